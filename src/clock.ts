@@ -1,0 +1,43 @@
+/** Time as an argument, so that core code and tests agree on what "now" is. */
+export interface Clock {
+  now(): Date;
+  /** Resolves after `ms`, or at once when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const finish = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", finish);
+        resolve();
+      };
+      const timer = setTimeout(finish, ms);
+      signal?.addEventListener("abort", finish, { once: true });
+    }),
+};
+
+/** What one turn of a loop found: a value ends the loop, `undefined` asks for another turn. */
+export type Turn<T> = () => Promise<T | undefined>;
+
+/**
+ * Runs `once` until it gives a value, `timeoutMs` has passed or `signal` aborts; then `undefined`.
+ * This is the only loop over time in the tree; everything else is a `…Once` function.
+ */
+export async function pollUntil<T>(
+  clock: Clock,
+  once: Turn<T>,
+  options: { everyMs: number; timeoutMs: number; signal?: AbortSignal },
+): Promise<T | undefined> {
+  const deadline = clock.now().getTime() + options.timeoutMs;
+  for (;;) {
+    const found = await once();
+    if (found !== undefined) return found;
+    const left = deadline - clock.now().getTime();
+    if (left <= 0 || options.signal?.aborted) return undefined;
+    await clock.sleep(Math.min(options.everyMs, left), options.signal);
+  }
+}
