@@ -1,0 +1,23 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "./clock.js";
+import type { Store } from "./db/store.js";
+
+/** All that core code may know of the world. Built once, at the edge; tests build their own. */
+export interface Context {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Who acts: the name that events carry. */
+  readonly actor: string;
+  /** One id for all events of one verb; without it every write is a group of its own. */
+  readonly group?: string;
+}
+
+/** The moment as the database writes it: UTC, ISO 8601, milliseconds. */
+export function timestamp(clock: Clock): string {
+  return clock.now().toISOString();
+}
+
+/** An id for a group of events: 40 random bits, enough to name one undo among a machine's. */
+export function newGroup(): string {
+  return randomBytes(5).toString("hex");
+}

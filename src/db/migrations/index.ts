@@ -1,0 +1,8 @@
+import type { Migration } from "kysely";
+import type { Flavour } from "../flavour.js";
+import { taskGraph } from "./0001-task-graph.js";
+
+/** Every migration by its name, written for one dialect. */
+export function migrations(flavour: Flavour): Record<string, Migration> {
+  return { "0001_task_graph": taskGraph(flavour) };
+}

@@ -1,0 +1,45 @@
+import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
+import { Fault } from "../errors.js";
+import { bringUpToDate, schemaAge } from "./migrate.js";
+import type { Schema } from "./schema.js";
+import type { Store } from "./store.js";
+
+/** How often a follower asks a PostgreSQL server for news, in ms. */
+const WATCH_MS = 200;
+
+/** Opens a store on a PostgreSQL pool and brings its schema up to date. Faults: `db.newer`, `sql.*`. */
+export async function openPostgres(pool: PostgresPool, location: string): Promise<Store> {
+  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const age = await schemaAge(db);
+  if (age === "newer") {
+    throw new Fault("conflict", "db.newer", `The database ${location} was made by a newer mu. Update mu.`);
+  }
+  if (age === "older") await bringUpToDate(db, "postgres");
+  return {
+    dialect: "postgres",
+    location,
+    db,
+    write: (work) => db.transaction().execute(work),
+    read: (work) => db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
+    query: async (text) => {
+      const result = await db
+        .transaction()
+        .setAccessMode("read only")
+        .execute((reader) => reader.executeQuery<Record<string, unknown>>(raw(text)))
+        .catch((error: Error) => {
+          throw new Fault("usage", "sql.failed", `PostgreSQL says: ${error.message}`);
+        });
+      return { rows: result.rows, changes: 0 };
+    },
+    run: () => {
+      throw new Fault("usage", "sql.not_allowed", "`mu sql --write` works on SQLite only; on PostgreSQL use psql.");
+    },
+    watch: (onChange) => {
+      const timer = setInterval(onChange, WATCH_MS);
+      return () => clearInterval(timer);
+    },
+    close: () => db.destroy(),
+  };
+}
+
+const raw = (text: string) => ({ sql: text, parameters: [], query: { kind: "RawNode" }, queryId: {} }) as never;

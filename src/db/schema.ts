@@ -1,0 +1,130 @@
+import type { Generated, Kysely } from "kysely";
+
+/** Columns of every journalled row. Timestamps are UTC ISO 8601 text with milliseconds. */
+interface Row {
+  id: Generated<number>;
+  created_at: string;
+}
+
+export interface WorkstreamsTable extends Row {
+  name: string;
+  /** The project's folder on `host`, or null when the workstream belongs to none. */
+  root: string | null;
+  host: string | null;
+  /** JSON object. */
+  settings: string;
+}
+
+export interface TasksTable extends Row {
+  workstream_id: number;
+  name: string;
+  title: string;
+  description: string | null;
+  kind: string;
+  role: string | null;
+  status: string;
+  hold: string | null;
+  hold_reason: string | null;
+  /** 1–100. */
+  impact: number;
+  /** Days, above 0. */
+  effort_days: number;
+  /** 1 first … 9 last. */
+  priority: number;
+  owner_id: number | null;
+  /** The job or intake that the task belongs to. */
+  root_id: number | null;
+  step: string | null;
+  /** JSON value. */
+  payload: string | null;
+  /** JSON array of text, or null. */
+  tags: string | null;
+  /** JSON array of globs, or null. */
+  touches: string | null;
+  attempts: number;
+  max_retries: number;
+  not_before: string | null;
+  outcome: string | null;
+  external_ref: string | null;
+  /** Counts the claims, so that a late answer to an old claim can be told from the present one. */
+  claim_generation: number;
+  lease_until: string | null;
+  /** Length of the lease, so that the owner's activity can renew it. */
+  lease_seconds: number | null;
+  updated_at: string;
+  closed_at: string | null;
+}
+
+export interface TaskEdgesTable extends Row {
+  blocker_id: number;
+  blocked_id: number;
+  until: string;
+}
+
+export interface TaskNotesTable extends Row {
+  task_id: number;
+  author: string;
+  kind: string;
+  text: string;
+  rationale: string | null;
+}
+
+export interface AgentsTable extends Row {
+  workstream_id: number;
+  name: string;
+  role: string | null;
+  access: string;
+  cli: string;
+  command: string | null;
+  host: string | null;
+  pane: string | null;
+  server: string | null;
+  pid: number | null;
+  window: string | null;
+  session_ref: string | null;
+  spawned_at: string;
+  closed_at: string | null;
+}
+
+export interface EventsTable {
+  id: Generated<number>;
+  scope: string;
+  n: number;
+  group_id: string;
+  at: string;
+  actor: string;
+  op: string;
+  subject: string;
+  payload: string;
+  changes: string;
+  prev_hash: string;
+  hash: string;
+}
+
+export interface ChainsTable {
+  id: Generated<number>;
+  scope: string;
+  head_n: number;
+  head_hash: string;
+}
+
+export interface Schema {
+  workstreams: WorkstreamsTable;
+  tasks: TasksTable;
+  task_edges: TaskEdgesTable;
+  task_notes: TaskNotesTable;
+  agents: AgentsTable;
+  events: EventsTable;
+  chains: ChainsTable;
+}
+
+/** Anything that can answer a query: the store, or the transaction of a write. */
+export type Reader = Kysely<Schema>;
+
+/**
+ * Tables whose rows are the fold of the events, in an order in which rows can be put back:
+ * a row only refers to rows of its own table or of tables before it.
+ */
+export const JOURNALLED = ["workstreams", "agents", "tasks", "task_edges", "task_notes"] as const;
+
+export type JournalledTable = (typeof JOURNALLED)[number];

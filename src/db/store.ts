@@ -1,0 +1,44 @@
+import type { Reader } from "./schema.js";
+
+/** One statement's answer from `mu sql`. */
+export interface SqlResult {
+  rows: Record<string, unknown>[];
+  /** Rows changed; 0 for a read. */
+  changes: number;
+}
+
+/** The row images that hand-written SQL left behind, in the order of the changes. */
+export interface CapturedRow {
+  table: string;
+  id: number;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+}
+
+/** A database with mu's schema. All that differs between SQLite and PostgreSQL is behind this. */
+export interface Store {
+  readonly dialect: "sqlite" | "postgres";
+  /** The file's path or the server's address, for messages. */
+  readonly location: string;
+  /** For reads outside a transaction. */
+  readonly db: Reader;
+  /** Runs `work` in a write transaction; at most one runs per process, and on SQLite one per file. */
+  write<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /** Runs `work` on one unchanging picture of the database. */
+  read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /** Runs one statement that only reads, on a connection that can do nothing else. */
+  query(text: string): Promise<SqlResult>;
+  /**
+   * Runs hand-written statements inside the write transaction `db` and tells which rows of `tables` they
+   * changed. Writes to `refused` tables fail.
+   */
+  run(
+    db: Reader,
+    text: string,
+    tables: readonly string[],
+    refused: readonly string[],
+  ): Promise<SqlResult & { captured: CapturedRow[] }>;
+  /** Calls `onChange` soon after any process commits; gives the function that ends it. */
+  watch(onChange: () => void): () => void;
+  close(): Promise<void>;
+}

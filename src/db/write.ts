@@ -1,0 +1,199 @@
+import type { CompiledQuery, Selectable } from "kysely";
+import { type Context, newGroup, timestamp } from "../context.js";
+import { appendEvent, type Change, type Head, takeHead } from "../events.js";
+import type { JournalledTable, Reader, Schema } from "./schema.js";
+
+/** A stored row of `T`, whole. */
+export type RowOf<T extends JournalledTable> = Selectable<Schema[T]>;
+/** A row before it has an id. */
+export type NewRow<T extends JournalledTable> = Omit<RowOf<T>, "id" | "created_at">;
+
+/** The only writers of journalled tables. Every row they touch is in the event that ends the write. */
+export interface Tx {
+  readonly db: Reader;
+  /** The moment of the write, the same for all its rows. */
+  readonly now: string;
+  insert<T extends JournalledTable>(table: T, row: NewRow<T>): Promise<RowOf<T>>;
+  /** Sets `columns`; what already has that value is no change. */
+  patch<T extends JournalledTable>(table: T, id: number, columns: Partial<RowOf<T>>): Promise<RowOf<T>>;
+  remove<T extends JournalledTable>(table: T, id: number): Promise<RowOf<T>>;
+  /** Puts an image back as it was, id included; for undo and replay. */
+  restore<T extends JournalledTable>(table: T, row: RowOf<T>): Promise<void>;
+  /** Takes over changes that something else made, for example hand-written SQL. */
+  adopt(changes: readonly Change[]): void;
+  /** Adds to what the event says beyond its changes. */
+  tell(payload: Record<string, unknown>): void;
+}
+
+export interface WriteSpec {
+  /** The operation, `noun.verb`. */
+  op: string;
+  /** The chain: a workstream's name or `""`. Of several, the first carries the changes, the others a mention. */
+  scope: string | readonly string[];
+  /** What it is about, as text that outlives the row: `workstream/task`. */
+  subject: string;
+  payload?: Record<string, unknown>;
+}
+
+/** A bulk write is cut into events of this many rows, so that no single event grows without bound. */
+const ROWS_PER_EVENT = 500;
+
+/**
+ * Runs `work` in one transaction that first takes the head of the scope's chain and, if rows changed or
+ * something was told, ends by appending the event. A throw leaves nothing behind.
+ */
+export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const scopes = typeof spec.scope === "string" ? [spec.scope] : [...new Set(spec.scope)];
+  return context.store.write(async (db) => {
+    const heads = new Map<string, Head>();
+    for (const scope of [...scopes].sort()) heads.set(scope, await takeHead(db, context.store.dialect, scope));
+
+    const journal: Journal = { changes: [], payload: { ...spec.payload }, told: false };
+    const now = timestamp(context.clock);
+    const result = await work(transaction(db, now, journal));
+    if (journal.changes.length === 0 && !journal.told) return result;
+
+    const group = context.group ?? newGroup();
+    for (const [index, scope] of scopes.entries()) {
+      let head = heads.get(scope) as Head;
+      for (const changes of index === 0 ? portions(journal.changes) : [[]]) {
+        head = await appendEvent(db, head, {
+          scope,
+          group,
+          at: now,
+          actor: context.actor,
+          op: spec.op,
+          subject: spec.subject,
+          payload: journal.payload,
+          changes,
+        });
+      }
+    }
+    return result;
+  });
+}
+
+interface Journal {
+  changes: Change[];
+  payload: Record<string, unknown>;
+  told: boolean;
+}
+
+function portions(changes: Change[]): Change[][] {
+  if (changes.length <= ROWS_PER_EVENT) return [changes];
+  const cut: Change[][] = [];
+  for (let at = 0; at < changes.length; at += ROWS_PER_EVENT) cut.push(changes.slice(at, at + ROWS_PER_EVENT));
+  return cut;
+}
+
+type Values = Record<string, unknown>;
+
+function transaction(db: Reader, now: string, journal: Journal): Tx {
+  const get = async (table: JournalledTable, id: number): Promise<Values> => {
+    const [row] = await run(db, selectRow(db, table), [id]);
+    if (row === undefined) throw new Error(`${table} has no row ${id}`);
+    return row;
+  };
+  return {
+    db,
+    now,
+    async insert(table, row) {
+      const values: Values = { ...row, created_at: now };
+      const columns = Object.keys(values);
+      const [made] = await run(db, insertRow(db, table, columns), Object.values(values));
+      const id = Number(made?.id);
+      journal.changes.push({ table, id, insert: withoutNulls(values) });
+      return { id, ...values } as never;
+    },
+    async patch(table, id, columns) {
+      const before = await get(table, id);
+      const changed = Object.keys(columns).filter((column) => before[column] !== (columns as Values)[column]);
+      if (changed.length === 0) return before as never;
+      const after: Values = { ...before, ...columns };
+      await run(db, updateRow(db, table, changed), [...changed.map((column) => after[column]), id]);
+      const patch = Object.fromEntries(
+        changed.map((column): [string, [unknown, unknown]] => [column, [before[column], after[column]]]),
+      );
+      journal.changes.push({ table, id, patch });
+      return after as never;
+    },
+    async remove(table, id) {
+      const { id: _, ...row } = await get(table, id);
+      await run(db, deleteRow(db, table), [id]);
+      journal.changes.push({ table, id, remove: withoutNulls(row) });
+      return { id, ...row } as never;
+    },
+    async restore(table, row) {
+      const { id, ...values } = row as Values & { id: number };
+      await run(db, insertRow(db, table, ["id", ...Object.keys(values)]), [id, ...Object.values(values)]);
+      journal.changes.push({ table, id, insert: withoutNulls(values) });
+    },
+    adopt(changes) {
+      journal.changes.push(...changes);
+    },
+    tell(payload) {
+      Object.assign(journal.payload, payload);
+      journal.told = true;
+    },
+  };
+}
+
+function withoutNulls(row: Values): Values {
+  const kept: Values = {};
+  for (const column of Object.keys(row)) if (row[column] !== null) kept[column] = row[column];
+  return kept;
+}
+
+/** Compiled statements by adapter, table, verb and columns: these run once per row of a bulk write. */
+const compiledQueries = new WeakMap<object, Map<string, CompiledQuery<unknown>>>();
+
+async function run(db: Reader, query: CompiledQuery<unknown>, parameters: readonly unknown[]): Promise<Values[]> {
+  const { rows } = await db.executeQuery<Values>({ ...query, parameters } as CompiledQuery<Values>);
+  return rows;
+}
+
+function compiledOnce(db: Reader, key: string, build: () => { compile(): CompiledQuery<unknown> }) {
+  const adapter = db.getExecutor().adapter.constructor;
+  let known = compiledQueries.get(adapter);
+  if (known === undefined) {
+    known = new Map();
+    compiledQueries.set(adapter, known);
+  }
+  let query = known.get(key);
+  if (query === undefined) {
+    query = build().compile();
+    known.set(key, query);
+  }
+  return query;
+}
+
+// The tables share no column type, so the builder cannot type these four; RowOf and NewRow do it at the door.
+const anyTable = (table: JournalledTable) => table as never;
+const placeholders = (columns: readonly string[]) => Object.fromEntries(columns.map((column) => [column, 0])) as never;
+
+const selectRow = (db: Reader, table: JournalledTable) =>
+  compiledOnce(db, `select ${table}`, () =>
+    db
+      .selectFrom(anyTable(table))
+      .selectAll()
+      .where("id" as never, "=", 0 as never),
+  );
+
+const insertRow = (db: Reader, table: JournalledTable, columns: readonly string[]) =>
+  compiledOnce(db, `insert ${table} ${columns}`, () =>
+    db
+      .insertInto(anyTable(table))
+      .values(placeholders(columns))
+      .returning("id" as never),
+  );
+
+const updateRow = (db: Reader, table: JournalledTable, columns: readonly string[]) =>
+  compiledOnce(db, `update ${table} ${columns}`, () =>
+    db
+      .updateTable(anyTable(table))
+      .set(placeholders(columns))
+      .where("id" as never, "=", 0 as never),
+  );
+
+const deleteRow = (db: Reader, table: JournalledTable) =>
+  compiledOnce(db, `delete ${table}`, () => db.deleteFrom(anyTable(table)).where("id" as never, "=", 0 as never));

@@ -1,0 +1,200 @@
+import type { Context } from "./context.js";
+import type { Reader } from "./db/schema.js";
+import { statement } from "./db/statement.js";
+import { type RowOf, type Tx, write } from "./db/write.js";
+import { Fault } from "./errors.js";
+import { checkWorkstreamName, didYouMean, quote } from "./names.js";
+
+/** The scope that tasks and agents live in; its tmux session is `mu-<name>`. */
+export interface Workstream {
+  name: string;
+  /** The project's folder, or null. */
+  root: string | null;
+  host: string | null;
+  settings: Record<string, unknown>;
+  createdAt: string;
+}
+
+/** A workstream with its sizes. */
+export interface WorkstreamSummary extends Workstream {
+  tasks: number;
+  open: number;
+  edges: number;
+  notes: number;
+  agents: number;
+}
+
+const selectWorkstream = statement((db, { name }: { name: string }) =>
+  db.selectFrom("workstreams").selectAll().where("name", "=", name),
+);
+
+/** Row of the workstream; faults `workstream.not_found` with near names. */
+export async function workstreamRow(db: Reader, name: string): Promise<RowOf<"workstreams">> {
+  const [row] = await selectWorkstream(db, { name });
+  if (row !== undefined) return row;
+  const names = await db.selectFrom("workstreams").select("name").execute();
+  throw new Fault(
+    "missing",
+    "workstream.not_found",
+    `There is no workstream ${quote(name)}.${didYouMean(
+      name,
+      names.map((known) => known.name),
+    )}`,
+    [
+      { intent: "See the workstreams", command: "mu workstream list" },
+      { intent: "Start one", command: "mu workstream init <name>" },
+    ],
+  );
+}
+
+/** The workstream `name`; faults `workstream.not_found`. */
+export async function getWorkstream(db: Reader, name: string): Promise<Workstream> {
+  return toWorkstream(await workstreamRow(db, name));
+}
+
+function toWorkstream(row: RowOf<"workstreams">): Workstream {
+  return {
+    name: row.name,
+    root: row.root,
+    host: row.host,
+    settings: JSON.parse(row.settings),
+    createdAt: row.created_at,
+  };
+}
+
+/** Every workstream with its sizes, by name. */
+export async function listWorkstreams(db: Reader): Promise<WorkstreamSummary[]> {
+  const rows = await db.selectFrom("workstreams").selectAll().orderBy("name").execute();
+  return Promise.all(rows.map(async (row) => ({ ...toWorkstream(row), ...(await sizes(db, row.id)) })));
+}
+
+/** One workstream with its sizes; faults `workstream.not_found`. */
+export async function showWorkstream(db: Reader, name: string): Promise<WorkstreamSummary> {
+  const row = await workstreamRow(db, name);
+  return { ...toWorkstream(row), ...(await sizes(db, row.id)) };
+}
+
+async function sizes(db: Reader, id: number) {
+  const tasks = db.selectFrom("tasks").where("workstream_id", "=", id);
+  const count = async (query: { executeTakeFirstOrThrow(): Promise<{ n: string | number | bigint }> }) =>
+    Number((await query.executeTakeFirstOrThrow()).n);
+  return {
+    tasks: await count(tasks.select((e) => e.fn.countAll().as("n"))),
+    open: await count(tasks.where("status", "in", ["OPEN", "IN_PROGRESS"]).select((e) => e.fn.countAll().as("n"))),
+    edges: await count(
+      db
+        .selectFrom("task_edges as e")
+        .innerJoin("tasks as t", "t.id", "e.blocked_id")
+        .where("t.workstream_id", "=", id)
+        .select((e) => e.fn.countAll().as("n")),
+    ),
+    notes: await count(
+      db
+        .selectFrom("task_notes as n")
+        .innerJoin("tasks as t", "t.id", "n.task_id")
+        .where("t.workstream_id", "=", id)
+        .select((e) => e.fn.countAll().as("n")),
+    ),
+    agents: await count(
+      db
+        .selectFrom("agents")
+        .where("workstream_id", "=", id)
+        .where("closed_at", "is", null)
+        .where("cli", "<>", "human")
+        .select((e) => e.fn.countAll().as("n")),
+    ),
+  };
+}
+
+export interface InitOptions {
+  /** The project's folder. */
+  root?: string;
+}
+
+/** Makes the workstream, or records a new `root` on one that exists. Faults `workstream.invalid_name`. */
+export async function initWorkstream(
+  context: Context,
+  name: string,
+  options: InitOptions = {},
+): Promise<{ workstream: Workstream; created: boolean }> {
+  checkWorkstreamName(name);
+  return write(context, { op: "workstream.init", scope: name, subject: name }, async (tx) => {
+    const [row] = await selectWorkstream(tx.db, { name });
+    if (row === undefined) return { workstream: toWorkstream(await newWorkstream(tx, name, options)), created: true };
+    const patched = await tx.patch("workstreams", row.id, options.root === undefined ? {} : { root: options.root });
+    return { workstream: toWorkstream(patched), created: false };
+  });
+}
+
+/** The row of `name` inside a write, made when it is missing; for plans that bring their workstream along. */
+export async function ensureWorkstream(tx: Tx, name: string, options: InitOptions = {}): Promise<RowOf<"workstreams">> {
+  checkWorkstreamName(name);
+  const [row] = await selectWorkstream(tx.db, { name });
+  return row ?? newWorkstream(tx, name, options);
+}
+
+function newWorkstream(tx: Tx, name: string, options: InitOptions): Promise<RowOf<"workstreams">> {
+  return tx.insert("workstreams", { name, root: options.root ?? null, host: null, settings: "{}" });
+}
+
+/** Gives the workstream another name. Its chain of events stays under the old one, which the new one mentions. */
+export async function renameWorkstream(context: Context, name: string, to: string): Promise<Workstream> {
+  checkWorkstreamName(to);
+  return write(
+    context,
+    { op: "workstream.rename", scope: [name, to], subject: name, payload: { from: name, to } },
+    async (tx) => {
+      const row = await workstreamRow(tx.db, name);
+      if (name === to) return toWorkstream(row);
+      const [taken] = await selectWorkstream(tx.db, { name: to });
+      if (taken !== undefined) {
+        throw new Fault("conflict", "workstream.exists", `There is a workstream ${quote(to)} already.`, [
+          { intent: "Look at it", command: `mu workstream show -w ${to}` },
+        ]);
+      }
+      return toWorkstream(await tx.patch("workstreams", row.id, { name: to }));
+    },
+  );
+}
+
+/** What a destroy takes away. */
+export interface Destruction {
+  workstream: string;
+  tasks: number;
+  edges: number;
+  notes: number;
+  agents: number;
+}
+
+/** What `destroyWorkstream` would remove; faults `workstream.not_found`. */
+export async function previewDestroy(db: Reader, name: string): Promise<Destruction> {
+  const row = await workstreamRow(db, name);
+  const { tasks, edges, notes } = await sizes(db, row.id);
+  const agents = await db.selectFrom("agents").select("id").where("workstream_id", "=", row.id).execute();
+  return { workstream: name, tasks, edges, notes, agents: agents.length };
+}
+
+/** Removes the workstream with all its rows. Its events stay, and a namesake goes on with their chain. */
+export async function destroyWorkstream(context: Context, name: string): Promise<Destruction> {
+  return write(context, { op: "workstream.destroy", scope: name, subject: name }, async (tx) => {
+    const row = await workstreamRow(tx.db, name);
+    const gone = await previewDestroy(tx.db, name);
+    const tasks = await tx.db
+      .selectFrom("tasks")
+      .select(["id", "root_id"])
+      .where("workstream_id", "=", row.id)
+      .execute();
+    const ofTasks = tx.db.selectFrom("tasks").select("id").where("workstream_id", "=", row.id);
+    const notes = await tx.db.selectFrom("task_notes").select("id").where("task_id", "in", ofTasks).execute();
+    const edges = await tx.db.selectFrom("task_edges").select("id").where("blocked_id", "in", ofTasks).execute();
+    const agents = await tx.db.selectFrom("agents").select("id").where("workstream_id", "=", row.id).execute();
+
+    for (const note of notes) await tx.remove("task_notes", note.id);
+    for (const edge of edges) await tx.remove("task_edges", edge.id);
+    for (const task of tasks) if (task.root_id !== null) await tx.patch("tasks", task.id, { root_id: null });
+    for (const task of tasks) await tx.remove("tasks", task.id);
+    for (const agent of agents) await tx.remove("agents", agent.id);
+    await tx.remove("workstreams", row.id);
+    return gone;
+  });
+}
