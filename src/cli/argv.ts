@@ -1,0 +1,48 @@
+import { type Verb, wordsOf } from "./verb.js";
+
+/** A command line with the flags that may stand anywhere moved behind the verb's words. */
+export interface Line {
+  /** The words before the first argument that is not part of a verb. */
+  words: string[];
+  /** What commander gets. */
+  argv: string[];
+  json: boolean;
+  help: boolean;
+}
+
+const VALUED = new Set(["-w", "--workstream"]);
+const BARE = new Set(["--json", "-y", "--yes"]);
+const HELP = new Set(["-h", "--help"]);
+
+/** Reads the line just far enough to know which verb it calls. */
+export function readLine(argv: readonly string[], verbs: readonly Verb[]): Line {
+  const known = new Set(verbs.flatMap((verb) => [wordsOf(verb.name).join(" "), ...verb.aliases]));
+  const isPrefix = (words: readonly string[]) => {
+    const text = words.join(" ");
+    return known.has(text) || [...known].some((name) => name.startsWith(`${text} `));
+  };
+  const before = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
+  const words: string[] = [];
+  const moved: string[] = [];
+  let at = argv[0] === "help" ? 1 : 0;
+  for (; at < argv.length; at++) {
+    const word = argv[at] as string;
+    if (VALUED.has(word)) moved.push(word, ...argv.slice(++at, at + 1));
+    else if (BARE.has(word) || HELP.has(word) || /^(-w.|--workstream=)/.test(word)) moved.push(word);
+    else if (!word.startsWith("-") && isPrefix([...words, word])) words.push(word);
+    else break;
+  }
+  const rest = argv.slice(at);
+  return {
+    words,
+    argv: [...words, ...moved, ...rest],
+    json: before.includes("--json"),
+    help: argv[0] === "help" || before.some((word) => HELP.has(word)),
+  };
+}
+
+/** The verb that `words` call, by its name or an alias. */
+export function findVerb(words: readonly string[], verbs: readonly Verb[]): Verb | undefined {
+  const text = words.join(" ");
+  return verbs.find((verb) => wordsOf(verb.name).join(" ") === text || verb.aliases.includes(text));
+}

@@ -1,0 +1,66 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Fault } from "../errors.js";
+import { quote } from "../names.js";
+import type { Io } from "../operations/app.js";
+
+/** Input up to this size is read; a larger one is a mistake, in bytes. */
+const MAX_INPUT = 256 * 1024 * 1024;
+
+/** The terminal, files and environment of this process. */
+export function processIo(signal: AbortSignal): Io {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    signal,
+    readText: (path) => (path === "-" ? readStandardInput() : readFileText(path)),
+    edit: (text, name) => editText(text, name),
+    remark: (text) => {
+      process.stderr.write(`${text}\n`);
+    },
+  };
+}
+
+async function readStandardInput(): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > MAX_INPUT) throw new Fault("usage", "file.too_large", "Standard input is larger than 256 MB.");
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString("utf8");
+}
+
+async function readFileText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    throw new Fault("usage", "file.not_readable", `The file ${quote(path)} cannot be read (${reason}).`);
+  }
+}
+
+/** Opens `$VISUAL`, `$EDITOR` or vi on a temporary file, as git does. */
+async function editText(text: string, name: string): Promise<string> {
+  const { execa } = await import("execa");
+  const folder = await mkdtemp(join(tmpdir(), "mu-edit-"));
+  const file = join(folder, name);
+  const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi";
+  try {
+    await writeFile(file, text, { mode: 0o600 });
+    const result = await execa("sh", ["-c", `${editor} "$1"`, "sh", file], { stdio: "inherit", reject: false });
+    if (result.exitCode !== 0) {
+      throw new Fault(
+        "unavailable",
+        "editor.failed",
+        `The editor ${quote(editor)} did not end well; nothing was changed.`,
+        [{ intent: "Name another editor", command: "EDITOR=nano mu task edit <task>" }],
+      );
+    }
+    return await readFile(file, "utf8");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

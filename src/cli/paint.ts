@@ -1,0 +1,80 @@
+import { Chalk, type ChalkInstance } from "chalk";
+import Table from "cli-table3";
+import type { Column, Paint } from "../operations/paint.js";
+
+const STATUS_COLOURS: Readonly<Record<string, "green" | "yellow" | "red" | "blue" | "gray" | "magenta">> = {
+  OPEN: "blue",
+  IN_PROGRESS: "yellow",
+  CLOSED: "green",
+  REJECTED: "red",
+  DEFERRED: "gray",
+};
+
+/** Draws with colours where `colour` says so; `now` in ms is what ages are counted from. */
+export function createPaint(options: { colour: boolean; now: number }): Paint {
+  const chalk = new Chalk({ level: options.colour ? 1 : 0 });
+  return {
+    bold: (text) => chalk.bold(clean(text)),
+    dim: (text) => chalk.dim(clean(text)),
+    status: (text) => colourOf(chalk, text)(text),
+    table: (rows, columns) => drawTable(chalk, rows, columns),
+    ago: (at) => (at === null ? "—" : age(options.now - Date.parse(at))),
+  };
+}
+
+function colourOf(chalk: ChalkInstance, status: string): (text: string) => string {
+  const name = STATUS_COLOURS[status];
+  return name === undefined ? (text) => text : chalk[name];
+}
+
+/** Text from the database must not be able to steer the terminal. */
+function clean(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking control characters out is the point
+  return text.replace(/[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g, "�");
+}
+
+function drawTable<T>(chalk: ChalkInstance, rows: readonly T[], columns: readonly Column<T>[]): string {
+  const table = new Table({
+    chars: NO_LINES,
+    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
+    colAligns: columns.map((column) => column.align ?? "left"),
+    head: columns.map((column) => chalk.dim(column.head)),
+  });
+  for (const row of rows)
+    table.push(columns.map((column) => cut(clean(column.text(row)).replace(/\s+/g, " "), column.max)));
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+const NO_LINES = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "",
+};
+
+function cut(text: string, max = 60): string {
+  return text.length > max ? `${text.slice(0, max - 1)}…` : text;
+}
+
+function age(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}

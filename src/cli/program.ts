@@ -1,0 +1,145 @@
+import { Command, Argument as CommanderArgument, Option } from "commander";
+import { type Argument, type Flag, type Verb, wordsOf } from "./verb.js";
+
+/** What a parsed command line asks for. */
+export interface Request {
+  verb: Verb;
+  input: Record<string, unknown>;
+}
+
+const NOUNS: Readonly<Record<string, string>> = {
+  audit: "Check and anchor the chain of events",
+  db: "Look after the database",
+  me: "Who you are to mu, and what is yours",
+  task: "Plan, claim and finish tasks",
+  track: "See which tracks of work can run side by side",
+  workstream: "Start, list and end workstreams",
+};
+
+/**
+ * A commander tree over `verbs`. When the line calls one of them, `found` gets it with its input. Parsing
+ * throws commander's own errors and never ends the process.
+ */
+export function buildProgram(verbs: readonly Verb[], found: (request: Request) => void): Command {
+  const program = new Command("mu")
+    .description("Crews of coding agents in tmux panes over one task graph")
+    .usage("<noun> <verb> [options]")
+    .configureHelp({ sortSubcommands: true, sortOptions: true })
+    .option("-V, --version", "Print the version")
+    .option("--json", "Print JSON")
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .exitOverride();
+  for (const verb of verbs) addVerb(program, verb, found);
+  return program;
+}
+
+function addVerb(program: Command, verb: Verb, found: (request: Request) => void): void {
+  for (const words of [wordsOf(verb.name), ...verb.aliases.map((alias) => alias.split(" "))]) {
+    const command = descend(program, words);
+    const canonical = wordsOf(verb.name).join(" ");
+    const isAlias = words.join(" ") !== canonical;
+    command
+      .description(isAlias ? `The same as \`mu ${canonical}\`` : verb.summary)
+      .allowExcessArguments(false)
+      .exitOverride();
+    command.addHelpText("after", () => helpAfter(verb));
+    for (const argument of verb.arguments) command.addArgument(commanderArgument(argument));
+    for (const flag of verb.options) for (const option of commanderOptions(flag)) command.addOption(option);
+    command.addOption(new Option("--json", "Print JSON"));
+    if (!verb.options.some((flag) => flag.field === "yes")) {
+      command.addOption(new Option("-y, --yes", "Accepted everywhere; this verb needs no consent").hideHelp());
+    }
+    if (!verb.options.some((flag) => flag.field === "workstream")) {
+      command.addOption(new Option("-w, --workstream <name>", "Accepted everywhere; this verb has none").hideHelp());
+    }
+    command.action(() => found({ verb, input: inputOf(verb, command) }));
+  }
+}
+
+/** The command at `words`, made with its parents where missing. */
+function descend(program: Command, words: readonly string[]): Command {
+  let command = program;
+  for (const word of words) {
+    let next = command.commands.find((child) => child.name() === word);
+    if (next === undefined) {
+      next = command.command(word).helpCommand(false).exitOverride();
+      next.configureHelp({ sortSubcommands: true, sortOptions: true });
+      if (NOUNS[word] !== undefined) next.description(NOUNS[word]);
+    }
+    command = next;
+  }
+  return command;
+}
+
+function commanderArgument(argument: Argument): CommanderArgument {
+  const name = argument.field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const text = argument.variadic ? `${name}...` : name;
+  return new CommanderArgument(argument.required ? `<${text}>` : `[${text}]`, argument.description);
+}
+
+function commanderOptions(flag: Flag): Option[] {
+  const value = flag.type === "boolean" ? "" : ` <${flag.value}>`;
+  const spellings = [flag.flag, ...flag.aliases];
+  return spellings.map((spelling, index) => {
+    const short = index === 0 && flag.short ? `-${flag.short}, ` : "";
+    const option = new Option(`${short}--${spelling}${value}`, describeFlag(flag, index));
+    option.attributeName = () => flag.field;
+    if (flag.type === "list") option.argParser((text, before) => [...((before as string[] | undefined) ?? []), text]);
+    return option;
+  });
+}
+
+function describeFlag(flag: Flag, index: number): string {
+  if (index > 0) return `The same as --${flag.flag}`;
+  const notes = [
+    flag.required ? "needed" : "",
+    flag.choices ? `one of ${flag.choices.join(", ")}` : "",
+    flag.default !== undefined ? `default ${flag.default}` : "",
+  ].filter(Boolean);
+  return notes.length > 0 ? `${flag.description} (${notes.join("; ")})` : flag.description;
+}
+
+function helpAfter(verb: Verb): string {
+  const lines = [];
+  if (verb.description !== "") lines.push("", verb.description);
+  lines.push("", "Examples:");
+  for (const { command, shows } of verb.examples) lines.push(`  ${command}`, `      ${shows}`);
+  return lines.join("\n");
+}
+
+/** The words that commander collected, as the verb's raw input: numbers read, lists split at commas. */
+function inputOf(verb: Verb, command: Command): Record<string, unknown> {
+  const input: Record<string, unknown> = {};
+  verb.arguments.forEach((argument, index) => {
+    const value = command.processedArgs[index] as string | string[] | undefined;
+    if (value === undefined || (argument.variadic && value.length === 0 && !argument.required)) return;
+    input[argument.field] = convert(argument.type, value);
+  });
+  const options = command.opts<Record<string, string | string[] | boolean>>();
+  for (const flag of verb.options) {
+    const value = options[flag.field];
+    if (value !== undefined) input[flag.field] = convert(flag.type, value);
+  }
+  return input;
+}
+
+function convert(type: Verb["options"][number]["type"], value: string | string[] | boolean): unknown {
+  if (type === "list") return (Array.isArray(value) ? value : [String(value)]).flatMap(fragments);
+  if (type === "number") return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(String(value)) ? Number(value) : value;
+  if (type === "json") return parsedJson(String(value));
+  return value;
+}
+
+/** `a, b` as two; braces keep a glob like `src/{a,b}.ts` in one piece. A lone `""` empties the list. */
+function fragments(text: string): string[] {
+  return text === "" ? [] : text.split(/,(?![^{]*\})/).map((fragment) => fragment.trim());
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,73 @@
+import { systemClock } from "../clock.js";
+import { openStore } from "../db/open.js";
+import { execute, executeFollowing, type World } from "../operations/execute.js";
+import { loadOperation, type OperationName } from "../operations/index.js";
+import type { Operation } from "../operations/operation.js";
+import { databasePath } from "../paths.js";
+import { findVerb, type Line, readLine } from "./argv.js";
+import { processIo } from "./io.js";
+import { VERBS } from "./manifest.js";
+import { buildProgram, type Request } from "./program.js";
+import { type Output, reportError, showFollowed, showResult } from "./show.js";
+import { usageFault } from "./usage.js";
+
+/** Runs one command line to its end and gives the exit code. */
+export async function runLine(argv: readonly string[], output: Output, signal: AbortSignal): Promise<number> {
+  const line = readLine(argv.length === 0 ? ["state"] : argv, VERBS);
+  try {
+    const request = parse(line, output);
+    return request === undefined ? 0 : await perform(request, line.json, output, signal);
+  } catch (error) {
+    return reportError(error, line, output);
+  }
+}
+
+/** What the line asks for; undefined when it asked for help and got it. */
+function parse(line: Line, output: Output): Request | undefined {
+  let request: Request | undefined;
+  const called = findVerb(line.words, VERBS);
+  const wanted = called !== undefined && !hasVerbsBelow(called.name, line) ? [called] : VERBS;
+  const program = buildProgram(wanted, (found) => {
+    request = found;
+  });
+  program.configureOutput({ writeOut: output.out, writeErr: () => {} });
+  for (const command of everyCommand(program)) command.configureOutput({ writeOut: output.out, writeErr: () => {} });
+  const bare = called === undefined && line.argv.every((word, at) => word === line.words[at] || word === "--json");
+  try {
+    program.parse(bare || (line.help && !line.argv.some(isHelp)) ? [...line.argv, "--help"] : line.argv, {
+      from: "user",
+    });
+  } catch (error) {
+    const fault = usageFault(error, line, VERBS);
+    if (fault !== undefined) throw fault;
+  }
+  return request;
+}
+
+const isHelp = (word: string) => word === "-h" || word === "--help";
+
+/** `mu me` has verbs below it, so that its help and its mistakes need the whole tree. */
+function hasVerbsBelow(name: string, line: Line): boolean {
+  return line.help && VERBS.some((verb) => verb.name.startsWith(`${name}.`));
+}
+
+function everyCommand(command: ReturnType<typeof buildProgram>): ReturnType<typeof buildProgram>[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
+}
+
+async function perform({ verb, input }: Request, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
+  const operation: Operation = await loadOperation(verb.name as OperationName);
+  const io = processIo(signal);
+  const world: World = {
+    clock: systemClock,
+    io,
+    openStore: (options) => openStore({ url: io.env["MU_DATABASE_URL"], path: databasePath(io.env) }, options),
+  };
+  if (verb.follows) {
+    const show = await showFollowed(operation, json, output);
+    if (await executeFollowing(operation, input, world, show)) return 0;
+  }
+  const result = await execute(operation, input, world);
+  await showResult(operation, result, json, output);
+  return operation.exitCode?.(result as never) ?? 0;
+}

@@ -1,0 +1,75 @@
+import { appendFileSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Fault, type NextStep } from "../errors.js";
+import type { Operation } from "../operations/operation.js";
+import type { Paint } from "../operations/paint.js";
+import { stateFolder } from "../paths.js";
+import type { Line } from "./argv.js";
+
+/** Where text goes, and whether a person's terminal shows colours. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+  colour: boolean;
+}
+
+/** Prints a verb's result: one JSON value, or the drawing with the commands that make sense now. */
+export async function showResult(operation: Operation, result: unknown, json: boolean, output: Output): Promise<void> {
+  if (json) return output.out(`${JSON.stringify(result)}\n`);
+  const paint = await loadPaint(output);
+  const text = operation.render?.(result as never, paint) ?? JSON.stringify(result, null, 2);
+  if (text !== "") output.out(`${text}\n`);
+  const nextSteps = (result as { nextSteps?: NextStep[] } | null)?.nextSteps ?? [];
+  if (nextSteps.length > 0) output.out(nextBlock(nextSteps, paint));
+}
+
+/** Gives what prints one value of a stream. */
+export async function showFollowed(
+  operation: Operation,
+  json: boolean,
+  output: Output,
+): Promise<(value: unknown) => void> {
+  if (json || operation.renderFollowed === undefined) return (value) => output.out(`${JSON.stringify(value)}\n`);
+  const paint = await loadPaint(output);
+  return (value) => output.out(`${operation.renderFollowed?.(value as never, paint)}\n`);
+}
+
+async function loadPaint(output: Output): Promise<Paint> {
+  const { createPaint } = await import("./paint.js");
+  return createPaint({ colour: output.colour, now: Date.now() });
+}
+
+function nextBlock(nextSteps: readonly NextStep[], paint: Pick<Paint, "dim">): string {
+  const width = Math.max(...nextSteps.map((step) => step.intent.length));
+  const lines = nextSteps.map((step) => `  ${step.intent.padEnd(width)} : ${step.command}`);
+  return `${paint.dim(["Next:", ...lines].join("\n"))}\n`;
+}
+
+/** Prints what went wrong on stderr and gives the exit code. A bug's stack goes into a log file. */
+export function reportError(error: unknown, line: Pick<Line, "json">, output: Output): number {
+  const fault = error instanceof Fault ? error : bug(error);
+  if (line.json) {
+    const { kind, code, message, nextSteps, exitCode, details } = fault;
+    output.err(`${JSON.stringify({ error: kind, code, message, nextSteps, exitCode, ...details })}\n`);
+    return exitCode;
+  }
+  output.err(`mu: ${fault.message}\n`);
+  if (fault.nextSteps.length > 0) output.err(nextBlock(fault.nextSteps, { dim: (text) => text }));
+  return fault.exitCode;
+}
+
+function bug(error: unknown): Fault {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const message = error instanceof Error ? (error.message.split("\n", 1)[0] ?? "") : String(error);
+  const folder = stateFolder(process.env);
+  const file = join(folder, "errors.log");
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    appendFileSync(file, `${new Date().toISOString()} ${process.argv.slice(2).join(" ")}\n${stack}\n\n`, {
+      mode: 0o600,
+    });
+  } catch {
+    return new Fault("internal", "internal.bug", `mu met a bug of its own: ${message}. The trace could not be saved.`);
+  }
+  return new Fault("internal", "internal.bug", `mu met a bug of its own: ${message}. The trace is in ${file}.`);
+}

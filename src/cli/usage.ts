@@ -1,0 +1,61 @@
+import { CommanderError } from "commander";
+import { Fault } from "../errors.js";
+import { findVerb, type Line } from "./argv.js";
+import type { Verb } from "./verb.js";
+
+const CODES: Readonly<Record<string, string>> = {
+  "commander.unknownOption": "usage.unknown_option",
+  "commander.unknownCommand": "usage.unknown_command",
+  "commander.missingArgument": "usage.missing_argument",
+  "commander.excessArguments": "usage.too_many_arguments",
+  "commander.optionMissingArgument": "usage.missing_value",
+  "commander.invalidArgument": "usage.invalid_value",
+};
+
+/** A commander error as a fault with a short hint; undefined for help that was asked for. */
+export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): Fault | undefined {
+  if (!(error instanceof CommanderError)) throw error;
+  if (error.exitCode === 0 || error.code === "commander.help") return undefined;
+  const verb = findVerb(line.words, verbs);
+  const command = ["mu", ...line.words].join(" ");
+  const message = error.message
+    .replace(/^error: /, "")
+    .replace(/\n\((.*)\)$/, ". $1")
+    .replace(/^./, (letter) => letter.toUpperCase());
+  return new Fault(
+    "usage",
+    CODES[error.code] ?? "usage.wrong",
+    /[.?]$/.test(message) ? message : `${message}.`,
+    [{ intent: "See how it is used", command: `${command} --help` }],
+    verb ? { usage: usageOf(verb, command) } : {},
+  );
+}
+
+function usageOf(verb: Verb, command: string) {
+  return {
+    command,
+    synopsis: synopsis(verb),
+    description: verb.summary,
+    args: verb.arguments.map((argument) => ({
+      name: argument.field,
+      required: argument.required,
+      variadic: argument.variadic,
+      description: argument.description,
+    })),
+    options: verb.options.map((flag) => ({
+      flags: `${flag.short ? `-${flag.short}, ` : ""}--${flag.flag}${flag.type === "boolean" ? "" : ` <${flag.value}>`}`,
+      description: flag.description,
+      mandatory: flag.required,
+      valueRequired: flag.type !== "boolean",
+    })),
+  };
+}
+
+/** One line that shows how the verb is called: `mu task claim [task] [options]`. */
+export function synopsis(verb: Verb): string {
+  const words = verb.arguments.map((argument) => {
+    const name = argument.variadic ? `${argument.field}...` : argument.field;
+    return argument.required ? `<${name}>` : `[${name}]`;
+  });
+  return ["mu", ...verb.name.split("."), ...words, "[options]"].join(" ");
+}

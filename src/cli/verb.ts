@@ -1,0 +1,46 @@
+/** A verb as the command line needs it: data alone, so that help and parsing load no schema. */
+export interface Verb {
+  /** `task.claim`; also the key of its module. */
+  name: string;
+  aliases: string[];
+  summary: string;
+  description: string;
+  effect: "read" | "write" | "destroy";
+  follows: boolean;
+  arguments: Argument[];
+  options: Flag[];
+  examples: { command: string; shows: string; fault?: string }[];
+}
+
+export interface Argument {
+  field: string;
+  description: string;
+  required: boolean;
+  variadic: boolean;
+  type: ValueType;
+  completes?: string;
+}
+
+export interface Flag {
+  field: string;
+  /** Without the dashes. */
+  flag: string;
+  short?: string;
+  aliases: string[];
+  type: ValueType;
+  /** The word for its value in help. */
+  value: string;
+  description: string;
+  required: boolean;
+  choices?: string[];
+  default?: string;
+  completes?: string;
+}
+
+/** How the words of a command line become an input: `json` takes any JSON value. */
+export type ValueType = "text" | "number" | "boolean" | "list" | "json";
+
+/** Words of the command line that call the verb: `task claim`. */
+export function wordsOf(name: string): string[] {
+  return name.split(".");
+}

@@ -1,0 +1,2 @@
+export { Fault } from "./errors.js";
+export { initWorkstream, listWorkstreams } from "./workstreams.js";

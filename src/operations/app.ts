@@ -1,0 +1,23 @@
+import type { Caller } from "../agents/identity.js";
+import type { Context } from "../context.js";
+
+/** What a verb may ask of the program that runs it. */
+export interface Io {
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  /** The text of a file, or of standard input for `-`. Faults `file.not_readable`. */
+  readText(path: string): Promise<string>;
+  /** Lets the person edit `text` in their editor and gives what they saved. Faults `editor.failed`. */
+  edit(text: string, name: string): Promise<string>;
+  /** A remark for the person, beside the result. */
+  remark(text: string): void;
+  /** Aborted when the person or a closed pipe ends the program. */
+  signal: AbortSignal;
+}
+
+/** Everything one run of a verb has. */
+export interface App {
+  context: Context;
+  caller: Caller;
+  io: Io;
+}

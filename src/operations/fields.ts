@@ -1,0 +1,78 @@
+import * as z from "zod";
+
+/** What the shell completes a field's value from. */
+export type Completes = "task" | "workstream" | "agent" | "group" | "tag" | "role";
+
+/** What a field says of itself beyond its type; it travels in the JSON schema. */
+type FieldNotes = {
+  /** One letter for the command line. */
+  short?: string;
+  /** Older spellings of the flag. */
+  aliases?: string[];
+  completes?: Completes;
+  /** Another word than the field's name for the flag's value. */
+  value?: string;
+};
+
+/** A field's description with its notes. */
+export function about(description: string, notes: FieldNotes = {}): { description: string } & FieldNotes {
+  return { description, ...notes };
+}
+
+/** `-w`, on every verb that is about one workstream. */
+export const workstreamField = () =>
+  z
+    .string()
+    .optional()
+    .meta(
+      about("The workstream; else $MU_WORKSTREAM, the agent's own, or the one of this folder", {
+        short: "w",
+        completes: "workstream",
+        value: "name",
+      }),
+    );
+
+/** A task by `name` or `workstream/name`. */
+export const taskField = (description = "The task, as name or workstream/name") =>
+  z
+    .string()
+    .min(1)
+    .meta(about(description, { completes: "task" }));
+
+/** Several tasks; on the command line repeated, with commas, or both. */
+export const tasksField = (description: string, notes: FieldNotes = {}) =>
+  z.array(z.string().min(1)).meta(about(description, { completes: "task", value: "task", ...notes }));
+
+/** `--yes` of a verb that is a dry run without it. */
+export const yesField = () =>
+  z
+    .boolean()
+    .default(false)
+    .meta(about("Do it; without this only show what would happen", { short: "y" }));
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A length of time in ms, written `500ms`, `30s`, `10m`, `2h`, `1d`, or as a number of seconds. */
+export const durationField = (notes: { description: string }) =>
+  z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)?$/, "a length of time such as 30s, 10m or 2h is needed")
+    .transform((text) => {
+      const [, amount, unit] = /^([\d.]+)(\w*)$/.exec(text) ?? [];
+      return Math.round(Number(amount) * (UNITS[unit || "s"] ?? 1000));
+    })
+    .meta({ ...notes, value: "time" });
+
+/** Whole text up to 1 MB: longer belongs into a file of the project. */
+export const textField = () => z.string().min(1).max(1_048_576, "at most 1 MB of text");
+
+/** A moment as UTC ISO 8601 with milliseconds, from anything ISO 8601. */
+export const momentField = (notes: { description: string }) =>
+  z
+    .string()
+    .refine(
+      (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
+      "a date such as 2026-01-31 or 2026-01-31T12:00:00Z is needed",
+    )
+    .transform((text) => new Date(text).toISOString())
+    .meta({ ...notes, value: "date" });

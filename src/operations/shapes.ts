@@ -1,0 +1,72 @@
+import * as z from "zod";
+
+/** Shapes of what verbs give back. They are checked in tests, over MCP and by the gateway. */
+export const nextStepsShape = () => z.array(z.object({ intent: z.string(), command: z.string() }));
+
+const text = () => z.string();
+const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
+
+export const statusShape = () => z.enum(["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"]);
+
+export const taskShape = () =>
+  z.strictObject({
+    name: text(),
+    workstream: text(),
+    title: text(),
+    status: statusShape(),
+    kind: text(),
+    role: orNull(text()),
+    impact: z.number(),
+    effortDays: z.number(),
+    roi: z.number(),
+    priority: z.number(),
+    owner: orNull(text()),
+    tags: z.array(text()),
+    touches: z.array(text()),
+    description: orNull(text()),
+    hold: orNull(text()),
+    holdReason: orNull(text()),
+    root: orNull(text()),
+    step: orNull(text()),
+    payload: z.unknown(),
+    attempts: z.number(),
+    maxRetries: z.number(),
+    notBefore: orNull(text()),
+    outcome: orNull(text()),
+    externalRef: orNull(text()),
+    claimGeneration: z.number(),
+    leaseUntil: orNull(text()),
+    createdAt: text(),
+    updatedAt: text(),
+    closedAt: orNull(text()),
+  });
+
+export const noteShape = () =>
+  z.strictObject({
+    author: text(),
+    kind: z.enum(["note", "decision", "evidence", "review", "test"]),
+    text: text(),
+    rationale: orNull(text()),
+    createdAt: text(),
+  });
+
+/** `{items, count}`, the shape of every list. */
+export const listShape = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), count: z.number() });
+
+export const workstreamShape = () =>
+  z.strictObject({
+    name: text(),
+    root: orNull(text()),
+    host: orNull(text()),
+    settings: z.record(text(), z.unknown()),
+    createdAt: text(),
+  });
+
+export const workstreamSummaryShape = () =>
+  workstreamShape().extend({
+    tasks: z.number(),
+    open: z.number(),
+    edges: z.number(),
+    notes: z.number(),
+    agents: z.number(),
+  });

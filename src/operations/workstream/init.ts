@@ -1,0 +1,47 @@
+import { resolve } from "node:path";
+import * as z from "zod";
+import { initWorkstream } from "../../workstreams.js";
+import { about } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { nextStepsShape, workstreamShape } from "../shapes.js";
+
+export const workstreamInit = defineOperation({
+  name: "workstream.init",
+  summary: "Start a workstream, and record its project folder",
+  description:
+    "The project folder is the current one unless --root names another. Commands that run below it then belong to this workstream. Doing it again changes nothing but a --root that is given.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      name: z.string().meta(about("A letter, then up to 31 letters, digits, _ or -, lower case")),
+      root: z
+        .string()
+        .optional()
+        .meta(about("The project's folder", { value: "folder" })),
+    }),
+  output: () => z.strictObject({ workstream: workstreamShape(), created: z.boolean(), nextSteps: nextStepsShape() }),
+  positional: ["name"],
+  examples: [
+    { command: "mu workstream init shop", shows: "start a workstream for this folder" },
+    { command: "mu workstream init Shop", shows: "a name that cannot be", fault: "workstream.invalid_name" },
+  ],
+  async run({ context, io }, { name, root }) {
+    const existing = await context.store.db
+      .selectFrom("workstreams")
+      .select("root")
+      .where("name", "=", name)
+      .executeTakeFirst();
+    const folder = root !== undefined ? resolve(io.cwd, root) : existing === undefined ? io.cwd : undefined;
+    const made = await initWorkstream(context, name, folder === undefined ? {} : { root: folder });
+    return {
+      ...made,
+      nextSteps: [
+        { intent: "Plan a task", command: `mu task add -w ${name} --title '…'` },
+        { intent: "Plan many at once", command: `mu task apply plan.yaml -w ${name}` },
+        { intent: "See how it stands", command: `mu state -w ${name}` },
+      ],
+    };
+  },
+  render: ({ workstream, created }, paint) =>
+    `${created ? "Started" : "Already there:"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
+});

@@ -1,0 +1,94 @@
+import { describeVerb } from "./cli/describe.js";
+import { synopsis } from "./cli/usage.js";
+import type { Verb } from "./cli/verb.js";
+import { loadOperations } from "./operations/index.js";
+
+/** A file that is made from the operations; `render` gets its present text. */
+export interface GeneratedFile {
+  path: string;
+  render: (before: string) => string;
+}
+
+/** Everything that is generated: the command line's manifest, the reference, the skill's table of verbs. */
+export async function generatedFiles(): Promise<GeneratedFile[]> {
+  const verbs = (await loadOperations()).map(describeVerb);
+  return [
+    { path: "src/cli/manifest.ts", render: () => manifest(verbs) },
+    { path: "docs/reference.md", render: () => reference(verbs) },
+    { path: "skills/mu/SKILL.md", render: (before) => betweenMarks(before, verbTable(verbs)) },
+  ];
+}
+
+function manifest(verbs: readonly Verb[]): string {
+  const rows = verbs.map((verb) => `  ${JSON.stringify(verb)},`).join("\n");
+  return `import type { Verb } from "./verb.js";
+
+/** Made by \`npm run docs\` from the operations, so that parsing a command line loads no schema. */
+// biome-ignore format: a generated table reads best as one row a verb
+export const VERBS: readonly Verb[] = [
+${rows}
+];
+`;
+}
+
+function reference(verbs: readonly Verb[]): string {
+  const sections = verbs.map(section).join("\n");
+  return `# Reference
+
+Made from the operations by \`npm run docs\`. Every verb also takes \`--json\`, and \`-w\` and \`--yes\` anywhere on
+the line; \`mu schema <verb>\` prints its input and output as JSON schemas. Exit codes: 0 done, 1 a check came
+out red or a bug, 2 usage, 3 not found, 4 conflict, 5 unavailable or timed out, 6 a watched task's owner died,
+7 a watched task stalled.
+
+${sections}`;
+}
+
+function section(verb: Verb): string {
+  const lines = [`## mu ${verb.name.replace(".", " ")}`, "", `${verb.summary}. *${verb.effect}*`, ""];
+  if (verb.description !== "") lines.push(verb.description, "");
+  lines.push("```", synopsis(verb), "```", "");
+  if (verb.aliases.length > 0) lines.push(`Also: ${verb.aliases.map((alias) => `\`mu ${alias}\``).join(", ")}.`, "");
+  const rows = [
+    ...verb.arguments.map((argument) => [`<${argument.field}>`, argument.description]),
+    ...verb.options.map((flag) => [flagText(flag), optionText(flag)]),
+  ];
+  if (rows.length > 0) {
+    lines.push("| | |", "| --- | --- |");
+    for (const [name, text] of rows) lines.push(`| \`${name}\` | ${text?.replaceAll("|", "\\|")} |`);
+    lines.push("");
+  }
+  for (const { command, shows, fault } of verb.examples) {
+    lines.push(`- \`${command}\` — ${shows}${fault ? ` (\`${fault}\`)` : ""}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function flagText(flag: Verb["options"][number]): string {
+  const short = flag.short ? `-${flag.short}, ` : "";
+  return `${short}--${flag.flag}${flag.type === "boolean" ? "" : ` <${flag.value}>`}`;
+}
+
+function optionText(flag: Verb["options"][number]): string {
+  const notes = [
+    flag.required ? "needed" : "",
+    flag.choices ? `one of ${flag.choices.join(", ")}` : "",
+    flag.default !== undefined ? `default ${flag.default}` : "",
+  ].filter(Boolean);
+  return `${flag.description}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
+}
+
+/** One row a verb, for an agent that must find the right one fast. */
+function verbTable(verbs: readonly Verb[]): string {
+  const rows = verbs.map((verb) => `| \`${synopsis(verb).replace(" [options]", "")}\` | ${verb.summary} |`);
+  return ["| verb | what it does |", "| --- | --- |", ...rows].join("\n");
+}
+
+const START = "<!-- verbs: made by npm run docs -->";
+const END = "<!-- /verbs -->";
+
+function betweenMarks(text: string, table: string): string {
+  const from = text.indexOf(START);
+  const to = text.indexOf(END);
+  if (from < 0 || to < 0) return text;
+  return `${text.slice(0, from + START.length)}\n${table}\n${text.slice(to)}`;
+}
