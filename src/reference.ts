@@ -1,7 +1,7 @@
-import { describeVerb } from "./cli/describe.js";
 import { synopsis } from "./cli/usage.js";
-import type { Verb } from "./cli/verb.js";
+import { describeVerb } from "./operations/describe.js";
 import { loadOperations } from "./operations/index.js";
+import type { Verb } from "./operations/verb.js";
 
 /** A file that is made from the operations; `render` gets its present text. */
 export interface GeneratedFile {
@@ -13,7 +13,7 @@ export interface GeneratedFile {
 export async function generatedFiles(): Promise<GeneratedFile[]> {
   const verbs = (await loadOperations()).map(describeVerb);
   return [
-    { path: "src/cli/manifest.ts", render: () => manifest(verbs) },
+    { path: "src/operations/manifest.ts", render: () => manifest(verbs) },
     { path: "docs/reference.md", render: () => reference(verbs) },
     { path: "skills/mu/SKILL.md", render: (before) => betweenMarks(before, verbTable(verbs)) },
   ];

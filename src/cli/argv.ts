@@ -1,4 +1,4 @@
-import { type Verb, wordsOf } from "./verb.js";
+import { type Verb, wordsOf } from "../operations/verb.js";
 
 /** A command line with the flags that may stand anywhere moved behind the verb's words. */
 export interface Line {

@@ -9,8 +9,9 @@ import type { Io } from "../operations/app.js";
 const MAX_INPUT = 256 * 1024 * 1024;
 
 /** The terminal, files and environment of this process. */
-export function processIo(signal: AbortSignal): Io {
+export function processIo(signal: AbortSignal, serveMcp: () => Promise<void>): Io {
   return {
+    serveMcp,
     env: process.env,
     cwd: process.cwd(),
     signal,

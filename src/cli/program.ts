@@ -1,5 +1,5 @@
 import { Command, Argument as CommanderArgument, Option } from "commander";
-import { type Argument, type Flag, type Verb, wordsOf } from "./verb.js";
+import { type Argument, type Flag, type Verb, wordsOf } from "../operations/verb.js";
 
 /** What a parsed command line asks for. */
 export interface Request {

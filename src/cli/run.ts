@@ -1,12 +1,11 @@
 import { systemClock } from "../clock.js";
 import { openStore } from "../db/open.js";
 import { execute, executeFollowing, type World } from "../operations/execute.js";
-import { loadOperation, type OperationName } from "../operations/index.js";
-import type { Operation } from "../operations/operation.js";
+import { findOperation } from "../operations/index.js";
+import { VERBS } from "../operations/manifest.js";
 import { databasePath } from "../paths.js";
 import { findVerb, type Line, readLine } from "./argv.js";
 import { processIo } from "./io.js";
-import { VERBS } from "./manifest.js";
 import { buildProgram, type Request } from "./program.js";
 import { type Output, reportError, showFollowed, showResult } from "./show.js";
 import { usageFault } from "./usage.js";
@@ -56,13 +55,9 @@ function everyCommand(command: ReturnType<typeof buildProgram>): ReturnType<type
 }
 
 async function perform({ verb, input }: Request, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
-  const operation: Operation = await loadOperation(verb.name as OperationName);
-  const io = processIo(signal);
-  const world: World = {
-    clock: systemClock,
-    io,
-    openStore: (options) => openStore({ url: io.env["MU_DATABASE_URL"], path: databasePath(io.env) }, options),
-  };
+  const operation = await findOperation(verb.name);
+  if (operation === undefined) throw new Error(`the manifest names ${verb.name}, which is no operation`);
+  const world = processWorld(signal);
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
     if (await executeFollowing(operation, input, world, show)) return 0;
@@ -70,4 +65,15 @@ async function perform({ verb, input }: Request, json: boolean, output: Output, 
   const result = await execute(operation, input, world);
   await showResult(operation, result, json, output);
   return operation.exitCode?.(result as never) ?? 0;
+}
+
+/** This process as verbs see it. */
+function processWorld(signal: AbortSignal): World {
+  const address = { url: process.env.MU_DATABASE_URL, path: databasePath(process.env) };
+  const world: World = {
+    clock: systemClock,
+    io: processIo(signal, async () => (await import("../mcp.js")).serveMcp(world)),
+    openStore: (options) => openStore(address, options),
+  };
+  return world;
 }

@@ -1,7 +1,7 @@
 import { CommanderError } from "commander";
 import { Fault } from "../errors.js";
+import type { Verb } from "../operations/verb.js";
 import { findVerb, type Line } from "./argv.js";
-import type { Verb } from "./verb.js";
 
 const CODES: Readonly<Record<string, string>> = {
   "commander.unknownOption": "usage.unknown_option",

@@ -11,6 +11,8 @@ export interface Io {
   edit(text: string, name: string): Promise<string>;
   /** A remark for the person, beside the result. */
   remark(text: string): void;
+  /** Serves the verbs over the Model Context Protocol on standard input and output until it closes. */
+  serveMcp(): Promise<void>;
   /** Aborted when the person or a closed pipe ends the program. */
   signal: AbortSignal;
 }

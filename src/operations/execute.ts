@@ -7,6 +7,7 @@ import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import type { App, Io } from "./app.js";
 import type { Operation } from "./operation.js";
+import { flagName, wordsOf } from "./verb.js";
 
 /** What a surface brings along so that verbs can run. */
 export interface World {
@@ -58,13 +59,8 @@ function checkInput(operation: Operation, input: unknown): Record<string, unknow
   const checked = operation.input().safeParse(input);
   if (checked.success) return checked.data;
   throw new Fault("usage", "usage.invalid_input", describeIssues(operation, checked.error), [
-    { intent: "See how it is used", command: `mu ${commandWords(operation)} --help` },
+    { intent: "See how it is used", command: `mu ${wordsOf(operation.name).join(" ")} --help` },
   ]);
-}
-
-/** The words that call the verb on a command line. */
-export function commandWords(operation: Pick<Operation, "name">): string {
-  return operation.name.replace(".", " ");
 }
 
 function describeIssues(operation: Operation, error: ZodError): string {
@@ -76,9 +72,4 @@ function describeIssues(operation: Operation, error: ZodError): string {
     return `${shown}${rest.length > 0 ? ` (${rest.join(".")})` : ""}: ${issue.message}`;
   });
   return `${issues.join("; ")}.`;
-}
-
-/** `effortDays` as a flag: `effort-days`. */
-export function flagName(field: string): string {
-  return field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

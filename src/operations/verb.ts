@@ -44,3 +44,8 @@ export type ValueType = "text" | "number" | "boolean" | "list" | "json";
 export function wordsOf(name: string): string[] {
   return name.split(".");
 }
+
+/** `effortDays` as a flag: `effort-days`. */
+export function flagName(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

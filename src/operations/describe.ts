@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { flagName } from "../operations/execute.js";
-import type { Operation } from "../operations/operation.js";
+import type { Operation } from "./operation.js";
 import type { Argument, Flag, ValueType, Verb } from "./verb.js";
+import { flagName } from "./verb.js";
 
 interface Property {
   type?: string;

@@ -1,0 +1,129 @@
+import * as z from "zod";
+import type { App } from "./app.js";
+import { about } from "./fields.js";
+import { VERBS } from "./manifest.js";
+import { defineOperation } from "./operation.js";
+import { findWorkstream } from "./resolve.js";
+import { listShape } from "./shapes.js";
+import { type Verb, wordsOf } from "./verb.js";
+
+/** At most this many names from the database: a shell shows no more in any useful way. */
+const MOST_NAMES = 200;
+
+interface Candidate {
+  value: string;
+  about: string;
+}
+
+export const complete = defineOperation({
+  name: "complete",
+  summary: "Print what could stand at the end of a command line",
+  description: "This is what the completion scripts call. The last word is the one being typed; it may be empty.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      words: z.array(z.string()).default([]).meta(about("The words after mu, the last one unfinished")),
+    }),
+  output: () => listShape(z.strictObject({ value: z.string(), about: z.string() })),
+  positional: ["words"],
+  examples: [
+    { command: "mu complete -- task cl", shows: "verbs of task that begin with cl" },
+    { command: "mu complete -- task claim ''", shows: "names of tasks" },
+    { command: "mu complete --shell bash", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  async run(app, { words }) {
+    const typed = words.at(-1) ?? "";
+    const found = await candidates(app, words.slice(0, -1), typed);
+    const items = found.filter((candidate) => candidate.value.startsWith(typed));
+    return { items, count: items.length };
+  },
+  render: ({ items }) => items.map((item) => `${item.value}\t${item.about}`).join("\n"),
+});
+
+async function candidates(app: App, before: readonly string[], typed: string): Promise<Candidate[]> {
+  const { verb, used } = verbOf(before);
+  const next = verb === undefined || used === before.length ? nextWords(before) : [];
+  if (verb === undefined) return next;
+  const flag = verb.options.find((option) => takesValueOf(option, before.at(-1) ?? ""));
+  if (flag !== undefined && flag.type !== "boolean") return valuesOf(app, flag, before);
+  if (typed.startsWith("-")) return flagsOf(verb);
+  const given = before.slice(used).filter((word) => !word.startsWith("-")).length;
+  const argument = verb.arguments[Math.min(given, verb.arguments.length - 1)];
+  return [...next, ...(argument === undefined ? flagsOf(verb) : await valuesOf(app, argument, before))];
+}
+
+/** The longest run of words that calls a verb. */
+function verbOf(words: readonly string[]): { verb: Verb | undefined; used: number } {
+  for (let used = words.length; used > 0; used--) {
+    const name = words.slice(0, used).join(".");
+    const verb = VERBS.find((candidate) => candidate.name === name);
+    if (verb !== undefined) return { verb, used };
+  }
+  return { verb: undefined, used: 0 };
+}
+
+function nextWords(before: readonly string[]): Candidate[] {
+  const found = new Map<string, string>();
+  for (const verb of VERBS) {
+    const words = wordsOf(verb.name);
+    if (words.length <= before.length || !before.every((word, at) => word === words[at])) continue;
+    const word = words[before.length] as string;
+    found.set(word, words.length === before.length + 1 ? verb.summary : (found.get(word) ?? `${word} …`));
+  }
+  return [...found].map(([value, text]) => ({ value, about: text }));
+}
+
+const takesValueOf = (flag: Verb["options"][number], word: string) =>
+  word === `--${flag.flag}` || (flag.short !== undefined && word === `-${flag.short}`);
+
+function flagsOf(verb: Verb): Candidate[] {
+  return [...verb.options.map((flag) => ({ value: `--${flag.flag}`, about: flag.description })), JSON_FLAG];
+}
+
+const JSON_FLAG = { value: "--json", about: "Print JSON" };
+
+async function valuesOf(
+  app: App,
+  field: { completes?: string; choices?: string[] },
+  before: readonly string[],
+): Promise<Candidate[]> {
+  if (field.choices) return field.choices.map((value) => ({ value, about: "" }));
+  const { db } = app.context.store;
+  if (field.completes === "workstream") {
+    const rows = await db.selectFrom("workstreams").select("name").orderBy("name").limit(MOST_NAMES).execute();
+    return rows.map((row) => ({ value: row.name, about: "workstream" }));
+  }
+  const scope = await findWorkstream(app, namedWorkstream(before));
+  if (field.completes === "task") return scope === undefined ? [] : taskNames(app, scope);
+  if (field.completes === "agent") return scope === undefined ? [] : agentNames(app, scope);
+  return [];
+}
+
+function namedWorkstream(words: readonly string[]): string | undefined {
+  const at = words.findIndex((word) => word === "-w" || word === "--workstream");
+  return at < 0 ? undefined : words[at + 1];
+}
+
+async function taskNames(app: App, workstream: string): Promise<Candidate[]> {
+  const rows = await app.context.store.db
+    .selectFrom("tasks as t")
+    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
+    .select(["t.name", "t.title"])
+    .where("w.name", "=", workstream)
+    .orderBy("t.updated_at", "desc")
+    .limit(MOST_NAMES)
+    .execute();
+  return rows.map((row) => ({ value: row.name, about: row.title.replace(/\s+/g, " ").slice(0, 60) }));
+}
+
+async function agentNames(app: App, workstream: string): Promise<Candidate[]> {
+  const rows = await app.context.store.db
+    .selectFrom("agents as a")
+    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
+    .select(["a.name", "a.cli"])
+    .where("w.name", "=", workstream)
+    .where("a.closed_at", "is", null)
+    .limit(MOST_NAMES)
+    .execute();
+  return rows.map((row) => ({ value: row.name, about: row.cli }));
+}

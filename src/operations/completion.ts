@@ -1,0 +1,47 @@
+import * as z from "zod";
+import { about } from "./fields.js";
+import { defineOperation } from "./operation.js";
+
+const BASH = `_mu() {
+  local line
+  COMPREPLY=()
+  while IFS=$'\\t' read -r line _; do COMPREPLY+=("$(printf '%q' "$line")"); done \\
+    < <(mu complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+}
+complete -o default -F _mu mu`;
+
+const ZSH = `#compdef mu
+_mu() {
+  local -a found
+  local value about
+  while IFS=$'\\t' read -r value about; do found+=("\${value//:/\\\\:}:$about"); done \\
+    < <(mu complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)
+  _describe mu found
+}
+compdef _mu mu`;
+
+const FISH = `function __mu_complete
+  set -l words (commandline -opc) (commandline -ct)
+  mu complete -- $words[2..-1] 2>/dev/null
+end
+complete -c mu -f -a '(__mu_complete)'`;
+
+const SCRIPTS = { bash: BASH, zsh: ZSH, fish: FISH };
+
+export const completion = defineOperation({
+  name: "completion",
+  summary: "Print the completion script of a shell",
+  description:
+    'For bash put `eval "$(mu completion bash)"` into ~/.bashrc, for zsh the same with zsh into ~/.zshrc after compinit, for fish `mu completion fish | source` into config.fish.',
+  effect: "read",
+  standalone: true,
+  input: () => z.strictObject({ shell: z.enum(["bash", "zsh", "fish"]).meta(about("bash, zsh or fish")) }),
+  output: () => z.strictObject({ shell: z.string(), script: z.string() }),
+  positional: ["shell"],
+  examples: [
+    { command: "mu completion bash", shows: "the script for bash" },
+    { command: "mu completion tcsh", shows: "a shell it does not know", fault: "usage.invalid_input" },
+  ],
+  run: async (_app, { shell }) => ({ shell, script: SCRIPTS[shell] }),
+  render: ({ script }) => script,
+});

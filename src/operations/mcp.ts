@@ -1,0 +1,22 @@
+import * as z from "zod";
+import { defineOperation } from "./operation.js";
+
+export const mcp = defineOperation({
+  name: "mcp",
+  summary: "Serve every verb as a tool over the Model Context Protocol",
+  description:
+    "Speaks MCP on standard input and output until they close. A tool has the verb's name with an underscore, such as task_claim, and gives what --json prints.",
+  effect: "read",
+  standalone: true,
+  input: () => z.strictObject({}),
+  output: () => z.strictObject({}),
+  examples: [
+    { command: "mu mcp", shows: "serve; for example: claude mcp add mu -- mu mcp" },
+    { command: "mu mcp --port 80", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  async run({ io }) {
+    await io.serveMcp();
+    return {};
+  },
+  render: () => "",
+});

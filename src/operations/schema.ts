@@ -1,0 +1,43 @@
+import * as z from "zod";
+import { Fault } from "../errors.js";
+import { didYouMean, quote } from "../names.js";
+import { about } from "./fields.js";
+import { defineOperation } from "./operation.js";
+
+export const schema = defineOperation({
+  name: "schema",
+  summary: "Print the JSON schemas of a verb's input and output",
+  effect: "read",
+  standalone: true,
+  input: () => z.strictObject({ verb: z.array(z.string()).min(1).meta(about("The verb's words, or noun.verb")) }),
+  output: () =>
+    z.strictObject({
+      name: z.string(),
+      effect: z.string(),
+      input: z.record(z.string(), z.unknown()),
+      output: z.record(z.string(), z.unknown()),
+    }),
+  positional: ["verb"],
+  examples: [
+    { command: "mu schema task claim", shows: "what a claim takes and gives" },
+    { command: "mu schema task conquer", shows: "a verb that is none", fault: "schema.no_such_verb" },
+  ],
+  async run(_app, { verb }) {
+    const { OPERATIONS, findOperation } = await import("./index.js");
+    const name = verb.join(".");
+    const operation = await findOperation(name);
+    if (operation === undefined) {
+      const hint = didYouMean(name, Object.keys(OPERATIONS));
+      throw new Fault("missing", "schema.no_such_verb", `There is no verb ${quote(name)}.${hint}`, [
+        { intent: "See the verbs", command: "mu --help" },
+      ]);
+    }
+    return {
+      name,
+      effect: operation.effect,
+      input: z.toJSONSchema(operation.input(), { io: "input" }),
+      output: z.toJSONSchema(operation.output(), { unrepresentable: "any" }),
+    };
+  },
+  render: (result) => JSON.stringify(result, null, 2),
+});
