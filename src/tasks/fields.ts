@@ -43,9 +43,9 @@ const LABEL_LENGTH = 64;
  */
 export function taskColumns(fields: TaskFields): TaskColumns {
   const columns: Record<string, unknown> = {};
-  for (const [field, value] of Object.entries(fields)) {
-    const rule = RULES[field as keyof TaskFields];
-    if (rule !== undefined && value !== undefined) columns[rule.column] = rule.store(field, value);
+  for (const [field, rule] of Object.entries(RULES)) {
+    const value = fields[field as keyof TaskFields];
+    if (value !== undefined) columns[rule.column] = rule.store(field, value);
   }
   return columns;
 }
@@ -151,8 +151,13 @@ function invalid(field: string, rule: string, value: unknown): Fault {
   return new Fault(
     "usage",
     "task.invalid_field",
-    `${field} must be ${rule}, not ${typeof value === "string" ? quote(value) : String(value)}.`,
+    `${field} must be ${rule}, not ${shown(value)}.`,
     [{ intent: "See what a task takes", command: "mu task update --help" }],
     { field },
   );
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return quote(value);
+  return typeof value === "number" ? String(value) : `a value of type ${value === null ? "null" : typeof value}`;
 }
