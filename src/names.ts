@@ -48,16 +48,20 @@ function invalid(noun: string, name: string, rule: string, nextSteps: NextStep[]
 
 /** A task name made from a title, at most 40 characters; `""` when the title has no letter or digit. */
 export function slug(title: string): string {
+  const whole = wholeSlug(title);
+  if (whole.length <= SLUG_LENGTH) return whole;
+  const cut = whole.lastIndexOf("_", SLUG_LENGTH);
+  return whole.slice(0, cut > 0 ? cut : SLUG_LENGTH);
+}
+
+/** The slug of a title before it is cut to a name's length. */
+export function wholeSlug(title: string): string {
   const words = title
     .normalize("NFKD")
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^_+|_+$/g, "");
-  if (words === "") return "";
-  const whole = /^[a-z]/.test(words) ? words : `t_${words}`;
-  if (whole.length <= SLUG_LENGTH) return whole;
-  const cut = whole.lastIndexOf("_", SLUG_LENGTH);
-  return whole.slice(0, cut > 0 ? cut : SLUG_LENGTH);
+  return words === "" || /^[a-z]/.test(words) ? words : `t_${words}`;
 }
 
 /** `name`, else `name_2`, `name_3` … the first that `taken` does not hold. */
@@ -65,6 +69,11 @@ export function unusedName(name: string, taken: (name: string) => boolean): stri
   let found = name;
   for (let n = 2; taken(found); n++) found = `${name}_${n}`;
   return found;
+}
+
+/** `workstream/name`: what events call a task, and a reference that means the same everywhere. */
+export function qualifiedName({ workstream, name }: TaskRef): string {
+  return `${workstream}/${name}`;
 }
 
 /** Splits `workstream/name`; a bare name has no workstream. */
@@ -89,6 +98,12 @@ export function nearest(name: string, names: Iterable<string>): string[] {
 export function didYouMean(name: string, names: Iterable<string>): string {
   const found = nearest(name, names);
   return found.length === 0 ? "" : ` Did you mean ${found.join(" or ")}?`;
+}
+
+/** `a, b and 3 more`: names as a message can bear them. */
+export function enumerate(names: readonly string[], most = 8): string {
+  const more = names.length - most;
+  return more <= 0 ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${more} more`;
 }
 
 /** A name as it is shown in a message: quoted, without control characters, not longer than a line. */

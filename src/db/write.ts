@@ -14,13 +14,20 @@ export interface Tx {
   /** The moment of the write, the same for all its rows. */
   readonly now: string;
   insert<T extends JournalledTable>(table: T, row: NewRow<T>): Promise<RowOf<T>>;
-  /** Sets `columns`; what already has that value is no change. */
-  patch<T extends JournalledTable>(table: T, id: number, columns: Partial<RowOf<T>>): Promise<RowOf<T>>;
+  /** Sets `columns`; what already has that value is no change. `before` saves the read of a row just read. */
+  patch<T extends JournalledTable>(
+    table: T,
+    id: number,
+    columns: Partial<RowOf<T>>,
+    before?: RowOf<T>,
+  ): Promise<RowOf<T>>;
   remove<T extends JournalledTable>(table: T, id: number): Promise<RowOf<T>>;
   /** Puts an image back as it was, id included; for undo and replay. */
   restore<T extends JournalledTable>(table: T, row: RowOf<T>): Promise<void>;
   /** Takes over changes that something else made, for example hand-written SQL. */
   adopt(changes: readonly Change[]): void;
+  /** Says what the write is about, where that is found only inside it. */
+  about(subject: string): void;
   /** Adds to what the event says beyond its changes. */
   tell(payload: Record<string, unknown>): void;
 }
@@ -48,7 +55,7 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
     const heads = new Map<string, Head>();
     for (const scope of [...scopes].sort()) heads.set(scope, await takeHead(db, context.store.dialect, scope));
 
-    const journal: Journal = { changes: [], payload: { ...spec.payload }, told: false };
+    const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, told: false };
     const now = timestamp(context.clock);
     const result = await work(transaction(db, now, journal));
     if (journal.changes.length === 0 && !journal.told) return result;
@@ -63,7 +70,7 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
           at: now,
           actor: context.actor,
           op: spec.op,
-          subject: spec.subject,
+          subject: journal.subject,
           payload: journal.payload,
           changes,
         });
@@ -75,6 +82,7 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
 
 interface Journal {
   changes: Change[];
+  subject: string;
   payload: Record<string, unknown>;
   told: boolean;
 }
@@ -105,8 +113,8 @@ function transaction(db: Reader, now: string, journal: Journal): Tx {
       journal.changes.push({ table, id, insert: withoutNulls(values) });
       return { id, ...values } as never;
     },
-    async patch(table, id, columns) {
-      const before = await get(table, id);
+    async patch(table, id, columns, known) {
+      const before: Values = known ?? (await get(table, id));
       const changed = Object.keys(columns).filter((column) => before[column] !== (columns as Values)[column]);
       if (changed.length === 0) return before as never;
       const after: Values = { ...before, ...columns };
@@ -130,6 +138,9 @@ function transaction(db: Reader, now: string, journal: Journal): Tx {
     },
     adopt(changes) {
       journal.changes.push(...changes);
+    },
+    about(subject) {
+      journal.subject = subject;
     },
     tell(payload) {
       Object.assign(journal.payload, payload);

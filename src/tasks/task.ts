@@ -154,7 +154,8 @@ export async function getTask(db: Reader, ref: TaskRef): Promise<Task> {
   return toTask(await taskRow(db, ref));
 }
 
-async function taskNotFound(db: Reader, { workstream, name }: TaskRef): Promise<Fault> {
+/** The fault for a task that is not there, with near names; or for its workstream. */
+export async function taskNotFound(db: Reader, { workstream, name }: TaskRef): Promise<Fault> {
   const { workstreamRow } = await import("../workstreams.js");
   const { id } = await workstreamRow(db, workstream);
   const names = await db.selectFrom("tasks").select("name").where("workstream_id", "=", id).execute();

@@ -1,0 +1,110 @@
+import { sql } from "kysely";
+import type { Context } from "../context.js";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+import { type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { checkTaskName, qualifiedName, quote, slug, type TaskRef, unusedName, wholeSlug } from "../names.js";
+import { workstreamRow } from "../workstreams.js";
+import { blockerRows, insertEdge } from "./graph.js";
+import { type NewTaskFields, newTaskRow } from "./new-task.js";
+import { insertNote, type NewNote } from "./notes.js";
+import { getTask, type Task, taskRow } from "./task.js";
+
+export type NewTask = NewTaskFields & {
+  /** Made from the title when it is not given. */
+  name?: string | undefined;
+  /** The job or intake that the task belongs to, by name. */
+  root?: string | null | undefined;
+  /** Names of the tasks that it waits for. */
+  blockedBy?: readonly string[] | undefined;
+  notes?: readonly (string | NewNote)[] | undefined;
+};
+
+export interface Addition {
+  task: Task;
+  /** Names of the tasks that it waits for. */
+  blockers: string[];
+  /** The name that the title asked for, when it had to be cut. */
+  truncated?: string;
+}
+
+/**
+ * Adds a task with its edges and notes. Faults `task.exists` for a given name, `task.invalid_name` when the
+ * title makes none, `task.invalid_field`, `task.invalid_note`, `task.cross_workstream`, `task.not_found`,
+ * `workstream.not_found`.
+ */
+export function addTask(context: Context, workstream: string, spec: NewTask): Promise<Addition> {
+  return write(context, { op: "task.add", scope: workstream, subject: workstream }, async (tx) => {
+    const { id: workstreamId } = await workstreamRow(tx.db, workstream);
+    const ref = { workstream, name: await chooseName(tx.db, workstream, workstreamId, spec) };
+    tx.about(qualifiedName(ref));
+
+    const blockers = await blockerRows(tx.db, ref, spec.blockedBy ?? []);
+    const fields = newTaskRow(workstreamId, ref.name, spec, tx.now);
+    const root = spec.root == null ? null : (await taskRow(tx.db, { workstream, name: spec.root })).id;
+    const { id } = await tx.insert("tasks", { ...fields, root_id: root });
+    for (const blocker of blockers.keys()) await insertEdge(tx, blocker, id);
+    await addNotes(tx, id, context.actor, spec.notes ?? []);
+
+    const asked = wholeSlug(spec.title);
+    return {
+      task: await getTask(tx.db, ref),
+      blockers: [...blockers.values()].map((blocker) => blocker.name),
+      ...(spec.name === undefined && asked !== slug(spec.title) && { truncated: asked }),
+    };
+  });
+}
+
+/** Adds notes, texts or whole ones, to a new task. Faults `task.invalid_note`. */
+export async function addNotes(
+  tx: Tx,
+  taskId: number,
+  author: string,
+  notes: readonly (string | NewNote)[],
+): Promise<void> {
+  for (const note of notes) await insertNote(tx, taskId, author, typeof note === "string" ? { text: note } : note);
+}
+
+/** The given name when it is free, else one from the title. Faults `task.exists`, `task.invalid_name`. */
+async function chooseName(db: Reader, workstream: string, id: number, spec: NewTask): Promise<string> {
+  if (spec.name !== undefined) {
+    checkTaskName(spec.name);
+    if ((await selectName(db, { id, name: spec.name })).length > 0) throw taskExists({ workstream, name: spec.name });
+    return spec.name;
+  }
+  const wanted = slug(spec.title);
+  if (wanted === "") throw noName(spec.title);
+  const pattern = `${wanted.replace(/_/g, "\\_")}%`;
+  const taken = new Set((await selectNamesLike(db, { id, pattern })).map((row) => row.name));
+  return unusedName(wanted, (name) => taken.has(name));
+}
+
+const selectName = statement((db, { id, name }: { id: number; name: string }) =>
+  db.selectFrom("tasks").select("id").where("workstream_id", "=", id).where("name", "=", name),
+);
+
+const selectNamesLike = statement((db, { id, pattern }: { id: number; pattern: string }) =>
+  db
+    .selectFrom("tasks")
+    .select("name")
+    .where("workstream_id", "=", id)
+    .where(sql<boolean>`name like ${pattern} escape '\\'`),
+);
+
+/** The fault for a name that another task has. */
+export function taskExists({ workstream, name }: TaskRef): Fault {
+  return new Fault("conflict", "task.exists", `There is a task ${quote(name)} in ${workstream} already.`, [
+    { intent: "Look at it", command: `mu task show ${name} -w ${workstream}` },
+    { intent: "Change it", command: `mu task update ${name} --title '…' -w ${workstream}` },
+  ]);
+}
+
+function noName(title: string): Fault {
+  return new Fault(
+    "usage",
+    "task.invalid_name",
+    `The title ${quote(title)} has no letter or digit to make a name from. Give the task a name.`,
+    [{ intent: "Name it yourself", command: "mu task add <name> --title '…'" }],
+  );
+}

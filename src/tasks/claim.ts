@@ -1,0 +1,193 @@
+import { type Claimant, claimantRow } from "../agents/agent.js";
+import type { Context } from "../context.js";
+import type { RowOf, Tx } from "../db/write.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { workstreamRow } from "../workstreams.js";
+import { blockersOfId } from "./graph.js";
+import { insertNote } from "./notes.js";
+import { countWork, readyTaskRows, type WorkCounts } from "./ready.js";
+import { claimantName, type Standing, taskStanding } from "./standing.js";
+import { CONTAINER_KINDS, type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
+import { lease } from "./touch.js";
+
+export interface ClaimOptions {
+  /** The claim runs out after this long without a sign of life from its owner. */
+  leaseSeconds?: number | undefined;
+  /** `expired`: also take what another holds, when its lease has run out or its owner is gone. */
+  steal?: "expired" | undefined;
+  /** Kept as a note of kind `evidence`. */
+  evidence?: string | undefined;
+}
+
+export interface Claim {
+  task: Task;
+  previousStatus: TaskStatus;
+  previousOwner: string | null;
+  /** False when the task was the claimant's already and nothing was written. */
+  changed: boolean;
+}
+
+/**
+ * Gives the task to the claimant: OPEN becomes IN_PROGRESS. Claiming what one owns is a no-op; with a lease it
+ * renews. Faults: `task.not_open`, `task.already_claimed`, `task.lease_active`, `task.container`, `task.held`,
+ * `task.not_before`, `task.blocked`, `task.invalid_lease`, `task.not_found`, `agent.not_found`, `agent.replaced`.
+ */
+export function claimTask(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: ClaimOptions = {},
+): Promise<Claim> {
+  const payload = { owner: claimantName(claimant) };
+  const spec = { op: "task.claim", scope: ref.workstream, subject: qualifiedName(ref), payload };
+  return write(context, spec, async (tx) => {
+    const row = await taskStanding(tx.db, ref);
+    const agent = await claimantRow(tx, { id: row.workstream_id, name: row.workstream }, claimant);
+    if (row.owner_id === agent.id && row.status === "IN_PROGRESS") return renew(tx, row, options);
+    if (row.status === "IN_PROGRESS" && options.steal === "expired") {
+      requireAbandoned(row, tx.now);
+      tx.tell({ stolenFrom: row.owner });
+    } else {
+      await requireClaimable(tx, row);
+    }
+    return give(tx, row, agent, options);
+  });
+}
+
+/** The owner claims again: a lease is started anew, anything else stays. */
+async function renew(tx: Tx, row: TaskRow, { leaseSeconds, evidence }: ClaimOptions): Promise<Claim> {
+  const before = { previousStatus: row.status as TaskStatus, previousOwner: row.owner };
+  if (leaseSeconds === undefined && evidence === undefined) return { task: toTask(row), ...before, changed: false };
+  const columns = { ...(leaseSeconds !== undefined && lease(tx.now, leaseSeconds)), updated_at: tx.now };
+  await tx.patch("tasks", row.id, columns, row);
+  await addEvidence(tx, row, row.owner, evidence);
+  return { task: toTask({ ...row, ...columns }), ...before, changed: true };
+}
+
+async function give(tx: Tx, row: TaskRow, agent: RowOf<"agents">, options: ClaimOptions): Promise<Claim> {
+  const columns = {
+    status: "IN_PROGRESS",
+    owner_id: agent.id,
+    claim_generation: row.claim_generation + 1,
+    ...lease(tx.now, options.leaseSeconds),
+    updated_at: tx.now,
+  };
+  await tx.patch("tasks", row.id, columns, row);
+  await addEvidence(tx, row, agent.name, options.evidence);
+  return {
+    task: toTask({ ...row, ...columns, owner: agent.name }),
+    previousStatus: row.status as TaskStatus,
+    previousOwner: row.owner,
+    changed: true,
+  };
+}
+
+async function addEvidence(tx: Tx, row: TaskRow, author: string | null, evidence: string | undefined): Promise<void> {
+  if (evidence !== undefined) await insertNote(tx, row.id, author ?? "", { text: evidence, kind: "evidence" });
+}
+
+/** Refuses to steal what its owner still holds. */
+function requireAbandoned(row: Standing, now: string): void {
+  if (row.owner_id === null || row.owner_closed_at !== null) return;
+  if (row.lease_until === null) throw alreadyClaimed(row);
+  if (row.lease_until <= now) return;
+  throw new Fault(
+    "conflict",
+    "task.lease_active",
+    `${row.name} is ${row.owner}'s until ${row.lease_until}; it can be taken when that has passed.`,
+    [takeAnother(row)],
+    { owner: row.owner, leaseUntil: row.lease_until },
+  );
+}
+
+async function requireClaimable(tx: Tx, row: Standing): Promise<void> {
+  if (row.status === "IN_PROGRESS") throw alreadyClaimed(row);
+  const refuse = (code: string, why: string, details: Record<string, unknown> = {}) =>
+    new Fault("conflict", code, `${row.name} ${why}`, [look(row), takeAnother(row)], details);
+
+  if (row.status !== "OPEN") throw refuse("task.not_open", `is ${row.status}. Open it first if it is to be done.`);
+  if (CONTAINER_KINDS.includes(row.kind)) throw refuse("task.container", `is a ${row.kind}: take a task in it.`);
+  if (row.hold !== null) {
+    throw refuse("task.held", `is held (${row.hold})${row.hold_reason === null ? "." : `: ${row.hold_reason}`}`);
+  }
+  if (row.not_before !== null && row.not_before > tx.now) {
+    throw refuse("task.not_before", `may not start before ${row.not_before}.`, { notBefore: row.not_before });
+  }
+  if (row.blocked === 0) return;
+  const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
+  const names = blockers.map((blocker) => blocker.name);
+  throw refuse("task.blocked", `is blocked by ${enumerate(names)}.`, { blockers: names });
+}
+
+function alreadyClaimed(row: Standing): Fault {
+  return new Fault(
+    "conflict",
+    "task.already_claimed",
+    `${row.name} is ${row.status} by ${row.owner ?? "nobody"}.`,
+    [takeAnother(row), look(row)],
+    { owner: row.owner },
+  );
+}
+
+const takeAnother = ({ workstream }: TaskRow) => ({
+  intent: "Take another one",
+  command: `mu task claim --next -w ${workstream}`,
+});
+
+const look = ({ workstream, name }: TaskRow) => ({
+  intent: "Look at it",
+  command: `mu task show ${name} -w ${workstream}`,
+});
+
+export interface ClaimNextOptions {
+  /** Take a task for this role or for none, whatever the claimant's own role. */
+  role?: string | undefined;
+  leaseSeconds?: number | undefined;
+}
+
+/**
+ * Gives the claimant the best ready task for its role, or for no role; never one it owns already. Faults
+ * `task.none_ready` with counts, `workstream.not_found`, `task.invalid_lease`, `agent.not_found`, `agent.replaced`.
+ */
+export function claimNext(
+  context: Context,
+  workstream: string,
+  claimant: Claimant,
+  options: ClaimNextOptions = {},
+): Promise<Claim> {
+  const payload = { owner: claimantName(claimant) };
+  return write(context, { op: "task.claim", scope: workstream, subject: workstream, payload }, async (tx) => {
+    const { id, name } = await workstreamRow(tx.db, workstream);
+    const agent = await claimantRow(tx, { id, name }, claimant);
+    const role = options.role ?? agent.role;
+    const [row] = await readyTaskRows(tx.db, workstream, { role, limit: 1, now: tx.now });
+    if (row === undefined) throw noneReady(workstream, role, await countWork(tx.db, id, tx.now));
+    tx.about(qualifiedName(row));
+    return give(tx, row, agent, options);
+  });
+}
+
+function noneReady(workstream: string, role: string | null, counts: WorkCounts): Fault {
+  const { ready, blocked, held, waiting, inProgress, open } = counts;
+  const others = ready === 0 ? "" : ` for ${role === null ? "somebody without a role" : `the role ${role}`}`;
+  const rest = [
+    ready > 0 && `${ready} ready for other roles`,
+    blocked > 0 && `${blocked} blocked`,
+    held > 0 && `${held} held`,
+    waiting > 0 && `${waiting} not due yet`,
+    inProgress > 0 && `${inProgress} in progress`,
+  ].filter((part) => part !== false);
+  const why = open + inProgress === 0 ? "All its work is done." : `${rest.join(", ")}.`;
+  return new Fault(
+    "missing",
+    "task.none_ready",
+    `Nothing is ready in ${workstream}${others}. ${why}`,
+    [
+      { intent: "See what there is", command: `mu state -w ${workstream}` },
+      { intent: "Add a task", command: `mu task add --title '…' -w ${workstream}` },
+    ],
+    { ...counts },
+  );
+}

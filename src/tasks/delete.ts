@@ -1,0 +1,76 @@
+import type { Claimant } from "../agents/agent.js";
+import type { Context } from "../context.js";
+import type { Reader } from "../db/schema.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { dependentsOfId } from "./graph.js";
+import { type Authority, requireAuthority, taskStanding } from "./standing.js";
+import { type Task, type TaskRow, taskRow, toTask } from "./task.js";
+
+/** What goes with a task. */
+export interface Deletion {
+  task: Task;
+  edges: number;
+  notes: number;
+  /** Names of the tasks that wait for it no more. */
+  dependents: string[];
+}
+
+/** What `deleteTask` would remove. Faults `task.is_root`, `task.not_found`. */
+export async function previewDelete(db: Reader, ref: TaskRef): Promise<Deletion> {
+  const { deletion } = await inspect(db, await taskRow(db, ref));
+  return deletion;
+}
+
+/**
+ * Removes the task with its edges and notes; its events stay. Faults `task.is_root` while other tasks belong to
+ * it, `task.not_owner`, `task.not_found`, `agent.not_found`, `agent.replaced`.
+ */
+export function deleteTask(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: Authority = {},
+): Promise<Deletion> {
+  const spec = { op: "task.delete", scope: ref.workstream, subject: qualifiedName(ref) };
+  return write(context, spec, async (tx) => {
+    const row = await taskStanding(tx.db, ref);
+    await requireAuthority(tx.db, row, claimant, options);
+    const { deletion, edges, notes } = await inspect(tx.db, row);
+    for (const note of notes) await tx.remove("task_notes", note.id);
+    for (const edge of edges) {
+      await tx.remove("task_edges", edge.id);
+      if (edge.blocked_id !== row.id) await tx.patch("tasks", edge.blocked_id, { updated_at: tx.now });
+    }
+    await tx.remove("tasks", row.id);
+    return deletion;
+  });
+}
+
+async function inspect(db: Reader, row: TaskRow) {
+  await requireNoMembers(db, row);
+  const edges = await db
+    .selectFrom("task_edges")
+    .select(["id", "blocked_id"])
+    .where((e) => e.or([e("blocker_id", "=", row.id), e("blocked_id", "=", row.id)]))
+    .orderBy("id")
+    .execute();
+  const notes = await db.selectFrom("task_notes").select("id").where("task_id", "=", row.id).orderBy("id").execute();
+  const dependents = (await dependentsOfId(db, row.id)).map((dependent) => dependent.name);
+  return { deletion: { task: toTask(row), edges: edges.length, notes: notes.length, dependents }, edges, notes };
+}
+
+/** Refuses a task that others have as their root. Faults `task.is_root`. */
+export async function requireNoMembers(db: Reader, { id, name, workstream }: TaskRow): Promise<void> {
+  const members = await db.selectFrom("tasks").select("name").where("root_id", "=", id).orderBy("name").execute();
+  if (members.length === 0) return;
+  const names = members.map((member) => member.name);
+  throw new Fault(
+    "conflict",
+    "task.is_root",
+    `${enumerate(names)} belong to ${name}.`,
+    [{ intent: "Reject it instead", command: `mu task reject ${name} -w ${workstream}` }],
+    { members: names },
+  );
+}

@@ -1,0 +1,211 @@
+import type { Claimant } from "../agents/agent.js";
+import type { Context } from "../context.js";
+import { type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { blockersOfId } from "./graph.js";
+import { insertNote } from "./notes.js";
+import { type Authority, claimantName, requireAuthority, type Standing, taskStanding } from "./standing.js";
+import { sweepRows } from "./sweep.js";
+import { type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
+import { touched } from "./touch.js";
+
+/** From which status a verb leads to which. Every change of status in the tree is one of these. */
+export const TRANSITIONS = {
+  claim: { from: ["OPEN"], to: "IN_PROGRESS" },
+  steal: { from: ["IN_PROGRESS"], to: "IN_PROGRESS" },
+  release: { from: ["IN_PROGRESS"], to: "OPEN" },
+  open: { from: ["IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"], to: "OPEN" },
+  close: { from: ["OPEN", "IN_PROGRESS", "REJECTED", "DEFERRED"], to: "CLOSED" },
+  reject: { from: ["OPEN", "IN_PROGRESS", "CLOSED", "DEFERRED"], to: "REJECTED" },
+  defer: { from: ["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED"], to: "DEFERRED" },
+} as const satisfies Record<string, { from: readonly TaskStatus[]; to: TaskStatus }>;
+
+/** The verbs that set a status and nothing else. */
+export type StatusVerb = "release" | "open" | "close" | "reject" | "defer";
+
+export interface StatusOptions extends Authority {
+  /** Kept as a note of kind `evidence`, in the same event. */
+  evidence?: string | undefined;
+}
+
+export interface StatusChange {
+  task: Task;
+  previousStatus: TaskStatus;
+  previousOwner: string | null;
+  /** False when nothing was written. */
+  changed: boolean;
+}
+
+/**
+ * Gives the task back: IN_PROGRESS becomes OPEN without an owner. With `reopen` any status does; without it
+ * other statuses stay as they are. Faults `task.not_owner`, `task.not_found`, `agent.not_found`, `agent.replaced`.
+ */
+export function releaseTask(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: StatusOptions & { reopen?: boolean | undefined } = {},
+): Promise<StatusChange> {
+  return changeStatus(context, ref, claimant, options.reopen ? "open" : "release", options, "task.release");
+}
+
+/** Makes the task OPEN from any status. Faults as `releaseTask`. */
+export function openTask(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: StatusOptions = {},
+): Promise<StatusChange> {
+  return changeStatus(context, ref, claimant, "open", options);
+}
+
+export interface CloseOptions extends StatusOptions {
+  /** Leave the task alone, without a fault, while something blocks it. */
+  ifReady?: boolean | undefined;
+}
+
+/** What became of a close: with `skipped`, the task was left alone because of `blockers`. */
+export interface Closing extends StatusChange {
+  skipped?: "not_ready";
+  blockers?: string[];
+}
+
+/** Makes the task CLOSED from any status; its owner stays, as history. Faults as `releaseTask`. */
+export function closeTask(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: CloseOptions = {},
+): Promise<Closing> {
+  return write(context, specOf("task.close", ref), async (tx) => {
+    const row = await taskStanding(tx.db, ref);
+    await requireAuthority(tx.db, row, claimant, options);
+    if (!options.ifReady || row.blocked === 0) return settle(tx, row, claimant, "close", options);
+    const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
+    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map((blocker) => blocker.name) };
+  });
+}
+
+export interface SweepOptions extends StatusOptions {
+  /** Do the same to every live task that waits for this one, however far. */
+  cascade?: boolean | undefined;
+}
+
+/** What became of a reject or a defer; `affected` names every task that changed. */
+export interface Sweep extends StatusChange {
+  affected: string[];
+}
+
+/**
+ * Makes the task REJECTED: it will not be done. Faults `task.has_open_dependents` without `cascade` when others
+ * wait for it, and as `releaseTask`.
+ */
+export function rejectTask(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: SweepOptions = {},
+): Promise<Sweep> {
+  return sweep(context, ref, claimant, "reject", options);
+}
+
+/** Makes the task DEFERRED: not now. Faults as `rejectTask`. */
+export function deferTask(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: SweepOptions = {},
+): Promise<Sweep> {
+  return sweep(context, ref, claimant, "defer", options);
+}
+
+function sweep(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  verb: "reject" | "defer",
+  options: SweepOptions,
+): Promise<Sweep> {
+  return write(context, specOf(`task.${verb}`, ref), async (tx) => {
+    const row = await taskStanding(tx.db, ref);
+    await requireAuthority(tx.db, row, claimant, options);
+    const dependents = row.status === TRANSITIONS[verb].to && !options.cascade ? [] : await sweepRows(tx.db, row.id);
+    if (dependents.length > 0 && !options.cascade) throw hasOpenDependents(row, verb, dependents);
+
+    const result = await settle(tx, row, claimant, verb, options);
+    const affected = result.task.status === row.status ? [] : [row.name];
+    for (const dependent of dependents) {
+      await requireAuthority(tx.db, dependent, claimant, options);
+      await tx.patch("tasks", dependent.id, columnsOf(verb, tx.now), dependent);
+      affected.push(dependent.name);
+    }
+    return { ...result, changed: result.changed || affected.length > 0, affected };
+  });
+}
+
+function hasOpenDependents(row: TaskRow, verb: "reject" | "defer", dependents: readonly TaskRow[]): Fault {
+  const names = dependents.map((dependent) => dependent.name);
+  return new Fault(
+    "conflict",
+    "task.has_open_dependents",
+    `${enumerate(names)} would wait for ${row.name} forever.`,
+    [
+      { intent: `${verb} them too`, command: `mu task ${verb} ${row.name} --cascade -w ${row.workstream}` },
+      { intent: "See what waits for it", command: `mu task tree ${row.name} --down -w ${row.workstream}` },
+    ],
+    { dependents: names },
+  );
+}
+
+function changeStatus(
+  context: Context,
+  ref: TaskRef,
+  claimant: Claimant,
+  verb: StatusVerb,
+  options: StatusOptions,
+  op = `task.${verb}`,
+): Promise<StatusChange> {
+  return write(context, specOf(op, ref), async (tx) => {
+    const row = await taskStanding(tx.db, ref);
+    await requireAuthority(tx.db, row, claimant, options);
+    return settle(tx, row, claimant, verb, options);
+  });
+}
+
+const specOf = (op: string, ref: TaskRef) => ({ op, scope: ref.workstream, subject: qualifiedName(ref) });
+
+/** Takes the transition when there is one from here, and keeps the evidence in either case. */
+async function settle(
+  tx: Tx,
+  row: Standing,
+  claimant: Claimant,
+  verb: StatusVerb,
+  { evidence }: StatusOptions,
+): Promise<StatusChange> {
+  const moves = (TRANSITIONS[verb].from as readonly string[]).includes(row.status);
+  if (!moves && evidence === undefined) return unchanged(row);
+  const columns = moves ? columnsOf(verb, tx.now) : touched(row, claimantName(claimant), tx.now);
+  await tx.patch("tasks", row.id, columns, row);
+  if (evidence !== undefined)
+    await insertNote(tx, row.id, claimantName(claimant), { text: evidence, kind: "evidence" });
+  const owner = "owner_id" in columns && columns.owner_id === null ? null : row.owner;
+  return { ...unchanged(row), task: toTask({ ...row, ...columns, owner }), changed: true };
+}
+
+function unchanged(row: Standing): StatusChange {
+  return { task: toTask(row), previousStatus: row.status as TaskStatus, previousOwner: row.owner, changed: false };
+}
+
+/** What a verb writes: only a CLOSED task keeps its owner, only one that is over has a moment of its end. */
+function columnsOf(verb: StatusVerb, now: string) {
+  const status = TRANSITIONS[verb].to;
+  return {
+    status,
+    ...(status !== "CLOSED" && { owner_id: null }),
+    lease_until: null,
+    lease_seconds: null,
+    closed_at: status === "CLOSED" || status === "REJECTED" ? now : null,
+    updated_at: now,
+  };
+}

@@ -1,0 +1,56 @@
+import type { Context } from "../context.js";
+import type { Reader } from "../db/schema.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { workstreamRow } from "../workstreams.js";
+import { taskExists } from "./add.js";
+import { requireNoMembers } from "./delete.js";
+import { blockersOfId, dependentsOfId } from "./graph.js";
+import { findTask, getTask, type Task, type TaskRow, taskRow } from "./task.js";
+
+/**
+ * Takes the task, with its notes, to another workstream; an event in both chains says so. Faults
+ * `task.has_edges`, `task.is_root`, `task.has_root` and `task.owned` for what ties it to where it is,
+ * `task.exists` there, `task.not_found`, `workstream.not_found`.
+ */
+export function moveTask(
+  context: Context,
+  ref: TaskRef,
+  toWorkstream: string,
+): Promise<{ task: Task; changed: boolean }> {
+  const payload = { from: ref.workstream, to: toWorkstream };
+  const scope = [ref.workstream, toWorkstream];
+  return write(context, { op: "task.move", scope, subject: qualifiedName(ref), payload }, async (tx) => {
+    const row = await taskRow(tx.db, ref);
+    const target = { workstream: toWorkstream, name: ref.name };
+    const { id } = await workstreamRow(tx.db, toWorkstream);
+    if (id === row.workstream_id) return { task: await getTask(tx.db, ref), changed: false };
+    await requireLoose(tx.db, row);
+    if ((await findTask(tx.db, target)) !== undefined) throw taskExists(target);
+    await tx.patch("tasks", row.id, { workstream_id: id, updated_at: tx.now }, row);
+    return { task: await getTask(tx.db, target), changed: true };
+  });
+}
+
+/** Refuses a task that others, or an owner, hold where it is. */
+async function requireLoose(db: Reader, row: TaskRow): Promise<void> {
+  const { name, workstream, owner, root } = row;
+  const stay = (code: string, why: string, intent: string, command: string) =>
+    new Fault("conflict", code, `${name} cannot leave ${workstream}: ${why}`, [{ intent, command }]);
+
+  const neighbours = [...(await blockersOfId(db, row.id)), ...(await dependentsOfId(db, row.id))];
+  if (neighbours.length > 0) {
+    const names = enumerate(neighbours.map((neighbour) => neighbour.name));
+    const command = `mu task unblock ${name} --by <task> -w ${workstream}`;
+    throw stay("task.has_edges", `it has edges to ${names}.`, "Remove the edges first", command);
+  }
+  if (owner !== null) {
+    throw stay("task.owned", `${owner} owns it.`, "Take it back first", `mu task open ${name} -w ${workstream}`);
+  }
+  if (root !== null) {
+    const command = `mu task show ${root} -w ${workstream}`;
+    throw stay("task.has_root", `it belongs to ${root}.`, "Look at what it belongs to", command);
+  }
+  await requireNoMembers(db, row);
+}

@@ -1,0 +1,123 @@
+import type { Claimant } from "../agents/agent.js";
+import type { Context } from "../context.js";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+import { type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { qualifiedName, quote, type TaskRef } from "../names.js";
+import { cleanText, moment } from "./fields.js";
+import { actingAgent, claimantName } from "./standing.js";
+import { type Task, taskRow, toTask } from "./task.js";
+import { touched } from "./touch.js";
+
+export const NOTE_KINDS = ["note", "decision", "evidence", "review", "test"] as const;
+export type NoteKind = (typeof NOTE_KINDS)[number];
+
+/** What somebody wrote about a task. Notes are never changed. */
+export interface Note {
+  author: string;
+  kind: NoteKind;
+  text: string;
+  /** Why, for a decision. */
+  rationale: string | null;
+  createdAt: string;
+}
+
+export interface NewNote {
+  text: string;
+  kind?: NoteKind | undefined;
+  rationale?: string | null | undefined;
+}
+
+/**
+ * Adds a note; one by the task's owner renews the owner's lease. An agent of any workstream may write, a
+ * replaced incarnation may not. Faults `task.not_found`, `task.invalid_note`, `agent.replaced`.
+ */
+export function addNote(
+  context: Context,
+  ref: TaskRef,
+  author: Claimant,
+  note: NewNote,
+): Promise<{ task: Task; note: Note }> {
+  const spec = { op: "task.note", scope: ref.workstream, subject: qualifiedName(ref) };
+  return write(context, spec, async (tx) => {
+    const row = await taskRow(tx.db, ref);
+    if ("agent" in author && author.incarnation !== undefined) await actingAgent(tx.db, row, author);
+    const writer = claimantName(author);
+    const added = await insertNote(tx, row.id, writer, note);
+    const columns = touched(row, writer, tx.now);
+    await tx.patch("tasks", row.id, columns, row);
+    return { task: toTask({ ...row, ...columns }), note: added };
+  });
+}
+
+/** Writes a note inside a write that sets the task's `updated_at` itself. Faults `task.invalid_note`. */
+export async function insertNote(tx: Tx, taskId: number, author: string, note: NewNote): Promise<Note> {
+  const row = await tx.insert("task_notes", {
+    task_id: taskId,
+    author: cleanText("author", author),
+    kind: noteKind(note.kind ?? "note"),
+    text: noteText(note.text),
+    rationale: note.rationale == null ? null : cleanText("rationale", note.rationale),
+  });
+  return toNote(row);
+}
+
+function noteKind(kind: string): NoteKind {
+  const found = NOTE_KINDS.find((known) => known === kind);
+  if (found !== undefined) return found;
+  throw invalid(`A note is one of ${NOTE_KINDS.join(", ")}, not ${quote(kind)}.`);
+}
+
+function noteText(text: string): string {
+  const found = cleanText("text", text);
+  if (found.trim() !== "") return found;
+  throw invalid("A note needs a text.");
+}
+
+function invalid(message: string): Fault {
+  return new Fault("usage", "task.invalid_note", message, [
+    { intent: "Write one", command: "mu task note <task> 'what you found'" },
+  ]);
+}
+
+const selectNotes = statement((db, { task, since, limit }: { task: number; since: string; limit: number }) =>
+  db
+    .selectFrom("task_notes")
+    .select(["author", "kind", "text", "rationale", "created_at"])
+    .where("task_id", "=", task)
+    .where("created_at", ">=", since)
+    .orderBy("id", "desc")
+    .limit(limit),
+);
+
+export interface NoteFilter {
+  /** Only the newest so many. */
+  last?: number | undefined;
+  /** Only those written at or after this moment, ISO 8601. */
+  since?: string | undefined;
+}
+
+/** The notes of a task, oldest first. Faults `task.not_found`, `task.invalid_field`. */
+export async function listNotes(db: Reader, ref: TaskRef, filter: NoteFilter = {}): Promise<Note[]> {
+  const { id } = await taskRow(db, ref);
+  const since = filter.since === undefined ? "" : moment("since", filter.since);
+  const rows = await selectNotes(db, { task: id, since, limit: filter.last || Number.MAX_SAFE_INTEGER });
+  return rows.reverse().map(toNote);
+}
+
+function toNote(row: {
+  author: string;
+  kind: string;
+  text: string;
+  rationale: string | null;
+  created_at: string;
+}): Note {
+  return {
+    author: row.author,
+    kind: row.kind as NoteKind,
+    text: row.text,
+    rationale: row.rationale,
+    createdAt: row.created_at,
+  };
+}

@@ -1,0 +1,126 @@
+import { sql } from "kysely";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+import type { TaskRef } from "../names.js";
+import { type TaskStatus, taskRow } from "./task.js";
+
+/** `blockers`: what the root waits for; `dependents`: what waits for the root. */
+export type TreeDirection = "blockers" | "dependents";
+
+export interface TreeItem {
+  name: string;
+  status: TaskStatus;
+  title: string;
+  /** 0 for the root. */
+  depth: number;
+  /** The name of the task above it in the tree; null for the root. */
+  parent: string | null;
+  /** True where what is below the task is shown at an earlier place. */
+  repeated: boolean;
+}
+
+/** A tree laid flat, parents before their children; the root is the first item. */
+export interface TaskTree {
+  direction: TreeDirection;
+  root: string;
+  items: TreeItem[];
+  count: number;
+}
+
+export interface TreeOptions {
+  direction?: TreeDirection | undefined;
+  /** How far below the root to look; all the way without it. */
+  depth?: number | undefined;
+}
+
+/**
+ * All that the task waits for, or all that waits for it. A task that is reached twice is expanded once; neither
+ * the depth nor the size of the graph is bounded. Faults `task.not_found`.
+ */
+export async function taskTree(db: Reader, ref: TaskRef, options: TreeOptions = {}): Promise<TaskTree> {
+  const direction = options.direction ?? "blockers";
+  const root = await taskRow(db, ref);
+  const query = QUERIES[direction];
+  const edges = await query.edges(db, { root: root.id });
+  const tasks = new Map((await query.tasks(db, { root: root.id })).map((task) => [task.id, task]));
+  const items = flatten(root.id, childrenByName(edges, tasks), tasks, options.depth ?? Number.POSITIVE_INFINITY);
+  return { direction, root: root.name, items, count: items.length };
+}
+
+interface Edge {
+  above: number;
+  below: number;
+}
+
+interface TreeTask {
+  id: number;
+  name: string;
+  status: string;
+  title: string;
+}
+
+/** `near` is the edge's end at the side of the root. */
+const treeQueries = (near: "blocked_id" | "blocker_id", far: "blocker_id" | "blocked_id") => {
+  const reach = (root: number) => sql<number>`(
+    with recursive reach(id) as (
+      select id from tasks where id = ${root}
+      union
+      select e.${sql.ref(far)} from reach r join task_edges e on e.${sql.ref(near)} = r.id)
+    select id from reach)`;
+  return {
+    edges: statement((db, { root }: { root: number }) =>
+      db
+        .selectFrom("task_edges as e")
+        .select([`e.${near} as above`, `e.${far} as below`])
+        .where(`e.${near}`, "in", reach(root)),
+    ),
+    tasks: statement((db, { root }: { root: number }) =>
+      db.selectFrom("tasks as t").select(["t.id", "t.name", "t.status", "t.title"]).where("t.id", "in", reach(root)),
+    ),
+  };
+};
+
+const QUERIES = {
+  blockers: treeQueries("blocked_id", "blocker_id"),
+  dependents: treeQueries("blocker_id", "blocked_id"),
+};
+
+type Children = Map<number, TreeTask[]>;
+
+function childrenByName(edges: readonly Edge[], tasks: ReadonlyMap<number, TreeTask>): Children {
+  const children: Children = new Map();
+  for (const { above, below } of edges) {
+    const child = tasks.get(below);
+    if (child === undefined) continue;
+    const known = children.get(above);
+    if (known === undefined) children.set(above, [child]);
+    else known.push(child);
+  }
+  for (const siblings of children.values()) siblings.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return children;
+}
+
+function flatten(root: number, children: Children, tasks: ReadonlyMap<number, TreeTask>, depth: number): TreeItem[] {
+  const items: TreeItem[] = [];
+  const shown = new Set<number>();
+  const stack = [{ task: tasks.get(root) as TreeTask, depth: 0, parent: null as string | null }];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const { task, parent } = next;
+    const repeated = shown.has(task.id);
+    items.push({
+      name: task.name,
+      status: task.status as TaskStatus,
+      title: task.title,
+      depth: next.depth,
+      parent,
+      repeated,
+    });
+    const below = children.get(task.id) ?? [];
+    if (repeated || (next.depth >= depth && below.length > 0)) continue;
+    shown.add(task.id);
+    for (let at = below.length - 1; at >= 0; at--) {
+      stack.push({ task: below[at] as TreeTask, depth: next.depth + 1, parent: task.name });
+    }
+  }
+  return items;
+}

@@ -1,0 +1,93 @@
+import type { Context } from "../context.js";
+import { type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { qualifiedName, type TaskRef } from "../names.js";
+import { columnOf, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
+import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
+import { touched } from "./touch.js";
+
+export interface TaskUpdate extends TaskFields {
+  /** Added to the tags, after `tags` and `removeTags`. */
+  addTags?: readonly string[] | undefined;
+  removeTags?: readonly string[] | undefined;
+  /** The job or intake that the task belongs to, by name; null for none. */
+  root?: string | null | undefined;
+}
+
+/** The task after an update, and which of the given fields were different before. */
+export interface Update {
+  task: Task;
+  changedFields: string[];
+}
+
+/**
+ * Sets the given fields of the task; those that have the value already are no change. Letting go of a hold, or
+ * setting one without a reason, clears the reason. Faults `task.nothing_to_update` when no field is given,
+ * `task.invalid_field`, `task.invalid_root`, `task.not_found`.
+ */
+export function updateTask(context: Context, ref: TaskRef, update: TaskUpdate): Promise<Update> {
+  if (Object.values(update).every((value) => value === undefined)) throw nothingToUpdate(ref);
+  const spec = { op: "task.update", scope: ref.workstream, subject: qualifiedName(ref) };
+  return write(context, spec, async (tx) => {
+    const row = await taskRow(tx.db, ref);
+    const columns = { ...columnsOf(row, update), ...(await rootColumn(tx, row, update.root)) };
+    const changed = Object.keys(columns).filter((column) => columns[column as never] !== row[column as never]);
+    if (changed.length > 0) {
+      await tx.patch("tasks", row.id, { ...columns, ...touched(row, context.actor, tx.now) }, row);
+    }
+    return { task: await getTask(tx.db, ref), changedFields: EDITABLE.filter((field) => changed.includes(at(field))) };
+  });
+}
+
+const EDITABLE = [
+  "title",
+  "description",
+  "kind",
+  "role",
+  "impact",
+  "effortDays",
+  "priority",
+  "tags",
+  "touches",
+  "payload",
+  "hold",
+  "holdReason",
+  "notBefore",
+  "maxRetries",
+  "externalRef",
+  "step",
+  "root",
+] as const satisfies (keyof TaskUpdate)[];
+
+const at = (field: (typeof EDITABLE)[number]) => (field === "root" ? "root_id" : columnOf(field));
+
+function columnsOf(row: TaskRow, { addTags, removeTags, root: _, ...fields }: TaskUpdate): TaskColumns {
+  const columns = taskColumns({ ...fields, tags: tagsAfter(row, fields.tags, addTags, removeTags) });
+  if (columns.hold === null) return { ...columns, hold_reason: null };
+  return columns.hold === undefined ? columns : { hold_reason: null, ...columns };
+}
+
+type Tags = readonly string[] | undefined;
+
+function tagsAfter(row: TaskRow, set: Tags, add: Tags, remove: Tags): string[] | undefined {
+  if (set === undefined && add === undefined && remove === undefined) return undefined;
+  const present: string[] = row.tags === null ? [] : JSON.parse(row.tags);
+  const kept = (set ?? present).filter((tag) => !remove?.includes(tag));
+  return [...kept, ...(add ?? [])];
+}
+
+async function rootColumn(tx: Tx, row: TaskRow, root: string | null | undefined): Promise<TaskColumns> {
+  if (root === undefined) return {};
+  if (root === null) return { root_id: null };
+  const found = await taskRow(tx.db, { workstream: row.workstream, name: root });
+  if (found.id !== row.id) return { root_id: found.id };
+  throw new Fault("usage", "task.invalid_root", `${row.name} cannot belong to itself.`, [
+    { intent: "Look at it", command: `mu task show ${row.name} -w ${row.workstream}` },
+  ]);
+}
+
+function nothingToUpdate({ workstream, name }: TaskRef): Fault {
+  return new Fault("usage", "task.nothing_to_update", `Say what to change in ${name}.`, [
+    { intent: "Set its title", command: `mu task update ${name} --title '…' -w ${workstream}` },
+  ]);
+}
