@@ -33,7 +33,11 @@ export const pi: AgentCli = {
         name: "pi.login",
         status: "needs_permission",
         reason: "asks for a login: $line",
-        when: { in: "dialog", line: /\b(?:log ?in|provider to|sign in|API key|paste the)\b/i },
+        when: {
+          in: "dialog",
+          first: 3,
+          line: /^\s*(?:Select (?:a )?provider|Log ?in\b|Sign in\b|Enter .{0,30}API key|Paste\b)/i,
+        },
       },
       {
         name: "pi.confirm",
@@ -78,11 +82,11 @@ export const pi: AgentCli = {
         when: {
           all: [
             { in: "above", line: /^ Warning: No models available/ },
-            { in: "footer", line: /\/0 .*\bunknown$|\bno.model$/ },
+            { in: "footer", line: /\b(?:unknown|no.model)$/ },
           ],
         },
       },
-      { name: "pi.error", status: "idle", reason: "error: $line", when: { in: "block", line: /^ ?Error: /, first: 1 } },
+      { name: "pi.error", status: "idle", reason: "$line", when: { in: "block", line: /^ ?Error: /, first: 1 } },
       {
         name: "pi.interrupted",
         status: "idle",

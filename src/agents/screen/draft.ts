@@ -34,19 +34,35 @@ const SEQUENCE = /\u001b\[([0-9;]*)m|(.)/gu;
 
 function readCells(line: string): Cell[] {
   const cells: Cell[] = [];
-  let faint = false;
+  let style: Style = { dim: false, grey: false };
   for (const [, codes, text] of line.matchAll(SEQUENCE)) {
-    if (text !== undefined) cells.push({ text, faint });
-    else faint = isFaint(codes ?? "", faint);
+    if (text === undefined) style = applyCodes(style, codes ?? "");
+    else cells.push({ text, faint: style.dim || style.grey });
   }
   return cells;
 }
 
-/** The four CLIs with placeholders draw them faint (SGR 2) or in a grey of the 256-colour palette. */
-function isFaint(codes: string, before: boolean): boolean {
-  const grey = /(?:^|;)38;5;(?:8|23[2-9]|24\d|250)(?:;|$)/.test(codes);
-  const rest = codes.replace(/[34]8;(?:5;\d+|2;\d+;\d+;\d+)/g, "-").split(";");
-  if (grey || rest.includes("2") || rest.includes("90")) return true;
-  const resets = rest.some((code) => ["", "0", "22", "39", "-"].includes(code)) && !/^48;/.test(codes);
-  return resets ? false : before;
+/** What makes a text faint: SGR 2, or a grey of the palette; the four CLIs with placeholders use one of them. */
+interface Style {
+  dim: boolean;
+  grey: boolean;
+}
+
+const CODE = /([34])8;5;(\d+)|[34]8;2;\d+;\d+;\d+|\d+/g;
+
+function applyCodes(before: Style, codes: string): Style {
+  let { dim, grey } = before;
+  for (const [code, layer, colour] of (codes || "0").matchAll(CODE)) {
+    if (code === "0") [dim, grey] = [false, false];
+    if (code === "2") dim = true;
+    if (code === "22") dim = false;
+    if (layer === "3") grey = isGrey(Number(colour));
+    else if (/^(?:39|9\d|3[0-7]|38;2.*)$/.test(code)) grey = code === "90";
+  }
+  return { dim, grey };
+}
+
+/** The greys between black and the white of plain text. */
+function isGrey(colour: number): boolean {
+  return colour === 8 || (colour >= 232 && colour <= 250);
 }

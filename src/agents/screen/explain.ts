@@ -51,7 +51,7 @@ function fellBackToShell(screen: Screen, layout: Layout): boolean {
   if (!isShell(screen.command)) return false;
   if (layout.composer) return screen.cursorY > layout.composer.bottom;
   const last = layout.regions.screen.at(-1);
-  return last !== undefined && /[$#%>❯]\s*$/.test(last.text) && screen.cursorY >= last.index;
+  return last !== undefined && /[$#%>❯➜»λ✗]\s*$/.test(last.text) && screen.cursorY >= last.index;
 }
 
 function unrecognised(screen: Screen, layout: Layout): Explanation {
