@@ -9,6 +9,8 @@ const KEYS =
   /\b(?:press enter to|enter to (?:confirm|select|continue|submit|save)|esc to (?:cancel|go back|close|exit)|q to quit)\b/i;
 const ANSWER_KEYS = /\benter\b:? (?:to )?submit (?:answer|all)|\bto change answer\b/i;
 const TIMER = /\((?:\d+[hms] ?){1,3} ?• esc to interrupt\)/;
+/** Codex's own title of a thread, `<task> | <folder>`, spins while it works: without a spinner no status row is live. */
+const CALM_TITLE = { in: "title", line: /^[^\u2801-\u28ff]+ \| [^\u2801-\u28ff]*$/ } as const;
 const STATUS = new RegExp(`^(?:[•◦] )?\\S.*${TIMER.source}`);
 
 /** Codex: alternate screen; the title spins while it works, the status row over the composer vanishes while text streams. */
@@ -138,7 +140,19 @@ export const codex: AgentCli = {
         reason: "compaction: $line",
         when: { in: "block", first: 1, line: new RegExp(`^(?:[•◦] )?.*compact.*${TIMER.source}`, "i") },
       },
-      { name: "codex.status", status: "busy", reason: "$line", when: { in: "block", first: 1, line: STATUS } },
+      {
+        // Only details (`└`, `↳`) follow a status row; plain text under it makes it a quotation in an answer.
+        name: "codex.status",
+        status: "busy",
+        reason: "$line",
+        when: {
+          all: [
+            { in: "block", first: 1, line: STATUS },
+            { not: { in: "block", line: /^ {2}[\p{L}\p{N}]/u } },
+            { not: CALM_TITLE },
+          ],
+        },
+      },
       {
         name: "codex.title-spinner",
         status: "busy",

@@ -1,4 +1,5 @@
 import { findLastRow, type Geometry } from "../screen/layout.js";
+import type { Condition } from "../screen/rule.js";
 import type { Row } from "../screen/screen.js";
 import type { AgentCli, HeadlessOptions, LaunchOptions } from "./cli.js";
 import { asList, asNumber, asObject, asText, type Json, parseLines } from "./json.js";
@@ -9,6 +10,16 @@ const RULE = /^─{8,}/;
 /** Dialogs mark the chosen option with an arrow and end with a row of keys, both indented; a draft starts at column 0. */
 const DIALOG = /^ {0,2}→ |^ +.*\b(?:esc|escape|ctrl\+c)\b.* cancel\b/;
 const SPINNER = "^ ?[\\u2801-\\u28ff] ";
+
+/** The spinner is a paragraph of its own over the editor: one row, two in a narrow pane. */
+function spinner(line: RegExp): Condition {
+  return {
+    all: [
+      { in: "block", first: 1, line },
+      { in: "above", last: 2, line },
+    ],
+  };
+}
 
 /** pi: no permission prompts of its own (extensions add them), no alternate screen, a spinner over the editor. */
 export const pi: AgentCli = {
@@ -61,19 +72,19 @@ export const pi: AgentCli = {
         name: "pi.retry",
         status: "busy",
         reason: "a retry is in progress: $line",
-        when: { in: "above", last: 2, line: new RegExp(`${SPINNER}.*(?:retrying|rate limit)`, "i") },
+        when: spinner(new RegExp(`${SPINNER}.*(?:retrying|rate limit)`, "i")),
       },
       {
         name: "pi.compaction",
         status: "busy",
         reason: "compaction: $line",
-        when: { in: "above", last: 2, line: new RegExp(`${SPINNER}.*(?:compacting|summarizing)`, "i") },
+        when: spinner(new RegExp(`${SPINNER}.*(?:compacting|summarizing)`, "i")),
       },
       {
         name: "pi.spinner",
         status: "busy",
         reason: "$line",
-        when: { in: "above", last: 2, line: new RegExp(`${SPINNER}\\S`) },
+        when: spinner(new RegExp(`${SPINNER}\\S`)),
       },
       {
         name: "pi.no-models",

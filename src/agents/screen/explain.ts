@@ -80,10 +80,8 @@ function explain(screen: Screen, verdict: Verdict, rows: readonly Row[]): Explan
   return { ...verdict, evidence: evidence.length > 0 ? evidence : [`command: ${screen.command}`], draft: false };
 }
 
-/** A row without the glyphs and frames around its words. */
+/** A row's words: without the glyphs and frames around them, and without what stands at the row's other end. */
 function clean(text: string): string {
-  return text
-    .replace(/^[^\p{L}\p{N}[{"'/$(]+/u, "")
-    .replace(/[\s│┃]+$/u, "")
-    .slice(0, 200);
+  const words = text.replace(/^[^\p{L}\p{N}[{"'/$(]+/u, "").split(/ {3,}/, 1)[0] ?? "";
+  return words.replace(/[\s│┃]+$/u, "").slice(0, 200);
 }

@@ -24,7 +24,7 @@ export interface Row {
   text: string;
 }
 
-/** Longer rows are cut, and more rows than this are left out at the top: it bounds the work on a hostile screen. */
+/** Longer rows are cut and further rows left out, far beyond any real pane: it bounds the work on a hostile screen. */
 const MAX_COLUMNS = 1000;
 const MAX_ROWS = 1000;
 
