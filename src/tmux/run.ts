@@ -90,9 +90,12 @@ export function uniqueWord(): string {
   return `mu${randomBytes(6).toString("hex")}`;
 }
 
-/** Text that a tmux format gives back as it is, so that `#(…)` in a name is a name and never a command. */
+/**
+ * Text that a tmux format gives back as it is, so that `#(…)` in a name is a name and never a command. tmux itself
+ * leaves `#[` alone, however many `#` there are.
+ */
 export function formatText(text: string): string {
-  return text.replace(/[#,}]/g, "#$&");
+  return text.replace(/#+\[|[#,}]/g, (found) => (found.endsWith("[") ? found : `#${found}`));
 }
 
 /** Commands as one word, for tmux commands that take commands (`if-shell`). */
