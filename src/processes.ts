@@ -60,7 +60,7 @@ export async function findProcess(world: ProcessWorld, ref: ProcessRef): Promise
  * are found whose parent has ended. Empty when the process is gone and left nobody, or when its pid was reused.
  */
 export async function processTree(world: ProcessWorld, ref: ProcessRef): Promise<Process[]> {
-  return treeOf(await listProcesses(world), [ref]);
+  return isEndable(ref.pid) ? treeOf(await listProcesses(world), [ref]) : [];
 }
 
 /**
@@ -72,6 +72,7 @@ export async function endProcessTree(
   ref: ProcessRef,
   { graceMs = 3_000, killMs = 2_000 }: EndOptions = {},
 ): Promise<Process[]> {
+  if (!isEndable(ref.pid)) return [];
   const root = await findProcess(world, ref);
   const known: ProcessRef[] = [{ pid: ref.pid, start: ref.start ?? root?.start ?? "gone" }];
   const survivors = async () => {
@@ -104,7 +105,7 @@ export async function foregroundGroup(world: ProcessWorld, tty: string): Promise
 
 /** Signals a whole process group. False when nobody is left in it, or it is not ours to signal. */
 export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
-  return sendSignal(-group, signal);
+  return isEndable(group) && sendSignal(-group, signal);
 }
 
 function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Process[] {
@@ -121,6 +122,11 @@ function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Pr
     next = alive.filter((one) => found.has(one.parent) && !found.has(one.pid));
   }
   return [...found.values()];
+}
+
+/** 0, 1 and -1 name the system, init and everybody; a missing pid read as a number is 0. */
+function isEndable(pid: number): boolean {
+  return Number.isInteger(pid) && pid > 1;
 }
 
 function isSame(one: Process, ref: ProcessRef): boolean {

@@ -1,4 +1,5 @@
 import { readFile, rm } from "node:fs/promises";
+import { quoteWord } from "../tmux/run.js";
 
 /** One file holds so many bytes before it is set aside; there are two at most. */
 export const TRANSCRIPT_BYTES = 4 * 1024 * 1024;
@@ -19,7 +20,7 @@ export function transcriptCommand(path: string, limitBytes = TRANSCRIPT_BYTES): 
     '  [ "$(($(wc -c <"$0")))" -gt "$before" ] || exit 0',
     "done",
   ].join("\n");
-  return `exec /bin/sh -c ${quote(script)} ${quote(path)} ${limitBytes}`;
+  return `exec /bin/sh -c ${quoteWord(script)} ${quoteWord(path)} ${limitBytes}`;
 }
 
 /** The last `lines` lines of a transcript as plain text, also long after the pane is gone; none when there is no file. */
@@ -67,8 +68,4 @@ async function read(path: string): Promise<Buffer> {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return Buffer.alloc(0);
     throw error;
   }
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }

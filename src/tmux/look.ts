@@ -63,9 +63,10 @@ export async function joinPane(run: Run, pane: string, window: string): Promise<
 
 /** Gives a pane a window of its own in an existing session. Faults: `pane.not_found`. */
 export async function movePane(run: Run, pane: string, to: { session: string; window: string }): Promise<void> {
-  const move = ["break-pane", "-d", "-s", pane, "-t", `=${to.session}:`, "-n", formatText(to.window)];
+  const move = ["break-pane", "-d", "-s", pane, "-t", `=${to.session}:`];
   await runOrFail(run, { what: `move pane ${pane} to session ${to.session}`, pane }, [
     move,
+    ["rename-window", "-t", pane, formatText(to.window)],
     ["set-option", "-w", "-t", pane, "automatic-rename", "off"],
     ["set-option", "-w", "-t", pane, "allow-rename", "off"],
   ]);

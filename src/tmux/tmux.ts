@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Exec } from "../exec.js";
 import { type Keys, type Paste, paste, sendKeys } from "./input.js";
 import {
@@ -17,7 +20,7 @@ import {
 import { confirmPane, type Death, killPane, killSession, type OpenedPane, type OpenPane, openPane } from "./open.js";
 import { callerPane, findServer, listPanes, type Pane, type ServerId, serverPid } from "./panes.js";
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
-import { createRun, type Environment, type Run, socketArguments, uniqueWord, withoutMu } from "./run.js";
+import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
 import { type CaptureOptions, captureScreens, readPane, type Screen } from "./screens.js";
 
 /** One tmux server, as mu uses it. Panes are `%7`, windows `@3`; sessions go by name. */
@@ -105,10 +108,13 @@ async function attachCommand(run: Run, env: Environment, target: string): Promis
 async function probe({ exec, env, run }: { exec: Exec; env: Environment; run: Run }): Promise<Probe> {
   const printed = await readVersion(run);
   const version = parseVersion(printed);
-  const trial = createRun({ exec, env: { ...env, MU_TMUX_SOCKET: `mu-probe-${uniqueWord()}` } });
-  return {
-    version: version?.text ?? printed.replace(/^tmux /, ""),
-    supported: isSupported(version),
-    features: await probeFeatures(trial),
-  };
+  // tmux leaves its socket behind when it ends, so the trial's is in a folder of its own.
+  const folder = await mkdtemp(join(tmpdir(), "mu-probe-"));
+  try {
+    const trial = createRun({ exec, env: { ...env, MU_TMUX_SOCKET: join(folder, "s") } });
+    const features = await probeFeatures(trial);
+    return { version: version?.text ?? printed.replace(/^tmux /, ""), supported: isSupported(version), features };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

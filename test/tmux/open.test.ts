@@ -214,6 +214,19 @@ describeTmux("opening a pane", () => {
     expect(await server.tmux.listPanes()).toEqual([]);
   });
 
+  it("a pane that cannot be set up is taken away again", async () => {
+    await open({ window: "other" });
+    const failing = server.client({
+      run: async (commands, options) => {
+        const refusal = commands.some(([name]) => name === "respawn-pane") ? "fork failed" : undefined;
+        return refusal === undefined ? server.tmux.run(commands, options) : { stdout: "", refusal };
+      },
+    });
+    const spec = { session: "mu-demo", window: "w", cwd: server.dir, argv: ["cat"] as [string] };
+    await expect(failing.openPane(spec)).rejects.toMatchObject({ kind: "unavailable", code: "tmux.failed" });
+    expect((await server.tmux.listPanes()).map(({ windowName }) => windowName)).toEqual(["other"]);
+  });
+
   it("a session of a person who destroys unattached sessions survives", async () => {
     await server.raw(
       "-f",
@@ -230,6 +243,7 @@ describeTmux("opening a pane", () => {
     );
     await server.raw("set-option", "-t", "person", "destroy-unattached", "off");
     await server.raw("set-option", "-g", "destroy-unattached", "on");
+    await server.raw("set-option", "-g", "base-index", "5");
     const opened = await open();
     expect(await server.tmux.confirmPane(opened.pane)).toBeUndefined();
     expect(await listed(opened.pane)).toMatchObject({ session: "mu-demo" });
