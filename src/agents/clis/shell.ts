@@ -1,0 +1,20 @@
+import type { AgentCli } from "./cli.js";
+import { parsePlain } from "./command.js";
+
+/**
+ * A login shell as an agent. It has no screen rules: it is idle while the shell itself is in the pane's foreground,
+ * else busy with the program's name. A prompt is a command line; headless, it is a script on standard input.
+ */
+export const shell: AgentCli = {
+  key: "shell",
+  command: "sh",
+  access: { full: [], "read-only": [] },
+  interactive: () => ({ args: [], env: {} }),
+  resume: () => undefined,
+  headless: (prompt) => ({ args: ["-s"], env: {}, stdin: prompt }),
+  parseResult: parsePlain,
+  pasteEnterDelayMs: 150,
+  homeColumn: (screen) => screen.cursorX,
+  proof: { by: "echo" },
+  reading: { by: "shell" },
+};
