@@ -86,6 +86,60 @@ export interface AgentsTable extends Row {
   closed_at: string | null;
 }
 
+/** The last known status of an open agent; one row an agent, not journalled. */
+export interface AgentStatusTable {
+  id: Generated<number>;
+  agent_id: number;
+  status: string;
+  reason: string | null;
+  /** The authority that decided: hook, screen, process or person. */
+  by: string;
+  rule: string | null;
+  /** JSON array of the lines that decided. */
+  evidence: string | null;
+  /** Of the last screen looked at, to tell whether it changed. */
+  screen_hash: string | null;
+  screen_at: string | null;
+  /** How far the agent's spool has been folded, in bytes. */
+  spool_offset: number;
+  /** JSON: the newest normalised events of the agent's own feed. */
+  feed: string | null;
+  /** Since when it has this status. */
+  at: string;
+  seen_at: string;
+}
+
+/** The history of statuses; pruned. */
+export interface ObservationsTable {
+  id: Generated<number>;
+  agent_id: number;
+  status: string;
+  reason: string | null;
+  by: string;
+  rule: string | null;
+  evidence: string | null;
+  at: string;
+}
+
+/** The outbox of prompts to panes. */
+export interface DeliveriesTable {
+  id: Generated<number>;
+  agent_id: number;
+  workstream_id: number;
+  agent: string;
+  task_id: number | null;
+  sender: string;
+  text: string;
+  text_hash: string;
+  state: string;
+  attempt: number;
+  reason: string | null;
+  created_at: string;
+  pasted_at: string | null;
+  proved_at: string | null;
+  updated_at: string;
+}
+
 export interface EventsTable {
   id: Generated<number>;
   scope: string;
@@ -114,6 +168,9 @@ export interface Schema {
   task_edges: TaskEdgesTable;
   task_notes: TaskNotesTable;
   agents: AgentsTable;
+  agent_status: AgentStatusTable;
+  observations: ObservationsTable;
+  deliveries: DeliveriesTable;
   events: EventsTable;
   chains: ChainsTable;
 }
