@@ -87,12 +87,13 @@ export async function auditHead(db: Reader, scope?: string): Promise<ChainHead[]
 }
 
 async function hasEvents(db: Reader, scope: string): Promise<boolean> {
-  return (await selectPageOf(db, { scope, after: Number.MIN_SAFE_INTEGER, limit: 1 })).length > 0;
+  return (await firstOf(db, scope)) !== undefined;
 }
 
 async function eachLink(db: Reader, scope: string | undefined, visit: (event: EventRow) => void): Promise<void> {
-  let after = Number.MIN_SAFE_INTEGER;
-  for (;;) {
+  const first = await firstOf(db, scope);
+  if (first === undefined) return;
+  for (let after = first - 1; ; ) {
     const page = await (scope === undefined
       ? selectPage(db, { after, limit: PAGE })
       : selectPageOf(db, { scope, after, limit: PAGE }));
@@ -101,6 +102,18 @@ async function eachLink(db: Reader, scope: string | undefined, visit: (event: Ev
     if (last === undefined || page.length < PAGE) return;
     after = scope === undefined ? last.id : last.n;
   }
+}
+
+/** Where the walk starts: the least id of all, or the least number in the chain; a forger may have used any. */
+async function firstOf(db: Reader, scope: string | undefined): Promise<number | undefined> {
+  const query =
+    scope === undefined
+      ? db.selectFrom("events").select((e) => e.fn.min("id").as("first"))
+      : db
+          .selectFrom("events")
+          .select((e) => e.fn.min("n").as("first"))
+          .where("scope", "=", scope);
+  return (await query.executeTakeFirst())?.first ?? undefined;
 }
 
 interface Walk extends Head {

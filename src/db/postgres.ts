@@ -20,6 +20,7 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
     db,
     write: (work) => db.transaction().execute(work),
     read: (work) => db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
+    migrate: () => bringUpToDate(db, "postgres"),
     query: async (text) => {
       checkOneRead(text);
       const result = await db

@@ -20,7 +20,8 @@ export async function guarded<T>(path: string, work: () => Promise<T>): Promise<
   }
 }
 
-function asFileFault(error: unknown, path: string): unknown {
+/** `error` as a fault that names the file at `path` when it is the file's; else `error` itself. */
+export function asFileFault(error: unknown, path: string): unknown {
   if (isSqliteError(error)) {
     const found = fileFault(error.code);
     return found ? new Fault("unavailable", found.code, found.message(path), found.nextSteps) : error;

@@ -14,7 +14,7 @@ import {
 import { newerSchema } from "./faults.js";
 import { bringUpToDate, schemaAge } from "./migrate.js";
 import type { Schema } from "./schema.js";
-import { foreignDatabase, guarded } from "./sqlite-faults.js";
+import { asFileFault, foreignDatabase, guarded } from "./sqlite-faults.js";
 import { readByHand, writeByHand } from "./sqlite-sql.js";
 import { watchFile, watchForFile } from "./sqlite-watch.js";
 import type { Store } from "./store.js";
@@ -66,6 +66,7 @@ async function openLater(path: string, options: SqliteOptions): Promise<Store> {
     },
     write: async (work) => (await open()).write(work),
     read: (work) => current().read(work),
+    migrate: async () => (await open()).migrate(),
     query: (text) => current().query(text),
     run: (db, text, tables) => current().run(db, text, tables),
     watch: (onChange) => watchForFile(path, open, onChange),
@@ -84,7 +85,7 @@ async function createFile(path: string): Promise<void> {
     const connection = connect(draft, BUSY_TIMEOUT_MS);
     chmodSync(draft, 0o600);
     connection.pragma("journal_mode = WAL");
-    const db = kysely(connection);
+    const db = kysely(connection, path);
     await bringUpToDate(db, "sqlite");
     await db.destroy();
     linkSync(draft, path);
@@ -99,7 +100,7 @@ async function openFile(file: string, location: string, options: SqliteOptions):
   const connection = connect(file, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS);
   try {
     connection.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
-    const db = kysely(connection);
+    const db = kysely(connection, location);
     if (options.migrate !== "never") await makeCurrent(connection, db, location);
     return store(connection, db, file, location, options);
   } catch (error) {
@@ -138,6 +139,7 @@ function store(
     db,
     write: (work) => guarded(location, () => db.transaction().execute(work)),
     read: (work) => guarded(location, () => db.transaction().setAccessMode("read only").execute(work)),
+    migrate: () => guarded(location, () => bringUpToDate(db, "sqlite")),
     query: (text) =>
       guarded(location, async () => {
         const own = reader();
@@ -167,11 +169,11 @@ function bindingPath(): string | undefined {
   return existsSync(path) ? path : undefined;
 }
 
-function kysely(connection: Database.Database): Kysely<Schema> {
+function kysely(connection: Database.Database, location: string): Kysely<Schema> {
   return new Kysely<Schema>({
     dialect: {
       createAdapter: () => new TransactionalAdapter(),
-      createDriver: () => new ImmediateDriver({ database: withPreparedStatements(connection) }),
+      createDriver: () => new FileDriver(connection, location),
       createIntrospector: (db) => new SqliteDialect({ database: connection }).createIntrospector(db),
       createQueryCompiler: () => new SqliteDialect({ database: connection }).createQueryCompiler(),
     },
@@ -184,13 +186,37 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
-/** Takes the write lock when a transaction starts: a deferred one fails in the middle, with no waiting. */
-class ImmediateDriver extends SqliteDriver {
+/**
+ * Takes the write lock when a transaction starts, for a deferred one fails in the middle without waiting; and
+ * tells what is wrong with the file as a fault, whoever asked.
+ */
+class FileDriver extends SqliteDriver {
+  readonly #location: string;
+  #guarded: DatabaseConnection | undefined;
+
+  constructor(connection: Database.Database, location: string) {
+    super({ database: withPreparedStatements(connection) });
+    this.#location = location;
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    const own = await super.acquireConnection();
+    this.#guarded ??= {
+      executeQuery: (query) => own.executeQuery<never>(query).catch(this.#fail),
+      streamQuery: (query, size) => own.streamQuery(query, size),
+    };
+    return this.#guarded;
+  }
+
   override async beginTransaction(connection: DatabaseConnection, settings?: TransactionSettings): Promise<void> {
     await connection.executeQuery(
       CompiledQuery.raw(settings?.accessMode === "read only" ? "begin" : "begin immediate"),
     );
   }
+
+  #fail = (error: unknown): never => {
+    throw asFileFault(error, this.#location);
+  };
 }
 
 function withPreparedStatements(connection: Database.Database) {

@@ -29,6 +29,8 @@ export interface Store {
   write<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   /** Runs `work` on one unchanging picture of the database. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /** Runs the migrations that are missing; opening a store has done so unless it was told not to. */
+  migrate(): Promise<void>;
   /** Runs one statement that only reads, on a connection that can do nothing else. */
   query(text: string): Promise<SqlResult>;
   /**

@@ -1,5 +1,5 @@
 import { newerSchema } from "./faults.js";
-import { bringUpToDate, pendingMigrations, schemaAge } from "./migrate.js";
+import { pendingMigrations, schemaAge } from "./migrate.js";
 import { MIGRATION_NAMES } from "./migrations/names.js";
 import type { Store } from "./store.js";
 
@@ -29,6 +29,6 @@ export async function planUpgrade(store: Store): Promise<SchemaState> {
 /** Runs the pending migrations, and says which they were. Faults `db.newer`, `db.*`. */
 export async function upgradeDatabase(store: Store): Promise<SchemaState> {
   const before = await planUpgrade(store);
-  if (before.pending.length > 0) await bringUpToDate(store.db, store.dialect);
+  if (before.pending.length > 0) await store.migrate();
   return { ...before, age: "current", schema: MIGRATION_NAMES.at(-1) ?? null };
 }
