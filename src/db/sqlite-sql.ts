@@ -15,7 +15,7 @@ export function readByHand(connection: Database.Database, text: string): SqlResu
   if (others.length > 0) {
     throw new Fault("usage", "sql.several", "`mu sql` reads with one statement at a time.");
   }
-  if (!isReading(statement)) throw notARead();
+  if (isStatement(statement) && !isReading(statement)) throw notARead();
   const prepared = prepare(connection, text);
   if (!prepared.readonly || !prepared.reader) throw notARead();
   return { rows: rowsOf(prepared), changes: 0 };
@@ -69,13 +69,20 @@ const notAllowed = () =>
   );
 
 const READING = new Set(["select", "with", "values"]);
-const EXPLAINABLE = new Set([...READING, "insert", "replace", "update", "delete"]);
+/** All words that a statement of SQLite's can start with; any other is a slip, which SQLite itself tells best. */
+const STARTING = new Set([
+  ...READING,
+  ..."alter analyze attach begin commit create delete detach drop end explain insert pragma reindex release".split(" "),
+  ..."replace rollback savepoint update vacuum".split(" "),
+]);
+
+const isStatement = (statement: SqlStatement) => STARTING.has(firstWord(statement));
 
 function isReading(statement: SqlStatement): boolean {
   const [first = "", ...rest] = statement.tokens.map((token) => token.toLowerCase());
   if (first === "pragma") return isTellingPragma(rest);
   if (first !== "explain") return READING.has(first);
-  return EXPLAINABLE.has((rest[0] === "query" ? rest[2] : rest[0]) ?? "");
+  return READING.has((rest[0] === "query" ? rest[2] : rest[0]) ?? "");
 }
 
 /** Pragmas that only tell something, and those of them that may be asked about one table or index. */
@@ -103,7 +110,7 @@ const WRITING = new Set(["insert", "replace", "update", "delete", ...READING]);
 function checkWriting(statement: SqlStatement): void {
   const words = statement.tokens.map((token) => token.toLowerCase());
   const endsTransaction = words.some((word, at) => word === "rollback" && words[at - 1] === "or");
-  if (!WRITING.has(firstWord(statement)) || endsTransaction) throw notAllowed();
+  if ((isStatement(statement) && !WRITING.has(firstWord(statement))) || endsTransaction) throw notAllowed();
   if (words.some((word) => word.replace(/^["'`[]|["'`\]]$/g, "") === "sqlite_sequence")) {
     throw new Fault("usage", "sql.not_allowed", "The table sqlite_sequence is written by SQLite alone.");
   }
