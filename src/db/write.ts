@@ -2,6 +2,7 @@ import type { CompiledQuery, Selectable } from "kysely";
 import { type Context, newGroup, timestamp } from "../context.js";
 import { appendEvent, type Change, type Head, takeHead } from "../events.js";
 import type { JournalledTable, Reader, Schema } from "./schema.js";
+import { storableRow, storableText } from "./text.js";
 
 /** A stored row of `T`, whole. */
 export type RowOf<T extends JournalledTable> = Selectable<Schema[T]>;
@@ -35,8 +36,11 @@ export interface Tx {
 export interface WriteSpec {
   /** The operation, `noun.verb`. */
   op: string;
-  /** The chain: a workstream's name or `""`. Of several, the first carries the changes, the others a mention. */
-  scope: string | readonly string[];
+  /**
+   * The chain: a workstream's name or `""`. Of several, the first carries the changes, the others a mention.
+   * A function decides when the work is done; for stores that let one writer in at a time.
+   */
+  scope: string | readonly string[] | ((db: Reader, changes: readonly Change[]) => Promise<readonly string[]>);
   /** What it is about, as text that outlives the row: `workstream/task`. */
   subject: string;
   payload?: Record<string, unknown>;
@@ -50,15 +54,23 @@ const ROWS_PER_EVENT = 500;
  * something was told, ends by appending the event. A throw leaves nothing behind.
  */
 export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const scopes = typeof spec.scope === "string" ? [spec.scope] : [...new Set(spec.scope)];
+  const { scope: known } = spec;
   return context.store.write(async (db) => {
     const heads = new Map<string, Head>();
-    for (const scope of [...scopes].sort()) heads.set(scope, await takeHead(db, context.store.dialect, scope));
+    const takeHeads = async (scopes: readonly string[]) => {
+      for (const scope of [...scopes].sort()) heads.set(scope, await takeHead(db, context.store.dialect, scope));
+    };
+    let scopes = typeof known === "function" ? [] : distinct(known);
+    await takeHeads(scopes);
 
     const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, told: false };
     const now = timestamp(context.clock);
     const result = await work(transaction(db, now, journal));
     if (journal.changes.length === 0 && !journal.told) return result;
+    if (typeof known === "function") {
+      scopes = distinct(await known(db, journal.changes));
+      await takeHeads(scopes);
+    }
 
     const group = context.group ?? newGroup();
     for (const [index, scope] of scopes.entries()) {
@@ -87,6 +99,10 @@ interface Journal {
   told: boolean;
 }
 
+function distinct(scopes: string | readonly string[]): string[] {
+  return [...new Set(typeof scopes === "string" ? [scopes] : scopes)].map(storableText);
+}
+
 function portions(changes: Change[]): Change[][] {
   if (changes.length <= ROWS_PER_EVENT) return [changes];
   const cut: Change[][] = [];
@@ -106,7 +122,7 @@ function transaction(db: Reader, now: string, journal: Journal): Tx {
     db,
     now,
     async insert(table, row) {
-      const values: Values = { ...row, created_at: now };
+      const values: Values = { ...storableRow<Values>(row), created_at: now };
       const columns = Object.keys(values);
       const [made] = await run(db, insertRow(db, table, columns), Object.values(values));
       const id = Number(made?.id);
@@ -115,9 +131,10 @@ function transaction(db: Reader, now: string, journal: Journal): Tx {
     },
     async patch(table, id, columns, known) {
       const before: Values = known ?? (await get(table, id));
-      const changed = Object.keys(columns).filter((column) => before[column] !== (columns as Values)[column]);
+      const values = storableRow<Values>(columns);
+      const changed = Object.keys(values).filter((column) => before[column] !== values[column]);
       if (changed.length === 0) return before as never;
-      const after: Values = { ...before, ...columns };
+      const after: Values = { ...before, ...values };
       await run(db, updateRow(db, table, changed), [...changed.map((column) => after[column]), id]);
       const patch = Object.fromEntries(
         changed.map((column): [string, [unknown, unknown]] => [column, [before[column], after[column]]]),
