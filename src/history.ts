@@ -74,10 +74,10 @@ const REFERRING: readonly (readonly [JournalledTable, string])[] = [
 
 function isAbout(change: Change, id: number): boolean {
   if (change.table === "tasks") return change.id === id;
-  return REFERRING.some(([table, column]) => change.table === table && valueOf(change, column) === id);
+  return REFERRING.some(([table, column]) => change.table === table && valueIn(change, column) === id);
 }
 
-function valueOf(change: Change, column: string): unknown {
+function valueIn(change: Change, column: string): unknown {
   if ("insert" in change) return change.insert[column];
   if ("remove" in change) return change.remove[column];
   return change.patch[column]?.[1];
@@ -114,14 +114,14 @@ async function namesOf(db: Reader, changes: readonly Change[]): Promise<Names> {
 }
 
 function allValues(change: Change, column: string): number[] {
-  const found = "patch" in change ? (change.patch[column] ?? []) : [valueOf(change, column)];
+  const found = "patch" in change ? (change.patch[column] ?? []) : [valueIn(change, column)];
   return found.filter((value) => typeof value === "number");
 }
 
 function fieldsOf(change: Change, task: number, names: Names): FieldChange[] {
   if (change.table === "task_notes") return [sides(change, "note", (row) => row.text)];
   if (change.table === "task_edges") {
-    const blocked = valueOf(change, "blocked_id") === task;
+    const blocked = valueIn(change, "blocked_id") === task;
     const other = blocked ? "blocker_id" : "blocked_id";
     return [sides(change, blocked ? "blocker" : "blocks", (row) => names.tasks.get(Number(row[other])) ?? "?")];
   }
