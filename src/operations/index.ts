@@ -25,6 +25,8 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "task.defer": () => import("./task/defer.js").then((m) => m.taskDefer),
   "task.delete": () => import("./task/delete.js").then((m) => m.taskDelete),
   "task.edit": () => import("./task/edit.js").then((m) => m.taskEdit),
+  undo: () => import("./undo.js").then((m) => m.undo),
+  "task.history": () => import("./task/history.js").then((m) => m.taskHistoryOperation),
   "task.list": () => import("./task/list.js").then((m) => m.taskList),
   "task.move": () => import("./task/move.js").then((m) => m.taskMove),
   "task.next": () => import("./task/next.js").then((m) => m.taskNext),
