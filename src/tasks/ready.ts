@@ -70,6 +70,17 @@ const readyRows = (scope: "one workstream" | "all") =>
 const readyInOne = readyRows("one workstream");
 const readyInAll = readyRows("all");
 
+/** Row ids of everything in a workstream that is ready, best first, with how many live tasks each blocks directly. */
+export const selectReadyIds = statement((db, { now, workstreamId }: { now: string; workstreamId: number }) => {
+  let ready = db
+    .selectFrom("tasks as t")
+    .select(["t.id", unblocks.as("unblocks")])
+    .where("t.workstream_id", "=", workstreamId)
+    .where(isReady(now));
+  for (const order of readyOrder) ready = ready.orderBy(order);
+  return ready;
+});
+
 /** Rows of the tasks that are ready, best first. */
 export function readyTaskRows(db: Reader, workstream: string | undefined, { role, limit, now }: ReadyFilter) {
   const values = {
