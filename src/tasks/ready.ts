@@ -47,20 +47,28 @@ interface Values {
   limit: number;
 }
 
-/** The order is settled on ids alone; only the rows that are asked for are fetched whole. */
+/**
+ * The order is settled on ids alone, and only the rows that are asked for are fetched whole. Counting what a task
+ * unblocks is the dear part, so it is left to those that could still be among the first `limit`.
+ */
 const readyRows = (scope: "one workstream" | "all") =>
   statement((db, { now, workstream, anyRole, role, limit }: Values) => {
-    let picked = db
+    let ranked = db
       .selectFrom("tasks as t")
-      .select(["t.id", unblocks.as("unblocks")])
+      .select(["t.id", sql<number>`rank() over (order by t.priority, t.impact / t.effort_days desc)`.as("place")])
       .where(isReady(now))
-      .where(sql<boolean>`(cast(${anyRole} as integer) = 1 or t.role is null or t.role = ${role})`)
-      .limit(limit);
+      .where(sql<boolean>`(cast(${anyRole} as integer) = 1 or t.role is null or t.role = ${role})`);
     if (scope === "one workstream") {
-      picked = picked.where("t.workstream_id", "=", (e) =>
+      ranked = ranked.where("t.workstream_id", "=", (e) =>
         e.selectFrom("workstreams").select("id").where("name", "=", workstream),
       );
     }
+    let picked = db
+      .selectFrom("tasks as t")
+      .innerJoin(ranked.as("k"), "k.id", "t.id")
+      .where("k.place", "<=", limit)
+      .select(["t.id", unblocks.as("unblocks")])
+      .limit(limit);
     for (const order of readyOrder) picked = picked.orderBy(order);
     let rows = selectTasks(db).innerJoin(picked.as("p"), "p.id", "t.id").select("p.unblocks");
     for (const order of readyOrder) rows = rows.orderBy(order);
