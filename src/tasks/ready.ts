@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { workstreamRow } from "../workstreams.js";
+import { readyOrder, unblocks } from "./ready-order.js";
 import { isBlocked } from "./standing.js";
 import { CONTAINER_KINDS, selectTasks, type Task, toTask } from "./task.js";
 
@@ -10,19 +11,6 @@ export interface ReadyTask extends Task {
   /** How many live tasks it blocks directly. */
   unblocks: number;
 }
-
-const unblocks = sql<number>`(
-  select count(*) from task_edges e join tasks d on d.id = e.blocked_id
-  where e.blocker_id = t.id and d.status in ('OPEN', 'IN_PROGRESS'))`;
-
-/** The order in which ready tasks `t` are taken, everywhere: ends in a name, so that it is always the same. */
-export const readyOrder = [
-  sql`t.priority`,
-  sql`t.impact / t.effort_days desc`,
-  sql`${unblocks} desc`,
-  sql`t.created_at`,
-  sql`t.name`,
-] as const;
 
 /** True for a task `t` that anybody may take at `now`. */
 export const isReady = (now: string) => sql<boolean>`(t.status = 'OPEN' and t.hold is null
