@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
+import { hash as digest } from "node:crypto";
 import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
+import { storableJson, storableText } from "./db/text.js";
 
 /** The chain of everything that belongs to no workstream. */
 export const MACHINE_SCOPE = "";
@@ -38,9 +39,7 @@ export interface Head {
 /** sha256 over the JSON array of an event's fields; the public format, see docs/audit.md. */
 export function eventHash(event: Omit<EventRow, "id" | "hash">): string {
   const { prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes } = event;
-  return createHash("sha256")
-    .update(JSON.stringify([prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes]))
-    .digest("hex");
+  return digest("sha256", JSON.stringify([prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes]));
 }
 
 const selectHead = statement((db, { scope }: { scope: string }) =>
@@ -107,17 +106,17 @@ export interface NewEvent {
   changes: readonly Change[];
 }
 
-/** Appends one event after `head` and gives the new head. */
+/** Appends one event after `head` and gives the new head. Its texts are made storable first, then hashed. */
 export async function appendEvent(db: Reader, head: Head, event: NewEvent): Promise<Head> {
   const body = {
     scope: event.scope,
     n: head.n + 1,
-    group_id: event.group,
+    group_id: storableText(event.group),
     at: event.at,
-    actor: event.actor,
+    actor: storableText(event.actor),
     op: event.op,
-    subject: event.subject,
-    payload: JSON.stringify(event.payload),
+    subject: storableText(event.subject),
+    payload: storableJson(event.payload),
     changes: JSON.stringify(event.changes),
     prev_hash: head.hash,
   };

@@ -47,3 +47,9 @@ export const execProgram: Exec = async (file, args, options = {}) => {
     ...(!started && { notStarted: result.code ?? "ENOENT" }),
   };
 };
+
+/** Runs a program that takes over the terminal, such as an editor, and gives its exit code. */
+export async function execOnTerminal(file: string, args: readonly string[]): Promise<number | null> {
+  const { exitCode } = await execa(file, args, { stdio: "inherit", reject: false });
+  return exitCode ?? null;
+}

@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { compileCached } from "./code-cache.js";
 import { VERSION } from "./version.js";
 
 const argv = process.argv.slice(2);
@@ -6,7 +9,7 @@ const argv = process.argv.slice(2);
 if (argv.length > 0 && argv.every((word) => word === "--version" || word === "-V" || word === "--json")) {
   printVersion();
 } else {
-  await run();
+  void run();
 }
 
 /** Answered before anything is loaded: scripts ask for it often. */
@@ -17,22 +20,23 @@ function printVersion(): void {
 
 async function run(): Promise<void> {
   const ending = new AbortController();
-  process.once("SIGINT", () => {
-    process.exitCode = 130;
+  const endWith = (code: number) => () => {
+    process.exitCode = code;
     ending.abort();
-  });
-  process.once("SIGTERM", () => {
-    process.exitCode = 143;
-    ending.abort();
-  });
+  };
+  process.once("SIGINT", endWith(130));
+  process.once("SIGTERM", endWith(143));
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
     ending.abort();
   });
-  const { runLine } = await import("./cli/run.js");
+  const path = join(__dirname, "app.cjs");
+  const app = compileCached(path, process.env);
+  const { runLine } = app.load(createRequire(path)) as typeof import("./cli/run.js");
   const colour = process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
   const code = await runLine(argv, { out: write(process.stdout), err: write(process.stderr), colour }, ending.signal);
   process.exitCode ??= code;
+  app.keep();
 }
 
 function write(stream: NodeJS.WriteStream): (text: string) => void {

@@ -26,7 +26,8 @@ export async function serveMcp(world: World): Promise<void> {
     const operation = operations.get(params.name);
     if (operation === undefined) return failure(noSuchTool(params.name));
     const answer = call(operation, params.arguments ?? {}, world);
-    running.add(answer.finally(() => running.delete(answer)));
+    running.add(answer);
+    void answer.finally(() => running.delete(answer));
     return answer;
   });
   await server.connect(new StdioServerTransport());

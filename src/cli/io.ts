@@ -9,9 +9,9 @@ import type { Io } from "../operations/app.js";
 const MAX_INPUT = 256 * 1024 * 1024;
 
 /** The terminal, files and environment of this process. */
-export function processIo(signal: AbortSignal, serveMcp: () => Promise<void>): Io {
+export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "upgradeDatabase">): Io {
   return {
-    serveMcp,
+    ...surfaces,
     env: process.env,
     cwd: process.cwd(),
     signal,
@@ -45,14 +45,13 @@ async function readFileText(path: string): Promise<string> {
 
 /** Opens `$VISUAL`, `$EDITOR` or vi on a temporary file, as git does. */
 async function editText(text: string, name: string): Promise<string> {
-  const { execa } = await import("execa");
+  const { execOnTerminal } = await import("../exec.js");
   const folder = await mkdtemp(join(tmpdir(), "mu-edit-"));
   const file = join(folder, name);
   const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi";
   try {
     await writeFile(file, text, { mode: 0o600 });
-    const result = await execa("sh", ["-c", `${editor} "$1"`, "sh", file], { stdio: "inherit", reject: false });
-    if (result.exitCode !== 0) {
+    if ((await execOnTerminal("sh", ["-c", `${editor} "$1"`, "sh", file])) !== 0) {
       throw new Fault(
         "unavailable",
         "editor.failed",

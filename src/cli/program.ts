@@ -28,6 +28,7 @@ export function buildProgram(verbs: readonly Verb[], found: (request: Request) =
     .option("-V, --version", "Print the version")
     .option("--json", "Print JSON")
     .helpCommand(false)
+    .enablePositionalOptions()
     .showSuggestionAfterError(true)
     .exitOverride();
   for (const verb of verbs) addVerb(program, verb, found);
@@ -63,7 +64,7 @@ function descend(program: Command, words: readonly string[]): Command {
   for (const word of words) {
     let next = command.commands.find((child) => child.name() === word);
     if (next === undefined) {
-      next = command.command(word).helpCommand(false).exitOverride();
+      next = command.command(word).helpCommand(false).enablePositionalOptions().exitOverride();
       next.configureHelp({ sortSubcommands: true, sortOptions: true });
       if (NOUNS[word] !== undefined) next.description(NOUNS[word]);
     }

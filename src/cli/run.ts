@@ -1,5 +1,5 @@
 import { systemClock } from "../clock.js";
-import { openStore } from "../db/open.js";
+import { openStore, upgradeStore } from "../db/open.js";
 import { execute, executeFollowing, type World } from "../operations/execute.js";
 import { findOperation } from "../operations/index.js";
 import { VERBS } from "../operations/manifest.js";
@@ -72,8 +72,11 @@ function processWorld(signal: AbortSignal): World {
   const address = { url: process.env.MU_DATABASE_URL, path: databasePath(process.env) };
   const world: World = {
     clock: systemClock,
-    io: processIo(signal, async () => (await import("../mcp.js")).serveMcp(world)),
-    openStore: (options) => openStore(address, options),
+    io: processIo(signal, {
+      serveMcp: async () => (await import("../mcp.js")).serveMcp(world),
+      upgradeDatabase: (options) => upgradeStore(address, options),
+    }),
+    openStore: () => openStore(address),
   };
   return world;
 }

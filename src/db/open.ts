@@ -1,5 +1,6 @@
 import { Fault } from "../errors.js";
 import type { Store } from "./store.js";
+import { planUpgrade, type SchemaState, upgradeDatabase } from "./upgrade.js";
 
 /** Where a database is: a PostgreSQL server's URL, or else a file's path. */
 export interface Address {
@@ -7,13 +8,24 @@ export interface Address {
   path: string;
 }
 
-/** Opens the database; a missing file is made only where `create` says so. Faults `db.*`. */
-export async function openStore(address: Address, options: { create: boolean }): Promise<Store> {
-  if (!address.url) {
-    const { openSqlite } = await import("./sqlite.js");
-    return openSqlite(address.path, { missing: options.create ? "create" : "empty" });
+/** Opens the database; a missing file answers as an empty database until the first write makes it. Faults `db.*`. */
+export async function openStore(address: Address): Promise<Store> {
+  if (address.url) return openServer(address.url);
+  const { openSqlite } = await import("./sqlite.js");
+  return openSqlite(address.path, { missing: "empty" });
+}
+
+/** Brings the database up to date, or with `dryRun` only says what that would be. Faults `db.*`. */
+export async function upgradeStore(address: Address, { dryRun }: { dryRun: boolean }): Promise<SchemaState> {
+  const { openSqlite } = await import("./sqlite.js");
+  const store = address.url
+    ? await openServer(address.url)
+    : await openSqlite(address.path, { missing: "empty", migrate: "never" });
+  try {
+    return await (dryRun ? planUpgrade(store) : upgradeDatabase(store));
+  } finally {
+    await store.close();
   }
-  return openServer(address.url);
 }
 
 async function openServer(url: string): Promise<Store> {

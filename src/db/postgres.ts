@@ -1,19 +1,18 @@
 import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
 import { Fault } from "../errors.js";
+import { newerSchema } from "./faults.js";
 import { bringUpToDate, schemaAge } from "./migrate.js";
 import type { Schema } from "./schema.js";
 import type { Store } from "./store.js";
 
 /** How often a follower asks a PostgreSQL server for news, in ms. */
-const WATCH_MS = 200;
+const WATCH_MS = 150;
 
 /** Opens a store on a PostgreSQL pool and brings its schema up to date. Faults: `db.newer`, `sql.*`. */
 export async function openPostgres(pool: PostgresPool, location: string): Promise<Store> {
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   const age = await schemaAge(db);
-  if (age === "newer") {
-    throw new Fault("conflict", "db.newer", `The database ${location} was made by a newer mu. Update mu.`);
-  }
+  if (age === "newer") throw newerSchema(location);
   if (age === "older") await bringUpToDate(db, "postgres");
   return {
     dialect: "postgres",
@@ -21,7 +20,9 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
     db,
     write: (work) => db.transaction().execute(work),
     read: (work) => db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
+    migrate: () => bringUpToDate(db, "postgres"),
     query: async (text) => {
+      checkOneRead(text);
       const result = await db
         .transaction()
         .setAccessMode("read only")
@@ -40,6 +41,13 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
     },
     close: () => db.destroy(),
   };
+}
+
+/** A semicolon could end the read-only transaction, whatever quotes it stands in for PostgreSQL. */
+function checkOneRead(text: string): void {
+  const statement = text.replace(/[\s;]+$/, "");
+  if (/^\s*(?:select|with|values|explain|show|table)\b/i.test(statement) && !/[;\0]/.test(statement)) return;
+  throw new Fault("usage", "sql.not_a_read", "`mu sql` reads, with one statement that has no semicolon in it.");
 }
 
 const raw = (text: string) => ({ sql: text, parameters: [], query: { kind: "RawNode" }, queryId: {} }) as never;

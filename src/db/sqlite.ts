@@ -1,6 +1,6 @@
-import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, watch } from "node:fs";
+import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import Database from "better-sqlite3";
 import {
   CompiledQuery,
@@ -11,33 +11,70 @@ import {
   SqliteDriver,
   type TransactionSettings,
 } from "kysely";
-import { Fault } from "../errors.js";
+import { newerSchema } from "./faults.js";
 import { bringUpToDate, schemaAge } from "./migrate.js";
 import type { Schema } from "./schema.js";
-import type { CapturedRow, SqlResult, Store } from "./store.js";
+import { asFileFault, foreignDatabase, guarded } from "./sqlite-faults.js";
+import { readByHand, writeByHand } from "./sqlite-sql.js";
+import { watchFile, watchForFile } from "./sqlite-watch.js";
+import type { Store } from "./store.js";
 
 /** How long a write waits for another process's write before it gives up, in ms. */
 const BUSY_TIMEOUT_MS = 15_000;
-/** The fallback when the operating system tells of no change: one cheap pragma at this pace, in ms. */
-const WATCH_FALLBACK_MS = 1_000;
+const MEMORY = ":memory:";
 
 export interface SqliteOptions {
-  /** `create` makes a missing file; `empty` answers as an empty database and makes nothing. */
+  /** `create` makes a missing file now; `empty` answers as an empty database until the first write makes it. */
   missing: "create" | "empty";
   /** `FULL` survives a power cut, `NORMAL` only a crash of the process. */
   synchronous?: "FULL" | "NORMAL";
+  /** How long to wait for another process's lock, in ms; 15 s without it. */
   busyTimeoutMs?: number;
+  /** `never` opens a database as it is, older and newer ones too, to look at its schema. */
+  migrate?: "never";
 }
 
 /** Opens the database at `path`. A current one is opened without a write. Faults: `db.*`, unavailable or conflict. */
 export async function openSqlite(path: string, options: SqliteOptions): Promise<Store> {
   return guarded(path, async () => {
-    if (path !== ":memory:" && !existsSync(path)) {
-      if (options.missing === "empty") return openFile(":memory:", path, options);
-      await createFile(path);
-    }
+    if (path === MEMORY || isThere(path)) return openFile(path, path, options);
+    if (options.missing === "empty") return openLater(path, options);
+    await createFile(path);
     return openFile(path, path, options);
   });
+}
+
+/** Whether a file is at `path`; a folder that may not be looked into throws. */
+function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** A store without a file: an empty one in memory, until somebody's first write makes the file. */
+async function openLater(path: string, options: SqliteOptions): Promise<Store> {
+  const empty = await openFile(MEMORY, path, options);
+  let opened: Store | undefined;
+  const current = () => opened ?? empty;
+  const open = async () => {
+    opened ??= await openSqlite(path, { ...options, missing: "create" });
+    return opened;
+  };
+  return {
+    dialect: "sqlite",
+    location: path,
+    get db() {
+      return current().db;
+    },
+    write: async (work) => (await open()).write(work),
+    read: (work) => current().read(work),
+    migrate: async () => (await open()).migrate(),
+    query: (text) => current().query(text),
+    run: (db, text, tables) => current().run(db, text, tables),
+    watch: (onChange) => watchForFile(path, open, onChange),
+    close: async () => {
+      await opened?.close();
+      await empty.close();
+    },
+  };
 }
 
 /** A new database is made beside its place and linked into it, so that no process ever meets half of one. */
@@ -48,7 +85,7 @@ async function createFile(path: string): Promise<void> {
     const connection = connect(draft, BUSY_TIMEOUT_MS);
     chmodSync(draft, 0o600);
     connection.pragma("journal_mode = WAL");
-    const db = kysely(connection);
+    const db = kysely(connection, path);
     await bringUpToDate(db, "sqlite");
     await db.destroy();
     linkSync(draft, path);
@@ -63,37 +100,66 @@ async function openFile(file: string, location: string, options: SqliteOptions):
   const connection = connect(file, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS);
   try {
     connection.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
-    const db = kysely(connection);
-    const age = await schemaAge(db);
-    if (age === "newer") throw newerDatabase(location);
-    if (age === "older") {
-      if (file !== ":memory:") connection.pragma("journal_mode = WAL");
-      await bringUpToDate(db, "sqlite");
-    }
-    return store(connection, db, file, location);
+    const db = kysely(connection, location);
+    if (options.migrate !== "never") await makeCurrent(connection, db, location);
+    return store(connection, db, file, location, options);
   } catch (error) {
     connection.close();
     throw error;
   }
 }
 
-function store(connection: Database.Database, db: Kysely<Schema>, file: string, location: string): Store {
+async function makeCurrent(connection: Database.Database, db: Kysely<Schema>, location: string): Promise<void> {
+  const age = await schemaAge(db);
+  if (age === "newer") throw newerSchema(location);
+  if (age === "current") return;
+  if (isForeign(connection)) throw foreignDatabase(location);
+  if (location !== MEMORY) connection.pragma("journal_mode = WAL");
+  await bringUpToDate(db, "sqlite");
+}
+
+/** Whether there are tables, but not the one that every database of mu's has. */
+function isForeign(connection: Database.Database): boolean {
+  const tables = connection.prepare("select name from sqlite_master where type = 'table'").pluck().all();
+  return tables.length > 0 && !tables.includes("kysely_migration");
+}
+
+function store(
+  connection: Database.Database,
+  db: Kysely<Schema>,
+  file: string,
+  location: string,
+  options: SqliteOptions,
+): Store {
+  const reader = () =>
+    file === MEMORY ? connection : connect(file, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS, { readonly: true });
   return {
     dialect: "sqlite",
     location,
     db,
     write: (work) => guarded(location, () => db.transaction().execute(work)),
     read: (work) => guarded(location, () => db.transaction().setAccessMode("read only").execute(work)),
-    query: (text) => guarded(location, async () => readOnlyQuery(connection, file, text)),
-    run: (_db, text, tables, refused) => runStatements(connection, text, tables, refused),
-    watch: (onChange) => watchFile(connection, file, onChange),
+    migrate: () => guarded(location, () => bringUpToDate(db, "sqlite")),
+    query: (text) =>
+      guarded(location, async () => {
+        const own = reader();
+        try {
+          return readByHand(own, text);
+        } finally {
+          if (own !== connection) own.close();
+        }
+      }),
+    run: async (_db, text, tables) => writeByHand(connection, text, tables),
+    watch: (onChange) => (file === MEMORY ? () => {} : watchFile(reader(), file, onChange)),
     close: () => db.destroy(),
   };
 }
 
-function connect(file: string, busyTimeoutMs: number, readonly = false): Database.Database {
+function connect(file: string, busyTimeoutMs: number, access: { readonly?: boolean } = {}): Database.Database {
   const nativeBinding = bindingPath();
-  return new Database(file, { timeout: busyTimeoutMs, readonly, ...(nativeBinding && { nativeBinding }) });
+  const connection = new Database(file, { ...access, timeout: busyTimeoutMs, ...(nativeBinding && { nativeBinding }) });
+  connection.pragma("foreign_keys = on");
+  return connection;
 }
 
 /** The native module's own path: finding it by search costs several ms at every start. */
@@ -103,11 +169,11 @@ function bindingPath(): string | undefined {
   return existsSync(path) ? path : undefined;
 }
 
-function kysely(connection: Database.Database): Kysely<Schema> {
+function kysely(connection: Database.Database, location: string): Kysely<Schema> {
   return new Kysely<Schema>({
     dialect: {
       createAdapter: () => new TransactionalAdapter(),
-      createDriver: () => new ImmediateDriver({ database: withPreparedStatements(connection) }),
+      createDriver: () => new FileDriver(connection, location),
       createIntrospector: (db) => new SqliteDialect({ database: connection }).createIntrospector(db),
       createQueryCompiler: () => new SqliteDialect({ database: connection }).createQueryCompiler(),
     },
@@ -120,8 +186,23 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
-/** Takes the write lock when a transaction starts: a deferred one fails in the middle, with no waiting. */
-class ImmediateDriver extends SqliteDriver {
+/**
+ * Takes the write lock when a transaction starts, for a deferred one fails in the middle without waiting; and
+ * tells what is wrong with the file as a fault, whoever asked.
+ */
+class FileDriver extends SqliteDriver {
+  readonly #connection: DatabaseConnection;
+
+  constructor(connection: Database.Database, location: string) {
+    super({ database: connection });
+    this.#connection = fileConnection(connection, location);
+  }
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    await super.acquireConnection();
+    return this.#connection;
+  }
+
   override async beginTransaction(connection: DatabaseConnection, settings?: TransactionSettings): Promise<void> {
     await connection.executeQuery(
       CompiledQuery.raw(settings?.accessMode === "read only" ? "begin" : "begin immediate"),
@@ -129,319 +210,56 @@ class ImmediateDriver extends SqliteDriver {
   }
 }
 
-function withPreparedStatements(connection: Database.Database) {
-  const prepared = new Map<string, Database.Statement>();
+/** A statement, prepared once; for one that gives wide rows, the names that its values go by. */
+interface Prepared {
+  statement: Database.Statement;
+  wide: string[] | undefined;
+}
+
+/** From so many columns on, rows are read as lists and named here: the driver's own naming takes twice as long. */
+const WIDE = 9;
+
+function fileConnection(connection: Database.Database, location: string): DatabaseConnection {
+  const known = new Map<string, Prepared>();
+  const prepared = (text: string) => {
+    const found = known.get(text) ?? prepare(connection, text);
+    known.set(text, found);
+    return found;
+  };
   return {
-    close: () => connection.close(),
-    prepare(text: string) {
-      let found = prepared.get(text);
-      if (found === undefined) {
-        found = connection.prepare(text);
-        prepared.set(text, found);
+    async executeQuery({ sql, parameters }) {
+      try {
+        return run(prepared(sql), parameters) as never;
+      } catch (error) {
+        throw asFileFault(error, location);
       }
-      return found as never;
+    },
+    async *streamQuery() {
+      yield Promise.reject(new Error("read in pages instead: a stream holds the only connection"));
     },
   };
 }
 
-/** Statements a reader may run: not everything that writes nothing is harmless (`ATTACH`, `VACUUM INTO`). */
-const READING = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:select|with|values|explain|pragma)\b/i;
+function prepare(connection: Database.Database, text: string): Prepared {
+  const statement = connection.prepare(text);
+  const names = statement.reader ? statement.columns().map((column) => column.name) : [];
+  if (names.length < WIDE) return { statement, wide: undefined };
+  return { statement: statement.raw(true), wide: names };
+}
 
-function readOnlyQuery(connection: Database.Database, file: string, text: string): SqlResult {
-  const reader = file === ":memory:" ? connection : connect(file, BUSY_TIMEOUT_MS, true);
-  try {
-    const statement = prepareByHand(reader, text);
-    if (!statement.readonly || !statement.reader || !READING.test(text)) {
-      throw new Fault("usage", "sql.not_a_read", "This statement writes; `mu sql` only reads.", [
-        { intent: "Write on purpose, with an event", command: "mu sql --write 'UPDATE …'" },
-      ]);
-    }
-    return { rows: all(statement), changes: 0 };
-  } finally {
-    if (reader !== connection) reader.close();
+function run({ statement, wide }: Prepared, parameters: readonly unknown[]) {
+  if (statement.reader) {
+    const rows = statement.all(parameters);
+    return { rows: wide === undefined ? rows : named(rows as unknown[][], wide) };
   }
+  const { changes, lastInsertRowid } = statement.run(parameters);
+  return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
 }
 
-async function runStatements(
-  connection: Database.Database,
-  text: string,
-  tables: readonly string[],
-  refused: readonly string[],
-): Promise<SqlResult & { captured: CapturedRow[] }> {
-  connection.exec("create temp table captured (tab text, id integer, before text, after text)");
-  const triggers = [
-    ...tables.flatMap((table) => captureTriggers(connection, table)),
-    ...refused.flatMap(refuseTriggers),
-  ];
-  for (const trigger of triggers) connection.exec(trigger.text);
-  try {
-    let rows: Record<string, unknown>[] = [];
-    let changes = 0;
-    for (const statementText of splitStatements(connection, text)) {
-      const statement = prepareByHand(connection, statementText);
-      if (statement.reader) rows = all(statement);
-      else changes += statement.run().changes;
-    }
-    if (rows.length > 0 && changes === 0) changes = rows.length;
-    const captured = connection.prepare("select tab, id, before, after from captured order by rowid").all() as {
-      tab: string;
-      id: number;
-      before: string | null;
-      after: string | null;
-    }[];
-    return { rows, changes, captured: captured.map(parseCaptured) };
-  } catch (error) {
-    throw asSqlFault(error);
-  } finally {
-    for (const trigger of triggers) connection.exec(`drop trigger if exists temp.${trigger.name}`);
-    connection.exec("drop table if exists temp.captured");
-  }
-}
-
-function parseCaptured(row: { tab: string; id: number; before: string | null; after: string | null }): CapturedRow {
-  return {
-    table: row.tab,
-    id: row.id,
-    before: row.before === null ? null : JSON.parse(row.before),
-    after: row.after === null ? null : JSON.parse(row.after),
-  };
-}
-
-function captureTriggers(connection: Database.Database, table: string): { name: string; text: string }[] {
-  const columns = (connection.pragma(`table_info(${table})`) as { name: string }[]).map((column) => column.name);
-  const image = (row: "old" | "new") =>
-    `json_object(${columns.map((column) => `'${column}', ${row}."${column}"`).join(", ")})`;
-  const trigger = (verb: "insert" | "update" | "delete", id: string, before: string, after: string) => ({
-    name: `capture_${table}_${verb}`,
-    text: `create temp trigger capture_${table}_${verb} after ${verb} on main.${table} begin
-      insert into captured values ('${table}', ${id}, ${before}, ${after}); end`,
+function named(rows: readonly unknown[][], names: readonly string[]): Record<string, unknown>[] {
+  return rows.map((values) => {
+    const row: Record<string, unknown> = {};
+    for (let at = 0; at < names.length; at++) row[names[at] as string] = values[at];
+    return row;
   });
-  return [
-    trigger("insert", "new.id", "null", image("new")),
-    trigger("update", "old.id", image("old"), image("new")),
-    trigger("delete", "old.id", image("old"), "null"),
-  ];
-}
-
-function refuseTriggers(table: string): { name: string; text: string }[] {
-  return (["insert", "update", "delete"] as const).map((verb) => ({
-    name: `refuse_${table}_${verb}`,
-    text: `create temp trigger refuse_${table}_${verb} before ${verb} on main.${table} begin
-      select raise(abort, 'the table ${table} is written by mu alone'); end`,
-  }));
-}
-
-const TRANSACTION_OR_DDL =
-  /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(?:begin|commit|end|rollback|savepoint|release|create|drop|alter|attach|detach|vacuum|reindex|analyze|pragma)\b/i;
-
-/** Cuts a text into its statements with SQLite's own parser: a piece is whole when it can be prepared. */
-function splitStatements(connection: Database.Database, text: string): string[] {
-  const statements: string[] = [];
-  let piece = "";
-  for (const part of text.split(/(?<=;)/)) {
-    piece += part;
-    if (piece.replace(/[\s;]/g, "") === "") continue;
-    if (!isWhole(connection, piece) && part !== "") continue;
-    statements.push(piece);
-    piece = "";
-  }
-  if (piece.replace(/[\s;]/g, "") !== "") statements.push(piece);
-  for (const found of statements) {
-    if (TRANSACTION_OR_DDL.test(found)) {
-      throw new Fault("usage", "sql.not_allowed", "`mu sql --write` takes INSERT, UPDATE and DELETE only.");
-    }
-  }
-  return statements;
-}
-
-function isWhole(connection: Database.Database, text: string): boolean {
-  try {
-    connection.prepare(text);
-    return true;
-  } catch (error) {
-    return !/incomplete|unrecognized token/i.test(String((error as Error).message));
-  }
-}
-
-function prepareByHand(connection: Database.Database, text: string): Database.Statement {
-  try {
-    return connection.prepare(text);
-  } catch (error) {
-    throw asSqlFault(error);
-  }
-}
-
-function all(statement: Database.Statement): Record<string, unknown>[] {
-  try {
-    return statement.all() as Record<string, unknown>[];
-  } catch (error) {
-    throw asSqlFault(error);
-  }
-}
-
-/** What the user wrote is at fault, unless SQLite says that the file is. */
-function asSqlFault(error: unknown): unknown {
-  if (error instanceof Fault || (isSqliteError(error) && fileFault(error.code) !== undefined)) return error;
-  return new Fault("usage", "sql.failed", `SQLite says: ${(error as Error).message}`, [
-    { intent: "See the tables and their columns", command: "mu sql 'select name, sql from sqlite_master'" },
-  ]);
-}
-
-function watchFile(connection: Database.Database, file: string, onChange: () => void): () => void {
-  if (file === ":memory:") return () => {};
-  const version = () => connection.pragma("data_version", { simple: true });
-  let seen = version();
-  const look = () => {
-    const current = version();
-    if (current === seen) return;
-    seen = current;
-    onChange();
-  };
-  const name = basename(file);
-  const watcher = watch(dirname(file), (_event, changed) => {
-    if (changed === null || changed.startsWith(name)) look();
-  });
-  watcher.on("error", () => {});
-  const timer = setInterval(look, WATCH_FALLBACK_MS);
-  return () => {
-    watcher.close();
-    clearInterval(timer);
-  };
-}
-
-interface SqliteError extends Error {
-  code: string;
-}
-
-function isSqliteError(error: unknown): error is SqliteError {
-  return error instanceof Error && error.constructor.name === "SqliteError";
-}
-
-/** Runs `work`; what the file or its folder did wrong becomes a fault that names the path and the way out. */
-async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw asFileFault(error, path);
-  }
-}
-
-function asFileFault(error: unknown, path: string): unknown {
-  if (isSqliteError(error)) {
-    const found = fileFault(error.code);
-    return found ? new Fault("unavailable", found.code, found.message(path), found.nextSteps) : error;
-  }
-  const system = error as NodeJS.ErrnoException;
-  if (system instanceof Error && typeof system.syscall === "string") {
-    return new Fault(
-      "unavailable",
-      "db.cannot_open",
-      `The database folder ${dirname(path)} cannot be used (${system.code}). Make it writable, or name another file in MU_DB_PATH.`,
-    );
-  }
-  if (error instanceof TypeError && /directory does not exist/i.test(error.message)) {
-    return new Fault(
-      "unavailable",
-      "db.cannot_open",
-      `There is no folder for the database ${path}. Name another file in MU_DB_PATH.`,
-    );
-  }
-  return error;
-}
-
-interface FileFault {
-  code: string;
-  message: (path: string) => string;
-  nextSteps: { intent: string; command: string }[];
-}
-
-const CHECK = [{ intent: "See which database mu uses", command: "mu doctor" }];
-
-function fileFault(code: string): FileFault | undefined {
-  return FILE_FAULTS.find(([prefix]) => code.startsWith(prefix))?.[1];
-}
-
-const FILE_FAULTS: readonly (readonly [string, FileFault])[] = [
-  [
-    "SQLITE_BUSY",
-    {
-      code: "db.locked",
-      message: (path) =>
-        `The database ${path} is locked by another process for too long. Try again; if it stays so, look for a program that holds it open.`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_LOCKED",
-    { code: "db.locked", message: (path) => `The database ${path} is locked. Try again.`, nextSteps: CHECK },
-  ],
-  [
-    "SQLITE_READONLY",
-    {
-      code: "db.read_only",
-      message: (path) =>
-        `The database ${path} is read-only. Give yourself write access to it and its folder, or name another file in MU_DB_PATH.`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_CANTOPEN",
-    {
-      code: "db.cannot_open",
-      message: (path) =>
-        `The database ${path} cannot be opened. Check that it is a file you may read and write, or name another one in MU_DB_PATH.`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_PERM",
-    {
-      code: "db.cannot_open",
-      message: (path) => `The database ${path} may not be opened by you. Check its permissions.`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_NOTADB",
-    {
-      code: "db.not_a_database",
-      message: (path) => `${path} is not a database. Move it away, or name another file in MU_DB_PATH.`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_CORRUPT",
-    {
-      code: "db.corrupt",
-      message: (path) =>
-        `The database ${path} is damaged. Put a backup in its place, or save what is left with: sqlite3 ${path} .recover`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_FULL",
-    {
-      code: "db.disk_full",
-      message: (path) =>
-        `No space is left for the database ${path}. Nothing was changed; free some space and try again.`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_IOERR",
-    {
-      code: "db.io",
-      message: (path) => `The disk failed under the database ${path}. Nothing was changed.`,
-      nextSteps: CHECK,
-    },
-  ],
-];
-
-function newerDatabase(path: string): Fault {
-  return new Fault(
-    "conflict",
-    "db.newer",
-    `The database ${path} was made by a newer mu; this one would not understand it. Update mu, or name another file in MU_DB_PATH.`,
-    [{ intent: "See this mu's version", command: "mu --version --json" }],
-  );
 }

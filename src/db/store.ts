@@ -2,15 +2,18 @@ import type { Reader } from "./schema.js";
 
 /** One statement's answer from `mu sql`. */
 export interface SqlResult {
+  /**
+   * By column name; a name that comes twice gets `_2`. Whole numbers beyond 2^53 and infinities are given as
+   * text, blobs as `x'…'`.
+   */
   rows: Record<string, unknown>[];
   /** Rows changed; 0 for a read. */
   changes: number;
 }
 
-/** The row images that hand-written SQL left behind, in the order of the changes. */
+/** One change that hand-written SQL made: the whole row before and after, id included; null where there is none. */
 export interface CapturedRow {
   table: string;
-  id: number;
   before: Record<string, unknown> | null;
   after: Record<string, unknown> | null;
 }
@@ -26,19 +29,16 @@ export interface Store {
   write<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   /** Runs `work` on one unchanging picture of the database. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /** Runs the migrations that are missing; opening a store has done so unless it was told not to. */
+  migrate(): Promise<void>;
   /** Runs one statement that only reads, on a connection that can do nothing else. */
   query(text: string): Promise<SqlResult>;
   /**
    * Runs hand-written statements inside the write transaction `db` and tells which rows of `tables` they
-   * changed. Writes to `refused` tables fail.
+   * changed, in order. Writes to any other table fail.
    */
-  run(
-    db: Reader,
-    text: string,
-    tables: readonly string[],
-    refused: readonly string[],
-  ): Promise<SqlResult & { captured: CapturedRow[] }>;
-  /** Calls `onChange` soon after any process commits; gives the function that ends it. */
+  run(db: Reader, text: string, tables: readonly string[]): Promise<SqlResult & { captured: CapturedRow[] }>;
+  /** Calls `onChange` within 200 ms of any commit, this process's included; gives the function that ends it. */
   watch(onChange: () => void): () => void;
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import type { CompiledQuery, Selectable } from "kysely";
 import { type Context, newGroup, timestamp } from "../context.js";
 import { appendEvent, type Change, type Head, takeHead } from "../events.js";
 import type { JournalledTable, Reader, Schema } from "./schema.js";
+import { storableRow, storableText } from "./text.js";
 
 /** A stored row of `T`, whole. */
 export type RowOf<T extends JournalledTable> = Selectable<Schema[T]>;
@@ -14,6 +15,8 @@ export interface Tx {
   /** The moment of the write, the same for all its rows. */
   readonly now: string;
   insert<T extends JournalledTable>(table: T, row: NewRow<T>): Promise<RowOf<T>>;
+  /** Inserts many rows, which all have the columns of the first, with few statements; gives their ids in order. */
+  insertAll<T extends JournalledTable>(table: T, rows: readonly NewRow<T>[]): Promise<number[]>;
   /** Sets `columns`; what already has that value is no change. `before` saves the read of a row just read. */
   patch<T extends JournalledTable>(
     table: T,
@@ -35,8 +38,11 @@ export interface Tx {
 export interface WriteSpec {
   /** The operation, `noun.verb`. */
   op: string;
-  /** The chain: a workstream's name or `""`. Of several, the first carries the changes, the others a mention. */
-  scope: string | readonly string[];
+  /**
+   * The chain: a workstream's name or `""`. Of several, the first carries the changes, the others a mention.
+   * A function decides when the work is done; for stores that let one writer in at a time.
+   */
+  scope: string | readonly string[] | ((db: Reader, changes: readonly Change[]) => Promise<readonly string[]>);
   /** What it is about, as text that outlives the row: `workstream/task`. */
   subject: string;
   payload?: Record<string, unknown>;
@@ -44,21 +50,31 @@ export interface WriteSpec {
 
 /** A bulk write is cut into events of this many rows, so that no single event grows without bound. */
 const ROWS_PER_EVENT = 500;
+/** Rows of one bulk insert: more gain nothing, and 29 columns of them stay far from a statement's 32,766 values. */
+const ROWS_PER_INSERT = 50;
 
 /**
  * Runs `work` in one transaction that first takes the head of the scope's chain and, if rows changed or
  * something was told, ends by appending the event. A throw leaves nothing behind.
  */
 export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Promise<T>): Promise<T> {
-  const scopes = typeof spec.scope === "string" ? [spec.scope] : [...new Set(spec.scope)];
+  const { scope: known } = spec;
   return context.store.write(async (db) => {
     const heads = new Map<string, Head>();
-    for (const scope of [...scopes].sort()) heads.set(scope, await takeHead(db, context.store.dialect, scope));
+    const takeHeads = async (scopes: readonly string[]) => {
+      for (const scope of [...scopes].sort()) heads.set(scope, await takeHead(db, context.store.dialect, scope));
+    };
+    let scopes = typeof known === "function" ? [] : distinct(known);
+    await takeHeads(scopes);
 
     const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, told: false };
     const now = timestamp(context.clock);
     const result = await work(transaction(db, now, journal));
     if (journal.changes.length === 0 && !journal.told) return result;
+    if (typeof known === "function") {
+      scopes = distinct(await known(db, journal.changes));
+      await takeHeads(scopes);
+    }
 
     const group = context.group ?? newGroup();
     for (const [index, scope] of scopes.entries()) {
@@ -87,6 +103,10 @@ interface Journal {
   told: boolean;
 }
 
+function distinct(scopes: string | readonly string[]): string[] {
+  return [...new Set(typeof scopes === "string" ? [scopes] : scopes)].map(storableText);
+}
+
 function portions(changes: Change[]): Change[][] {
   if (changes.length <= ROWS_PER_EVENT) return [changes];
   const cut: Change[][] = [];
@@ -106,18 +126,43 @@ function transaction(db: Reader, now: string, journal: Journal): Tx {
     db,
     now,
     async insert(table, row) {
-      const values: Values = { ...row, created_at: now };
+      const values: Values = { ...storableRow<Values>(row), created_at: now };
       const columns = Object.keys(values);
       const [made] = await run(db, insertRow(db, table, columns), Object.values(values));
       const id = Number(made?.id);
       journal.changes.push({ table, id, insert: withoutNulls(values) });
       return { id, ...values } as never;
     },
+    async insertAll(table, rows) {
+      const columns = Object.keys(rows[0] ?? {});
+      const query = (count: number) => insertRow(db, table, [...columns, "created_at"], count);
+      const ids: number[] = [];
+      for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
+        const portion = rows.slice(from, from + ROWS_PER_INSERT) as Values[];
+        const values: unknown[] = [];
+        for (const row of portion) {
+          for (const column of columns) values.push(row[column]);
+          values.push(now);
+        }
+        const made = await run(db, query(portion.length), values);
+        // Ids are given out in the order of the rows; the order in which RETURNING tells them is nobody's promise.
+        const fresh = made.map((row) => Number(row.id)).sort((a, b) => a - b);
+        for (const [index, row] of portion.entries()) {
+          const id = fresh[index] as number;
+          const insert = withoutNulls(row);
+          insert.created_at = now;
+          ids.push(id);
+          journal.changes.push({ table, id, insert });
+        }
+      }
+      return ids;
+    },
     async patch(table, id, columns, known) {
       const before: Values = known ?? (await get(table, id));
-      const changed = Object.keys(columns).filter((column) => before[column] !== (columns as Values)[column]);
+      const values = storableRow<Values>(columns);
+      const changed = Object.keys(values).filter((column) => before[column] !== values[column]);
       if (changed.length === 0) return before as never;
-      const after: Values = { ...before, ...columns };
+      const after: Values = { ...before, ...values };
       await run(db, updateRow(db, table, changed), [...changed.map((column) => after[column]), id]);
       const patch = Object.fromEntries(
         changed.map((column): [string, [unknown, unknown]] => [column, [before[column], after[column]]]),
@@ -190,11 +235,11 @@ const selectRow = (db: Reader, table: JournalledTable) =>
       .where("id" as never, "=", 0 as never),
   );
 
-const insertRow = (db: Reader, table: JournalledTable, columns: readonly string[]) =>
-  compiledOnce(db, `insert ${table} ${columns}`, () =>
+const insertRow = (db: Reader, table: JournalledTable, columns: readonly string[], rows = 1) =>
+  compiledOnce(db, `insert ${rows} ${table} ${columns}`, () =>
     db
       .insertInto(anyTable(table))
-      .values(placeholders(columns))
+      .values(Array.from({ length: rows }, () => placeholders(columns)) as never)
       .returning("id" as never),
   );
 

@@ -11,6 +11,8 @@ export interface Io {
   edit(text: string, name: string): Promise<string>;
   /** A remark for the person, beside the result. */
   remark(text: string): void;
+  /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
+  upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Serves the verbs over the Model Context Protocol on standard input and output until it closes. */
   serveMcp(): Promise<void>;
   /** Aborted when the person or a closed pipe ends the program. */

@@ -13,8 +13,8 @@ import { flagName, wordsOf } from "./verb.js";
 export interface World {
   clock: Clock;
   io: Io;
-  /** Opens the database; `create` says whether a missing one may be made. */
-  openStore(options: { create: boolean }): Promise<Store>;
+  /** Opens the database. */
+  openStore(): Promise<Store>;
 }
 
 /** Checks the input, runs the verb and gives its result. Every surface comes through here. */
@@ -41,7 +41,7 @@ export async function executeFollowing(
 
 async function withApp<T>(operation: Operation, world: World, work: (app: App) => Promise<T>): Promise<T> {
   if (operation.standalone) return work({ io: world.io } as App);
-  const store = await world.openStore({ create: operation.effect !== "read" });
+  const store = await world.openStore();
   try {
     const caller = await identify(store.db, world.io.env);
     if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;

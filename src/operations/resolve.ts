@@ -1,7 +1,7 @@
 import { resolve, sep } from "node:path";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
-import { type AgentRef, parseRef, quote, type TaskRef } from "../names.js";
+import { parseRef, quote, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams.js";
 import type { App } from "./app.js";
 
@@ -74,10 +74,4 @@ async function onlyTaskNamed(db: Reader, name: string): Promise<TaskRef> {
       command: `mu task show ${task.workstream}/${name}`,
     })),
   );
-}
-
-/** An agent by `name` or `workstream/name`, in `workstream` unless it says otherwise. */
-export function resolveAgent(text: string, workstream: string): AgentRef {
-  const ref = parseRef(text);
-  return { workstream: ref.workstream ?? workstream, name: ref.name };
 }

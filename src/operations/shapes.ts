@@ -41,6 +41,9 @@ export const taskShape = () =>
     closedAt: orNull(text()),
   });
 
+/** A task that is ready also says how many it frees. */
+export const readyTaskShape = () => taskShape().extend({ unblocks: z.number() });
+
 export const noteShape = () =>
   z.strictObject({
     author: text(),

@@ -122,6 +122,7 @@ const INDEXES = [
   "create index task_edges_by_blocker on task_edges (blocker_id, blocked_id)",
   "create index task_notes_by_task on task_notes (task_id)",
   "create index events_by_group on events (group_id)",
+  "create index events_that_undo on events (id) where op = 'undo'",
 ];
 
 const views = ({ now }: Flavour): string[] => [

@@ -1,0 +1,88 @@
+import * as z from "zod";
+import { verifyChains } from "../../audit.js";
+import { Fault } from "../../errors.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+
+const differenceShape = () =>
+  z.strictObject({
+    table: z.string(),
+    id: z.number(),
+    name: z.string().optional(),
+    problem: z.enum(["missing", "extra", "changed"]),
+    columns: z.array(z.string()),
+  });
+
+export const auditVerify = defineOperation({
+  name: "audit.verify",
+  summary: "Check that no event was changed, dropped, added or moved",
+  description:
+    "Walks every chain and checks each hash and the anchored head. With --tables it also folds the events and compares the outcome with the tables, so that a row changed behind mu's back is named. Exit 1 when something is wrong.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      tables: z.boolean().default(false).meta(about("Compare the tables with what the events say")),
+    }),
+  output: () =>
+    z.strictObject({
+      ok: z.literal(true),
+      chains: z.array(z.strictObject({ scope: z.string(), n: z.number(), head: z.string() })),
+      events: z.number(),
+      tables: z.union([z.literal("same"), z.literal("not compared")]),
+    }),
+  examples: [
+    { command: "mu audit verify --tables", shows: "check everything" },
+    { command: "mu audit verify --deep", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  async run({ context }, { workstream, tables }) {
+    const chains = await context.store.read(async (db) => {
+      const found = await verifyChains(db, workstream === undefined ? {} : { scope: workstream });
+      const broken = found.filter((chain) => !chain.ok);
+      if (broken.length > 0) throw brokenChain(broken);
+      if (tables) await checkTables(db);
+      return found;
+    });
+    return {
+      ok: true as const,
+      chains: chains.map(({ scope, n, head }) => ({ scope, n, head })),
+      events: chains.reduce((sum, chain) => sum + chain.n, 0),
+      tables: tables ? ("same" as const) : ("not compared" as const),
+    };
+  },
+  render: ({ chains, events, tables }, paint) =>
+    [
+      `${paint.bold("The chain holds")}: ${events} events in ${chains.length} chains${tables === "same" ? ", and the tables agree with them" : ""}`,
+      ...chains.map((chain) => paint.dim(`  ${chain.scope || "(machine)"}  ${chain.n}  ${chain.head.slice(0, 16)}…`)),
+    ].join("\n"),
+});
+
+type Verdict = Awaited<ReturnType<typeof verifyChains>>[number];
+
+function brokenChain(broken: readonly Verdict[]): Fault {
+  const said = broken.map(
+    ({ scope, firstBad }) => `${scope || "the machine's chain"}: event ${firstBad?.n} ${firstBad?.problem}`,
+  );
+  return new Fault("negative", "audit.broken_chain", `The chain is broken. ${said.join("; ")}.`, [], {
+    broken: broken.map(({ scope, firstBad }) => ({ scope, ...firstBad })),
+  });
+}
+
+async function checkTables(db: Parameters<typeof verifyChains>[0]): Promise<void> {
+  const { compareTables } = await import("../../replay.js");
+  const differences = await compareTables(db);
+  if (differences.length === 0) return;
+  const said = differences
+    .slice(0, 10)
+    .map(
+      (row) =>
+        `${row.table} ${row.name ?? row.id} is ${row.problem}${row.columns.length > 0 ? ` (${row.columns.join(", ")})` : ""}`,
+    );
+  throw new Fault(
+    "negative",
+    "audit.tables_differ",
+    `${differences.length} rows were changed behind mu's back: ${said.join("; ")}.`,
+    [],
+    { differences: z.array(differenceShape()).parse(differences) },
+  );
+}

@@ -1,0 +1,127 @@
+import * as z from "zod";
+import { followLog, readLog, writeMessage } from "../log.js";
+import type { App } from "./app.js";
+import { about, workstreamField } from "./fields.js";
+import { defineOperation } from "./operation.js";
+import type { Paint } from "./paint.js";
+import { findWorkstream, resolveWorkstream } from "./resolve.js";
+
+/** One event as the log tells it. */
+export const entryShape = () =>
+  z.strictObject({
+    id: z.number(),
+    workstream: z.union([z.string(), z.null()]),
+    source: z.string(),
+    kind: z.string(),
+    op: z.string(),
+    subject: z.string(),
+    text: z.string(),
+    payload: z.record(z.string(), z.unknown()),
+    group: z.string(),
+    at: z.string(),
+  });
+
+type Entry = z.output<ReturnType<typeof entryShape>>;
+
+interface LogInput {
+  workstream?: string | undefined;
+  all: boolean;
+  since?: number | undefined;
+  source?: string | undefined;
+  kind?: string | undefined;
+}
+
+export const log = defineOperation({
+  name: "log",
+  summary: "Read what happened, follow it, or write a message into it",
+  description:
+    "With a text it writes; without one it reads the newest entries, the oldest of them first. --follow goes on until Ctrl-C; with --json one object a line.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      text: z.string().min(1).max(65_536).optional().meta(about("A message to write")),
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      as: z
+        .string()
+        .max(64)
+        .optional()
+        .meta(about("Write in another name", { value: "name" })),
+      kind: z
+        .string()
+        .min(1)
+        .max(64)
+        .optional()
+        .meta(about("Only of this kind: event, message or another word; with a text, its kind")),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(50)
+        .meta(about("The newest so many; 0 means all", { short: "n", aliases: ["lines"] })),
+      since: z.number().int().min(0).optional().meta(about("Only after the entry of this number")),
+      source: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Only by this agent or person", { completes: "agent" })),
+      follow: z
+        .boolean()
+        .default(false)
+        .meta(about("Go on with what comes", { aliases: ["tail"] })),
+    }),
+  output: () =>
+    z.union([
+      z.strictObject({ items: z.array(entryShape()), count: z.number() }),
+      z.strictObject({
+        entry: entryShape(),
+        nextSteps: z.array(z.object({ intent: z.string(), command: z.string() })),
+      }),
+    ]),
+  positional: ["text"],
+  examples: [
+    { command: "mu log -n 20", shows: "the last twenty entries" },
+    { command: "mu log 'Freeze until Monday' --kind decision", shows: "write a message" },
+    { command: "mu log --since soon", shows: "not a number", fault: "usage.invalid_input" },
+  ],
+  async run(app, { text, as, limit, ...input }) {
+    if (text === undefined) {
+      const items = await readLog(app.context.store.db, { ...(await filterOf(app, input)), limit });
+      return { items, count: items.length };
+    }
+    const scope = await resolveWorkstream(app, input.workstream);
+    const context = as === undefined ? app.context : { ...app.context, actor: as };
+    const entry = await writeMessage(context, scope, { text, ...(input.kind !== undefined && { kind: input.kind }) });
+    return { entry, nextSteps: [{ intent: "Read the log", command: `mu log -w ${scope}` }] };
+  },
+  follow: (app, { text, follow, limit, as: _, ...input }) =>
+    follow && text === undefined ? following(app, input, limit) : undefined,
+  render: (result, paint) => ("entry" in result ? `Logged #${result.entry.id}` : entryTable(result.items, paint)),
+  renderFollowed: (entry: Entry, paint) => entryLine(entry, paint),
+});
+
+async function* following(app: App, input: LogInput, limit: number): AsyncIterable<Entry> {
+  yield* followLog(app.context, { ...(await filterOf(app, input)), limit }, app.io.signal);
+}
+
+async function filterOf(app: App, { all, workstream, since, source, kind }: LogInput) {
+  const scope = all ? undefined : await findWorkstream(app, workstream);
+  if (workstream !== undefined) await resolveWorkstream(app, workstream);
+  return {
+    ...(scope !== undefined && { workstream: scope }),
+    ...(since !== undefined && { sinceId: since }),
+    ...(source !== undefined && { source }),
+    ...(kind !== undefined && { kind }),
+  };
+}
+
+/** Entries as lines, or a line that says there are none. */
+export function entryTable(entries: readonly Entry[], paint: Paint): string {
+  return entries.length === 0 ? "Nothing yet." : entries.map((entry) => entryLine(entry, paint)).join("\n");
+}
+
+function entryLine(entry: Entry, paint: Paint): string {
+  const when = entry.at.replace("T", " ").replace(/\.\d+Z$/, "Z");
+  const kind = entry.kind === "event" ? "" : `${paint.dim(`[${entry.kind}]`)} `;
+  return `${paint.dim(`#${entry.id} ${when}`)}  ${paint.bold(entry.source)}  ${kind}${entry.text}  ${paint.dim(entry.workstream ?? "")}`.trimEnd();
+}

@@ -1,0 +1,41 @@
+import * as z from "zod";
+import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
+import { defineOperation } from "../operation.js";
+import { findWorkstream } from "../resolve.js";
+import { taskShape } from "../shapes.js";
+import { taskTable } from "../task/card.js";
+
+export const me = defineOperation({
+  name: "me",
+  summary: "Say who you are to mu, how it knows, and what is yours",
+  effect: "read",
+  input: () => z.strictObject({}),
+  output: () =>
+    z.strictObject({
+      name: z.string(),
+      kind: z.enum(["agent", "person"]),
+      workstream: z.union([z.string(), z.null()]),
+      role: z.union([z.string(), z.null()]),
+      evidence: z.array(z.strictObject({ source: z.string(), says: z.string() })),
+      refusal: z.union([z.string(), z.null()]),
+      tasks: z.array(taskShape()),
+    }),
+  examples: [
+    { command: "mu me", shows: "your name, and what decided it" },
+    { command: "mu me --verbose", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  async run(app) {
+    const { name, kind, role, evidence, refusal } = app.caller;
+    const workstream = (await findWorkstream(app)) ?? null;
+    const tasks = await listTasks(app.context.store.db, { owner: [name], status: LIVE_STATUSES });
+    return { name, kind, workstream, role, evidence, refusal: refusal?.message ?? null, tasks };
+  },
+  render: ({ name, kind, workstream, role, evidence, refusal, tasks }, paint) =>
+    [
+      `${paint.bold(name)}, ${kind === "agent" ? "an agent" : "a person"}${role ? ` with the role ${role}` : ""}${workstream ? ` in ${workstream}` : ""}`,
+      ...evidence.map(({ source, says }) => paint.dim(`  ${source}: ${says}`)),
+      ...(refusal ? [refusal] : []),
+      "",
+      taskTable(tasks, paint, "You have no task."),
+    ].join("\n"),
+});

@@ -1,0 +1,39 @@
+import * as z from "zod";
+import { timestamp } from "../../context.js";
+import { listReady } from "../../tasks/ready.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape, readyTaskShape } from "../shapes.js";
+import { taskTable } from "../task/card.js";
+
+export const meNext = defineOperation({
+  name: "me.next",
+  summary: "Show the ready tasks that your role may take, the best one first",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(1)
+        .meta(about("How many; 0 means all", { short: "n" })),
+    }),
+  output: () => listShape(readyTaskShape()),
+  examples: [
+    { command: "mu me next", shows: "what you would get from `mu task claim --next`" },
+    { command: "mu me next -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+  ],
+  async run(app, { workstream, limit }) {
+    const scope = await resolveWorkstream(app, workstream);
+    const items = await listReady(app.context.store.db, scope, {
+      now: timestamp(app.context.clock),
+      ...(limit > 0 && { limit }),
+      ...(app.caller.role !== null && { role: app.caller.role }),
+    });
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) => taskTable(items, paint, "Nothing is ready for you."),
+});

@@ -1,0 +1,62 @@
+import * as z from "zod";
+import { querySql, writeSql } from "../sql.js";
+import { about } from "./fields.js";
+import { defineOperation } from "./operation.js";
+import { readMeant } from "./text.js";
+
+export const sql = defineOperation({
+  name: "sql",
+  summary: "Ask the database in SQL",
+  description:
+    "Reads only, and prints a bare array with --json. With --write it takes INSERT, UPDATE and DELETE in one transaction, leaves an event with the rows before and after, and can be undone. Views ready, blocked and goals answer the usual questions.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      query: z
+        .string()
+        .min(1)
+        .max(1_048_576)
+        .meta(about("One statement to read; with --write one or several; - reads standard input")),
+      write: z.boolean().default(false).meta(about("Allow changes")),
+      confirmRows: z
+        .number()
+        .int()
+        .min(0)
+        .optional()
+        .meta(about("Undo it all unless exactly so many rows change", { value: "n" })),
+    }),
+  output: () =>
+    z.union([
+      z.array(z.record(z.string(), z.unknown())),
+      z.strictObject({
+        changes: z.number(),
+        rows: z.array(z.record(z.string(), z.unknown())),
+        nextSteps: z.array(z.object({ intent: z.string(), command: z.string() })),
+      }),
+    ]),
+  positional: ["query"],
+  examples: [
+    { command: "mu sql 'select name, status from tasks' --json", shows: "rows for jq" },
+    {
+      command: "mu sql --write \"update tasks set impact = 60 where name = 'build'\" --confirm-rows 1",
+      shows: "a change of one row",
+    },
+    { command: "mu sql 'delete from tasks'", shows: "a change without --write", fault: "sql.not_a_read" },
+  ],
+  async run({ context, io }, { query, write, confirmRows }) {
+    const text = query === "-" ? await readMeant(io, "-") : query;
+    if (!write) return querySql(context, text);
+    const { changes, rows } = await writeSql(context, text, confirmRows === undefined ? {} : { confirmRows });
+    return { changes, rows, nextSteps: changes > 0 ? [{ intent: "Take it back", command: "mu undo --yes" }] : [] };
+  },
+  render: (result, paint) => {
+    const rows = Array.isArray(result) ? result : result.rows;
+    const done = Array.isArray(result) ? "No rows." : `${result.changes} rows changed`;
+    if (rows.length === 0) return done;
+    const columns = Object.keys(rows[0] ?? {}).map((head) => ({
+      head,
+      text: (row: Record<string, unknown>) => (row[head] === null ? "—" : String(row[head])),
+    }));
+    return paint.table(rows, columns);
+  },
+});

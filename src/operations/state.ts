@@ -1,0 +1,138 @@
+import * as z from "zod";
+import { timestamp } from "../context.js";
+import { readState, type State } from "../state.js";
+import { listWorkstreams } from "../workstreams.js";
+import type { App } from "./app.js";
+import { about, workstreamField } from "./fields.js";
+import { defineOperation } from "./operation.js";
+import type { Paint } from "./paint.js";
+import { findWorkstream } from "./resolve.js";
+import { readyTaskShape, taskShape, workstreamSummaryShape } from "./shapes.js";
+import { taskTable } from "./task/card.js";
+import { trackShape, trackTable } from "./track/list.js";
+
+const excerptShape = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), total: z.number() });
+const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
+
+const stateShape = () =>
+  z.strictObject({
+    workstream: z.string(),
+    agents: z.array(
+      z.strictObject({ name: z.string(), cli: z.string(), role: orNull(z.string()), status: orNull(z.string()) }),
+    ),
+    tracks: excerptShape(trackShape()).extend({ withReady: z.number() }),
+    ready: excerptShape(readyTaskShape()),
+    inProgress: excerptShape(taskShape()),
+    blocked: excerptShape(taskShape().extend({ blockedBy: z.array(z.string()) })),
+    recentlyClosed: excerptShape(taskShape()),
+    events: z.array(
+      z.strictObject({
+        n: z.number(),
+        at: z.string(),
+        actor: z.string(),
+        op: z.string(),
+        subject: z.string(),
+        payload: z.unknown(),
+      }),
+    ),
+  });
+
+export const state = defineOperation({
+  name: "state",
+  summary: "Show how a workstream stands",
+  description:
+    "Tracks, ready work, work in progress, what is blocked, what was closed last, and the newest events. Lists are cut at --limit; totals are whole. Without any workstream it lists them all. Bare `mu` is the same.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(20)
+        .meta(about("Items per list; 0 means all", { short: "n" })),
+      events: z.number().int().min(0).max(10_000).default(20).meta(about("How many of the newest events")),
+    }),
+  output: () =>
+    z.union([stateShape(), z.strictObject({ workstreams: z.array(workstreamSummaryShape()), count: z.number() })]),
+  examples: [
+    { command: "mu state", shows: "the card of this workstream" },
+    { command: "mu state --json --limit 0", shows: "everything, for a program" },
+    { command: "mu state -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+  ],
+  async run(app, { workstream, limit, events }) {
+    const scope = await findWorkstream(app, workstream);
+    if (scope === undefined) return overview(app);
+    const now = timestamp(app.context.clock);
+    return app.context.store.read((db) => readState(db, scope, { limit, events, now }));
+  },
+  render: (result, paint) =>
+    "workstreams" in result ? overviewCard(result.workstreams, paint) : stateCard(result as State, paint),
+});
+
+async function overview({ context }: App) {
+  const workstreams = await listWorkstreams(context.store.db);
+  return { workstreams, count: workstreams.length };
+}
+
+function overviewCard(workstreams: readonly { name: string; open: number; tasks: number }[], paint: Paint): string {
+  if (workstreams.length === 0) return "No workstreams yet. Start one with: mu workstream init <name>";
+  const lines = workstreams.map(({ name, open, tasks }) => `  ${paint.bold(name)}  ${open} of ${tasks} tasks to do`);
+  return ["Workstreams", ...lines, "", paint.dim("One of them: mu state -w <name>")].join("\n");
+}
+
+function stateCard(state: State, paint: Paint): string {
+  const { tracks, ready, inProgress, blocked, recentlyClosed } = state;
+  const counts = `${ready.total} ready, ${inProgress.total} in progress, ${blocked.total} blocked`;
+  return [
+    `${paint.bold(state.workstream)}  ${counts}; work for ${tracks.withReady} agent${tracks.withReady === 1 ? "" : "s"} side by side`,
+    ...part(`Agents (${state.agents.length})`, state.agents.length, paint, () => agentTable(state, paint)),
+    ...part(heading("Tracks", tracks), tracks.total, paint, () => trackTable(tracks.items, paint)),
+    ...part(heading("Ready", ready), ready.total, paint, () => taskTable(ready.items, paint, "")),
+    ...part(heading("In progress", inProgress), inProgress.total, paint, () => taskTable(inProgress.items, paint, "")),
+    ...part(heading("Blocked", blocked), blocked.total, paint, () => blockedTable(blocked.items, paint)),
+    ...part(heading("Closed last", recentlyClosed), recentlyClosed.total, paint, () =>
+      taskTable(recentlyClosed.items, paint, ""),
+    ),
+    ...part("Events", state.events.length, paint, () => eventLines(state, paint)),
+  ].join("\n");
+}
+
+function part(title: string, size: number, paint: Paint, draw: () => string): string[] {
+  if (size === 0) return [];
+  return [
+    "",
+    paint.bold(title),
+    ...draw()
+      .split("\n")
+      .map((line) => `  ${line}`),
+  ];
+}
+
+function heading(title: string, { items, total }: { items: unknown[]; total: number }): string {
+  return items.length < total ? `${title} (${items.length} of ${total})` : `${title} (${total})`;
+}
+
+function agentTable({ agents }: State, paint: Paint): string {
+  return paint.table(agents, [
+    { head: "name", text: (agent) => agent.name },
+    { head: "cli", text: (agent) => agent.cli },
+    { head: "role", text: (agent) => agent.role ?? "—" },
+    { head: "status", text: (agent) => paint.status(agent.status ?? "—") },
+  ]);
+}
+
+function blockedTable(tasks: State["blocked"]["items"], paint: Paint): string {
+  return paint.table(tasks, [
+    { head: "name", text: (task) => task.name, max: 40 },
+    { head: "waits for", text: (task) => task.blockedBy.join(", "), max: 50 },
+    { head: "title", text: (task) => task.title, max: 50 },
+  ]);
+}
+
+function eventLines({ events }: State, paint: Paint): string {
+  return events
+    .map((event) => `${paint.dim(`${paint.ago(event.at)} ago`)}  ${event.actor}  ${event.op}  ${event.subject}`)
+    .join("\n");
+}

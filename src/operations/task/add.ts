@@ -1,0 +1,70 @@
+import * as z from "zod";
+import { addTask } from "../../tasks/add.js";
+import { about, tasksField, textField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { nextStepsShape, taskShape } from "../shapes.js";
+import { readMeant } from "../text.js";
+import { labels, settableFields } from "./fields.js";
+
+export const taskAdd = defineOperation({
+  name: "task.add",
+  summary: "Add a task to the graph",
+  description:
+    "Without a name the task gets one made from its title. A first word that cannot be a name is taken as the title.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      name: z.string().min(1).optional().meta(about("The task's name: a letter, then letters, digits, _ or -")),
+      workstream: workstreamField(),
+      ...settableFields(),
+      tags: labels("Labels to find it by", { aliases: ["tag"] }).optional(),
+      blockedBy: tasksField("Tasks that must be closed first", { short: "b" }).optional(),
+      note: z.array(textField()).optional().meta(about("A first note; may be repeated")),
+      hold: z.string().max(64).optional().meta(about("Keep everybody from taking it, with a word why")),
+      holdReason: z.string().max(2000).optional().meta(about("The whole reason for the hold")),
+    }),
+  output: () =>
+    z.strictObject({
+      task: taskShape(),
+      blockers: z.array(z.string()),
+      truncated: z.string().optional(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["name"],
+  examples: [
+    {
+      command: "mu task add launch --title 'Open the shop' --blocked-by build",
+      shows: "a task that waits for another",
+    },
+    { command: "mu task add 'Write the docs' --impact 30 --effort-days 0.5", shows: "a task named write_the_docs" },
+    { command: "mu task add build --title Again", shows: "a name that is taken", fault: "task.exists" },
+  ],
+  async run(app, { workstream, name, note, ...fields }) {
+    const scope = await resolveWorkstream(app, workstream);
+    const named = fields.title === undefined && name !== undefined && !/^[a-z][a-z0-9_-]*$/.test(name);
+    const title = fields.title ?? name ?? "";
+    const description = fields.description && (await readMeant(app.io, fields.description));
+    const made = await addTask(app.context, scope, {
+      ...fields,
+      ...(description !== undefined && { description }),
+      title,
+      ...(named || name === undefined ? {} : { name }),
+      ...(note && { notes: note.map((text) => ({ text })) }),
+    });
+    const task = made.task.name;
+    return {
+      ...made,
+      nextSteps: [
+        { intent: "Take it", command: `mu task claim ${task} -w ${scope}` },
+        { intent: "Let it wait for another", command: `mu task block ${task} --by <task> -w ${scope}` },
+      ],
+    };
+  },
+  render: ({ task, blockers, truncated }, paint) =>
+    [
+      `Added ${paint.bold(task.name)} to ${task.workstream} (impact ${task.impact}, effort ${task.effortDays} days)`,
+      ...(blockers.length > 0 ? [`  blocked by ${blockers.join(", ")}`] : []),
+      ...(truncated ? [paint.dim(`  the title was too long for a name: ${truncated}`)] : []),
+    ].join("\n"),
+});

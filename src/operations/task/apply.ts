@@ -1,0 +1,70 @@
+import { resolve } from "node:path";
+import * as z from "zod";
+import { applyPlan } from "../../tasks/plan.js";
+import { parsePlan } from "../../tasks/plan-document.js";
+import type { Plan } from "../../tasks/planned-tasks.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { findWorkstream, resolveWorkstream } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+
+/** More tasks than this are counted, not listed, for a person. */
+const MOST_SHOWN = 20;
+
+export const taskApply = defineOperation({
+  name: "task.apply",
+  summary: "Bring a whole plan into the graph",
+  description:
+    "The plan is YAML or JSON: {tasks: [{name, title, impact, effortDays, blockedBy: [name…], description, role, kind, priority, tags, touches, payload, notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      file: z.string().min(1).meta(about("The plan's file, or - for standard input")),
+      workstream: workstreamField(),
+      init: z.boolean().default(false).meta(about("Start the workstream if it is not there")),
+    }),
+  output: () =>
+    z.strictObject({
+      workstream: z.string(),
+      created: z.number(),
+      updated: z.number(),
+      unchanged: z.number(),
+      edgesAdded: z.number(),
+      notesAdded: z.number(),
+      tasks: z.array(z.strictObject({ name: z.string(), change: z.enum(["created", "updated", "unchanged"]) })),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["file"],
+  examples: [
+    { command: "mu task apply plan.yaml", shows: "apply a plan from a file" },
+    { command: "mu task apply - --init -w shop", shows: "apply one from standard input, starting its workstream" },
+    { command: "mu task apply circle.yaml", shows: "a plan whose tasks wait for each other", fault: "task.cycle" },
+  ],
+  async run(app, { file, workstream, init }) {
+    const named = await findWorkstream(app, workstream);
+    const scope = init && named !== undefined ? named : await resolveWorkstream(app, workstream);
+    const text = await app.io.readText(file === "-" ? "-" : resolve(app.io.cwd, file));
+    const { plan, place } = await parsePlan(text);
+    const result = await applyPlan(app.context, scope, plan as Plan, {
+      place,
+      ...(init && { init: { root: app.io.cwd } }),
+    });
+    return {
+      workstream: scope,
+      ...result,
+      nextSteps: [
+        { intent: "See the tracks", command: `mu track list -w ${scope}` },
+        { intent: "Take the best task", command: `mu task claim --next -w ${scope}` },
+        { intent: "Take it all back", command: "mu undo" },
+      ],
+    };
+  },
+  render: (result, paint) => {
+    const { created, updated, unchanged, edgesAdded, notesAdded } = result;
+    const head = `${paint.bold(result.workstream)}: ${created} created, ${updated} updated, ${unchanged} unchanged; ${edgesAdded} edges and ${notesAdded} notes added`;
+    const changed = result.tasks.filter((task) => task.change !== "unchanged");
+    const lines = changed.slice(0, MOST_SHOWN).map((task) => `  ${task.change === "created" ? "+" : "~"} ${task.name}`);
+    const more = changed.length - lines.length;
+    return [head, ...lines, ...(more > 0 ? [paint.dim(`  … and ${more} more`)] : [])].join("\n");
+  },
+});

@@ -1,0 +1,95 @@
+import * as z from "zod";
+import type { Claimant } from "../../agents/agent.js";
+import { claimant } from "../../agents/identity.js";
+import { Fault } from "../../errors.js";
+import { parseRef } from "../../names.js";
+import { claimNext, claimTask } from "../../tasks/claim.js";
+import type { App } from "../app.js";
+import { about, durationField, taskField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask, resolveWorkstream } from "../resolve.js";
+import { nextStepsShape, taskShape } from "../shapes.js";
+
+interface ClaimInput {
+  task?: string | undefined;
+  workstream?: string | undefined;
+  next: boolean;
+  role?: string | undefined;
+  lease?: number | undefined;
+  steal: boolean;
+}
+
+export const taskClaim = defineOperation({
+  name: "task.claim",
+  summary: "Take a task, or the best ready one, for yourself or for an agent",
+  description:
+    "Of any number of claimers one wins; the others get exit 4. A task that is blocked, held, finished or somebody else's cannot be claimed; one's own can, and nothing changes. With --lease the claim ends by itself unless you go on working: notes renew it, and after that others may take it with --steal.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      task: taskField("The task; leave it out with --next").optional(),
+      workstream: workstreamField(),
+      next: z.boolean().default(false).meta(about("Take the best ready task that is not yours yet")),
+      role: z
+        .string()
+        .optional()
+        .meta(about("With --next: choose as this role", { completes: "role" })),
+      for: z
+        .string()
+        .optional()
+        .meta(about("Claim for this agent", { short: "f", completes: "agent", value: "agent" })),
+      self: z.boolean().default(false).meta(about("Claim as the person you are, not as this pane's agent")),
+      lease: durationField({ description: "How long the claim holds without a sign of work" }).optional(),
+      steal: z.boolean().default(false).meta(about("Take it although another has it, if that claim has run out")),
+    }),
+  output: () => z.strictObject({ task: taskShape(), changed: z.boolean(), nextSteps: nextStepsShape() }),
+  positional: ["task"],
+  examples: [
+    { command: "mu task claim build", shows: "take one task" },
+    { command: "mu task claim --next --lease 30m", shows: "take the best ready task for half an hour" },
+    { command: "mu task claim deploy", shows: "a task that still waits for another", fault: "task.blocked" },
+    { command: "mu task claim", shows: "neither a task nor --next", fault: "usage.missing_argument" },
+  ],
+  async run(app, { for: agent, self, ...input }) {
+    const { task, changed } = await claimAs(app, whoClaims(app, agent, self), input);
+    const ref = `${task.workstream}/${task.name}`;
+    return {
+      task,
+      changed,
+      nextSteps: [
+        { intent: "Read it", command: `mu task show ${ref}` },
+        { intent: "Say how it goes", command: `mu task note ${ref} '…'` },
+        { intent: "Finish it", command: `mu task close ${ref}` },
+        { intent: "Give it back", command: `mu task release ${ref}` },
+      ],
+    };
+  },
+  render: ({ task, changed }, paint) =>
+    changed
+      ? `Claimed ${paint.bold(task.name)} for ${task.owner}: ${task.title}`
+      : `${paint.bold(task.name)} is ${task.owner}'s already`,
+});
+
+function whoClaims({ caller }: App, agent: string | undefined, self: boolean): Claimant {
+  if (agent !== undefined && self) throw new Fault("usage", "usage.two_claimants", "Give --for or --self, not both.");
+  if (agent !== undefined) return { agent: parseRef(agent).name };
+  return self ? { person: caller.name } : claimant(caller);
+}
+
+async function claimAs(app: App, who: Claimant, { task, workstream, next, role, lease, steal }: ClaimInput) {
+  const options = { ...(lease !== undefined && { leaseSeconds: Math.max(1, Math.round(lease / 1000)) }) };
+  if (next) {
+    if (task !== undefined) throw new Fault("usage", "usage.two_tasks", "Give a task or --next, not both.");
+    const scope = await resolveWorkstream(app, workstream);
+    return claimNext(app.context, scope, who, { ...options, ...(role !== undefined && { role }) });
+  }
+  if (task === undefined) {
+    throw new Fault("usage", "usage.missing_argument", "Which task? Name one, or pass --next for the best ready one.", [
+      { intent: "Take the best ready task", command: "mu task claim --next" },
+    ]);
+  }
+  return claimTask(app.context, await resolveTask(app, task, workstream), who, {
+    ...options,
+    ...(steal && { steal: "expired" as const }),
+  });
+}

@@ -1,0 +1,43 @@
+import * as z from "zod";
+import { claimant } from "../../agents/identity.js";
+import { deleteTask, previewDelete } from "../../tasks/delete.js";
+import { taskField, workstreamField, yesField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { overrideField } from "./change.js";
+
+export const taskDelete = defineOperation({
+  name: "task.delete",
+  summary: "Delete a task with its edges and notes",
+  description: "Its events stay, and `mu undo` brings it back. To decide against a task, reject it instead.",
+  effect: "destroy",
+  input: () =>
+    z.strictObject({ task: taskField(), workstream: workstreamField(), override: overrideField(), yes: yesField() }),
+  output: () =>
+    z.strictObject({
+      task: z.string(),
+      deleted: z.boolean(),
+      dryRun: z.boolean(),
+      edges: z.number(),
+      notes: z.number(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["task"],
+  examples: [
+    { command: "mu task delete build", shows: "what would go" },
+    { command: "mu task delete build --yes", shows: "delete it" },
+    { command: "mu task delete nothing --yes", shows: "a task that is none", fault: "task.not_found" },
+  ],
+  async run(app, { task, workstream, override, yes }) {
+    const ref = await resolveTask(app, task, workstream);
+    const { edges, notes } = yes
+      ? await deleteTask(app.context, ref, claimant(app.caller), { override })
+      : await previewDelete(app.context.store.db, ref);
+    const again = { intent: "Do it", command: `mu task delete ${ref.workstream}/${ref.name} --yes` };
+    const back = { intent: "Bring it back", command: "mu undo --yes" };
+    return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, nextSteps: [yes ? back : again] };
+  },
+  render: ({ task, deleted, edges, notes }, paint) =>
+    `${deleted ? "Deleted" : "Would delete"} ${paint.bold(task)} with ${edges} edges and ${notes} notes`,
+});

@@ -1,0 +1,41 @@
+import * as z from "zod";
+import { taskHistory } from "../../history.js";
+import { about, taskField, workstreamField } from "../fields.js";
+import { entryShape, entryTable } from "../log.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { listShape } from "../shapes.js";
+
+export const taskHistoryOperation = defineOperation({
+  name: "task.history",
+  summary: "Show everything that happened to a task",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      task: taskField(),
+      workstream: workstreamField(),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(0)
+        .meta(about("Only the newest ones; 0 means all", { short: "n" })),
+    }),
+  output: () =>
+    listShape(
+      entryShape().extend({
+        changes: z.array(z.strictObject({ field: z.string(), before: z.unknown(), after: z.unknown() })),
+      }),
+    ),
+  positional: ["task"],
+  examples: [
+    { command: "mu task history build", shows: "who did what to build, and when" },
+    { command: "mu task history nothing", shows: "a task that is none", fault: "task.not_found" },
+  ],
+  async run(app, { task, workstream, limit }) {
+    const items = await taskHistory(app.context.store.db, await resolveTask(app, task, workstream));
+    const shown = limit > 0 ? items.slice(-limit) : items;
+    return { items: shown, count: shown.length };
+  },
+  render: ({ items }, paint) => entryTable(items, paint),
+});

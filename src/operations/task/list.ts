@@ -1,0 +1,65 @@
+import * as z from "zod";
+import { Fault } from "../../errors.js";
+import { listTasks, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape, taskShape } from "../shapes.js";
+import { taskTable } from "./card.js";
+import { labels } from "./fields.js";
+
+export const taskList = defineOperation({
+  name: "task.list",
+  summary: "List tasks",
+  description: "Several values of one flag mean any of them; several flags mean all of them.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      status: z
+        .array(z.enum(TASK_STATUSES))
+        .min(1)
+        .optional()
+        .meta(about("Only with these statuses", { short: "s" })),
+      role: labels("Only for these roles").min(1).optional(),
+      kind: labels("Only of these kinds").min(1).optional(),
+      tag: labels("Only with all of these tags").min(1).optional(),
+      owner: labels("Only owned by these").min(1).optional(),
+      mine: z.boolean().default(false).meta(about("Only yours")),
+      sort: z.enum(TASK_SORTS).default("name").meta(about("The order")),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(0)
+        .meta(about("At most this many; 0 means all", { short: "n" })),
+      fields: labels("Only these fields, in JSON").min(1).optional(),
+    }),
+  output: () => listShape(taskShape().partial()),
+  examples: [
+    { command: "mu task list --status OPEN,IN_PROGRESS --sort roi", shows: "what is left, the most worthwhile first" },
+    { command: "mu task list --json --fields name,owner", shows: "two fields of every task" },
+    { command: "mu task list --status DONE", shows: "a status that is none", fault: "usage.invalid_input" },
+  ],
+  async run(app, { workstream, all, mine, fields, owner, ...filter }) {
+    const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
+    const owners = mine ? [...(owner ?? []), app.caller.name] : owner;
+    const given = Object.fromEntries(
+      Object.entries({ ...filter, owner: owners }).filter(([, value]) => value !== undefined),
+    );
+    const tasks = await listTasks(app.context.store.db, { ...given, ...scope });
+    const items = fields === undefined ? tasks : tasks.map((task) => pick(task, fields));
+    return { items: items as Task[], count: items.length };
+  },
+  render: ({ items }, paint) => taskTable(items as Task[], paint, "No such tasks."),
+});
+
+function pick(task: Task, fields: readonly string[]): Partial<Task> {
+  const unknown = fields.filter((field) => !Object.hasOwn(task, field));
+  if (unknown.length > 0) {
+    const known = Object.keys(task).join(", ");
+    throw new Fault("usage", "usage.unknown_field", `A task has no field ${unknown.join(", ")}. It has: ${known}.`);
+  }
+  return Object.fromEntries(fields.map((field) => [field, task[field as keyof Task]]));
+}

@@ -1,0 +1,36 @@
+import * as z from "zod";
+import { moveTask } from "../../tasks/move.js";
+import { about, taskField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { nextStepsShape, taskShape } from "../shapes.js";
+
+export const taskMove = defineOperation({
+  name: "task.move",
+  summary: "Move a task into another workstream",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      task: taskField(),
+      to: z.string().meta(about("Where it goes", { completes: "workstream", value: "workstream" })),
+      workstream: workstreamField(),
+    }),
+  output: () =>
+    z.strictObject({ task: taskShape(), from: z.string(), changed: z.boolean(), nextSteps: nextStepsShape() }),
+  positional: ["task"],
+  examples: [
+    { command: "mu task move docs --to other", shows: "docs now belong to the workstream other" },
+    { command: "mu task move deploy --to other", shows: "edges would be cut", fault: "task.has_edges" },
+  ],
+  async run(app, { task, to, workstream }) {
+    const ref = await resolveTask(app, task, workstream);
+    const { task: moved, changed } = await moveTask(app.context, ref, to);
+    return {
+      task: moved,
+      from: ref.workstream,
+      changed,
+      nextSteps: [{ intent: "Look at it", command: `mu task show ${to}/${moved.name}` }],
+    };
+  },
+  render: ({ task, from }, paint) => `Moved ${paint.bold(task.name)} from ${from} to ${task.workstream}`,
+});

@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { timestamp } from "../../context.js";
+import { listReady } from "../../tasks/ready.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape, readyTaskShape } from "../shapes.js";
+import { taskTable } from "./card.js";
+
+export const taskNext = defineOperation({
+  name: "task.next",
+  summary: "Show the ready tasks, the best one first",
+  description:
+    "Ready is OPEN, not held, due, and with every blocker closed. The order is priority, impact by effort, how many tasks it frees, age, name. To take one use `mu task claim --next`.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      role: z
+        .string()
+        .optional()
+        .meta(about("Only what this role may take", { completes: "role" })),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(1)
+        .meta(about("How many; 0 means all", { short: "n", aliases: ["lines"] })),
+    }),
+  output: () => listShape(readyTaskShape()),
+  examples: [
+    { command: "mu task next -n 5", shows: "the five best ready tasks" },
+    { command: "mu task next -n many", shows: "not a number", fault: "usage.invalid_input" },
+  ],
+  async run(app, { workstream, role, limit }) {
+    const scope = await resolveWorkstream(app, workstream);
+    const items = await listReady(app.context.store.db, scope, {
+      now: timestamp(app.context.clock),
+      ...(limit > 0 && { limit }),
+      ...(role !== undefined && { role }),
+    });
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) => taskTable(items, paint, "Nothing is ready."),
+});

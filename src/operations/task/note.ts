@@ -1,0 +1,57 @@
+import * as z from "zod";
+import { claimant } from "../../agents/identity.js";
+import { addNote } from "../../tasks/notes.js";
+import { about, taskField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { nextStepsShape, noteShape, taskShape } from "../shapes.js";
+import { textOrFile } from "../text.js";
+
+export const taskNote = defineOperation({
+  name: "task.note",
+  summary: "Write a note on a task",
+  description: "Notes are never changed. A note by the task's owner also renews the lease of their claim.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      task: taskField(),
+      text: z.string().max(1_048_576).optional().meta(about("The note; - reads standard input")),
+      workstream: workstreamField(),
+      file: z
+        .string()
+        .optional()
+        .meta(about("Read the note from a file", { value: "path" })),
+      kind: z.enum(["note", "decision", "evidence", "review", "test"]).default("note").meta(about("What it is")),
+      rationale: z.string().max(65_536).optional().meta(about("Why, for a decision")),
+      author: z.string().max(64).optional().meta(about("Who says it, if not you")),
+    }),
+  output: () => z.strictObject({ task: taskShape(), note: noteShape(), nextSteps: nextStepsShape() }),
+  positional: ["task", "text"],
+  examples: [
+    { command: "mu task note build 'The tests need Node 22'", shows: "a note" },
+    { command: "mu task note build --kind decision 'Use SQLite' --rationale 'No server to run'", shows: "a decision" },
+    { command: "mu task note build", shows: "nothing to write", fault: "usage.missing_argument" },
+  ],
+  async run(app, { task, text, file, workstream, author, kind, rationale }) {
+    const ref = await resolveTask(app, task, workstream);
+    const { task: noted, note } = await addNote(
+      app.context,
+      ref,
+      author === undefined ? claimant(app.caller) : { person: author },
+      {
+        text: await textOrFile(app.io, text, file),
+        kind,
+        ...(rationale !== undefined && { rationale }),
+      },
+    );
+    return {
+      task: noted,
+      note,
+      nextSteps: [
+        { intent: "Read all notes", command: `mu task notes ${ref.workstream}/${ref.name}` },
+        { intent: "Finish the task", command: `mu task close ${ref.workstream}/${ref.name}` },
+      ],
+    };
+  },
+  render: ({ task, note }, paint) => `Noted on ${paint.bold(task.name)} as ${note.author}`,
+});

@@ -1,0 +1,49 @@
+import * as z from "zod";
+import { listNotes } from "../../tasks/notes.js";
+import { about, momentField, taskField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import type { Paint } from "../paint.js";
+import { resolveTask } from "../resolve.js";
+import { listShape, noteShape } from "../shapes.js";
+
+type Note = z.output<ReturnType<typeof noteShape>>;
+
+export const taskNotes = defineOperation({
+  name: "task.notes",
+  summary: "Read a task's notes, the oldest first",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      task: taskField(),
+      workstream: workstreamField(),
+      last: z
+        .number()
+        .int()
+        .min(1)
+        .optional()
+        .meta(about("Only the last ones", { short: "n", aliases: ["tail", "lines"] })),
+      since: momentField({ description: "Only from this moment on" }).optional(),
+    }),
+  output: () => listShape(noteShape()),
+  positional: ["task"],
+  examples: [
+    { command: "mu task notes build --last 3", shows: "the last three notes" },
+    { command: "mu task notes nobody", shows: "a task that is none", fault: "task.not_found" },
+  ],
+  async run(app, { task, workstream, last, since }) {
+    const items = await listNotes(app.context.store.db, await resolveTask(app, task, workstream), {
+      ...(last !== undefined && { last }),
+      ...(since !== undefined && { since }),
+    });
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) =>
+    items.length === 0 ? "No notes." : items.flatMap((note) => noteLines(note, paint)).join("\n"),
+});
+
+/** A note as a person reads it: who and when, then the text, set in. */
+export function noteLines(note: Note, paint: Paint): string[] {
+  const head = `${paint.bold(note.author)} ${paint.dim(`${note.kind === "note" ? "" : `${note.kind}, `}${paint.ago(note.createdAt)} ago`)}`;
+  const body = note.rationale ? `${note.text}\nBecause: ${note.rationale}` : note.text;
+  return [`  ${head}`, ...body.split("\n").map((line) => `    ${line}`)];
+}

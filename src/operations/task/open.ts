@@ -1,0 +1,26 @@
+import * as z from "zod";
+import { claimant } from "../../agents/identity.js";
+import { openTask } from "../../tasks/lifecycle.js";
+import { taskField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { changeShape, overrideField, renderChange } from "./change.js";
+
+export const taskOpen = defineOperation({
+  name: "task.open",
+  summary: "Open a task again",
+  effect: "write",
+  input: () => z.strictObject({ task: taskField(), workstream: workstreamField(), override: overrideField() }),
+  output: () => changeShape(),
+  positional: ["task"],
+  examples: [
+    { command: "mu task open done", shows: "a finished task is to be done again" },
+    { command: "mu task open nothing", shows: "a task that is none", fault: "task.not_found" },
+  ],
+  async run(app, { task, workstream, override }) {
+    const ref = await resolveTask(app, task, workstream);
+    const change = await openTask(app.context, ref, claimant(app.caller), { override });
+    return { ...change, nextSteps: [{ intent: "Take it", command: `mu task claim ${ref.workstream}/${ref.name}` }] };
+  },
+  render: renderChange,
+});

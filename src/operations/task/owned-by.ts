@@ -1,0 +1,39 @@
+import * as z from "zod";
+import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape, taskShape } from "../shapes.js";
+import { taskTable } from "./card.js";
+
+export const taskOwnedBy = defineOperation({
+  name: "task.owned-by",
+  summary: "List the tasks of an agent or a person",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      agent: z
+        .string()
+        .min(1)
+        .meta(about("Whose tasks", { completes: "agent" })),
+      workstream: workstreamField(),
+      includeClosed: z.boolean().default(false).meta(about("Finished ones too")),
+      all: z.boolean().default(false).meta(about("Of all workstreams")),
+    }),
+  output: () => listShape(taskShape()),
+  positional: ["agent"],
+  examples: [
+    { command: "mu task owned-by worker-1", shows: "what worker-1 is at" },
+    { command: "mu task owned-by", shows: "nobody is named", fault: "usage.missing_argument" },
+  ],
+  async run(app, { agent, workstream, includeClosed, all }) {
+    const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
+    const items = await listTasks(app.context.store.db, {
+      owner: [agent],
+      ...scope,
+      ...(includeClosed ? {} : { status: LIVE_STATUSES }),
+    });
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) => taskTable(items, paint, "Nothing."),
+});

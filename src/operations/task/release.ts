@@ -1,0 +1,33 @@
+import * as z from "zod";
+import { claimant } from "../../agents/identity.js";
+import { releaseTask } from "../../tasks/lifecycle.js";
+import { about, taskField, textField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { changeShape, overrideField, renderChange } from "./change.js";
+
+export const taskRelease = defineOperation({
+  name: "task.release",
+  summary: "Give a task back, so that another can take it",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      task: taskField(),
+      workstream: workstreamField(),
+      reopen: z.boolean().default(false).meta(about("Open it again even if it is finished")),
+      evidence: textField().optional().meta(about("What is done so far, as a note")),
+      override: overrideField(),
+    }),
+  output: () => changeShape(),
+  positional: ["task"],
+  examples: [
+    { command: "mu task release build", shows: "build is OPEN again" },
+    { command: "mu task release nothing", shows: "a task that is none", fault: "task.not_found" },
+  ],
+  async run(app, { task, workstream, ...options }) {
+    const ref = await resolveTask(app, task, workstream);
+    const change = await releaseTask(app.context, ref, claimant(app.caller), options);
+    return { ...change, nextSteps: [{ intent: "Take another", command: `mu task claim --next -w ${ref.workstream}` }] };
+  },
+  render: renderChange,
+});

@@ -1,0 +1,43 @@
+import * as z from "zod";
+import { reparentTask } from "../../tasks/graph.js";
+import { taskField, tasksField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { nextStepsShape, taskShape } from "../shapes.js";
+
+export const taskReparent = defineOperation({
+  name: "task.reparent",
+  summary: "Set exactly what a task waits for",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      task: taskField("The task that waits"),
+      blockedBy: tasksField("All it waits for; an empty text for nothing", { short: "b", aliases: ["by"] }),
+      workstream: workstreamField(),
+    }),
+  output: () =>
+    z.strictObject({
+      task: taskShape(),
+      blockers: z.array(z.string()),
+      added: z.array(z.string()),
+      removed: z.array(z.string()),
+      changed: z.boolean(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["task"],
+  examples: [
+    { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs and nothing else" },
+    { command: "mu task reparent deploy --blocked-by ''", shows: "deploy waits for nothing" },
+    { command: "mu task reparent build --blocked-by deploy", shows: "a circle", fault: "task.cycle" },
+  ],
+  async run(app, { task, blockedBy, workstream }) {
+    const ref = await resolveTask(app, task, workstream);
+    const change = await reparentTask(app.context, ref, blockedBy);
+    const nextSteps = [{ intent: "See the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
+    return { ...change, nextSteps };
+  },
+  render: ({ task, blockers }, paint) =>
+    blockers.length > 0
+      ? `${paint.bold(task.name)} waits for ${blockers.join(", ")}`
+      : `${paint.bold(task.name)} waits for nothing`,
+});

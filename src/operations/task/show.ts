@@ -1,0 +1,60 @@
+import * as z from "zod";
+import { blockersOf, dependentsOf } from "../../tasks/graph.js";
+import { listNotes } from "../../tasks/notes.js";
+import { getTask } from "../../tasks/task.js";
+import { taskField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import type { Paint } from "../paint.js";
+import { resolveTask } from "../resolve.js";
+import { noteShape, statusShape, taskShape } from "../shapes.js";
+import { taskLines } from "./card.js";
+import { noteLines } from "./notes.js";
+
+const edgeShape = () => z.strictObject({ name: z.string(), status: statusShape(), satisfied: z.boolean() });
+
+export const taskShow = defineOperation({
+  name: "task.show",
+  summary: "Show a task with its edges and notes",
+  effect: "read",
+  input: () => z.strictObject({ task: taskField(), workstream: workstreamField() }),
+  output: () =>
+    z.strictObject({
+      task: taskShape(),
+      blockers: z.array(edgeShape()),
+      dependents: z.array(edgeShape()),
+      notes: z.array(noteShape()),
+    }),
+  positional: ["task"],
+  examples: [
+    { command: "mu task show build", shows: "everything about one task" },
+    { command: "mu task show biuld", shows: "a name that is none, with the nearest", fault: "task.not_found" },
+  ],
+  async run(app, { task: text, workstream }) {
+    const ref = await resolveTask(app, text, workstream);
+    return app.context.store.read(async (db) => ({
+      task: await getTask(db, ref),
+      blockers: await blockersOf(db, ref),
+      dependents: await dependentsOf(db, ref),
+      notes: await listNotes(db, ref),
+    }));
+  },
+  render: ({ task, blockers, dependents, notes }, paint) =>
+    [
+      `${paint.bold(task.name)}  ${task.title}  ${paint.dim(`in ${task.workstream}`)}`,
+      ...taskLines(task, paint),
+      ...edgeLines("blocked by", blockers, paint),
+      ...edgeLines("blocks", dependents, paint),
+      ...(task.description ? ["", task.description] : []),
+      ...(notes.length > 0
+        ? ["", paint.dim(`Notes (${notes.length})`), ...notes.flatMap((note) => noteLines(note, paint))]
+        : []),
+    ].join("\n"),
+});
+
+function edgeLines(head: string, edges: readonly z.output<ReturnType<typeof edgeShape>>[], paint: Paint): string[] {
+  if (edges.length === 0) return [];
+  const shown = edges.map((edge) =>
+    edge.satisfied ? paint.dim(`${edge.name} ✓`) : `${edge.name} ${paint.status(edge.status)}`,
+  );
+  return [`  ${paint.dim(head.padEnd(11))} ${shown.join(", ")}`];
+}

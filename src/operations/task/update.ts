@@ -1,0 +1,71 @@
+import * as z from "zod";
+import { Fault } from "../../errors.js";
+import { updateTask } from "../../tasks/update.js";
+import { about, taskField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { nextStepsShape, taskShape } from "../shapes.js";
+import { readMeant } from "../text.js";
+import { labels, settableFields } from "./fields.js";
+
+export const taskUpdate = defineOperation({
+  name: "task.update",
+  summary: "Change a task's fields",
+  description: "The status is changed by claim, release, close, open, reject and defer alone.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      task: taskField(),
+      workstream: workstreamField(),
+      ...settableFields(),
+      tags: labels("Exactly these labels; an empty text for none").optional(),
+      tag: labels("Labels to add").optional(),
+      untag: labels("Labels to take away").optional(),
+      hold: z.string().max(64).optional().meta(about("Keep everybody from taking it, with a word why")),
+      holdReason: z.string().max(2000).optional().meta(about("The whole reason for the hold")),
+      unhold: z.boolean().default(false).meta(about("Let it go again")),
+      clear: z
+        .array(z.enum(["description", "role", "payload", "notBefore", "externalRef", "step", "root"]))
+        .optional()
+        .meta(about("Fields to empty")),
+    }),
+  output: () => z.strictObject({ task: taskShape(), changedFields: z.array(z.string()), nextSteps: nextStepsShape() }),
+  positional: ["task"],
+  examples: [
+    { command: "mu task update build --impact 90 --tag urgent", shows: "two fields at once" },
+    { command: "mu task update build --hold review --hold-reason 'Ask Ann first'", shows: "nobody takes it for now" },
+    { command: "mu task update build", shows: "nothing to change", fault: "usage.nothing_to_change" },
+  ],
+  async run(app, { task, workstream, tags, tag, untag, unhold, clear, ...fields }) {
+    const ref = await resolveTask(app, task, workstream);
+    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+    const emptied = (clear ?? []).map((field): [string, null] => [field, null]);
+    const held: [string, null][] = unhold
+      ? [
+          ["hold", null],
+          ["holdReason", null],
+        ]
+      : [];
+    const wanted: Record<string, unknown> = Object.fromEntries([...given, ...emptied, ...held]);
+    if (typeof wanted["description"] === "string")
+      wanted["description"] = await readMeant(app.io, wanted["description"]);
+    if (Object.keys(wanted).length === 0 && !tags && !tag && !untag) throw nothingToChange(ref.name);
+    const labelsWanted = { ...(tags && { tags }), ...(tag && { addTags: tag }), ...(untag && { removeTags: untag }) };
+    const { task: changed, changedFields } = await updateTask(app.context, ref, { ...wanted, ...labelsWanted });
+    return {
+      task: changed,
+      changedFields,
+      nextSteps: [{ intent: "Look at it", command: `mu task show ${ref.workstream}/${ref.name}` }],
+    };
+  },
+  render: ({ task, changedFields }, paint) =>
+    changedFields.length === 0
+      ? `${paint.bold(task.name)} is like that already`
+      : `Changed ${changedFields.join(", ")} of ${paint.bold(task.name)}`,
+});
+
+function nothingToChange(name: string): Fault {
+  return new Fault("usage", "usage.nothing_to_change", `Nothing to change about ${name}: name at least one field.`, [
+    { intent: "See the fields", command: "mu task update --help" },
+  ]);
+}

@@ -1,0 +1,81 @@
+import * as z from "zod";
+import { TASK_STATUSES } from "../../tasks/task.js";
+import { waitForTasks } from "../../tasks/wait.js";
+import { about, durationField, tasksField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { nextStepsShape, statusShape } from "../shapes.js";
+
+const EXIT_CODES = { reached: 0, timeout: 5, reaped: 6, stalled: 7 };
+
+const watchedShape = () =>
+  z.strictObject({
+    workstream: z.string(),
+    name: z.string(),
+    qualifiedName: z.string(),
+    status: statusShape(),
+    owner: z.union([z.string(), z.null()]),
+    reached: z.boolean(),
+    stuck: z.boolean(),
+  });
+
+export const taskWait = defineOperation({
+  name: "task.wait",
+  summary: "Wait until tasks are finished",
+  description:
+    "Exit 0 when they are, 5 after --timeout, 6 when a watched task went back to OPEN because its owner died, 7 with --on-stall exit when one has not moved for --stuck-after.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      tasks: tasksField("The tasks to watch").min(1),
+      workstream: workstreamField(),
+      status: z.enum(TASK_STATUSES).default("CLOSED").meta(about("Wait for this status")),
+      any: z.boolean().default(false).meta(about("One of them is enough")),
+      first: z.boolean().default(false).meta(about("Like --any, and print its name on the first line")),
+      timeout: durationField({ description: "Give up after this; 0 never" }).prefault("10m"),
+      stuckAfter: durationField({
+        description: "A task in progress that has not changed for this is stuck; 0 never",
+      }).prefault("5m"),
+      onStall: z.enum(["warn", "exit"]).default("warn").meta(about("What to do about a stuck task")),
+    }),
+  output: () =>
+    z.strictObject({
+      outcome: z.enum(["reached", "timeout", "reaped", "stalled"]),
+      firing: z.union([watchedShape(), z.null()]),
+      all: z.array(watchedShape()),
+      timedOut: z.array(watchedShape()),
+      elapsedMs: z.number(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["tasks"],
+  examples: [
+    { command: "mu task wait done --timeout 1s", shows: "a task that is finished already" },
+    { command: "mu task wait done build --any", shows: "one of two is enough" },
+    { command: "mu task wait nothing", shows: "a task that is none", fault: "task.not_found" },
+  ],
+  async run(app, { tasks, workstream, any, first, timeout, stuckAfter, onStall, status }) {
+    const refs = await Promise.all(tasks.map((task) => resolveTask(app, task, workstream)));
+    const result = await waitForTasks(app.context, refs, {
+      status,
+      mode: any || first ? "any" : "all",
+      timeoutMs: timeout,
+      stuckAfterMs: stuckAfter,
+      onStall,
+      signal: app.io.signal,
+    });
+    const open = result.all.filter((task) => !task.reached);
+    const nextSteps = open
+      .slice(0, 3)
+      .map((task) => ({ intent: `Look at ${task.name}`, command: `mu task show ${task.qualifiedName}` }));
+    return { ...result, nextSteps };
+  },
+  render: ({ outcome, firing, all, elapsedMs }, paint) => {
+    const lines = all.map(
+      (task) =>
+        `  ${task.reached ? "✓" : "•"} ${task.qualifiedName} ${paint.status(task.status)}${task.stuck ? " (stuck)" : ""}`,
+    );
+    const head = { reached: "Reached", timeout: "Timed out", reaped: "An owner died", stalled: "Stalled" }[outcome];
+    return [...(firing ? [firing.qualifiedName] : []), `${head} after ${elapsedMs} ms`, ...lines].join("\n");
+  },
+  exitCode: ({ outcome }) => EXIT_CODES[outcome],
+});

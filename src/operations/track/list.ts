@@ -1,0 +1,54 @@
+import * as z from "zod";
+import { timestamp } from "../../context.js";
+import { listTracks } from "../../tracks.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import type { Paint } from "../paint.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape } from "../shapes.js";
+
+/** A track: what can be worked on without meeting any other track. */
+export const trackShape = () =>
+  z.strictObject({
+    goals: z.array(z.string()),
+    size: z.number(),
+    tasks: z.array(z.string()),
+    ready: z.array(z.string()),
+    criticalPath: z.strictObject({ days: z.number(), tasks: z.array(z.string()) }),
+    owners: z.array(z.string()),
+  });
+
+type Track = z.output<ReturnType<typeof trackShape>>;
+
+export const trackList = defineOperation({
+  name: "track.list",
+  summary: "Show which tracks of work can run side by side",
+  description:
+    "Two goals that share a task to be done are one track, so that two agents are never sent to the same work. As many tracks as have ready tasks, as many agents are worth having. The critical path is the longest chain, in days.",
+  effect: "read",
+  input: () => z.strictObject({ workstream: workstreamField() }),
+  output: () => listShape(trackShape()),
+  examples: [
+    { command: "mu track list", shows: "the tracks of this workstream" },
+    { command: "mu track list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+  ],
+  async run(app, { workstream }) {
+    const scope = await resolveWorkstream(app, workstream);
+    const items = await listTracks(app.context.store.db, scope, timestamp(app.context.clock));
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) => trackTable(items, paint),
+});
+
+/** The tracks as a table, or a line that says there are none. */
+export function trackTable(tracks: readonly Track[], paint: Paint): string {
+  if (tracks.length === 0) return "No open work.";
+  return paint.table(tracks, [
+    { head: "goals", text: (track) => track.goals.join(", "), max: 50 },
+    { head: "tasks", text: (track) => String(track.size), align: "right" },
+    { head: "ready", text: (track) => String(track.ready.length), align: "right" },
+    { head: "days", text: (track) => String(Math.round(track.criticalPath.days * 100) / 100), align: "right" },
+    { head: "at work", text: (track) => track.owners.join(", ") || "—", max: 30 },
+    { head: "next", text: (track) => track.ready[0] ?? "—", max: 40 },
+  ]);
+}

@@ -1,0 +1,123 @@
+import * as z from "zod";
+import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../undo.js";
+import { about, workstreamField, yesField } from "./fields.js";
+import { defineOperation } from "./operation.js";
+import type { Paint } from "./paint.js";
+import { findWorkstream } from "./resolve.js";
+import { nextStepsShape } from "./shapes.js";
+
+const groupShape = () =>
+  z.strictObject({
+    group: z.string(),
+    at: z.string(),
+    actor: z.string(),
+    ops: z.array(z.string()),
+    subject: z.string(),
+    changes: z.number(),
+    undone: z.string().optional(),
+  });
+
+const inverseShape = () =>
+  z.strictObject({
+    table: z.string(),
+    name: z.string(),
+    act: z.enum(["remove", "restore", "patch"]),
+    columns: z.record(z.string(), z.array(z.unknown()).length(2)),
+  });
+
+const targetShape = () => groupShape().extend({ inverse: z.array(inverseShape()), superseded: z.array(z.unknown()) });
+
+export const undo = defineOperation({
+  name: "undo",
+  summary: "Take back what a verb did",
+  description:
+    "Bare, it lists what can be taken back. With a group it shows what that would change, with --yes it does it; `mu undo --yes` takes your own newest. It refuses when a later event changed the same columns. An undo is an event too and can be undone. Panes and files are not taken back.",
+  effect: "destroy",
+  input: () =>
+    z.strictObject({
+      group: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("The group, or the beginning of its name", { completes: "group" })),
+      workstream: workstreamField(),
+      limit: z
+        .number()
+        .int()
+        .min(1)
+        .max(1000)
+        .default(20)
+        .meta(about("How many to list", { short: "n" })),
+      yes: yesField(),
+    }),
+  output: () =>
+    z.strictObject({
+      groups: z.array(groupShape()),
+      target: z.union([targetShape(), z.null()]),
+      undone: z.boolean(),
+      undoGroup: z.string().optional(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["group"],
+  examples: [
+    { command: "mu undo", shows: "what can be taken back" },
+    { command: "mu undo --yes", shows: "take back your own newest" },
+    { command: "mu undo ffffffffff", shows: "a group that is none", fault: "undo.no_such_group" },
+  ],
+  async run({ context, caller, ...app }, { group, workstream, limit, yes }) {
+    const { db } = context.store;
+    const scope = await findWorkstream({ context, caller, ...app }, workstream);
+    if (group === undefined && !yes) {
+      const groups = await listUndoable(db, { limit, ...(scope !== undefined && { workstream: scope }) });
+      const nextSteps = groups.slice(0, 1).map((newest) => ({
+        intent: "See what the newest would change",
+        command: `mu undo ${newest.group}`,
+      }));
+      return { groups, target: null, undone: false, nextSteps };
+    }
+    const wanted = group ?? (await newestUndoable(db, { actor: caller.name })).group;
+    if (!yes) {
+      const target = await previewUndo(db, wanted);
+      const nextSteps = [{ intent: "Do it", command: `mu undo ${target.group} --yes` }];
+      return { groups: [], target, undone: false, nextSteps };
+    }
+    const { undoGroup: made, ...target } = await undoGroup(context, wanted);
+    const nextSteps = [{ intent: "Take the undo back", command: `mu undo ${made} --yes` }];
+    return { groups: [], target, undone: true, undoGroup: made, nextSteps };
+  },
+  render: ({ groups, target, undone }, paint) =>
+    target === null ? groupTable(groups, paint) : targetLines(target, undone ? "Undid" : "Would undo", paint),
+});
+
+function groupTable(groups: readonly z.output<ReturnType<typeof groupShape>>[], paint: Paint): string {
+  if (groups.length === 0) return "Nothing to undo.";
+  return paint.table(groups, [
+    { head: "group", text: (row) => row.group },
+    { head: "when", text: (row) => `${paint.ago(row.at)} ago` },
+    { head: "by", text: (row) => row.actor },
+    { head: "what", text: (row) => row.ops.join(", ") },
+    { head: "about", text: (row) => row.subject },
+    { head: "rows", text: (row) => String(row.changes), align: "right" },
+    { head: "", text: (row) => (row.undone ? "undone" : "") },
+  ]);
+}
+
+/** More rows than this are counted, not listed. */
+const MOST_SHOWN = 30;
+
+function targetLines(target: z.output<ReturnType<typeof targetShape>>, verb: string, paint: Paint): string {
+  const { group, ops, subject, inverse, superseded } = target;
+  const lines = inverse.slice(0, MOST_SHOWN).map(({ act, name, table, columns }) => {
+    const changed = Object.entries(columns).map(([column, [now, then]]) => `${column} ${shown(now)} → ${shown(then)}`);
+    return `  ${act} ${name} ${paint.dim(`(${changed.join(", ") || table})`)}`;
+  });
+  const more = inverse.length - lines.length;
+  return [
+    `${verb} ${paint.bold(group)}: ${ops.join(", ")} ${subject}`,
+    ...lines,
+    ...(more > 0 ? [paint.dim(`  … and ${more} more`)] : []),
+    ...(superseded.length > 0 ? [`In the way: ${superseded.length} later changes of the same`] : []),
+  ].join("\n");
+}
+
+const shown = (value: unknown) => JSON.stringify(value)?.slice(0, 40) ?? "—";

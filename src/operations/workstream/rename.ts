@@ -1,0 +1,28 @@
+import * as z from "zod";
+import { renameWorkstream } from "../../workstreams.js";
+import { about } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { nextStepsShape, workstreamShape } from "../shapes.js";
+
+export const workstreamRename = defineOperation({
+  name: "workstream.rename",
+  summary: "Give a workstream another name",
+  description: "Its events stay under the old name; the new name's chain begins with a mention of it.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      name: z.string().meta(about("Its present name", { completes: "workstream" })),
+      to: z.string().meta(about("Its new name")),
+    }),
+  output: () => z.strictObject({ workstream: workstreamShape(), from: z.string(), nextSteps: nextStepsShape() }),
+  positional: ["name", "to"],
+  examples: [
+    { command: "mu workstream rename other store", shows: "other is now called store" },
+    { command: "mu workstream rename other demo", shows: "a name that is taken", fault: "workstream.exists" },
+  ],
+  async run({ context }, { name, to }) {
+    const workstream = await renameWorkstream(context, name, to);
+    return { workstream, from: name, nextSteps: [{ intent: "See how it stands", command: `mu state -w ${to}` }] };
+  },
+  render: ({ workstream, from }, paint) => `Renamed ${from} to ${paint.bold(workstream.name)}`,
+});

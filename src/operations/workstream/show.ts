@@ -1,0 +1,35 @@
+import * as z from "zod";
+import { showWorkstream } from "../../workstreams.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { workstreamSummaryShape } from "../shapes.js";
+
+export const workstreamShow = defineOperation({
+  name: "workstream.show",
+  summary: "Show a workstream with its sizes",
+  effect: "read",
+  input: () =>
+    z.strictObject({ name: z.string().optional().meta({ completes: "workstream" }), workstream: workstreamField() }),
+  output: () => z.strictObject({ workstream: workstreamSummaryShape() }),
+  positional: ["name"],
+  examples: [
+    { command: "mu workstream show demo", shows: "one workstream" },
+    {
+      command: "mu workstream show dmeo",
+      shows: "a name that is none, with the nearest",
+      fault: "workstream.not_found",
+    },
+  ],
+  async run(app, { name, workstream }) {
+    return { workstream: await showWorkstream(app.context.store.db, await resolveWorkstream(app, name ?? workstream)) };
+  },
+  render: ({ workstream: found }, paint) =>
+    [
+      paint.bold(found.name),
+      `  root    ${found.root ?? "—"}`,
+      `  tasks   ${found.tasks} (${found.open} open), ${found.edges} edges, ${found.notes} notes`,
+      `  agents  ${found.agents}`,
+      `  created ${found.createdAt}`,
+    ].join("\n"),
+});

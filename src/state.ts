@@ -1,0 +1,187 @@
+import { type RawBuilder, type SqlBool, sql } from "kysely";
+import { PERSON_CLI } from "./agents/agent.js";
+import type { Reader } from "./db/schema.js";
+import { statement } from "./db/statement.js";
+import { type ReadyTask, selectReadyIds } from "./tasks/ready.js";
+import { isBlocked, unsatisfied } from "./tasks/standing.js";
+import { selectTasks, type Task, type TaskRow, toTask } from "./tasks/task.js";
+import { readTracks, type Track } from "./tracks.js";
+import { workstreamRow } from "./workstreams.js";
+
+/** The first few of a list, and how long the list is. */
+export interface Excerpt<T> {
+  items: T[];
+  total: number;
+}
+
+/** An agent at work; people are not among them. */
+export interface StateAgent {
+  name: string;
+  cli: string;
+  role: string | null;
+  /** Null while nothing is known of its pane. */
+  status: string | null;
+}
+
+/** An event without its row images. */
+export interface StateEvent {
+  /** Its number in the workstream's chain. */
+  n: number;
+  at: string;
+  actor: string;
+  op: string;
+  subject: string;
+  payload: unknown;
+}
+
+/** A workstream at one moment. */
+export interface State {
+  workstream: string;
+  agents: StateAgent[];
+  /** By first goal; `withReady` is how many agents are worth having. */
+  tracks: Excerpt<Track> & { withReady: number };
+  /** In ready order. */
+  ready: Excerpt<ReadyTask>;
+  /** By name. */
+  inProgress: Excerpt<Task>;
+  /** OPEN tasks that wait for others, by name, each with the names of what it waits for. */
+  blocked: Excerpt<Task & { blockedBy: string[] }>;
+  /** CLOSED tasks, newest first. */
+  recentlyClosed: Excerpt<Task>;
+  /** The newest ones, oldest first. */
+  events: StateEvent[];
+}
+
+export interface StateOptions {
+  /** Items per list; 0 means all. Default 20. */
+  limit?: number;
+  /** Events. Default 20. */
+  events?: number;
+  /** The present moment, as an `…_at` timestamp. */
+  now: string;
+}
+
+/**
+ * What is going on in a workstream, in a handful of queries whatever its size. Run it inside one `store.read`, so
+ * that its parts agree. Faults `workstream.not_found`.
+ */
+export async function readState(db: Reader, workstream: string, options: StateOptions): Promise<State> {
+  const { id } = await workstreamRow(db, workstream);
+  const limit = options.limit ?? 20;
+  const ready = await selectReadyIds(db, { workstreamId: id, now: options.now });
+  const tracks = await readTracks(
+    db,
+    id,
+    ready.map((task) => task.id),
+  );
+  const blocked = await listed(db, id, BLOCKED, limit);
+  return {
+    workstream,
+    agents: await openAgents(db, id),
+    tracks: { ...excerpt(tracks, limit), withReady: tracks.filter((track) => track.ready.length > 0).length },
+    ready: { items: await readyTasks(db, excerpt(ready, limit).items), total: ready.length },
+    inProgress: shown(await listed(db, id, IN_PROGRESS, limit)),
+    blocked: { items: await withBlockers(db, blocked.items), total: blocked.total },
+    recentlyClosed: shown(await listed(db, id, CLOSED, limit)),
+    events: await newestEvents(db, workstream, options.events ?? 20),
+  };
+}
+
+function excerpt<T>(list: readonly T[], limit: number): Excerpt<T> {
+  return { items: limit === 0 ? [...list] : list.slice(0, limit), total: list.length };
+}
+
+/** Which tasks `t` a list holds, and their order. */
+interface ListSpec {
+  holds: RawBuilder<SqlBool>;
+  order: readonly RawBuilder<unknown>[];
+}
+
+const IN_PROGRESS: ListSpec = { holds: sql`t.status = 'IN_PROGRESS'`, order: [sql`t.name`] };
+const BLOCKED: ListSpec = { holds: sql`(t.status = 'OPEN' and ${isBlocked})`, order: [sql`t.name`] };
+const CLOSED: ListSpec = { holds: sql`t.status = 'CLOSED'`, order: [sql`t.closed_at desc`, sql`t.name`] };
+
+async function listed(db: Reader, workstreamId: number, spec: ListSpec, limit: number): Promise<Excerpt<TaskRow>> {
+  const { total } = await db
+    .selectFrom("tasks as t")
+    .select((e) => e.fn.countAll().as("total"))
+    .where("t.workstream_id", "=", workstreamId)
+    .where(spec.holds)
+    .executeTakeFirstOrThrow();
+  let rows = selectTasks(db).where("t.workstream_id", "=", workstreamId).where(spec.holds);
+  for (const order of spec.order) rows = rows.orderBy(order);
+  if (limit > 0) rows = rows.limit(limit);
+  return { items: await rows.execute(), total: Number(total) };
+}
+
+function shown({ items, total }: Excerpt<TaskRow>): Excerpt<Task> {
+  return { items: items.map(toTask), total };
+}
+
+/** So many ids go into one query; the least that a dialect allows is far above it. */
+const IDS_PER_QUERY = 500;
+
+async function byIds<T>(ids: readonly number[], read: (portion: readonly number[]) => Promise<T[]>): Promise<T[]> {
+  const found: T[] = [];
+  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
+    for (const row of await read(ids.slice(from, from + IDS_PER_QUERY))) found.push(row);
+  }
+  return found;
+}
+
+async function readyTasks(db: Reader, ready: readonly { id: number; unblocks: number }[]): Promise<ReadyTask[]> {
+  const rows = await byIds(
+    ready.map((task) => task.id),
+    (ids) => selectTasks(db).where("t.id", "in", ids).execute(),
+  );
+  const tasks = new Map(rows.map((row) => [row.id, toTask(row)]));
+  return ready.flatMap(({ id, unblocks }) => {
+    const task = tasks.get(id);
+    return task === undefined ? [] : [{ ...task, unblocks: Number(unblocks) }];
+  });
+}
+
+async function withBlockers(db: Reader, rows: readonly TaskRow[]): Promise<(Task & { blockedBy: string[] })[]> {
+  const edges = await byIds(
+    rows.map((row) => row.id),
+    (ids) =>
+      db
+        .selectFrom("task_edges as e")
+        .innerJoin("tasks as b", "b.id", "e.blocker_id")
+        .select(["e.blocked_id", "b.name"])
+        .where("e.blocked_id", "in", ids)
+        .where(unsatisfied)
+        .execute(),
+  );
+  const names = new Map(rows.map((row): [number, string[]] => [row.id, []]));
+  for (const edge of edges) names.get(edge.blocked_id)?.push(edge.name);
+  return rows.map((row) => ({ ...toTask(row), blockedBy: (names.get(row.id) ?? []).sort() }));
+}
+
+const selectAgents = statement((db, { workstream }: { workstream: number }) =>
+  db
+    .selectFrom("agents")
+    .select(["name", "cli", "role"])
+    .where("workstream_id", "=", workstream)
+    .where("closed_at", "is", null)
+    .where("cli", "<>", PERSON_CLI)
+    .orderBy("name"),
+);
+
+async function openAgents(db: Reader, workstream: number): Promise<StateAgent[]> {
+  return (await selectAgents(db, { workstream })).map((row) => ({ ...row, status: null }));
+}
+
+const selectEvents = statement((db, { scope, limit }: { scope: string; limit: number }) =>
+  db
+    .selectFrom("events")
+    .select(["n", "at", "actor", "op", "subject", "payload"])
+    .where("scope", "=", scope)
+    .orderBy("n", "desc")
+    .limit(limit),
+);
+
+async function newestEvents(db: Reader, scope: string, limit: number): Promise<StateEvent[]> {
+  const rows = await selectEvents(db, { scope, limit });
+  return rows.reverse().map((row) => ({ ...row, payload: JSON.parse(row.payload) }));
+}

@@ -1,0 +1,185 @@
+import { Fault } from "../errors.js";
+import { checkTaskName, didYouMean, quote, slug } from "../names.js";
+import { type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
+import type { NewNote } from "./notes.js";
+
+/** Steps from a document's top to a value in it: `["tasks", 17, "blockedBy", 0]`. */
+export type PlanPath = readonly (string | number)[];
+
+/** Says where in its document a value is, in words for people. */
+export type Place = (path: PlanPath) => string;
+
+/** A task of a plan. What is not given stays as it is, or gets its default in a new task. */
+export interface PlanTask {
+  /** Made from the title when it is not given. */
+  name?: string | undefined;
+  title: string;
+  description?: string | null | undefined;
+  kind?: string | undefined;
+  role?: string | null | undefined;
+  /** 1–100. */
+  impact?: number | undefined;
+  /** Days. */
+  effortDays?: number | undefined;
+  /** 1 first … 9 last. */
+  priority?: number | undefined;
+  tags?: readonly string[] | undefined;
+  touches?: readonly string[] | undefined;
+  /** Any JSON value. */
+  payload?: unknown;
+  /** Names of tasks of the plan, earlier or later ones, or of the workstream. */
+  blockedBy?: readonly string[] | undefined;
+  notes?: readonly (string | NewNote)[] | undefined;
+}
+
+/** Tasks with their edges and notes, to be brought into a workstream in one go. */
+export interface Plan {
+  tasks: readonly PlanTask[];
+}
+
+/** A task of a plan, checked. */
+export interface PlannedTask {
+  name: string;
+  /** The fields that are given, as they are stored. */
+  columns: TaskColumns;
+  blockedBy: readonly string[];
+  notes: readonly NewNote[];
+}
+
+const FIELDS = [
+  "title",
+  "description",
+  "kind",
+  "role",
+  "impact",
+  "effortDays",
+  "priority",
+  "tags",
+  "touches",
+  "payload",
+] as const satisfies (keyof TaskFields)[];
+
+const KEYS: ReadonlySet<string> = new Set([...FIELDS, "name", "blockedBy", "notes"]);
+
+/**
+ * Checks a plan from anywhere; every fault begins with its place. Faults `plan.invalid`,
+ * `plan.duplicate_name`, `task.invalid_name`, `task.invalid_field`.
+ */
+export function plannedTasks(plan: unknown, place: Place): PlannedTask[] {
+  if (!isRecord(plan)) throw invalid(place, [], "must be an object with a list of tasks");
+  for (const key of Object.keys(plan)) if (key !== "tasks") throw unknownKey(place, [key], ["tasks"]);
+  if (!Array.isArray(plan.tasks)) throw invalid(place, ["tasks"], "must be a list of tasks");
+
+  const places = new Map<string, number>();
+  return plan.tasks.map((task: unknown, index) => {
+    const planned = plannedTask(task, ["tasks", index], place);
+    const earlier = places.get(planned.name);
+    if (earlier !== undefined) throw duplicate(planned.name, place(["tasks", earlier]), place(["tasks", index]));
+    places.set(planned.name, index);
+    return planned;
+  });
+}
+
+function plannedTask(task: unknown, path: PlanPath, place: Place): PlannedTask {
+  if (!isRecord(task)) throw invalid(place, path, "must be an object with at least a title");
+  for (const key of Object.keys(task)) if (!KEYS.has(key)) throw unknownKey(place, [...path, key], KEYS);
+  if (task.title === undefined) throw invalid(place, path, "has no title");
+  const columns = columnsOf(task, path, place);
+  return {
+    name: nameOf(task, path, place),
+    columns,
+    blockedBy: listOf(task, "blockedBy", path, place).map((name, index) => {
+      if (typeof name === "string") return name;
+      throw invalid(place, [...path, "blockedBy", index], "must be the name of a task");
+    }),
+    notes: listOf(task, "notes", path, place).map((note, index) => noteOf(note, [...path, "notes", index], place)),
+  };
+}
+
+function columnsOf(task: Record<string, unknown>, path: PlanPath, place: Place): TaskColumns {
+  const fields: Record<string, unknown> = {};
+  for (const field of FIELDS) if (task[field] !== undefined) fields[field] = task[field];
+  try {
+    return taskColumns(fields);
+  } catch (error) {
+    if (error instanceof Fault) throw placed(error, place, [...path, String(error.details.field)]);
+    // JSON.stringify throws these two at what is not JSON: a loop of YAML anchors, or a value nested too deeply.
+    if (error instanceof TypeError || error instanceof RangeError) {
+      throw invalid(place, [...path, "payload"], "must be a JSON value of moderate depth");
+    }
+    throw error;
+  }
+}
+
+function nameOf(task: Record<string, unknown>, path: PlanPath, place: Place): string {
+  const { name } = task;
+  if (name === undefined) {
+    const made = slug(String(task.title));
+    if (made !== "") return made;
+    throw invalid(place, path, "needs a name: its title has no letter or digit to make one from");
+  }
+  if (typeof name !== "string") throw invalid(place, [...path, "name"], "must be a name in quotes");
+  atPlace(place, [...path, "name"], () => checkTaskName(name));
+  return name;
+}
+
+function listOf(task: Record<string, unknown>, key: string, path: PlanPath, place: Place): unknown[] {
+  const list = task[key];
+  if (list === undefined) return [];
+  if (Array.isArray(list)) return list;
+  throw invalid(place, [...path, key], "must be a list");
+}
+
+function noteOf(note: unknown, path: PlanPath, place: Place): NewNote {
+  if (typeof note === "string") return { text: note };
+  if (!isRecord(note) || typeof note.text !== "string") {
+    throw invalid(place, path, "must be a text, or an object with a text");
+  }
+  for (const key of Object.keys(note)) if (!NOTE_KEYS.includes(key)) throw unknownKey(place, [...path, key], NOTE_KEYS);
+  return note as unknown as NewNote;
+}
+
+const NOTE_KEYS = ["text", "kind", "rationale"];
+
+/** Runs `check`; its fault then begins with the place of `path`. */
+export function atPlace<T>(place: Place, path: PlanPath, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    throw error instanceof Fault ? placed(error, place, path) : error;
+  }
+}
+
+/** The same fault, with its place before the message and in its details. */
+export function placed(fault: Fault, place: Place, path: PlanPath): Fault {
+  const where = place(path);
+  return new Fault(fault.kind, fault.code, `${where}: ${fault.message}`, fault.nextSteps, {
+    ...fault.details,
+    place: where,
+  });
+}
+
+function invalid(place: Place, path: PlanPath, rule: string): Fault {
+  const where = place(path);
+  return new Fault("usage", "plan.invalid", `${where}: ${rule}.`, NEXT, { place: where });
+}
+
+function unknownKey(place: Place, path: PlanPath, known: Iterable<string>): Fault {
+  const key = String(path.at(-1));
+  const reason = key === "status" ? " A plan never sets a status." : didYouMean(key, known);
+  const where = place(path);
+  return new Fault("usage", "plan.invalid", `${where}: there is no field ${quote(key)}.${reason}`, NEXT, {
+    place: where,
+  });
+}
+
+function duplicate(name: string, first: string, second: string): Fault {
+  const message = `${first} and ${second}: two tasks of the plan are named ${quote(name)}.`;
+  return new Fault("usage", "plan.duplicate_name", message, NEXT, { place: second, places: [first, second] });
+}
+
+const NEXT = [{ intent: "See what a plan looks like", command: "mu task apply --help" }];
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

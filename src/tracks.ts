@@ -1,0 +1,233 @@
+import type { Reader } from "./db/schema.js";
+import { statement } from "./db/statement.js";
+import { selectReadyIds } from "./tasks/ready.js";
+import { LIVE_STATUSES } from "./tasks/task.js";
+import { topologicalOrder } from "./tasks/topological.js";
+import { workstreamRow } from "./workstreams.js";
+
+/**
+ * Goals and all that they wait for, cut so that no two tracks share a task: two agents on two tracks never
+ * meet at the same dependency. Everything in it is a task's or an owner's name.
+ */
+export interface Track {
+  /** Live tasks that no live task waits for. */
+  goals: string[];
+  /** Every live task of the track. */
+  tasks: string[];
+  size: number;
+  /** What can be started now, in ready order. */
+  ready: string[];
+  /** The longest chain of live tasks, first one first: no crew, however large, is done sooner. */
+  criticalPath: { days: number; tasks: string[] };
+  /** Who works on it now. */
+  owners: string[];
+}
+
+/** A live task as tracks need it. */
+export interface LiveTask {
+  id: number;
+  name: string;
+  /** Days. */
+  effort_days: number;
+  /** Name of the agent or person that works on it. */
+  owner: string | null;
+}
+
+/** An edge into a live task; where its blocker is not live it counts for nothing. */
+export interface LiveEdge {
+  blocker_id: number;
+  blocked_id: number;
+}
+
+/**
+ * The tracks of a workstream, by the name of their first goal; `now` is an `…_at` timestamp.
+ * As many agents are worth having as there are tracks with ready work. Faults `workstream.not_found`.
+ */
+export async function listTracks(db: Reader, workstream: string, now: string): Promise<Track[]> {
+  const { id } = await workstreamRow(db, workstream);
+  const ready = await selectReadyIds(db, { workstreamId: id, now });
+  return readTracks(
+    db,
+    id,
+    ready.map((task) => task.id),
+  );
+}
+
+/** The tracks of a workstream given by row id; `ready` are the row ids of its ready tasks, best first. */
+export async function readTracks(db: Reader, workstreamId: number, ready: readonly number[]): Promise<Track[]> {
+  const tasks = await selectLiveTasks(db, { workstreamId });
+  return computeTracks(tasks, await selectLiveEdges(db, { workstreamId }), ready);
+}
+
+const selectLiveTasks = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db
+    .selectFrom("tasks as t")
+    .leftJoin("agents as o", "o.id", "t.owner_id")
+    .select(["t.id", "t.name", "t.effort_days", "o.name as owner"])
+    .where("t.workstream_id", "=", workstreamId)
+    .where("t.status", "in", LIVE_STATUSES),
+);
+
+/** Answered from indexes alone, which is why the blockers' status is not asked for. */
+const selectLiveEdges = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db
+    .selectFrom("tasks as d")
+    .innerJoin("task_edges as e", "e.blocked_id", "d.id")
+    .select(["e.blocker_id", "e.blocked_id"])
+    .where("d.workstream_id", "=", workstreamId)
+    .where("d.status", "in", LIVE_STATUSES),
+);
+
+/**
+ * The tracks of all live tasks and the edges into them, in any order; `ready` are the ids of ready tasks, best
+ * first. Union-find over the edges, then one pass over the tasks in the order of their names: O((V + E) α) and a sort.
+ */
+export function computeTracks(
+  tasks: readonly LiveTask[],
+  edges: readonly LiveEdge[],
+  ready: readonly number[] = [],
+): Track[] {
+  const graph = indexed(tasks, edges);
+  const roots = joinedRoots(graph);
+  const chains = longestChains(graph);
+  const tracks: Track[] = [];
+  const ends: number[] = [];
+  const trackOf = new Int32Array(tasks.length).fill(-1);
+
+  for (let position = 0; position < tasks.length; position++) {
+    const root = at(roots, position);
+    if (at(graph.unblocks, position) > 0 || at(trackOf, root) >= 0) continue;
+    trackOf[root] = tracks.length;
+    tracks.push(emptyTrack());
+    ends.push(position);
+  }
+  const numberOf = (position: number) => at(trackOf, at(roots, position));
+  for (let position = 0; position < tasks.length; position++) {
+    const number = numberOf(position);
+    const track = tracks[number];
+    if (track === undefined) continue;
+    const task = taskAt(graph, position);
+    track.tasks.push(task.name);
+    if (at(graph.unblocks, position) === 0) track.goals.push(task.name);
+    if (at(chains.days, position) > at(chains.days, at(ends, number))) ends[number] = position;
+    if (task.owner !== null) track.owners.push(task.owner);
+  }
+  for (const id of ready) {
+    const position = graph.positions.get(id);
+    if (position !== undefined) tracks[numberOf(position)]?.ready.push(taskAt(graph, position).name);
+  }
+  for (const [number, track] of tracks.entries()) finish(track, graph, chains, at(ends, number));
+  return tracks;
+}
+
+/** A task is known by its position in `tasks`; the arrays beside it are indexed by that, the edges' by each other's. */
+interface Graph {
+  /** By name. */
+  tasks: readonly LiveTask[];
+  positions: ReadonlyMap<number, number>;
+  blockers: Int32Array;
+  blocked: Int32Array;
+  /** How many tasks each one blocks directly; 0 makes it a goal. */
+  unblocks: Int32Array;
+}
+
+function indexed(unsorted: readonly LiveTask[], edges: readonly LiveEdge[]): Graph {
+  const tasks = [...unsorted].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const positions = new Map<number, number>();
+  for (let position = 0; position < tasks.length; position++) positions.set((tasks[position] as LiveTask).id, position);
+
+  const blockers = new Int32Array(edges.length);
+  const blocked = new Int32Array(edges.length);
+  const unblocks = new Int32Array(tasks.length);
+  let kept = 0;
+  for (const edge of edges) {
+    const from = positions.get(edge.blocker_id);
+    const to = positions.get(edge.blocked_id);
+    if (from === undefined || to === undefined) continue;
+    blockers[kept] = from;
+    blocked[kept] = to;
+    unblocks[from] = (unblocks[from] as number) + 1;
+    kept++;
+  }
+  return { tasks, positions, blockers: blockers.subarray(0, kept), blocked: blocked.subarray(0, kept), unblocks };
+}
+
+/** The number at `index`, which is known to be inside. */
+function at(array: ArrayLike<number>, index: number): number {
+  return array[index] as number;
+}
+
+function taskAt(graph: Graph, position: number): LiveTask {
+  return graph.tasks[position] as LiveTask;
+}
+
+function emptyTrack(): Track {
+  return { goals: [], tasks: [], size: 0, ready: [], criticalPath: { days: 0, tasks: [] }, owners: [] };
+}
+
+function finish(track: Track, graph: Graph, chains: Chains, end: number): void {
+  track.size = track.tasks.length;
+  track.owners = [...new Set(track.owners)].sort();
+  track.criticalPath.days = Number(at(chains.days, end).toPrecision(12));
+  for (let position = end; position >= 0; position = at(chains.before, position)) {
+    track.criticalPath.tasks.push(taskAt(graph, position).name);
+  }
+  track.criticalPath.tasks.reverse();
+}
+
+/** Union-find by size with path halving: for each task the root of its set. */
+function joinedRoots({ tasks, blockers, blocked }: Graph): Int32Array {
+  const parent = new Int32Array(tasks.length);
+  const size = new Int32Array(tasks.length).fill(1);
+  for (let position = 0; position < tasks.length; position++) parent[position] = position;
+  const find = (position: number): number => {
+    let root = position;
+    let above = parent[root] as number;
+    while (above !== root) {
+      const next = parent[above] as number;
+      parent[root] = next;
+      root = next;
+      above = parent[root] as number;
+    }
+    return root;
+  };
+  for (let edge = 0; edge < blockers.length; edge++) {
+    const one = find(blockers[edge] as number);
+    const other = find(blocked[edge] as number);
+    if (one === other) continue;
+    const joined = (size[one] as number) + (size[other] as number);
+    const large = (size[one] as number) < (size[other] as number) ? other : one;
+    parent[large === one ? other : one] = large;
+    size[large] = joined;
+  }
+  for (let position = 0; position < tasks.length; position++) parent[position] = find(position);
+  return parent;
+}
+
+interface Chains {
+  /** Days of the longest chain that ends with the task. */
+  days: Float64Array;
+  /** The task before it on that chain, or -1. */
+  before: Int32Array;
+}
+
+/** Longest chains in topological order; of equally long ones the first by name, so that input order is nothing. */
+function longestChains({ tasks, blockers, blocked }: Graph): Chains {
+  const { order, starts, next } = topologicalOrder(tasks.length, blockers, blocked);
+  const days = new Float64Array(tasks.length);
+  const before = new Int32Array(tasks.length).fill(-1);
+  for (let place = 0; place < order.length; place++) {
+    const from = order[place] as number;
+    const length = (days[from] as number) + (tasks[from] as LiveTask).effort_days;
+    days[from] = length;
+    const end = starts[from + 1] as number;
+    for (let slot = starts[from] as number; slot < end; slot++) {
+      const to = next[slot] as number;
+      const known = days[to] as number;
+      if (length < known || (length === known && from > (before[to] as number))) continue;
+      days[to] = length;
+      before[to] = from;
+    }
+  }
+  return { days, before };
+}

@@ -1,0 +1,70 @@
+import { CommanderError } from "commander";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Fault } from "../src/errors.js";
+import { execute } from "../src/operations/execute.js";
+import { loadOperations } from "../src/operations/index.js";
+import type { Example, Operation } from "../src/operations/operation.js";
+import { parseCommand } from "./support/command.js";
+import { type Seeded, seededApp } from "./support/seeded.js";
+
+const operations = await loadOperations();
+
+let app: Seeded;
+beforeEach(async () => {
+  app = await seededApp();
+});
+afterEach(() => app.end());
+
+/** Everything a verb could have changed. */
+async function contents(): Promise<string> {
+  const tables = ["workstreams", "tasks", "task_edges", "task_notes", "agents", "events", "chains"] as const;
+  return JSON.stringify(await Promise.all(tables.map((table) => app.store.db.selectFrom(table).selectAll().execute())));
+}
+
+async function groups(): Promise<Set<string>> {
+  const rows = await app.store.db.selectFrom("events").select("group_id").distinct().execute();
+  return new Set(rows.map((row) => row.group_id));
+}
+
+async function outcome(example: Example): Promise<{ result?: unknown; fault?: string }> {
+  try {
+    const { verb, input } = parseCommand(example.command);
+    const operation = operations.find((found) => found.name === verb.name) as Operation;
+    return { result: await execute(operation, input, app.world) };
+  } catch (error) {
+    if (error instanceof Fault) return { fault: error.code };
+    if (error instanceof CommanderError) return { fault: COMMANDER[error.code] ?? error.code };
+    throw error;
+  }
+}
+
+const COMMANDER: Record<string, string> = {
+  "commander.unknownOption": "usage.unknown_option",
+  "commander.missingArgument": "usage.missing_argument",
+};
+
+/** Verbs whose examples wait for the other side or only print. */
+const changesNothing = (operation: Operation) => operation.effect === "read";
+
+describe.each(operations.map((operation) => [operation.name, operation] as const))("mu %s", (_name, operation) => {
+  it("has an example that works and one that is refused", () => {
+    expect(operation.examples.some((example) => example.fault === undefined)).toBe(true);
+    expect(operation.examples.some((example) => example.fault !== undefined)).toBe(true);
+  });
+
+  it.each(operation.examples.map((example) => [example.command, example] as const))("%s", async (_command, example) => {
+    const [before, groupsBefore] = [await contents(), await groups()];
+    const { result, fault } = await outcome(example);
+    const after = await contents();
+    expect(fault).toBe(example.fault);
+    if (fault !== undefined) {
+      expect(after).toBe(before);
+      return;
+    }
+    const checked = operation.output().safeParse(result);
+    expect(checked.error?.issues ?? []).toEqual([]);
+    if (changesNothing(operation)) expect(after).toBe(before);
+    const fresh = [...(await groups())].filter((group) => !groupsBefore.has(group));
+    expect(fresh.length).toBe(after === before ? 0 : 1);
+  });
+});

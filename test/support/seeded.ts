@@ -1,0 +1,83 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../src/clock.js";
+import type { Context } from "../../src/context.js";
+import { openSqlite } from "../../src/db/sqlite.js";
+import type { Store } from "../../src/db/store.js";
+import type { World } from "../../src/operations/execute.js";
+import { addTask } from "../../src/tasks/add.js";
+import { claimTask } from "../../src/tasks/claim.js";
+import { closeTask } from "../../src/tasks/lifecycle.js";
+import { initWorkstream } from "../../src/workstreams.js";
+import { temporaryFolder } from "./database.js";
+
+/** A small project on disk: the workstream `demo` with a few tasks, and `other`, which is empty. */
+export interface Seeded {
+  folder: string;
+  store: Store;
+  context: Context;
+  world: World;
+  end(): Promise<void>;
+}
+
+const PERSON = { person: "ann" };
+
+/**
+ * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's.
+ * The folder holds plan.yaml, which applies, and circle.yaml, which does not.
+ */
+export async function seededApp(): Promise<Seeded> {
+  const folder = temporaryFolder();
+  const store = await openSqlite(join(folder.path, "mu.db"), { missing: "create", synchronous: "NORMAL" });
+  const context: Context = { store, clock: systemClock, actor: "ann" };
+  const project = join(folder.path, "project");
+  mkdirSync(project);
+  writeFileSync(join(project, "plan.yaml"), PLAN);
+  writeFileSync(join(project, "circle.yaml"), CIRCLE);
+
+  await initWorkstream(context, "demo", { root: project });
+  await initWorkstream(context, "other");
+  await addTask(context, "demo", { name: "done", title: "Prepare" });
+  await claimTask(context, { workstream: "demo", name: "done" }, PERSON);
+  await closeTask(context, { workstream: "demo", name: "done" }, PERSON);
+  await addTask(context, "demo", { name: "build", title: "Build it", impact: 80, effortDays: 2, tags: ["core"] });
+  await addTask(context, "demo", { name: "deploy", title: "Deploy it", blockedBy: ["build"] });
+  await addTask(context, "demo", { name: "docs", title: "Write the docs" });
+  await addTask(context, "demo", { name: "review", title: "Review it" });
+  await claimTask(context, { workstream: "demo", name: "review" }, PERSON);
+
+  const world: World = {
+    clock: systemClock,
+    io: {
+      env: { USER: "ann", MU_WORKSTREAM: "demo" },
+      cwd: project,
+      readText: async (path) => {
+        const { readFile } = await import("node:fs/promises");
+        return path === "-" ? PLAN : readFile(path, "utf8");
+      },
+      edit: async (text) => `${text.trimEnd()} and more\n`,
+      remark: () => {},
+      upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
+      serveMcp: async () => {},
+      signal: new AbortController().signal,
+    },
+    openStore: async () => ({ ...store, close: async () => {} }),
+  };
+  return { folder: folder.path, store, context, world, end: () => store.close().finally(folder.remove) };
+}
+
+const PLAN = `tasks:
+  - name: design
+    title: Design the shop
+    impact: 90
+  - name: checkout
+    title: Build the checkout
+    blockedBy: [design]
+    tags: [core]
+    notes: [Use the test card first]
+`;
+
+const CIRCLE = `tasks:
+  - { name: a, title: A, blockedBy: [b] }
+  - { name: b, title: B, blockedBy: [a] }
+`;
