@@ -148,7 +148,8 @@ async function killOwnPane(crew: Crew, row: RowOf<"agents">, pane: Pane): Promis
   await crew.tmux.killPane(pane.id);
 }
 
-function sitsIn(crew: Crew, row: RowOf<"agents">): boolean {
+/** True when the calling process runs in the pane of `row`. */
+export function sitsIn(crew: Crew, row: RowOf<"agents">): boolean {
   const caller = callerPane(crew.env);
   if (caller === undefined || row.server === null) return false;
   return caller.pane === row.pane && caller.serverPid === serverPid(row.server);

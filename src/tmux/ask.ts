@@ -1,6 +1,7 @@
+import type { Exec } from "../exec.js";
 import { isServerGone, isTargetGone, refused } from "./faults.js";
-import type { ServerId } from "./panes.js";
-import { type Run, uniqueWord } from "./run.js";
+import { callerPane, type ServerId } from "./panes.js";
+import { createRun, type Environment, type Run, uniqueWord } from "./run.js";
 
 /** Who a pane says it is. `agent` and `agentId` are what mu wrote; the title is whatever a program made of it. */
 export interface PaneIdentityFacts {
@@ -25,4 +26,11 @@ export async function askPane(run: Run, pane: string): Promise<PaneIdentityFacts
     .replace(/\n$/, "")
     .split(mark);
   return found === pane ? { pane, server, session, title, agent, agentId } : undefined;
+}
+
+/** Asks panes of the server that the caller sits in, whatever `MU_TMUX_SOCKET` says: `$TMUX_PANE` is one of its. */
+export function askOwnServer({ exec, env }: { exec: Exec; env: Environment }) {
+  const socket = callerPane(env)?.socket;
+  const run = createRun({ exec, env: { ...env, MU_TMUX_SOCKET: socket } });
+  return (pane: string) => askPane(run, pane);
 }
