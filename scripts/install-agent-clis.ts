@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execProgram } from "../src/exec.js";
 
-export const AGENT_CLI_PACKAGES: Readonly<Record<string, string>> = {
+const AGENT_CLI_PACKAGES: Readonly<Record<string, string>> = {
   "@earendil-works/pi-coding-agent": "0.74.2",
   "@anthropic-ai/claude-code": "2.1.329",
 };

@@ -13,7 +13,7 @@ export interface Act {
 }
 
 /** Ways in which real agent CLIs make delivery hard. */
-export interface Quirks {
+interface Quirks {
   /** Every n-th Enter is swallowed and the text stays in the composer; 0 for never. */
   loseEveryNthEnter: number;
   /** How long the terminal stays blank and unread after the start, in ms. */

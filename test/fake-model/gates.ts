@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 
 /** A place where answers wait until a test lets them go. Once open it stays open. */
-export interface Gate {
+interface Gate {
   /** Resolves when the first answer stands before the gate. */
   reached: Promise<void>;
   reach(): void;

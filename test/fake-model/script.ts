@@ -8,7 +8,7 @@ export interface ModelScript {
   aside?: Turn;
 }
 
-export interface Conversation {
+interface Conversation {
   when: RegExp;
   /** One turn per answer of the model: the first for the prompt, the next after that turn's tool results, and so on. */
   turns: readonly (Turn | ((moment: Moment) => Turn))[];
@@ -26,7 +26,7 @@ export interface Moment {
   captures: readonly string[];
 }
 
-export interface Turn {
+interface Turn {
   text?: string;
   /** Commands for whichever shell tool the client offers; several are parallel calls in one answer. */
   shell?: string | readonly string[];

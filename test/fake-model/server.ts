@@ -20,7 +20,7 @@ export interface FakeModel {
   close(): Promise<void>;
 }
 
-export interface ModelRequest {
+interface ModelRequest {
   method: string;
   path: string;
   /** Which turn answered; undefined where no turn was needed (models, count_tokens, unknown paths). */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pollUntil, systemClock } from "../../src/clock.js";
@@ -27,19 +27,17 @@ export interface PrivateTmux {
 const PATIENCE = { everyMs: 30, timeoutMs: 30_000 };
 const SIZE = ["-x", "120", "-y", "40"];
 
-/** Starts nothing yet: the server comes with the first pane. `prefix` runs the server itself inside another command. */
-export function startPrivateTmux(prefix: readonly string[] = []): PrivateTmux {
-  const folder = mkdtempSync(join(tmpdir(), "mu-tmux-"));
+/** Starts nothing yet: the server comes with the first pane. */
+export function startPrivateTmux(): PrivateTmux {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "mu-tmux-")));
   const env = { PATH: process.env.PATH, HOME: folder, TMUX_TMPDIR: folder, LANG: "C.UTF-8", TERM: "xterm-256color" };
-  const base = ["tmux", "-u", "-L", "private", "-f", "/dev/null"];
+  const server = ["-u", "-L", "private", "-f", "/dev/null"];
 
-  const run = async (words: readonly string[], options: Pick<ExecOptions, "input"> = {}) => {
-    const [program = "", ...args] = words;
-    const result = await execProgram(program, args, { env, cwd: folder, ...options });
-    if (result.code !== 0) throw new Error(`${words.join(" ")}: ${result.stderr || result.notStarted}`);
+  const tmux: PrivateTmux["tmux"] = async (args, options = {}) => {
+    const result = await execProgram("tmux", [...server, ...args], { env, cwd: folder, ...options });
+    if (result.code !== 0) throw new Error(`tmux ${args.join(" ")}: ${result.stderr || result.notStarted}`);
     return result.stdout;
   };
-  const tmux: PrivateTmux["tmux"] = (args, options) => run([...base, ...args], options);
   const screen = async (pane: string) => (await tmux(["capture-pane", "-p", "-t", pane])).trimEnd();
   const waitFor = async (read: () => Promise<string>, pattern: RegExp) => {
     let last = "";
@@ -60,7 +58,7 @@ export function startPrivateTmux(prefix: readonly string[] = []): PrivateTmux {
       const words = ["env", ...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...command];
       const open = ["new-session", "-d", "-P", "-F", "#{pane_id}", ...SIZE, "-c", folder, words.map(quote).join(" ")];
       const stays = [";", "set-option", "-w", "remain-on-exit", "on"];
-      return (await run([...prefix, ...base, ...open, ...stays])).trim();
+      return (await tmux([...open, ...stays])).trim();
     },
     seen: (pane, pattern) => waitFor(() => screen(pane), pattern),
     facts: (pane, format, pattern) => waitFor(() => tmux(["display-message", "-p", "-t", pane, format]), pattern),
@@ -72,10 +70,23 @@ export function startPrivateTmux(prefix: readonly string[] = []): PrivateTmux {
       await tmux(["send-keys", "-t", pane, ...keys]);
     },
     async close() {
+      const panes = await tmux(["list-panes", "-a", "-F", "#{pane_pid}"]).catch(() => "");
       await tmux(["kill-server"]).catch(() => undefined);
-      rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+      const gone = async () => panes.split("\n").every((pid) => !isAlive(Number(pid))) || undefined;
+      await pollUntil(systemClock, gone, PATIENCE);
+      rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Programs may outlive their pane for a moment, and write into the folder meanwhile. */
+function isAlive(pid: number): boolean {
+  if (pid <= 0) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 function quote(word: string): string {
