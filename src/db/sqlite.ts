@@ -13,7 +13,7 @@ import {
 } from "kysely";
 import { Fault } from "../errors.js";
 import { bringUpToDate, schemaAge } from "./migrate.js";
-import type { Schema } from "./schema.js";
+import type { Reader, Schema } from "./schema.js";
 import type { CapturedRow, SqlResult, Store } from "./store.js";
 
 /** How long a write waits for another process's write before it gives up, in ms. */
@@ -82,13 +82,34 @@ function store(connection: Database.Database, db: Kysely<Schema>, file: string, 
     dialect: "sqlite",
     location,
     db,
-    write: (work) => guarded(location, () => db.transaction().execute(work)),
+    write: (work, { waitMs } = {}) =>
+      guarded(location, () =>
+        waitMs === undefined ? db.transaction().execute(work) : writeSoon(connection, db, work, waitMs),
+      ),
     read: (work) => guarded(location, () => db.transaction().setAccessMode("read only").execute(work)),
     query: (text) => guarded(location, async () => readOnlyQuery(connection, file, text)),
     run: (_db, text, tables, refused) => runStatements(connection, text, tables, refused),
     watch: (onChange) => watchFile(connection, file, onChange),
     close: () => db.destroy(),
   };
+}
+
+/** The wait is a setting of the connection, so it is changed and put back while nobody else has the connection. */
+function writeSoon<T>(
+  connection: Database.Database,
+  db: Kysely<Schema>,
+  work: (db: Reader) => Promise<T>,
+  waitMs: number,
+): Promise<T> {
+  return db.connection().execute(async (only) => {
+    const before = connection.pragma("busy_timeout", { simple: true });
+    connection.pragma(`busy_timeout = ${waitMs}`);
+    try {
+      return await only.transaction().execute(work);
+    } finally {
+      connection.pragma(`busy_timeout = ${before}`);
+    }
+  });
 }
 
 function connect(file: string, busyTimeoutMs: number, readonly = false): Database.Database {

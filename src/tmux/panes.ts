@@ -102,6 +102,11 @@ export function serverPid(server: ServerId): number {
   return Number.parseInt(server, 10);
 }
 
+/** When the server started, in ms since the epoch; tmux counts whole seconds. */
+export function serverStart(server: ServerId): number {
+  return Number(server.slice(server.indexOf("@") + 1)) * 1000;
+}
+
 /** Where the calling process sits, by its environment alone; undefined outside tmux. */
 export function callerPane(env: Environment): { pane: string; serverPid: number; socket: string } | undefined {
   const [, socket, pid] = /^(.*),(\d+),\d*$/.exec(env.TMUX ?? "") ?? [];
