@@ -41,7 +41,7 @@ export async function reconcile(
 ): Promise<Reconciliation> {
   const hasty = { ...crew, context: { ...crew.context, store: impatient(crew.context.store, LOCK_WAIT_MS) } };
   try {
-    return await (options.report ? report(crew, workstream) : settle(hasty, workstream));
+    return await (options.report ? report(crew, workstream) : settle(hasty, crew, workstream));
   } catch (error) {
     if (!(error instanceof Fault) || !EXCUSES.includes(error.code)) throw error;
     const agents = await recallAgents(crew, workstream);
@@ -51,7 +51,7 @@ export async function reconcile(
 
 const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], stale: false };
 
-async function settle(crew: Crew, workstream: string | undefined): Promise<Reconciliation> {
+async function settle(crew: Crew, patient: Crew, workstream: string | undefined): Promise<Reconciliation> {
   const members = await listMembers(crew.context.store.db, workstream);
   if (members.length === 0) return NOTHING;
   const panes = await crew.tmux.listPanes();
@@ -59,7 +59,7 @@ async function settle(crew: Crew, workstream: string | undefined): Promise<Recon
   const reaped = await reapGhosts(crew, ghosts);
   await killHalfSpawns(crew, ghosts, panes);
   const agents = await observeAgents(crew, { workstream, panes });
-  const deliveries = await drainDeliveries(crew, { workstream });
+  const deliveries = await drainDeliveries(patient, { workstream });
   return { agents, reaped, orphans: findOrphans(crew, members, panes, workstream), deliveries, stale: false };
 }
 

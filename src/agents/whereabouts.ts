@@ -8,7 +8,7 @@ export type Whereabouts =
   | { at: "pane"; pane: Pane }
   /** It has no pane yet: its spawn is on the way, or was cut off. */
   | { at: "nowhere" }
-  | { at: "gone"; why: string; lost: "pane" | "server" }
+  | { at: "gone"; why: string; lost: "pane" | "server" | "taken" }
   /** Out of our sight: on another host, or on a tmux server that is not the one we ask. */
   | { at: "elsewhere"; why: string };
 
@@ -42,7 +42,7 @@ function whereabouts(row: RowOf<"agents">, panes: readonly Pane[]): Whereabouts 
   const pane = panes.find((one) => one.id === row.pane);
   if (pane === undefined) return { at: "gone", why: `pane ${row.pane} is gone`, lost: "pane" };
   if (pane.agentId === String(row.id)) return { at: "pane", pane };
-  return { at: "gone", why: `pane ${row.pane} belongs to somebody else now`, lost: "pane" };
+  return { at: "gone", why: `pane ${row.pane} belongs to somebody else now`, lost: "taken" };
 }
 
 function isServerLost(place: Whereabouts | undefined): boolean {

@@ -1,6 +1,9 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Crew } from "../../src/agents/crew.js";
+import { transcriptPath } from "../../src/agents/incarnation-files.js";
+import { transcriptCommand } from "../../src/agents/transcript.js";
 import { openSqlite } from "../../src/db/sqlite.js";
 import type { RowOf } from "../../src/db/write.js";
 import { write } from "../../src/db/write.js";
@@ -108,6 +111,7 @@ async function enter(crew: Crew, server: PrivateTmux, name: string, options: Ent
       closed_at: null,
     }),
   );
+  await mkdir(join(crew.stateDir, "transcripts"), { recursive: true });
   const opened = await crew.tmux.openPane({
     session: `mu-${workstream}`,
     window: name,
@@ -115,6 +119,7 @@ async function enter(crew: Crew, server: PrivateTmux, name: string, options: Ent
     argv,
     env: { MU_AGENT_ID: String(row.id), ...env },
     size,
+    pipe: transcriptCommand(transcriptPath(crew.stateDir, row)),
     identity: { agent: name, agentId: String(row.id) },
   });
   await crew.tmux.confirmPane(opened.pane);
