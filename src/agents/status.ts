@@ -171,7 +171,15 @@ function unseen(evidence: StatusEvidence, command: string): FusedStatus {
   if (isSpawning(evidence)) return spawning(evidence, `${command} starts`);
   const status = previous?.status ?? "busy";
   const reason = `${command} runs; its screen was not read`;
-  return { status, reason, by: "process", rule: "process.alive", evidence: [command], at: previous?.at ?? now, stale: true };
+  return {
+    status,
+    reason,
+    by: "process",
+    rule: "process.alive",
+    evidence: [command],
+    at: previous?.at ?? now,
+    stale: true,
+  };
 }
 
 function isSpawning({ previous, process, now }: StatusEvidence): boolean {

@@ -1,11 +1,11 @@
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { decodeSpoolLine, RECORD_START, type SpoolEvent } from "./line.js";
-import { listSegments, type Segment, splitOffset, toOffset } from "./segments.js";
+import { type Cursor, formatCursor, listSegments, parseCursor, sizeOf } from "./segments.js";
 
 export interface SpoolRead {
   events: SpoolEvent[];
-  /** Where the next read goes on. */
-  offset: number;
+  /** Where the next read goes on; a text that means something to `readSpool` only. */
+  offset: string;
   /** Pieces that were no record: torn by a crash, or not from a hook. */
   garbage: number;
 }
@@ -14,14 +14,16 @@ export interface SpoolRead {
 const MAX_READ = 64 * 1024 * 1024;
 
 /**
- * The events that came since `sinceOffset`, oldest first. A record whose end is not written yet is left for the next
- * read; no spool at all is no events. An offset of a spool that was removed since reads the new one from its start.
+ * The events that came since `sinceOffset`, oldest first, each once. A record whose end is not written yet is left for
+ * the next read; no spool at all is no events. An offset of a spool that was removed since, or one that cannot be
+ * read, begins at the start.
  */
-export async function readSpool(path: string, sinceOffset = 0): Promise<SpoolRead> {
+export async function readSpool(path: string, sinceOffset = ""): Promise<SpoolRead> {
   for (let attempt = 1; ; attempt++) {
     const segments = await listSegments(path);
-    const read = await readSegments(segments, sinceOffset);
-    if (attempt === MAX_ATTEMPTS || last(await listSegments(path)) === last(segments)) return read;
+    const read = await readSegments(segments, parseCursor(sinceOffset));
+    const now = (await listSegments(path)).active.number;
+    if (attempt === MAX_ATTEMPTS || now === segments.active.number) return read;
   }
 }
 
@@ -33,77 +35,67 @@ const MAX_ATTEMPTS = 4;
  * there is any. `offset` is where `readSpool` goes on.
  */
 export async function readSpoolTail(path: string, bytes = 64 * 1024): Promise<SpoolRead> {
-  const segments = await listSegments(path);
-  const sizes = await Promise.all(segments.map((segment) => sizeOf(segment.path)));
-  const total = sizes.reduce((sum, size) => sum + size, 0);
+  const { older, active } = await listSegments(path);
+  const before = older.at(-1);
+  const [size, olderSize] = await Promise.all([sizeOf(path), before ? sizeOf(before.path) : 0]);
   for (let reach = bytes; ; reach *= 4) {
-    const read = await readSpool(path, offsetFromEnd(segments, sizes, reach));
-    if (read.events.length > 0 || reach >= total) return read;
+    const inOlder = Math.max(0, olderSize - Math.max(0, reach - size));
+    const start = { segment: active.number, position: Math.max(0, size - reach), older: inOlder };
+    const read = await readSpool(path, formatCursor(start));
+    if (read.events.length > 0 || reach >= size + olderSize) return read;
   }
 }
 
-function offsetFromEnd(segments: readonly Segment[], sizes: readonly number[], reach: number): number {
-  let left = reach;
-  for (let index = segments.length - 1; index >= 0; index--) {
-    const [segment, size = 0] = [segments[index], sizes[index]];
-    if (segment && size >= left) return toOffset(segment.number, size - left);
-    left -= size;
-  }
-  return 0;
-}
+type Segments = Awaited<ReturnType<typeof listSegments>>;
 
-async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0;
-}
-
-function last(segments: readonly Segment[]): number {
-  return segments.at(-1)?.number ?? 0;
-}
-
-async function readSegments(segments: readonly Segment[], sinceOffset: number): Promise<SpoolRead> {
-  const since = splitOffset(sinceOffset);
-  const gone = since.segment > last(segments);
-  const read: SpoolRead = { events: [], offset: sinceOffset, garbage: 0 };
-  for (const segment of segments) {
-    if (!gone && segment.number < since.segment) continue;
-    const position = !gone && segment.number === since.segment ? since.position : 0;
+async function readSegments({ older, active }: Segments, since: Cursor): Promise<SpoolRead> {
+  const start = since.segment > active.number ? { segment: 0, position: 0, older: 0 } : since;
+  const read: SpoolRead = { events: [], offset: "", garbage: 0 };
+  let before = 0;
+  for (const segment of [...older, active]) {
+    const position = startIn(segment.number, start);
+    if (position === undefined) continue;
     const found = await readSegment(segment.path, position);
-    const sealed = segment.number !== last(segments);
     read.events.push(...found.events);
-    read.garbage += found.garbage + (sealed && found.torn ? 1 : 0);
-    read.offset = toOffset(segment.number, found.position);
-    if (sealed && !found.drained) break;
+    read.garbage += found.garbage;
+    read.offset = formatCursor({ segment: segment.number, position: found.position, older: before });
+    if (!found.drained) break;
+    before = found.position;
   }
   return read;
+}
+
+function startIn(segment: number, start: Cursor): number | undefined {
+  if (segment > start.segment) return 0;
+  if (segment === start.segment) return start.position;
+  return segment === start.segment - 1 ? start.older : undefined;
 }
 
 interface SegmentRead {
   events: SpoolEvent[];
   garbage: number;
   position: number;
-  /** Bytes without a line's end are left at the end. */
-  torn: boolean;
-  /** Nothing is left to read but such bytes. */
+  /** Nothing is left to read but the beginning of a record. */
   drained: boolean;
 }
 
 async function readSegment(path: string, position: number): Promise<SegmentRead> {
   const file = await open(path, "r").catch(() => undefined);
-  if (!file) return { events: [], garbage: 0, position: 0, torn: false, drained: true };
+  if (!file) return { events: [], garbage: 0, position: 0, drained: true };
   try {
     const { size } = await file.stat();
     const start = position > size ? 0 : position;
     const bytes = await readRange(file, start, Math.min(size - start, MAX_READ));
-    const rest = size - start - bytes.length;
-    const end = bytes.lastIndexOf(0x0a) + 1;
-    if (end === 0 && rest > 0)
-      return { events: [], garbage: 1, position: start + bytes.length, torn: true, drained: false };
-    const { events, garbage } = readRecords(bytes.subarray(0, end));
-    return { events, garbage, position: start + end, torn: end < bytes.length, drained: rest === 0 };
+    const drained = start + bytes.length >= size;
+    const end = bytes.lastIndexOf(LINE_END) + 1;
+    if (end === 0 && !drained) return { events: [], garbage: 1, position: start + bytes.length, drained };
+    return { ...readRecords(bytes.subarray(0, end)), position: start + end, drained };
   } finally {
     await file.close();
   }
 }
+
+const LINE_END = 0x0a;
 
 async function readRange(file: FileHandle, start: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length);

@@ -1,7 +1,7 @@
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { encodeSpoolLine, type SpoolEvent } from "./line.js";
-import { listNumbered } from "./segments.js";
+import { listNumbered, sizeOf } from "./segments.js";
 
 /** Makes the folder of the spools; hooks write only where it is there. */
 export async function prepareSpool(stateDir: string): Promise<void> {
@@ -56,7 +56,7 @@ export async function removeSpool(path: string): Promise<void> {
 }
 
 async function isLarger(path: string, bytes: number): Promise<boolean> {
-  return ((await stat(path).catch(() => undefined))?.size ?? 0) > bytes;
+  return (await sizeOf(path)) > bytes;
 }
 
 async function claim(target: string): Promise<boolean> {
