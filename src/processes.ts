@@ -103,6 +103,24 @@ export async function foregroundGroup(world: ProcessWorld, tty: string): Promise
   return processes.filter((one) => one.group === group && !one.zombie);
 }
 
+/**
+ * Whether the process was started with that variable in its environment: a mark that outlives terminals and parents.
+ * False for processes of other users.
+ */
+export async function hasEnvironment(
+  { exec, platform }: ProcessWorld,
+  pid: number,
+  { name, value }: { name: string; value: string },
+): Promise<boolean> {
+  if (!isEndable(pid)) return false;
+  if ((platform ?? process.platform) === "linux") {
+    const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+    return environment.split("\0").includes(`${name}=${value}`);
+  }
+  const { stdout } = await exec("ps", ["-E", "-ww", "-o", "command=", "-p", String(pid)], { timeoutMs: 10_000 });
+  return stdout.trimEnd().split(/\s/).includes(`${name}=${value}`);
+}
+
 /** Signals a whole process group. False when nobody is left in it, or it is not ours to signal. */
 export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   return isEndable(group) && sendSignal(-group, signal);

@@ -7,7 +7,7 @@ const DOCTOR: NextStep = { intent: "check this machine's tmux", command: "mu doc
 
 /** True when tmux said that there is no server behind the socket, so there are no panes either. */
 export function isServerGone(refusal: string | undefined): boolean {
-  return /^(no server running|no sessions|lost server|server exited|error connecting to .*\((No such file or directory|Connection refused)\))/.test(
+  return /^(no server running|no sessions|no current target|lost server|server exited|error connecting to .*\((No such file or directory|Connection refused)\))/.test(
     refusal ?? "",
   );
 }

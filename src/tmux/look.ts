@@ -37,11 +37,7 @@ export async function setPaneLabels(run: Run, labels: readonly PaneLabels[]): Pr
 
 /** `target` is a window (`@3`) or a pane of it. Faults: `pane.not_found`. */
 export async function setPaneBorders(run: Run, target: string, state: "on" | "off"): Promise<void> {
-  const option = (name: string, value: string) => ["set-option", "-w", "-t", target, name, value];
-  await runOrFail(run, { what: `draw the borders of ${target}`, pane: target }, [
-    option("pane-border-format", BORDER),
-    option("pane-border-status", state === "on" ? "top" : "off"),
-  ]);
+  await runOrFail(run, { what: `draw the borders of ${target}`, pane: target }, borderCommands(target, state));
 }
 
 /** Faults: `pane.not_found`. */
@@ -72,6 +68,12 @@ export async function movePane(run: Run, pane: string, to: { session: string; wi
   ]);
 }
 
+/** Makes the pane the one that whoever is attached to its session sees. Faults: `pane.not_found`. */
+export async function focusPane(run: Run, pane: string): Promise<void> {
+  const commands = ["select-window", "select-pane"].map((name) => [name, "-t", pane]);
+  await runOrFail(run, { what: `show pane ${pane}`, pane }, commands);
+}
+
 /** Gives everything the pane prints to `shellCommand`, in place of the pipe it had. Faults: `pane.not_found`. */
 export async function pipePane(run: Run, pane: string, shellCommand: string): Promise<void> {
   await runOrFail(run, { what: `record pane ${pane}`, pane }, [pipeCommand(pane, shellCommand)]);
@@ -80,6 +82,11 @@ export async function pipePane(run: Run, pane: string, shellCommand: string): Pr
 /** Faults: `pane.not_found`. */
 export async function stopPipe(run: Run, pane: string): Promise<void> {
   await runOrFail(run, { what: `stop recording pane ${pane}`, pane }, [["pipe-pane", "-t", pane]]);
+}
+
+export function borderCommands(target: string, state: "on" | "off"): Command[] {
+  const option = (name: string, value: string) => ["set-option", "-w", "-t", target, name, value];
+  return [option("pane-border-format", BORDER), option("pane-border-status", state === "on" ? "top" : "off")];
 }
 
 export function identityCommands(pane: string, { agent, agentId, title }: PaneIdentity): Command[] {

@@ -1,8 +1,9 @@
 import { Fault } from "../errors.js";
-import { isServerGone, isTargetGone, paneNotFound, refused } from "./faults.js";
-import { identityCommands, type Layout, type PaneIdentity, pipeCommand } from "./look.js";
+import { isServerGone, isTargetGone, refused } from "./faults.js";
+import { borderCommands, identityCommands, type Layout, type PaneIdentity, pipeCommand } from "./look.js";
 import { listPanes, type ServerId } from "./panes.js";
-import { type Answer, type Command, formatText, quoteCommands, type Run, runOrFail, uniqueWord } from "./run.js";
+import { checkVersion } from "./probe.js";
+import { type Answer, type Command, formatText, quoteCommands, type Run, uniqueWord } from "./run.js";
 import { lastLines } from "./screens.js";
 
 export interface OpenPane {
@@ -25,6 +26,8 @@ export interface OpenPane {
   identity?: PaneIdentity;
   /** A shell command that gets everything the pane prints, from the first byte. */
   pipe?: string;
+  /** Whether the window's panes have borders that say who lives in them; without it that stays as it is. */
+  borders?: "on" | "off";
 }
 
 export interface OpenedPane {
@@ -53,24 +56,16 @@ const START = 'cd -- "$0" && exec "$@"';
 /**
  * Opens a pane and starts `argv` in it. The pane is set up first (identity, pipe, scrollback), then its program
  * replaces a placeholder, so nothing the program prints or asks comes too early. A program that dies leaves its
- * pane and its last lines until `confirmPane`. Safe to call from many processes at once for one session.
- * Faults: `pane.no_space`, `tmux.command_too_long`, `tmux.failed`.
+ * pane and its last lines until `confirmPane`. Safe to call from many processes at once for one session. A pane
+ * with a window of its own takes one tmux call, and one more for a session's first.
+ * Faults: `pane.no_space`, `tmux.command_too_long`, `tmux.too_old`, `tmux.failed`.
  */
 export async function openPane(run: Run, spec: OpenPane): Promise<OpenedPane> {
-  const pane = await placePane(run, spec);
-  try {
-    const facts = "#{pane_pid} #{window_id} #{pid}@#{start_time}";
-    const stdout = await runOrFail(run, { what: `open a pane for ${spec.window}`, pane }, [
-      ...setupCommands(pane, spec),
-      ["display-message", "-p", "-t", pane, facts],
-    ]);
-    const [pid, window, server] = stdout.trim().split(" ");
-    if (!pid || !window || !server) throw paneNotFound(pane);
-    return { pane, window, server, pid: Number(pid) };
-  } catch (error) {
-    await killPane(run, pane);
-    throw error;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const opened = spec.shared ? await openShared(run, spec) : await openOwn(run, spec);
+    if (opened !== undefined) return opened;
   }
+  throw refused(`open a pane for ${spec.window}`, `session ${spec.session} comes and goes`);
 }
 
 /**
@@ -109,15 +104,57 @@ export function shellArgv(commandLine: string): [string, string, string] {
   return ["/bin/sh", "-c", commandLine];
 }
 
-async function placePane(run: Run, spec: OpenPane): Promise<string> {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const pane = spec.shared ? await placeShared(run, spec) : await placeOwn(run, spec);
-    if (pane !== undefined) return pane;
-  }
-  throw refused(`open a pane for ${spec.window}`, `session ${spec.session} comes and goes`);
+/** A pane in a new window, set up and started; undefined when another process won a race: worth another try. */
+async function openOwn(run: Run, spec: OpenPane): Promise<OpenedPane | undefined> {
+  const last = `=${spec.session}:$`;
+  const added = await start(run, spec, [...windowInSession(spec), ...startCommands(last, spec)]);
+  if (added !== undefined) return added;
+  return start(run, spec, [...newSession(spec), ...startCommands(`=${spec.session}:^`, spec)]);
 }
 
-/** A pane in a new window; undefined when another process won a race and it is worth another try. */
+/** Runs commands that print a new pane's id and then its facts. A pane that was made in vain is taken away. */
+async function start(run: Run, spec: OpenPane, commands: readonly Command[]): Promise<OpenedPane | undefined> {
+  const answer = await run(commands);
+  const [made = "", facts = ""] = answer.stdout.split("\n");
+  const [pane, pid, window, server, version] = facts.split(" ");
+  if (answer.refusal === undefined && pane && pane === made && pid && window && server) {
+    return confirmVersion(run, { pane, window, server, pid: Number(pid) }, version);
+  }
+  if (/^%\d+$/.test(made)) await killPane(run, made);
+  else if (isRaceLost(answer)) return undefined;
+  throw refused(`open a pane for ${spec.window}`, answer.refusal ?? "nothing");
+}
+
+async function confirmVersion(run: Run, opened: OpenedPane, version: string | undefined): Promise<OpenedPane> {
+  try {
+    checkVersion(`tmux ${version ?? ""}`);
+    return opened;
+  } catch (error) {
+    await killPane(run, opened.pane);
+    throw error;
+  }
+}
+
+async function openShared(run: Run, spec: OpenPane): Promise<OpenedPane | undefined> {
+  const pane = await placeShared(run, spec);
+  if (pane === undefined) return undefined;
+  const made = ["display-message", "-p", "-t", pane, "#{pane_id}"];
+  try {
+    return await start(run, spec, [made, ...startCommands(pane, spec)]);
+  } catch (error) {
+    await killPane(run, pane);
+    throw error;
+  }
+}
+
+async function placeShared(run: Run, spec: OpenPane): Promise<string | undefined> {
+  const window = await findWindow(run, spec);
+  if (window !== undefined) return splitWindow(run, window, spec);
+  const pane = await placeOwn(run, spec);
+  return pane === undefined ? undefined : joinTwin(run, pane, spec);
+}
+
+/** A placeholder in a new window; undefined when another process won a race and it is worth another try. */
 async function placeOwn(run: Run, spec: OpenPane): Promise<string | undefined> {
   const added = await run(windowInSession(spec));
   if (added.refusal === undefined) return added.stdout.trim();
@@ -126,13 +163,6 @@ async function placeOwn(run: Run, spec: OpenPane): Promise<string | undefined> {
   if (created.refusal === undefined) return created.stdout.trim();
   if (!isRaceLost(created)) throw refused(`create session ${spec.session}`, created.refusal);
   return undefined;
-}
-
-async function placeShared(run: Run, spec: OpenPane): Promise<string | undefined> {
-  const window = await findWindow(run, spec);
-  if (window !== undefined) return splitWindow(run, window, spec);
-  const pane = await placeOwn(run, spec);
-  return pane === undefined ? undefined : joinTwin(run, pane, spec);
 }
 
 /** Two processes may both have made the shared window: the oldest stays, everyone else moves into it. */
@@ -172,8 +202,9 @@ function isRaceLost({ refusal }: Answer): boolean {
   return isServerGone(refusal) || isTargetGone(refusal) || /^duplicate session/.test(refusal ?? "");
 }
 
+/** Behind all other windows, so that the commands after it find it as the session's last. */
 function windowInSession(spec: OpenPane): Command[] {
-  return [historyOption(spec), ...sizeOption(spec), newWindow(spec, ["-t", `=${spec.session}:`])];
+  return [historyOption(spec), ...sizeOption(spec), newWindow(spec, ["-a", "-t", `=${spec.session}:$`])];
 }
 
 /** A pane keeps the scrollback limit it was made with, so the first one is made again once the limit is set. */
@@ -210,6 +241,12 @@ function arrange(window: string, spec: OpenPane): Command[] {
   return [["select-layout", "-t", window, spec.layout ?? "tiled"]];
 }
 
+/** `target` names the pane, or the window whose only pane it is. */
+function startCommands(target: string, spec: OpenPane): Command[] {
+  const facts = "#{pane_id} #{pane_pid} #{window_id} #{pid}@#{start_time} #{version}";
+  return [...setupCommands(target, spec), ["display-message", "-p", "-t", target, facts]];
+}
+
 function setupCommands(pane: string, spec: OpenPane): Command[] {
   const env = Object.entries(spec.env ?? {}).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
   const argv = ["/bin/sh", "-c", START, spec.cwd, ...spec.argv];
@@ -220,6 +257,7 @@ function setupCommands(pane: string, spec: OpenPane): Command[] {
     ["set-option", "-w", "-t", pane, "allow-rename", "off"],
     ...(spec.identity ? identityCommands(pane, spec.identity) : []),
     ...(spec.pipe !== undefined ? [pipeCommand(pane, spec.pipe)] : []),
+    ...(spec.borders !== undefined ? borderCommands(pane, spec.borders) : []),
     ["respawn-pane", "-k", "-t", pane, "-c", formatText(spec.cwd), ...env, "--", ...argv],
   ];
 }

@@ -32,7 +32,12 @@ export function isSupported(version: Version | undefined): boolean {
 
 /** Faults: `tmux.not_installed`, `tmux.too_old`. */
 export async function requireSupported(run: Run): Promise<void> {
-  const version = parseVersion(await readVersion(run));
+  checkVersion(await readVersion(run));
+}
+
+/** What `tmux -V` prints must be new enough. Faults: `tmux.too_old`. */
+export function checkVersion(printed: string): void {
+  const version = parseVersion(printed);
   if (!isSupported(version)) throw tooOld(version?.text ?? "");
 }
 

@@ -1,9 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
+import { askPane, type PaneIdentityFacts } from "./ask.js";
 import { type Keys, type Paste, paste, sendKeys } from "./input.js";
 import {
+  focusPane,
   joinPane,
   type Layout,
   movePane,
@@ -22,17 +25,22 @@ import { callerPane, findServer, listPanes, type Pane, type ServerId, serverPid 
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
 import { type CaptureOptions, captureScreens, readPane, type Screen } from "./screens.js";
+import { hasSession, openSession, renameSession } from "./sessions.js";
 
 /** One tmux server, as mu uses it. Panes are `%7`, windows `@3`; sessions go by name. */
 export interface Tmux {
   run: Run;
   findServer(): Promise<ServerId | undefined>;
   listPanes(): Promise<Pane[]>;
+  askPane(pane: string): Promise<PaneIdentityFacts | undefined>;
   captureScreens(panes: readonly string[], options?: CaptureOptions): Promise<Map<string, Screen>>;
   readPane(pane: string, lines: number): Promise<string[]>;
   openPane(spec: OpenPane): Promise<OpenedPane>;
   confirmPane(pane: string): Promise<Death | undefined>;
   killPane(pane: string): Promise<void>;
+  hasSession(session: string): Promise<boolean>;
+  openSession(session: string, cwd: string): Promise<boolean>;
+  renameSession(from: string, to: string): Promise<boolean>;
   killSession(session: string): Promise<void>;
   paste(what: Paste): Promise<void>;
   sendKeys(what: Keys): Promise<void>;
@@ -41,6 +49,7 @@ export interface Tmux {
   setPaneBorders(target: string, state: "on" | "off"): Promise<void>;
   selectLayout(target: string, layout: Layout): Promise<void>;
   renameWindow(target: string, name: string): Promise<void>;
+  focusPane(pane: string): Promise<void>;
   joinPane(pane: string, window: string): Promise<void>;
   movePane(pane: string, to: { session: string; window: string }): Promise<void>;
   pipePane(pane: string, shellCommand: string): Promise<void>;
@@ -66,14 +75,15 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     run,
     findServer: () => findServer(run),
     listPanes: () => listPanes(run),
+    askPane: (pane) => askPane(run, pane),
     captureScreens: (panes, options) => captureScreens(run, panes, options),
     readPane: (pane, lines) => readPane(run, pane, lines),
-    openPane: async (spec) => {
-      await requireSupported(run);
-      return openPane(run, spec);
-    },
+    openPane: (spec) => openPane(run, spec).catch((error) => explainByAge(run, error)),
     confirmPane: (pane) => confirmPane(run, pane),
     killPane: (pane) => killPane(run, pane),
+    hasSession: (session) => hasSession(run, session),
+    openSession: (session, cwd) => openSession(run, session, cwd),
+    renameSession: (from, to) => renameSession(run, from, to),
     killSession: (session) => killSession(run, session),
     paste: (what) => paste(run, what),
     sendKeys: (what) => sendKeys(run, what),
@@ -82,6 +92,7 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     setPaneBorders: (target, state) => setPaneBorders(run, target, state),
     selectLayout: (target, layout) => selectLayout(run, target, layout),
     renameWindow: (target, name) => renameWindow(run, target, name),
+    focusPane: (pane) => focusPane(run, pane),
     joinPane: (pane, window) => joinPane(run, pane, window),
     movePane: (pane, to) => movePane(run, pane, to),
     pipePane: (pane, shellCommand) => pipePane(run, pane, shellCommand),
@@ -89,6 +100,14 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     attachCommand: (session, pane) => attachCommand(run, env, pane ?? `=${session}:`),
     probe: () => probe({ exec, env, run }),
   };
+}
+
+/** What an old tmux refuses, it refuses because it is old. */
+async function explainByAge(run: Run, error: unknown): Promise<never> {
+  await requireSupported(run).catch((reason) => {
+    if (reason instanceof Fault && reason.code === "tmux.too_old") throw reason;
+  });
+  throw error;
 }
 
 /** Inside the same server the client switches; inside another one it nests, which tmux refuses unless told. */

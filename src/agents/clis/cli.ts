@@ -12,6 +12,8 @@ export type Access = "full" | "read-only";
 export interface LaunchOptions {
   /** mu's state directory; a sandboxed CLI must be let to write there. */
   stateDir: string;
+  /** Further folders that it must be let to write in. */
+  writableDirs?: readonly string[];
   access?: Access;
   model?: string;
   /**

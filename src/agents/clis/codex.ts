@@ -175,7 +175,10 @@ export const codex: AgentCli = {
 function switches(options: LaunchOptions): string[] {
   return [
     ...codex.access[options.access ?? "full"],
-    ...["-c", `sandbox_workspace_write.writable_roots=[${JSON.stringify(options.stateDir)}]`],
+    ...[
+      "-c",
+      `sandbox_workspace_write.writable_roots=${JSON.stringify([options.stateDir, ...(options.writableDirs ?? [])])}`,
+    ],
     ...(options.model === undefined ? [] : ["--model", options.model]),
     ...(options.eventsFile === undefined ? [] : ["-c", `notify=[${JSON.stringify(options.eventsFile)}]`]),
   ];

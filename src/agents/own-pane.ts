@@ -1,0 +1,27 @@
+import type { RowOf } from "../db/write.js";
+import { paneNotFound } from "../tmux/faults.js";
+import type { Pane } from "../tmux/panes.js";
+import type { Crew } from "./crew.js";
+
+/** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
+export async function findOwnPane(crew: Crew, row: RowOf<"agents">): Promise<Pane | undefined> {
+  if (row.pane === null) return undefined;
+  return (await crew.tmux.listPanes()).find((pane) => isOwnPane(row, pane));
+}
+
+/** As `findOwnPane`; a pane that is gone is `pane.not_found`. */
+export async function ownPane(crew: Crew, row: RowOf<"agents">): Promise<Pane> {
+  const pane = await findOwnPane(crew, row);
+  if (pane === undefined) throw paneNotFound(row.pane ?? `of ${row.name}`);
+  return pane;
+}
+
+/** True for the pane that was opened for this incarnation, on the server where it was opened. */
+export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
+  return pane.id === row.pane && pane.server === row.server && pane.agentId === String(row.id);
+}
+
+/** Panes that a spawn opened for a row before it could write down which. */
+export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pane[] {
+  return panes.filter((pane) => pane.agentId === String(row.id) && pane.agent === row.name);
+}
