@@ -99,13 +99,17 @@ export interface AgentStatusTable {
   evidence: string | null;
   /** Of the last screen looked at, to tell whether it changed. */
   screen_hash: string | null;
+  /** When the screen was first seen as it is. */
   screen_at: string | null;
+  /** What tmux said of the pane when the screen was read: its cursor, title, program and size, as one text. */
+  pane_facts: string | null;
   /** How far the agent's spool has been folded, in bytes. */
   spool_offset: number;
   /** JSON: the newest normalised events of the agent's own feed. */
   feed: string | null;
   /** Since when it has this status. */
   at: string;
+  /** When the screen was last read, or the feed. */
   seen_at: string;
 }
 
@@ -134,7 +138,10 @@ export interface DeliveriesTable {
   state: string;
   attempt: number;
   reason: string | null;
+  /** JSON: how the pane looked before the paste, so that whoever comes later can look for the proof. */
+  baseline: string | null;
   created_at: string;
+  /** When the text was last about to be typed; renewed while its sender is at work. */
   pasted_at: string | null;
   proved_at: string | null;
   updated_at: string;

@@ -44,6 +44,16 @@ export function paneRefused(pane: string, found: { dead: boolean; agentId: strin
   ]);
 }
 
+/** Somebody typed, or the program drew, after the pane was looked at. */
+export function paneMoved(pane: string): Fault {
+  return new Fault(
+    "conflict",
+    "pane.moved",
+    `the cursor of pane ${pane} moved after it was looked at; nothing was sent`,
+    [{ intent: "see what the pane shows", command: "mu agent list" }],
+  );
+}
+
 export function notInstalled(): Fault {
   return new Fault("unavailable", "tmux.not_installed", "tmux is not installed, or not on PATH", [
     { intent: "install it on Debian or Ubuntu", command: "sudo apt-get install tmux" },

@@ -1,4 +1,4 @@
-import { isServerGone, paneNotFound, paneRefused, refused } from "./faults.js";
+import { isServerGone, paneMoved, paneNotFound, paneRefused, refused } from "./faults.js";
 import { type Command, formatText, quoteCommands, type Run, uniqueWord } from "./run.js";
 
 export interface Paste {
@@ -7,8 +7,16 @@ export interface Paste {
   text: string;
   /** Paste only while the pane carries this `@mu_agent_id`; checked in the same call, so nobody comes between. */
   agentId?: string;
+  /** Paste only while the cursor still is where it was seen; checked in the same call. */
+  cursor?: Cursor;
   /** Press Enter so many ms after the text; without it the text stays in the composer. */
   enter?: { afterMs: number; sleep: (ms: number) => Promise<void> };
+}
+
+/** Where a pane's cursor was seen, from the upper left corner, 0 first. */
+export interface Cursor {
+  x: number;
+  y: number;
 }
 
 export interface Keys {
@@ -17,6 +25,8 @@ export interface Keys {
   keys: readonly string[];
   as?: "names" | "characters" | "hex";
   agentId?: string;
+  /** Type only while the cursor still is where it was seen; checked in the same call. */
+  cursor?: Cursor;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
@@ -33,72 +43,83 @@ export function pasteText(text: string): string {
 }
 
 /**
- * Pastes text of any length as one paste; a scrolled pane leaves copy mode first.
- * Faults: `pane.not_found`, `pane.dead`, `pane.stranger`.
+ * Pastes text of any length as one paste; a scrolled pane leaves copy mode first. An Enter that need not wait goes
+ * in the same call. Faults: `pane.not_found`, `pane.dead`, `pane.stranger`, `pane.moved`.
  */
-export async function paste(run: Run, { pane, text, agentId, enter }: Paste): Promise<void> {
+export async function paste(run: Run, { text, enter, ...target }: Paste): Promise<void> {
   const clean = pasteText(text);
-  if (clean !== "") await pasteBuffer(run, { pane, text: clean, ...(agentId !== undefined && { agentId }) });
-  if (enter === undefined) return;
+  const isAtOnce = enter?.afterMs === 0;
+  if (clean !== "") await pasteBuffer(run, target, { text: clean, after: isAtOnce ? [pressEnter(target.pane)] : [] });
+  if (enter === undefined || (isAtOnce && clean !== "")) return;
   await enter.sleep(enter.afterMs);
-  await sendKeys(run, { pane, keys: ["Enter"], ...(agentId !== undefined && { agentId }) });
+  const { cursor: _, ...pane } = target;
+  await sendKeys(run, { ...pane, keys: ["Enter"] });
 }
 
-/** Faults: `pane.not_found`, `pane.dead`, `pane.stranger`. */
-export async function sendKeys(run: Run, { pane, keys, as = "names", agentId }: Keys): Promise<void> {
+/** Faults: `pane.not_found`, `pane.dead`, `pane.stranger`, `pane.moved`. */
+export async function sendKeys(run: Run, { keys, as = "names", ...target }: Keys): Promise<void> {
   const flags = { names: [], characters: ["-l"], hex: ["-H"] }[as];
-  const send = [
-    ["copy-mode", "-q", "-t", pane],
-    ["send-keys", ...flags, "-t", pane, "--", ...keys],
-  ];
-  await runOnLiving(run, { pane, agentId, typing: send });
+  const send = ["send-keys", ...flags, "-t", target.pane, "--", ...keys];
+  await runOnLiving(run, target, { typing: [leaveCopyMode(target.pane), send] });
 }
 
-async function pasteBuffer(run: Run, { pane, text, agentId }: Omit<Paste, "enter">): Promise<void> {
+type Target = Pick<Keys, "pane" | "agentId" | "cursor">;
+
+const pressEnter = (pane: string): Command => ["send-keys", "-t", pane, "--", "Enter"];
+const leaveCopyMode = (pane: string): Command => ["copy-mode", "-q", "-t", pane];
+
+async function pasteBuffer(
+  run: Run,
+  target: Target,
+  { text, after }: { text: string; after: Command[] },
+): Promise<void> {
   const buffer = uniqueWord();
-  const drop = ["delete-buffer", "-b", buffer];
+  const pasteIt = ["paste-buffer", "-p", "-r", "-d", "-b", buffer, "-t", target.pane];
   try {
-    await runOnLiving(run, {
-      pane,
-      agentId,
+    await runOnLiving(run, target, {
       before: [["load-buffer", "-b", buffer, "-"]],
       input: text,
-      typing: [
-        ["copy-mode", "-q", "-t", pane],
-        ["paste-buffer", "-p", "-r", "-d", "-b", buffer, "-t", pane],
-      ],
+      typing: [leaveCopyMode(target.pane), pasteIt, ...after],
     });
   } catch (error) {
-    await run([drop]);
+    await run([["delete-buffer", "-b", buffer]]);
     throw error;
   }
 }
 
 /**
- * Runs `typing` only where the pane lives and is still the agent's. The check is part of the call because
- * `paste-buffer`, `send-keys -H` and `copy-mode -q` on a dead pane end the whole server (tmux 3.3a).
+ * Runs `typing` only where the pane lives, is still the agent's and has its cursor where it was seen. The check is
+ * part of the call because `paste-buffer`, `send-keys -H` and `copy-mode -q` on a dead pane end the whole server
+ * (tmux 3.3a).
  */
 async function runOnLiving(
   run: Run,
-  on: { pane: string; agentId: string | undefined; before?: Command[]; input?: string; typing: Command[] },
+  { pane, agentId, cursor }: Target,
+  { before = [], input, typing }: { before?: Command[]; input?: string; typing: Command[] },
 ): Promise<void> {
   const mark = uniqueWord();
-  const [found, wanted] =
-    on.agentId === undefined
-      ? ["#{pane_id} #{pane_dead}", `${on.pane} 0`]
-      : ["#{pane_id} #{pane_dead} #{@mu_agent_id}", `${on.pane} 0 ${formatText(on.agentId)}`];
+  const found = ["#{pane_id} #{pane_dead}"];
+  const wanted = [`${pane} 0`];
+  if (agentId !== undefined) {
+    found.push("#{@mu_agent_id}");
+    wanted.push(formatText(agentId));
+  }
+  if (cursor !== undefined) {
+    found.push("#{cursor_x} #{cursor_y}");
+    wanted.push(`${cursor.x} ${cursor.y}`);
+  }
   const report = `${mark} #{pane_id} #{pane_dead} #{@mu_agent_id}`;
-  const otherwise = quoteCommands([["display-message", "-p", "-t", on.pane, report]]);
+  const condition = `#{==:${found.join(" ")},${wanted.join(" ")}}`;
+  const otherwise = quoteCommands([["display-message", "-p", "-t", pane, report]]);
   const answer = await run(
-    [
-      ...(on.before ?? []),
-      ["if-shell", "-F", "-t", on.pane, `#{==:${found},${wanted}}`, quoteCommands(on.typing), otherwise],
-    ],
-    on.input === undefined ? {} : { input: on.input },
+    [...before, ["if-shell", "-F", "-t", pane, condition, quoteCommands(typing), otherwise]],
+    input === undefined ? {} : { input },
   );
-  if (isServerGone(answer.refusal)) throw paneNotFound(on.pane);
-  if (answer.refusal !== undefined) throw refused(`type into pane ${on.pane}`, answer.refusal, on.pane);
+  if (isServerGone(answer.refusal)) throw paneNotFound(pane);
+  if (answer.refusal !== undefined) throw refused(`type into pane ${pane}`, answer.refusal, pane);
   if (!answer.stdout.startsWith(mark)) return;
-  const [, pane, dead, agentId = ""] = answer.stdout.trim().split(" ");
-  throw pane === on.pane ? paneRefused(on.pane, { dead: dead === "1", agentId }) : paneNotFound(on.pane);
+  const [, seen, dead, owner = ""] = answer.stdout.trim().split(" ");
+  if (seen !== pane) throw paneNotFound(pane);
+  if (dead !== "1" && (agentId === undefined || owner === agentId)) throw paneMoved(pane);
+  throw paneRefused(pane, { dead: dead === "1", agentId: owner });
 }

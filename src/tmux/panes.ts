@@ -39,6 +39,10 @@ export interface Pane {
   inMode: boolean;
   agent?: string;
   agentId?: string;
+  /** What the pane's border says of its agent. */
+  labels: { status: string; task: string };
+  /** Rows of scrollback above the screen: with `cursorY`, where the cursor is in all that the pane printed. */
+  historySize: number;
   /** Last output in the pane's window; whole seconds. */
   activityAt: Date;
 }
@@ -66,6 +70,9 @@ const FIELDS = [
   "pane_in_mode",
   "@mu_agent",
   "@mu_agent_id",
+  "@mu_status",
+  "@mu_task",
+  "history_size",
   "window_activity",
 ] as const;
 
@@ -93,6 +100,11 @@ export async function findServer(run: Run): Promise<ServerId | undefined> {
 
 export function serverPid(server: ServerId): number {
   return Number.parseInt(server, 10);
+}
+
+/** When the server started, in ms since the epoch; tmux counts whole seconds. */
+export function serverStart(server: ServerId): number {
+  return Number(server.slice(server.indexOf("@") + 1)) * 1000;
 }
 
 /** Where the calling process sits, by its environment alone; undefined outside tmux. */
@@ -129,6 +141,8 @@ function parsePane(values: readonly string[]): Pane {
     inMode: flag("pane_in_mode"),
     ...(text("@mu_agent") !== "" && { agent: text("@mu_agent") }),
     ...(text("@mu_agent_id") !== "" && { agentId: text("@mu_agent_id") }),
+    labels: { status: text("@mu_status"), task: text("@mu_task") },
+    historySize: number("history_size"),
     activityAt: new Date(number("window_activity") * 1000),
   };
 }

@@ -3,7 +3,7 @@ import type { ScreenRule } from "../screen/rule.js";
 import type { Screen } from "../screen/screen.js";
 import type { HeadlessResult } from "./result.js";
 
-export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command";
+export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command" | "player";
 
 /** What an agent may do: `read-only` agents read and report, they change nothing. */
 export type Access = "full" | "read-only";

@@ -6,6 +6,7 @@ import { command } from "./command.js";
 import { gemini } from "./gemini.js";
 import { opencode } from "./opencode.js";
 import { pi } from "./pi.js";
+import { player } from "./player.js";
 import { shell } from "./shell.js";
 
 /** Every agent CLI that mu knows, by its key. */
@@ -17,6 +18,7 @@ export const AGENT_CLIS: Readonly<Record<AgentCliKey, AgentCli>> = {
   opencode,
   shell,
   command,
+  player,
 };
 
 /** The CLI of that key; an unknown key is `cli.unknown`. */

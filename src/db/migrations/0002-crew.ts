@@ -22,7 +22,8 @@ const tables = ({ id }: Flavour): string[] => [
      evidence text,
      screen_hash text,
      screen_at text,
-     spool_offset integer not null default 0,
+     pane_facts text,
+     spool_offset double precision not null default 0,
      feed text,
      at text not null,
      seen_at text not null
@@ -49,6 +50,7 @@ const tables = ({ id }: Flavour): string[] => [
      state text not null check (state in ('queued', 'pasted', 'proved', 'unproved', 'refused', 'cancelled')),
      attempt integer not null default 0,
      reason text,
+     baseline text,
      created_at text not null,
      pasted_at text,
      proved_at text,
@@ -59,4 +61,5 @@ const tables = ({ id }: Flavour): string[] => [
 const INDEXES = [
   "create index observations_by_agent on observations (agent_id, id)",
   "create index deliveries_by_agent on deliveries (agent_id, state)",
+  "create unique index deliveries_in_flight on deliveries (agent_id) where state = 'pasted'",
 ];
