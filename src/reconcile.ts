@@ -2,7 +2,7 @@ import type { Crew } from "./agents/crew.js";
 import { type Delivery, drainDeliveries } from "./agents/delivery.js";
 import { glanceAtAgents, type Observation, observeAgents, recallAgents } from "./agents/observe.js";
 import { findOrphans, type Orphan } from "./agents/orphans.js";
-import { findGhosts, killHalfSpawns, type Reaped, reapGhosts } from "./agents/reap.js";
+import { findGhosts, type Reaped, reapGhosts, removeLeftPanes } from "./agents/reap.js";
 import { listMembers } from "./agents/roster.js";
 import { impatient } from "./db/store.js";
 import { Fault } from "./errors.js";
@@ -57,7 +57,7 @@ async function settle(crew: Crew, patient: Crew, workstream: string | undefined)
   const panes = await crew.tmux.listPanes();
   const ghosts = await findGhosts(crew, members, panes);
   const reaped = await reapGhosts(crew, ghosts);
-  await killHalfSpawns(crew, ghosts, panes);
+  await removeLeftPanes(crew, { ghosts, reaped, panes });
   const agents = await observeAgents(crew, { workstream, panes });
   const deliveries = await drainDeliveries(patient, { workstream });
   return { agents, reaped, orphans: findOrphans(crew, members, panes, workstream), deliveries, stale: false };

@@ -69,20 +69,24 @@ export function isQuestion({ verdict }: Look): boolean {
   return verdict.status === "needs_permission" || (verdict.status === "needs_input" && verdict.rule !== "unrecognised");
 }
 
-/** So much of a text's end (characters) is looked for on a screen. */
-const TELLING_END = 200;
+/** So many characters of a text's start or end tell it from others. */
+const TELLING = 200;
 
 /** How often the end of the text stands on the screen. Blanks do not count: rows wrap at the pane's width. */
 function standsAbove(text: string, { screen }: Look): number {
-  const end = squeeze(pasteText(text)).slice(-TELLING_END);
+  const end = squeeze(pasteText(text)).slice(-TELLING);
   return squeeze(screen.text).split(end).length - 1;
 }
 
-/** Whether a terminal's stream holds the text and went on to another line behind it. Blanks do not count: lines wrap. */
+/**
+ * Whether a terminal's stream holds the text's start and end and went on to another line behind it. What lies between
+ * may be mixed with what the program prints meanwhile. Blanks do not count: lines wrap.
+ */
 function isEchoed(stream: string, text: string): boolean {
-  const lines = plainText(stream).split("\n");
-  const wanted = squeeze(pasteText(text));
-  return wanted !== "" && squeeze(lines.slice(0, -1).join("\n")).includes(wanted);
+  const printed = squeeze(plainText(stream).split("\n").slice(0, -1).join("\n"));
+  const lines = pasteText(text).split("\n").map(squeeze).filter(Boolean);
+  const start = printed.indexOf((lines[0] ?? "").slice(0, TELLING));
+  return start >= 0 && printed.indexOf((lines.at(-1) ?? "").slice(-TELLING), start) >= 0;
 }
 
 function squeeze(text: string): string {

@@ -119,7 +119,11 @@ export async function firstPending(db: Reader, agentId: number): Promise<Deliver
  * Reserves the delivery for typing, for one caller only and only while nothing else is being typed to that agent;
  * undefined for everybody else. From here on the text may have reached the pane.
  */
-export async function reserve(context: Context, row: DeliveryRow, baseline: string): Promise<DeliveryRow | undefined> {
+export async function reserve(
+  context: Context,
+  row: DeliveryRow,
+  baseline: string | null,
+): Promise<DeliveryRow | undefined> {
   const now = timestamp(context.clock);
   const taken = await context.store
     .write((db) =>

@@ -9,9 +9,11 @@ import { openAgentRow, PERSON_CLI } from "./agent.js";
 import type { Crew } from "./crew.js";
 import { awaitReady } from "./delivery-after.js";
 import { deliverNext } from "./delivery-next.js";
-import { change, type DeliveryState, deliveryRow, enqueue } from "./delivery-rows.js";
+import { change, type DeliveryState, deliveryRow, enqueue, firstPending, reserve } from "./delivery-rows.js";
 import { growing } from "./delivery-type.js";
 import type { Observation } from "./observe.js";
+import { DELIVERED_EVENT, spoolPath } from "./spool/line.js";
+import { appendSpool } from "./spool/write.js";
 
 /** A prompt on its way to an agent's pane, or at its end. */
 export interface Delivery {
@@ -157,6 +159,25 @@ export async function drainDeliveries(crew: Crew, { workstream, agent }: DrainOp
   const settled = await Promise.all((await waiting.execute()).map((row) => deliverNext(crew, row)));
   const ids = settled.flatMap((row) => (row === undefined ? [] : [row.id]));
   return Promise.all(ids.map((id) => showDelivery(db, id)));
+}
+
+/**
+ * Hands the next text in the agent's outbox to the agent itself, which asks for it at the end of its turn: nothing is
+ * typed. Undefined when nothing waits. The agent's own feed says that it was handed over.
+ */
+export async function pullDelivery(crew: Crew, agentId: number): Promise<Delivery | undefined> {
+  const { context, stateDir } = crew;
+  const row = await firstPending(context.store.db, agentId);
+  const taken = row?.state === "queued" ? await reserve(context, row, null) : undefined;
+  if (taken === undefined) return undefined;
+  const payload = { text: taken.text, delivery: taken.id };
+  await appendSpool(spoolPath(stateDir, agentId), {
+    at: context.clock.now().getTime(),
+    event: DELIVERED_EVENT,
+    payload,
+  });
+  await change(context, taken.id, "prove", "the agent took it at the end of its turn");
+  return showDelivery(context.store.db, taken.id);
 }
 
 export interface DeliveryFilter {

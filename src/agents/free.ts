@@ -21,7 +21,7 @@ export async function freeAgent(
     const mark = { status: "free", reason: "marked free", by: "person", rule: "person.free", at: tx.now };
     await tx.db
       .insertInto("agent_status")
-      .values({ agent_id: row.id, spool_offset: 0, seen_at: tx.now, ...mark })
+      .values({ agent_id: row.id, spool_offset: "", seen_at: tx.now, ...mark })
       .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(mark))
       .execute();
     await tx.db

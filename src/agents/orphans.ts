@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { workstreamOf } from "../session-name.js";
 import type { Pane } from "../tmux/panes.js";
 import { AGENT_CLIS } from "./clis/table.js";
 import type { Crew } from "./crew.js";
@@ -25,7 +26,7 @@ export function findOrphans(
   const programs = agentPrograms(crew);
   const seen = new Set<string>();
   return panes.flatMap((pane) => {
-    const [, found] = /^mu-(.+)$/.exec(pane.session) ?? [];
+    const found = workstreamOf(pane.session);
     if (found === undefined || (workstream !== undefined && found !== workstream)) return [];
     if (pane.dead || seen.has(pane.id) || ours.has(pane.agentId ?? "")) return [];
     if (!programs.has(pane.command) && !programs.has(programOf(pane.startCommand))) return [];

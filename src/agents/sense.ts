@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import type { Pane } from "../tmux/panes.js";
 import type { AgentCli } from "./clis/cli.js";
 import type { Crew } from "./crew.js";
@@ -8,7 +7,7 @@ import type { Member } from "./roster.js";
 import type { Explanation } from "./screen/explain.js";
 import { spoolPath } from "./spool/line.js";
 import { readSpoolTail } from "./spool/read.js";
-import { splitOffset } from "./spool/segments.js";
+import { parseCursor, sizeOf } from "./spool/segments.js";
 import { type AgentStatus, type FusedStatus, fuseStatus } from "./status.js";
 
 /** A status with its grounds. `by` is the authority that decided. */
@@ -19,7 +18,7 @@ export interface Feed {
   events: readonly FeedEvent[];
   /** The spool has grown since the stored fold. */
   changed: boolean;
-  offset: number;
+  offset: string;
 }
 
 /** So many of the newest events are stored. */
@@ -28,9 +27,9 @@ const KEPT_EVENTS = 40;
 /** What the agent's hooks have reported; the stored fold while its spool has not grown. */
 export async function readFeed(crew: Crew, { row, seen }: Pick<Member, "row" | "seen">, cli: AgentCli): Promise<Feed> {
   const path = spoolPath(crew.stateDir, row.id);
-  const offset = seen?.spool_offset ?? 0;
-  const size = (await stat(path).catch(() => undefined))?.size ?? 0;
-  if (size === splitOffset(offset).position) return { events: storedFeed(seen?.feed), changed: false, offset };
+  const offset = seen?.spool_offset ?? "";
+  if ((await sizeOf(path)) === parseCursor(offset).position)
+    return { events: storedFeed(seen?.feed), changed: false, offset };
   const read = await readSpoolTail(path);
   return {
     events: foldFeed(cli.key, read.events).slice(-KEPT_EVENTS),

@@ -169,7 +169,7 @@ async function writeDownPane(
     const status = { status: "spawning", reason: null, by: "process", rule: null, at: tx.now, seen_at: tx.now };
     await tx.db
       .insertInto("agent_status")
-      .values({ agent_id: id, spool_offset: 0, ...status })
+      .values({ agent_id: id, spool_offset: "", ...status })
       .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(status))
       .execute();
     return tx.patch("agents", id, { pane, server, pid }, row);

@@ -103,8 +103,8 @@ export interface AgentStatusTable {
   screen_at: string | null;
   /** What tmux said of the pane when the screen was read: its cursor, title, program and size, as one text. */
   pane_facts: string | null;
-  /** How far the agent's spool has been folded, in bytes. */
-  spool_offset: number;
+  /** How far the agent's spool has been folded, in the spool's own words. */
+  spool_offset: string;
   /** JSON: the newest normalised events of the agent's own feed. */
   feed: string | null;
   /** Since when it has this status. */

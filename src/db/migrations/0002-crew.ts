@@ -23,7 +23,7 @@ const tables = ({ id }: Flavour): string[] => [
      screen_hash text,
      screen_at text,
      pane_facts text,
-     spool_offset double precision not null default 0,
+     spool_offset text not null default '',
      feed text,
      at text not null,
      seen_at text not null
