@@ -1,7 +1,9 @@
 import type { ZodError } from "zod";
-import { identify } from "../agents/identity.js";
+import { PERSON_CLI } from "../agents/agent.js";
+import type { Crew } from "../agents/crew.js";
+import { type AskPane, identify } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
-import { newGroup } from "../context.js";
+import { type Context, newGroup } from "../context.js";
 import type { Store } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
@@ -15,11 +17,19 @@ export interface World {
   io: Io;
   /** Opens the database. */
   openStore(): Promise<Store>;
+  /** The outside world of agents around a context. */
+  openCrew(context: Context): Promise<Crew>;
+  /** Who the pane says that the caller is; asked only where the environment does not settle it. */
+  askPane: AskPane;
 }
 
 /** Checks the input, runs the verb and gives its result. Every surface comes through here. */
 export async function execute(operation: Operation, input: unknown, world: World): Promise<unknown> {
-  return withApp(operation, world, (app) => operation.run(app, checkInput(operation, input)));
+  return withApp(operation, world, async (app) => {
+    const checked = checkInput(operation, input);
+    await reconcileFirst(operation, checked, app);
+    return operation.run(app, checked);
+  });
 }
 
 /** Runs the streaming form of a verb, or gives undefined where this input asks for the plain one. */
@@ -43,16 +53,37 @@ async function withApp<T>(operation: Operation, world: World, work: (app: App) =
   if (operation.standalone) return work({ io: world.io } as App);
   const store = await world.openStore();
   try {
-    const caller = await identify(store.db, world.io.env);
+    const caller = await identify(store.db, world.io.env, world.askPane);
     if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;
-    return await work({
-      context: { store, clock: world.clock, actor: caller.name, group: newGroup() },
-      caller,
-      io: world.io,
-    });
+    const context = { store, clock: world.clock, actor: caller.name, group: newGroup() };
+    return await work({ context, caller, io: world.io, crew: lazily(() => world.openCrew(context)) });
   } finally {
     await store.close();
   }
+}
+
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
+/** Before the reads that ask for it; nothing happens, and nothing is loaded, where no agent is open. */
+async function reconcileFirst(operation: Operation, input: Record<string, unknown>, app: App): Promise<void> {
+  if (!operation.reconcile || input["reconcile"] === false) return;
+  const { db } = app.context.store;
+  const someone = await db
+    .selectFrom("agents")
+    .select("id")
+    .where("closed_at", "is", null)
+    .where("cli", "<>", PERSON_CLI)
+    .limit(1)
+    .executeTakeFirst();
+  if (someone === undefined) return;
+  const { reconcile } = await import("../reconcile.js");
+  const crew = await app.crew();
+  const own: Context = { store: app.context.store, clock: app.context.clock, actor: "reaper" };
+  const { stale } = await reconcile({ ...crew, context: own });
+  if (stale) app.io.remark("The database was busy: this is what was last known.");
 }
 
 function checkInput(operation: Operation, input: unknown): Record<string, unknown> {

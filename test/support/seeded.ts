@@ -1,13 +1,16 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Crew } from "../../src/agents/crew.js";
 import { systemClock } from "../../src/clock.js";
 import type { Context } from "../../src/context.js";
 import { openSqlite } from "../../src/db/sqlite.js";
 import type { Store } from "../../src/db/store.js";
+import { execProgram } from "../../src/exec.js";
 import type { World } from "../../src/operations/execute.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
+import { createTmux } from "../../src/tmux/tmux.js";
 import { initWorkstream } from "../../src/workstreams.js";
 import { temporaryFolder } from "./database.js";
 
@@ -57,10 +60,14 @@ export async function seededApp(): Promise<Seeded> {
       },
       edit: async (text) => `${text.trimEnd()} and more\n`,
       remark: () => {},
+      takeTerminal: async () => false,
+      installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
       signal: new AbortController().signal,
     },
+    openCrew: async (own) => crewWithoutPanes(own, folder.path),
+    askPane: async () => undefined,
     openStore: async () => ({ ...store, close: async () => {} }),
   };
   return { folder: folder.path, store, context, world, end: () => store.close().finally(folder.remove) };
@@ -81,3 +88,17 @@ const CIRCLE = `tasks:
   - { name: a, title: A, blockedBy: [b] }
   - { name: b, title: B, blockedBy: [a] }
 `;
+
+/** A crew on a tmux server that nobody has started: there are no panes, and asking starts nothing. */
+function crewWithoutPanes(context: Context, folder: string): Crew {
+  const env = { PATH: process.env["PATH"], HOME: folder, MU_TMUX_SOCKET: join(folder, "no-server") };
+  return {
+    context,
+    tmux: createTmux({ exec: execProgram, env }),
+    exec: execProgram,
+    stateDir: folder,
+    env,
+    databaseEnv: { MU_DB_PATH: join(folder, "mu.db"), MU_STATE_DIR: folder },
+    mu: ["mu"],
+  };
+}

@@ -17,7 +17,12 @@ export const agentAdopt = defineOperation({
       workstream: workstreamField(),
       name: z.string().optional().meta(about("Its name; else the pane's title")),
       cli: z.enum(CLI_KEYS).optional().meta(about("What runs in it")),
-      role: z.string().min(1).max(64).optional().meta(about("What it is for", { completes: "role" })),
+      role: z
+        .string()
+        .min(1)
+        .max(64)
+        .optional()
+        .meta(about("What it is for", { completes: "role" })),
       access: z.enum(["full", "read-only"]).optional().meta(about("What it may do to files")),
     }),
   output: () =>

@@ -9,7 +9,8 @@ import { agentShape } from "./shapes.js";
 export const agentAttach = defineOperation({
   name: "agent.attach",
   summary: "Go to an agent's pane",
-  description: "Attaches this terminal, or moves the client over when it is in the same tmux. Without a terminal it prints the command.",
+  description:
+    "Attaches this terminal, or moves the client over when it is in the same tmux. Without a terminal it prints the command.",
   effect: "read",
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
   output: () => z.strictObject({ agent: agentShape(), command: z.array(z.string()), attached: z.boolean() }),

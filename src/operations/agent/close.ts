@@ -39,7 +39,10 @@ export const agentClose = defineOperation({
       ...(reason !== undefined && { reason }),
       ...(own && { incarnation: caller.incarnation }),
     } as Parameters<typeof closeAgent>[2]);
-    return { ...closed, nextSteps: [{ intent: "Read what it left", command: `mu agent read ${ref.workstream}/${ref.name}` }] };
+    return {
+      ...closed,
+      nextSteps: [{ intent: "Read what it left", command: `mu agent read ${ref.workstream}/${ref.name}` }],
+    };
   },
   render: ({ agent, changed, released }, paint) =>
     changed

@@ -38,7 +38,10 @@ export const agentEnsure = defineOperation({
     const ref = await resolveAgent(app, name, workstream);
     const { root } = await getWorkstream(app.context.store.db, ref.workstream);
     const options = await spawnOptions(app, wishes, root);
-    const ensured = await ensureAgent(await app.crew(), ref, { ...options, ...(idleOnly && { require: "idle" as const }) });
+    const ensured = await ensureAgent(await app.crew(), ref, {
+      ...options,
+      ...(idleOnly && { require: "idle" as const }),
+    });
     const nextSteps = [{ intent: "Give it work", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }];
     return { ...ensured, nextSteps };
   },

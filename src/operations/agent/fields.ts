@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import * as z from "zod";
+import type { Crew } from "../../agents/crew.js";
 import { agentEventsFile } from "../../agents/hooks/install.js";
 import type { SpawnOptions } from "../../agents/spawn.js";
 import { Fault } from "../../errors.js";
@@ -10,17 +11,36 @@ import { CLI_KEYS } from "./shapes.js";
 
 /** An agent by `name` or `workstream/name`. */
 export const agentField = (description = "The agent, as name or workstream/name") =>
-  z.string().min(1).meta(about(description, { completes: "agent" }));
+  z
+    .string()
+    .min(1)
+    .meta(about(description, { completes: "agent" }));
 
 /** What `agent spawn` and `agent ensure` take alike. */
 export const spawnFields = () => ({
   cli: z.enum(CLI_KEYS).optional().meta(about("Which agent CLI; without it told from the command, else pi")),
-  command: z.string().min(1).optional().meta(about("Command line in place of the CLI's own", { value: "line" })),
-  role: z.string().min(1).max(64).optional().meta(about("What it is for; tasks with a role are its", { completes: "role" })),
+  command: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(about("Command line in place of the CLI's own", { value: "line" })),
+  role: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .meta(about("What it is for; tasks with a role are its", { completes: "role" })),
   access: z.enum(["full", "read-only"]).optional().meta(about("What it may do to files, where the CLI can tell")),
   model: z.string().min(1).optional().meta(about("The model, in the CLI's own words")),
-  cwd: z.string().min(1).optional().meta(about("Where it works; else the workstream's folder", { value: "folder" })),
-  env: z.array(z.string()).optional().meta(about("NAME=value for its environment; may be repeated", { value: "pair" })),
+  cwd: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(about("Where it works; else the workstream's folder", { value: "folder" })),
+  env: z
+    .array(z.string())
+    .optional()
+    .meta(about("NAME=value for its environment; may be repeated", { value: "pair" })),
   window: z
     .string()
     .min(1)
@@ -45,14 +65,15 @@ export async function spawnOptions(app: App, input: SpawnInput, root: string | n
     cwd: resolve(app.io.cwd, cwd ?? root ?? "."),
     ...(env && { env: Object.fromEntries(env.map(pairOf)) }),
     ...(ready && { ready: { timeoutMs: timeout, signal: app.io.signal } }),
-    eventsFile: (cli, agent) =>
-      agentEventsFile(cli.key, {
-        stateDir: crew.stateDir,
-        agentId: agent.id,
-        env: crew.env,
-        ...(crew.env["HOME"] && { home: crew.env["HOME"] }),
-      }),
+    eventsFile: perAgentHooks(crew),
   };
+}
+
+/** Writes the hooks of an agent into a file of mu's own, so that the user's settings stay untouched. */
+export function perAgentHooks(crew: Crew): NonNullable<SpawnOptions["eventsFile"]> {
+  const home = crew.env["HOME"];
+  return (cli, { id }) =>
+    agentEventsFile(cli.key, { stateDir: crew.stateDir, agentId: id, env: crew.env, ...(home && { home }) });
 }
 
 function pairOf(text: string): [string, string] {
@@ -63,7 +84,10 @@ function pairOf(text: string): [string, string] {
 
 function roleIsAccess(word: string): Fault {
   const access = word === "read-only" ? "read-only" : "full";
-  return new Fault("usage", "usage.role_is_access", `A role says what an agent is for. For what it may do use --access ${access}.`, [
-    { intent: "Spawn it so", command: `mu agent spawn <name> --access ${access}` },
-  ]);
+  return new Fault(
+    "usage",
+    "usage.role_is_access",
+    `A role says what an agent is for. For what it may do use --access ${access}.`,
+    [{ intent: "Spawn it so", command: `mu agent spawn <name> --access ${access}` }],
+  );
 }

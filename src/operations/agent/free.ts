@@ -27,7 +27,10 @@ export const agentFree = defineOperation({
   async run(app, { agent, workstream }) {
     const ref = await resolveAgent(app, agent, workstream);
     const freed = await freeAgent(await app.crew(), ref);
-    return { ...freed, nextSteps: [{ intent: "Give it work", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }] };
+    return {
+      ...freed,
+      nextSteps: [{ intent: "Give it work", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }],
+    };
   },
   render: ({ agent, changed }, paint) => `${paint.bold(agent.name)} is free${changed ? "" : " already"}`,
 });

@@ -31,5 +31,6 @@ export const agentKick = defineOperation({
   ],
   run: async (app, { agent, workstream, signal }) =>
     kickAgent(await app.crew(), await resolveAgent(app, agent, workstream), { signal }),
-  render: ({ agent, signal, programs }, paint) => `Sent ${signal} to ${programs.join(", ")} in ${paint.bold(agent.name)}`,
+  render: ({ agent, signal, programs }, paint) =>
+    `Sent ${signal} to ${programs.join(", ")} in ${paint.bold(agent.name)}`,
 });

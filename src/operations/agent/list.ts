@@ -1,6 +1,7 @@
 import * as z from "zod";
-import { followAgents } from "../../agents/follow.js";
 import { listAgents } from "../../agents/agent.js";
+import { followAgents } from "../../agents/follow.js";
+import type { App } from "../app.js";
 import { about, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream, resolveWorkstream } from "../resolve.js";
@@ -36,13 +37,11 @@ export const agentList = defineOperation({
   },
   follow: (app, { follow, all, workstream }) => (follow ? following(app, all, workstream) : undefined),
   render: ({ items }, paint) => agentTable(items, paint),
-  renderFollowed: (change: { agent: { name: string }; status: string; reason: string | null }, paint) =>
-    `${paint.bold(change.agent.name)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,
+  renderFollowed: (change: { agent: string; status: string; reason: string | null }, paint) =>
+    `${paint.bold(change.agent)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,
 });
 
-type Following = Parameters<NonNullable<typeof agentList.follow>>[0];
-
-async function* following(app: Following, all: boolean, workstream: string | undefined): AsyncIterable<unknown> {
+async function* following(app: App, all: boolean, workstream: string | undefined): AsyncIterable<unknown> {
   const scope = all ? undefined : await findWorkstream(app, workstream);
   for await (const change of followAgents(await app.crew(), scope, app.io.signal)) yield change;
 }

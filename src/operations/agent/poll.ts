@@ -11,7 +11,10 @@ export const agentPoll = defineOperation({
   summary: "Tell what is known of the agents without looking at their panes",
   effect: "read",
   input: () =>
-    z.strictObject({ workstream: workstreamField(), all: z.boolean().default(false).meta(about("Of all workstreams")) }),
+    z.strictObject({
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("Of all workstreams")),
+    }),
   output: () =>
     listShape(
       z.strictObject({

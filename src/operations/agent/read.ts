@@ -14,10 +14,20 @@ export const agentRead = defineOperation({
     z.strictObject({
       agent: agentField(),
       workstream: workstreamField(),
-      lines: z.number().int().min(1).max(100_000).default(50).meta(about("How many lines", { short: "n" })),
+      lines: z
+        .number()
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(50)
+        .meta(about("How many lines", { short: "n" })),
     }),
   output: () =>
-    z.strictObject({ agent: agentShape(), lines: z.array(z.string()), source: z.enum(["pane", "screen", "transcript"]) }),
+    z.strictObject({
+      agent: agentShape(),
+      lines: z.array(z.string()),
+      source: z.enum(["pane", "screen", "transcript"]),
+    }),
   positional: ["agent"],
   examples: [
     { command: "mu agent read ann -n 5", shows: "the last five lines" },

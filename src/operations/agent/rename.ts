@@ -12,9 +12,18 @@ export const agentRename = defineOperation({
   summary: "Give an agent another name",
   effect: "write",
   input: () =>
-    z.strictObject({ agent: agentField(), to: z.string().min(1).meta(about("Its new name")), workstream: workstreamField() }),
+    z.strictObject({
+      agent: agentField(),
+      to: z.string().min(1).meta(about("Its new name")),
+      workstream: workstreamField(),
+    }),
   output: () =>
-    z.strictObject({ agent: agentShape(), previousName: z.string(), changed: z.boolean(), nextSteps: nextStepsShape() }),
+    z.strictObject({
+      agent: agentShape(),
+      previousName: z.string(),
+      changed: z.boolean(),
+      nextSteps: nextStepsShape(),
+    }),
   positional: ["agent", "to"],
   examples: [
     { command: "mu agent rename nobody anybody", shows: "an agent that is none", fault: "agent.not_found" },

@@ -1,11 +1,10 @@
 import * as z from "zod";
-import { agentEventsFile } from "../../agents/hooks/install.js";
 import { restartAgent } from "../../agents/restart.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
-import { agentField } from "./fields.js";
+import { agentField, perAgentHooks } from "./fields.js";
 import { agentShape, readinessShape } from "./shapes.js";
 
 export const agentRestart = defineOperation({
@@ -41,9 +40,12 @@ export const agentRestart = defineOperation({
     const restarted = await restartAgent(crew, ref, {
       ...(fresh && { conversation: "fresh" as const }),
       ...(ready && { ready: { timeoutMs: timeout, signal: app.io.signal } }),
-      eventsFile: (cli, { id }) => agentEventsFile(cli.key, { stateDir: crew.stateDir, agentId: id, env: crew.env }),
+      eventsFile: perAgentHooks(crew),
     });
-    return { ...restarted, nextSteps: [{ intent: "See its pane", command: `mu agent read ${ref.workstream}/${ref.name}` }] };
+    return {
+      ...restarted,
+      nextSteps: [{ intent: "See its pane", command: `mu agent read ${ref.workstream}/${ref.name}` }],
+    };
   },
   render: ({ agent, beginning, tasks }, paint) =>
     `Restarted ${paint.bold(agent.name)}: ${beginning}${tasks.length > 0 ? `; its tasks: ${tasks.join(", ")}` : ""}`,

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { sendToAgent } from "../../agents/delivery.js";
+import { deliveryShape } from "../delivery/shapes.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
 import { textOrFile } from "../text.js";
-import { deliveryShape } from "../delivery/shapes.js";
 import { agentField } from "./fields.js";
 import { agentStatusShape } from "./shapes.js";
 
@@ -21,8 +21,14 @@ export const agentSend = defineOperation({
       agent: agentField(),
       text: z.string().max(1_048_576).optional().meta(about("The prompt; - reads standard input")),
       workstream: workstreamField(),
-      file: z.string().optional().meta(about("Read the prompt from a file", { value: "path" })),
-      task: z.string().optional().meta(about("The task that it is about", { completes: "task" })),
+      file: z
+        .string()
+        .optional()
+        .meta(about("Read the prompt from a file", { value: "path" })),
+      task: z
+        .string()
+        .optional()
+        .meta(about("The task that it is about", { completes: "task" })),
       timeout: durationField({ description: "How long to wait for a busy agent" }).prefault("60s"),
       wait: z.boolean().default(false).meta(about("Also wait until the agent is idle again")),
     }),

@@ -18,7 +18,13 @@ export const agentShow = defineOperation({
     z.strictObject({
       agent: agentField(),
       workstream: workstreamField(),
-      lines: z.number().int().min(0).max(10_000).default(20).meta(about("Lines of its screen", { short: "n" })),
+      lines: z
+        .number()
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(20)
+        .meta(about("Lines of its screen", { short: "n" })),
       reconcile: reconcileField(),
     }),
   output: () => z.strictObject({ agent: agentShape(), tasks: z.array(taskShape()), lines: z.array(z.string()) }),
@@ -32,7 +38,8 @@ export const agentShow = defineOperation({
     const { db } = app.context.store;
     const agent = await getAgent(db, ref);
     const tasks = await listTasks(db, { workstream: ref.workstream, owner: [ref.name], status: LIVE_STATUSES });
-    const screen = agent.cli === "human" || lines === 0 ? [] : (await readAgent(await app.crew(), ref, { lines })).lines;
+    const screen =
+      agent.cli === "human" || lines === 0 ? [] : (await readAgent(await app.crew(), ref, { lines })).lines;
     return { agent, tasks, lines: screen };
   },
   render: ({ agent, tasks, lines }, paint) =>

@@ -24,8 +24,16 @@ export const agentSpawn = defineOperation({
   positional: ["name"],
   examples: [
     { command: "mu agent spawn worker-1 --cli shell --no-ready", shows: "a shell as an agent" },
-    { command: "mu agent spawn worker-9 --command no-such-program-here", shows: "a program that is not there", fault: "agent.command_not_found" },
-    { command: "mu agent spawn worker-9 --role read-only", shows: "a role that means access", fault: "usage.role_is_access" },
+    {
+      command: "mu agent spawn worker-9 --command no-such-program-here",
+      shows: "a program that is not there",
+      fault: "agent.command_not_found",
+    },
+    {
+      command: "mu agent spawn worker-9 --role read-only",
+      shows: "a role that means access",
+      fault: "usage.role_is_access",
+    },
   ],
   async run(app, { name, workstream, ...wishes }) {
     const ref = await resolveAgent(app, name, workstream);

@@ -9,6 +9,17 @@ import { agentStatusShape } from "./shapes.js";
 
 const EXIT_CODES = { reached: 0, timeout: 5, died: 6 };
 
+const waitedShape = () =>
+  z.strictObject({
+    workstream: z.string(),
+    name: z.string(),
+    status: z.union([agentStatusShape(), z.null()]),
+    reason: z.union([z.string(), z.null()]),
+    reached: z.boolean(),
+    wasBusy: z.boolean(),
+    dead: z.boolean(),
+  });
+
 export const agentWait = defineOperation({
   name: "agent.wait",
   summary: "Wait until agents are idle",
@@ -16,7 +27,10 @@ export const agentWait = defineOperation({
   effect: "read",
   input: () =>
     z.strictObject({
-      agents: z.array(z.string().min(1)).min(1).meta(about("The agents", { completes: "agent" })),
+      agents: z
+        .array(z.string().min(1))
+        .min(1)
+        .meta(about("The agents", { completes: "agent" })),
       workstream: workstreamField(),
       any: z.boolean().default(false).meta(about("One of them is enough")),
       timeout: durationField({ description: "Give up after this; 0 never" }).prefault("10m"),
@@ -24,7 +38,10 @@ export const agentWait = defineOperation({
   output: () =>
     z.object({
       outcome: z.enum(["reached", "timeout", "died"]),
-      agents: z.array(z.looseObject({ name: z.string(), status: z.union([agentStatusShape(), z.null()]) })),
+      firing: z.union([waitedShape(), z.null()]),
+      all: z.array(waitedShape()),
+      timedOut: z.array(waitedShape()),
+      elapsedMs: z.number(),
       nextSteps: nextStepsShape(),
     }),
   positional: ["agents"],
@@ -35,19 +52,21 @@ export const agentWait = defineOperation({
   async run(app, { agents, workstream, any, timeout }) {
     const crew = await app.crew();
     const refs = await Promise.all(agents.map((agent) => resolveAgent(app, agent, workstream)));
-    const result = await waitForAgents(crew, refs, {
+    const result = await waitForAgents(app.context, refs, () => observeAgents(crew), {
       mode: any ? "any" : "all",
       timeoutMs: timeout,
       signal: app.io.signal,
-      look: () => observeAgents(crew),
     });
-    const nextSteps = refs.map((ref) => ({ intent: "See its pane", command: `mu agent read ${ref.workstream}/${ref.name}` }));
+    const nextSteps = refs.map((ref) => ({
+      intent: "See its pane",
+      command: `mu agent read ${ref.workstream}/${ref.name}`,
+    }));
     return { ...result, nextSteps };
   },
-  render: ({ outcome, agents }, paint) =>
+  render: ({ outcome, all }, paint) =>
     [
       { reached: "Reached", timeout: "Timed out", died: "An agent died" }[outcome],
-      ...agents.map((agent) => `  ${agent.name} ${paint.status(agent.status ?? "—")}`),
+      ...all.map((agent) => `  ${agent.name} ${paint.status(agent.status ?? "—")}`),
     ].join("\n"),
   exitCode: ({ outcome }) => EXIT_CODES[outcome],
 });

@@ -15,9 +15,17 @@ export const deliveryList = defineOperation({
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      agent: z.string().optional().meta(about("Only to this agent", { completes: "agent" })),
+      agent: z
+        .string()
+        .optional()
+        .meta(about("Only to this agent", { completes: "agent" })),
       state: z.array(z.enum(STATES)).min(1).optional().meta(about("Only in these states")),
-      limit: z.number().int().min(0).default(50).meta(about("The newest so many; 0 means all", { short: "n" })),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(50)
+        .meta(about("The newest so many; 0 means all", { short: "n" })),
     }),
   output: () => listShape(deliveryShape()),
   examples: [

@@ -11,7 +11,8 @@ export const deliveryRetry = defineOperation({
   summary: "Send a refused, unproved or cancelled prompt once more",
   effect: "write",
   journalled: false,
-  input: () => z.strictObject({ id: idField(), timeout: durationField({ description: "How long to wait" }).prefault("60s") }),
+  input: () =>
+    z.strictObject({ id: idField(), timeout: durationField({ description: "How long to wait" }).prefault("60s") }),
   output: () => z.strictObject({ delivery: deliveryShape(), nextSteps: nextStepsShape() }),
   positional: ["id"],
   examples: [
