@@ -7,10 +7,8 @@ import {
   type DatabaseConnection,
   Kysely,
   SqliteAdapter,
-  type SqliteDatabase,
   SqliteDialect,
   SqliteDriver,
-  type SqliteStatement,
   type TransactionSettings,
 } from "kysely";
 import { newerSchema } from "./faults.js";
