@@ -51,8 +51,7 @@ const program: Options = {
   noExternal: [/^(?!node:|pg-native|bindings)/],
   esbuildOptions(options) {
     options.supported = { "dynamic-import": false };
-    options.define = { "import.meta.url": "__fileUrl" };
-    options.banner = { js: 'const __fileUrl = require("node:url").pathToFileURL(__filename).href;' };
+    options.define = { "import.meta.dirname": "__dirname" };
   },
 };
 
