@@ -50,6 +50,7 @@ const program: Options = {
   external: ["pg-native", "bindings"],
   noExternal: [/^(?!node:|pg-native|bindings)/],
   esbuildOptions(options) {
+    options.charset = "ascii";
     options.supported = { "dynamic-import": false };
     options.define = { "import.meta.dirname": "__dirname" };
   },

@@ -15,10 +15,10 @@ const BAR: Readonly<Record<Synchronous, number>> = { NORMAL: 8_000, FULL: 3_500 
 
 /** Claims in process, each a transaction with its event, beside the same by hand. */
 export async function claims(): Promise<Figure[]> {
-  return [await measured("NORMAL"), await measured("FULL")];
+  return [...(await measured("NORMAL")), ...(await measured("FULL"))];
 }
 
-async function measured(synchronous: Synchronous): Promise<Figure> {
+async function measured(synchronous: Synchronous): Promise<Figure[]> {
   const portion = PORTION[synchronous];
   return inFolder(async (folder) => {
     const [mine, raw] = [join(folder, "mu.db"), join(folder, "raw.db")];
@@ -42,7 +42,7 @@ async function measured(synchronous: Synchronous): Promise<Figure> {
             }
           }),
       });
-      return figureOf(synchronous, costs);
+      return figuresOf(synchronous, costs);
     } finally {
       db.close();
       await store.close();
@@ -51,19 +51,29 @@ async function measured(synchronous: Synchronous): Promise<Figure> {
 }
 
 /** By the processor's time where that is all there is to it; FULL waits for the disk, so there by the clock. */
-function figureOf(synchronous: Synchronous, costs: { floor: Cost; claims: Cost }): Figure {
+function figuresOf(synchronous: Synchronous, costs: { floor: Cost; claims: Cost }): Figure[] {
   const rate = (cost: Cost, by: "cpuMs" | "wallMs") => (PORTION[synchronous] * 1000) / cost[by];
   const by = synchronous === "FULL" ? "wallMs" : "cpuMs";
   const share = rate(costs.claims, by) / rate(costs.floor, by);
   const text = (cost: Cost) =>
     `${count(rate(cost, by))}/s${by === "cpuMs" ? ` (wall ${count(rate(cost, "wallMs"))}/s)` : " (wall)"}`;
-  return {
-    what: `claims in process, chain and images on, ${synchronous}`,
-    floor: text(costs.floor),
-    figure: `${text(costs.claims)}: ${share.toFixed(2)} × floor`,
-    bar: `≥ 0.3 × floor, ≥ ${count(BAR[synchronous])}/s`,
-    met: share >= 0.3 && rate(costs.claims, by) >= BAR[synchronous],
-  };
+  const what = `claims in process, chain and images on, ${synchronous}`;
+  return [
+    {
+      what,
+      floor: text(costs.floor),
+      figure: `${text(costs.claims)}: ${share.toFixed(2)} × floor`,
+      bar: "≥ 0.3 × floor",
+      met: share >= 0.3,
+    },
+    {
+      what: `${what}: the rate alone`,
+      floor: text(costs.floor),
+      figure: text(costs.claims),
+      bar: `≥ ${count(BAR[synchronous])}/s`,
+      met: rate(costs.claims, by) >= BAR[synchronous],
+    },
+  ];
 }
 
 /** The row before, the update, the chain's head, the event, the head again: prepared once, one transaction each. */

@@ -26,7 +26,7 @@ export async function size(): Promise<Figure[]> {
       const task = { workstream: "w", name: `task_${n}` };
       await addTask(context, "w", { name: task.name, title: `Task number ${n} of the graph` });
       await claimTask(context, task, ann);
-      for (const letter of "ab") await addNote(context, task, { text: letter.repeat(200) });
+      for (const letter of "ab") await addNote(context, task, ann, { text: letter.repeat(200) });
       await closeTask(context, task, ann);
     }
     const bytes = (sizeOf(path) - before) / TASKS;
