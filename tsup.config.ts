@@ -6,6 +6,9 @@ const LAZY = ["yaml", "pg", "execa", "chalk", "cli-table3", "@modelcontextprotoc
 const nodeRequire = createRequire(import.meta.url);
 const fileOf = (name: string) => (name.startsWith("@") ? "mcp-sdk" : name);
 
+/** CommonJS packages with one default export are handed on as they are. */
+const vendorSource = (name: string) => `scripts/vendor/${name}.${["pg", "cli-table3"].includes(name) ? "cjs" : "ts"}`;
+
 /** Sends the imports of lazy packages to the files that hold them. */
 const lazyPackages: NonNullable<Options["esbuildPlugins"]>[number] = {
   name: "lazy-packages",
@@ -65,7 +68,7 @@ export default defineConfig([
   },
   {
     ...program,
-    entry: Object.fromEntries(LAZY.map((name) => [`vendor/${fileOf(name)}`, `scripts/vendor/${fileOf(name)}.ts`])),
+    entry: Object.fromEntries(LAZY.map((name) => [`vendor/${fileOf(name)}`, vendorSource(fileOf(name))])),
   },
   {
     entry: { index: "src/index.ts" },

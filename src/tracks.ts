@@ -2,6 +2,7 @@ import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
 import { selectReadyIds } from "./tasks/ready.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
+import { topologicalOrder } from "./tasks/topological.js";
 import { workstreamRow } from "./workstreams.js";
 
 /**
@@ -145,7 +146,7 @@ function indexed(unsorted: readonly LiveTask[], edges: readonly LiveEdge[]): Gra
     if (from === undefined || to === undefined) continue;
     blockers[kept] = from;
     blocked[kept] = to;
-    unblocks[from] = at(unblocks, from) + 1;
+    unblocks[from] = (unblocks[from] as number) + 1;
     kept++;
   }
   return { tasks, positions, blockers: blockers.subarray(0, kept), blocked: blocked.subarray(0, kept), unblocks };
@@ -176,25 +177,31 @@ function finish(track: Track, graph: Graph, chains: Chains, end: number): void {
 
 /** Union-find by size with path halving: for each task the root of its set. */
 function joinedRoots({ tasks, blockers, blocked }: Graph): Int32Array {
-  const parent = Int32Array.from(tasks, (_, position) => position);
+  const parent = new Int32Array(tasks.length);
   const size = new Int32Array(tasks.length).fill(1);
+  for (let position = 0; position < tasks.length; position++) parent[position] = position;
   const find = (position: number): number => {
     let root = position;
-    while (at(parent, root) !== root) {
-      parent[root] = at(parent, at(parent, root));
-      root = at(parent, root);
+    let above = parent[root] as number;
+    while (above !== root) {
+      const next = parent[above] as number;
+      parent[root] = next;
+      root = next;
+      above = parent[root] as number;
     }
     return root;
   };
   for (let edge = 0; edge < blockers.length; edge++) {
-    const one = find(at(blockers, edge));
-    const other = find(at(blocked, edge));
+    const one = find(blockers[edge] as number);
+    const other = find(blocked[edge] as number);
     if (one === other) continue;
-    const [small, large] = at(size, one) < at(size, other) ? [one, other] : [other, one];
-    parent[small] = large;
-    size[large] = at(size, large) + at(size, small);
+    const joined = (size[one] as number) + (size[other] as number);
+    const large = (size[one] as number) < (size[other] as number) ? other : one;
+    parent[large === one ? other : one] = large;
+    size[large] = joined;
   }
-  return parent.map((_, position) => find(position));
+  for (let position = 0; position < tasks.length; position++) parent[position] = find(position);
+  return parent;
 }
 
 interface Chains {
@@ -205,39 +212,21 @@ interface Chains {
 }
 
 /** Longest chains in topological order; of equally long ones the first by name, so that input order is nothing. */
-function longestChains({ tasks, blockers, blocked, unblocks }: Graph): Chains {
-  const starts = new Int32Array(tasks.length + 1);
-  for (let position = 0; position < tasks.length; position++) {
-    starts[position + 1] = at(starts, position) + at(unblocks, position);
-  }
-  const next = new Int32Array(blockers.length);
-  const filled = starts.slice();
-  const missing = new Int32Array(tasks.length);
-  for (let edge = 0; edge < blockers.length; edge++) {
-    const from = at(blockers, edge);
-    const to = at(blocked, edge);
-    next[at(filled, from)] = to;
-    filled[from] = at(filled, from) + 1;
-    missing[to] = at(missing, to) + 1;
-  }
-
+function longestChains({ tasks, blockers, blocked }: Graph): Chains {
+  const { order, starts, next } = topologicalOrder(tasks.length, blockers, blocked);
   const days = new Float64Array(tasks.length);
   const before = new Int32Array(tasks.length).fill(-1);
-  const queue = new Int32Array(tasks.length);
-  let known = 0;
-  for (let position = 0; position < tasks.length; position++) if (missing[position] === 0) queue[known++] = position;
-  for (let done = 0; done < known; done++) {
-    const from = at(queue, done);
-    const length = at(days, from) + (tasks[from] as LiveTask).effort_days;
+  for (let place = 0; place < order.length; place++) {
+    const from = order[place] as number;
+    const length = (days[from] as number) + (tasks[from] as LiveTask).effort_days;
     days[from] = length;
-    for (let place = at(starts, from); place < at(starts, from + 1); place++) {
-      const to = at(next, place);
-      if (length > at(days, to) || (length === at(days, to) && from < at(before, to))) {
-        days[to] = length;
-        before[to] = from;
-      }
-      missing[to] = at(missing, to) - 1;
-      if (missing[to] === 0) queue[known++] = to;
+    const end = starts[from + 1] as number;
+    for (let slot = starts[from] as number; slot < end; slot++) {
+      const to = next[slot] as number;
+      const known = days[to] as number;
+      if (length < known || (length === known && from > (before[to] as number))) continue;
+      days[to] = length;
+      before[to] = from;
     }
   }
   return { days, before };

@@ -1,7 +1,8 @@
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
 import { blockerRef } from "./graph.js";
-import { atPlace, type Place, type PlannedTask } from "./planned-tasks.js";
+import { atPlace, type Place, type PlannedTask, type PlanPath } from "./planned-tasks.js";
+import { topologicalOrder } from "./topological.js";
 
 /** An edge that a plan asks for, between nodes: the plan's tasks by their index, then the workstream's others. */
 export interface PlannedEdge {
@@ -25,9 +26,9 @@ export function plannedEdges(
   for (const [blocked, task] of tasks.entries()) {
     const seen = new Set<number>();
     for (const [index, text] of task.blockedBy.entries()) {
-      const path = ["tasks", blocked, "blockedBy", index];
-      const blocker = nodes.get(text) ?? nodes.get(nameIn({ workstream, name: task.name }, text, place, path));
-      if (blocker === undefined) throw unknownTask(text, workstream, nodes, place(path));
+      const blocker =
+        nodes.get(text) ?? nodes.get(nameIn({ workstream, name: task.name }, text, place, [blocked, index]));
+      if (blocker === undefined) throw unknownTask(text, workstream, nodes, place(pathOf([blocked, index])));
       if (seen.has(blocker)) continue;
       seen.add(blocker);
       edges.push({ blocker, blocked, index });
@@ -36,8 +37,14 @@ export function plannedEdges(
   return edges;
 }
 
-function nameIn(blocked: TaskRef, text: string, place: Place, path: (string | number)[]): string {
-  return atPlace(place, path, () => blockerRef(blocked, text)).name;
+type EdgeAt = [task: number, index: number];
+
+function pathOf([task, index]: EdgeAt): PlanPath {
+  return ["tasks", task, "blockedBy", index];
+}
+
+function nameIn(blocked: TaskRef, text: string, place: Place, at: EdgeAt): string {
+  return atPlace(place, pathOf(at), () => blockerRef(blocked, text)).name;
 }
 
 function unknownTask(name: string, workstream: string, nodes: ReadonlyMap<string, number>, place: string): Fault {
@@ -75,7 +82,7 @@ export function requireAcyclicPlan(
   const closing = fresh.find((edge) => nextOf.get(edge.blocked) === edge.blocker);
   const start = closing === undefined ? 0 : loop.indexOf(closing.blocked);
   const path = [...loop.slice(start), ...loop.slice(0, start + 1)].map((node) => names[node] ?? "?");
-  const where = closing === undefined ? "" : place(["tasks", closing.blocked, "blockedBy", closing.index]);
+  const where = closing === undefined ? "" : place(pathOf([closing.blocked, closing.index]));
   throw new Fault(
     "conflict",
     "task.cycle",
@@ -93,40 +100,17 @@ function shortened(path: readonly string[]): string[] {
   return [...path.slice(0, SHOWN), `… ${path.length - 2 * SHOWN} more …`, ...path.slice(-SHOWN)];
 }
 
-/** Some loop, each node followed by one of its blockers, or undefined: what is left when all that can start has gone. */
+/** Some loop, each node followed by one of its blockers, or undefined. */
 function findLoop(size: number, { blockers, blocked }: EdgeEnds): number[] | undefined {
-  const waitsFor = new Int32Array(size);
-  for (const node of blocked) waitsFor[node] = (waitsFor[node] ?? 0) + 1;
-  const starts = new Int32Array(size + 1);
-  for (const node of blockers) starts[node + 1] = (starts[node + 1] ?? 0) + 1;
-  for (let node = 0; node < size; node++) starts[node + 1] = (starts[node + 1] ?? 0) + (starts[node] ?? 0);
-  const next = new Int32Array(blockers.length);
-  const filled = starts.slice();
-  for (const [edge, from] of blockers.entries()) {
-    const slot = filled[from] ?? 0;
-    next[slot] = blocked[edge] ?? 0;
-    filled[from] = slot + 1;
-  }
-
-  const done: number[] = [];
-  for (let node = 0; node < size; node++) if (waitsFor[node] === 0) done.push(node);
-  for (let at = 0; at < done.length; at++) {
-    const from = done[at] ?? 0;
-    for (let slot = starts[from] ?? 0; slot < (starts[from + 1] ?? 0); slot++) {
-      const to = next[slot] ?? 0;
-      waitsFor[to] = (waitsFor[to] ?? 0) - 1;
-      if (waitsFor[to] === 0) done.push(to);
-    }
-  }
-  return done.length === size ? undefined : loopAmong(waitsFor, { blockers, blocked });
-}
-
-/** Every node that still waits has a blocker that does: walking up must come back to where it was. */
-function loopAmong(waitsFor: Int32Array, { blockers, blocked }: EdgeEnds): number[] {
+  const { order } = topologicalOrder(size, blockers, blocked);
+  if (order.length === size) return undefined;
+  const stuck = new Uint8Array(size).fill(1);
+  for (const node of order) stuck[node] = 0;
+  // Every stuck node has a stuck blocker: walking up from any of them must come back to where it was.
   const up = new Map<number, number>();
   for (const [edge, node] of blocked.entries()) {
-    const blocker = blockers[edge] ?? 0;
-    if ((waitsFor[node] ?? 0) > 0 && (waitsFor[blocker] ?? 0) > 0 && !up.has(node)) up.set(node, blocker);
+    const blocker = blockers[edge] as number;
+    if (stuck[node] === 1 && stuck[blocker] === 1 && !up.has(node)) up.set(node, blocker);
   }
   const seen = new Map<number, number>();
   const way: number[] = [];

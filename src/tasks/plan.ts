@@ -4,7 +4,6 @@ import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { ensureWorkstream, workstreamRow } from "../workstreams.js";
 import { cleanText } from "./fields.js";
-import { insertEdge } from "./graph.js";
 import { newTaskRow } from "./new-task.js";
 import { insertNote } from "./notes.js";
 import { pathPlace } from "./plan-document.js";
@@ -181,16 +180,16 @@ function* portions(ids: readonly number[]): Generator<number[]> {
 }
 
 async function carryOut(tx: Tx, actor: string, draft: Draft, place: Place): Promise<Application> {
-  const blank = newTaskRow(draft.workstreamId, "", { title: "-" }, tx.now);
-  for (const [index, task] of draft.tasks.entries()) {
-    if (isThere(draft.ids, index)) continue;
-    draft.ids[index] = (await tx.insert("tasks", { ...blank, name: task.name, ...task.columns })).id;
-  }
-  const grown = new Set<number>();
-  for (const edge of draft.edges) {
-    await insertEdge(tx, draft.ids[edge.blocker] ?? -1, draft.ids[edge.blocked] ?? -1);
-    grown.add(edge.blocked);
-  }
+  await insertTasks(tx, draft);
+  await tx.insertAll(
+    "task_edges",
+    draft.edges.map((edge) => ({
+      blocker_id: draft.ids[edge.blocker] ?? -1,
+      blocked_id: draft.ids[edge.blocked] ?? -1,
+      until: "closed",
+    })),
+  );
+  const grown = new Set(draft.edges.map((edge) => edge.blocked));
   const notesAdded = await addMissingNotes(tx, actor, draft, grown, place);
   const changes: Application["tasks"] = [];
   for (const [index, task] of draft.tasks.entries()) {
@@ -207,6 +206,17 @@ async function carryOut(tx: Tx, actor: string, draft: Draft, place: Place): Prom
     notesAdded,
     tasks: changes,
   };
+}
+
+async function insertTasks(tx: Tx, draft: Draft): Promise<void> {
+  const blank = newTaskRow(draft.workstreamId, "", { title: "-" }, tx.now);
+  const missing = [...draft.tasks.keys()].filter((index) => !isThere(draft.ids, index));
+  const rows = missing.map((index) => ({
+    ...blank,
+    name: draft.tasks[index]?.name ?? "",
+    ...draft.tasks[index]?.columns,
+  }));
+  for (const [order, id] of (await tx.insertAll("tasks", rows)).entries()) draft.ids[missing[order] ?? -1] = id;
 }
 
 async function addMissingNotes(tx: Tx, actor: string, draft: Draft, grown: Set<number>, place: Place): Promise<number> {

@@ -1,0 +1,80 @@
+import { expect, it } from "vitest";
+import type { Context } from "../src/context.js";
+import { readState, type State, type StateOptions } from "../src/state.js";
+import { addTask } from "../src/tasks/add.js";
+import { claimTask } from "../src/tasks/claim.js";
+import { closeTask, deferTask } from "../src/tasks/lifecycle.js";
+import { initWorkstream } from "../src/workstreams.js";
+import { onEachDialect } from "./support/database.js";
+
+const ann = { person: "ann" };
+const ref = (name: string) => ({ workstream: "demo", name });
+
+function stateOf({ store, clock }: Context, options: Partial<StateOptions> = {}): Promise<State> {
+  return store.read((db) => readState(db, "demo", { now: clock.now().toISOString(), ...options }));
+}
+
+onEachDialect("the state of a workstream", (bench) => {
+  it("of one that is empty says so", async () => {
+    await initWorkstream(bench.context, "demo");
+    const none = { items: [], total: 0 };
+    expect(await stateOf(bench.context)).toEqual({
+      workstream: "demo",
+      agents: [],
+      tracks: { ...none, withReady: 0 },
+      ready: none,
+      inProgress: none,
+      blocked: none,
+      recentlyClosed: none,
+      events: [expect.objectContaining({ n: 1, op: "workstream.init", actor: "tester", payload: {} })],
+    });
+  });
+
+  it("shows every task where it belongs, and what the blocked ones wait for", async () => {
+    const { context } = bench;
+    await initWorkstream(context, "demo");
+    for (const name of ["done", "given_up", "design"]) await addTask(context, "demo", { name, title: name });
+    await addTask(context, "demo", { name: "build", title: "Build", blockedBy: ["given_up", "done", "design"] });
+    await addTask(context, "demo", { name: "held", title: "Held", hold: "escalated" });
+    await addTask(context, "demo", { name: "easy", title: "Easy" });
+    await closeTask(context, ref("done"), ann);
+    await deferTask(context, ref("given_up"), ann, { cascade: true });
+    await claimTask(context, ref("design"), ann);
+    const state = await stateOf(context);
+    expect(state.ready).toMatchObject({ items: [{ name: "easy", unblocks: 0 }], total: 1 });
+    expect(state.inProgress).toMatchObject({ items: [{ name: "design", owner: "ann" }], total: 1 });
+    expect(state.recentlyClosed).toMatchObject({ items: [{ name: "done" }], total: 1 });
+    expect(state.agents).toEqual([]);
+    expect(state.tracks.withReady).toBe(1);
+  });
+
+  it("names the unsatisfied blockers, deferred ones too", async () => {
+    const { context } = bench;
+    await initWorkstream(context, "demo");
+    for (const name of ["done", "later", "design"]) await addTask(context, "demo", { name, title: name });
+    await closeTask(context, ref("done"), ann);
+    await deferTask(context, ref("later"), ann);
+    await addTask(context, "demo", { name: "build", title: "Build", blockedBy: ["later", "done", "design"] });
+    const { blocked, ready, tracks } = await stateOf(context);
+    expect(blocked).toMatchObject({ items: [{ name: "build", blockedBy: ["design", "later"] }], total: 1 });
+    expect(ready.items).toMatchObject([{ name: "design", unblocks: 1 }]);
+    expect(tracks.items).toMatchObject([{ goals: ["build"], tasks: ["build", "design"], ready: ["design"] }]);
+  });
+
+  it("cuts its lists at the limit and still counts them", async () => {
+    const { context } = bench;
+    await initWorkstream(context, "demo");
+    for (let n = 0; n < 5; n++) await addTask(context, "demo", { name: `t${n}`, title: `Task ${n}`, priority: 9 - n });
+    const cut = await stateOf(context, { limit: 2, events: 3 });
+    expect(cut.ready.items.map((task) => task.name)).toEqual(["t4", "t3"]);
+    expect(cut.ready.total).toBe(5);
+    expect(cut.tracks).toMatchObject({ total: 5, withReady: 5 });
+    expect(cut.tracks.items).toHaveLength(2);
+    expect(cut.events.map((event) => event.n)).toEqual([4, 5, 6]);
+    expect((await stateOf(context, { limit: 0 })).ready.items).toHaveLength(5);
+  });
+
+  it("of an unknown workstream is a fault", async () => {
+    await expect(stateOf(bench.context)).rejects.toMatchObject({ code: "workstream.not_found" });
+  });
+});
