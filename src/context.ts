@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Clock } from "./clock.js";
 import type { Store } from "./db/store.js";
 
@@ -17,7 +17,11 @@ export function timestamp(clock: Clock): string {
   return clock.now().toISOString();
 }
 
-/** An id for a group of events: 40 random bits, enough to name one undo among a machine's. */
+/**
+ * An id for a group of events: 40 random bits, enough to name one undo among a machine's. They are the first of
+ * a UUID because Node keeps those in store; asking the system for 5 bytes costs a tenth of a claim.
+ */
 export function newGroup(): string {
-  return randomBytes(5).toString("hex");
+  const uuid = randomUUID();
+  return uuid.slice(0, 8) + uuid.slice(9, 11);
 }

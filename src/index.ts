@@ -1,2 +1,89 @@
-export { Fault } from "./errors.js";
-export { initWorkstream, listWorkstreams } from "./workstreams.js";
+/**
+ * The SDK: mu's core as functions. Names go in, rows come out, expected failures are `Fault`s.
+ *
+ * ```ts
+ * const store = await openStore({ path: databasePath(process.env) });
+ * const context: Context = { store, clock: systemClock, actor: "me" };
+ * await claimNext(context, "shop", { person: "me" });
+ * ```
+ */
+
+export type { Claimant } from "./agents/agent.js";
+export { auditHead, type ChainHead, type ChainReport, verifyChains } from "./audit.js";
+export { type Clock, systemClock } from "./clock.js";
+export { type Context, newGroup, timestamp } from "./context.js";
+export { type Address, openStore } from "./db/open.js";
+export type { Reader } from "./db/schema.js";
+export type { Store } from "./db/store.js";
+export { EXIT_CODES, Fault, type FaultKind, type NextStep } from "./errors.js";
+export { type Change, eventHash } from "./events.js";
+export { type HistoryEntry, taskHistory } from "./history.js";
+export { followLog, type LogEntry, type LogFilter, type LogRange, readLog, writeMessage } from "./log.js";
+export type { AgentRef, TaskRef } from "./names.js";
+export { databasePath, stateFolder } from "./paths.js";
+export { compareTables, type Difference, foldEvents } from "./replay.js";
+export { querySql, writeSql } from "./sql.js";
+export { readState, type State, type StateOptions } from "./state.js";
+export { type Addition, addTask, type NewTask } from "./tasks/add.js";
+export { type Claim, type ClaimNextOptions, type ClaimOptions, claimNext, claimTask } from "./tasks/claim.js";
+export { deleteTask, previewDelete } from "./tasks/delete.js";
+export {
+  blockersOf,
+  blockTask,
+  dependentsOf,
+  type EdgeChange,
+  type Neighbour,
+  type Reparenting,
+  reparentTask,
+  unblockTask,
+} from "./tasks/graph.js";
+export {
+  type CloseOptions,
+  type Closing,
+  closeTask,
+  deferTask,
+  openTask,
+  rejectTask,
+  releaseTask,
+  type StatusChange,
+  type Sweep,
+  type SweepOptions,
+} from "./tasks/lifecycle.js";
+export { moveTask } from "./tasks/move.js";
+export { addNote, listNotes, type NewNote, type Note, type NoteFilter } from "./tasks/notes.js";
+export { type Application, type ApplyOptions, applyPlan } from "./tasks/plan.js";
+export { type PlanDocument, parsePlan } from "./tasks/plan-document.js";
+export type { Plan, PlanTask } from "./tasks/planned-tasks.js";
+export { listReady, type ReadyFilter, type ReadyTask } from "./tasks/ready.js";
+export { previewCascade } from "./tasks/sweep.js";
+export {
+  findTask,
+  getTask,
+  listTasks,
+  type Task,
+  type TaskFilter,
+  type TaskSort,
+  type TaskStatus,
+} from "./tasks/task.js";
+export { type TaskTree, type TreeItem, type TreeOptions, taskTree } from "./tasks/tree.js";
+export { type TaskUpdate, type Update, updateTask } from "./tasks/update.js";
+export { type WaitOptions, type WaitResult, waitForTasks } from "./tasks/wait.js";
+export { computeTracks, listTracks, type Track } from "./tracks.js";
+export {
+  type InverseChange,
+  listUndoable,
+  newestUndoable,
+  previewUndo,
+  type UndoGroup,
+  type UndoPreview,
+  undoGroup,
+} from "./undo.js";
+export {
+  destroyWorkstream,
+  getWorkstream,
+  initWorkstream,
+  listWorkstreams,
+  renameWorkstream,
+  type Workstream,
+  type WorkstreamSummary,
+} from "./workstreams.js";

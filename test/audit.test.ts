@@ -7,8 +7,9 @@ import type { Reader } from "../src/db/schema.js";
 import { type EventRow, eventHash } from "../src/events.js";
 import { compareTables, foldEvents } from "../src/replay.js";
 import { destroyWorkstream, renameWorkstream } from "../src/workstreams.js";
+import { act, perform } from "./support/acts.js";
 import { onEachDialect } from "./support/database.js";
-import { act, patchTask, perform, putEdge, putNote, putTask } from "./support/history.js";
+import { patchTask, putEdge, putNote, putTask } from "./support/history.js";
 
 const verify = (context: Context, scope?: string) =>
   context.store.read((db) => verifyChains(db, scope === undefined ? {} : { scope }));

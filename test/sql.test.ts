@@ -8,8 +8,9 @@ import { openSqlite } from "../src/db/sqlite.js";
 import { splitSql } from "../src/db/sqlite-text.js";
 import { compareTables } from "../src/replay.js";
 import { querySql, writeSql } from "../src/sql.js";
+import { act, perform } from "./support/acts.js";
 import { contextOn, onEachDialect, temporaryFolder } from "./support/database.js";
-import { act, perform, putEdge, putNote, putTask } from "./support/history.js";
+import { putEdge, putNote, putTask } from "./support/history.js";
 
 let context: Context;
 let path: string;

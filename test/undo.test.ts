@@ -14,8 +14,9 @@ import { applyChange, compareTables, foldEvents, type Tables } from "../src/repl
 import { writeSql } from "../src/sql.js";
 import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../src/undo.js";
 import { destroyWorkstream, initWorkstream, renameWorkstream } from "../src/workstreams.js";
+import { act, perform } from "./support/acts.js";
 import { onEachDialect } from "./support/database.js";
-import { act, patchTask, perform, putEdge, putNote, putTask, taskOf, workstreamId } from "./support/history.js";
+import { patchTask, putEdge, putNote, putTask, taskOf, workstreamId } from "./support/history.js";
 
 const newest = async (context: Context) =>
   (await context.store.db.selectFrom("events").select("group_id").orderBy("id", "desc").executeTakeFirstOrThrow())

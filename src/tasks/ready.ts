@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { workstreamRow } from "../workstreams.js";
+import { readyOrder, unblocks } from "./ready-order.js";
 import { isBlocked } from "./standing.js";
 import { CONTAINER_KINDS, selectTasks, type Task, toTask } from "./task.js";
 
@@ -10,19 +11,6 @@ export interface ReadyTask extends Task {
   /** How many live tasks it blocks directly. */
   unblocks: number;
 }
-
-const unblocks = sql<number>`(
-  select count(*) from task_edges e join tasks d on d.id = e.blocked_id
-  where e.blocker_id = t.id and d.status in ('OPEN', 'IN_PROGRESS'))`;
-
-/** The order in which ready tasks `t` are taken, everywhere: ends in a name, so that it is always the same. */
-export const readyOrder = [
-  sql`t.priority`,
-  sql`t.impact / t.effort_days desc`,
-  sql`${unblocks} desc`,
-  sql`t.created_at`,
-  sql`t.name`,
-] as const;
 
 /** True for a task `t` that anybody may take at `now`. */
 export const isReady = (now: string) => sql<boolean>`(t.status = 'OPEN' and t.hold is null
@@ -47,20 +35,28 @@ interface Values {
   limit: number;
 }
 
-/** The order is settled on ids alone; only the rows that are asked for are fetched whole. */
+/**
+ * The order is settled on ids alone, and only the rows that are asked for are fetched whole. Counting what a task
+ * unblocks is the dear part, so it is left to those that could still be among the first `limit`.
+ */
 const readyRows = (scope: "one workstream" | "all") =>
   statement((db, { now, workstream, anyRole, role, limit }: Values) => {
-    let picked = db
+    let ranked = db
       .selectFrom("tasks as t")
-      .select(["t.id", unblocks.as("unblocks")])
+      .select(["t.id", sql<number>`rank() over (order by t.priority, t.impact / t.effort_days desc)`.as("place")])
       .where(isReady(now))
-      .where(sql<boolean>`(cast(${anyRole} as integer) = 1 or t.role is null or t.role = ${role})`)
-      .limit(limit);
+      .where(sql<boolean>`(cast(${anyRole} as integer) = 1 or t.role is null or t.role = ${role})`);
     if (scope === "one workstream") {
-      picked = picked.where("t.workstream_id", "=", (e) =>
+      ranked = ranked.where("t.workstream_id", "=", (e) =>
         e.selectFrom("workstreams").select("id").where("name", "=", workstream),
       );
     }
+    let picked = db
+      .selectFrom("tasks as t")
+      .innerJoin(ranked.as("k"), "k.id", "t.id")
+      .where("k.place", "<=", limit)
+      .select(["t.id", unblocks.as("unblocks")])
+      .limit(limit);
     for (const order of readyOrder) picked = picked.orderBy(order);
     let rows = selectTasks(db).innerJoin(picked.as("p"), "p.id", "t.id").select("p.unblocks");
     for (const order of readyOrder) rows = rows.orderBy(order);

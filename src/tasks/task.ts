@@ -3,6 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
+import { readyOrder } from "./ready-order.js";
 
 export const TASK_STATUSES = ["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"] as const;
 export type TaskStatus = (typeof TASK_STATUSES)[number];
@@ -207,7 +208,7 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
 const ORDERS: Record<TaskSort, ReturnType<typeof sql>[]> = {
   name: [sql`t.name`, sql`w.name`],
   roi: [sql`t.impact / t.effort_days desc`, sql`t.name`],
-  ready: [sql`t.priority`, sql`t.impact / t.effort_days desc`, sql`t.created_at`, sql`t.name`],
+  ready: [...readyOrder],
   priority: [sql`t.priority`, sql`t.name`],
   recency: [sql`t.updated_at desc`, sql`t.name`],
   age: [sql`t.created_at`, sql`t.name`],
