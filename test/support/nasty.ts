@@ -8,7 +8,7 @@ const KNOWN_BAD = [
   "", " ", "\n", "\t", "\r\n", "-", "--", "---", "-w", "--json", "--help", "-h", "--yes", "--no-such", "--title=", "-x1",
   "\u0000", "a\u0000b", "\u001b[31mred\u001b[0m", "\u001b]0;title\u0007", "\u0007", "\u009b2J", "\u202e", "\ufeff", "\ufffd", "\ud800",
   "../../etc/passwd", "/etc/passwd", "..", ".", "/", "//", "demo/", "/build", "demo/build/x", "~", "C:\\",
-  "$(touch pwned)", "`touch pwned`", "${HOME}", "%s%n", "'", '"', "\\", "'; drop table tasks; --", "a'b\"c`d", "*", "%", "_", "?",
+  "$(touch pwned)", "`touch pwned`", "$HOME", "%s%n", "'", '"', "\\", "'; drop table tasks; --", "a'b\"c`d", "*", "%", "_", "?",
   "__proto__", "constructor", "toString", "null", "undefined", "true", "NaN", "Infinity", "-Infinity", "{}", "[]", "[1", '{"a":',
   "0", "-0", "-1", "1e999", "-1e999", "1e-999", "0x10", "9007199254740993", "99999999999999999999", "0.1", "1,2", ",", ",,", "{a,b}",
   "@", "@-", "@nothing", "@/", "\\@x", "nothing", "Build", "mu-demo", "é", "ﷺ", "💥", "👩‍👩‍👧‍👦", "e\u0301",
