@@ -25,7 +25,7 @@ export interface Update {
  * setting one without a reason, clears the reason. Faults `task.nothing_to_update` when no field is given,
  * `task.invalid_field`, `task.invalid_root`, `task.not_found`.
  */
-export function updateTask(context: Context, ref: TaskRef, update: TaskUpdate): Promise<Update> {
+export async function updateTask(context: Context, ref: TaskRef, update: TaskUpdate): Promise<Update> {
   if (Object.values(update).every((value) => value === undefined)) throw nothingToUpdate(ref);
   const spec = { op: "task.update", scope: ref.workstream, subject: qualifiedName(ref) };
   return write(context, spec, async (tx) => {
