@@ -19,7 +19,7 @@ export function timestamp(clock: Clock): string {
 
 /**
  * An id for a group of events: 40 random bits, enough to name one undo among a machine's. They are the first of
- * a UUID because Node keeps those in store; asking the system for 5 bytes costs a tenth of a claim.
+ * a UUID because Node keeps those in store; asking the system for 5 bytes costs a few percent of a claim.
  */
 export function newGroup(): string {
   const uuid = randomUUID();
