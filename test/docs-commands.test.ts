@@ -22,6 +22,7 @@ type Found = readonly [place: string, command: string];
 /** What is wrong with a command; undefined when the command tree takes it, or it only names a verb, as `mu task show`. */
 function mistake(command: string): string | undefined {
   try {
+    if (/^mu( (--version|-V|--json))+$/.test(command)) return undefined;
     const { verb, input } = parseCommand(withoutMarks(command));
     if (/[<[$…]/.test(command)) return undefined;
     const operation = operations.find((known) => known.name === verb.name);
@@ -106,7 +107,8 @@ function isCommand(node: ts.Node, text: string): boolean {
   return mu === "mu" && (nouns.has(word) || (ts.isPropertyAssignment(parent) && parent.name.getText() === "command"));
 }
 
-const afterColon = (text: string) => [...text.matchAll(/: (mu [a-z][^.]*)/g)].map((match) => match[1] ?? "");
+const afterColon = (text: string) =>
+  [...text.matchAll(/: (mu ([a-z]+)[^.]*)/g)].flatMap(([, command = "", word]) => (nouns.has(word) ? [command] : []));
 
 function textOf(node: ts.Node): string | undefined {
   if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) return node.text;
