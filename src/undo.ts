@@ -169,7 +169,11 @@ function summarize(group: string, events: readonly UndoEvent[], undone: Readonly
   };
 }
 
+/** A longer text is no group; SQLite would refuse to look for it. */
+const LONGEST_GROUP = 64;
+
 async function resolveGroup(db: Reader, prefix: string): Promise<string> {
+  if (prefix.length > LONGEST_GROUP) throw noSuchGroup(prefix);
   if ((await eventsOf(db, prefix)).length > 0) return prefix;
   const pattern = `${prefix.replace(/[\\%_]/g, "\\$&")}%`;
   const found = await db
