@@ -141,7 +141,7 @@ async function findProgram(
   const word = firstWord(command);
   if (word === undefined) return undefined;
   if (await isProgram(word, cwd, path)) return PLAIN.test(command) ? command.trim().split(/[ \t]+/) : undefined;
-  if (!word.includes("/") && (await isBuiltin(crew, word))) return undefined;
+  if (!word.includes("/") && (await isBuiltin(crew, word, path))) return undefined;
   throw commandNotFound(cli, word);
 }
 
@@ -160,8 +160,8 @@ async function isProgram(word: string, cwd: string, path: string): Promise<boole
 }
 
 /** Only sh knows its own commands: `exec`, `while`, `.` … */
-async function isBuiltin(crew: Crew, word: string): Promise<boolean> {
-  const { code } = await crew.exec("/bin/sh", ["-c", 'command -v -- "$1"', "sh", word], { env: {} });
+async function isBuiltin(crew: Crew, word: string, path: string): Promise<boolean> {
+  const { code } = await crew.exec("/bin/sh", ["-c", 'command -v -- "$1"', "sh", word], { env: { PATH: path } });
   return code === 0;
 }
 

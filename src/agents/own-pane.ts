@@ -1,4 +1,5 @@
 import type { RowOf } from "../db/write.js";
+import { hasEnvironment, type ProcessWorld } from "../processes.js";
 import { paneNotFound } from "../tmux/faults.js";
 import type { Pane } from "../tmux/panes.js";
 import type { Crew } from "./crew.js";
@@ -24,4 +25,9 @@ export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
 /** Panes that a spawn opened for a row before it could write down which. */
 export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pane[] {
   return panes.filter((pane) => pane.agentId === String(row.id) && pane.agent === row.name);
+}
+
+/** Whether the process was started for this incarnation, wherever its pane is: a pid alone may be another's by now. */
+export function isProgramOf(world: ProcessWorld, row: RowOf<"agents">, pid: number): Promise<boolean> {
+  return hasEnvironment(world, pid, { name: "MU_AGENT_ID", value: String(row.id) });
 }
