@@ -95,7 +95,8 @@ export async function endAgent(crew: Crew, row: RowOf<"agents">, options: CloseO
 export async function endPrograms(crew: Crew, row: RowOf<"agents">, options: CloseOptions = {}): Promise<Pane[]> {
   if (row.cli === PERSON_CLI) return [];
   const all = await crew.tmux.listPanes();
-  const panes = row.pane === null ? panesMarkedFor(row, all) : all.filter((pane) => isOwnPane(row, pane));
+  const own = all.filter((pane) => isOwnPane(row, pane));
+  const panes = [...new Set([...own, ...panesMarkedFor(row, all)])];
   const roots = panes.length > 0 ? livingRoots(panes) : await outlivingRoots(crew, row, all);
   for (const pane of panes) await saveScreen(crew, row, pane);
   for (const pid of roots) await endTree(crew, row, pid, options);

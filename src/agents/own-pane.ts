@@ -22,9 +22,12 @@ export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
   return pane.id === row.pane && pane.server === row.server && pane.agentId === String(row.id);
 }
 
-/** Panes that a spawn opened for a row before it could write down which. */
+/**
+ * All panes that a spawn opened for a row, also where it could not write down which: a server that answers too late
+ * makes it try twice. Another database's agent of the same name and id is told apart by its moment.
+ */
 export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pane[] {
-  return panes.filter((pane) => pane.agentId === String(row.id) && pane.agent === row.name);
+  return panes.filter((pane) => pane.agentId === String(row.id) && pane.spawnedAt === row.spawned_at);
 }
 
 /** Whether the process was started for this incarnation, wherever its pane is: a pid alone may be another's by now. */

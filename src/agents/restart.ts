@@ -54,7 +54,8 @@ export async function restartAgent(
     const spawned = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
     return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(old, plan, options), tasks };
   } finally {
-    for (const pane of held) await killOwnPane(crew, old, pane);
+    for (const pane of held)
+      await killOwnPane(crew, old, pane).catch(() => killOwnPane(crew, old, pane).catch(() => {}));
   }
 }
 

@@ -39,6 +39,8 @@ export interface Pane {
   inMode: boolean;
   agent?: string;
   agentId?: string;
+  /** When that incarnation was reserved: two databases may both have an agent of one name and id. */
+  spawnedAt?: string;
   /** Last output in the pane's window; whole seconds. */
   activityAt: Date;
 }
@@ -66,6 +68,7 @@ const FIELDS = [
   "pane_in_mode",
   "@mu_agent",
   "@mu_agent_id",
+  "@mu_spawned_at",
   "window_activity",
 ] as const;
 
@@ -129,6 +132,7 @@ function parsePane(values: readonly string[]): Pane {
     inMode: flag("pane_in_mode"),
     ...(text("@mu_agent") !== "" && { agent: text("@mu_agent") }),
     ...(text("@mu_agent_id") !== "" && { agentId: text("@mu_agent_id") }),
+    ...(text("@mu_spawned_at") !== "" && { spawnedAt: text("@mu_spawned_at") }),
     activityAt: new Date(number("window_activity") * 1000),
   };
 }

@@ -5,12 +5,13 @@ import type { Crew } from "../../src/agents/crew.js";
 import { restartAgent } from "../../src/agents/restart.js";
 import { isHalfSpawn } from "../../src/agents/retire.js";
 import { spawnAgent } from "../../src/agents/spawn.js";
+import { timedOut } from "../../src/tmux/faults.js";
 import type { Run } from "../../src/tmux/run.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { describeTmux } from "../support/tmux.js";
 
-/** How a call of tmux goes wrong. `dies` takes the whole server along. */
-type Failure = "refused" | "lost" | "dies" | "throws";
+/** How a call of tmux goes wrong. `dies` takes the whole server along; `hangs` is no answer in time. */
+type Failure = "refused" | "dies" | "hangs";
 
 describeTmux("when tmux fails in the middle", () => {
   let crew: PrivateCrew;
@@ -29,7 +30,7 @@ describeTmux("when tmux fails in the middle", () => {
       calls++;
       if (calls !== nth) return crew.server.tmux.run(commands, input);
       if (when === "after") await crew.server.tmux.run(commands, input);
-      if (failure === "throws") throw new Error("injected");
+      if (failure === "hangs") throw timedOut("injected", 15_000);
       if (failure === "dies") await crew.server.raw("kill-server");
       return { stdout: "", refusal: failure === "refused" ? "injected" : "lost server" };
     };
@@ -52,40 +53,54 @@ describeTmux("when tmux fails in the middle", () => {
     for (const pane of panes.filter((one) => one.agentId !== undefined)) expect(open, what).toContain(pane.agentId);
   };
 
-  const everywhere = async (verb: (by: Crew) => Promise<unknown>, prepare: () => Promise<unknown>) => {
-    for (const failure of ["refused", "lost", "dies", "throws"] as const) {
-      for (const when of ["before", "after"] as const) {
-        for (let nth = 1; ; nth++) {
-          await prepare();
-          const world = failing(nth, failure, when);
-          await verb(world.crew).catch(() => {});
-          if (!world.reached()) break;
-          await nothingHalf(`${failure} ${when} call ${nth}`);
-          await closeAgent(crew.crew, ref, { graceMs: 100 }).catch(() => {});
-          await nothingHalf(`closed after ${failure} ${when} call ${nth}`);
-          expect(await agentRows(crew.crew.context.store.db, "demo")).toEqual([]);
-          expect((await crew.panes()).filter(({ agentId }) => agentId !== undefined)).toEqual([]);
-        }
-        await closeAgent(crew.crew, ref).catch(() => {});
-      }
+  const FAILURES = [
+    ["refused", "before"],
+    ["refused", "after"],
+    ["dies", "before"],
+    ["dies", "after"],
+    ["hangs", "before"],
+    ["hangs", "after"],
+  ] as const;
+
+  const atEachCall = async (
+    [failure, when]: (typeof FAILURES)[number],
+    verb: (by: Crew) => Promise<unknown>,
+    prepare: () => Promise<unknown>,
+  ) => {
+    for (let nth = 1; ; nth++) {
+      await prepare();
+      const world = failing(nth, failure, when);
+      await verb(world.crew).catch(() => {});
+      if (!world.reached()) return;
+      await nothingHalf(`call ${nth}`);
+      await closeAgent(crew.crew, ref, { graceMs: 100 }).catch(() => {});
+      await nothingHalf(`closed after call ${nth}`);
+      expect(await agentRows(crew.crew.context.store.db, "demo")).toEqual([]);
+      expect((await crew.panes()).filter(({ agentId }) => agentId !== undefined)).toEqual([]);
     }
   };
 
-  it("a spawn leaves nothing half", () =>
-    everywhere(
+  it.each(FAILURES)("a spawn leaves nothing half: %s %s each call", (...failure) =>
+    atEachCall(
+      failure,
       (by) => spawnAgent(by, ref, options()),
       async () => {},
-    ));
+    ),
+  );
 
-  it("a close leaves nothing half, and can be done again", () =>
-    everywhere(
+  it.each(FAILURES)("a close leaves nothing half, and can be done again: %s %s each call", (...failure) =>
+    atEachCall(
+      failure,
       (by) => closeAgent(by, ref, { graceMs: 100 }),
       () => spawnAgent(crew.crew, ref, options()),
-    ));
+    ),
+  );
 
-  it("a restart leaves nothing half", () =>
-    everywhere(
+  it.each(FAILURES)("a restart leaves nothing half: %s %s each call", (...failure) =>
+    atEachCall(
+      failure,
       (by) => restartAgent(by, ref),
       () => spawnAgent(crew.crew, ref, options()),
-    ));
+    ),
+  );
 });
