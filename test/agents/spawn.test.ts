@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent, listAgents } from "../../src/agents/agent.js";
@@ -154,6 +154,18 @@ exec cat`;
       details: { command: "no-such-codex" },
     });
     await expect(spawn("worker-2", { cli: "emacs" })).rejects.toMatchObject({ kind: "usage", code: "cli.unknown" });
+  });
+
+  it("a CLI gets its switches, also behind a wrapper with its name, and a stand-in does not", async () => {
+    const wrapper = join(crew.server.dir, "my-claude");
+    writeFileSync(wrapper, "#!/bin/sh\nprintf '<%s>' \"$@\"; exec cat\n", { mode: 0o755 });
+    const shown = async (name: string, options: Partial<SpawnOptions>) => {
+      const { agent } = await spawn(name, { cli: "claude", ...options });
+      return eventually("output", async () => (await crew.server.tmux.readPane(agent.pane ?? "", 9)).join(""));
+    };
+    expect(await shown("a", { command: wrapper })).toContain("<--settings>");
+    expect(await shown("b", { command: "printf '<%s>'; exec cat" })).toBe("<>");
+    expect(await shown("c", { command: wrapper, eventsFile: async () => undefined, args: ["x y"] })).toBe("<x y>");
   });
 
   it("a command that dies at once is told with its last words, and nothing is left behind", async () => {
