@@ -17,6 +17,8 @@ export interface Pane {
   window: string;
   windowName: string;
   title: string;
+  /** When its incarnation was reserved: two databases may both have an agent of one name and id. */
+  spawnedAt?: string;
   /** Name of the program in the foreground. */
   command: string;
   /** The command line that the pane was started with, as tmux prints it. */
@@ -39,8 +41,6 @@ export interface Pane {
   inMode: boolean;
   agent?: string;
   agentId?: string;
-  /** When that incarnation was reserved: two databases may both have an agent of one name and id. */
-  spawnedAt?: string;
   /** Last output in the pane's window; whole seconds. */
   activityAt: Date;
 }
@@ -53,6 +53,7 @@ const FIELDS = [
   "window_id",
   "window_name",
   "pane_title",
+  "@mu_spawned_at",
   "pane_current_command",
   "pane_start_command",
   "pane_pid",
@@ -68,7 +69,6 @@ const FIELDS = [
   "pane_in_mode",
   "@mu_agent",
   "@mu_agent_id",
-  "@mu_spawned_at",
   "window_activity",
 ] as const;
 
@@ -117,6 +117,7 @@ function parsePane(values: readonly string[]): Pane {
     window: text("window_id"),
     windowName: text("window_name"),
     title: text("pane_title"),
+    ...(text("@mu_spawned_at") !== "" && { spawnedAt: text("@mu_spawned_at") }),
     command: text("pane_current_command"),
     startCommand: text("pane_start_command"),
     pid: number("pane_pid"),
@@ -132,7 +133,6 @@ function parsePane(values: readonly string[]): Pane {
     inMode: flag("pane_in_mode"),
     ...(text("@mu_agent") !== "" && { agent: text("@mu_agent") }),
     ...(text("@mu_agent_id") !== "" && { agentId: text("@mu_agent_id") }),
-    ...(text("@mu_spawned_at") !== "" && { spawnedAt: text("@mu_spawned_at") }),
     activityAt: new Date(number("window_activity") * 1000),
   };
 }
