@@ -105,7 +105,7 @@ export function pipeCommand(pane: string, shellCommand: string): Command {
   return ["pipe-pane", "-O", "-t", pane, formatText(shellCommand).replaceAll("%", "%%")];
 }
 
-function labelCommand({ pane, status, task }: PaneLabels): Command {
+export function labelCommand({ pane, status, task }: PaneLabels): Command {
   const options = [
     ["@mu_status", status],
     ["@mu_task", task],

@@ -1,5 +1,5 @@
 import { isServerGone, refused } from "./faults.js";
-import { type Environment, type Run, uniqueWord } from "./run.js";
+import { type Command, type Environment, type Run, uniqueWord } from "./run.js";
 
 /**
  * Which tmux server: `<pid>@<start, epoch seconds>`. Pane ids start again at %0 with every server, so a pane is
@@ -81,16 +81,23 @@ const FIELDS = [
 
 /** All panes of all sessions in one call; no server means no panes. Faults: `tmux.failed`. */
 export async function listPanes(run: Run): Promise<Pane[]> {
+  const listing = paneListing();
+  const answer = await run([listing.command]);
+  if (isServerGone(answer.refusal)) return [];
+  if (answer.refusal !== undefined) throw refused("list the panes", answer.refusal);
+  return listing.parse(answer.stdout);
+}
+
+/** The command that lists all panes, and how to read what it prints. */
+export function paneListing(): { command: Command; parse(stdout: string): Pane[] } {
   const record = uniqueWord();
   const field = uniqueWord();
   const format = record + FIELDS.map((name) => `#{${name}}`).join(field);
-  const answer = await run([["list-panes", "-a", "-F", format]]);
-  if (isServerGone(answer.refusal)) return [];
-  if (answer.refusal !== undefined) throw refused("list the panes", answer.refusal);
-  return answer.stdout
-    .split(record)
-    .slice(1)
-    .map((row) => parsePane(row.replace(/\n$/, "").split(field)));
+  const rows = (stdout: string) => stdout.split(record).slice(1);
+  return {
+    command: ["list-panes", "-a", "-F", format],
+    parse: (stdout) => rows(stdout).map((row) => parsePane(row.replace(/\n$/, "").split(field))),
+  };
 }
 
 /** The running server, or undefined when none runs. */

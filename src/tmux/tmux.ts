@@ -35,12 +35,14 @@ import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requ
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
 import { type CaptureOptions, captureScreens, readPane, type Screen } from "./screens.js";
 import { hasSession, openSession, renameSession } from "./sessions.js";
+import { type Survey, type SurveyRequest, survey } from "./survey.js";
 
 /** One tmux server, as mu uses it. Panes are `%7`, windows `@3`; sessions go by name. */
 export interface Tmux {
   run: Run;
   findServer(): Promise<ServerId | undefined>;
   listPanes(): Promise<Pane[]>;
+  survey(request: SurveyRequest): Promise<Survey>;
   askPane(pane: string): Promise<PaneIdentityFacts | undefined>;
   captureScreens(panes: readonly string[], options?: CaptureOptions): Promise<Map<string, Screen>>;
   readPane(pane: string, lines: number): Promise<string[]>;
@@ -85,6 +87,7 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     run,
     findServer: () => findServer(run),
     listPanes: () => listPanes(run),
+    survey: (request) => survey(run, request),
     askPane: (pane) => askPane(run, pane),
     captureScreens: (panes, options) => captureScreens(run, panes, options),
     readPane: (pane, lines) => readPane(run, pane, lines),
