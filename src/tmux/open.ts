@@ -1,6 +1,13 @@
 import { Fault } from "../errors.js";
 import { isServerGone, isTargetGone, paneNotFound, refused } from "./faults.js";
-import { identityCommands, type Layout, type PaneIdentity, pipeCommand } from "./look.js";
+import {
+  drainCommands,
+  identityCommands,
+  type Layout,
+  type PaneIdentity,
+  pipeCommand,
+  undrainCommand,
+} from "./look.js";
 import { listPanes, type ServerId } from "./panes.js";
 import { type Answer, type Command, formatText, quoteCommands, type Run, runOrFail, uniqueWord } from "./run.js";
 import { lastLines } from "./screens.js";
@@ -45,6 +52,11 @@ export interface Death {
 
 const DEFAULT_HISTORY = 10_000;
 const ATTEMPTS = 10;
+/**
+ * A pane is dead when its terminal closes; how its program ended comes later, and where tmux 3.3a misses that
+ * signal, only with the end of another child: so a child is run between two looks.
+ */
+const STATUS_LOOKS = 5;
 /** Holds the pane until it is set up. It ends by itself, so a crash between the two steps leaves no pane behind. */
 const PLACEHOLDER = ["sleep", "60"];
 /** Says why on the pane where tmux alone would run the program in $HOME, or end it without a word. */
@@ -78,20 +90,15 @@ export async function openPane(run: Run, spec: OpenPane): Promise<OpenedPane> {
  * else how it died, and the pane is removed. Faults: `tmux.failed`.
  */
 export async function confirmPane(run: Run, pane: string): Promise<Death | undefined> {
-  const mark = uniqueWord();
-  const living = quoteCommands([["set-option", "-p", "-t", pane, "remain-on-exit", "off"]]);
-  const dead = quoteCommands([
-    ["display-message", "-p", "-t", pane, `${mark} #{pane_dead_status} #{pane_dead_signal}`],
-    ["capture-pane", "-p", "-S", "-50", "-t", pane],
-    ["kill-pane", "-t", pane],
-  ]);
-  const answer = await run([["if-shell", "-F", "-t", pane, `#{==:#{pane_id} #{pane_dead},${pane} 0}`, living, dead]]);
-  if (isServerGone(answer.refusal) || isTargetGone(answer.refusal)) return { lines: [] };
-  if (answer.refusal !== undefined) throw refused(`confirm pane ${pane}`, answer.refusal, pane);
-  if (!answer.stdout.startsWith(mark)) return undefined;
-  const [facts = "", ...lines] = answer.stdout.split("\n");
-  const [, status, signal] = facts.split(" ");
-  return { ...(status && { status: Number(status) }), ...(signal && { signal }), lines: lastLines(lines, 50) };
+  for (let look = 1; ; look++) {
+    const death = await tryPane(run, pane);
+    if (death === undefined) return undefined;
+    if (death.status !== undefined || death.signal !== undefined || look === STATUS_LOOKS) {
+      await killPane(run, pane);
+      return death;
+    }
+    await run([["run-shell", "true"]]);
+  }
 }
 
 /** Closing what is closed is a no-op. */
@@ -107,6 +114,22 @@ export async function killSession(run: Run, session: string): Promise<void> {
 /** The argv that runs a command line as sh does. */
 export function shellArgv(commandLine: string): [string, string, string] {
   return ["/bin/sh", "-c", commandLine];
+}
+
+async function tryPane(run: Run, pane: string): Promise<Death | undefined> {
+  const mark = uniqueWord();
+  const living = quoteCommands([["set-option", "-p", "-t", pane, "remain-on-exit", "off"], undrainCommand(pane)]);
+  const dead = quoteCommands([
+    ["display-message", "-p", "-t", pane, `${mark} #{pane_dead_status} #{pane_dead_signal}`],
+    ["capture-pane", "-p", "-S", "-50", "-t", pane],
+  ]);
+  const answer = await run([["if-shell", "-F", "-t", pane, `#{==:#{pane_id} #{pane_dead},${pane} 0}`, living, dead]]);
+  if (isServerGone(answer.refusal) || isTargetGone(answer.refusal)) return { lines: [] };
+  if (answer.refusal !== undefined) throw refused(`confirm pane ${pane}`, answer.refusal, pane);
+  if (!answer.stdout.startsWith(mark)) return undefined;
+  const [facts = "", ...lines] = answer.stdout.split("\n");
+  const [, status, signal] = facts.split(" ");
+  return { ...(status && { status: Number(status) }), ...(signal && { signal }), lines: lastLines(lines, 50) };
 }
 
 async function placePane(run: Run, spec: OpenPane): Promise<string> {
@@ -219,7 +242,7 @@ function setupCommands(pane: string, spec: OpenPane): Command[] {
     ["set-option", "-w", "-t", pane, "automatic-rename", "off"],
     ["set-option", "-w", "-t", pane, "allow-rename", "off"],
     ...(spec.identity ? identityCommands(pane, spec.identity) : []),
-    ...(spec.pipe !== undefined ? [pipeCommand(pane, spec.pipe)] : []),
+    ...(spec.pipe === undefined ? drainCommands(pane) : [pipeCommand(pane, spec.pipe)]),
     ["respawn-pane", "-k", "-t", pane, "-c", formatText(spec.cwd), ...env, "--", ...argv],
   ];
 }

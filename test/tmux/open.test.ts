@@ -132,6 +132,22 @@ describeTmux("opening a pane", () => {
     expect(await server.tmux.listPanes()).toEqual([]);
   });
 
+  it("the last line is there every time, however quickly the program ends", async () => {
+    for (let i = 0; i < 40; i++) {
+      const opened = await open({ argv: shellArgv("echo bye; exit 3") });
+      await eventually("death", async () => (await listed(opened.pane))?.dead);
+      expect(await server.tmux.confirmPane(opened.pane)).toEqual({ status: 3, lines: ["bye"] });
+    }
+  });
+
+  it("a confirmed pane keeps the pipe that was asked for, and no other", async () => {
+    const pipes = async () => (await server.raw("list-panes", "-a", "-F", "#{pane_pipe}")).trim().split("\n");
+    const panes = [await open({ pipe: "exec cat >/dev/null" }), await open(), await open()];
+    await server.tmux.pipePane(panes[2]?.pane ?? "", "exec cat >/dev/null");
+    for (const { pane } of panes) expect(await server.tmux.confirmPane(pane)).toBeUndefined();
+    expect(await pipes()).toEqual(["1", "0", "1"]);
+  });
+
   it("a program that a signal ended says which", async () => {
     const opened = await open({ argv: shellArgv("echo bye; kill -KILL $$") });
     await eventually("death", async () => (await listed(opened.pane))?.dead);
@@ -211,6 +227,22 @@ describeTmux("opening a pane", () => {
       kind: "usage",
       code: "tmux.command_too_long",
     });
+    expect(await server.tmux.listPanes()).toEqual([]);
+  });
+
+  it("an exit status that tmux hears of later than of the death is waited for", async () => {
+    const opened = await open({ argv: ["false"] });
+    await eventually("death", async () => (await listed(opened.pane))?.dead);
+    let looks = 0;
+    const early = server.client({
+      run: async (commands, options) => {
+        const answer = await server.tmux.run(commands, options);
+        return commands[0]?.[0] === "if-shell" && looks++ < 3
+          ? { stdout: answer.stdout.replace(/^(\w+) .*/, "$1  ") }
+          : answer;
+      },
+    });
+    expect(await early.confirmPane(opened.pane)).toEqual({ status: 1, lines: [] });
     expect(await server.tmux.listPanes()).toEqual([]);
   });
 
