@@ -74,10 +74,7 @@ export async function movePane(run: Run, pane: string, to: { session: string; wi
 
 /** Gives everything the pane prints to `shellCommand`, in place of the pipe it had. Faults: `pane.not_found`. */
 export async function pipePane(run: Run, pane: string, shellCommand: string): Promise<void> {
-  await runOrFail(run, { what: `record pane ${pane}`, pane }, [
-    pipeCommand(pane, shellCommand),
-    ["set-option", "-p", "-u", "-t", pane, "@mu_drain"],
-  ]);
+  await runOrFail(run, { what: `record pane ${pane}`, pane }, [pipeCommand(pane, shellCommand)]);
 }
 
 /** Faults: `pane.not_found`. */
@@ -96,23 +93,6 @@ export function identityCommands(pane: string, { agent, agentId, title }: PaneId
 /** tmux expands its formats and then the clock's in the command, before sh sees it. */
 export function pipeCommand(pane: string, shellCommand: string): Command {
   return ["pipe-pane", "-O", "-t", pane, formatText(shellCommand).replaceAll("%", "%%")];
-}
-
-/**
- * A pipe to nowhere, for a new pane that has no other. Without a pipe, tmux drops what a program printed last when
- * it hears of its end before it has read that: 10 of 200 times on 3.3a, and 0 of 600 with one.
- */
-export function drainCommands(pane: string): Command[] {
-  return [pipeCommand(pane, "exec cat >/dev/null"), ["set-option", "-p", "-t", pane, "@mu_drain", "1"]];
-}
-
-/** Closes the pipe to nowhere, and no other. */
-export function undrainCommand(pane: string): Command {
-  const close = quoteCommands([
-    ["pipe-pane", "-t", pane],
-    ["set-option", "-p", "-u", "-t", pane, "@mu_drain"],
-  ]);
-  return ["if-shell", "-F", "-t", pane, "#{@mu_drain}", close];
 }
 
 function labelCommand({ pane, status, task }: PaneLabels): Command {
