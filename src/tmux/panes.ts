@@ -28,6 +28,7 @@ export interface Pane {
   tty: string;
   /** The program has ended and the pane stays for its last lines to be read. */
   dead: boolean;
+  /** Of a dead pane; tmux may learn it late, or (3.3a) not before another of its children ends. */
   exitStatus?: number;
   exitSignal?: string;
   /** From the upper left corner, 0 first. */
