@@ -32,6 +32,9 @@ async function run(): Promise<void> {
     if (error.code !== "EPIPE") throw error;
     ending.abort();
   });
+  process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   const path = join(__dirname, "app.cjs");
   const app = compileCached(path, process.env);
   const { runLine } = app.load(createRequire(path)) as typeof import("./cli/run.js");

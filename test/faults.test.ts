@@ -1,9 +1,7 @@
 import {
   chmodSync,
-  chownSync,
   cpSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   symlinkSync,
