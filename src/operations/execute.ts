@@ -45,11 +45,9 @@ async function withApp<T>(operation: Operation, world: World, work: (app: App) =
   try {
     const caller = await identify(store.db, world.io.env);
     if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;
-    return await work({
-      context: { store, clock: world.clock, actor: caller.name, group: newGroup() },
-      caller,
-      io: world.io,
-    });
+    const context = { store, clock: world.clock, actor: caller.name };
+    const isRead = operation.effect === "read";
+    return await work({ context: isRead ? context : { ...context, group: newGroup() }, caller, io: world.io });
   } finally {
     await store.close();
   }
