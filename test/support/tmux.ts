@@ -50,7 +50,7 @@ export function privateTmux(): PrivateTmux {
     raw,
     dispose: async () => {
       await raw("kill-server");
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+      rmSync(dir, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }
