@@ -1,7 +1,9 @@
+import { createRequire } from "node:module";
 import { defineConfig, type Options } from "tsup";
 
 /** Packages that only some verbs need: each is a file of its own, loaded when such a verb runs. */
 const LAZY = ["yaml", "pg", "execa", "chalk", "cli-table3", "@modelcontextprotocol/sdk"];
+const nodeRequire = createRequire(import.meta.url);
 const fileOf = (name: string) => (name.startsWith("@") ? "mcp-sdk" : name);
 
 /** CommonJS packages with one default export are handed on as they are. */
@@ -18,11 +20,32 @@ const lazyPackages: NonNullable<Options["esbuildPlugins"]>[number] = {
   },
 };
 
+/** Parts of Node that few verbs need and that take ms to load: each is, when something of it is first used. */
+const LAZY_BUILTINS = ["child_process", "crypto", "fs/promises"];
+
+/** Puts an object of getters between the program and such a part of Node. */
+const lazyBuiltins: NonNullable<Options["esbuildPlugins"]>[number] = {
+  name: "lazy-builtins",
+  setup(build) {
+    const filter = new RegExp(`^(node:)?(${LAZY_BUILTINS.join("|")})$`);
+    build.onResolve({ filter, namespace: "file" }, ({ path }) => ({
+      path: path.replace("node:", ""),
+      namespace: "lazy-builtin",
+    }));
+    build.onLoad({ filter: /./, namespace: "lazy-builtin" }, ({ path }) => {
+      const getters = Object.keys(nodeRequire(path)).map((name) => `get ${name}() { return load().${name}; }`);
+      const load = `let loaded; const load = () => (loaded ??= require("node:${path}"));`;
+      return { contents: `${load}\nmodule.exports = { ${getters.join(", ")} };` };
+    });
+  },
+};
+
 const program: Options = {
   format: "cjs",
   outExtension: () => ({ js: ".cjs" }),
   target: "node20",
   platform: "node",
+  removeNodeProtocol: false,
   splitting: false,
   minify: true,
   dts: false,
@@ -30,14 +53,19 @@ const program: Options = {
   external: ["pg-native", "bindings"],
   noExternal: [/^(?!node:|pg-native|bindings)/],
   esbuildOptions(options) {
+    options.charset = "ascii";
     options.supported = { "dynamic-import": false };
-    options.define = { "import.meta.url": "__fileUrl" };
-    options.banner = { js: 'const __fileUrl = require("node:url").pathToFileURL(__filename).href;' };
+    options.define = { "import.meta.dirname": "__dirname" };
   },
 };
 
 export default defineConfig([
-  { ...program, entry: { main: "src/main.ts", app: "src/cli/run.ts" }, clean: true, esbuildPlugins: [lazyPackages] },
+  {
+    ...program,
+    entry: { main: "src/main.ts", app: "src/cli/run.ts" },
+    clean: true,
+    esbuildPlugins: [lazyPackages, lazyBuiltins],
+  },
   {
     ...program,
     entry: Object.fromEntries(LAZY.map((name) => [`vendor/${fileOf(name)}`, vendorSource(fileOf(name))])),

@@ -19,7 +19,8 @@ export function compileCached(path: string, env: NodeJS.ProcessEnv): Compiled {
   const folder = join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "mu");
   const file = join(folder, cacheName(path));
   const cachedData = readOrNothing(file);
-  const source = readFileSync(path, "utf8");
+  // The bundler writes ASCII alone, and Latin-1 is read without a look at every byte.
+  const source = readFileSync(path, "latin1");
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
   const script = new Script(wrapped, { filename: path, ...(cachedData && { cachedData }) });
   return {

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { compileCached } from "./code-cache.js";
@@ -26,21 +27,47 @@ async function run(): Promise<void> {
   };
   process.once("SIGINT", endWith(130));
   process.once("SIGTERM", endWith(143));
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    ending.abort();
-  });
   const path = join(__dirname, "app.cjs");
   const app = compileCached(path, process.env);
   const { runLine } = app.load(createRequire(path)) as typeof import("./cli/run.js");
-  const colour = process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
-  const code = await runLine(argv, { out: write(process.stdout), err: write(process.stderr), colour }, ending.signal);
+  const closed = () => ending.abort();
+  const output = {
+    out: writer(1, () => process.stdout, closed),
+    err: writer(
+      2,
+      () => process.stderr,
+      () => {},
+    ),
+    get colour() {
+      return process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+    },
+  };
+  const code = await runLine(argv, output, ending.signal);
   process.exitCode ??= code;
   app.keep();
 }
 
-function write(stream: NodeJS.WriteStream): (text: string) => void {
-  return (text) => {
-    if (stream.writable) stream.write(text);
+/**
+ * Writes text to `fd` straight away: Node's own stream for it takes ms to load. It is only asked for what a pipe
+ * that others made non-blocking does not take at once. `closed` is told that nobody reads any more.
+ */
+function writer(fd: number, stream: () => NodeJS.WriteStream, closed: () => void): (text: string) => void {
+  let write = (text: string) => {
+    let rest = Buffer.from(text);
+    try {
+      while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EPIPE") return end();
+      if (code !== "EAGAIN") throw error;
+      const slow = stream().on("error", end);
+      write = (more) => void slow.write(more);
+      slow.write(rest);
+    }
   };
+  const end = () => {
+    write = () => {};
+    closed();
+  };
+  return (text) => write(text);
 }

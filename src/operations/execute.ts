@@ -55,7 +55,8 @@ async function withApp<T>(operation: Operation, world: World, work: (app: App) =
   try {
     const caller = await identify(store.db, world.io.env, world.askPane);
     if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;
-    const context = { store, clock: world.clock, actor: caller.name, group: newGroup() };
+    const named = { store, clock: world.clock, actor: caller.name };
+    const context = operation.effect === "read" ? named : { ...named, group: newGroup() };
     return await work({ context, caller, io: world.io, crew: lazily(() => world.openCrew(context)) });
   } finally {
     await store.close();

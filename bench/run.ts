@@ -1,0 +1,44 @@
+import { apply } from "./apply.js";
+import { audit } from "./audit.js";
+import { claims } from "./claims.js";
+import { crew } from "./crew.js";
+import { follow } from "./follow.js";
+import type { Figure } from "./measure.js";
+import { ready } from "./ready.js";
+import { size } from "./size.js";
+import { startup, state } from "./startup.js";
+import { tracks } from "./tracks.js";
+
+const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  startup,
+  state,
+  tracks,
+  ready,
+  claims,
+  crew,
+  apply,
+  audit,
+  size,
+  follow,
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => GROUPS[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`There is no ${unknown.join(" and no ")}. There are: ${Object.keys(GROUPS).join(", ")}.`);
+  process.exitCode = 2;
+} else {
+  void run(asked.length > 0 ? asked : Object.keys(GROUPS));
+}
+
+/** Prints the table, a group at a time as it is measured. */
+async function run(names: readonly string[]): Promise<void> {
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+  console.log("Times are the processor's (user and system), medians of runs in turns with the floor.\n");
+  console.log("| what | floor | figure | bar | met |\n| --- | --- | --- | --- | --- |");
+  for (const name of names) {
+    for (const { what, floor, figure, bar, met } of (await GROUPS[name]?.()) ?? []) {
+      console.log(`| ${what} | ${floor} | ${figure} | ${bar} | ${met === undefined ? "–" : met ? "yes" : "**no**"} |`);
+    }
+  }
+}
