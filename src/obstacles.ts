@@ -89,13 +89,21 @@ async function laterChanges(db: Reader, net: Map<string, NetChange>, group: stri
     for (const { changes, ...event } of events) {
       groups.add(event.group_id);
       if (!mention.test(changes)) continue;
-      for (const change of JSON.parse(changes) as Change[]) later.push({ event, change });
+      for (const change of JSON.parse(changes) as Change[]) if (concerns(net, change)) later.push({ event, change });
     }
     after = events.at(-1)?.id ?? last;
   }
   const undone = await undoneGroups(db);
   const cancelled = new Set([...undone].filter(([target]) => groups.has(target)).flat());
   return later.filter(({ event }) => !cancelled.has(event.group_id));
+}
+
+/** Whether a change may stand in the way: one of the same row, or one that made a row refer to another. */
+function concerns(net: Map<string, NetChange>, change: Change): boolean {
+  if (!("patch" in change) || net.has(rowKey(change.table, change.id))) return true;
+  return (
+    REFERENCES.some(({ table, column }) => table === change.table && column in change.patch) || "name" in change.patch
+  );
 }
 
 /** The groups that are undone at present, each with the group that undid it. */

@@ -84,7 +84,8 @@ export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit
  * `undo.ambiguous_group`, `undo.not_possible`, `undo.already_undone` (conflict). What is superseded is told, no fault.
  */
 export async function previewUndo(db: Reader, group: string): Promise<UndoPreview> {
-  const { summary, net, superseded } = await plan(db, await resolveGroup(db, group));
+  const { summary, net, firstId } = await plan(db, await resolveGroup(db, group));
+  const superseded = await findObstacles(db, net, summary.group, firstId);
   return { ...summary, inverse: await describe(db, net), superseded };
 }
 
@@ -102,8 +103,8 @@ export interface Undone extends UndoPreview {
 export async function undoGroup(context: Context, group: string): Promise<Undone> {
   const { db } = context.store;
   const name = await resolveGroup(db, group);
-  const { summary, net } = await plan(db, name);
-  const scopes = await workstreamsOf(db, changesOf(await eventsOf(db, name)));
+  const { summary, net, changes } = await plan(db, name);
+  const scopes = await workstreamsOf(db, changes);
   const own = context.group ?? newGroup();
   const spec = {
     op: "undo",
@@ -113,9 +114,10 @@ export async function undoGroup(context: Context, group: string): Promise<Undone
   };
   const inverse = await describe(db, net);
   await write({ ...context, group: own }, spec, async (tx) => {
-    const current = await plan(tx.db, name);
-    if (current.superseded.length > 0) throw supersededFault(current.summary, current.superseded);
-    await putBack(tx, current.net);
+    const { firstId } = await plan(tx.db, name);
+    const superseded = await findObstacles(tx.db, net, name, firstId);
+    if (superseded.length > 0) throw supersededFault(summary, superseded);
+    await putBack(tx, net);
     tx.tell({});
   });
   return { ...summary, inverse, superseded: [], undoGroup: own };
@@ -167,7 +169,11 @@ function summarize(group: string, events: readonly UndoEvent[], undone: Readonly
   };
 }
 
+/** A longer text is no group; SQLite would refuse to look for it. */
+const LONGEST_GROUP = 64;
+
 async function resolveGroup(db: Reader, prefix: string): Promise<string> {
+  if (prefix.length > LONGEST_GROUP) throw noSuchGroup(prefix);
   if ((await eventsOf(db, prefix)).length > 0) return prefix;
   const pattern = `${prefix.replace(/[\\%_]/g, "\\$&")}%`;
   const found = await db
@@ -199,10 +205,13 @@ function noSuchGroup(group: string): Fault {
 
 interface Plan {
   summary: UndoGroup;
+  changes: Change[];
   net: Map<string, NetChange>;
-  superseded: Obstacle[];
+  /** Of the group's first event: what came later has a higher one. */
+  firstId: number;
 }
 
+/** What a group did. Faults where it cannot be undone, or is undone already. */
 async function plan(db: Reader, group: string): Promise<Plan> {
   const events = await eventsOf(db, group);
   const summary = summarize(group, events, await undoneGroups(db));
@@ -213,8 +222,8 @@ async function plan(db: Reader, group: string): Promise<Plan> {
     ]);
   }
   if (summary.undone !== undefined) throw alreadyUndone(summary, summary.undone);
-  const net = netChanges(changesOf(events));
-  return { summary, net, superseded: await findObstacles(db, net, group, events[0]?.id ?? 0) };
+  const changes = changesOf(events);
+  return { summary, changes, net: netChanges(changes), firstId: events[0]?.id ?? 0 };
 }
 
 function alreadyUndone({ group }: UndoGroup, by: string): Fault {

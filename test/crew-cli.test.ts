@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Desk, openDesk } from "./support/cli.js";
+import { type Desk, openDesk } from "./support/desk.js";
 import { describeTmux, eventually } from "./support/tmux.js";
 
 interface Agent {
   name: string;
   pane: string;
   status: string;
-  server: string;
+  spawnedAt: string;
   closedAt: string | null;
 }
 interface Listed<T = Agent> {
@@ -74,9 +74,9 @@ describeTmux("a crew on the command line", () => {
     const { pane } = await spawn("worker-1");
     await desk.json("task", "add", "build", "--title", "Build it");
     await desk.json("task", "claim", "build", "--for", "worker-1");
-    const waiting = desk.mu(["task", "wait", "build"]);
     await desk.server.raw("kill-pane", "-t", pane);
-    expect((await waiting).code).toBe(6);
+    const { code, out: said } = await desk.mu(["task", "wait", "build"]);
+    expect([code, said]).toEqual([6, expect.stringContaining("An owner died")]);
 
     expect(await list()).toEqual([]);
     const { out } = await desk.mu(["task", "show", "build"]);
@@ -108,7 +108,7 @@ describeTmux("a crew on the command line", () => {
     await desk.json("agent", "rename", "helper", "worker-2");
     const before = (await list())[0];
     const restarted = await desk.json<Shown & { beginning: string }>("agent", "restart", "worker-2");
-    expect(restarted.agent.pane).not.toBe(before?.pane);
+    expect(restarted.agent.spawnedAt).not.toBe(before?.spawnedAt);
     expect(restarted.beginning).toBe("began anew: shell has no conversations to resume");
     await desk.json("agent", "free", "worker-2");
     expect(await list()).toMatchObject([{ name: "worker-2", status: "free" }]);
@@ -240,7 +240,7 @@ describeTmux("a crew on the command line", () => {
 
     await desk.server.raw("split-window", "-d", "-t", "=mu-shop:", "cat");
     const { out } = await desk.mu(["workstream", "destroy", "shop"]);
-    expect(out).toMatch(/agents at work: worker-1\n {2}tmux session mu-shop\n {2}pane %\d+, which is no agent's: cat/);
+    expect(out).toMatch(/agents at work: worker-1\n {2}tmux session mu-shop\n {2}pane %\d+, which is no agent's: /);
     expect(await list()).toHaveLength(1);
     await desk.json("workstream", "destroy", "shop", "--yes");
     expect(await desk.server.raw("list-sessions")).toBe("");

@@ -102,7 +102,7 @@ describeTmux("reconciling", () => {
     await stage.server.raw("new-session", "-d", "-s", "mine", "sleep 1000");
     const crew = { ...stage.crew, env: { ...stage.crew.env, MU_PI_COMMAND: "/usr/bin/sleep" } };
     const { orphans } = await reconcile(crew, "demo");
-    expect(orphans).toMatchObject([{ workstream: "demo", window: "lost", command: "sleep" }]);
+    expect(orphans).toMatchObject([{ workstream: "demo", window: "lost" }]);
     expect(await db().selectFrom("agents").selectAll().execute()).toHaveLength(1);
   });
 

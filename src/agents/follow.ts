@@ -1,8 +1,9 @@
+import type { PaneLabels } from "../tmux/look.js";
 import type { Crew } from "./crew.js";
-import { type Observation, observeAgents } from "./observe.js";
+import { type Observation, observeOnce } from "./observe.js";
 
 /** A change is seen within this and the time of one look, in ms. */
-const BEAT_MS = 750;
+const BEAT_MS = 800;
 
 /**
  * The agents of a workstream, or of all: first each as it is, then each change of a status or of the rule behind it,
@@ -15,8 +16,11 @@ export async function* followAgents(
   signal: AbortSignal,
 ): AsyncGenerator<Observation> {
   let known = new Map<string, Observation>();
+  let labels: readonly PaneLabels[] = [];
   for (; !signal.aborted; await crew.context.clock.sleep(BEAT_MS, signal)) {
-    const seen = new Map((await observeAgents(crew, { workstream })).map((one) => [keyOf(one), one]));
+    const look = await observeOnce(crew, { workstream, labels });
+    labels = look.labels;
+    const seen = new Map(look.seen.map((one) => [keyOf(one), one]));
     for (const [key, one] of seen) if (!isSame(known.get(key), one)) yield one;
     for (const [key, one] of known) if (!seen.has(key) && one.status !== "terminated") yield ended(crew, one);
     known = seen;

@@ -3,21 +3,20 @@ import type { PaneLabels } from "../tmux/look.js";
 import type { Crew } from "./crew.js";
 import type { Sighting } from "./record.js";
 
-/** Writes status and task on the borders of the panes whose labels say something else; one tmux call, or none. */
-export async function labelPanes(crew: Crew, sightings: readonly Sighting[]): Promise<void> {
+/** Status and task for the borders of the panes whose labels say something else. */
+export async function staleLabels(crew: Crew, sightings: readonly Sighting[]): Promise<PaneLabels[]> {
   const here = sightings.flatMap(({ member, place, sensed }) =>
     place.at === "pane" ? [{ id: member.row.id, pane: place.pane, status: sensed.status as string }] : [],
   );
-  if (here.length === 0) return;
+  if (here.length === 0) return [];
   const tasks = await currentTasks(
     crew.context.store.db,
     here.map(({ id }) => id),
   );
-  const stale = here.flatMap(({ id, pane, status }): PaneLabels[] => {
+  return here.flatMap(({ id, pane, status }): PaneLabels[] => {
     const task = taskLabel(tasks.get(id) ?? []);
     return pane.labels.status === status && pane.labels.task === task ? [] : [{ pane: pane.id, status, task }];
   });
-  if (stale.length > 0) await crew.tmux.setPaneLabels(stale);
 }
 
 function taskLabel(tasks: readonly string[]): string {

@@ -1,9 +1,10 @@
+import type { PaneLabels } from "../tmux/look.js";
 import type { Pane } from "../tmux/panes.js";
 import type { Screen as Captured } from "../tmux/screens.js";
 import type { AgentCli } from "./clis/cli.js";
 import { getAgentCli } from "./clis/table.js";
 import type { Crew } from "./crew.js";
-import { labelPanes } from "./labels.js";
+import { staleLabels } from "./labels.js";
 import { blankScreen, toScreen } from "./look.js";
 import { recordSightings, type Sighting } from "./record.js";
 import { listMembers, type Member } from "./roster.js";
@@ -27,6 +28,8 @@ export interface ObserveOptions {
   workstream?: string | undefined;
   /** All panes, where the caller has listed them already. */
   panes?: readonly Pane[] | undefined;
+  /** Labels to write in the call that looks. */
+  labels?: readonly PaneLabels[] | undefined;
 }
 
 /** tmux tells the moment of a window's last output in whole seconds. */
@@ -40,10 +43,19 @@ const UNSETTLED_MS = 15_000;
  * is written when nothing is. Faults `tmux.*` when tmux cannot be asked.
  */
 export async function observeAgents(crew: Crew, options: ObserveOptions = {}): Promise<Observation[]> {
+  const { seen, labels } = await observeOnce(crew, options);
+  if (labels.length > 0) await crew.tmux.setPaneLabels(labels);
+  return seen;
+}
+
+/** As `observeAgents`, but leaves the labels that panes should have to the caller's next look. */
+export async function observeOnce(
+  crew: Crew,
+  options: ObserveOptions = {},
+): Promise<{ seen: Observation[]; labels: PaneLabels[] }> {
   const sightings = await sight(crew, options);
   await recordSightings(crew, sightings);
-  await labelPanes(crew, sightings);
-  return sightings.map(toObservation);
+  return { seen: sightings.map(toObservation), labels: await staleLabels(crew, sightings) };
 }
 
 /** As `observeAgents`, but stores nothing and leaves the panes' labels alone. */
@@ -58,10 +70,12 @@ export async function recallAgents(crew: Crew, workstream?: string): Promise<Obs
   return members.map((member) => toObservation({ member, place: { at: "nowhere" }, sensed: asStored(member), at }));
 }
 
-async function sight(crew: Crew, { workstream, panes: listed }: ObserveOptions): Promise<Sighting[]> {
+async function sight(crew: Crew, { workstream, panes: listed, labels }: ObserveOptions): Promise<Sighting[]> {
   const members = await listMembers(crew.context.store.db, workstream);
   if (members.length === 0) return [];
-  const panes = listed ?? (await crew.tmux.listPanes());
+  const { panes, screens: early } = listed
+    ? { panes: listed, screens: NO_SCREENS }
+    : await crew.tmux.survey(request(members, labels));
   const at = crew.context.clock.now();
   const places = await locate(
     crew,
@@ -71,9 +85,27 @@ async function sight(crew: Crew, { workstream, panes: listed }: ObserveOptions):
   const glances = await Promise.all(
     members.map((member) => glance(crew, member, places.get(member.row.id) ?? { at: "nowhere" }, at)),
   );
-  const wanted = glances.flatMap((one) => (one.wanted === undefined ? [] : [one.wanted.id]));
-  const screens = wanted.length === 0 ? new Map<string, Captured>() : await crew.tmux.captureScreens(wanted);
-  return glances.map((one) => sightingOf(one, one.wanted && screens.get(one.wanted.id), at));
+  const wanted = glances.flatMap((one) =>
+    one.wanted === undefined || early.has(one.wanted.id) ? [] : [one.wanted.id],
+  );
+  const late = wanted.length === 0 ? NO_SCREENS : await crew.tmux.captureScreens(wanted);
+  return glances.map((one) => sightingOf(one, one.wanted && (early.get(one.wanted.id) ?? late.get(one.wanted.id)), at));
+}
+
+const NO_SCREENS: ReadonlyMap<string, Captured> = new Map();
+
+/** The list of the panes, and in the same call the screens that are bound to be wanted: of agents at work. */
+function request(members: readonly Member[], labels: readonly PaneLabels[] | undefined) {
+  const atWork = members.filter(
+    ({ row, seen }) => isRead(row.cli) && (seen === undefined || RESTLESS.has(seen.status)),
+  );
+  return { labels, screens: atWork.flatMap(({ row }) => row.pane ?? []) };
+}
+
+const RESTLESS: ReadonlySet<string> = new Set(["busy", "spawning"]);
+
+function isRead(cli: string): boolean {
+  return getAgentCli(cli).reading.by === "screen";
 }
 
 /** An agent's place and feed; `wanted` is its pane when the screen must be read. */

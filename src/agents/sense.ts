@@ -24,10 +24,14 @@ export interface Feed {
 /** So many of the newest events are stored. */
 const KEPT_EVENTS = 40;
 
+/** The CLIs that report what they do. */
+const REPORTING: ReadonlySet<string> = new Set(["claude", "pi", "opencode", "codex"]);
+
 /** What the agent's hooks have reported; the stored fold while its spool has not grown. */
 export async function readFeed(crew: Crew, { row, seen }: Pick<Member, "row" | "seen">, cli: AgentCli): Promise<Feed> {
-  const path = spoolPath(crew.stateDir, row.id);
   const offset = seen?.spool_offset ?? "";
+  if (!REPORTING.has(cli.key)) return { events: [], changed: false, offset };
+  const path = spoolPath(crew.stateDir, row.id);
   if ((await sizeOf(path)) === parseCursor(offset).position)
     return { events: storedFeed(seen?.feed), changed: false, offset };
   const read = await readSpoolTail(path);

@@ -48,10 +48,10 @@ export function plainText(raw: string): string {
     .replace(CONTROLS, "");
 }
 
-/** OSC, DCS, APC, PM and SOS with their text up to BEL or ST; CSI; then the two- and three-byte escapes. */
+/** OSC (a stray one hides no more than its line); DCS, APC, PM and SOS; CSI; the two- and three-byte escapes. */
 const SEQUENCES =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are made of them
-  /\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?/g;
+  /\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
 

@@ -14,8 +14,8 @@ const STATUS_COLOURS: Readonly<Record<string, "green" | "yellow" | "red" | "blue
 export function createPaint(options: { colour: boolean; now: number }): Paint {
   const chalk = new Chalk({ level: options.colour ? 1 : 0 });
   return {
-    bold: (text) => chalk.bold(clean(text)),
-    dim: (text) => chalk.dim(clean(text)),
+    bold: (text) => chalk.bold(text),
+    dim: (text) => chalk.dim(text),
     status: (text) => colourOf(chalk, text)(text),
     table: (rows, columns) => drawTable(chalk, rows, columns),
     ago: (at) => (at === null ? "—" : age(options.now - Date.parse(at))),
@@ -27,12 +27,6 @@ function colourOf(chalk: ChalkInstance, status: string): (text: string) => strin
   return name === undefined ? (text) => text : chalk[name];
 }
 
-/** Text from the database must not be able to steer the terminal. */
-function clean(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking control characters out is the point
-  return text.replace(/[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f]/g, "�");
-}
-
 function drawTable<T>(chalk: ChalkInstance, rows: readonly T[], columns: readonly Column<T>[]): string {
   const table = new Table({
     chars: NO_LINES,
@@ -40,8 +34,7 @@ function drawTable<T>(chalk: ChalkInstance, rows: readonly T[], columns: readonl
     colAligns: columns.map((column) => column.align ?? "left"),
     head: columns.map((column) => chalk.dim(column.head)),
   });
-  for (const row of rows)
-    table.push(columns.map((column) => cut(clean(column.text(row)).replace(/\s+/g, " "), column.max)));
+  for (const row of rows) table.push(columns.map((column) => cut(column.text(row).replace(/\s+/g, " "), column.max)));
   return table
     .toString()
     .split("\n")

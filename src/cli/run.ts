@@ -8,7 +8,7 @@ import { findVerb, type Line, readLine } from "./argv.js";
 import { processIo } from "./io.js";
 import { buildProgram, type Request } from "./program.js";
 import { type Output, reportError, showFollowed, showResult } from "./show.js";
-import { usageFault } from "./usage.js";
+import { usageFault, withUsage } from "./usage.js";
 
 /** Runs one command line to its end and gives the exit code. */
 export async function runLine(argv: readonly string[], output: Output, signal: AbortSignal): Promise<number> {
@@ -17,7 +17,7 @@ export async function runLine(argv: readonly string[], output: Output, signal: A
     const request = parse(line, output);
     return request === undefined ? 0 : await perform(request, line.json, output, signal);
   } catch (error) {
-    return reportError(error, line, output);
+    return reportError(withUsage(error, line, VERBS), line, output);
   }
 }
 
@@ -69,7 +69,11 @@ async function perform({ verb, input }: Request, json: boolean, output: Output, 
 
 /** This process as verbs see it. */
 function processWorld(signal: AbortSignal): World {
-  const address = { url: process.env.MU_DATABASE_URL, path: databasePath(process.env) };
+  const address = {
+    url: process.env.MU_DATABASE_URL,
+    path: databasePath(process.env),
+    busyTimeoutMs: milliseconds(process.env["MU_BUSY_TIMEOUT_MS"]),
+  };
   const world: World = {
     clock: systemClock,
     io: processIo(signal, {
@@ -81,4 +85,9 @@ function processWorld(signal: AbortSignal): World {
     openStore: () => openStore(address),
   };
   return world;
+}
+
+/** A setting in ms; what is no such number counts as not set. */
+function milliseconds(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }

@@ -5,6 +5,7 @@ import type { Operation } from "../operations/operation.js";
 import type { Paint } from "../operations/paint.js";
 import { stateFolder } from "../paths.js";
 import type { Line } from "./argv.js";
+import { printable, printableValue } from "./printable.js";
 
 /** Where text goes, and whether a person's terminal shows colours. */
 export interface Output {
@@ -17,9 +18,10 @@ export interface Output {
 export async function showResult(operation: Operation, result: unknown, json: boolean, output: Output): Promise<void> {
   if (json) return output.out(`${JSON.stringify(result)}\n`);
   const paint = await loadPaint(output);
-  const text = operation.render?.(result as never, paint) ?? JSON.stringify(result, null, 2);
+  const shown = printableValue(result);
+  const text = operation.render?.(shown as never, paint) ?? JSON.stringify(shown, null, 2);
   if (text !== "") output.out(`${text}\n`);
-  const nextSteps = (result as { nextSteps?: NextStep[] } | null)?.nextSteps ?? [];
+  const nextSteps = (shown as { nextSteps?: NextStep[] } | null)?.nextSteps ?? [];
   if (nextSteps.length > 0) output.out(nextBlock(nextSteps, paint));
 }
 
@@ -31,7 +33,7 @@ export async function showFollowed(
 ): Promise<(value: unknown) => void> {
   if (json || operation.renderFollowed === undefined) return (value) => output.out(`${JSON.stringify(value)}\n`);
   const paint = await loadPaint(output);
-  return (value) => output.out(`${operation.renderFollowed?.(value as never, paint)}\n`);
+  return (value) => output.out(`${operation.renderFollowed?.(printableValue(value) as never, paint)}\n`);
 }
 
 async function loadPaint(output: Output): Promise<Paint> {
@@ -53,8 +55,8 @@ export function reportError(error: unknown, line: Pick<Line, "json">, output: Ou
     output.err(`${JSON.stringify({ error: kind, code, message, nextSteps, exitCode, ...details })}\n`);
     return exitCode;
   }
-  output.err(`mu: ${fault.message}\n`);
-  if (fault.nextSteps.length > 0) output.err(nextBlock(fault.nextSteps, { dim: (text) => text }));
+  output.err(printable(`mu: ${fault.message}\n`));
+  if (fault.nextSteps.length > 0) output.err(printable(nextBlock(fault.nextSteps, { dim: (text) => text })));
   return fault.exitCode;
 }
 

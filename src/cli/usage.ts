@@ -31,6 +31,14 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
   );
 }
 
+/** Tells how the verb is used in every fault that is about its usage, whoever found it. */
+export function withUsage(error: unknown, line: Line, verbs: readonly Verb[]): unknown {
+  const verb = findVerb(line.words, verbs);
+  if (!(error instanceof Fault) || !error.code.startsWith("usage.") || verb === undefined) return error;
+  const usage = usageOf(verb, ["mu", ...line.words].join(" "));
+  return new Fault(error.kind, error.code, error.message, error.nextSteps, { usage, ...error.details });
+}
+
 function usageOf(verb: Verb, command: string) {
   return {
     command,

@@ -6,13 +6,15 @@ import { planUpgrade, type SchemaState, upgradeDatabase } from "./upgrade.js";
 export interface Address {
   url?: string | undefined;
   path: string;
+  /** How long to wait for another process's lock on the file, in ms; 15 s without it. */
+  busyTimeoutMs?: number | undefined;
 }
 
 /** Opens the database; a missing file answers as an empty database until the first write makes it. Faults `db.*`. */
 export async function openStore(address: Address): Promise<Store> {
   if (address.url) return openServer(address.url);
   const { openSqlite } = await import("./sqlite.js");
-  return openSqlite(address.path, { missing: "empty" });
+  return openSqlite(address.path, { missing: "empty", ...waiting(address) });
 }
 
 /** Brings the database up to date, or with `dryRun` only says what that would be. Faults `db.*`. */
@@ -20,13 +22,15 @@ export async function upgradeStore(address: Address, { dryRun }: { dryRun: boole
   const { openSqlite } = await import("./sqlite.js");
   const store = address.url
     ? await openServer(address.url)
-    : await openSqlite(address.path, { missing: "empty", migrate: "never" });
+    : await openSqlite(address.path, { missing: "empty", migrate: "never", ...waiting(address) });
   try {
     return await (dryRun ? planUpgrade(store) : upgradeDatabase(store));
   } finally {
     await store.close();
   }
 }
+
+const waiting = ({ busyTimeoutMs }: Address) => (busyTimeoutMs === undefined ? {} : { busyTimeoutMs });
 
 async function openServer(url: string): Promise<Store> {
   const [{ openPostgres }, { default: pg }] = await Promise.all([import("./postgres.js"), import("pg")]);

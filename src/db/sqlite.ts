@@ -21,6 +21,8 @@ import type { Store } from "./store.js";
 /** How long a write waits for another process's write before it gives up, in ms. */
 const BUSY_TIMEOUT_MS = 15_000;
 const MEMORY = ":memory:";
+/** Prepared statements that are kept; lists of ids of every length would go on for ever. */
+const PREPARED_MOST = 500;
 
 export interface SqliteOptions {
   /** `create` makes a missing file now; `empty` answers as an empty database until the first write makes it. */
@@ -248,6 +250,7 @@ function fileConnection(connection: Database.Database, location: string): Databa
   const known = new Map<string, Prepared>();
   const prepared = (text: string) => {
     const found = known.get(text) ?? prepare(connection, text);
+    if (known.size >= PREPARED_MOST) known.clear();
     known.set(text, found);
     return found;
   };

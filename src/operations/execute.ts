@@ -1,5 +1,4 @@
 import type { ZodError } from "zod";
-import { PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { type AskPane, identify } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
@@ -55,8 +54,8 @@ async function withApp<T>(operation: Operation, world: World, work: (app: App) =
   try {
     const caller = await identify(store.db, world.io.env, world.askPane);
     if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;
-    const named = { store, clock: world.clock, actor: caller.name };
-    const context = operation.effect === "read" ? named : { ...named, group: newGroup() };
+    const known = { store, clock: world.clock, actor: caller.name };
+    const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
     return await work({ context, caller, io: world.io, crew: lazily(() => world.openCrew(context)) });
   } finally {
     await store.close();
@@ -68,23 +67,10 @@ function lazily<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make());
 }
 
-/** Before the reads that ask for it; nothing happens, and nothing is loaded, where no agent is open. */
 async function reconcileFirst(operation: Operation, input: Record<string, unknown>, app: App): Promise<void> {
   if (!operation.reconcile || input["reconcile"] === false) return;
-  const { db } = app.context.store;
-  const someone = await db
-    .selectFrom("agents")
-    .select("id")
-    .where("closed_at", "is", null)
-    .where("cli", "<>", PERSON_CLI)
-    .limit(1)
-    .executeTakeFirst();
-  if (someone === undefined) return;
-  const { reconcile } = await import("../reconcile.js");
-  const crew = await app.crew();
-  const own: Context = { store: app.context.store, clock: app.context.clock, actor: "reaper" };
-  const { stale } = await reconcile({ ...crew, context: own });
-  if (stale) app.io.remark("The database was busy: this is what was last known.");
+  const { reconcileBeforeRead } = await import("./reality.js");
+  if (await reconcileBeforeRead(app)) app.io.remark("The database was busy: this is what was last known.");
 }
 
 function checkInput(operation: Operation, input: unknown): Record<string, unknown> {

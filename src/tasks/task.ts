@@ -219,8 +219,8 @@ const escaped = (text: string) => text.replace(/[\\%_]/g, "\\$&");
 const jsonPattern = (tag: string) => `%${escaped(JSON.stringify(tag))}%`;
 
 function matches(text: string) {
-  const pattern = `%${escaped(text.toLowerCase())}%`;
-  return sql<boolean>`(lower(t.name) like ${pattern} escape '\\' or lower(t.title) like ${pattern} escape '\\'
-    or lower(t.description) like ${pattern} escape '\\' or exists (
-      select 1 from task_notes n where n.task_id = t.id and lower(n.text) like ${pattern} escape '\\'))`;
+  const pattern = sql`lower(${`%${escaped(text)}%`}) escape '\\'`;
+  return sql<boolean>`(lower(t.name) like ${pattern} or lower(t.title) like ${pattern}
+    or lower(t.description) like ${pattern} or exists (
+      select 1 from task_notes n where n.task_id = t.id and lower(n.text) like ${pattern}))`;
 }

@@ -1,5 +1,5 @@
 import { isServerGone, refused } from "./faults.js";
-import { type Environment, type Run, uniqueWord } from "./run.js";
+import { type Command, type Environment, type Run, uniqueWord } from "./run.js";
 
 /**
  * Which tmux server: `<pid>@<start, epoch seconds>`. Pane ids start again at %0 with every server, so a pane is
@@ -17,6 +17,8 @@ export interface Pane {
   window: string;
   windowName: string;
   title: string;
+  /** When its incarnation was reserved: two databases may both have an agent of one name and id. */
+  spawnedAt?: string;
   /** Name of the program in the foreground. */
   command: string;
   /** The command line that the pane was started with, as tmux prints it. */
@@ -26,6 +28,7 @@ export interface Pane {
   tty: string;
   /** The program has ended and the pane stays for its last lines to be read. */
   dead: boolean;
+  /** Of a dead pane; tmux may learn it late, or (3.3a) not before another of its children ends. */
   exitStatus?: number;
   exitSignal?: string;
   /** From the upper left corner, 0 first. */
@@ -55,6 +58,7 @@ const FIELDS = [
   "window_id",
   "window_name",
   "pane_title",
+  "@mu_spawned_at",
   "pane_current_command",
   "pane_start_command",
   "pane_pid",
@@ -78,16 +82,23 @@ const FIELDS = [
 
 /** All panes of all sessions in one call; no server means no panes. Faults: `tmux.failed`. */
 export async function listPanes(run: Run): Promise<Pane[]> {
+  const listing = paneListing();
+  const answer = await run([listing.command]);
+  if (isServerGone(answer.refusal)) return [];
+  if (answer.refusal !== undefined) throw refused("list the panes", answer.refusal);
+  return listing.parse(answer.stdout);
+}
+
+/** The command that lists all panes, and how to read what it prints. */
+export function paneListing(): { command: Command; parse(stdout: string): Pane[] } {
   const record = uniqueWord();
   const field = uniqueWord();
   const format = record + FIELDS.map((name) => `#{${name}}`).join(field);
-  const answer = await run([["list-panes", "-a", "-F", format]]);
-  if (isServerGone(answer.refusal)) return [];
-  if (answer.refusal !== undefined) throw refused("list the panes", answer.refusal);
-  return answer.stdout
-    .split(record)
-    .slice(1)
-    .map((row) => parsePane(row.replace(/\n$/, "").split(field)));
+  const rows = (stdout: string) => stdout.split(record).slice(1);
+  return {
+    command: ["list-panes", "-a", "-F", format],
+    parse: (stdout) => rows(stdout).map((row) => parsePane(row.replace(/\n$/, "").split(field))),
+  };
 }
 
 /** The running server, or undefined when none runs. */
@@ -126,6 +137,7 @@ function parsePane(values: readonly string[]): Pane {
     window: text("window_id"),
     windowName: text("window_name"),
     title: text("pane_title"),
+    ...(text("@mu_spawned_at") !== "" && { spawnedAt: text("@mu_spawned_at") }),
     command: text("pane_current_command"),
     startCommand: text("pane_start_command"),
     pid: number("pane_pid"),

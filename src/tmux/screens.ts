@@ -58,7 +58,8 @@ export function lastLines(lines: readonly string[], count: number): string[] {
   return lines.slice(Math.max(0, end - count), end);
 }
 
-function captureCommands(pane: string, mark: string, options: CaptureOptions): Command[] {
+/** Prints the pane's rows, then `mark` with its facts. */
+export function captureCommands(pane: string, mark: string, options: CaptureOptions): Command[] {
   const flags = options.escapes ? ["-e"] : [];
   const start = options.history ? ["-S", `-${options.history}`] : [];
   return [
@@ -70,15 +71,13 @@ function captureCommands(pane: string, mark: string, options: CaptureOptions): C
 /** Screens in the order they were asked for; each is rows, then the mark with the facts of its pane. */
 function parseScreens(stdout: string, mark: string): Screen[] {
   const parts = stdout.split(mark);
-  return parts.slice(1).map((part, i) => {
-    const facts = part.slice(0, part.indexOf("\n")).split(" ");
-    return {
-      lines: rows(parts[i] ?? "", i === 0),
-      cursorX: Number(facts[0]),
-      cursorY: Number(facts[1]),
-      title: facts.slice(2).join(" "),
-    };
-  });
+  return parts.slice(1).map((part, i) => parseScreen(rows(parts[i] ?? "", i === 0), part));
+}
+
+/** `facts` begin with the cursor and the title, up to the end of their line. */
+export function parseScreen(lines: readonly string[], facts: string): Screen {
+  const [x, y, ...title] = facts.slice(0, facts.indexOf("\n")).split(" ");
+  return { lines, cursorX: Number(x), cursorY: Number(y), title: title.join(" ") };
 }
 
 function rows(part: string, isFirst: boolean): string[] {

@@ -20,23 +20,35 @@ import {
   setPaneLabels,
   stopPipe,
 } from "./look.js";
-import { confirmPane, type Death, killPane, killSession, type OpenedPane, type OpenPane, openPane } from "./open.js";
+import {
+  confirmPane,
+  type Death,
+  holdPane,
+  killPane,
+  killSession,
+  type OpenedPane,
+  type OpenPane,
+  openPane,
+} from "./open.js";
 import { callerPane, findServer, listPanes, type Pane, type ServerId, serverPid } from "./panes.js";
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
 import { type CaptureOptions, captureScreens, readPane, type Screen } from "./screens.js";
 import { hasSession, openSession, renameSession } from "./sessions.js";
+import { type Survey, type SurveyRequest, survey } from "./survey.js";
 
 /** One tmux server, as mu uses it. Panes are `%7`, windows `@3`; sessions go by name. */
 export interface Tmux {
   run: Run;
   findServer(): Promise<ServerId | undefined>;
   listPanes(): Promise<Pane[]>;
+  survey(request: SurveyRequest): Promise<Survey>;
   askPane(pane: string): Promise<PaneIdentityFacts | undefined>;
   captureScreens(panes: readonly string[], options?: CaptureOptions): Promise<Map<string, Screen>>;
   readPane(pane: string, lines: number): Promise<string[]>;
   openPane(spec: OpenPane): Promise<OpenedPane>;
   confirmPane(pane: string): Promise<Death | undefined>;
+  holdPane(pane: string): Promise<void>;
   killPane(pane: string): Promise<void>;
   hasSession(session: string): Promise<boolean>;
   openSession(session: string, cwd: string): Promise<boolean>;
@@ -75,11 +87,13 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     run,
     findServer: () => findServer(run),
     listPanes: () => listPanes(run),
+    survey: (request) => survey(run, request),
     askPane: (pane) => askPane(run, pane),
     captureScreens: (panes, options) => captureScreens(run, panes, options),
     readPane: (pane, lines) => readPane(run, pane, lines),
     openPane: (spec) => openPane(run, spec).catch((error) => explainByAge(run, error)),
     confirmPane: (pane) => confirmPane(run, pane),
+    holdPane: (pane) => holdPane(run, pane),
     killPane: (pane) => killPane(run, pane),
     hasSession: (session) => hasSession(run, session),
     openSession: (session, cwd) => openSession(run, session, cwd),

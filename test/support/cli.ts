@@ -1,81 +1,152 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { execProgram } from "../../src/exec.js";
-import { type PrivateTmux, privateTmux } from "./tmux.js";
+import { runLine } from "../../src/cli/run.js";
+import { shellWords } from "./command.js";
+import { temporaryFolder } from "./database.js";
 
-const PROGRAM = fileURLToPath(new URL("../../dist/main.cjs", import.meta.url));
+/** The built program; `test/support/build.ts` sees to it that it is there. */
+export const PROGRAM = fileURLToPath(new URL("../../dist/main.cjs", import.meta.url));
 
-/** How one run of `mu` ended. */
+/** V8's compiled form of the program, shared by all test processes so that only the first one compiles. */
+const CODE_CACHE = fileURLToPath(new URL("../../.cache/xdg", import.meta.url));
+
+/** How a command line ended, and what it said. */
 export interface Ran {
+  /** Null when a signal ended it. */
   code: number | null;
-  out: string;
-  err: string;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+  /** Standard output as the one JSON value that it must be. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests reach into it, and a wrong shape fails them
+  json(): any;
+  /** Standard error as the one JSON fault that it must be. */
+  fault(): FaultJson;
+}
+
+export interface FaultJson {
+  error: string;
+  code: string;
+  message: string;
+  nextSteps: { intent: string; command: string }[];
+  exitCode: number;
+  [detail: string]: unknown;
 }
 
 export interface RunOptions {
-  env?: Record<string, string>;
+  env?: Record<string, string | undefined>;
   cwd?: string;
   input?: string;
 }
 
-/** The built program as a person has it: a home, a project folder, a database and a tmux server of their own. */
-export interface Desk {
-  server: PrivateTmux;
-  home: string;
+/** A user's machine of its own: an empty home, a project folder, and mu's database under it. */
+export interface Home {
+  folder: string;
   project: string;
-  /** Runs `mu` with these words. */
-  mu(words: readonly string[], options?: RunOptions): Promise<Ran>;
-  /** Runs `mu … --json`, which must succeed, and gives what it printed. */
-  json<T = Record<string, never>>(...words: string[]): Promise<T>;
-  /** Runs `mu … --json`, which must fail, and gives the fault. */
-  fault(...words: string[]): Promise<{ exit: number | null; code: string; message: string; details: string }>;
-  end(): Promise<void>;
+  database: string;
+  env: Record<string, string>;
+  /** Runs a line, written as in a shell after the word mu, or its arguments, to its end in a process of its own. */
+  mu(line: string | readonly string[], options?: RunOptions): Promise<Ran>;
+  /** Starts a line and hands out the running process; `end` ends what is still running. */
+  start(line: string | readonly string[], options?: RunOptions): ChildProcess;
+  /** Runs a script with sh, where `mu` is on the path. */
+  sh(script: string, options?: RunOptions & { shell?: string }): Promise<Ran>;
+  end(): void;
 }
 
-/** Starts nothing yet. `mu` is on the PATH of every pane. */
-export function openDesk(): Desk {
-  if (!existsSync(PROGRAM)) throw new Error("dist/main.cjs is not built: run `npm run build` first");
-  const server = privateTmux();
-  const folder = (name: string) => {
-    mkdirSync(join(server.dir, name));
-    return join(server.dir, name);
-  };
-  const [home, project, bin] = [folder("home"), folder("project"), folder("bin")];
-  const shim = `#!/bin/sh\nexec '${process.execPath}' '${PROGRAM}' "$@"\n`;
-  writeFileSync(join(bin, "mu"), shim, { mode: 0o755 });
+/** A fresh home; nothing of this machine's environment but the path gets into it. */
+export function newHome(): Home {
+  const { path: folder, remove } = temporaryFolder();
+  const project = join(folder, "project");
+  mkdirSync(project);
+  const state = join(folder, "state");
+  const database = join(state, "mu.db");
   const env = {
-    ...server.env,
-    PATH: `${bin}:${server.env["PATH"]}`,
-    HOME: home,
+    PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
+    HOME: folder,
+    TMPDIR: folder,
     USER: "ann",
-    XDG_CACHE_HOME: join(server.dir, "cache"),
-    MU_STATE_DIR: join(server.dir, "state"),
+    XDG_CACHE_HOME: CODE_CACHE,
+    MU_STATE_DIR: state,
+    MU_DB_PATH: database,
   };
-  const mu: Desk["mu"] = async (words, options = {}) => {
-    const { code, stdout, stderr } = await execProgram(process.execPath, [PROGRAM, ...words], {
-      env: { ...env, ...options.env },
+  const running = new Set<ChildProcess>();
+  const launch = (file: string, args: readonly string[], options: RunOptions): ChildProcess => {
+    const child = spawn(file, args, {
       cwd: options.cwd ?? project,
-      ...(options.input !== undefined && { input: options.input }),
+      env: { ...env, ...options.env } as NodeJS.ProcessEnv,
     });
-    return { code, out: stdout, err: stderr };
+    running.add(child);
+    child.once("close", () => running.delete(child));
+    child.stdin.on("error", () => {});
+    if (options.input !== undefined) child.stdin.end(options.input);
+    return child;
   };
+  const start = (line: string | readonly string[], options: RunOptions = {}) =>
+    launch(process.execPath, [PROGRAM, ...wordsOf(line)], options);
   return {
-    server,
-    home,
+    folder,
     project,
-    mu,
-    async json(...words) {
-      const { code, out, err } = await mu([...words, "--json"]);
-      if (code !== 0) throw new Error(`mu ${words.join(" ")} ended with ${code}: ${err}`);
-      return JSON.parse(out);
+    database,
+    env,
+    start,
+    mu: (line, options = {}) => outcome(start(line, { input: "", ...options })),
+    sh: (script, { shell = "sh", ...options } = {}) => {
+      const shim = `mu() { "${process.execPath}" "${PROGRAM}" "$@"; }\n`;
+      return outcome(launch(shell, ["-c", shim + script], { input: "", ...options }));
     },
-    async fault(...words) {
-      const { code, out, err } = await mu([...words, "--json"]);
-      if (code === 0) throw new Error(`mu ${words.join(" ")} was not refused: ${out}`);
-      const fault = JSON.parse(err);
-      return { exit: code, code: fault.code, message: fault.message, details: err };
+    end: () => {
+      for (const child of running) child.kill("SIGKILL");
+      remove();
     },
-    end: () => server.dispose(),
   };
+}
+
+const wordsOf = (line: string | readonly string[]) => (typeof line === "string" ? shellWords(line) : line);
+
+/** The end of a process that was started. */
+export async function outcome(child: ChildProcess): Promise<Ran> {
+  const [stdout, stderr, [code, signal]] = await Promise.all([
+    allOf(child.stdout),
+    allOf(child.stderr),
+    new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
+      child.once("close", (code, signal) => resolve([code, signal]));
+      child.once("error", reject);
+    }),
+  ]);
+  return ran(code, signal, stdout, stderr);
+}
+
+async function allOf(stream: Readable | null): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of stream ?? []) parts.push(part as Buffer);
+  return Buffer.concat(parts).toString("utf8");
+}
+
+function ran(code: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string): Ran {
+  return { code, signal, stdout, stderr, json: () => JSON.parse(stdout), fault: () => JSON.parse(stderr) };
+}
+
+/** Runs a line in this process: the same code without the start of a process, for many cases. */
+export async function runHere(
+  argv: readonly string[],
+  options: { input?: string; signal?: AbortSignal } = {},
+): Promise<Ran> {
+  const said = { out: "", err: "" };
+  const output = {
+    out: (text: string) => {
+      said.out += text;
+    },
+    err: (text: string) => {
+      said.err += text;
+    },
+    colour: false,
+  };
+  const input = Readable.from(options.input === undefined ? [] : [Buffer.from(options.input)]);
+  Object.defineProperty(process, "stdin", { get: () => input, configurable: true });
+  const code = await runLine(argv, output, options.signal ?? new AbortController().signal);
+  return ran(code, null, said.out, said.err);
 }

@@ -50,7 +50,8 @@ export function privateTmux(): PrivateTmux {
     raw,
     dispose: async () => {
       await raw("kill-server");
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+      // Programs of the server may still be writing their last files into it.
+      await eventually("the folder goes", async () => isRemoved(dir));
     },
   };
 }
@@ -66,6 +67,15 @@ export async function eventually<T>(what: string, once: () => Promise<T | undefi
 /** A pane that shows everything it reads, and nothing else. */
 export function catPane(tmux: Tmux, dir: string, session = "mu-demo") {
   return tmux.openPane({ session, window: "cat", cwd: dir, argv: ["cat"] });
+}
+
+function isRemoved(dir: string): boolean {
+  try {
+    rmSync(dir, { recursive: true, force: true });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isInstalled(): boolean {

@@ -123,7 +123,7 @@ describeTmux("opening a pane", () => {
   });
 
   it("what a program said before it died can be read, and then nothing is left behind", async () => {
-    const opened = await open({ argv: shellArgv("seq 1 80; echo 'fatal: no key' >&2; exit 3") });
+    const opened = await open({ argv: shellArgv("seq 1 80; echo 'fatal: no key' >&2; sleep 0.2; exit 3") });
     await eventually("death", async () => (await listed(opened.pane))?.dead);
     const death = await server.tmux.confirmPane(opened.pane);
     expect(death?.status).toBe(3);
@@ -133,7 +133,7 @@ describeTmux("opening a pane", () => {
   });
 
   it("a program that a signal ended says which", async () => {
-    const opened = await open({ argv: shellArgv("echo bye; kill -KILL $$") });
+    const opened = await open({ argv: shellArgv("echo bye; sleep 0.2; kill -KILL $$") });
     await eventually("death", async () => (await listed(opened.pane))?.dead);
     const death = await server.tmux.confirmPane(opened.pane);
     expect(death?.lines).toEqual(["bye"]);
@@ -211,6 +211,22 @@ describeTmux("opening a pane", () => {
       kind: "usage",
       code: "tmux.command_too_long",
     });
+    expect(await server.tmux.listPanes()).toEqual([]);
+  });
+
+  it("an exit status that tmux hears of later than of the death is waited for", async () => {
+    const opened = await open({ argv: ["false"] });
+    await eventually("death", async () => (await listed(opened.pane))?.dead);
+    let looks = 0;
+    const early = server.client({
+      run: async (commands, options) => {
+        const answer = await server.tmux.run(commands, options);
+        return commands[0]?.[0] === "if-shell" && looks++ < 3
+          ? { stdout: answer.stdout.replace(/^(\w+) .*/, "$1  ") }
+          : answer;
+      },
+    });
+    expect(await early.confirmPane(opened.pane)).toEqual({ status: 1, lines: [] });
     expect(await server.tmux.listPanes()).toEqual([]);
   });
 

@@ -36,6 +36,7 @@ export const agentAdopt = defineOperation({
     }),
   positional: ["pane"],
   examples: [
+    { command: "mu agent adopt stray", shows: "the pane with the title stray is an agent now" },
     { command: "mu agent adopt %4999 --name worker-1", shows: "a pane that is none", fault: "pane.not_found" },
     { command: "mu adopt %4999 -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
   ],

@@ -16,6 +16,7 @@ export const agentAttach = defineOperation({
   output: () => z.strictObject({ agent: agentShape(), command: z.array(z.string()), attached: z.boolean() }),
   positional: ["agent"],
   examples: [
+    { command: "mu agent attach helper", shows: "its pane on this terminal" },
     { command: "mu agent attach nobody", shows: "an agent that is none", fault: "agent.not_found" },
     { command: "mu agent attach ann", shows: "people have no pane", fault: "agent.is_person" },
   ],

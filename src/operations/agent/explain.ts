@@ -49,6 +49,7 @@ export const agentExplain = defineOperation({
     }),
   positional: ["agent"],
   examples: [
+    { command: "mu agent explain helper", shows: "the rule and the lines behind its status" },
     {
       command: "mu agent explain --from screen.txt --cli claude --json",
       shows: "a file that is none",

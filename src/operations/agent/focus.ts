@@ -14,6 +14,7 @@ export const agentFocus = defineOperation({
   output: () => z.strictObject({ agent: agentShape() }),
   positional: ["agent"],
   examples: [
+    { command: "mu agent focus helper", shows: "its pane in front" },
     { command: "mu agent focus nobody", shows: "an agent that is none", fault: "agent.not_found" },
     { command: "mu agent focus ann", shows: "people have no pane", fault: "agent.is_person" },
   ],

@@ -21,6 +21,7 @@ export const agentFree = defineOperation({
     }),
   positional: ["agent"],
   examples: [
+    { command: "mu agent free helper", shows: "it is available, whatever its screen says" },
     { command: "mu agent free nobody", shows: "an agent that is none", fault: "agent.not_found" },
     { command: "mu agent free ann", shows: "people have no status", fault: "agent.is_person" },
   ],

@@ -26,6 +26,7 @@ export const agentKick = defineOperation({
     }),
   positional: ["agent"],
   examples: [
+    { command: "mu agent kick sleeper", shows: "end the program that it is stuck in" },
     { command: "mu agent kick nobody", shows: "an agent that is none", fault: "agent.not_found" },
     { command: "mu agent kick ann", shows: "people have no pane", fault: "agent.is_person" },
   ],

@@ -30,7 +30,7 @@ export const agentRead = defineOperation({
     }),
   positional: ["agent"],
   examples: [
-    { command: "mu agent read ann -n 5", shows: "the last five lines" },
+    { command: "mu agent read helper -n 5", shows: "its last five lines" },
     { command: "mu agent read nobody", shows: "an agent that is none", fault: "agent.not_found" },
   ],
   async run(app, { agent, workstream, lines }) {

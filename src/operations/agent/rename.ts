@@ -26,6 +26,7 @@ export const agentRename = defineOperation({
     }),
   positional: ["agent", "to"],
   examples: [
+    { command: "mu agent rename helper assistant", shows: "helper is now called assistant" },
     { command: "mu agent rename nobody anybody", shows: "an agent that is none", fault: "agent.not_found" },
     { command: "mu agent rename ann Ann", shows: "a name that cannot be", fault: "agent.invalid_name" },
   ],

@@ -31,6 +31,7 @@ export const agentRestart = defineOperation({
     }),
   positional: ["agent"],
   examples: [
+    { command: "mu agent restart helper --no-ready", shows: "a new incarnation of it" },
     { command: "mu agent restart nobody", shows: "an agent that is none", fault: "agent.not_found" },
     { command: "mu agent restart ann", shows: "people have no pane", fault: "agent.is_person" },
   ],

@@ -40,6 +40,7 @@ export const agentSend = defineOperation({
     }),
   positional: ["agent", "text"],
   examples: [
+    { command: "mu agent send helper 'echo hello'", shows: "a prompt, proved delivered" },
     { command: "mu agent send ann hello", shows: "people have no pane", fault: "delivery.to_person" },
     { command: "mu agent send nobody hello", shows: "an agent that is none", fault: "agent.not_found" },
   ],

@@ -46,6 +46,7 @@ export const agentWait = defineOperation({
     }),
   positional: ["agents"],
   examples: [
+    { command: "mu agent wait helper --timeout 30s", shows: "until it takes the next prompt" },
     { command: "mu agent wait nobody", shows: "an agent that is none", fault: "agent.not_found" },
     { command: "mu agent wait ann", shows: "people have no pane", fault: "agent.is_person" },
   ],

@@ -14,6 +14,7 @@ export const deliveryCancel = defineOperation({
   output: () => z.strictObject({ delivery: deliveryShape(), nextSteps: nextStepsShape() }),
   positional: ["id"],
   examples: [
+    { command: "mu delivery cancel 2", shows: "take one back that still waits" },
     { command: "mu delivery cancel 999", shows: "a number that is none", fault: "delivery.not_found" },
     { command: "mu delivery cancel", shows: "which one?", fault: "usage.missing_argument" },
   ],

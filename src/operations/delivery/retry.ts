@@ -16,6 +16,7 @@ export const deliveryRetry = defineOperation({
   output: () => z.strictObject({ delivery: deliveryShape(), nextSteps: nextStepsShape() }),
   positional: ["id"],
   examples: [
+    { command: "mu delivery retry 3", shows: "a cancelled one after all" },
     { command: "mu delivery retry 999", shows: "a number that is none", fault: "delivery.not_found" },
     { command: "mu delivery retry", shows: "which one?", fault: "usage.missing_argument" },
   ],

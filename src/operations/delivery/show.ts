@@ -14,6 +14,7 @@ export const deliveryShow = defineOperation({
   output: () => z.strictObject({ delivery: deliveryShape() }),
   positional: ["id"],
   examples: [
+    { command: "mu delivery show 1", shows: "one prompt, and what became of it" },
     { command: "mu delivery show 999", shows: "a number that is none", fault: "delivery.not_found" },
     { command: "mu delivery show first", shows: "not a number", fault: "usage.invalid_input" },
   ],

@@ -1,8 +1,10 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
+import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
+import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
 import { listShape, taskShape } from "../shapes.js";
 import { taskTable } from "./card.js";
@@ -34,7 +36,7 @@ export const taskList = defineOperation({
         .min(0)
         .default(0)
         .meta(about("At most this many; 0 means all", { short: "n" })),
-      fields: labels("Only these fields, in JSON").min(1).optional(),
+      fields: labels("Only these fields of each").min(1).optional(),
     }),
   output: () => listShape(taskShape().partial()),
   examples: [
@@ -43,6 +45,7 @@ export const taskList = defineOperation({
     { command: "mu task list --status DONE", shows: "a status that is none", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, all, mine, fields, owner, ...filter }) {
+    checkFields(fields ?? []);
     const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
     const owners = mine ? [...(owner ?? []), app.caller.name] : owner;
     const given = Object.fromEntries(
@@ -52,14 +55,38 @@ export const taskList = defineOperation({
     const items = fields === undefined ? tasks : tasks.map((task) => pick(task, fields));
     return { items: items as Task[], count: items.length };
   },
-  render: ({ items }, paint) => taskTable(items as Task[], paint, "No such tasks."),
+  render: ({ items }, paint) =>
+    (items as Task[]).every(isWhole)
+      ? taskTable(items as Task[], paint, "No such tasks.")
+      : fieldTable(items as Task[], paint),
 });
 
+const taskFields = () => Object.keys(taskShape().shape);
+
+function checkFields(fields: readonly string[]): void {
+  if (fields.length === 0) return;
+  const known = taskFields();
+  const unknown = fields.filter((field) => !known.includes(field));
+  if (unknown.length === 0) return;
+  const message = `A task has no field ${enumerate(unknown.map(quote))}. It has: ${known.join(", ")}.`;
+  throw new Fault("usage", "usage.unknown_field", message);
+}
+
+const isWhole = (task: Partial<Task>) => Object.keys(task).length === taskFields().length;
+
+function fieldTable(tasks: readonly Partial<Task>[], paint: Paint): string {
+  const columns = Object.keys(tasks[0] ?? {}).map((head) => ({
+    head,
+    text: (task: Partial<Task>) => fieldText(task[head as keyof Task]),
+  }));
+  return paint.table(tasks, columns);
+}
+
+function fieldText(value: unknown): string {
+  if (value === null || value === undefined) return "—";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
 function pick(task: Task, fields: readonly string[]): Partial<Task> {
-  const unknown = fields.filter((field) => !Object.hasOwn(task, field));
-  if (unknown.length > 0) {
-    const known = Object.keys(task).join(", ");
-    throw new Fault("usage", "usage.unknown_field", `A task has no field ${unknown.join(", ")}. It has: ${known}.`);
-  }
   return Object.fromEntries(fields.map((field) => [field, task[field as keyof Task]]));
 }

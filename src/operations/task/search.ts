@@ -12,7 +12,7 @@ export const taskSearch = defineOperation({
   effect: "read",
   input: () =>
     z.strictObject({
-      text: z.string().min(1).meta(about("What to look for, without regard to case")),
+      text: z.string().min(1).max(1000).meta(about("What to look for, without regard to case")),
       workstream: workstreamField(),
       all: z.boolean().default(false).meta(about("In all workstreams")),
       limit: z

@@ -1,0 +1,453 @@
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { VERBS } from "../src/operations/manifest.js";
+import { type Home, newHome, outcome, runHere } from "./support/cli.js";
+
+let home: Home;
+beforeEach(() => {
+  home = newHome();
+});
+afterEach(() => home.end());
+
+/** Runs lines one after the other; all must go well. Gives the last. */
+async function all(...lines: string[]) {
+  let last = await home.mu("me");
+  for (const line of lines) {
+    last = await home.mu(line);
+    expect(`${line} → ${last.code} ${last.stderr}`).toBe(`${line} → 0 `);
+  }
+  return last;
+}
+
+/** The workstream demo, for the project folder: build, deploy behind it, docs. */
+const planned = () =>
+  all(
+    "workstream init demo",
+    "task add build --title 'Build it' --impact 80",
+    "task add deploy --title 'Deploy it' --blocked-by build",
+    "task add docs --title 'Write the docs' --tags text,core",
+  );
+
+describe("help", () => {
+  it("is sorted, on stdout, with exit 0, however it is asked for", async () => {
+    for (const line of ["--help", "-h", "help", "task", "task --help", "help task", "audit", "db", "workstream"]) {
+      const { code, stdout, stderr } = await home.mu(line);
+      expect([line, code, stderr]).toEqual([line, 0, ""]);
+      const commands = [...stdout.slice(stdout.indexOf("Commands:")).matchAll(/^ {2}([a-z-]+)/gm)].map(
+        ([, name]) => name,
+      );
+      expect(commands.length).toBeGreaterThan(0);
+      expect(commands).toEqual([...commands].sort());
+    }
+  });
+
+  it("is there for every verb, with its examples and what --json, -w and --yes mean", async () => {
+    for (const verb of VERBS) {
+      const { code, stdout } = await runHere([...verb.name.split("."), "--help"]);
+      expect(code).toBe(0);
+      expect(stdout).toContain(verb.summary.slice(0, 30));
+      for (const { command } of verb.examples) expect(stdout).toContain(command);
+      expect(stdout).toContain("--json");
+    }
+  });
+
+  it("of a verb is reached from every side", async () => {
+    const wanted = (await home.mu("task claim --help")).stdout;
+    for (const line of [
+      "help task claim",
+      "task claim -h",
+      "--help task claim",
+      "task --help claim",
+      "task claim x --help",
+    ]) {
+      expect([line, (await home.mu(line)).stdout]).toEqual([line, wanted]);
+    }
+  });
+});
+
+describe("a wrong line", () => {
+  it.each([
+    ["tsk list", "usage.unknown_command", "Did you mean task?"],
+    ["task clam build", "usage.unknown_command", "Did you mean claim?"],
+    ["task add x --titel y", "usage.unknown_option", "Did you mean --title?"],
+    ["task show", "usage.missing_argument", "task"],
+    ["task show a b", "usage.too_many_arguments", "argument"],
+    ["task add x --title", "usage.missing_value", "--title"],
+    ["task add x --title y --impact much", "usage.invalid_input", "--impact"],
+    ["task add x --title y --impact 101", "usage.invalid_input", "--impact"],
+    ["task list --status DONE", "usage.invalid_input", "OPEN"],
+    ["task wait x --timeout soon", "usage.invalid_input", "--timeout"],
+  ])("mu %s", async (line, code, hint) => {
+    const json = await home.mu(`--json ${line}`);
+    expect([json.code, json.stdout, json.stderr.trim().split("\n").length]).toEqual([2, "", 1]);
+    expect(json.fault()).toMatchObject({ error: "usage", code, exitCode: 2 });
+    expect(json.fault().message).toContain(hint);
+
+    const text = await home.mu(line);
+    expect([text.code, text.stdout]).toEqual([2, ""]);
+    expect(text.stderr).toMatch(/^mu: /);
+    expect(text.stderr).toContain("--help");
+    expect(text.stderr.split("\n").length).toBeLessThan(8);
+  });
+
+  it("tells its usage in JSON, whoever found the mistake", async () => {
+    for (const line of ["task claim --nope --json", "task claim --lease soon --json", "task claim --json"]) {
+      const { usage } = (await home.mu(`-w demo ${line}`)).fault();
+      expect(usage).toMatchObject({ command: "mu task claim", synopsis: "mu task claim [task] [options]" });
+      expect(usage).toHaveProperty("args", [
+        { name: "task", required: false, variadic: false, description: expect.any(String) },
+      ]);
+      expect((usage as { options: unknown[] }).options).toContainEqual({
+        flags: "-f, --for <agent>",
+        description: "Claim for this agent",
+        mandatory: false,
+        valueRequired: true,
+      });
+    }
+  });
+});
+
+describe("-w, --json and --yes", () => {
+  it("may stand anywhere on the line", async () => {
+    await planned();
+    await home.mu("workstream init elsewhere", { cwd: home.folder });
+    const outside = { cwd: home.folder };
+    for (const line of [
+      "-w demo --json task list",
+      "task -w demo list --json",
+      "--json task list --workstream demo",
+      "task --json list --workstream=demo",
+      "task list -wdemo --json",
+    ]) {
+      expect([line, (await home.mu(line, outside)).json().count]).toEqual([line, 3]);
+    }
+    for (const line of ["--yes task delete docs --json", "task --yes delete deploy --json"]) {
+      expect([line, (await home.mu(line)).json()]).toMatchObject([line, { deleted: true }]);
+    }
+    expect((await home.mu("task show build --yes")).code).toBe(0);
+  });
+
+  it("are plain words behind --", async () => {
+    await all("workstream init demo", "task add -- a", "task note a -- --json", "task note a -- -w");
+    const { items } = (await home.mu("task notes a --json")).json();
+    expect(items.map((note: { text: string }) => note.text)).toEqual(["--json", "-w"]);
+  });
+});
+
+describe("bare mu", () => {
+  it("lists the workstreams, or is the card of the one that this folder is in", async () => {
+    expect((await home.mu("")).stdout).toContain("No workstreams yet");
+    await planned();
+    const inside = await home.mu("", { cwd: home.project });
+    expect(inside.stdout).toContain("2 ready, 0 in progress, 1 blocked");
+    expect((await home.mu("--json")).json().workstream).toBe("demo");
+    expect((await home.mu("", { cwd: home.folder })).stdout).toContain("Workstreams");
+  });
+
+  it("tells its version, to programs with the version of its JSON", async () => {
+    const { version } = (await home.mu("--version --json")).json();
+    expect((await home.mu("--json -V")).json()).toEqual({ version, json: 1, node: process.version });
+    for (const line of ["--version", "-V"]) expect((await home.mu(line)).stdout).toBe(`${version}\n`);
+  });
+});
+
+describe("names", () => {
+  beforeEach(planned);
+
+  it("that are unknown are exit 3, with the nearest", async () => {
+    const fault = (await home.mu("task show biuld --json")).fault();
+    expect(fault).toMatchObject({ error: "missing", code: "task.not_found", exitCode: 3 });
+    expect(fault.message).toContain("Did you mean build?");
+    expect((await home.mu("task list -w dmo --json")).fault()).toMatchObject({
+      code: "workstream.not_found",
+      message: expect.stringContaining("Did you mean demo?"),
+    });
+  });
+
+  it("that several workstreams have are exit 4, with the candidates", async () => {
+    await all("workstream init other", "task add build -t Too -w other");
+    const fault = (await home.mu("task show build --json", { cwd: home.folder })).fault();
+    expect(fault).toMatchObject({ error: "conflict", code: "task.ambiguous", exitCode: 4 });
+    expect(fault.nextSteps.map((step) => step.command)).toEqual([
+      "mu task show demo/build",
+      "mu task show other/build",
+    ]);
+    expect((await home.mu("task show docs --json", { cwd: home.folder })).json().task.workstream).toBe("demo");
+  });
+
+  it("may be qualified, and must then agree with -w", async () => {
+    const outside = { cwd: home.folder, env: { MU_WORKSTREAM: "nowhere" } };
+    expect((await home.mu("task show demo/build --json", outside)).json().task.name).toBe("build");
+    expect((await home.mu("task show demo/build -w demo --json", outside)).code).toBe(0);
+    expect((await home.mu("task show demo/build -w other --json", outside)).fault().code).toBe("usage.two_workstreams");
+  });
+
+  it("of the workstream come from -w, the environment, then the folder", async () => {
+    await all("workstream init other", "workstream init third");
+    const scope = async (line: string, env: Record<string, string> = {}) =>
+      (await home.mu(`${line} state --json`, { env, cwd: home.project })).json().workstream;
+    expect(await scope("")).toBe("demo");
+    expect(await scope("", { MU_SESSION: "third" })).toBe("third");
+    expect(await scope("", { MU_WORKSTREAM: "other", MU_SESSION: "third" })).toBe("other");
+    expect(await scope("-w third", { MU_WORKSTREAM: "other" })).toBe("third");
+  });
+});
+
+describe("output", () => {
+  it("has no colour in a pipe, whatever the terminal is said to be", async () => {
+    await planned();
+    for (const env of [{ TERM: "xterm-256color", FORCE_COLOR: "1" }, { NO_COLOR: "1" }, { CLICOLOR_FORCE: "1" }]) {
+      for (const line of ["state", "task list", "task show nope", "task --help"]) {
+        const { stdout, stderr } = await home.mu(line, { env });
+        expect(stdout + stderr).not.toContain("\u001b");
+      }
+    }
+  });
+
+  it("lets no stored text steer the terminal, and loses none of it in JSON", async () => {
+    await planned();
+    await all("task add evil --title $'x' --workstream demo");
+    const evil = "\u001b]0;gotcha\u0007 \u009b2J and\rmore";
+    await home.mu(["task", "update", "evil", "--title", evil, "--description", evil]);
+    await home.mu(["task", "note", "evil", evil]);
+    await home.mu(["log", evil]);
+    for (const line of [
+      "task show evil",
+      "task list",
+      "task notes evil",
+      "log",
+      "state",
+      "sql 'select title from tasks'",
+    ]) {
+      const { stdout } = await home.mu(line);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+      expect(stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
+    }
+    expect((await home.mu("task show evil --json")).json().task.title).toBe(evil);
+  });
+
+  it("of a write ends with what makes sense now", async () => {
+    await planned();
+    const { stdout } = await home.mu("task claim --next");
+    expect(stdout).toMatch(/^Claimed build for ann: Build it\nNext:\n {2}\S/);
+    expect(stdout).toContain(": mu task close demo/build\n");
+  });
+});
+
+describe("texts", () => {
+  it("come from a file, from standard input, or as they stand", async () => {
+    await planned();
+    writeFileSync(join(home.project, "report.md"), "# Report\n\nAll green.\n");
+    await all(
+      "task note build 'As it stands'",
+      "task note build --file report.md",
+      "task update build --description @report.md",
+    );
+    expect((await home.mu("task note build -", { input: "Piped\nin\n" })).code).toBe(0);
+    const { task, notes } = (await home.mu("task show build --json")).json();
+    expect(notes.map((note: { text: string }) => note.text)).toEqual([
+      "As it stands",
+      "# Report\n\nAll green.",
+      "Piped\nin",
+    ]);
+    expect(task.description).toBe("# Report\n\nAll green.");
+    expect((await home.mu("task note build --file nothing.md --json")).fault()).toMatchObject({
+      code: "file.not_readable",
+      exitCode: 2,
+      message: expect.stringContaining("nothing.md"),
+    });
+  });
+
+  it("are edited in the person's editor", async () => {
+    await planned();
+    const editor = join(home.folder, "my editor");
+    writeFileSync(editor, `#!/bin/sh\nprintf 'A new title\\n\\nWith\\nwords\\n' > "$1"\n`);
+    chmodSync(editor, 0o755);
+    const { task, changedFields } = (
+      await home.mu("task edit build --json", { env: { EDITOR: `"${editor}"` } })
+    ).json();
+    expect(task).toMatchObject({ title: "A new title", description: "With\nwords" });
+    expect(changedFields.sort()).toEqual(["description", "title"]);
+    expect((await home.mu("task edit build", { env: { VISUAL: "true", EDITOR: "false" } })).stdout).toContain(
+      "Nothing changed",
+    );
+    const failed = await home.mu("task edit build --json", { env: { EDITOR: "false" } });
+    expect([failed.code, failed.fault().code]).toEqual([5, "editor.failed"]);
+  });
+});
+
+describe("task list", () => {
+  it("filters, sorts, cuts and picks fields, as JSON and as a table", async () => {
+    await planned();
+    await all("task claim docs", "task close docs --evidence done", "task update build --role dev --kind bug");
+    const names = async (flags: string) =>
+      (await home.mu(`task list ${flags} --json`)).json().items.map((task: { name: string }) => task.name);
+    expect(await names("")).toEqual(["build", "deploy", "docs"]);
+    expect(await names("--status OPEN,IN_PROGRESS")).toEqual(["build", "deploy"]);
+    expect(await names("--status OPEN --status CLOSED")).toEqual(["build", "deploy", "docs"]);
+    expect(await names("--tag core")).toEqual(["docs"]);
+    expect(await names("--tag core,text --mine")).toEqual(["docs"]);
+    expect(await names("--role dev --kind bug")).toEqual(["build"]);
+    expect(await names("--owner ann,bob")).toEqual(["docs"]);
+    expect(await names("--sort roi -n 1")).toEqual(["build"]);
+    expect((await home.mu("task list --fields name,owner,tags --json")).json().items[2]).toEqual({
+      name: "docs",
+      owner: "ann",
+      tags: ["text", "core"],
+    });
+    expect((await home.mu("task list --fields name,owner")).stdout).toMatch(/^name +owner\nbuild +—\n/);
+    expect((await home.mu("task list --fields nmae --json")).fault().code).toBe("usage.unknown_field");
+  });
+
+  it("finds text in any letters", async () => {
+    await all("workstream init demo", "task add 'ÉTUDE über Maße' -w demo", "task add 'Plain 100%_\\ text'");
+    const found = async (text: string) => (await home.mu(["task", "search", text, "--json"])).json().count;
+    expect(await found("ÉTUDE")).toBe(1);
+    expect(await found("maße")).toBe(1);
+    expect(await found("PLAIN")).toBe(1);
+    expect(await found("100%_\\")).toBe(1);
+    expect(await found("1%0")).toBe(0);
+  });
+});
+
+describe("task apply", () => {
+  it("takes YAML and JSON, starts the workstream with --init, and changes nothing the second time", async () => {
+    const plan = {
+      tasks: [
+        { name: "a", title: "A", blockedBy: ["b"] },
+        { name: "b", title: "B", notes: ["First"] },
+      ],
+    };
+    writeFileSync(join(home.project, "plan.yaml"), "tasks:\n  - title: C one\n    blockedBy: [a]\n");
+    expect((await home.mu("task apply plan.yaml -w demo --json")).fault()).toMatchObject({
+      code: "workstream.not_found",
+      exitCode: 3,
+    });
+    const first = await home.mu("task apply - --init -w demo --json", { input: JSON.stringify(plan) });
+    expect(first.json()).toMatchObject({ created: 2, edgesAdded: 1, notesAdded: 1 });
+    expect((await home.mu("task apply plan.yaml --json")).json()).toMatchObject({ created: 1, edgesAdded: 1 });
+    expect((await home.mu("task apply plan.yaml --json")).json()).toMatchObject({
+      created: 0,
+      unchanged: 1,
+      edgesAdded: 0,
+    });
+    expect((await home.mu("task show c_one --json")).json().blockers).toMatchObject([{ name: "a" }]);
+  });
+
+  it("names the place of a mistake, and changes nothing", async () => {
+    await planned();
+    const refused = async (input: string) => {
+      const ran = await home.mu("task apply - --json", { input });
+      expect((await home.mu("task list --json")).json().count).toBe(3);
+      const { code, message, exitCode } = ran.fault();
+      return `${exitCode} ${code} ${message}`;
+    };
+    const json = JSON.stringify({ tasks: [{ title: "A" }, { title: "B", blockedBy: ["build", "nothing"] }] });
+    expect(await refused(json)).toMatch(/^3 .*tasks\[1\]\.blockedBy\[1\]/);
+    expect(await refused("tasks:\n  - title: A\n  - title: B\n    blockedBy:\n      - nothing\n")).toMatch(
+      /^3 .*line 5/,
+    );
+    expect(await refused("tasks:\n  - { name: x, title: A }\n  - { name: x, title: B }\n")).toMatch(/line 3/);
+    expect(await refused('{"tasks": [{"title": "A", "impact": 500}]}')).toMatch(/^2 .*tasks\[0\]\.impact/);
+    expect(await refused("tasks:\n  - title: A\n    colour: red\n")).toMatch(/^2 .*line 3/);
+    expect(await refused("tasks:\n\t- title: A\n")).toMatch(/^2 .*line 2/);
+    expect(
+      await refused(
+        "tasks:\n  - { name: x, title: A, blockedBy: [deploy] }\n  - { name: build, title: B, blockedBy: [x] }\n",
+      ),
+    ).toMatch(/^4 task\.cycle/);
+  });
+});
+
+describe("mu sql", () => {
+  it("gives a bare array, and tells what is wrong with the SQL without a stack", async () => {
+    await planned();
+    const rows = await home.mu("sql 'select name, impact from tasks order by name' --json");
+    expect(rows.json()).toEqual([
+      { name: "build", impact: 80 },
+      { name: "deploy", impact: 50 },
+      { name: "docs", impact: 50 },
+    ]);
+    for (const [query, said] of [
+      ["selec 1", /syntax error/],
+      ["select * from nowhere", /no such table/],
+      ["delete from tasks", /--write/],
+    ] as const) {
+      const wrong = await home.mu(["sql", query, "--json"]);
+      expect([query, wrong.code, wrong.stdout]).toEqual([query, 2, ""]);
+      expect(wrong.fault().message).toMatch(said);
+      expect((await home.mu(["sql", query])).stderr).not.toMatch(/^\s+at /m);
+    }
+  });
+
+  it("writes what was confirmed, and that can be undone", async () => {
+    await planned();
+    const update = "update tasks set impact = 1 where name <> 'docs'";
+    const refused = await home.mu(["sql", "--write", update, "--confirm-rows", "1", "--json"]);
+    expect([refused.code, refused.fault().code]).toEqual([2, "sql.rows_mismatch"]);
+    expect((await home.mu(["sql", "--write", update, "--confirm-rows", "2", "--json"])).json().changes).toBe(2);
+    await all("undo --yes", "audit verify --tables");
+    expect((await home.mu("sql 'select sum(impact) as sum from tasks' --json")).json()).toEqual([{ sum: 180 }]);
+  });
+});
+
+describe("going back", () => {
+  it("undo shows, does, and is undone", async () => {
+    await planned();
+    await all("task close build --evidence yes");
+    const [newest] = (await home.mu("undo --json")).json().groups;
+    expect(newest.ops).toEqual(["task.close"]);
+    const { target, undone } = (await home.mu(`undo ${newest.group} --json`)).json();
+    expect(undone).toBe(false);
+    expect(target.inverse.length).toBeGreaterThan(0);
+    const status = async () => (await home.mu("task show build --json")).json().task.status;
+    expect(await status()).toBe("CLOSED");
+    const { undoGroup } = (await home.mu("undo --yes --json")).json();
+    expect(await status()).toBe("OPEN");
+    await all(`undo ${undoGroup} --yes`);
+    expect(await status()).toBe("CLOSED");
+    await all("audit verify --tables");
+  });
+
+  it("a workstream goes only with --yes, and its story stays", async () => {
+    await planned();
+    const dry = (await home.mu("workstream destroy demo --json")).json();
+    expect(dry).toMatchObject({ destroyed: false, dryRun: true, tasks: 3, edges: 1 });
+    expect(dry.nextSteps[0].command).toBe("mu workstream destroy demo --yes");
+    expect((await home.mu("task list --json")).json().count).toBe(3);
+    expect((await home.mu("workstream destroy demo --yes --json")).json()).toMatchObject({ destroyed: true, tasks: 3 });
+    expect((await home.mu("workstream list --json")).json().count).toBe(0);
+    expect((await home.mu("log --all --json")).json().count).toBeGreaterThan(4);
+    await all("audit verify --tables", "workstream init demo", "audit verify --tables");
+  });
+});
+
+describe("task wait", () => {
+  it("tells by its exit code what became of the tasks", async () => {
+    await planned();
+    const wait = async (flags: string) => {
+      const ran = await home.mu(`task wait ${flags} --json`);
+      return [ran.code, ran.json().outcome];
+    };
+    expect(await wait("build --timeout 1ms")).toEqual([5, "timeout"]);
+    await all("task claim build");
+    expect(await wait("build --stuck-after 1ms --on-stall exit --timeout 60s")).toEqual([7, "stalled"]);
+
+    const waiting = outcome(home.start("task wait build docs --any --timeout 60s --json"));
+    await all("task close build --evidence ok");
+    const { code, json } = await waiting;
+    expect([code, json().outcome, json().firing.name]).toEqual([0, "reached", "build"]);
+    expect(await wait("build --timeout 1ms")).toEqual([0, "reached"]);
+  });
+});
+
+describe("mu schema", () => {
+  it("prints what every verb takes and gives", async () => {
+    const { input, output } = (await home.mu("schema task claim --json")).json();
+    expect(Object.keys(input.properties)).toContain("lease");
+    expect(output.properties.task).toBeDefined();
+    for (const verb of VERBS) expect((await runHere(["schema", verb.name, "--json"])).code).toBe(0);
+    expect((await home.mu("schema task conquer --json")).fault()).toMatchObject({ exitCode: 3 });
+  });
+});
