@@ -1,6 +1,7 @@
 import { agentRows } from "./agents/agent.js";
 import { closeAgent } from "./agents/close.js";
 import type { Crew } from "./agents/crew.js";
+import { Fault } from "./errors.js";
 import { sessionOf } from "./session-name.js";
 import { sessionExists } from "./tmux/sessions.js";
 import {
@@ -39,7 +40,7 @@ export async function previewCrewDestroy(crew: Crew, workstream: string): Promis
   const rows = await previewDestroy(db, workstream);
   const closing = await agentRows(db, workstream);
   const session = sessionOf(workstream);
-  const panes = (await crew.tmux.listPanes()).filter((pane) => pane.session === session);
+  const panes = (await ifInstalled(crew.tmux.listPanes(), [])).filter((pane) => pane.session === session);
   const strangers = panes.filter((pane) => !closing.some((row) => row.pane === pane.id && row.server === pane.server));
   return {
     ...rows,
@@ -65,10 +66,20 @@ export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewD
     );
   }
   const ids = (await agentRows(store.db, workstream, { all: true, people: true })).map((row) => row.id);
-  await crew.tmux.killSession(gone.session);
+  await ifInstalled(crew.tmux.killSession(gone.session), undefined);
   await destroyWorkstream(crew.context, workstream);
   await forgetAgents(crew, ids);
   return gone;
+}
+
+/** Where tmux is not installed there are no panes, and a plan of tasks alone can be renamed and removed. */
+async function ifInstalled<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Fault && error.code === "tmux.not_installed") return otherwise;
+    throw error;
+  }
 }
 
 /** What is not journalled has no rows to hang on any more. */
@@ -87,10 +98,9 @@ async function forgetAgents({ context }: Crew, ids: readonly number[]): Promise<
  */
 export async function renameCrew(crew: Crew, workstream: string, to: string): Promise<Workstream> {
   const [from, target] = [sessionOf(workstream), sessionOf(to)];
-  if (workstream !== to && (await crew.tmux.hasSession(from)) && (await crew.tmux.hasSession(target))) {
-    throw sessionExists(target);
-  }
+  const runs = (session: string) => ifInstalled(crew.tmux.hasSession(session), false);
+  if (workstream !== to && (await runs(from)) && (await runs(target))) throw sessionExists(target);
   const renamed = await renameWorkstream(crew.context, workstream, to);
-  if (workstream !== to) await crew.tmux.renameSession(from, target);
+  if (workstream !== to) await ifInstalled(crew.tmux.renameSession(from, target), false);
   return renamed;
 }

@@ -127,7 +127,8 @@ function databaseFolder({ databaseEnv, stateDir }: Crew): string[] {
   return [dirname(path)];
 }
 
-function canResume(cli: AgentCli, crew: Crew): boolean {
+/** Whether the CLI has conversations that can be gone on with. */
+export function canResume(cli: AgentCli, crew: Crew): boolean {
   return cli.resume("", { stateDir: crew.stateDir }) !== undefined;
 }
 

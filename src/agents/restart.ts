@@ -9,7 +9,7 @@ import type { Access } from "./clis/cli.js";
 import { endPrograms, killOwnPane, sitsIn } from "./close.js";
 import type { Crew } from "./crew.js";
 import { readLaunch } from "./incarnation-files.js";
-import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
+import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
 import { findOwnPane } from "./own-pane.js";
 import { reserveAgent, type Spawned, type SpawnOptions, spawnSpec, startAgent } from "./spawn.js";
 
@@ -52,7 +52,7 @@ export async function restartAgent(
   try {
     const { row, tasks } = await replaceRow(crew, ref, old, plan);
     const spawned = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
-    return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(old, plan, options), tasks };
+    return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(crew, plan, options), tasks };
   } finally {
     for (const pane of held)
       await killOwnPane(crew, old, pane).catch(() => killOwnPane(crew, old, pane).catch(() => {}));
@@ -102,13 +102,11 @@ async function replaceRow(crew: Crew, ref: AgentRef, old: AgentRow, plan: Launch
   });
 }
 
-function beginning(old: AgentRow, plan: LaunchPlan, options: Partial<RestartOptions>): string {
+function beginning(crew: Crew, plan: LaunchPlan, options: Partial<RestartOptions>): string {
   if (plan.sessionRef !== null) return `resumed its conversation ${plan.sessionRef}`;
+  if (!canResume(plan.cli, crew)) return `began anew: ${plan.cli.key} has no conversations to resume`;
   if (options.conversation === "fresh") return "began a new conversation, as asked";
-  const known = options.sessionRef ?? old.session_ref;
-  return known === null
-    ? "began a new conversation: the last one is not known"
-    : `began a new conversation: ${plan.cli.key} cannot resume one`;
+  return "began a new conversation: the last one is not known";
 }
 
 function restartsItself({ name, workstream }: AgentRef): Fault {

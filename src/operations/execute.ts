@@ -1,5 +1,4 @@
 import type { ZodError } from "zod";
-import { PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { type AskPane, identify } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
@@ -68,23 +67,10 @@ function lazily<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make());
 }
 
-/** Before the reads that ask for it; nothing happens, and nothing is loaded, where no agent is open. */
 async function reconcileFirst(operation: Operation, input: Record<string, unknown>, app: App): Promise<void> {
   if (!operation.reconcile || input["reconcile"] === false) return;
-  const { db } = app.context.store;
-  const someone = await db
-    .selectFrom("agents")
-    .select("id")
-    .where("closed_at", "is", null)
-    .where("cli", "<>", PERSON_CLI)
-    .limit(1)
-    .executeTakeFirst();
-  if (someone === undefined) return;
-  const { reconcile } = await import("../reconcile.js");
-  const crew = await app.crew();
-  const own: Context = { store: app.context.store, clock: app.context.clock, actor: "reaper" };
-  const { stale } = await reconcile({ ...crew, context: own });
-  if (stale) app.io.remark("The database was busy: this is what was last known.");
+  const { reconcileBeforeRead } = await import("./reality.js");
+  if (await reconcileBeforeRead(app)) app.io.remark("The database was busy: this is what was last known.");
 }
 
 function checkInput(operation: Operation, input: unknown): Record<string, unknown> {

@@ -37,7 +37,9 @@ export const agentReapIdle = defineOperation({
   async run(app, { workstream, idleFor, dryRun }) {
     const scope = await resolveWorkstream(app, workstream);
     const items = await reapIdle(await app.crew(), scope, { idleForMs: idleFor, mode: dryRun ? "preview" : "close" });
-    const nextSteps = dryRun ? [{ intent: "Do it", command: `mu agent reap-idle -w ${scope}` }] : [];
+    const nextSteps = dryRun
+      ? [{ intent: "Do it", command: `mu agent reap-idle --idle-for ${Math.round(idleFor / 1000)}s -w ${scope}` }]
+      : [];
     return { items, count: items.filter((item) => item.action === "closed").length, nextSteps };
   },
   render: ({ items }, paint) =>
