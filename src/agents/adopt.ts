@@ -165,7 +165,7 @@ function reserve(
 /** Marks, records and moves the pane; when it goes away meanwhile, the row goes too. */
 async function takeOver(crew: Crew, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
   try {
-    await crew.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id) });
+    await crew.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at });
     await prepareFolders(crew.stateDir);
     await crew.tmux.pipePane(pane.id, transcriptCommand(transcriptPath(crew.stateDir, row)));
     const moved = await moveHome(crew, workstream, row, pane);

@@ -2,13 +2,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../names.js";
-import { endProcessTree, hasEnvironment, type Process } from "../processes.js";
+import { endProcessTree, type Process } from "../processes.js";
 import { paneRefused } from "../tmux/faults.js";
 import { callerPane, type Pane, serverPid } from "../tmux/panes.js";
 import { type Agent, type AgentRow, agentById, latestAgentRow, PERSON_CLI, replaced, toAgent } from "./agent.js";
 import type { Crew } from "./crew.js";
 import { lastScreenPath, prepareFolders } from "./incarnation-files.js";
-import { isOwnPane, panesMarkedFor } from "./own-pane.js";
+import { isOwnPane, isProgramOf, panesMarkedFor } from "./own-pane.js";
 import { retireAgent } from "./retire.js";
 
 export interface CloseOptions {
@@ -86,13 +86,21 @@ async function finish(
  * of others are left alone. Faults: `agent.still_alive`, `tmux.failed`.
  */
 export async function endAgent(crew: Crew, row: RowOf<"agents">, options: CloseOptions = {}): Promise<boolean> {
-  if (row.cli === PERSON_CLI) return false;
-  const all = await crew.tmux.listPanes();
-  const panes = row.pane === null ? panesMarkedFor(row, all) : all.filter((pane) => isOwnPane(row, pane));
-  for (const pane of panes) await saveScreen(crew, row, pane);
-  for (const pid of await rootsOf(crew, row, panes)) await endTree(crew, row, pid, options);
+  const panes = await endPrograms(crew, row, options);
   for (const pane of panes) await killOwnPane(crew, row, pane);
   return panes.length > 0;
+}
+
+/** As `endAgent`, but leaves the panes to the caller: one that is told to stay holds its window and session. */
+export async function endPrograms(crew: Crew, row: RowOf<"agents">, options: CloseOptions = {}): Promise<Pane[]> {
+  if (row.cli === PERSON_CLI) return [];
+  const all = await crew.tmux.listPanes();
+  const own = all.filter((pane) => isOwnPane(row, pane));
+  const panes = [...new Set([...own, ...panesMarkedFor(row, all)])];
+  const roots = panes.length > 0 ? livingRoots(panes) : await outlivingRoots(crew, row, all);
+  for (const pane of panes) await saveScreen(crew, row, pane);
+  for (const pid of roots) await endTree(crew, row, pid, options);
+  return panes;
 }
 
 /** Full-screen programs draw; what is on the screen now cannot be told from the transcript alone. */
@@ -112,15 +120,15 @@ export async function readSavedScreen(stateDir: string, row: RowOf<"agents">): P
   return text?.replace(/\n$/, "").split("\n");
 }
 
-/** Some programs outlive their pane and their tmux; their first process still says whose it is. */
-async function rootsOf(crew: Crew, row: RowOf<"agents">, panes: readonly Pane[]): Promise<number[]> {
-  const living = panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
-  if (living.length > 0 || row.pid === null) return living;
-  const isIts = await hasEnvironment({ exec: crew.exec, clock: crew.context.clock }, row.pid, {
-    name: "MU_AGENT_ID",
-    value: String(row.id),
-  });
-  return isIts ? [row.pid] : [];
+function livingRoots(panes: readonly Pane[]): number[] {
+  return panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
+}
+
+/** Some programs outlive their pane and their tmux; the environment of the first one still says whose it is. */
+async function outlivingRoots(crew: Crew, row: RowOf<"agents">, all: readonly Pane[]): Promise<number[]> {
+  if (row.pid === null || all.some((pane) => pane.id === row.pane && pane.server === row.server)) return [];
+  const world = { exec: crew.exec, clock: crew.context.clock };
+  return (await isProgramOf(world, row, row.pid)) ? [row.pid] : [];
 }
 
 async function endTree(crew: Crew, row: RowOf<"agents">, pid: number, { graceMs }: CloseOptions): Promise<void> {
@@ -141,7 +149,7 @@ function stillAlive(row: RowOf<"agents">, left: readonly Process[]): Fault {
 }
 
 /** Looks again first: with its last process gone the pane is closed, and it is never somebody else's. */
-async function killOwnPane(crew: Crew, row: RowOf<"agents">, pane: Pane): Promise<void> {
+export async function killOwnPane(crew: Crew, row: RowOf<"agents">, pane: Pane): Promise<void> {
   const now = await crew.tmux.askPane(pane.id);
   if (now === undefined || now.server !== pane.server) return;
   if (now.agentId !== String(row.id)) throw paneRefused(pane.id, { dead: false, agentId: now.agentId });

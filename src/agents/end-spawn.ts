@@ -5,7 +5,7 @@ import { endProcessTree } from "../processes.js";
 import type { Death, OpenedPane } from "../tmux/open.js";
 import type { Crew } from "./crew.js";
 import { removeFiles, transcriptPath } from "./incarnation-files.js";
-import { panesMarkedFor } from "./own-pane.js";
+import { isProgramOf, panesMarkedFor } from "./own-pane.js";
 import { retireAgent } from "./retire.js";
 import { readTail } from "./transcript.js";
 
@@ -43,13 +43,10 @@ export async function endSpawn(
 
 async function removePanes(crew: Crew, row: RowOf<"agents">, opened: OpenedPane | undefined): Promise<void> {
   const panes = panesMarkedFor(row, await crew.tmux.listPanes());
-  const { exec, context } = crew;
-  const quick = { graceMs: 1_000 };
-  const pids = new Set([
-    ...panes.filter((pane) => !pane.dead).map((pane) => pane.pid),
-    ...(opened ? [opened.pid] : []),
-  ]);
-  for (const pid of pids) await endProcessTree({ exec, clock: context.clock }, { pid }, quick);
+  const world = { exec: crew.exec, clock: crew.context.clock };
+  const roots = panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
+  if (roots.length === 0 && opened !== undefined && (await isProgramOf(world, row, opened.pid))) roots.push(opened.pid);
+  for (const pid of roots) await endProcessTree(world, { pid }, { graceMs: 1_000 });
   for (const pane of panes) await crew.tmux.killPane(pane.id);
 }
 

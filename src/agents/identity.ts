@@ -45,13 +45,18 @@ const SANDBOX_MARKS = [
  * every agent that mu spawned; only else is `ask` called.
  */
 export async function identify(db: Reader, env: Environment, ask?: AskPane): Promise<Caller> {
+  const caller = await findCaller(db, env, ask);
+  return { ...caller, workstream: await workstreamFor(db, env, caller) };
+}
+
+async function findCaller(db: Reader, env: Environment, ask: AskPane | undefined): Promise<Caller> {
   const claimed = await claimedRow(db, env);
   const seat = callerPane(env);
   const evidence: Caller["evidence"] = [];
   if (claimed !== undefined) {
     const proof = proofOf(claimed, env, seat);
     evidence.push({ source: "$MU_AGENT_ID", says: `${describe(claimed)}${proof === undefined ? "" : `, ${proof}`}` });
-    if (proof !== undefined) return asAgent(claimed, env, evidence);
+    if (proof !== undefined) return asAgent(claimed, evidence);
   }
   const pane = await lookAtPane(seat, ask, evidence);
   const located =
@@ -180,13 +185,13 @@ function decide(db: Reader, env: Environment, found: Findings): Promise<Caller> 
   if (located !== undefined && pane !== undefined) return decideByPane(env, located, pane, found);
   if (claimed === undefined) return person(db, env, found);
   const refused = claimed.closed_at === null ? unproved(claimed, env, found) : replaced(claimed.name);
-  return { ...asAgent(claimed, env, evidence), refusal: refused };
+  return { ...asAgent(claimed, evidence), refusal: refused };
 }
 
 /** The pane's word counts against what the environment says only where that is an open incarnation of another. */
 function decideByPane(env: Environment, located: Incarnation, pane: PaneIdentityFacts, found: Findings): Caller {
   const { claimed, evidence } = found;
-  const caller = asAgent(located, env, evidence);
+  const caller = asAgent(located, evidence);
   const isItsPane = located.pane === pane.pane && located.server === pane.server;
   const isByTitle = pane.agentId === "";
   if (located.closed_at !== null) return { ...caller, refusal: replaced(located.name) };
@@ -194,7 +199,7 @@ function decideByPane(env: Environment, located: Incarnation, pane: PaneIdentity
     const adopted = claimed.closed_at !== null && isItsPane && !isByTitle;
     if (adopted) return caller;
     const refusal = claimed.closed_at === null ? disagreement(evidence) : replaced(claimed.name);
-    return { ...asAgent(claimed, env, evidence), refusal };
+    return { ...asAgent(claimed, evidence), refusal };
   }
   if (!isByTitle && !isItsPane && located.pane !== null) return { ...caller, refusal: disagreement(evidence) };
   const said = claimed === undefined ? env["MU_AGENT"] : undefined;
@@ -231,11 +236,11 @@ function unproved(claimed: Incarnation, env: Environment, { seat, evidence }: Fi
   );
 }
 
-function asAgent(row: Incarnation, env: Environment, evidence: Caller["evidence"]): Caller {
+function asAgent(row: Incarnation, evidence: Caller["evidence"]): Caller {
   return {
     name: row.name,
     kind: "agent",
-    workstream: workstreamFor(row, env),
+    workstream: row.workstream || null,
     incarnation: row.id,
     role: row.role,
     evidence,
@@ -243,9 +248,12 @@ function asAgent(row: Incarnation, env: Environment, evidence: Caller["evidence"
   };
 }
 
-/** An agent's environment keeps the name that its workstream had at its start; `$MU_SESSION` is somebody's wish. */
-function workstreamFor(row: Incarnation, env: Environment): string | null {
-  return env["MU_SESSION"] || row.workstream || env["MU_WORKSTREAM"] || null;
+/** The environment's, if there is one of that name: an agent's keeps the name that its workstream had at its start. */
+async function workstreamFor(db: Reader, env: Environment, { kind, workstream }: Caller): Promise<string | null> {
+  const wished = env["MU_WORKSTREAM"] || env["MU_SESSION"];
+  if (kind === "person" || !wished || wished === workstream) return workstream;
+  const known = await db.selectFrom("workstreams").select("id").where("name", "=", wished).executeTakeFirst();
+  return known === undefined ? workstream : wished;
 }
 
 /**

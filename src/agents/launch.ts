@@ -8,6 +8,7 @@ import type { Layout } from "../tmux/look.js";
 import type { Access, AgentCli, Launch, LaunchOptions } from "./clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "./clis/table.js";
 import type { Crew } from "./crew.js";
+import { agentEventsFile } from "./hooks/install.js";
 import type { LaunchRecord } from "./incarnation-files.js";
 
 /** What a new agent is to be. */
@@ -28,9 +29,11 @@ export interface LaunchWishes {
   layout?: Layout | undefined;
   /** The conversation to go on with. */
   resume?: string | undefined;
-  /** See `LaunchOptions`; made once the incarnation is known. */
-  eventsFile?: ((cli: AgentCli, agent: { id: number; spawned_at: string }) => Promise<string | undefined>) | undefined;
+  /** Makes the file that `LaunchOptions` names, in place of mu's own hooks; undefined leaves the CLI without. */
+  eventsFile?: EventsFile | undefined;
 }
+
+export type EventsFile = (cli: AgentCli, agent: { id: number }) => Promise<string | undefined>;
 
 /** Wishes that were checked: all that is left is to do it. */
 export interface LaunchPlan {
@@ -42,7 +45,7 @@ export interface LaunchPlan {
   sessionRef: string | null;
   /** Run the command by exec, without a shell. */
   program: readonly string[] | undefined;
-  eventsFile: LaunchWishes["eventsFile"];
+  eventsFile: EventsFile;
 }
 
 /**
@@ -71,7 +74,7 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
     window: wishes.window ?? ref.name,
     sessionRef: wishes.resume !== undefined && canResume(cli, crew) ? wishes.resume : null,
     program,
-    eventsFile: wishes.eventsFile,
+    eventsFile: wishes.eventsFile ?? ownHooks(crew),
   };
 }
 
@@ -79,9 +82,9 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
 export async function launchArgv(
   crew: Crew,
   plan: LaunchPlan,
-  agent: { id: number; spawned_at: string },
+  agent: { id: number },
 ): Promise<{ argv: [string, ...string[]]; env: Readonly<Record<string, string>> }> {
-  const eventsFile = await plan.eventsFile?.(plan.cli, agent);
+  const eventsFile = await plan.eventsFile(plan.cli, agent);
   const options: LaunchOptions = {
     stateDir: crew.stateDir,
     writableDirs: databaseFolder(crew),
@@ -91,8 +94,23 @@ export async function launchArgv(
   };
   const resumed = plan.sessionRef === null ? undefined : plan.cli.resume(plan.sessionRef, options);
   const launch: Launch = resumed ?? plan.cli.interactive(options);
-  const args = [...launch.args, ...plan.record.args];
+  const args = [...(takesSwitches(plan) ? launch.args : []), ...plan.record.args];
   return { argv: argvOf(plan, args), env: launch.env };
+}
+
+/** The CLI reports to the agent's spool, and the user's own settings stay untouched. */
+function ownHooks({ stateDir, env }: Crew): EventsFile {
+  const home = env["HOME"];
+  return (cli, { id }) => agentEventsFile(cli.key, { stateDir, agentId: id, env, ...(home !== undefined && { home }) });
+}
+
+/**
+ * Switches are for the CLI itself, by whatever path or wrapper that bears its name; a stand-in that the user named
+ * instead might choke on them. What was asked for, a conversation or read-only access, is never left out silently.
+ */
+function takesSwitches({ cli, record, access, sessionRef }: LaunchPlan): boolean {
+  if (sessionRef !== null || access !== "full" || record.command === cli.command) return true;
+  return firstWord(record.command)?.split("/").at(-1)?.includes(cli.key) ?? false;
 }
 
 function argvOf({ program, record: { command } }: LaunchPlan, args: readonly string[]): [string, ...string[]] {
@@ -141,7 +159,7 @@ async function findProgram(
   const word = firstWord(command);
   if (word === undefined) return undefined;
   if (await isProgram(word, cwd, path)) return PLAIN.test(command) ? command.trim().split(/[ \t]+/) : undefined;
-  if (!word.includes("/") && (await isBuiltin(crew, word))) return undefined;
+  if (!word.includes("/") && (await isBuiltin(crew, word, path))) return undefined;
   throw commandNotFound(cli, word);
 }
 
@@ -160,8 +178,8 @@ async function isProgram(word: string, cwd: string, path: string): Promise<boole
 }
 
 /** Only sh knows its own commands: `exec`, `while`, `.` … */
-async function isBuiltin(crew: Crew, word: string): Promise<boolean> {
-  const { code } = await crew.exec("/bin/sh", ["-c", 'command -v -- "$1"', "sh", word], { env: {} });
+async function isBuiltin(crew: Crew, word: string, path: string): Promise<boolean> {
+  const { code } = await crew.exec("/bin/sh", ["-c", 'command -v -- "$1"', "sh", word], { env: { PATH: path } });
   return code === 0;
 }
 

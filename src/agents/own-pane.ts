@@ -1,4 +1,5 @@
 import type { RowOf } from "../db/write.js";
+import { hasEnvironment, type ProcessWorld } from "../processes.js";
 import { paneNotFound } from "../tmux/faults.js";
 import type { Pane } from "../tmux/panes.js";
 import type { Crew } from "./crew.js";
@@ -21,7 +22,15 @@ export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
   return pane.id === row.pane && pane.server === row.server && pane.agentId === String(row.id);
 }
 
-/** Panes that a spawn opened for a row before it could write down which. */
+/**
+ * All panes that a spawn opened for a row, also where it could not write down which: a server that answers too late
+ * makes it try twice. Another database's agent of the same name and id is told apart by its moment.
+ */
 export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pane[] {
-  return panes.filter((pane) => pane.agentId === String(row.id) && pane.agent === row.name);
+  return panes.filter((pane) => pane.agentId === String(row.id) && pane.spawnedAt === row.spawned_at);
+}
+
+/** Whether the process was started for this incarnation, wherever its pane is: a pid alone may be another's by now. */
+export function isProgramOf(world: ProcessWorld, row: RowOf<"agents">, pid: number): Promise<boolean> {
+  return hasEnvironment(world, pid, { name: "MU_AGENT_ID", value: String(row.id) });
 }

@@ -2,13 +2,15 @@ import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { passOn } from "../tasks/release-owned.js";
+import type { Pane } from "../tmux/panes.js";
 import { getWorkstream } from "../workstreams.js";
 import { type AgentRow, latestAgentRow, PERSON_CLI, replaced } from "./agent.js";
 import type { Access } from "./clis/cli.js";
-import { endAgent, sitsIn } from "./close.js";
+import { endPrograms, killOwnPane, sitsIn } from "./close.js";
 import type { Crew } from "./crew.js";
 import { readLaunch } from "./incarnation-files.js";
 import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
+import { findOwnPane } from "./own-pane.js";
 import { reserveAgent, type Spawned, type SpawnOptions, spawnSpec, startAgent } from "./spawn.js";
 
 export interface RestartOptions
@@ -46,10 +48,22 @@ export async function restartAgent(
   if (options.incarnation !== undefined && options.incarnation !== old.id) throw replaced(ref.name);
   if (old.closed_at === null && sitsIn(crew, old)) throw restartsItself(ref);
   const plan = await planAgain(crew, old, options);
-  if (old.closed_at === null) await endAgent(crew, old);
-  const { row, tasks } = await replaceRow(crew, ref, old, plan);
-  const spawned = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
-  return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(old, plan, options), tasks };
+  const held = old.closed_at === null ? await endHeld(crew, old) : [];
+  try {
+    const { row, tasks } = await replaceRow(crew, ref, old, plan);
+    const spawned = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
+    return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(old, plan, options), tasks };
+  } finally {
+    for (const pane of held)
+      await killOwnPane(crew, old, pane).catch(() => killOwnPane(crew, old, pane).catch(() => {}));
+  }
+}
+
+/** The dead pane stays until the new one is there, so that nobody is thrown out of a session that it alone held. */
+async function endHeld(crew: Crew, old: AgentRow): Promise<Pane[]> {
+  const pane = await findOwnPane(crew, old);
+  if (pane !== undefined) await crew.tmux.holdPane(pane.id);
+  return endPrograms(crew, old);
 }
 
 async function planAgain(crew: Crew, old: AgentRow, options: Partial<RestartOptions>): Promise<LaunchPlan> {

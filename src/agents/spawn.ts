@@ -145,7 +145,7 @@ async function openFor(
     cwd: record.cwd,
     argv: launch.argv,
     env: { ...launch.env, ...record.env, ...crew.databaseEnv, ...identityEnv(workstream, row) },
-    identity: { agent: row.name, agentId: String(row.id) },
+    identity: { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at },
     pipe: transcriptCommand(transcriptPath(crew.stateDir, row)),
     borders: await bordersOf(crew, workstream),
   });

@@ -8,6 +8,8 @@ export type Layout = (typeof LAYOUTS)[number];
 export interface PaneIdentity {
   agent: string;
   agentId: string;
+  /** When the incarnation was reserved, as its row has it. */
+  spawnedAt?: string;
   /** The agent's name without it. */
   title?: string;
 }
@@ -89,10 +91,11 @@ export function borderCommands(target: string, state: "on" | "off"): Command[] {
   return [option("pane-border-format", BORDER), option("pane-border-status", state === "on" ? "top" : "off")];
 }
 
-export function identityCommands(pane: string, { agent, agentId, title }: PaneIdentity): Command[] {
+export function identityCommands(pane: string, { agent, agentId, spawnedAt, title }: PaneIdentity): Command[] {
   return [
     ["set-option", "-p", "-t", pane, "@mu_agent", agent],
     ["set-option", "-p", "-t", pane, "@mu_agent_id", agentId],
+    ...(spawnedAt === undefined ? [] : [["set-option", "-p", "-t", pane, "@mu_spawned_at", spawnedAt]]),
     ["select-pane", "-t", pane, "-T", formatText(title ?? agent)],
   ];
 }

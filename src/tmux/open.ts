@@ -89,6 +89,12 @@ export async function confirmPane(run: Run, pane: string): Promise<Death | undef
   return { ...(status && { status: Number(status) }), ...(signal && { signal }), lines: lastLines(lines, 50) };
 }
 
+/** The pane stays when its program ends, until it is closed. A pane that is gone is none to hold. */
+export async function holdPane(run: Run, pane: string): Promise<void> {
+  const hold = ["set-option", "-p", "-t", pane, "remain-on-exit", "on"];
+  ignoreGone(await run([hold]), `hold pane ${pane}`);
+}
+
 /** Closing what is closed is a no-op. */
 export async function killPane(run: Run, pane: string): Promise<void> {
   ignoreGone(await run([["kill-pane", "-t", pane]]), `close pane ${pane}`);

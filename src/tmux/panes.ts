@@ -17,6 +17,8 @@ export interface Pane {
   window: string;
   windowName: string;
   title: string;
+  /** When its incarnation was reserved: two databases may both have an agent of one name and id. */
+  spawnedAt?: string;
   /** Name of the program in the foreground. */
   command: string;
   /** The command line that the pane was started with, as tmux prints it. */
@@ -55,6 +57,7 @@ const FIELDS = [
   "window_id",
   "window_name",
   "pane_title",
+  "@mu_spawned_at",
   "pane_current_command",
   "pane_start_command",
   "pane_pid",
@@ -133,6 +136,7 @@ function parsePane(values: readonly string[]): Pane {
     window: text("window_id"),
     windowName: text("window_name"),
     title: text("pane_title"),
+    ...(text("@mu_spawned_at") !== "" && { spawnedAt: text("@mu_spawned_at") }),
     command: text("pane_current_command"),
     startCommand: text("pane_start_command"),
     pid: number("pane_pid"),

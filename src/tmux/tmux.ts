@@ -20,7 +20,16 @@ import {
   setPaneLabels,
   stopPipe,
 } from "./look.js";
-import { confirmPane, type Death, killPane, killSession, type OpenedPane, type OpenPane, openPane } from "./open.js";
+import {
+  confirmPane,
+  type Death,
+  holdPane,
+  killPane,
+  killSession,
+  type OpenedPane,
+  type OpenPane,
+  openPane,
+} from "./open.js";
 import { callerPane, findServer, listPanes, type Pane, type ServerId, serverPid } from "./panes.js";
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
@@ -39,6 +48,7 @@ export interface Tmux {
   readPane(pane: string, lines: number): Promise<string[]>;
   openPane(spec: OpenPane): Promise<OpenedPane>;
   confirmPane(pane: string): Promise<Death | undefined>;
+  holdPane(pane: string): Promise<void>;
   killPane(pane: string): Promise<void>;
   hasSession(session: string): Promise<boolean>;
   openSession(session: string, cwd: string): Promise<boolean>;
@@ -83,6 +93,7 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     readPane: (pane, lines) => readPane(run, pane, lines),
     openPane: (spec) => openPane(run, spec).catch((error) => explainByAge(run, error)),
     confirmPane: (pane) => confirmPane(run, pane),
+    holdPane: (pane) => holdPane(run, pane),
     killPane: (pane) => killPane(run, pane),
     hasSession: (session) => hasSession(run, session),
     openSession: (session, cwd) => openSession(run, session, cwd),

@@ -148,7 +148,7 @@ test("claude: an install taken out again leaves any settings byte for byte as th
       expect(claudeEdit.add(installed, "settings.json")).toBe(installed);
       expect(claudeEdit.strip(installed, "settings.json")).toBe(text);
     }),
-    { numRuns: 400 },
+    { numRuns: 100 },
   );
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent, listAgents } from "../../src/agents/agent.js";
@@ -78,8 +78,8 @@ describeTmux("spawning an agent", () => {
     });
   });
 
-  it("eight processes that spawn into a new workstream at once give eight agents in one session", async () => {
-    const others = await Promise.all(Array.from({ length: 8 }, () => crew.other()));
+  it("eight spawns into a new workstream at once are eight agents in one session", async () => {
+    const others = Array.from({ length: 8 }, () => crew.other());
     const spawned = await Promise.all(others.map((other, i) => spawn(`worker-${i}`, {}, other)));
     const panes = await crew.panes();
     expect(new Set(spawned.map(({ agent }) => agent.pane)).size).toBe(8);
@@ -88,8 +88,8 @@ describeTmux("spawning an agent", () => {
     expect(await listAgents(db(), "demo")).toHaveLength(8);
   });
 
-  it("of eight processes that spawn the same agent one wins, and the others are told", async () => {
-    const others = await Promise.all(Array.from({ length: 8 }, () => crew.other()));
+  it("of eight spawns of the same agent one wins, and the others are told", async () => {
+    const others = Array.from({ length: 8 }, () => crew.other());
     const results = await Promise.allSettled(others.map((other) => spawn("worker-1", {}, other)));
     expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     const faults = results.flatMap((result) => (result.status === "rejected" ? [result.reason] : []));
@@ -146,7 +146,7 @@ exec cat`;
   });
 
   it("the command comes from $MU_<KEY>_COMMAND when the user names none", async () => {
-    const other = await crew.other({ env: { MU_PI_COMMAND: "sleep 1001", MU_CODEX_COMMAND: "no-such-codex" } });
+    const other = crew.other({ env: { MU_PI_COMMAND: "sleep 1001", MU_CODEX_COMMAND: "no-such-codex" } });
     const { agent } = await spawnAgent(other, ref("worker-1"), { cwd: crew.server.dir });
     expect(agent).toMatchObject({ cli: "pi", command: "sleep 1001" });
     await expect(spawnAgent(other, ref("worker-2"), { cli: "codex", cwd: crew.server.dir })).rejects.toMatchObject({
@@ -154,6 +154,18 @@ exec cat`;
       details: { command: "no-such-codex" },
     });
     await expect(spawn("worker-2", { cli: "emacs" })).rejects.toMatchObject({ kind: "usage", code: "cli.unknown" });
+  });
+
+  it("a CLI gets its switches, also behind a wrapper with its name, and a stand-in does not", async () => {
+    const wrapper = join(crew.server.dir, "my-claude");
+    writeFileSync(wrapper, "#!/bin/sh\nprintf '<%s>' \"$@\"; exec cat\n", { mode: 0o755 });
+    const shown = async (name: string, options: Partial<SpawnOptions>) => {
+      const { agent } = await spawn(name, { cli: "claude", ...options });
+      return eventually("output", async () => (await crew.server.tmux.readPane(agent.pane ?? "", 9)).join(""));
+    };
+    expect(await shown("a", { command: wrapper })).toContain("<--settings>");
+    expect(await shown("b", { command: "printf '<%s>'; exec cat" })).toBe("<>");
+    expect(await shown("c", { command: wrapper, eventsFile: async () => undefined, args: ["x y"] })).toBe("<x y>");
   });
 
   it("a command that dies at once is told with its last words, and nothing is left behind", async () => {
@@ -172,7 +184,7 @@ exec cat`;
   });
 
   it("a pane that is killed during the spawn is a death, and nothing is left behind", async () => {
-    const killing = await crew.other({
+    const killing = crew.other({
       run: async (commands, options) => {
         const answer = await crew.server.tmux.run(commands, options);
         const pane = /^(%\d+)\n/.exec(answer.stdout)?.[1];
@@ -185,7 +197,7 @@ exec cat`;
   });
 
   it("an agent that is closed during its spawn leaves no pane behind", async () => {
-    const closing = await crew.other({
+    const closing = crew.other({
       run: async (commands, options) => {
         const answer = await crew.server.tmux.run(commands, options);
         if (commands.some(([name]) => name === "respawn-pane")) await closeAgent(crew.crew, ref("worker-1"));
@@ -265,7 +277,7 @@ exec cat`;
 
   it("panes have borders, unless the person or the workstream wants none", async () => {
     const { agent: a } = await spawn("a");
-    const quiet = await crew.other({ env: { MU_BANNER_QUIET: "1" } });
+    const quiet = crew.other({ env: { MU_BANNER_QUIET: "1" } });
     const { agent: b } = await spawn("b", {}, quiet);
     const border = async (pane: string | null) =>
       (await crew.server.raw("display-message", "-p", "-t", pane ?? "", "#{pane-border-status}")).trim();

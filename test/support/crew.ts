@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import { openSqlite } from "../../src/db/sqlite.js";
-import type { Store } from "../../src/db/store.js";
 import { execProgram } from "../../src/exec.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
@@ -15,8 +14,8 @@ import { type PrivateTmux, privateTmux } from "./tmux.js";
 export interface PrivateCrew {
   crew: Crew;
   server: PrivateTmux;
-  /** The same crew from another process: its own connection and its own tmux client. */
-  other(options?: { env?: Record<string, string>; run?: Run; actor?: string }): Promise<Crew>;
+  /** The same crew with a tmux client of its own, as another process would have it; the connection is shared. */
+  other(options?: { env?: Record<string, string>; run?: Run; actor?: string }): Crew;
   /** A task that `agent` is working on. */
   give(task: string, agent: string): Promise<void>;
   panes(): Promise<Pane[]>;
@@ -28,10 +27,8 @@ export interface PrivateCrew {
 export async function privateCrew(): Promise<PrivateCrew> {
   const server = privateTmux();
   const file = join(server.dir, "mu.db");
-  const stores: Store[] = [];
-  const other: PrivateCrew["other"] = async (options = {}) => {
-    const store = await openSqlite(file, { missing: "create", synchronous: "NORMAL" });
-    stores.push(store);
+  const store = await openSqlite(file, { missing: "create", synchronous: "NORMAL" });
+  const other: PrivateCrew["other"] = (options = {}) => {
     const env = { ...server.env, ...options.env };
     return {
       context: contextOn(store, options.actor),
@@ -43,7 +40,7 @@ export async function privateCrew(): Promise<PrivateCrew> {
       mu: ["mu"],
     };
   };
-  const crew = await other();
+  const crew = other();
   await initWorkstream(crew.context, "demo", { root: server.dir });
   return {
     crew,
@@ -60,7 +57,7 @@ export async function privateCrew(): Promise<PrivateCrew> {
     },
     async dispose() {
       await server.dispose();
-      for (const store of stores) await store.close();
+      await store.close();
     },
   };
 }

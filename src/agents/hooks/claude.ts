@@ -87,6 +87,10 @@ function newEvent(event: string): string {
 function strip(text: string | undefined, path: string): string | undefined {
   if (text === undefined) return undefined;
   check(text, path);
+  return stripAll(text);
+}
+
+function stripAll(text: string): string | undefined {
   const root = parseJsonText(text);
   const hooks = findMember(root, "hooks");
   if (!hooks) return text;
@@ -96,7 +100,7 @@ function strip(text: string | undefined, path: string): string | undefined {
     return removeMember(text, root, root.members.indexOf(hooks));
   }
   const without = stripOne(text, hooks.value);
-  return without === undefined ? text : strip(without, path);
+  return without === undefined ? text : stripAll(without);
 }
 
 /** The text without the first piece of mu's, or undefined when there is none. */
