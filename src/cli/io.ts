@@ -75,7 +75,7 @@ async function takeTerminal(file: string, args: readonly string[], env: Io["env"
 
 /** The skill ships beside the program. */
 async function installSkill(path: string): Promise<boolean> {
-  const text = await readFile(new URL("../skills/mu/SKILL.md", import.meta.url), "utf8");
+  const text = await readFile(join(import.meta.dirname, "../skills/mu/SKILL.md"), "utf8");
   const before = await readFile(path, "utf8").catch(() => undefined);
   if (before === text) return false;
   await mkdir(dirname(path), { recursive: true });
