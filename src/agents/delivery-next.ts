@@ -5,7 +5,7 @@ import { type Gate, judgeLines, judgeLook, type Obstacle, PASSING } from "./deli
 import { proveByRecords, takeBaseline } from "./delivery-proof.js";
 import { change, type DeliveryRow, deliveryRow, firstPending, isAbandoned, reserve } from "./delivery-rows.js";
 import { typeAndProve } from "./delivery-type.js";
-import { type Look, lookClosely } from "./look.js";
+import { type Look, lookOf } from "./look.js";
 import { locate } from "./whereabouts.js";
 
 /** An obstacle is believed when it is still there after this long (ms): another sender's text is a draft for a moment. */
@@ -42,16 +42,20 @@ type Approach = Exclude<Gate, { may: "type" }> | { may: "type"; look: Look };
 
 /** Looks at the agent's pane and judges whether the text may be typed. */
 async function approach(crew: Crew, agent: RowOf<"agents">, row: DeliveryRow): Promise<Approach> {
-  const panes = agent.closed_at === null ? await crew.tmux.listPanes() : [];
   if (agent.closed_at !== null) return { may: "refuse", obstacle: "dead", why: "the agent was closed" };
+  const { panes, screens } = await crew.tmux.survey({
+    screens: agent.pane === null ? [] : [agent.pane],
+    escapes: true,
+  });
   const place = (await locate(crew, [agent], panes)).get(agent.id);
   if (place?.at === "gone") {
     return { may: "refuse", obstacle: place.lost === "taken" ? "stranger" : "dead", why: place.why };
   }
   if (place?.at !== "pane") return { may: "wait", why: place?.at === "elsewhere" ? place.why : "it has no pane yet" };
   const cli = getAgentCli(agent.cli);
-  const look = await lookClosely(crew, cli, place.pane);
-  if (look === undefined) return { may: "wait", why: `pane ${place.pane.id} is gone` };
+  const captured = screens.get(place.pane.id);
+  if (captured === undefined) return { may: "wait", why: `pane ${place.pane.id} is gone` };
+  const look = lookOf(cli, place.pane, captured);
   const gate = judgeLook(cli, look);
   if (gate.may !== "type") return gate;
   const lines = await judgeLines(crew.exec, place.pane.tty, row.text);

@@ -3,7 +3,7 @@ import type { Crew } from "./crew.js";
 import { type Observation, observeOnce } from "./observe.js";
 
 /** A change is seen within this and the time of one look, in ms. */
-const BEAT_MS = 800;
+const BEAT_MS = 900;
 
 /**
  * The agents of a workstream, or of all: first each as it is, then each change of a status or of the rule behind it,

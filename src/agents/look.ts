@@ -16,7 +16,11 @@ export interface Look {
 /** Looks at one pane closely, with colours; undefined when it is gone. One tmux call. */
 export async function lookClosely(crew: Crew, cli: AgentCli, pane: Pane): Promise<Look | undefined> {
   const captured = (await crew.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id);
-  if (captured === undefined) return undefined;
+  return captured && lookOf(cli, pane, captured);
+}
+
+/** What a captured screen says by the rules of `cli`. */
+export function lookOf(cli: AgentCli, pane: Pane, captured: Captured): Look {
   const screen = toScreen(pane, captured);
   return { pane, screen, verdict: explainScreen(cli, screen) };
 }

@@ -1,9 +1,11 @@
+import { statSync } from "node:fs";
 import type { PaneLabels } from "../tmux/look.js";
 import type { Pane } from "../tmux/panes.js";
 import type { Screen as Captured } from "../tmux/screens.js";
 import type { AgentCli } from "./clis/cli.js";
 import { getAgentCli } from "./clis/table.js";
 import type { Crew } from "./crew.js";
+import { transcriptPath } from "./incarnation-files.js";
 import { staleLabels } from "./labels.js";
 import { blankScreen, toScreen } from "./look.js";
 import { recordSightings, type Sighting } from "./record.js";
@@ -75,7 +77,7 @@ async function sight(crew: Crew, { workstream, panes: listed, labels }: ObserveO
   if (members.length === 0) return [];
   const { panes, screens: early } = listed
     ? { panes: listed, screens: NO_SCREENS }
-    : await crew.tmux.survey(request(members, labels));
+    : await crew.tmux.survey(request(crew, members, labels));
   const at = crew.context.clock.now();
   const places = await locate(
     crew,
@@ -94,19 +96,20 @@ async function sight(crew: Crew, { workstream, panes: listed, labels }: ObserveO
 
 const NO_SCREENS: ReadonlyMap<string, Captured> = new Map();
 
-/** The list of the panes, and in the same call the screens that are bound to be wanted: of agents at work. */
-function request(members: readonly Member[], labels: readonly PaneLabels[] | undefined) {
-  const atWork = members.filter(
-    ({ row, seen }) => isRead(row.cli) && (seen === undefined || RESTLESS.has(seen.status)),
-  );
-  return { labels, screens: atWork.flatMap(({ row }) => row.pane ?? []) };
+/** The list of the panes, and in the same call the screens that are bound to be wanted. */
+function request(crew: Crew, members: readonly Member[], labels: readonly PaneLabels[] | undefined) {
+  return { labels, screens: members.filter((one) => isWorthReading(crew, one)).flatMap(({ row }) => row.pane ?? []) };
+}
+
+/** An agent that was at work, or whose pane has printed since: its transcript tells, for a file's look. */
+function isWorthReading(crew: Crew, { row, seen }: Member): boolean {
+  if (getAgentCli(row.cli).reading.by !== "screen") return false;
+  if (seen === undefined || RESTLESS.has(seen.status)) return true;
+  const transcript = statSync(transcriptPath(crew.stateDir, row), { throwIfNoEntry: false });
+  return transcript !== undefined && transcript.mtimeMs > Date.parse(seen.seen_at);
 }
 
 const RESTLESS: ReadonlySet<string> = new Set(["busy", "spawning"]);
-
-function isRead(cli: string): boolean {
-  return getAgentCli(cli).reading.by === "screen";
-}
 
 /** An agent's place and feed; `wanted` is its pane when the screen must be read. */
 interface Glance {

@@ -1,5 +1,6 @@
 import type { Context } from "../context.js";
 import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { write } from "../db/write.js";
 import { qualifiedName } from "../names.js";
 import type { Crew } from "./crew.js";
@@ -18,8 +19,10 @@ export interface Sighting {
   screen?: { verdict: string; facts: string; settles: boolean };
 }
 
-/** So many changes of status are kept for each agent. */
+/** So many changes of status are kept for each agent, and some more between two prunings. */
 const HISTORY = 500;
+/** An agent's history is cut when the number of its newest change divides by this. */
+const PRUNE_EVERY = 8;
 
 /**
  * Stores what is new: the status, its history, how far the feed is read, and the conversation that the agent is in.
@@ -44,33 +47,47 @@ function isChange(seen: StatusRow, sensed: Sensed): boolean {
   return seen.status !== sensed.status || seen.by !== sensed.by || seen.rule !== sensed.rule;
 }
 
+type NewStatus = Omit<StatusRow, "id">;
+type Change = Omit<NewStatus, "screen_hash" | "screen_at" | "pane_facts" | "spool_offset" | "feed" | "seen_at">;
+
+const upsertStatus = statement((db, row: NewStatus) => {
+  const { agent_id, status, reason, by, rule, evidence, screen_hash, screen_at, pane_facts } = row;
+  const known = { status, reason, by, rule, evidence, screen_hash, screen_at, pane_facts };
+  const news = { ...known, spool_offset: row.spool_offset, feed: row.feed, at: row.at, seen_at: row.seen_at };
+  return db
+    .insertInto("agent_status")
+    .values({ agent_id, ...news })
+    .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(news));
+});
+
+const insertObservation = statement((db, { agent_id, status, reason, by, rule, evidence, at }: Change) =>
+  db.insertInto("observations").values({ agent_id, status, reason, by, rule, evidence, at }).returning("id"),
+);
+
 async function record(db: Reader, { member: { row, seen }, feed, sensed, screen, at }: Sighting): Promise<void> {
   const now = at.toISOString();
-  const evidence = sensed.evidence.length === 0 ? null : JSON.stringify(sensed.evidence);
-  const grounds = { reason: sensed.reason, by: sensed.by, rule: sensed.rule, evidence };
-  const status = {
+  const isSameScreen = screen === undefined || screen.verdict === seen?.screen_hash;
+  const change: Change = {
+    agent_id: row.id,
     status: sensed.status,
-    ...grounds,
+    reason: sensed.reason,
+    by: sensed.by,
+    rule: sensed.rule,
+    evidence: sensed.evidence.length === 0 ? null : JSON.stringify(sensed.evidence),
     at: seen?.status === sensed.status ? seen.at : now,
-    seen_at: now,
+  };
+  await upsertStatus(db, {
+    ...change,
+    screen_hash: screen?.verdict ?? seen?.screen_hash ?? null,
+    screen_at: isSameScreen ? (seen?.screen_at ?? null) : now,
+    pane_facts: screen?.facts ?? seen?.pane_facts ?? null,
     spool_offset: feed.offset,
     feed: feed.events.length === 0 ? null : JSON.stringify(feed.events),
-    ...(screen && {
-      pane_facts: screen.facts,
-      ...(screen.verdict !== seen?.screen_hash && { screen_hash: screen.verdict, screen_at: now }),
-    }),
-  };
-  await db
-    .insertInto("agent_status")
-    .values({ agent_id: row.id, ...status })
-    .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(status))
-    .execute();
+    seen_at: now,
+  });
   if (seen !== undefined && !isChange(seen, sensed)) return;
-  await db
-    .insertInto("observations")
-    .values({ agent_id: row.id, status: sensed.status, ...grounds, at: now })
-    .execute();
-  await prune(db, row.id);
+  const [added] = await insertObservation(db, { ...change, at: now });
+  if ((added?.id ?? 0) % PRUNE_EVERY === 0) await prune(db, row.id);
 }
 
 async function prune(db: Reader, agentId: number): Promise<void> {

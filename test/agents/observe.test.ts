@@ -136,7 +136,7 @@ describeTmux("observing the crew", () => {
   it("keeps the last 500 changes of an agent", async () => {
     const agent = await stage.enter("sue");
     await stage.crew.context.store.write(async (db) => {
-      for (let n = 0; n < 505; n++) {
+      for (let n = 0; n < 511; n++) {
         const row = {
           agent_id: agent.id,
           status: "busy",
