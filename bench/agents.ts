@@ -2,14 +2,13 @@ import { fileURLToPath } from "node:url";
 import { type Cost, costOfNode, type Figure, inTurns, MU, ms, shown } from "./measure.js";
 import { costOfScript, onStage, type Stage } from "./stage.js";
 
-const ROUNDS = 15;
+const ROUNDS = 11;
 const CAPTURES = fileURLToPath(new URL("../test/fixtures/captures/", import.meta.url));
 
 /** Spawning, listing and sending, each a whole process, beside the same by tmux alone and an empty process. */
 export async function agents(): Promise<Figure[]> {
   return onStage(async (stage) => {
-    const listed = [await listing(stage, 25, 60), await listing(stage, 100, 150)];
-    return [await spawning(stage), ...listed, await sending(stage)];
+    return [await listing(stage, 25, 60), await listing(stage, 100, 150), await spawning(stage), await sending(stage)];
   });
 }
 
@@ -33,8 +32,8 @@ async function spawning({ env, tmux }: Stage): Promise<Figure> {
 
 /** Half of the panes hold a plain program, half a screen of Claude Code. */
 async function listing(stage: Stage, panes: number, bar: number): Promise<Figure> {
-  const { env, tmux } = stage;
-  const has = tmux("list-panes", "-a").trim().split("\n").filter(Boolean).length;
+  const { env, crew } = stage;
+  const has = (await crew.tmux.listPanes()).length;
   const screen = `cat '${CAPTURES}claude/04-finished-idle.txt'; exec sleep 1000`;
   await stage.enter(`l${panes}`, panes - has, (n) =>
     n % 2 === 0 ? { command: "sleep 1000" } : { cli: "claude", command: screen },
@@ -50,7 +49,6 @@ async function listing(stage: Stage, panes: number, bar: number): Promise<Figure
 
 async function sending(stage: Stage): Promise<Figure> {
   const { env, tmux } = stage;
-  tmux("kill-session", "-t", "=mu-w");
   tmux("new-session", "-d", "-s", "floor", "sh");
   await stage.enter("shell", 1, () => ({ cli: "shell", ready: { timeoutMs: 20_000 } }));
   let n = 0;
