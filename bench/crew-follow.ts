@@ -33,6 +33,18 @@ for await (const one of followAgents(stage.crew, "demo", end.signal)) {
   if (one.status === "busy") lag = Math.max(lag, phase);
 }
 const [own = 0, tmux = 0] = [ticks("self", true) - (start[0] ?? 0), ticks(server, false) - (start[1] ?? 0)];
+const calls = 20;
+const idle = ticks("self", true);
+for (let n = 0; n < calls; n++) await stage.crew.tmux.listPanes();
+const perCall = `${((1000 * (ticks("self", true) - idle)) / calls).toFixed(1)} ms`;
 const share = (cpu: number) => `${((100 * cpu) / Number(seconds)).toFixed(1)} %`;
-console.log({ seconds, panes, changes, mu: share(own), tmux: share(tmux), latestBusySeenAfterS: lag.toFixed(2) });
+console.log({
+  seconds,
+  panes,
+  changes,
+  cpuOfOneListPanes: perCall,
+  mu: share(own),
+  tmux: share(tmux),
+  latestBusySeenAfterS: lag.toFixed(2),
+});
 await stage.end();

@@ -7,7 +7,9 @@ import { VERSION } from "./version.js";
 
 const argv = process.argv.slice(2);
 
-if (argv.length > 0 && argv.every((word) => word === "--version" || word === "-V" || word === "--json")) {
+const asksVersion = (word: string) => word === "--version" || word === "-V";
+
+if (argv.some(asksVersion) && argv.every((word) => asksVersion(word) || word === "--json")) {
   printVersion();
 } else {
   void run();

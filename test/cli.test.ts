@@ -31,7 +31,18 @@ const planned = () =>
 
 describe("help", () => {
   it("is sorted, on stdout, with exit 0, however it is asked for", async () => {
-    for (const line of ["--help", "-h", "help", "task", "task --help", "help task", "audit", "db", "workstream"]) {
+    for (const line of [
+      "--help",
+      "-h",
+      "help",
+      "task",
+      "task --help",
+      "help task",
+      "task -w demo --yes",
+      "audit",
+      "db",
+      "workstream",
+    ]) {
       const { code, stdout, stderr } = await home.mu(line);
       expect([line, code, stderr]).toEqual([line, 0, ""]);
       const commands = [...stdout.slice(stdout.indexOf("Commands:")).matchAll(/^ {2}([a-z-]+)/gm)].map(
@@ -376,7 +387,7 @@ describe("mu sql", () => {
     ] as const) {
       const wrong = await home.mu(["sql", query, "--json"]);
       expect([query, wrong.code, wrong.stdout]).toEqual([query, 2, ""]);
-      expect(wrong.fault().message).toMatch(said);
+      expect(wrong.stderr).toMatch(said);
       expect((await home.mu(["sql", query])).stderr).not.toMatch(/^\s+at /m);
     }
   });

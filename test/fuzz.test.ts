@@ -1,5 +1,6 @@
 import { copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { CommanderError } from "commander";
 import fc from "fast-check";
 import { sql } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -14,12 +15,14 @@ import { VERBS } from "../src/operations/manifest.js";
 import type { Operation } from "../src/operations/operation.js";
 import { compareTables } from "../src/replay.js";
 import { type Home, newHome, type Ran, runHere } from "./support/cli.js";
+import { parseCommand } from "./support/command.js";
 import { anyLine, inputOf, lineOf, nastyText, planValue } from "./support/nasty.js";
 import { type Seeded, seededApp } from "./support/seeded.js";
 
 /** A batch starts on a fresh copy of the seeded database, which is checked at its end. */
 const BATCH = 20;
-const RUNS = { numRuns: 10, endOnFailure: true } as const;
+/** FUZZ_RUNS asks for more batches than the 10 of every day. */
+const RUNS = { numRuns: Number(process.env["FUZZ_RUNS"] ?? 10), endOnFailure: true };
 
 let seeded: Seeded;
 let database: string;
@@ -81,6 +84,7 @@ function expectGoodManners(argv: readonly string[], { code, stdout, stderr }: Ra
   const json = argv.slice(0, end < 0 ? undefined : end).includes("--json");
   if (json) {
     if (stderr !== "") check(isFault(stderr, code), "stderr is one fault in JSON");
+    for (const command of nextSteps(stderr || stdout)) check(isCommand(command), `${command} can be run`);
     if (stdout !== "" && !/^Usage: /.test(stdout)) check(stdout.trimEnd().split("\n").every(isJson), "stdout is JSON");
   } else {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
@@ -95,6 +99,28 @@ function isFault(text: string, code: number | null): boolean {
   return (
     [error, name, message].every((word) => typeof word === "string") && Array.isArray(nextSteps) && exitCode === code
   );
+}
+
+/** The commands that a result or a fault in JSON offers. */
+function nextSteps(text: string): string[] {
+  const value = isJson(text) ? JSON.parse(text) : null;
+  return (value?.nextSteps ?? []).map((step: { command: string }) => step.command);
+}
+
+const parsed = new Map<string, boolean>();
+
+function isCommand(command: string): boolean {
+  const known = parsed.get(command) ?? parses(command);
+  parsed.set(command, known);
+  return known;
+}
+
+function parses(command: string): boolean {
+  try {
+    return parseCommand(command.replace(/^EDITOR=\w+ /, "")) !== undefined;
+  } catch (error) {
+    return error instanceof CommanderError && error.exitCode === 0;
+  }
 }
 
 function isJson(text: string): boolean {
@@ -198,7 +224,7 @@ describe("any plan", () => {
         }
         await expectSoundDatabase();
       }),
-      { ...RUNS, numRuns: 20 },
+      { ...RUNS, numRuns: 2 * RUNS.numRuns },
     );
   });
 });

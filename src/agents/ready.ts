@@ -25,6 +25,8 @@ export interface ReadyOptions {
 }
 
 const EVERY_MS = 100;
+/** Real CLIs print a line or two and then load for seconds; a screen that no rule knows is believed after this long. */
+const STRANGE_MS = 4_000;
 
 /**
  * Waits until the agent's screen takes a prompt (`idle`) or asks a person something (`needs_input`,
@@ -34,10 +36,12 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
   const { clock } = crew.context;
   const start = clock.now().getTime();
   let last: Explanation | undefined;
+  let since = start;
   const once = async () => {
     const before = last;
     last = await lookAt(crew, row);
-    return isSettled(last, before) ? last : undefined;
+    if (before?.rule !== last.rule) since = clock.now().getTime();
+    return isSettled(last, before, clock.now().getTime() - since) ? last : undefined;
   };
   const found = await pollUntil(clock, once, {
     everyMs: EVERY_MS,
@@ -55,8 +59,9 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
 }
 
 /** A screen that is half drawn may look like a question, so anything but a composer has to stay for two looks. */
-function isSettled(now: Explanation, before: Explanation | undefined): boolean {
+function isSettled(now: Explanation, before: Explanation | undefined, sinceMs: number): boolean {
   if (now.status === "busy") return false;
+  if (now.rule === "unrecognised") return sinceMs >= STRANGE_MS;
   return now.status === "idle" || now.status === "terminated" || before?.rule === now.rule;
 }
 

@@ -147,10 +147,13 @@ const AT_ONCE: ReadonlySet<AgentStatus> = new Set(["needs_input", "needs_permiss
 /** Both say the same: the event's word, with the reason of whichever looked last. */
 function agree({ screenChangedAt, now }: StatusEvidence, report: Report, verdict: Explanation): FusedStatus {
   const evidence = [...report.fused.evidence, ...verdict.evidence];
-  const fresher = (screenChangedAt ?? now) > report.fused.at && report.kind !== "error";
+  const fresher = (screenChangedAt ?? now) > report.fused.at && !PRECISE.has(report.kind);
   const tells = fresher && !PLAIN.has(verdict.rule.split(".").at(-1) ?? "");
   return { ...report.fused, evidence, ...(tells && { reason: verdict.reason }) };
 }
+
+/** Their events name the error and the command; a screen shows a piece of it. */
+const PRECISE: ReadonlySet<FeedKind> = new Set(["error", "permission"]);
 
 /** Rules whose reason says no more than the status does. */
 const PLAIN: ReadonlySet<string> = new Set(["composer", "editor", "interruptible", "title-spinner", "unrecognised"]);

@@ -8,8 +8,12 @@ export interface Line {
   argv: string[];
   json: boolean;
   help: boolean;
+  /** It ends before a verb: with nothing but flags that may stand anywhere. */
+  bare: boolean;
 }
 
+/** What `mu` alone means. */
+const BARE_VERB = "state";
 const VALUED = new Set(["-w", "--workstream"]);
 const BARE = new Set(["--json", "-y", "--yes"]);
 const HELP = new Set(["-h", "--help"]);
@@ -33,11 +37,15 @@ export function readLine(argv: readonly string[], verbs: readonly Verb[]): Line 
     else break;
   }
   const rest = argv.slice(at);
+  const help = argv[0] === "help" || before.some((word) => HELP.has(word));
+  if (words.length === 0 && rest.length === 0 && !help) words.push(BARE_VERB);
+  const isVerb = known.has(words.join(" "));
   return {
     words,
-    argv: [...words, ...moved, ...rest],
+    argv: isVerb ? [...words, ...moved, ...rest] : [...words, ...rest, ...moved],
     json: before.includes("--json"),
-    help: argv[0] === "help" || before.some((word) => HELP.has(word)),
+    help,
+    bare: !isVerb && rest.length === 0,
   };
 }
 

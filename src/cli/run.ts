@@ -12,7 +12,7 @@ import { usageFault, withUsage } from "./usage.js";
 
 /** Runs one command line to its end and gives the exit code. */
 export async function runLine(argv: readonly string[], output: Output, signal: AbortSignal): Promise<number> {
-  const line = readLine(argv.length === 0 ? ["state"] : argv, VERBS);
+  const line = readLine(argv, VERBS);
   try {
     const request = parse(line, output);
     return request === undefined ? 0 : await perform(request, line.json, output, signal);
@@ -31,11 +31,9 @@ function parse(line: Line, output: Output): Request | undefined {
   });
   program.configureOutput({ writeOut: output.out, writeErr: () => {} });
   for (const command of everyCommand(program)) command.configureOutput({ writeOut: output.out, writeErr: () => {} });
-  const bare = called === undefined && line.argv.every((word, at) => word === line.words[at] || word === "--json");
+  const help = line.bare ? [...line.words, "--help"] : [...line.argv, "--help"];
   try {
-    program.parse(bare || (line.help && !line.argv.some(isHelp)) ? [...line.argv, "--help"] : line.argv, {
-      from: "user",
-    });
+    program.parse(line.bare || (line.help && !line.argv.some(isHelp)) ? help : line.argv, { from: "user" });
   } catch (error) {
     const fault = usageFault(error, line, VERBS);
     if (fault !== undefined) throw fault;

@@ -6,9 +6,9 @@ export interface SqliteError extends Error {
   code: string;
 }
 
-/** Whether SQLite itself threw it. */
+/** Whether SQLite itself threw it. The code tells: the class has another name in a minified program. */
 export function isSqliteError(error: unknown): error is SqliteError {
-  return error instanceof Error && error.constructor.name === "SqliteError";
+  return error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_");
 }
 
 /** Runs `work`; what the file or its folder did wrong becomes a fault that names the path and the way out. */

@@ -48,6 +48,7 @@ function argument(field: string, property: Property, required: boolean): Argumen
     required,
     variadic: property.type === "array",
     type: valueType(property),
+    ...(property.enum && { choices: property.enum }),
     ...(property.completes && { completes: property.completes }),
   };
 }

@@ -18,6 +18,7 @@ export interface Argument {
   required: boolean;
   variadic: boolean;
   type: ValueType;
+  choices?: string[];
   completes?: string;
 }
 

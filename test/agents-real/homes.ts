@@ -52,12 +52,12 @@ export function writePiHome(folder: string, { modelUrl }: { modelUrl: string }):
 /**
  * Writes a home for Claude Code into `folder`. Without the onboarding mark it wants the internet and exits, without
  * the key's approval and the project's trust it starts with dialogs whose default is no. Its default permission mode
- * checks commands on Anthropic's server, which does not exist here, so it gets the mode without a server: with
- * `shell: "asks"` every command that may change something opens the permission dialog, else none does.
+ * checks commands on Anthropic's server, which does not exist here, so it gets the mode without a server, in
+ * which every command that may change something opens the permission dialog, but for those that `allow` names.
  */
 export function writeClaudeHome(
   folder: string,
-  options: { modelUrl: string; project: string; shell: "allowed" | "asks" },
+  options: { modelUrl: string; project: string; allow: readonly string[] },
 ): AgentHome {
   writeJson(join(folder, ".claude.json"), {
     hasCompletedOnboarding: true,
@@ -66,9 +66,7 @@ export function writeClaudeHome(
     customApiKeyResponses: { approved: [API_KEY], rejected: [] },
     projects: { [options.project]: { hasTrustDialogAccepted: true, allowedTools: [] } },
   });
-  writeJson(join(folder, ".claude", "settings.json"), {
-    permissions: { allow: options.shell === "allowed" ? ["Bash"] : [] },
-  });
+  writeJson(join(folder, ".claude", "settings.json"), { permissions: { allow: options.allow } });
   const command = [programOf("claude"), "--permission-mode", "manual"];
   const env = { ...QUIET, HOME: folder, ANTHROPIC_BASE_URL: options.modelUrl, ANTHROPIC_API_KEY: API_KEY };
   return { command, env, ready: /\? for shortcuts|shift\+tab/ };

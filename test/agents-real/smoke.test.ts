@@ -40,7 +40,7 @@ describe("a real agent CLI runs a scripted command with its own shell tool", () 
 
   const homes: Record<string, (folder: string) => AgentHome> = {
     pi: (folder) => writePiHome(folder, { modelUrl: model.url }),
-    claude: (folder) => writeClaudeHome(folder, { modelUrl: model.url, project: room.folder, shell: "allowed" }),
+    claude: (folder) => writeClaudeHome(folder, { modelUrl: model.url, project: room.folder, allow: ["Bash"] }),
   };
 
   test.each(Object.keys(homes))("%s", async (name) => {
@@ -68,7 +68,7 @@ describe("a real agent CLI runs a scripted command with its own shell tool", () 
     const { command, env, ready } = writeClaudeHome(folder, {
       modelUrl: model.url,
       project: room.folder,
-      shell: "asks",
+      allow: [],
     });
     const pane = await room.openPane(command, env);
     await room.seen(pane, ready);

@@ -351,7 +351,10 @@ test("pi's extension reports a turn, and returns nothing that could change it", 
   ]);
 });
 
-test("pi's extension primes the conversation and pulls a delivery at the end of a turn", async () => {
+test.each([
+  ["idle", true, {}],
+  ["at work", false, { deliverAs: "nextTurn" }],
+])("pi's extension primes a conversation that is %s, and pulls a delivery at its turn's end", async (_, idle, when) => {
   const [stateDir, bin] = [newHome(), newHome()];
   await prepareSpool(stateDir);
   const mu = `#!/bin/sh\ncase $1 in prime) echo "you are w";; *) echo '{"decision":"block","reason":"next task"}';; esac\n`;
@@ -360,6 +363,7 @@ test("pi's extension primes the conversation and pulls a delivery at the end of 
     HOOK_KITS.pi.agentFile.text,
     `${FAKE_PI}
     it.default(pi);
+    ctx.isIdle = () => ${idle};
     fire("session_start", { reason: "startup" });
     fire("agent_end", { messages: [{ role: "assistant", stopReason: "stop" }] });
     process.on("exit", () => console.log(JSON.stringify(said)));`,
@@ -367,11 +371,7 @@ test("pi's extension primes the conversation and pulls a delivery at the end of 
   );
   const said: unknown[][] = JSON.parse(ran.stdout);
   expect(said).toContainEqual(["title", "w"]);
-  expect(said).toContainEqual([
-    "message",
-    { customType: "mu", content: "you are w\n", display: true },
-    { deliverAs: "nextTurn" },
-  ]);
+  expect(said).toContainEqual(["message", { customType: "mu", content: "you are w\n", display: true }, when]);
   expect(said).toContainEqual(["user", "next task", { deliverAs: "followUp" }]);
 });
 

@@ -243,6 +243,16 @@ exec cat`;
     expect(agent).toMatchObject({ status: "busy", closedAt: null });
   });
 
+  it("what a CLI prints while it loads is not taken for its first prompt", async () => {
+    const rule = "─".repeat(40);
+    const { readiness } = await spawn("worker-1", {
+      cli: "pi",
+      command: `echo 'fd not found. Offline mode.'; sleep 0.8; printf '${rule}\\n\\n${rule}\\n'; exec sleep 1003`,
+      ready: {},
+    });
+    expect(readiness).toMatchObject({ ready: true, status: "idle", rule: "pi.editor" });
+  });
+
   it("a CLI that dies while it is waited for is told with its last words", async () => {
     const fault = await spawn("worker-1", {
       cli: "claude",

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -40,6 +40,8 @@ export interface RunOptions {
   env?: Record<string, string | undefined>;
   cwd?: string;
   input?: string;
+  /** Another user to be, by number. */
+  user?: { uid?: number; gid?: number };
 }
 
 /** A user's machine of its own: an empty home, a project folder, and mu's database under it. */
@@ -52,7 +54,7 @@ export interface Home {
   mu(line: string | readonly string[], options?: RunOptions): Promise<Ran>;
   /** Starts a line and hands out the running process; `end` ends what is still running. */
   start(line: string | readonly string[], options?: RunOptions): ChildProcess;
-  /** Runs a script with sh, where `mu` is on the path. */
+  /** Runs a script with sh or another shell, where `mu` is on the path. */
   sh(script: string, options?: RunOptions & { shell?: string }): Promise<Ran>;
   end(): void;
 }
@@ -64,8 +66,11 @@ export function newHome(): Home {
   mkdirSync(project);
   const state = join(folder, "state");
   const database = join(state, "mu.db");
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "mu"), `#!/bin/sh\nexec "${process.execPath}" "${PROGRAM}" "$@"\n`, { mode: 0o755 });
   const env = {
-    PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
+    PATH: [bin, dirname(process.execPath), process.env["PATH"]].join(delimiter),
     HOME: folder,
     TMPDIR: folder,
     USER: "ann",
@@ -76,6 +81,7 @@ export function newHome(): Home {
   const running = new Set<ChildProcess>();
   const launch = (file: string, args: readonly string[], options: RunOptions): ChildProcess => {
     const child = spawn(file, args, {
+      ...options.user,
       cwd: options.cwd ?? project,
       env: { ...env, ...options.env } as NodeJS.ProcessEnv,
     });
@@ -95,8 +101,7 @@ export function newHome(): Home {
     start,
     mu: (line, options = {}) => outcome(start(line, { input: "", ...options })),
     sh: (script, { shell = "sh", ...options } = {}) => {
-      const shim = `mu() { "${process.execPath}" "${PROGRAM}" "$@"; }\n`;
-      return outcome(launch(shell, ["-c", shim + script], { input: "", ...options }));
+      return outcome(launch(shell, ["-c", script], { input: "", ...options }));
     },
     end: () => {
       for (const child of running) child.kill("SIGKILL");

@@ -29,7 +29,7 @@ export function parseCommand(line: string): Request {
     command.commands.forEach(silent as never);
   };
   silent(program);
-  program.parse(readLine(argv.length === 0 ? ["state"] : argv, VERBS).argv, { from: "user" });
+  program.parse(readLine(argv, VERBS).argv, { from: "user" });
   if (request === undefined) throw new Error(`no verb runs for: ${line}`);
   return request;
 }

@@ -90,8 +90,7 @@ const SHAPES: Readonly<Record<string, readonly string[]>> = {
 
 /** A value for a field of a verb, as a word: often one that fits. */
 function valueFor(field: Argument | Flag): fc.Arbitrary<string> {
-  const choices = "choices" in field ? field.choices : undefined;
-  const fitting = choices ?? FITTING[field.field] ?? SHAPES[field.completes ?? ""] ?? [];
+  const fitting = field.choices ?? FITTING[field.field] ?? SHAPES[field.completes ?? ""] ?? [];
   const fits =
     field.type === "number"
       ? fc.oneof(fc.integer({ min: 0, max: 100 }), fc.integer({ min: -3, max: 1_000_000 })).map(String)

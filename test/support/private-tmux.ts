@@ -72,14 +72,17 @@ export function startPrivateTmux(): PrivateTmux {
     async close() {
       const panes = await tmux(["list-panes", "-a", "-F", "#{pane_pid}"]).catch(() => "");
       await tmux(["kill-server"]).catch(() => undefined);
-      const gone = async () => panes.split("\n").every((pid) => !isAlive(Number(pid))) || undefined;
-      await pollUntil(systemClock, gone, PATIENCE);
+      await programsEnded(panes.split("\n").map(Number));
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-/** Programs may outlive their pane for a moment, and write into the folder meanwhile. */
+/** Programs may outlive their pane for a moment, and write into their folders meanwhile: waits for their end. */
+export async function programsEnded(pids: readonly number[]): Promise<void> {
+  await pollUntil(systemClock, async () => pids.every((pid) => !isAlive(pid)) || undefined, PATIENCE);
+}
+
 function isAlive(pid: number): boolean {
   if (pid <= 0) return false;
   try {

@@ -3,9 +3,10 @@ import { type HookKit, OWN_FILE_HEADER, ownFile } from "./kit.js";
 import { SPOOL_SCRIPT } from "./script.js";
 
 /**
- * An extension of pi. Handlers return nothing, so none of them changes what pi does. Of several copies (the user's
- * and an agent's own) the one that saw the session begin last reports. A session that was replaced makes its `ctx`
- * throw, and a throw in a timer ends `pi -p`: all use of it is guarded.
+ * An extension of pi. Handlers return nothing, so none of them changes what pi does. The briefing goes into an idle
+ * conversation at once: "nextTurn" would put it behind the prompt, where a model takes it for the latest word. Of
+ * several copies (the user's and an agent's own) the one that saw the session begin last reports. A session that was
+ * replaced makes its `ctx` throw, and a throw in a timer ends `pi -p`: all use of it is guarded.
  */
 const EXTENSION = `${OWN_FILE_HEADER}
 import { execFile } from "node:child_process";
@@ -46,9 +47,10 @@ export default function (pi) {
   };
   const prime = (ctx) => {
     if (ctx.hasUI === false) return;
-    runMu(${JSON.stringify(PRIME_COMMAND)}, "", (content) =>
-      pi.sendMessage({ customType: "mu", content, display: true }, { deliverAs: "nextTurn" }),
-    );
+    runMu(${JSON.stringify(PRIME_COMMAND)}, "", (content) => {
+      const when = attempt(() => ctx.isIdle()) === false ? { deliverAs: "nextTurn" } : {};
+      pi.sendMessage({ customType: "mu", content, display: true }, when);
+    });
   };
   const drain = (ctx) => {
     if (ctx.hasUI === false) return;

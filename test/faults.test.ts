@@ -1,0 +1,197 @@
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import Database from "better-sqlite3";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Home, newHome, PROGRAM } from "./support/cli.js";
+
+let home: Home;
+beforeEach(() => {
+  home = newHome();
+});
+afterEach(() => home.end());
+
+const planned = async () => {
+  for (const line of ["workstream init demo", "task add build", "task note build 'A note'"]) {
+    expect((await home.mu(line)).code).toBe(0);
+  }
+};
+
+/** A read and a write both end with exit 5, the path, and what to do; in text and in JSON. */
+async function expectUnavailable(code: string, path: string, lines = ["task list -w demo", "task add x -w demo"]) {
+  const env = { MU_DB_PATH: path };
+  for (const line of lines) {
+    const json = await home.mu(`${line} --json`, { env });
+    expect([line, json.code, json.stdout]).toEqual([line, 5, ""]);
+    expect(json.fault()).toMatchObject({ error: "unavailable", code, exitCode: 5 });
+    expect(json.fault().message).toMatch(/MU_DB_PATH|Try again|backup/);
+    const text = await home.mu(line, { env });
+    expect(text.stderr).toContain(dirname(path));
+    expect(text.stderr).not.toMatch(/^\s+at /m);
+  }
+}
+
+describe("a database", () => {
+  it("that is missing is empty to a read, which makes nothing; the first write makes it", async () => {
+    for (const line of [
+      "state --json",
+      "workstream list --json",
+      "log --json",
+      "sql 'select * from tasks' --json",
+      "audit verify --tables",
+    ]) {
+      expect([line, (await home.mu(line)).code]).toEqual([line, 0]);
+    }
+    expect((await home.mu("task list -w demo")).code).toBe(3);
+    expect((await home.mu("task add x -w demo")).code).toBe(3);
+    expect(existsSync(home.database)).toBe(false);
+    expect((await home.mu("workstream init demo")).code).toBe(0);
+    expect(existsSync(home.database)).toBe(true);
+  });
+
+  it("whose folder cannot be made", async () => {
+    const file = join(home.folder, "a file");
+    writeFileSync(file, "");
+    await expectUnavailable("db.cannot_open", join(file, "folder", "mu.db"), ["workstream init demo"]);
+  });
+
+  it("that is a folder", () => expectUnavailable("db.cannot_open", home.project));
+
+  it("that is none", async () => {
+    const file = join(home.folder, "notes.db");
+    writeFileSync(file, "These are only notes, long enough to be more than a header.\n".repeat(100));
+    await expectUnavailable("db.not_a_database", file);
+    expect(readFileSync(file, "utf8")).toMatch(/^These are only notes/);
+  });
+
+  it("that is damaged", async () => {
+    await planned();
+    const bytes = readFileSync(home.database);
+    bytes.fill(0xee, 4096);
+    writeFileSync(home.database, bytes);
+    await expectUnavailable("db.corrupt", home.database);
+  });
+
+  it("that is cut off", async () => {
+    await planned();
+    truncateSync(home.database, 5000);
+    await expectUnavailable("db.corrupt", home.database);
+  });
+
+  it("that is another program's", async () => {
+    const file = join(home.folder, "other.db");
+    new Database(file).exec("create table theirs (x)").close();
+    await expectUnavailable("db.foreign", file);
+  });
+
+  it("that is locked for longer than the timeout", async () => {
+    await planned();
+    const other = new Database(home.database);
+    other.exec("begin immediate");
+    try {
+      const ran = await home.mu("task add x --json", { env: { MU_BUSY_TIMEOUT_MS: "20" } });
+      expect([ran.code, ran.fault().code]).toEqual([5, "db.locked"]);
+      expect(ran.fault().message).toContain(home.database);
+      expect((await home.mu("task list --json")).json().count).toBe(1);
+    } finally {
+      other.exec("rollback");
+      other.close();
+    }
+    expect((await home.mu("task add x")).code).toBe(0);
+  });
+
+  it("that may only be read", async (test) => {
+    await planned();
+    const user = plainUser();
+    if (user === undefined) return test.skip("neither a plain user, nor one to become");
+    chmodSync(home.database, 0o444);
+    for (const folder of [home.folder, home.project]) chmodSync(folder, 0o755);
+    chmodSync(dirname(home.database), 0o555);
+    const options = { env: { XDG_CACHE_HOME: join(home.folder, "none") }, user };
+    if ((await home.mu("--version", options)).code !== 0) return test.skip("another user cannot run the program here");
+    const written = await home.mu("task add x --json", options);
+    expect([written.code, written.stdout]).toEqual([5, ""]);
+    expect(written.fault().message).toContain(home.database);
+    expect(written.fault().code).toMatch(/^db\.(read_only|cannot_open)$/);
+    expect(written.fault().message).toContain("MU_DB_PATH");
+    chmodSync(dirname(home.database), 0o755);
+  });
+
+  it("whose folder may not be written", async (test) => {
+    const user = plainUser();
+    if (user === undefined) return test.skip("neither a plain user, nor one to become");
+    chmodSync(home.folder, 0o755);
+    const options = { env: { XDG_CACHE_HOME: join(home.folder, "none") }, user };
+    if ((await home.mu("--version", options)).code !== 0) return test.skip("another user cannot run the program here");
+    chmodSync(home.folder, 0o555);
+    const written = await home.mu("workstream init demo --json", options);
+    expect([written.code, written.fault().code]).toEqual([5, "db.cannot_open"]);
+    expect(written.fault().message).toContain(dirname(home.database));
+    chmodSync(home.folder, 0o755);
+  });
+
+  it("on a server that does not answer", async () => {
+    const ran = await home.mu("task list --json", {
+      env: { MU_DATABASE_URL: "postgres://ann:secret@127.0.0.1:1/none" },
+    });
+    expect([ran.code, ran.fault().code]).toEqual([5, "db.cannot_open"]);
+    expect(ran.fault().message).toContain("MU_DATABASE_URL");
+    expect(ran.stderr).not.toContain("secret");
+  });
+});
+
+/** A user whom permissions bind: ourselves, or nobody where we are root. */
+function plainUser(): { uid?: number; gid?: number } | undefined {
+  const uid = process.getuid?.();
+  if (uid === undefined) return undefined;
+  return uid === 0 ? { uid: 65_534, gid: 65_534 } : {};
+}
+
+describe("the code cache", () => {
+  const cached = (folder: string) => (existsSync(folder) ? readdirSync(join(folder, "mu")) : []);
+
+  it("is made once, and its loss, its damage or a folder that cannot be made hurt nobody", async () => {
+    const cache = join(home.folder, "cache");
+    const env = { XDG_CACHE_HOME: cache };
+    const answer = (await home.mu("me --json", { env })).stdout;
+    const [file, ...others] = cached(cache);
+    expect([file, others]).toEqual([expect.stringMatching(/^code-/), []]);
+    for (const damage of ["", "nonsense", readFileSync(join(cache, "mu", file ?? "")).subarray(0, 5000)]) {
+      writeFileSync(join(cache, "mu", file ?? ""), damage);
+      expect(await home.mu("me --json", { env })).toMatchObject({ code: 0, stdout: answer, stderr: "" });
+    }
+    const nowhere = join(home.folder, "a file");
+    writeFileSync(nowhere, "");
+    expect(await home.mu("me --json", { env: { XDG_CACHE_HOME: nowhere } })).toMatchObject({
+      code: 0,
+      stdout: answer,
+      stderr: "",
+    });
+  });
+
+  it("never outlives the program that it was made from", async () => {
+    const copy = join(home.folder, "install");
+    cpSync(dirname(PROGRAM), join(copy, "dist"), { recursive: true });
+    symlinkSync(fileURLToPath(new URL("../node_modules", import.meta.url)), join(copy, "node_modules"));
+    const app = join(copy, "dist", "app.cjs");
+    const env = { XDG_CACHE_HOME: join(home.folder, "cache") };
+    const run = async () =>
+      (await home.sh(`"${process.execPath}" "${join(copy, "dist", "main.cjs")}" log`, { env })).stdout;
+    expect(await run()).toBe("Nothing yet.\n");
+    expect(await run()).toBe("Nothing yet.\n");
+    writeFileSync(app, readFileSync(app, "utf8").replace("Nothing yet.", "Changed now."));
+    utimesSync(app, 1_000_000_000, 1_000_000_000);
+    expect(await run()).toBe("Changed now.\n");
+    expect(cached(env.XDG_CACHE_HOME)).toHaveLength(1);
+  });
+});
