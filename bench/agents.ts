@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
-import { type Cost, costOfNode, type Figure, inTurns, MU, ms, shown } from "./measure.js";
-import { costOfScript, onStage, type Stage } from "./stage.js";
+import { type Cost, type Figure, inTurns, ms, shown } from "./measure.js";
+import { costOfMu, costOfScript, onStage, type Stage } from "./stage.js";
 
-const ROUNDS = 11;
+const ROUNDS = 9;
 const CAPTURES = fileURLToPath(new URL("../test/fixtures/captures/", import.meta.url));
 
 /** Spawning, listing and sending, each a whole process, beside the same by tmux alone and an empty process. */
@@ -17,7 +17,7 @@ async function spawning({ env, tmux }: Stage): Promise<Figure> {
   let n = 0;
   const spawn = () => {
     const words = ["agent", "spawn", `s-${n++}`, "-w", "w", "--command", "sleep 1000", "--json"];
-    return costOfNode([MU, ...words], env);
+    return costOfMu(words, env);
   };
   spawn();
   const costs = await inTurns(ROUNDS, {
@@ -26,7 +26,7 @@ async function spawning({ env, tmux }: Stage): Promise<Figure> {
   });
   tmux("kill-session", "-t", "=floor");
   tmux("kill-session", "-t", "=mu-w");
-  costOfNode([MU, "reconcile", "-w", "w"], env);
+  costOfMu(["reconcile", "-w", "w"], env);
   return byTheClock("`mu agent spawn --command 'sleep 1000'`, 100 ms of liveness in it", costs.floor, costs.spawn, 200);
 }
 
@@ -38,7 +38,7 @@ async function listing(stage: Stage, panes: number, bar: number): Promise<Figure
   await stage.enter(`l${panes}`, panes - has, (n) =>
     n % 2 === 0 ? { command: "sleep 1000" } : { cli: "claude", command: screen },
   );
-  const list = () => costOfNode([MU, "agent", "list", "-w", "w", "--json"], env);
+  const list = () => costOfMu(["agent", "list", "-w", "w", "--json"], env);
   list();
   const costs = await inTurns(ROUNDS, {
     floor: () => costOfScript(`tmux -L b list-panes -a; "$NODE" -e 0`, env),
@@ -52,7 +52,7 @@ async function sending(stage: Stage): Promise<Figure> {
   tmux("new-session", "-d", "-s", "floor", "sh");
   await stage.enter("shell", 1, () => ({ cli: "shell", ready: { timeoutMs: 20_000 } }));
   let n = 0;
-  const send = () => costOfNode([MU, "agent", "send", "w/shell-0", `echo ${n++}`, "--json"], env);
+  const send = () => costOfMu(["agent", "send", "w/shell-0", `echo ${n++}`, "--json"], env);
   send();
   const paste = `tmux -L b load-buffer - <<<': x' ';' paste-buffer -p -d -t =floor: ';' send-keys -t =floor: Enter`;
   const costs = await inTurns(ROUNDS, { floor: () => costOfScript(`${paste}; "$NODE" -e 0`, env), send });
@@ -60,7 +60,7 @@ async function sending(stage: Stage): Promise<Figure> {
 }
 
 /** These wait for tmux and for panes, so that the clock decides. */
-export function byTheClock(what: string, floor: Cost, figure: Cost, plusMs: number): Figure {
+function byTheClock(what: string, floor: Cost, figure: Cost, plusMs: number): Figure {
   const more = figure.wallMs - floor.wallMs;
   return {
     what,

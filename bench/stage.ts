@@ -9,8 +9,9 @@ import { type SpawnOptions, spawnAgent } from "../src/agents/spawn.js";
 import { processCrew } from "../src/cli/crew.js";
 import { systemClock } from "../src/clock.js";
 import { openSqlite } from "../src/db/sqlite.js";
+import { quoteWord } from "../src/tmux/run.js";
 import { initWorkstream } from "../src/workstreams.js";
-import type { Cost } from "./measure.js";
+import { type Cost, MU } from "./measure.js";
 
 /** A crew in a folder, a database and a tmux server of its own, with the workstream `w`. */
 export interface Stage {
@@ -82,6 +83,11 @@ export function costOfScript(script: string, env: Record<string, string>): Cost 
   if (run.status !== 0) throw new Error(`${script} ended with ${run.status}: ${run.stderr}`);
   const [wall = 0, user = 0, system = 0] = (run.stderr.trim().split("\n").at(-1) ?? "").split(" ").map(Number);
   return { wallMs: wall * 1000, cpuMs: (user + system) * 1000 };
+}
+
+/** What `mu …words` costs, in exactly this environment: one that names more certificates costs Node 60 ms a start. */
+export function costOfMu(words: readonly string[], env: Record<string, string>): Cost {
+  return costOfScript(`"$NODE" ${[MU, ...words].map(quoteWord).join(" ")}`, env);
 }
 
 /** The scripted agent in one file. */
