@@ -49,7 +49,16 @@ export const execProgram: Exec = async (file, args, options = {}) => {
 };
 
 /** Runs a program that takes over the terminal, such as an editor, and gives its exit code. */
-export async function execOnTerminal(file: string, args: readonly string[]): Promise<number | null> {
-  const { exitCode } = await execa(file, args, { stdio: "inherit", reject: false });
+export async function execOnTerminal(
+  file: string,
+  args: readonly string[],
+  env?: ExecOptions["env"],
+): Promise<number | null> {
+  const { exitCode } = await execa(file, args, {
+    stdio: "inherit",
+    reject: false,
+    extendEnv: env === undefined,
+    ...(env && { env }),
+  });
   return exitCode ?? null;
 }

@@ -1,7 +1,7 @@
 import { synopsis } from "./cli/usage.js";
 import { describeVerb } from "./operations/describe.js";
 import { loadOperations } from "./operations/index.js";
-import type { Verb } from "./operations/verb.js";
+import { type Verb, wordsOf } from "./operations/verb.js";
 
 /** A file that is made from the operations; `render` gets its present text. */
 export interface GeneratedFile {
@@ -77,9 +77,13 @@ function optionText(flag: Verb["options"][number]): string {
   return `${flag.description}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }
 
+/** Nouns that an agent in a pane works with; the rest is for whoever runs the crew. */
+const AGENTS_NOUNS = ["task", "me", "track", "log", "state", "prime"];
+
 /** One row a verb, for an agent that must find the right one fast. */
 function verbTable(verbs: readonly Verb[]): string {
-  const rows = verbs.map((verb) => `| \`${synopsis(verb).replace(" [options]", "")}\` | ${verb.summary} |`);
+  const own = verbs.filter((verb) => AGENTS_NOUNS.includes(wordsOf(verb.name)[0] ?? ""));
+  const rows = own.map((verb) => `| \`${synopsis(verb).replace(" [options]", "")}\` | ${verb.summary} |`);
   return ["| verb | what it does |", "| --- | --- |", ...rows].join("\n");
 }
 

@@ -10,9 +10,6 @@ import { type Seeded, seededApp } from "./support/seeded.js";
 const operations = await loadOperations();
 
 let app: Seeded;
-beforeEach(async () => {
-  app = await seededApp();
-});
 afterEach(() => app.end());
 
 /** Everything a verb could have changed. */
@@ -47,6 +44,10 @@ const COMMANDER: Record<string, string> = {
 const changesNothing = (operation: Operation) => operation.effect === "read";
 
 describe.each(operations.map((operation) => [operation.name, operation] as const))("mu %s", (_name, operation) => {
+  beforeEach(async () => {
+    app = await seededApp(/^(agent|delivery)\./.test(operation.name) ? "with panes" : "without panes");
+  });
+
   it("has an example that works and one that is refused", () => {
     expect(operation.examples.some((example) => example.fault === undefined)).toBe(true);
     expect(operation.examples.some((example) => example.fault !== undefined)).toBe(true);

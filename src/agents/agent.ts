@@ -3,9 +3,51 @@ import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, didYouMean, quote } from "../names.js";
+import { workstreamRow } from "../workstreams.js";
+import type { Access } from "./clis/cli.js";
 
 /** The `cli` of a person: no pane, never reaped. */
 export const PERSON_CLI = "human";
+
+/** What an agent may be seen doing. `free` is a person's mark: available. */
+export const AGENT_STATUSES = [
+  "spawning",
+  "busy",
+  "needs_input",
+  "needs_permission",
+  "idle",
+  "free",
+  "unreachable",
+  "terminated",
+] as const;
+export type AgentStatus = (typeof AGENT_STATUSES)[number];
+
+/** An agent or a person as everybody outside the database sees it. */
+export interface Agent {
+  name: string;
+  workstream: string;
+  cli: string;
+  /** What it is for; tasks with a role are its. */
+  role: string | null;
+  access: Access;
+  /** As last seen; null for a person, and for an agent that nobody has looked at. */
+  status: AgentStatus | null;
+  statusReason: string | null;
+  /** Since when it has that status. */
+  statusSince: string | null;
+  /** The command line it was started with. */
+  command: string | null;
+  host: string | null;
+  /** `%7` on the tmux server `server`; null while it is being spawned. */
+  pane: string | null;
+  server: string | null;
+  /** The name of its tmux window when it was opened. */
+  window: string | null;
+  /** The conversation that its CLI can resume. */
+  sessionRef: string | null;
+  spawnedAt: string;
+  closedAt: string | null;
+}
 
 /** Who acts on a task. An agent's `incarnation` fences its writes: a replaced agent's are refused. */
 export type Claimant = { agent: string; incarnation?: number } | { person: string };
@@ -28,10 +70,119 @@ export async function findOpenAgent(
   return (await selectOpenAgent(db, { workstream, name }))[0];
 }
 
+/** Agents with the names that their ids stand for; the start of every query for public shapes. */
+export function selectAgents(db: Reader) {
+  return db
+    .selectFrom("agents as a")
+    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
+    .leftJoin("agent_status as s", "s.agent_id", "a.id")
+    .selectAll("a")
+    .select(["w.name as workstream", "s.status", "s.reason as status_reason", "s.at as status_since"]);
+}
+
+/** A row of `selectAgents`; its `id` is the incarnation. */
+export type AgentRow = Awaited<ReturnType<ReturnType<typeof selectAgents>["executeTakeFirstOrThrow"]>>;
+
+/** The public shape of a row. */
+export function toAgent(row: AgentRow): Agent {
+  return {
+    name: row.name,
+    workstream: row.workstream,
+    cli: row.cli,
+    role: row.role,
+    access: row.access as Access,
+    status: row.status as AgentStatus | null,
+    statusReason: row.status_reason,
+    statusSince: row.status_since,
+    command: row.command,
+    host: row.host,
+    pane: row.pane,
+    server: row.server,
+    window: row.window,
+    sessionRef: row.session_ref,
+    spawnedAt: row.spawned_at,
+    closedAt: row.closed_at,
+  };
+}
+
+const selectAgentById = statement((db, { id }: { id: number }) => selectAgents(db).where("a.id", "=", id));
+
+const selectIncarnations = statement((db, { workstream, name }: AgentRef) =>
+  selectAgents(db)
+    .where("w.name", "=", workstream)
+    .where("a.name", "=", name)
+    .orderBy((order) => order.case().when("a.closed_at", "is", null).then(0).else(1).end())
+    .orderBy("a.id", "desc")
+    .limit(1),
+);
+
+/** The agent of that row id; for callers that just wrote it. */
+export async function agentById(db: Reader, id: number): Promise<Agent> {
+  const [row] = await selectAgentById(db, { id });
+  if (row === undefined) throw new Error(`agents has no row ${id}`);
+  return toAgent(row);
+}
+
+/**
+ * The open incarnation of that name, else the newest closed one. Faults `workstream.not_found`, `agent.not_found`.
+ */
+export async function latestAgentRow(db: Reader, ref: AgentRef): Promise<AgentRow> {
+  const [row] = await selectIncarnations(db, ref);
+  if (row !== undefined) return row;
+  throw await agentNotFound(db, (await workstreamRow(db, ref.workstream)).id, ref);
+}
+
+/** The open incarnation of that name. Faults `workstream.not_found`, `agent.not_found`. */
+export async function openAgent(db: Reader, ref: AgentRef): Promise<AgentRow> {
+  const [row] = await selectIncarnations(db, ref);
+  if (row !== undefined && row.closed_at === null) return row;
+  throw await agentNotFound(db, (await workstreamRow(db, ref.workstream)).id, ref);
+}
+
+/** As `openAgent`, for what needs a pane: a person is `agent.is_person`. */
+export async function openPaneAgent(db: Reader, ref: AgentRef): Promise<AgentRow> {
+  const row = await openAgent(db, ref);
+  if (row.cli !== PERSON_CLI) return row;
+  throw new Fault("conflict", "agent.is_person", `${quote(ref.name)} is a person: there is no pane.`, [
+    { intent: "See the agents", command: `mu agent list -w ${ref.workstream}` },
+  ]);
+}
+
+/** The agent of that name, closed or not. Faults `workstream.not_found`, `agent.not_found`. */
+export async function getAgent(db: Reader, ref: AgentRef): Promise<Agent> {
+  return toAgent(await latestAgentRow(db, ref));
+}
+
+export interface AgentFilter {
+  /** Also closed incarnations. */
+  all?: boolean | undefined;
+  /** Also people. */
+  people?: boolean | undefined;
+}
+
+/** The rows of the agents of one workstream, or of all (`null`), by name. Faults `workstream.not_found`. */
+export async function agentRows(db: Reader, workstream: string | null, filter: AgentFilter = {}): Promise<AgentRow[]> {
+  let query = selectAgents(db).orderBy("w.name").orderBy("a.name").orderBy("a.id");
+  if (workstream !== null) query = query.where("a.workstream_id", "=", (await workstreamRow(db, workstream)).id);
+  if (!filter.all) query = query.where("a.closed_at", "is", null);
+  if (!filter.people) query = query.where("a.cli", "<>", PERSON_CLI);
+  return query.execute();
+}
+
+/** The agents of one workstream, or of all (`null`), by name. Faults `workstream.not_found`. */
+export async function listAgents(db: Reader, workstream: string | null, filter: AgentFilter = {}): Promise<Agent[]> {
+  return (await agentRows(db, workstream, filter)).map(toAgent);
+}
+
 /** The open row of an agent; faults `agent.not_found` with near names. */
 export async function openAgentRow(db: Reader, workstream: number, ref: AgentRef): Promise<RowOf<"agents">> {
   const row = await findOpenAgent(db, workstream, ref.name);
   if (row !== undefined) return row;
+  throw await agentNotFound(db, workstream, ref);
+}
+
+/** The fault for an agent that is not there, with near names. */
+async function agentNotFound(db: Reader, workstream: number, ref: AgentRef): Promise<Fault> {
   const open = await db
     .selectFrom("agents")
     .select("name")
@@ -42,12 +193,12 @@ export async function openAgentRow(db: Reader, workstream: number, ref: AgentRef
     ref.name,
     open.map((agent) => agent.name),
   );
-  throw new Fault("missing", "agent.not_found", `There is no agent ${quote(ref.name)} in ${ref.workstream}.${hint}`, [
-    { intent: "See who owns what", command: `mu state -w ${ref.workstream}` },
+  return new Fault("missing", "agent.not_found", `There is no agent ${quote(ref.name)} in ${ref.workstream}.${hint}`, [
+    { intent: "See who is there", command: `mu agent list -w ${ref.workstream}` },
   ]);
 }
 
-/** The row that stands for `claimant`; a person's is made when it is missing. Faults `agent.not_found`, `agent.replaced`. */
+/** The row that stands for `claimant`; a person's is made when it is missing. Faults `agent.not_found`, `agent.replaced`, `agent.not_you`. */
 export async function claimantRow(
   tx: Tx,
   workstream: { id: number; name: string },
@@ -60,6 +211,7 @@ export async function claimantRow(
   }
   checkAgentName(claimant.person);
   const known = await findOpenAgent(tx.db, workstream.id, claimant.person);
+  if (known !== undefined && known.cli !== PERSON_CLI) throw notYou(claimant.person);
   if (known !== undefined) return known;
   return tx.insert("agents", {
     workstream_id: workstream.id,
@@ -77,6 +229,14 @@ export async function claimantRow(
     spawned_at: tx.now,
     closed_at: null,
   });
+}
+
+/** The fault for a caller with an agent's name who is not shown to be that agent. */
+export function notYou(name: string): Fault {
+  return new Fault("conflict", "agent.not_you", `${quote(name)} is an agent, and nothing shows that you are it.`, [
+    { intent: "See who you are to mu", command: "mu me" },
+    { intent: "Act as a person of another name", command: "MU_AGENT=<name> mu …" },
+  ]);
 }
 
 /** The fault for a call from an incarnation that is no longer the agent of its name. */

@@ -1,6 +1,10 @@
 import type { Reader } from "../db/schema.js";
-import type { Fault } from "../errors.js";
-import { type Claimant, PERSON_CLI, replaced } from "./agent.js";
+import { statement } from "../db/statement.js";
+import { Fault } from "../errors.js";
+import { workstreamOf } from "../session-name.js";
+import type { PaneIdentityFacts } from "../tmux/ask.js";
+import { callerPane, serverPid } from "../tmux/panes.js";
+import { type Claimant, notYou, PERSON_CLI, replaced } from "./agent.js";
 
 /** Who calls, and how mu knows. */
 export interface Caller {
@@ -19,57 +23,244 @@ export interface Caller {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Asks a pane of the caller's own tmux server who it is; undefined when it is not there. May fail: then nothing is known. */
+export type AskPane = (pane: string) => Promise<PaneIdentityFacts | undefined>;
+
+/** What a sandboxed shell of an agent CLI has in its environment. */
+const SANDBOX_MARKS = [
+  "CODEX_THREAD_ID",
+  "CODEX_SANDBOX",
+  "CODEX_SANDBOX_NETWORK_DISABLED",
+  "CLAUDECODE",
+  "GEMINI_CLI",
+  "OPENCODE",
+  "PI_CODING_AGENT",
+];
+
 /**
- * Finds out who calls: the environment's open incarnation, else an open agent of the environment's name, else a
- * person. An incarnation that was closed is told as a refusal: it may look, but not write.
+ * Finds out who calls. In this order: the environment, when its incarnation is open and its pane is the caller's (or
+ * a CLI's sandbox keeps the pane away); the option of the caller's pane; that pane's title, where it names an open
+ * agent that has this pane or no living one. Whoever is no agent is a person. Where sources disagree, and for an
+ * incarnation that was closed, the caller may look but not write: see `refusal`. The environment alone settles it for
+ * every agent that mu spawned; only else is `ask` called.
  */
-export async function identify(db: Reader, env: Environment): Promise<Caller> {
-  const workstream = env["MU_WORKSTREAM"] || env["MU_SESSION"] || null;
-  const incarnation = Number(env["MU_AGENT_ID"]);
-  if (env["MU_AGENT_ID"] && Number.isSafeInteger(incarnation)) return byIncarnation(db, incarnation, workstream);
-  const person = personOf(env, workstream);
-  if (!env["MU_AGENT"] || workstream === null) return person;
+export async function identify(db: Reader, env: Environment, ask?: AskPane): Promise<Caller> {
+  const caller = await findCaller(db, env, ask);
+  return { ...caller, workstream: await workstreamFor(db, env, caller) };
+}
 
-  const agent = await db
+async function findCaller(db: Reader, env: Environment, ask: AskPane | undefined): Promise<Caller> {
+  const claimed = await claimedRow(db, env);
+  const seat = callerPane(env);
+  const evidence: Caller["evidence"] = [];
+  if (claimed !== undefined) {
+    const proof = proofOf(claimed, env, seat);
+    evidence.push({ source: "$MU_AGENT_ID", says: `${describe(claimed)}${proof === undefined ? "" : `, ${proof}`}` });
+    if (proof !== undefined) return asAgent(claimed, evidence);
+  }
+  const pane = await lookAtPane(seat, ask, evidence);
+  const located =
+    pane === undefined ? undefined : ((await byOption(db, pane, evidence)) ?? (await byTitle(db, pane, ask, evidence)));
+  return decide(db, env, { claimed, located, seat, pane, evidence });
+}
+
+type Seat = ReturnType<typeof callerPane>;
+
+/** An incarnation's row with its workstream's name. */
+interface Incarnation {
+  id: number;
+  name: string;
+  role: string | null;
+  cli: string;
+  pane: string | null;
+  server: string | null;
+  closed_at: string | null;
+  workstream: string;
+}
+
+const incarnations = (db: Reader) =>
+  db
     .selectFrom("agents as a")
     .innerJoin("workstreams as w", "w.id", "a.workstream_id")
-    .select(["a.id", "a.role", "a.cli"])
-    .where("w.name", "=", workstream)
-    .where("a.name", "=", person.name)
-    .where("a.closed_at", "is", null)
-    .executeTakeFirst();
-  if (agent === undefined || agent.cli === PERSON_CLI) return person;
+    .select(["a.id", "a.name", "a.role", "a.cli", "a.pane", "a.server", "a.closed_at", "w.name as workstream"]);
+
+const selectIncarnation = statement((db, { id }: { id: number }) => incarnations(db).where("a.id", "=", id));
+
+const selectOpen = statement((db, { workstream, name }: { workstream: string; name: string }) =>
+  incarnations(db).where("w.name", "=", workstream).where("a.name", "=", name).where("a.closed_at", "is", null),
+);
+
+/** The row that `$MU_AGENT_ID` names; one that this database never had is closed. */
+async function claimedRow(db: Reader, env: Environment): Promise<Incarnation | undefined> {
+  const id = Number(env["MU_AGENT_ID"]);
+  if (!env["MU_AGENT_ID"] || !Number.isSafeInteger(id)) return undefined;
+  const [row] = await selectIncarnation(db, { id });
+  if (row !== undefined) return row;
+  const nobody = { role: null, cli: "", pane: null, server: null, closed_at: "never" };
+  return { ...nobody, id, name: env["MU_AGENT"] || `#${id}`, workstream: env["MU_WORKSTREAM"] ?? "" };
+}
+
+function describe(row: Incarnation): string {
+  const where = row.closed_at === null ? (row.pane ?? "no pane yet") : "closed";
+  return `incarnation ${row.id}, ${row.name} in ${row.workstream} (${where})`;
+}
+
+/** How the environment shows that the caller is that incarnation; undefined when it does not. */
+function proofOf(row: Incarnation, env: Environment, seat: Seat): string | undefined {
+  if (row.closed_at !== null || row.cli === PERSON_CLI) return undefined;
+  if (seat === undefined && !env["TMUX_PANE"]) {
+    if (row.pane === null) return "which has no pane, as the caller";
+    const mark = SANDBOX_MARKS.find((name) => env[name]);
+    return mark === undefined ? undefined : `and $${mark} shows its sandbox`;
+  }
+  return seat !== undefined && isSeatOf(row, seat.pane, seat.serverPid) ? "whose pane is the caller's" : undefined;
+}
+
+function isSeatOf(row: Incarnation, pane: string, pid: number): boolean {
+  return row.pane === pane && row.server !== null && serverPid(row.server) === pid;
+}
+
+async function lookAtPane(
+  seat: Seat,
+  ask: AskPane | undefined,
+  evidence: Caller["evidence"],
+): Promise<PaneIdentityFacts | undefined> {
+  if (seat === undefined || ask === undefined) return undefined;
+  try {
+    const pane = await ask(seat.pane);
+    if (pane === undefined) evidence.push({ source: "tmux", says: `there is no pane ${seat.pane}` });
+    return pane;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    evidence.push({ source: "tmux", says: error.message });
+    return undefined;
+  }
+}
+
+/** Who the pane is by the option that mu wrote; its row need not be that pane's: see `decide`. */
+async function byOption(
+  db: Reader,
+  pane: PaneIdentityFacts,
+  evidence: Caller["evidence"],
+): Promise<Incarnation | undefined> {
+  if (pane.agentId === "") return undefined;
+  const [row] = await selectIncarnation(db, { id: Number(pane.agentId) || 0 });
+  const says = row === undefined ? `incarnation ${pane.agentId}, which nobody knows` : describe(row);
+  evidence.push({ source: `@mu_agent_id of ${pane.pane}`, says });
+  return row;
+}
+
+/** Titles are for people and anybody may write them: one counts only for an agent that is nowhere else. */
+async function byTitle(
+  db: Reader,
+  pane: PaneIdentityFacts,
+  ask: AskPane | undefined,
+  evidence: Caller["evidence"],
+): Promise<Incarnation | undefined> {
+  const name = pane.title.split(" · ", 1)[0]?.trim() ?? "";
+  const workstream = workstreamOf(pane.session);
+  if (pane.agentId !== "" || name === "" || workstream === undefined) return undefined;
+  const [row] = await selectOpen(db, { workstream, name });
+  if (row === undefined || row.cli === PERSON_CLI) return undefined;
+  const isHere = row.pane === pane.pane && row.server === pane.server;
+  const elsewhere = !isHere && row.pane !== null && row.server === pane.server && (await ask?.(row.pane));
+  evidence.push({
+    source: `title of ${pane.pane}`,
+    says: elsewhere ? `${describe(row)}, which lives there` : describe(row),
+  });
+  return elsewhere && elsewhere.agentId === String(row.id) ? undefined : row;
+}
+
+interface Findings {
+  claimed: Incarnation | undefined;
+  /** Whom the pane names. */
+  located: Incarnation | undefined;
+  seat: Seat;
+  pane: PaneIdentityFacts | undefined;
+  evidence: Caller["evidence"];
+}
+
+function decide(db: Reader, env: Environment, found: Findings): Promise<Caller> | Caller {
+  const { claimed, located, pane, evidence } = found;
+  if (located !== undefined && pane !== undefined) return decideByPane(env, located, pane, found);
+  if (claimed === undefined) return person(db, env, found);
+  const refused = claimed.closed_at === null ? unproved(claimed, env, found) : replaced(claimed.name);
+  return { ...asAgent(claimed, evidence), refusal: refused };
+}
+
+/** The pane's word counts against what the environment says only where that is an open incarnation of another. */
+function decideByPane(env: Environment, located: Incarnation, pane: PaneIdentityFacts, found: Findings): Caller {
+  const { claimed, evidence } = found;
+  const caller = asAgent(located, evidence);
+  const isItsPane = located.pane === pane.pane && located.server === pane.server;
+  const isByTitle = pane.agentId === "";
+  if (located.closed_at !== null) return { ...caller, refusal: replaced(located.name) };
+  if (claimed !== undefined && claimed.id !== located.id) {
+    const adopted = claimed.closed_at !== null && isItsPane && !isByTitle;
+    if (adopted) return caller;
+    const refusal = claimed.closed_at === null ? disagreement(evidence) : replaced(claimed.name);
+    return { ...asAgent(claimed, evidence), refusal };
+  }
+  if (!isByTitle && !isItsPane && located.pane !== null) return { ...caller, refusal: disagreement(evidence) };
+  const said = claimed === undefined ? env["MU_AGENT"] : undefined;
+  if (!said || said === located.name) return caller;
+  evidence.unshift({ source: "$MU_AGENT", says: said });
+  return { ...caller, refusal: disagreement(evidence) };
+}
+
+function disagreement(evidence: Caller["evidence"]): Fault {
+  const words = evidence.map(({ source, says }) => `${source} says ${says}`).join("; ");
+  return new Fault("conflict", "agent.identity_unclear", `Who are you? ${words}. Nothing was written.`, [
+    { intent: "See what mu knows", command: "mu me" },
+    { intent: "Act as a person", command: "env -u MU_AGENT_ID -u TMUX_PANE MU_AGENT=<name> mu …" },
+  ]);
+}
+
+/** An open incarnation in the environment, and nothing to show that the caller is it. */
+function unproved(claimed: Incarnation, env: Environment, { seat, evidence }: Findings): Fault {
+  const lacking = ["TMUX_PANE", "TMUX"].filter((name) => !env[name]);
+  for (const name of lacking) evidence.push({ source: `$${name}`, says: "nothing: it is not set" });
+  if (seat !== undefined) {
+    evidence.push({ source: "$TMUX_PANE", says: `${seat.pane} of tmux server ${seat.serverPid}` });
+    return disagreement(evidence);
+  }
+  const why = lacking.map((name) => `$${name}`).join(" and ") || "a usable $TMUX";
+  return new Fault(
+    "conflict",
+    "agent.unproved",
+    `The environment says that you are ${claimed.name}, but ${why} is missing (sudo and ssh drop it): nothing was written.`,
+    [
+      { intent: "See what mu knows", command: "mu me" },
+      { intent: "Act as a person", command: "env -u MU_AGENT_ID MU_AGENT=<name> mu …" },
+    ],
+  );
+}
+
+function asAgent(row: Incarnation, evidence: Caller["evidence"]): Caller {
   return {
-    ...person,
+    name: row.name,
     kind: "agent",
-    incarnation: agent.id,
-    role: agent.role,
-    evidence: [...person.evidence, { source: "database", says: `open agent ${person.name} in ${workstream}` }],
+    workstream: row.workstream || null,
+    incarnation: row.id,
+    role: row.role,
+    evidence,
+    refusal: null,
   };
 }
 
-async function byIncarnation(db: Reader, id: number, workstream: string | null): Promise<Caller> {
-  const row = await db
-    .selectFrom("agents as a")
-    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
-    .select(["a.id", "a.name", "a.role", "a.closed_at", "w.name as workstream"])
-    .where("a.id", "=", id)
-    .executeTakeFirst();
-  const name = row?.name ?? `#${id}`;
-  const open = row !== undefined && row.closed_at === null;
-  return {
-    name,
-    kind: "agent",
-    workstream: workstream ?? row?.workstream ?? null,
-    incarnation: id,
-    role: row?.role ?? null,
-    evidence: [{ source: "$MU_AGENT_ID", says: open ? `${name} in ${row.workstream}` : `${name}, which is closed` }],
-    refusal: open ? null : replaced(name),
-  };
+/** The environment's, if there is one of that name: an agent's keeps the name that its workstream had at its start. */
+async function workstreamFor(db: Reader, env: Environment, { kind, workstream }: Caller): Promise<string | null> {
+  const wished = env["MU_WORKSTREAM"] || env["MU_SESSION"];
+  if (kind === "person" || !wished || wished === workstream) return workstream;
+  const known = await db.selectFrom("workstreams").select("id").where("name", "=", wished).executeTakeFirst();
+  return known === undefined ? workstream : wished;
 }
 
-/** The person of `$MU_AGENT`, else `$USER`, else `operator`, spelled so that it can stand in the agents table. */
-function personOf(env: Environment, workstream: string | null): Caller {
+/**
+ * The person of `$MU_AGENT`, else `$USER`, else `operator`, spelled so that it can stand in the agents table. Nobody
+ * becomes an agent by its name alone.
+ */
+async function person(db: Reader, env: Environment, { seat, pane, evidence }: Findings): Promise<Caller> {
   const source = env["MU_AGENT"] ? "$MU_AGENT" : env["USER"] ? "$USER" : "default";
   const said = env["MU_AGENT"] || env["USER"] || "operator";
   const name = said
@@ -77,15 +268,28 @@ function personOf(env: Environment, workstream: string | null): Caller {
     .replace(/[^a-z0-9_-]+/g, "-")
     .replace(/^[^a-z]+/, "")
     .slice(0, 32);
-  return {
+  const workstream =
+    env["MU_WORKSTREAM"] || env["MU_SESSION"] || (pane === undefined ? undefined : workstreamOf(pane.session)) || null;
+  if (seat === undefined) evidence.push({ source: env["TMUX_PANE"] ? "$TMUX" : "$TMUX_PANE", says: MISSING });
+  evidence.unshift({ source, says: said });
+  const caller: Caller = {
     name: name || "operator",
     kind: "person",
     workstream,
     incarnation: null,
     role: null,
-    evidence: [{ source, says: said }],
+    evidence,
     refusal: null,
   };
+  return { ...caller, refusal: await namesakeOf(db, caller) };
+}
+
+const MISSING = "nothing: it is not set, so this is no pane (sudo and ssh drop it)";
+
+async function namesakeOf(db: Reader, { workstream, name }: Caller): Promise<Fault | null> {
+  if (workstream === null) return null;
+  const [agent] = await selectOpen(db, { workstream, name });
+  return agent === undefined || agent.cli === PERSON_CLI ? null : notYou(name);
 }
 
 /** The caller as somebody who can own tasks. */

@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import type { Io } from "../operations/app.js";
@@ -17,6 +17,8 @@ export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "
     signal,
     readText: (path) => (path === "-" ? readStandardInput() : readFileText(path)),
     edit: (text, name) => editText(text, name),
+    takeTerminal: ({ file, args, env }) => takeTerminal(file, args, env),
+    installSkill: (path) => installSkill(path),
     remark: (text) => {
       process.stderr.write(`${text}\n`);
     },
@@ -63,4 +65,20 @@ async function editText(text: string, name: string): Promise<string> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function takeTerminal(file: string, args: readonly string[], env: Io["env"] | undefined): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) return false;
+  const { execOnTerminal } = await import("../exec.js");
+  return (await execOnTerminal(file, args, env)) === 0;
+}
+
+/** The skill ships beside the folder of the built program. */
+async function installSkill(path: string): Promise<boolean> {
+  const text = await readFile(join(import.meta.dirname, "..", "skills", "mu", "SKILL.md"), "utf8");
+  const before = await readFile(path, "utf8").catch(() => undefined);
+  if (before === text) return false;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+  return true;
 }

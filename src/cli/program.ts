@@ -8,6 +8,10 @@ export interface Request {
 }
 
 const NOUNS: Readonly<Record<string, string>> = {
+  agent: "Start agents in panes, talk to them, watch and end them",
+  delivery: "Prompts to agents, and what became of them",
+  hooks: "Let agent CLIs report to mu what they do",
+  skill: "Teach agent CLIs to work with mu",
   audit: "Check and anchor the chain of events",
   db: "Look after the database",
   me: "Who you are to mu, and what is yours",

@@ -78,6 +78,8 @@ function processWorld(signal: AbortSignal): World {
       serveMcp: async () => (await import("../mcp.js")).serveMcp(world),
       upgradeDatabase: (options) => upgradeStore(address, options),
     }),
+    openCrew: async (context) => (await import("./crew.js")).processCrew(context, process.env),
+    askPane: async (pane) => (await import("./crew.js")).askProcessPane(pane, process.env),
     openStore: () => openStore(address),
   };
   return world;

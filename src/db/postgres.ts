@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
 import { Fault } from "../errors.js";
 import { newerSchema } from "./faults.js";
 import { bringUpToDate, schemaAge } from "./migrate.js";
-import type { Schema } from "./schema.js";
+import type { Reader, Schema } from "./schema.js";
 import type { Store } from "./store.js";
 
 /** How often a follower asks a PostgreSQL server for news, in ms. */
@@ -18,7 +18,8 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
     dialect: "postgres",
     location,
     db,
-    write: (work) => db.transaction().execute(work),
+    write: (work, { waitMs } = {}) =>
+      waitMs === undefined ? db.transaction().execute(work) : writeSoon(db, work, waitMs),
     read: (work) => db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
     migrate: () => bringUpToDate(db, "postgres"),
     query: async (text) => {
@@ -48,6 +49,20 @@ function checkOneRead(text: string): void {
   const statement = text.replace(/[\s;]+$/, "");
   if (/^\s*(?:select|with|values|explain|show|table)\b/i.test(statement) && !/[;\0]/.test(statement)) return;
   throw new Fault("usage", "sql.not_a_read", "`mu sql` reads, with one statement that has no semicolon in it.");
+}
+
+/** `lock_not_available`, as PostgreSQL numbers it. */
+const LOCK_NOT_AVAILABLE = "55P03";
+
+function writeSoon<T>(db: Kysely<Schema>, work: (db: Reader) => Promise<T>, waitMs: number): Promise<T> {
+  const patient = db.transaction().execute(async (tx) => {
+    await tx.executeQuery(raw(`set local lock_timeout = ${Math.max(1, Math.round(waitMs))}`));
+    return work(tx);
+  });
+  return patient.catch((error: Error & { code?: string }) => {
+    if (error.code !== LOCK_NOT_AVAILABLE) throw error;
+    throw new Fault("unavailable", "db.locked", "Another process is writing to this workstream. Try again.");
+  });
 }
 
 const raw = (text: string) => ({ sql: text, parameters: [], query: { kind: "RawNode" }, queryId: {} }) as never;

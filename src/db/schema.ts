@@ -86,6 +86,67 @@ export interface AgentsTable extends Row {
   closed_at: string | null;
 }
 
+/** The last known status of an open agent; one row an agent, not journalled. */
+export interface AgentStatusTable {
+  id: Generated<number>;
+  agent_id: number;
+  status: string;
+  reason: string | null;
+  /** The authority that decided: hook, screen, process or person. */
+  by: string;
+  rule: string | null;
+  /** JSON array of the lines that decided. */
+  evidence: string | null;
+  /** Of the last screen looked at, to tell whether it changed. */
+  screen_hash: string | null;
+  /** When the screen was first seen as it is. */
+  screen_at: string | null;
+  /** What tmux said of the pane when the screen was read: its cursor, title, program and size, as one text. */
+  pane_facts: string | null;
+  /** How far the agent's spool has been folded, in the spool's own words. */
+  spool_offset: string;
+  /** JSON: the newest normalised events of the agent's own feed. */
+  feed: string | null;
+  /** Since when it has this status. */
+  at: string;
+  /** When the screen was last read, or the feed. */
+  seen_at: string;
+}
+
+/** The history of statuses; pruned. */
+export interface ObservationsTable {
+  id: Generated<number>;
+  agent_id: number;
+  status: string;
+  reason: string | null;
+  by: string;
+  rule: string | null;
+  evidence: string | null;
+  at: string;
+}
+
+/** The outbox of prompts to panes. */
+export interface DeliveriesTable {
+  id: Generated<number>;
+  agent_id: number;
+  workstream_id: number;
+  agent: string;
+  task_id: number | null;
+  sender: string;
+  text: string;
+  text_hash: string;
+  state: string;
+  attempt: number;
+  reason: string | null;
+  /** JSON: how the pane looked before the paste, so that whoever comes later can look for the proof. */
+  baseline: string | null;
+  created_at: string;
+  /** When the text was last about to be typed; renewed while its sender is at work. */
+  pasted_at: string | null;
+  proved_at: string | null;
+  updated_at: string;
+}
+
 export interface EventsTable {
   id: Generated<number>;
   scope: string;
@@ -114,6 +175,9 @@ export interface Schema {
   task_edges: TaskEdgesTable;
   task_notes: TaskNotesTable;
   agents: AgentsTable;
+  agent_status: AgentStatusTable;
+  observations: ObservationsTable;
+  deliveries: DeliveriesTable;
   events: EventsTable;
   chains: ChainsTable;
 }

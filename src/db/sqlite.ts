@@ -12,7 +12,7 @@ import {
 } from "kysely";
 import { newerSchema } from "./faults.js";
 import { bringUpToDate, schemaAge } from "./migrate.js";
-import type { Schema } from "./schema.js";
+import type { Reader, Schema } from "./schema.js";
 import { asFileFault, foreignDatabase, guarded } from "./sqlite-faults.js";
 import { readByHand, writeByHand } from "./sqlite-sql.js";
 import { watchFile, watchForFile } from "./sqlite-watch.js";
@@ -65,7 +65,7 @@ async function openLater(path: string, options: SqliteOptions): Promise<Store> {
     get db() {
       return current().db;
     },
-    write: async (work) => (await open()).write(work),
+    write: async (work, options) => (await open()).write(work, options),
     read: (work) => current().read(work),
     migrate: async () => (await open()).migrate(),
     query: (text) => current().query(text),
@@ -138,7 +138,10 @@ function store(
     dialect: "sqlite",
     location,
     db,
-    write: (work) => guarded(location, () => db.transaction().execute(work)),
+    write: (work, { waitMs } = {}) =>
+      guarded(location, () =>
+        waitMs === undefined ? db.transaction().execute(work) : writeSoon(connection, db, work, waitMs),
+      ),
     read: (work) => guarded(location, () => db.transaction().setAccessMode("read only").execute(work)),
     migrate: () => guarded(location, () => bringUpToDate(db, "sqlite")),
     query: (text) =>
@@ -154,6 +157,24 @@ function store(
     watch: (onChange) => (file === MEMORY ? () => {} : watchFile(reader(), file, onChange)),
     close: () => db.destroy(),
   };
+}
+
+/** The wait is a setting of the connection, so it is changed and put back while nobody else has the connection. */
+function writeSoon<T>(
+  connection: Database.Database,
+  db: Kysely<Schema>,
+  work: (db: Reader) => Promise<T>,
+  waitMs: number,
+): Promise<T> {
+  return db.connection().execute(async (only) => {
+    const before = connection.pragma("busy_timeout", { simple: true });
+    connection.pragma(`busy_timeout = ${waitMs}`);
+    try {
+      return await only.transaction().execute(work);
+    } finally {
+      connection.pragma(`busy_timeout = ${before}`);
+    }
+  });
 }
 
 function connect(file: string, busyTimeoutMs: number, access: { readonly?: boolean } = {}): Database.Database {

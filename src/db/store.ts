@@ -18,6 +18,11 @@ export interface CapturedRow {
   after: Record<string, unknown> | null;
 }
 
+export interface WriteOptions {
+  /** How long to wait for another process's write; without it as long as the store does. */
+  waitMs?: number;
+}
+
 /** A database with mu's schema. All that differs between SQLite and PostgreSQL is behind this. */
 export interface Store {
   readonly dialect: "sqlite" | "postgres";
@@ -25,8 +30,11 @@ export interface Store {
   readonly location: string;
   /** For reads outside a transaction. */
   readonly db: Reader;
-  /** Runs `work` in a write transaction; at most one runs per process, and on SQLite one per file. */
-  write<T>(work: (db: Reader) => Promise<T>): Promise<T>;
+  /**
+   * Runs `work` in a write transaction; at most one runs per process, and on SQLite one per file. Faults `db.locked`
+   * when another process has it for longer than `waitMs`.
+   */
+  write<T>(work: (db: Reader) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** Runs `work` on one unchanging picture of the database. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
   /** Runs the migrations that are missing; opening a store has done so unless it was told not to. */
@@ -41,4 +49,9 @@ export interface Store {
   /** Calls `onChange` within 200 ms of any commit, this process's included; gives the function that ends it. */
   watch(onChange: () => void): () => void;
   close(): Promise<void>;
+}
+
+/** The same store, whose writes give up with `db.locked` when another process holds them up for `waitMs`. */
+export function impatient(store: Store, waitMs: number): Store {
+  return { ...store, write: (work) => store.write(work, { waitMs }) };
 }

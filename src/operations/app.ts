@@ -1,3 +1,4 @@
+import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
 import type { Context } from "../context.js";
 
@@ -11,6 +12,10 @@ export interface Io {
   edit(text: string, name: string): Promise<string>;
   /** A remark for the person, beside the result. */
   remark(text: string): void;
+  /** Hands the person's terminal to a program until it ends; false where there is no terminal. */
+  takeTerminal(command: { file: string; args: readonly string[]; env?: Io["env"] }): Promise<boolean>;
+  /** Writes mu's skill to `path`; false when it was there already. */
+  installSkill(path: string): Promise<boolean>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Serves the verbs over the Model Context Protocol on standard input and output until it closes. */
@@ -23,5 +28,7 @@ export interface Io {
 export interface App {
   context: Context;
   caller: Caller;
+  /** Panes, programs and folders; made when a verb asks for them. */
+  crew(): Promise<Crew>;
   io: Io;
 }

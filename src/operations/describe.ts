@@ -57,9 +57,10 @@ function flag(field: string, property: Property, required: boolean): Flag {
   const type = valueType(property);
   const choices = property.enum ?? property.items?.enum;
   const fallback = property.default;
+  const negated = type === "boolean" && fallback === true;
   return {
     field,
-    flag: flagName(field),
+    flag: negated ? `no-${flagName(field)}` : flagName(field),
     ...(property.short && { short: property.short }),
     aliases: property.aliases ?? [],
     type,
@@ -67,7 +68,7 @@ function flag(field: string, property: Property, required: boolean): Flag {
     description: property.description ?? "",
     required,
     ...(choices && { choices }),
-    ...(fallback !== undefined && fallback !== false && { default: String(fallback) }),
+    ...(fallback !== undefined && fallback !== false && !negated && { default: String(fallback) }),
     ...(property.completes && { completes: property.completes }),
   };
 }

@@ -1,7 +1,8 @@
 import type { ZodError } from "zod";
-import { identify } from "../agents/identity.js";
+import type { Crew } from "../agents/crew.js";
+import { type AskPane, identify } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
-import { newGroup } from "../context.js";
+import { type Context, newGroup } from "../context.js";
 import type { Store } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
@@ -15,11 +16,19 @@ export interface World {
   io: Io;
   /** Opens the database. */
   openStore(): Promise<Store>;
+  /** The outside world of agents around a context. */
+  openCrew(context: Context): Promise<Crew>;
+  /** Who the pane says that the caller is; asked only where the environment does not settle it. */
+  askPane: AskPane;
 }
 
 /** Checks the input, runs the verb and gives its result. Every surface comes through here. */
 export async function execute(operation: Operation, input: unknown, world: World): Promise<unknown> {
-  return withApp(operation, world, (app) => operation.run(app, checkInput(operation, input)));
+  return withApp(operation, world, async (app) => {
+    const checked = checkInput(operation, input);
+    await reconcileFirst(operation, checked, app);
+    return operation.run(app, checked);
+  });
 }
 
 /** Runs the streaming form of a verb, or gives undefined where this input asks for the plain one. */
@@ -43,14 +52,25 @@ async function withApp<T>(operation: Operation, world: World, work: (app: App) =
   if (operation.standalone) return work({ io: world.io } as App);
   const store = await world.openStore();
   try {
-    const caller = await identify(store.db, world.io.env);
+    const caller = await identify(store.db, world.io.env, world.askPane);
     if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;
-    const context = { store, clock: world.clock, actor: caller.name };
-    const isRead = operation.effect === "read";
-    return await work({ context: isRead ? context : { ...context, group: newGroup() }, caller, io: world.io });
+    const known = { store, clock: world.clock, actor: caller.name };
+    const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
+    return await work({ context, caller, io: world.io, crew: lazily(() => world.openCrew(context)) });
   } finally {
     await store.close();
   }
+}
+
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
+async function reconcileFirst(operation: Operation, input: Record<string, unknown>, app: App): Promise<void> {
+  if (!operation.reconcile || input["reconcile"] === false) return;
+  const { reconcileBeforeRead } = await import("./reality.js");
+  if (await reconcileBeforeRead(app)) app.io.remark("The database was busy: this is what was last known.");
 }
 
 function checkInput(operation: Operation, input: unknown): Record<string, unknown> {

@@ -50,6 +50,10 @@ export const yesField = () =>
     .default(false)
     .meta(about("Do it; without this only show what would happen", { short: "y" }));
 
+/** `--no-reconcile` of a read that looks at the panes first. */
+export const reconcileField = () =>
+  z.boolean().default(true).meta(about("Show what was last known, without looking at the panes"));
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A length of time in ms, written `500ms`, `30s`, `10m`, `2h`, `1d`, or as a number of seconds. */

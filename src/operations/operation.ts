@@ -23,6 +23,10 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   /** What the summary leaves out, in whole sentences. */
   description?: string;
   effect: Effect;
+  /** A write that leaves no event: what it writes changes all the time and is not journalled. */
+  journalled?: false;
+  /** A read that first makes the database agree with tmux, unless its input says `reconcile: false`. */
+  reconcile?: true;
   /** Opens no database: the verb is about the program itself. */
   standalone?: true;
   input: () => I;

@@ -1,7 +1,7 @@
 import { resolve, sep } from "node:path";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
-import { parseRef, quote, type TaskRef } from "../names.js";
+import { type AgentRef, parseRef, quote, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams.js";
 import type { App } from "./app.js";
 
@@ -74,4 +74,10 @@ async function onlyTaskNamed(db: Reader, name: string): Promise<TaskRef> {
       command: `mu task show ${task.workstream}/${name}`,
     })),
   );
+}
+
+/** An agent by `name` or `workstream/name`. Faults `workstream.required`, `workstream.not_found`. */
+export async function resolveAgent(app: App, text: string, named?: string): Promise<AgentRef> {
+  const ref = parseRef(text);
+  return { workstream: await resolveWorkstream(app, ref.workstream ?? named), name: ref.name };
 }

@@ -3,7 +3,7 @@ import { timestamp } from "../context.js";
 import { readState, type State } from "../state.js";
 import { listWorkstreams } from "../workstreams.js";
 import type { App } from "./app.js";
-import { about, workstreamField } from "./fields.js";
+import { about, reconcileField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream } from "./resolve.js";
@@ -43,6 +43,7 @@ export const state = defineOperation({
   description:
     "Tracks, ready work, work in progress, what is blocked, what was closed last, and the newest events. Lists are cut at --limit; totals are whole. Without any workstream it lists them all. Bare `mu` is the same.",
   effect: "read",
+  reconcile: true,
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
@@ -52,6 +53,7 @@ export const state = defineOperation({
         .min(0)
         .default(20)
         .meta(about("Items per list; 0 means all", { short: "n" })),
+      reconcile: reconcileField(),
       events: z.number().int().min(0).max(10_000).default(20).meta(about("How many of the newest events")),
     }),
   output: () =>

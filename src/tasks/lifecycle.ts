@@ -198,7 +198,7 @@ function unchanged(row: Standing): StatusChange {
 }
 
 /** What a verb writes: only a CLOSED task keeps its owner, only one that is over has a moment of its end. */
-function columnsOf(verb: StatusVerb, now: string) {
+export function columnsOf(verb: StatusVerb, now: string) {
   const status = TRANSITIONS[verb].to;
   return {
     status,

@@ -1,13 +1,18 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Crew } from "../../src/agents/crew.js";
+import { sendToAgent } from "../../src/agents/delivery.js";
+import { spawnAgent } from "../../src/agents/spawn.js";
 import { systemClock } from "../../src/clock.js";
 import type { Context } from "../../src/context.js";
 import { openSqlite } from "../../src/db/sqlite.js";
 import type { Store } from "../../src/db/store.js";
+import { execProgram } from "../../src/exec.js";
 import type { World } from "../../src/operations/execute.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
+import { createTmux } from "../../src/tmux/tmux.js";
 import { initWorkstream } from "../../src/workstreams.js";
 import { temporaryFolder } from "./database.js";
 
@@ -26,7 +31,7 @@ const PERSON = { person: "ann" };
  * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's.
  * The folder holds plan.yaml, which applies, and circle.yaml, which does not.
  */
-export async function seededApp(): Promise<Seeded> {
+export async function seededApp(panes: "with panes" | "without panes" = "without panes"): Promise<Seeded> {
   const folder = temporaryFolder();
   const store = await openSqlite(join(folder.path, "mu.db"), { missing: "create", synchronous: "NORMAL" });
   const context: Context = { store, clock: systemClock, actor: "ann" };
@@ -57,13 +62,24 @@ export async function seededApp(): Promise<Seeded> {
       },
       edit: async (text) => `${text.trimEnd()} and more\n`,
       remark: () => {},
+      takeTerminal: async () => false,
+      installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
       signal: new AbortController().signal,
     },
+    openCrew: async (own) => privateCrew(own, folder.path),
+    askPane: async () => undefined,
     openStore: async () => ({ ...store, close: async () => {} }),
   };
-  return { folder: folder.path, store, context, world, end: () => store.close().finally(folder.remove) };
+  const crew = privateCrew(context, folder.path);
+  if (panes === "with panes") await openPanes(crew, project);
+  const end = async () => {
+    await crew.tmux.run([["kill-server"]]);
+    await store.close();
+    folder.remove();
+  };
+  return { folder: folder.path, store, context, world, end };
 }
 
 const PLAN = `tasks:
@@ -81,3 +97,62 @@ const CIRCLE = `tasks:
   - { name: a, title: A, blockedBy: [b] }
   - { name: b, title: B, blockedBy: [a] }
 `;
+
+/** A crew on a tmux server of its own, which runs only once somebody opens a pane. */
+function privateCrew(context: Context, folder: string): Crew {
+  const env = { PATH: process.env["PATH"], HOME: folder, MU_TMUX_SOCKET: join(folder, "tmux") };
+  return {
+    context,
+    tmux: createTmux({ exec: execProgram, env }),
+    exec: execProgram,
+    stateDir: folder,
+    env,
+    databaseEnv: { MU_DB_PATH: join(folder, "mu.db"), MU_STATE_DIR: folder },
+    mu: ["mu"],
+  };
+}
+
+/**
+ * Panes for the examples of agents: `helper`, a shell that waits; `sleeper`, a shell in which a program runs; a pane
+ * with the title `stray` that is nobody's. In the outbox: 1 proved, 2 queued, 3 cancelled.
+ */
+async function openPanes(crew: Crew, cwd: string): Promise<void> {
+  const { context, tmux } = crew;
+  const spawn = (name: string) =>
+    spawnAgent(crew, { workstream: "demo", name }, { cli: "shell", command: "sh", cwd, ready: {} });
+  await spawn("helper");
+  await spawn("sleeper");
+  await sendToAgent(crew, { workstream: "demo", name: "sleeper" }, "sleep 1000", { sender: "ann" });
+  await tmux.openPane({ session: "mu-demo", window: "stray", cwd, argv: ["sh"] });
+  const stray = (await tmux.listPanes()).find((pane) => pane.windowName === "stray");
+  await tmux.run([["select-pane", "-t", stray?.id ?? "", "-T", "stray"]]);
+
+  const helper = await context.store.db
+    .selectFrom("agents")
+    .selectAll()
+    .where("name", "=", "helper")
+    .executeTakeFirstOrThrow();
+  const at = new Date().toISOString();
+  const delivery = {
+    agent_id: helper.id,
+    workstream_id: helper.workstream_id,
+    agent: "helper",
+    sender: "ann",
+    created_at: at,
+    updated_at: at,
+  };
+  await context.store.write(async (db) => {
+    await db.deleteFrom("deliveries").execute();
+    for (const [id, state] of [
+      [1, "proved"],
+      [2, "queued"],
+      [3, "cancelled"],
+    ] as const) {
+      const text = `echo ${id}`;
+      await db
+        .insertInto("deliveries")
+        .values({ id, ...delivery, text, text_hash: `${id}`, state } as never)
+        .execute();
+    }
+  });
+}

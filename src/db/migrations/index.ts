@@ -1,8 +1,9 @@
 import type { Migration } from "kysely";
 import type { Flavour } from "../flavour.js";
 import { taskGraph } from "./0001-task-graph.js";
+import { crew } from "./0002-crew.js";
 
 /** Every migration by its name, written for one dialect. */
 export function migrations(flavour: Flavour): Record<string, Migration> {
-  return { "0001_task_graph": taskGraph(flavour) };
+  return { "0001_task_graph": taskGraph(flavour), "0002_crew": crew(flavour) };
 }

@@ -1,8 +1,11 @@
 import * as z from "zod";
+import { Fault } from "../../errors.js";
 import { TASK_STATUSES } from "../../tasks/task.js";
 import { waitForTasks } from "../../tasks/wait.js";
+import type { App } from "../app.js";
 import { about, durationField, tasksField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
+import { reconcileBeforeRead } from "../reality.js";
 import { resolveTask } from "../resolve.js";
 import { nextStepsShape, statusShape } from "../shapes.js";
 
@@ -62,6 +65,7 @@ export const taskWait = defineOperation({
       stuckAfterMs: stuckAfter,
       onStall,
       signal: app.io.signal,
+      beforeLook: lookingAtPanes(app),
     });
     const open = result.all.filter((task) => !task.reached);
     const nextSteps = open
@@ -79,3 +83,19 @@ export const taskWait = defineOperation({
   },
   exitCode: ({ outcome }) => EXIT_CODES[outcome],
 });
+
+/** The wait wakes at every change of the database; panes are looked at this often at most, in ms. */
+const PANES_MS = 1_000;
+
+/** An owner that dies while nobody else looks is found by the wait itself; where tmux is out of reach, others do. */
+function lookingAtPanes(app: App): () => Promise<void> {
+  let looked = Number.NEGATIVE_INFINITY;
+  return async () => {
+    const now = app.context.clock.now().getTime();
+    if (now - looked < PANES_MS) return;
+    looked = now;
+    await reconcileBeforeRead(app).catch((error) => {
+      if (!(error instanceof Fault && error.kind === "unavailable")) throw error;
+    });
+  };
+}

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { destroyWorkstream, previewDestroy } from "../../workstreams.js";
+import { destroyCrew, previewCrewDestroy } from "../../workstream-session.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
@@ -7,8 +7,9 @@ import { nextStepsShape } from "../shapes.js";
 
 export const workstreamDestroy = defineOperation({
   name: "workstream.destroy",
-  summary: "Remove a workstream with its tasks, edges, notes and agents",
-  description: "Its events stay: the log, the audit and a later namesake go on with their chain.",
+  summary: "End a workstream's agents and session, and remove it with its tasks, edges and notes",
+  description:
+    "Every pane of its session goes, those that are no agent's too: the dry run names them. Its events stay: the log, the audit and a later namesake go on with their chain.",
   effect: "destroy",
   input: () =>
     z.strictObject({
@@ -25,6 +26,10 @@ export const workstreamDestroy = defineOperation({
       edges: z.number(),
       notes: z.number(),
       agents: z.number(),
+      session: z.string(),
+      sessionAlive: z.boolean(),
+      closing: z.array(z.string()),
+      strangers: z.array(z.strictObject({ pane: z.string(), command: z.string() })),
       nextSteps: nextStepsShape(),
     }),
   positional: ["name"],
@@ -35,12 +40,18 @@ export const workstreamDestroy = defineOperation({
   ],
   async run(app, { name, workstream, yes }) {
     const scope = await resolveWorkstream(app, name ?? workstream);
-    const gone = yes ? await destroyWorkstream(app.context, scope) : await previewDestroy(app.context.store.db, scope);
+    const crew = await app.crew();
+    const gone = yes ? await destroyCrew(crew, scope) : await previewCrewDestroy(crew, scope);
     const next = yes
       ? { intent: "See what is left", command: "mu workstream list" }
       : { intent: "Do it", command: `mu workstream destroy ${scope} --yes` };
     return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [next] };
   },
-  render: ({ workstream, destroyed, tasks, edges, notes, agents }, paint) =>
-    `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(workstream)}: ${tasks} tasks, ${edges} edges, ${notes} notes, ${agents} agents`,
+  render: ({ destroyed, ...gone }, paint) =>
+    [
+      `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${gone.tasks} tasks, ${gone.edges} edges, ${gone.notes} notes, ${gone.agents} agents`,
+      ...(gone.closing.length > 0 ? [`  agents at work: ${gone.closing.join(", ")}`] : []),
+      ...(gone.sessionAlive ? [`  tmux session ${gone.session}`] : []),
+      ...gone.strangers.map(({ pane, command }) => `  pane ${pane}, which is no agent's: ${command}`),
+    ].join("\n"),
 });

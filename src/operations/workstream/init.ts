@@ -1,6 +1,9 @@
 import { resolve } from "node:path";
 import * as z from "zod";
+import { sessionOf } from "../../session-name.js";
+import { socketArguments } from "../../tmux/run.js";
 import { initWorkstream } from "../../workstreams.js";
+import type { App } from "../app.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { nextStepsShape, workstreamShape } from "../shapes.js";
@@ -38,6 +41,8 @@ export const workstreamInit = defineOperation({
       nextSteps: [
         { intent: "Plan a task", command: `mu task add -w ${name} --title '…'` },
         { intent: "Plan many at once", command: `mu task apply plan.yaml -w ${name}` },
+        { intent: "Start an agent", command: `mu agent spawn worker-1 -w ${name}` },
+        { intent: "Watch its agents", command: attachLine(io.env, name) },
         { intent: "See how it stands", command: `mu state -w ${name}` },
       ],
     };
@@ -45,3 +50,8 @@ export const workstreamInit = defineOperation({
   render: ({ workstream, created }, paint) =>
     `${created ? "Started" : "Already there:"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
 });
+
+/** How a person attaches to the session, which the first agent makes. */
+function attachLine(env: App["io"]["env"], name: string): string {
+  return ["tmux", ...socketArguments(env["MU_TMUX_SOCKET"]), "attach", "-t", `=${sessionOf(name)}`].join(" ");
+}

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { renameWorkstream } from "../../workstreams.js";
+import { renameCrew } from "../../workstream-session.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { nextStepsShape, workstreamShape } from "../shapes.js";
@@ -7,7 +7,8 @@ import { nextStepsShape, workstreamShape } from "../shapes.js";
 export const workstreamRename = defineOperation({
   name: "workstream.rename",
   summary: "Give a workstream another name",
-  description: "Its events stay under the old name; the new name's chain begins with a mention of it.",
+  description:
+    "Its tmux session is renamed with it, and its agents stay who they are. Its events stay under the old name; the new name's chain begins with a mention of it.",
   effect: "write",
   input: () =>
     z.strictObject({
@@ -20,8 +21,8 @@ export const workstreamRename = defineOperation({
     { command: "mu workstream rename other store", shows: "other is now called store" },
     { command: "mu workstream rename other demo", shows: "a name that is taken", fault: "workstream.exists" },
   ],
-  async run({ context }, { name, to }) {
-    const workstream = await renameWorkstream(context, name, to);
+  async run(app, { name, to }) {
+    const workstream = await renameCrew(await app.crew(), name, to);
     return { workstream, from: name, nextSteps: [{ intent: "See how it stands", command: `mu state -w ${to}` }] };
   },
   render: ({ workstream, from }, paint) => `Renamed ${from} to ${paint.bold(workstream.name)}`,

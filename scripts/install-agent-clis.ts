@@ -1,0 +1,82 @@
+/**
+ * Installs the real agent CLIs that `npm run test:agents` drives, from the npm registry, into `.cache/agent-clis`.
+ * They are no dependencies of mu: half a gigabyte for one suite. The versions are the last ones that run on Node 20.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { execProgram } from "../src/exec.js";
+
+const AGENT_CLI_PACKAGES: Readonly<Record<string, string>> = {
+  "@earendil-works/pi-coding-agent": "0.74.2",
+  "@anthropic-ai/claude-code": "2.1.329",
+};
+
+/** The folder with the installed CLIs; their programs are in `node_modules/.bin` below it. */
+export const AGENT_CLI_FOLDER = fileURLToPath(new URL("../.cache/agent-clis", import.meta.url));
+
+export interface Installation {
+  state: "present" | "installed" | "failed";
+  /** One line for a person. */
+  line: string;
+}
+
+/** Installs what is missing. A registry that cannot be reached is an answer, not a throw. */
+export async function installAgentClis(folder: string = AGENT_CLI_FOLDER): Promise<Installation> {
+  if (missingPackages(folder).length === 0) return { state: "present", line: `agent CLIs are in ${folder}` };
+  writeManifest(folder);
+  const npm = await execProgram(
+    "npm",
+    ["install", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"],
+    {
+      cwd: folder,
+      timeoutMs: 15 * 60_000,
+    },
+  );
+  const missing = missingPackages(folder);
+  if (npm.code === 0 && missing.length === 0) return { state: "installed", line: `agent CLIs installed in ${folder}` };
+  return { state: "failed", line: `agent CLIs not installed (${missing.join(", ")}): ${reasonOf(npm)}` };
+}
+
+function missingPackages(folder: string): string[] {
+  return Object.entries(AGENT_CLI_PACKAGES)
+    .filter(([name, version]) => installedVersion(folder, name) !== version)
+    .map(([name]) => name);
+}
+
+function installedVersion(folder: string, name: string): string | undefined {
+  try {
+    const manifest: { version?: string } = JSON.parse(
+      readFileSync(join(folder, "node_modules", name, "package.json"), "utf8"),
+    );
+    return manifest.version;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Claude Code links its native program in a postinstall script, which newer npms run only when told to. */
+function writeManifest(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const manifest = {
+    private: true,
+    dependencies: AGENT_CLI_PACKAGES,
+    allowScripts: { "@anthropic-ai/claude-code": true },
+  };
+  writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+const NO_REGISTRY = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b/;
+
+function reasonOf(npm: { stderr: string; timedOut: boolean }): string {
+  const code = NO_REGISTRY.exec(npm.stderr)?.[1];
+  if (code !== undefined) return `the npm registry cannot be reached (${code})`;
+  if (npm.timedOut) return "npm took longer than 15 minutes";
+  return npm.stderr.trim().split("\n")[0] ?? "npm failed without a word";
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { state, line } = await installAgentClis();
+  console.log(line);
+  if (state === "failed") process.exitCode = 5;
+}

@@ -1,0 +1,74 @@
+import type { Drawing } from "../screen/layout.js";
+import type { ScreenRule } from "../screen/rule.js";
+import type { Screen } from "../screen/screen.js";
+import type { HeadlessResult } from "./result.js";
+
+export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command" | "player";
+
+/** What an agent may do: `read-only` agents read and report, they change nothing. */
+export type Access = "full" | "read-only";
+
+/** What a start of a CLI may be told. */
+export interface LaunchOptions {
+  /** mu's state directory; a sandboxed CLI must be let to write there. */
+  stateDir: string;
+  /** Further folders that it must be let to write in. */
+  writableDirs?: readonly string[];
+  access?: Access;
+  model?: string;
+  /**
+   * The file that makes this CLI report its events: settings with hooks for claude, an extension for pi, a plugin for
+   * opencode, a notify program for codex. CLIs without such a thing ignore it.
+   */
+  eventsFile?: string;
+}
+
+export interface HeadlessOptions extends LaunchOptions {
+  /** Go on with this conversation instead of a new one. */
+  sessionRef?: string;
+}
+
+/** What a start adds to the CLI's command: arguments behind it, environment around it, and its standard input. */
+export interface Launch {
+  args: readonly string[];
+  env: Readonly<Record<string, string>>;
+  stdin?: string;
+}
+
+/**
+ * How a delivered prompt is proved.
+ * - `composer`: the text left the input box (cursor back at the home column, no `pasted` placeholder left) and the
+ *   screen turned busy or shows it as `queued`; `event` is the CLI's own word for it, where it reports events.
+ * - `echo`: the text stands behind the cursor's former position.
+ */
+export type DeliveryProof = { by: "composer"; pasted: RegExp; queued?: RegExp; event?: string } | { by: "echo" };
+
+/**
+ * Where the status comes from: the screen, by rules in order of priority; `shell`: idle while the shell itself is in
+ * the pane's foreground, else busy with the program's name; `process`: idle while the program lives, because a plain
+ * command has no turns that could be told apart.
+ */
+export type StatusReading =
+  | ({ by: "screen"; rules: readonly ScreenRule[] } & Drawing)
+  | { by: "shell" }
+  | { by: "process" };
+
+/** One agent CLI: how to start it, run it headless, resume it, read its screen and its result. */
+export interface AgentCli {
+  key: AgentCliKey;
+  /** The program and its first arguments when the user names none; `$MU_<KEY>_COMMAND` overrides it. */
+  command: string;
+  /** The switches for what an agent may do. */
+  access: Readonly<Record<Access, readonly string[]>>;
+  interactive(options: LaunchOptions): Launch;
+  /** Starts again in the conversation that `sessionRef` names; undefined where a CLI has no conversations. */
+  resume(sessionRef: string, options: LaunchOptions): Launch | undefined;
+  headless(prompt: string, options: HeadlessOptions): Launch;
+  parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult;
+  /** How long to wait between a paste and its Enter (ms). Gemini takes an Enter within 60 ms for a newline. */
+  pasteEnterDelayMs: number;
+  /** The cursor's column in the empty composer. */
+  homeColumn(screen: Screen): number;
+  proof: DeliveryProof;
+  reading: StatusReading;
+}

@@ -1,0 +1,239 @@
+import { findLastRow, type Geometry } from "../screen/layout.js";
+import type { Row } from "../screen/screen.js";
+import type { AgentCli, LaunchOptions } from "./cli.js";
+import { asNumber, asObject, asText, type Json, parseLines, parseTrailingObject } from "./json.js";
+import { type HeadlessResult, settleResult, type Tokens } from "./result.js";
+
+/** A rule, or the half blocks that true-colour terminals get instead. */
+const RULE = /^ ?[─▀▄]{8,}/;
+const PROMPT = /^ ?(?:│ )?[>!*](?:\s|$)/;
+const READY = { in: "title", line: /^◇/ } as const;
+const SPINNER = "^ ?[\\u2801-\\u28ff] .*";
+const OPTION = /^[│\s]*●?\s*\d+\.\s+(?:Allow|Yes|No\b|Trust|Don't trust|Modify|Approve|Reject|Deny)/;
+
+/** Gemini CLI: the title says `Ready`, `Working…` or `Action Required` exactly; the screen says what it is about. */
+export const gemini: AgentCli = {
+  key: "gemini",
+  command: "gemini",
+  access: { full: [], "read-only": ["--approval-mode=plan"] },
+  interactive: (options) => ({ args: switches(options), env: {} }),
+  resume: (sessionRef, options) => ({ args: ["--resume", sessionRef, ...switches(options)], env: {} }),
+  headless: (prompt, options) => ({
+    args: [
+      ...["--output-format", "json"],
+      ...(options.sessionRef === undefined ? [] : ["--resume", options.sessionRef]),
+      ...(options.access === "read-only" ? [] : ["--approval-mode=yolo"]),
+      ...[...switches(options), `--prompt=${prompt}`],
+    ],
+    env: {},
+  }),
+  parseResult,
+  pasteEnterDelayMs: 150,
+  homeColumn: () => 3,
+  proof: { by: "composer", pasted: /\[Pasted Text: \d+ lines\]/, queued: /\bQueued \(press ↑ to edit\)/ },
+  reading: {
+    by: "screen",
+    findGeometry,
+    turnStart: /^ > /,
+    blockStart: /^(?:[✦✕✗ℹ⚠⚡╭]| > )/,
+    rules: [
+      {
+        name: "gemini.plan",
+        status: "needs_permission",
+        reason: "asks whether to carry out its plan",
+        when: { in: "dialog", last: 5, line: /Ctrl\+X to edit plan/i },
+      },
+      {
+        name: "gemini.loop",
+        status: "needs_input",
+        reason: "asks about a loop: $line",
+        when: { in: "dialog", line: /potential loop was detected/i },
+      },
+      {
+        name: "gemini.quota-menu",
+        status: "needs_input",
+        reason: "usage limit reached, a choice is open: $line",
+        when: {
+          all: [
+            {
+              in: "dialog",
+              line: /\b(?:limit|quota)\b.{0,40}\b(?:reached|exceeded)|high demand|reached your .{0,30}(?:limit|quota)/i,
+            },
+            { in: "dialog", line: /^[│\s]*●\s*\d+\./ },
+          ],
+        },
+      },
+      {
+        name: "gemini.question",
+        status: "needs_input",
+        reason: "asks a question: $line",
+        when: {
+          any: [
+            { in: "dialog", last: 5, line: /\bEnter to (?:select|submit) ·.*\bEsc to cancel/i },
+            { in: "dialog", line: /^[│\s]*Review your answers/ },
+          ],
+        },
+      },
+      {
+        name: "gemini.login",
+        status: "needs_permission",
+        reason: "asks for a login: $line",
+        when: {
+          in: "dialog",
+          line: /How would you like to authenticate|Login with Google|Enter Gemini API key|Waiting for auth/i,
+        },
+      },
+      {
+        name: "gemini.permission",
+        status: "needs_permission",
+        reason: "asks for permission: $line",
+        when: {
+          all: [
+            { in: "dialog", line: /^[│\s]*(?:Allow|Apply|Do you|Would you|Are you sure)\b.*\?/ },
+            { in: "dialog", line: OPTION },
+          ],
+        },
+      },
+      {
+        name: "gemini.confirm",
+        status: "needs_permission",
+        reason: "asks for a yes or no: $line",
+        when: { in: "dialog", line: OPTION },
+      },
+      {
+        name: "gemini.menu",
+        status: "needs_input",
+        reason: "a menu is open: $line",
+        when: { in: "dialog", line: /^[│\s]*●\s*(?:\d+\.)?\s*\S|\bEsc to close|\(Use Enter to select/i },
+      },
+      {
+        name: "gemini.title-action",
+        status: "needs_permission",
+        reason: "asks for an action: $line",
+        when: { in: "title", line: /^✋/ },
+      },
+      {
+        name: "gemini.retry",
+        status: "busy",
+        reason: "a retry is in progress: $line",
+        when: {
+          all: [
+            {
+              in: "above",
+              last: 4,
+              line: new RegExp(`${SPINNER}(?:attempt \\d+|retry|rate limit|quota|capacity)`, "i"),
+            },
+            { not: READY },
+          ],
+        },
+      },
+      {
+        name: "gemini.compression",
+        status: "busy",
+        reason: "compaction: $line",
+        when: {
+          any: [
+            { all: [{ in: "above", last: 4, line: new RegExp(`${SPINNER}compress`, "i") }, { not: READY }] },
+            { in: "block", first: 1, line: /^✦ Compressing chat history/ },
+          ],
+        },
+      },
+      {
+        name: "gemini.spinner",
+        status: "busy",
+        reason: "$line",
+        when: {
+          all: [{ in: "above", last: 4, line: new RegExp(`${SPINNER}\\(?esc to cancel`, "i") }, { not: READY }],
+        },
+      },
+      {
+        name: "gemini.title-working",
+        status: "busy",
+        reason: "works: $line",
+        when: { in: "title", line: /^[✦⏲]/ },
+      },
+      {
+        name: "gemini.interrupted",
+        status: "idle",
+        reason: "interrupted: $line",
+        when: { in: "turn", last: 5, line: /^ℹ Request cancelled/ },
+      },
+      { name: "gemini.error", status: "idle", reason: "error: $line", when: { in: "turn", line: /^ ?[✕⚡] / } },
+      {
+        name: "gemini.composer",
+        status: "idle",
+        reason: "ready for a prompt",
+        when: { any: [{ in: "composer", line: PROMPT }, READY] },
+      },
+    ],
+  },
+};
+
+function switches(options: LaunchOptions): string[] {
+  return [
+    ...gemini.access[options.access ?? "full"],
+    ...(options.model === undefined ? [] : ["--model", options.model]),
+  ];
+}
+
+/** The composer is the prompt within a few rows under the last rule; a dialog is the last box and has no such rule. */
+function findGeometry(rows: readonly Row[]): Geometry {
+  for (let top = findLastRow(rows, RULE); top >= 0; top = findLastRow(rows, RULE, top)) {
+    const under = rows.slice(top + 1, top + 6).findIndex((row) => PROMPT.test(row.text));
+    if (under < 0) continue;
+    const input = top + 1 + under;
+    const end = rows.slice(input).findIndex((row) => row.text === "");
+    const bottom = end < 0 ? input : input + end - 1;
+    if (rows.slice(bottom + 1).some((row) => /^ ?[╭╰]/.test(row.text))) break;
+    return { composer: { top, input, bottom } };
+  }
+  return { dialog: Math.max(0, findLastRow(rows, /^(?:[✦✕ℹ]| > )/) + 1) };
+}
+
+/** On an API error the JSON stands at the end of a noisy stderr; `stream-json` output is understood as well. */
+function parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult {
+  const stream = parseLines(stdout);
+  const done = stream.findLast((event) => event.type === "result");
+  if (done) return settleResult(readStream(stream, done), stderr, exitCode);
+  const result = parseTrailingObject(stdout) ?? parseTrailingObject(stderr) ?? {};
+  const error = asObject(result.error);
+  const answer = {
+    sessionRef: asText(result.session_id),
+    text: asText(result.response),
+    tokens: sumModels(asObject(result.stats), (model) => asObject(model.tokens)),
+    error: result.error === undefined ? undefined : readMessage(error),
+  };
+  return settleResult(answer, stderr, exitCode);
+}
+
+function readStream(stream: readonly Json[], done: Json) {
+  const lastUse = stream.findLastIndex((event) => event.type === "tool_use" || event.type === "tool_result");
+  const words = stream.slice(lastUse + 1).filter((event) => event.type === "message" && event.role === "assistant");
+  const error = asObject(done.error);
+  return {
+    sessionRef: asText(stream.find((event) => event.type === "init")?.session_id),
+    text: words.map((event) => asText(event.content) ?? "").join(""),
+    tokens: sumModels(asObject(done.stats), (model) => model),
+    error: done.status === "error" ? readMessage(error) : undefined,
+  };
+}
+
+/** The message is often the provider's own JSON; its code tells a rate limit from a wrong key. */
+function readMessage(error: Json): string {
+  const message = asText(error.message) ?? "error";
+  const inner = asObject(asObject(parseLines(message)[0]).error);
+  const code = asNumber(inner.code) || asNumber(error.code);
+  const text = asText(inner.message) ?? message;
+  return code > 0 ? `${code} ${text}` : text;
+}
+
+/** `prompt` and `input_tokens` contain the cached tokens; thoughts are billed as output. */
+function sumModels(stats: Json, read: (model: Json) => Json): Tokens {
+  const models = Object.values(asObject(stats.models)).map((model) => read(asObject(model)));
+  const sum = (...keys: string[]): number =>
+    models.reduce((total, model) => total + keys.reduce((part, key) => part + asNumber(model[key]), 0), 0);
+  const cacheRead = sum("cached");
+  const input = Math.max(0, sum("prompt", "input_tokens") - cacheRead);
+  const output = sum("candidates", "thoughts", "output_tokens");
+  return { input, output, cacheRead, cacheWrite5m: 0, cacheWrite1h: 0 };
+}

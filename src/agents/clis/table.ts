@@ -1,0 +1,30 @@
+import { Fault } from "../../errors.js";
+import { claude } from "./claude.js";
+import type { AgentCli, AgentCliKey } from "./cli.js";
+import { codex } from "./codex.js";
+import { command } from "./command.js";
+import { gemini } from "./gemini.js";
+import { opencode } from "./opencode.js";
+import { pi } from "./pi.js";
+import { player } from "./player.js";
+import { shell } from "./shell.js";
+
+/** Every agent CLI that mu knows, by its key. */
+export const AGENT_CLIS: Readonly<Record<AgentCliKey, AgentCli>> = {
+  pi,
+  claude,
+  codex,
+  gemini,
+  opencode,
+  shell,
+  command,
+  player,
+};
+
+/** The CLI of that key; an unknown key is `cli.unknown`. */
+export function getAgentCli(key: string): AgentCli {
+  const found = Object.values(AGENT_CLIS).find((cli) => cli.key === key);
+  if (found) return found;
+  const keys = Object.keys(AGENT_CLIS).join(", ");
+  throw new Fault("usage", "cli.unknown", `there is no agent CLI "${key}"; known are ${keys}`);
+}

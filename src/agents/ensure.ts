@@ -1,0 +1,88 @@
+import { Fault } from "../errors.js";
+import { type AgentRef, quote } from "../names.js";
+import { type Agent, type AgentRow, type AgentStatus, latestAgentRow, PERSON_CLI, toAgent } from "./agent.js";
+import type { Crew } from "./crew.js";
+import { findOwnPane } from "./own-pane.js";
+import type { Readiness } from "./ready.js";
+import { restartAgent } from "./restart.js";
+import { agentExists, type SpawnOptions, spawnAgent } from "./spawn.js";
+
+export interface EnsureOptions extends SpawnOptions {
+  /** `idle`: one that works is `agent.busy`. */
+  require?: "idle" | undefined;
+}
+
+export interface Ensured {
+  agent: Agent;
+  /** A new incarnation was started. */
+  created: boolean;
+  /** It was there already. */
+  reused: boolean;
+  /** It was there and works. */
+  busy: boolean;
+  /** As last seen, when it was there. */
+  previousStatus: AgentStatus | null;
+  readiness: Readiness | null;
+}
+
+/**
+ * Spawns the agent unless it is there; one whose pane is gone is started anew with its tasks. Faults `agent.busy`,
+ * and those of `spawnAgent`.
+ */
+export async function ensureAgent(crew: Crew, ref: AgentRef, options: EnsureOptions): Promise<Ensured> {
+  const there = await findOpen(crew, ref);
+  if (there === undefined) return spawnOrReuse(crew, ref, options);
+  if (there.cli === PERSON_CLI) throw agentExists(ref, there);
+  if (there.pane !== null && (await findOwnPane(crew, there)) === undefined) {
+    const { agent, readiness } = await restartAgent(crew, ref, {
+      ready: options.ready,
+      eventsFile: options.eventsFile,
+    });
+    return { agent, created: true, reused: false, busy: false, previousStatus: agent.status, readiness };
+  }
+  return reuse(there, options);
+}
+
+async function spawnOrReuse(crew: Crew, ref: AgentRef, options: EnsureOptions): Promise<Ensured> {
+  try {
+    const { agent, readiness } = await spawnAgent(crew, ref, options);
+    return { agent, created: true, reused: false, busy: false, previousStatus: null, readiness };
+  } catch (error) {
+    const there = error instanceof Fault && error.code === "agent.exists" ? await findOpen(crew, ref) : undefined;
+    if (there === undefined || there.cli === PERSON_CLI) throw error;
+    return reuse(there, options);
+  }
+}
+
+function reuse(row: AgentRow, options: EnsureOptions): Ensured {
+  const agent = toAgent(row);
+  const busy = isBusy(agent.status);
+  if (busy && options.require === "idle") throw agentBusy(agent);
+  return { agent, created: false, reused: true, busy, previousStatus: agent.status, readiness: null };
+}
+
+async function findOpen(crew: Crew, ref: AgentRef): Promise<AgentRow | undefined> {
+  const row = await latestAgentRow(crew.context.store.db, ref).catch((error) => {
+    if (error instanceof Fault && error.code === "agent.not_found") return undefined;
+    throw error;
+  });
+  return row?.closed_at === null ? row : undefined;
+}
+
+/** Anything but waiting for a prompt. */
+function isBusy(status: AgentStatus | null): boolean {
+  return status !== null && status !== "idle" && status !== "free";
+}
+
+function agentBusy({ name, workstream, status, statusReason }: Agent): Fault {
+  return new Fault(
+    "conflict",
+    "agent.busy",
+    `${quote(name)} is ${status}${statusReason === null ? "" : ` (${statusReason})`}.`,
+    [
+      { intent: "Wait for it", command: `mu agent wait ${name} -w ${workstream}` },
+      { intent: "See what it does", command: `mu agent read ${name} -w ${workstream}` },
+    ],
+    { status },
+  );
+}

@@ -1,0 +1,73 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import type { AgentCliKey } from "../clis/cli.js";
+import { prepareSpool } from "../spool/write.js";
+import type { HookPlace, HookScope, HookState } from "./kit.js";
+import { readText, replaceText, writeWhole } from "./settings-file.js";
+import { findHookKit, getLastingHooks } from "./table.js";
+
+/** Whose hooks, and where. */
+export type HookTarget = { cli: AgentCliKey } & HookPlace & HookScope;
+
+export interface HookReport {
+  cli: AgentCliKey;
+  path: string;
+  state: HookState;
+}
+
+/**
+ * Installs the hooks for all sessions of a user or a project; what is there already stays as it is. `changed` is
+ * false when they were installed before. Settings that are not plain JSON are `hooks.settings_unreadable`, a file of
+ * someone else in mu's place is `hooks.file_taken`.
+ */
+export async function installHooks(target: HookTarget): Promise<HookReport & { changed: boolean }> {
+  const { path, text, edit } = await open(target);
+  const after = edit.add(text, path);
+  await replaceText(path, text, after);
+  return { cli: target.cli, path, state: edit.inspect(after, path), changed: after !== text };
+}
+
+/** Takes the hooks out again: the file is then byte for byte what it was before the install. */
+export async function uninstallHooks(target: HookTarget): Promise<HookReport & { changed: boolean }> {
+  const { path, text, edit } = await open(target);
+  const after = edit.strip(text, path);
+  await replaceText(path, text, after);
+  return { cli: target.cli, path, state: "absent", changed: after !== text };
+}
+
+export async function hooksStatus(target: HookTarget): Promise<HookReport> {
+  const { path, text, edit } = await open(target);
+  return { cli: target.cli, path, state: edit.inspect(text, path) };
+}
+
+async function open(target: HookTarget) {
+  const { path: locate, edit } = getLastingHooks(target.cli);
+  const path = locate(target, target);
+  return { path, text: await readText(path), edit };
+}
+
+/**
+ * Writes what `AgentCli.interactive({eventsFile})` passes, and makes the folder that the agent's spool will be in.
+ * Undefined for a CLI that reports nothing, or that could not load the file here (OpenCode without its package).
+ */
+export async function agentEventsFile(
+  cli: AgentCliKey,
+  options: { stateDir: string; agentId: string | number } & Partial<HookPlace>,
+): Promise<string | undefined> {
+  const kit = findHookKit(cli);
+  if (!kit) return undefined;
+  const needed = kit.needs?.({ home: "/", ...options });
+  if (needed !== undefined && !(await isThere(needed))) return undefined;
+  await prepareSpool(options.stateDir);
+  const path = join(options.stateDir, "hooks", kit.agentFile.name);
+  const mode = kit.agentFile.executable ? 0o700 : 0o600;
+  if ((await readText(path)) !== kit.agentFile.text) await writeWhole(path, kit.agentFile.text, mode);
+  return path;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

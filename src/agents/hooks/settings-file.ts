@@ -1,0 +1,71 @@
+import { randomBytes } from "node:crypto";
+import { chmod, lstat, mkdir, open, readFile, readlink, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { Fault } from "../../errors.js";
+
+/** The file's text, or undefined when it is not there. Bytes that are no UTF-8 are `hooks.settings_unreadable`. */
+export async function readText(path: string): Promise<string | undefined> {
+  const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw unreadable(path, error.code ?? error.message);
+  });
+  if (bytes === undefined) return undefined;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw unreadable(path, "it is not UTF-8");
+  }
+}
+
+function unreadable(path: string, why: string): Fault {
+  return new Fault("usage", "hooks.settings_unreadable", `${path} is left as it is: ${why}`);
+}
+
+/**
+ * Changes the file from `before` to `after` (undefined: no file) in one step that a reader sees wholly or not at all.
+ * A symbolic link stays one, and the mode is kept. When someone else changed the file since `before` was read, it is
+ * left alone: `hooks.settings_changed`.
+ */
+export async function replaceText(path: string, before: string | undefined, after: string | undefined): Promise<void> {
+  if (before === after) return;
+  const target = await followLinks(path);
+  if ((await readText(target)) !== before) throw changed(path);
+  if (after === undefined) return rm(target, { force: true });
+  await writeWhole(target, after, ((await stat(target).catch(() => undefined))?.mode ?? 0o644) & 0o7777);
+}
+
+function changed(path: string): Fault {
+  return new Fault("conflict", "hooks.settings_changed", `${path} was changed by someone else just now; try again`);
+}
+
+/** Writes the file under another name, makes it safe and moves it into its place. */
+export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = `${path}.mu-${randomBytes(6).toString("hex")}`;
+  try {
+    const file = await open(draft, "wx", mode);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await chmod(draft, mode);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+/** The file that a link leads to in the end, whether it is there or not. */
+async function followLinks(path: string): Promise<string> {
+  let target = path;
+  for (let step = 0; step < MAX_LINKS; step++) {
+    if (!(await lstat(target).catch(() => undefined))?.isSymbolicLink()) return target;
+    target = resolve(dirname(target), await readlink(target));
+  }
+  throw unreadable(path, "its links lead in a circle");
+}
+
+const MAX_LINKS = 40;

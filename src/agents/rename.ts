@@ -1,0 +1,48 @@
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
+import { type Agent, agentById, findOpenAgent, openAgent, PERSON_CLI } from "./agent.js";
+import type { Crew } from "./crew.js";
+import { findOwnPane } from "./own-pane.js";
+import { agentExists } from "./spawn.js";
+
+/**
+ * Gives the agent another name: row, pane, and its window when that has the agent's name. It stays the same
+ * incarnation, so what runs in the pane is still it. Faults `agent.not_found`, `agent.invalid_name`, `agent.exists`.
+ */
+export async function renameAgent(
+  crew: Crew,
+  ref: AgentRef,
+  to: string,
+): Promise<{ agent: Agent; previousName: string; changed: boolean }> {
+  checkAgentName(to);
+  const row = await openAgent(crew.context.store.db, ref);
+  if (to === ref.name)
+    return { agent: await agentById(crew.context.store.db, row.id), previousName: to, changed: false };
+  const ownWindow = row.window === ref.name;
+  const spec = {
+    op: "agent.rename",
+    scope: ref.workstream,
+    subject: qualifiedName(ref),
+    payload: { from: ref.name, to },
+  };
+  const renamed = await write(crew.context, spec, async (tx) => {
+    const taken = await findOpenAgent(tx.db, row.workstream_id, to);
+    if (taken !== undefined) throw agentExists({ ...ref, name: to }, taken);
+    return tx.patch("agents", row.id, { name: to, ...(ownWindow && { window: to }) });
+  });
+  if (row.cli !== PERSON_CLI) await relabel(crew, renamed, ownWindow ? to : undefined);
+  return { agent: await agentById(crew.context.store.db, row.id), previousName: ref.name, changed: true };
+}
+
+/** The name on the pane is for people: identity goes by the incarnation, so a pane that is gone is no fault. */
+async function relabel(crew: Crew, row: Parameters<typeof findOwnPane>[1], window: string | undefined): Promise<void> {
+  const pane = await findOwnPane(crew, row);
+  if (pane === undefined) return;
+  try {
+    await crew.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id) });
+    if (window !== undefined) await crew.tmux.renameWindow(pane.id, window);
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "pane.not_found") throw error;
+  }
+}

@@ -1,0 +1,32 @@
+import { resolve } from "node:path";
+import type { Crew } from "../agents/crew.js";
+import type { Context } from "../context.js";
+import { execProgram } from "../exec.js";
+import { databasePath, stateFolder } from "../paths.js";
+import { askOwnServer, type PaneIdentityFacts } from "../tmux/ask.js";
+import { createTmux } from "../tmux/tmux.js";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The panes and programs around this process. */
+export function processCrew(context: Context, env: Environment): Crew {
+  const url = env["MU_DATABASE_URL"];
+  const stateDir = resolve(stateFolder(env));
+  return {
+    context,
+    tmux: createTmux({ exec: execProgram, env }),
+    exec: execProgram,
+    stateDir,
+    env,
+    databaseEnv: {
+      MU_STATE_DIR: stateDir,
+      ...(url ? { MU_DATABASE_URL: url } : { MU_DB_PATH: resolve(databasePath(env)) }),
+    },
+    mu: [process.execPath, process.argv[1] ?? "mu"],
+  };
+}
+
+/** Asks the server that this process sits in who a pane is. */
+export function askProcessPane(pane: string, env: Environment): Promise<PaneIdentityFacts | undefined> {
+  return askOwnServer({ exec: execProgram, env })(pane);
+}

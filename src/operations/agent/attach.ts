@@ -1,0 +1,29 @@
+import * as z from "zod";
+import { attachCommand } from "../../agents/focus.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { agentField } from "./fields.js";
+import { agentShape } from "./shapes.js";
+
+export const agentAttach = defineOperation({
+  name: "agent.attach",
+  summary: "Go to an agent's pane",
+  description:
+    "Attaches this terminal, or moves the client over when it is in the same tmux. Without a terminal it prints the command.",
+  effect: "read",
+  input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
+  output: () => z.strictObject({ agent: agentShape(), command: z.array(z.string()), attached: z.boolean() }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu agent attach helper", shows: "its pane on this terminal" },
+    { command: "mu agent attach nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent attach ann", shows: "people have no pane", fault: "agent.is_person" },
+  ],
+  async run(app, { agent: text, workstream }) {
+    const { agent, command } = await attachCommand(await app.crew(), await resolveAgent(app, text, workstream));
+    const attached = await app.io.takeTerminal(command);
+    return { agent, command: [command.file, ...command.args], attached };
+  },
+  render: ({ command, attached }) => (attached ? "" : `Attach with: ${command.join(" ")}`),
+});

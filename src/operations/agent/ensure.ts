@@ -1,0 +1,50 @@
+import * as z from "zod";
+import { ensureAgent } from "../../agents/ensure.js";
+import { getWorkstream } from "../../workstreams.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { spawnFields, spawnOptions } from "./fields.js";
+import { agentShape, agentStatusShape, readinessShape } from "./shapes.js";
+
+export const agentEnsure = defineOperation({
+  name: "agent.ensure",
+  summary: "Start an agent unless it is there",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      name: z.string().min(1).meta(about("Its name")),
+      workstream: workstreamField(),
+      ...spawnFields(),
+      idleOnly: z.boolean().default(false).meta(about("Refuse one that is at work")),
+    }),
+  output: () =>
+    z.strictObject({
+      agent: agentShape(),
+      created: z.boolean(),
+      reused: z.boolean(),
+      busy: z.boolean(),
+      previousStatus: z.union([agentStatusShape(), z.null()]),
+      readiness: readinessShape(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["name"],
+  examples: [
+    { command: "mu agent ensure helper --cli shell --no-ready", shows: "there afterwards, whatever was before" },
+    { command: "mu agent ensure Helper", shows: "a name that cannot be", fault: "agent.invalid_name" },
+  ],
+  async run(app, { name, workstream, idleOnly, ...wishes }) {
+    const ref = await resolveAgent(app, name, workstream);
+    const { root } = await getWorkstream(app.context.store.db, ref.workstream);
+    const options = await spawnOptions(app, wishes, root);
+    const ensured = await ensureAgent(await app.crew(), ref, {
+      ...options,
+      ...(idleOnly && { require: "idle" as const }),
+    });
+    const nextSteps = [{ intent: "Give it work", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }];
+    return { ...ensured, nextSteps };
+  },
+  render: ({ agent, created, busy }, paint) =>
+    created ? `Spawned ${paint.bold(agent.name)}` : `${paint.bold(agent.name)} is there${busy ? " and at work" : ""}`,
+});

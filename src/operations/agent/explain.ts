@@ -1,0 +1,86 @@
+import * as z from "zod";
+import { explainAgent, explainCapture, saveCapture } from "../../agents/explain.js";
+import { Fault } from "../../errors.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { agentField } from "./fields.js";
+import { CLI_KEYS } from "./shapes.js";
+
+const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
+
+export const agentExplain = defineOperation({
+  name: "agent.explain",
+  summary: "Say why an agent has the status that it has",
+  description:
+    "Shows the rule, the lines, the hook and their age. --save writes what the pane shows as <name>.txt, .ansi and .meta, to report a wrong status; --from explains such a file, with no agent and no tmux.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      agent: agentField("The agent; leave it out with --from").optional(),
+      workstream: workstreamField(),
+      history: z.boolean().default(false).meta(about("The statuses before, too")),
+      limit: z
+        .number()
+        .int()
+        .min(1)
+        .max(500)
+        .default(20)
+        .meta(about("How many of them", { short: "n" })),
+      save: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Save the screen under this name", { value: "file" })),
+      from: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Explain a saved screen", { value: "capture" })),
+      cli: z.enum(CLI_KEYS).optional().meta(about("Whose screen it is, with --from")),
+    }),
+  output: () =>
+    z.looseObject({
+      status: z.string(),
+      reason: orNull(z.string()),
+      rule: orNull(z.string()),
+      evidence: z.array(z.string()),
+      saved: z.array(z.string()).optional(),
+    }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu agent explain helper", shows: "the rule and the lines behind its status" },
+    {
+      command: "mu agent explain --from screen.txt --cli claude --json",
+      shows: "a file that is none",
+      fault: "capture.not_found",
+    },
+    { command: "mu agent explain nobody", shows: "an agent that is none", fault: "agent.not_found" },
+  ],
+  async run(app, { agent, workstream, history, limit, save, from, cli }) {
+    if (from !== undefined) {
+      if (cli === undefined) throw missing("Whose screen is it? Name the CLI with --cli.");
+      const { status, reason, rule, evidence } = await explainCapture(from, cli);
+      return { status, reason, rule, evidence };
+    }
+    if (agent === undefined) throw missing("Which agent? Name one, or pass --from.");
+    const ref = await resolveAgent(app, agent, workstream);
+    const crew = await app.crew();
+    const explained = await explainAgent(crew, ref, history ? { history: limit } : {});
+    return { ...explained, ...(save !== undefined && { saved: await saveCapture(crew, ref, save) }) };
+  },
+  render: (found, paint) => {
+    const { by, ageMs, hook, hookAgeMs, history } = found as Partial<Awaited<ReturnType<typeof explainAgent>>>;
+    const seconds = (ms: number | null | undefined) => Math.round((ms ?? 0) / 1000);
+    return [
+      `${paint.bold(found.status)}${found.reason ? `: ${found.reason}` : ""}`,
+      `  rule ${found.rule ?? "—"}${by ? `, decided by ${by}, for ${seconds(ageMs)} s` : ""}`,
+      ...found.evidence.map((line) => paint.dim(`  │ ${line}`)),
+      ...(hook ? [`  newest hook ${hook.event}, ${seconds(hookAgeMs)} s ago`] : []),
+      ...(history ?? []).map((past) => paint.dim(`  ${past.at}  ${past.status}  ${past.reason ?? ""}`)),
+      ...(found.saved ? [`Saved ${found.saved.join(", ")}`] : []),
+    ].join("\n");
+  },
+});
+
+const missing = (message: string) => new Fault("usage", "usage.missing_argument", message);

@@ -1,0 +1,93 @@
+import { resolve } from "node:path";
+import * as z from "zod";
+import type { Crew } from "../../agents/crew.js";
+import { agentEventsFile } from "../../agents/hooks/install.js";
+import type { SpawnOptions } from "../../agents/spawn.js";
+import { Fault } from "../../errors.js";
+import { LAYOUTS } from "../../tmux/look.js";
+import type { App } from "../app.js";
+import { about, durationField } from "../fields.js";
+import { CLI_KEYS } from "./shapes.js";
+
+/** An agent by `name` or `workstream/name`. */
+export const agentField = (description = "The agent, as name or workstream/name") =>
+  z
+    .string()
+    .min(1)
+    .meta(about(description, { completes: "agent" }));
+
+/** What `agent spawn` and `agent ensure` take alike. */
+export const spawnFields = () => ({
+  cli: z.enum(CLI_KEYS).optional().meta(about("Which agent CLI; without it told from the command, else pi")),
+  command: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(about("Command line in place of the CLI's own", { value: "line" })),
+  role: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .meta(about("What it is for; tasks with a role are its", { completes: "role" })),
+  access: z.enum(["full", "read-only"]).optional().meta(about("What it may do to files, where the CLI can tell")),
+  model: z.string().min(1).optional().meta(about("The model, in the CLI's own words")),
+  cwd: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(about("Where it works; else the workstream's folder", { value: "folder" })),
+  env: z
+    .array(z.string())
+    .optional()
+    .meta(about("NAME=value for its environment; may be repeated", { value: "pair" })),
+  window: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .meta(about("A window to share with others; without it one of its own", { aliases: ["tab"], value: "name" })),
+  layout: z.enum(LAYOUTS).optional().meta(about("How the panes of the window are arranged")),
+  ready: z.boolean().default(true).meta(about("Do not wait until the CLI takes a prompt")),
+  timeout: durationField({ description: "How long to wait for that" }).prefault("30s"),
+});
+
+type SpawnInput = z.output<z.ZodObject<ReturnType<typeof spawnFields>>>;
+
+/** The flags as the core takes them. Faults `usage.role_is_access`, `usage.bad_pair`. */
+export async function spawnOptions(app: App, input: SpawnInput, root: string | null): Promise<SpawnOptions> {
+  const { ready, timeout, cwd, env, ...wishes } = input;
+  if (wishes.role === "full-access" || wishes.role === "read-only") throw roleIsAccess(wishes.role);
+  const crew = await app.crew();
+  const given = Object.entries(wishes).filter(([, value]) => value !== undefined);
+  return {
+    ...(Object.fromEntries(given) as Partial<SpawnOptions>),
+    cwd: resolve(app.io.cwd, cwd ?? root ?? "."),
+    ...(env && { env: Object.fromEntries(env.map(pairOf)) }),
+    ...(ready && { ready: { timeoutMs: timeout, signal: app.io.signal } }),
+    eventsFile: perAgentHooks(crew),
+  };
+}
+
+/** Writes the hooks of an agent into a file of mu's own, so that the user's settings stay untouched. */
+export function perAgentHooks(crew: Crew): NonNullable<SpawnOptions["eventsFile"]> {
+  const home = crew.env["HOME"];
+  return (cli, { id }) =>
+    agentEventsFile(cli.key, { stateDir: crew.stateDir, agentId: id, env: crew.env, ...(home && { home }) });
+}
+
+function pairOf(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
+  throw new Fault("usage", "usage.bad_pair", `--env takes NAME=value, not ${JSON.stringify(text)}.`);
+}
+
+function roleIsAccess(word: string): Fault {
+  const access = word === "read-only" ? "read-only" : "full";
+  return new Fault(
+    "usage",
+    "usage.role_is_access",
+    `A role says what an agent is for. For what it may do use --access ${access}.`,
+    [{ intent: "Spawn it so", command: `mu agent spawn <name> --access ${access}` }],
+  );
+}

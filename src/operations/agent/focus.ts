@@ -1,0 +1,25 @@
+import * as z from "zod";
+import { focusAgent } from "../../agents/focus.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { agentField } from "./fields.js";
+import { agentShape } from "./shapes.js";
+
+export const agentFocus = defineOperation({
+  name: "agent.focus",
+  summary: "Make an agent's pane the one that its session shows",
+  effect: "read",
+  input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
+  output: () => z.strictObject({ agent: agentShape() }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu agent focus helper", shows: "its pane in front" },
+    { command: "mu agent focus nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent focus ann", shows: "people have no pane", fault: "agent.is_person" },
+  ],
+  async run(app, { agent, workstream }) {
+    return { agent: await focusAgent(await app.crew(), await resolveAgent(app, agent, workstream)) };
+  },
+  render: ({ agent }, paint) => `${paint.bold(agent.name)} is in front`,
+});

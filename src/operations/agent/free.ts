@@ -1,0 +1,37 @@
+import * as z from "zod";
+import { freeAgent } from "../../agents/free.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { agentField } from "./fields.js";
+import { agentShape, agentStatusShape } from "./shapes.js";
+
+export const agentFree = defineOperation({
+  name: "agent.free",
+  summary: "Mark an agent as available, until it is busy again",
+  effect: "write",
+  input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
+  output: () =>
+    z.strictObject({
+      agent: agentShape(),
+      previousStatus: z.union([agentStatusShape(), z.null()]),
+      changed: z.boolean(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu agent free helper", shows: "it is available, whatever its screen says" },
+    { command: "mu agent free nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent free ann", shows: "people have no status", fault: "agent.is_person" },
+  ],
+  async run(app, { agent, workstream }) {
+    const ref = await resolveAgent(app, agent, workstream);
+    const freed = await freeAgent(await app.crew(), ref);
+    return {
+      ...freed,
+      nextSteps: [{ intent: "Give it work", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }],
+    };
+  },
+  render: ({ agent, changed }, paint) => `${paint.bold(agent.name)} is free${changed ? "" : " already"}`,
+});

@@ -1,0 +1,37 @@
+import * as z from "zod";
+import { kickAgent } from "../../agents/kick.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { agentField } from "./fields.js";
+import { agentShape } from "./shapes.js";
+
+export const agentKick = defineOperation({
+  name: "agent.kick",
+  summary: "Signal the program that an agent is stuck in, not the agent itself",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      agent: agentField(),
+      workstream: workstreamField(),
+      signal: z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT").meta(about("Which signal")),
+    }),
+  output: () =>
+    z.strictObject({
+      agent: agentShape(),
+      tty: z.string(),
+      signal: z.string(),
+      group: z.number(),
+      programs: z.array(z.string()),
+    }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu agent kick sleeper", shows: "end the program that it is stuck in" },
+    { command: "mu agent kick nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent kick ann", shows: "people have no pane", fault: "agent.is_person" },
+  ],
+  run: async (app, { agent, workstream, signal }) =>
+    kickAgent(await app.crew(), await resolveAgent(app, agent, workstream), { signal }),
+  render: ({ agent, signal, programs }, paint) =>
+    `Sent ${signal} to ${programs.join(", ")} in ${paint.bold(agent.name)}`,
+});

@@ -1,0 +1,47 @@
+import * as z from "zod";
+import { listAgents } from "../../agents/agent.js";
+import { followAgents } from "../../agents/follow.js";
+import type { App } from "../app.js";
+import { about, reconcileField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { findWorkstream, resolveWorkstream } from "../resolve.js";
+import { listShape } from "../shapes.js";
+import { agentTable } from "./card.js";
+import { agentShape } from "./shapes.js";
+
+export const agentList = defineOperation({
+  name: "agent.list",
+  summary: "List the agents and what they are doing",
+  description:
+    "Looks at the panes first: agents whose pane is gone are closed and their tasks given back. --follow goes on with every change until Ctrl-C.",
+  effect: "read",
+  reconcile: true,
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      closed: z.boolean().default(false).meta(about("Closed ones too")),
+      people: z.boolean().default(false).meta(about("People too")),
+      follow: z.boolean().default(false).meta(about("Go on with what changes")),
+      reconcile: reconcileField(),
+    }),
+  output: () => listShape(agentShape()),
+  examples: [
+    { command: "mu agent list", shows: "the crew of this workstream" },
+    { command: "mu agent list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+  ],
+  async run(app, { workstream, all, closed, people }) {
+    const scope = all ? null : await resolveWorkstream(app, workstream);
+    const items = await listAgents(app.context.store.db, scope, { all: closed, people });
+    return { items, count: items.length };
+  },
+  follow: (app, { follow, all, workstream }) => (follow ? following(app, all, workstream) : undefined),
+  render: ({ items }, paint) => agentTable(items, paint),
+  renderFollowed: (change: { agent: string; status: string; reason: string | null }, paint) =>
+    `${paint.bold(change.agent)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,
+});
+
+async function* following(app: App, all: boolean, workstream: string | undefined): AsyncIterable<unknown> {
+  const scope = all ? undefined : await findWorkstream(app, workstream);
+  for await (const change of followAgents(await app.crew(), scope, app.io.signal)) yield change;
+}

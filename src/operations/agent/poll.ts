@@ -1,0 +1,49 @@
+import * as z from "zod";
+import { pollAgents } from "../../agents/poll.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape } from "../shapes.js";
+import { agentStatusShape } from "./shapes.js";
+
+export const agentPoll = defineOperation({
+  name: "agent.poll",
+  summary: "Tell what is known of the agents without looking at their panes",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("Of all workstreams")),
+    }),
+  output: () =>
+    listShape(
+      z.strictObject({
+        name: z.string(),
+        workstream: z.string(),
+        status: z.union([agentStatusShape(), z.null()]),
+        reason: z.union([z.string(), z.null()]),
+        idleMs: z.number(),
+        tasks: z.array(z.string()),
+        seenAt: z.union([z.string(), z.null()]),
+        dead: z.boolean(),
+      }),
+    ),
+  examples: [
+    { command: "mu agent poll", shows: "the crew as last seen" },
+    { command: "mu agent poll -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+  ],
+  async run(app, { workstream, all }) {
+    const items = await pollAgents(app.context, all ? null : await resolveWorkstream(app, workstream));
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) =>
+    items.length === 0
+      ? "No agents."
+      : paint.table(items, [
+          { head: "name", text: (item) => item.name },
+          { head: "status", text: (item) => paint.status(item.status ?? "—") },
+          { head: "idle", text: (item) => `${Math.round(item.idleMs / 1000)}s`, align: "right" },
+          { head: "seen", text: (item) => `${paint.ago(item.seenAt)} ago`, align: "right" },
+          { head: "tasks", text: (item) => item.tasks.join(", ") || "—", max: 40 },
+        ]),
+});

@@ -1,0 +1,40 @@
+import * as z from "zod";
+import { readAgent } from "../../agents/read.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { agentField } from "./fields.js";
+import { agentShape } from "./shapes.js";
+
+export const agentRead = defineOperation({
+  name: "agent.read",
+  summary: "Read the last lines of an agent, also when its pane is gone",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      agent: agentField(),
+      workstream: workstreamField(),
+      lines: z
+        .number()
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(50)
+        .meta(about("How many lines", { short: "n" })),
+    }),
+  output: () =>
+    z.strictObject({
+      agent: agentShape(),
+      lines: z.array(z.string()),
+      source: z.enum(["pane", "screen", "transcript"]),
+    }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu agent read helper -n 5", shows: "its last five lines" },
+    { command: "mu agent read nobody", shows: "an agent that is none", fault: "agent.not_found" },
+  ],
+  async run(app, { agent, workstream, lines }) {
+    return readAgent(await app.crew(), await resolveAgent(app, agent, workstream), { lines });
+  },
+  render: ({ lines }) => lines.join("\n"),
+});

@@ -1,0 +1,40 @@
+import * as z from "zod";
+import { renameAgent } from "../../agents/rename.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { agentField } from "./fields.js";
+import { agentShape } from "./shapes.js";
+
+export const agentRename = defineOperation({
+  name: "agent.rename",
+  summary: "Give an agent another name",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      agent: agentField(),
+      to: z.string().min(1).meta(about("Its new name")),
+      workstream: workstreamField(),
+    }),
+  output: () =>
+    z.strictObject({
+      agent: agentShape(),
+      previousName: z.string(),
+      changed: z.boolean(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["agent", "to"],
+  examples: [
+    { command: "mu agent rename helper assistant", shows: "helper is now called assistant" },
+    { command: "mu agent rename nobody anybody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent rename ann Ann", shows: "a name that cannot be", fault: "agent.invalid_name" },
+  ],
+  async run(app, { agent, to, workstream }) {
+    const ref = await resolveAgent(app, agent, workstream);
+    const renamed = await renameAgent(await app.crew(), ref, to);
+    return { ...renamed, nextSteps: [{ intent: "See the crew", command: `mu agent list -w ${ref.workstream}` }] };
+  },
+  render: ({ agent, previousName, changed }, paint) =>
+    changed ? `Renamed ${previousName} to ${paint.bold(agent.name)}` : `That is its name already`,
+});

@@ -1,0 +1,63 @@
+import * as z from "zod";
+import { sendToAgent } from "../../agents/delivery.js";
+import { deliveryShape } from "../delivery/shapes.js";
+import { about, durationField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { textOrFile } from "../text.js";
+import { agentField } from "./fields.js";
+import { agentStatusShape } from "./shapes.js";
+
+export const agentSend = defineOperation({
+  name: "agent.send",
+  summary: "Send a prompt to an agent, and come back when it is proved that it arrived",
+  description:
+    "Never types into a dialog, a half-typed line, a stranger's pane or a shell that the CLI fell back to: that is exit 4 with the reason. A busy agent gets it at its next turn; after --timeout it is exit 5 and stays queued.",
+  effect: "write",
+  journalled: false,
+  input: () =>
+    z.strictObject({
+      agent: agentField(),
+      text: z.string().max(1_048_576).optional().meta(about("The prompt; - reads standard input")),
+      workstream: workstreamField(),
+      file: z
+        .string()
+        .optional()
+        .meta(about("Read the prompt from a file", { value: "path" })),
+      task: z
+        .string()
+        .optional()
+        .meta(about("The task that it is about", { completes: "task" })),
+      timeout: durationField({ description: "How long to wait for a busy agent" }).prefault("60s"),
+      wait: z.boolean().default(false).meta(about("Also wait until the agent is idle again")),
+    }),
+  output: () =>
+    z.strictObject({
+      delivery: deliveryShape(),
+      after: z.union([agentStatusShape(), z.null()]),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["agent", "text"],
+  examples: [
+    { command: "mu agent send helper 'echo hello'", shows: "a prompt, proved delivered" },
+    { command: "mu agent send ann hello", shows: "people have no pane", fault: "delivery.to_person" },
+    { command: "mu agent send nobody hello", shows: "an agent that is none", fault: "agent.not_found" },
+  ],
+  async run(app, { agent, text, file, workstream, task, timeout, wait }) {
+    const ref = await resolveAgent(app, agent, workstream);
+    const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.io, text, file), {
+      sender: app.caller.name,
+      timeoutMs: timeout,
+      wait,
+      ...(task !== undefined && { task }),
+    });
+    const nextSteps = [
+      { intent: "See its pane", command: `mu agent read ${ref.workstream}/${ref.name}` },
+      { intent: "Wait until it is done", command: `mu agent wait ${ref.workstream}/${ref.name}` },
+    ];
+    return { delivery, after: after?.status ?? null, nextSteps };
+  },
+  render: ({ delivery, after }, paint) =>
+    `Delivered to ${paint.bold(delivery.agent)} (${delivery.reason ?? delivery.state})${after ? `; it is ${after} now` : ""}`,
+});

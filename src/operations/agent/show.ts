@@ -1,0 +1,53 @@
+import * as z from "zod";
+import { getAgent } from "../../agents/agent.js";
+import { readAgent } from "../../agents/read.js";
+import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
+import { about, reconcileField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { taskShape } from "../shapes.js";
+import { agentField } from "./fields.js";
+import { agentShape } from "./shapes.js";
+
+export const agentShow = defineOperation({
+  name: "agent.show",
+  summary: "Show an agent, its tasks and the end of its screen",
+  effect: "read",
+  reconcile: true,
+  input: () =>
+    z.strictObject({
+      agent: agentField(),
+      workstream: workstreamField(),
+      lines: z
+        .number()
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(20)
+        .meta(about("Lines of its screen", { short: "n" })),
+      reconcile: reconcileField(),
+    }),
+  output: () => z.strictObject({ agent: agentShape(), tasks: z.array(taskShape()), lines: z.array(z.string()) }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu agent show ann", shows: "a person, who has no screen" },
+    { command: "mu agent show nobody", shows: "an agent that is none", fault: "agent.not_found" },
+  ],
+  async run(app, { agent: text, workstream, lines }) {
+    const ref = await resolveAgent(app, text, workstream);
+    const { db } = app.context.store;
+    const agent = await getAgent(db, ref);
+    const tasks = await listTasks(db, { workstream: ref.workstream, owner: [ref.name], status: LIVE_STATUSES });
+    const screen =
+      agent.cli === "human" || lines === 0 ? [] : (await readAgent(await app.crew(), ref, { lines })).lines;
+    return { agent, tasks, lines: screen };
+  },
+  render: ({ agent, tasks, lines }, paint) =>
+    [
+      `${paint.bold(agent.name)}  ${agent.cli}  ${paint.status(agent.closedAt === null ? (agent.status ?? "—") : "closed")}  ${agent.statusReason ?? ""}`.trimEnd(),
+      `  workstream ${agent.workstream}, role ${agent.role ?? "—"}, access ${agent.access}, pane ${agent.pane ?? "—"}, window ${agent.window ?? "—"}`,
+      ...(agent.command ? [`  command    ${agent.command}`] : []),
+      ...tasks.map((task) => `  task       ${task.name}: ${task.title}`),
+      ...(lines.length > 0 ? ["", ...lines.map((line) => paint.dim(`  │ ${line}`))] : []),
+    ].join("\n"),
+});

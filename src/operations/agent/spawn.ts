@@ -1,0 +1,54 @@
+import * as z from "zod";
+import { spawnAgent } from "../../agents/spawn.js";
+import { getWorkstream } from "../../workstreams.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { spawnFields, spawnOptions } from "./fields.js";
+import { agentShape, readinessShape } from "./shapes.js";
+
+export const agentSpawn = defineOperation({
+  name: "agent.spawn",
+  summary: "Start an agent in a pane of its own",
+  description:
+    "The pane runs the agent's command and knows who it is. A command that dies at once is exit 5 with its last lines, and nothing is left behind. MU_<CLI>_COMMAND overrides a CLI's command.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      name: z.string().min(1).meta(about("Its name, such as worker-1")),
+      workstream: workstreamField(),
+      ...spawnFields(),
+    }),
+  output: () => z.strictObject({ agent: agentShape(), readiness: readinessShape(), nextSteps: nextStepsShape() }),
+  positional: ["name"],
+  examples: [
+    { command: "mu agent spawn worker-1 --cli shell --no-ready", shows: "a shell as an agent" },
+    {
+      command: "mu agent spawn worker-9 --command no-such-program-here",
+      shows: "a program that is not there",
+      fault: "agent.command_not_found",
+    },
+    {
+      command: "mu agent spawn worker-9 --role read-only",
+      shows: "a role that means access",
+      fault: "usage.role_is_access",
+    },
+  ],
+  async run(app, { name, workstream, ...wishes }) {
+    const ref = await resolveAgent(app, name, workstream);
+    const { root } = await getWorkstream(app.context.store.db, ref.workstream);
+    const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, wishes, root));
+    const at = `${ref.workstream}/${ref.name}`;
+    return {
+      ...spawned,
+      nextSteps: [
+        { intent: "Give it work", command: `mu agent send ${at} 'Run mu task claim --next and do it'` },
+        { intent: "Look at it", command: `mu agent attach ${at}` },
+        { intent: "See the crew", command: `mu agent list -w ${ref.workstream}` },
+      ],
+    };
+  },
+  render: ({ agent, readiness }, paint) =>
+    `Spawned ${paint.bold(agent.name)} (${agent.cli}) in ${agent.workstream}, pane ${agent.pane}${readiness ? `: ${readiness.ready ? readiness.status : `not ready yet, ${readiness.reason}`}` : ""}`,
+});

@@ -1,0 +1,73 @@
+import * as z from "zod";
+import { observeAgents } from "../../agents/observe.js";
+import { waitForAgents } from "../../agents/wait.js";
+import { about, durationField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { agentStatusShape } from "./shapes.js";
+
+const EXIT_CODES = { reached: 0, timeout: 5, died: 6 };
+
+const waitedShape = () =>
+  z.strictObject({
+    workstream: z.string(),
+    name: z.string(),
+    status: z.union([agentStatusShape(), z.null()]),
+    reason: z.union([z.string(), z.null()]),
+    reached: z.boolean(),
+    wasBusy: z.boolean(),
+    dead: z.boolean(),
+  });
+
+export const agentWait = defineOperation({
+  name: "agent.wait",
+  summary: "Wait until agents are idle",
+  description: "Exit 0 when they are, 5 after --timeout, 6 when one of them died.",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      agents: z
+        .array(z.string().min(1))
+        .min(1)
+        .meta(about("The agents", { completes: "agent" })),
+      workstream: workstreamField(),
+      any: z.boolean().default(false).meta(about("One of them is enough")),
+      timeout: durationField({ description: "Give up after this; 0 never" }).prefault("10m"),
+    }),
+  output: () =>
+    z.object({
+      outcome: z.enum(["reached", "timeout", "died"]),
+      firing: z.union([waitedShape(), z.null()]),
+      all: z.array(waitedShape()),
+      timedOut: z.array(waitedShape()),
+      elapsedMs: z.number(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["agents"],
+  examples: [
+    { command: "mu agent wait helper --timeout 30s", shows: "until it takes the next prompt" },
+    { command: "mu agent wait nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent wait ann", shows: "people have no pane", fault: "agent.is_person" },
+  ],
+  async run(app, { agents, workstream, any, timeout }) {
+    const crew = await app.crew();
+    const refs = await Promise.all(agents.map((agent) => resolveAgent(app, agent, workstream)));
+    const result = await waitForAgents(app.context, refs, () => observeAgents(crew), {
+      mode: any ? "any" : "all",
+      timeoutMs: timeout,
+      signal: app.io.signal,
+    });
+    const nextSteps = refs.map((ref) => ({
+      intent: "See its pane",
+      command: `mu agent read ${ref.workstream}/${ref.name}`,
+    }));
+    return { ...result, nextSteps };
+  },
+  render: ({ outcome, all }, paint) =>
+    [
+      { reached: "Reached", timeout: "Timed out", died: "An agent died" }[outcome],
+      ...all.map((agent) => `  ${agent.name} ${paint.status(agent.status ?? "—")}`),
+    ].join("\n"),
+  exitCode: ({ outcome }) => EXIT_CODES[outcome],
+});

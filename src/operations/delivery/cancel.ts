@@ -1,0 +1,26 @@
+import * as z from "zod";
+import { cancelDelivery } from "../../agents/delivery.js";
+import { defineOperation } from "../operation.js";
+import { nextStepsShape } from "../shapes.js";
+import { deliveryShape } from "./shapes.js";
+import { idField } from "./show.js";
+
+export const deliveryCancel = defineOperation({
+  name: "delivery.cancel",
+  summary: "Take back a prompt that still waits",
+  effect: "write",
+  journalled: false,
+  input: () => z.strictObject({ id: idField() }),
+  output: () => z.strictObject({ delivery: deliveryShape(), nextSteps: nextStepsShape() }),
+  positional: ["id"],
+  examples: [
+    { command: "mu delivery cancel 2", shows: "take one back that still waits" },
+    { command: "mu delivery cancel 999", shows: "a number that is none", fault: "delivery.not_found" },
+    { command: "mu delivery cancel", shows: "which one?", fault: "usage.missing_argument" },
+  ],
+  async run({ context }, { id }) {
+    const delivery = await cancelDelivery(context, id);
+    return { delivery, nextSteps: [{ intent: "Send it after all", command: `mu delivery retry ${id}` }] };
+  },
+  render: ({ delivery }) => `Delivery ${delivery.id} is ${delivery.state}`,
+});

@@ -1,0 +1,51 @@
+import * as z from "zod";
+import { drainDeliveries, pullDelivery } from "../../agents/delivery.js";
+import type { App } from "../app.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { findWorkstream } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { deliveryShape } from "./shapes.js";
+
+export const deliveryDrain = defineOperation({
+  name: "delivery.drain",
+  summary: "Hand over the prompts that wait",
+  description:
+    "Types what waits to the agents that are ready. With --hook an agent's own stop hook asks for its next prompt: it is printed as the hook's answer, and nothing where nothing waits.",
+  effect: "write",
+  journalled: false,
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      hook: z.boolean().default(false).meta(about("Answer an agent's stop hook")),
+    }),
+  output: () =>
+    z.union([
+      z.strictObject({ items: z.array(deliveryShape()), count: z.number(), nextSteps: nextStepsShape() }),
+      z.strictObject({ decision: z.literal("block"), reason: z.string() }),
+      z.null(),
+    ]),
+  examples: [
+    { command: "mu delivery drain", shows: "type what waits" },
+    { command: "mu delivery drain --now", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  async run(app, { workstream, hook }) {
+    if (hook) return answerHook(app);
+    const scope = await findWorkstream(app, workstream);
+    const items = await drainDeliveries(await app.crew(), scope === undefined ? {} : { workstream: scope });
+    return { items, count: items.length, nextSteps: [{ intent: "See them", command: "mu delivery list" }] };
+  },
+  render: (result) => {
+    if (result === null) return "";
+    return "items" in result ? `${result.items.length} prompts settled` : JSON.stringify(result);
+  },
+});
+
+/** A hook that was itself the reason for this turn may not ask again, or the agent would never stop. */
+async function answerHook(app: App): Promise<{ decision: "block"; reason: string } | null> {
+  const { caller, io } = app;
+  const asked = await io.readText("-").catch(() => "");
+  if (caller.incarnation === null || /"stop_hook_active"\s*:\s*true/.test(asked)) return null;
+  const delivery = await pullDelivery(await app.crew(), caller.incarnation);
+  return delivery === undefined ? null : { decision: "block", reason: delivery.text };
+}

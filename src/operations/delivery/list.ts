@@ -1,0 +1,56 @@
+import * as z from "zod";
+import { listDeliveries } from "../../agents/delivery.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape } from "../shapes.js";
+import { deliveryShape } from "./shapes.js";
+
+const STATES = ["queued", "pasted", "proved", "unproved", "refused", "cancelled"] as const;
+
+export const deliveryList = defineOperation({
+  name: "delivery.list",
+  summary: "List the prompts that were sent, and what became of them",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      agent: z
+        .string()
+        .optional()
+        .meta(about("Only to this agent", { completes: "agent" })),
+      state: z.array(z.enum(STATES)).min(1).optional().meta(about("Only in these states")),
+      limit: z
+        .number()
+        .int()
+        .min(0)
+        .default(50)
+        .meta(about("The newest so many; 0 means all", { short: "n" })),
+    }),
+  output: () => listShape(deliveryShape()),
+  examples: [
+    { command: "mu delivery list --state queued", shows: "what still waits" },
+    { command: "mu delivery list --state lost", shows: "a state that is none", fault: "usage.invalid_input" },
+  ],
+  async run(app, { workstream, agent, state, limit }) {
+    const items = await listDeliveries(app.context.store.db, {
+      workstream: await resolveWorkstream(app, workstream),
+      limit,
+      ...(agent !== undefined && { agent }),
+      ...(state !== undefined && { states: state }),
+    });
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) =>
+    items.length === 0
+      ? "Nothing was sent."
+      : paint.table(items, [
+          { head: "id", text: (item) => String(item.id), align: "right" },
+          { head: "to", text: (item) => item.agent },
+          { head: "by", text: (item) => item.sender },
+          { head: "state", text: (item) => item.state },
+          { head: "when", text: (item) => `${paint.ago(item.createdAt)} ago` },
+          { head: "text", text: (item) => item.text, max: 40 },
+          { head: "why", text: (item) => item.reason ?? "", max: 40 },
+        ]),
+});

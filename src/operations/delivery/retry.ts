@@ -1,0 +1,29 @@
+import * as z from "zod";
+import { retryDelivery } from "../../agents/delivery.js";
+import { durationField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { nextStepsShape } from "../shapes.js";
+import { deliveryShape } from "./shapes.js";
+import { idField } from "./show.js";
+
+export const deliveryRetry = defineOperation({
+  name: "delivery.retry",
+  summary: "Send a refused, unproved or cancelled prompt once more",
+  effect: "write",
+  journalled: false,
+  input: () =>
+    z.strictObject({ id: idField(), timeout: durationField({ description: "How long to wait" }).prefault("60s") }),
+  output: () => z.strictObject({ delivery: deliveryShape(), nextSteps: nextStepsShape() }),
+  positional: ["id"],
+  examples: [
+    { command: "mu delivery retry 3", shows: "a cancelled one after all" },
+    { command: "mu delivery retry 999", shows: "a number that is none", fault: "delivery.not_found" },
+    { command: "mu delivery retry", shows: "which one?", fault: "usage.missing_argument" },
+  ],
+  async run(app, { id, timeout }) {
+    const delivery = await retryDelivery(await app.crew(), id, { timeoutMs: timeout });
+    const at = `${delivery.workstream}/${delivery.agent}`;
+    return { delivery, nextSteps: [{ intent: "See its pane", command: `mu agent read ${at}` }] };
+  },
+  render: ({ delivery }, paint) => `Delivery ${delivery.id} to ${paint.bold(delivery.agent)}: ${delivery.state}`,
+});

@@ -1,0 +1,29 @@
+import * as z from "zod";
+import { showDelivery } from "../../agents/delivery.js";
+import { about } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { deliveryShape } from "./shapes.js";
+
+export const idField = () => z.number().int().min(1).meta(about("The delivery's number"));
+
+export const deliveryShow = defineOperation({
+  name: "delivery.show",
+  summary: "Show one prompt and what became of it",
+  effect: "read",
+  input: () => z.strictObject({ id: idField() }),
+  output: () => z.strictObject({ delivery: deliveryShape() }),
+  positional: ["id"],
+  examples: [
+    { command: "mu delivery show 1", shows: "one prompt, and what became of it" },
+    { command: "mu delivery show 999", shows: "a number that is none", fault: "delivery.not_found" },
+    { command: "mu delivery show first", shows: "not a number", fault: "usage.invalid_input" },
+  ],
+  run: async ({ context }, { id }) => ({ delivery: await showDelivery(context.store.db, id) }),
+  render: ({ delivery }, paint) =>
+    [
+      `Delivery ${delivery.id} to ${paint.bold(delivery.agent)} by ${delivery.sender}: ${delivery.state}${delivery.reason ? ` (${delivery.reason})` : ""}`,
+      `  created ${delivery.createdAt}, typed ${delivery.pastedAt ?? "never"}, proved ${delivery.provedAt ?? "never"}`,
+      "",
+      delivery.text,
+    ].join("\n"),
+});

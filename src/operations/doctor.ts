@@ -1,0 +1,57 @@
+import * as z from "zod";
+import { Fault } from "../errors.js";
+import type { App } from "./app.js";
+import { defineOperation } from "./operation.js";
+
+const checkShape = () =>
+  z.strictObject({ name: z.string(), verdict: z.enum(["ok", "warning", "error"]), says: z.string() });
+
+type Check = z.output<ReturnType<typeof checkShape>>;
+
+const MARKS = { ok: "✓", warning: "!", error: "✗" };
+
+export const doctor = defineOperation({
+  name: "doctor",
+  summary: "Check what mu stands on: the database, tmux, and who you are",
+  description: "Exit 1 when something is wrong. The lines below tmux say which of its features mu can use here.",
+  effect: "read",
+  input: () => z.strictObject({}),
+  output: () => z.strictObject({ checks: z.array(checkShape()), features: z.record(z.string(), z.boolean()) }),
+  examples: [
+    { command: "mu doctor", shows: "everything that mu stands on" },
+    { command: "mu doctor --fix", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  async run(app) {
+    const tmux = await checkTmux(app);
+    return { checks: [await checkDatabase(app), tmux.check, checkCaller(app)], features: tmux.features };
+  },
+  render: ({ checks, features }, paint) =>
+    [
+      ...checks.map(({ name, verdict, says }) => `${MARKS[verdict]} ${paint.bold(name)}  ${says}`),
+      ...Object.entries(features).map(([name, there]) => paint.dim(`    ${there ? "has" : "lacks"} ${name}`)),
+    ].join("\n"),
+  exitCode: ({ checks }) => (checks.some((check) => check.verdict === "error") ? 1 : 0),
+});
+
+async function checkDatabase({ context: { store } }: App): Promise<Check> {
+  const { rows } = await store.query("select count(*) as n from tasks");
+  return { name: "database", verdict: "ok", says: `${store.location} (${store.dialect}), ${rows[0]?.["n"]} tasks` };
+}
+
+async function checkTmux(app: App): Promise<{ check: Check; features: Record<string, boolean> }> {
+  try {
+    const { tmux } = await app.crew();
+    const { version, supported, features } = await tmux.probe();
+    const panes = await tmux.listPanes();
+    const says = `${version}, ${panes.length} panes${supported ? "" : ", too old: 3.2 is needed"}`;
+    return { check: { name: "tmux", verdict: supported ? "ok" : "error", says }, features: { ...features } };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { check: { name: "tmux", verdict: "warning", says: error.message }, features: {} };
+  }
+}
+
+function checkCaller({ caller }: App): Check {
+  if (caller.refusal !== null) return { name: "you", verdict: "warning", says: caller.refusal.message };
+  return { name: "you", verdict: "ok", says: `${caller.name}, ${caller.kind === "agent" ? "an agent" : "a person"}` };
+}

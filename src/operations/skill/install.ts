@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import * as z from "zod";
+import { about } from "../fields.js";
+import { defineOperation } from "../operation.js";
+
+/** Where each CLI looks for skills, below the home folder. */
+const PLACES = {
+  claude: ".claude/skills/mu/SKILL.md",
+  pi: ".pi/agent/skills/mu/SKILL.md",
+  codex: ".codex/skills/mu/SKILL.md",
+  opencode: ".config/opencode/skills/mu/SKILL.md",
+  gemini: ".gemini/skills/mu/SKILL.md",
+} as const;
+
+const KEYS = Object.keys(PLACES) as (keyof typeof PLACES)[];
+
+export const skillInstall = defineOperation({
+  name: "skill.install",
+  summary: "Put mu's skill where agent CLIs look for it",
+  effect: "write",
+  journalled: false,
+  standalone: true,
+  input: () => z.strictObject({ cli: z.array(z.enum(KEYS)).min(1).optional().meta(about("Only for these CLIs")) }),
+  output: () =>
+    z.strictObject({
+      items: z.array(z.strictObject({ cli: z.string(), path: z.string(), changed: z.boolean() })),
+      count: z.number(),
+    }),
+  examples: [
+    { command: "mu skill install --cli claude", shows: "for Claude Code" },
+    { command: "mu skill install --cli emacs", shows: "a CLI that is none", fault: "usage.invalid_input" },
+  ],
+  async run({ io }, { cli }) {
+    const items = [];
+    for (const key of cli ?? KEYS) {
+      const path = join(io.env["HOME"] ?? "/", PLACES[key]);
+      items.push({ cli: key, path, changed: await io.installSkill(path) });
+    }
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) =>
+    paint.table(items, [
+      { head: "cli", text: (item) => item.cli },
+      { head: "skill", text: (item) => item.path, max: 80 },
+      { head: "", text: (item) => (item.changed ? "written" : "unchanged") },
+    ]),
+});

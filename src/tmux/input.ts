@@ -1,0 +1,125 @@
+import { isServerGone, paneMoved, paneNotFound, paneRefused, refused } from "./faults.js";
+import { type Command, formatText, quoteCommands, type Run, uniqueWord } from "./run.js";
+
+export interface Paste {
+  pane: string;
+  /** Goes through `pasteText`. */
+  text: string;
+  /** Paste only while the pane carries this `@mu_agent_id`; checked in the same call, so nobody comes between. */
+  agentId?: string;
+  /** Paste only while the cursor still is where it was seen; checked in the same call. */
+  cursor?: Cursor;
+  /** Press Enter so many ms after the text; without it the text stays in the composer. */
+  enter?: { afterMs: number; sleep: (ms: number) => Promise<void> };
+}
+
+/** Where a pane's cursor was seen, from the upper left corner, 0 first. */
+export interface Cursor {
+  x: number;
+  y: number;
+}
+
+export interface Keys {
+  pane: string;
+  /** tmux key names (`Enter`, `C-c`), characters to type as they are, or bytes in hex. */
+  keys: readonly string[];
+  as?: "names" | "characters" | "hex";
+  agentId?: string;
+  /** Type only while the cursor still is where it was seen; checked in the same call. */
+  cursor?: Cursor;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
+const PASTE_MARKS = /(?:\x1b\[|\x9b)20[01]~/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all but tab and line feed, C1 included
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+
+/**
+ * Text that may be pasted: line ends are LF, tabs stay, and no control character is left that could end a
+ * bracketed paste, press a key or talk to the terminal.
+ */
+export function pasteText(text: string): string {
+  return text.replace(/\r\n?/g, "\n").replace(PASTE_MARKS, "").replace(CONTROLS, "");
+}
+
+/**
+ * Pastes text of any length as one paste; a scrolled pane leaves copy mode first. An Enter that need not wait goes
+ * in the same call. Faults: `pane.not_found`, `pane.dead`, `pane.stranger`, `pane.moved`.
+ */
+export async function paste(run: Run, { text, enter, ...target }: Paste): Promise<void> {
+  const clean = pasteText(text);
+  const isAtOnce = enter?.afterMs === 0;
+  if (clean !== "") await pasteBuffer(run, target, { text: clean, after: isAtOnce ? [pressEnter(target.pane)] : [] });
+  if (enter === undefined || (isAtOnce && clean !== "")) return;
+  await enter.sleep(enter.afterMs);
+  const { cursor: _, ...pane } = target;
+  await sendKeys(run, { ...pane, keys: ["Enter"] });
+}
+
+/** Faults: `pane.not_found`, `pane.dead`, `pane.stranger`, `pane.moved`. */
+export async function sendKeys(run: Run, { keys, as = "names", ...target }: Keys): Promise<void> {
+  const flags = { names: [], characters: ["-l"], hex: ["-H"] }[as];
+  const send = ["send-keys", ...flags, "-t", target.pane, "--", ...keys];
+  await runOnLiving(run, target, { typing: [leaveCopyMode(target.pane), send] });
+}
+
+type Target = Pick<Keys, "pane" | "agentId" | "cursor">;
+
+const pressEnter = (pane: string): Command => ["send-keys", "-t", pane, "--", "Enter"];
+const leaveCopyMode = (pane: string): Command => ["copy-mode", "-q", "-t", pane];
+
+async function pasteBuffer(
+  run: Run,
+  target: Target,
+  { text, after }: { text: string; after: Command[] },
+): Promise<void> {
+  const buffer = uniqueWord();
+  const pasteIt = ["paste-buffer", "-p", "-r", "-d", "-b", buffer, "-t", target.pane];
+  try {
+    await runOnLiving(run, target, {
+      before: [["load-buffer", "-b", buffer, "-"]],
+      input: text,
+      typing: [leaveCopyMode(target.pane), pasteIt, ...after],
+    });
+  } catch (error) {
+    await run([["delete-buffer", "-b", buffer]]);
+    throw error;
+  }
+}
+
+/**
+ * Runs `typing` only where the pane lives, is still the agent's and has its cursor where it was seen. The check is
+ * part of the call because `paste-buffer`, `send-keys -H` and `copy-mode -q` on a dead pane end the whole server
+ * (tmux 3.3a).
+ */
+async function runOnLiving(
+  run: Run,
+  { pane, agentId, cursor }: Target,
+  { before = [], input, typing }: { before?: Command[]; input?: string; typing: Command[] },
+): Promise<void> {
+  const mark = uniqueWord();
+  const found = ["#{pane_id} #{pane_dead}"];
+  const wanted = [`${pane} 0`];
+  if (agentId !== undefined) {
+    found.push("#{@mu_agent_id}");
+    wanted.push(formatText(agentId));
+  }
+  if (cursor !== undefined) {
+    found.push("#{cursor_x} #{cursor_y}");
+    wanted.push(`${cursor.x} ${cursor.y}`);
+  }
+  const report = `${mark} #{pane_id} #{pane_dead} #{@mu_agent_id}`;
+  const condition = `#{==:${found.join(" ")},${wanted.join(" ")}}`;
+  const otherwise = quoteCommands([["display-message", "-p", "-t", pane, report]]);
+  const answer = await run(
+    [...before, ["if-shell", "-F", "-t", pane, condition, quoteCommands(typing), otherwise]],
+    input === undefined ? {} : { input },
+  );
+  if (isServerGone(answer.refusal)) throw paneNotFound(pane);
+  if (answer.refusal !== undefined) throw refused(`type into pane ${pane}`, answer.refusal, pane);
+  if (!answer.stdout.startsWith(mark)) return;
+  const [, seen, dead, owner = ""] = answer.stdout.trim().split(" ");
+  if (seen !== pane) throw paneNotFound(pane);
+  if (dead !== "1" && (agentId === undefined || owner === agentId)) throw paneMoved(pane);
+  throw paneRefused(pane, { dead: dead === "1", agentId: owner });
+}

@@ -1,0 +1,301 @@
+import { Fault } from "../errors.js";
+import { isServerGone, isTargetGone, refused } from "./faults.js";
+import { borderCommands, identityCommands, type Layout, type PaneIdentity, pipeCommand } from "./look.js";
+import { listPanes, type ServerId } from "./panes.js";
+import { checkVersion } from "./probe.js";
+import { type Answer, type Command, formatText, quoteCommands, type Run, uniqueWord } from "./run.js";
+import { lastLines } from "./screens.js";
+
+export interface OpenPane {
+  /** Made when it does not exist. */
+  session: string;
+  window: string;
+  /** Put the pane beside the others in the window of that name, instead of into a window of its own. */
+  shared?: boolean;
+  /** Of a shared window; `tiled` without it. */
+  layout?: Layout;
+  /** Absolute. When it does not exist, the pane dies and says so. */
+  cwd: string;
+  /** The program and its arguments, handed over verbatim; see `shellArgv` for a command line. */
+  argv: readonly [string, ...string[]];
+  env?: Readonly<Record<string, string>>;
+  /** Columns and rows of the session's windows while nobody is attached. */
+  size?: { width: number; height: number };
+  /** Rows of scrollback; 10,000 without it. */
+  historyLimit?: number;
+  identity?: PaneIdentity;
+  /**
+   * A shell command that gets everything the pane prints, from the first byte. Without one, tmux 3.3a loses the
+   * last words of 5 % of the programs that end right after them, because it does not read on once it hears of the end.
+   */
+  pipe?: string;
+  /** Whether the window's panes have borders that say who lives in them; without it that stays as it is. */
+  borders?: "on" | "off";
+}
+
+export interface OpenedPane {
+  pane: string;
+  window: string;
+  server: ServerId;
+  /** First process of the pane. */
+  pid: number;
+}
+
+/** How a program ended before its pane was confirmed. `status` and `signal` are unknown when the pane is gone. */
+export interface Death {
+  status?: number;
+  signal?: string;
+  /** The last rows it printed, at most 50. */
+  lines: string[];
+}
+
+const DEFAULT_HISTORY = 10_000;
+const ATTEMPTS = 10;
+/**
+ * A pane is dead when its terminal closes; how its program ended comes later, and where tmux 3.3a misses that
+ * signal, only with the end of another child: so a child is run between two looks.
+ */
+const STATUS_LOOKS = 5;
+/** Holds the pane until it is set up. It ends by itself, so a crash between the two steps leaves no pane behind. */
+const PLACEHOLDER = ["sleep", "60"];
+/**
+ * Says why on the pane where tmux alone would run the program in $HOME, or end it without a word. The pause is for
+ * tmux to read what the shell said (see `pipe`); a program that starts never comes to it.
+ */
+const START = 'trap "sleep 0.05" EXIT; cd -- "$0" && exec "$@"';
+
+/**
+ * Opens a pane and starts `argv` in it. The pane is set up first (identity, pipe, scrollback), then its program
+ * replaces a placeholder, so nothing the program prints or asks comes too early. A program that dies leaves its
+ * pane and its last lines until `confirmPane`. Safe to call from many processes at once for one session. A pane
+ * with a window of its own takes one tmux call, and one more for a session's first.
+ * Faults: `pane.no_space`, `tmux.command_too_long`, `tmux.too_old`, `tmux.failed`.
+ */
+export async function openPane(run: Run, spec: OpenPane): Promise<OpenedPane> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const opened = spec.shared ? await openShared(run, spec) : await openOwn(run, spec);
+    if (opened !== undefined) return opened;
+  }
+  throw refused(`open a pane for ${spec.window}`, `session ${spec.session} comes and goes`);
+}
+
+/**
+ * Ends the trial of a new pane: undefined when its program lives, and from now on the pane goes when it ends;
+ * else how it died, and the pane is removed. Faults: `tmux.failed`.
+ */
+export async function confirmPane(run: Run, pane: string): Promise<Death | undefined> {
+  for (let look = 1; ; look++) {
+    const death = await tryPane(run, pane);
+    if (death === undefined) return undefined;
+    if (death.status !== undefined || death.signal !== undefined || look === STATUS_LOOKS) {
+      await killPane(run, pane);
+      return death;
+    }
+    await run([["run-shell", "true"]]);
+  }
+}
+
+/** The pane stays when its program ends, until it is closed. A pane that is gone is none to hold. */
+export async function holdPane(run: Run, pane: string): Promise<void> {
+  const hold = ["set-option", "-p", "-t", pane, "remain-on-exit", "on"];
+  ignoreGone(await run([hold]), `hold pane ${pane}`);
+}
+
+/** Closing what is closed is a no-op. */
+export async function killPane(run: Run, pane: string): Promise<void> {
+  ignoreGone(await run([["kill-pane", "-t", pane]]), `close pane ${pane}`);
+}
+
+/** Closing what is closed is a no-op. */
+export async function killSession(run: Run, session: string): Promise<void> {
+  ignoreGone(await run([["kill-session", "-t", `=${session}`]]), `close session ${session}`);
+}
+
+/** The argv that runs a command line as sh does. */
+export function shellArgv(commandLine: string): [string, string, string] {
+  return ["/bin/sh", "-c", commandLine];
+}
+
+async function tryPane(run: Run, pane: string): Promise<Death | undefined> {
+  const mark = uniqueWord();
+  const living = quoteCommands([["set-option", "-p", "-t", pane, "remain-on-exit", "off"]]);
+  const dead = quoteCommands([
+    ["display-message", "-p", "-t", pane, `${mark} #{pane_dead_status} #{pane_dead_signal}`],
+    ["capture-pane", "-p", "-S", "-50", "-t", pane],
+  ]);
+  const answer = await run([["if-shell", "-F", "-t", pane, `#{==:#{pane_id} #{pane_dead},${pane} 0}`, living, dead]]);
+  if (isServerGone(answer.refusal) || isTargetGone(answer.refusal)) return { lines: [] };
+  if (answer.refusal !== undefined) throw refused(`confirm pane ${pane}`, answer.refusal, pane);
+  if (!answer.stdout.startsWith(mark)) return undefined;
+  const [facts = "", ...lines] = answer.stdout.split("\n");
+  const [, status, signal] = facts.split(" ");
+  return { ...(status && { status: Number(status) }), ...(signal && { signal }), lines: lastLines(lines, 50) };
+}
+
+/** A pane in a new window, set up and started; undefined when another process won a race: worth another try. */
+async function openOwn(run: Run, spec: OpenPane): Promise<OpenedPane | undefined> {
+  const last = `=${spec.session}:$`;
+  const added = await start(run, spec, [...windowInSession(spec), ...startCommands(last, spec)]);
+  if (added !== undefined) return added;
+  return start(run, spec, [...newSession(spec), ...startCommands(`=${spec.session}:^`, spec)]);
+}
+
+/** Runs commands that print a new pane's id and then its facts. A pane that was made in vain is taken away. */
+async function start(run: Run, spec: OpenPane, commands: readonly Command[]): Promise<OpenedPane | undefined> {
+  const answer = await run(commands);
+  const [made = "", facts = ""] = answer.stdout.split("\n");
+  const [pane, pid, window, server, version] = facts.split(" ");
+  if (answer.refusal === undefined && pane && pane === made && pid && window && server) {
+    return confirmVersion(run, { pane, window, server, pid: Number(pid) }, version);
+  }
+  if (/^%\d+$/.test(made)) await killPane(run, made);
+  else if (isRaceLost(answer)) return undefined;
+  throw refused(`open a pane for ${spec.window}`, answer.refusal ?? "nothing");
+}
+
+async function confirmVersion(run: Run, opened: OpenedPane, version: string | undefined): Promise<OpenedPane> {
+  try {
+    checkVersion(`tmux ${version ?? ""}`);
+    return opened;
+  } catch (error) {
+    await killPane(run, opened.pane);
+    throw error;
+  }
+}
+
+async function openShared(run: Run, spec: OpenPane): Promise<OpenedPane | undefined> {
+  const pane = await placeShared(run, spec);
+  if (pane === undefined) return undefined;
+  const made = ["display-message", "-p", "-t", pane, "#{pane_id}"];
+  try {
+    return await start(run, spec, [made, ...startCommands(pane, spec)]);
+  } catch (error) {
+    await killPane(run, pane);
+    throw error;
+  }
+}
+
+async function placeShared(run: Run, spec: OpenPane): Promise<string | undefined> {
+  const window = await findWindow(run, spec);
+  if (window !== undefined) return splitWindow(run, window, spec);
+  const pane = await placeOwn(run, spec);
+  return pane === undefined ? undefined : joinTwin(run, pane, spec);
+}
+
+/** A placeholder in a new window; undefined when another process won a race and it is worth another try. */
+async function placeOwn(run: Run, spec: OpenPane): Promise<string | undefined> {
+  const added = await run(windowInSession(spec));
+  if (added.refusal === undefined) return added.stdout.trim();
+  if (!isRaceLost(added)) throw refused(`open a window in session ${spec.session}`, added.refusal);
+  const created = await run(newSession(spec));
+  if (created.refusal === undefined) return created.stdout.trim();
+  if (!isRaceLost(created)) throw refused(`create session ${spec.session}`, created.refusal);
+  return undefined;
+}
+
+/** Two processes may both have made the shared window: the oldest stays, everyone else moves into it. */
+async function joinTwin(run: Run, pane: string, spec: OpenPane): Promise<string | undefined> {
+  const oldest = await findWindow(run, spec);
+  const own = (await listPanes(run)).find((other) => other.id === pane)?.window;
+  if (oldest === undefined || own === undefined) return undefined;
+  if (oldest === own) return pane;
+  const joined = await run([...tile(oldest), ["join-pane", "-d", "-s", pane, "-t", oldest], ...arrange(oldest, spec)]);
+  if (joined.refusal === undefined) return pane;
+  await killPane(run, pane);
+  return retryOrFail(joined, spec);
+}
+
+async function splitWindow(run: Run, window: string, spec: OpenPane): Promise<string | undefined> {
+  const split = ["split-window", "-d", "-P", "-F", "#{pane_id}", "-t", window, "--", ...PLACEHOLDER];
+  const answer = await run([historyOption(spec), ...tile(window), split, ...arrange(window, spec)]);
+  return answer.refusal === undefined ? answer.stdout.trim() : retryOrFail(answer, spec);
+}
+
+function retryOrFail(answer: Answer, spec: OpenPane): undefined {
+  if (isRaceLost(answer)) return undefined;
+  if (/no space|too small/.test(answer.refusal ?? "")) throw noSpace(spec);
+  throw refused(`open a pane in window ${spec.window}`, answer.refusal ?? "");
+}
+
+async function findWindow(run: Run, { session, window }: OpenPane): Promise<string | undefined> {
+  const panes = await listPanes(run);
+  const number = (id: string) => Number(id.slice(1));
+  return panes
+    .filter((pane) => pane.session === session && pane.windowName === window)
+    .map((pane) => pane.window)
+    .sort((a, b) => number(a) - number(b))[0];
+}
+
+function isRaceLost({ refusal }: Answer): boolean {
+  return isServerGone(refusal) || isTargetGone(refusal) || /^duplicate session/.test(refusal ?? "");
+}
+
+/** Behind all other windows, so that the commands after it find it as the session's last. */
+function windowInSession(spec: OpenPane): Command[] {
+  return [historyOption(spec), ...sizeOption(spec), newWindow(spec, ["-a", "-t", `=${spec.session}:$`])];
+}
+
+/** A pane keeps the scrollback limit it was made with, so the first one is made again once the limit is set. */
+function newSession(spec: OpenPane): Command[] {
+  const size = spec.size ? ["-x", `${spec.size.width}`, "-y", `${spec.size.height}`] : [];
+  return [
+    ["new-session", "-d", "-s", spec.session, "-c", formatText(spec.cwd), ...size, "--", ...PLACEHOLDER],
+    ["set-option", "-t", `=${spec.session}:`, "destroy-unattached", "off"],
+    historyOption(spec),
+    newWindow(spec, ["-k", "-t", `=${spec.session}:^`]),
+  ];
+}
+
+function newWindow(spec: OpenPane, where: readonly string[]): Command {
+  const name = formatText(spec.window);
+  const cwd = formatText(spec.cwd);
+  return ["new-window", "-d", "-P", "-F", "#{pane_id}", ...where, "-n", name, "-c", cwd, "--", ...PLACEHOLDER];
+}
+
+function historyOption(spec: OpenPane): Command {
+  return ["set-option", "-t", `=${spec.session}:`, "history-limit", `${spec.historyLimit ?? DEFAULT_HISTORY}`];
+}
+
+function sizeOption({ session, size }: OpenPane): Command[] {
+  return size ? [["set-option", "-t", `=${session}:`, "default-size", `${size.width}x${size.height}`]] : [];
+}
+
+/** Equal shares, so that there is room for one more pane. */
+function tile(window: string): Command[] {
+  return [["select-layout", "-t", window, "tiled"]];
+}
+
+function arrange(window: string, spec: OpenPane): Command[] {
+  return [["select-layout", "-t", window, spec.layout ?? "tiled"]];
+}
+
+/** `target` names the pane, or the window whose only pane it is. */
+function startCommands(target: string, spec: OpenPane): Command[] {
+  const facts = "#{pane_id} #{pane_pid} #{window_id} #{pid}@#{start_time} #{version}";
+  return [...setupCommands(target, spec), ["display-message", "-p", "-t", target, facts]];
+}
+
+function setupCommands(pane: string, spec: OpenPane): Command[] {
+  const env = Object.entries(spec.env ?? {}).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+  const argv = ["/bin/sh", "-c", START, spec.cwd, ...spec.argv];
+  return [
+    ["set-option", "-p", "-t", pane, "remain-on-exit", "on"],
+    ["set-option", "-p", "-q", "-t", pane, "remain-on-exit-format", ""],
+    ["set-option", "-w", "-t", pane, "automatic-rename", "off"],
+    ["set-option", "-w", "-t", pane, "allow-rename", "off"],
+    ...(spec.identity ? identityCommands(pane, spec.identity) : []),
+    ...(spec.pipe !== undefined ? [pipeCommand(pane, spec.pipe)] : []),
+    ...(spec.borders !== undefined ? borderCommands(pane, spec.borders) : []),
+    ["respawn-pane", "-k", "-t", pane, "-c", formatText(spec.cwd), ...env, "--", ...argv],
+  ];
+}
+
+function ignoreGone({ refusal }: Answer, what: string): void {
+  if (refusal !== undefined && !isServerGone(refusal) && !isTargetGone(refusal)) throw refused(what, refusal);
+}
+
+function noSpace(spec: OpenPane): Fault {
+  return new Fault("conflict", "pane.no_space", `window ${spec.window} has no room for another pane`, [
+    { intent: "open it in a window of its own", command: "mu agent spawn <agent>" },
+  ]);
+}

@@ -1,0 +1,106 @@
+import { agentRows } from "./agents/agent.js";
+import { closeAgent } from "./agents/close.js";
+import type { Crew } from "./agents/crew.js";
+import { Fault } from "./errors.js";
+import { sessionOf } from "./session-name.js";
+import { sessionExists } from "./tmux/sessions.js";
+import {
+  type Destruction,
+  destroyWorkstream,
+  getWorkstream,
+  previewDestroy,
+  renameWorkstream,
+  type Workstream,
+} from "./workstreams.js";
+
+/**
+ * Makes the workstream's tmux session, held open by a placeholder window, unless it runs; true when it was made.
+ * Nobody needs it before the first agent, whose spawn makes the session by itself: it is for a person who wants to
+ * attach first. Faults `workstream.not_found`, `tmux.failed`.
+ */
+export async function openWorkstreamSession(crew: Crew, workstream: string): Promise<boolean> {
+  const { root } = await getWorkstream(crew.context.store.db, workstream);
+  return crew.tmux.openSession(sessionOf(workstream), root ?? crew.env["HOME"] ?? "/");
+}
+
+/** What goes with a workstream that is destroyed. */
+export interface CrewDestruction extends Destruction {
+  session: string;
+  /** The session runs. */
+  sessionAlive: boolean;
+  /** The agents that are closed. */
+  closing: string[];
+  /** Panes of the session that are no agent's, with what runs in them. */
+  strangers: { pane: string; command: string }[];
+}
+
+/** What `destroyCrew` would end and remove. Faults `workstream.not_found`, `tmux.failed`. */
+export async function previewCrewDestroy(crew: Crew, workstream: string): Promise<CrewDestruction> {
+  const { db } = crew.context.store;
+  const rows = await previewDestroy(db, workstream);
+  const closing = await agentRows(db, workstream);
+  const session = sessionOf(workstream);
+  const panes = (await ifInstalled(crew.tmux.listPanes(), [])).filter((pane) => pane.session === session);
+  const strangers = panes.filter((pane) => !closing.some((row) => row.pane === pane.id && row.server === pane.server));
+  return {
+    ...rows,
+    session,
+    sessionAlive: panes.length > 0,
+    closing: closing.map((row) => row.name),
+    strangers: strangers.map(({ id, command }) => ({ pane: id, command })),
+  };
+}
+
+/**
+ * Closes every agent of the workstream, ends its session (exactly that one) and removes its rows. Interrupted, it
+ * can be called again. Faults `workstream.not_found`, `agent.still_alive`, `tmux.failed`.
+ */
+export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewDestruction> {
+  const { store } = crew.context;
+  const gone = await previewCrewDestroy(crew, workstream);
+  for (const row of await agentRows(store.db, workstream)) {
+    await closeAgent(
+      crew,
+      { workstream, name: row.name },
+      { incarnation: row.id, reason: "its workstream is destroyed" },
+    );
+  }
+  const ids = (await agentRows(store.db, workstream, { all: true, people: true })).map((row) => row.id);
+  await ifInstalled(crew.tmux.killSession(gone.session), undefined);
+  await destroyWorkstream(crew.context, workstream);
+  await forgetAgents(crew, ids);
+  return gone;
+}
+
+/** Where tmux is not installed there are no panes, and a plan of tasks alone can be renamed and removed. */
+async function ifInstalled<T>(answer: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof Fault && error.code === "tmux.not_installed") return otherwise;
+    throw error;
+  }
+}
+
+/** What is not journalled has no rows to hang on any more. */
+async function forgetAgents({ context }: Crew, ids: readonly number[]): Promise<void> {
+  if (ids.length === 0) return;
+  await context.store.write(async (db) => {
+    for (const table of ["agent_status", "observations", "deliveries"] as const) {
+      await db.deleteFrom(table).where("agent_id", "in", ids).execute();
+    }
+  });
+}
+
+/**
+ * Renames the workstream and its session; agents that live there keep their identity. Faults
+ * `workstream.not_found`, `workstream.exists`, `workstream.invalid_name`, `session.exists`, `tmux.failed`.
+ */
+export async function renameCrew(crew: Crew, workstream: string, to: string): Promise<Workstream> {
+  const [from, target] = [sessionOf(workstream), sessionOf(to)];
+  const runs = (session: string) => ifInstalled(crew.tmux.hasSession(session), false);
+  if (workstream !== to && (await runs(from)) && (await runs(target))) throw sessionExists(target);
+  const renamed = await renameWorkstream(crew.context, workstream, to);
+  if (workstream !== to) await ifInstalled(crew.tmux.renameSession(from, target), false);
+  return renamed;
+}

@@ -1,0 +1,82 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AGENT_CLI_FOLDER } from "../../scripts/install-agent-clis.js";
+import { QUIET } from "../../scripts/loopback.js";
+
+/** A real agent CLI that is set up to talk to the fake model and to nobody else. */
+export interface AgentHome {
+  /** The program to start in a pane. */
+  command: readonly string[];
+  /** What it needs in its environment; `HOME` is a folder of its own. */
+  env: Readonly<Record<string, string>>;
+  /** On the screen once it takes prompts. */
+  ready: RegExp;
+}
+
+/** Both CLIs ask before they use an unknown key; this one is approved below. It opens nothing. */
+const API_KEY = "dummy";
+const MODEL = "fake-1";
+
+/** Writes a home for pi into `folder`. pi asks no permissions and no questions at its start. */
+export function writePiHome(folder: string, { modelUrl }: { modelUrl: string }): AgentHome {
+  const agent = join(folder, ".pi", "agent");
+  writeJson(join(agent, "models.json"), {
+    providers: {
+      fake: {
+        baseUrl: `${modelUrl}/v1`,
+        api: "openai-completions",
+        apiKey: API_KEY,
+        models: [
+          {
+            id: MODEL,
+            name: "Fake model",
+            reasoning: false,
+            input: ["text"],
+            contextWindow: 128_000,
+            maxTokens: 8_000,
+            cost: { input: 1, output: 5, cacheRead: 0.1, cacheWrite: 1.25 },
+          },
+        ],
+      },
+    },
+  });
+  writeJson(join(agent, "settings.json"), {
+    defaultProvider: "fake",
+    defaultModel: MODEL,
+    enableInstallTelemetry: false,
+    quietStartup: true,
+  });
+  return { command: [programOf("pi")], env: { ...QUIET, HOME: folder }, ready: new RegExp(`${MODEL}\\s*$`) };
+}
+
+/**
+ * Writes a home for Claude Code into `folder`. Without the onboarding mark it wants the internet and exits, without
+ * the key's approval and the project's trust it starts with dialogs whose default is no. Its default permission mode
+ * checks commands on Anthropic's server, which does not exist here, so it gets the mode without a server, in
+ * which every command that may change something opens the permission dialog, but for those that `allow` names.
+ */
+export function writeClaudeHome(
+  folder: string,
+  options: { modelUrl: string; project: string; allow: readonly string[] },
+): AgentHome {
+  writeJson(join(folder, ".claude.json"), {
+    hasCompletedOnboarding: true,
+    theme: "dark",
+    autoUpdates: false,
+    customApiKeyResponses: { approved: [API_KEY], rejected: [] },
+    projects: { [options.project]: { hasTrustDialogAccepted: true, allowedTools: [] } },
+  });
+  writeJson(join(folder, ".claude", "settings.json"), { permissions: { allow: options.allow } });
+  const command = [programOf("claude"), "--permission-mode", "manual"];
+  const env = { ...QUIET, HOME: folder, ANTHROPIC_BASE_URL: options.modelUrl, ANTHROPIC_API_KEY: API_KEY };
+  return { command, env, ready: /\? for shortcuts|shift\+tab/ };
+}
+
+function programOf(name: string): string {
+  return join(AGENT_CLI_FOLDER, "node_modules", ".bin", name);
+}
+
+function writeJson(path: string, value: object): void {
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+}
