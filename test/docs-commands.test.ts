@@ -79,7 +79,12 @@ function below(folder: string, ending: string): string[] {
 }
 
 /** What stands for a value in a template; a word of the verb needs one that makes a verb. */
-const STAND_INS: Readonly<Record<string, string>> = { verb: "reject" };
+const STAND_INS: Readonly<Record<string, string>> = {
+  verb: "reject",
+  id: "7",
+  "before.id": "7",
+  "Math.round(idleFor / 1000)": "60",
+};
 
 /** Every text in a source file that is a command or speaks of one, with `x` where a value would be. */
 function source(file: string): Found[] {
@@ -171,7 +176,8 @@ describe("every next step can be run", () => {
 
   it.each(operations.map((operation) => [operation.name, operation] as const))("after %s", async (_name, operation) => {
     for (const { command } of operation.examples) {
-      const steps = await nextSteps(command);
+      // A step may be another program's command, such as tmux's own.
+      const steps = (await nextSteps(command)).filter((step) => step.command.startsWith("mu "));
       expect(mistakes(steps.map((step) => [command, step.command]))).toEqual([]);
     }
   });

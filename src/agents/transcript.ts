@@ -7,7 +7,7 @@ export const TRANSCRIPT_BYTES = 4 * 1024 * 1024;
 /**
  * The shell command that keeps what a pane prints in `path` (raw, mode 0600), and the part before it in `path.1`.
  * It ends with the pane. On disk there are never more than twice `limitBytes` plus 4 MiB, however fast the pane
- * prints. Why dd and a loop: docs/decisions/0020-transcripts-are-rotated-by-dd.md.
+ * prints. Why dd and a loop: docs/decisions/0009-transcripts-are-rotated-by-dd.md.
  */
 export function transcriptCommand(path: string, limitBytes = TRANSCRIPT_BYTES): string {
   const script = [
