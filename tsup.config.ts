@@ -40,6 +40,14 @@ const lazyBuiltins: NonNullable<Options["esbuildPlugins"]>[number] = {
   },
 };
 
+/** esbuild leaves regular expressions as they are, and the program is read as Latin-1. */
+const asciiAlone: NonNullable<Options["plugins"]>[number] = {
+  name: "ascii-alone",
+  renderChunk: (code) => ({ code: code.replace(/[\x80-\uffff]/g, escapeUnit) }),
+};
+
+const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
 const program: Options = {
   format: "cjs",
   outExtension: () => ({ js: ".cjs" }),
@@ -49,6 +57,7 @@ const program: Options = {
   splitting: false,
   minify: true,
   dts: false,
+  plugins: [asciiAlone],
   // `bindings` finds a native module by searching; mu names its path instead.
   external: ["pg-native", "bindings"],
   noExternal: [/^(?!node:|pg-native|bindings)/],
@@ -62,7 +71,7 @@ const program: Options = {
 export default defineConfig([
   {
     ...program,
-    entry: { main: "src/main.ts", app: "src/cli/run.ts" },
+    entry: { main: "src/main.ts", app: "src/cli/run.ts", player: "src/cli/player.ts" },
     clean: true,
     esbuildPlugins: [lazyPackages, lazyBuiltins],
   },

@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     maxWorkers: 1,
+    reporters: ["default", "json"],
+    outputFile: { json: ".cache/agents-report.json" },
   },
 });

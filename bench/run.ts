@@ -1,13 +1,18 @@
+import { accuracy } from "./accuracy.js";
+import { agents } from "./agents.js";
 import { apply } from "./apply.js";
 import { audit } from "./audit.js";
 import { claims } from "./claims.js";
 import { crew } from "./crew.js";
+import { deliveries } from "./deliveries.js";
 import { follow } from "./follow.js";
 import type { Figure } from "./measure.js";
 import { ready } from "./ready.js";
+import { recovery } from "./recovery.js";
 import { size } from "./size.js";
 import { startup, state } from "./startup.js";
 import { tracks } from "./tracks.js";
+import { watch } from "./watch.js";
 
 const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   startup,
@@ -20,6 +25,11 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   audit,
   size,
   follow,
+  agents,
+  deliveries,
+  watch,
+  accuracy,
+  recovery,
 };
 
 const asked = process.argv.slice(2);

@@ -2,7 +2,8 @@
  * Installs the real agent CLIs that `npm run test:agents` drives, from the npm registry, into `.cache/agent-clis`.
  * They are no dependencies of mu: half a gigabyte for one suite. The versions are the last ones that run on Node 20.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execProgram } from "../src/exec.js";
@@ -24,6 +25,8 @@ export interface Installation {
 /** Installs what is missing. A registry that cannot be reached is an answer, not a throw. */
 export async function installAgentClis(folder: string = AGENT_CLI_FOLDER): Promise<Installation> {
   if (missingPackages(folder).length === 0) return { state: "present", line: `agent CLIs are in ${folder}` };
+  const unreachable = await whyUnreachable();
+  if (unreachable !== undefined) return { state: "failed", line: `agent CLIs not installed: ${unreachable}` };
   writeManifest(folder);
   const npm = await execProgram(
     "npm",
@@ -36,6 +39,20 @@ export async function installAgentClis(folder: string = AGENT_CLI_FOLDER): Promi
   const missing = missingPackages(folder);
   if (npm.code === 0 && missing.length === 0) return { state: "installed", line: `agent CLIs installed in ${folder}` };
   return { state: "failed", line: `agent CLIs not installed (${missing.join(", ")}): ${reasonOf(npm)}` };
+}
+
+/**
+ * One small question to the registry, so that a network that swallows everything costs seconds and not an hour. It
+ * has a cache of its own: npm would answer it from the user's.
+ */
+async function whyUnreachable(): Promise<string | undefined> {
+  const cache = mkdtempSync(join(tmpdir(), "mu-npm-"));
+  const switches = ["--cache", cache, "--fetch-retries=0", "--fetch-timeout=20000", "--loglevel=error"];
+  const words = ["view", ...switches, Object.keys(AGENT_CLI_PACKAGES)[0] ?? "", "name"];
+  const npm = await execProgram("npm", words, { timeoutMs: 40_000 });
+  rmSync(cache, { recursive: true, force: true, maxRetries: 5 });
+  if (npm.code === 0) return undefined;
+  return npm.timedOut ? "the npm registry cannot be reached (no answer)" : reasonOf(npm);
 }
 
 function missingPackages(folder: string): string[] {

@@ -2,9 +2,11 @@ import { findOpenAgent } from "./agents/agent.js";
 import type { AgentCli } from "./agents/clis/cli.js";
 import { getAgentCli } from "./agents/clis/table.js";
 import type { Crew } from "./agents/crew.js";
-import { sendToAgent } from "./agents/delivery.js";
+import { queueForAgent, sendToAgent } from "./agents/delivery.js";
+import { type Observation, observeAgents } from "./agents/observe.js";
 import { planAgents, type Recoverable, type RecoveryPlan } from "./agents/recovery.js";
 import { type RestartOptions, restartAgent } from "./agents/restart.js";
+import { pollUntil } from "./clock.js";
 import { write } from "./db/write.js";
 import { Fault } from "./errors.js";
 import { type AgentRef, qualifiedName } from "./names.js";
@@ -23,11 +25,13 @@ export interface Recovered extends Omit<RecoveryPlan, "action"> {
 }
 
 export interface RecoverOptions extends Pick<RestartOptions, "size" | "eventsFile"> {
-  /** How long an agent may take to be ready for its prompt, in ms; 5,000 without it. Later it gets it from the outbox. */
+  /** How long an agent may take to be ready for its prompt, in ms; 4,000 without it. Later it gets it from the outbox. */
   primeMs?: number | undefined;
 }
 
-const PRIME_MS = 5_000;
+const PRIME_MS = 4_000;
+/** An agent that was seen ready takes its prompt within this, in ms. */
+const READY_MS = 2_000;
 /** So many agents are started side by side. */
 const AT_ONCE = 6;
 
@@ -45,7 +49,7 @@ export async function planRecovery(crew: Crew, workstream?: string): Promise<Rec
 export async function recover(crew: Crew, workstream?: string, options: RecoverOptions = {}): Promise<Recovered[]> {
   const plans = await planAgents(crew, workstream);
   const started = await inTurns(plans, (plan) => revive(crew, plan, options));
-  return Promise.all(started.map((one) => prime(crew, one, options)));
+  return primeAll(crew, started, options.primeMs ?? PRIME_MS);
 }
 
 async function revive(crew: Crew, { incarnation, ...plan }: Recoverable, options: RecoverOptions): Promise<Recovered> {
@@ -96,13 +100,49 @@ async function giveBack(crew: Crew, ref: AgentRef, names: readonly string[]): Pr
   });
 }
 
-/** Tells the agent what it goes on with. A shell would run the words, so it is told nothing. */
-async function prime(crew: Crew, one: Recovered, { primeMs }: RecoverOptions): Promise<Recovered> {
-  const [task] = one.tasks;
-  if (one.pane === null || task === undefined || !readsProse(getAgentCli(one.cli))) return one;
-  const ref = { workstream: one.workstream, name: one.agent };
+/**
+ * Tells the agents what they go on with, each as soon as it is ready: one look at all of them a turn. Who is not ready
+ * in time finds it in the outbox.
+ */
+async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: number): Promise<Recovered[]> {
+  const done = new Map<Recovered, Recovered>();
+  const waiting = () => started.filter((one) => isToTell(one) && !done.has(one));
+  const once = async () => {
+    const seen = waiting().length === 0 ? [] : await observeAgents(crew);
+    const ready = waiting().filter((one) => seen.some((now) => isIdle(now) && isOf(one, now)));
+    await Promise.all(ready.map(async (one) => done.set(one, await prime(crew, one))));
+    return waiting().length === 0 ? true : undefined;
+  };
+  await pollUntil(crew.context.clock, once, { everyMs: 200, timeoutMs: primeMs });
+  for (const one of waiting()) {
+    const [task = ""] = one.tasks;
+    await queueForAgent(crew, refOf(one), primeText(one, task), { sender: "recover", task });
+    done.set(one, { ...one, primed: "pending" });
+  }
+  return started.map((one) => done.get(one) ?? one);
+}
+
+/** A shell would run the words, so it is told nothing. */
+function isToTell(one: Recovered): boolean {
+  return one.pane !== null && one.tasks.length > 0 && readsProse(getAgentCli(one.cli));
+}
+
+function isIdle({ status }: Observation): boolean {
+  return status === "idle" || status === "free";
+}
+
+function isOf(one: Recovered, { workstream, agent }: Observation): boolean {
+  return one.workstream === workstream && one.agent === agent;
+}
+
+function refOf({ workstream, agent }: Recovered): AgentRef {
+  return { workstream, name: agent };
+}
+
+async function prime(crew: Crew, one: Recovered): Promise<Recovered> {
+  const [task = ""] = one.tasks;
   try {
-    await sendToAgent(crew, ref, primeText(one, task), { sender: "recover", task, timeoutMs: primeMs ?? PRIME_MS });
+    await sendToAgent(crew, refOf(one), primeText(one, task), { sender: "recover", task, timeoutMs: READY_MS });
     return { ...one, primed: "proved" };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

@@ -160,16 +160,17 @@ async function withBlockers(db: Reader, rows: readonly TaskRow[]): Promise<(Task
 
 const selectAgents = statement((db, { workstream }: { workstream: number }) =>
   db
-    .selectFrom("agents")
-    .select(["name", "cli", "role"])
-    .where("workstream_id", "=", workstream)
-    .where("closed_at", "is", null)
-    .where("cli", "<>", PERSON_CLI)
-    .orderBy("name"),
+    .selectFrom("agents as a")
+    .leftJoin("agent_status as s", "s.agent_id", "a.id")
+    .select(["a.name", "a.cli", "a.role", "s.status"])
+    .where("a.workstream_id", "=", workstream)
+    .where("a.closed_at", "is", null)
+    .where("a.cli", "<>", PERSON_CLI)
+    .orderBy("a.name"),
 );
 
-async function openAgents(db: Reader, workstream: number): Promise<StateAgent[]> {
-  return (await selectAgents(db, { workstream })).map((row) => ({ ...row, status: null }));
+function openAgents(db: Reader, workstream: number): Promise<StateAgent[]> {
+  return selectAgents(db, { workstream });
 }
 
 const selectEvents = statement((db, { scope, limit }: { scope: string; limit: number }) =>

@@ -1,10 +1,11 @@
 import { expect, it } from "vitest";
 import type { Context } from "../src/context.js";
+import { write } from "../src/db/write.js";
 import { readState, type State, type StateOptions } from "../src/state.js";
 import { addTask } from "../src/tasks/add.js";
 import { claimTask } from "../src/tasks/claim.js";
 import { closeTask, deferTask } from "../src/tasks/lifecycle.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream, workstreamRow } from "../src/workstreams.js";
 import { onEachDialect } from "./support/database.js";
 
 const ann = { person: "ann" };
@@ -12,6 +13,16 @@ const ref = (name: string) => ({ workstream: "demo", name });
 
 function stateOf({ store, clock }: Context, options: Partial<StateOptions> = {}): Promise<State> {
   return store.read((db) => readState(db, "demo", { now: clock.now().toISOString(), ...options }));
+}
+
+async function addAgent(context: Context, name: string): Promise<number> {
+  const nothing = { role: null, host: null, pane: null, server: null, pid: null, window: null, session_ref: null };
+  const { id } = await write(context, { op: "agent.spawn", scope: "demo", subject: `demo/${name}` }, async (tx) => {
+    const workstream = await workstreamRow(tx.db, "demo");
+    const agent = { ...nothing, name, cli: "shell", command: "sh", access: "full", closed_at: null };
+    return tx.insert("agents", { ...agent, workstream_id: workstream.id, spawned_at: tx.now });
+  });
+  return id;
 }
 
 onEachDialect("the state of a workstream", (bench) => {
@@ -46,6 +57,25 @@ onEachDialect("the state of a workstream", (bench) => {
     expect(state.recentlyClosed).toMatchObject({ items: [{ name: "done" }], total: 1 });
     expect(state.agents).toEqual([]);
     expect(state.tracks.withReady).toBe(1);
+  });
+
+  it("shows the agents with the status they were last seen in, or none", async () => {
+    const { context } = bench;
+    await initWorkstream(context, "demo");
+    await addAgent(context, "bob");
+    const id = await addAgent(context, "cleo");
+    const seen = { agent_id: id, status: "idle", reason: null, by: "screen", rule: null, spool_offset: "" };
+    const at = context.clock.now().toISOString();
+    await context.store.write((db) =>
+      db
+        .insertInto("agent_status")
+        .values({ ...seen, at, seen_at: at })
+        .execute(),
+    );
+    expect((await stateOf(context)).agents).toEqual([
+      { name: "bob", cli: "shell", role: null, status: null },
+      { name: "cleo", cli: "shell", role: null, status: "idle" },
+    ]);
   });
 
   it("names the unsatisfied blockers, deferred ones too", async () => {

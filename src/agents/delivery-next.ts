@@ -5,7 +5,7 @@ import { type Gate, judgeLines, judgeLook, type Obstacle, PASSING } from "./deli
 import { proveByRecords, takeBaseline } from "./delivery-proof.js";
 import { change, type DeliveryRow, deliveryRow, firstPending, isAbandoned, reserve } from "./delivery-rows.js";
 import { typeAndProve } from "./delivery-type.js";
-import { type Look, lookOf } from "./look.js";
+import { type Look, lookClosely, lookOf } from "./look.js";
 import { locate } from "./whereabouts.js";
 
 /** An obstacle is believed when it is still there after this long (ms): another sender's text is a draft for a moment. */
@@ -54,8 +54,8 @@ async function approach(crew: Crew, agent: RowOf<"agents">, row: DeliveryRow): P
   if (place?.at !== "pane") return { may: "wait", why: place?.at === "elsewhere" ? place.why : "it has no pane yet" };
   const cli = getAgentCli(agent.cli);
   const captured = screens.get(place.pane.id);
-  if (captured === undefined) return { may: "wait", why: `pane ${place.pane.id} is gone` };
-  const look = lookOf(cli, place.pane, captured);
+  const look = captured ? lookOf(cli, place.pane, captured) : await lookClosely(crew, cli, place.pane);
+  if (look === undefined) return { may: "wait", why: `pane ${place.pane.id} is gone` };
   const gate = judgeLook(cli, look);
   if (gate.may !== "type") return gate;
   const lines = await judgeLines(crew.exec, place.pane.tty, row.text);

@@ -68,6 +68,18 @@ export async function sendToAgent(crew: Crew, ref: AgentRef, text: string, optio
   return options.wait ? { delivery, after: await awaitReady(crew, ref, timeoutMs) } : { delivery };
 }
 
+/** Puts a prompt into the agent's outbox for whoever drains it next. Faults as `sendToAgent`; tmux is not asked. */
+export async function queueForAgent(
+  crew: Crew,
+  ref: AgentRef,
+  text: string,
+  { sender, task }: Pick<SendOptions, "sender" | "task">,
+): Promise<Delivery> {
+  const { db } = crew.context.store;
+  const { id } = await enqueue(crew.context, await receiver(db, ref), { text, sender, task });
+  return showDelivery(db, id);
+}
+
 async function receiver(db: Reader, ref: AgentRef): Promise<RowOf<"agents">> {
   const workstream = await workstreamRow(db, ref.workstream);
   const agent = await openAgentRow(db, workstream.id, ref);

@@ -10,7 +10,7 @@ import type { Io } from "../operations/app.js";
 const MAX_INPUT = 256 * 1024 * 1024;
 
 /** The terminal, files and environment of this process. */
-export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "upgradeDatabase">): Io {
+export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "upgradeDatabase" | "playDemo">): Io {
   return {
     ...surfaces,
     env: process.env,

@@ -77,6 +77,7 @@ function processWorld(signal: AbortSignal): World {
     io: processIo(signal, {
       serveMcp: async () => (await import("../mcp.js")).serveMcp(world),
       upgradeDatabase: (options) => upgradeStore(address, options),
+      playDemo: async (options) => (await import("./demo.js")).playDemoHere(options, world.io),
     }),
     openCrew: async (context) => (await import("./crew.js")).processCrew(context, process.env),
     askPane: async (pane) => (await import("./crew.js")).askProcessPane(pane, process.env),

@@ -121,8 +121,8 @@ export function takeResult(state: PlayerState, result: RunResult): Move {
   const { task } = state;
   const step = task?.wait.for;
   if (!task || typeof step !== "object" || step.kind !== "run") return stay(state);
-  const shown = [print(...outputLines(`${result.stdout}\n${result.stderr}`))];
   const kept = result.code === 0 ? keepVariables(step, result.stdout) : {};
+  const shown = [print(...shownLines(result, kept ?? {}))];
   const variables = { ...task.variables, output: fitForEnvironment(result.stdout.trim()), ...kept };
   const after = { ...state, task: { ...task, variables } };
   if (kept === undefined) return before(shown, failTask(after, `${step.command} printed no ${wantedBy(step)}`));
@@ -140,6 +140,12 @@ function takeFailure(state: PlayerState, task: PlayingTask, step: RunStep, code:
 
 function endOf(code: number | null): string {
   return code === null ? "was ended" : `exited with ${code}`;
+}
+
+/** JSON that was asked for is for the script; a person sees what was found in it. */
+function shownLines({ code, stdout, stderr }: RunResult, kept: Readonly<Record<string, string>>): string[] {
+  const found = Object.entries(kept).map(([name, value]) => `  ${name}: ${value}`);
+  return code === 0 && found.length > 0 ? found : outputLines(`${stdout}\n${stderr}`);
 }
 
 const SHOWN_OUTPUT_LINES = 12;

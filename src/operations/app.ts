@@ -1,6 +1,7 @@
 import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
 import type { Context } from "../context.js";
+import type { DemoOutcome } from "../demo/demo.js";
 
 /** What a verb may ask of the program that runs it. */
 export interface Io {
@@ -18,6 +19,8 @@ export interface Io {
   installSkill(path: string): Promise<boolean>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
+  /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
+  playDemo(options: { keep?: string | undefined }): Promise<DemoOutcome>;
   /** Serves the verbs over the Model Context Protocol on standard input and output until it closes. */
   serveMcp(): Promise<void>;
   /** Aborted when the person or a closed pipe ends the program. */

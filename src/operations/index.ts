@@ -32,6 +32,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "delivery.list": () => import("./delivery/list.js").then((m) => m.deliveryList),
   "delivery.retry": () => import("./delivery/retry.js").then((m) => m.deliveryRetry),
   "delivery.show": () => import("./delivery/show.js").then((m) => m.deliveryShow),
+  demo: () => import("./demo.js").then((m) => m.demo),
   doctor: () => import("./doctor.js").then((m) => m.doctor),
   "hooks.install": () => import("./hooks/install.js").then((m) => m.hooksInstall),
   "hooks.status": () => import("./hooks/status.js").then((m) => m.hooksStatusOperation),

@@ -14,7 +14,8 @@ import { trackShape, trackTable } from "./track/list.js";
 const excerptShape = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), total: z.number() });
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
 
-const stateShape = () =>
+/** The card as JSON. */
+export const stateShape = () =>
   z.strictObject({
     workstream: z.string(),
     agents: z.array(
@@ -84,7 +85,8 @@ function overviewCard(workstreams: readonly { name: string; open: number; tasks:
   return ["Workstreams", ...lines, "", paint.dim("One of them: mu state -w <name>")].join("\n");
 }
 
-function stateCard(state: State, paint: Paint): string {
+/** The card as a person sees it. */
+export function stateCard(state: State, paint: Paint): string {
   const { tracks, ready, inProgress, blocked, recentlyClosed } = state;
   const counts = `${ready.total} ready, ${inProgress.total} in progress, ${blocked.total} blocked`;
   return [

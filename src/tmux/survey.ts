@@ -38,7 +38,7 @@ interface Marks {
 
 /** The screen's rows stand between two marks: its pane, then its facts. */
 function captureIfThere(pane: string, marks: Marks, options: CaptureOptions): Command {
-  const announce: Command = ["display-message", "-p", "-t", pane, `${marks.pane}${pane}`];
+  const announce: Command = ["display-message", "-p", "-t", pane, `${marks.pane}#{pane_id}`];
   const print = quoteCommands([announce, ...captureCommands(pane, marks.facts, options)]);
   return ["if-shell", "-F", "-t", pane, `#{==:#{pane_id},${pane}}`, print];
 }

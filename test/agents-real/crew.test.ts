@@ -73,15 +73,15 @@ describe("a crew of two pi and one claude", () => {
     log(`${name} was busy (${reason}) and is idle ${idle.at - pressed} ms after Esc: ${idle.reason}`);
   });
 
-  test("gives a busy agent its next prompt at the end of its turn", async () => {
-    await mu(["agent", "send", "ada", "Dwell in a_long_turn.", "-w", "shop"]);
-    await crew.model.whenHeld("a_long_turn");
-    const pending = await mu(["agent", "send", "ada", "What next?", "-w", "shop", "--timeout", "1s"], { code: 5 });
+  test.each(["ada", "eve"])("gives a busy agent its next prompt at the end of its turn: %s", async (name) => {
+    await mu(["agent", "send", name, `Dwell in a_long_turn_of_${name}.`, "-w", "shop"]);
+    await crew.model.whenHeld(`a_long_turn_of_${name}`);
+    const pending = await mu(["agent", "send", name, "What next?", "-w", "shop", "--timeout", "1s"], { code: 5 });
     expect(pending.code).toBe("delivery.pending");
-    crew.model.release("a_long_turn");
-    await crew.shows("ada", /What next\?[\s\S]*Understood\./);
-    const { items } = await mu(["delivery", "list", "-w", "shop", "--agent", "ada"]);
-    log(`ada took the prompt that waited: ${items[0].reason}`);
+    crew.model.release(`a_long_turn_of_${name}`);
+    await crew.shows(name, /What next\?[\s\S]*Understood\./);
+    const { items } = await mu(["delivery", "list", "-w", "shop", "--agent", name]);
+    log(`${name} took the prompt that waited: ${items[0].reason}`);
     expect(items[0]).toMatchObject({ text: "What next?", state: "proved", attempt: 1 });
   });
 

@@ -129,5 +129,5 @@ describeTmux("sending while the world breaks", () => {
     await Promise.all(names.map(sendAll));
     expect(names.map(receipts)).toEqual([texts, texts, texts]);
     expect(new Set(await states())).toEqual(new Set(["proved"]));
-  });
+  }, 180_000);
 });

@@ -23,6 +23,21 @@ function fold(cli: AgentCliKey, ...events: [name: string, payload?: Json][]): st
 const s = { session_id: "s1", prompt_id: "p1" };
 const bash = { ...s, tool_name: "Bash", tool_input: { command: "make" } };
 
+test("Claude's reminder of a dialog still names the command that it is about", () => {
+  const raw = [
+    { at: 1_000_000, event: "PermissionRequest", payload: bash },
+    {
+      at: 1_006_000,
+      event: "Notification",
+      payload: { ...s, notification_type: "permission_prompt", message: "Claude needs your permission" },
+    },
+  ];
+  expect(foldFeed("claude", raw).map(({ kind, text }) => [kind, text])).toEqual([
+    ["permission", "make"],
+    ["permission", "make"],
+  ]);
+});
+
 test("a real session of Claude Code reads as what happened in it", () => {
   expect(words(foldFeed("claude", claudeFeed("%13")))).toEqual([
     "session:startup",

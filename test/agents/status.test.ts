@@ -71,6 +71,11 @@ test.each<[story: string, told: Story, wanted: Wanted]>([
     { status: "needs_permission", reason: /make/ },
   ],
   [
+    "a dialog that stands on the screen is told by the command that it is about",
+    { feed: [event("permission", 2, { text: "make" })], screen: "permission", changed: 1 },
+    { status: "needs_permission", reason: /: make$/ },
+  ],
+  [
     "a question is not a permission",
     { feed: [event("question", 1, { text: "Which?" })] },
     { status: "needs_input", reason: /Which/ },

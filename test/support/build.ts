@@ -21,7 +21,7 @@ export function setup(): void {
 
 /** When the oldest of the program's own files was written, in ms; 0 while one is missing. */
 function builtAt(): number {
-  const files = ["main.cjs", "app.cjs", "index.js"].map((name) => join(root, "dist", name));
+  const files = ["main.cjs", "app.cjs", "player.cjs", "index.js"].map((name) => join(root, "dist", name));
   return Math.min(...files.map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));
 }
 

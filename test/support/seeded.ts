@@ -66,6 +66,7 @@ export async function seededApp(panes: "with panes" | "without panes" = "without
       installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
+      playDemo: async () => PLAYED,
       signal: new AbortController().signal,
     },
     openCrew: async (own) => privateCrew(own, folder.path),
@@ -81,6 +82,30 @@ export async function seededApp(panes: "with panes" | "without panes" = "without
   };
   return { folder: folder.path, store, context, world, end };
 }
+
+/** What a demo comes to; the real one is played in test/demo. */
+const PLAYED: Awaited<ReturnType<World["io"]["playDemo"]>> = {
+  ok: true,
+  problems: [],
+  seconds: 20,
+  attach: "tmux -L mu-demo-1 attach",
+  kept: null,
+  tasks: [{ name: "build", claims: ["bob", "ann"], closings: ["ann"] }],
+  crashes: [{ agent: "bob", reason: "pane %1 is gone", lastWords: "", tasks: ["build"], takenOverBy: ["ann"] }],
+  permissions: [{ agent: "ann", command: "git push", answer: "yes" }],
+  prompts: { sent: 2, proved: 2 },
+  audit: { ok: true, events: 9, tables: "same" },
+  state: {
+    workstream: "demo",
+    agents: [],
+    tracks: { items: [], total: 0, withReady: 0 },
+    ready: { items: [], total: 0 },
+    inProgress: { items: [], total: 0 },
+    blocked: { items: [], total: 0 },
+    recentlyClosed: { items: [], total: 0 },
+    events: [],
+  },
+};
 
 const PLAN = `tasks:
   - name: design

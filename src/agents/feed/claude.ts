@@ -8,7 +8,7 @@ interface Turn {
   promptId?: string | undefined;
   /** Prompts that were submitted into the running turn. */
   queued: number;
-  dialog?: { kind: "permission" | "question"; subagent: boolean } | undefined;
+  dialog?: { kind: "permission" | "question"; subagent: boolean; text: string | undefined } | undefined;
 }
 
 type Reader = (raw: SpoolEvent, turn: Turn) => FeedEvent | undefined;
@@ -91,15 +91,16 @@ function readToolEnd(raw: SpoolEvent, turn: Turn): FeedEvent | undefined {
 }
 
 function openDialog(raw: SpoolEvent, turn: Turn, kind: "permission" | "question"): FeedEvent {
-  turn.dialog = { kind, subagent: isSubagent(raw) };
-  return read(raw, kind, { text: dialogText(raw.payload), detail: tool(raw) });
+  const text = dialogText(raw.payload);
+  turn.dialog = { kind, subagent: isSubagent(raw), text };
+  return read(raw, kind, { text, detail: tool(raw) });
 }
 
 function readNotification(raw: SpoolEvent, turn: Turn): FeedEvent | undefined {
   const text = asText(raw.payload.message);
   switch (raw.payload.notification_type) {
     case "permission_prompt":
-      return read(raw, turn.dialog?.kind ?? "permission", { text });
+      return read(raw, turn.dialog?.kind ?? "permission", { text: turn.dialog?.text ?? text });
     case "elicitation_dialog":
       return read(raw, "question", { text });
     case "idle_prompt":

@@ -1,0 +1,62 @@
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { systemClock } from "../clock.js";
+import { openStore } from "../db/open.js";
+import { type DemoOutcome, playDemo } from "../demo/demo.js";
+import type { CrewPlace } from "../demo/world.js";
+import { execProgram } from "../exec.js";
+import type { Io } from "../operations/app.js";
+import { createTmux } from "../tmux/tmux.js";
+
+/** The demo, with the programs that this one was built with. */
+export function playDemoHere(
+  options: { keep?: string | undefined },
+  io: Pick<Io, "cwd" | "env" | "signal" | "remark">,
+): Promise<DemoOutcome> {
+  const keep = options.keep === undefined ? undefined : resolve(io.cwd, options.keep);
+  const beside = (name: string) => join(import.meta.dirname, name);
+  const signal = endingOf(io);
+  const programs = { node: process.execPath, mu: beside("main.cjs"), player: beside("player.cjs") };
+  return playDemo(
+    {
+      exec: execProgram,
+      clock: systemClock,
+      env: io.env,
+      temporary: tmpdir(),
+      programs,
+      openCrew: (place) => openCrew(place, [programs.node, programs.mu]),
+      tell: (line) => {
+        if (!signal.aborted) io.remark(line);
+      },
+      signal,
+    },
+    { keep },
+  );
+}
+
+/** A terminal that is closed ends the demo, too: nobody would come back for its tmux server. */
+function endingOf({ signal, remark }: Pick<Io, "signal" | "remark">): AbortSignal {
+  const hangup = new AbortController();
+  process.once("SIGHUP", () => {
+    process.exitCode = 129;
+    hangup.abort();
+  });
+  signal.addEventListener("abort", () => remark("\nEnding: the agents are closed and everything is removed."), {
+    once: true,
+  });
+  return AbortSignal.any([signal, hangup.signal]);
+}
+
+async function openCrew({ database, stateDir, env }: CrewPlace, mu: readonly string[]) {
+  const store = await openStore({ path: database });
+  const crew = {
+    context: { store, clock: systemClock, actor: "demo" },
+    tmux: createTmux({ exec: execProgram, env }),
+    exec: execProgram,
+    stateDir,
+    env,
+    databaseEnv: { MU_DB_PATH: database, MU_STATE_DIR: stateDir },
+    mu,
+  };
+  return { crew, close: () => store.close() };
+}

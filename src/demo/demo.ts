@@ -1,0 +1,135 @@
+import type { Crew } from "../agents/crew.js";
+import { listDeliveries } from "../agents/delivery.js";
+import type { Clock } from "../clock.js";
+import { timestamp } from "../context.js";
+import { Fault } from "../errors.js";
+import { readState, type State } from "../state.js";
+import { drawTree } from "../tasks/draw-tree.js";
+import { applyPlan } from "../tasks/plan.js";
+import { taskTree } from "../tasks/tree.js";
+import { CAST } from "./cast.js";
+import { type Crash, direct, type Permission, type Script } from "./director.js";
+import { GOAL, PLAN } from "./plan.js";
+import { startRepository } from "./repository.js";
+import { buildScaffold, removeScaffold, type Scaffold } from "./scaffold.js";
+import { clearStage, dismissAll, enter, refOf, WORKSTREAM } from "./stage.js";
+import { type Audit, auditAll, type TaskStory, tellTasks } from "./verdict.js";
+import type { DemoWorld } from "./world.js";
+
+/** What happened in a demo. */
+export interface DemoOutcome {
+  /** Every task was closed exactly once, the chain holds, and all was shown that there is to show. */
+  ok: boolean;
+  /** What was not as it should be. */
+  problems: string[];
+  seconds: number;
+  /** The command line that showed the panes while it ran. */
+  attach: string;
+  /** The folder with the repository, the transcripts and mu.db; null when they are gone. */
+  kept: string | null;
+  tasks: TaskStory[];
+  /** With each crash: who took the work over. */
+  crashes: (Crash & { takenOverBy: string[] })[];
+  permissions: Permission[];
+  prompts: { sent: number; proved: number };
+  audit: Audit;
+  /** The workstream when its work was done. */
+  state: State;
+}
+
+/**
+ * Plays the demo from an empty folder to the verdict, and leaves nothing behind but what is to be kept. Faults
+ * `demo.*`, `tmux.*`, and `demo.interrupted` when the person ends it.
+ */
+export async function playDemo(world: DemoWorld, { keep }: { keep?: string | undefined }): Promise<DemoOutcome> {
+  const scaffold = await buildScaffold(world, keep);
+  try {
+    await startRepository(world.exec, scaffold);
+    const { stage, database, env } = scaffold;
+    const { crew, close } = await world.openCrew({ database, stateDir: stage, env });
+    try {
+      return await perform(world, crew, scaffold, keep ?? null);
+    } finally {
+      await dismissAll(crew).catch(() => {});
+      await clearStage(crew, scaffold).finally(close);
+    }
+  } finally {
+    await removeScaffold(scaffold);
+  }
+}
+
+async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept: string | null): Promise<DemoOutcome> {
+  const start = world.clock.now().getTime();
+  const seconds = () => (world.clock.now().getTime() - start) / 1000;
+  const tell = (who: string, what: string) =>
+    world.tell(`${seconds().toFixed(1).padStart(6)}s  ${who.padEnd(7)}${what}`);
+  const crew = mortal(patient, world);
+  const { context } = crew;
+  await applyPlan(context, WORKSTREAM, { tasks: PLAN }, { init: { root: scaffold.repository } });
+  const { db } = context.store;
+  world.tell(`Three scripted agents, ten tasks, no key and no network:\n`);
+  world.tell(drawTree(await taskTree(db, refOf(GOAL))).join("\n"));
+  await Promise.all(CAST.map((part) => enter(crew, scaffold, part, 0)));
+  const attach = attachLine(world, scaffold);
+  world.tell(`\nWatch them at work, in another terminal:\n\n    ${attach}\n`);
+  for (const { name } of CAST) tell(name, "is in its pane and ready");
+
+  const script = await direct({ crew, scaffold, tell });
+  const state = await context.store.read((reader) =>
+    readState(reader, WORKSTREAM, { events: 0, now: timestamp(context.clock) }),
+  );
+  await dismissAll(patient);
+
+  const tasks = await tellTasks(db, WORKSTREAM);
+  const audit = await context.store.read(auditAll);
+  const deliveries = await listDeliveries(db, { workstream: WORKSTREAM });
+  const problems = problemsOf(script, tasks, audit);
+  return {
+    ok: problems.length === 0,
+    problems,
+    seconds: Math.round(seconds() * 10) / 10,
+    attach,
+    kept,
+    tasks,
+    crashes: script.crashes.map((crash) => ({ ...crash, takenOverBy: heirs(crash, tasks) })),
+    permissions: script.permissions,
+    prompts: { sent: deliveries.length, proved: deliveries.filter(({ state: at }) => at === "proved").length },
+    audit,
+    state,
+  };
+}
+
+/** Whoever sits in a tmux has to leave it out to look at another one. */
+function attachLine({ env }: DemoWorld, { socket }: Scaffold): string {
+  return `${env["TMUX"] ? "env -u TMUX " : ""}tmux -L ${socket} attach`;
+}
+
+/** Who closed what the crash left. */
+function heirs({ tasks }: Crash, stories: readonly TaskStory[]): string[] {
+  return stories.filter(({ name }) => tasks.includes(name)).flatMap(({ closings }) => closings);
+}
+
+function problemsOf(script: Script, tasks: readonly TaskStory[], audit: Audit): string[] {
+  const problems = tasks
+    .filter(({ closings }) => closings.length !== 1)
+    .map(({ name, closings }) => `${name} was closed ${closings.length} times`);
+  if (tasks.length !== PLAN.length) problems.push(`there are ${tasks.length} tasks, not ${PLAN.length}`);
+  if (!script.finished) problems.push("the agents did not come to an end in time");
+  if (script.crashes.length !== 1) problems.push(`${script.crashes.length} agents crashed, not one`);
+  if (script.permissions.length === 0) problems.push("no agent was seen to ask for permission");
+  if (!audit.ok) problems.push("the chain of events is broken");
+  if (audit.tables !== "same") problems.push("the tables are not what the events make them");
+  return [...problems, ...(problems.length > 0 ? script.mishaps : [])];
+}
+
+/** The same crew, for as long as the person wants it: whatever waits then ends with `demo.interrupted`. */
+function mortal(crew: Crew, { clock, signal }: DemoWorld): Crew {
+  const ending: Clock = {
+    now: () => clock.now(),
+    async sleep(ms, own) {
+      await clock.sleep(ms, own === undefined ? signal : AbortSignal.any([own, signal]));
+      if (signal.aborted) throw new Fault("unavailable", "demo.interrupted", "The demo was ended before its end.");
+    },
+  };
+  return { ...crew, context: { ...crew.context, clock: ending } };
+}

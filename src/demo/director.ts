@@ -1,0 +1,193 @@
+import type { Crew } from "../agents/crew.js";
+import { sendToAgent } from "../agents/delivery.js";
+import type { Observation } from "../agents/observe.js";
+import { readAgent } from "../agents/read.js";
+import type { Reaped } from "../agents/reap.js";
+import { pollUntil } from "../clock.js";
+import { timestamp } from "../context.js";
+import { Fault } from "../errors.js";
+import { type LogEntry, readLog } from "../log.js";
+import { reconcile } from "../reconcile.js";
+import { listReady } from "../tasks/ready.js";
+import { LIVE_STATUSES, listTasks } from "../tasks/task.js";
+import { CAST, PROMPTS } from "./cast.js";
+import { PLAN } from "./plan.js";
+import type { Scaffold } from "./scaffold.js";
+import { enter, refOf, WORKSTREAM } from "./stage.js";
+
+/** An agent that died, and what came of its work. */
+export interface Crash {
+  agent: string;
+  reason: string;
+  /** The last line that it printed. */
+  lastWords: string;
+  tasks: string[];
+}
+
+/** A dialog that an agent opened and the director answered. */
+export interface Permission {
+  agent: string;
+  command: string;
+  answer: "yes";
+}
+
+/** What happened, as it is written down while it happens. */
+export interface Script {
+  crashes: Crash[];
+  permissions: Permission[];
+  /** Prompts that did not arrive, and why. */
+  mishaps: string[];
+  /** All tasks were closed and all agents idle before the time was over. */
+  finished: boolean;
+}
+
+export interface Direction {
+  crew: Crew;
+  scaffold: Scaffold;
+  /** A line about somebody. */
+  tell(who: string, what: string): void;
+}
+
+const BEAT_MS = 200;
+/** The whole play takes a fraction of this. */
+const LIMIT_MS = 150_000;
+/** So long a dialog stays on the screen before it is answered, for people who watch. */
+const THINKING_MS = 1200;
+const MOST_LIVES = 4;
+
+interface Play extends Direction {
+  script: Script;
+  /** How often each agent was started. */
+  lives: Map<string, number>;
+  greeted: Set<string>;
+  /** The dialogs that are open, and since when. */
+  asking: Map<string, number>;
+  lastEvent: number;
+  closed: number;
+}
+
+/** Directs the crew, which is on stage already, until all its work is done or the time is over. */
+export async function direct(direction: Direction): Promise<Script> {
+  const { clock } = direction.crew.context;
+  const script: Script = { crashes: [], permissions: [], mishaps: [], finished: false };
+  const lives = new Map(CAST.map(({ name }) => [name, 1]));
+  const play: Play = {
+    ...direction,
+    script,
+    lives,
+    greeted: new Set(),
+    asking: new Map(),
+    lastEvent: 0,
+    closed: 0,
+  };
+  const beat = async () => ((await directOnce(play)) ? true : undefined);
+  script.finished = (await pollUntil(clock, beat, { everyMs: BEAT_MS, timeoutMs: LIMIT_MS })) ?? false;
+  return script;
+}
+
+/** One look at the crew, and what it calls for; true when there is nothing left to do. */
+async function directOnce(play: Play): Promise<boolean> {
+  const { agents, reaped } = await reconcile(play.crew, WORKSTREAM);
+  await tellEvents(play);
+  for (const ghost of reaped) await replace(play, ghost);
+  for (const agent of agents) await answer(play, agent);
+  const idle = agents.filter(({ status }) => status === "idle");
+  if (await wake(play, idle)) return false;
+  return idle.length === CAST.length && (await isAllDone(play));
+}
+
+async function isAllDone({ crew }: Play): Promise<boolean> {
+  const live = await listTasks(crew.context.store.db, { workstream: WORKSTREAM, status: LIVE_STATUSES });
+  return live.length === 0;
+}
+
+async function tellEvents(play: Play): Promise<void> {
+  const entries = await readLog(play.crew.context.store.db, { workstream: WORKSTREAM, sinceId: play.lastEvent });
+  play.lastEvent = entries.at(-1)?.id ?? play.lastEvent;
+  for (const entry of entries) {
+    const line = lineOf(play, entry);
+    if (line !== undefined) play.tell(entry.source, line);
+  }
+}
+
+function lineOf(play: Play, { op, subject, source }: LogEntry): string | undefined {
+  const task = subject.slice(subject.indexOf("/") + 1);
+  if (op === "task.claim") {
+    const crash = play.script.crashes.find(({ tasks }) => tasks.includes(task));
+    return crash === undefined ? `claimed ${task}` : `claimed ${task}: it takes over what ${crash.agent} left`;
+  }
+  if (op !== "task.close" || source === "demo") return undefined;
+  play.closed += 1;
+  return `closed ${task} (${play.closed} of ${PLAN.length})`;
+}
+
+/** Somebody is gone, and reconcile has given the work back: another incarnation comes in. */
+async function replace(play: Play, { agent, reason, tasks }: Reaped): Promise<void> {
+  const { lines } = await readAgent(play.crew, refOf(agent), { lines: 20 });
+  const lastWords = lines.at(-1)?.trim() ?? "";
+  play.script.crashes.push({ agent, reason, lastWords, tasks });
+  play.tell(agent, `crashed: ${lastWords}`);
+  play.tell("reaper", `closed ${agent}, ${reason}; ${tasks.join(", ") || "no task"} is OPEN again`);
+  const life = play.lives.get(agent) ?? 0;
+  const part = CAST.find(({ name }) => name === agent);
+  if (part === undefined || life >= MOST_LIVES) return;
+  play.lives.set(agent, life + 1);
+  play.greeted.delete(agent);
+  const { pane } = await enter(play.crew, play.scaffold, part, life);
+  play.tell(agent, `is replaced by a new incarnation in pane ${pane}`);
+}
+
+/** Lets a dialog stand for a moment, then says yes. It is typed only while the cursor stays in the dialog. */
+async function answer(play: Play, { agent, status, pane }: Observation): Promise<void> {
+  if (status !== "needs_permission" || pane?.agentId === undefined) {
+    play.asking.delete(agent);
+    return;
+  }
+  const { clock } = play.crew.context;
+  const now = clock.now().getTime();
+  const since = play.asking.get(agent);
+  if (since === undefined) {
+    play.asking.set(agent, now);
+    play.tell(agent, `needs_permission: ${await askedIn(play, pane.id)}`);
+    return;
+  }
+  if (now - since < THINKING_MS) return;
+  const command = await askedIn(play, pane.id);
+  const cursor = { x: pane.cursorX, y: pane.cursorY };
+  try {
+    await play.crew.tmux.sendKeys({ pane: pane.id, keys: ["y"], as: "characters", agentId: pane.agentId, cursor });
+  } catch (error) {
+    if (error instanceof Fault && error.code.startsWith("pane.")) return;
+    throw error;
+  }
+  play.script.permissions.push({ agent, command, answer: "yes" });
+  play.asking.set(agent, now);
+  play.tell("demo", `pressed y in the pane of ${agent}`);
+}
+
+/** The line above the dialog's question. */
+async function askedIn({ crew }: Play, pane: string): Promise<string> {
+  return (await crew.tmux.readPane(pane, 2))[0]?.trim() ?? "";
+}
+
+/** Sends idle agents to work, no more of them than there are ready tasks; true when somebody was sent. */
+async function wake(play: Play, idle: readonly Observation[]): Promise<boolean> {
+  if (idle.length === 0) return false;
+  const { store, clock } = play.crew.context;
+  const ready = await listReady(store.db, WORKSTREAM, { now: timestamp(clock) });
+  const wanted = idle.slice(0, ready.length);
+  await Promise.all(wanted.map(({ agent }) => send(play, agent)));
+  return wanted.length > 0;
+}
+
+async function send(play: Play, agent: string): Promise<void> {
+  const text = play.greeted.has(agent) ? PROMPTS.again : PROMPTS.first;
+  try {
+    const { delivery } = await sendToAgent(play.crew, refOf(agent), text, { sender: "demo", timeoutMs: 10_000 });
+    play.greeted.add(agent);
+    play.tell(agent, `took the prompt of delivery ${delivery.id} (${delivery.state})`);
+  } catch (error) {
+    if (!(error instanceof Fault) || !/^(delivery|agent|pane)\./.test(error.code)) throw error;
+    play.script.mishaps.push(`${agent}: ${error.message}`);
+  }
+}

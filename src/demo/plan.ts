@@ -1,0 +1,21 @@
+import type { PlanTask } from "../tasks/planned-tasks.js";
+
+/** The goal that everything else is for. */
+export const GOAL = "launch";
+
+/**
+ * Ten tasks for three agents: three are ready at once, `sketch` → `catalogue`, `checkout` → `assemble` is a diamond,
+ * and only one agent can work at the end.
+ */
+export const PLAN: readonly PlanTask[] = [
+  { name: "sketch", title: "Sketch the shop", impact: 90, effortDays: 0.5 },
+  { name: "prices", title: "Collect the prices", impact: 70 },
+  { name: "hosting", title: "Choose a host", impact: 60 },
+  { name: "catalogue", title: "Build the catalogue", blockedBy: ["sketch", "prices"], effortDays: 2 },
+  { name: "checkout", title: "Build the checkout", blockedBy: ["sketch"], effortDays: 3 },
+  { name: "photos", title: "Photograph the goods", blockedBy: ["prices"] },
+  { name: "assemble", title: "Put catalogue and checkout together", blockedBy: ["catalogue", "checkout"] },
+  { name: "manual", title: "Write the manual", blockedBy: ["checkout"], effortDays: 0.5 },
+  { name: "deploy", title: "Deploy the shop", blockedBy: ["assemble", "hosting"] },
+  { name: GOAL, title: "Open the shop", impact: 100, blockedBy: ["deploy", "manual", "photos"] },
+];

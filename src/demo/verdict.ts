@@ -1,0 +1,54 @@
+import { verifyChains } from "../audit.js";
+import type { Reader } from "../db/schema.js";
+import type { Change } from "../events.js";
+import { compareTables } from "../replay.js";
+
+/** What the chain says became of a task. */
+export interface TaskStory {
+  name: string;
+  /** Who claimed it, in order. */
+  claims: string[];
+  /** Who closed it, in order: exactly one when all is well. */
+  closings: string[];
+}
+
+export interface Audit {
+  /** All chains hold. */
+  ok: boolean;
+  events: number;
+  /** Whether the tables are what the events make them. */
+  tables: "same" | "different";
+}
+
+/** Reads from the events of `workstream` alone what became of its tasks, by name. */
+export async function tellTasks(db: Reader, workstream: string): Promise<TaskStory[]> {
+  const stories = new Map<number, TaskStory>();
+  const events = await db
+    .selectFrom("events")
+    .select(["actor", "changes"])
+    .where("scope", "=", workstream)
+    .orderBy("n")
+    .execute();
+  for (const { actor, changes } of events)
+    for (const change of JSON.parse(changes) as Change[]) if (change.table === "tasks") follow(stories, actor, change);
+  return [...stories.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function follow(stories: Map<number, TaskStory>, actor: string, change: Change): void {
+  if ("insert" in change) stories.set(change.id, { name: String(change.insert["name"]), claims: [], closings: [] });
+  if (!("patch" in change)) return;
+  const after = change.patch["status"]?.[1];
+  if (after === "IN_PROGRESS") stories.get(change.id)?.claims.push(actor);
+  if (after === "CLOSED") stories.get(change.id)?.closings.push(actor);
+}
+
+/** As `mu audit verify --tables`. Give it one unchanging picture of the database. */
+export async function auditAll(db: Reader): Promise<Audit> {
+  const chains = await verifyChains(db);
+  const differences = await compareTables(db);
+  return {
+    ok: chains.every((chain) => chain.ok),
+    events: chains.reduce((sum, chain) => sum + chain.n, 0),
+    tables: differences.length === 0 ? "same" : "different",
+  };
+}

@@ -1,0 +1,73 @@
+import * as z from "zod";
+import type { State } from "../state.js";
+import { about } from "./fields.js";
+import { defineOperation } from "./operation.js";
+import type { Paint } from "./paint.js";
+import { stateCard, stateShape } from "./state.js";
+
+const outcomeShape = () =>
+  z.strictObject({
+    ok: z.boolean(),
+    problems: z.array(z.string()),
+    seconds: z.number(),
+    attach: z.string(),
+    kept: z.union([z.string(), z.null()]),
+    tasks: z.array(z.strictObject({ name: z.string(), claims: z.array(z.string()), closings: z.array(z.string()) })),
+    crashes: z.array(
+      z.strictObject({
+        agent: z.string(),
+        reason: z.string(),
+        lastWords: z.string(),
+        tasks: z.array(z.string()),
+        takenOverBy: z.array(z.string()),
+      }),
+    ),
+    permissions: z.array(z.strictObject({ agent: z.string(), command: z.string(), answer: z.literal("yes") })),
+    prompts: z.strictObject({ sent: z.number(), proved: z.number() }),
+    audit: z.strictObject({ ok: z.boolean(), events: z.number(), tables: z.enum(["same", "different"]) }),
+    state: stateShape(),
+  });
+
+type Outcome = z.output<ReturnType<typeof outcomeShape>>;
+
+export const demo = defineOperation({
+  name: "demo",
+  summary: "Watch a crew of scripted agents work through a graph of tasks",
+  description:
+    "Needs no key and no network: three scripted agents in panes of a private tmux share ten tasks in a temporary repository; one asks for permission, one crashes and is replaced. All of it is gone afterwards, unless --keep names a folder. Exit 0 says that every task was closed exactly once and that the chain of events holds.",
+  effect: "write",
+  standalone: true,
+  input: () =>
+    z.strictObject({
+      keep: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Leave the repository, the transcripts and mu.db in this new folder", { value: "folder" })),
+    }),
+  output: outcomeShape,
+  examples: [
+    { command: "mu demo", shows: "the whole play" },
+    { command: "mu demo --keep shop", shows: "the play, and everything it made afterwards" },
+    { command: "mu demo --agents 5", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  run: ({ io }, { keep }) => io.playDemo({ keep }),
+  render: (outcome, paint) => [stateCard(outcome.state as State, paint), "", ...summary(outcome, paint)].join("\n"),
+  exitCode: ({ ok }) => (ok ? 0 : 1),
+});
+
+function summary({ ok, problems, seconds, tasks, crashes, prompts, audit, kept }: Outcome, paint: Paint): string[] {
+  const done = tasks.filter(({ closings }) => closings.length === 1).length;
+  const chain = `${audit.ok ? "the chain holds" : "the chain is broken"}, ${audit.events} events, and the tables ${audit.tables === "same" ? "agree with it" : "differ from it"}`;
+  return [
+    paint.bold(ok ? "It went as it should." : "It did not go as it should."),
+    `  ${done} of ${tasks.length} tasks were closed exactly once, in ${seconds.toFixed(1)} s`,
+    `  ${prompts.proved} of ${prompts.sent} prompts were proved to have arrived`,
+    ...crashes.map(
+      (crash) => `  ${crash.agent} crashed on ${crash.tasks.join(", ")}; ${crash.takenOverBy.join(", ")} took over`,
+    ),
+    `  ${chain}`,
+    ...(kept === null ? [] : [`  everything is in ${kept}: MU_STATE_DIR=${kept} mu log -w demo`]),
+    ...problems.map((problem) => `  ${paint.bold("!")} ${problem}`),
+  ];
+}
