@@ -24,6 +24,7 @@ export interface ExecOptions {
 export type Exec = (file: string, args: readonly string[], options?: ExecOptions) => Promise<ExecResult>;
 
 export const execProgram: Exec = async (file, args, options = {}) => {
+  if (args.some((arg) => arg.includes("\0"))) return NO_ARGUMENT;
   const result = await execa(file, args, {
     reject: false,
     stripFinalNewline: false,
@@ -47,6 +48,9 @@ export const execProgram: Exec = async (file, args, options = {}) => {
     ...(!started && { notStarted: result.code ?? "ENOENT" }),
   };
 };
+
+/** No program can be given an argument with a NUL in it. */
+const NO_ARGUMENT: ExecResult = { code: null, stdout: "", stderr: "", timedOut: false, notStarted: "EINVAL" };
 
 /** Runs a program that takes over the terminal, such as an editor, and gives its exit code. */
 export async function execOnTerminal(

@@ -2,6 +2,7 @@ import { agentRows } from "./agents/agent.js";
 import { closeAgent } from "./agents/close.js";
 import type { Crew } from "./agents/crew.js";
 import { Fault } from "./errors.js";
+import { checkWorkstreamName } from "./names.js";
 import { sessionOf } from "./session-name.js";
 import { sessionExists } from "./tmux/sessions.js";
 import {
@@ -97,6 +98,8 @@ async function forgetAgents({ context }: Crew, ids: readonly number[]): Promise<
  * `workstream.not_found`, `workstream.exists`, `workstream.invalid_name`, `session.exists`, `tmux.failed`.
  */
 export async function renameCrew(crew: Crew, workstream: string, to: string): Promise<Workstream> {
+  await getWorkstream(crew.context.store.db, workstream);
+  checkWorkstreamName(to);
   const [from, target] = [sessionOf(workstream), sessionOf(to)];
   const runs = (session: string) => ifInstalled(crew.tmux.hasSession(session), false);
   if (workstream !== to && (await runs(from)) && (await runs(target))) throw sessionExists(target);

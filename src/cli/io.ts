@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -74,8 +75,13 @@ async function takeTerminal(file: string, args: readonly string[], env: Io["env"
 }
 
 /** The skill ships beside the folder of the built program. */
+/** The package's folder: one up from the built program, two up from here. */
+const PACKAGE = [".", ".."]
+  .map((up) => join(import.meta.dirname, "..", up))
+  .find((dir) => existsSync(join(dir, "skills")));
+
 async function installSkill(path: string): Promise<boolean> {
-  const text = await readFile(join(import.meta.dirname, "..", "skills", "mu", "SKILL.md"), "utf8");
+  const text = await readFile(join(PACKAGE ?? "", "skills", "mu", "SKILL.md"), "utf8");
   const before = await readFile(path, "utf8").catch(() => undefined);
   if (before === text) return false;
   await mkdir(dirname(path), { recursive: true });

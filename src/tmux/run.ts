@@ -31,6 +31,7 @@ export function createRun({ exec, env }: { exec: Exec; env: Environment }): Run 
     const words = commands.flatMap((command, i) => (i === 0 ? escapeEnd(command) : [";", ...escapeEnd(command)]));
     const bytes = callBytes(commands);
     if (bytes > LONGEST_CALL) throw commandTooLong(bytes, LONGEST_CALL);
+    if (words.some((word) => word.includes("\0"))) return { stdout: "", refusal: "a NUL cannot stand in a command" };
     const result = await exec("tmux", ["-u", ...socket, ...words], {
       env: cleanEnv,
       timeoutMs: TIMEOUT_MS,

@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -73,6 +73,7 @@ export function newHome(): Home {
     PATH: [bin, dirname(process.execPath), process.env["PATH"]].join(delimiter),
     HOME: folder,
     TMPDIR: folder,
+    TMUX_TMPDIR: folder,
     USER: "ann",
     XDG_CACHE_HOME: CODE_CACHE,
     MU_STATE_DIR: state,
@@ -105,6 +106,7 @@ export function newHome(): Home {
     },
     end: () => {
       for (const child of running) child.kill("SIGKILL");
+      if (readdirSync(folder).some((name) => name.startsWith("tmux-"))) spawnSync("tmux", ["kill-server"], { env });
       remove();
     },
   };

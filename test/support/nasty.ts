@@ -62,6 +62,21 @@ const FITTING: Readonly<Record<string, readonly string[]>> = {
     "-",
     "",
   ],
+  // These are run in a pane.
+  command: [
+    "cat",
+    "true",
+    "sh -c 'exit 3'",
+    "no-such-program",
+    "",
+    " ",
+    "'",
+    "-x",
+    "$(true)",
+    "`true`",
+    "a\u0000b",
+    "💥",
+  ],
   shell: ["bash", "zsh", "fish"],
   verb: ["task", "claim", "task.claim", "state"],
   words: ["task", "claim", "cl", "", "--", "-w", "demo", "--status", "list"],
@@ -97,6 +112,7 @@ function valueFor(field: Argument | Flag): fc.Arbitrary<string> {
       : fitting.length > 0
         ? fc.constantFrom(...fitting)
         : fc.constantFrom("Some text", "two\nlines", "word");
+  if (field.field === "command") return fits;
   return fc.oneof({ weight: 3, arbitrary: fits }, { weight: 2, arbitrary: rarelyHuge });
 }
 
