@@ -106,6 +106,11 @@ export function enumerate(names: readonly string[], most = 8): string {
   return more <= 0 ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${more} more`;
 }
 
+/** A name that nobody checked, as one word of a command that a person may paste. */
+export function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** A name as it is shown in a message: quoted, without control characters, not longer than a line. */
 export function quote(text: string): string {
   const shown = JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);

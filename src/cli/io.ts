@@ -84,7 +84,12 @@ async function installSkill(path: string): Promise<boolean> {
   const text = await readFile(join(PACKAGE ?? "", "skills", "mu", "SKILL.md"), "utf8");
   const before = await readFile(path, "utf8").catch(() => undefined);
   if (before === text) return false;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+    throw new Fault("unavailable", "file.not_writable", `The file ${quote(path)} cannot be written (${reason}).`);
+  }
   return true;
 }

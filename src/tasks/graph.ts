@@ -3,7 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { parseRef, qualifiedName, type TaskRef } from "../names.js";
+import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
 import { requireAcyclic } from "./cycle.js";
 import { type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 import { touched } from "./touch.js";
@@ -128,7 +128,7 @@ export function crossWorkstream(blocked: TaskRef, blocker: TaskRef): Fault {
     [
       {
         intent: "Bring them together",
-        command: `mu task move ${blocker.name} --to ${blocked.workstream} -w ${blocker.workstream}`,
+        command: `mu task move ${shellWord(blocker.name)} --to ${shellWord(blocked.workstream)} -w ${shellWord(blocker.workstream)}`,
       },
     ],
   );

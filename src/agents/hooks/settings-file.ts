@@ -24,14 +24,21 @@ function unreadable(path: string, why: string): Fault {
 /**
  * Changes the file from `before` to `after` (undefined: no file) in one step that a reader sees wholly or not at all.
  * A symbolic link stays one, and the mode is kept. When someone else changed the file since `before` was read, it is
- * left alone: `hooks.settings_changed`.
+ * left alone: `hooks.settings_changed`. A file or folder that cannot be written is `hooks.not_writable`.
  */
 export async function replaceText(path: string, before: string | undefined, after: string | undefined): Promise<void> {
   if (before === after) return;
   const target = await followLinks(path);
   if ((await readText(target)) !== before) throw changed(path);
   if (after === undefined) return rm(target, { force: true });
-  await writeWhole(target, after, ((await stat(target).catch(() => undefined))?.mode ?? 0o644) & 0o7777);
+  const mode = ((await stat(target).catch(() => undefined))?.mode ?? 0o644) & 0o7777;
+  await writeWhole(target, after, mode).catch((error: NodeJS.ErrnoException) => {
+    throw unwritable(path, error.code ?? error.message);
+  });
+}
+
+function unwritable(path: string, why: string): Fault {
+  return new Fault("unavailable", "hooks.not_writable", `${path} cannot be written (${why}); make its folder writable`);
 }
 
 function changed(path: string): Fault {
