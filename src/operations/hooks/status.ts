@@ -1,25 +1,8 @@
-import * as z from "zod";
 import { hooksStatus } from "../../agents/hooks/install.js";
-import { defineOperation } from "../operation.js";
-import { hookFields, hooksShape, hookTable, hookTargets } from "./fields.js";
+import { defineHooksVerb } from "./define.js";
 
-export const hooksStatusOperation = defineOperation({
-  name: "hooks.status",
+export const hooksStatusOperation = defineHooksVerb("status", {
   summary: "Say whether mu's hooks are installed",
-  description:
-    "Of the user, or with --project of a project's folder. Your own entries stay as they are. Agents that mu spawns need none of it: they get their hooks with their command.",
   effect: "read",
-  standalone: true,
-  input: () => z.strictObject(hookFields()),
-  output: () => hooksShape(),
-  examples: [
-    { command: "mu hooks status --cli claude", shows: "for Claude Code" },
-    { command: "mu hooks status --cli emacs", shows: "a CLI that is none", fault: "usage.invalid_input" },
-  ],
-  async run({ io }, input) {
-    const items = [];
-    for (const target of hookTargets(io, input)) items.push(await hooksStatus(target));
-    return { items, count: items.length };
-  },
-  render: ({ items }, paint) => hookTable(items, paint),
+  each: hooksStatus,
 });

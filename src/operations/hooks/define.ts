@@ -1,0 +1,78 @@
+import { resolve } from "node:path";
+import * as z from "zod";
+import type { HookReport, HookTarget } from "../../agents/hooks/install.js";
+import type { Io } from "../app.js";
+import { about } from "../fields.js";
+import { defineOperation, type Operation } from "../operation.js";
+import type { Paint } from "../paint.js";
+
+/** CLIs whose hooks can be installed for good. */
+const CLIS = ["claude", "pi", "opencode"] as const;
+
+/** What sets the verbs of hooks apart. */
+interface HooksVerb extends Pick<Operation, "summary" | "effect"> {
+  journalled?: false;
+  each: (target: HookTarget) => Promise<HookReport & { changed?: boolean }>;
+}
+
+/** A verb that does one thing to the hooks of each CLI. */
+export function defineHooksVerb(name: string, { each, ...verb }: HooksVerb): Operation {
+  return defineOperation({
+    ...verb,
+    name: `hooks.${name}`,
+    description:
+      "Of the user, or with --project of a project's folder. Your own entries stay as they are. Agents that mu spawns need none of it: they get their hooks with their command.",
+    standalone: true,
+    input: () => z.strictObject(hookFields()),
+    output: () => hooksShape(),
+    examples: [
+      { command: `mu hooks ${name} --cli claude`, shows: "for Claude Code" },
+      { command: `mu hooks ${name} --cli emacs`, shows: "a CLI that is none", fault: "usage.invalid_input" },
+    ],
+    async run({ io }, input) {
+      const items = [];
+      for (const target of hookTargets(io, input)) items.push(await each(target));
+      return { items, count: items.length };
+    },
+    render: ({ items }, paint) => hookTable(items, paint),
+  });
+}
+
+const hookFields = () => ({
+  cli: z.array(z.enum(CLIS)).min(1).optional().meta(about("Only these CLIs")),
+  project: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(about("For one project's folder, not for the user", { value: "folder" })),
+});
+
+const hooksShape = () =>
+  z.strictObject({
+    items: z.array(
+      z.strictObject({
+        cli: z.string(),
+        path: z.string(),
+        state: z.enum(["installed", "outdated", "absent"]),
+        changed: z.boolean().optional(),
+      }),
+    ),
+    count: z.number(),
+  });
+
+type HookInput = z.output<z.ZodObject<ReturnType<typeof hookFields>>>;
+
+/** Where the hooks of each CLI go. */
+function hookTargets({ env, cwd }: Io, { cli, project }: HookInput): HookTarget[] {
+  const scope =
+    project === undefined ? { scope: "user" as const } : { scope: "project" as const, project: resolve(cwd, project) };
+  return (cli ?? CLIS).map((key) => ({ cli: key, home: env["HOME"] ?? "/", env, ...scope }));
+}
+
+function hookTable(items: z.output<ReturnType<typeof hooksShape>>["items"], paint: Paint): string {
+  return paint.table(items, [
+    { head: "cli", text: (item) => item.cli },
+    { head: "hooks", text: (item) => `${item.state}${item.changed === false ? ", unchanged" : ""}` },
+    { head: "file", text: (item) => item.path, max: 80 },
+  ]);
+}
