@@ -58,12 +58,13 @@ describeTmux("an agent", () => {
       await crew.give("build", "worker-1");
       const { agent, tasks, resumed, beginning } = await restartAgent(crew.crew, ref("worker-1"));
       expect([agent.pane, agent.server]).not.toEqual([before.pane, before.server]);
+      expect(agent.server).toBe(before.server);
       expect(agent).toMatchObject({ name: "worker-1", role: "builder", command: before.command, closedAt: null });
       await shows(agent.pane, "hello /usr");
       expect({ tasks, resumed, beginning }).toEqual({
         tasks: ["build"],
         resumed: false,
-        beginning: "began a new conversation: the last one is not known",
+        beginning: "began anew: command has no conversations to resume",
       });
       expect(await getTask(db(), ref("build"))).toMatchObject({ status: "IN_PROGRESS", owner: "worker-1" });
       expect(await crew.panes()).toHaveLength(1);

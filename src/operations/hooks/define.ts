@@ -16,18 +16,18 @@ interface HooksVerb extends Pick<Operation, "summary" | "effect"> {
 }
 
 /** A verb that does one thing to the hooks of each CLI. */
-export function defineHooksVerb(name: string, { each, ...verb }: HooksVerb): Operation {
+export function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Operation {
   return defineOperation({
     ...verb,
-    name: `hooks.${name}`,
+    name: `hooks.${hooksVerb}`,
     description:
       "Of the user, or with --project of a project's folder. Your own entries stay as they are. Agents that mu spawns need none of it: they get their hooks with their command.",
     standalone: true,
     input: () => z.strictObject(hookFields()),
     output: () => hooksShape(),
     examples: [
-      { command: `mu hooks ${name} --cli claude`, shows: "for Claude Code" },
-      { command: `mu hooks ${name} --cli emacs`, shows: "a CLI that is none", fault: "usage.invalid_input" },
+      { command: `mu hooks ${hooksVerb} --cli claude`, shows: "for Claude Code" },
+      { command: `mu hooks ${hooksVerb} --cli emacs`, shows: "a CLI that is none", fault: "usage.invalid_input" },
     ],
     async run({ io }, input) {
       const items = [];
