@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
+import { sql } from "kysely";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openSqlite } from "../src/db/sqlite.js";
 import { planUpgrade, upgradeDatabase } from "../src/db/upgrade.js";
@@ -87,6 +88,26 @@ describe("opening a database", () => {
     await initWorkstream(contextOn(store), "other");
     await store.close();
     other.close();
+  });
+
+  it("says that the disk is full, and has changed nothing", async () => {
+    await seeded();
+    const store = await open();
+    // A file that may not grow meets the same error as a full disk.
+    await sql`pragma max_page_count = 1`.execute(store.db);
+    await sql`pragma cache_size = 1`.execute(store.db);
+    const root = `/${"x".repeat(2_000_000)}`;
+    await expect(initWorkstream(contextOn(store), "big", { root })).rejects.toMatchObject(unavailable("db.disk_full"));
+    expect((await listWorkstreams(store.db)).map((one) => one.name)).toEqual(["demo"]);
+    await store.close();
+  });
+
+  it("tells what went wrong where SQLite has rolled back by itself", async () => {
+    const store = await open();
+    await sql`create temp trigger broken before insert on workstreams
+      begin select raise(rollback, 'the disk broke'); end`.execute(store.db);
+    await expect(initWorkstream(contextOn(store), "demo")).rejects.toThrow("the disk broke");
+    await store.close();
   });
 
   it("refuses one that a newer mu made", async () => {

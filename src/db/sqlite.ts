@@ -217,9 +217,11 @@ class TransactionalAdapter extends SqliteAdapter {
  */
 class FileDriver extends SqliteDriver {
   readonly #connection: DatabaseConnection;
+  readonly #file: Database.Database;
 
   constructor(connection: Database.Database, location: string) {
     super({ database: connection });
+    this.#file = connection;
     this.#connection = fileConnection(connection, location);
   }
 
@@ -232,6 +234,11 @@ class FileDriver extends SqliteDriver {
     await connection.executeQuery(
       CompiledQuery.raw(settings?.accessMode === "read only" ? "begin" : "begin immediate"),
     );
+  }
+
+  /** A full or failing disk makes SQLite roll back by itself; a second rollback would hide what went wrong. */
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#file.inTransaction) await super.rollbackTransaction(connection);
   }
 }
 
