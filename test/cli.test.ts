@@ -462,3 +462,23 @@ describe("mu schema", () => {
     expect((await home.mu("schema task conquer --json")).fault()).toMatchObject({ exitCode: 3 });
   });
 });
+
+describe("odd values", () => {
+  it("are told as what they are", async () => {
+    await planned();
+    const fault = async (argv: string[], env: Record<string, string> = {}) => {
+      const { code, fault } = await home.mu([...argv, "--json"], { env });
+      return [code, fault().code];
+    };
+    writeFileSync(join(home.project, "plan.yaml"), "");
+    expect(await fault(["undo", "x".repeat(100_000)])).toEqual([3, "undo.no_such_group"]);
+    expect(await fault(["task", "search", "x".repeat(100_000)])).toEqual([2, "usage.invalid_input"]);
+    expect(await fault(["skill", "install"], { HOME: "/dev/null" })).toEqual([5, "file.not_writable"]);
+    expect(await fault(["hooks", "install", "--cli", "pi", "--project", "plan.yaml"])).toEqual([
+      5,
+      "hooks.not_writable",
+    ]);
+    const block = (await home.mu(["task", "block", "docs", "--by", "demo/build", "-w", " x", "--json"])).fault();
+    expect(block.nextSteps[0]?.command).toBe("mu task move build --to ' x' -w demo");
+  });
+});

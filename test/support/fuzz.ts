@@ -1,0 +1,151 @@
+import { copyFileSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { CommanderError } from "commander";
+import { sql } from "kysely";
+import { afterAll, beforeAll, expect } from "vitest";
+import { verifyChains } from "../../src/audit.js";
+import { openSqlite } from "../../src/db/sqlite.js";
+import { compareTables } from "../../src/replay.js";
+import type { Ran } from "./cli.js";
+import { parseCommand } from "./command.js";
+import { type Seeded, seededApp } from "./seeded.js";
+
+/** A batch starts on a fresh copy of the seeded database, which is checked at its end. */
+export const BATCH = 20;
+/** FUZZ_RUNS asks for more batches than the 10 of every day. */
+export const RUNS = { numRuns: Number(process.env["FUZZ_RUNS"] ?? 10), endOnFailure: true };
+
+/** Aborted from the start, so that what would go on for ever ends at once. */
+export const ended = AbortSignal.abort();
+
+/** A project and a database that may be maltreated. */
+export interface Victim {
+  seeded: Seeded;
+  /** The file that `MU_DB_PATH` names. */
+  database: string;
+  /** Puts the seeded database back into its place. */
+  refresh(): void;
+}
+
+/** Makes a victim for the tests of this file and turns this process's environment to it. */
+export function fuzzVictim(): Victim {
+  const victim = {} as Victim;
+  const before = {
+    env: { ...process.env },
+    cwd: process.cwd(),
+    stdin: Object.getOwnPropertyDescriptor(process, "stdin"),
+  };
+  beforeAll(async () => {
+    const seeded = await seededApp();
+    await sql`pragma wal_checkpoint(truncate)`.execute(seeded.store.db);
+    const database = join(seeded.folder, "fuzzed.db");
+    Object.assign(victim, { seeded, database, refresh: () => refresh(seeded.folder, database) });
+    isolate(seeded.folder, database);
+  });
+  afterAll(async () => {
+    process.chdir(before.cwd);
+    process.env = before.env;
+    if (before.stdin) Object.defineProperty(process, "stdin", before.stdin);
+    await victim.seeded.end();
+  });
+  return victim;
+}
+
+/** No tmux and no agent's CLI is within reach, nor anybody's settings: verbs about panes must bear that too. */
+function isolate(folder: string, database: string): void {
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  for (const program of ["sh", "true"]) symlinkSync(join("/bin", program), join(bin, program));
+  for (const name of Object.keys(process.env)) if (/^(MU|TMUX|XDG)(_|$)/.test(name)) delete process.env[name];
+  Object.assign(process.env, {
+    HOME: folder,
+    TMUX_TMPDIR: folder,
+    PATH: bin,
+    MU_STATE_DIR: join(folder, "state"),
+    MU_DB_PATH: database,
+    MU_WORKSTREAM: "demo",
+    USER: "ann",
+    VISUAL: "true",
+  });
+  process.chdir(join(folder, "project"));
+}
+
+function refresh(folder: string, database: string): void {
+  for (const suffix of ["-wal", "-shm"]) rmSync(database + suffix, { force: true });
+  copyFileSync(join(folder, "mu.db"), database);
+}
+
+/** The database is whole, its chains verify, and its tables are what the events say. */
+export async function expectSoundDatabase(database: string): Promise<void> {
+  const store = await openSqlite(database, { missing: "create", synchronous: "NORMAL" });
+  try {
+    const { rows } = await sql<{ integrity_check: string }>`pragma integrity_check`.execute(store.db);
+    expect(rows).toEqual([{ integrity_check: "ok" }]);
+    expect((await verifyChains(store.db)).filter((chain) => !chain.ok)).toEqual([]);
+    expect(await compareTables(store.db)).toEqual([]);
+  } finally {
+    await store.close();
+  }
+}
+
+/** What must hold of any run whatsoever. */
+export function expectGoodManners(argv: readonly string[], { code, stdout, stderr }: Ran): void {
+  const said = `mu ${JSON.stringify(argv).slice(0, 2000)} → ${code}\n${stdout.slice(0, 1000)}\n${stderr.slice(0, 2000)}`;
+  const check = (holds: boolean, rule: string) => {
+    if (!holds) throw new Error(`${rule}: ${said}`);
+  };
+  check(code !== null && code >= 0 && code <= 7, "the exit code is 0 to 7");
+  check(!/^ {4}at /m.test(stderr) && !/\n {4}at .*:\d+:\d+/.test(stderr), "no stack");
+  check(!/internal\.bug|bug of its own/.test(stderr), "no bug");
+  const end = argv.indexOf("--");
+  const json = argv.slice(0, end < 0 ? undefined : end).includes("--json");
+  if (json) {
+    if (stderr !== "") check(isFault(stderr, code), "stderr is one fault in JSON");
+    for (const command of nextSteps(stderr || stdout)) check(isCommand(command), `${command} can be run`);
+    if (stdout !== "" && !/^Usage: /.test(stdout)) check(stdout.trimEnd().split("\n").every(isJson), "stdout is JSON");
+  } else {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    check(!/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(stdout + stderr), "nothing steers the terminal");
+    check(code === 0 || code === 5 || code === 6 || code === 7 || /^mu: /.test(stderr), "an error says so");
+  }
+}
+
+function isFault(text: string, code: number | null): boolean {
+  if (text.trimEnd().includes("\n") || !isJson(text)) return false;
+  const { error, code: name, message, nextSteps, exitCode } = JSON.parse(text);
+  return (
+    [error, name, message].every((word) => typeof word === "string") && Array.isArray(nextSteps) && exitCode === code
+  );
+}
+
+/** The commands that a result or a fault in JSON offers. */
+function nextSteps(text: string): string[] {
+  const value = isJson(text) ? JSON.parse(text) : null;
+  const commands: string[] = (value?.nextSteps ?? []).map((step: { command: string }) => step.command);
+  return commands.filter((command) => /^(EDITOR=\w+ )?mu /.test(command));
+}
+
+const parsed = new Map<string, boolean>();
+
+function isCommand(command: string): boolean {
+  const known = parsed.get(command) ?? parses(command);
+  parsed.set(command, known);
+  return known;
+}
+
+function parses(command: string): boolean {
+  try {
+    return parseCommand(command.replace(/^EDITOR=\w+ /, "")) !== undefined;
+  } catch (error) {
+    return error instanceof CommanderError && error.exitCode === 0;
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
