@@ -1,4 +1,4 @@
-import { explainCapture } from "../src/agents/explain.js";
+import { explainCapture } from "../src/agents/status/explain.js";
 import { expectedOf, listCaptures } from "../test/agents/captures.js";
 import type { Figure } from "./measure.js";
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { systemClock } from "../src/clock.js";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { applyPlan } from "../src/tasks/plan.js";
 import { parsePlan } from "../src/tasks/plan-document.js";
 import type { Plan } from "../src/tasks/planned-tasks.js";

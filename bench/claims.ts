@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { systemClock } from "../src/clock.js";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { claimTask } from "../src/tasks/claim.js";
 import { seedGraph } from "./graph.js";
 import { type Cost, costOf, count, type Figure, inFolder, inTurns } from "./measure.js";

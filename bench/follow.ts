@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { systemClock } from "../src/clock.js";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { writeMessage } from "../src/log.js";
 import { initWorkstream } from "../src/workstreams.js";
 import { type Figure, inFolder, MU, median, ms, probed } from "./measure.js";

@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 
 export interface GraphOptions {
   tasks: number;

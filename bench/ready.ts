@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { listReady } from "../src/tasks/ready.js";
 import { seedGraph } from "./graph.js";
 import { costOf, count, type Figure, inFolder, inTurns, timesFloor } from "./measure.js";

@@ -1,4 +1,4 @@
-import { spawnAgent } from "../src/agents/spawn.js";
+import { spawnAgent } from "../src/agents/spawn/spawn.js";
 import { recover } from "../src/recover.js";
 import { privateCrew } from "../test/support/crew.js";
 import { PLAYER } from "../test/support/stage.js";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { listTracks } from "../src/tracks.js";
 import { seedGraph } from "./graph.js";
 import { type Cost, costOf, count, type Figure, inFolder, inTurns, timesFloor } from "./measure.js";

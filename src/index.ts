@@ -77,7 +77,7 @@ export {
   type UndoGroup,
   type UndoPreview,
   undoGroup,
-} from "./undo.js";
+} from "./undo/undo.js";
 export {
   destroyWorkstream,
   getWorkstream,

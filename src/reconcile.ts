@@ -1,9 +1,9 @@
 import type { Crew } from "./agents/crew.js";
-import { type Delivery, drainDeliveries } from "./agents/delivery.js";
-import { glanceAtAgents, type Observation, observeAgents, recallAgents } from "./agents/observe.js";
+import { type Delivery, drainDeliveries } from "./agents/delivery/delivery.js";
 import { findOrphans, type Orphan } from "./agents/orphans.js";
 import { findGhosts, type Reaped, reapGhosts, removeLeftPanes } from "./agents/reap.js";
 import { listMembers } from "./agents/roster.js";
+import { glanceAtAgents, type Observation, observeAgents, recallAgents } from "./agents/status/observe.js";
 import { impatient } from "./db/store.js";
 import { Fault } from "./errors.js";
 

@@ -1,11 +1,11 @@
-import { checkAcyclic, mayCloseCycle } from "./acyclic.js";
 import type { Context } from "./context.js";
 import { JOURNALLED } from "./db/schema.js";
 import type { CapturedRow, SqlResult } from "./db/store.js";
 import { write } from "./db/write.js";
 import { Fault } from "./errors.js";
 import type { Change } from "./events.js";
-import { scopesOf } from "./scopes.js";
+import { checkAcyclic, mayCloseCycle } from "./undo/acyclic.js";
+import { scopesOf } from "./undo/scopes.js";
 
 /** So much of a statement is kept in its event, in characters; what it changed is kept whole. */
 const KEPT_TEXT = 4_000;

@@ -5,7 +5,7 @@ import Database from "better-sqlite3";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Context } from "../src/context.js";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { storableJson, storableRow, storableText } from "../src/db/text.js";
 import { writeMessage } from "../src/log.js";
 import { writeSql } from "../src/sql.js";

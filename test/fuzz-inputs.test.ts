@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import { stringify } from "yaml";
 import { processIo } from "../src/cli/io.js";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { Fault } from "../src/errors.js";
 import { execute } from "../src/operations/execute.js";
 import { loadOperations } from "../src/operations/index.js";

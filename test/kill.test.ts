@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { verifyChains } from "../src/audit.js";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { compareTables } from "../src/replay.js";
 import { initWorkstream } from "../src/workstreams.js";
 import { bundleChild } from "./support/child.js";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { write } from "../src/db/write.js";
 import { taskHistory } from "../src/history.js";
 import { followLog, type LogEntry, readLog, writeMessage } from "../src/log.js";

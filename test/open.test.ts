@@ -13,7 +13,7 @@ import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { sql } from "kysely";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openSqlite } from "../src/db/sqlite.js";
+import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { planUpgrade, upgradeDatabase } from "../src/db/upgrade.js";
 import { initWorkstream, listWorkstreams } from "../src/workstreams.js";
 import { bundleChild, runChild as run } from "./support/child.js";

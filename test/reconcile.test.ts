@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { observeAgents } from "../src/agents/observe.js";
+import { observeAgents } from "../src/agents/status/observe.js";
 import { write } from "../src/db/write.js";
 import { execProgram } from "../src/exec.js";
 import { reconcile } from "../src/reconcile.js";

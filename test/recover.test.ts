@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { observeAgents } from "../src/agents/observe.js";
-import { spawnAgent } from "../src/agents/spawn.js";
+import { spawnAgent } from "../src/agents/spawn/spawn.js";
+import { observeAgents } from "../src/agents/status/observe.js";
 import { write } from "../src/db/write.js";
 import { reconcile } from "../src/reconcile.js";
 import { planRecovery, recover } from "../src/recover.js";

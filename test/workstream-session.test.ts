@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent } from "../src/agents/agent.js";
-import { spawnAgent } from "../src/agents/spawn.js";
+import { spawnAgent } from "../src/agents/spawn/spawn.js";
 import { destroyCrew, openWorkstreamSession, previewCrewDestroy, renameCrew } from "../src/workstream-session.js";
 import { initWorkstream, listWorkstreams } from "../src/workstreams.js";
 import { type PrivateCrew, privateCrew } from "./support/crew.js";

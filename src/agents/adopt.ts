@@ -14,7 +14,7 @@ import type { Crew } from "./crew.js";
 import { prepareFolders, transcriptPath } from "./incarnation-files.js";
 import { retireAgent } from "./retire.js";
 import { isShell } from "./screen/ended.js";
-import { agentExists } from "./spawn.js";
+import { agentExists } from "./spawn/spawn.js";
 import { transcriptCommand } from "./transcript.js";
 
 export interface AdoptOptions {

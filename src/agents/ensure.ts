@@ -3,9 +3,9 @@ import { type AgentRef, quote } from "../names.js";
 import { type Agent, type AgentRow, type AgentStatus, latestAgentRow, PERSON_CLI, toAgent } from "./agent.js";
 import type { Crew } from "./crew.js";
 import { findOwnPane } from "./own-pane.js";
-import type { Readiness } from "./ready.js";
 import { restartAgent } from "./restart.js";
-import { agentExists, type SpawnOptions, spawnAgent } from "./spawn.js";
+import type { Readiness } from "./spawn/ready.js";
+import { agentExists, type SpawnOptions, spawnAgent } from "./spawn/spawn.js";
 
 export interface EnsureOptions extends SpawnOptions {
   /** `idle`: one that works is `agent.busy`. */

@@ -2,7 +2,7 @@ import { Fault } from "../errors.js";
 import type { AgentStatus } from "./agent.js";
 import { closeAgent } from "./close.js";
 import type { Crew } from "./crew.js";
-import { pollAgents } from "./poll.js";
+import { pollAgents } from "./status/poll.js";
 
 export interface ReapOptions {
   /** How long an agent must have been idle, in ms. */

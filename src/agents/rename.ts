@@ -4,7 +4,7 @@ import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
 import { type Agent, agentById, findOpenAgent, openAgent, PERSON_CLI } from "./agent.js";
 import type { Crew } from "./crew.js";
 import { findOwnPane } from "./own-pane.js";
-import { agentExists } from "./spawn.js";
+import { agentExists } from "./spawn/spawn.js";
 
 /**
  * Gives the agent another name: row, pane, and its window when that has the agent's name. It stays the same

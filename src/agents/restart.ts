@@ -9,9 +9,9 @@ import type { Access } from "./clis/cli.js";
 import { endPrograms, killOwnPane, sitsIn } from "./close.js";
 import type { Crew } from "./crew.js";
 import { readLaunch } from "./incarnation-files.js";
-import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
 import { findOwnPane } from "./own-pane.js";
-import { reserveAgent, type Spawned, type SpawnOptions, spawnSpec, startAgent } from "./spawn.js";
+import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./spawn/launch.js";
+import { reserveAgent, type Spawned, type SpawnOptions, spawnSpec, startAgent } from "./spawn/spawn.js";
 
 export interface RestartOptions
   extends Pick<SpawnOptions, "ready" | "aliveMs" | "size" | "eventsFile" | "cwd" | "env"> {

@@ -13,13 +13,13 @@ export interface Address {
 /** Opens the database; a missing file answers as an empty database until the first write makes it. Faults `db.*`. */
 export async function openStore(address: Address): Promise<Store> {
   if (address.url) return openServer(address.url);
-  const { openSqlite } = await import("./sqlite.js");
+  const { openSqlite } = await import("./sqlite/sqlite.js");
   return openSqlite(address.path, { missing: "empty", ...waiting(address) });
 }
 
 /** Brings the database up to date, or with `dryRun` only says what that would be. Faults `db.*`. */
 export async function upgradeStore(address: Address, { dryRun }: { dryRun: boolean }): Promise<SchemaState> {
-  const { openSqlite } = await import("./sqlite.js");
+  const { openSqlite } = await import("./sqlite/sqlite.js");
   const store = address.url
     ? await openServer(address.url)
     : await openSqlite(address.path, { missing: "empty", migrate: "never", ...waiting(address) });

@@ -1,8 +1,8 @@
 import type { Crew } from "../agents/crew.js";
-import { sendToAgent } from "../agents/delivery.js";
-import type { Observation } from "../agents/observe.js";
+import { sendToAgent } from "../agents/delivery/delivery.js";
 import { readAgent } from "../agents/read.js";
 import type { Reaped } from "../agents/reap.js";
+import type { Observation } from "../agents/status/observe.js";
 import { pollUntil } from "../clock.js";
 import { timestamp } from "../context.js";
 import { Fault } from "../errors.js";

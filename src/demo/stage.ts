@@ -5,7 +5,7 @@ import type { Agent } from "../agents/agent.js";
 import { closeAgent } from "../agents/close.js";
 import type { Crew } from "../agents/crew.js";
 import { listMembers } from "../agents/roster.js";
-import { type Spawned, spawnAgent } from "../agents/spawn.js";
+import { type Spawned, spawnAgent } from "../agents/spawn/spawn.js";
 import type { Part } from "./cast.js";
 import { authorOf } from "./repository.js";
 import type { Scaffold } from "./scaffold.js";

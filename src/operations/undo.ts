@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../undo.js";
+import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../undo/undo.js";
 import { about, workstreamField, yesField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent } from "../../src/agents/agent.js";
 import { closeAgent } from "../../src/agents/close.js";
 import { readAgent } from "../../src/agents/read.js";
-import { type SpawnOptions, spawnAgent } from "../../src/agents/spawn.js";
+import { type SpawnOptions, spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { systemClock } from "../../src/clock.js";
 import { execProgram } from "../../src/exec.js";
 import { listProcesses } from "../../src/processes.js";

@@ -4,7 +4,7 @@ import { closeAgent } from "../../src/agents/close.js";
 import type { Crew } from "../../src/agents/crew.js";
 import { restartAgent } from "../../src/agents/restart.js";
 import { isHalfSpawn } from "../../src/agents/retire.js";
-import { spawnAgent } from "../../src/agents/spawn.js";
+import { spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { timedOut } from "../../src/tmux/faults.js";
 import type { Run } from "../../src/tmux/run.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";

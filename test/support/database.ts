@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeEach, describe } from "vitest";
 import { systemClock } from "../../src/clock.js";
 import type { Context } from "../../src/context.js";
 import { openPostgres } from "../../src/db/postgres.js";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 
 /** A context on a fresh database, made anew for every test. */

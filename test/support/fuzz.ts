@@ -4,7 +4,7 @@ import { CommanderError } from "commander";
 import { sql } from "kysely";
 import { afterAll, beforeAll, expect } from "vitest";
 import { verifyChains } from "../../src/audit.js";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { compareTables } from "../../src/replay.js";
 import type { Ran } from "./cli.js";
 import { parseCommand } from "./command.js";

@@ -1,6 +1,6 @@
 import { readSync, writeSync } from "node:fs";
 import { systemClock } from "../../src/clock.js";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 import { write } from "../../src/db/write.js";
 import { taskOf } from "./history.js";

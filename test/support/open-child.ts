@@ -1,5 +1,5 @@
 import { systemClock } from "../../src/clock.js";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { Fault } from "../../src/errors.js";
 import { initWorkstream, listWorkstreams } from "../../src/workstreams.js";
 

@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import { sendToAgent } from "../../src/agents/delivery.js";
-import { spawnAgent } from "../../src/agents/spawn.js";
+import { sendToAgent } from "../../src/agents/delivery/delivery.js";
+import { spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { systemClock } from "../../src/clock.js";
 import type { Context } from "../../src/context.js";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 import { execProgram } from "../../src/exec.js";
 import type { World } from "../../src/operations/execute.js";

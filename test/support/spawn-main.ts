@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline";
-import { spawnAgent } from "../../src/agents/spawn.js";
+import { spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { systemClock } from "../../src/clock.js";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { execProgram } from "../../src/exec.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 

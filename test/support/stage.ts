@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Crew } from "../../src/agents/crew.js";
 import { transcriptPath } from "../../src/agents/incarnation-files.js";
 import { transcriptCommand } from "../../src/agents/transcript.js";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { RowOf } from "../../src/db/write.js";
 import { write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";

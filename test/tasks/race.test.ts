@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
-import { openSqlite } from "../../src/db/sqlite.js";
+import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { listTasks } from "../../src/tasks/task.js";
 import { contextOn, temporaryFolder } from "../support/database.js";
 import { DEMO, ops, plan } from "../support/tasks.js";

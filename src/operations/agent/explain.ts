@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { explainAgent, explainCapture, saveCapture } from "../../agents/explain.js";
+import { explainAgent, explainCapture, saveCapture } from "../../agents/status/explain.js";
 import { Fault } from "../../errors.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

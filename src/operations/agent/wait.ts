@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { observeAgents } from "../../agents/observe.js";
-import { waitForAgents } from "../../agents/wait.js";
+import { observeAgents } from "../../agents/status/observe.js";
+import { waitForAgents } from "../../agents/status/wait.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

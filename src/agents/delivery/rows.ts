@@ -1,0 +1,183 @@
+import { createHash } from "node:crypto";
+import type { Selectable } from "kysely";
+import { type Context, timestamp } from "../../context.js";
+import type { DeliveriesTable, Reader } from "../../db/schema.js";
+import type { RowOf } from "../../db/write.js";
+import { Fault } from "../../errors.js";
+import { didYouMean, quote } from "../../names.js";
+import { taskRow } from "../../tasks/task.js";
+import { pasteText } from "../../tmux/input.js";
+
+export type DeliveryRow = Selectable<DeliveriesTable>;
+export type DeliveryState = "queued" | "pasted" | "proved" | "unproved" | "refused" | "cancelled";
+
+/** From which states a verb leads to which. A `pasted` one is never typed again by itself. */
+export const DELIVERY_TRANSITIONS = {
+  type: { from: ["queued"], to: "pasted" },
+  withdraw: { from: ["pasted"], to: "queued" },
+  prove: { from: ["pasted", "unproved"], to: "proved" },
+  doubt: { from: ["pasted"], to: "unproved" },
+  refuse: { from: ["queued", "pasted"], to: "refused" },
+  retry: { from: ["unproved", "refused", "cancelled"], to: "queued" },
+  cancel: { from: ["queued"], to: "cancelled" },
+} as const satisfies Record<string, { from: readonly DeliveryState[]; to: DeliveryState }>;
+
+/** The longest text that is delivered, in bytes. */
+const LONGEST_TEXT = 1024 * 1024;
+/** Whoever types is done within this long, or was cut off. */
+export const HOLD_MS = 60_000;
+
+/** Puts a text into the agent's outbox; the same text that still waits there is that same delivery. */
+export async function enqueue(
+  context: Context,
+  agent: RowOf<"agents">,
+  { text, sender, task }: { text: string; sender: string; task?: string | undefined },
+): Promise<DeliveryRow> {
+  const clean = checkText(text);
+  const text_hash = createHash("sha256").update(clean).digest("hex");
+  return context.store.write(async (db) => {
+    const pending = await db
+      .selectFrom("deliveries")
+      .selectAll()
+      .where("agent_id", "=", agent.id)
+      .where("state", "in", ["queued", "pasted"])
+      .where("text_hash", "=", text_hash)
+      .executeTakeFirst();
+    if (pending !== undefined) return pending;
+    const now = timestamp(context.clock);
+    const row = {
+      agent_id: agent.id,
+      workstream_id: agent.workstream_id,
+      agent: agent.name,
+      task_id: task === undefined ? null : await taskId(db, agent, task),
+      sender,
+      text: clean,
+      text_hash,
+      state: "queued",
+      attempt: 0,
+      reason: null,
+      baseline: null,
+      created_at: now,
+      pasted_at: null,
+      proved_at: null,
+      updated_at: now,
+    };
+    return db.insertInto("deliveries").values(row).returningAll().executeTakeFirstOrThrow();
+  });
+}
+
+function checkText(text: string): string {
+  const clean = pasteText(text);
+  const bytes = Buffer.byteLength(clean);
+  if (clean.trim() === "") {
+    throw new Fault("usage", "delivery.empty", "There is nothing to send: the text is empty or blank.", [
+      { intent: "Send a prompt", command: "mu agent send <agent> 'what to do'" },
+    ]);
+  }
+  if (bytes <= LONGEST_TEXT) return clean;
+  throw new Fault("usage", "delivery.too_long", `The text has ${bytes} bytes; ${LONGEST_TEXT} can be delivered.`, [
+    { intent: "Write it to a file and send its path", command: "mu agent send <agent> 'read <file>'" },
+  ]);
+}
+
+async function taskId(db: Reader, agent: RowOf<"agents">, name: string): Promise<number> {
+  const { workstream } = await db
+    .selectFrom("workstreams")
+    .select("name as workstream")
+    .where("id", "=", agent.workstream_id)
+    .executeTakeFirstOrThrow();
+  return (await taskRow(db, { workstream, name })).id;
+}
+
+/** The delivery of that id; faults `delivery.not_found`. */
+export async function deliveryRow(db: Reader, id: number): Promise<DeliveryRow> {
+  const row = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
+  if (row !== undefined) return row;
+  const ids = await db.selectFrom("deliveries").select("id").orderBy("id", "desc").limit(50).execute();
+  const hint = didYouMean(
+    String(id),
+    ids.map((known) => String(known.id)),
+  );
+  throw new Fault("missing", "delivery.not_found", `There is no delivery ${quote(String(id))}.${hint}`, [
+    { intent: "See them", command: "mu delivery list" },
+  ]);
+}
+
+/** What stands first in the agent's outbox: the one being typed, else the oldest that waits. */
+export async function firstPending(db: Reader, agentId: number): Promise<DeliveryRow | undefined> {
+  const rows = await db
+    .selectFrom("deliveries")
+    .selectAll()
+    .where("agent_id", "=", agentId)
+    .where("state", "in", ["queued", "pasted"])
+    .orderBy("id")
+    .execute();
+  return rows.find((row) => row.state === "pasted") ?? rows[0];
+}
+
+/**
+ * Reserves the delivery for typing, for one caller only and only while nothing else is being typed to that agent;
+ * undefined for everybody else. From here on the text may have reached the pane.
+ */
+export async function reserve(
+  context: Context,
+  row: DeliveryRow,
+  baseline: string | null,
+): Promise<DeliveryRow | undefined> {
+  const now = timestamp(context.clock);
+  const taken = await context.store
+    .write((db) =>
+      db
+        .updateTable("deliveries")
+        .set({ state: "pasted", attempt: row.attempt + 1, reason: null, baseline, pasted_at: now, updated_at: now })
+        .where("id", "=", row.id)
+        .where("state", "=", "queued")
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom("deliveries as other")
+                .select("other.id")
+                .where("other.agent_id", "=", row.agent_id)
+                .where("other.state", "=", "pasted"),
+            ),
+          ),
+        )
+        .returningAll()
+        .execute(),
+    )
+    .catch((error: unknown) => {
+      if (isInFlight(error)) return [];
+      throw error;
+    });
+  return taken[0];
+}
+
+/** On PostgreSQL two reservations of one agent meet in the unique index. */
+function isInFlight(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "23505";
+}
+
+/** Takes a transition; the row as it is afterwards, also when somebody else was first. */
+export async function change(
+  context: Context,
+  id: number,
+  verb: keyof typeof DELIVERY_TRANSITIONS,
+  reason: string | null,
+): Promise<DeliveryRow> {
+  const { from, to } = DELIVERY_TRANSITIONS[verb];
+  const now = timestamp(context.clock);
+  return context.store.write(async (db) => {
+    await db
+      .updateTable("deliveries")
+      .set({ state: to, reason, updated_at: now, ...(to === "proved" && { proved_at: now }) })
+      .where("id", "=", id)
+      .where("state", "in", from)
+      .execute();
+    return deliveryRow(db, id);
+  });
+}
+
+/** Whether the one who typed it must have been cut off. */
+export function isAbandoned(row: DeliveryRow, now: Date): boolean {
+  return row.state === "pasted" && now.getTime() - Date.parse(row.pasted_at ?? row.updated_at) > HOLD_MS;
+}

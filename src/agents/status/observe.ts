@@ -1,0 +1,209 @@
+import { statSync } from "node:fs";
+import type { PaneLabels } from "../../tmux/look.js";
+import type { Pane } from "../../tmux/panes.js";
+import type { Screen as Captured } from "../../tmux/screens.js";
+import type { AgentStatus } from "../agent.js";
+import type { AgentCli } from "../clis/cli.js";
+import { getAgentCli } from "../clis/table.js";
+import type { Crew } from "../crew.js";
+import { transcriptPath } from "../incarnation-files.js";
+import { listMembers, type Member } from "../roster.js";
+import { type Explanation, explainScreen } from "../screen/explain.js";
+import { locate, type Whereabouts } from "../whereabouts.js";
+import { staleLabels } from "./labels.js";
+import { blankScreen, toScreen } from "./look.js";
+import { recordSightings, type Sighting } from "./record.js";
+import { type Feed, fuse, readFeed, type Sensed } from "./sense.js";
+
+/** An open agent's status at this moment, with its grounds. */
+export interface Observation extends Sensed {
+  agent: string;
+  workstream: string;
+  /** Since when it has this status. */
+  since: string;
+  /** Its living pane; null when it has none. */
+  pane: Pane | null;
+}
+
+export interface ObserveOptions {
+  /** Only the agents of this workstream. */
+  workstream?: string | undefined;
+  /** All panes, where the caller has listed them already. */
+  panes?: readonly Pane[] | undefined;
+  /** Labels to write in the call that looks. */
+  labels?: readonly PaneLabels[] | undefined;
+}
+
+/** tmux tells the moment of a window's last output in whole seconds. */
+const ACTIVITY_MS = 1000;
+/** A status that an agent's own event began may be overtaken by time alone: so long it is looked at again. */
+const UNSETTLED_MS = 15_000;
+
+/**
+ * The status of every open agent, people left out. One tmux call lists the panes, one more reads the screens of
+ * those that may have changed; without open agents there is none. What is new is stored, with its history; nothing
+ * is written when nothing is. Faults `tmux.*` when tmux cannot be asked.
+ */
+export async function observeAgents(crew: Crew, options: ObserveOptions = {}): Promise<Observation[]> {
+  const { seen, labels } = await observeOnce(crew, options);
+  if (labels.length > 0) await crew.tmux.setPaneLabels(labels);
+  return seen;
+}
+
+/** As `observeAgents`, but leaves the labels that panes should have to the caller's next look. */
+export async function observeOnce(
+  crew: Crew,
+  options: ObserveOptions = {},
+): Promise<{ seen: Observation[]; labels: PaneLabels[] }> {
+  const sightings = await sight(crew, options);
+  await recordSightings(crew, sightings);
+  return { seen: sightings.map(toObservation), labels: await staleLabels(crew, sightings) };
+}
+
+/** As `observeAgents`, but stores nothing and leaves the panes' labels alone. */
+export async function glanceAtAgents(crew: Crew, options: ObserveOptions = {}): Promise<Observation[]> {
+  return (await sight(crew, options)).map(toObservation);
+}
+
+/** The statuses as they were last stored; tmux is not asked. */
+export async function recallAgents(crew: Crew, workstream?: string): Promise<Observation[]> {
+  const members = await listMembers(crew.context.store.db, workstream);
+  const at = crew.context.clock.now();
+  return members.map((member) => toObservation({ member, place: { at: "nowhere" }, sensed: asStored(member), at }));
+}
+
+async function sight(crew: Crew, { workstream, panes: listed, labels }: ObserveOptions): Promise<Sighting[]> {
+  const members = await listMembers(crew.context.store.db, workstream);
+  if (members.length === 0) return [];
+  const { panes, screens: early } = listed
+    ? { panes: listed, screens: NO_SCREENS }
+    : await crew.tmux.survey(request(crew, members, labels));
+  const at = crew.context.clock.now();
+  const places = await locate(
+    crew,
+    members.map(({ row }) => row),
+    panes,
+  );
+  const glances = await Promise.all(
+    members.map((member) => glance(crew, member, places.get(member.row.id) ?? { at: "nowhere" }, at)),
+  );
+  const wanted = glances.flatMap((one) =>
+    one.wanted === undefined || early.has(one.wanted.id) ? [] : [one.wanted.id],
+  );
+  const late = wanted.length === 0 ? NO_SCREENS : await crew.tmux.captureScreens(wanted);
+  return glances.map((one) => sightingOf(one, one.wanted && (early.get(one.wanted.id) ?? late.get(one.wanted.id)), at));
+}
+
+const NO_SCREENS: ReadonlyMap<string, Captured> = new Map();
+
+/** The list of the panes, and in the same call the screens that are bound to be wanted. */
+function request(crew: Crew, members: readonly Member[], labels: readonly PaneLabels[] | undefined) {
+  return { labels, screens: members.filter((one) => isWorthReading(crew, one)).flatMap(({ row }) => row.pane ?? []) };
+}
+
+/** An agent that was at work, or whose pane has printed since: its transcript tells, for a file's look. */
+function isWorthReading(crew: Crew, { row, seen }: Member): boolean {
+  if (getAgentCli(row.cli).reading.by !== "screen") return false;
+  if (seen === undefined || RESTLESS.has(seen.status)) return true;
+  const transcript = statSync(transcriptPath(crew.stateDir, row), { throwIfNoEntry: false });
+  return transcript !== undefined && transcript.mtimeMs > Date.parse(seen.seen_at);
+}
+
+const RESTLESS: ReadonlySet<string> = new Set(["busy", "spawning"]);
+
+/** An agent's place and feed; `wanted` is its pane when the screen must be read. */
+interface Glance {
+  member: Member;
+  cli: AgentCli;
+  place: Whereabouts;
+  feed: Feed;
+  wanted: Pane | undefined;
+}
+
+async function glance(crew: Crew, member: Member, place: Whereabouts, now: Date): Promise<Glance> {
+  const cli = getAgentCli(member.row.cli);
+  const feed = await readFeed(crew, member, cli);
+  const isWanted = place.at === "pane" && needsScreen(member, cli, place.pane, feed, now);
+  return { member, cli, place, feed, wanted: isWanted ? place.pane : undefined };
+}
+
+function sightingOf({ member, cli, place, feed, wanted }: Glance, captured: Captured | undefined, at: Date): Sighting {
+  if (place.at !== "pane") return { member, feed, place, sensed: withoutPane(place), at };
+  if (wanted !== undefined && captured === undefined) {
+    const gone = { at: "gone", why: `pane ${wanted.id} is gone`, lost: "pane" } as const;
+    return { member, feed, place: gone, sensed: withoutPane(gone), at };
+  }
+  if (wanted === undefined && cli.reading.by === "screen") return { member, feed, place, sensed: asStored(member), at };
+  const verdict = explainScreen(cli, captured ? toScreen(place.pane, captured) : blankScreen(place.pane));
+  const text = verdictText(verdict);
+  const evidence = { cli, feed, verdict, screenSince: screenSince(member, text, at), pane: place.pane, now: at };
+  const sensed = fuse(member, evidence);
+  if (captured === undefined) return { member, feed, place, sensed, at };
+  const settles = isQuiet(place.pane, at) && !isSettled(member, place.pane);
+  return { member, feed, place, sensed, at, screen: { verdict: text, facts: paneFacts(place.pane), settles } };
+}
+
+/** Whether the pane may show something that the stored status does not know of. */
+function needsScreen(member: Member, cli: AgentCli, pane: Pane, feed: Feed, now: Date): boolean {
+  if (cli.reading.by !== "screen") return pane.dead;
+  const { seen } = member;
+  if (feed.changed || !isSettled(member, pane)) return true;
+  return seen?.by === "hook" && now.getTime() - Date.parse(seen.at) < UNSETTLED_MS;
+}
+
+/** Whether the stored status rests on the screen that the pane still has. */
+function isSettled({ seen }: Member, pane: Pane): boolean {
+  return seen !== undefined && seen.pane_facts === paneFacts(pane) && isQuiet(pane, new Date(seen.seen_at));
+}
+
+/** Whether a screen read at `at` is the pane's last: nothing was printed in the second of its reading. */
+function isQuiet(pane: Pane, at: Date): boolean {
+  return pane.activityAt.getTime() + ACTIVITY_MS <= at.getTime();
+}
+
+/** What changes in tmux's list when a pane changes: enough to know that a quiet pane shows what it showed. */
+function paneFacts({ cursorX, cursorY, width, height, command, dead, historySize, title }: Pane): string {
+  return `${cursorX},${cursorY} ${width}x${height} ${historySize} ${dead ? "dead" : "alive"} ${command} ${title}`;
+}
+
+/** A verdict without what changes while it stays the same: seconds, counters and spinners. */
+function verdictText({ status, rule, reason }: Explanation): string {
+  return `${status} ${rule} ${reason.replace(/\d+/g, "0").replace(/[^\p{L}\p{N}\s]+/gu, "")}`;
+}
+
+function screenSince({ seen }: Member, verdict: string, now: Date): Date {
+  if (seen?.screen_at == null || seen.screen_hash !== verdict) return now;
+  return new Date(seen.screen_at);
+}
+
+function asStored({ seen }: Member): Sensed {
+  if (seen === undefined) return { ...terminated("nobody has looked yet"), status: "spawning" };
+  return {
+    status: seen.status as AgentStatus,
+    reason: seen.reason,
+    by: seen.by as Sensed["by"],
+    rule: seen.rule,
+    evidence: seen.evidence === null ? [] : JSON.parse(seen.evidence),
+  };
+}
+
+function withoutPane(place: Exclude<Whereabouts, { at: "pane" }>): Sensed {
+  if (place.at === "gone") return terminated(place.why);
+  const is = (status: AgentStatus, reason: string): Sensed => ({ ...terminated(reason), status });
+  return place.at === "nowhere" ? is("spawning", "its pane is not open yet") : is("unreachable", place.why);
+}
+
+function terminated(reason: string): Sensed {
+  return { status: "terminated", reason, by: "process", rule: null, evidence: [] };
+}
+
+function toObservation({
+  member,
+  place,
+  sensed,
+  at,
+}: Pick<Sighting, "member" | "place" | "sensed" | "at">): Observation {
+  const { seen, row, workstream } = member;
+  const since = seen?.status === sensed.status ? seen.at : at.toISOString();
+  return { agent: row.name, workstream, ...sensed, since, pane: place.at === "pane" ? place.pane : null };
+}

@@ -1,0 +1,145 @@
+import { dirname } from "node:path";
+import { Fault } from "../../errors.js";
+
+/** What the driver throws: SQLite's result code by its name. */
+export interface SqliteError extends Error {
+  code: string;
+}
+
+/** Whether SQLite itself threw it. The code tells: the class has another name in a minified program. */
+export function isSqliteError(error: unknown): error is SqliteError {
+  return error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_");
+}
+
+/** Runs `work`; what the file or its folder did wrong becomes a fault that names the path and the way out. */
+export async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asFileFault(error, path);
+  }
+}
+
+/** `error` as a fault that names the file at `path` when it is the file's; else `error` itself. */
+export function asFileFault(error: unknown, path: string): unknown {
+  if (isSqliteError(error)) {
+    const found = fileFault(error.code);
+    return found ? new Fault("unavailable", found.code, found.message(path), found.nextSteps) : error;
+  }
+  const system = error as NodeJS.ErrnoException;
+  if (system instanceof Error && typeof system.syscall === "string") {
+    return new Fault(
+      "unavailable",
+      "db.cannot_open",
+      `The database folder ${dirname(path)} cannot be used (${system.code}). Make it writable, or name another file in MU_DB_PATH.`,
+    );
+  }
+  if (error instanceof TypeError && /directory does not exist/i.test(error.message)) {
+    return new Fault(
+      "unavailable",
+      "db.cannot_open",
+      `There is no folder for the database ${path}. Name another file in MU_DB_PATH.`,
+    );
+  }
+  return error;
+}
+
+/** How a fault of the file is told. */
+export interface FileFault {
+  code: string;
+  message: (path: string) => string;
+  nextSteps: { intent: string; command: string }[];
+}
+
+const CHECK = [{ intent: "Look at the database without changing it", command: "mu db upgrade --dry-run" }];
+
+/** What a result code says about the file; undefined when the fault is not the file's. */
+export function fileFault(code: string): FileFault | undefined {
+  return FILE_FAULTS.find(([prefix]) => code.startsWith(prefix))?.[1];
+}
+
+const FILE_FAULTS: readonly (readonly [string, FileFault])[] = [
+  [
+    "SQLITE_BUSY",
+    {
+      code: "db.locked",
+      message: (path) =>
+        `The database ${path} is locked by another process for too long. Try again; if it stays so, look for a program that holds it open.`,
+      nextSteps: CHECK,
+    },
+  ],
+  [
+    "SQLITE_LOCKED",
+    { code: "db.locked", message: (path) => `The database ${path} is locked. Try again.`, nextSteps: CHECK },
+  ],
+  [
+    "SQLITE_READONLY",
+    {
+      code: "db.read_only",
+      message: (path) =>
+        `The database ${path} is read-only. Give yourself write access to it and its folder, or name another file in MU_DB_PATH.`,
+      nextSteps: CHECK,
+    },
+  ],
+  [
+    "SQLITE_CANTOPEN",
+    {
+      code: "db.cannot_open",
+      message: (path) =>
+        `The database ${path} cannot be opened. Check that it is a file you may read and write, or name another one in MU_DB_PATH.`,
+      nextSteps: CHECK,
+    },
+  ],
+  [
+    "SQLITE_PERM",
+    {
+      code: "db.cannot_open",
+      message: (path) => `The database ${path} may not be opened by you. Check its permissions.`,
+      nextSteps: CHECK,
+    },
+  ],
+  [
+    "SQLITE_NOTADB",
+    {
+      code: "db.not_a_database",
+      message: (path) => `${path} is not a database. Move it away, or name another file in MU_DB_PATH.`,
+      nextSteps: CHECK,
+    },
+  ],
+  [
+    "SQLITE_CORRUPT",
+    {
+      code: "db.corrupt",
+      message: (path) =>
+        `The database ${path} is damaged. Put a backup in its place, or save what is left with: sqlite3 ${path} .recover`,
+      nextSteps: CHECK,
+    },
+  ],
+  [
+    "SQLITE_FULL",
+    {
+      code: "db.disk_full",
+      message: (path) =>
+        `No space is left for the database ${path}. Nothing was changed; free some space and try again.`,
+      nextSteps: CHECK,
+    },
+  ],
+  [
+    "SQLITE_IOERR",
+    {
+      code: "db.io",
+      message: (path) => `The disk failed under the database ${path}. Nothing was changed.`,
+      nextSteps: CHECK,
+    },
+  ],
+];
+
+/** The fault for a database that another program keeps its own tables in. */
+export function foreignDatabase(path: string): Fault {
+  return new Fault(
+    "unavailable",
+    "db.foreign",
+    `${path} is a database, but not one of this mu's: it has other tables. Move it away, or name another file in MU_DB_PATH.`,
+    CHECK,
+  );
+}

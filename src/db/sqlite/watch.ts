@@ -1,0 +1,87 @@
+import { existsSync, type FSWatcher, watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import type Database from "better-sqlite3";
+import type { Store } from "../store.js";
+
+/** How often the counter of commits is looked at when the operating system says nothing, in ms. */
+const POLL_MS = 150;
+/**
+ * When to look after the system told of a write to the file, in ms: at once, and again, for a commit is only
+ * visible after its last write to the file has reached the disk.
+ */
+const LOOKS_MS = [5, 25, 70];
+
+/**
+ * Calls `onChange` after each commit (or several) of any connection but `connection`, which is closed at the
+ * end. The folder is watched for speed; `PRAGMA data_version` says whether there is news.
+ */
+export function watchFile(connection: Database.Database, file: string, onChange: () => void): () => void {
+  const version = connection.prepare("pragma data_version").pluck();
+  let seen = version.get();
+  let looks: NodeJS.Timeout[] = [];
+  const look = () => {
+    const current = versionOr(version, seen);
+    if (current === seen) return;
+    seen = current;
+    onChange();
+  };
+  const lookSoon = () => {
+    if (looks.length > 0) return;
+    looks = LOOKS_MS.map((ms) => setTimeout(look, ms));
+    looks.push(setTimeout(() => (looks = []), LOOKS_MS.at(-1)));
+  };
+  const watcher = watchFolder(file, lookSoon);
+  const timer = setInterval(look, POLL_MS);
+  return () => {
+    watcher?.close();
+    clearInterval(timer);
+    looks.forEach(clearTimeout);
+    connection.close();
+  };
+}
+
+/** A file that cannot be read at this moment is looked at again a moment later. */
+function versionOr(version: Database.Statement, seen: unknown): unknown {
+  try {
+    return version.get();
+  } catch {
+    return seen;
+  }
+}
+
+/** The system's watch on the file's folder; undefined where there is none to be had: then polling must do. */
+function watchFolder(file: string, onWrite: () => void): FSWatcher | undefined {
+  const name = basename(file);
+  try {
+    const watcher = watch(dirname(file), (_event, changed) => {
+      if (changed === null || changed.startsWith(name)) onWrite();
+    });
+    watcher.on("error", () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Waits for `path` to come into being, opens it, and from then on watches what `open` gave. */
+export function watchForFile(path: string, open: () => Promise<Store>, onChange: () => void): () => void {
+  let end = () => clearInterval(timer);
+  let ended = false;
+  const look = async () => {
+    if (!existsSync(path)) return;
+    clearInterval(timer);
+    const store = await open().catch(() => undefined);
+    if (ended) return;
+    if (store === undefined) {
+      timer = setInterval(look, POLL_MS);
+      return;
+    }
+    end = store.watch(onChange);
+    onChange();
+  };
+  let timer = setInterval(look, POLL_MS);
+  return () => {
+    ended = true;
+    end();
+  };
+}

@@ -1,0 +1,133 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { drainDeliveries, listDeliveries, pullDelivery, sendToAgent } from "../../../src/agents/delivery/delivery.js";
+import { enqueue, HOLD_MS, reserve } from "../../../src/agents/delivery/rows.js";
+import { spoolPath } from "../../../src/agents/spool/line.js";
+import { appendSpool } from "../../../src/agents/spool/write.js";
+import { observeAgents } from "../../../src/agents/status/observe.js";
+import type { Clock } from "../../../src/clock.js";
+import { execProgram } from "../../../src/exec.js";
+import { createRun, type Run } from "../../../src/tmux/run.js";
+import { openStage, PLAYER, type Stage } from "../../support/stage.js";
+import { describeTmux, eventually } from "../../support/tmux.js";
+
+describeTmux("sending while the world breaks", () => {
+  let stage: Stage;
+  beforeEach(async () => {
+    stage = await openStage();
+  });
+  afterEach(() => stage.end());
+
+  const receipts = (name: string): string[] => {
+    const file = join(stage.server.dir, `${name}.receipts`);
+    const lines = existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
+    return lines.map((line) => JSON.parse(line).text);
+  };
+  async function play(name: string, script: object = {}) {
+    const env = {
+      MU_PLAYER_SCRIPT: JSON.stringify(script),
+      MU_PLAYER_RECEIPTS: join(stage.server.dir, `${name}.receipts`),
+    };
+    const agent = await stage.enter(name, { cli: "player", argv: PLAYER, env });
+    const ready = async () =>
+      (await observeAgents(stage.crew)).some((one) => one.agent === name && one.status === "idle");
+    await eventually(`${name} is ready`, ready);
+    return agent;
+  }
+  /** The crew behind an executor whose call number `at` does `fault` instead. */
+  async function failing(at: number, fault: (run: () => ReturnType<Run>) => ReturnType<Run>) {
+    const run = createRun({ exec: execProgram, env: stage.server.env });
+    let calls = 0;
+    const broken: Run = (commands, options) => {
+      calls++;
+      return calls === at ? fault(() => run(commands, options)) : run(commands, options);
+    };
+    return stage.another(broken);
+  }
+  const states = async () => (await listDeliveries(stage.crew.context.store.db)).map(({ state }) => state);
+
+  const faults: [string, (run: () => ReturnType<Run>) => ReturnType<Run>][] = [
+    ["fails before it is done", () => Promise.reject(new Error("the executor broke"))],
+    [
+      "fails after it is done",
+      async (run) => {
+        await run();
+        throw new Error("the executor broke");
+      },
+    ],
+  ];
+  const cases = faults.flatMap(([what, fault]) => [1, 2, 3, 4, 5, 6].map((at) => ({ what, at, fault })));
+  it.each(cases)("call $at that $what neither loses a prompt nor doubles it", async ({ at, fault }) => {
+    await play("ada");
+    const crew = await failing(at, fault);
+    const sent = sendToAgent(crew, { workstream: "demo", name: "ada" }, "do it", { sender: "tester" });
+    await sent.catch(() => undefined);
+    const [state] = await states();
+    expect(["queued", "proved", "unproved"]).toContain(state);
+    if (state === "queued") {
+      await eventually("the drain", async () => (await drainDeliveries(stage.crew)).length > 0);
+      expect(await states()).toEqual(["proved"]);
+    }
+    if ((await states())[0] === "proved") expect(receipts("ada")).toEqual(["do it"]);
+    expect(receipts("ada").length).toBeLessThanOrEqual(1);
+  });
+
+  it.each([2, 3, 4, 5])(
+    "a pane that is killed at call %i leaves the prompt settled, and never typed elsewhere",
+    async (at) => {
+      const agent = await play("ada");
+      const crew = await failing(at, async (run) => {
+        await stage.server.raw("kill-pane", "-t", agent.pane ?? "");
+        return run();
+      });
+      const sent = sendToAgent(crew, { workstream: "demo", name: "ada" }, "do it", { sender: "tester" });
+      await expect(sent).rejects.toMatchObject({ code: expect.stringMatching(/^delivery\.(refused|unproved)$/) });
+      await drainDeliveries(stage.crew);
+      expect(["refused", "unproved"]).toContain((await states())[0]);
+    },
+  );
+
+  it("a prompt whose sender was cut off while typing is proved by the agent's word, or unproved, and never typed again", async () => {
+    const agent = await play("ada");
+    const { context } = stage.crew;
+    for (const text of ["one", "two"]) {
+      const row = await enqueue(context, agent, { text, sender: "tester" });
+      const pi = { ...agent, cli: text === "one" ? "pi" : "player" };
+      await context.store.write((db) =>
+        db.updateTable("agents").set({ cli: pi.cli }).where("id", "=", agent.id).execute(),
+      );
+      await reserve(context, row, null);
+      if (text === "one") {
+        const payload = { text, source: "interactive" };
+        await appendSpool(spoolPath(stage.crew.stateDir, agent.id), { at: Date.now(), event: "input", payload });
+      }
+      expect(await drainDeliveries(stage.crew)).toEqual([]);
+      const later: Clock = { ...context.clock, now: () => new Date(Date.now() + HOLD_MS + 1000) };
+      await drainDeliveries({ ...stage.crew, context: { ...context, clock: later } });
+    }
+    expect(await states()).toEqual(["unproved", "proved"]);
+    expect(receipts("ada")).toEqual([]);
+  });
+
+  it("hands a waiting prompt to an agent that asks for it, once", async () => {
+    const agent = await play("ada");
+    await enqueue(stage.crew.context, agent, { text: "next", sender: "tester" });
+    const pulled = await Promise.all([pullDelivery(stage.crew, agent.id), pullDelivery(stage.crew, agent.id)]);
+    expect(pulled.filter(Boolean)).toMatchObject([{ text: "next", state: "proved" }]);
+    expect(await drainDeliveries(stage.crew)).toEqual([]);
+    expect(receipts("ada")).toEqual([]);
+  });
+
+  it("60 prompts to 3 agents that lose every fifth Enter arrive once each", async () => {
+    const names = ["ada", "bob", "eve"];
+    for (const name of names) await play(name, { quirks: { loseEveryNthEnter: 5 } });
+    const texts = Array.from({ length: 20 }, (_, n) => `prompt number ${n}`);
+    const sendAll = async (name: string) => {
+      for (const text of texts) await sendToAgent(stage.crew, { workstream: "demo", name }, text, { sender: "tester" });
+    };
+    await Promise.all(names.map(sendAll));
+    expect(names.map(receipts)).toEqual([texts, texts, texts]);
+    expect(new Set(await states())).toEqual(new Set(["proved"]));
+  }, 180_000);
+});
