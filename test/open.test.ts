@@ -126,14 +126,14 @@ describe("opening a database", () => {
       location: path,
       age: "older",
       schema: null,
-      pending: ["0001_task_graph", "0002_crew"],
+      pending: ["0001_task_graph", "0002_crew", "0003_workspaces"],
     });
     expect(statSync(path).size).toBe(0);
     expect(await upgradeDatabase(store)).toEqual({
       location: path,
       age: "current",
-      schema: "0002_crew",
-      pending: ["0001_task_graph", "0002_crew"],
+      schema: "0003_workspaces",
+      pending: ["0001_task_graph", "0002_crew", "0003_workspaces"],
     });
     expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [] });
     await initWorkstream(contextOn(store), "demo");
@@ -248,7 +248,7 @@ describe("other processes", () => {
 onEachDialect("an upgrade", (bench) => {
   it("has nothing to do on a current database", async () => {
     const { store } = bench.context;
-    expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [], schema: "0002_crew" });
+    expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [], schema: "0003_workspaces" });
     expect(await upgradeDatabase(store)).toMatchObject({ age: "current", pending: [] });
   });
 });

@@ -16,6 +16,8 @@ export const REFERENCES: readonly Reference[] = [
   { table: "task_edges", column: "blocker_id", to: "tasks" },
   { table: "task_edges", column: "blocked_id", to: "tasks" },
   { table: "task_notes", column: "task_id", to: "tasks" },
+  { table: "workspaces", column: "workstream_id", to: "workstreams" },
+  { table: "checks", column: "task_id", to: "tasks" },
 ];
 
 /** Columns of which no two rows may have the same values. `whileNull`: only rows in which it is null. */
@@ -31,4 +33,8 @@ export const UNIQUE_KEYS: readonly UniqueKey[] = [
   { table: "agents", columns: ["workstream_id", "name"], whileNull: "closed_at" },
   { table: "tasks", columns: ["workstream_id", "name"] },
   { table: "task_edges", columns: ["blocked_id", "blocker_id"] },
+  { table: "workspaces", columns: ["workstream_id", "agent"], whileNull: "freed_at" },
+  { table: "workspaces", columns: ["path"], whileNull: "freed_at" },
+  { table: "salvages", columns: ["workstream", "agent", "n"] },
+  { table: "approvals", columns: ["root", "hash"] },
 ];

@@ -53,6 +53,18 @@ export interface TasksTable extends Row {
   lease_seconds: number | null;
   updated_at: string;
   closed_at: string | null;
+  /** How well it is proved that a CLOSED task is done: `verified`, `landed`, or null when only its owner says so. */
+  level: string | null;
+  /** Whose workspace has the work. */
+  work_agent: string | null;
+  /** The repository that the work was done in. */
+  work_root: string | null;
+  /** The commit that the owner's workspace was at when it claimed the task: the work begins behind it. */
+  work_from: string | null;
+  /** The commit that the workspace was at when the task was closed: the end of the work. */
+  work_to: string | null;
+  /** The commit on the target branch that has the work. */
+  landed_commit: string | null;
 }
 
 export interface TaskEdgesTable extends Row {
@@ -147,6 +159,124 @@ export interface DeliveriesTable {
   updated_at: string;
 }
 
+/** A checkout of the project for one agent; it outlives the agent's incarnations. */
+export interface WorkspacesTable extends Row {
+  workstream_id: number;
+  /** The agent's name. */
+  agent: string;
+  /** `git`, `jj`, `sl` or `none`. */
+  backend: string;
+  /** The repository, or the folder that was copied. */
+  root: string;
+  path: string;
+  /** The commit that the workspace's own work begins behind; null for a copy. */
+  base_ref: string | null;
+  /** The branch that its work lands on; null where there is none. */
+  branch: string | null;
+  /** `creating` and `freeing` are intents: a crash leaves them, and the same verb finishes them. */
+  state: string;
+  freed_at: string | null;
+}
+
+/** Work that was saved before its place was taken away. It outlives its workstream, so it names it as text. */
+export interface SalvagesTable extends Row {
+  workstream: string;
+  agent: string;
+  /** Counts from 1 for every workspace of this name. */
+  n: number;
+  backend: string;
+  root: string;
+  /** The ref that holds it, or the path of its archive. */
+  place: string;
+  /** The commit that `place` points to; null for an archive. */
+  commit_id: string | null;
+  /** How many commits were not landed. */
+  commits: number;
+  /** How many files were not committed. */
+  files: number;
+  /** The verb that took the place away. */
+  reason: string;
+}
+
+/** One run of a task's check command. */
+export interface ChecksTable extends Row {
+  task_id: number;
+  author: string;
+  command: string;
+  /** Null when the timeout or a signal ended it. */
+  exit_code: number | null;
+  seconds: number;
+  commit_id: string | null;
+  /** The tree that was checked, uncommitted files included. */
+  tree: string | null;
+  /** The last 50 lines of its output. */
+  tail: string;
+}
+
+/** A person's word that commands from a repository may run. */
+export interface ApprovalsTable extends Row {
+  root: string;
+  /** SHA-256 of what was approved. */
+  hash: string;
+  text: string;
+  actor: string;
+}
+
+/** Ports that workspaces hold, unique on this machine; not journalled. */
+export interface PortLeasesTable {
+  id: Generated<number>;
+  port: number;
+  workspace_id: number;
+  created_at: string;
+}
+
+/** Work on its way to the target branch, one row a task; not journalled: the end is in the task's own row. */
+export interface LandingsTable {
+  id: Generated<number>;
+  workstream_id: number;
+  task_id: number;
+  /** What landed together carries one id. */
+  batch: string;
+  root: string;
+  /** The branch that it lands on. */
+  branch: string;
+  state: string;
+  /** The target's commit that the batch was put on. */
+  onto: string | null;
+  /** The work's own last commit there. */
+  tip: string | null;
+  /** The scratch checkout. */
+  scratch: string;
+  /** The process that lands it, as `pid start`. */
+  process: string;
+  reason: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+/** Which files a workspace changes against its target, as last seen; not journalled. */
+export interface WorkspaceChangesTable {
+  id: Generated<number>;
+  workspace_id: number;
+  /** JSON array of paths. */
+  paths: string;
+  seen_at: string;
+}
+
+/** Predicted collisions of two workspaces, or of one with its target; not journalled. */
+export interface CollisionsTable {
+  id: Generated<number>;
+  workstream_id: number;
+  /** An agent's name. */
+  a: string;
+  /** Another agent's name, or null for the target. */
+  b: string | null;
+  /** JSON array of paths. */
+  paths: string;
+  since: string;
+  seen_at: string;
+}
+
 export interface EventsTable {
   id: Generated<number>;
   scope: string;
@@ -178,6 +308,14 @@ export interface Schema {
   agent_status: AgentStatusTable;
   observations: ObservationsTable;
   deliveries: DeliveriesTable;
+  workspaces: WorkspacesTable;
+  salvages: SalvagesTable;
+  checks: ChecksTable;
+  approvals: ApprovalsTable;
+  port_leases: PortLeasesTable;
+  landings: LandingsTable;
+  workspace_changes: WorkspaceChangesTable;
+  collisions: CollisionsTable;
   events: EventsTable;
   chains: ChainsTable;
 }
@@ -189,6 +327,16 @@ export type Reader = Kysely<Schema>;
  * Tables whose rows are the fold of the events, in an order in which rows can be put back:
  * a row only refers to rows of its own table or of tables before it.
  */
-export const JOURNALLED = ["workstreams", "agents", "tasks", "task_edges", "task_notes"] as const;
+export const JOURNALLED = [
+  "workstreams",
+  "agents",
+  "tasks",
+  "task_edges",
+  "task_notes",
+  "workspaces",
+  "salvages",
+  "checks",
+  "approvals",
+] as const;
 
 export type JournalledTable = (typeof JOURNALLED)[number];

@@ -36,6 +36,8 @@ export const taskShape = () =>
     externalRef: orNull(text()),
     claimGeneration: z.number(),
     leaseUntil: orNull(text()),
+    level: orNull(z.enum(["claimed", "verified", "landed"])),
+    landedCommit: orNull(text()),
     createdAt: text(),
     updatedAt: text(),
     closedAt: orNull(text()),

@@ -20,7 +20,15 @@ const selectBlockers = statement((db, { task }: { task: number }) =>
   db
     .selectFrom("task_edges as e")
     .innerJoin("tasks as b", "b.id", "e.blocker_id")
-    .select(["b.id", "b.name", "b.status", "b.status as blocker_status", "e.until", "e.id as edge"])
+    .select([
+      "b.id",
+      "b.name",
+      "b.status",
+      "b.status as blocker_status",
+      "b.level as blocker_level",
+      "e.until",
+      "e.id as edge",
+    ])
     .where("e.blocked_id", "=", task)
     .orderBy("b.name"),
 );
@@ -30,7 +38,15 @@ const selectDependents = statement((db, { task }: { task: number }) =>
     .selectFrom("task_edges as e")
     .innerJoin("tasks as d", "d.id", "e.blocked_id")
     .innerJoin("tasks as b", "b.id", "e.blocker_id")
-    .select(["d.id", "d.name", "d.status", "b.status as blocker_status", "e.until", "e.id as edge"])
+    .select([
+      "d.id",
+      "d.name",
+      "d.status",
+      "b.status as blocker_status",
+      "b.level as blocker_level",
+      "e.until",
+      "e.id as edge",
+    ])
     .where("e.blocker_id", "=", task)
     .orderBy("d.name"),
 );
@@ -55,9 +71,15 @@ export async function dependentsOfId(db: Reader, id: number): Promise<Neighbour[
   return (await selectDependents(db, { task: id })).map(toNeighbour);
 }
 
-function toNeighbour(row: { name: string; status: string; blocker_status: string; until: string }): Neighbour {
-  const satisfied = row.blocker_status === "CLOSED" && row.until === "closed";
-  return { name: row.name, status: row.status as TaskStatus, satisfied };
+function toNeighbour(row: {
+  name: string;
+  status: string;
+  blocker_status: string;
+  blocker_level: string | null;
+  until: string;
+}): Neighbour {
+  const reached = row.until === "closed" || row.blocker_level === row.until || row.blocker_level === "landed";
+  return { name: row.name, status: row.status as TaskStatus, satisfied: row.blocker_status === "CLOSED" && reached };
 }
 
 /** A task and one edge into it. */

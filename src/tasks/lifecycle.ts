@@ -206,6 +206,9 @@ export function columnsOf(verb: StatusVerb, now: string) {
     lease_until: null,
     lease_seconds: null,
     closed_at: status === "CLOSED" || status === "REJECTED" ? now : null,
+    level: null,
+    work_to: null,
+    landed_commit: null,
     updated_at: now,
   };
 }

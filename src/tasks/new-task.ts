@@ -38,6 +38,12 @@ export function newTaskRow(workstreamId: number, name: string, fields: NewTaskFi
     lease_seconds: null,
     updated_at: now,
     closed_at: null,
+    level: null,
+    work_agent: null,
+    work_root: null,
+    work_from: null,
+    work_to: null,
+    landed_commit: null,
     ...taskColumns(fields),
   };
 }

@@ -15,7 +15,9 @@ export interface Standing extends TaskRow {
 }
 
 /** True for an edge `e` from blocker `b` that still blocks. */
-export const unsatisfied = sql<boolean>`(b.status <> 'CLOSED' or e.until <> 'closed')`;
+export const unsatisfied = sql<boolean>`(b.status <> 'CLOSED'
+  or (e.until = 'verified' and b.level is null)
+  or (e.until = 'landed' and (b.level is null or b.level <> 'landed')))`;
 
 /** True for a task `t` with an unsatisfied blocker. */
 export const isBlocked = sql<boolean>`exists (

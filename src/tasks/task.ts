@@ -14,6 +14,10 @@ export const LIVE_STATUSES: readonly TaskStatus[] = ["OPEN", "IN_PROGRESS"];
 /** Kinds that hold other tasks and are never claimed themselves. */
 export const CONTAINER_KINDS: readonly string[] = ["container", "job", "intake"];
 
+/** How well it is proved that a CLOSED task is done: its owner says so, its check passed, its work is on the target. */
+export const TASK_LEVELS = ["claimed", "verified", "landed"] as const;
+export type TaskLevel = (typeof TASK_LEVELS)[number];
+
 /** A task as everybody outside the database sees it: names, never row ids. */
 export interface Task {
   name: string;
@@ -48,6 +52,10 @@ export interface Task {
   externalRef: string | null;
   claimGeneration: number;
   leaseUntil: string | null;
+  /** Null while the task is not CLOSED. */
+  level: TaskLevel | null;
+  /** The commit on the target branch that has the work; null until it has landed. */
+  landedCommit: string | null;
   createdAt: string;
   updatedAt: string;
   closedAt: string | null;
@@ -81,6 +89,12 @@ const COLUMNS = [
   "t.claim_generation",
   "t.lease_until",
   "t.lease_seconds",
+  "t.level",
+  "t.work_agent",
+  "t.work_root",
+  "t.work_from",
+  "t.work_to",
+  "t.landed_commit",
   "t.created_at",
   "t.updated_at",
   "t.closed_at",
@@ -128,6 +142,8 @@ export function toTask(row: TaskRow): Task {
     externalRef: row.external_ref,
     claimGeneration: row.claim_generation,
     leaseUntil: row.lease_until,
+    level: row.status === "CLOSED" ? ((row.level as TaskLevel | null) ?? "claimed") : null,
+    landedCommit: row.landed_commit,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     closedAt: row.closed_at,

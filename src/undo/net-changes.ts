@@ -134,6 +134,8 @@ export async function rowNames(
   const task = (id: unknown) => names.get(Number(id)) ?? "a task that is gone";
   return (table, row) => {
     if (table === "task_edges") return `${task(row.blocker_id)} → ${task(row.blocked_id)}`;
-    return table === "task_notes" ? task(row.task_id) : String(row.name);
+    if (table === "task_notes" || table === "checks") return task(row.task_id);
+    if (table === "salvages") return `${row.workstream}/${row.agent}/${row.n}`;
+    return String(row.name ?? row.agent ?? row.text);
   };
 }

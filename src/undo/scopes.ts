@@ -28,6 +28,7 @@ export async function workstreamsOf(db: Reader, changes: readonly Change[]): Pro
   const names = new Set<string>();
   for (const { table, row } of [...rows, ...parents]) {
     if (table === "workstreams") names.add(String(row.name));
+    else if (table === "salvages") names.add(String(row.workstream));
     else if (isId(row.workstream_id)) ids.add(row.workstream_id);
   }
   for (const { table, id } of rows) if (table === "workstreams") ids.delete(id);

@@ -248,10 +248,21 @@ function supersededFault({ group, ops }: UndoGroup, superseded: readonly Obstacl
 }
 
 function tellObstacle({ table, name, column, problem, by }: Obstacle): string {
-  const noun = { workstreams: "workstream", agents: "agent", tasks: "task", task_edges: "edge", task_notes: "note on" };
-  const what = `${noun[table]} ${name}${column === undefined ? "" : `: ${column}`}`;
+  const what = `${NOUNS[table]} ${name}${column === undefined ? "" : `: ${column}`}`;
   return `${what} ${problem}${by === undefined ? ", behind mu's back" : ` by ${by.actor} (${by.op}, ${by.group})`}`;
 }
+
+const NOUNS: Record<JournalledTable, string> = {
+  workstreams: "workstream",
+  agents: "agent",
+  tasks: "task",
+  task_edges: "edge",
+  task_notes: "note on",
+  workspaces: "workspace of",
+  salvages: "salvage",
+  checks: "check of",
+  approvals: "approval",
+};
 
 /** Operations whose undo would leave the world and the rows apart, by name or by noun, each with the reason. */
 export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
@@ -261,7 +272,8 @@ export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
   ["workspace", "folders are made and removed on disk, not in the database"],
   ["delivery", "what was sent is sent"],
   ["run", "what a run did and cost stays done and paid"],
-  ["landing", "what is on the main branch is taken back with the version control system"],
+  ["salvage", "what was brought back stands in its folder, not in the database"],
+  ["land", "what is on the main branch is taken back with the version control system"],
 ];
 
 function refusal({ ops, changes }: UndoGroup): string | undefined {

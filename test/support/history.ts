@@ -33,6 +33,12 @@ export function taskOf(workstream: number, name: string, at: string): NewRow<"ta
     lease_seconds: null,
     updated_at: at,
     closed_at: null,
+    level: null,
+    work_agent: null,
+    work_root: null,
+    work_from: null,
+    work_to: null,
+    landed_commit: null,
   };
 }
 

@@ -1,0 +1,102 @@
+import { join } from "node:path";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+import type { RowOf } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, didYouMean, quote } from "../names.js";
+import type { BackendKey, Checkout } from "../vcs/vcs.js";
+import { workstreamRow } from "../workstreams.js";
+
+/** A checkout of the project for one agent, as everybody outside the database sees it. */
+export interface Workspace {
+  agent: string;
+  workstream: string;
+  backend: BackendKey;
+  /** The repository, or the folder that was copied. */
+  root: string;
+  path: string;
+  /** The commit that its own work begins behind; null for a copy. */
+  baseRef: string | null;
+  /** The branch that its work lands on. */
+  branch: string | null;
+  state: WorkspaceState;
+  createdAt: string;
+}
+
+/** `creating` and `freeing` were begun and not ended: the same verb, or reconcile, finishes them. */
+export type WorkspaceState = "creating" | "ready" | "freeing";
+
+export type WorkspaceRow = RowOf<"workspaces"> & { workstream: string };
+
+/** Where a new workspace goes. */
+export function workspacePath(stateDir: string, { workstream, name }: AgentRef): string {
+  return join(stateDir, "workspaces", workstream, name);
+}
+
+const selectOpen = statement((db, { workstream, name }: AgentRef) =>
+  db
+    .selectFrom("workspaces as s")
+    .innerJoin("workstreams as w", "w.id", "s.workstream_id")
+    .selectAll("s")
+    .select("w.name as workstream")
+    .where("w.name", "=", workstream)
+    .where("s.agent", "=", name)
+    .where("s.freed_at", "is", null),
+);
+
+/** The open workspace of an agent, whatever its state; undefined when it has none. */
+export async function findWorkspaceRow(db: Reader, ref: AgentRef): Promise<WorkspaceRow | undefined> {
+  const [row] = await selectOpen(db, ref);
+  return row;
+}
+
+/** The open workspace of an agent; faults `workstream.not_found`, `workspace.not_found` with near names. */
+export async function workspaceRow(db: Reader, ref: AgentRef): Promise<WorkspaceRow> {
+  const row = await findWorkspaceRow(db, ref);
+  if (row !== undefined) return row;
+  await workstreamRow(db, ref.workstream);
+  const names = (await workspaceRows(db, ref.workstream)).map((known) => known.agent);
+  throw new Fault(
+    "missing",
+    "workspace.not_found",
+    `${quote(ref.name)} has no workspace in ${ref.workstream}.${didYouMean(ref.name, names)}`,
+    [
+      { intent: "See the workspaces", command: `mu workspace list -w ${ref.workstream}` },
+      { intent: "Make one", command: `mu workspace create <agent> -w ${ref.workstream}` },
+    ],
+  );
+}
+
+/** All open workspaces, of one workstream or of all, by workstream and agent. */
+export async function workspaceRows(db: Reader, workstream?: string): Promise<WorkspaceRow[]> {
+  let query = db
+    .selectFrom("workspaces as s")
+    .innerJoin("workstreams as w", "w.id", "s.workstream_id")
+    .selectAll("s")
+    .select("w.name as workstream")
+    .where("s.freed_at", "is", null)
+    .orderBy("w.name")
+    .orderBy("s.agent");
+  if (workstream !== undefined) query = query.where("w.name", "=", workstream);
+  return query.execute();
+}
+
+/** The public shape of a row. */
+export function toWorkspace(row: WorkspaceRow): Workspace {
+  return {
+    agent: row.agent,
+    workstream: row.workstream,
+    backend: row.backend as BackendKey,
+    root: row.root,
+    path: row.path,
+    baseRef: row.base_ref,
+    branch: row.branch,
+    state: row.state as WorkspaceState,
+    createdAt: row.created_at,
+  };
+}
+
+/** The place on disk that a row stands for. */
+export function checkoutOf(row: { root: string; path: string }): Checkout {
+  return { root: row.root, path: row.path };
+}
