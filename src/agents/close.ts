@@ -7,6 +7,7 @@ import { paneRefused } from "../tmux/faults.js";
 import { callerPane, type Pane, serverPid } from "../tmux/panes.js";
 import { type Agent, type AgentRow, agentById, latestAgentRow, PERSON_CLI, replaced, toAgent } from "./agent.js";
 import type { Crew } from "./crew.js";
+import { cancelOutbox } from "./delivery/rows.js";
 import { lastScreenPath, prepareFolders } from "./incarnation-files.js";
 import { isOwnPane, isProgramOf, panesMarkedFor } from "./own-pane.js";
 import { retireAgent } from "./retire.js";
@@ -75,9 +76,10 @@ async function finish(
   { reason, killedPane }: CloseOptions & { killedPane: boolean },
 ): Promise<Closed> {
   const note = `[close] ${row.name} was closed${reason === undefined ? "" : `: ${reason}`}; the task is open again.`;
-  const released = await write(crew.context, closeSpec(row), (tx) =>
-    retireAgent(tx, row.id, { author: crew.context.actor, note }),
-  );
+  const released = await write(crew.context, closeSpec(row), async (tx) => {
+    await cancelOutbox(tx, row.id);
+    return retireAgent(tx, row.id, { author: crew.context.actor, note });
+  });
   return { agent: await agentById(crew.context.store.db, row.id), changed: true, killedPane, released };
 }
 

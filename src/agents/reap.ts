@@ -82,12 +82,6 @@ async function reap(tx: Tx, { member: { row, workstream }, why }: Ghost): Promis
   const note = `[reaper] ${row.name} is gone (${why}); the task is OPEN again.`;
   const tasks = await retireAgent(tx, row.id, { author: REAPER, note });
   await tx.db.updateTable("agent_status").set({ reason: why }).where("agent_id", "=", row.id).execute();
-  await tx.db
-    .updateTable("deliveries")
-    .set({ state: "refused", reason: `dead: ${why}`, updated_at: tx.now })
-    .where("agent_id", "=", row.id)
-    .where("state", "=", "queued")
-    .execute();
   return [{ workstream, agent: row.name, reason: why, tasks }];
 }
 

@@ -13,7 +13,7 @@ import type { Observation } from "../status/observe.js";
 import { awaitReady } from "./after.js";
 import { deliverNext } from "./next.js";
 import { change, type DeliveryState, deliveryRow, enqueue, firstPending, reserve } from "./rows.js";
-import { growing } from "./type.js";
+import { growing, type Patience } from "./type.js";
 
 /** A prompt on its way to an agent's pane, or at its end. */
 export interface Delivery {
@@ -42,6 +42,8 @@ export interface SendOptions {
   timeoutMs?: number | undefined;
   /** Also wait, as long again, until the agent is ready for the next one. */
   wait?: boolean | undefined;
+  /** Ends the wait; the delivery stays queued. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface Sent {
@@ -51,6 +53,10 @@ export interface Sent {
 }
 
 const TIMEOUT_MS = 60_000;
+
+function patienceOf({ timeoutMs = TIMEOUT_MS, signal }: Pick<SendOptions, "timeoutMs" | "signal">): Patience {
+  return growing(20, 500, timeoutMs, signal);
+}
 
 /**
  * Sends a prompt to an agent and comes back when it is proved that the agent took it. The text goes into the outbox
@@ -63,9 +69,9 @@ export async function sendToAgent(crew: Crew, ref: AgentRef, text: string, optio
   const { db } = crew.context.store;
   const agent = await receiver(db, ref);
   const { id } = await enqueue(crew.context, agent, { text, sender: options.sender, task: options.task });
-  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
-  const delivery = await deliver(crew, agent, { id, timeoutMs });
-  return options.wait ? { delivery, after: await awaitReady(crew, ref, timeoutMs) } : { delivery };
+  const patience = patienceOf(options);
+  const delivery = await deliver(crew, agent, { id, patience });
+  return options.wait ? { delivery, after: await awaitReady(crew, ref, patience) } : { delivery };
 }
 
 /** Puts a prompt into the agent's outbox for whoever drains it next. Faults as `sendToAgent`; tmux is not asked. */
@@ -93,7 +99,7 @@ async function receiver(db: Reader, ref: AgentRef): Promise<RowOf<"agents">> {
 async function deliver(
   crew: Crew,
   agent: RowOf<"agents">,
-  { id, timeoutMs }: { id: number; timeoutMs: number },
+  { id, patience }: { id: number; patience: Patience },
 ): Promise<Delivery> {
   const { db } = crew.context.store;
   let fresh: number | undefined = id;
@@ -103,13 +109,13 @@ async function deliver(
     const { state } = await deliveryRow(db, id);
     return state === "queued" || state === "pasted" ? undefined : state;
   };
-  await pollUntil(crew.context.clock, once, growing(20, 500, timeoutMs));
+  await pollUntil(crew.context.clock, once, patience);
   const delivery = await showDelivery(db, id);
   if (delivery.state === "proved") return delivery;
-  throw notProved(delivery, timeoutMs);
+  throw notProved(delivery, patience);
 }
 
-function notProved(delivery: Delivery, timeoutMs: number): Fault {
+function notProved(delivery: Delivery, { timeoutMs, signal }: Patience): Fault {
   const { id, agent, workstream, state, reason } = delivery;
   const details = { delivery: id, state, reason };
   const look = { intent: "See its pane", command: `mu agent read ${agent} -w ${workstream}` };
@@ -137,7 +143,7 @@ function notProved(delivery: Delivery, timeoutMs: number): Fault {
       return new Fault(
         "unavailable",
         "delivery.pending",
-        `${agent} was not ready within ${timeoutMs / 1000} s. Delivery ${id} stays queued and is typed at its next turn.`,
+        `${agent} was not ready ${signal?.aborted ? "before you left" : `within ${timeoutMs / 1000} s`}. Delivery ${id} stays queued and is typed at its next turn.`,
         [
           { intent: "See whether it arrived", command: `mu delivery show ${id}` },
           { intent: "Take it back", command: `mu delivery cancel ${id}` },
@@ -250,14 +256,18 @@ function toDelivery(
  * because the text may have arrived the first time. Faults `delivery.not_found`, `delivery.settled`, and as
  * `sendToAgent`.
  */
-export async function retryDelivery(crew: Crew, id: number, options: { timeoutMs?: number } = {}): Promise<Delivery> {
+export async function retryDelivery(
+  crew: Crew,
+  id: number,
+  options: Pick<SendOptions, "timeoutMs" | "signal"> = {},
+): Promise<Delivery> {
   const before = await showDelivery(crew.context.store.db, id);
   const agent = await receiver(crew.context.store.db, { workstream: before.workstream, name: before.agent });
   await takeVerb(crew.context, before, "retry");
   await crew.context.store.write((db) =>
     db.updateTable("deliveries").set({ agent_id: agent.id }).where("id", "=", id).execute(),
   );
-  return deliver(crew, agent, { id, timeoutMs: options.timeoutMs ?? TIMEOUT_MS });
+  return deliver(crew, agent, { id, patience: patienceOf(options) });
 }
 
 /** Takes back a delivery that waits. Faults `delivery.not_found`, `delivery.settled`. */

@@ -14,7 +14,8 @@ const SECOND_LOOK_MS = 250;
 /**
  * Types what stands first in the agent's outbox, if the pane is ready for it, and gives the row when it is settled.
  * What somebody else is typing is left to them, until they must have been cut off. `fresh` is the delivery of a
- * sender who just came: a dialog or a draft refuses it, while older ones go on waiting.
+ * sender who just came: a dialog or a draft refuses it, while older ones go on waiting, those of a dead incarnation
+ * for the next one of its name.
  */
 export async function deliverNext(
   crew: Crew,
@@ -25,6 +26,7 @@ export async function deliverNext(
   const row = await firstPending(db, agent.id);
   if (row === undefined) return undefined;
   if (row.state === "pasted") return isAbandoned(row, crew.context.clock.now()) ? settle(crew, agent, row) : undefined;
+  if (agent.closed_at !== null && fresh === undefined) return undefined;
   const seen = await approach(crew, agent, row);
   if (seen.may === "wait") return undefined;
   if (seen.may === "type") return type(crew, agent, row, seen.look);

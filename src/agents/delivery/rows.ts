@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Selectable } from "kysely";
 import { type Context, timestamp } from "../../context.js";
 import type { DeliveriesTable, Reader } from "../../db/schema.js";
-import type { RowOf } from "../../db/write.js";
+import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import { didYouMean, quote } from "../../names.js";
 import { taskRow } from "../../tasks/task.js";
@@ -180,4 +180,34 @@ export async function change(
 /** Whether the one who typed it must have been cut off. */
 export function isAbandoned(row: DeliveryRow, now: Date): boolean {
   return row.state === "pasted" && now.getTime() - Date.parse(row.pasted_at ?? row.updated_at) > HOLD_MS;
+}
+
+/**
+ * Inside a write: what still waits for earlier incarnations of the agent's name waits for this one now. What was being
+ * typed to them stays theirs: nobody knows whether it was taken.
+ */
+export async function inheritOutbox(tx: Tx, heir: RowOf<"agents">): Promise<void> {
+  await tx.db
+    .updateTable("deliveries")
+    .set({ agent_id: heir.id, updated_at: tx.now })
+    .where("state", "=", "queued")
+    .where("agent_id", "in", (e) =>
+      e
+        .selectFrom("agents")
+        .select("id")
+        .where("workstream_id", "=", heir.workstream_id)
+        .where("name", "=", heir.name)
+        .where("closed_at", "is not", null),
+    )
+    .execute();
+}
+
+/** Inside a write: takes back what waits for an agent that somebody closed for good. */
+export async function cancelOutbox(tx: Tx, agentId: number): Promise<void> {
+  await tx.db
+    .updateTable("deliveries")
+    .set({ state: "cancelled", reason: "the agent was closed", updated_at: tx.now })
+    .where("state", "=", "queued")
+    .where("agent_id", "=", agentId)
+    .execute();
 }

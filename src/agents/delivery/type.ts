@@ -158,11 +158,15 @@ function arrivalMs({ text }: DeliveryRow): number {
   return ARRIVAL_MS + (Buffer.byteLength(text) / 1024) * ARRIVAL_MS_PER_KIB;
 }
 
-/** Options for `pollUntil`: a pace that starts quick and slows down. */
-export function growing(fromMs: number, toMs: number, timeoutMs: number) {
+/** How long somebody waits, and how often they look. */
+export type Patience = Parameters<typeof pollUntil>[2];
+
+/** A pace for `pollUntil` that starts quick and slows down. */
+export function growing(fromMs: number, toMs: number, timeoutMs: number, signal?: AbortSignal): Patience {
   let next = fromMs / 1.5;
   return {
     timeoutMs,
+    ...(signal && { signal }),
     get everyMs() {
       next = Math.min(toMs, next * 1.5);
       return next;

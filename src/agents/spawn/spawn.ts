@@ -8,6 +8,7 @@ import { workstreamRow } from "../../workstreams.js";
 import { type Agent, agentById, findOpenAgent, PERSON_CLI } from "../agent.js";
 import { bordersOf } from "../borders.js";
 import type { Crew } from "../crew.js";
+import { inheritOutbox } from "../delivery/rows.js";
 import { saveLaunch, transcriptPath } from "../incarnation-files.js";
 import { isHalfSpawn, retireAgent } from "../retire.js";
 import { transcriptCommand } from "../transcript.js";
@@ -71,7 +72,7 @@ export async function reserveAgent(
     if (!isHalfSpawn(open, new Date(tx.now))) throw agentExists(ref, open);
     await retireAgent(tx, open.id, { author: "mu", note: `The spawn of ${ref.name} was cut off.` });
   }
-  return tx.insert("agents", {
+  const row = await tx.insert("agents", {
     workstream_id: workstream.id,
     name: ref.name,
     role,
@@ -87,6 +88,8 @@ export async function reserveAgent(
     spawned_at: tx.now,
     closed_at: null,
   });
+  await inheritOutbox(tx, row);
+  return row;
 }
 
 export function agentExists(ref: AgentRef, open: Pick<RowOf<"agents">, "cli">): Fault {

@@ -50,6 +50,7 @@ export const agentSend = defineOperation({
       sender: app.caller.name,
       timeoutMs: timeout,
       wait,
+      signal: app.io.signal,
       ...(task !== undefined && { task }),
     });
     const nextSteps = [

@@ -21,7 +21,7 @@ export const deliveryRetry = defineOperation({
     { command: "mu delivery retry", shows: "which one?", fault: "usage.missing_argument" },
   ],
   async run(app, { id, timeout }) {
-    const delivery = await retryDelivery(await app.crew(), id, { timeoutMs: timeout });
+    const delivery = await retryDelivery(await app.crew(), id, { timeoutMs: timeout, signal: app.io.signal });
     const at = `${delivery.workstream}/${delivery.agent}`;
     return { delivery, nextSteps: [{ intent: "See its pane", command: `mu agent read ${at}` }] };
   },

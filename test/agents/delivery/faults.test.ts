@@ -1,13 +1,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { closeAgent } from "../../../src/agents/close.js";
 import { drainDeliveries, listDeliveries, pullDelivery, sendToAgent } from "../../../src/agents/delivery/delivery.js";
 import { enqueue, HOLD_MS, reserve } from "../../../src/agents/delivery/rows.js";
+import { spawnAgent } from "../../../src/agents/spawn/spawn.js";
 import { spoolPath } from "../../../src/agents/spool/line.js";
 import { appendSpool } from "../../../src/agents/spool/write.js";
 import { observeAgents } from "../../../src/agents/status/observe.js";
 import type { Clock } from "../../../src/clock.js";
 import { execProgram } from "../../../src/exec.js";
+import { reconcile } from "../../../src/reconcile.js";
 import { createRun, type Run } from "../../../src/tmux/run.js";
 import { openStage, PLAYER, type Stage } from "../../support/stage.js";
 import { describeTmux, eventually } from "../../support/tmux.js";
@@ -108,6 +111,43 @@ describeTmux("sending while the world breaks", () => {
     }
     expect(await states()).toEqual(["unproved", "proved"]);
     expect(receipts("ada")).toEqual([]);
+  });
+
+  const SHELL = { cwd: "/tmp", cli: "shell", command: "sh" };
+
+  it("what waits for an agent that died is typed to the next one of its name", async () => {
+    const ref = { workstream: "demo", name: "ada" };
+    const dead = await stage.enter("ada");
+    await enqueue(stage.crew.context, dead, { text: "echo carried over", sender: "tester" });
+    await stage.server.raw("kill-pane", "-t", dead.pane ?? "");
+    expect((await reconcile(stage.crew)).reaped).toMatchObject([{ agent: "ada" }]);
+    expect(await states()).toEqual(["queued"]);
+    await spawnAgent(stage.crew, ref, { ...SHELL, ready: { timeoutMs: 20_000 } });
+    await eventually("it is typed", async () => (await drainDeliveries(stage.crew)).length > 0);
+    expect(await listDeliveries(stage.crew.context.store.db)).toMatchObject([{ state: "proved", agent: "ada" }]);
+  });
+
+  it("what waits for an agent that somebody closes is taken back", async () => {
+    const agent = await stage.enter("ada");
+    await enqueue(stage.crew.context, agent, { text: "too late", sender: "tester" });
+    await closeAgent(stage.crew, { workstream: "demo", name: "ada" });
+    expect(await listDeliveries(stage.crew.context.store.db)).toMatchObject([
+      { state: "cancelled", reason: "the agent was closed" },
+    ]);
+  });
+
+  it("a sender who leaves does not wait on, and the prompt stays queued", async () => {
+    const ref = { workstream: "demo", name: "ada" };
+    await play("ada", { acts: [{ steps: [{ work: 600_000 }] }] });
+    await sendToAgent(stage.crew, ref, "work", { sender: "tester" });
+    const leaving = new AbortController();
+    const sent = sendToAgent(stage.crew, ref, "and then", { sender: "tester", signal: leaving.signal });
+    leaving.abort();
+    await expect(sent).rejects.toMatchObject({
+      code: "delivery.pending",
+      message: expect.stringContaining("before you left"),
+    });
+    expect(await states()).toEqual(["queued", "proved"]);
   });
 
   it("hands a waiting prompt to an agent that asks for it, once", async () => {
