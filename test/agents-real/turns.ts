@@ -7,6 +7,7 @@ export const script: ModelScript = {
     { when: /Take the next task, and ask before you write\./, turns: [claim, note, write, close, say] },
     { when: /Take the next task and dwell in (\w+)\./, turns: [claim, note, dwell] },
     { when: /Dwell in (\w+)\./, turns: [dwell] },
+    { when: /Implement the next task\./, turns: [claim, implement, closeChecked, say] },
     { when: /Your task (\w+) is still yours/, turns: [goOn, close, say] },
   ],
   otherwise: { text: "Understood." },
@@ -37,6 +38,26 @@ function goOn({ captures }: Moment) {
 
 function close({ toolResult }: Moment) {
   return { shell: `mu task close ${taskIn(toolResult)} --evidence 'it works' --json` };
+}
+
+/** A function, the line that exports it and its test, committed where the agent works. */
+function implement({ toolResult }: Moment) {
+  const task = taskIn(toolResult);
+  const write = [
+    `printf 'export const ${task} = (a, b) => ${OPERATORS[task]};\\n' >src/${task}.js`,
+    `printf 'import assert from "node:assert";\\nimport test from "node:test";\\nimport { ${task} } from "../src/${task}.js";\\ntest("${task}", () => assert.equal(${task}(6, 3), ${RESULTS[task]}));\\n' >test/${task}.test.js`,
+    `git add -A`,
+    `git commit -qm 'Implement ${task}'`,
+    `mu task show ${task} --json`,
+  ];
+  return { text: "I write it, with its test.", shell: write.join(" && ") };
+}
+
+const OPERATORS: Readonly<Record<string, string>> = { add: "a + b", subtract: "a - b", multiply: "a * b" };
+const RESULTS: Readonly<Record<string, number>> = { add: 9, subtract: 3, multiply: 18 };
+
+function closeChecked({ toolResult }: Moment) {
+  return { shell: `mu task close ${taskIn(toolResult)} --check 'node --test test/' --json` };
 }
 
 function say({ toolResult }: Moment) {
