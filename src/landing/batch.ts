@@ -1,0 +1,209 @@
+import type { Crew } from "../agents/crew.js";
+import { Fault } from "../errors.js";
+import { checkoutDirty } from "../vcs/git/land.js";
+import type { Tip } from "../vcs/lander.js";
+import type { CheckAnswer, createChecker } from "./checker.js";
+import { type Candidate, waitingFor } from "./choose.js";
+import { confirmLanded } from "./confirm.js";
+import { returnClash, returnRed } from "./give-back.js";
+import { judge } from "./judge.js";
+import type { Link } from "./order.js";
+import type { Place } from "./place.js";
+import { type Landing, skip } from "./report.js";
+import { stackRows } from "./rows.js";
+import { type Clash, type Stack, type Step, stackTasks } from "./stack.js";
+
+/** Tasks that were taken, and what it needs to land them. */
+export interface TakenBatch {
+  place: Place;
+  /** Row ids of the landings by task. */
+  landings: ReadonlyMap<number, number>;
+  edges: readonly Link[];
+  checker: ReturnType<typeof createChecker> | undefined;
+  report: Landing;
+  signal?: AbortSignal | undefined;
+  remark?: ((text: string) => void) | undefined;
+}
+
+/** So often the branch may move under us before we give up. */
+const MOVES = 5;
+
+/**
+ * Lands the candidates in rounds. A round puts all that are left on the branch, finds out how far that is good, moves
+ * the branch so far, and gives back what is at fault; so each round has fewer left, or finds the branch moved.
+ */
+export async function landBatch(crew: Crew, batch: TakenBatch, candidates: readonly Candidate[]): Promise<void> {
+  let waiting = [...candidates];
+  for (let moves = 0; waiting.length > 0; ) {
+    if (batch.signal?.aborted) throw interrupted();
+    const stack = await stackTasks(crew, batch.place, waiting);
+    const from = stack.target.commit;
+    batch.report.target ??= { branch: batch.place.branch, from, to: from };
+    const { good, culprit } = await verdictOn(crew, batch, stack);
+    if (!(await advance(crew, batch, stack, good))) {
+      moves++;
+      if (moves >= MOVES) throw keepsMoving(batch.place.branch);
+      continue;
+    }
+    const back = await giveBack(crew, batch, stack, { good, culprit });
+    const done = new Set([...good.map(({ candidate }) => candidate), ...back]);
+    waiting = withoutDependents(batch, waiting, { done, back });
+  }
+}
+
+interface Verdict {
+  /** The steps that land. */
+  good: Step[];
+  culprit: { step: Step; answer: CheckAnswer } | undefined;
+}
+
+async function verdictOn(crew: Crew, batch: TakenBatch, { target, steps }: Stack): Promise<Verdict> {
+  const { place, checker, report } = batch;
+  const last = steps.at(-1);
+  if (last === undefined || last.tip.commit === target.commit) return { good: steps, culprit: undefined };
+  if (target.exists) {
+    const move = { branch: place.branch, from: target.commit, to: last.tip.commit };
+    const stranger = await place.lander.inTheWay(crew, place.root, move);
+    if (stranger !== undefined) throw checkoutDirty(place.branch, stranger);
+  }
+  if (checker === undefined) return { good: steps, culprit: undefined };
+
+  const tips: Tip[] = [target, ...steps.map((step) => step.tip)];
+  const judgement = await judge(steps.length, async (tasks) => {
+    const names = steps.slice(0, tasks).map(({ candidate }) => candidate.row.name);
+    batch.remark?.(`Checking ${place.branch}${names.length > 0 ? ` with ${names.join(", ")}` : " as it is"}…`);
+    return checker.ask(tips[tasks] as Tip);
+  }).finally(() => {
+    report.checks = checker.answers.map(({ tail: _tail, ending: _ending, ...answer }) => answer);
+  });
+  if (judgement.outcome === "green") return { good: steps, culprit: undefined };
+  if (judgement.outcome === "target_red") throw targetRed(place.branch, judgement.answer);
+  const { good, answer } = judgement;
+  return { good: steps.slice(0, good), culprit: { step: steps[good] as Step, answer } };
+}
+
+/** Moves the branch to the last of these steps and writes it down; false when the branch is not where it was. */
+async function advance(crew: Crew, batch: TakenBatch, { target }: Stack, good: readonly Step[]): Promise<boolean> {
+  const { place, landings, report, checker } = batch;
+  const last = good.at(-1);
+  if (last === undefined) return true;
+  const idOf = (step: Step) => landings.get(step.candidate.row.id) as number;
+  const tips = good.map((step) => ({ id: idOf(step), tip: step.tip.commit }));
+  await stackRows(crew.context, target.commit, tips);
+  if (last.tip.commit !== target.commit) {
+    const moved = await place.lander.advance(crew, place.root, { target, to: last.tip.commit });
+    if (moved === "moved") return false;
+  }
+  if (report.target !== null) report.target.to = last.tip.commit;
+  const check = checker?.answers.findLast((answer) => answer.green) ?? null;
+  for (const step of good) {
+    const { row, work } = step.candidate;
+    await confirmLanded(crew.context, {
+      landing: idOf(step),
+      task: row,
+      workTo: row.work_to,
+      commit: step.tip.commit,
+      branch: place.branch,
+      onto: target.commit,
+      commits: step.commits,
+      agent: row.work_agent,
+      check: work && check && { command: check.command, exitCode: check.exitCode, seconds: check.seconds },
+    });
+    report.landed.push({ task: row.name, commit: step.tip.commit, commits: step.commits, agent: row.work_agent });
+  }
+  return true;
+}
+
+/** Gives back the culprit, and what clashes with the bare branch; what clashes with others of the batch is tried again. */
+async function giveBack(
+  crew: Crew,
+  batch: TakenBatch,
+  { target, clashes }: Stack,
+  { good, culprit }: Verdict,
+): Promise<Candidate[]> {
+  const { place, landings, report } = batch;
+  const back: Candidate[] = [];
+  const refusal = (candidate: Candidate, onto: string) => {
+    back.push(candidate);
+    return { landing: landings.get(candidate.row.id) as number, candidate, branch: place.branch, onto };
+  };
+  for (const clash of clashes.filter(({ below }) => below.length === 0)) {
+    const base = await unlandedBase(crew, clash);
+    if (base !== undefined) {
+      back.push(clash.candidate);
+      skip(report, clash.candidate, "builds_on", `clashes with ${place.branch} without ${base}, which has not landed`);
+      continue;
+    }
+    const returned = await returnClash(crew, refusal(clash.candidate, target.commit), clash);
+    if (returned === undefined) skip(report, clash.candidate, "not_closed", "was changed while it was landing");
+    else report.returned.push(returned);
+  }
+  if (culprit !== undefined) {
+    const { candidate } = culprit.step;
+    const onto = good.at(-1)?.tip.commit ?? target.commit;
+    const returned = await returnRed(crew, refusal(candidate, onto), culprit.answer);
+    if (returned === undefined) skip(report, candidate, "not_closed", "was changed while it was landing");
+    else report.returned.push(returned);
+  }
+  return back;
+}
+
+/** A finished, unlanded task of the same workspace on whose last commit this one's work stands. */
+async function unlandedBase(crew: Crew, { candidate }: Clash): Promise<string | undefined> {
+  if (candidate.work === null) return undefined;
+  const found = await crew.context.store.db
+    .selectFrom("tasks")
+    .select("name")
+    .where("workstream_id", "=", candidate.row.workstream_id)
+    .where("status", "=", "CLOSED")
+    .where("work_root", "=", candidate.root)
+    .where("work_to", "=", candidate.work.from)
+    .where((e) => e.or([e("level", "is", null), e("level", "<>", "landed")]))
+    .where("id", "<>", candidate.row.id)
+    .executeTakeFirst();
+  return found?.name;
+}
+
+/** What is still to land; what waits for a task that was given back stays as it is. */
+function withoutDependents(
+  { edges, report }: TakenBatch,
+  waiting: readonly Candidate[],
+  { done, back }: { done: ReadonlySet<Candidate>; back: readonly Candidate[] },
+): Candidate[] {
+  const left = waiting.filter((candidate) => !done.has(candidate));
+  const stuck = waitingFor(
+    left,
+    edges,
+    back.map(({ row }) => row.id),
+  );
+  for (const candidate of stuck) skip(report, candidate, "needs_first", "waits for a task that did not land");
+  return left.filter((candidate) => !stuck.includes(candidate));
+}
+
+function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, seconds }: CheckAnswer): Fault {
+  return new Fault(
+    "negative",
+    "landing.target_red",
+    `${command} ${ending} on ${branch} itself, with nothing of ours on it. Nobody's task is to blame; nothing landed.\n${tail}`,
+    [
+      { intent: "Make a task of it", command: `mu task add --title 'Make ${branch} green again'` },
+      { intent: "Land without the check", command: "mu land --no-check" },
+    ],
+    { command, exitCode, timedOut, seconds, tail },
+  );
+}
+
+function keepsMoving(branch: string): Fault {
+  return new Fault(
+    "unavailable",
+    "landing.moving",
+    `${branch} moved ${MOVES} times while work was being put on it. Nothing of it landed.`,
+    [{ intent: "Try again", command: "mu land --continue" }],
+  );
+}
+
+function interrupted(): Fault {
+  return new Fault("unavailable", "landing.interrupted", "The landing was ended on the way; nothing is half done.", [
+    { intent: "Go on with it", command: "mu land --continue" },
+  ]);
+}

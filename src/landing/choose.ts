@@ -1,0 +1,169 @@
+import type { Reader } from "../db/schema.js";
+import { Fault } from "../errors.js";
+import { enumerate, qualifiedName } from "../names.js";
+import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
+import type { Work } from "../vcs/lander.js";
+import { workstreamRow } from "../workstreams.js";
+import { type Link, landingOrder } from "./order.js";
+
+/** Which tasks to land: these, or all finished ones, of one agent or of anybody. */
+export interface Choice {
+  workstream: string;
+  tasks?: readonly string[] | undefined;
+  agent?: string | undefined;
+}
+
+/** A task that can land; without `work` there is nothing of it to bring to the branch. */
+export interface Candidate {
+  row: TaskRow;
+  root: string | null;
+  work: Work | null;
+}
+
+/** Why a chosen task stays as it is. */
+export interface Skipped {
+  task: string;
+  why: "landed" | "needs_first" | "unknown_work" | "commits_gone" | "under_way" | "builds_on" | "not_closed";
+  reason: string;
+}
+
+export interface Chosen {
+  /** In the order in which they land. */
+  candidates: Candidate[];
+  /** Between any tasks of the workstream that matter here. */
+  edges: Link[];
+  skipped: Skipped[];
+}
+
+/** Tasks that are being landed already, by row id, with the pid that does it. */
+export type Busy = ReadonlyMap<number, number>;
+
+/**
+ * The tasks that can land, in order, and why others cannot. A task that was named must be able to. Faults
+ * `landing.not_closed`, `landing.needs_first`, `landing.under_way`, `task.not_found`, `workstream.not_found`.
+ */
+export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promise<Chosen> {
+  const rows = choice.tasks === undefined ? await finishedTasks(db, choice) : await namedTasks(db, choice);
+  const ids = rows.map((row) => row.id);
+  const edges = await blockersAmong(db, ids);
+  const skipped: Skipped[] = [];
+  const skip = (row: TaskRow, why: Skipped["why"], reason: string) => void skipped.push({ task: row.name, why, reason });
+
+  const chosen = new Map<number, Candidate>();
+  for (const row of landingOrder(rows, edges)) {
+    if (row.level === "landed") {
+      skip(row, "landed", "has landed already");
+      continue;
+    }
+    const pid = busy.get(row.id);
+    if (pid !== undefined) {
+      if (choice.tasks !== undefined) throw underWay(row, pid);
+      skip(row, "under_way", `is being landed by process ${pid}`);
+      continue;
+    }
+    if (row.work_root !== null && (row.work_from === null || row.work_to === null)) {
+      skip(row, "unknown_work", "was closed without its workspace, so mu does not know its commits");
+      continue;
+    }
+    const first = edges.filter((edge) => edge.blocked_id === row.id && mustComeFirst(edge, row) && !chosen.has(edge.blocker_id));
+    if (first.length > 0) {
+      if (choice.tasks !== undefined) throw needsFirst(row, first, choice.tasks);
+      skip(row, "needs_first", `waits for ${enumerate(first.map((edge) => edge.name))} to land`);
+      continue;
+    }
+    chosen.set(row.id, candidateOf(row));
+  }
+  return { candidates: [...chosen.values()], edges, skipped };
+}
+
+/** The candidates that wait, however far, for one of `ids`, which will not land. */
+export function waitingFor(candidates: readonly Candidate[], edges: readonly Link[], ids: Iterable<number>): Candidate[] {
+  const lost = new Set(ids);
+  const found: Candidate[] = [];
+  for (const candidate of candidates) {
+    const waits = edges.some((edge) => edge.blocked_id === candidate.row.id && lost.has(edge.blocker_id));
+    if (!waits || lost.has(candidate.row.id)) continue;
+    lost.add(candidate.row.id);
+    found.push(candidate);
+  }
+  return found;
+}
+
+function candidateOf(row: TaskRow): Candidate {
+  const { work_root: root, work_from: from, work_to: to } = row;
+  return { row, root, work: root === null || from === null || to === null || from === to ? null : { from, to } };
+}
+
+async function finishedTasks(db: Reader, { workstream, agent }: Choice): Promise<TaskRow[]> {
+  const { id } = await workstreamRow(db, workstream);
+  let query = selectTasks(db)
+    .where("t.workstream_id", "=", id)
+    .where("t.status", "=", "CLOSED")
+    .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]));
+  if (agent !== undefined) {
+    query = query.where((e) =>
+      e.or([e("t.work_agent", "=", agent), e.and([e("t.work_agent", "is", null), e("o.name", "=", agent)])]),
+    );
+  }
+  return query.execute();
+}
+
+async function namedTasks(db: Reader, { workstream, tasks = [] }: Choice): Promise<TaskRow[]> {
+  const rows = await Promise.all([...new Set(tasks)].map((name) => taskRow(db, { workstream, name })));
+  for (const row of rows) if (row.status !== "CLOSED") throw notClosed(row);
+  return rows;
+}
+
+function notClosed(row: TaskRow): Fault {
+  const name = qualifiedName(row);
+  return new Fault(
+    "conflict",
+    "landing.not_closed",
+    `${row.name} is ${row.status}: only finished work lands.`,
+    [
+      { intent: "Finish it", command: `mu task close ${name}` },
+      { intent: "Look at it", command: `mu task show ${name}` },
+    ],
+    { task: row.name, status: row.status },
+  );
+}
+
+/** The fault for a task that another process is landing. */
+export function underWay({ name, workstream }: { name: string; workstream: string }, pid: number): Fault {
+  return new Fault(
+    "conflict",
+    "landing.under_way",
+    `${name} is being landed by process ${pid}.`,
+    [{ intent: "Wait for it", command: `mu task wait ${name} -w ${workstream}` }],
+    { task: name, pid },
+  );
+}
+
+type Blocker = Awaited<ReturnType<typeof blockersAmong>>[number];
+
+function blockersAmong(db: Reader, ids: readonly number[]) {
+  return db
+    .selectFrom("task_edges as e")
+    .innerJoin("tasks as b", "b.id", "e.blocker_id")
+    .select(["e.blocker_id", "e.blocked_id", "b.name", "b.status", "b.level", "b.work_root", "b.work_from", "b.work_to"])
+    .where("e.blocked_id", "in", ids.length > 0 ? ids : [-1])
+    .orderBy("b.name")
+    .execute();
+}
+
+/** A finished blocker in the same repository whose work the branch does not have. */
+function mustComeFirst(blocker: Blocker, row: TaskRow): boolean {
+  if (blocker.status !== "CLOSED" || blocker.level === "landed") return false;
+  return blocker.work_root !== null && blocker.work_root === row.work_root && blocker.work_from !== blocker.work_to;
+}
+
+function needsFirst(row: TaskRow, blockers: readonly Blocker[], named: readonly string[]): Fault {
+  const names = blockers.map((blocker) => blocker.name);
+  return new Fault(
+    "conflict",
+    "landing.needs_first",
+    `${row.name} builds on ${enumerate(names)}, whose work has not landed.`,
+    [{ intent: "Land them together", command: `mu land ${[...names, ...named].join(" ")} -w ${row.workstream}` }],
+    { task: row.name, first: names },
+  );
+}

@@ -1,0 +1,120 @@
+import type { Crew } from "../agents/crew.js";
+import { queueForAgent } from "../agents/delivery/delivery.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { enumerate, qualifiedName } from "../names.js";
+import { columnsOf } from "../tasks/lifecycle.js";
+import { insertNote } from "../tasks/notes.js";
+import { taskRow } from "../tasks/task.js";
+import type { CheckAnswer } from "./checker.js";
+import type { Candidate } from "./choose.js";
+import { endRow } from "./rows.js";
+import type { Clash } from "./stack.js";
+
+/** A task that did not land and is its owner's again. */
+export interface Returned {
+  task: string;
+  why: "conflict" | "red";
+  reason: string;
+  /** Whose work it is. */
+  agent: string | null;
+  /** The files that clash; for a red check none. */
+  files: string[];
+  /** The first lines that clash, or the last lines of the check. */
+  excerpt: string;
+  /** True when the owner gets it as a prompt. */
+  delivered: boolean;
+}
+
+/** Whom the note of a return names. */
+const AUTHOR = "mu";
+/** So much of a check's output is told (lines). */
+const TOLD_LINES = 20;
+
+export interface Refusal {
+  landing: number;
+  candidate: Candidate;
+  branch: string;
+  /** The commit that it did not go onto. */
+  onto: string;
+}
+
+/** Gives a task back because its files clash with the branch. Undefined when it was changed meanwhile. */
+export function returnClash(crew: Crew, refusal: Refusal, clash: Clash): Promise<Returned | undefined> {
+  const { branch, onto } = refusal;
+  const { files, words, hunk } = clash;
+  const where = files.length === 0 ? "" : ` in ${enumerate(files)}`;
+  const reason = `conflicts with ${branch}${where}`;
+  const text = [
+    `It did not land: it ${reason} (at ${onto.slice(0, 10)}). ${branch} was not touched.`,
+    ...words.slice(0, 10),
+    ...(hunk === "" ? [] : ["", hunk]),
+  ];
+  const found = { why: "conflict", reason, files, excerpt: hunk || words.join("\n") } as const;
+  return giveBack(crew, refusal, { found, kind: "review", text: text.join("\n") });
+}
+
+/** Gives a task back because the check is red with it and green without it. Undefined when it was changed meanwhile. */
+export function returnRed(crew: Crew, refusal: Refusal, answer: CheckAnswer): Promise<Returned | undefined> {
+  const { branch, onto } = refusal;
+  const reason = `${answer.command} ${answer.ending} with it on ${branch}`;
+  const excerpt = answer.tail.split("\n").slice(-TOLD_LINES).join("\n");
+  const text = [
+    `It did not land: ${reason}, and is green without it (on ${onto.slice(0, 10)}). ${branch} was not touched.`,
+    ...(excerpt.trim() === "" ? [] : ["", excerpt]),
+  ];
+  return giveBack(crew, refusal, { found: { why: "red", reason, files: [], excerpt }, kind: "test", text: text.join("\n") });
+}
+
+interface Verdict {
+  found: Pick<Returned, "why" | "reason" | "files" | "excerpt">;
+  kind: "review" | "test";
+  text: string;
+}
+
+async function giveBack(crew: Crew, refusal: Refusal, verdict: Verdict): Promise<Returned | undefined> {
+  const { row } = refusal.candidate;
+  const agent = row.work_agent ?? row.owner;
+  if (!(await reopen(crew, refusal, verdict))) return undefined;
+  const delivered = agent !== null && (await tell(crew, { agent, refusal, text: verdict.text }));
+  return { task: row.name, agent, ...verdict.found, delivered };
+}
+
+/** OPEN again with a note, in one write. Where its work begins stays, so that the whole of it lands after the fix. */
+function reopen(crew: Crew, { landing, candidate, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
+  const { row } = candidate;
+  const { why, reason, files } = verdict.found;
+  const payload = { why, reason, files, branch, onto, agent: row.work_agent };
+  const spec = { op: "land.refuse", scope: row.workstream, subject: qualifiedName(row) };
+  return write(crew.context, spec, async (tx) => {
+    if (!(await endRow(tx, landing, why, { onto, reason }))) return false;
+    const now = await taskRow(tx.db, row);
+    if (now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
+    tx.tell(payload);
+    await tx.patch("tasks", now.id, columnsOf("open", tx.now), now);
+    await insertNote(tx, now.id, AUTHOR, { kind: verdict.kind, text: verdict.text });
+    return true;
+  });
+}
+
+/** The owner's next prompt; a person, or an agent that is gone, finds the note on the task. */
+async function tell(
+  crew: Crew,
+  { agent, refusal, text }: { agent: string; refusal: Refusal; text: string },
+): Promise<boolean> {
+  const { row } = refusal.candidate;
+  const name = qualifiedName(row);
+  const prompt = [
+    `Your task ${name} is OPEN again. ${text}`,
+    "",
+    `Take it back first (mu task claim ${name}), bring your workspace up to date (mu workspace refresh ${agent} -w ${row.workstream}),`,
+    `put it right, commit, and close it again (mu task close ${name}).`,
+  ].join("\n");
+  try {
+    await queueForAgent(crew, { workstream: row.workstream, name: agent }, prompt, { sender: AUTHOR, task: row.name });
+    return true;
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
+}

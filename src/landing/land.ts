@@ -1,0 +1,181 @@
+import { join } from "node:path";
+import type { Crew } from "../agents/crew.js";
+import { newGroup } from "../context.js";
+import { Fault } from "../errors.js";
+import { readSettings, type Settings } from "../settings.js";
+import { checkoutDirty } from "../vcs/git/land.js";
+import { workstreamRow } from "../workstreams.js";
+import { landBatch } from "./batch.js";
+import { createChecker } from "./checker.js";
+import { type Candidate, type Choice, chooseTasks, underWay, waitingFor } from "./choose.js";
+import { findPlace, type Place } from "./place.js";
+import { livingProcesses, pidOf, thisProcess } from "./process.js";
+import { emptyLanding, type Landing, skip } from "./report.js";
+import { landingsUnderWay, takeTasks } from "./rows.js";
+import { scratchFolder, settleLandings, settleRows } from "./settle.js";
+import { stackTasks } from "./stack.js";
+
+export interface LandOptions {
+  /** The branch to land on; the workstream's own without it. */
+  onto?: string | undefined;
+  /** The check to run; null for none, undefined for the workstream's. */
+  check?: string | null | undefined;
+  /** How long the check may take, in ms; the workstream's setting without it. */
+  timeoutMs?: number | undefined;
+  /** Also push the branch. */
+  push?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  /** Gets a sentence at each step that may take long. */
+  remark?: ((text: string) => void) | undefined;
+}
+
+/**
+ * Takes finished work to its branch: puts it on the branch in a place of its own, checks it there, and moves the branch
+ * forward to exactly what was checked. Work that clashes or turns the check red goes back to its owner; the rest lands.
+ * What another process left half done is settled first.
+ *
+ * Faults: those of `chooseTasks` and `findPlace`; `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
+ * `landing.interrupted`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. Whatever has landed until then has.
+ */
+export async function landTasks(crew: Crew, choice: Choice, options: LandOptions = {}): Promise<Landing> {
+  await settleLandings(crew);
+  const ready = await prepare(crew, choice, options);
+  const { report, place, candidates } = ready;
+  if (place === undefined) return report;
+  const remote = options.push ? await requireRemote(crew, place) : undefined;
+  await requireCleanCheckout(crew, place);
+  if (candidates.length > 0) await takeAndLand(crew, { ...ready, place }, options);
+  if (remote !== undefined) await push(crew, place, remote, report);
+  return report;
+}
+
+/** What `landTasks` would do as far as the check allows: which tasks go onto the branch, which clash. Writes no row and no ref. */
+export async function predictLanding(crew: Crew, choice: Choice, options: LandOptions = {}): Promise<Landing> {
+  const { report, place, candidates } = await prepare(crew, choice, options);
+  if (place === undefined) return report;
+  const stack = await stackTasks(crew, place, candidates);
+  const { commit } = stack.target;
+  report.target = { branch: place.branch, from: commit, to: commit };
+  for (const { candidate, commits } of stack.steps) {
+    report.landed.push({ task: candidate.row.name, commit: null, commits, agent: candidate.row.work_agent });
+  }
+  for (const { candidate, files, words, hunk, below } of stack.clashes) {
+    const { name, work_agent } = candidate.row;
+    const reason = `conflicts with ${place.branch}${below.length > 0 ? " or with what lands before it" : ""}`;
+    const excerpt = hunk || words.join("\n");
+    report.returned.push({ task: name, why: "conflict", reason, agent: work_agent, files, excerpt, delivered: false });
+  }
+  return report;
+}
+
+interface Ready {
+  report: Landing;
+  settings: Settings;
+  place: Place | undefined;
+  candidates: Candidate[];
+  edges: Awaited<ReturnType<typeof chooseTasks>>["edges"];
+}
+
+async function prepare(crew: Crew, choice: Choice, options: LandOptions): Promise<Ready> {
+  const { db } = crew.context.store;
+  const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
+  const { candidates, edges, skipped } = await chooseTasks(db, choice, await busyTasks(crew));
+  const report = emptyLanding(skipped);
+  if (candidates.length === 0 && !options.push) return { report, settings, place: undefined, candidates, edges };
+  const place = await findPlace(crew, choice.workstream, candidates, { onto: options.onto, settings });
+  const there = await dropGone(crew, place, { candidates, edges, report });
+  return { report, settings, place, candidates: there, edges };
+}
+
+async function busyTasks(crew: Crew): Promise<Map<number, number>> {
+  const rows = await landingsUnderWay(crew.context.store.db);
+  const living = await livingProcesses(crew, [...new Set(rows.map((row) => row.process))]);
+  return new Map(rows.filter((row) => living.has(row.process)).map((row) => [row.task_id, pidOf(row.process)]));
+}
+
+/** Leaves out tasks whose commits the repository does not have, and whatever waits for them. */
+async function dropGone(
+  crew: Crew,
+  { lander, root }: Place,
+  { candidates, edges, report }: Pick<Ready, "candidates" | "edges" | "report">,
+): Promise<Candidate[]> {
+  const ends = ({ work }: Candidate) => (work === null ? [] : [work.from, work.to]);
+  const commits = candidates.flatMap(ends);
+  const missing = new Set(commits.length === 0 ? [] : await lander.missing(crew, root, commits));
+  const gone = candidates.filter((candidate) => ends(candidate).some((commit) => missing.has(commit)));
+  const waiting = waitingFor(candidates, edges, gone.map(({ row }) => row.id));
+  for (const candidate of gone) skip(report, candidate, "commits_gone", `has commits that are not in ${root} any more`);
+  for (const candidate of waiting) skip(report, candidate, "needs_first", "waits for a task that cannot land");
+  return candidates.filter((candidate) => !gone.includes(candidate) && !waiting.includes(candidate));
+}
+
+async function requireCleanCheckout(crew: Crew, { lander, root, branch }: Place): Promise<void> {
+  const obstacle = await lander.obstacle(crew, root, branch);
+  if (obstacle !== undefined) throw checkoutDirty(branch, obstacle);
+}
+
+/** Reserve, act, confirm; whatever ends it, no row and no scratch checkout of ours stays. */
+async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options: LandOptions): Promise<void> {
+  const { report, settings, place, candidates, edges } = ready;
+  const id = newGroup();
+  const scratch = join(scratchFolder(crew.stateDir), id);
+  const batch = { id, root: place.root, branch: place.branch, scratch, process: await thisProcess(crew) };
+  const { taken, others } = await takeTasks(
+    crew.context,
+    batch,
+    candidates.map(({ row }) => row),
+  );
+  for (const other of others) {
+    const row = candidates.find((candidate) => candidate.row.id === other.task_id)?.row;
+    if (row !== undefined) throw underWay(row, pidOf(other.process));
+  }
+  const command = options.check === undefined ? settings.check : options.check;
+  const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;
+  const checker =
+    command === null ? undefined : createChecker(crew, place, scratch, { command, timeoutMs, signal: options.signal });
+  let ending = "not landed";
+  try {
+    await landBatch(crew, { place, landings: taken, edges, checker, report, ...options }, candidates);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    ending = error.code;
+    throw withReport(error, report);
+  } finally {
+    if (checker !== undefined) await place.lander.removeScratch(crew, place.root, scratch);
+    const left = (await landingsUnderWay(crew.context.store.db)).filter((row) => row.batch === id);
+    await settleRows(crew, left, ending);
+  }
+}
+
+/** The fault with what had landed and what had been given back before it. */
+function withReport(fault: Fault, { landed, returned, target }: Landing): Fault {
+  const { kind, code, message, nextSteps, details } = fault;
+  const before = landed.length === 0 ? "" : ` Before that landed: ${landed.map(({ task }) => task).join(", ")}.`;
+  return new Fault(kind, code, `${message}${before}`, nextSteps, { ...details, landed, returned, target });
+}
+
+async function requireRemote(crew: Crew, { lander, root, branch }: Place): Promise<string> {
+  const remote = await lander.remote(crew, root, branch);
+  if (remote !== undefined) return remote;
+  throw new Fault("usage", "landing.no_remote", `${root} has no remote to push ${branch} to.`, [
+    { intent: "Land without a push", command: "mu land" },
+  ]);
+}
+
+async function push(crew: Crew, { lander, root, branch }: Place, remote: string, report: Landing): Promise<void> {
+  const words = await lander.push(crew, root, { remote, branch });
+  report.pushed = words === undefined ? { remote } : null;
+  if (words === undefined) return;
+  const count = report.landed.length;
+  const what = count === 0 ? "" : `${count === 1 ? "1 task has" : `${count} tasks have`} landed on ${branch} here; `;
+  throw new Fault(
+    "unavailable",
+    "landing.push_failed",
+    `${what}${remote} did not take ${branch}: ${words}.`,
+    [
+      { intent: "See what it has", command: `git -C '${root}' fetch ${remote}` },
+      { intent: "Push again", command: "mu land --push" },
+    ],
+    { remote, branch, landed: report.landed, returned: report.returned, target: report.target },
+  );
+}

@@ -1,0 +1,105 @@
+import type { Crew } from "../agents/crew.js";
+import type { Reader } from "../db/schema.js";
+import { Fault } from "../errors.js";
+import { enumerate } from "../names.js";
+import type { Settings } from "../settings.js";
+import { detectBackend, getBackend } from "../vcs/backends.js";
+import { getLander, type Lander } from "../vcs/lander.js";
+import type { BackendKey } from "../vcs/vcs.js";
+import { workstreamRow } from "../workstreams.js";
+import type { Candidate } from "./choose.js";
+
+/** Where a batch lands. */
+export interface Place {
+  lander: Lander;
+  root: string;
+  branch: string;
+}
+
+/**
+ * The one repository and branch for all these tasks: the branch that was asked for, else the workstream's, else the
+ * one that their workspaces are for, else the repository's. Faults `landing.several_targets`, `landing.vcs_required`,
+ * `landing.not_supported`, `vcs.no_target`.
+ */
+export async function findPlace(
+  crew: Crew,
+  workstream: string,
+  candidates: readonly Candidate[],
+  { onto, settings }: { onto?: string | undefined; settings: Settings },
+): Promise<Place> {
+  const { db } = crew.context.store;
+  const spaces = await workspacesOf(db, candidates);
+  const working = candidates.filter((candidate) => candidate.work !== null);
+  const roots = distinct(working.map((candidate) => candidate.root));
+  if (roots.length > 1) throw several("repositories", roots, working, (candidate) => candidate.root);
+  const { key, root } = await repository(crew, workstream, roots[0], spaces);
+  const lander = await getLander(key);
+  const wish = onto ?? settings.branch ?? undefined;
+  if (wish !== undefined) return { lander, root, branch: wish };
+
+  const branchOf = (candidate: Candidate) => spaces.get(candidate.row.work_agent ?? "")?.branch ?? null;
+  const branches = distinct(working.map(branchOf));
+  if (branches.length > 1) throw several("branches", branches, working, branchOf);
+  const branch = branches[0] ?? (await getBackend(key).target(crew, root))?.branch;
+  if (branch === undefined) throw new Error(`${key} names no branch for ${root}`);
+  return { lander, root, branch };
+}
+
+type Space = Awaited<ReturnType<typeof selectSpaces>>[number];
+
+/** The newest workspace of each agent that did one of the tasks, freed ones included. */
+async function workspacesOf(db: Reader, candidates: readonly Candidate[]): Promise<Map<string, Space>> {
+  const [first] = candidates;
+  if (first === undefined) return new Map();
+  const agents = distinct(candidates.map((candidate) => candidate.row.work_agent));
+  const rows = await selectSpaces(db, first.row.workstream_id, agents);
+  return new Map(rows.map((row) => [row.agent, row]));
+}
+
+function selectSpaces(db: Reader, workstream: number, agents: readonly string[]) {
+  return db
+    .selectFrom("workspaces")
+    .select(["agent", "backend", "root", "branch"])
+    .where("workstream_id", "=", workstream)
+    .where("agent", "in", agents.length > 0 ? agents : [""])
+    .orderBy("id")
+    .execute();
+}
+
+async function repository(
+  crew: Crew,
+  workstream: string,
+  root: string | undefined,
+  spaces: ReadonlyMap<string, Space>,
+): Promise<{ key: BackendKey; root: string }> {
+  const space = [...spaces.values()].find((one) => one.root === root);
+  if (root !== undefined && space !== undefined) return { key: space.backend as BackendKey, root };
+  const folder = root ?? (await workstreamRow(crew.context.store.db, workstream)).root;
+  if (folder === null) return { key: "none", root: "" };
+  const found = await detectBackend(crew, folder);
+  return { key: found.backend.key, root: found.root };
+}
+
+function distinct(values: readonly (string | null)[]): string[] {
+  return [...new Set(values.filter((value) => value !== null))].sort();
+}
+
+function several(
+  what: string,
+  places: readonly string[],
+  candidates: readonly Candidate[],
+  placeOf: (candidate: Candidate) => string | null,
+): Fault {
+  const nextSteps = places.map((place) => {
+    const names = candidates.filter((candidate) => placeOf(candidate) === place).map(({ row }) => row.name);
+    const { workstream } = candidates[0]?.row ?? { workstream: "" };
+    return { intent: `Land those of ${place}`, command: `mu land ${names.join(" ")} -w ${workstream}` };
+  });
+  return new Fault(
+    "conflict",
+    "landing.several_targets",
+    `These tasks belong to several ${what} (${enumerate(places)}): land them one after the other.`,
+    nextSteps,
+    { places },
+  );
+}

@@ -1,0 +1,101 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Crew } from "../agents/crew.js";
+import { Fault } from "../errors.js";
+import { selectTasks } from "../tasks/task.js";
+import { getLander, type Lander } from "../vcs/lander.js";
+import { confirmLanded } from "./confirm.js";
+import { livingProcesses } from "./process.js";
+import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
+
+/** What became of a landing that was cut off. */
+export interface Settled {
+  workstream: string;
+  task: string;
+  /** `landed`: its work is on the branch; `dropped`: it is not, and the task is as it was. */
+  outcome: "landed" | "dropped";
+  commit: string | null;
+}
+
+/** Why a landing that was cut off ended; `mu land --continue` goes on with those. */
+export const CUT_OFF = "cut off";
+
+/** The folder of all scratch checkouts; each has the name of its batch. */
+export const scratchFolder = (stateDir: string) => join(stateDir, "landing");
+
+/**
+ * Ends the landings whose process is gone: a task whose commits are on the branch has landed, any other is let go as it
+ * was; scratch checkouts are taken away. What cannot be told now (its repository is out of reach) is left alone.
+ */
+export async function settleLandings(crew: Crew): Promise<Settled[]> {
+  const rows = await landingsUnderWay(crew.context.store.db);
+  const left = await readdir(scratchFolder(crew.stateDir)).catch(() => []);
+  if (rows.length === 0 && left.length === 0) return [];
+  const living = await livingProcesses(crew, [...new Set(rows.map((row) => row.process))]);
+  const settled = await settleRows(
+    crew,
+    rows.filter((row) => !living.has(row.process)),
+    CUT_OFF,
+  );
+  await removeLeftScratches(crew, left);
+  return settled;
+}
+
+/** Ends these landings, whoever began them: what is on the branch has landed, the rest is dropped for `reason`. */
+export async function settleRows(crew: Crew, rows: readonly LandingRow[], reason: string): Promise<Settled[]> {
+  if (rows.length === 0) return [];
+  const lander = await getLander("git");
+  const settled: Settled[] = [];
+  for (const row of rows) {
+    const outcome = await settleOne(crew, lander, row, reason).catch(ignoreUnreachable);
+    if (outcome !== undefined) settled.push(outcome);
+  }
+  return settled;
+}
+
+async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: string): Promise<Settled | undefined> {
+  const { context } = crew;
+  const task = await selectTasks(context.store.db).where("t.id", "=", row.task_id).executeTakeFirst();
+  const { tip, root, branch } = row;
+  const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
+  if (task === undefined || !arrived || tip === null) {
+    await dropRows(context, [row.id], reason);
+    return task && { workstream: task.workstream, task: task.name, outcome: "dropped", commit: null };
+  }
+  const isAsItWas = task.closed_at !== null && task.closed_at <= row.created_at;
+  const arrival = {
+    landing: row.id,
+    task,
+    workTo: isAsItWas ? task.work_to : "another one",
+    commit: tip,
+    branch,
+    onto: row.onto ?? "",
+    commits: null,
+    agent: task.work_agent,
+    check: null,
+  };
+  await confirmLanded(context, arrival);
+  return { workstream: task.workstream, task: task.name, outcome: "landed", commit: tip };
+}
+
+function ignoreUnreachable(error: unknown): undefined {
+  if (error instanceof Fault && error.code.startsWith("vcs.")) return undefined;
+  throw error;
+}
+
+/** A scratch without a living landing is nobody's; one whose batch is not in this database may be another's. */
+async function removeLeftScratches(crew: Crew, batches: readonly string[]): Promise<void> {
+  if (batches.length === 0) return;
+  const { db } = crew.context.store;
+  const rows = await db
+    .selectFrom("landings")
+    .select(["batch", "root", "scratch", "process"])
+    .distinct()
+    .where("batch", "in", batches)
+    .execute();
+  const living = await livingProcesses(crew, [...new Set(rows.map((row) => row.process))]);
+  const lander = await getLander("git");
+  for (const { root, scratch, process } of rows) {
+    if (!living.has(process)) await lander.removeScratch(crew, root, scratch).catch(ignoreUnreachable);
+  }
+}

@@ -1,0 +1,152 @@
+import { existsSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { Fault } from "../../errors.js";
+import { quote, shellWord } from "../../names.js";
+import type { Lander, LandingTarget, Obstacle } from "../lander.js";
+import type { VcsWorld } from "../vcs.js";
+import { dirtOf, placeOfBranch, strangersOf } from "./checkouts.js";
+import { gitReplayer } from "./replay.js";
+import { gitFault, gitLine, gitWords, runGit } from "./run.js";
+
+/** The scratch is nobody's checkout: what a repository does at a checkout is for people's. */
+const NO_HOOKS = ["-c", "core.hooksPath=/dev/null", "-c", "submodule.recurse=false"];
+const PUSH_TIMEOUT_MS = 300_000;
+
+/** Landing with git: replays on objects, moves the branch by compare-and-swap or by a fast-forward of its checkout. */
+export const gitLander: Lander = {
+  target: findTarget,
+  async missing(world, root, commits) {
+    const { stdout } = await runGit(world, root, ["cat-file", "--batch-check=%(objecttype)"], {
+      input: commits.map((commit) => `${commit}^{commit}\n`).join(""),
+    });
+    const types = stdout.split("\n");
+    return commits.filter((_, index) => types[index] !== "commit");
+  },
+  replayer: gitReplayer,
+  async obstacle(world, root, branch) {
+    const { checkout, held } = await placeOfBranch(world, root, branch);
+    return checkout === undefined ? held : dirtOf(world, checkout.path);
+  },
+  async inTheWay(world, root, { branch, from, to }) {
+    const { checkout } = await placeOfBranch(world, root, branch);
+    if (checkout === undefined) return undefined;
+    const files = await strangersOf(world, checkout.path, { from, to });
+    return files.length > 0 ? { path: checkout.path, files, underway: null } : undefined;
+  },
+  advance,
+  async contains(world, root, branch, commit) {
+    const args = ["merge-base", "--is-ancestor", commit, `refs/heads/${branch}`];
+    return (await runGit(world, root, args, { okCodes: [1, 128] })).code === 0;
+  },
+  async scratch(world, root, path, commit) {
+    if (existsSync(path)) {
+      await runGit(world, path, [...NO_HOOKS, "reset", "-q", "--hard", commit]);
+      await runGit(world, path, [...NO_HOOKS, "clean", "-qffd"]);
+      return;
+    }
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await runGit(world, root, [...NO_HOOKS, "worktree", "add", "-q", "--detach", path, commit]);
+  },
+  async removeScratch(world, root, path) {
+    if (existsSync(path)) {
+      await runGit(world, root, ["worktree", "remove", "--force", "--force", path], { okCodes: [1, 128, 255] });
+    }
+    await rm(path, { recursive: true, force: true, maxRetries: 3 });
+    if (existsSync(root)) await runGit(world, root, ["worktree", "prune"], { okCodes: [128] });
+  },
+  async remote(world, root, branch) {
+    const { stdout } = await runGit(world, root, ["remote"]);
+    const remotes = stdout.split("\n").filter((name) => name !== "");
+    const chosen = await gitLine(world, root, ["config", "--get", `branch.${branch}.remote`], { okCodes: [1] });
+    return [chosen, "origin", ...remotes].find((name) => remotes.includes(name));
+  },
+  async push(world, root, { remote, branch }) {
+    const refs = `refs/heads/${branch}:refs/heads/${branch}`;
+    const options = { okCodes: [1, 128], timeoutMs: PUSH_TIMEOUT_MS, locks: true };
+    const pushed = await runGit(world, root, ["push", "--porcelain", remote, refs], options);
+    return pushed.code === 0 ? undefined : pushWords(pushed);
+  },
+};
+
+/** The branch here; else the one that only the remote has. */
+async function findTarget(world: VcsWorld, root: string, branch: string): Promise<LandingTarget> {
+  for (const [ref, exists] of [
+    [`refs/heads/${branch}`, true],
+    [`refs/remotes/origin/${branch}`, false],
+  ] as const) {
+    const args = ["rev-parse", "-q", `${ref}^{commit}`, `${ref}^{tree}`, "--"];
+    const { code, stdout } = await runGit(world, root, args, { okCodes: [1, 128] });
+    const [commit = "", tree = ""] = stdout.split("\n");
+    if (code === 0) return { branch, commit, tree, exists };
+  }
+  throw new Fault("missing", "vcs.unknown_ref", `${quote(root)} has no branch ${quote(branch)}.`, [
+    { intent: "See its branches", command: `git -C ${shellWord(root)} branch` },
+  ]);
+}
+
+async function advance(
+  world: VcsWorld,
+  root: string,
+  { target, to }: { target: LandingTarget; to: string },
+): Promise<"advanced" | "moved"> {
+  const { checkout, held } = await placeOfBranch(world, root, target.branch);
+  if (held !== undefined) throw checkoutDirty(target.branch, held);
+  if (checkout === undefined) return swap(world, root, { target, to });
+  if (checkout.head !== target.commit) return "moved";
+  const dirt = await dirtOf(world, checkout.path);
+  if (dirt !== undefined) throw checkoutDirty(target.branch, dirt);
+  return forward(world, checkout.path, { target, to });
+}
+
+/** The branch is checked out nowhere: only the ref moves. */
+async function swap(world: VcsWorld, root: string, { target, to }: { target: LandingTarget; to: string }) {
+  const ref = `refs/heads/${target.branch}`;
+  const from = target.exists ? target.commit : "0".repeat(target.commit.length);
+  const args = ["update-ref", "-m", "mu land", ref, to, from];
+  const { code, stdout, stderr } = await runGit(world, root, args, { okCodes: [1, 128], locks: true });
+  if (code === 0) return "advanced";
+  if (/ but expected |reference already exists|unable to resolve reference/.test(stderr)) return "moved";
+  throw gitFault(root, args, { code, stdout, stderr });
+}
+
+/** The branch is checked out and clean: its files go along. git itself gives way to a file that would be lost. */
+async function forward(world: VcsWorld, path: string, { target, to }: { target: LandingTarget; to: string }) {
+  const settings = ["-c", "submodule.recurse=false", "-c", "merge.autoStash=false"];
+  const args = [...settings, "merge", "-q", "--ff-only", "--no-overwrite-ignore", "--no-stat", to];
+  const options = { okCodes: [1, 2, 128], locks: true, env: { GIT_REFLOG_ACTION: "mu land" } };
+  const { code, stdout, stderr } = await runGit(world, path, args, options);
+  if (code === 0) return "advanced";
+  const now = await gitLine(world, path, ["rev-parse", "--verify", "-q", `refs/heads/${target.branch}`]);
+  if (now === to) return "advanced";
+  if (now !== target.commit) return "moved";
+  const files = stderr.split("\n").flatMap((line) => (line.startsWith("\t") ? [line.trim()] : []));
+  if (files.length > 0) throw checkoutDirty(target.branch, { path, files, underway: null });
+  throw gitFault(path, args, { code, stdout, stderr });
+}
+
+/** The fault for a branch that somebody works on; nothing of it was touched. */
+export function checkoutDirty(branch: string, { path, files, underway }: Obstacle): Fault {
+  const what =
+    underway === null
+      ? `has files that are not committed (${files.slice(0, 5).join(", ")}${files.length > 5 ? ", …" : ""})`
+      : `is in the middle of a ${underway}`;
+  return new Fault(
+    "conflict",
+    "landing.checkout_dirty",
+    `${branch} is checked out in ${quote(path)}, which ${what}. It was not touched, and nothing landed.`,
+    [
+      { intent: "See what is open there", command: `git -C ${shellWord(path)} status` },
+      { intent: "Commit it, or put it aside", command: `git -C ${shellWord(path)} stash -u` },
+    ],
+    { path, files, underway },
+  );
+}
+
+/** `!\trefs…\t[rejected] (fetch first)` and what the other side said. */
+function pushWords({ stdout, stderr }: { stdout: string; stderr: string }): string {
+  const rejected = stdout.split("\n").flatMap((line) => (line.startsWith("!") ? [line.split("\t")[2] ?? ""] : []));
+  const remote = stderr.split("\n").flatMap((line) => (line.startsWith("remote:") ? [line.slice(7).trim()] : []));
+  const words = [...rejected, ...remote].filter((text) => text !== "");
+  return words.length > 0 ? words.join("; ") : gitWords(stderr);
+}

@@ -1,0 +1,202 @@
+import type { LandingTarget, Replay, Replayed, Replayer, Tip, Work } from "../lander.js";
+import type { VcsWorld } from "../vcs.js";
+import { gitConflict } from "./conflict.js";
+import { gitFault, gitLine, runGit } from "./run.js";
+
+/** A commit that the target does not have. */
+interface Known {
+  sha: string;
+  parents: string[];
+  tree: string;
+  author: { name: string; email: string; date: string };
+  message: string;
+}
+
+/**
+ * Puts works on tips without a work tree: each step of a work becomes a commit of what a merge of that step into the
+ * tip gives. So there is nothing to abort and nothing to leave behind, whatever ends this.
+ */
+export async function gitReplayer(
+  world: VcsWorld,
+  root: string,
+  target: LandingTarget,
+  works: readonly Work[],
+): Promise<Replayer> {
+  const known = await commitsBeyond(world, root, target.commit, works);
+  return { replay: (onto, replay) => replayWork({ world, root, known }, onto, replay) };
+}
+
+interface Room {
+  world: VcsWorld;
+  root: string;
+  known: ReadonlyMap<string, Known>;
+}
+
+const FORMAT = ["%H", "%P", "%T", "%an", "%ae", "%ad", "%B"].join("%n");
+
+/** All commits that the works have and the target does not, by their ids. */
+async function commitsBeyond(
+  world: VcsWorld,
+  root: string,
+  target: string,
+  works: readonly Work[],
+): Promise<Map<string, Known>> {
+  const tips = [...new Set(works.flatMap(({ from, to }) => [from, to]))];
+  const args = ["--date=raw", "--encoding=UTF-8", "--no-show-signature", "--no-color", "-z", `--format=${FORMAT}`];
+  const { stdout } = await runGit(world, root, ["log", ...args, "--stdin"], {
+    input: [`^${target}`, ...tips, ""].join("\n"),
+  });
+  const commits = stdout.split("\0").filter((text) => text !== "");
+  return new Map(commits.map(parseCommit).map((commit) => [commit.sha, commit]));
+}
+
+function parseCommit(text: string): Known {
+  const [sha = "", parents = "", tree = "", name = "", email = "", date = "", ...message] = text.split("\n");
+  return {
+    sha,
+    parents: parents.split(" ").filter((parent) => parent !== ""),
+    tree,
+    author: { name, email, date },
+    message: message.join("\n"),
+  };
+}
+
+/** The work's own steps, oldest first, and the commit that the first one stands on. */
+function stepsOf({ from, to }: Work, known: Room["known"]): { steps: Known[]; base: string | undefined } {
+  const before = ancestors(from, known);
+  const steps: Known[] = [];
+  let at: string | undefined = to;
+  for (let commit = known.get(to); commit !== undefined; commit = at === undefined ? undefined : known.get(at)) {
+    if (before.has(commit.sha)) break;
+    steps.unshift(commit);
+    at = commit.parents[0];
+  }
+  return { steps, base: at };
+}
+
+function ancestors(from: string, known: Room["known"]): Set<string> {
+  const found = new Set<string>();
+  const open = [from];
+  for (let sha = open.pop(); sha !== undefined; sha = open.pop()) {
+    const commit = known.get(sha);
+    if (commit === undefined || found.has(sha)) continue;
+    found.add(sha);
+    open.push(...commit.parents);
+  }
+  return found;
+}
+
+async function replayWork(room: Room, onto: Tip, replay: Replay): Promise<Replayed> {
+  const { steps, base } = stepsOf(replay.work, room.known);
+  const last = steps.at(-1);
+  if (last === undefined) return { outcome: "replayed", tip: onto, commits: 0 };
+
+  const stand = await standingOn(room, onto, base);
+  const whole = await mergedTree(room, stand, last);
+  if (whole.outcome === "conflict") return { outcome: "conflict", ...(await gitConflict(room, whole, replay.names)) };
+  const before = await Promise.all(steps.slice(0, -1).map((step) => mergedTree(room, stand, step)));
+  return commitSteps(room, onto, { steps, trees: [...before, whole], trailers: replay.trailers });
+}
+
+/** What the steps are merged into: the tip, made to stand on the steps' own base where the target lacks that base. */
+interface Stand {
+  commit: string;
+  /** True when the steps stand on the tip itself. */
+  isBase: boolean;
+}
+
+async function standingOn({ world, root, known }: Room, onto: Tip, base: string | undefined): Promise<Stand> {
+  if (base === undefined || !known.has(base)) return { commit: onto.commit, isBase: base === onto.commit };
+  const who = { GIT_AUTHOR_NAME: "mu", GIT_AUTHOR_EMAIL: "mu", GIT_COMMITTER_NAME: "mu", GIT_COMMITTER_EMAIL: "mu" };
+  const args = ["commit-tree", "--no-gpg-sign", onto.tree, "-p", base, "-m", "a base for a merge"];
+  return { commit: await gitLine(world, root, args, { env: who }), isBase: false };
+}
+
+/** The tree of a merge, with the paths and words of its conflicts. */
+export type Merged = { outcome: "clean"; tree: string } | { outcome: "conflict"; tree: string; report: string[] };
+
+async function mergedTree({ world, root }: Room, stand: Stand, step: Known): Promise<Merged> {
+  if (stand.isBase) return { outcome: "clean", tree: step.tree };
+  const args = ["merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories"];
+  const { code, stdout } = await runGit(world, root, [...args, stand.commit, step.sha], { okCodes: [1] });
+  const [tree = "", ...report] = stdout.split("\0");
+  return code === 0 ? { outcome: "clean", tree } : { outcome: "conflict", tree, report };
+}
+
+interface Steps {
+  steps: readonly Known[];
+  /** What each step merged with the tip gives. */
+  trees: readonly Merged[];
+  trailers: readonly string[];
+}
+
+/**
+ * Makes a commit of each step that changes something. A step that only clashes on the way to a whole that does not is
+ * folded into the one after it.
+ */
+async function commitSteps(room: Room, onto: Tip, { steps, trees, trailers }: Steps): Promise<Replayed> {
+  const kept = keptSteps(steps, trees, onto.tree);
+  let tip = onto;
+  for (const [index, { step, tree, message }] of kept.entries()) {
+    const isLast = index === kept.length - 1;
+    const commit = await commitTree(room, {
+      tree,
+      parent: tip.commit,
+      author: step.author,
+      message: isLast ? withTrailers(message, trailers) : message,
+    });
+    tip = { commit, tree };
+  }
+  return { outcome: "replayed", tip, commits: kept.length };
+}
+
+function keptSteps(steps: readonly Known[], trees: readonly Merged[], start: string) {
+  const kept: { step: Known; tree: string; message: string }[] = [];
+  let [before, folded] = [start, ""];
+  for (const [index, step] of steps.entries()) {
+    const merged = trees[index];
+    if (merged === undefined || merged.outcome === "conflict") {
+      folded += `\n\n${step.message.trim()}`;
+      continue;
+    }
+    if (merged.tree !== before) {
+      kept.push({ step, tree: merged.tree, message: folded === "" ? step.message : `${step.message.trimEnd()}${folded}\n` });
+      folded = "";
+    }
+    before = merged.tree;
+  }
+  return kept;
+}
+
+interface NewCommit {
+  tree: string;
+  parent: string;
+  author: Known["author"];
+  message: string;
+}
+
+/** A commit with its author kept; where nobody said who commits here, the author does. */
+async function commitTree({ world, root }: Room, { tree, parent, author, message }: NewCommit): Promise<string> {
+  const args = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", "--no-gpg-sign", tree, "-p", parent];
+  const env = {
+    GIT_AUTHOR_NAME: author.name.trim() || "unknown",
+    GIT_AUTHOR_EMAIL: author.email,
+    GIT_AUTHOR_DATE: `@${author.date}`,
+  };
+  const made = await runGit(world, root, args, { env, input: message, okCodes: [128] });
+  if (made.code === 0) return made.stdout.trim();
+  if (!/ident|who you are|auto-detect/.test(made.stderr)) throw gitFault(root, args, made);
+  const committer = { GIT_COMMITTER_NAME: env.GIT_AUTHOR_NAME, GIT_COMMITTER_EMAIL: env.GIT_AUTHOR_EMAIL };
+  return (await runGit(world, root, args, { env: { ...env, ...committer }, input: message })).stdout.trim();
+}
+
+const TRAILER = /^(?:[A-Za-z0-9][\w-]*: |\s)/;
+
+/** The message with trailers at its end, in the block of those that it has. */
+export function withTrailers(message: string, trailers: readonly string[]): string {
+  if (trailers.length === 0) return message;
+  const text = message.trimEnd();
+  const paragraphs = text.split(/\n\s*\n/);
+  const hasBlock = paragraphs.length > 1 && (paragraphs.at(-1) ?? "").split("\n").every((line) => TRAILER.test(line));
+  return `${text}${hasBlock ? "\n" : "\n\n"}${trailers.join("\n")}\n`;
+}

@@ -1,0 +1,107 @@
+import { Fault } from "../errors.js";
+import type { BackendKey, VcsWorld } from "./vcs.js";
+
+/** The branch that work lands on, where it is now. */
+export interface LandingTarget {
+  /** The branch's short name. */
+  branch: string;
+  commit: string;
+  tree: string;
+  /** False for a branch that so far is only the remote's: landing makes it here. */
+  exists: boolean;
+}
+
+/** The commits of a task: those behind `from` up to `to`. */
+export interface Work {
+  from: string;
+  to: string;
+}
+
+/** A commit with its tree. */
+export interface Tip {
+  commit: string;
+  tree: string;
+}
+
+/** A work to be put on a tip. */
+export interface Replay {
+  work: Work;
+  /** Lines such as `Mu-Task: shop/build` for the end of the last commit's message. */
+  trailers: readonly string[];
+  /** What the two sides of a conflict are called. */
+  names: { ours: string; theirs: string };
+}
+
+/** What became of a replay: a tip with `commits` new commits on it (0 when it was all there), or files that clash. */
+export type Replayed =
+  | { outcome: "replayed"; tip: Tip; commits: number }
+  | { outcome: "conflict"; files: string[]; words: string[]; hunk: string };
+
+/** Puts works on tips that descend from one target. Nothing but objects of the repository is written. */
+export interface Replayer {
+  replay(onto: Tip, replay: Replay): Promise<Replayed>;
+}
+
+/** Why a branch cannot be moved now: the checkout that has it is somebody's work in progress. */
+export interface Obstacle {
+  /** The checkout. */
+  path: string;
+  /** Files changed and not committed. */
+  files: string[];
+  /** What somebody began there and did not end, such as a rebase. */
+  underway: string | null;
+}
+
+/**
+ * How a version control system takes work to a branch. A checkout that somebody works in is never touched, a branch
+ * only ever moves forward, and what it moved to was a commit before.
+ *
+ * Faults of all: those of `VcsBackend`.
+ */
+export interface Lander {
+  /** Faults `vcs.unknown_ref` when the repository has no such branch. */
+  target(world: VcsWorld, root: string, branch: string): Promise<LandingTarget>;
+  /** Which of these commits the repository does not have. */
+  missing(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]>;
+  replayer(world: VcsWorld, root: string, target: LandingTarget, works: readonly Work[]): Promise<Replayer>;
+  /** What keeps the branch from being moved now. */
+  obstacle(world: VcsWorld, root: string, branch: string): Promise<Obstacle | undefined>;
+  /** Files that are not in version control and stand where going from `from` to `to` would put files. */
+  inTheWay(
+    world: VcsWorld,
+    root: string,
+    move: { branch: string; from: string; to: string },
+  ): Promise<Obstacle | undefined>;
+  /**
+   * Moves the branch from `from` to its descendant `to`, and the files of its checkout with it. `moved` when the branch
+   * is not at `from` any more; then nothing was done. Faults `landing.checkout_dirty`.
+   */
+  advance(world: VcsWorld, root: string, move: { target: LandingTarget; to: string }): Promise<"advanced" | "moved">;
+  /** Whether the branch has the commit. */
+  contains(world: VcsWorld, root: string, branch: string, commit: string): Promise<boolean>;
+  /** Makes the scratch checkout at `path`, or brings the one that is there to `commit`, clean of what a check left. */
+  scratch(world: VcsWorld, root: string, path: string, commit: string): Promise<void>;
+  /** Takes the scratch checkout away; one that is gone is fine. */
+  removeScratch(world: VcsWorld, root: string, path: string): Promise<void>;
+  /** Where the branch is pushed to; undefined when the repository has no remote. */
+  remote(world: VcsWorld, root: string, branch: string): Promise<string | undefined>;
+  /** Pushes without force. Gives the words of a refusal, undefined when it went well. */
+  push(world: VcsWorld, root: string, to: { remote: string; branch: string }): Promise<string | undefined>;
+}
+
+/** The lander of a backend. Faults `landing.vcs_required`, `landing.not_supported`. */
+export async function getLander(key: BackendKey): Promise<Lander> {
+  if (key === "git") return (await import("./git/land.js")).gitLander;
+  if (key === "none") {
+    throw new Fault(
+      "usage",
+      "landing.vcs_required",
+      "There is no version control here, so there is no branch to land on.",
+      [{ intent: "See what was changed", command: "mu workspace list" }],
+    );
+  }
+  const name = key === "jj" ? "Jujutsu" : "Sapling";
+  throw new Fault("usage", "landing.not_supported", `mu cannot land in a ${name} repository yet; its own tools can.`, [
+    { intent: "See the commits of a workspace", command: "mu workspace commits <agent>" },
+  ]);
+}
