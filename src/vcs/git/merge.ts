@@ -1,0 +1,112 @@
+import { mapAtMost } from "../../at-most.js";
+import { Fault } from "../../errors.js";
+import type { VcsWorld } from "../vcs.js";
+import { gitFault, gitLine, runGit } from "./run.js";
+
+/** What a merge of two commits would come to; nothing is written but objects. */
+export interface Merge {
+  /** The merged tree; where there are conflicts, with their marks in the files. */
+  tree: string;
+  /** The paths that conflict, sorted; empty for a clean merge. */
+  conflicts: string[];
+}
+
+/** Two commits that would be merged. */
+export type Pair = readonly [ours: string, theirs: string];
+
+/** So many runs of git at a time. */
+const SIDE_BY_SIDE = 2;
+/** Fewer pairs than this are not worth another process. */
+const LEAST_PORTION = 8;
+
+/**
+ * Merges each pair in memory, as a merge of branches would, renames followed. Every pair needs a common ancestor.
+ * Faults `vcs.too_old` below git 2.38, `vcs.failed`.
+ */
+export async function mergePairs(world: VcsWorld, root: string, pairs: readonly Pair[]): Promise<Merge[]> {
+  if (pairs.length === 0) return [];
+  const version = await gitVersion(world, root);
+  if (version < WRITE_TREE) throw tooOld();
+  if (version < STDIN) return mapAtMost(SIDE_BY_SIDE, pairs, (pair) => mergeOne(world, root, pair));
+  const size = Math.max(LEAST_PORTION, Math.ceil(pairs.length / SIDE_BY_SIDE));
+  const portions: Pair[][] = [];
+  for (let from = 0; from < pairs.length; from += size) portions.push(pairs.slice(from, from + size));
+  return (await Promise.all(portions.map((portion) => mergeMany(world, root, portion)))).flat();
+}
+
+const MERGE_TREE = ["merge-tree", "--write-tree", "--name-only"];
+
+/** The answer is the tree, the conflicted paths and an empty word; then messages, each with the paths it is about. */
+async function mergeOne(world: VcsWorld, root: string, [ours, theirs]: Pair): Promise<Merge> {
+  const { code, stdout } = await runGit(world, root, [...MERGE_TREE, "-z", "--messages", ours, theirs], {
+    okCodes: [1],
+  });
+  const [tree = "", ...words] = stdout.split("\0");
+  const end = words.indexOf("");
+  const paths = words.slice(0, end).map(realPath([ours, theirs]));
+  // A folder that was split over several others is in no path's way: only the message tells of it.
+  return { tree, conflicts: sorted(code === 1 && paths.length === 0 ? pathsOfConflicts(words.slice(end + 1)) : paths) };
+}
+
+function pathsOfConflicts(messages: readonly string[]): string[] {
+  const found: string[] = [];
+  for (let at = 0; at < messages.length; ) {
+    const count = Number(messages[at] || Number.NaN);
+    if (Number.isNaN(count)) break;
+    const kind = messages[at + count + 1] ?? "";
+    if (kind.startsWith("CONFLICT")) found.push(...messages.slice(at + 1, at + 1 + count));
+    at += count + 3;
+  }
+  return found;
+}
+
+/** One process for all: each answer is its verdict, the tree, the paths, and an empty word. */
+async function mergeMany(world: VcsWorld, root: string, pairs: readonly Pair[]): Promise<Merge[]> {
+  const args = [...MERGE_TREE, "--no-messages", "--stdin"];
+  const input = pairs.map((pair) => `${pair.join(" ")}\n`).join("");
+  const result = await runGit(world, root, args, { input });
+  const words = result.stdout.split("\0");
+  let at = 0;
+  const answers = pairs.map((pair) => {
+    const [verdict, tree] = words.slice(at, at + 2);
+    const end = words.indexOf("", at + 2);
+    if (!tree || end < 0) throw gitFault(root, args, result);
+    const conflicts = sorted(words.slice(at + 2, end).map(realPath(pair)));
+    at = end + 1;
+    return { pair, tree, conflicts, untold: verdict === CONFLICTED && conflicts.length === 0 };
+  });
+  return mapAtMost(SIDE_BY_SIDE, answers, async ({ pair, tree, conflicts, untold }) =>
+    untold ? mergeOne(world, root, pair) : { tree, conflicts },
+  );
+}
+
+const CONFLICTED = "0";
+
+/** Where a file stands in a folder's way, git would put it beside, as `path~<commit>`: that place is nobody's. */
+const realPath = (pair: Pair) => (path: string) => {
+  const mark = path.lastIndexOf("~");
+  const [commit = ""] = path.slice(mark + 1).split("_");
+  return mark > 0 && pair.includes(commit) ? path.slice(0, mark) : path;
+};
+
+const sorted = (paths: readonly string[]) => [...new Set(paths)].sort();
+
+/** `merge-tree --write-tree`, and its `--stdin`, as 1000 × major + minor. */
+const WRITE_TREE = 2_038;
+const STDIN = 2_039;
+
+const versions = new WeakMap<VcsWorld["env"], number>();
+
+/** git's version as 1000 × major + minor; asked once in an environment. */
+async function gitVersion(world: VcsWorld, root: string): Promise<number> {
+  const known = versions.get(world.env);
+  if (known !== undefined) return known;
+  const [, major, minor] = /(\d+)\.(\d+)/.exec(await gitLine(world, root, ["version"])) ?? [];
+  const version = Number(major ?? 0) * 1_000 + Number(minor ?? 0);
+  versions.set(world.env, version);
+  return version;
+}
+
+function tooOld(): Fault {
+  return new Fault("unavailable", "vcs.too_old", "Collisions are predicted with git 2.38 or newer; this one is older.");
+}
