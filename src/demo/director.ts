@@ -6,10 +6,12 @@ import type { Observation } from "../agents/status/observe.js";
 import { pollUntil } from "../clock.js";
 import { timestamp } from "../context.js";
 import { Fault } from "../errors.js";
+import { landTasks } from "../landing/land.js";
 import { type LogEntry, readLog } from "../log.js";
 import { reconcile } from "../reconcile.js";
 import { listReady } from "../tasks/ready.js";
-import { LIVE_STATUSES, listTasks } from "../tasks/task.js";
+import { listTasks, type Task } from "../tasks/task.js";
+import { lookAround } from "../workspaces/radar/radar.js";
 import { CAST, PROMPTS } from "./cast.js";
 import { PLAN } from "./plan.js";
 import type { Scaffold } from "./scaffold.js";
@@ -31,13 +33,28 @@ export interface Permission {
   answer: "yes";
 }
 
+/** Two agents whose work would clash, as the radar saw it before any of it had landed. */
+export interface Warning {
+  agents: string[];
+  paths: string[];
+}
+
+/** A task that did not land, because of what landed before it. */
+export interface Clash {
+  task: string;
+  agent: string | null;
+  files: string[];
+}
+
 /** What happened, as it is written down while it happens. */
 export interface Script {
   crashes: Crash[];
   permissions: Permission[];
+  warnings: Warning[];
+  returned: Clash[];
   /** Prompts that did not arrive, and why. */
   mishaps: string[];
-  /** All tasks were closed and all agents idle before the time was over. */
+  /** All tasks had landed and all agents were idle before the time was over. */
   finished: boolean;
 }
 
@@ -47,6 +64,9 @@ export interface Direction {
   /** A line about somebody. */
   tell(who: string, what: string): void;
 }
+
+/** What main must pass with every batch that lands. */
+const CHECK = 'for page in *.md; do test -s "$page" || exit 1; done';
 
 const BEAT_MS = 200;
 /** The whole play takes a fraction of this. */
@@ -63,13 +83,13 @@ interface Play extends Direction {
   /** The dialogs that are open, and since when. */
   asking: Map<string, number>;
   lastEvent: number;
-  closed: number;
+  landed: number;
 }
 
 /** Directs the crew, which is on stage already, until all its work is done or the time is over. */
 export async function direct(direction: Direction): Promise<Script> {
   const { clock } = direction.crew.context;
-  const script: Script = { crashes: [], permissions: [], mishaps: [], finished: false };
+  const script: Script = { crashes: [], permissions: [], warnings: [], returned: [], mishaps: [], finished: false };
   const lives = new Map(CAST.map(({ name }) => [name, 1]));
   const play: Play = {
     ...direction,
@@ -78,7 +98,7 @@ export async function direct(direction: Direction): Promise<Script> {
     greeted: new Set(),
     asking: new Map(),
     lastEvent: 0,
-    closed: 0,
+    landed: 0,
   };
   const beat = async () => ((await directOnce(play)) ? true : undefined);
   script.finished = (await pollUntil(clock, beat, { everyMs: BEAT_MS, timeoutMs: LIMIT_MS })) ?? false;
@@ -87,18 +107,43 @@ export async function direct(direction: Direction): Promise<Script> {
 
 /** One look at the crew, and what it calls for; true when there is nothing left to do. */
 async function directOnce(play: Play): Promise<boolean> {
-  const { agents, reaped } = await reconcile(play.crew, WORKSTREAM);
+  const { agents, reaped, deliveries } = await reconcile(play.crew, WORKSTREAM);
   await tellEvents(play);
   for (const ghost of reaped) await replace(play, ghost);
   for (const agent of agents) await answer(play, agent);
   const idle = agents.filter(({ status }) => status === "idle");
+  const tasks = await listTasks(play.crew.context.store.db, { workstream: WORKSTREAM });
+  if (deliveries.length > 0 || isComingBack(play, tasks)) return false;
   if (await wake(play, idle)) return false;
-  return idle.length === CAST.length && (await isAllDone(play));
+  if (idle.length < CAST.length) return false;
+  await watch(play);
+  if (await land(play, tasks)) return false;
+  return tasks.every(({ level }) => level === "landed");
 }
 
-async function isAllDone({ crew }: Play): Promise<boolean> {
-  const live = await listTasks(crew.context.store.db, { workstream: WORKSTREAM, status: LIVE_STATUSES });
-  return live.length === 0;
+/** A task that did not land is on its way to its owner, who shall have it before anybody else is sent for work. */
+function isComingBack({ script }: Play, tasks: readonly Task[]): boolean {
+  return tasks.some(({ name, status }) => status === "OPEN" && script.returned.some(({ task }) => task === name));
+}
+
+/** Looks for work that will clash, before it lands. */
+async function watch(play: Play): Promise<void> {
+  const { foretold } = await lookAround(play.crew, WORKSTREAM);
+  for (const { a, b, paths } of foretold) {
+    const agents = b === null ? [a] : [a, b];
+    if (play.script.warnings.some((known) => known.agents.join() === agents.join())) continue;
+    play.script.warnings.push({ agents, paths });
+    play.tell("radar", `${agents.join(" and ") || a} will clash in ${paths.join(", ")}`);
+  }
+}
+
+/** Lands what is finished; true when there was something. What comes back goes to its owner by itself. */
+async function land(play: Play, tasks: readonly Task[]): Promise<boolean> {
+  const finished = tasks.filter(({ status, level }) => status === "CLOSED" && level !== "landed");
+  if (finished.length === 0) return false;
+  const { returned } = await landTasks(play.crew, { workstream: WORKSTREAM }, { check: CHECK });
+  for (const { task, agent, files } of returned) play.script.returned.push({ task, agent, files });
+  return true;
 }
 
 async function tellEvents(play: Play): Promise<void> {
@@ -116,9 +161,12 @@ function lineOf(play: Play, { op, subject, source }: LogEntry): string | undefin
     const crash = play.script.crashes.find(({ tasks }) => tasks.includes(task));
     return crash === undefined ? `claimed ${task}` : `claimed ${task}: it takes over what ${crash.agent} left`;
   }
-  if (op !== "task.close" || source === "demo") return undefined;
-  play.closed += 1;
-  return `closed ${task} (${play.closed} of ${PLAN.length})`;
+  if (op === "land.refuse") return `gave ${task} back: it clashes with what has landed`;
+  if (op === "land") {
+    play.landed += 1;
+    return `landed ${task} on main (${play.landed} of ${PLAN.length})`;
+  }
+  return op === "task.close" && source !== "demo" ? `closed ${task}, and its check is green` : undefined;
 }
 
 /** Somebody is gone, and reconcile has given the work back: another incarnation comes in. */

@@ -5,12 +5,20 @@ export const GOAL = "launch";
 
 /**
  * Ten tasks for three agents: three are ready at once, `sketch` → `catalogue`, `checkout` → `assemble` is a diamond,
- * and only one agent can work at the end.
+ * and only one agent can work at the end. What builds on other work waits until that is on main. `sketch` and `prices`
+ * are for different roles and write into the same lines.
  */
 export const PLAN: readonly PlanTask[] = [
-  { name: "sketch", title: "Sketch the shop", impact: 90, effortDays: 0.5 },
-  { name: "prices", title: "Collect the prices", impact: 70 },
-  { name: "hosting", title: "Choose a host", impact: 60 },
+  {
+    name: "sketch",
+    title: "Sketch the shop",
+    role: "designer",
+    impact: 90,
+    effortDays: 0.5,
+    touches: ["sketch.md", "README.md"],
+  },
+  { name: "prices", title: "Collect the prices", role: "builder", impact: 70, touches: ["prices.md", "README.md"] },
+  { name: "hosting", title: "Choose a host", role: "builder", impact: 60 },
   { name: "catalogue", title: "Build the catalogue", blockedBy: ["sketch", "prices"], effortDays: 2 },
   { name: "checkout", title: "Build the checkout", blockedBy: ["sketch"], effortDays: 3 },
   { name: "photos", title: "Photograph the goods", blockedBy: ["prices"] },

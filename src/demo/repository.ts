@@ -4,30 +4,42 @@ import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
 import type { Scaffold } from "./scaffold.js";
 
-/** Commits one file; git lets one in at a time, so whoever finds it busy tries again. */
-const SAVE = [
-  "!f() { for turn in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do",
-  'git add -- "$1" 2>/dev/null && git commit -q --allow-empty -m "$2" -- "$1" 2>/dev/null && return; sleep 0.2;',
-  "done; return 1; }; f",
-].join(" ");
-
-/** Starts the repository that the agents work in, with `git save <file> <message>`. Faults `demo.git_failed`. */
+/** Starts the repository that the crew works on. Faults `demo.git_failed`. */
 export async function startRepository(exec: Exec, { repository, env }: Scaffold): Promise<void> {
-  const git = async (...args: string[]) => {
-    const { code, stderr, notStarted } = await exec("git", args, { cwd: repository, env, timeoutMs: 20_000 });
-    if (code !== 0) throw gitFailed(notStarted === undefined ? stderr.trim() : "it is not installed");
-  };
+  const git = (...args: string[]) => runGit(exec, { repository, env }, args);
   await git("init", "-q");
   await git("symbolic-ref", "HEAD", "refs/heads/main");
   for (const [name, value] of Object.entries({
     ...authorConfig("demo"),
-    "alias.save": SAVE,
     "commit.gpgsign": "false",
   }))
     await git("config", name, value);
   await writeFile(join(repository, "README.md"), "# The shop\n");
   await git("add", "README.md");
   await git("commit", "-q", "-m", "Begin");
+}
+
+/** What came of main, as a person finds it in their own checkout. */
+export interface MainBranch {
+  /** The subjects of its commits, newest first, without the one that it began with. */
+  subjects: string[];
+  /** The checkout has exactly what main has. */
+  clean: boolean;
+}
+
+/** Reads the branch and its checkout. Faults `demo.git_failed`. */
+export async function readMain(exec: Exec, scaffold: Scaffold): Promise<MainBranch> {
+  const log = await runGit(exec, scaffold, ["log", "--format=%s", "main"]);
+  const status = await runGit(exec, scaffold, ["status", "--porcelain"]);
+  return { subjects: log.trimEnd().split("\n").slice(0, -1), clean: status === "" };
+}
+
+type Place = Pick<Scaffold, "repository" | "env">;
+
+async function runGit(exec: Exec, { repository, env }: Place, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr, notStarted } = await exec("git", args, { cwd: repository, env, timeoutMs: 20_000 });
+  if (code !== 0) throw gitFailed(notStarted === undefined ? stderr.trim() : "it is not installed");
+  return stdout;
 }
 
 function authorConfig(name: string) {

@@ -24,6 +24,7 @@ export async function enter(crew: Crew, scaffold: Scaffold, part: Part, life: nu
     cli: "player",
     role: part.role,
     cwd: scaffold.repository,
+    workspace: { projectRoot: scaffold.repository },
     window: WINDOW,
     layout: "even-vertical",
     size: SIZE,

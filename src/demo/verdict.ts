@@ -8,8 +8,12 @@ export interface TaskStory {
   name: string;
   /** Who claimed it, in order. */
   claims: string[];
-  /** Who closed it, in order: exactly one when all is well. */
+  /** Who closed it, in order. */
   closings: string[];
+  /** How often it came back because it clashed with what landed before it. */
+  returns: number;
+  /** How often it landed: once when all is well. */
+  landings: number;
 }
 
 export interface Audit {
@@ -35,11 +39,17 @@ export async function tellTasks(db: Reader, workstream: string): Promise<TaskSto
 }
 
 function follow(stories: Map<number, TaskStory>, actor: string, change: Change): void {
-  if ("insert" in change) stories.set(change.id, { name: String(change.insert["name"]), claims: [], closings: [] });
-  if (!("patch" in change)) return;
-  const after = change.patch["status"]?.[1];
-  if (after === "IN_PROGRESS") stories.get(change.id)?.claims.push(actor);
-  if (after === "CLOSED") stories.get(change.id)?.closings.push(actor);
+  if ("insert" in change) {
+    const name = String(change.insert["name"]);
+    stories.set(change.id, { name, claims: [], closings: [], returns: 0, landings: 0 });
+  }
+  const story = stories.get(change.id);
+  if (!("patch" in change) || story === undefined) return;
+  const [before, after] = change.patch["status"] ?? [];
+  if (after === "IN_PROGRESS") story.claims.push(actor);
+  if (after === "CLOSED") story.closings.push(actor);
+  if (before === "CLOSED" && after === "OPEN") story.returns += 1;
+  if (change.patch["level"]?.[1] === "landed") story.landings += 1;
 }
 
 /** As `mu audit verify --tables`. Give it one unchanging picture of the database. */

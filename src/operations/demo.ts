@@ -12,7 +12,15 @@ const outcomeShape = () =>
     seconds: z.number(),
     attach: z.string(),
     kept: z.union([z.string(), z.null()]),
-    tasks: z.array(z.strictObject({ name: z.string(), claims: z.array(z.string()), closings: z.array(z.string()) })),
+    tasks: z.array(
+      z.strictObject({
+        name: z.string(),
+        claims: z.array(z.string()),
+        closings: z.array(z.string()),
+        returns: z.number(),
+        landings: z.number(),
+      }),
+    ),
     crashes: z.array(
       z.strictObject({
         agent: z.string(),
@@ -23,6 +31,11 @@ const outcomeShape = () =>
       }),
     ),
     permissions: z.array(z.strictObject({ agent: z.string(), command: z.string(), answer: z.literal("yes") })),
+    warnings: z.array(z.strictObject({ agents: z.array(z.string()), paths: z.array(z.string()) })),
+    returned: z.array(
+      z.strictObject({ task: z.string(), agent: z.union([z.string(), z.null()]), files: z.array(z.string()) }),
+    ),
+    main: z.strictObject({ subjects: z.array(z.string()), clean: z.boolean() }),
     prompts: z.strictObject({ sent: z.number(), proved: z.number() }),
     audit: z.strictObject({ ok: z.boolean(), events: z.number(), tables: z.enum(["same", "different"]) }),
     state: stateShape(),
@@ -34,7 +47,7 @@ export const demo = defineOperation({
   name: "demo",
   summary: "Watch a crew of scripted agents work through a graph of tasks",
   description:
-    "Needs no key and no network: three scripted agents in panes of a private tmux share ten tasks in a temporary repository; one asks for permission, one crashes and is replaced. All of it is gone afterwards, unless --keep names a folder. Exit 0 says that every task was closed exactly once and that the chain of events holds.",
+    "Needs no key and no network: three scripted agents in panes of a private tmux share ten tasks, each in a workspace of its own; one asks for permission, one crashes and is replaced, and two change the same lines, which the radar sees before it lands. All of it is gone afterwards, unless --keep names a folder. Exit 0 says that every task landed on main exactly once and that the chain of events holds.",
   effect: "write",
   standalone: true,
   input: () =>
@@ -56,16 +69,19 @@ export const demo = defineOperation({
   exitCode: ({ ok }) => (ok ? 0 : 1),
 });
 
-function summary({ ok, problems, seconds, tasks, crashes, prompts, audit, kept }: Outcome, paint: Paint): string[] {
-  const done = tasks.filter(({ closings }) => closings.length === 1).length;
+function summary(outcome: Outcome, paint: Paint): string[] {
+  const { ok, problems, seconds, tasks, crashes, warnings, returned, prompts, audit, kept } = outcome;
+  const done = tasks.filter(({ landings }) => landings === 1).length;
   const chain = `${audit.ok ? "the chain holds" : "the chain is broken"}, ${audit.events} events, and the tables ${audit.tables === "same" ? "agree with it" : "differ from it"}`;
   return [
     paint.bold(ok ? "It went as it should." : "It did not go as it should."),
-    `  ${done} of ${tasks.length} tasks were closed exactly once, in ${seconds.toFixed(1)} s`,
+    `  ${done} of ${tasks.length} tasks landed on main exactly once, in ${seconds.toFixed(1)} s`,
     `  ${prompts.proved} of ${prompts.sent} prompts were proved to have arrived`,
     ...crashes.map(
       (crash) => `  ${crash.agent} crashed on ${crash.tasks.join(", ")}; ${crash.takenOverBy.join(", ")} took over`,
     ),
+    ...warnings.map(({ agents, paths }) => `  the radar saw ${agents.join(" and ")} clash in ${paths.join(", ")}`),
+    ...returned.map(({ task, agent }) => `  ${task} came back to ${agent}, who put it right, and then landed`),
     `  ${chain}`,
     ...(kept === null ? [] : [`  everything is in ${kept}: MU_STATE_DIR=${kept} mu log -w demo`]),
     ...problems.map((problem) => `  ${paint.bold("!")} ${problem}`),
