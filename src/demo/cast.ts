@@ -3,7 +3,7 @@
 /** The two tasks that change the same line of the same file, in workspaces of different agents. */
 export const RIVALS: readonly string[] = ["sketch", "prices"];
 
-const CLAIM_THE_COVER = `case $task in ${RIVALS.join("|")}) printf '# The shop\n\n%s.\n' "$title" >README.md;; esac`;
+const CLAIM_THE_COVER = `case $task in ${RIVALS.join("|")}) printf '# The shop\\n\\n%s.\\n' "$title" >README.md;; esac`;
 const KEEP_BOTH =
   "grep -Ev '^(<<<<<<<|=======|>>>>>>>)' README.md >both; mv both README.md; git add README.md; git rebase --continue";
 

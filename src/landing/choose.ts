@@ -47,7 +47,8 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
   const ids = rows.map((row) => row.id);
   const edges = await blockersAmong(db, ids);
   const skipped: Skipped[] = [];
-  const skip = (row: TaskRow, why: Skipped["why"], reason: string) => void skipped.push({ task: row.name, why, reason });
+  const skip = (row: TaskRow, why: Skipped["why"], reason: string) =>
+    void skipped.push({ task: row.name, why, reason });
 
   const chosen = new Map<number, Candidate>();
   for (const row of landingOrder(rows, edges)) {
@@ -65,7 +66,9 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
       skip(row, "unknown_work", "was closed without its workspace, so mu does not know its commits");
       continue;
     }
-    const first = edges.filter((edge) => edge.blocked_id === row.id && mustComeFirst(edge, row) && !chosen.has(edge.blocker_id));
+    const first = edges.filter(
+      (edge) => edge.blocked_id === row.id && mustComeFirst(edge, row) && !chosen.has(edge.blocker_id),
+    );
     if (first.length > 0) {
       if (choice.tasks !== undefined) throw needsFirst(row, first, choice.tasks);
       skip(row, "needs_first", `waits for ${enumerate(first.map((edge) => edge.name))} to land`);
@@ -77,7 +80,11 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
 }
 
 /** The candidates that wait, however far, for one of `ids`, which will not land. */
-export function waitingFor(candidates: readonly Candidate[], edges: readonly Link[], ids: Iterable<number>): Candidate[] {
+export function waitingFor(
+  candidates: readonly Candidate[],
+  edges: readonly Link[],
+  ids: Iterable<number>,
+): Candidate[] {
   const lost = new Set(ids);
   const found: Candidate[] = [];
   for (const candidate of candidates) {
@@ -145,7 +152,16 @@ function blockersAmong(db: Reader, ids: readonly number[]) {
   return db
     .selectFrom("task_edges as e")
     .innerJoin("tasks as b", "b.id", "e.blocker_id")
-    .select(["e.blocker_id", "e.blocked_id", "b.name", "b.status", "b.level", "b.work_root", "b.work_from", "b.work_to"])
+    .select([
+      "e.blocker_id",
+      "e.blocked_id",
+      "b.name",
+      "b.status",
+      "b.level",
+      "b.work_root",
+      "b.work_from",
+      "b.work_to",
+    ])
     .where("e.blocked_id", "in", ids.length > 0 ? ids : [-1])
     .orderBy("b.name")
     .execute();

@@ -63,7 +63,11 @@ export function returnRed(crew: Crew, refusal: Refusal, answer: CheckAnswer): Pr
     `It did not land: ${reason}, and is green without it (on ${onto.slice(0, 10)}). ${branch} was not touched.`,
     ...(excerpt.trim() === "" ? [] : ["", excerpt]),
   ];
-  return giveBack(crew, refusal, { found: { why: "red", reason, files: [], excerpt }, kind: "test", text: text.join("\n") });
+  return giveBack(crew, refusal, {
+    found: { why: "red", reason, files: [], excerpt },
+    kind: "test",
+    text: text.join("\n"),
+  });
 }
 
 interface Verdict {

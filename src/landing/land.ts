@@ -103,7 +103,11 @@ async function dropGone(
   const commits = candidates.flatMap(ends);
   const missing = new Set(commits.length === 0 ? [] : await lander.missing(crew, root, commits));
   const gone = candidates.filter((candidate) => ends(candidate).some((commit) => missing.has(commit)));
-  const waiting = waitingFor(candidates, edges, gone.map(({ row }) => row.id));
+  const waiting = waitingFor(
+    candidates,
+    edges,
+    gone.map(({ row }) => row.id),
+  );
   for (const candidate of gone) skip(report, candidate, "commits_gone", `has commits that are not in ${root} any more`);
   for (const candidate of waiting) skip(report, candidate, "needs_first", "waits for a task that cannot land");
   return candidates.filter((candidate) => !gone.includes(candidate) && !waiting.includes(candidate));

@@ -1,7 +1,7 @@
-import type { LandingTarget, Lander, Replayer, Tip } from "../vcs/lander.js";
 import type { Crew } from "../agents/crew.js";
 import { auditHead } from "../audit.js";
 import { qualifiedName } from "../names.js";
+import type { Lander, LandingTarget, Replayer, Tip } from "../vcs/lander.js";
 import type { Candidate } from "./choose.js";
 import type { Place } from "./place.js";
 

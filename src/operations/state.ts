@@ -10,6 +10,7 @@ import { findWorkstream } from "./resolve.js";
 import { readyTaskShape, taskShape, workstreamSummaryShape } from "./shapes.js";
 import { taskTable } from "./task/card.js";
 import { trackShape, trackTable } from "./track/list.js";
+import { collisionShape, collisionTable } from "./workspace/collisions.js";
 
 const excerptShape = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), total: z.number() });
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
@@ -26,6 +27,7 @@ export const stateShape = () =>
     inProgress: excerptShape(taskShape()),
     blocked: excerptShape(taskShape().extend({ blockedBy: z.array(z.string()) })),
     recentlyClosed: excerptShape(taskShape()),
+    collisions: excerptShape(collisionShape()).extend({ seenAt: orNull(z.string()) }),
     events: z.array(
       z.strictObject({
         n: z.number(),
@@ -42,7 +44,7 @@ export const state = defineOperation({
   name: "state",
   summary: "Show how a workstream stands",
   description:
-    "Tracks, ready work, work in progress, what is blocked, what was closed last, and the newest events. Lists are cut at --limit; totals are whole. Without any workstream it lists them all. Bare `mu` is the same.",
+    "Tracks, ready work, work in progress, what is blocked, what was closed last, which workspaces would collide, and the newest events. Lists are cut at --limit; totals are whole. Without any workstream it lists them all. Bare `mu` is the same.",
   effect: "read",
   reconcile: true,
   input: () =>
@@ -64,9 +66,10 @@ export const state = defineOperation({
     { command: "mu state --json --limit 0", shows: "everything, for a program" },
     { command: "mu state -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, limit, events }) {
+  async run(app, { workstream, limit, events, reconcile }) {
     const scope = await findWorkstream(app, workstream);
     if (scope === undefined) return overview(app);
+    if (reconcile) await (await import("./reality.js")).lookBeforeRead(app, scope);
     const now = timestamp(app.context.clock);
     return app.context.store.read((db) => readState(db, scope, { limit, events, now }));
   },
@@ -87,7 +90,7 @@ function overviewCard(workstreams: readonly { name: string; open: number; tasks:
 
 /** The card as a person sees it. */
 export function stateCard(state: State, paint: Paint): string {
-  const { tracks, ready, inProgress, blocked, recentlyClosed } = state;
+  const { tracks, ready, inProgress, blocked, recentlyClosed, collisions } = state;
   const counts = `${ready.total} ready, ${inProgress.total} in progress, ${blocked.total} blocked`;
   return [
     `${paint.bold(state.workstream)}  ${counts}; work for ${tracks.withReady} agent${tracks.withReady === 1 ? "" : "s"} side by side`,
@@ -99,6 +102,7 @@ export function stateCard(state: State, paint: Paint): string {
     ...part(heading("Closed last", recentlyClosed), recentlyClosed.total, paint, () =>
       taskTable(recentlyClosed.items, paint, ""),
     ),
+    ...part(collisionHeading(state, paint), collisions.total, paint, () => collisionTable(collisions.items, paint)),
     ...part("Events", state.events.length, paint, () => eventLines(state, paint)),
   ].join("\n");
 }
@@ -116,6 +120,10 @@ function part(title: string, size: number, paint: Paint, draw: () => string): st
 
 function heading(title: string, { items, total }: { items: unknown[]; total: number }): string {
   return items.length < total ? `${title} (${items.length} of ${total})` : `${title} (${total})`;
+}
+
+function collisionHeading({ collisions }: State, paint: Paint): string {
+  return `${heading("Collisions", collisions)}, seen ${paint.ago(collisions.seenAt)} ago`;
 }
 
 function agentTable({ agents }: State, paint: Paint): string {

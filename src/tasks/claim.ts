@@ -5,6 +5,7 @@ import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams.js";
+import { chooseUncontested, MOST_CANDIDATES, type PassedOver } from "./contested.js";
 import { blockersOfId } from "./graph.js";
 import { insertNote } from "./notes.js";
 import { countWork, readyTaskRows, type WorkCounts } from "./ready.js";
@@ -148,7 +149,8 @@ export interface ClaimNextOptions {
 }
 
 /**
- * Gives the claimant the best ready task for its role, or for no role; never one it owns already. Faults
+ * Gives the claimant the best ready task for its role, or for no role; never one it owns already. Of tasks that are as
+ * good as the best it takes one whose declared files nobody else is changing, and says which it passed over. Faults
  * `task.none_ready` with counts, `workstream.not_found`, `task.invalid_lease`, `agent.not_found`, `agent.replaced`.
  */
 export function claimNext(
@@ -156,16 +158,20 @@ export function claimNext(
   workstream: string,
   claimant: Claimant,
   options: ClaimNextOptions = {},
-): Promise<Claim> {
+): Promise<Claim & { passedOver: PassedOver[] }> {
   const payload = { owner: claimantName(claimant) };
   return write(context, { op: "task.claim", scope: workstream, subject: workstream, payload }, async (tx) => {
     const { id, name } = await workstreamRow(tx.db, workstream);
     const agent = await claimantRow(tx, { id, name }, claimant);
     const role = options.role ?? agent.role;
-    const [row] = await readyTaskRows(tx.db, workstream, { role, limit: 1, now: tx.now });
-    if (row === undefined) throw noneReady(workstream, role, await countWork(tx.db, id, tx.now));
+    const best = (limit: number) => readyTaskRows(tx.db, workstream, { role, limit, now: tx.now });
+    const [first] = await best(1);
+    if (first === undefined) throw noneReady(workstream, role, await countWork(tx.db, id, tx.now));
+    const taker = { workstreamId: id, agent: agent.name };
+    const { row, passedOver } = await chooseUncontested(tx.db, taker, first, () => best(MOST_CANDIDATES));
     tx.about(qualifiedName(row));
-    return give(tx, row, agent, options);
+    if (passedOver.length > 0) tx.tell({ passedOver });
+    return { ...(await give(tx, row, agent, options)), passedOver };
   });
 }
 

@@ -29,7 +29,7 @@ describeTmux("mu demo", () => {
     expect(readdirSync(home.folder)).not.toContain("state");
   }
 
-  it("closes every task exactly once, replaces an agent that crashes, and leaves nothing", {
+  it("lands every task exactly once, foresees a clash, replaces an agent that crashes, and leaves nothing", {
     timeout: PLAY,
   }, async () => {
     const { code, stderr, json } = await home.mu("demo --json", { env });
@@ -38,7 +38,13 @@ describeTmux("mu demo", () => {
     expect(played).toMatchObject({ ok: true, kept: null, audit: { ok: true, tables: "same" } });
 
     expect(played.tasks).toHaveLength(TASKS);
-    for (const { name, closings } of played.tasks) expect([name, closings.length]).toEqual([name, 1]);
+    for (const { name, landings } of played.tasks) expect([name, landings]).toEqual([name, 1]);
+    const returns = played.tasks.filter((task: { returns: number }) => task.returns > 0);
+    expect(returns).toMatchObject([{ name: played.returned[0].task, returns: 1, closings: { length: 2 } }]);
+    expect(["prices", "sketch"]).toContain(played.returned[0].task);
+    expect(played.warnings[0]).toMatchObject({ paths: ["README.md"], agents: { length: 2 } });
+    expect(played.warnings[0].agents).toContain(played.returned[0].agent);
+    expect(played.main).toMatchObject({ clean: true, subjects: { length: TASKS } });
     expect(played.state.recentlyClosed.total).toBe(TASKS);
     expect(played.state.agents).toMatchObject(
       ["ann", "bob", "cleo"].map((name) => ({ name, cli: "player", status: "idle" })),
@@ -50,22 +56,26 @@ describeTmux("mu demo", () => {
     const [lost] = crash.tasks;
     const story = played.tasks.find((task: { name: string }) => task.name === lost);
     expect(story.claims).toEqual(["bob", crash.takenOverBy[0]]);
-    expect(played.permissions).toEqual([{ agent: "ann", command: expect.stringMatching(/^git save /), answer: "yes" }]);
+    expect(played.permissions).toEqual([
+      { agent: "ann", command: expect.stringMatching(/^git commit -m /), answer: "yes" },
+    ]);
     expect(played.prompts.proved).toBe(played.prompts.sent);
 
     expect(stderr).toContain(`    ${played.attach}\n`);
-    expect(stderr).toMatch(/ann +needs_permission: git save/);
+    expect(stderr).toMatch(/ann +needs_permission: git commit/);
+    const told = stderr.indexOf("will clash in README.md");
+    expect([told > 0, told < stderr.indexOf("landed ")]).toEqual([true, true]);
     expectNothingLeft(played.attach);
   });
 
   it("leaves repository, transcripts and database where --keep says", { timeout: PLAY }, async () => {
     const { code, stdout, stderr } = await home.mu("demo --keep kept", { env });
     expect(`${code} ${stderr.includes("mu: ")}`).toBe("0 false");
-    expect(stdout).toContain("10 of 10 tasks were closed exactly once");
+    expect(stdout).toContain("10 of 10 tasks landed on main exactly once");
     expectNothingLeft(stderr);
 
     const kept = join(home.project, "kept");
-    expect(readdirSync(kept).sort()).toEqual(["mu.db", "repository", "transcripts"]);
+    expect(readdirSync(kept).sort()).toEqual(expect.arrayContaining(["mu.db", "repository", "transcripts"]));
     const authors = execFileSync("git", ["log", "--format=%an"], { cwd: join(kept, "repository"), encoding: "utf8" });
     expect(authors.trim().split("\n")).toHaveLength(TASKS + 1);
     expect(new Set(authors.trim().split("\n"))).toContain("cleo");

@@ -90,9 +90,12 @@ const PLAYED: Awaited<ReturnType<World["io"]["playDemo"]>> = {
   seconds: 20,
   attach: "tmux -L mu-demo-1 attach",
   kept: null,
-  tasks: [{ name: "build", claims: ["bob", "ann"], closings: ["ann"] }],
+  tasks: [{ name: "build", claims: ["bob", "ann"], closings: ["ann"], returns: 0, landings: 1 }],
   crashes: [{ agent: "bob", reason: "pane %1 is gone", lastWords: "", tasks: ["build"], takenOverBy: ["ann"] }],
   permissions: [{ agent: "ann", command: "git push", answer: "yes" }],
+  warnings: [{ agents: ["ann", "bob"], paths: ["README.md"] }],
+  returned: [{ task: "build", agent: "bob", files: ["README.md"] }],
+  main: { subjects: ["Build it"], clean: true },
   prompts: { sent: 2, proved: 2 },
   audit: { ok: true, events: 9, tables: "same" },
   state: {
@@ -103,6 +106,7 @@ const PLAYED: Awaited<ReturnType<World["io"]["playDemo"]>> = {
     inProgress: { items: [], total: 0 },
     blocked: { items: [], total: 0 },
     recentlyClosed: { items: [], total: 0 },
+    collisions: { items: [], total: 0, seenAt: null },
     events: [],
   },
 };

@@ -2,8 +2,9 @@ import * as z from "zod";
 import type { Claimant } from "../../agents/agent.js";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
-import { parseRef } from "../../names.js";
+import { enumerate, parseRef } from "../../names.js";
 import { claimNext, claimTask } from "../../tasks/claim.js";
+import type { PassedOver } from "../../tasks/contested.js";
 import type { App } from "../app.js";
 import { about, durationField, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -23,7 +24,7 @@ export const taskClaim = defineOperation({
   name: "task.claim",
   summary: "Take a task, or the best ready one, for yourself or for an agent",
   description:
-    "Of any number of claimers one wins; the others get exit 4. A task that is blocked, held, finished or somebody else's cannot be claimed; one's own can, and nothing changes. With --lease the claim ends by itself unless you go on working: notes renew it, and after that others may take it with --steal.",
+    "Of any number of claimers one wins; the others get exit 4. A task that is blocked, held, finished or somebody else's cannot be claimed; one's own can, and nothing changes. With --lease the claim ends by itself unless you go on working: notes renew it, and after that others may take it with --steal. Of tasks that are equally good, --next takes one whose declared files (`--touches`) nobody else is changing, and says which it passed over.",
   effect: "write",
   input: () =>
     z.strictObject({
@@ -42,7 +43,20 @@ export const taskClaim = defineOperation({
       lease: durationField({ description: "How long the claim holds without a sign of work" }).optional(),
       steal: z.boolean().default(false).meta(about("Take it although another has it, if that claim has run out")),
     }),
-  output: () => z.strictObject({ task: taskShape(), changed: z.boolean(), nextSteps: nextStepsShape() }),
+  output: () =>
+    z.strictObject({
+      task: taskShape(),
+      changed: z.boolean(),
+      passedOver: z.array(
+        z.strictObject({
+          task: z.string(),
+          agent: z.string(),
+          by: z.union([z.string(), z.null()]),
+          paths: z.array(z.string()),
+        }),
+      ),
+      nextSteps: nextStepsShape(),
+    }),
   positional: ["task"],
   examples: [
     { command: "mu task claim build", shows: "take one task" },
@@ -51,11 +65,12 @@ export const taskClaim = defineOperation({
     { command: "mu task claim", shows: "neither a task nor --next", fault: "usage.missing_argument" },
   ],
   async run(app, { for: agent, self, ...input }) {
-    const { task, changed } = await claimAs(app, whoClaims(app, agent, self), input);
+    const { task, changed, passedOver } = await claimAs(app, whoClaims(app, agent, self), input);
     const ref = `${task.workstream}/${task.name}`;
     return {
       task,
       changed,
+      passedOver,
       nextSteps: [
         { intent: "Read it", command: `mu task show ${ref}` },
         { intent: "Say how it goes", command: `mu task note ${ref} '…'` },
@@ -64,11 +79,19 @@ export const taskClaim = defineOperation({
       ],
     };
   },
-  render: ({ task, changed }, paint) =>
+  render: ({ task, changed, passedOver }, paint) =>
     changed
-      ? `Claimed ${paint.bold(task.name)} for ${task.owner}: ${task.title}`
+      ? [
+          `Claimed ${paint.bold(task.name)} for ${task.owner}: ${task.title}`,
+          ...passedOver.map((one) => paint.dim(`Passed over ${one.task}: ${whyPassedOver(one)}`)),
+        ].join("\n")
       : `${paint.bold(task.name)} is ${task.owner}'s already`,
 });
+
+function whyPassedOver({ agent, by, paths }: PassedOver): string {
+  const what = enumerate(paths, 3);
+  return by === null ? `${agent} is changing ${what}` : `${agent} is at ${by}, which touches ${what}`;
+}
 
 function whoClaims({ caller }: App, agent: string | undefined, self: boolean): Claimant {
   if (agent !== undefined && self) throw new Fault("usage", "usage.two_claimants", "Give --for or --self, not both.");
@@ -81,6 +104,8 @@ async function claimAs(app: App, who: Claimant, { task, workstream, next, role, 
   if (next) {
     if (task !== undefined) throw new Fault("usage", "usage.two_tasks", "Give a task or --next, not both.");
     const scope = await resolveWorkstream(app, workstream);
+    const { lookBeforeClaim } = await import("../reality.js");
+    await lookBeforeClaim(app, scope, "agent" in who ? who.agent : who.person);
     return claimNext(app.context, scope, who, { ...options, ...(role !== undefined && { role }) });
   }
   if (task === undefined) {
@@ -88,8 +113,9 @@ async function claimAs(app: App, who: Claimant, { task, workstream, next, role, 
       { intent: "Take the best ready task", command: "mu task claim --next" },
     ]);
   }
-  return claimTask(app.context, await resolveTask(app, task, workstream), who, {
+  const claim = await claimTask(app.context, await resolveTask(app, task, workstream), who, {
     ...options,
     ...(steal && { steal: "expired" as const }),
   });
+  return { ...claim, passedOver: [] };
 }

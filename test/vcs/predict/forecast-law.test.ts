@@ -78,10 +78,18 @@ async function apply(cwd: string, one: Edit): Promise<void> {
   if (one.do === "commit") return commitAll(cwd);
   if (one.do === "stage") return void (await repository.gitIn(cwd, "add", "-A"));
   const path = join(cwd, one.path);
+  if (one.do === "remove" && blocked(cwd, one.path)) return;
   if (one.do === "remove") return rmSync(path, { recursive: true, force: true });
   if (one.do === "move") {
     const to = join(cwd, one.to);
-    if (!existsSync(path) || existsSync(to) || blocked(cwd, one.to) || `${one.to}/`.startsWith(`${one.path}/`)) return;
+    if (
+      !existsSync(path) ||
+      blocked(cwd, one.path) ||
+      existsSync(to) ||
+      blocked(cwd, one.to) ||
+      `${one.to}/`.startsWith(`${one.path}/`)
+    )
+      return;
     mkdirSync(dirname(to), { recursive: true });
     return renameSync(path, to);
   }

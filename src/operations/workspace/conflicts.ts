@@ -1,0 +1,96 @@
+import * as z from "zod";
+import { enumerate } from "../../names.js";
+import { driftOf } from "../../workspaces/radar/drift.js";
+import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
+import { lookAround } from "../../workspaces/radar/radar.js";
+import { readSight } from "../../workspaces/radar/record.js";
+import { workInProgress } from "../../workspaces/radar/work.js";
+import { workstreamRow } from "../../workstreams.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import type { Paint } from "../paint.js";
+import { resolveWorkstream } from "../resolve.js";
+import { collisionShape, collisionTable } from "./collisions.js";
+
+const driftShape = () =>
+  z.strictObject({
+    agent: z.string(),
+    tasks: z.array(z.string()),
+    declared: z.array(z.string()),
+    paths: z.array(z.string()),
+  });
+
+const conflictsShape = () =>
+  z.strictObject({
+    items: z.array(collisionShape()),
+    order: z.array(z.string()),
+    resolve: z.array(z.string()),
+    drift: z.array(driftShape()),
+    compared: z.array(z.string()),
+    skipped: z.array(z.strictObject({ agent: z.string(), reason: z.string() })),
+    count: z.number(),
+  });
+
+type Conflicts = z.output<ReturnType<typeof conflictsShape>>;
+
+export const workspaceConflicts = defineOperation({
+  name: "workspace.conflicts",
+  summary: "Predict which workspaces will collide when they land",
+  description:
+    "Every two workspaces that land on the same branch, and each against the branch itself, are merged in memory, uncommitted and untracked files included; nothing is written to a work tree, an index or the repository. It tells the files and since when, the order to land in that leaves the fewest conflicts to resolve, and who changes files outside of what its tasks declare with --touches. What collides only because of what has landed already is told as a collision with the branch. Copies without version control, jj and sapling are not predicted.",
+  effect: "read",
+  input: () => z.strictObject({ workstream: workstreamField() }),
+  output: conflictsShape,
+  examples: [
+    { command: "mu workspace conflicts", shows: "who collides with whom, and in which order to land" },
+    { command: "mu workspace conflicts -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+  ],
+  async run(app, { workstream }) {
+    const scope = await resolveWorkstream(app, workstream);
+    const { db } = app.context.store;
+    const { id } = await workstreamRow(db, scope);
+    const { changed, skipped } = await lookAround(await app.crew(), scope);
+    const { collisions } = await readSight(db, id);
+    const landing = changed.filter(({ paths }) => paths.length > 0).map(({ agent }) => agent);
+    const order = suggestOrder(landing, collisions);
+    return {
+      items: collisions,
+      order,
+      resolve: whoResolves(order, collisions),
+      drift: driftOf(changed, await workInProgress(db, id)),
+      compared: changed.map(({ agent }) => agent),
+      skipped,
+      count: collisions.length,
+    };
+  },
+  render: (result, paint) => conflictsCard(result, paint),
+});
+
+function conflictsCard({ items, order, resolve, drift, compared, skipped }: Conflicts, paint: Paint): string {
+  const among = `among ${counted(compared.length, "workspace")}`;
+  const headline = items.length === 0 ? `No collisions ${among}` : `${counted(items.length, "collision")} ${among}`;
+  const paragraphs = [
+    compared.length === 0 && skipped.length === 0 ? "No workspaces" : paint.bold(headline),
+    items.length > 0 && collisionTable(items, paint),
+    items.length > 0 && `Land in this order: ${order.join(", ")}\n${paint.dim(toResolve(resolve))}`,
+    drift.length > 0 && `${paint.bold("Outside of what their tasks declare")}\n${driftTable(drift, paint)}`,
+    skipped.length > 0 && skipped.map(({ agent, reason }) => paint.dim(`Not compared: ${agent}. ${reason}`)).join("\n"),
+  ];
+  return paragraphs.filter((paragraph) => paragraph !== false).join("\n\n");
+}
+
+const counted = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`;
+
+function toResolve(names: readonly string[]): string {
+  if (names.length === 0) return "Nobody then has conflicts to resolve.";
+  return `Then only ${names.join(", ")} ${names.length === 1 ? "has" : "have"} conflicts to resolve.`;
+}
+
+function driftTable(drift: Conflicts["drift"], paint: Paint): string {
+  return paint.table(drift, [
+    { head: "agent", text: ({ agent }) => agent },
+    { head: "changes", text: ({ paths }) => enumerate(paths, 3), max: 70 },
+    { head: "task", text: ({ tasks }) => tasks.join(", "), max: 30 },
+    { head: "declares", text: ({ declared }) => enumerate(declared, 3), max: 40 },
+  ]);
+}

@@ -1,0 +1,131 @@
+import { existsSync } from "node:fs";
+import type { Crew } from "../../agents/crew.js";
+import { Fault } from "../../errors.js";
+import { quote } from "../../names.js";
+import { type Forecast, forecast } from "../../vcs/git/predict/forecast.js";
+import { gitLine } from "../../vcs/git/run.js";
+import { checkoutOf, type WorkspaceRow, workspaceRows } from "../workspace.js";
+import { startsOfWork } from "./work.js";
+
+/** A workspace that was not compared, and why. */
+export interface Skipped {
+  agent: string;
+  reason: string;
+}
+
+/** A predicted collision of two workspaces, or of one with the branch that it lands on. */
+export interface Foretold {
+  a: string;
+  /** Null for the target branch. */
+  b: string | null;
+  paths: string[];
+}
+
+/** What one workspace changes. */
+export interface Changed {
+  workspaceId: number;
+  agent: string;
+  /** Against its target. */
+  paths: string[];
+  /** The part of them that belongs to the task its agent is at, where that can be told; else all. */
+  recent: string[];
+}
+
+export interface Prediction {
+  workstream: string;
+  workstreamId: number;
+  foretold: Foretold[];
+  /** One for every workspace that was compared, by agent. */
+  changed: Changed[];
+  skipped: Skipped[];
+}
+
+/** Why a backend other than git is left out. */
+const NOT_GIT: Readonly<Record<string, string>> = {
+  none: "It is a copy without version control: its collisions cannot be predicted.",
+  jj: "It is a jj workspace: collisions are predicted for git only.",
+  sl: "It is a sapling checkout: collisions are predicted for git only.",
+};
+
+/**
+ * Predicts, for all ready workspaces of a workstream that land on the same branch of the same repository, which would
+ * collide, with each other and with the branch. Uncommitted work counts; nothing is touched, not the database either.
+ * A workspace or a repository that cannot be read is skipped and named, never a failure of the whole. Faults
+ * `workstream.not_found`.
+ */
+export async function predictConflicts(crew: Crew, workstream: { id: number; name: string }): Promise<Prediction> {
+  const { db } = crew.context.store;
+  const rows = await workspaceRows(db, workstream.name);
+  const starts = await startsOfWork(db, workstream.id);
+  const skipped = rows.flatMap((row) => (reasonAgainst(row) === undefined ? [] : [skip(row, reasonAgainst(row))]));
+  const able = rows.filter((row) => reasonAgainst(row) === undefined);
+  const prediction: Prediction = {
+    workstream: workstream.name,
+    workstreamId: workstream.id,
+    foretold: [],
+    changed: [],
+    skipped,
+  };
+  for (const group of groupsOf(able)) add(prediction, group, await forecastOf(crew, group, starts));
+  prediction.skipped.sort((x, y) => (x.agent < y.agent ? -1 : 1));
+  prediction.changed.sort((x, y) => (x.agent < y.agent ? -1 : 1));
+  return prediction;
+}
+
+const skip = ({ agent }: WorkspaceRow, reason = ""): Skipped => ({ agent, reason });
+
+function reasonAgainst(row: WorkspaceRow): string | undefined {
+  if (row.backend !== "git") return NOT_GIT[row.backend] ?? `Collisions are predicted for git only.`;
+  if (row.state === "creating") return "It is still being made.";
+  if (row.state === "freeing") return "It is being given up.";
+  if (row.branch === null) return "It has no branch to land on.";
+  return existsSync(row.path) ? undefined : "Its folder is gone.";
+}
+
+/** Workspaces whose work meets: the same repository and branch. */
+function groupsOf(rows: readonly WorkspaceRow[]): WorkspaceRow[][] {
+  const groups = new Map<string, WorkspaceRow[]>();
+  for (const row of rows) {
+    const key = `${row.root}\0${row.branch}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  return [...groups.values()];
+}
+
+/** The forecast of one group, or the one reason why there is none. */
+async function forecastOf(
+  crew: Crew,
+  group: readonly WorkspaceRow[],
+  starts: ReadonlyMap<string, string>,
+): Promise<Forecast | string> {
+  const [{ root = "", branch = null } = {}] = group;
+  if (branch === null) return "It has no branch to land on.";
+  try {
+    const asked = ["rev-parse", "--verify", "--quiet", `refs/heads/${branch}^{commit}`];
+    const commit = await gitLine(crew, root, asked, { okCodes: [1] });
+    if (commit === "") return `The branch ${quote(branch)} that it lands on is not there.`;
+    const subjects = group.map((row) => ({
+      name: row.agent,
+      checkout: checkoutOf(row),
+      since: starts.get(row.agent),
+    }));
+    return await forecast(crew, root, { branch, commit }, subjects);
+  } catch (error) {
+    if (error instanceof Fault) return error.message;
+    throw error;
+  }
+}
+
+function add(prediction: Prediction, group: readonly WorkspaceRow[], found: Forecast | string): void {
+  if (typeof found === "string") {
+    prediction.skipped.push(...group.map((row) => skip(row, found)));
+    return;
+  }
+  prediction.foretold.push(...found.clashes);
+  prediction.skipped.push(...found.skipped.map(({ name, reason }) => ({ agent: name, reason })));
+  for (const { id, agent } of group) {
+    const paths = found.changes.get(agent);
+    if (paths === undefined) continue;
+    prediction.changed.push({ workspaceId: id, agent, paths, recent: found.recent.get(agent) ?? paths });
+  }
+}

@@ -1,0 +1,83 @@
+import type { Context } from "../../context.js";
+import { timestamp } from "../../context.js";
+import type { Reader } from "../../db/schema.js";
+import type { Foretold, Prediction } from "./predict.js";
+
+/** A collision with its age. */
+export interface Collision extends Foretold {
+  /** The branch that both land on. */
+  branch: string | null;
+  /** When it was first seen; it lasts while at least one of its paths goes on colliding. */
+  since: string;
+}
+
+/** What the radar last saw. */
+export interface Sight {
+  /** By `a`, then `b`, the target first. */
+  collisions: Collision[];
+  /** When it last looked; null for never. */
+  seenAt: string | null;
+}
+
+/** How many rows go into one statement: every dialect bears that many parameters. */
+const ROWS = 100;
+
+/** Puts the prediction in the place of what the radar saw before; collisions that last keep their age. Not journalled. */
+export async function recordPrediction(context: Context, prediction: Prediction): Promise<void> {
+  const { workstreamId: id, foretold, changed } = prediction;
+  await context.store.write(async (db) => {
+    const now = timestamp(context.clock);
+    const before = await db.selectFrom("collisions").selectAll().where("workstream_id", "=", id).execute();
+    await db.deleteFrom("collisions").where("workstream_id", "=", id).execute();
+    const ofWorkstream = db.selectFrom("workspaces").select("id").where("workstream_id", "=", id);
+    await db.deleteFrom("workspace_changes").where("workspace_id", "in", ofWorkstream).execute();
+    const collisions = foretold.map((one) => ({
+      workstream_id: id,
+      a: one.a,
+      b: one.b,
+      paths: JSON.stringify(one.paths),
+      since: sinceWhen(one, before) ?? now,
+      seen_at: now,
+    }));
+    for (const rows of portions(collisions)) await db.insertInto("collisions").values(rows).execute();
+    const changes = changed.map(({ workspaceId, paths }) => ({
+      workspace_id: workspaceId,
+      paths: JSON.stringify(paths),
+      seen_at: now,
+    }));
+    for (const rows of portions(changes)) await db.insertInto("workspace_changes").values(rows).execute();
+  });
+}
+
+function* portions<T>(rows: readonly T[]): Generator<T[]> {
+  for (let from = 0; from < rows.length; from += ROWS) yield rows.slice(from, from + ROWS);
+}
+
+type Known = { a: string; b: string | null; paths: string; since: string };
+
+function sinceWhen({ a, b, paths }: Foretold, before: readonly Known[]): string | undefined {
+  const same = before.find((known) => known.a === a && known.b === b);
+  const lasting = same !== undefined && (JSON.parse(same.paths) as string[]).some((path) => paths.includes(path));
+  return lasting ? same.since : undefined;
+}
+
+/** What is stored of the collisions of a workstream, without those of workspaces that are no more. */
+export async function readSight(db: Reader, workstreamId: number): Promise<Sight> {
+  const open = await db
+    .selectFrom("workspaces as s")
+    .leftJoin("workspace_changes as c", "c.workspace_id", "s.id")
+    .select(["s.agent", "s.branch", "c.seen_at"])
+    .where("s.workstream_id", "=", workstreamId)
+    .where("s.freed_at", "is", null)
+    .execute();
+  if (open.length === 0) return { collisions: [], seenAt: null };
+  const branches = new Map(open.map(({ agent, branch }) => [agent, branch]));
+  const rows = await db.selectFrom("collisions").selectAll().where("workstream_id", "=", workstreamId).execute();
+  const collisions = rows
+    .filter(({ a, b }) => branches.has(a) && (b === null || branches.has(b)))
+    .map(({ a, b, paths, since }) => ({ a, b, branch: branches.get(a) ?? null, paths: JSON.parse(paths), since }));
+  const key = ({ a, b }: Foretold) => `${a}\0${b ?? ""}`;
+  collisions.sort((x, y) => (key(x) < key(y) ? -1 : 1));
+  const seen = open.flatMap(({ seen_at }) => seen_at ?? []).sort();
+  return { collisions, seenAt: seen.at(-1) ?? null };
+}
