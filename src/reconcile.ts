@@ -6,6 +6,7 @@ import { listMembers } from "./agents/roster.js";
 import { glanceAtAgents, type Observation, observeAgents, recallAgents } from "./agents/status/observe.js";
 import { impatient } from "./db/store.js";
 import { Fault } from "./errors.js";
+import { settleLandings } from "./landing/settle.js";
 
 /** What a reconcile found, and what it did about it. */
 export interface Reconciliation {
@@ -31,7 +32,7 @@ const EXCUSES: readonly string[] = ["db.locked", "tmux.unreachable"];
 
 /**
  * Makes the database agree with tmux, for one workstream or for all: agents without a pane are closed and their
- * tasks given back, statuses are read, waiting deliveries are typed. Without open agents tmux is not asked. Agents of
+ * tasks given back, statuses are read, waiting deliveries are typed, landings that were cut off are settled. Without open agents tmux is not asked. Agents of
  * other hosts are left alone. Faults `tmux.*`.
  */
 export async function reconcile(
@@ -52,6 +53,7 @@ export async function reconcile(
 const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], stale: false };
 
 async function settle(crew: Crew, patient: Crew, workstream: string | undefined): Promise<Reconciliation> {
+  await settleLandings(crew);
   const members = await listMembers(crew.context.store.db, workstream);
   if (members.length === 0) return NOTHING;
   const panes = await crew.tmux.listPanes();

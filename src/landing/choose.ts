@@ -4,12 +4,14 @@ import { enumerate, qualifiedName } from "../names.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import type { Work } from "../vcs/lander.js";
 import { workstreamRow } from "../workstreams.js";
+import { unfinishedTasks } from "./continue.js";
 import { type Link, landingOrder } from "./order.js";
 
-/** Which tasks to land: these, or all finished ones, of one agent or of anybody. */
+/** Which tasks to land: these, those that an earlier landing did not finish, or all finished ones (of one agent). */
 export interface Choice {
   workstream: string;
   tasks?: readonly string[] | undefined;
+  unfinished?: boolean | undefined;
   agent?: string | undefined;
 }
 
@@ -43,11 +45,12 @@ export type Busy = ReadonlyMap<number, number>;
  * `landing.not_closed`, `landing.needs_first`, `landing.under_way`, `task.not_found`, `workstream.not_found`.
  */
 export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promise<Chosen> {
-  const rows = choice.tasks === undefined ? await finishedTasks(db, choice) : await namedTasks(db, choice);
+  const rows = await chosenRows(db, choice);
   const ids = rows.map((row) => row.id);
   const edges = await blockersAmong(db, ids);
   const skipped: Skipped[] = [];
-  const skip = (row: TaskRow, why: Skipped["why"], reason: string) => void skipped.push({ task: row.name, why, reason });
+  const skip = (row: TaskRow, why: Skipped["why"], reason: string) =>
+    void skipped.push({ task: row.name, why, reason });
 
   const chosen = new Map<number, Candidate>();
   for (const row of landingOrder(rows, edges)) {
@@ -65,7 +68,9 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
       skip(row, "unknown_work", "was closed without its workspace, so mu does not know its commits");
       continue;
     }
-    const first = edges.filter((edge) => edge.blocked_id === row.id && mustComeFirst(edge, row) && !chosen.has(edge.blocker_id));
+    const first = edges.filter(
+      (edge) => edge.blocked_id === row.id && mustComeFirst(edge, row) && !chosen.has(edge.blocker_id),
+    );
     if (first.length > 0) {
       if (choice.tasks !== undefined) throw needsFirst(row, first, choice.tasks);
       skip(row, "needs_first", `waits for ${enumerate(first.map((edge) => edge.name))} to land`);
@@ -77,7 +82,11 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
 }
 
 /** The candidates that wait, however far, for one of `ids`, which will not land. */
-export function waitingFor(candidates: readonly Candidate[], edges: readonly Link[], ids: Iterable<number>): Candidate[] {
+export function waitingFor(
+  candidates: readonly Candidate[],
+  edges: readonly Link[],
+  ids: Iterable<number>,
+): Candidate[] {
   const lost = new Set(ids);
   const found: Candidate[] = [];
   for (const candidate of candidates) {
@@ -94,6 +103,12 @@ function candidateOf(row: TaskRow): Candidate {
   return { row, root, work: root === null || from === null || to === null || from === to ? null : { from, to } };
 }
 
+async function chosenRows(db: Reader, choice: Choice): Promise<TaskRow[]> {
+  const { workstream, tasks, unfinished } = choice;
+  if (tasks !== undefined) return namedTasks(db, workstream, tasks);
+  return unfinished ? namedTasks(db, workstream, await unfinishedTasks(db, workstream)) : finishedTasks(db, choice);
+}
+
 async function finishedTasks(db: Reader, { workstream, agent }: Choice): Promise<TaskRow[]> {
   const { id } = await workstreamRow(db, workstream);
   let query = selectTasks(db)
@@ -108,7 +123,7 @@ async function finishedTasks(db: Reader, { workstream, agent }: Choice): Promise
   return query.execute();
 }
 
-async function namedTasks(db: Reader, { workstream, tasks = [] }: Choice): Promise<TaskRow[]> {
+async function namedTasks(db: Reader, workstream: string, tasks: readonly string[]): Promise<TaskRow[]> {
   const rows = await Promise.all([...new Set(tasks)].map((name) => taskRow(db, { workstream, name })));
   for (const row of rows) if (row.status !== "CLOSED") throw notClosed(row);
   return rows;
@@ -145,7 +160,16 @@ function blockersAmong(db: Reader, ids: readonly number[]) {
   return db
     .selectFrom("task_edges as e")
     .innerJoin("tasks as b", "b.id", "e.blocker_id")
-    .select(["e.blocker_id", "e.blocked_id", "b.name", "b.status", "b.level", "b.work_root", "b.work_from", "b.work_to"])
+    .select([
+      "e.blocker_id",
+      "e.blocked_id",
+      "b.name",
+      "b.status",
+      "b.level",
+      "b.work_root",
+      "b.work_from",
+      "b.work_to",
+    ])
     .where("e.blocked_id", "in", ids.length > 0 ? ids : [-1])
     .orderBy("b.name")
     .execute();

@@ -160,7 +160,11 @@ function keptSteps(steps: readonly Known[], trees: readonly Merged[], start: str
       continue;
     }
     if (merged.tree !== before) {
-      kept.push({ step, tree: merged.tree, message: folded === "" ? step.message : `${step.message.trimEnd()}${folded}\n` });
+      kept.push({
+        step,
+        tree: merged.tree,
+        message: folded === "" ? step.message : `${step.message.trimEnd()}${folded}\n`,
+      });
       folded = "";
     }
     before = merged.tree;
