@@ -6,6 +6,7 @@ import { listMembers } from "./agents/roster.js";
 import { glanceAtAgents, type Observation, observeAgents, recallAgents } from "./agents/status/observe.js";
 import { impatient } from "./db/store.js";
 import { Fault } from "./errors.js";
+import { settleLandings } from "./landing/settle.js";
 import { type SettledWorkspace, settleWorkspaces } from "./workspaces/settle.js";
 
 /** What a reconcile found, and what it did about it. */
@@ -34,7 +35,8 @@ const EXCUSES: readonly string[] = ["db.locked", "tmux.unreachable"];
 
 /**
  * Makes the database agree with tmux, for one workstream or for all: agents without a pane are closed and their
- * tasks given back, statuses are read, waiting deliveries are typed, half workspaces are settled. Without open agents tmux is not asked. Agents of
+ * tasks given back, statuses are read, waiting deliveries are typed, workspaces and landings that were cut off are
+ * settled. Without open agents tmux is not asked. Agents of
  * other hosts are left alone. Faults `tmux.*`.
  */
 export async function reconcile(
@@ -55,6 +57,7 @@ export async function reconcile(
 const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], workspaces: [], stale: false };
 
 async function settle(crew: Crew, patient: Crew, workstream: string | undefined): Promise<Reconciliation> {
+  await settleLandings(crew);
   const workspaces = await settleWorkspaces(patient, workstream);
   const members = await listMembers(crew.context.store.db, workstream);
   if (members.length === 0) return { ...NOTHING, workspaces };

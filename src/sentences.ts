@@ -51,6 +51,8 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   "task.block": simple("blocked"),
   "task.unblock": simple("unblocked"),
   "task.reparent": simple("gave other blockers to"),
+  land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,
+  "land.refuse": ({ subject, payload }) => `gave ${shortName(subject)} back: it ${oneLine(String(payload.reason))}`,
   "agent.spawn": simple("spawned"),
   "agent.close": simple("closed the agent"),
   "agent.adopt": simple("adopted"),

@@ -1,6 +1,5 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
-import { checkoutDirty } from "../vcs/git/land.js";
 import type { Tip } from "../vcs/lander.js";
 import type { CheckAnswer, createChecker } from "./checker.js";
 import { type Candidate, waitingFor } from "./choose.js";
@@ -36,7 +35,7 @@ export async function landBatch(crew: Crew, batch: TakenBatch, candidates: reado
   let waiting = [...candidates];
   for (let moves = 0; waiting.length > 0; ) {
     if (batch.signal?.aborted) throw interrupted();
-    const stack = await stackTasks(crew, batch.place, waiting);
+    const stack = await stackTasks(crew, batch.place, waiting, batch.edges);
     const from = stack.target.commit;
     batch.report.target ??= { branch: batch.place.branch, from, to: from };
     const { good, culprit } = await verdictOn(crew, batch, stack);
@@ -63,8 +62,7 @@ async function verdictOn(crew: Crew, batch: TakenBatch, { target, steps }: Stack
   if (last === undefined || last.tip.commit === target.commit) return { good: steps, culprit: undefined };
   if (target.exists) {
     const move = { branch: place.branch, from: target.commit, to: last.tip.commit };
-    const stranger = await place.lander.inTheWay(crew, place.root, move);
-    if (stranger !== undefined) throw checkoutDirty(place.branch, stranger);
+    await place.lander.requireRoom(crew, place.root, move);
   }
   if (checker === undefined) return { good: steps, culprit: undefined };
 

@@ -4,12 +4,14 @@ import { enumerate, qualifiedName } from "../names.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import type { Work } from "../vcs/lander.js";
 import { workstreamRow } from "../workstreams.js";
+import { unfinishedTasks } from "./continue.js";
 import { type Link, landingOrder } from "./order.js";
 
-/** Which tasks to land: these, or all finished ones, of one agent or of anybody. */
+/** Which tasks to land: these, those that an earlier landing did not finish, or all finished ones (of one agent). */
 export interface Choice {
   workstream: string;
   tasks?: readonly string[] | undefined;
+  unfinished?: boolean | undefined;
   agent?: string | undefined;
 }
 
@@ -43,7 +45,7 @@ export type Busy = ReadonlyMap<number, number>;
  * `landing.not_closed`, `landing.needs_first`, `landing.under_way`, `task.not_found`, `workstream.not_found`.
  */
 export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promise<Chosen> {
-  const rows = choice.tasks === undefined ? await finishedTasks(db, choice) : await namedTasks(db, choice);
+  const rows = await chosenRows(db, choice);
   const ids = rows.map((row) => row.id);
   const edges = await blockersAmong(db, ids);
   const skipped: Skipped[] = [];
@@ -101,6 +103,12 @@ function candidateOf(row: TaskRow): Candidate {
   return { row, root, work: root === null || from === null || to === null || from === to ? null : { from, to } };
 }
 
+async function chosenRows(db: Reader, choice: Choice): Promise<TaskRow[]> {
+  const { workstream, tasks, unfinished } = choice;
+  if (tasks !== undefined) return namedTasks(db, workstream, tasks);
+  return unfinished ? namedTasks(db, workstream, await unfinishedTasks(db, workstream)) : finishedTasks(db, choice);
+}
+
 async function finishedTasks(db: Reader, { workstream, agent }: Choice): Promise<TaskRow[]> {
   const { id } = await workstreamRow(db, workstream);
   let query = selectTasks(db)
@@ -115,7 +123,7 @@ async function finishedTasks(db: Reader, { workstream, agent }: Choice): Promise
   return query.execute();
 }
 
-async function namedTasks(db: Reader, { workstream, tasks = [] }: Choice): Promise<TaskRow[]> {
+async function namedTasks(db: Reader, workstream: string, tasks: readonly string[]): Promise<TaskRow[]> {
   const rows = await Promise.all([...new Set(tasks)].map((name) => taskRow(db, { workstream, name })));
   for (const row of rows) if (row.status !== "CLOSED") throw notClosed(row);
   return rows;

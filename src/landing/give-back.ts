@@ -1,5 +1,6 @@
 import type { Crew } from "../agents/crew.js";
 import { queueForAgent } from "../agents/delivery/delivery.js";
+import { storableText } from "../db/text.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
@@ -76,7 +77,11 @@ interface Verdict {
   text: string;
 }
 
-async function giveBack(crew: Crew, refusal: Refusal, verdict: Verdict): Promise<Returned | undefined> {
+/** What programs print and files hold may be anything, so it is made storable first. */
+async function giveBack(crew: Crew, refusal: Refusal, { found, kind, text }: Verdict): Promise<Returned | undefined> {
+  const { reason, files, excerpt } = found;
+  const clean = { reason: storableText(reason), files: files.map(storableText), excerpt: storableText(excerpt) };
+  const verdict = { found: { ...found, ...clean }, kind, text: storableText(text) };
   const { row } = refusal.candidate;
   const agent = row.work_agent ?? row.owner;
   if (!(await reopen(crew, refusal, verdict))) return undefined;

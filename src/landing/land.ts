@@ -3,7 +3,6 @@ import type { Crew } from "../agents/crew.js";
 import { newGroup } from "../context.js";
 import { Fault } from "../errors.js";
 import { readSettings, type Settings } from "../settings.js";
-import { checkoutDirty } from "../vcs/git/land.js";
 import { workstreamRow } from "../workstreams.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
@@ -34,16 +33,19 @@ export interface LandOptions {
  * forward to exactly what was checked. Work that clashes or turns the check red goes back to its owner; the rest lands.
  * What another process left half done is settled first.
  *
- * Faults: those of `chooseTasks` and `findPlace`; `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
+ * Faults: those of `chooseTasks` and `findPlace`; `landing.nothing_to_continue`, `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
  * `landing.interrupted`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. Whatever has landed until then has.
  */
 export async function landTasks(crew: Crew, choice: Choice, options: LandOptions = {}): Promise<Landing> {
-  await settleLandings(crew);
+  const settled = await settleLandings(crew);
+  const arrived = settled.filter((one) => one.workstream === choice.workstream && one.outcome === "landed");
   const ready = await prepare(crew, choice, options);
   const { report, place, candidates } = ready;
+  for (const { task, commit, agent } of arrived) report.landed.push({ task, commit, commits: null, agent });
+  if (choice.unfinished && candidates.length + arrived.length === 0) throw nothingToContinue(choice.workstream);
   if (place === undefined) return report;
   const remote = options.push ? await requireRemote(crew, place) : undefined;
-  await requireCleanCheckout(crew, place);
+  await place.lander.requireClean(crew, place.root, place.branch);
   if (candidates.length > 0) await takeAndLand(crew, { ...ready, place }, options);
   if (remote !== undefined) await push(crew, place, remote, report);
   return report;
@@ -51,9 +53,9 @@ export async function landTasks(crew: Crew, choice: Choice, options: LandOptions
 
 /** What `landTasks` would do as far as the check allows: which tasks go onto the branch, which clash. Writes no row and no ref. */
 export async function predictLanding(crew: Crew, choice: Choice, options: LandOptions = {}): Promise<Landing> {
-  const { report, place, candidates } = await prepare(crew, choice, options);
+  const { report, place, candidates, edges } = await prepare(crew, choice, options);
   if (place === undefined) return report;
-  const stack = await stackTasks(crew, place, candidates);
+  const stack = await stackTasks(crew, place, candidates, edges);
   const { commit } = stack.target;
   report.target = { branch: place.branch, from: commit, to: commit };
   for (const { candidate, commits } of stack.steps) {
@@ -66,6 +68,12 @@ export async function predictLanding(crew: Crew, choice: Choice, options: LandOp
     report.returned.push({ task: name, why: "conflict", reason, agent: work_agent, files, excerpt, delivered: false });
   }
   return report;
+}
+
+function nothingToContinue(workstream: string): Fault {
+  return new Fault("missing", "landing.nothing_to_continue", `No landing of ${workstream} was left unfinished.`, [
+    { intent: "Land what is finished", command: `mu land -w ${workstream}` },
+  ]);
 }
 
 interface Ready {
@@ -111,11 +119,6 @@ async function dropGone(
   for (const candidate of gone) skip(report, candidate, "commits_gone", `has commits that are not in ${root} any more`);
   for (const candidate of waiting) skip(report, candidate, "needs_first", "waits for a task that cannot land");
   return candidates.filter((candidate) => !gone.includes(candidate) && !waiting.includes(candidate));
-}
-
-async function requireCleanCheckout(crew: Crew, { lander, root, branch }: Place): Promise<void> {
-  const obstacle = await lander.obstacle(crew, root, branch);
-  if (obstacle !== undefined) throw checkoutDirty(branch, obstacle);
 }
 
 /** Reserve, act, confirm; whatever ends it, no row and no scratch checkout of ours stays. */

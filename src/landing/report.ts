@@ -7,8 +7,8 @@ export interface Landed {
   task: string;
   /** The branch's commit that has it; null in a prediction. */
   commit: string | null;
-  /** New commits on the branch; 0 when there was nothing to bring. */
-  commits: number;
+  /** New commits on the branch, 0 when there was nothing to bring; null when an earlier landing brought it there. */
+  commits: number | null;
   agent: string | null;
 }
 

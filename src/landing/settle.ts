@@ -15,10 +15,11 @@ export interface Settled {
   /** `landed`: its work is on the branch; `dropped`: it is not, and the task is as it was. */
   outcome: "landed" | "dropped";
   commit: string | null;
+  agent: string | null;
 }
 
-/** Why a landing that was cut off ended; `mu land --continue` goes on with those. */
-export const CUT_OFF = "cut off";
+/** Why a landing ended whose process is gone. */
+const CUT_OFF = "cut off";
 
 /** The folder of all scratch checkouts; each has the name of its batch. */
 export const scratchFolder = (stateDir: string) => join(stateDir, "landing");
@@ -60,7 +61,9 @@ async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: st
   const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
   if (task === undefined || !arrived || tip === null) {
     await dropRows(context, [row.id], reason);
-    return task && { workstream: task.workstream, task: task.name, outcome: "dropped", commit: null };
+    return (
+      task && { workstream: task.workstream, task: task.name, outcome: "dropped", commit: null, agent: task.work_agent }
+    );
   }
   const isAsItWas = task.closed_at !== null && task.closed_at <= row.created_at;
   const arrival = {
@@ -75,7 +78,7 @@ async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: st
     check: null,
   };
   await confirmLanded(context, arrival);
-  return { workstream: task.workstream, task: task.name, outcome: "landed", commit: tip };
+  return { workstream: task.workstream, task: task.name, outcome: "landed", commit: tip, agent: task.work_agent };
 }
 
 function ignoreUnreachable(error: unknown): undefined {

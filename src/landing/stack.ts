@@ -3,6 +3,7 @@ import { auditHead } from "../audit.js";
 import { qualifiedName } from "../names.js";
 import type { Lander, LandingTarget, Replayer, Tip } from "../vcs/lander.js";
 import type { Candidate } from "./choose.js";
+import type { Link } from "./order.js";
 import type { Place } from "./place.js";
 
 /** A task's work as it would be on the branch. */
@@ -30,20 +31,28 @@ export interface Stack {
   clashes: Clash[];
 }
 
-/** Puts the works one on the other, those that clash left out. No branch and no checkout is touched. */
+/** Puts the works one on the other; those that clash, and whatever waits for them, are left out. No branch and no checkout is touched. */
 export async function stackTasks(
   crew: Crew,
   { lander, root, branch }: Place,
   candidates: readonly Candidate[],
+  edges: readonly Link[],
 ): Promise<Stack> {
   const target = await lander.target(crew, root, branch);
   const replayer = await replayerFor(crew, { lander, root }, target, candidates);
   const head = await headOf(crew, candidates[0]);
   const stack: Stack = { target, steps: [], clashes: [] };
   let tip: Tip = target;
+  const out = new Set<number>();
   for (const candidate of candidates) {
+    const { id } = candidate.row;
+    if (edges.some((edge) => edge.blocked_id === id && out.has(edge.blocker_id))) {
+      out.add(id);
+      continue;
+    }
     const step = await putOn(tip, candidate, { replayer, branch, head });
     if ("files" in step) {
+      out.add(id);
       stack.clashes.push({ ...step, below: stack.steps.filter((one) => one.commits > 0).map(nameOf) });
       continue;
     }

@@ -37,6 +37,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "hooks.install": () => import("./hooks/install.js").then((m) => m.hooksInstall),
   "hooks.status": () => import("./hooks/status.js").then((m) => m.hooksStatusOperation),
   "hooks.uninstall": () => import("./hooks/uninstall.js").then((m) => m.hooksUninstall),
+  land: () => import("./land.js").then((m) => m.land),
   log: () => import("./log.js").then((m) => m.log),
   mcp: () => import("./mcp.js").then((m) => m.mcp),
   me: () => import("./me/me.js").then((m) => m.me),

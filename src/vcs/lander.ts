@@ -42,16 +42,6 @@ export interface Replayer {
   replay(onto: Tip, replay: Replay): Promise<Replayed>;
 }
 
-/** Why a branch cannot be moved now: the checkout that has it is somebody's work in progress. */
-export interface Obstacle {
-  /** The checkout. */
-  path: string;
-  /** Files changed and not committed. */
-  files: string[];
-  /** What somebody began there and did not end, such as a rebase. */
-  underway: string | null;
-}
-
 /**
  * How a version control system takes work to a branch. A checkout that somebody works in is never touched, a branch
  * only ever moves forward, and what it moved to was a commit before.
@@ -64,14 +54,16 @@ export interface Lander {
   /** Which of these commits the repository does not have. */
   missing(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]>;
   replayer(world: VcsWorld, root: string, target: LandingTarget, works: readonly Work[]): Promise<Replayer>;
-  /** What keeps the branch from being moved now. */
-  obstacle(world: VcsWorld, root: string, branch: string): Promise<Obstacle | undefined>;
-  /** Files that are not in version control and stand where going from `from` to `to` would put files. */
-  inTheWay(
-    world: VcsWorld,
-    root: string,
-    move: { branch: string; from: string; to: string },
-  ): Promise<Obstacle | undefined>;
+  /**
+   * Refuses a branch that somebody is working on: its checkout has changes that are not committed, or something was
+   * begun there and not ended. Faults `landing.checkout_dirty`.
+   */
+  requireClean(world: VcsWorld, root: string, branch: string): Promise<void>;
+  /**
+   * Refuses when files that are not in version control stand where going from `from` to `to` would put files. Faults
+   * `landing.checkout_dirty`.
+   */
+  requireRoom(world: VcsWorld, root: string, move: { branch: string; from: string; to: string }): Promise<void>;
   /**
    * Moves the branch from `from` to its descendant `to`, and the files of its checkout with it. `moved` when the branch
    * is not at `from` any more; then nothing was done. Faults `landing.checkout_dirty`.

@@ -1,9 +1,19 @@
 import { existsSync } from "node:fs";
 import { lstat, readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import type { Obstacle } from "../lander.js";
+import { join } from "node:path";
 import type { VcsWorld } from "../vcs.js";
+import { findGitDir } from "./places.js";
 import { runGit } from "./run.js";
+
+/** Why a branch cannot be moved now: the checkout that has it is somebody's work in progress. */
+export interface Obstacle {
+  /** The checkout. */
+  path: string;
+  /** Files changed and not committed, or in the way. */
+  files: string[];
+  /** What somebody began there and did not end, such as a rebase. */
+  underway: string | null;
+}
 
 /** One work tree of a repository. */
 interface WorkTree {
@@ -63,7 +73,7 @@ const RETURNS: readonly (readonly [file: string, name: string])[] = [
 ];
 
 async function holding(tree: WorkTree, branch: string): Promise<Obstacle | undefined> {
-  const folder = await gitFolder(tree.path);
+  const folder = (await findGitDir(tree.path)) ?? tree.path;
   for (const [file, underway] of RETURNS) {
     const name = (await readFile(join(folder, file), "utf8").catch(() => "")).trim();
     if (name === `refs/heads/${branch}` || name === branch) return { path: tree.path, files: [], underway };
@@ -76,16 +86,9 @@ export async function dirtOf(world: VcsWorld, path: string): Promise<Obstacle | 
   const args = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
   const { stdout } = await runGit(world, path, args);
   const files = stdout.split("\0").flatMap((line) => (line === "" ? [] : [line.slice(3)]));
-  const folder = await gitFolder(path);
+  const folder = (await findGitDir(path)) ?? path;
   const underway = UNDERWAY.find(([file]) => existsSync(join(folder, file)))?.[1] ?? null;
   return files.length > 0 || underway !== null ? { path, files, underway } : undefined;
-}
-
-/** A checkout's own git folder: `.git`, or where the file of that name points. */
-async function gitFolder(path: string): Promise<string> {
-  const git = join(path, ".git");
-  const pointer = await readFile(git, "utf8").catch(() => "");
-  return pointer.startsWith("gitdir: ") ? resolve(path, pointer.slice(8).trim()) : git;
 }
 
 /** Files of `path` that are not in version control and would be written over by going from one commit to another. */

@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
-import type { Lander, LandingTarget, Obstacle } from "../lander.js";
+import type { Lander, LandingTarget, Tip } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
-import { dirtOf, placeOfBranch, strangersOf } from "./checkouts.js";
+import { dirtOf, type Obstacle, placeOfBranch, strangersOf } from "./checkouts.js";
+import { remove } from "./remove.js";
 import { gitReplayer } from "./replay.js";
 import { gitFault, gitLine, gitWords, runGit } from "./run.js";
+import { target } from "./target.js";
 
 /** The scratch is nobody's checkout: what a repository does at a checkout is for people's. */
 const NO_HOOKS = ["-c", "core.hooksPath=/dev/null", "-c", "submodule.recurse=false"];
@@ -24,15 +26,16 @@ export const gitLander: Lander = {
     return commits.filter((_, index) => types[index] !== "commit");
   },
   replayer: gitReplayer,
-  async obstacle(world, root, branch) {
+  async requireClean(world, root, branch) {
     const { checkout, held } = await placeOfBranch(world, root, branch);
-    return checkout === undefined ? held : dirtOf(world, checkout.path);
+    const obstacle = checkout === undefined ? held : await dirtOf(world, checkout.path);
+    if (obstacle !== undefined) throw checkoutDirty(branch, obstacle);
   },
-  async inTheWay(world, root, { branch, from, to }) {
+  async requireRoom(world, root, { branch, from, to }) {
     const { checkout } = await placeOfBranch(world, root, branch);
-    if (checkout === undefined) return undefined;
+    if (checkout === undefined) return;
     const files = await strangersOf(world, checkout.path, { from, to });
-    return files.length > 0 ? { path: checkout.path, files, underway: null } : undefined;
+    if (files.length > 0) throw checkoutDirty(branch, { path: checkout.path, files, underway: null });
   },
   advance,
   async contains(world, root, branch, commit) {
@@ -48,13 +51,7 @@ export const gitLander: Lander = {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await runGit(world, root, [...NO_HOOKS, "worktree", "add", "-q", "--detach", path, commit]);
   },
-  async removeScratch(world, root, path) {
-    if (existsSync(path)) {
-      await runGit(world, root, ["worktree", "remove", "--force", "--force", path], { okCodes: [1, 128, 255] });
-    }
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
-    if (existsSync(root)) await runGit(world, root, ["worktree", "prune"], { okCodes: [128] });
-  },
+  removeScratch: (world, root, path) => remove(world, { root, path }),
   async remote(world, root, branch) {
     const { stdout } = await runGit(world, root, ["remote"]);
     const remotes = stdout.split("\n").filter((name) => name !== "");
@@ -69,20 +66,20 @@ export const gitLander: Lander = {
   },
 };
 
-/** The branch here; else the one that only the remote has. */
+/** The branch here; else the one that only a remote has. Faults `vcs.unknown_ref`. */
 async function findTarget(world: VcsWorld, root: string, branch: string): Promise<LandingTarget> {
-  for (const [ref, exists] of [
-    [`refs/heads/${branch}`, true],
-    [`refs/remotes/origin/${branch}`, false],
-  ] as const) {
-    const args = ["rev-parse", "-q", `${ref}^{commit}`, `${ref}^{tree}`, "--"];
-    const { code, stdout } = await runGit(world, root, args, { okCodes: [1, 128] });
-    const [commit = "", tree = ""] = stdout.split("\n");
-    if (code === 0) return { branch, commit, tree, exists };
-  }
-  throw new Fault("missing", "vcs.unknown_ref", `${quote(root)} has no branch ${quote(branch)}.`, [
-    { intent: "See its branches", command: `git -C ${shellWord(root)} branch` },
-  ]);
+  const here = await tipOf(world, root, `refs/heads/${branch}`);
+  if (here !== undefined) return { branch, ...here, exists: true };
+  const { commit } = await target(world, root, branch);
+  const there = await tipOf(world, root, commit);
+  return { branch, commit, tree: there?.tree ?? commit, exists: false };
+}
+
+async function tipOf(world: VcsWorld, root: string, ref: string): Promise<Tip | undefined> {
+  const args = ["rev-parse", "-q", `${ref}^{commit}`, `${ref}^{tree}`];
+  const { code, stdout } = await runGit(world, root, args, { okCodes: [1, 128] });
+  const [commit = "", tree = ""] = stdout.split("\n");
+  return code === 0 ? { commit, tree } : undefined;
 }
 
 async function advance(
@@ -126,7 +123,7 @@ async function forward(world: VcsWorld, path: string, { target, to }: { target: 
 }
 
 /** The fault for a branch that somebody works on; nothing of it was touched. */
-export function checkoutDirty(branch: string, { path, files, underway }: Obstacle): Fault {
+function checkoutDirty(branch: string, { path, files, underway }: Obstacle): Fault {
   const what =
     underway === null
       ? `has files that are not committed (${files.slice(0, 5).join(", ")}${files.length > 5 ? ", …" : ""})`

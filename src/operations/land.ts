@@ -1,0 +1,210 @@
+import * as z from "zod";
+import { Fault } from "../errors.js";
+import type { Choice } from "../landing/choose.js";
+import { landTasks, predictLanding } from "../landing/land.js";
+import type { Landing } from "../landing/report.js";
+import { parseRef, quote } from "../names.js";
+import type { App } from "./app.js";
+import { about, durationField, tasksField, workstreamField } from "./fields.js";
+import { defineOperation } from "./operation.js";
+import type { Paint } from "./paint.js";
+import { resolveWorkstream } from "./resolve.js";
+import { nextStepsShape } from "./shapes.js";
+
+const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
+
+const landingShape = () =>
+  z.strictObject({
+    dryRun: z.boolean(),
+    target: orNull(z.strictObject({ branch: z.string(), from: z.string(), to: z.string() })),
+    landed: z.array(
+      z.strictObject({
+        task: z.string(),
+        commit: orNull(z.string()),
+        commits: orNull(z.number()),
+        agent: orNull(z.string()),
+      }),
+    ),
+    returned: z.array(
+      z.strictObject({
+        task: z.string(),
+        why: z.enum(["conflict", "red"]),
+        reason: z.string(),
+        agent: orNull(z.string()),
+        files: z.array(z.string()),
+        excerpt: z.string(),
+        delivered: z.boolean(),
+      }),
+    ),
+    skipped: z.array(z.strictObject({ task: z.string(), why: z.string(), reason: z.string() })),
+    checks: z.array(
+      z.strictObject({
+        green: z.boolean(),
+        command: z.string(),
+        commit: z.string(),
+        exitCode: orNull(z.number()),
+        timedOut: z.boolean(),
+        seconds: z.number(),
+      }),
+    ),
+    pushed: orNull(z.strictObject({ remote: z.string() })),
+    nextSteps: nextStepsShape(),
+  });
+
+type Shown = z.output<ReturnType<typeof landingShape>>;
+
+export const land = defineOperation({
+  name: "land",
+  summary: "Take finished work to the main branch",
+  description:
+    "Puts the commits of CLOSED tasks on the branch in a checkout of its own, one task after the other, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or turns the check red goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is never touched unless it is clean, and nothing is ever merged with conflicts or pushed by force. Without a choice an agent lands its own work, a person all that is finished. Exit 1 when something was given back.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      tasks: tasksField("The tasks; without any, all that --agent or --all say").optional(),
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("All finished work of the workstream")),
+      agent: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("All finished work of this agent", { completes: "agent" })),
+      check: z
+        .string()
+        .min(1)
+        .max(4096)
+        .optional()
+        .meta(about("The command that must be green; else the workstream's setting", { value: "command" })),
+      noCheck: z.boolean().default(false).meta(about("Run no check")),
+      timeout: durationField({ description: "How long the check may take; else the workstream's setting" }).optional(),
+      onto: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("The branch to land on; else the workstream's", { value: "branch" })),
+      push: z.boolean().default(false).meta(about("Push the branch afterwards, never by force")),
+      dryRun: z.boolean().default(false).meta(about("Only say what would land and what would conflict")),
+      continue: z.boolean().default(false).meta(about("Go on with what an earlier landing did not finish")),
+    }),
+  output: landingShape,
+  positional: ["tasks"],
+  examples: [
+    { command: "mu land --agent nobody", shows: "nothing of theirs is finished" },
+    { command: "mu land build", shows: "work that is not finished", fault: "landing.not_closed" },
+    { command: "mu land nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu land --continue", shows: "nothing was left unfinished", fault: "landing.nothing_to_continue" },
+    { command: "mu land build --all", shows: "two choices at once", fault: "usage.two_choices" },
+  ],
+  async run(app, input) {
+    const workstream = await workstreamOf(app, input);
+    const choice = { workstream, ...chosenTasks(app, input) };
+    const options = {
+      onto: input.onto,
+      check: input.noCheck ? null : input.check,
+      timeoutMs: input.timeout,
+      push: input.push,
+      signal: app.io.signal,
+      remark: app.io.remark,
+    };
+    const crew = await app.crew();
+    const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
+    return { dryRun: input.dryRun, ...landing, nextSteps: nextSteps(workstream, landing, input) };
+  },
+  render: (landing, paint) => renderLanding(landing, paint),
+  exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
+});
+
+interface Wish {
+  tasks?: readonly string[] | undefined;
+  workstream?: string | undefined;
+  all: boolean;
+  agent?: string | undefined;
+  check?: string | undefined;
+  noCheck: boolean;
+  continue: boolean;
+}
+
+/** Faults `usage.two_workstreams`, `workstream.required`, `workstream.not_found`. */
+async function workstreamOf(app: App, { tasks = [], workstream }: Wish): Promise<string> {
+  const named = tasks.flatMap((task) => parseRef(task).workstream ?? []);
+  const [first, ...others] = [...new Set([...(workstream === undefined ? [] : [workstream]), ...named])];
+  if (others.length === 0) return resolveWorkstream(app, first);
+  throw new Fault(
+    "usage",
+    "usage.two_workstreams",
+    `Work of one workstream lands at a time, not of ${quote(first ?? "")} and others.`,
+  );
+}
+
+function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" | "agent"> {
+  const { tasks = [], all, agent } = wish;
+  const ways = [
+    tasks.length > 0 && "tasks",
+    all && "--all",
+    agent !== undefined && "--agent",
+    wish.continue && "--continue",
+  ];
+  const taken = ways.filter((way) => way !== false);
+  if (wish.check !== undefined && wish.noCheck) throw twoChoices(["--check", "--no-check"]);
+  if (taken.length > 1) throw twoChoices(taken);
+  if (tasks.length > 0) return { tasks: tasks.map((task) => parseRef(task).name) };
+  if (agent !== undefined) return { agent: parseRef(agent).name };
+  if (wish.continue) return { unfinished: true };
+  if (all || app.caller.kind !== "agent") return {};
+  return { agent: app.caller.name };
+}
+
+function twoChoices(words: readonly string[]): Fault {
+  return new Fault("usage", "usage.two_choices", `${words.join(" and ")} say different things: choose one.`, [
+    { intent: "See how it is used", command: "mu land --help" },
+  ]);
+}
+
+function nextSteps(workstream: string, { landed, returned, pushed }: Landing, { dryRun }: { dryRun: boolean }) {
+  if (dryRun) return landed.length > 0 ? [{ intent: "Do it", command: `mu land -w ${workstream}` }] : [];
+  const steps = returned.slice(0, 3).map(({ task }) => ({
+    intent: `Why ${task} came back`,
+    command: `mu task notes ${workstream}/${task} --last 1`,
+  }));
+  if (landed.length > 0 && pushed === null)
+    steps.push({ intent: "Push it", command: `mu land --push -w ${workstream}` });
+  if (landed.length === 0 && returned.length === 0) {
+    steps.push({ intent: "See how the work stands", command: `mu state -w ${workstream}` });
+  }
+  return steps;
+}
+
+function renderLanding(landing: Shown, paint: Paint): string {
+  const { landed, returned, skipped } = landing;
+  if (landed.length + returned.length + skipped.length === 0) {
+    return landing.pushed ? `Pushed to ${landing.pushed.remote}` : "Nothing is finished and waits to land";
+  }
+  const blocks = [
+    section(headOfLanded(landing, paint), landed, (one) => {
+      const what = one.commits === null ? "by an earlier landing" : counted(one.commits, "commit");
+      return `  ✓ ${paint.bold(one.task)} ${one.commit === null ? "" : `${short(one.commit)} `}${paint.dim(one.commits === 0 ? "nothing to bring" : what)}`;
+    }),
+    section(landing.dryRun ? "Would be given back" : "Given back", returned, (one) => {
+      const files = one.files.length === 0 ? "" : `: ${one.files.slice(0, 5).join(", ")}`;
+      const told = one.delivered ? `; ${one.agent} gets it as a prompt` : "";
+      return `  ✗ ${paint.bold(one.task)} ${one.reason}${one.reason.includes(" in ") ? "" : files}${told}`;
+    }),
+    section("Left as they are", skipped, (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
+  ];
+  return blocks.filter((block) => block !== "").join("\n");
+}
+
+function headOfLanded({ dryRun, target, checks, pushed, landed }: Shown, paint: Paint): string {
+  const green = checks.findLast((check) => check.green);
+  const move = target && target.from !== target.to ? paint.dim(` ${short(target.from)} → ${short(target.to)}`) : "";
+  const checked = green === undefined ? "" : `, ${green.command} green in ${green.seconds.toFixed(1)} s`;
+  const where = `${counted(landed.length, "task")} on ${target?.branch ?? "the branch"}`;
+  return `${dryRun ? "Would land" : "Landed"} ${where}${move}${checked}${pushed ? `, pushed to ${pushed.remote}` : ""}`;
+}
+
+function section<T>(head: string, items: readonly T[], line: (item: T) => string): string {
+  return items.length === 0 ? "" : [head, ...items.map(line)].join("\n");
+}
+
+const short = (commit: string) => commit.slice(0, 8);
+const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
