@@ -29,12 +29,12 @@ async function unrecorded(crew: Crew): Promise<ListedSalvage[]> {
   const { db } = crew.context.store;
   const found: ListedSalvage[] = [];
   for (const { backend, root } of await knownRoots(db)) {
-    const rows = await db.selectFrom("salvages").select(["place", "commit_id"]).where("root", "=", root).execute();
+    const rows = await db.selectFrom("salvages").select("place").where("root", "=", root).execute();
     const saved = await getBackend(backend)
       .listSaved(crew, root)
       .catch(() => []);
     for (const { name, place, commit } of saved) {
-      if (rows.some((row) => row.place === place || row.commit_id === commit)) continue;
+      if (rows.some((row) => row.place === place)) continue;
       const [workstream = "", agent = "", n = "0"] = name.split("/");
       const is = { workstream, agent, n: Number(n) };
       found.push({ name: salvageName(is), ...is, backend, root, place, commit, ...NOT_WRITTEN });

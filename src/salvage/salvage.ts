@@ -36,13 +36,30 @@ export interface Salvage {
 export async function salvageWorkspace(crew: Crew, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
   const backend = getBackend(row.backend as BackendKey);
   const target = await targetOf(crew, backend, row);
-  const n = await nextNumber(crew, backend, row);
-  const saved = await backend.save(crew, checkoutOf(row), {
-    name: salvageName({ workstream: row.workstream, agent: row.agent, n }),
-    target,
-    archives: archivesFolder(crew.stateDir),
-  });
-  return saved === null ? null : recordSalvage(crew, row, { n, reason, saved });
+  const { newest, next } = await numbersOf(crew, backend, row);
+  const again = newest === undefined ? undefined : await saveAs(crew, backend, row, { n: newest.n, target });
+  if (again === null) return null;
+  if (newest !== undefined && again !== undefined)
+    return recordSalvage(crew, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
+  const saved = await saveAs(crew, backend, row, { n: next, target });
+  if (saved === undefined) throw new Error(`salvage ${next} of ${row.agent} is taken`);
+  return saved === null ? null : recordSalvage(crew, row, { n: next, reason, saved });
+}
+
+/** Null when there is nothing to save; undefined when something else was saved under that number. */
+async function saveAs(
+  crew: Crew,
+  backend: VcsBackend,
+  row: WorkspaceRow,
+  { n, target }: { n: number; target: Target | null },
+): Promise<Saved | null | undefined> {
+  const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
+  try {
+    return await backend.save(crew, checkoutOf(row), { name, target, archives: archivesFolder(crew.stateDir) });
+  } catch (error) {
+    if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
+    throw error;
+  }
 }
 
 /** Where the work of a workspace lands; null where there is no such branch any more, so that everything is saved. */
@@ -68,8 +85,15 @@ export function archivesFolder(stateDir: string): string {
   return join(stateDir, "salvage");
 }
 
-/** Greater than any that the database or the repository knows: a crash may have left a ref without a row. */
-async function nextNumber(crew: Crew, backend: VcsBackend, row: WorkspaceRow): Promise<number> {
+/**
+ * The newest save that the repository has of this workspace, which may be what is to be saved now: it was saved and not
+ * changed since, or a crash came before its row. And the next number, greater than any that somebody knows.
+ */
+async function numbersOf(
+  crew: Crew,
+  backend: VcsBackend,
+  row: WorkspaceRow,
+): Promise<{ newest: { n: number; commit: string } | undefined; next: number }> {
   const { db } = crew.context.store;
   const prefix = `${row.workstream}/${row.agent}/`;
   const refs = (await backend.listSaved(crew, row.root)).filter(({ name }) => name.startsWith(prefix));
@@ -79,8 +103,11 @@ async function nextNumber(crew: Crew, backend: VcsBackend, row: WorkspaceRow): P
     .where("workstream", "=", row.workstream)
     .where("agent", "=", row.agent)
     .executeTakeFirstOrThrow();
-  const taken = refs.map(({ name }) => Number(name.slice(prefix.length))).filter(Number.isInteger);
-  return Math.max(0, Number(last ?? 0), ...taken) + 1;
+  const taken = refs
+    .map(({ name, commit }) => ({ n: Number(name.slice(prefix.length)), commit }))
+    .filter(({ n }) => Number.isInteger(n))
+    .sort((a, b) => b.n - a.n);
+  return { newest: taken[0], next: Math.max(0, Number(last ?? 0), taken[0]?.n ?? 0) + 1 };
 }
 
 async function recordSalvage(
@@ -91,7 +118,7 @@ async function recordSalvage(
   const { workstream, agent } = row;
   const spec = { op: "salvage.save", scope: workstream, subject: `${workstream}/${agent}` };
   return write(crew.context, spec, async (tx) => {
-    const known = await findByPlace(tx.db, row.root, saved);
+    const known = await findByPlace(tx.db, row.root, saved.place);
     if (known !== undefined) return toSalvage(known);
     tx.about(salvageName({ workstream, agent, n }));
     const made = await tx.insert("salvages", {
@@ -110,16 +137,8 @@ async function recordSalvage(
   });
 }
 
-/** The same content has the same commit, wherever it is named. */
-async function findByPlace(db: Reader, root: string, { place, commit }: Saved): Promise<RowOf<"salvages"> | undefined> {
-  return db
-    .selectFrom("salvages")
-    .selectAll()
-    .where("root", "=", root)
-    .where((e) => e.or([e("place", "=", place), ...(commit === null ? [] : [e("commit_id", "=", commit)])]))
-    .orderBy("id", "desc")
-    .limit(1)
-    .executeTakeFirst();
+async function findByPlace(db: Reader, root: string, place: string): Promise<RowOf<"salvages"> | undefined> {
+  return db.selectFrom("salvages").selectAll().where("root", "=", root).where("place", "=", place).executeTakeFirst();
 }
 
 /** The public shape of a row. */

@@ -46,7 +46,6 @@ export const workspaceRefresh = defineOperation({
   positional: ["agent"],
   examples: [
     { command: "mu workspace refresh helper", shows: "on top of what has landed meanwhile" },
-    { command: "mu workspace refresh dirty", shows: "not over uncommitted work", fault: "workspace.dirty" },
     { command: "mu workspace refresh nobody", shows: "somebody without one", fault: "workspace.not_found" },
     { command: "mu workspace refresh", shows: "whose?", fault: "usage.agent_or_all" },
   ],
