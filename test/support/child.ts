@@ -18,6 +18,10 @@ export async function bundleChild(into: string, name: string): Promise<string> {
     format: "esm",
     logLevel: "error",
     external: ["better-sqlite3"],
+    // Some of our libraries are CommonJS and ask for `require` themselves.
+    banner: {
+      js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
+    },
   });
   symlinkSync(join(ROOT, "node_modules"), join(into, "node_modules"));
   return outfile;
