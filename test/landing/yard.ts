@@ -4,7 +4,7 @@ import { newGroup } from "../../src/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
-import { landTasks, type LandOptions } from "../../src/landing/land.js";
+import { type LandOptions, landTasks } from "../../src/landing/land.js";
 import type { Landing } from "../../src/landing/report.js";
 import { addTask } from "../../src/tasks/add.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
@@ -32,6 +32,8 @@ export interface Yard {
   /** The subjects of main's commits behind the first one, oldest first. */
   subjects(): Promise<string[]>;
   main(): Promise<string>;
+  /** Closes the database; the folder stays. */
+  close(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -46,6 +48,13 @@ export const WORKSTREAM = "shop";
 
 export async function openYard(files?: Record<string, string>): Promise<Yard> {
   const repo = await newRepository(files ?? { "README.md": "hello\n", "a.txt": "one\ntwo\nthree\n" });
+  const yard = await reopenYard(repo);
+  await initWorkstream(yard.crew.context, WORKSTREAM, { root: repo.root });
+  return yard;
+}
+
+/** The yard of a repository whose workstream is there already. */
+export async function reopenYard(repo: Repository): Promise<Yard> {
   const database = join(repo.dir, "state", "mu.db");
   const stores: { close(): Promise<void> }[] = [];
   const another = async (): Promise<Crew> => {
@@ -54,7 +63,6 @@ export async function openYard(files?: Record<string, string>): Promise<Yard> {
     return crewOn(repo, { ...contextOn(store), group: newGroup() });
   };
   const crew = await another();
-  await initWorkstream(crew.context, WORKSTREAM, { root: repo.root });
   const { db } = crew.context.store;
   const ref = (name: string) => ({ workstream: WORKSTREAM, name });
 
@@ -73,6 +81,9 @@ export async function openYard(files?: Record<string, string>): Promise<Yard> {
       const row = await taskRow(tx.db, ref(task));
       await tx.patch("tasks", row.id, { work_agent: agent, work_root: repo.root, work_from: from, work_to: to });
     });
+  };
+  const close = async () => {
+    for (const store of stores) await store.close();
   };
   return {
     repo,
@@ -98,8 +109,9 @@ export async function openYard(files?: Record<string, string>): Promise<Yard> {
       return out.split("\n").slice(1);
     },
     main: () => repo.git("rev-parse", "main"),
+    close,
     async end() {
-      for (const store of stores) await store.close();
+      await close();
       repo.end();
     },
   };
