@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 
@@ -30,7 +31,7 @@ export const execProgram: Exec = async (file, args, options = {}) => {
     stripFinalNewline: false,
     extendEnv: options.env === undefined,
     ...(options.env && { env: options.env }),
-    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    cwd: options.cwd ?? currentFolder(),
     ...(options.input !== undefined
       ? options.input instanceof Uint8Array || typeof options.input === "string"
         ? { input: options.input }
@@ -48,6 +49,12 @@ export const execProgram: Exec = async (file, args, options = {}) => {
     ...(!started && { notStarted: result.code ?? "ENOENT" }),
   };
 };
+
+/** A program cannot be started in a folder that was removed under us, as an agent's workspace is when it closes itself. */
+function currentFolder(): string {
+  const folder = process.cwd();
+  return existsSync(folder) ? folder : "/";
+}
 
 /** No program can be given an argument with a NUL in it. */
 const NO_ARGUMENT: ExecResult = { code: null, stdout: "", stderr: "", timedOut: false, notStarted: "EINVAL" };

@@ -75,6 +75,13 @@ const tables = ({ id, real }: Flavour): string[] => [
      workspace_id integer not null,
      created_at text not null
    )`,
+  `create table workspace_holds (
+     id ${id},
+     workspace_id integer not null unique,
+     holder text not null,
+     intent text,
+     created_at text not null
+   )`,
   `create table landings (
      id ${id},
      workstream_id integer not null,
@@ -95,6 +102,9 @@ const tables = ({ id, real }: Flavour): string[] => [
      id ${id},
      workspace_id integer not null unique,
      paths text not null,
+     behind integer,
+     ahead integer,
+     dirty integer,
      seen_at text not null
    )`,
   `create table collisions (
