@@ -6,7 +6,7 @@ import { type ReadyTask, selectReadyIds } from "./tasks/ready.js";
 import { isBlocked, unsatisfied } from "./tasks/standing.js";
 import { selectTasks, type Task, type TaskRow, toTask } from "./tasks/task.js";
 import { readTracks, type Track } from "./tracks.js";
-import { type Collision, readSight } from "./workspaces/radar/record.js";
+import { type Collision, readSight, type Sighted } from "./workspaces/radar/record.js";
 import { workstreamRow } from "./workstreams.js";
 
 /** The first few of a list, and how long the list is. */
@@ -49,6 +49,8 @@ export interface State {
   blocked: Excerpt<Task & { blockedBy: string[] }>;
   /** CLOSED tasks, newest first. */
   recentlyClosed: Excerpt<Task>;
+  /** Open workspaces, by agent, as the radar last saw them. */
+  workspaces: Sighted[];
   /** What the radar last saw, and when that was; null where it never looked. */
   collisions: Excerpt<Collision> & { seenAt: string | null };
   /** The newest ones, oldest first. */
@@ -78,7 +80,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
     ready.map((task) => task.id),
   );
   const blocked = await listed(db, id, BLOCKED, limit);
-  const { collisions, seenAt } = await readSight(db, id);
+  const { workspaces, collisions, seenAt } = await readSight(db, id);
   return {
     workstream,
     agents: await openAgents(db, id),
@@ -87,6 +89,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
     inProgress: shown(await listed(db, id, IN_PROGRESS, limit)),
     blocked: { items: await withBlockers(db, blocked.items), total: blocked.total },
     recentlyClosed: shown(await listed(db, id, CLOSED, limit)),
+    workspaces,
     collisions: { ...excerpt(collisions, limit), seenAt },
     events: await newestEvents(db, workstream, options.events ?? 20),
   };

@@ -265,12 +265,17 @@ export interface LandingsTable {
   updated_at: string;
 }
 
-/** Which files a workspace changes against its target, as last seen; not journalled. */
+/** Which files a workspace changes against its target, and how far it is from it, as last seen; not journalled. */
 export interface WorkspaceChangesTable {
   id: Generated<number>;
   workspace_id: number;
   /** JSON array of paths. */
   paths: string;
+  /** Commits of the target that it lacks, and of its own that the target lacks. */
+  behind: number | null;
+  ahead: number | null;
+  /** Files that are not committed. */
+  dirty: number | null;
   seen_at: string;
 }
 

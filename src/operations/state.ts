@@ -10,7 +10,7 @@ import { findWorkstream } from "./resolve.js";
 import { readyTaskShape, taskShape, workstreamSummaryShape } from "./shapes.js";
 import { taskTable } from "./task/card.js";
 import { trackShape, trackTable } from "./track/list.js";
-import { collisionShape, collisionTable } from "./workspace/collisions.js";
+import { collisionShape, collisionTable, sightedShape } from "./workspace/collisions.js";
 
 const excerptShape = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), total: z.number() });
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
@@ -27,6 +27,7 @@ export const stateShape = () =>
     inProgress: excerptShape(taskShape()),
     blocked: excerptShape(taskShape().extend({ blockedBy: z.array(z.string()) })),
     recentlyClosed: excerptShape(taskShape()),
+    workspaces: z.array(sightedShape()),
     collisions: excerptShape(collisionShape()).extend({ seenAt: orNull(z.string()) }),
     events: z.array(
       z.strictObject({
@@ -102,6 +103,9 @@ export function stateCard(state: State, paint: Paint): string {
     ...part(heading("Closed last", recentlyClosed), recentlyClosed.total, paint, () =>
       taskTable(recentlyClosed.items, paint, ""),
     ),
+    ...part(`Workspaces (${state.workspaces.length})`, state.workspaces.length, paint, () =>
+      workspaceTable(state, paint),
+    ),
     ...part(collisionHeading(state, paint), collisions.total, paint, () => collisionTable(collisions.items, paint)),
     ...part("Events", state.events.length, paint, () => eventLines(state, paint)),
   ].join("\n");
@@ -120,6 +124,17 @@ function part(title: string, size: number, paint: Paint, draw: () => string): st
 
 function heading(title: string, { items, total }: { items: unknown[]; total: number }): string {
   return items.length < total ? `${title} (${items.length} of ${total})` : `${title} (${total})`;
+}
+
+function workspaceTable({ workspaces }: State, paint: Paint): string {
+  const number = (value: number | null) => (value === null ? "—" : String(value));
+  return paint.table(workspaces, [
+    { head: "agent", text: (workspace) => workspace.agent },
+    { head: "lands on", text: ({ branch, state }) => (state === "ready" ? (branch ?? "—") : state) },
+    { head: "behind", text: ({ behind }) => number(behind), align: "right" },
+    { head: "ahead", text: ({ ahead }) => number(ahead), align: "right" },
+    { head: "dirty", text: ({ dirty }) => number(dirty), align: "right" },
+  ]);
 }
 
 function collisionHeading({ collisions }: State, paint: Paint): string {

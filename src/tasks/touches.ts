@@ -11,7 +11,6 @@ const OPTIONS = { dot: true, noextglob: true };
  * `*` stays within a folder, `**` does not; one that begins with `!` takes paths out again.
  */
 export function coveredBy(touches: readonly string[]): Covers {
-  const spread = (globs: readonly string[]) => globs.map(plain).flatMap((glob) => [glob, `${glob}/**`]);
   const ignore = spread(touches.filter(isExclusion).map((glob) => glob.slice(1)));
   return picomatch(spread(touches.filter((glob) => !isExclusion(glob))), { ...OPTIONS, ignore });
 }
@@ -26,7 +25,16 @@ export function mayOverlap(a: readonly string[], b: readonly string[]): boolean 
 }
 
 const isExclusion = (glob: string) => glob.startsWith("!");
-const plain = (glob: string) => glob.replace(/^(\.?\/)+/, "").replace(/\/+$/, "");
+const plain = (glob: string) => glob.replace(/^(\.?\/)+|^\.$/, "").replace(/\/+$/, "");
+
+/** No path is longer, and the matcher refuses much longer globs. */
+const LONGEST = 4096;
+
+const spread = (globs: readonly string[]) =>
+  globs
+    .filter((glob) => glob.length <= LONGEST)
+    .map(plain)
+    .flatMap((glob) => (glob === "" ? ["**"] : [glob, `${glob}/**`]));
 
 function segments(glob: string): string[] {
   // Braces may hold slashes, so that what they are part of cannot be cut at slashes.

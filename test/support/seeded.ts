@@ -112,6 +112,7 @@ const PLAYED: Awaited<ReturnType<World["io"]["playDemo"]>> = {
     inProgress: { items: [], total: 0 },
     blocked: { items: [], total: 0 },
     recentlyClosed: { items: [], total: 0 },
+    workspaces: [],
     collisions: { items: [], total: 0, seenAt: null },
     events: [],
   },

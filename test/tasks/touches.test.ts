@@ -14,6 +14,10 @@ describe("what a task says it touches", () => {
     ["src/**/*.ts", "src/a.ts", true],
     ["src/**", "src/.hidden/x", true],
     ["*.md", "docs/a.md", false],
+    [".", "docs/a.md", true],
+    ["/", "docs/a.md", true],
+    ["(", "(", true],
+    ["[", "a", false],
     ["{src,test}/**", "test/a.ts", true],
   ])("%s covers %s: %s", (glob, path, covered) => {
     expect(coveredBy([glob])(path)).toBe(covered);
@@ -23,6 +27,20 @@ describe("what a task says it touches", () => {
     const covers = coveredBy(["src/**", "!src/generated"]);
     expect([covers("src/a.ts"), covers("src/generated/b.ts")]).toEqual([true, false]);
     expect(coveredBy([])("a")).toBe(false);
+  });
+
+  it("bears any text", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: fc.constantFrom(..."![]{}()*?/.\\,a+@^$|") })),
+        fc.string(),
+        (globs, path) => {
+          expect(coveredBy(globs)(path)).toBeTypeOf("boolean");
+          expect(mayOverlap(globs, [path])).toBeTypeOf("boolean");
+        },
+      ),
+    );
+    expect(coveredBy(["x".repeat(100_000)])("x")).toBe(false);
   });
 
   it.each([

@@ -102,6 +102,9 @@ const tables = ({ id, real }: Flavour): string[] => [
      id ${id},
      workspace_id integer not null unique,
      paths text not null,
+     behind integer,
+     ahead integer,
+     dirty integer,
      seen_at text not null
    )`,
   `create table collisions (

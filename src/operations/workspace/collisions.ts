@@ -13,6 +13,19 @@ export const collisionShape = () =>
     since: z.string(),
   });
 
+/** An open workspace, as the radar last saw it, as JSON. */
+export const sightedShape = () =>
+  z.strictObject({
+    agent: z.string(),
+    backend: z.string(),
+    branch: z.union([z.string(), z.null()]),
+    path: z.string(),
+    state: z.string(),
+    behind: z.union([z.number(), z.null()]),
+    ahead: z.union([z.number(), z.null()]),
+    dirty: z.union([z.number(), z.null()]),
+  });
+
 /** Who collides with whom, in which files and since when; those of two agents first. */
 export function collisionTable(collisions: readonly Collision[], paint: Paint): string {
   const ordered = [...collisions.filter(({ b }) => b !== null), ...collisions.filter(({ b }) => b === null)];

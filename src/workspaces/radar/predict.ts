@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
 import type { Crew } from "../../agents/crew.js";
 import { Fault } from "../../errors.js";
-import { quote } from "../../names.js";
-import { type Forecast, forecast } from "../../vcs/git/predict/forecast.js";
-import { gitLine } from "../../vcs/git/run.js";
+import { type Forecast, forecast, type Seen } from "../../vcs/git/predict/forecast.js";
+import { target } from "../../vcs/git/target.js";
 import { checkoutOf, type WorkspaceRow, workspaceRows } from "../workspace.js";
 import { startsOfWork } from "./work.js";
 
@@ -21,14 +20,10 @@ export interface Foretold {
   paths: string[];
 }
 
-/** What one workspace changes. */
-export interface Changed {
+/** How one workspace stands, and what it changes against its target. */
+export interface Changed extends Omit<Seen, "name"> {
   workspaceId: number;
   agent: string;
-  /** Against its target. */
-  paths: string[];
-  /** The part of them that belongs to the task its agent is at, where that can be told; else all. */
-  recent: string[];
 }
 
 export interface Prediction {
@@ -101,15 +96,13 @@ async function forecastOf(
   const [{ root = "", branch = null } = {}] = group;
   if (branch === null) return "It has no branch to land on.";
   try {
-    const asked = ["rev-parse", "--verify", "--quiet", `refs/heads/${branch}^{commit}`];
-    const commit = await gitLine(crew, root, asked, { okCodes: [1] });
-    if (commit === "") return `The branch ${quote(branch)} that it lands on is not there.`;
+    const lands = await target(crew, root, branch);
     const subjects = group.map((row) => ({
       name: row.agent,
       checkout: checkoutOf(row),
       since: starts.get(row.agent),
     }));
-    return await forecast(crew, root, { branch, commit }, subjects);
+    return await forecast(crew, root, lands, subjects);
   } catch (error) {
     if (error instanceof Fault) return error.message;
     throw error;
@@ -123,9 +116,8 @@ function add(prediction: Prediction, group: readonly WorkspaceRow[], found: Fore
   }
   prediction.foretold.push(...found.clashes);
   prediction.skipped.push(...found.skipped.map(({ name, reason }) => ({ agent: name, reason })));
-  for (const { id, agent } of group) {
-    const paths = found.changes.get(agent);
-    if (paths === undefined) continue;
-    prediction.changed.push({ workspaceId: id, agent, paths, recent: found.recent.get(agent) ?? paths });
+  const ids = new Map(group.map(({ id, agent }) => [agent, id]));
+  for (const { name, ...seen } of found.seen) {
+    prediction.changed.push({ ...seen, agent: name, workspaceId: ids.get(name) ?? 0 });
   }
 }

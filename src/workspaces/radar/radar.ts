@@ -32,10 +32,11 @@ export async function glanceAround(
   context: Context,
   workstream: string,
   makeCrew: () => Promise<Crew>,
+  patienceMs = PATIENCE_MS,
 ): Promise<boolean> {
   if (!(await isDue(context, workstream))) return false;
   const crew = await makeCrew();
-  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const signal = AbortSignal.timeout(patienceMs);
   const exec: Crew["exec"] = (file, args, options) => crew.exec(file, args, { ...options, signal });
   try {
     const { id } = await workstreamRow(context.store.db, workstream);

@@ -11,8 +11,24 @@ export interface Collision extends Foretold {
   since: string;
 }
 
+/** An open workspace, as the radar last saw it: the numbers are null where it never did. */
+export interface Sighted {
+  agent: string;
+  backend: string;
+  branch: string | null;
+  path: string;
+  state: string;
+  /** Commits of the target that it lacks, and of its own that the target lacks. */
+  behind: number | null;
+  ahead: number | null;
+  /** Files that are not committed. */
+  dirty: number | null;
+}
+
 /** What the radar last saw. */
 export interface Sight {
+  /** All open workspaces, by agent. */
+  workspaces: Sighted[];
   /** By `a`, then `b`, the target first. */
   collisions: Collision[];
   /** When it last looked; null for never. */
@@ -40,8 +56,11 @@ export async function recordPrediction(context: Context, prediction: Prediction)
       seen_at: now,
     }));
     for (const rows of portions(collisions)) await db.insertInto("collisions").values(rows).execute();
-    const changes = changed.map(({ workspaceId, paths }) => ({
+    const changes = changed.map(({ workspaceId, paths, behind, ahead, dirty }) => ({
       workspace_id: workspaceId,
+      behind,
+      ahead,
+      dirty,
       paths: JSON.stringify(paths),
       seen_at: now,
     }));
@@ -61,16 +80,17 @@ function sinceWhen({ a, b, paths }: Foretold, before: readonly Known[]): string 
   return lasting ? same.since : undefined;
 }
 
-/** What is stored of the collisions of a workstream, without those of workspaces that are no more. */
+/** What is stored of the workspaces of a workstream, without what is no more. */
 export async function readSight(db: Reader, workstreamId: number): Promise<Sight> {
   const open = await db
     .selectFrom("workspaces as s")
     .leftJoin("workspace_changes as c", "c.workspace_id", "s.id")
-    .select(["s.agent", "s.branch", "c.seen_at"])
+    .select(["s.agent", "s.backend", "s.branch", "s.path", "s.state", "c.behind", "c.ahead", "c.dirty", "c.seen_at"])
     .where("s.workstream_id", "=", workstreamId)
     .where("s.freed_at", "is", null)
+    .orderBy("s.agent")
     .execute();
-  if (open.length === 0) return { collisions: [], seenAt: null };
+  if (open.length === 0) return { workspaces: [], collisions: [], seenAt: null };
   const branches = new Map(open.map(({ agent, branch }) => [agent, branch]));
   const rows = await db.selectFrom("collisions").selectAll().where("workstream_id", "=", workstreamId).execute();
   const collisions = rows
@@ -79,5 +99,6 @@ export async function readSight(db: Reader, workstreamId: number): Promise<Sight
   const key = ({ a, b }: Foretold) => `${a}\0${b ?? ""}`;
   collisions.sort((x, y) => (key(x) < key(y) ? -1 : 1));
   const seen = open.flatMap(({ seen_at }) => seen_at ?? []).sort();
-  return { collisions, seenAt: seen.at(-1) ?? null };
+  const workspaces = open.map(({ seen_at: _, ...workspace }) => workspace);
+  return { workspaces, collisions, seenAt: seen.at(-1) ?? null };
 }

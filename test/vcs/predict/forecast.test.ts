@@ -40,9 +40,13 @@ describe("forecasting collisions", () => {
     await repository.commit({ "a.txt": text({ 1: "ann" }) }, "ann", await workspace("ann"));
     repository.write({ "a.txt": text({ 20: "bob" }), "new.txt": "new\n" }, await workspace("bob"));
     await workspace("cyd");
-    const { clashes, changes, skipped } = await look(["ann", "bob", "cyd"]);
+    const { clashes, seen, skipped } = await look(["ann", "bob", "cyd"]);
     expect({ clashes, skipped }).toEqual({ clashes: [], skipped: [] });
-    expect(Object.fromEntries(changes)).toEqual({ ann: ["a.txt"], bob: ["a.txt", "new.txt"], cyd: [] });
+    expect(seen).toMatchObject([
+      { name: "ann", behind: 0, ahead: 1, dirty: 0, paths: ["a.txt"] },
+      { name: "bob", behind: 0, ahead: 0, dirty: 2, paths: ["a.txt", "new.txt"] },
+      { name: "cyd", behind: 0, ahead: 0, dirty: 0, paths: [] },
+    ]);
   });
 
   it("sees committed, staged, unstaged and untracked work", async () => {
@@ -164,10 +168,9 @@ describe("forecasting collisions", () => {
     const since = await repository.commit({ "a.txt": "1\n" }, "landed some day", await workspace("ann"));
     await repository.commit({ "b.txt": "2\n" }, "new", place("ann"));
     repository.write({ "new.txt": "3\n" }, place("ann"));
-    const { changes, recent } = await look(["ann"], { ann: since });
-    expect(changes.get("ann")).toEqual(["a.txt", "b.txt", "new.txt"]);
-    expect(recent.get("ann")).toEqual(["b.txt", "new.txt"]);
-    expect((await look(["ann"], { ann: "0".repeat(40) })).recent.size).toBe(0);
+    const all = ["a.txt", "b.txt", "new.txt"];
+    expect((await look(["ann"], { ann: since })).seen).toMatchObject([{ paths: all, recent: ["b.txt", "new.txt"] }]);
+    expect((await look(["ann"], { ann: "0".repeat(40) })).seen).toMatchObject([{ paths: all, recent: all }]);
   });
 
   it("leaves every byte of the checkouts, their indexes and the repository as it was", async () => {
@@ -176,9 +179,9 @@ describe("forecasting collisions", () => {
     await repository.gitIn(place("bob"), "add", "a.txt");
     await repository.commit({ "a.txt": "main\n" });
     const before = manifest(repository.dir);
-    const { changes, clashes } = await look(["ann", "bob"]);
+    const { seen, clashes } = await look(["ann", "bob"]);
     expect(clashes).toHaveLength(3);
-    expect(changes.get("ann")).toEqual(["a.txt", 'odd \n"name"é']);
+    expect(seen[0]?.paths).toEqual(["a.txt", 'odd \n"name"é']);
     expect(manifest(repository.dir)).toEqual(before);
   });
 });

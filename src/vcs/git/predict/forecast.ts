@@ -1,20 +1,11 @@
 import { mapAtMost } from "../../../at-most.js";
-import { Fault } from "../../../errors.js";
-import type { Checkout, Target, VcsWorld } from "../../vcs.js";
+import type { Standing, Target, VcsWorld } from "../../vcs.js";
 import { mergePairs } from "../merge.js";
-import { type Ancestry, readAncestry } from "./ancestry.js";
-import { type Changes, pathsOf, readChanges, type Span } from "./changes.js";
-import { type Footprint, footprint, meet } from "./meet.js";
-import { commitTree, type Present, presentOf } from "./present.js";
+import { pathsOf, readChanges, type Span } from "./changes.js";
+import { footprint, meet } from "./meet.js";
+import { commitTree } from "./present.js";
 import { inQuarantine } from "./quarantine.js";
-
-/** A checkout that takes part, under a name of the caller's. */
-export interface Subject {
-  name: string;
-  checkout: Checkout;
-  /** A commit that the newest part of its work begins behind, if that is to be told apart. */
-  since?: string | undefined;
-}
+import { NO_CHANGES, type Sky, type Subject, type Survey, survey, type Work } from "./survey.js";
 
 export interface Clash {
   a: string;
@@ -26,14 +17,23 @@ export interface Clash {
 export interface Forecast {
   /** By `a`, then `b`, the target first. */
   clashes: Clash[];
-  /** What each changes since it left the target; those that change nothing are in it too. */
-  changes: Map<string, string[]>;
-  /** What each changes behind its `since`, where that is a commit of its own that has not landed. */
-  recent: Map<string, string[]>;
-  skipped: { name: string; reason: string }[];
+  /** What was found out about each that was not skipped. */
+  seen: Seen[];
+  skipped: Survey["skipped"];
 }
 
-/** So many checkouts are read at a time. */
+/** One checkout by itself. */
+export interface Seen extends Pick<Standing, "behind" | "ahead"> {
+  name: string;
+  /** Files that are not committed. */
+  dirty: number;
+  /** What it changes since it left the target, sorted. */
+  paths: string[];
+  /** The part of it behind its `since`, where that is a commit of its own that has not landed; else all. */
+  recent: string[];
+}
+
+/** So many commits are made at a time. */
 const SIDE_BY_SIDE = 2;
 
 /**
@@ -56,68 +56,15 @@ export function forecast(
   return inQuarantine(world, root, async (quarantine) => {
     const sky: Sky = { world: quarantine.world, root, target };
     const { works, skipped } = await survey(sky, subjects);
-    const recent = await measure(sky, works);
     const busy = works.filter((work) => work.commit !== work.base);
     const alone = await againstTarget(sky, busy);
     const paired = await againstEachOther(sky, busy, alone);
-    const changes = new Map(works.map((work) => [work.name, pathsOf(work.changes)]));
-    return { clashes: inOrder([...alone.clashes, ...paired]), changes, recent, skipped };
+    return { clashes: inOrder([...alone.clashes, ...paired]), seen: works.map(toSeen), skipped };
   });
 }
 
-interface Sky {
-  world: VcsWorld;
-  root: string;
-  target: Target;
-}
-
-/** A subject with all that was found out about it. */
-interface Work extends Present, Pick<Ancestry, "own" | "single"> {
-  name: string;
-  since: string | undefined;
-  base: string;
-  changes: Changes;
-  footprint: Footprint;
-}
-
-const NO_CHANGES: Changes = { added: [], deleted: [], modified: [] };
-
-async function survey({ world, root, target }: Sky, subjects: readonly Subject[]) {
-  const skipped: Forecast["skipped"] = [];
-  const seen = await mapAtMost(SIDE_BY_SIDE, subjects, async ({ name, checkout, since }) => {
-    try {
-      return [{ name, since, ...(await presentOf(world, checkout)) }];
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      skipped.push({ name, reason: error.message });
-      return [];
-    }
-  });
-  const present = seen.flat();
-  const heads = present.map(({ head }) => head);
-  const ancestry =
-    heads.length === 0 ? new Map<string, Ancestry>() : await readAncestry(world, root, heads, target.commit);
-  const works: Work[] = [];
-  for (const one of present) {
-    const { own = new Set<string>(), base, single = true } = ancestry.get(one.head) ?? {};
-    if (base === undefined) skipped.push({ name: one.name, reason: `It shares no history with ${target.branch}.` });
-    else works.push({ ...one, own, base, single, changes: NO_CHANGES, footprint: footprint(NO_CHANGES) });
-  }
-  return { works, skipped };
-}
-
-/** Fills in what every subject changes, and gives what it changed since its `since`. */
-async function measure(sky: Sky, works: readonly Work[]): Promise<Map<string, string[]>> {
-  const busy = works.filter((work) => work.commit !== work.base);
-  const late = busy.filter(({ since, own }) => since !== undefined && own.has(since));
-  const spans = busy.map(({ base, commit }): Span => [base, commit]);
-  const lateSpans = late.map(({ since = "", commit }): Span => [since, commit]);
-  const all = await readChanges(sky.world, sky.root, [...spans, ...lateSpans]);
-  for (const [n, work] of busy.entries()) {
-    work.changes = all[n] ?? NO_CHANGES;
-    work.footprint = footprint(work.changes);
-  }
-  return new Map(late.map(({ name }, n) => [name, pathsOf(all[busy.length + n] ?? NO_CHANGES)]));
+function toSeen({ name, behind, ahead, dirty, changes, recent }: Work): Seen {
+  return { name, behind, ahead, dirty, paths: pathsOf(changes), recent: pathsOf(recent) };
 }
 
 /** What came of each work that is not on the newest target: its conflicts, and its tree there. */

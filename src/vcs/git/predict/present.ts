@@ -9,6 +9,8 @@ export interface Present {
   head: string;
   /** `head`, or a commit on top of it with everything that is not committed. */
   commit: string;
+  /** Files that are not committed. */
+  dirty: number;
 }
 
 /**
@@ -17,16 +19,18 @@ export interface Present {
  */
 export async function presentOf(world: VcsWorld, checkout: Checkout): Promise<Present> {
   const { stdout } = await runGit(world, checkout.path, STATUS);
-  const head = /^# branch\.oid ([0-9a-f]+)$/m.exec(stdout.replaceAll("\0", "\n"))?.[1];
+  const lines = stdout.split("\0").filter((line) => line !== "");
+  const head = lines.map((line) => /^# branch\.oid ([0-9a-f]+)$/.exec(line)?.[1]).find((found) => found !== undefined);
   if (head === undefined) throw new Fault("conflict", "vcs.no_commits", "Nothing was committed in it yet.");
-  if (!/\0(?!# branch)[^\0]/.test(stdout)) return { head, commit: head };
+  const dirty = lines.filter((line) => !line.startsWith("# ")).length;
+  if (dirty === 0) return { head, commit: head, dirty };
   const { tree } = await snapshot(world, checkout);
-  return { head, commit: await commitTree(world, checkout.path, tree, head) };
+  return { head, commit: await commitTree(world, checkout.path, tree, head), dirty };
 }
 
 const STATUS = [
   ...["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z"],
-  ...["--no-renames", "--no-ahead-behind", "--untracked-files=normal", "--ignore-submodules=none"],
+  ...["--no-renames", "--no-ahead-behind", "--untracked-files=all", "--ignore-submodules=none"],
 ];
 
 /** A commit of `tree` on `parent`; the same every time, so that a prediction makes nothing new when nothing changed. */

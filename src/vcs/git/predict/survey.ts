@@ -1,0 +1,99 @@
+import { mapAtMost } from "../../../at-most.js";
+import { Fault } from "../../../errors.js";
+import type { Checkout, Standing, Target, VcsWorld } from "../../vcs.js";
+import { distances } from "../distance.js";
+import { type Ancestry, readAncestry } from "./ancestry.js";
+import { type Changes, readChanges, type Span } from "./changes.js";
+import { type Footprint, footprint } from "./meet.js";
+import { type Present, presentOf } from "./present.js";
+
+/** A repository, and where work lands in it. */
+export interface Sky {
+  world: VcsWorld;
+  root: string;
+  target: Target;
+}
+
+/** A checkout that takes part, under a name of the caller's. */
+export interface Subject {
+  name: string;
+  checkout: Checkout;
+  /** A commit that the newest part of its work begins behind, if that is to be told apart. */
+  since?: string | undefined;
+}
+
+/** A subject with all that can be found out about it alone. */
+export interface Work extends Present, Pick<Ancestry, "own" | "single">, Pick<Standing, "behind" | "ahead"> {
+  name: string;
+  /** The commit at which it left the target. */
+  base: string;
+  /** From there to its present. */
+  changes: Changes;
+  footprint: Footprint;
+  /** From its `since`, where that is a commit of its own that has not landed; else the same as `changes`. */
+  recent: Changes;
+}
+
+export interface Survey {
+  works: Work[];
+  skipped: { name: string; reason: string }[];
+}
+
+/** So many checkouts are read at a time. */
+const SIDE_BY_SIDE = 2;
+
+export const NO_CHANGES: Changes = { added: [], deleted: [], modified: [] };
+
+/** Finds out what every subject has; one that cannot be read, or has nothing in common with the target, is skipped. */
+export async function survey(sky: Sky, subjects: readonly Subject[]): Promise<Survey> {
+  const { present, skipped } = await presents(sky, subjects);
+  const heads = present.map(({ head }) => head);
+  const { world, root, target } = sky;
+  const [ancestry, apart] = await Promise.all([
+    heads.length === 0 ? new Map<string, Ancestry>() : readAncestry(world, root, heads, target.commit),
+    distances(world, root, target.commit, heads),
+  ]);
+  const works: Work[] = [];
+  const sinces: (string | undefined)[] = [];
+  for (const { since, ...one } of present) {
+    const { own = new Set<string>(), base, single = true } = ancestry.get(one.head) ?? {};
+    if (base === undefined) {
+      skipped.push({ name: one.name, reason: `It shares no history with ${target.branch}.` });
+      continue;
+    }
+    const { behind = null, ahead = null } = apart.get(one.head) ?? {};
+    const nothing = { changes: NO_CHANGES, recent: NO_CHANGES, footprint: footprint(NO_CHANGES) };
+    works.push({ ...one, own, base, single, behind, ahead, ...nothing });
+    sinces.push(since !== undefined && own.has(since) ? since : undefined);
+  }
+  await measure(sky, works, sinces);
+  return { works, skipped };
+}
+
+async function presents({ world }: Sky, subjects: readonly Subject[]) {
+  const skipped: Survey["skipped"] = [];
+  const seen = await mapAtMost(SIDE_BY_SIDE, subjects, async ({ name, checkout, since }) => {
+    try {
+      return [{ name, since, ...(await presentOf(world, checkout)) }];
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      skipped.push({ name, reason: error.message });
+      return [];
+    }
+  });
+  return { present: seen.flat(), skipped };
+}
+
+/** Fills in what every work changes. */
+async function measure({ world, root }: Sky, works: readonly Work[], sinces: readonly (string | undefined)[]) {
+  const whole = works.filter(({ base, commit }) => base !== commit);
+  const spans = whole.map(({ base, commit }): Span => [base, commit]);
+  const late = works.flatMap((work, n) => (sinces[n] === undefined ? [] : [{ work, since: sinces[n] }]));
+  const lateSpans = late.map(({ work, since }): Span => [since, work.commit]);
+  const changes = await readChanges(world, root, [...spans, ...lateSpans]);
+  for (const [n, work] of whole.entries()) {
+    work.changes = work.recent = changes[n] ?? NO_CHANGES;
+    work.footprint = footprint(work.changes);
+  }
+  for (const [n, { work }] of late.entries()) work.recent = changes[whole.length + n] ?? NO_CHANGES;
+}
