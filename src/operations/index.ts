@@ -80,6 +80,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "workstream.init": () => import("./workstream/init.js").then((m) => m.workstreamInit),
   "workstream.list": () => import("./workstream/list.js").then((m) => m.workstreamList),
   "workstream.rename": () => import("./workstream/rename.js").then((m) => m.workstreamRename),
+  "workstream.set": () => import("./workstream/set.js").then((m) => m.workstreamSet),
   "workstream.show": () => import("./workstream/show.js").then((m) => m.workstreamShow),
 };
 
