@@ -68,6 +68,10 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
       : `saved ${saved.commits} commits and ${saved.files} files as ${subject}`;
   },
   "salvage.restore": ({ subject, payload }) => `brought ${subject} back into ${payload.into}`,
+  "workspace.approve": ({ changes }) => {
+    const command = inserted(changes, "approvals")?.text;
+    return `let a command of the repository run${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
+  },
 };
 
 function simple(verb: string) {

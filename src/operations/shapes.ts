@@ -70,6 +70,7 @@ export const settingsShape = () =>
       link: z.array(text()),
       command: orNull(text()),
       ports: z.number(),
+      timeoutSeconds: z.number(),
     }),
   });
 
