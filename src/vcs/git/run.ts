@@ -46,10 +46,13 @@ export async function runGit(
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
       ...(options.input !== undefined && { input: options.input }),
     });
-    if (result.code === 0 || (result.code !== null && options.okCodes?.includes(result.code)))
-      return { code: result.code, stdout: result.stdout, stderr: result.stderr };
-    if (pause === null || lockIn(result.stderr) === undefined) throw gitFault(cwd, args, result);
-    await wait(pause);
+    const { code, stdout, stderr } = result;
+    if (code !== 0 && pause !== null && isPassing(stderr)) {
+      await wait(pause);
+      continue;
+    }
+    if (code === 0 || (code !== null && options.okCodes?.includes(code))) return { code, stdout, stderr };
+    throw gitFault(cwd, args, result);
   }
   throw new Error("unreachable: the last try returns or throws");
 }
@@ -103,6 +106,11 @@ function gitEnvironment(env: VcsWorld["env"], locks?: boolean): Record<string, s
     GIT_MERGE_AUTOEDIT: "no",
     ...(!locks && { GIT_OPTIONAL_LOCKS: "0" }),
   };
+}
+
+/** What another git does for a moment: it holds a lock, or its new worktree is not whole yet. */
+function isPassing(stderr: string): boolean {
+  return lockIn(stderr) !== undefined || /failed to read \S*\/?worktrees\/[^/]+\/(commondir|gitdir|HEAD)/.test(stderr);
 }
 
 /** The lock file that stood in git's way; undefined when it was something else. */
