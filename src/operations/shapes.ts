@@ -8,6 +8,9 @@ const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
 
 export const statusShape = () => z.enum(["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"]);
 
+/** What an edge asks of its blocker. */
+export const levelShape = () => z.enum(["closed", "verified", "landed"]);
+
 export const taskShape = () =>
   z.strictObject({
     name: text(),

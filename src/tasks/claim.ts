@@ -6,6 +6,7 @@ import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams.js";
 import { blockersOfId } from "./graph.js";
+import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";
 import { countWork, readyTaskRows, type WorkCounts } from "./ready.js";
 import { claimantName, type Standing, taskStanding } from "./standing.js";
@@ -117,7 +118,7 @@ async function requireClaimable(tx: Tx, row: Standing): Promise<void> {
   }
   if (row.blocked === 0) return;
   const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
-  const names = blockers.map((blocker) => blocker.name);
+  const names = blockers.map(awaitedName);
   throw refuse("task.blocked", `is blocked by ${enumerate(names)}.`, { blockers: names });
 }
 

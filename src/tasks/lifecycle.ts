@@ -4,6 +4,7 @@ import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { blockersOfId } from "./graph.js";
+import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";
 import { type Authority, claimantName, requireAuthority, type Standing, taskStanding } from "./standing.js";
 import { sweepRows } from "./sweep.js";
@@ -83,7 +84,7 @@ export function closeTask(
     await requireAuthority(tx.db, row, claimant, options);
     if (!options.ifReady || row.blocked === 0) return settle(tx, row, claimant, "close", options);
     const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
-    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map((blocker) => blocker.name) };
+    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map(awaitedName) };
   });
 }
 

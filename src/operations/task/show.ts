@@ -6,11 +6,12 @@ import { taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { noteShape, statusShape, taskShape } from "../shapes.js";
+import { levelShape, noteShape, statusShape, taskShape } from "../shapes.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
 
-const edgeShape = () => z.strictObject({ name: z.string(), status: statusShape(), satisfied: z.boolean() });
+const edgeShape = () =>
+  z.strictObject({ name: z.string(), status: statusShape(), until: levelShape(), satisfied: z.boolean() });
 
 export const taskShow = defineOperation({
   name: "task.show",
@@ -54,7 +55,9 @@ export const taskShow = defineOperation({
 function edgeLines(head: string, edges: readonly z.output<ReturnType<typeof edgeShape>>[], paint: Paint): string[] {
   if (edges.length === 0) return [];
   const shown = edges.map((edge) =>
-    edge.satisfied ? paint.dim(`${edge.name} ✓`) : `${edge.name} ${paint.status(edge.status)}`,
+    edge.satisfied
+      ? paint.dim(`${edge.name} ✓`)
+      : `${edge.name} ${paint.status(edge.status)}${edge.until === "closed" ? "" : `, until ${edge.until}`}`,
   );
   return [`  ${paint.dim(head.padEnd(11))} ${shown.join(", ")}`];
 }
