@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "../../errors.js";
 import type { ExecResult } from "../../exec.js";
-import { quote } from "../../names.js";
+import { quote, shellWord } from "../../names.js";
 import type { VcsWorld } from "../vcs.js";
 
 export interface GitOptions {
@@ -132,7 +132,7 @@ function locked(lock: string, verb: string, details: Record<string, unknown>): F
     "vcs.locked",
     `${verb} could not go on: ${quote(lock)} is there, so another git is at work, or one was killed. ` +
       "When no git runs there any more, remove that file and run this again.",
-    [{ intent: "See since when the lock is there", command: `ls -l ${shellQuote(lock)}` }],
+    [{ intent: "See since when the lock is there", command: `ls -l ${shellWord(lock)}` }],
     { ...details, lock },
   );
 }
@@ -142,11 +142,7 @@ function noSpace(cwd: string, details: Record<string, unknown>): Fault {
     "unavailable",
     "vcs.no_space",
     `There is no space left on the disk for ${quote(cwd)}.`,
-    [{ intent: "See how full the disk is", command: `df -h ${shellQuote(cwd)}` }],
+    [{ intent: "See how full the disk is", command: `df -h ${shellWord(cwd)}` }],
     details,
   );
-}
-
-function shellQuote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,0 +1,31 @@
+import { Fault } from "../errors.js";
+import { quote } from "../names.js";
+import { git } from "./git/git.js";
+import type { BackendKey, VcsBackend, VcsWorld } from "./vcs.js";
+
+/** The backends in the order in which they are asked whether a folder is theirs: jj before git, as it may sit on one. */
+const IN_ORDER: readonly VcsBackend[] = [git];
+
+/** Every backend by its key. */
+export const BACKENDS_BY_KEY: Readonly<Partial<Record<BackendKey, VcsBackend>>> = Object.fromEntries(
+  IN_ORDER.map((backend) => [backend.key, backend]),
+);
+
+/** The backend of this key. */
+export function getBackend(key: BackendKey): VcsBackend {
+  const backend = BACKENDS_BY_KEY[key];
+  if (backend === undefined) throw new Error(`There is no backend ${key}.`);
+  return backend;
+}
+
+/**
+ * The backend that a folder belongs to, and the root of its repository. `none` takes every folder, and gives the folder
+ * itself. Faults `vcs.no_folder`.
+ */
+export async function detectBackend(world: VcsWorld, folder: string): Promise<{ backend: VcsBackend; root: string }> {
+  for (const backend of IN_ORDER) {
+    const root = await backend.findRoot(world, folder);
+    if (root !== undefined) return { backend, root };
+  }
+  throw new Fault("missing", "vcs.no_repository", `${quote(folder)} is in no repository.`);
+}

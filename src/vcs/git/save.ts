@@ -1,0 +1,147 @@
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "../../errors.js";
+import { quote, shellWord } from "../../names.js";
+import type { Checkout, Saved, Snapshot, Target, VcsWorld } from "../vcs.js";
+import { identity } from "./identity.js";
+import { findEntry, findGitDir, isThere, readHead, readText } from "./places.js";
+import { refreshedFrom } from "./refresh.js";
+import { gitLine, runGit } from "./run.js";
+import { wholeSnapshot } from "./snapshot.js";
+import { underwayIn } from "./standings.js";
+
+/** Where saves are in a repository. */
+export const SALVAGE = "refs/mu/salvage/";
+
+/** Trailers of a save's message, from which it is brought back. */
+export const HEAD_TRAILER = "Mu-Head";
+export const INDEX_TRAILER = "Mu-Index";
+export const COMEBACK_TRAILER = "Mu-Unfinished";
+
+/** The most files that a save's message names. */
+const NAMED = 50;
+
+/**
+ * Saves a checkout as a ref that is never overwritten: the commit that it is at when nothing else is to be saved, else
+ * a commit with the tree of the work tree, whose parents are HEAD, the index where it differs, and what an unfinished
+ * rebase or merge would come back to. By plumbing alone, so no hook runs and nobody needs a name. A checkout whose
+ * folder is gone still has its commits. Faults `vcs.ref_taken` when other things were saved under this name.
+ */
+export async function save(
+  world: VcsWorld,
+  checkout: Checkout,
+  { name, target }: { name: string; target: Target | null; archives: string },
+): Promise<Saved | null> {
+  const { root } = checkout;
+  const gitDir = await tieOf(checkout);
+  if (gitDir === undefined) return null;
+  const shot = (await isThere(checkout.path)) ? await wholeSnapshot(world, checkout) : undefined;
+  const head = shot?.head ?? (await readHead(gitDir));
+  if (head === undefined) return null;
+  const unlanded = [head, ...(await comebacks(gitDir))];
+  const excluded = target === null ? ["--branches", "--remotes"] : [target.commit];
+  const count = ["rev-list", "--count", ...unlanded, "--not", ...excluded];
+  const commits = Number(await gitLine(world, root, count));
+  if (commits === 0 && !shot?.dirty) return null;
+  const files = shot?.dirty ? await changedFiles(world, root, shot) : [];
+  const commit =
+    shot?.dirty || unlanded.length > 1
+      ? await commitOfSave(world, checkout, { name, head, shot, unlanded, files })
+      : head;
+  const place = `${SALVAGE}${name}`;
+  return { place, commit: await keep(world, root, place, commit), commits, files: files.length };
+}
+
+/** The git folder of a checkout whose folder, or the file in it that points to the git folder, may be gone. */
+async function tieOf({ root, path }: Checkout): Promise<string | undefined> {
+  const entry = await findEntry(root, path);
+  if (entry === undefined) {
+    const found = await findGitDir(path);
+    return found !== undefined && (await isThere(found)) ? found : undefined;
+  }
+  if ((await isThere(path)) && (await findGitDir(path)) === undefined)
+    await writeFile(join(path, ".git"), `gitdir: ${entry}\n`);
+  return entry;
+}
+
+/** Commits that an unfinished rebase, merge or cherry-pick would bring back or in. */
+async function comebacks(gitDir: string): Promise<string[]> {
+  const names = await readdir(gitDir);
+  const files = underwayIn(names) === null ? [] : COMEBACKS;
+  const found = await Promise.all(files.map(async (file) => readText(join(gitDir, file))));
+  const shas = [...found, await refreshedFrom(gitDir)].flatMap((text) => text?.split("\n") ?? []);
+  return [...new Set(shas.filter((sha) => /^[0-9a-f]{40,64}$/.test(sha)))];
+}
+
+const COMEBACKS = ["rebase-merge/orig-head", "rebase-apply/orig-head", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"];
+
+async function changedFiles(world: VcsWorld, cwd: string, { head, tree, indexTree }: Snapshot): Promise<string[]> {
+  const found = new Set<string>();
+  for (const changed of new Set([tree, indexTree])) {
+    const args = ["diff-tree", "-r", "--no-renames", "--name-only", "-z", head, changed];
+    const { stdout } = await runGit(world, cwd, args);
+    for (const file of stdout.split("\0").filter(Boolean)) found.add(file);
+  }
+  return [...found].sort();
+}
+
+interface Parts {
+  name: string;
+  head: string;
+  shot: Snapshot | undefined;
+  unlanded: readonly string[];
+  files: readonly string[];
+}
+
+async function commitOfSave(world: VcsWorld, { root, path }: Checkout, parts: Parts): Promise<string> {
+  const { name, head, files, unlanded } = parts;
+  const tree = parts.shot?.tree ?? `${head}^{tree}`;
+  const indexTree = parts.shot?.indexTree ?? `${head}^{tree}`;
+  const env = await identity(world, root);
+  const commitTree = async (of: string, parents: readonly string[], message: string) =>
+    gitLine(world, root, ["commit-tree", of, ...parents.flatMap((parent) => ["-p", parent])], { input: message, env });
+  const trees = [tree, await gitLine(world, root, ["rev-parse", `${head}^{tree}`])];
+  const index = trees.includes(indexTree) ? [] : [await commitTree(indexTree, [head], `index of ${name}\n`)];
+  const list = files.slice(0, NAMED).map((file) => `  ${quote(file)}`);
+  const more = files.length > NAMED ? [`  and ${files.length - NAMED} more`] : [];
+  const message = [
+    `mu salvage ${name}`,
+    ["What was in", quote(path), `and not committed: ${files.length} files.`].join(" "),
+    ...(files.length > 0 ? [[...list, ...more].join("\n")] : []),
+    [
+      `${HEAD_TRAILER}: ${head}`,
+      `${INDEX_TRAILER}: ${indexTree}`,
+      ...unlanded.slice(1).map((commit) => `${COMEBACK_TRAILER}: ${commit}`),
+      "",
+    ].join("\n"),
+  ].join("\n\n");
+  return commitTree(tree, [...new Set([head, ...index, ...unlanded])], message);
+}
+
+/** Makes the ref, once: one that is there already must hold the same, as after a run that was killed, and stays. */
+async function keep(world: VcsWorld, root: string, place: string, commit: string): Promise<string> {
+  const earlier = await gitLine(world, root, ["rev-parse", "--verify", "--quiet", place], { okCodes: [1] });
+  if (earlier !== "") {
+    if (earlier === commit || (await essence(world, root, earlier)) === (await essence(world, root, commit)))
+      return earlier;
+    throw refTaken(root, place);
+  }
+  await runGit(world, root, [...NO_HOOKS, "update-ref", place, commit, "0".repeat(commit.length)]);
+  return commit;
+}
+
+/** What two saves of the same checkout have in common although their times differ. */
+async function essence(world: VcsWorld, root: string, commit: string): Promise<string> {
+  const shown = ["log", "-1", "--no-show-signature", "--format=%T %B", commit];
+  const { stdout } = await runGit(world, root, shown);
+  return stdout.includes(`\n${HEAD_TRAILER}: `) ? stdout : commit;
+}
+
+/** For plumbing on behalf of nobody. */
+export const NO_HOOKS = ["-c", "core.hooksPath=/dev/null"];
+
+function refTaken(root: string, place: string): Fault {
+  return new Fault("conflict", "vcs.ref_taken", `${place} is there already and holds something else.`, [
+    { intent: "See what it holds", command: `git -C ${shellWord(root)} show --stat ${place}` },
+  ]);
+}

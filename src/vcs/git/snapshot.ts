@@ -1,0 +1,151 @@
+import { constants } from "node:fs";
+import { copyFile, lstat, mkdtemp, rm, stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { Fault } from "../../errors.js";
+import { quote } from "../../names.js";
+import type { Checkout, Snapshot, VcsWorld } from "../vcs.js";
+import { findGitDir } from "./places.js";
+import { type GitOptions, runGit } from "./run.js";
+
+/** Things a person may have configured that must not happen to an index that only we look at. */
+const QUIETLY = [
+  ["core.hooksPath", "/dev/null"],
+  ["core.fsmonitor", "false"],
+  ["core.splitIndex", "false"],
+  ["core.safecrlf", "false"],
+  ["advice.addEmbeddedRepo", "false"],
+].flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+
+/** Files change under us while an agent works; git gives up on one that vanished, so we look again this often. */
+const ATTEMPTS = 4;
+
+/**
+ * Everything in the checkout as trees of its repository, without touching the checkout, its index or its refs: git
+ * works on a copy of the index, which knows what has not changed. Faults `vcs.no_commits`, `vcs.no_folder`.
+ */
+export async function snapshot(world: VcsWorld, checkout: Checkout): Promise<Snapshot> {
+  return snapshotWith(world, checkout.path, "as git sees it");
+}
+
+/** A snapshot that also sees changes in files that somebody told git not to look at (assume-unchanged, skip-worktree). */
+export async function wholeSnapshot(world: VcsWorld, checkout: Checkout): Promise<Snapshot> {
+  return snapshotWith(world, checkout.path, "hidden ones too");
+}
+
+type Depth = "as git sees it" | "hidden ones too";
+
+async function snapshotWith(world: VcsWorld, path: string, depth: Depth): Promise<Snapshot> {
+  const gitDir = await gitDirOf(path);
+  const trees = () => withIndexCopy(gitDir, (index) => treesOf(world, path, index, depth));
+  const [[head, headTree], { tree, indexTree }] = await Promise.all([headAndTree(world, path), trees()]);
+  return { head, tree, indexTree, dirty: tree !== headTree || indexTree !== headTree };
+}
+
+/** The git folder of a checkout that has to be there; faults `vcs.no_folder`. */
+export async function gitDirOf(path: string): Promise<string> {
+  const gitDir = await findGitDir(path);
+  if (gitDir !== undefined) return gitDir;
+  throw new Fault("missing", "vcs.no_folder", `There is no git checkout at ${quote(path)} any more.`, [], { path });
+}
+
+/** The commit a checkout is at, and that commit's tree; faults `vcs.no_commits`. */
+async function headAndTree(world: VcsWorld, path: string): Promise<[string, string]> {
+  const asked = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
+  const head = (await runGit(world, path, asked, { okCodes: [1] })).stdout.trim();
+  if (head === "") throw noCommits(path);
+  const { stdout } = await runGit(world, path, ["rev-parse", `${head}^{tree}`]);
+  return [head, stdout.trim()];
+}
+
+/** The fault for a repository in which nothing was committed yet. */
+export function noCommits(path: string): Fault {
+  return new Fault(
+    "conflict",
+    "vcs.no_commits",
+    `The repository at ${quote(path)} has no commit yet: make a first one.`,
+    [{ intent: "Make a first commit", command: 'git commit --allow-empty -m "Begin"' }],
+  );
+}
+
+/** Runs `use` on a copy of the index in `gitDir`, which is gone afterwards. */
+async function withIndexCopy<T>(gitDir: string, use: (index: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(gitDir, "mu-snapshot-"));
+  try {
+    const index = join(folder, "index");
+    await copyIndex(join(gitDir, "index"), index);
+    return await use(index);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Copies an index and its age: git reads a file again that is not older than the index, so a copy that looks newer
+ * would hide a change made in the moment after the index was written.
+ */
+async function copyIndex(from: string, to: string): Promise<void> {
+  const found = await stat(from).catch(() => undefined);
+  if (found === undefined) return;
+  await copyFile(from, to, constants.COPYFILE_FICLONE);
+  await utimes(to, found.atimeMs / 1000, Math.floor(found.mtimeMs) / 1000);
+}
+
+async function treesOf(
+  world: VcsWorld,
+  path: string,
+  index: string,
+  depth: Depth,
+): Promise<Pick<Snapshot, "tree" | "indexTree">> {
+  const git: IndexGit = (args, options) =>
+    runGit(world, path, [...QUIETLY, ...args], { ...options, env: { GIT_INDEX_FILE: index, ...options?.env } });
+  const indexTree = await treeOfIndex(git, index);
+  if (depth === "hidden ones too") await uncover(git, path);
+  await addAll(git);
+  const tree = (await git(["write-tree"])).stdout.trim();
+  return { tree, indexTree };
+}
+
+type IndexGit = (args: readonly string[], options?: GitOptions) => ReturnType<typeof runGit>;
+
+/** The tree of the index as it is; of an unmerged path the side that was there before the merge. */
+async function treeOfIndex(git: IndexGit, index: string): Promise<string> {
+  const plain = await git(["write-tree"], { okCodes: [128] });
+  if (plain.code === 0) return plain.stdout.trim();
+  const unmerged = (await git(["ls-files", "--unmerged", "-z"])).stdout.split("\0").filter(Boolean);
+  const settled = new Map<string, string>();
+  for (const entry of unmerged) {
+    const [, mode, sha, stage, file = ""] = /^(\d+) ([0-9a-f]+) (\d)\t(.*)$/s.exec(entry) ?? [];
+    if (!settled.has(file) || stage === "2") settled.set(file, `${mode} ${sha} 0\t${file}\0`);
+  }
+  const copy = `${index}-settled`;
+  await copyIndex(index, copy);
+  const env = { GIT_INDEX_FILE: copy };
+  await git(["update-index", "-z", "--index-info"], { input: [...settled.values()].join(""), env });
+  return (await git(["write-tree"], { env })).stdout.trim();
+}
+
+/** Makes git look at files again that it was told to overlook and that are there. */
+async function uncover(git: IndexGit, path: string): Promise<void> {
+  const { stdout } = await git(["ls-files", "-v", "-z"]);
+  const overlooked = stdout.split("\0").filter((entry) => /^[a-zS] /.test(entry));
+  const there: string[] = [];
+  for (const entry of overlooked) {
+    const file = entry.slice(2);
+    if ((await lstat(join(path, file)).catch(() => undefined)) !== undefined) there.push(`${file}\0`);
+  }
+  if (there.length === 0) return;
+  const input = there.join("");
+  await git(["update-index", "--no-assume-unchanged", "-z", "--stdin"], { input });
+  await git(["update-index", "--no-skip-worktree", "-z", "--stdin"], { input });
+}
+
+async function addAll(git: IndexGit): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await git(["add", "--all", "--sparse", "."]);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS || !(error instanceof Fault) || error.code !== "vcs.failed") throw error;
+    }
+  }
+}
