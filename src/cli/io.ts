@@ -23,6 +23,17 @@ export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "
     remark: (text) => {
       process.stderr.write(`${text}\n`);
     },
+    stream: errorStream(),
+  };
+}
+
+/** Standard error, so that a pipe gets the result alone; one that nobody reads any more is no reason to stop. */
+function errorStream(): Io["stream"] {
+  let watched = false;
+  return (chunk) => {
+    if (!watched) process.stderr.on("error", () => {});
+    watched = true;
+    process.stderr.write(chunk);
   };
 }
 

@@ -49,6 +49,20 @@ export const taskShape = () =>
 /** A task that is ready also says how many it frees. */
 export const readyTaskShape = () => taskShape().extend({ unblocks: z.number() });
 
+/** One run of a task's check. */
+export const checkShape = () =>
+  z.strictObject({
+    command: text(),
+    author: text(),
+    green: z.boolean(),
+    exitCode: orNull(z.number()),
+    seconds: z.number(),
+    commit: orNull(text()),
+    tree: orNull(text()),
+    tail: text(),
+    createdAt: text(),
+  });
+
 export const noteShape = () =>
   z.strictObject({
     author: text(),

@@ -12,6 +12,7 @@ import { countWork, readyTaskRows, type WorkCounts } from "./ready.js";
 import { claimantName, type Standing, taskStanding } from "./standing.js";
 import { CONTAINER_KINDS, type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
 import { lease } from "./touch.js";
+import { type WorkBegun, workColumnsOf } from "./work.js";
 
 export interface ClaimOptions {
   /** The claim runs out after this long without a sign of life from its owner. */
@@ -20,6 +21,8 @@ export interface ClaimOptions {
   steal?: "expired" | undefined;
   /** Kept as a note of kind `evidence`. */
   evidence?: string | undefined;
+  /** Where the claimant works; without it the task's commits are nowhere. */
+  work?: WorkBegun | undefined;
 }
 
 export interface Claim {
@@ -73,6 +76,7 @@ async function give(tx: Tx, row: TaskRow, agent: RowOf<"agents">, options: Claim
     owner_id: agent.id,
     claim_generation: row.claim_generation + 1,
     ...lease(tx.now, options.leaseSeconds),
+    ...workColumnsOf(row, agent.name, options.work),
     updated_at: tx.now,
   };
   await tx.patch("tasks", row.id, columns, row);
@@ -146,6 +150,8 @@ export interface ClaimNextOptions {
   /** Take a task for this role or for none, whatever the claimant's own role. */
   role?: string | undefined;
   leaseSeconds?: number | undefined;
+  /** Where the claimant works. */
+  work?: WorkBegun | undefined;
 }
 
 /**
