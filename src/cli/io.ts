@@ -9,8 +9,12 @@ import type { Io } from "../operations/app.js";
 /** Input up to this size is read; a larger one is a mistake, in bytes. */
 const MAX_INPUT = 256 * 1024 * 1024;
 
-/** The terminal, files and environment of this process. */
-export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "upgradeDatabase" | "playDemo">): Io {
+/** The terminal, files and environment of this process; `json` where standard error is for a program to read. */
+export function processIo(
+  signal: AbortSignal,
+  surfaces: Pick<Io, "serveMcp" | "upgradeDatabase" | "playDemo">,
+  { json }: { json: boolean } = { json: false },
+): Io {
   return {
     ...surfaces,
     env: process.env,
@@ -23,7 +27,7 @@ export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "
     remark: (text) => {
       process.stderr.write(`${text}\n`);
     },
-    stream: errorStream(),
+    stream: json && !process.stderr.isTTY ? () => {} : errorStream(),
   };
 }
 
