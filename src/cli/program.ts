@@ -1,5 +1,5 @@
 import { Command, Argument as CommanderArgument, Option } from "commander";
-import { type Argument, type Flag, type Verb, wordsOf } from "../operations/verb.js";
+import { type Argument, type Flag, flagName, type Verb, wordsOf } from "../operations/verb.js";
 
 /** What a parsed command line asks for. */
 export interface Request {
@@ -90,6 +90,8 @@ function commanderOptions(flag: Flag): Option[] {
     const short = index === 0 && flag.short ? `-${flag.short}, ` : "";
     const option = new Option(`${short}--${spelling}${value}`, describeFlag(flag, index));
     option.attributeName = () => flag.field;
+    // `--no-check` of a field `noCheck` is a flag like any other; of a field `check` it would turn that one off.
+    option.negate = spelling === `no-${flagName(flag.field)}`;
     if (flag.type === "list") option.argParser((text, before) => [...((before as string[] | undefined) ?? []), text]);
     return option;
   });
