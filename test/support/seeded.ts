@@ -67,6 +67,7 @@ export async function seededApp(
       },
       edit: async (text) => `${text.trimEnd()} and more\n`,
       remark: () => {},
+      stream: () => {},
       takeTerminal: async () => false,
       installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
