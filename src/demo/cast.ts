@@ -5,7 +5,7 @@ export const RIVALS: readonly string[] = ["sketch", "prices"];
 
 const CLAIM_THE_COVER = `case $task in ${RIVALS.join("|")}) printf '# The shop\\n\\n%s.\\n' "$title" >README.md;; esac`;
 const KEEP_BOTH =
-  "grep -Ev '^(<<<<<<<|=======|>>>>>>>)' README.md >both; mv both README.md; git add README.md; git rebase --continue";
+  "grep -Ev '^(<<<<<<<|=======|>>>>>>>)' README.md >both; mv both README.md; git add README.md; GIT_EDITOR=true git rebase --continue";
 
 /** A player script as `player-script.ts` reads it. */
 type Script = Readonly<Record<string, unknown>>;
