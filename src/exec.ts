@@ -19,6 +19,15 @@ export interface ExecOptions {
   input?: string | Uint8Array | Readable;
   timeoutMs?: number;
   signal?: AbortSignal;
+  /**
+   * Gets what the program prints on both streams, as it comes; nothing of it is kept. The program then leads a process
+   * session of its own, and its end is its end, whoever still holds its output open.
+   */
+  onOutput?(chunk: Uint8Array): void;
+  /** With `onOutput`: called once it runs. */
+  onStart?(pid: number): void;
+  /** With `onOutput`: called when the program has ended, before its output is given up. */
+  onExit?(pid: number): Promise<void>;
 }
 
 /** Runs one program to its end. A program that fails, hangs or is missing is an answer, never a throw. */
@@ -26,12 +35,10 @@ export type Exec = (file: string, args: readonly string[], options?: ExecOptions
 
 export const execProgram: Exec = async (file, args, options = {}) => {
   if (args.some((arg) => arg.includes("\0"))) return NO_ARGUMENT;
+  if (options.onOutput !== undefined) return streamProgram(file, args, options, options.onOutput);
   const result = await execa(file, args, {
-    reject: false,
+    ...surroundings(options),
     stripFinalNewline: false,
-    extendEnv: options.env === undefined,
-    ...(options.env && { env: options.env }),
-    cwd: options.cwd ?? currentFolder(),
     ...(options.input !== undefined
       ? options.input instanceof Uint8Array || typeof options.input === "string"
         ? { input: options.input }
@@ -55,6 +62,54 @@ function currentFolder(): string {
   const folder = process.cwd();
   return existsSync(folder) ? folder : "/";
 }
+
+function surroundings({ env, cwd }: ExecOptions) {
+  return {
+    reject: false,
+    extendEnv: env === undefined,
+    ...(env && { env }),
+    cwd: cwd ?? currentFolder(),
+  } as const;
+}
+
+/** Output that nobody closes is given up after this long, in ms. */
+const DRAIN_MS = 500;
+
+async function streamProgram(
+  file: string,
+  args: readonly string[],
+  options: ExecOptions,
+  onOutput: (chunk: Uint8Array) => void,
+): Promise<ExecResult> {
+  const child = execa(file, args, {
+    ...surroundings(options),
+    buffer: false,
+    encoding: "buffer",
+    detached: true,
+    cleanup: false,
+    stdin: "ignore",
+  });
+  const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const outputs = [child.stdout, child.stderr];
+  const closed = outputs.map((output) => new Promise((resolve) => output.once("close", resolve)));
+  for (const output of outputs) output.on("data", onOutput).on("error", () => {});
+  const settled = child.then((result) => result.code ?? "ENOENT");
+  if (child.pid === undefined) return { ...ENDED, code: null, notStarted: await settled };
+
+  options.onStart?.(child.pid);
+  const code = await exited;
+  await options.onExit?.(child.pid);
+  let giveUp: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    giveUp = setTimeout(resolve, DRAIN_MS);
+  });
+  await Promise.race([Promise.all(closed), late]);
+  clearTimeout(giveUp);
+  for (const output of outputs) output.destroy();
+  return { ...ENDED, code };
+}
+
+const ENDED = { stdout: "", stderr: "", timedOut: false };
 
 /** No program can be given an argument with a NUL in it. */
 const NO_ARGUMENT: ExecResult = { code: null, stdout: "", stderr: "", timedOut: false, notStarted: "EINVAL" };

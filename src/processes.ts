@@ -146,6 +146,11 @@ async function findPid(world: ProcessWorld, pid: number): Promise<Process | unde
   return parseStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
 }
 
+/** True while somebody is left in a process group of ours. */
+export function isGroupAlive(group: number): boolean {
+  return isEndable(group) && sendSignal(-group, 0);
+}
+
 function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Process[] {
   const alive = processes.filter((one) => !one.zombie);
   const byPid = new Map(alive.map((one) => [one.pid, one]));
@@ -176,7 +181,7 @@ function keyOf({ pid, start }: Process): string {
 }
 
 /** Gone between looking and signalling, or somebody else's: both show in the next look. */
-function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);
   } catch {

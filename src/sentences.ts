@@ -20,6 +20,10 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   undo: ({ payload, subject }) => `undid ${payload.group}${subject === "" ? "" : ` (${shortName(subject)})`}`,
   "workstream.init": simple("started"),
   "workstream.rename": ({ payload }) => `renamed ${payload.from} to ${payload.to}`,
+  "workstream.set": ({ subject, payload: { key, value } }) =>
+    value === undefined
+      ? `set ${key} of ${subject} back to its default`
+      : `set ${key} of ${subject} to ${oneLine(Array.isArray(value) ? value.join(", ") : String(value))}`,
   "workstream.destroy": ({ subject, changes }) => `destroyed ${subject}${rows(changes)}`,
   "task.add": ({ subject, changes }) => {
     const title = inserted(changes, "tasks")?.title;
@@ -62,6 +66,10 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
       : `saved ${saved.commits} commits and ${saved.files} files as ${subject}`;
   },
   "salvage.restore": ({ subject, payload }) => `brought ${subject} back into ${payload.into}`,
+  "workspace.approve": ({ changes }) => {
+    const command = inserted(changes, "approvals")?.text;
+    return `let a command of the repository run${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
+  },
 };
 
 function simple(verb: string) {

@@ -4,6 +4,7 @@ import { statement } from "./db/statement.js";
 import { type RowOf, type Tx, write } from "./db/write.js";
 import { Fault } from "./errors.js";
 import { checkWorkstreamName, didYouMean, quote } from "./names.js";
+import { readSettings, type Settings } from "./settings.js";
 
 /** The scope that tasks and agents live in; its tmux session is `mu-<name>`. */
 export interface Workstream {
@@ -11,7 +12,7 @@ export interface Workstream {
   /** The project's folder, or null. */
   root: string | null;
   host: string | null;
-  settings: Record<string, unknown>;
+  settings: Settings;
   createdAt: string;
 }
 
@@ -57,7 +58,7 @@ function toWorkstream(row: RowOf<"workstreams">): Workstream {
     name: row.name,
     root: row.root,
     host: row.host,
-    settings: JSON.parse(row.settings),
+    settings: readSettings(row.settings),
     createdAt: row.created_at,
   };
 }

@@ -88,10 +88,12 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "workspace.path": () => import("./workspace/path.js").then((m) => m.workspacePathOperation),
   "workspace.recreate": () => import("./workspace/recreate.js").then((m) => m.workspaceRecreate),
   "workspace.refresh": () => import("./workspace/refresh.js").then((m) => m.workspaceRefresh),
+  "workspace.setup": () => import("./workspace/setup.js").then((m) => m.workspaceSetup),
   "workstream.destroy": () => import("./workstream/destroy.js").then((m) => m.workstreamDestroy),
   "workstream.init": () => import("./workstream/init.js").then((m) => m.workstreamInit),
   "workstream.list": () => import("./workstream/list.js").then((m) => m.workstreamList),
   "workstream.rename": () => import("./workstream/rename.js").then((m) => m.workstreamRename),
+  "workstream.set": () => import("./workstream/set.js").then((m) => m.workstreamSet),
   "workstream.show": () => import("./workstream/show.js").then((m) => m.workstreamShow),
 };
 

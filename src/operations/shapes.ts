@@ -58,12 +58,28 @@ export const noteShape = () =>
 /** `{items, count}`, the shape of every list. */
 export const listShape = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), count: z.number() });
 
+export const settingsShape = () =>
+  z.strictObject({
+    check: orNull(text()),
+    checkTimeoutSeconds: z.number(),
+    closeRequires: orNull(z.enum(["commit", "check", "landed"])),
+    branch: orNull(text()),
+    borders: z.enum(["on", "off"]),
+    setup: z.strictObject({
+      copy: z.array(text()),
+      link: z.array(text()),
+      command: orNull(text()),
+      ports: z.number(),
+      timeoutSeconds: z.number(),
+    }),
+  });
+
 export const workstreamShape = () =>
   z.strictObject({
     name: text(),
     root: orNull(text()),
     host: orNull(text()),
-    settings: z.record(text(), z.unknown()),
+    settings: settingsShape(),
     createdAt: text(),
   });
 

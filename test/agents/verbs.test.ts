@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { adoptAgent } from "../../src/agents/adopt.js";
 import { getAgent, listAgents } from "../../src/agents/agent.js";
-import { setBorders } from "../../src/agents/borders.js";
+import { drawBorders } from "../../src/agents/borders.js";
 import { closeAgent } from "../../src/agents/close.js";
 import { ensureAgent } from "../../src/agents/ensure.js";
 import { attachCommand, focusAgent } from "../../src/agents/focus.js";
@@ -313,7 +313,7 @@ describeTmux("an agent", () => {
     const ask = async (format: string) =>
       (await crew.server.raw("display-message", "-p", "-t", a.pane ?? "", format)).trim();
     expect(await ask("#{pane-border-status}")).toBe("top");
-    expect(await setBorders(crew.crew, "demo", "off")).toEqual({ windows: 1 });
+    expect(await drawBorders(crew.crew, "demo", "off")).toBe(1);
     expect(await ask("#{pane-border-status}")).toBe("off");
     await arrangeWindow(crew.crew, "demo", { window: "crew", layout: "even-horizontal" });
     expect(await ask("#{pane_height}")).toBe(await ask("#{window_height}"));

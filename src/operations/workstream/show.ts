@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { changedSettings } from "../../settings.js";
 import { showWorkstream } from "../../workstreams.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -31,5 +32,6 @@ export const workstreamShow = defineOperation({
       `  tasks   ${found.tasks} (${found.open} open), ${found.edges} edges, ${found.notes} notes`,
       `  agents  ${found.agents}`,
       `  created ${found.createdAt}`,
+      ...changedSettings(found.settings).map(([key, value]) => `  ${key} = ${value}`),
     ].join("\n"),
 });

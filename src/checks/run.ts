@@ -1,0 +1,135 @@
+import type { Clock } from "../clock.js";
+import { pollUntil } from "../clock.js";
+import { Fault } from "../errors.js";
+import type { Exec } from "../exec.js";
+import { quote } from "../names.js";
+import { endProcessTree, isGroupAlive, signalGroup } from "../processes.js";
+import { tailOf } from "./tail.js";
+
+/** What a check needs of the world; a crew is one. */
+export interface CheckWorld {
+  exec: Exec;
+  env: Readonly<Record<string, string | undefined>>;
+  context: { clock: Clock };
+}
+
+export interface CheckOptions {
+  /** A line for `/bin/sh`. */
+  command: string;
+  cwd: string;
+  /** Beside this process's own environment; undefined takes a variable away. */
+  env?: Readonly<Record<string, string | undefined>>;
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** Gets the output of both streams as it comes. */
+  onOutput?(chunk: Uint8Array): void;
+}
+
+export interface CheckRun {
+  /** Null when a signal, the timeout or `signal` ended it. */
+  exitCode: number | null;
+  timedOut: boolean;
+  /** True when `signal` ended it: then it says nothing about the work. */
+  interrupted: boolean;
+  seconds: number;
+  /** The last 50 lines, each cut to its last 1,000 bytes. */
+  tail: string;
+  outputBytes: number;
+}
+
+const TAIL = { lines: 50, bytes: 1000 };
+/** How long what a command left running may take to end by itself, in ms. */
+const LEFTOVER_MS = 1_000;
+
+/**
+ * Runs a command to its end in a process session of its own, its two output streams as one. On timeout and on
+ * `signal` all its processes are ended, and so is what it leaves running in its group when it ends: only a daemon
+ * outlives it. Faults `check.not_started` (unavailable): the folder is gone, or the line holds a NUL.
+ */
+export async function runCheck(world: CheckWorld, options: CheckOptions): Promise<CheckRun> {
+  const { clock } = world.context;
+  const tail = tailOf(TAIL);
+  let outputBytes = 0;
+  const watch = watcher(world, options);
+  const began = clock.now().getTime();
+  const result = await world.exec("/bin/sh", ["-c", 'exec /bin/sh -c "$1" 2>&1', "sh", options.command], {
+    cwd: options.cwd,
+    env: { ...withoutRepository(world.env), ...options.env },
+    onOutput(chunk) {
+      outputBytes += chunk.length;
+      tail.add(chunk);
+      options.onOutput?.(chunk);
+    },
+    onStart: watch.started,
+    async onExit(pid) {
+      await watch.exited();
+      await endGroup(clock, pid);
+    },
+  });
+  if (result.notStarted !== undefined) throw notStarted(options, result.notStarted);
+  const ended = watch.reason();
+  return {
+    exitCode: ended === undefined ? result.code : null,
+    timedOut: ended === "timeout",
+    interrupted: ended === "signal",
+    seconds: Math.max(0, clock.now().getTime() - began) / 1000,
+    tail: tail.text(),
+    outputBytes,
+  };
+}
+
+/** Ends the command when its time is up or the person wants no more of it, and tells which it was. */
+function watcher(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
+  let timer: NodeJS.Timeout | undefined;
+  let why: "timeout" | "signal" | undefined;
+  let ending: Promise<unknown> | undefined;
+  let end: ((reason: "timeout" | "signal") => void) | undefined;
+  const aborted = () => end?.("signal");
+  return {
+    started(pid: number) {
+      end = (reason) => {
+        why ??= reason;
+        ending ??= endProcessTree({ exec: world.exec, clock: world.context.clock }, { pid });
+      };
+      timer = setTimeout(() => end?.("timeout"), timeoutMs);
+      if (signal?.aborted) aborted();
+      signal?.addEventListener("abort", aborted, { once: true });
+    },
+    async exited() {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", aborted);
+      await ending;
+    },
+    reason: () => why,
+  };
+}
+
+async function endGroup(clock: Clock, group: number): Promise<void> {
+  if (!isGroupAlive(group)) return;
+  signalGroup(group, "SIGTERM");
+  const gone = async () => (isGroupAlive(group) ? undefined : true);
+  if (await pollUntil(clock, gone, { everyMs: 20, timeoutMs: LEFTOVER_MS })) return;
+  signalGroup(group, "SIGKILL");
+}
+
+/** Which repository is meant is told by the folder, not by what a hook that runs mu was told. */
+const LOCATIONS = [
+  "GIT_DIR",
+  "GIT_WORK_TREE",
+  "GIT_INDEX_FILE",
+  "GIT_PREFIX",
+  "GIT_OBJECT_DIRECTORY",
+  "GIT_COMMON_DIR",
+];
+
+function withoutRepository(env: CheckWorld["env"]): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !LOCATIONS.includes(name)));
+}
+
+function notStarted({ command, cwd }: CheckOptions, reason: string): Fault {
+  return new Fault(
+    "unavailable",
+    "check.not_started",
+    `The check ${quote(command)} could not be started in ${cwd} (${reason}).`,
+  );
+}

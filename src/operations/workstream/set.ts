@@ -1,0 +1,67 @@
+import * as z from "zod";
+import { Fault } from "../../errors.js";
+import { SETTING_KEYS, SETTINGS, settingText } from "../../settings.js";
+import { changeSetting } from "../../workstream-settings.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { nextStepsShape, settingsShape } from "../shapes.js";
+
+export const workstreamSet = defineOperation({
+  name: "workstream.set",
+  summary: "Set how a workstream wants its work done",
+  description: `${SETTING_KEYS.map((key) => `${key}: ${lowerFirst(SETTINGS[key]?.about ?? "")}, ${SETTINGS[key]?.wants}.`).join(" ")}`,
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      key: z.string().meta(about("Which setting")),
+      value: z.string().max(65_536).optional().meta(about("Its new value; a list with commas between")),
+      unset: z.boolean().default(false).meta(about("Go back to the default")),
+      workstream: workstreamField(),
+    }),
+  output: () =>
+    z.strictObject({
+      workstream: z.string(),
+      key: z.string(),
+      value: z.unknown(),
+      changed: z.boolean(),
+      settings: settingsShape(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["key", "value"],
+  examples: [
+    { command: "mu workstream set check 'npm test'", shows: "what must pass before work counts as verified" },
+    { command: "mu workstream set closeRequires commit", shows: "agents close only what they have committed" },
+    { command: "mu workstream set setup.copy '.env, config/*.local.json'", shows: "a list" },
+    { command: "mu workstream set check --unset", shows: "back to the default" },
+    { command: "mu workstream set chek 'npm test'", shows: "a setting that is none", fault: "setting.unknown" },
+    { command: "mu workstream set setup.ports many", shows: "a value that cannot be", fault: "setting.invalid" },
+  ],
+  async run(app, { key, value, unset, workstream }) {
+    const scope = await resolveWorkstream(app, workstream);
+    if ((value === undefined) !== unset) throw notOneValue(value);
+    const change = await changeSetting(app.context, scope, key, value);
+    if (key === "borders" && change.changed) {
+      const { drawBorders } = await import("../../agents/borders.js");
+      await drawBorders(await app.crew(), scope, change.settings.borders);
+    }
+    return {
+      workstream: scope,
+      key,
+      ...change,
+      nextSteps: [{ intent: "See all settings", command: `mu workstream show ${scope}` }],
+    };
+  },
+  render: ({ workstream, key, value, changed }, paint) =>
+    `${key} of ${workstream} ${changed ? "is now" : "was already"} ${paint.bold(settingText(value))}`,
+});
+
+function notOneValue(value: string | undefined): Fault {
+  return value === undefined
+    ? new Fault("usage", "usage.missing_argument", "Give a value, or --unset for the default.")
+    : new Fault("usage", "usage.two_values", "Give a value or --unset, not both.");
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
+}

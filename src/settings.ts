@@ -1,0 +1,208 @@
+import { Fault } from "./errors.js";
+import { didYouMean, quote } from "./names.js";
+
+export const CLOSE_REQUIREMENTS = ["commit", "check", "landed"] as const;
+/** What an agent must have before it may close a task. */
+export type CloseRequirement = (typeof CLOSE_REQUIREMENTS)[number];
+
+/** How a workstream wants its work done; every key has a value, its default where nothing was set. */
+export interface Settings {
+  /** The command that shows that work is good. */
+  check: string | null;
+  /** Seconds after which a check counts as red. */
+  checkTimeoutSeconds: number;
+  closeRequires: CloseRequirement | null;
+  /** The branch that work lands on; null for the repository's own default branch. */
+  branch: string | null;
+  /** Whether the panes of agents have mu's borders. */
+  borders: "on" | "off";
+  setup: SetupSettings;
+}
+
+/** What a new workspace gets. */
+export interface SetupSettings {
+  /** Globs of files to copy from the project folder. */
+  copy: string[];
+  /** Globs of files to link to the project folder. */
+  link: string[];
+  /** A command that makes it ready for work. */
+  command: string | null;
+  /** How many ports are leased for it. */
+  ports: number;
+  /** Seconds after which the command counts as failed. */
+  timeoutSeconds: number;
+}
+
+/** One key: what it is for, how a value is told from its text, and which stored values count. */
+interface Setting {
+  about: string;
+  /** The rule for a value, as the end of `… is needed`. */
+  wants: string;
+  standard: unknown;
+  fromText(text: string): unknown;
+  accepts(value: unknown): boolean;
+}
+
+/** Every key of `mu workstream set`, in the order in which they are shown. */
+export const SETTINGS: Readonly<Record<string, Setting>> = {
+  check: command("The command that shows that work is good, for task close and land"),
+  checkTimeoutSeconds: number("Seconds after which a check counts as red", 600, 1, 86_400),
+  closeRequires: choice("What an agent needs before it may close a task", [...CLOSE_REQUIREMENTS], null),
+  branch: {
+    about: "The branch that work lands on",
+    wants: "a branch's name",
+    standard: null,
+    fromText: (text) => text.trim(),
+    accepts: (value) => typeof value === "string" && /^(?!-)[^\s\p{Cc}~^:?*[\\]{1,255}$/u.test(value),
+  },
+  borders: choice("Whether the panes of agents have mu's borders", ["on", "off"], "on"),
+  "setup.copy": paths("Files that a new workspace gets a copy of"),
+  "setup.link": paths("Files of the project folder that a new workspace links to"),
+  "setup.command": command("The command that makes a new workspace ready"),
+  "setup.ports": number("How many ports a new workspace leases", 0, 0, 100),
+  "setup.timeoutSeconds": number("Seconds after which the setup command counts as failed", 600, 1, 86_400),
+};
+
+export const SETTING_KEYS: readonly string[] = Object.keys(SETTINGS);
+
+function command(about: string): Setting {
+  return {
+    about,
+    wants: "a command of at most 4096 characters",
+    standard: null,
+    fromText: (text) => text.trim(),
+    accepts: (value) =>
+      typeof value === "string" && value.trim() !== "" && value.length <= 4096 && !value.includes("\0"),
+  };
+}
+
+function number(about: string, standard: number, least: number, most: number): Setting {
+  return {
+    about,
+    wants: `a whole number from ${least} to ${most}`,
+    standard,
+    fromText: (text) => (/^\d{1,9}$/.test(text.trim()) ? Number(text) : text),
+    accepts: (value) => Number.isInteger(value) && Number(value) >= least && Number(value) <= most,
+  };
+}
+
+function choice(about: string, choices: readonly string[], standard: string | null): Setting {
+  return {
+    about,
+    wants: choices.join(" or "),
+    standard,
+    fromText: (text) => text.trim(),
+    accepts: (value) => choices.includes(value as string),
+  };
+}
+
+function paths(about: string): Setting {
+  return {
+    about,
+    wants: "a list of at most 100 paths or globs inside the project folder, with commas between",
+    standard: [],
+    fromText: (text) => {
+      const parts = text.split(/,(?![^{]*\})/).map((part) => part.trim());
+      return parts.filter((part) => part !== "");
+    },
+    accepts: (value) => Array.isArray(value) && value.length <= 100 && value.every(isInside),
+  };
+}
+
+const isInside = (path: unknown) =>
+  typeof path === "string" &&
+  path !== "" &&
+  path.length <= 1024 &&
+  !path.startsWith("/") &&
+  !path.includes("\0") &&
+  !path.split("/").includes("..");
+
+/** The settings in the text of `workstreams.settings`. Whatever cannot be read there counts as not set. */
+export function readSettings(stored: string): Settings {
+  const found = storedValues(stored);
+  const settings: Record<string, unknown> = { setup: {} };
+  for (const [key, { standard, accepts }] of Object.entries(SETTINGS)) {
+    const value = valueAt(found, key);
+    setAt(settings, key, accepts(value) ? value : standard);
+  }
+  return settings as unknown as Settings;
+}
+
+/**
+ * The value of `key` that `text` stands for. Faults `setting.unknown` with near keys, `setting.invalid`.
+ */
+export function settingValue(key: string, text: string): unknown {
+  const { fromText, accepts, wants } = settingOf(key);
+  const value = fromText(text);
+  if (accepts(value)) return value;
+  throw new Fault("usage", "setting.invalid", `${quote(text)} cannot be the value of ${key}: ${wants} is needed.`, [
+    { intent: "Go back to the default", command: `mu workstream set ${key} --unset` },
+  ]);
+}
+
+function settingOf(key: string): Setting {
+  const setting = Object.hasOwn(SETTINGS, key) ? SETTINGS[key] : undefined;
+  if (setting !== undefined) return setting;
+  throw new Fault(
+    "usage",
+    "setting.unknown",
+    `There is no setting ${quote(key)}.${didYouMean(key, SETTING_KEYS)} The settings are ${SETTING_KEYS.join(", ")}.`,
+    [{ intent: "See what is set", command: "mu workstream show" }],
+  );
+}
+
+/** The stored text with `key` set to `value`, or without it. Faults `setting.unknown`. */
+export function withSetting(stored: string, key: string, value: unknown): string {
+  settingOf(key);
+  const values = storedValues(stored);
+  setAt(values, key, value);
+  return JSON.stringify(values);
+}
+
+/** `key` and its value, where it is not the default. */
+export function changedSettings(settings: Settings): [string, string][] {
+  return Object.entries(SETTINGS).flatMap(([key, { standard }]): [string, string][] => {
+    const value = valueAt(settings, key);
+    return JSON.stringify(value) === JSON.stringify(standard) ? [] : [[key, settingText(value)]];
+  });
+}
+
+/** A value as `mu workstream set` takes it. */
+export function settingText(value: unknown): string {
+  return Array.isArray(value) ? value.join(", ") : String(value ?? "—");
+}
+
+type Values = Record<string, unknown>;
+
+function storedValues(stored: string): Values {
+  try {
+    const values: unknown = JSON.parse(stored);
+    return isValues(values) ? values : {};
+  } catch {
+    return {};
+  }
+}
+
+const isValues = (value: unknown): value is Values =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The value behind a key such as `setup.copy`. */
+export function valueAt(values: object, key: string): unknown {
+  return key
+    .split(".")
+    .reduce<unknown>((at, part) => (isValues(at) && Object.hasOwn(at, part) ? at[part] : undefined), values);
+}
+
+/** Puts a value behind a key, or takes it away; a group that it empties goes too. */
+function setAt(values: Values, key: string, value: unknown): void {
+  const [first = "", ...rest] = key.split(".");
+  if (rest.length === 0) {
+    if (value === undefined) delete values[first];
+    else values[first] = value;
+    return;
+  }
+  const group = isValues(values[first]) ? values[first] : {};
+  setAt(group, rest.join("."), value);
+  if (Object.keys(group).length === 0 && value === undefined) delete values[first];
+  else values[first] = group;
+}

@@ -1,0 +1,39 @@
+import type { Context } from "./context.js";
+import type { Reader } from "./db/schema.js";
+import { write } from "./db/write.js";
+import { readSettings, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
+import { workstreamRow } from "./workstreams.js";
+
+/** The settings of a workstream; faults `workstream.not_found`. */
+export async function getSettings(db: Reader, workstream: string): Promise<Settings> {
+  return readSettings((await workstreamRow(db, workstream)).settings);
+}
+
+/** What became of a setting. */
+export interface SettingChange {
+  settings: Settings;
+  /** The value that counts from now on. */
+  value: unknown;
+  changed: boolean;
+}
+
+/**
+ * Sets `key` to what `text` says, or back to its default without one. Faults `setting.unknown` with near keys,
+ * `setting.invalid`, `workstream.not_found`.
+ */
+export async function changeSetting(
+  context: Context,
+  workstream: string,
+  key: string,
+  text: string | undefined,
+): Promise<SettingChange> {
+  const value = text === undefined ? undefined : settingValue(key, text);
+  const payload = value === undefined ? { key } : { key, value };
+  return write(context, { op: "workstream.set", scope: workstream, subject: workstream, payload }, async (tx) => {
+    const row = await workstreamRow(tx.db, workstream);
+    const stored = withSetting(row.settings, key, value);
+    await tx.patch("workstreams", row.id, { settings: stored }, row);
+    const settings = readSettings(stored);
+    return { settings, value: valueAt(settings, key), changed: stored !== row.settings };
+  });
+}

@@ -1,0 +1,117 @@
+import { rmSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type CheckOptions, runCheck } from "../../src/checks/run.js";
+import { systemClock } from "../../src/clock.js";
+import { execProgram } from "../../src/exec.js";
+import { findProcess } from "../../src/processes.js";
+import { temporaryFolder } from "../support/database.js";
+
+const world = { exec: execProgram, env: process.env, context: { clock: systemClock } };
+
+let folder: ReturnType<typeof temporaryFolder>;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => folder.remove());
+
+const check = (command: string, options: Partial<CheckOptions> = {}) =>
+  runCheck(world, { command, cwd: folder.path, timeoutMs: 120_000, ...options });
+
+/** The pids that the command printed, one a line. */
+const pids = (text: string) => text.split("\n").map(Number);
+const alive = async (pid: number) =>
+  (await findProcess({ exec: execProgram, clock: systemClock }, { pid }))?.zombie === false;
+
+describe("a check", () => {
+  it("runs in its folder, is heard as it goes, and ends with its exit code and last words", async () => {
+    const heard: Uint8Array[] = [];
+    const run = await check("pwd; echo $COLOUR >&2; echo end; exit 3", {
+      env: { COLOUR: "blue" },
+      onOutput: (chunk) => heard.push(chunk),
+    });
+    const text = `${folder.path}\nblue\nend\n`;
+    expect(run).toMatchObject({ exitCode: 3, timedOut: false, interrupted: false, outputBytes: text.length });
+    expect(run.tail).toBe(text.trimEnd());
+    expect(Buffer.concat(heard).toString()).toBe(text);
+    expect(run.seconds).toBeGreaterThanOrEqual(0);
+  });
+
+  it("keeps the last 50 lines, and those before a line without an end", async () => {
+    expect((await check("seq 1 1000")).tail.split("\n")).toEqual(Array.from({ length: 50 }, (_, at) => `${951 + at}`));
+    const { tail } = await check("seq 1 60; head -c 3000000 /dev/zero | tr '\\0' x");
+    expect(tail.split("\n")).toHaveLength(50);
+    expect(tail).toMatch(/^12\n[\s\S]*\n60\n…x{1000}$/);
+  });
+
+  it("prints a gigabyte and mu stays small", async () => {
+    const before = process.memoryUsage.rss();
+    let largest = 0;
+    const run = await check("yes | head -c 1G", {
+      onOutput: () => {
+        largest = Math.max(largest, process.memoryUsage.rss());
+      },
+    });
+    expect(run).toMatchObject({ exitCode: 0, outputBytes: 1024 ** 3 });
+    expect(run.tail).toBe(Array(50).fill("y").join("\n"));
+    expect(largest - before).toBeLessThan(300 * 1024 ** 2);
+  }, 120_000);
+
+  it("may print what is no text", async () => {
+    expect((await check("head -c 100000 /dev/urandom; printf '\\nend\\377\\n'")).tail).toMatch(/\nend\ufffd$/);
+  });
+
+  it("is over when it ends: what it left running is ended, a daemon that holds its output is not waited for", async () => {
+    const left = await check("sleep 1000 & echo $!; sleep 1000 >/dev/null 2>&1 & echo $!");
+    expect(left.exitCode).toBe(0);
+    expect(pids(left.tail)).toHaveLength(2);
+    for (const pid of pids(left.tail)) expect(await alive(pid)).toBe(false);
+
+    const daemon = await check("setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3");
+    const [pid = 0] = pids(daemon.tail);
+    expect(await alive(pid)).toBe(true);
+    process.kill(pid);
+  });
+
+  it("is ended with all its processes when its time is up", async () => {
+    const run = await check("sleep 1000 & echo $!; setsid sleep 1000 & echo $!; sleep 1000", { timeoutMs: 500 });
+    expect(run).toMatchObject({ exitCode: null, timedOut: true, interrupted: false });
+    expect(pids(run.tail)).toHaveLength(2);
+    for (const pid of pids(run.tail)) expect(await alive(pid)).toBe(false);
+  });
+
+  it("is killed when it does not want to end", async () => {
+    const run = await check("trap '' TERM; echo $$; while :; do sleep 0.1; done", { timeoutMs: 300 });
+    expect(run).toMatchObject({ exitCode: null, timedOut: true });
+    expect(await alive(pids(run.tail)[0] ?? 0)).toBe(false);
+  });
+
+  it("is ended when the person wants no more of it", async () => {
+    const ending = new AbortController();
+    const run = await check("echo $$; sleep 1000", { signal: ending.signal, onOutput: () => ending.abort() });
+    expect(run).toMatchObject({ exitCode: null, timedOut: false, interrupted: true });
+    expect(await alive(pids(run.tail)[0] ?? 0)).toBe(false);
+    expect(await check("sleep 1000", { signal: AbortSignal.abort() })).toMatchObject({ interrupted: true });
+  });
+
+  it("says that it ended by a signal, is no command, or cannot be started", async () => {
+    expect(await check("kill -9 $$")).toMatchObject({ exitCode: null, timedOut: false, interrupted: false });
+    expect(await check("nosuchprogram")).toMatchObject({
+      exitCode: 127,
+      tail: expect.stringContaining("nosuchprogram"),
+    });
+    expect(await check("if")).toMatchObject({ exitCode: 2 });
+    await expect(check("echo \0")).rejects.toMatchObject({ code: "check.not_started" });
+    rmSync(folder.path, { recursive: true });
+    await expect(check("true")).rejects.toMatchObject({ kind: "unavailable", code: "check.not_started" });
+  });
+
+  it("does not hear which repository a hook that runs mu is about", async () => {
+    const inHook = { ...world, env: { ...process.env, GIT_DIR: "/elsewhere", GIT_INDEX_FILE: "/elsewhere/index" } };
+    const run = await runCheck(inHook, {
+      command: "echo [$GIT_DIR$GIT_INDEX_FILE]",
+      cwd: folder.path,
+      timeoutMs: 60_000,
+    });
+    expect(run.tail).toBe("[]");
+  });
+});
