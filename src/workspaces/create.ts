@@ -4,11 +4,16 @@ import type { Crew } from "../agents/crew.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, qualifiedName, quote } from "../names.js";
+import { readSettings, type SetupSettings } from "../settings.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams.js";
 import { closeRow, removeWorkspace } from "./free.js";
 import { endHold, insertHold, newHolder, withHold } from "./hold.js";
+import { requireApproved } from "./setup/approvals.js";
+import { planSetup } from "./setup/plan.js";
+import { REPOSITORY_FILE } from "./setup/repository-file.js";
+import { setUpWorkspace } from "./setup/setup.js";
 import {
   checkoutOf,
   findWorkspaceRow,
@@ -26,6 +31,8 @@ export interface WorkspaceWishes {
   backend?: BackendKey | undefined;
   /** Where it begins; without it at the target branch. */
   from?: string | undefined;
+  /** Ends the setup's command. */
+  signal?: AbortSignal | undefined;
 }
 
 /** What is known before anything is done. */
@@ -35,6 +42,8 @@ export interface WorkspacePlan {
   branch: string | null;
   path: string;
   from: string | undefined;
+  setup: SetupSettings;
+  signal: AbortSignal | undefined;
 }
 
 /**
@@ -42,7 +51,8 @@ export interface WorkspacePlan {
  * what was done. What a crash left half made is taken away first and made anew.
  *
  * Faults: `workstream.not_found`, `agent.invalid_name`, `workspace.exists`, `workspace.in_progress`,
- * `workspace.path_not_empty`, `workspace.home_as_root`, `workspace.no_repository`, and those of the backend.
+ * `workspace.path_not_empty`, `workspace.home_as_root`, `workspace.no_repository`, and those of the backend and of the
+ * setup.
  */
 export async function createWorkspace(crew: Crew, ref: AgentRef, wishes: WorkspaceWishes): Promise<Workspace> {
   checkAgentName(ref.name);
@@ -64,10 +74,18 @@ export async function planWorkspace(
   const { backend, root } = await findProject(crew, wishes);
   if (backend.key === "none" && (await isHome(crew, root))) throw homeAsRoot(root);
   const { settings } = await workstreamRow(crew.context.store.db, ref.workstream);
-  const wish = JSON.parse(settings)["branch"];
-  const target = await backend.target(crew, root, typeof wish === "string" ? wish : undefined);
+  const { branch, setup } = readSettings(settings);
+  await requireSetup(crew, ref, root, setup);
+  const target = await backend.target(crew, root, branch ?? undefined);
   const path = await choosePath(crew, ref, leftover);
-  return { backend, root, branch: target?.branch ?? null, path, from: wishes.from };
+  return { backend, root, branch: target?.branch ?? null, path, from: wishes.from, setup, signal: wishes.signal };
+}
+
+/** What the setup would refuse is refused before anything is taken away for it. */
+async function requireSetup(crew: Crew, ref: AgentRef, root: string, settings: SetupSettings): Promise<void> {
+  const { command } = await planSetup(root, settings);
+  if (command?.from !== REPOSITORY_FILE) return;
+  await requireApproved(crew.context.store.db, { root, command: command.command }, ref.workstream);
 }
 
 async function findProject(
@@ -126,6 +144,7 @@ export async function buildWorkspace(
     try {
       await prepareParent(plan.path);
       const { base } = await plan.backend.create(crew, checkoutOf(row), { from: plan.from });
+      await setUpWorkspace(crew, { workspace: row, settings: plan.setup, signal: plan.signal });
       return await confirm(crew, row, { base, holder });
     } catch (error) {
       // The fault that ended it is the one to tell; what is left is half made, and known as such.

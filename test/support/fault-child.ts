@@ -10,8 +10,9 @@ import { createTmux } from "../../src/tmux/tmux.js";
 import { ACTS } from "./fault-acts.js";
 
 /**
- * Runs an act and kills itself at its step `at`, `before` it is done or `during` it. A step is a program that is run,
- * a write of the database, or a change of a file. One that is never reached lets the act run through; then the number
+ * Runs an act and kills itself at its step `at`, `before` it is done or `during` it. A step is a program that is run, a
+ * write of the database, or a change of a file; what only reads is none, as a kill before it is one before what
+ * follows. One that is never reached lets the act run through; then the number
  * of its steps is told.
  */
 const [, , name = "", at = "0", mode = "before", root = "", stateDir = ""] = process.argv;
@@ -29,8 +30,18 @@ function isTheOne(): boolean {
   return true;
 }
 
+const READS =
+  /^(rev-parse|rev-list|for-each-ref|log|diff|diff-tree|status|merge-base|config|var|ls-files|symbolic-ref|list-panes|capture-pane|display-message|show-options|-V)$/;
+
+/** Whether a program only looks: the verb is its first word behind its own switches. */
+function isRead(file: string, args: readonly string[]): boolean {
+  if (file === "ps") return true;
+  const verb = args.find((arg, at) => !/^-(?!V)/.test(arg) && !/^-[cCLS]$/.test(args[at - 1] ?? ""));
+  return READS.test(verb ?? "") && !args.includes(";");
+}
+
 const exec: Exec = (file, args, options) => {
-  const last = isTheOne();
+  const last = !isRead(file, args) && isTheOne();
   const running = execProgram(file, args, options);
   // The program has been started and goes on without us.
   if (last) die();

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
@@ -123,7 +124,7 @@ export async function takeManifest(repository: Repository, checkouts: readonly s
     const status = await repository.gitIn(path, "status", "--porcelain", "-z", "--untracked-files=all");
     for (const entry of status.split("\0").filter(Boolean)) {
       const file = join(path, entry.slice(3));
-      if (existsSync(file)) files.push({ path: file, blob: await repository.git("hash-object", file) });
+      if (existsSync(file)) files.push({ path: file, blob: blobOf(file) });
       if (entry[0] === " " || entry[0] === "?") continue;
       const staged = await repository.gitIn(path, "rev-parse", `:${entry.slice(3)}`).catch(() => undefined);
       if (staged !== undefined) files.push({ path: `${file} (staged)`, blob: staged });
@@ -137,28 +138,33 @@ export async function lostOf(repository: Repository, { commits, files }: Manifes
   const worktrees = (await repository.git("worktree", "list", "--porcelain")).split("\n");
   const heads = worktrees.flatMap((line) => (line.startsWith("HEAD ") ? [line.slice(5)] : []));
   const reachable = new Set((await repository.git("rev-list", "--objects", "--all", ...heads)).split(/[\n ]/));
-  const inIndexes = new Set<string>();
-  for (const line of worktrees.filter((each) => each.startsWith("worktree "))) {
-    const path = line.slice("worktree ".length);
+  const isThere = ({ path, blob }: Manifest["files"][number]) =>
+    reachable.has(blob) || (existsSync(path) && blobOf(path) === blob);
+  const missing = files.filter((file) => !isThere(file));
+  const places = worktrees.flatMap((line) => (line.startsWith("worktree ") ? [line.slice("worktree ".length)] : []));
+  const inIndexes = missing.length === 0 ? new Set<string>() : await stagedIn(repository, places);
+  return [
+    ...commits.filter((commit) => !reachable.has(commit)).map((commit) => `commit ${commit}`),
+    ...missing.filter(({ blob }) => !inIndexes.has(blob)).map(({ path }) => path),
+  ];
+}
+
+async function stagedIn(repository: Repository, checkouts: readonly string[]): Promise<Set<string>> {
+  const blobs = new Set<string>();
+  for (const path of checkouts) {
     const staged = await repository.gitIn(path, "ls-files", "--stage").catch(() => "");
-    for (const entry of staged.split("\n")) inIndexes.add(entry.split(" ")[1] ?? "");
+    for (const entry of staged.split("\n")) blobs.add(entry.split(" ")[1] ?? "");
   }
-  const lostFiles: string[] = [];
-  for (const { path, blob } of files) {
-    if (reachable.has(blob) || inIndexes.has(blob)) continue;
-    if (existsSync(path) && (await repository.git("hash-object", path)) === blob) continue;
-    lostFiles.push(path);
-  }
-  return [...commits.filter((commit) => !reachable.has(commit)).map((commit) => `commit ${commit}`), ...lostFiles];
+  return blobs;
+}
+
+function blobOf(path: string): string {
+  const bytes = readFileSync(path);
+  return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 }
 
 /** The complaints of `git fsck`; `[]` for a sound repository. */
 export async function fsck(repository: Repository): Promise<string[]> {
   const said = await repository.git("fsck", "--no-dangling", "--no-progress").catch((error) => String(error));
   return said.split("\n").filter((line) => line !== "" && !line.startsWith("notice:"));
-}
-
-/** The text of a file, or undefined. */
-export function textOf(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
