@@ -62,18 +62,39 @@ async function saveAs(
   }
 }
 
-/** Where the work of a workspace lands; null where there is no such branch any more, so that everything is saved. */
+/**
+ * Where the work of a workspace lands, with what has landed of its repository; null where there is no such branch any
+ * more, so that everything is saved.
+ */
 export async function targetOf(
   crew: Crew,
   backend: VcsBackend,
   { root, branch }: { root: string; branch: string | null },
 ): Promise<Target | null> {
   try {
-    return await backend.target(crew, root, branch ?? undefined);
+    const target = await backend.target(crew, root, branch ?? undefined);
+    return target && { ...target, landed: await landedCommits(crew.context.store.db, root) };
   } catch (error) {
     if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
     throw error;
   }
+}
+
+/** So many landed tasks are looked at: whoever has not refreshed since counts older ones as unlanded, and saves them. */
+const NEWEST = 200;
+
+/** The commits, as their agents know them, with which the tasks of a repository ended that have landed last. */
+async function landedCommits(db: Reader, root: string): Promise<string[]> {
+  const tasks = await db
+    .selectFrom("tasks")
+    .select("work_to")
+    .where("level", "=", "landed")
+    .where("work_root", "=", root)
+    .where("work_to", "is not", null)
+    .orderBy("closed_at", "desc")
+    .limit(NEWEST)
+    .execute();
+  return tasks.flatMap(({ work_to }) => work_to ?? []);
 }
 
 export function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {

@@ -47,11 +47,12 @@ export async function refreshWorkspace(
   await requireQuiet(crew, row, options.whileBusy);
   return withHold(crew, row, async (hold) => {
     const backend = getBackend(row.backend as BackendKey);
-    const onto = options.onto ?? (await targetOf(crew, backend, row))?.commit;
+    const target = await targetOf(crew, backend, row);
+    const onto = options.onto ?? target?.commit;
     if (onto === undefined) throw noTarget(row);
     const salvage = await salvageWorkspace(crew, row, "workspace refresh");
     const before = await rememberStarts(crew, backend, row, hold);
-    const refreshed = await backend.refresh(crew, checkoutOf(row), onto).catch((error) => {
+    const refreshed = await backend.refresh(crew, checkoutOf(row), onto, target?.landed).catch((error) => {
       throw asOwnFault(error, row);
     });
     if (refreshed.outcome === "conflict") throw conflict(row, refreshed);

@@ -1,4 +1,4 @@
-import type { VcsWorld } from "../vcs.js";
+import type { Target, VcsWorld } from "../vcs.js";
 import { runGit, runGits } from "./run.js";
 
 /** How many commits a head has that the target lacks, and the other way round. */
@@ -14,11 +14,11 @@ export interface Distance {
 export async function distances(
   world: VcsWorld,
   root: string,
-  target: string,
+  target: Omit<Target, "branch">,
   heads: readonly string[],
 ): Promise<Map<string, Distance>> {
-  const others = [...new Set(heads)].filter((head) => head !== target);
-  const known = new Map<string, Distance>([[target, { ahead: 0, behind: 0 }]]);
+  const others = [...new Set(heads)].filter((head) => head !== target.commit);
+  const known = new Map<string, Distance>([[target.commit, { ahead: 0, behind: 0 }]]);
   if (others.length === 0) return known;
   const together = others.length > 1 ? await walkTogether(world, root, target, others) : undefined;
   const rest = together ?? (await oneByOne(world, root, target, others));
@@ -32,7 +32,7 @@ const WALK = `bases=$(git merge-base --octopus --all "$@") && exec git rev-list 
 async function walkTogether(
   world: VcsWorld,
   root: string,
-  target: string,
+  { commit: target, landed = [] }: Omit<Target, "branch">,
   heads: readonly string[],
 ): Promise<Map<string, Distance> | undefined> {
   const stdout = await runGits(world, root, WALK, [target, ...heads]);
@@ -42,13 +42,14 @@ async function walkTogether(
     const [commit = "", ...before] = line.split(" ");
     if (commit !== "") parents.set(commit, before);
   }
-  const ofTarget = reachable(parents, target);
-  return new Map(heads.map((head) => [head, compare(ofTarget, reachable(parents, head))]));
+  const ofTarget = reachable(parents, [target]);
+  const arrived = reachable(parents, landed);
+  return new Map(heads.map((head) => [head, compare({ ofTarget, arrived }, reachable(parents, [head]))]));
 }
 
-function reachable(parents: ReadonlyMap<string, readonly string[]>, from: string): Set<string> {
+function reachable(parents: ReadonlyMap<string, readonly string[]>, from: readonly string[]): Set<string> {
   const seen = new Set<string>();
-  const open = [from];
+  const open = [...from];
   for (let commit = open.pop(); commit !== undefined; commit = open.pop()) {
     const before = parents.get(commit);
     if (before === undefined || seen.has(commit)) continue;
@@ -58,23 +59,38 @@ function reachable(parents: ReadonlyMap<string, readonly string[]>, from: string
   return seen;
 }
 
-function compare(ofTarget: ReadonlySet<string>, ofHead: ReadonlySet<string>): Distance {
+interface Shore {
+  ofTarget: ReadonlySet<string>;
+  /** What the target has under other names. */
+  arrived: ReadonlySet<string>;
+}
+
+function compare({ ofTarget, arrived }: Shore, ofHead: ReadonlySet<string>): Distance {
   let shared = 0;
-  for (const commit of ofHead) if (ofTarget.has(commit)) shared += 1;
-  return { ahead: ofHead.size - shared, behind: ofTarget.size - shared };
+  let ahead = 0;
+  for (const commit of ofHead) {
+    if (ofTarget.has(commit)) shared += 1;
+    else if (!arrived.has(commit)) ahead += 1;
+  }
+  return { ahead, behind: ofTarget.size - shared };
 }
 
 async function oneByOne(
   world: VcsWorld,
   root: string,
-  target: string,
+  { commit: target, landed = [] }: Omit<Target, "branch">,
   heads: readonly string[],
 ): Promise<Map<string, Distance>> {
   const known = new Map<string, Distance>();
+  const count = async (...range: string[]) => {
+    const found = await runGit(world, root, ["rev-list", "--count", "--ignore-missing", ...range]).catch(
+      () => undefined,
+    );
+    return found && Number(found.stdout);
+  };
   for (const head of heads) {
-    const args = ["rev-list", "--left-right", "--count", `${target}...${head}`];
-    const counts = await runGit(world, root, args).catch(() => undefined);
-    const [behind, ahead] = counts?.stdout.trim().split("\t").map(Number) ?? [];
+    const behind = await count(target, `^${head}`);
+    const ahead = await count(head, "--not", target, ...landed);
     if (behind !== undefined && ahead !== undefined) known.set(head, { ahead, behind });
   }
   return known;

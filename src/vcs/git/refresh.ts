@@ -28,7 +28,12 @@ const PLAIN = [
  * Merges are flattened, and commits that `onto` has under another name are left out, as a rebase does. Faults
  * `vcs.dirty`, `vcs.underway`, `vcs.hook_failed`, `vcs.unknown_ref`.
  */
-export async function refresh(world: VcsWorld, checkout: Checkout, ontoRef: string): Promise<Refreshed> {
+export async function refresh(
+  world: VcsWorld,
+  checkout: Checkout,
+  ontoRef: string,
+  landed: readonly string[] = [],
+): Promise<Refreshed> {
   const { path } = checkout;
   const gitDir = await gitDirOf(path);
   const onto = await commitOf(world, path, ontoRef);
@@ -42,17 +47,28 @@ export async function refresh(world: VcsWorld, checkout: Checkout, ontoRef: stri
     const from = note?.head === head && note.onto === onto ? note.from : head;
     return { outcome: "current", from, onto, head, replayed: await commitsBetween(world, path, onto, head) };
   }
-  return rebase(world, path, gitDir, { from: head, onto });
+  return rebase(world, path, gitDir, { from: head, onto, upstream: await upstreamOf(world, path, { onto, landed }) });
+}
+
+/** What the checkout's own work begins behind: the newest of its commits that have landed, else `onto` itself. */
+async function upstreamOf(
+  world: VcsWorld,
+  path: string,
+  { onto, landed }: { onto: string; landed: readonly string[] },
+): Promise<string> {
+  if (landed.length === 0) return onto;
+  const { stdout } = await runGit(world, path, ["rev-list", "--topo-order", "HEAD", `^${onto}`]);
+  return stdout.split("\n").find((own) => landed.includes(own)) ?? onto;
 }
 
 async function rebase(
   world: VcsWorld,
   path: string,
   gitDir: string,
-  { from, onto }: { from: string; onto: string },
+  { from, onto, upstream }: { from: string; onto: string; upstream: string },
 ): Promise<Refreshed> {
   await writeNote(gitDir, { from, onto });
-  const args = [...PLAIN, "rebase", "--merge", "--no-fork-point", "--empty=drop", onto];
+  const args = [...PLAIN, "rebase", "--merge", "--no-fork-point", "--empty=drop", "--onto", onto, upstream];
   const result = await runGit(world, path, args, { okCodes: REBASE_CODES, env: await identity(world, path) });
   if (result.code === 0) {
     const head = await commitOf(world, path, "HEAD");

@@ -32,8 +32,8 @@ export async function save(
   const head = shot?.head ?? (await readHead(gitDir));
   if (head === undefined) return null;
   const beside = (await comebacks(gitDir)).filter((commit) => commit !== head);
-  const excluded = target === null ? ["--branches", "--remotes"] : [target.commit];
-  const count = ["rev-list", "--count", head, ...beside, "--not", ...excluded];
+  const excluded = target === null ? ["--branches", "--remotes"] : [target.commit, ...(target.landed ?? [])];
+  const count = ["rev-list", "--count", "--ignore-missing", head, ...beside, "--not", ...excluded];
   const commits = Number(await gitLine(world, root, count));
   const nested = shot === undefined ? [] : await saveNested(world, checkout.path, name);
   if (commits === 0 && !shot?.dirty && nested.length === 0) return null;

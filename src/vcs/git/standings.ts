@@ -22,7 +22,7 @@ export async function standings(
   const whole = places.filter(({ head }) => head !== null).map(({ path }) => path);
   const [dirty, known] = await Promise.all([
     countDirty(world, root, whole),
-    target === null ? undefined : distances(world, root, target.commit, heads),
+    target === null ? undefined : distances(world, root, target, heads),
   ]);
   return places.map(({ path, present, head, underway }) => {
     const { ahead = null, behind = null } = (head !== null && known?.get(head)) || {};

@@ -51,7 +51,7 @@ export async function survey(sky: Sky, subjects: readonly Subject[]): Promise<Su
   const { world, root, target } = sky;
   const [ancestry, apart] = await Promise.all([
     heads.length === 0 ? new Map<string, Ancestry>() : readAncestry(world, root, heads, target.commit),
-    distances(world, root, target.commit, heads),
+    distances(world, root, target, heads),
   ]);
   const works: Work[] = [];
   const sinces: (string | undefined)[] = [];
