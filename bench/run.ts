@@ -3,6 +3,7 @@ import { agents } from "./agents.js";
 import { apply } from "./apply.js";
 import { audit } from "./audit.js";
 import { claims } from "./claims.js";
+import { conflicts } from "./conflicts.js";
 import { crew } from "./crew.js";
 import { deliveries } from "./deliveries.js";
 import { follow } from "./follow.js";
@@ -30,6 +31,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   watch,
   accuracy,
   recovery,
+  conflicts,
 };
 
 const asked = process.argv.slice(2);
