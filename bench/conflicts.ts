@@ -38,7 +38,7 @@ export async function conflicts(): Promise<Figure[]> {
   });
 }
 
-export async function projectOf(folder: string) {
+async function projectOf(folder: string) {
   const root = join(folder, "project");
   const env = {
     MU_DB_PATH: join(folder, "mu.db"),
@@ -92,7 +92,7 @@ export async function projectOf(folder: string) {
 }
 
 /** What somebody would do in a shell: a snapshot of each through a copy of its index, and a merge of every pair. */
-export function byHand(folder: string, root: string, paths: readonly string[]): string {
+function byHand(folder: string, root: string, paths: readonly string[]): string {
   const index = join(folder, "index");
   const snapshots = paths.map(
     (path, n) => `cd '${path}'; cp "$(git rev-parse --git-path index)" '${index}'
