@@ -55,8 +55,17 @@ export async function costOf(work: () => unknown): Promise<Cost> {
 
 /** What `node …args` costs from its start to its end, as bash's `time` tells it. A failure throws. */
 export function costOfNode(args: readonly string[], env: Record<string, string> = {}): Cost {
+  return costOfProgram([process.execPath, ...args], env);
+}
+
+/** What a bash script costs with everything that it starts, in the same way. */
+export function costOfScript(script: string, env: Record<string, string> = {}): Cost {
+  return costOfProgram(["bash", "-ec", script], env);
+}
+
+function costOfProgram(argv: readonly string[], env: Record<string, string>): Cost {
   const script = 'TIMEFORMAT="%3R %3U %3S"; time "$0" "$@" >/dev/null';
-  const { stderr } = bash(script, [process.execPath, ...args], env);
+  const { stderr } = bash(script, argv, env);
   const [wall = 0, user = 0, system = 0] = (stderr.trim().split("\n").at(-1) ?? "").split(" ").map(Number);
   return { wallMs: wall * 1000, cpuMs: (user + system) * 1000 };
 }

@@ -17,7 +17,7 @@ export type Pair = readonly [ours: string, theirs: string];
 /** So many runs of git at a time. */
 const SIDE_BY_SIDE = 2;
 /** Fewer pairs than this are not worth another process. */
-const LEAST_PORTION = 8;
+const LEAST_PORTION = 24;
 
 /**
  * Merges each pair in memory, as a merge of branches would, renames followed. Every pair needs a common ancestor.

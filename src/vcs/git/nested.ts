@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { VcsWorld } from "../vcs.js";
 import { commonDirOf, findGitDir, isThere } from "./places.js";
 import { gitLine, NO_HOOKS, runGit } from "./run.js";
-import { makeSavedCommit, type Nested, readSavedCommit, treeOf } from "./saved-commit.js";
+import { type Content, makeSavedCommit, type Nested, readSavedCommit, treeOf } from "./saved-commit.js";
 import { wholeTrees } from "./snapshot.js";
 
 /** Nested saves are the same commit when nothing changed between two runs: they all carry this date. */
@@ -84,32 +84,33 @@ async function fetchCommit(world: VcsWorld, into: string, from: string, commit: 
   await runGit(world, into, [...plain, "fetch", ...quiet, "--update-shallow", from, commit]);
 }
 
-/** Makes the nested repositories of a save again, where nothing is in their place. */
-export async function restoreNested(world: VcsWorld, path: string, nested: readonly Nested[]): Promise<void> {
-  for (const { path: below, commit, origin } of nested) {
-    const folder = join(path, below);
-    await mkdir(folder, { recursive: true });
-    if ((await readdir(folder)).length > 0) continue;
-    await runGit(world, folder, ["init", "--quiet"]);
-    if (origin !== null) await runGit(world, folder, ["config", "remote.origin.url", origin]);
-    await fetchCommit(world, folder, path, commit);
-    await restoreFiles(world, folder, await readSavedCommit(world, folder, commit));
-  }
-}
+/** Whether files are put into a clean checkout, or over what an earlier run left that was killed. */
+export type Manner = "into a clean one" | "over a killed run";
 
 /** Puts a clean work tree where a saved one was: HEAD, detached, the files, the index, and the repositories inside. */
-export async function restoreFiles(
-  world: VcsWorld,
-  path: string,
-  { head, tree, index, nested }: Awaited<ReturnType<typeof readSavedCommit>>,
-): Promise<void> {
-  const checkout = [...NO_HOOKS, "checkout", "--quiet", "--detach", "--no-overwrite-ignore"];
-  if (head !== null) await runGit(world, path, [...checkout, head]);
+export async function restoreFiles(world: VcsWorld, path: string, content: Content, manner: Manner): Promise<void> {
+  const { head, tree, index, nested } = content;
+  const isClean = manner === "into a clean one";
+  const how = isClean ? "--no-overwrite-ignore" : "--force";
+  if (head !== null) await runGit(world, path, [...NO_HOOKS, "checkout", "--quiet", "--detach", how, head]);
   if (tree !== null && index !== null) {
-    const from = head === null ? [] : ["HEAD"];
-    await runGit(world, path, ["read-tree", "-m", "-u", ...from, tree]);
+    const trees = head !== null && isClean ? ["HEAD", tree] : [tree];
+    await runGit(world, path, ["read-tree", isClean ? "-m" : "--reset", "-u", ...trees]);
     await runGit(world, path, ["read-tree", "-m", index]);
     await runGit(world, path, ["update-index", "-q", "--refresh"], { okCodes: [1] });
   }
-  await restoreNested(world, path, nested);
+  for (const each of nested) await restoreNested(world, path, each, manner);
+}
+
+/** Makes one nested repository again, or brings its save into the one that is there. */
+async function restoreNested(world: VcsWorld, path: string, { path: below, commit, origin }: Nested, manner: Manner) {
+  const folder = join(path, below);
+  await mkdir(folder, { recursive: true });
+  if (!(await isThere(join(folder, ".git")))) {
+    if ((await readdir(folder)).length > 0) return;
+    await runGit(world, folder, ["init", "--quiet"]);
+  }
+  if (origin !== null) await runGit(world, folder, ["config", "remote.origin.url", origin]);
+  await fetchCommit(world, folder, path, commit);
+  await restoreFiles(world, folder, await readSavedCommit(world, folder, commit), manner);
 }

@@ -1,24 +1,34 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { diffTrees } from "./history.js";
 import { restoreFiles } from "./nested.js";
+import { readText } from "./places.js";
 import { dirty } from "./refresh.js";
 import { gitLine, runGit } from "./run.js";
 import { SALVAGE } from "./save.js";
-import { type Content, readSavedCommit } from "./saved-commit.js";
+import { readSavedCommit } from "./saved-commit.js";
 import { gitDirOf } from "./snapshot.js";
 import { underwayIn } from "./standings.js";
 
+/** In the checkout's git folder while a save is brought back: which one. */
+const NOTE = "mu-restore";
+
 /**
- * Puts a clean checkout where a saved one was: HEAD, detached, the files of the work tree, and the index. Faults
- * `vcs.dirty`, `vcs.underway`, `vcs.no_save`.
+ * Puts a clean checkout where a saved one was: HEAD, detached, the files of the work tree, and the index. What a killed
+ * run of the same left is no dirt, and is written over. Faults `vcs.dirty`, `vcs.underway`, `vcs.no_save`.
  */
 export async function restore(world: VcsWorld, { path }: Checkout, place: string): Promise<void> {
-  const content = await read(world, path, place);
-  await refuseUnclean(world, path);
-  await restoreFiles(world, path, content);
+  const commit = await commitOfSave(world, path, place);
+  const content = await readSavedCommit(world, path, commit);
+  const note = join(await gitDirOf(path), NOTE);
+  const wasBegun = (await readText(note)) === commit;
+  if (!wasBegun) await refuseUnclean(world, path);
+  await writeFile(note, `${commit}\n`);
+  await restoreFiles(world, path, content, wasBegun ? "over a killed run" : "into a clean one");
+  await rm(note, { force: true });
 }
 
 async function refuseUnclean(world: VcsWorld, path: string): Promise<void> {
@@ -30,14 +40,14 @@ async function refuseUnclean(world: VcsWorld, path: string): Promise<void> {
   if (changed.length > 0) throw dirty(path, changed);
 }
 
-async function read(world: VcsWorld, cwd: string, place: string): Promise<Content> {
+async function commitOfSave(world: VcsWorld, cwd: string, place: string): Promise<string> {
   const asked = ["rev-parse", "--verify", "--quiet", `${place}^{commit}`];
   const commit = place.startsWith("-") ? "" : await gitLine(world, cwd, asked, { okCodes: [1, 128] });
   if (commit === "")
     throw new Fault("missing", "vcs.no_save", `There is no save ${quote(place)}.`, [
       { intent: "See what was saved", command: "mu salvage list" },
     ]);
-  return readSavedCommit(world, cwd, commit);
+  return commit;
 }
 
 /** The most commits that a description lists. */
@@ -45,7 +55,7 @@ const LISTED = 50;
 
 /** A save for people: commits that are on no branch, and its files with how much changed. Faults `vcs.no_save`. */
 export async function describe(world: VcsWorld, root: string, place: string): Promise<string> {
-  const { head, tree, comebacks, nested } = await read(world, root, place);
+  const { head, tree, comebacks, nested } = await readSavedCommit(world, root, await commitOfSave(world, root, place));
   const shown = ["--no-show-signature", "--no-color", "--format=%h %s (%an, %ad)", "--date=short"];
   const tips = [...(head === null ? [] : [head]), ...comebacks];
   const range = ["--max-count", String(LISTED), ...tips, "--not", "--branches", "--remotes"];

@@ -1,11 +1,12 @@
 import { readdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import type { Standing, Target, VcsWorld } from "../vcs.js";
 import { distances } from "./distance.js";
 import { findGitDir, isThere, readHead } from "./places.js";
 import { runGits } from "./run.js";
 
-/** How many checkouts are looked through at the same time. */
-const AT_ONCE = 2;
+/** How many checkouts are looked through at the same time: more than cores only makes them wait for each other. */
+const AT_ONCE = Math.min(4, Math.max(2, availableParallelism()));
 
 /**
  * How all these checkouts stand. HEADs come from files, all distances from one walk whatever their number, and only

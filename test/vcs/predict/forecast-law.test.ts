@@ -70,7 +70,7 @@ it("foretells of every pair and of the target what git says when it merges them 
       rmSync(base, { recursive: true });
       await repository.git("worktree", "prune");
     }),
-    { numRuns: Number(process.env["FORECASTS"] ?? 25) },
+    { numRuns: Number(process.env["FORECASTS"] ?? 12) },
   );
 }, 600_000);
 

@@ -1,9 +1,8 @@
-import { mapAtMost } from "../../../at-most.js";
 import type { Standing, Target, VcsWorld } from "../../vcs.js";
 import { mergePairs } from "../merge.js";
 import { pathsOf, readChanges, type Span } from "./changes.js";
+import { makeCommits } from "./commits.js";
 import { footprint, meet } from "./meet.js";
-import { commitTree } from "./present.js";
 import { inQuarantine } from "./quarantine.js";
 import { NO_CHANGES, type Sky, type Subject, type Survey, survey, type Work } from "./survey.js";
 
@@ -33,9 +32,6 @@ export interface Seen extends Pick<Standing, "behind" | "ahead"> {
   recent: string[];
 }
 
-/** So many commits are made at a time. */
-const SIDE_BY_SIDE = 2;
-
 /**
  * Which checkouts of one repository would collide when their work, uncommitted files included, lands on `target`, and
  * which collide with the target as it is. Neither a checkout, nor an index, nor the repository is written to. A
@@ -54,7 +50,7 @@ export function forecast(
   subjects: readonly Subject[],
 ): Promise<Forecast> {
   return inQuarantine(world, root, async (quarantine) => {
-    const sky: Sky = { world: quarantine.world, root, target };
+    const sky: Sky = { quarantine, world: quarantine.world, root, target };
     const { works, skipped } = await survey(sky, subjects);
     const busy = works.filter((work) => work.commit !== work.base);
     const alone = await againstTarget(sky, busy);
@@ -99,7 +95,7 @@ async function againstTarget(sky: Sky, works: readonly Work[]): Promise<Alone> {
   };
 }
 
-const isOn = (work: Work, target: Target) => work.base === target.commit && work.single;
+const isOn = (work: Pick<Work, "base" | "single">, target: Target) => work.base === target.commit && work.single;
 
 async function againstEachOther(sky: Sky, works: readonly Work[], alone: Alone): Promise<Clash[]> {
   const pairs = works.flatMap((a, n) => works.slice(n + 1).map((b): [Work, Work] => [a, b]));
@@ -139,12 +135,12 @@ function shareCommits(a: Work, b: Work): boolean {
 
 /** Each work as it would be on the newest target, as a commit there. */
 async function bringUp(sky: Sky, works: readonly Work[], { merges }: Alone) {
-  const commits = await mapAtMost(SIDE_BY_SIDE, works, async (work) => {
-    if (isOn(work, sky.target)) return work.commit;
-    const tree = merges.get(work.name)?.tree;
-    if (tree === undefined) throw new Error(`${work.name} was not merged with the target`);
-    return commitTree(sky.world, sky.root, tree, sky.target.commit);
+  const unborn = works.flatMap(({ name, base, single }) => {
+    const tree = merges.get(name)?.tree;
+    return isOn({ base, single }, sky.target) || tree === undefined ? [] : [{ tree, parent: sky.target.commit }];
   });
+  const made = (await makeCommits(sky.quarantine, sky.root, unborn)).values();
+  const commits = works.map((work) => (isOn(work, sky.target) ? work.commit : (made.next().value ?? work.commit)));
   const spans = commits.map((commit): Span => [sky.target.commit, commit]);
   const changes = await readChanges(sky.world, sky.root, spans);
   return new Map(

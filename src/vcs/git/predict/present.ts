@@ -1,31 +1,34 @@
+import { constants } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Fault } from "../../../errors.js";
-import type { Checkout, VcsWorld } from "../../vcs.js";
+import type { Checkout } from "../../vcs.js";
 import { gitLine, runGit } from "../run.js";
-import { snapshot } from "../snapshot.js";
+import { gitDirOf, snapshot } from "../snapshot.js";
+import type { Quarantine } from "./quarantine.js";
 
-/** A checkout as one commit. */
+/** A checkout at this moment. */
 export interface Present {
   /** The commit it is at. */
   head: string;
-  /** `head`, or a commit on top of it with everything that is not committed. */
-  commit: string;
+  /** The tree of everything in it; null where nothing is uncommitted, so that it is that of `head`. */
+  tree: string | null;
   /** Files that are not committed. */
   dirty: number;
 }
 
 /**
- * The whole present of a checkout as a commit that nothing refers to. The work tree and its index are only read.
- * Faults `vcs.no_folder`, `vcs.no_commits`, `vcs.failed`.
+ * What is in a checkout. The work tree and its index are only read, and the work tree only once: what differs goes into
+ * a copy of the index by name. Faults `vcs.no_folder`, `vcs.no_commits`, `vcs.failed`.
  */
-export async function presentOf(world: VcsWorld, checkout: Checkout): Promise<Present> {
-  const { stdout } = await runGit(world, checkout.path, STATUS);
+export async function presentOf(quarantine: Quarantine, checkout: Checkout): Promise<Present> {
+  const { stdout } = await runGit(quarantine.world, checkout.path, STATUS);
   const lines = stdout.split("\0").filter((line) => line !== "");
   const head = lines.map((line) => /^# branch\.oid ([0-9a-f]+)$/.exec(line)?.[1]).find((found) => found !== undefined);
   if (head === undefined) throw new Fault("conflict", "vcs.no_commits", "Nothing was committed in it yet.");
-  const dirty = lines.filter((line) => !line.startsWith("# ")).length;
-  if (dirty === 0) return { head, commit: head, dirty };
-  const { tree } = await snapshot(world, checkout);
-  return { head, commit: await commitTree(world, checkout.path, tree, head), dirty };
+  const differing = lines.filter((line) => !line.startsWith("# "));
+  if (differing.length === 0) return { head, tree: null, dirty: 0 };
+  return { head, tree: await treeOf(quarantine, checkout, differing.map(pathIn)), dirty: differing.length };
 }
 
 const STATUS = [
@@ -33,16 +36,33 @@ const STATUS = [
   ...["--no-renames", "--no-ahead-behind", "--untracked-files=all", "--ignore-submodules=none"],
 ];
 
-/** A commit of `tree` on `parent`; the same every time, so that a prediction makes nothing new when nothing changed. */
-export function commitTree(world: VcsWorld, cwd: string, tree: string, parent: string): Promise<string> {
-  return gitLine(world, cwd, ["commit-tree", tree, "-p", parent, "-m", "radar"], { env: NOBODY });
+/** How many words stand before the path, by the kind of line. */
+const WORDS: Readonly<Record<string, number>> = { "1": 8, u: 10, "?": 1 };
+
+function pathIn(line: string): string {
+  let start = 0;
+  for (let word = WORDS[line[0] ?? ""] ?? 1; word > 0; word--) start = line.indexOf(" ", start) + 1;
+  return line.slice(start).replace(/\/$/, "");
 }
 
-const NOBODY = {
-  GIT_AUTHOR_NAME: "mu",
-  GIT_AUTHOR_EMAIL: "mu@localhost",
-  GIT_AUTHOR_DATE: "2000-01-01T00:00:00Z",
-  GIT_COMMITTER_NAME: "mu",
-  GIT_COMMITTER_EMAIL: "mu@localhost",
-  GIT_COMMITTER_DATE: "2000-01-01T00:00:00Z",
-};
+const QUIETLY = ["-c", "core.fsmonitor=false", "-c", "core.splitIndex=false", "-c", "core.safecrlf=false"];
+
+async function treeOf({ world, folder }: Quarantine, checkout: Checkout, paths: readonly string[]): Promise<string> {
+  const index = join(folder, `index-${indexes++}`);
+  const env = { GIT_INDEX_FILE: index };
+  try {
+    await copyFile(join(await gitDirOf(checkout.path), "index"), index, constants.COPYFILE_FICLONE);
+    const update = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
+    await runGit(world, checkout.path, [...QUIETLY, ...update], {
+      env,
+      input: paths.map((path) => `${path}\0`).join(""),
+    });
+    return await gitLine(world, checkout.path, [...QUIETLY, "write-tree"], { env });
+  } catch (error) {
+    if (!(error instanceof Fault) && !(error instanceof Error && "code" in error)) throw error;
+    // Files come and go while an agent works, and an odd one may be refused by name: the thorough way knows how.
+    return (await snapshot(world, checkout)).tree;
+  }
+}
+
+let indexes = 0;

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { VcsWorld } from "../../vcs.js";
-import { gitLine } from "../run.js";
+import { commonDirOf } from "../places.js";
+import { gitDirOf } from "../snapshot.js";
 
 /** A place for what a prediction makes. */
 export interface Quarantine {
@@ -14,14 +15,14 @@ export interface Quarantine {
 
 /**
  * Lets `work` make trees and commits of the repository at `root` without leaving one object in it: they go to a
- * folder that has the repository's objects as its alternate, and which is removed at the end.
+ * folder that has the repository's objects as its alternate, and which is removed at the end. Faults `vcs.no_folder`.
  */
 export async function inQuarantine<T>(
   world: VcsWorld,
   root: string,
   work: (quarantine: Quarantine) => Promise<T>,
 ): Promise<T> {
-  const own = await gitLine(world, root, ["rev-parse", "--path-format=absolute", "--git-path", "objects"]);
+  const own = join(await commonDirOf(await gitDirOf(root)), "objects");
   const folder = await mkdtemp(join(world.env["TMPDIR"] || tmpdir(), "mu-radar-"));
   try {
     const objects = join(folder, "objects");

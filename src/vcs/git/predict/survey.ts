@@ -1,14 +1,17 @@
 import { mapAtMost } from "../../../at-most.js";
 import { Fault } from "../../../errors.js";
 import type { Checkout, Standing, Target, VcsWorld } from "../../vcs.js";
-import { distances } from "../distance.js";
+import { type Distance, distances } from "../distance.js";
 import { type Ancestry, readAncestry } from "./ancestry.js";
 import { type Changes, readChanges, type Span } from "./changes.js";
+import { makeCommits } from "./commits.js";
 import { type Footprint, footprint } from "./meet.js";
 import { type Present, presentOf } from "./present.js";
+import type { Quarantine } from "./quarantine.js";
 
-/** A repository, and where work lands in it. */
+/** A repository, where work lands in it, and where predictions are made. */
 export interface Sky {
+  quarantine: Quarantine;
   world: VcsWorld;
   root: string;
   target: Target;
@@ -23,8 +26,13 @@ export interface Subject {
 }
 
 /** A subject with all that can be found out about it alone. */
-export interface Work extends Present, Pick<Ancestry, "own" | "single">, Pick<Standing, "behind" | "ahead"> {
+export interface Work
+  extends Omit<Present, "tree">,
+    Pick<Ancestry, "own" | "single">,
+    Pick<Standing, "behind" | "ahead"> {
   name: string;
+  /** `head`, or a commit on top of it with everything that is not committed. */
+  commit: string;
   /** The commit at which it left the target. */
   base: string;
   /** From there to its present. */
@@ -47,12 +55,11 @@ export const NO_CHANGES: Changes = { added: [], deleted: [], modified: [] };
 /** Finds out what every subject has; one that cannot be read, or has nothing in common with the target, is skipped. */
 export async function survey(sky: Sky, subjects: readonly Subject[]): Promise<Survey> {
   const { present, skipped } = await presents(sky, subjects);
-  const heads = present.map(({ head }) => head);
   const { world, root, target } = sky;
-  const [ancestry, apart] = await Promise.all([
-    heads.length === 0 ? new Map<string, Ancestry>() : readAncestry(world, root, heads, target.commit),
-    distances(world, root, target, heads),
-  ]);
+  const heads = present.map(({ head }) => head);
+  const ancestry =
+    heads.length === 0 ? new Map<string, Ancestry>() : await readAncestry(world, root, heads, target.commit);
+  const apart = await lag(sky, ancestry);
   const works: Work[] = [];
   const sinces: (string | undefined)[] = [];
   for (const { since, ...one } of present) {
@@ -61,7 +68,7 @@ export async function survey(sky: Sky, subjects: readonly Subject[]): Promise<Su
       skipped.push({ name: one.name, reason: `It shares no history with ${target.branch}.` });
       continue;
     }
-    const { behind = null, ahead = null } = apart.get(one.head) ?? {};
+    const { behind = null, ahead = own.size } = apart.get(one.head) ?? {};
     const nothing = { changes: NO_CHANGES, recent: NO_CHANGES, footprint: footprint(NO_CHANGES) };
     works.push({ ...one, own, base, single, behind, ahead, ...nothing });
     sinces.push(since !== undefined && own.has(since) ? since : undefined);
@@ -70,18 +77,33 @@ export async function survey(sky: Sky, subjects: readonly Subject[]): Promise<Su
   return { works, skipped };
 }
 
-async function presents({ world }: Sky, subjects: readonly Subject[]) {
+/** How far each head is from the target; that is asked only where one is not on the newest. */
+async function lag({ world, root, target }: Sky, ancestry: ReadonlyMap<string, Ancestry>) {
+  const late = [...ancestry].filter(([, { base, single }]) => base !== target.commit || !single).map(([head]) => head);
+  const apart = late.length === 0 ? undefined : await distances(world, root, target, late);
+  const near = [...ancestry].map(([head, { own }]): [string, Distance] => [head, { ahead: own.size, behind: 0 }]);
+  return new Map([...near.filter(([head]) => !late.includes(head)), ...(apart ?? [])]);
+}
+
+async function presents({ quarantine, root }: Sky, subjects: readonly Subject[]) {
   const skipped: Survey["skipped"] = [];
   const seen = await mapAtMost(SIDE_BY_SIDE, subjects, async ({ name, checkout, since }) => {
     try {
-      return [{ name, since, ...(await presentOf(world, checkout)) }];
+      return [{ name, since, ...(await presentOf(quarantine, checkout)) }];
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       skipped.push({ name, reason: error.message });
       return [];
     }
   });
-  return { present: seen.flat(), skipped };
+  const found = seen.flat();
+  const unborn = found.flatMap(({ head, tree }) => (tree === null ? [] : [{ tree, parent: head }]));
+  const commits = (await makeCommits(quarantine, root, unborn)).values();
+  const present = found.map(({ tree, ...one }) => ({
+    ...one,
+    commit: tree === null ? one.head : (commits.next().value ?? one.head),
+  }));
+  return { present, skipped };
 }
 
 /** Fills in what every work changes. */
