@@ -15,6 +15,7 @@ import { size } from "./size.js";
 import { startup, state } from "./startup.js";
 import { tracks } from "./tracks.js";
 import { watch } from "./watch.js";
+import { workspaces } from "./workspaces.js";
 
 const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   startup,
@@ -32,6 +33,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   watch,
   accuracy,
   recovery,
+  workspaces,
   copy,
   conflicts,
 };
