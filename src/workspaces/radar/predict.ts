@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import type { Crew } from "../../agents/crew.js";
 import { Fault } from "../../errors.js";
+import { targetOf } from "../../salvage/salvage.js";
+import { git } from "../../vcs/git/git.js";
 import { type Forecast, forecast, type Seen } from "../../vcs/git/predict/forecast.js";
-import { target } from "../../vcs/git/target.js";
 import { checkoutOf, type WorkspaceRow, workspaceRows } from "../workspace.js";
 import { startsOfWork } from "./work.js";
 
@@ -94,9 +95,9 @@ async function forecastOf(
   starts: ReadonlyMap<string, string>,
 ): Promise<Forecast | string> {
   const [{ root = "", branch = null } = {}] = group;
-  if (branch === null) return "It has no branch to land on.";
   try {
-    const lands = await target(crew, root, branch);
+    const lands = branch === null ? null : await targetOf(crew, git, { root, branch });
+    if (lands === null) return "It has no branch to land on.";
     const subjects = group.map((row) => ({
       name: row.agent,
       checkout: checkoutOf(row),
