@@ -69,6 +69,11 @@ export interface Lander {
    * is not at `from` any more; then nothing was done. Faults `landing.checkout_dirty`.
    */
   advance(world: VcsWorld, root: string, move: { target: LandingTarget; to: string }): Promise<"advanced" | "moved">;
+  /**
+   * Undoes an `advance` that was killed between the files of the checkout and the branch; a checkout that is in any
+   * other state is left alone.
+   */
+  takeBack(world: VcsWorld, root: string, move: { branch: string; from: string; to: string }): Promise<void>;
   /** Whether the branch has the commit. */
   contains(world: VcsWorld, root: string, branch: string, commit: string): Promise<boolean>;
   /** Makes the scratch checkout at `path`, or brings the one that is there to `commit`, clean of what a check left. */

@@ -86,7 +86,9 @@ async function landAndDie(doom: Doom): Promise<boolean> {
   child.stdout.on("data", (data) => (said += data));
   child.stderr.on("data", (data) => (complaints += data));
   const signal = await new Promise((resolve) => child.once("close", (_, found) => resolve(found)));
-  expect(signal === "SIGKILL" || said.startsWith("done"), `${JSON.stringify(doom)}: ${complaints.slice(-2000)}`).toBe(true);
+  expect(signal === "SIGKILL" || said.startsWith("done"), `${JSON.stringify(doom)}: ${complaints.slice(-2000)}`).toBe(
+    true,
+  );
   const world = { exec: execProgram, clock: systemClock };
   for (let left = true, looks = 0; left && looks < 200; looks++) {
     const found = (await listProcesses(world)).filter((one) => !one.zombie && /^(git|sh|test)$/.test(one.name));
