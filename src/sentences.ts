@@ -32,7 +32,14 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   "task.apply": ({ changes }) => `applied a plan${rows(changes)}`,
   "task.claim": simple("claimed"),
   "task.release": simple("released"),
-  "task.close": simple("closed"),
+  "task.close": ({ subject, changes }) => {
+    const check = inserted(changes, "checks");
+    return `closed ${shortName(subject)}${check === undefined ? "" : `, ${checked(check)}`}`;
+  },
+  "task.check": ({ subject, changes }) => {
+    const check = inserted(changes, "checks");
+    return `checked ${shortName(subject)}${check === undefined ? "" : `: ${checked(check)}`}`;
+  },
   "task.open": simple("opened"),
   "task.reject": simple("rejected"),
   "task.defer": simple("deferred"),
@@ -57,6 +64,11 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   "agent.close": simple("closed the agent"),
   "agent.adopt": simple("adopted"),
 };
+
+function checked({ command, exit_code: code }: Record<string, unknown>): string {
+  const verdict = code === 0 ? "green" : code === null || code === undefined ? "ended by force" : `exit ${code}`;
+  return `${oneLine(String(command))} ${verdict}`;
+}
 
 function simple(verb: string) {
   return ({ subject }: Told) => `${verb} ${shortName(subject)}`.trim();

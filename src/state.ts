@@ -2,6 +2,7 @@ import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { PERSON_CLI } from "./agents/agent.js";
 import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
+import { awaitedName } from "./tasks/level.js";
 import { type ReadyTask, selectReadyIds } from "./tasks/ready.js";
 import { isBlocked, unsatisfied } from "./tasks/standing.js";
 import { selectTasks, type Task, type TaskRow, toTask } from "./tasks/task.js";
@@ -44,7 +45,7 @@ export interface State {
   ready: Excerpt<ReadyTask>;
   /** By name. */
   inProgress: Excerpt<Task>;
-  /** OPEN tasks that wait for others, by name, each with the names of what it waits for. */
+  /** OPEN tasks that wait for others, by name, each with what it waits for, as `build` or `build@landed`. */
   blocked: Excerpt<Task & { blockedBy: string[] }>;
   /** CLOSED tasks, newest first. */
   recentlyClosed: Excerpt<Task>;
@@ -148,13 +149,13 @@ async function withBlockers(db: Reader, rows: readonly TaskRow[]): Promise<(Task
       db
         .selectFrom("task_edges as e")
         .innerJoin("tasks as b", "b.id", "e.blocker_id")
-        .select(["e.blocked_id", "b.name"])
+        .select(["e.blocked_id", "b.name", "e.until"])
         .where("e.blocked_id", "in", ids)
         .where(unsatisfied)
         .execute(),
   );
   const names = new Map(rows.map((row): [number, string[]] => [row.id, []]));
-  for (const edge of edges) names.get(edge.blocked_id)?.push(edge.name);
+  for (const edge of edges) names.get(edge.blocked_id)?.push(awaitedName(edge));
   return rows.map((row) => ({ ...toTask(row), blockedBy: (names.get(row.id) ?? []).sort() }));
 }
 

@@ -1,6 +1,9 @@
+import { sql } from "kysely";
 import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
+import { awaitedName } from "./tasks/level.js";
 import { selectReadyIds } from "./tasks/ready.js";
+import { unsatisfied } from "./tasks/standing.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
 import { topologicalOrder } from "./tasks/topological.js";
 import { workstreamRow } from "./workstreams.js";
@@ -21,6 +24,8 @@ export interface Track {
   criticalPath: { days: number; tasks: string[] };
   /** Who works on it now. */
   owners: string[];
+  /** CLOSED tasks that hold it up until they are verified or landed, as `build@landed`: no work for anybody on it. */
+  waitsFor: string[];
 }
 
 /** A live task as tracks need it. */
@@ -56,8 +61,23 @@ export async function listTracks(db: Reader, workstream: string, now: string): P
 /** The tracks of a workstream given by row id; `ready` are the row ids of its ready tasks, best first. */
 export async function readTracks(db: Reader, workstreamId: number, ready: readonly number[]): Promise<Track[]> {
   const tasks = await selectLiveTasks(db, { workstreamId });
-  return computeTracks(tasks, await selectLiveEdges(db, { workstreamId }), ready);
+  const edges = await selectLiveEdges(db, { workstreamId });
+  return computeTracks(tasks, edges, ready, await selectLevelWaits(db, { workstreamId }));
 }
+
+/** Few edges ask for a level, and they have an index of their own. */
+const selectLevelWaits = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db
+    .selectFrom("task_edges as e")
+    .innerJoin("tasks as b", "b.id", "e.blocker_id")
+    .innerJoin("tasks as d", "d.id", "e.blocked_id")
+    .select(["e.blocked_id", "e.until", "b.name"])
+    .where(sql<boolean>`e.until <> 'closed'`)
+    .where("d.workstream_id", "=", workstreamId)
+    .where("d.status", "in", LIVE_STATUSES)
+    .where("b.status", "=", sql<string>`'CLOSED'`)
+    .where(unsatisfied),
+);
 
 const selectLiveTasks = statement((db, { workstreamId }: { workstreamId: number }) =>
   db
@@ -78,6 +98,13 @@ const selectLiveEdges = statement((db, { workstreamId }: { workstreamId: number 
     .where("d.status", "in", LIVE_STATUSES),
 );
 
+/** A live task and a CLOSED one that it waits for all the same, until that is `until`. */
+export interface LevelWait {
+  blocked_id: number;
+  name: string;
+  until: string;
+}
+
 /**
  * The tracks of all live tasks and the edges into them, in any order; `ready` are the ids of ready tasks, best
  * first. Union-find over the edges, then one pass over the tasks in the order of their names: O((V + E) α) and a sort.
@@ -86,6 +113,7 @@ export function computeTracks(
   tasks: readonly LiveTask[],
   edges: readonly LiveEdge[],
   ready: readonly number[] = [],
+  waits: readonly LevelWait[] = [],
 ): Track[] {
   const graph = indexed(tasks, edges);
   const roots = joinedRoots(graph);
@@ -115,6 +143,10 @@ export function computeTracks(
   for (const id of ready) {
     const position = graph.positions.get(id);
     if (position !== undefined) tracks[numberOf(position)]?.ready.push(taskAt(graph, position).name);
+  }
+  for (const wait of waits) {
+    const position = graph.positions.get(wait.blocked_id);
+    if (position !== undefined) tracks[numberOf(position)]?.waitsFor.push(awaitedName(wait));
   }
   for (const [number, track] of tracks.entries()) finish(track, graph, chains, at(ends, number));
   return tracks;
@@ -162,12 +194,13 @@ function taskAt(graph: Graph, position: number): LiveTask {
 }
 
 function emptyTrack(): Track {
-  return { goals: [], tasks: [], size: 0, ready: [], criticalPath: { days: 0, tasks: [] }, owners: [] };
+  return { goals: [], tasks: [], size: 0, ready: [], criticalPath: { days: 0, tasks: [] }, owners: [], waitsFor: [] };
 }
 
 function finish(track: Track, graph: Graph, chains: Chains, end: number): void {
   track.size = track.tasks.length;
   track.owners = [...new Set(track.owners)].sort();
+  track.waitsFor = [...new Set(track.waitsFor)].sort();
   track.criticalPath.days = Number(at(chains.days, end).toPrecision(12));
   for (let position = end; position >= 0; position = at(chains.before, position)) {
     track.criticalPath.tasks.push(taskAt(graph, position).name);

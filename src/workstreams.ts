@@ -187,10 +187,12 @@ export async function destroyWorkstream(context: Context, name: string): Promise
       .execute();
     const ofTasks = tx.db.selectFrom("tasks").select("id").where("workstream_id", "=", row.id);
     const notes = await tx.db.selectFrom("task_notes").select("id").where("task_id", "in", ofTasks).execute();
+    const checks = await tx.db.selectFrom("checks").select("id").where("task_id", "in", ofTasks).execute();
     const edges = await tx.db.selectFrom("task_edges").select("id").where("blocked_id", "in", ofTasks).execute();
     const agents = await tx.db.selectFrom("agents").select("id").where("workstream_id", "=", row.id).execute();
 
     for (const note of notes) await tx.remove("task_notes", note.id);
+    for (const check of checks) await tx.remove("checks", check.id);
     for (const edge of edges) await tx.remove("task_edges", edge.id);
     for (const task of tasks) if (task.root_id !== null) await tx.patch("tasks", task.id, { root_id: null });
     for (const task of tasks) await tx.remove("tasks", task.id);

@@ -156,6 +156,7 @@ onEachDialect("the tracks of a workstream", (bench) => {
         ready: ["design"],
         criticalPath: { days: 5, tasks: ["design", "api"] },
         owners: [],
+        waitsFor: [],
       },
       {
         goals: ["logo"],
@@ -164,6 +165,7 @@ onEachDialect("the tracks of a workstream", (bench) => {
         ready: ["logo"],
         criticalPath: { days: 0.5, tasks: ["logo"] },
         owners: [],
+        waitsFor: [],
       },
     ]);
   });

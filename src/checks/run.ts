@@ -47,6 +47,7 @@ const LEFTOVER_MS = 1_000;
  * outlives it. Faults `check.not_started` (unavailable): the folder is gone, or the line holds a NUL.
  */
 export async function runCheck(world: CheckWorld, options: CheckOptions): Promise<CheckRun> {
+  if (options.signal?.aborted) return NOT_RUN;
   const { clock } = world.context;
   const tail = tailOf(TAIL);
   let outputBytes = 0;
@@ -78,6 +79,16 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
   };
 }
 
+/** The person wanted no more of it before it began. */
+const NOT_RUN: CheckRun = {
+  exitCode: null,
+  timedOut: false,
+  interrupted: true,
+  seconds: 0,
+  tail: "",
+  outputBytes: 0,
+};
+
 /** Ends the command when its time is up or the person wants no more of it, and tells which it was. */
 function watcher(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
   let timer: NodeJS.Timeout | undefined;
@@ -92,7 +103,6 @@ function watcher(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
         ending ??= endProcessTree({ exec: world.exec, clock: world.context.clock }, { pid });
       };
       timer = setTimeout(() => end?.("timeout"), timeoutMs);
-      if (signal?.aborted) aborted();
       signal?.addEventListener("abort", aborted, { once: true });
     },
     async exited() {

@@ -9,8 +9,12 @@ import type { Io } from "../operations/app.js";
 /** Input up to this size is read; a larger one is a mistake, in bytes. */
 const MAX_INPUT = 256 * 1024 * 1024;
 
-/** The terminal, files and environment of this process. */
-export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "upgradeDatabase" | "playDemo">): Io {
+/** The terminal, files and environment of this process; `json` where standard error is for a program to read. */
+export function processIo(
+  signal: AbortSignal,
+  surfaces: Pick<Io, "serveMcp" | "upgradeDatabase" | "playDemo">,
+  { json }: { json: boolean } = { json: false },
+): Io {
   return {
     ...surfaces,
     env: process.env,
@@ -23,6 +27,17 @@ export function processIo(signal: AbortSignal, surfaces: Pick<Io, "serveMcp" | "
     remark: (text) => {
       process.stderr.write(`${text}\n`);
     },
+    stream: json && !process.stderr.isTTY ? () => {} : errorStream(),
+  };
+}
+
+/** Standard error, so that a pipe gets the result alone; one that nobody reads any more is no reason to stop. */
+function errorStream(): Io["stream"] {
+  let watched = false;
+  return (chunk) => {
+    if (!watched) process.stderr.on("error", () => {});
+    watched = true;
+    process.stderr.write(chunk);
   };
 }
 

@@ -55,7 +55,7 @@ function everyCommand(command: ReturnType<typeof buildProgram>): ReturnType<type
 async function perform({ verb, input }: Request, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
   const operation = await findOperation(verb.name);
   if (operation === undefined) throw new Error(`the manifest names ${verb.name}, which is no operation`);
-  const world = processWorld(signal);
+  const world = processWorld(signal, json);
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
     if (await executeFollowing(operation, input, world, show)) return 0;
@@ -66,7 +66,7 @@ async function perform({ verb, input }: Request, json: boolean, output: Output, 
 }
 
 /** This process as verbs see it. */
-function processWorld(signal: AbortSignal): World {
+function processWorld(signal: AbortSignal, json: boolean): World {
   const address = {
     url: process.env.MU_DATABASE_URL,
     path: databasePath(process.env),
@@ -74,11 +74,15 @@ function processWorld(signal: AbortSignal): World {
   };
   const world: World = {
     clock: systemClock,
-    io: processIo(signal, {
-      serveMcp: async () => (await import("../mcp.js")).serveMcp(world),
-      upgradeDatabase: (options) => upgradeStore(address, options),
-      playDemo: async (options) => (await import("./demo.js")).playDemoHere(options, world.io),
-    }),
+    io: processIo(
+      signal,
+      {
+        serveMcp: async () => (await import("../mcp.js")).serveMcp(world),
+        upgradeDatabase: (options) => upgradeStore(address, options),
+        playDemo: async (options) => (await import("./demo.js")).playDemoHere(options, world.io),
+      },
+      { json },
+    ),
     openCrew: async (context) => (await import("./crew.js")).processCrew(context, process.env),
     askPane: async (pane) => (await import("./crew.js")).askProcessPane(pane, process.env),
     openStore: () => openStore(address),

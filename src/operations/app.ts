@@ -13,6 +13,8 @@ export interface Io {
   edit(text: string, name: string): Promise<string>;
   /** A remark for the person, beside the result. */
   remark(text: string): void;
+  /** Output of a program that the person may watch, as it comes; never mixed with the result. */
+  stream(chunk: Uint8Array): void;
   /** Hands the person's terminal to a program until it ends; false where there is no terminal. */
   takeTerminal(command: { file: string; args: readonly string[]; env?: Io["env"] }): Promise<boolean>;
   /** Writes mu's skill to `path`; false when it was there already. */

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { EDGE_LEVELS } from "../tasks/level.js";
 
 /** What the shell completes a field's value from. */
 export type Completes = "task" | "workstream" | "agent" | "group" | "tag" | "role";
@@ -38,6 +39,13 @@ export const taskField = (description = "The task, as name or workstream/name") 
     .string()
     .min(1)
     .meta(about(description, { completes: "task" }));
+
+/** `--until` of an edge. */
+export const untilField = () =>
+  z
+    .enum(EDGE_LEVELS)
+    .optional()
+    .meta(about("How far they must be: closed, verified by a check, or landed on the target branch"));
 
 /** Several tasks; on the command line repeated, with commas, or both. */
 export const tasksField = (description: string, notes: FieldNotes = {}) =>

@@ -8,6 +8,9 @@ const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
 
 export const statusShape = () => z.enum(["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"]);
 
+/** What an edge asks of its blocker. */
+export const levelShape = () => z.enum(["closed", "verified", "landed"]);
+
 export const taskShape = () =>
   z.strictObject({
     name: text(),
@@ -45,6 +48,20 @@ export const taskShape = () =>
 
 /** A task that is ready also says how many it frees. */
 export const readyTaskShape = () => taskShape().extend({ unblocks: z.number() });
+
+/** One run of a task's check. */
+export const checkShape = () =>
+  z.strictObject({
+    command: text(),
+    author: text(),
+    green: z.boolean(),
+    exitCode: orNull(z.number()),
+    seconds: z.number(),
+    commit: orNull(text()),
+    tree: orNull(text()),
+    tail: text(),
+    createdAt: text(),
+  });
 
 export const noteShape = () =>
   z.strictObject({

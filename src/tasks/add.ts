@@ -7,6 +7,7 @@ import { Fault } from "../errors.js";
 import { checkTaskName, qualifiedName, quote, slug, type TaskRef, unusedName, wholeSlug } from "../names.js";
 import { workstreamRow } from "../workstreams.js";
 import { blockerRows, insertEdge } from "./graph.js";
+import { awaitedName, type EdgeLevel } from "./level.js";
 import { type NewTaskFields, newTaskRow } from "./new-task.js";
 import { insertNote, type NewNote } from "./notes.js";
 import { getTask, type Task, taskRow } from "./task.js";
@@ -16,14 +17,16 @@ export type NewTask = NewTaskFields & {
   name?: string | undefined;
   /** The job or intake that the task belongs to, by name. */
   root?: string | null | undefined;
-  /** Names of the tasks that it waits for. */
+  /** The tasks that it waits for, as `build` or `build@landed`. */
   blockedBy?: readonly string[] | undefined;
+  /** How far those must be that name no level; closed without it. */
+  until?: EdgeLevel | undefined;
   notes?: readonly (string | NewNote)[] | undefined;
 };
 
 export interface Addition {
   task: Task;
-  /** Names of the tasks that it waits for. */
+  /** The tasks that it waits for, as `build` or `build@landed`. */
   blockers: string[];
   /** The name that the title asked for, when it had to be cut. */
   truncated?: string;
@@ -32,7 +35,7 @@ export interface Addition {
 /**
  * Adds a task with its edges and notes. Faults `task.exists` for a given name, `task.invalid_name` when the
  * title makes none, `task.invalid_field`, `task.invalid_note`, `task.cross_workstream`, `task.not_found`,
- * `workstream.not_found`.
+ * `task.invalid_level`, `workstream.not_found`.
  */
 export function addTask(context: Context, workstream: string, spec: NewTask): Promise<Addition> {
   return write(context, { op: "task.add", scope: workstream, subject: workstream }, async (tx) => {
@@ -40,17 +43,17 @@ export function addTask(context: Context, workstream: string, spec: NewTask): Pr
     const ref = { workstream, name: await chooseName(tx.db, workstream, workstreamId, spec) };
     tx.about(qualifiedName(ref));
 
-    const blockers = await blockerRows(tx.db, ref, spec.blockedBy ?? []);
+    const blockers = await blockerRows(tx.db, ref, spec.blockedBy ?? [], spec.until);
     const fields = newTaskRow(workstreamId, ref.name, spec, tx.now);
     const root = spec.root == null ? null : (await taskRow(tx.db, { workstream, name: spec.root })).id;
     const { id } = await tx.insert("tasks", { ...fields, root_id: root });
-    for (const blocker of blockers.keys()) await insertEdge(tx, blocker, id);
+    for (const blocker of blockers.values()) await insertEdge(tx, blocker.id, id, blocker.until);
     await addNotes(tx, id, context.actor, spec.notes ?? []);
 
     const asked = wholeSlug(spec.title);
     return {
       task: await getTask(tx.db, ref),
-      blockers: [...blockers.values()].map((blocker) => blocker.name),
+      blockers: [...blockers.values()].map(({ name, until = "closed" }) => awaitedName({ name, until })),
       ...(spec.name === undefined && asked !== slug(spec.title) && { truncated: asked }),
     };
   });

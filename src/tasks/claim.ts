@@ -6,11 +6,13 @@ import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams.js";
 import { blockersOfId } from "./graph.js";
+import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";
 import { countWork, readyTaskRows, type WorkCounts } from "./ready.js";
 import { claimantName, type Standing, taskStanding } from "./standing.js";
 import { CONTAINER_KINDS, type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
 import { lease } from "./touch.js";
+import { type WorkBegun, workColumnsOf } from "./work.js";
 
 export interface ClaimOptions {
   /** The claim runs out after this long without a sign of life from its owner. */
@@ -19,6 +21,8 @@ export interface ClaimOptions {
   steal?: "expired" | undefined;
   /** Kept as a note of kind `evidence`. */
   evidence?: string | undefined;
+  /** Where the claimant works; without it the task's commits are nowhere. */
+  work?: WorkBegun | undefined;
 }
 
 export interface Claim {
@@ -72,6 +76,7 @@ async function give(tx: Tx, row: TaskRow, agent: RowOf<"agents">, options: Claim
     owner_id: agent.id,
     claim_generation: row.claim_generation + 1,
     ...lease(tx.now, options.leaseSeconds),
+    ...workColumnsOf(row, agent.name, options.work),
     updated_at: tx.now,
   };
   await tx.patch("tasks", row.id, columns, row);
@@ -117,7 +122,7 @@ async function requireClaimable(tx: Tx, row: Standing): Promise<void> {
   }
   if (row.blocked === 0) return;
   const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
-  const names = blockers.map((blocker) => blocker.name);
+  const names = blockers.map(awaitedName);
   throw refuse("task.blocked", `is blocked by ${enumerate(names)}.`, { blockers: names });
 }
 
@@ -145,6 +150,8 @@ export interface ClaimNextOptions {
   /** Take a task for this role or for none, whatever the claimant's own role. */
   role?: string | undefined;
   leaseSeconds?: number | undefined;
+  /** Where the claimant works. */
+  work?: WorkBegun | undefined;
 }
 
 /**

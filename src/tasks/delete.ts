@@ -1,4 +1,5 @@
 import type { Claimant } from "../agents/agent.js";
+import { checkIds } from "../checks/rows.js";
 import type { Context } from "../context.js";
 import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
@@ -39,6 +40,7 @@ export function deleteTask(
     await requireAuthority(tx.db, row, claimant, options);
     const { deletion, edges, notes } = await inspect(tx.db, row);
     for (const note of notes) await tx.remove("task_notes", note.id);
+    for (const check of await checkIds(tx.db, row.id)) await tx.remove("checks", check);
     for (const edge of edges) {
       await tx.remove("task_edges", edge.id);
       if (edge.blocked_id !== row.id) await tx.patch("tasks", edge.blocked_id, { updated_at: tx.now });

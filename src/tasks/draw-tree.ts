@@ -33,8 +33,9 @@ function lastAmongSiblings(items: readonly TreeItem[]): boolean[] {
   return last;
 }
 
-function label({ name, status, title, repeated }: TreeItem): string {
+function label({ name, status, title, repeated, until }: TreeItem): string {
   const cut = title.length > TITLE_LENGTH ? `${title.slice(0, TITLE_LENGTH - 1)}…` : title;
   const shown = cut.replace(/[\p{Control}\p{Surrogate}]+/gu, " ");
-  return `${name} [${status}] ${shown}${repeated ? " (↻ shown above)" : ""}`;
+  const level = until === null || until === "closed" ? "" : ` (until ${until})`;
+  return `${name} [${status}] ${shown}${level}${repeated ? " (↻ shown above)" : ""}`;
 }

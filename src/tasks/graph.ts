@@ -5,6 +5,7 @@ import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
 import { requireAcyclic } from "./cycle.js";
+import { awaitedName, type EdgeLevel, isSatisfied, parseAwaited } from "./level.js";
 import { type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 import { touched } from "./touch.js";
 
@@ -12,6 +13,8 @@ import { touched } from "./touch.js";
 export interface Neighbour {
   name: string;
   status: TaskStatus;
+  /** What the edge asks of its blocker. */
+  until: EdgeLevel;
   /** True when the edge blocks no more. */
   satisfied: boolean;
 }
@@ -78,46 +81,61 @@ function toNeighbour(row: {
   blocker_level: string | null;
   until: string;
 }): Neighbour {
-  const reached = row.until === "closed" || row.blocker_level === row.until || row.blocker_level === "landed";
-  return { name: row.name, status: row.status as TaskStatus, satisfied: row.blocker_status === "CLOSED" && reached };
+  const { name, blocker_status: status, blocker_level: level } = row;
+  const until = row.until as EdgeLevel;
+  return { name, status: row.status as TaskStatus, until, satisfied: isSatisfied({ status, level }, until) };
 }
 
 /** A task and one edge into it. */
 export interface EdgeChange {
   task: Task;
   blocker: string;
+  /** What the edge asks of its blocker; null where there is none any more. */
+  until: EdgeLevel | null;
   /** False when it was so already. */
   changed: boolean;
 }
 
 /**
- * Lets `ref` wait for `blocker`. Faults `task.cross_workstream`, `task.cycle` naming the loop, `task.not_found`.
+ * Lets `ref` wait for `blocker`, until it is closed or as far as `until` says. An edge that is there takes over an
+ * `until` that is given. Faults `task.cross_workstream`, `task.cycle` naming the loop, `task.not_found`.
  */
-export function blockTask(context: Context, ref: TaskRef, blocker: TaskRef): Promise<EdgeChange> {
+export function blockTask(context: Context, ref: TaskRef, blocker: TaskRef, until?: EdgeLevel): Promise<EdgeChange> {
   return changeEdge(context, "task.block", ref, blocker, async (tx, row, by) => {
-    const known = await selectEdge(tx.db, { blocked: row.id, blocker: by.id });
-    if (known.length > 0) return false;
+    const [known] = await selectEdge(tx.db, { blocked: row.id, blocker: by.id });
+    if (known !== undefined) return setUntil(tx, known, until);
     await requireAcyclic(tx.db, row, by);
-    await insertEdge(tx, by.id, row.id);
-    return true;
+    await insertEdge(tx, by.id, row.id, until);
+    return { until: until ?? "closed", changed: true };
   });
+}
+
+/** Lets an edge ask for `until`; without it the edge stays as it is. */
+async function setUntil(tx: Tx, edge: { id: number; until: string }, until: EdgeLevel | undefined) {
+  const changed = until !== undefined && until !== edge.until;
+  if (changed) await tx.patch("task_edges", edge.id, { until });
+  return { until: until ?? (edge.until as EdgeLevel), changed };
 }
 
 /** Ends the wait of `ref` for `blocker`. Faults `task.cross_workstream`, `task.not_found`. */
 export function unblockTask(context: Context, ref: TaskRef, blocker: TaskRef): Promise<EdgeChange> {
   return changeEdge(context, "task.unblock", ref, blocker, async (tx, row, by) => {
     const [known] = await selectEdge(tx.db, { blocked: row.id, blocker: by.id });
-    if (known === undefined) return false;
+    if (known === undefined) return { until: null, changed: false };
     await tx.remove("task_edges", known.id);
-    return true;
+    return { until: null, changed: true };
   });
 }
 
 const selectEdge = statement((db, { blocked, blocker }: { blocked: number; blocker: number }) =>
-  db.selectFrom("task_edges").select("id").where("blocked_id", "=", blocked).where("blocker_id", "=", blocker),
+  db
+    .selectFrom("task_edges")
+    .select(["id", "until"])
+    .where("blocked_id", "=", blocked)
+    .where("blocker_id", "=", blocker),
 );
 
-type EdgeWork = (tx: Tx, row: TaskRow, blocker: TaskRow) => Promise<boolean>;
+type EdgeWork = (tx: Tx, row: TaskRow, blocker: TaskRow) => Promise<Pick<EdgeChange, "until" | "changed">>;
 
 function changeEdge(context: Context, op: string, ref: TaskRef, blocker: TaskRef, work: EdgeWork): Promise<EdgeChange> {
   const spec = { op, scope: ref.workstream, subject: qualifiedName(ref), payload: { blocker: blocker.name } };
@@ -125,14 +143,20 @@ function changeEdge(context: Context, op: string, ref: TaskRef, blocker: TaskRef
     const row = await taskRow(tx.db, ref);
     if (blocker.workstream !== ref.workstream) throw crossWorkstream(ref, blocker);
     const by = await taskRow(tx.db, blocker);
-    if (!(await work(tx, row, by))) return { task: toTask(row), blocker: by.name, changed: false };
-    return { task: await touch(tx, context.actor, row), blocker: by.name, changed: true };
+    const outcome = await work(tx, row, by);
+    const task = outcome.changed ? await touch(tx, context.actor, row) : toTask(row);
+    return { task, blocker: by.name, ...outcome };
   });
 }
 
 /** Adds an edge inside a write; that it closes no loop is the caller's to know. */
-export async function insertEdge(tx: Tx, blockerId: number, blockedId: number): Promise<void> {
-  await tx.insert("task_edges", { blocker_id: blockerId, blocked_id: blockedId, until: "closed" });
+export async function insertEdge(
+  tx: Tx,
+  blockerId: number,
+  blockedId: number,
+  until: EdgeLevel = "closed",
+): Promise<void> {
+  await tx.insert("task_edges", { blocker_id: blockerId, blocked_id: blockedId, until });
 }
 
 async function touch(tx: Tx, actor: string, row: TaskRow): Promise<Task> {
@@ -163,7 +187,7 @@ export function blockerRef(blocked: TaskRef, text: string): TaskRef {
   return { workstream, name };
 }
 
-/** A task with its new set of blockers. */
+/** A task with its new set of blockers; those that must be more than closed as `build@landed`. */
 export interface Reparenting {
   task: Task;
   blockers: string[];
@@ -173,27 +197,43 @@ export interface Reparenting {
 }
 
 /**
- * Makes `blockers` (names) exactly what `ref` waits for. Faults `task.cycle`, `task.cross_workstream`,
- * `task.not_found`; then nothing is changed.
+ * Makes `blockers` (`build` or `build@landed`) exactly what `ref` waits for; an edge that is there keeps its level
+ * where neither the text nor `until` gives one. Faults `task.cycle`, `task.cross_workstream`, `task.not_found`,
+ * `task.invalid_level`; then nothing is changed.
  */
-export function reparentTask(context: Context, ref: TaskRef, blockers: readonly string[]): Promise<Reparenting> {
+export function reparentTask(
+  context: Context,
+  ref: TaskRef,
+  blockers: readonly string[],
+  until?: EdgeLevel,
+): Promise<Reparenting> {
   const spec = { op: "task.reparent", scope: ref.workstream, subject: qualifiedName(ref), payload: { blockers } };
   return write(context, spec, async (tx) => {
     const row = await taskRow(tx.db, ref);
-    const wanted = await blockerRows(tx.db, ref, blockers);
-    const present = await selectBlockers(tx.db, { task: row.id });
-    const gone = present.filter((blocker) => !wanted.has(blocker.id));
-    const fresh = [...wanted.values()].filter((blocker) => !present.some(({ id }) => id === blocker.id));
+    const wanted = await blockerRows(tx.db, ref, blockers, until);
+    const present = new Map((await selectBlockers(tx.db, { task: row.id })).map((edge) => [edge.id, edge]));
+    const gone = [...present.values()].filter((blocker) => !wanted.has(blocker.id));
+    const fresh = [...wanted.values()].filter((blocker) => !present.has(blocker.id));
 
     for (const blocker of gone) await tx.remove("task_edges", blocker.edge);
-    for (const blocker of fresh) {
-      await requireAcyclic(tx.db, row, blocker);
-      await insertEdge(tx, blocker.id, row.id);
+    let changed = gone.length + fresh.length > 0;
+    const names: string[] = [];
+    for (const blocker of wanted.values()) {
+      const edge = present.get(blocker.id);
+      const name = (level: string) => names.push(awaitedName({ name: blocker.name, until: level }));
+      if (edge === undefined) {
+        await requireAcyclic(tx.db, row, blocker);
+        await insertEdge(tx, blocker.id, row.id, blocker.until);
+        name(blocker.until ?? "closed");
+        continue;
+      }
+      const kept = await setUntil(tx, { id: edge.edge, until: edge.until }, blocker.until);
+      changed ||= kept.changed;
+      name(kept.until);
     }
-    const changed = gone.length + fresh.length > 0;
     return {
       task: changed ? await touch(tx, context.actor, row) : toTask(row),
-      blockers: [...wanted.values()].map((blocker) => blocker.name).sort(),
+      blockers: names.sort(),
       added: fresh.map((blocker) => blocker.name),
       removed: gone.map((blocker) => blocker.name),
       changed,
@@ -201,16 +241,24 @@ export function reparentTask(context: Context, ref: TaskRef, blockers: readonly 
   });
 }
 
-/** The rows of blockers by id, each once. Faults `task.not_found`, `task.cross_workstream`. */
+/** A blocker to be, and what the edge is to ask of it. */
+export type WantedBlocker = TaskRow & { until: EdgeLevel | undefined };
+
+/**
+ * The rows of blockers (`build` or `build@landed`) by id, each once; `until` is for those that name no level.
+ * Faults `task.not_found`, `task.cross_workstream`, `task.invalid_level`.
+ */
 export async function blockerRows(
   db: Reader,
   blocked: TaskRef,
-  names: readonly string[],
-): Promise<Map<number, TaskRow>> {
-  const rows = new Map<number, TaskRow>();
-  for (const text of names) {
-    const row = await taskRow(db, blockerRef(blocked, text));
-    rows.set(row.id, row);
+  texts: readonly string[],
+  until?: EdgeLevel,
+): Promise<Map<number, WantedBlocker>> {
+  const rows = new Map<number, WantedBlocker>();
+  for (const text of texts) {
+    const wanted = parseAwaited(text, until);
+    const row = await taskRow(db, blockerRef(blocked, wanted.task));
+    rows.set(row.id, { ...row, until: wanted.until });
   }
   return rows;
 }

@@ -1,9 +1,11 @@
 import type { Claimant } from "../agents/agent.js";
+import { type Check, insertCheck, type NewCheck } from "../checks/rows.js";
 import type { Context } from "../context.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { blockersOfId } from "./graph.js";
+import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";
 import { type Authority, claimantName, requireAuthority, type Standing, taskStanding } from "./standing.js";
 import { sweepRows } from "./sweep.js";
@@ -63,12 +65,29 @@ export function openTask(
 export interface CloseOptions extends StatusOptions {
   /** Leave the task alone, without a fault, while something blocks it. */
   ifReady?: boolean | undefined;
+  /** What was found out about the work before the write. */
+  finding?: Finding | undefined;
 }
+
+/** What shows that a task is done. It is about one claim, and worth nothing for another. */
+export interface Finding {
+  /** The task when it was looked at. */
+  before: Claimed;
+  /** The commits that are the task's work. */
+  work?: Pick<TaskRow, "work_agent" | "work_root" | "work_from" | "work_to">;
+  check?: NewCheck;
+  level?: "verified" | "landed";
+}
+
+/** What tells one claim of a task from another. */
+export type Claimed = Pick<TaskRow, "name" | "workstream" | "claim_generation" | "owner_id" | "status">;
 
 /** What became of a close: with `skipped`, the task was left alone because of `blockers`. */
 export interface Closing extends StatusChange {
   skipped?: "not_ready";
   blockers?: string[];
+  /** The check of the finding, as it was written down. */
+  check?: Check;
 }
 
 /** Makes the task CLOSED from any status; its owner stays, as history. Faults as `releaseTask`. */
@@ -80,11 +99,39 @@ export function closeTask(
 ): Promise<Closing> {
   return write(context, specOf("task.close", ref), async (tx) => {
     const row = await taskStanding(tx.db, ref);
+    if (options.finding !== undefined) requireSameClaim(options.finding.before, row);
     await requireAuthority(tx.db, row, claimant, options);
-    if (!options.ifReady || row.blocked === 0) return settle(tx, row, claimant, "close", options);
+    if (!options.ifReady || row.blocked === 0) return close(tx, row, claimant, options);
     const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
-    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map((blocker) => blocker.name) };
+    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map(awaitedName) };
   });
+}
+
+/** Closes the task and writes down what shows that it is done; a CLOSED one may be verified afterwards. */
+async function close(tx: Tx, row: Standing, claimant: Claimant, options: CloseOptions): Promise<Closing> {
+  const { check, work, level } = options.finding ?? {};
+  const proof = {
+    ...work,
+    ...(level !== undefined && row.level !== "landed" && { level }),
+    ...(level === "landed" && work !== undefined && { landed_commit: work.work_to }),
+  };
+  const change = await settle(tx, row, claimant, "close", { ...options, proof });
+  if (check === undefined) return change;
+  return { ...change, changed: true, check: await insertCheck(tx, row.id, check) };
+}
+
+/** Refuses what was found out about another claim than the present one. Faults `task.claim_changed`. */
+export function requireSameClaim(before: Claimed, now: Standing): void {
+  const isSame = (["claim_generation", "owner_id", "status"] as const).every(
+    (column) => before[column] === now[column],
+  );
+  if (isSame) return;
+  throw new Fault(
+    "conflict",
+    "task.claim_changed",
+    `${now.name} is ${now.status}${now.owner === null ? "" : ` by ${now.owner}`} by now: it changed while its work was looked at, so nothing was closed.`,
+    [{ intent: "Look at it", command: `mu task show ${now.workstream}/${now.name}` }],
+  );
 }
 
 export interface SweepOptions extends StatusOptions {
@@ -175,17 +222,23 @@ function changeStatus(
 
 const specOf = (op: string, ref: TaskRef) => ({ op, scope: ref.workstream, subject: qualifiedName(ref) });
 
+/** What a close writes beside the status. */
+type Proof = Partial<Pick<TaskRow, "level" | "landed_commit" | "work_agent" | "work_root" | "work_from" | "work_to">>;
+
 /** Takes the transition when there is one from here, and keeps the evidence in either case. */
 async function settle(
   tx: Tx,
   row: Standing,
   claimant: Claimant,
   verb: StatusVerb,
-  { evidence }: StatusOptions,
+  { evidence, proof = {} }: StatusOptions & { proof?: Proof },
 ): Promise<StatusChange> {
   const moves = (TRANSITIONS[verb].from as readonly string[]).includes(row.status);
-  if (!moves && evidence === undefined) return unchanged(row);
-  const columns = moves ? columnsOf(verb, tx.now) : touched(row, claimantName(claimant), tx.now);
+  if (!moves && evidence === undefined && Object.keys(proof).length === 0) return unchanged(row);
+  const columns = {
+    ...(moves ? columnsOf(verb, tx.now) : touched(row, claimantName(claimant), tx.now)),
+    ...proof,
+  };
   await tx.patch("tasks", row.id, columns, row);
   if (evidence !== undefined)
     await insertNote(tx, row.id, claimantName(claimant), { text: evidence, kind: "evidence" });

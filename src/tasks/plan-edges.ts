@@ -1,6 +1,7 @@
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
 import { blockerRef } from "./graph.js";
+import { type EdgeLevel, parseAwaited } from "./level.js";
 import { atPlace, type Place, type PlannedTask, type PlanPath } from "./planned-tasks.js";
 import { topologicalOrder } from "./topological.js";
 
@@ -8,13 +9,15 @@ import { topologicalOrder } from "./topological.js";
 export interface PlannedEdge {
   blocker: number;
   blocked: number;
+  /** What it is to ask of its blocker, where the plan says so. */
+  until: EdgeLevel | undefined;
   /** Index in the `blockedBy` of the blocked task. */
   index: number;
 }
 
 /**
  * The edges of a plan, each once. `nodes` knows the names of the plan and of the workstream. Faults
- * `task.not_found`, `task.cross_workstream`, with the place.
+ * `task.not_found`, `task.cross_workstream`, `task.invalid_level`, with the place.
  */
 export function plannedEdges(
   tasks: readonly PlannedTask[],
@@ -25,13 +28,14 @@ export function plannedEdges(
   const edges: PlannedEdge[] = [];
   for (const [blocked, task] of tasks.entries()) {
     const seen = new Set<number>();
-    for (const [index, text] of task.blockedBy.entries()) {
+    for (const [index, written] of task.blockedBy.entries()) {
+      const { task: text, until } = atPlace(place, pathOf([blocked, index]), () => parseAwaited(written));
       const blocker =
         nodes.get(text) ?? nodes.get(nameIn({ workstream, name: task.name }, text, place, [blocked, index]));
       if (blocker === undefined) throw unknownTask(text, workstream, nodes, place(pathOf([blocked, index])));
       if (seen.has(blocker)) continue;
       seen.add(blocker);
-      edges.push({ blocker, blocked, index });
+      edges.push({ blocker, blocked, until, index });
     }
   }
   return edges;

@@ -36,7 +36,7 @@ export interface Application {
  * Brings a plan into a workstream in one write. A task of that name gets the fields that are given, else it is
  * made; edges and notes are only added, a status is never set: the same plan twice changes nothing the second time.
  * Any fault changes nothing and says where: `plan.invalid`, `plan.duplicate_name`, `task.invalid_name`,
- * `task.invalid_field`, `task.invalid_note`, `task.not_found`, `task.cross_workstream`, `task.cycle`,
+ * `task.invalid_field`, `task.invalid_note`, `task.not_found`, `task.cross_workstream`, `task.cycle`, `task.invalid_level`,
  * `workstream.not_found`, `workstream.invalid_name`.
  */
 export async function applyPlan(
@@ -69,6 +69,8 @@ interface Draft {
   rows: Map<number, TaskRow>;
   /** Edges to add. */
   edges: readonly PlannedEdge[];
+  /** Edges that are there and are to ask for another level, with their row ids. */
+  altered: readonly (PlannedEdge & { id: number })[];
   /** Texts of the notes that are there already, by row id. */
   notes: Map<number, Set<string>>;
 }
@@ -96,10 +98,8 @@ async function draftOf(
   const present = tasks.flatMap((_, index) => (isThere(ids, index) ? [index] : []));
   const wanted = plannedEdges(tasks, workstream.name, nodes, place);
   // An edge can only be there already, or close a loop through what is there, when a task that is there gets one.
-  const there = wanted.some((edge) => isThere(ids, edge.blocked))
-    ? await edgesThere(db, workstream.id, ids)
-    : { blockers: [], blocked: [] };
-  const edges = missingEdges(wanted, there);
+  const there = wanted.some((edge) => isThere(ids, edge.blocked)) ? await edgesThere(db, workstream.id, ids) : NO_EDGES;
+  const { edges, altered } = comparedEdges(wanted, there);
   requireAcyclicPlan(names, there, edges, place);
   return {
     workstreamId: workstream.id,
@@ -107,6 +107,7 @@ async function draftOf(
     ids,
     rows: await rowsOf(db, ids, present),
     edges,
+    altered,
     notes: await notesOf(
       db,
       ids,
@@ -119,29 +120,46 @@ function isThere(ids: readonly number[], node: number): boolean {
   return (ids[node] ?? -1) >= 0;
 }
 
-async function edgesThere(db: Reader, workstreamId: number, ids: readonly number[]): Promise<EdgeEnds> {
+/** Edges of the workstream, their ends as nodes. */
+interface EdgesThere extends EdgeEnds {
+  rows: readonly { id: number; until: string }[];
+}
+
+const NO_EDGES: EdgesThere = { blockers: [], blocked: [], rows: [] };
+
+async function edgesThere(db: Reader, workstreamId: number, ids: readonly number[]): Promise<EdgesThere> {
   const rows = await db
     .selectFrom("tasks as d")
     .innerJoin("task_edges as e", "e.blocked_id", "d.id")
-    .select(["e.blocker_id", "e.blocked_id"])
+    .select(["e.blocker_id", "e.blocked_id", "e.id", "e.until"])
     .where("d.workstream_id", "=", workstreamId)
     .execute();
   const nodeOf = new Map(ids.map((id, node) => [id, node]));
   return {
     blockers: rows.map((row) => nodeOf.get(row.blocker_id) ?? 0),
     blocked: rows.map((row) => nodeOf.get(row.blocked_id) ?? 0),
+    rows,
   };
 }
 
-function missingEdges(wanted: readonly PlannedEdge[], there: EdgeEnds): PlannedEdge[] {
-  if (there.blocked.length === 0) return [...wanted];
-  const blockersOf = new Map<number, Set<number>>();
-  for (const [edge, node] of there.blocked.entries()) {
-    const blockers = blockersOf.get(node) ?? new Set();
-    blockers.add(there.blockers[edge] ?? 0);
+/** Which of the wanted edges are missing, and which are there with another level than the plan gives. */
+function comparedEdges(wanted: readonly PlannedEdge[], there: EdgesThere): Pick<Draft, "edges" | "altered"> {
+  if (there.blocked.length === 0) return { edges: wanted, altered: [] };
+  const blockersOf = new Map<number, Map<number, { id: number; until: string }>>();
+  for (const [edge, row] of there.rows.entries()) {
+    const node = there.blocked[edge] ?? 0;
+    const blockers = blockersOf.get(node) ?? new Map();
+    blockers.set(there.blockers[edge] ?? 0, row);
     blockersOf.set(node, blockers);
   }
-  return wanted.filter((edge) => !blockersOf.get(edge.blocked)?.has(edge.blocker));
+  const rowOf = (edge: PlannedEdge) => blockersOf.get(edge.blocked)?.get(edge.blocker);
+  return {
+    edges: wanted.filter((edge) => rowOf(edge) === undefined),
+    altered: wanted.flatMap((edge) => {
+      const row = rowOf(edge);
+      return row === undefined || edge.until === undefined || edge.until === row.until ? [] : [{ ...edge, id: row.id }];
+    }),
+  };
 }
 
 /** So many ids go into one query; the least that a dialect allows is far above it. */
@@ -186,10 +204,11 @@ async function carryOut(tx: Tx, actor: string, draft: Draft, place: Place): Prom
     draft.edges.map((edge) => ({
       blocker_id: draft.ids[edge.blocker] ?? -1,
       blocked_id: draft.ids[edge.blocked] ?? -1,
-      until: "closed",
+      until: edge.until ?? "closed",
     })),
   );
-  const grown = new Set(draft.edges.map((edge) => edge.blocked));
+  for (const { id, until } of draft.altered) if (until !== undefined) await tx.patch("task_edges", id, { until });
+  const grown = new Set([...draft.edges, ...draft.altered].map((edge) => edge.blocked));
   const notesAdded = await addMissingNotes(tx, actor, draft, grown, place);
   const changes: Application["tasks"] = [];
   for (const [index, task] of draft.tasks.entries()) {

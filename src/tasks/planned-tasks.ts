@@ -27,7 +27,7 @@ export interface PlanTask {
   touches?: readonly string[] | undefined;
   /** Any JSON value. */
   payload?: unknown;
-  /** Names of tasks of the plan, earlier or later ones, or of the workstream. */
+  /** Tasks of the plan, earlier or later ones, or of the workstream: `design`, or `design@landed`. */
   blockedBy?: readonly string[] | undefined;
   notes?: readonly (string | NewNote)[] | undefined;
 }

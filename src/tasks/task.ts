@@ -142,12 +142,17 @@ export function toTask(row: TaskRow): Task {
     externalRef: row.external_ref,
     claimGeneration: row.claim_generation,
     leaseUntil: row.lease_until,
-    level: row.status === "CLOSED" ? ((row.level as TaskLevel | null) ?? "claimed") : null,
+    level: levelOf(row),
     landedCommit: row.landed_commit,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     closedAt: row.closed_at,
   };
+}
+
+/** How well it is proved that the task is done; null while it is not CLOSED. */
+export function levelOf({ status, level }: Pick<TaskRow, "status" | "level">): TaskLevel | null {
+  return status === "CLOSED" ? ((level as TaskLevel | null) ?? "claimed") : null;
 }
 
 const selectByName = statement((db, { workstream, name }: TaskRef) =>

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { TaskRef } from "../names.js";
+import type { EdgeLevel } from "./level.js";
 import { type TaskStatus, taskRow } from "./task.js";
 
 /** `blockers`: what the root waits for; `dependents`: what waits for the root. */
@@ -15,6 +16,8 @@ export interface TreeItem {
   depth: number;
   /** The name of the task above it in the tree; null for the root. */
   parent: string | null;
+  /** What the edge to the task above asks of its blocker; null for the root. */
+  until: EdgeLevel | null;
   /** True where what is below the task is shown at an earlier place. */
   repeated: boolean;
 }
@@ -50,6 +53,7 @@ export async function taskTree(db: Reader, ref: TaskRef, options: TreeOptions = 
 interface Edge {
   above: number;
   below: number;
+  until: string;
 }
 
 interface TreeTask {
@@ -71,7 +75,7 @@ const treeQueries = (near: "blocked_id" | "blocker_id", far: "blocker_id" | "blo
     edges: statement((db, { root }: { root: number }) =>
       db
         .selectFrom("task_edges as e")
-        .select([`e.${near} as above`, `e.${far} as below`])
+        .select([`e.${near} as above`, `e.${far} as below`, "e.until"])
         .where(`e.${near}`, "in", reach(root)),
     ),
     tasks: statement((db, { root }: { root: number }) =>
@@ -85,13 +89,19 @@ const QUERIES = {
   dependents: treeQueries("blocker_id", "blocked_id"),
 };
 
-type Children = Map<number, TreeTask[]>;
+/** A task below another, by way of an edge that asks for `until`. */
+interface Child extends TreeTask {
+  until: EdgeLevel;
+}
+
+type Children = Map<number, Child[]>;
 
 function childrenByName(edges: readonly Edge[], tasks: ReadonlyMap<number, TreeTask>): Children {
   const children: Children = new Map();
-  for (const { above, below } of edges) {
-    const child = tasks.get(below);
-    if (child === undefined) continue;
+  for (const { above, below, until } of edges) {
+    const task = tasks.get(below);
+    if (task === undefined) continue;
+    const child = { ...task, until: until as EdgeLevel };
     const known = children.get(above);
     if (known === undefined) children.set(above, [child]);
     else known.push(child);
@@ -103,7 +113,9 @@ function childrenByName(edges: readonly Edge[], tasks: ReadonlyMap<number, TreeT
 function flatten(root: number, children: Children, tasks: ReadonlyMap<number, TreeTask>, depth: number): TreeItem[] {
   const items: TreeItem[] = [];
   const shown = new Set<number>();
-  const stack = [{ task: tasks.get(root) as TreeTask, depth: 0, parent: null as string | null }];
+  const stack: { task: TreeTask; depth: number; parent: string | null; until: EdgeLevel | null }[] = [
+    { task: tasks.get(root) as TreeTask, depth: 0, parent: null, until: null },
+  ];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const { task, parent } = next;
     const repeated = shown.has(task.id);
@@ -113,13 +125,15 @@ function flatten(root: number, children: Children, tasks: ReadonlyMap<number, Tr
       title: task.title,
       depth: next.depth,
       parent,
+      until: next.until,
       repeated,
     });
     const below = children.get(task.id) ?? [];
     if (repeated || (next.depth >= depth && below.length > 0)) continue;
     shown.add(task.id);
     for (let at = below.length - 1; at >= 0; at--) {
-      stack.push({ task: below[at] as TreeTask, depth: next.depth + 1, parent: task.name });
+      const child = below[at] as Child;
+      stack.push({ task: child, depth: next.depth + 1, parent: task.name, until: child.until });
     }
   }
   return items;

@@ -1,7 +1,8 @@
 import type { Reader } from "../db/schema.js";
 import { type Change, findHead } from "../events.js";
 import { qualifiedName, type TaskRef } from "../names.js";
-import { selectTasks, type TaskRow, type TaskStatus, taskNotFound, taskRow } from "./task.js";
+import { type EdgeLevel, isSatisfied } from "./level.js";
+import { levelOf, selectTasks, type TaskLevel, type TaskRow, type TaskStatus, taskNotFound, taskRow } from "./task.js";
 
 /** Operations that take tasks from owners that died. */
 export const REAPING_OPS: readonly string[] = ["agent.reap", "reconcile"];
@@ -10,6 +11,8 @@ export const REAPING_OPS: readonly string[] = ["agent.reap", "reconcile"];
 export interface WaitGoal {
   /** CLOSED unless it is given. */
   status?: TaskStatus | undefined;
+  /** How far a CLOSED task must be proved; `closed` unless the reference says otherwise. */
+  level?: EdgeLevel | undefined;
   /** Wait for all tasks, or for one of them; `first` is `any` for callers that want to know which. */
   mode?: "all" | "any" | "first" | undefined;
   /** An IN_PROGRESS task without a change for this long is stuck; 0 or absent: none ever is. */
@@ -25,8 +28,9 @@ export interface WaitedTask {
   /** `workstream/name`. */
   qualifiedName: string;
   status: TaskStatus;
+  level: TaskLevel | null;
   owner: string | null;
-  /** It has the status that the wait is for. */
+  /** It has the status, and the level, that the wait is for. */
   reached: boolean;
   /** It is IN_PROGRESS, not there yet, and nothing has changed for too long. */
   stuck: boolean;
@@ -41,15 +45,18 @@ export interface Look {
   all: WaitedTask[];
 }
 
+/** A task to wait for; `until` is for this one what `level` of the goal is for all. */
+export type WaitRef = TaskRef & { until?: EdgeLevel | undefined };
+
 /** The tasks that a wait watches, and how far it has read the events of their workstreams. */
 export interface Watch {
-  tasks: { id: number; ref: TaskRef }[];
+  tasks: { id: number; ref: WaitRef }[];
   cursors: Map<string, number>;
 }
 
 /** Begins to watch: reaps from now on count. Faults `task.not_found`, `workstream.not_found`. */
-export async function beginWait(db: Reader, refs: readonly TaskRef[]): Promise<Watch> {
-  const tasks = new Map<number, TaskRef>();
+export async function beginWait(db: Reader, refs: readonly WaitRef[]): Promise<Watch> {
+  const tasks = new Map<number, WaitRef>();
   const cursors = new Map<string, number>();
   for (const ref of refs) {
     tasks.set((await taskRow(db, ref)).id, ref);
@@ -63,7 +70,7 @@ export async function waitOnce(db: Reader, watch: Watch, goal: WaitGoal, now: st
   const rows = await watchedRows(db, watch);
   // After the rows: a task that is seen as OPEN because of a reap has that reap's event by now.
   const reaped = await newlyReaped(db, watch);
-  const all = rows.map((row) => toWaited(row, goal, now));
+  const all = rows.map((row, at) => toWaited(row, { ...goal, level: watch.tasks[at]?.ref.until ?? goal.level }, now));
   const firingOf = (is: (task: WaitedTask, row: TaskRow) => boolean) =>
     all.find((task, at) => is(task, rows[at] as TaskRow)) ?? null;
 
@@ -121,10 +128,11 @@ function givenBack(changes: readonly Change[]): number[] {
 function toWaited(row: TaskRow, goal: WaitGoal, now: string): WaitedTask {
   const { workstream, name, owner } = row;
   const status = row.status as TaskStatus;
-  const reached = status === (goal.status ?? "CLOSED");
+  const wanted = goal.status ?? "CLOSED";
+  const reached = wanted === "CLOSED" ? isSatisfied(row, goal.level ?? "closed") : status === wanted;
   const quietMs = Date.parse(now) - Date.parse(row.updated_at);
   const stuck = !reached && status === "IN_PROGRESS" && !!goal.stuckAfterMs && quietMs >= goal.stuckAfterMs;
-  return { workstream, name, qualifiedName: qualifiedName(row), status, owner, reached, stuck };
+  return { workstream, name, qualifiedName: qualifiedName(row), status, level: levelOf(row), owner, reached, stuck };
 }
 
 /** Of several that are there, the one whose last change is the oldest. */

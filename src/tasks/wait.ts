@@ -1,7 +1,6 @@
 import { type Clock, pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../context.js";
-import type { TaskRef } from "../names.js";
-import { beginWait, type Look, type WaitedTask, type WaitGoal, waitOnce } from "./wait-once.js";
+import { beginWait, type Look, type WaitedTask, type WaitGoal, type WaitRef, waitOnce } from "./wait-once.js";
 
 /** How often a wait looks when nothing tells it of a change, in ms. */
 const LOOK_MS = 1_000;
@@ -35,7 +34,7 @@ export interface WaitResult {
  */
 export async function waitForTasks(
   context: Context,
-  refs: readonly TaskRef[],
+  refs: readonly WaitRef[],
   options: WaitOptions = {},
 ): Promise<WaitResult> {
   const start = context.clock.now().getTime();

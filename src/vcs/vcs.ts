@@ -57,6 +57,14 @@ export interface Snapshot {
   dirty: boolean;
 }
 
+/** What a checkout has made since it was at some commit. */
+export interface Since {
+  /** Null when the two share nothing. */
+  base: string | null;
+  /** Behind `base` up to where the checkout is, newest first. */
+  commits: string[];
+}
+
 /** How a refresh ended. After a conflict everything is as it was before. */
 export type Refreshed =
   | { outcome: "current" | "refreshed"; from: string; onto: string; head: string; replayed: Commit[] }
@@ -103,6 +111,13 @@ export interface VcsBackend {
   head(world: VcsWorld, checkout: Checkout): Promise<string | null | undefined>;
   /** Commits behind `since` up to where the checkout is, oldest first. Faults `vcs.required` for `none`. */
   commits(world: VcsWorld, checkout: Checkout, since: string): Promise<Commit[]>;
+  /**
+   * The commits that the checkout has made since it was at `from`, and the newest commit that it shares with `from`:
+   * `from` itself, unless history was rewritten. Undefined for a backend without commits. Faults `vcs.unknown_ref`.
+   */
+  since?(world: VcsWorld, checkout: Checkout, from: string): Promise<Since>;
+  /** Keeps `commit` alive under `name` (`<workstream>/<task>`), where another commit may have been kept before. */
+  keep?(world: VcsWorld, root: string, name: string, commit: string): Promise<void>;
   /** A patch from `since` to the work tree, untracked files included. Faults `vcs.required` for `none`. */
   diff(world: VcsWorld, checkout: Checkout, since: string, options: { stat?: boolean }): Promise<string>;
   /**

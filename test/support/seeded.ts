@@ -62,6 +62,7 @@ export async function seededApp(panes: "with panes" | "without panes" = "without
       },
       edit: async (text) => `${text.trimEnd()} and more\n`,
       remark: () => {},
+      stream: () => {},
       takeTerminal: async () => false,
       installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),

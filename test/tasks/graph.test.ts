@@ -14,9 +14,13 @@ onEachDialect("edges", (bench) => {
     await plan(context, ["a"], ["b"]);
     expect(await blockTask(context, at("b"), at("a"))).toMatchObject({ changed: true, blocker: "a" });
     expect(await blockTask(context, at("b"), at("a"))).toMatchObject({ changed: false });
-    expect(await blockersOf(context.store.db, at("b"))).toEqual([{ name: "a", status: "OPEN", satisfied: false }]);
+    expect(await blockersOf(context.store.db, at("b"))).toEqual([
+      { name: "a", status: "OPEN", until: "closed", satisfied: false },
+    ]);
     await closeTask(context, at("a"), { person: "ann" });
-    expect(await dependentsOf(context.store.db, at("a"))).toEqual([{ name: "b", status: "OPEN", satisfied: true }]);
+    expect(await dependentsOf(context.store.db, at("a"))).toEqual([
+      { name: "b", status: "OPEN", until: "closed", satisfied: true },
+    ]);
     expect(await unblockTask(context, at("b"), at("a"))).toMatchObject({ changed: true });
     expect(await unblockTask(context, at("b"), at("a"))).toMatchObject({ changed: false });
     expect((await ops(context)).slice(3)).toEqual(["task.block", "task.close", "task.unblock"]);

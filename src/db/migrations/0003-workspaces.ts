@@ -112,6 +112,7 @@ const INDEXES = [
   "create unique index workspaces_open_agent on workspaces (workstream_id, agent) where freed_at is null",
   "create unique index workspaces_open_path on workspaces (path) where freed_at is null",
   "create unique index salvages_by_name on salvages (workstream, agent, n)",
+  "create index task_edges_by_level on task_edges (blocked_id) where until <> 'closed'",
   "create index checks_by_task on checks (task_id)",
   "create index port_leases_by_workspace on port_leases (workspace_id)",
   "create unique index landings_under_way on landings (task_id) where state in ('taken', 'stacked')",

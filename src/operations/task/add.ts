@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { addTask } from "../../tasks/add.js";
-import { about, tasksField, textField, workstreamField } from "../fields.js";
+import { about, tasksField, textField, untilField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { nextStepsShape, taskShape } from "../shapes.js";
@@ -19,7 +19,10 @@ export const taskAdd = defineOperation({
       workstream: workstreamField(),
       ...settableFields(),
       tags: labels("Labels to find it by", { aliases: ["tag"] }).optional(),
-      blockedBy: tasksField("Tasks that must be closed first", { short: "b" }).optional(),
+      blockedBy: tasksField("Tasks that must be closed first; build@landed must have landed", {
+        short: "b",
+      }).optional(),
+      until: untilField(),
       note: z.array(textField()).optional().meta(about("A first note; may be repeated")),
       hold: z.string().max(64).optional().meta(about("Keep everybody from taking it, with a word why")),
       holdReason: z.string().max(2000).optional().meta(about("The whole reason for the hold")),
@@ -36,6 +39,10 @@ export const taskAdd = defineOperation({
     {
       command: "mu task add launch --title 'Open the shop' --blocked-by build",
       shows: "a task that waits for another",
+    },
+    {
+      command: "mu task add publish --title 'Publish it' --blocked-by build,docs --until landed",
+      shows: "one that waits until both are on the target branch",
     },
     { command: "mu task add 'Write the docs' --impact 30 --effort-days 0.5", shows: "a task named write_the_docs" },
     { command: "mu task add build --title Again", shows: "a name that is taken", fault: "task.exists" },

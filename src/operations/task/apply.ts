@@ -15,7 +15,7 @@ export const taskApply = defineOperation({
   name: "task.apply",
   summary: "Bring a whole plan into the graph",
   description:
-    "The plan is YAML or JSON: {tasks: [{name, title, impact, effortDays, blockedBy: [name…], description, role, kind, priority, tags, touches, payload, notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.",
+    "The plan is YAML or JSON: {tasks: [{name, title, impact, effortDays, blockedBy: [name, name@landed…], description, role, kind, priority, tags, touches, payload, notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.",
   effect: "write",
   input: () =>
     z.strictObject({

@@ -5,7 +5,7 @@ import type { Column, Paint } from "../paint.js";
 export function taskColumns(paint: Paint): Column<Task>[] {
   return [
     { head: "name", text: (task) => task.name, max: 40 },
-    { head: "status", text: (task) => paint.status(task.hold ? `${task.status} (held)` : task.status) },
+    { head: "status", text: (task) => statusText(task, paint) },
     { head: "pri", text: (task) => String(task.priority), align: "right" },
     { head: "roi", text: (task) => String(task.roi), align: "right" },
     { head: "role", text: (task) => task.role ?? "—" },
@@ -19,10 +19,16 @@ export function taskTable(tasks: readonly Task[], paint: Paint, none: string): s
   return tasks.length === 0 ? none : paint.table(tasks, taskColumns(paint));
 }
 
+/** `verified`, or `landed as 0123456789ab`. */
+function levelText({ level, landedCommit }: Task): string | null {
+  return level === "landed" && landedCommit !== null ? `landed as ${landedCommit.slice(0, 12)}` : level;
+}
+
 /** The lines under a task's title: every field that says something. */
 export function taskLines(task: Task, paint: Paint): string[] {
   const fields: [string, string | null | undefined][] = [
     ["status", paint.status(task.status)],
+    ["level", levelText(task)],
     ["owner", task.owner],
     ["role", task.role],
     ["kind", task.kind === "task" ? null : task.kind],
@@ -44,4 +50,10 @@ export function taskLines(task: Task, paint: Paint): string[] {
     ["closed", task.closedAt],
   ];
   return fields.filter(([, value]) => value).map(([name, value]) => `  ${paint.dim(name.padEnd(11))} ${value}`);
+}
+
+/** `CLOSED verified` where more than its owner's word shows that it is done. */
+function statusText({ status, hold, level }: Task, paint: Paint): string {
+  if (hold) return paint.status(`${status} (held)`);
+  return level === null || level === "claimed" ? paint.status(status) : `${paint.status(status)} ${level}`;
 }

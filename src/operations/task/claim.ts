@@ -2,8 +2,10 @@ import * as z from "zod";
 import type { Claimant } from "../../agents/agent.js";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
+import type { Exec } from "../../exec.js";
 import { parseRef } from "../../names.js";
 import { claimNext, claimTask } from "../../tasks/claim.js";
+import { type WorkBegun, workBeforeClaim } from "../../tasks/work.js";
 import type { App } from "../app.js";
 import { about, durationField, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -81,15 +83,25 @@ async function claimAs(app: App, who: Claimant, { task, workstream, next, role, 
   if (next) {
     if (task !== undefined) throw new Fault("usage", "usage.two_tasks", "Give a task or --next, not both.");
     const scope = await resolveWorkstream(app, workstream);
-    return claimNext(app.context, scope, who, { ...options, ...(role !== undefined && { role }) });
+    const work = await workOf(app, who, scope);
+    return claimNext(app.context, scope, who, { ...options, work, ...(role !== undefined && { role }) });
   }
   if (task === undefined) {
     throw new Fault("usage", "usage.missing_argument", "Which task? Name one, or pass --next for the best ready one.", [
       { intent: "Take the best ready task", command: "mu task claim --next" },
     ]);
   }
-  return claimTask(app.context, await resolveTask(app, task, workstream), who, {
+  const ref = await resolveTask(app, task, workstream);
+  return claimTask(app.context, ref, who, {
     ...options,
+    work: await workOf(app, who, ref.workstream, ref.name),
     ...(steal && { steal: "expired" as const }),
   });
+}
+
+/** Where the agent works that claims; a person has no workspace. */
+async function workOf(app: App, who: Claimant, workstream: string, task?: string): Promise<WorkBegun | undefined> {
+  if (!("agent" in who)) return undefined;
+  const world = { env: app.io.env, exec: (async (...call) => (await app.crew()).exec(...call)) satisfies Exec };
+  return workBeforeClaim(world, app.context.store.db, { workstream, name: who.agent }, task);
 }

@@ -1,48 +1,99 @@
 import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
-import { closeTask } from "../../tasks/lifecycle.js";
+import { Fault } from "../../errors.js";
+import type { Exec } from "../../exec.js";
+import { type Finish, finishTask } from "../../tasks/finish.js";
+import type { App } from "../app.js";
 import { about, taskField, textField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
+import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
+import { checkShape } from "../shapes.js";
 import { changeShape, overrideField, renderChange } from "./change.js";
 
 export const taskClose = defineOperation({
   name: "task.close",
   summary: "Finish a task",
+  description:
+    "Without a check the task is claimed to be done. With --check, or the workstream's setting check, the command runs in the owner's workspace first: green makes the task verified, red leaves it IN_PROGRESS and is exit 1. What is not committed, and a task without a commit, is said; the setting closeRequires lets agents close only what is committed, checked or landed.",
   effect: "write",
   input: () =>
     z.strictObject({
       task: taskField(),
       workstream: workstreamField(),
       evidence: textField().optional().meta(about("What shows that it is done, kept as a note")),
+      check: z
+        .string()
+        .trim()
+        .min(1)
+        .max(4096)
+        .optional()
+        .meta(about("Run this first; only green closes the task, as verified", { value: "command" })),
+      noCheck: z.boolean().default(false).meta(about("Run no check, though the workstream has one")),
       ifReady: z.boolean().default(false).meta(about("Only if nothing blocks it; else say so and exit 0")),
       override: overrideField(),
     }),
   output: () =>
-    changeShape().extend({ skipped: z.literal("not_ready").optional(), blockers: z.array(z.string()).optional() }),
+    changeShape().extend({
+      skipped: z.literal("not_ready").optional(),
+      blockers: z.array(z.string()).optional(),
+      check: z.union([checkShape(), z.null()]),
+      warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+    }),
   positional: ["task"],
   examples: [
     { command: "mu task close build --evidence 'npm test: 212 passed'", shows: "finish with evidence" },
+    { command: "mu task close build --check 'test -f plan.yaml'", shows: "finish what a check has verified" },
     { command: "mu task close deploy --if-ready", shows: "skip a task that still waits" },
     { command: "mu task close nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task close build --check true --no-check", shows: "both at once", fault: "usage.two_checks" },
   ],
-  async run(app, { task, workstream, ...options }) {
+  async run(app, { task, workstream, check, noCheck, ...options }) {
+    if (check !== undefined && noCheck) {
+      throw new Fault("usage", "usage.two_checks", "Give --check or --no-check, not both.");
+    }
     const ref = await resolveTask(app, task, workstream);
-    const change = await closeTask(app.context, ref, claimant(app.caller), options);
-    const scope = ref.workstream;
-    const nextSteps = change.skipped
-      ? [
-          { intent: "Wait for what blocks it", command: `mu task wait ${change.blockers?.join(" ")} -w ${scope}` },
-          { intent: "Close it all the same", command: `mu task close ${scope}/${ref.name}` },
-        ]
-      : [
-          { intent: "Take another", command: `mu task claim --next -w ${scope}` },
-          { intent: "Open it again", command: `mu task open ${scope}/${ref.name}` },
-        ];
-    return { ...change, nextSteps };
+    const finish = await finishTask(world(app), ref, claimant(app.caller), {
+      ...options,
+      check: noCheck ? null : check,
+      cwd: app.io.cwd,
+      signal: app.io.signal,
+      onOutput: app.io.stream,
+    });
+    return { ...finish, nextSteps: nextSteps(finish) };
   },
-  render: (change, paint) =>
-    change.skipped
-      ? `Left ${paint.bold(change.task.name)} as it is: blocked by ${change.blockers?.join(", ")}`
-      : renderChange(change, paint),
+  render: (finish, paint) =>
+    [
+      finish.skipped
+        ? `Left ${paint.bold(finish.task.name)} as it is: blocked by ${finish.blockers?.join(", ")}`
+        : renderChange(finish, paint),
+      ...levelLines(finish, paint),
+      ...finish.warnings.map(({ message }) => `  ! ${message}`),
+    ].join("\n"),
 });
+
+/** Programs are only run where there is a workspace or a check: a plain close loads none. */
+function world({ context, io, crew }: App) {
+  return { context, env: io.env, exec: async (...call: Parameters<Exec>) => (await crew()).exec(...call) };
+}
+
+function nextSteps({ task, skipped, blockers = [] }: Finish) {
+  const ref = `${task.workstream}/${task.name}`;
+  if (skipped) {
+    return [
+      { intent: "Wait for what blocks it", command: `mu task wait ${blockers.join(" ")} -w ${task.workstream}` },
+      { intent: "Close it all the same", command: `mu task close ${ref}` },
+    ];
+  }
+  return [
+    { intent: "Take another", command: `mu task claim --next -w ${task.workstream}` },
+    { intent: "Open it again", command: `mu task open ${ref}` },
+  ];
+}
+
+function levelLines({ check, task }: Pick<Finish, "check" | "task">, paint: Paint): string[] {
+  if (check === null) return [];
+  const at = check.commit === null ? "" : ` at ${check.commit.slice(0, 12)}`;
+  const verdict = task.level === "claimed" ? "green" : `green, ${task.level}${at}`;
+  return [`  ${paint.dim("check")} ${check.command}: ${verdict}, ${check.seconds} s`];
+}

@@ -2,23 +2,26 @@ import * as z from "zod";
 import type { Context } from "../../context.js";
 import type { TaskRef } from "../../names.js";
 import { blockerRef, type EdgeChange } from "../../tasks/graph.js";
-import { about, taskField, workstreamField } from "../fields.js";
+import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/level.js";
+import { about, taskField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, type Operation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { levelShape, nextStepsShape, taskShape } from "../shapes.js";
 
 /** What sets `task block` and `task unblock` apart. */
 interface EdgeVerb extends Pick<Operation, "name" | "summary" | "examples"> {
   /** What `--by` names. */
   by: string;
-  change: (context: Context, task: TaskRef, blocker: TaskRef) => Promise<EdgeChange>;
+  change: (context: Context, task: TaskRef, blocker: TaskRef, until?: EdgeLevel) => Promise<EdgeChange>;
+  /** True where the verb takes `--until`. */
+  levels: boolean;
   /** `docs now waits for`, and what is said when it was so already. */
   done: string;
   already: string;
 }
 
 /** A verb that makes or ends one wait of a task for another. */
-export function defineEdgeVerb({ by: byWhat, change, done, already, ...verb }: EdgeVerb): Operation {
+export function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: EdgeVerb): Operation {
   return defineOperation({
     ...verb,
     effect: "write",
@@ -29,17 +32,26 @@ export function defineEdgeVerb({ by: byWhat, change, done, already, ...verb }: E
           .string()
           .min(1)
           .meta(about(byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" })),
+        ...(levels && { until: untilField() }),
         workstream: workstreamField(),
       }),
     output: () =>
-      z.strictObject({ task: taskShape(), blocker: z.string(), changed: z.boolean(), nextSteps: nextStepsShape() }),
+      z.strictObject({
+        task: taskShape(),
+        blocker: z.string(),
+        until: z.union([levelShape(), z.null()]),
+        changed: z.boolean(),
+        nextSteps: nextStepsShape(),
+      }),
     positional: ["task"],
-    async run(app, { task, by, workstream }) {
+    async run(app, { task, by, workstream, ...given }) {
       const ref = await resolveTask(app, task, workstream);
-      const changed = await change(app.context, ref, blockerRef(ref, by));
+      const wanted = parseAwaited(by, given.until as EdgeLevel | undefined);
+      const changed = await change(app.context, ref, blockerRef(ref, wanted.task), wanted.until);
       const nextSteps = [{ intent: "See the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
       return { ...changed, nextSteps };
     },
-    render: ({ task, blocker, changed }, paint) => `${paint.bold(task.name)} ${changed ? done : already} ${blocker}`,
+    render: ({ task, blocker, until, changed }, paint) =>
+      `${paint.bold(task.name)} ${changed ? done : already} ${awaitedName({ name: blocker, until: until ?? "closed" })}`,
   });
 }

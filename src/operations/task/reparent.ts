@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { reparentTask } from "../../tasks/graph.js";
-import { taskField, tasksField, workstreamField } from "../fields.js";
+import { taskField, tasksField, untilField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 import { nextStepsShape, taskShape } from "../shapes.js";
@@ -13,6 +13,7 @@ export const taskReparent = defineOperation({
     z.strictObject({
       task: taskField("The task that waits"),
       blockedBy: tasksField("All it waits for; an empty text for nothing", { short: "b", aliases: ["by"] }),
+      until: untilField(),
       workstream: workstreamField(),
     }),
   output: () =>
@@ -27,12 +28,13 @@ export const taskReparent = defineOperation({
   positional: ["task"],
   examples: [
     { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs and nothing else" },
+    { command: "mu task reparent deploy --blocked-by docs,build@landed", shows: "and until build has landed" },
     { command: "mu task reparent deploy --blocked-by ''", shows: "deploy waits for nothing" },
     { command: "mu task reparent build --blocked-by deploy", shows: "a circle", fault: "task.cycle" },
   ],
-  async run(app, { task, blockedBy, workstream }) {
+  async run(app, { task, blockedBy, until, workstream }) {
     const ref = await resolveTask(app, task, workstream);
-    const change = await reparentTask(app.context, ref, blockedBy);
+    const change = await reparentTask(app.context, ref, blockedBy, until);
     const nextSteps = [{ intent: "See the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
     return { ...change, nextSteps };
   },

@@ -1,16 +1,18 @@
 import * as z from "zod";
+import { lastCheck } from "../../checks/rows.js";
 import { blockersOf, dependentsOf } from "../../tasks/graph.js";
 import { listNotes } from "../../tasks/notes.js";
-import { getTask } from "../../tasks/task.js";
+import { getTask, taskRow } from "../../tasks/task.js";
 import { taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { noteShape, statusShape, taskShape } from "../shapes.js";
+import { checkShape, levelShape, noteShape, statusShape, taskShape } from "../shapes.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
 
-const edgeShape = () => z.strictObject({ name: z.string(), status: statusShape(), satisfied: z.boolean() });
+const edgeShape = () =>
+  z.strictObject({ name: z.string(), status: statusShape(), until: levelShape(), satisfied: z.boolean() });
 
 export const taskShow = defineOperation({
   name: "task.show",
@@ -23,6 +25,7 @@ export const taskShow = defineOperation({
       blockers: z.array(edgeShape()),
       dependents: z.array(edgeShape()),
       notes: z.array(noteShape()),
+      check: z.union([checkShape(), z.null()]),
     }),
   positional: ["task"],
   examples: [
@@ -33,15 +36,17 @@ export const taskShow = defineOperation({
     const ref = await resolveTask(app, text, workstream);
     return app.context.store.read(async (db) => ({
       task: await getTask(db, ref),
+      check: await lastCheck(db, (await taskRow(db, ref)).id),
       blockers: await blockersOf(db, ref),
       dependents: await dependentsOf(db, ref),
       notes: await listNotes(db, ref),
     }));
   },
-  render: ({ task, blockers, dependents, notes }, paint) =>
+  render: ({ task, blockers, dependents, notes, check }, paint) =>
     [
       `${paint.bold(task.name)}  ${task.title}  ${paint.dim(`in ${task.workstream}`)}`,
       ...taskLines(task, paint),
+      ...(check === null ? [] : checkLines(check, paint)),
       ...edgeLines("blocked by", blockers, paint),
       ...edgeLines("blocks", dependents, paint),
       ...(task.description ? ["", task.description] : []),
@@ -54,7 +59,22 @@ export const taskShow = defineOperation({
 function edgeLines(head: string, edges: readonly z.output<ReturnType<typeof edgeShape>>[], paint: Paint): string[] {
   if (edges.length === 0) return [];
   const shown = edges.map((edge) =>
-    edge.satisfied ? paint.dim(`${edge.name} ✓`) : `${edge.name} ${paint.status(edge.status)}`,
+    edge.satisfied
+      ? paint.dim(`${edge.name} ✓`)
+      : `${edge.name} ${paint.status(edge.status)}${edge.until === "closed" ? "" : `, until ${edge.until}`}`,
   );
   return [`  ${paint.dim(head.padEnd(11))} ${shown.join(", ")}`];
+}
+
+/** The last lines of a red check that a person is shown; all are in the JSON. */
+const LAST_LINES = 10;
+
+function checkLines(check: z.output<ReturnType<typeof checkShape>>, paint: Paint): string[] {
+  const { green, exitCode, command, seconds, commit, createdAt, tail } = check;
+  const verdict = green ? "green" : exitCode === null ? "ended" : `exit ${exitCode}`;
+  const at = commit === null ? "" : ` at ${commit.slice(0, 12)}`;
+  const head = `  ${paint.dim("check".padEnd(11))} ${verdict} after ${seconds} s${at}, ${paint.ago(createdAt)} ago: ${command}`;
+  if (green || tail === "") return [head];
+  const lines = tail.split("\n").slice(-LAST_LINES);
+  return [head, ...lines.map((line) => `              ${paint.dim(line)}`)];
 }

@@ -4,7 +4,7 @@ import { taskTree } from "../../tasks/tree.js";
 import { about, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { statusShape } from "../shapes.js";
+import { levelShape, statusShape } from "../shapes.js";
 
 export const taskTreeOperation = defineOperation({
   name: "task.tree",
@@ -30,6 +30,7 @@ export const taskTreeOperation = defineOperation({
           title: z.string(),
           depth: z.number(),
           parent: z.union([z.string(), z.null()]),
+          until: z.union([levelShape(), z.null()]),
           repeated: z.boolean(),
         }),
       ),

@@ -5,6 +5,7 @@ export const taskUnblock = defineEdgeVerb({
   name: "task.unblock",
   summary: "Let a task no longer wait for another",
   by: "What it shall not wait for",
+  levels: false,
   change: unblockTask,
   done: "no longer waits for",
   already: "did not wait for",

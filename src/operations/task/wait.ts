@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { TASK_STATUSES } from "../../tasks/task.js";
+import { EDGE_LEVELS, parseAwaited } from "../../tasks/level.js";
+import { TASK_LEVELS, TASK_STATUSES } from "../../tasks/task.js";
 import { waitForTasks } from "../../tasks/wait.js";
 import type { App } from "../app.js";
 import { about, durationField, tasksField, workstreamField } from "../fields.js";
@@ -17,6 +18,7 @@ const watchedShape = () =>
     name: z.string(),
     qualifiedName: z.string(),
     status: statusShape(),
+    level: z.union([z.enum(TASK_LEVELS), z.null()]),
     owner: z.union([z.string(), z.null()]),
     reached: z.boolean(),
     stuck: z.boolean(),
@@ -30,9 +32,13 @@ export const taskWait = defineOperation({
   effect: "read",
   input: () =>
     z.strictObject({
-      tasks: tasksField("The tasks to watch").min(1),
+      tasks: tasksField("The tasks to watch; build@landed until it has landed").min(1),
       workstream: workstreamField(),
       status: z.enum(TASK_STATUSES).default("CLOSED").meta(about("Wait for this status")),
+      for: z
+        .enum(EDGE_LEVELS)
+        .optional()
+        .meta(about("How far they must be: closed, verified by a check, or landed on the target branch")),
       any: z.boolean().default(false).meta(about("One of them is enough")),
       first: z.boolean().default(false).meta(about("Like --any, and print its name on the first line")),
       timeout: durationField({ description: "Give up after this; 0 never" }).prefault("10m"),
@@ -54,10 +60,17 @@ export const taskWait = defineOperation({
   examples: [
     { command: "mu task wait done --timeout 1s", shows: "a task that is finished already" },
     { command: "mu task wait done build --any", shows: "one of two is enough" },
+    { command: "mu task wait done --for landed --timeout 1s", shows: "until its work is on the target branch" },
     { command: "mu task wait nothing", shows: "a task that is none", fault: "task.not_found" },
   ],
-  async run(app, { tasks, workstream, any, first, timeout, stuckAfter, onStall, status }) {
-    const refs = await Promise.all(tasks.map((task) => resolveTask(app, task, workstream)));
+  async run(app, { tasks, workstream, any, first, timeout, stuckAfter, onStall, status, for: level }) {
+    const refs = await Promise.all(
+      tasks.map(async (text) => {
+        const { task, until } = parseAwaited(text, level);
+        return { ...(await resolveTask(app, task, workstream)), until };
+      }),
+    );
+    if (status !== "CLOSED" && refs.some((ref) => ref.until !== undefined)) throw onlyClosed(status);
     const result = await waitForTasks(app.context, refs, {
       status,
       mode: any || first ? "any" : "all",
@@ -76,13 +89,21 @@ export const taskWait = defineOperation({
   render: ({ outcome, firing, all, elapsedMs }, paint) => {
     const lines = all.map(
       (task) =>
-        `  ${task.reached ? "✓" : "•"} ${task.qualifiedName} ${paint.status(task.status)}${task.stuck ? " (stuck)" : ""}`,
+        `  ${task.reached ? "✓" : "•"} ${task.qualifiedName} ${paint.status(task.status)}${task.level === null ? "" : ` ${task.level}`}${task.stuck ? " (stuck)" : ""}`,
     );
     const head = { reached: "Reached", timeout: "Timed out", reaped: "An owner died", stalled: "Stalled" }[outcome];
     return [...(firing ? [firing.qualifiedName] : []), `${head} after ${elapsedMs} ms`, ...lines].join("\n");
   },
   exitCode: ({ outcome }) => EXIT_CODES[outcome],
 });
+
+function onlyClosed(status: string): Fault {
+  return new Fault(
+    "usage",
+    "usage.two_goals",
+    `Only CLOSED tasks are verified or landed: wait for ${status} or for a level.`,
+  );
+}
 
 /** The wait wakes at every change of the database; panes are looked at this often at most, in ms. */
 const PANES_MS = 1_000;

@@ -16,6 +16,7 @@ export const trackShape = () =>
     ready: z.array(z.string()),
     criticalPath: z.strictObject({ days: z.number(), tasks: z.array(z.string()) }),
     owners: z.array(z.string()),
+    waitsFor: z.array(z.string()),
   });
 
 type Track = z.output<ReturnType<typeof trackShape>>;
@@ -24,7 +25,7 @@ export const trackList = defineOperation({
   name: "track.list",
   summary: "Show which tracks of work can run side by side",
   description:
-    "Two goals that share a task to be done are one track, so that two agents are never sent to the same work. As many tracks as have ready tasks, as many agents are worth having. The critical path is the longest chain, in days.",
+    "Two goals that share a task to be done are one track, so that two agents are never sent to the same work. As many tracks as have ready tasks, as many agents are worth having. The critical path is the longest chain, in days. waitsFor names closed tasks that hold a track up until they are verified or landed.",
   effect: "read",
   input: () => z.strictObject({ workstream: workstreamField() }),
   output: () => listShape(trackShape()),
@@ -49,6 +50,12 @@ export function trackTable(tracks: readonly Track[], paint: Paint): string {
     { head: "ready", text: (track) => String(track.ready.length), align: "right" },
     { head: "days", text: (track) => String(Math.round(track.criticalPath.days * 100) / 100), align: "right" },
     { head: "at work", text: (track) => track.owners.join(", ") || "—", max: 30 },
-    { head: "next", text: (track) => track.ready[0] ?? "—", max: 40 },
+    { head: "next", text: nextOf, max: 40 },
   ]);
+}
+
+/** What can be started, or what has to be verified or landed before anything can. */
+function nextOf({ ready, waitsFor, owners }: Track): string {
+  if (ready[0] !== undefined) return ready[0];
+  return waitsFor.length > 0 && owners.length === 0 ? `waits for ${waitsFor.join(", ")}` : "—";
 }

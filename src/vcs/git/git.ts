@@ -6,6 +6,7 @@ import { refresh } from "./refresh.js";
 import { remove } from "./remove.js";
 import { describe, listSaved, restore } from "./restore.js";
 import { save } from "./save.js";
+import { keep, since } from "./since.js";
 import { snapshot } from "./snapshot.js";
 import { standings } from "./standings.js";
 import { findRoot, target } from "./target.js";
@@ -20,6 +21,8 @@ export const git: VcsBackend = {
   standings,
   head: headOf,
   commits,
+  since,
+  keep,
   diff,
   refresh,
   snapshot,

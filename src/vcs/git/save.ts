@@ -49,8 +49,7 @@ export async function save(
       ? await commitOfSave(world, checkout, { name, head, shot, unlanded, files })
       : head;
   const place = `${SALVAGE}${name}`;
-  await keep(world, root, place, commit);
-  return { place, commit, commits, files: files.length };
+  return { place, commit: await keep(world, root, place, commit), commits, files: files.length };
 }
 
 /** The git folder of a checkout whose folder, or the file in it that points to the git folder, may be gone. */
@@ -119,14 +118,16 @@ async function commitOfSave(world: VcsWorld, { root, path }: Checkout, parts: Pa
   return commitTree(tree, [...new Set([head, ...index, ...unlanded])], message);
 }
 
-/** Makes the ref, once: one that is there already must hold the same, as after a run that was killed. */
-async function keep(world: VcsWorld, root: string, place: string, commit: string): Promise<void> {
+/** Makes the ref, once: one that is there already must hold the same, as after a run that was killed, and stays. */
+async function keep(world: VcsWorld, root: string, place: string, commit: string): Promise<string> {
   const earlier = await gitLine(world, root, ["rev-parse", "--verify", "--quiet", place], { okCodes: [1] });
   if (earlier !== "") {
-    if (earlier === commit || (await essence(world, root, earlier)) === (await essence(world, root, commit))) return;
+    if (earlier === commit || (await essence(world, root, earlier)) === (await essence(world, root, commit)))
+      return earlier;
     throw refTaken(root, place);
   }
   await runGit(world, root, [...NO_HOOKS, "update-ref", place, commit, "0".repeat(commit.length)]);
+  return commit;
 }
 
 /** What two saves of the same checkout have in common although their times differ. */

@@ -1,0 +1,148 @@
+import type { Reader } from "../db/schema.js";
+import { Fault } from "../errors.js";
+import type { AgentRef } from "../names.js";
+import type { Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
+import { checkoutOf, findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
+import type { TaskRow } from "./task.js";
+
+/** Where a claimant works, read before it claims: its commits from `head` on are the task's. */
+export interface WorkBegun {
+  agent: string;
+  root: string;
+  /** Null for a copy, which has no commits. */
+  head: string | null;
+  /** Beginnings of earlier claims that the workspace still builds on. */
+  continues: ReadonlySet<string>;
+}
+
+/** So many earlier beginnings are looked after at most. */
+const MOST_BEGINNINGS = 8;
+
+/**
+ * Where the agent works, or undefined without a ready workspace. Costs no program but for tasks that the agent had
+ * before. A repository that cannot be read is no reason to refuse a claim.
+ */
+export async function workBeforeClaim(
+  world: VcsWorld,
+  db: Reader,
+  agent: AgentRef,
+  task: string | undefined,
+): Promise<WorkBegun | undefined> {
+  const space = await readyWorkspace(db, agent);
+  if (space === undefined) return undefined;
+  const backend = await backendOf(space);
+  const head = await backend.head(world, checkoutOf(space)).catch(unlessFault(undefined));
+  if (head === undefined) return undefined;
+  const earlier = head === null ? [] : await beginnings(db, space, task);
+  const kept = await Promise.all(
+    earlier.map(async (from) => {
+      if (from === head) return from;
+      const since = await backend.since?.(world, checkoutOf(space), from).catch(unlessFault(undefined));
+      return since?.base === from ? from : undefined;
+    }),
+  );
+  const continues = new Set(kept.filter((from) => from !== undefined));
+  return { agent: space.agent, root: space.root, head, continues };
+}
+
+/** What a claim writes of where its work begins; of nobody's workspace when `begun` is not the claimant's. */
+export function workColumnsOf(row: TaskRow, agent: string, begun: WorkBegun | undefined) {
+  if (begun === undefined || begun.agent !== agent) return { work_agent: null, work_root: null, work_from: null };
+  const { root, head, continues } = begun;
+  const same = row.work_agent === agent && row.work_root === root && row.work_from !== null;
+  const from = same && row.work_from !== null && continues.has(row.work_from) ? row.work_from : head;
+  return { work_agent: agent, work_root: root, work_from: from };
+}
+
+/** What an owner has made of a task, and how its workspace stands. */
+export interface WorkDone {
+  space: WorkspaceRow;
+  /** Null for a copy, and where the workspace is gone. */
+  from: string | null;
+  to: string | null;
+  /** How many commits that is; null where nobody can tell. */
+  commits: number | null;
+  standing: Standing | undefined;
+}
+
+/**
+ * What the owner of a task has made of it so far, or undefined when it has no workspace. With `landing`, the standing
+ * also tells how far the workspace is from its target. Faults `vcs.*`.
+ */
+export async function workOfTask(
+  world: VcsWorld,
+  db: Reader,
+  row: TaskRow,
+  options: { landing: "look" | "no matter" },
+): Promise<WorkDone | undefined> {
+  if (row.owner === null) return undefined;
+  const space = await readyWorkspace(db, { workstream: row.workstream, name: row.owner });
+  if (space === undefined) return undefined;
+  const backend = await backendOf(space);
+  const target = options.landing === "look" ? await backend.target(world, space.root, space.branch ?? undefined) : null;
+  const [standing] = await backend.standings(world, space.root, [space.path], target);
+  const from = beginsAt(row, space);
+  const to = standing?.head ?? null;
+  if (from === null || to === null || backend.since === undefined) {
+    return { space, from: null, to: null, commits: null, standing };
+  }
+  const { base, commits } = await backend.since(world, checkoutOf(space), from);
+  if (base === null) return { space, from: null, to: null, commits: null, standing };
+  const others = new Set(await endsOfOthers(db, row, space));
+  const last = commits.findIndex((commit) => others.has(commit));
+  return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
+}
+
+function beginsAt(row: TaskRow, space: WorkspaceRow): string | null {
+  const isSame = row.work_agent === space.agent && row.work_root === space.root;
+  return isSame && row.work_from !== null ? row.work_from : space.base_ref;
+}
+
+async function readyWorkspace(db: Reader, agent: AgentRef): Promise<WorkspaceRow | undefined> {
+  const space = await findWorkspaceRow(db, agent);
+  return space?.state === "ready" ? space : undefined;
+}
+
+/** The backend of a workspace; loaded only for those who have one. */
+export async function backendOf({ backend }: { backend: string }): Promise<VcsBackend> {
+  const { getBackend } = await import("../vcs/backends.js");
+  return getBackend(backend as VcsBackend["key"]);
+}
+
+/** Where the agent began tasks that it may take again; only that of `task` when it is known. */
+async function beginnings(db: Reader, space: WorkspaceRow, task: string | undefined): Promise<string[]> {
+  let query = db
+    .selectFrom("tasks")
+    .select("work_from")
+    .distinct()
+    .where("workstream_id", "=", space.workstream_id)
+    .where("work_agent", "=", space.agent)
+    .where("work_root", "=", space.root)
+    .where("work_from", "is not", null)
+    .where("status", "=", "OPEN")
+    .limit(MOST_BEGINNINGS);
+  if (task !== undefined) query = query.where("name", "=", task);
+  return (await query.execute()).flatMap((row) => row.work_from ?? []);
+}
+
+/** The ends of the other tasks that were closed in the same workspace. */
+async function endsOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow): Promise<string[]> {
+  const rows = await db
+    .selectFrom("tasks")
+    .select("work_to")
+    .where("workstream_id", "=", row.workstream_id)
+    .where("work_agent", "=", space.agent)
+    .where("work_root", "=", space.root)
+    .where("work_to", "is not", null)
+    .where("status", "=", "CLOSED")
+    .where("id", "<>", row.id)
+    .execute();
+  return rows.flatMap((other) => other.work_to ?? []);
+}
+
+function unlessFault<T>(instead: T) {
+  return (error: unknown): T => {
+    if (error instanceof Fault) return instead;
+    throw error;
+  };
+}
