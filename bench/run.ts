@@ -6,6 +6,7 @@ import { claims } from "./claims.js";
 import { crew } from "./crew.js";
 import { deliveries } from "./deliveries.js";
 import { follow } from "./follow.js";
+import { land } from "./land.js";
 import type { Figure } from "./measure.js";
 import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
@@ -30,6 +31,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   watch,
   accuracy,
   recovery,
+  land,
 };
 
 const asked = process.argv.slice(2);
