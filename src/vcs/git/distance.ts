@@ -1,5 +1,5 @@
 import type { VcsWorld } from "../vcs.js";
-import { runGit } from "./run.js";
+import { runGit, runGits } from "./run.js";
 
 /** How many commits a head has that the target lacks, and the other way round. */
 export interface Distance {
@@ -8,8 +8,8 @@ export interface Distance {
 }
 
 /**
- * The distances of many heads from one target: one call for what they all have in common, one for the commits beyond
- * it, and the counting in here. A head that is not in the repository is left out.
+ * The distances of many heads from one target: one walk over what they do not all have in
+ * common, and the counting in here. A head that is not in the repository is left out.
  */
 export async function distances(
   world: VcsWorld,
@@ -25,6 +25,9 @@ export async function distances(
   return new Map([...known, ...rest]);
 }
 
+/** All commits of the given ones beyond what they have in common, each with its parents. */
+const WALK = `bases=$(git merge-base --octopus --all "$@") && exec git rev-list --parents "$@" --not $bases`;
+
 /** Undefined when a head is broken or shares nothing with the others: then each is counted for itself. */
 async function walkTogether(
   world: VcsWorld,
@@ -32,21 +35,15 @@ async function walkTogether(
   target: string,
   heads: readonly string[],
 ): Promise<Map<string, Distance> | undefined> {
-  try {
-    const shared = await runGit(world, root, ["merge-base", "--octopus", "--all", target, ...heads]);
-    const bases = shared.stdout.split("\n").filter(Boolean);
-    const excluded = bases.map((base) => `^${base}`);
-    const { stdout } = await runGit(world, root, ["rev-list", "--parents", target, ...heads, ...excluded]);
-    const parents = new Map<string, string[]>();
-    for (const line of stdout.split("\n")) {
-      const [commit = "", ...before] = line.split(" ");
-      if (commit !== "") parents.set(commit, before);
-    }
-    const ofTarget = reachable(parents, target);
-    return new Map(heads.map((head) => [head, compare(ofTarget, reachable(parents, head))]));
-  } catch {
-    return undefined;
+  const stdout = await runGits(world, root, WALK, [target, ...heads]);
+  if (stdout === undefined) return undefined;
+  const parents = new Map<string, string[]>();
+  for (const line of stdout.split("\n")) {
+    const [commit = "", ...before] = line.split(" ");
+    if (commit !== "") parents.set(commit, before);
   }
+  const ofTarget = reachable(parents, target);
+  return new Map(heads.map((head) => [head, compare(ofTarget, reachable(parents, head))]));
 }
 
 function reachable(parents: ReadonlyMap<string, readonly string[]>, from: string): Set<string> {

@@ -65,6 +65,24 @@ export async function gitLine(
   return stdout.split("\n", 1)[0] ?? "";
 }
 
+/**
+ * Runs a few gits in one shell: starting a program from Node costs more than most gits do. Gives what they printed, or
+ * undefined when the shell did not end with 0.
+ */
+export async function runGits(
+  world: VcsWorld,
+  cwd: string,
+  script: string,
+  args: readonly string[],
+): Promise<string | undefined> {
+  const env = gitEnvironment(world.env);
+  const { code, stdout } = await world.exec("sh", ["-c", script, "sh", ...args], { cwd, env, timeoutMs: TIMEOUT_MS });
+  return code === 0 ? stdout : undefined;
+}
+
+/** For plumbing on behalf of nobody: before the verb. */
+export const NO_HOOKS = ["-c", "core.hooksPath=/dev/null"];
+
 /** Variables that say where the caller's repository is, or change what the words we give git mean. */
 const FOREIGN =
   /^GIT_(DIR|WORK_TREE|IMPLICIT_WORK_TREE|INDEX_FILE|PREFIX|COMMON_DIR|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|NAMESPACE|GRAFT_FILE|SHALLOW_FILE|REPLACE_REF_BASE|NO_REPLACE_OBJECTS|CONFIG|INTERNAL_SUPER_PREFIX|QUARANTINE_PATH|REFLOG_ACTION|EXTERNAL_DIFF|DIFF_OPTS|DEFAULT_HASH|(LITERAL|GLOB|NOGLOB|ICASE)_PATHSPECS|TRACE.*)$/;

@@ -1,15 +1,16 @@
 import { readdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import type { Standing, Target, VcsWorld } from "../vcs.js";
 import { distances } from "./distance.js";
 import { findGitDir, isThere, readHead } from "./places.js";
-import { runGit } from "./run.js";
+import { runGits } from "./run.js";
 
-/** How many checkouts are looked through at the same time. */
-const AT_ONCE = 4;
+/** How many checkouts are looked through at the same time: more than cores only makes them wait for each other. */
+const AT_ONCE = Math.min(4, Math.max(2, availableParallelism()));
 
 /**
- * How all these checkouts stand. HEADs come from files, all distances from two walks whatever their number, and only
- * what is not committed costs a process per checkout; those run beside each other and beside the walks.
+ * How all these checkouts stand. HEADs come from files, all distances from one walk whatever their number, and only
+ * what is not committed costs a git per checkout; those run beside each other and beside the walk.
  */
 export async function standings(
   world: VcsWorld,
@@ -19,13 +20,14 @@ export async function standings(
 ): Promise<Standing[]> {
   const places = await Promise.all(paths.map(locate));
   const heads = places.flatMap(({ head }) => head ?? []);
+  const whole = places.filter(({ head }) => head !== null).map(({ path }) => path);
   const [dirty, known] = await Promise.all([
-    inParallel(places, async ({ path, head }) => (head === null ? null : countDirty(world, path))),
+    countDirty(world, root, whole),
     target === null ? undefined : distances(world, root, target.commit, heads),
   ]);
-  return places.map(({ path, present, head, underway }, at) => {
+  return places.map(({ path, present, head, underway }) => {
     const { ahead = null, behind = null } = (head !== null && known?.get(head)) || {};
-    return { path, present, head, ahead, behind, dirty: dirty[at] ?? null, underway };
+    return { path, present, head, ahead, behind, dirty: dirty.get(path) ?? null, underway };
   });
 }
 
@@ -54,23 +56,36 @@ export function underwayIn(names: readonly string[]): string | null {
   return UNDERWAY.find(([file]) => names.includes(file))?.[1] ?? null;
 }
 
-const STATUS = ["-c", "core.fsmonitor=false", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all"];
+/** Prints the status of each folder, then an empty entry and git's exit code: no entry of a status is empty. */
+const STATUS = `for folder do
+git -C "$folder" -c core.fsmonitor=false status --porcelain -z --no-renames --untracked-files=all 2>/dev/null
+printf '\\0%d\\0' $?
+done`;
 
-async function countDirty(world: VcsWorld, path: string): Promise<number | null> {
-  try {
-    const { stdout } = await runGit(world, path, STATUS);
-    return stdout.split("\0").length - 1;
-  } catch {
-    return null;
-  }
+/** How many files are not committed in each of these folders; null where git cannot tell. */
+async function countDirty(
+  world: VcsWorld,
+  root: string,
+  paths: readonly string[],
+): Promise<Map<string, number | null>> {
+  const shares = Array.from({ length: AT_ONCE }, (_, share) => paths.filter((_, at) => at % AT_ONCE === share));
+  const counted = await Promise.all(
+    shares.map(async (share) => {
+      const entries = share.length === 0 ? "" : await runGits(world, root, STATUS, share);
+      return countEntries(share, entries ?? "");
+    }),
+  );
+  return new Map(counted.flat());
 }
 
-async function inParallel<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const queue = items.entries();
-  const worker = async (): Promise<void> => {
-    for (const [at, item] of queue) results[at] = await act(item);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  return results;
+function countEntries(paths: readonly string[], printed: string): [string, number | null][] {
+  const entries = printed.split("\0");
+  let at = 0;
+  return paths.map((path) => {
+    const end = entries.indexOf("", at);
+    const count = end - at;
+    const isKnown = entries[end + 1] === "0";
+    at = end + 2;
+    return [path, isKnown ? count : null];
+  });
 }
