@@ -53,7 +53,8 @@ export interface Lander {
   target(world: VcsWorld, root: string, branch: string): Promise<LandingTarget>;
   /** Which of these commits the repository does not have. */
   missing(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]>;
-  replayer(world: VcsWorld, root: string, target: LandingTarget, works: readonly Work[]): Promise<Replayer>;
+  /** For these replays, most likely in this order. */
+  replayer(world: VcsWorld, root: string, target: LandingTarget, replays: readonly Replay[]): Promise<Replayer>;
   /**
    * Refuses a branch that somebody is working on: its checkout has changes that are not committed, or something was
    * begun there and not ended. Faults `landing.checkout_dirty`.
