@@ -1,0 +1,58 @@
+import { once } from "node:events";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { systemClock } from "../src/clock.js";
+import { execProgram } from "../src/exec.js";
+import { findProcess } from "../src/processes.js";
+import { type Home, newHome, outcome } from "./support/cli.js";
+
+let home: Home;
+beforeEach(async () => {
+  home = newHome();
+  await home.mu("workstream init demo");
+  await home.mu("task add build --title 'Build it'");
+});
+afterEach(() => home.end());
+
+const status = async () => (await home.mu("task show build --json")).json().task.status;
+
+it("a check is heard while it runs, and its verdict decides", async () => {
+  const red = await home.mu("task close build --check 'echo broken; exit 3'");
+  expect([red.code, red.stdout]).toEqual([1, ""]);
+  expect(red.stderr).toMatch(/^broken\nmu: The check of build ended with 3, so it stays OPEN: echo broken; exit 3/);
+  expect(await status()).toBe("OPEN");
+
+  const green = await home.mu("task close build --check 'echo good'");
+  expect([green.code, green.stderr]).toEqual([0, "good\n"]);
+  expect(green.stdout).toContain("check echo good: green, verified");
+  expect((await home.mu("task list")).stdout).toMatch(/build +CLOSED verified/);
+  expect((await home.mu("task show build")).stdout).toMatch(
+    /level +verified\n[\s\S]*check +green after [\d.]+ s.*: echo good/,
+  );
+  expect((await home.mu("log --limit 2")).stdout).toContain("closed build, echo good green");
+});
+
+it("a program gets one value or one fault, with the last lines in it", async () => {
+  await home.mu("workstream set check 'seq 60; exit 1'");
+  const { error, code, check } = (await home.mu("task close build --json")).fault();
+  expect([error, code]).toEqual(["negative", "task.check_failed"]);
+  expect(check).toMatchObject({ command: "seq 60; exit 1", exitCode: 1, author: "ann" });
+  expect((await home.mu("task show build --json")).json().check).toEqual(check);
+  const closed = (await home.mu("task close build --no-check --json")).json();
+  expect(closed).toMatchObject({ task: { level: "claimed" }, check: null, warnings: [] });
+});
+
+it("Ctrl-C ends the check with all its processes, and the task stays", async () => {
+  const running = home.start(["task", "close", "build", "--check", "sleep 1000 & echo $! $$; sleep 1000"]);
+  const ended = outcome(running);
+  const [first] = (await once(running.stderr as NodeJS.ReadableStream, "data")) as [Buffer];
+  const pids = first.toString().trim().split(" ").map(Number);
+  running.kill("SIGINT");
+  const { code, stderr } = await ended;
+  expect([code, stderr]).toEqual([130, expect.stringContaining("The check was stopped; build stays OPEN.")]);
+  expect(pids).toHaveLength(2);
+  for (const pid of pids) {
+    const found = await findProcess({ exec: execProgram, clock: systemClock }, { pid });
+    expect(found === undefined || found.zombie).toBe(true);
+  }
+  expect(await status()).toBe("OPEN");
+});
