@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -20,6 +21,21 @@ import { copyFolder } from "../../src/vcs/none/copy.js";
 import { noneBackend } from "../../src/vcs/none/none.js";
 import type { Checkout, VcsWorld } from "../../src/vcs/vcs.js";
 import { temporaryFolder } from "../support/database.js";
+import { describeBackend } from "./conformance.js";
+
+describeBackend("none", {
+  backend: noneBackend,
+  available: true,
+  history: false,
+  newProject: async () => {
+    const { path, remove } = temporaryFolder();
+    const dir = realpathSync(path);
+    const root = join(dir, "the project");
+    put(root, { "README.md": "hello\n" });
+    const env = { PATH: process.env["PATH"], HOME: join(dir, "home") };
+    return { world: { exec: execProgram, env }, dir, root, commit: async () => "", end: remove };
+  },
+});
 
 let folder: ReturnType<typeof temporaryFolder>;
 let world: VcsWorld;
@@ -153,7 +169,7 @@ describe("a copy of a folder", () => {
 
   it("is not put over a folder of somebody else's", async () => {
     put(checkout.path, { precious: "x" });
-    await expect(make()).rejects.toMatchObject({ code: "vcs.folder_taken" });
+    await expect(make()).rejects.toMatchObject({ code: "vcs.path_taken" });
     expect(readFileSync(join(checkout.path, "precious"), "utf8")).toBe("x");
   });
 

@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
+import { pathTaken } from "../program.js";
 import type { Checkout, Standing, VcsBackend, VcsWorld } from "../vcs.js";
 import { readManifest, unpackArchive, writeArchive } from "./archive.js";
 import { compareTrees } from "./compare.js";
@@ -60,9 +61,7 @@ async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ 
   const { draft, marker } = beside(path);
   if (existsSync(path) && readdirSync(path).length > 0) {
     if (existsSync(marker)) return { base: null };
-    throw new Fault("conflict", "vcs.folder_taken", `${quote(path)} is there and is no workspace of ours.`, [], {
-      path,
-    });
+    throw pathTaken(path);
   }
   await removeTree(world, draft);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
