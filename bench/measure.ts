@@ -83,9 +83,9 @@ function bash(script: string, args: readonly string[], env: Record<string, strin
   return run;
 }
 
-/** Runs `work` with a temporary folder that is removed in any case. */
-export async function inFolder<T>(work: (folder: string) => T | Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), "mu-bench-"));
+/** Runs `work` with a temporary folder, below `parent`, that is removed in any case. */
+export async function inFolder<T>(work: (folder: string) => T | Promise<T>, parent = tmpdir()): Promise<T> {
+  const folder = mkdtempSync(join(parent, "mu-bench-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.once("exit", remove);
   try {

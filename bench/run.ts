@@ -3,6 +3,7 @@ import { agents } from "./agents.js";
 import { apply } from "./apply.js";
 import { audit } from "./audit.js";
 import { claims } from "./claims.js";
+import { copy } from "./copy.js";
 import { crew } from "./crew.js";
 import { deliveries } from "./deliveries.js";
 import { follow } from "./follow.js";
@@ -32,6 +33,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   accuracy,
   recovery,
   land,
+  copy,
 };
 
 const asked = process.argv.slice(2);

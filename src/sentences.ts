@@ -63,6 +63,10 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   "agent.spawn": simple("spawned"),
   "agent.close": simple("closed the agent"),
   "agent.adopt": simple("adopted"),
+  "workspace.approve": ({ changes }) => {
+    const command = inserted(changes, "approvals")?.text;
+    return `let a command of the repository run${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
+  },
 };
 
 function checked({ command, exit_code: code }: Record<string, unknown>): string {

@@ -29,6 +29,8 @@ export interface SetupSettings {
   command: string | null;
   /** How many ports are leased for it. */
   ports: number;
+  /** Seconds after which the command counts as failed. */
+  timeoutSeconds: number;
 }
 
 /** One key: what it is for, how a value is told from its text, and which stored values count. */
@@ -58,6 +60,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   "setup.link": paths("Files of the project folder that a new workspace links to"),
   "setup.command": command("The command that makes a new workspace ready"),
   "setup.ports": number("How many ports a new workspace leases", 0, 0, 100),
+  "setup.timeoutSeconds": number("Seconds after which the setup command counts as failed", 600, 1, 86_400),
 };
 
 export const SETTING_KEYS: readonly string[] = Object.keys(SETTINGS);

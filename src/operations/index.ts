@@ -77,6 +77,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "task.wait": () => import("./task/wait.js").then((m) => m.taskWait),
   "track.list": () => import("./track/list.js").then((m) => m.trackList),
   undo: () => import("./undo.js").then((m) => m.undo),
+  "workspace.setup": () => import("./workspace/setup.js").then((m) => m.workspaceSetup),
   "workstream.destroy": () => import("./workstream/destroy.js").then((m) => m.workstreamDestroy),
   "workstream.init": () => import("./workstream/init.js").then((m) => m.workstreamInit),
   "workstream.list": () => import("./workstream/list.js").then((m) => m.workstreamList),

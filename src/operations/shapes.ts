@@ -87,6 +87,7 @@ export const settingsShape = () =>
       link: z.array(text()),
       command: orNull(text()),
       ports: z.number(),
+      timeoutSeconds: z.number(),
     }),
   });
 

@@ -1,10 +1,13 @@
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import { git } from "./git/git.js";
+import { jjBackend } from "./jj.js";
+import { noneBackend } from "./none/none.js";
+import { saplingBackend } from "./sapling.js";
 import type { BackendKey, VcsBackend, VcsWorld } from "./vcs.js";
 
 /** The backends in the order in which they are asked whether a folder is theirs: jj before git, as it may sit on one. */
-const IN_ORDER: readonly VcsBackend[] = [git];
+const IN_ORDER: readonly VcsBackend[] = [jjBackend, saplingBackend, git, noneBackend];
 
 /** Every backend by its key. */
 export const BACKENDS_BY_KEY: Readonly<Partial<Record<BackendKey, VcsBackend>>> = Object.fromEntries(
@@ -27,5 +30,5 @@ export async function detectBackend(world: VcsWorld, folder: string): Promise<{ 
     const root = await backend.findRoot(world, folder);
     if (root !== undefined) return { backend, root };
   }
-  throw new Fault("missing", "vcs.no_repository", `${quote(folder)} is in no repository.`);
+  throw new Fault("missing", "vcs.no_folder", `The folder ${quote(folder)} is not there.`);
 }

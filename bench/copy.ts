@@ -1,0 +1,61 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execProgram } from "../src/exec.js";
+import { noneBackend } from "../src/vcs/none/none.js";
+import { type Cost, type Figure, inFolder, inTurns, ms } from "./measure.js";
+
+const ROUNDS = 7;
+/** 200 MB in 2,100 files: 100 of 1 MB and 2,000 of 50 KB. */
+const LARGE = { files: 100, bytes: 1_000_000 };
+const SMALL = { files: 2_000, bytes: 50_000 };
+
+/**
+ * A workspace that is a copy of 200 MB beside cp: with reflinks where the file system of `$MU_BENCH_REFLINKS`, else of
+ * the temporary folder, has them, and without.
+ */
+export async function copy(): Promise<Figure[]> {
+  const at = process.env["MU_BENCH_REFLINKS"] ?? tmpdir();
+  const cloned = await inFolder((folder) => copies(folder, "cp -a --reflink=always", "--reflink=always"), at);
+  const copied = await inFolder((folder) => copies(folder, "cp -a"));
+  return [cloned, copied];
+}
+
+async function copies(folder: string, title: string, ...options: string[]): Promise<Figure> {
+  const what = `\`none\` copy of 200 MB beside \`${title}\``;
+  const bar = "≤ 1.3 × floor";
+  const root = join(folder, "project");
+  fill(root);
+  const byHand = join(folder, "by-hand");
+  const cp = () => execProgram("cp", ["-a", ...options, root, byHand]);
+  if ((await cp()).code !== 0)
+    return { what, floor: "–", figure: "this file system has no reflinks", bar, met: undefined };
+  const world = { exec: execProgram, env: process.env };
+  const checkout = { root, path: join(folder, "workspaces", "ann") };
+  const costs = await inTurns(ROUNDS, {
+    floor: () => byTheClock(byHand, cp),
+    mu: () => byTheClock(checkout.path, () => noneBackend.create(world, checkout, {})),
+  });
+  const times = costs.mu.wallMs / costs.floor.wallMs;
+  const figure = `${ms(costs.mu.wallMs)}: ${times.toFixed(2)} × floor`;
+  return { what, floor: ms(costs.floor.wallMs), figure, bar, met: times <= 1.3 };
+}
+
+function fill(root: string): void {
+  for (const [name, { files, bytes }] of Object.entries({ large: LARGE, small: SMALL })) {
+    for (let n = 0; n < files; n++) {
+      const folder = join(root, name, String(n % 40));
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, `${n}.bin`), Buffer.alloc(bytes, n % 256));
+    }
+  }
+}
+
+/** The work is done by other processes, so only the clock knows what it takes. What one wrote must not slow the next. */
+async function byTheClock(made: string, work: () => Promise<unknown>): Promise<Cost> {
+  rmSync(made, { recursive: true, force: true });
+  await execProgram("sync", []);
+  const start = performance.now();
+  await work();
+  return { wallMs: performance.now() - start, cpuMs: 0 };
+}

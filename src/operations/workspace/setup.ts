@@ -1,0 +1,214 @@
+import { resolve } from "node:path";
+import * as z from "zod";
+import { newGroup } from "../../context.js";
+import { Fault } from "../../errors.js";
+import { type AgentRef, qualifiedName, quote } from "../../names.js";
+import { detectBackend } from "../../vcs/backends.js";
+import { approveCommands, type ForeignCommand, isApproved } from "../../workspaces/setup/approvals.js";
+import { planSetup, type SetupPlan } from "../../workspaces/setup/plan.js";
+import { REPOSITORY_FILE } from "../../workspaces/setup/repository-file.js";
+import { type SetupDone, setUpWorkspace } from "../../workspaces/setup/setup.js";
+import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
+import { changeSetting, getSettings } from "../../workstream-settings.js";
+import { getWorkstream } from "../../workstreams.js";
+import type { App } from "../app.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import type { Paint } from "../paint.js";
+import { resolveAgent, resolveWorkstream } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+
+const KEYS = ["copy", "link", "command", "ports", "timeoutSeconds"] as const;
+
+const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
+const patterns = () => z.array(z.strictObject({ pattern: z.string(), from: z.string() }));
+const names = (description: string) =>
+  z
+    .array(z.string().trim().min(1))
+    .optional()
+    .meta(about(description, { value: "pattern" }));
+
+export const workspaceSetup = defineOperation({
+  name: "workspace.setup",
+  summary: "Show or change what new workspaces get, or set one up again",
+  description: `Files that are not tracked are copied or linked from the project's folder, ports are leased (MU_PORT_0 …), then a command runs. Patterns are those of .gitignore. A repository can bring its own wishes in ${REPOSITORY_FILE} (copy, link, command, ports, check) and .worktreeinclude; a command from there runs only after a person approved it, and again after it changed.`,
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      agent: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Set this agent's workspace up again", { completes: "agent" })),
+      workstream: workstreamField(),
+      copy: names("Copy untracked files like these into new workspaces"),
+      link: names("Link untracked files like these to the project's own"),
+      command: z.string().optional().meta(about("Run this in every new workspace and wait for it")),
+      ports: z.number().int().optional().meta(about("Lease this many ports for every workspace")),
+      timeoutSeconds: z.number().int().optional().meta(about("Seconds that the command may take")),
+      approve: z.boolean().default(false).meta(about("Let the commands that the repository brings run")),
+      unset: z
+        .array(z.enum(KEYS))
+        .optional()
+        .meta(about("Go back to the default", { value: "key" })),
+    }),
+  output: () =>
+    z.strictObject({
+      workstream: z.string(),
+      root: z.string(),
+      copy: patterns(),
+      link: patterns(),
+      includes: z.boolean(),
+      command: orNull(z.strictObject({ command: z.string(), from: z.string(), approved: z.boolean() })),
+      check: orNull(z.strictObject({ command: z.string(), approved: z.boolean() })),
+      ports: z.number(),
+      timeoutSeconds: z.number(),
+      approved: z.array(z.string()),
+      done: orNull(
+        z.strictObject({
+          agent: z.string(),
+          copied: z.array(z.string()),
+          linked: z.array(z.string()),
+          ports: z.array(z.number()),
+          command: orNull(z.strictObject({ command: z.string(), seconds: z.number(), log: z.string() })),
+        }),
+      ),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu workspace setup", shows: "what counts, and where it comes from" },
+    { command: "mu workspace setup --copy .env --copy 'config/*.local' --ports 2", shows: "files to copy and ports" },
+    { command: "mu workspace setup --command 'npm ci'", shows: "a command that makes a workspace ready" },
+    { command: "mu workspace setup --approve", shows: "a person lets the repository's own command run" },
+    { command: "mu workspace setup nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
+    { command: "mu workspace setup --ports 1000", shows: "more than there can be", fault: "setting.invalid" },
+  ],
+  async run(app, { agent, workstream: named, approve, unset = [], ...wishes }) {
+    const ref = agent === undefined ? undefined : await resolveAgent(app, agent, named);
+    const workstream = ref?.workstream ?? (await resolveWorkstream(app, named));
+    const { db } = app.context.store;
+    const row = ref === undefined ? undefined : await readyRow(app, ref);
+    if (approve || wishes.command !== undefined) requirePerson(app);
+
+    const context = { ...app.context, group: app.context.group ?? newGroup() };
+    for (const key of unset) await changeSetting(context, workstream, `setup.${key}`, undefined);
+    for (const key of KEYS) {
+      const wish = wishes[key];
+      if (wish !== undefined) await changeSetting(context, workstream, `setup.${key}`, String(wish));
+    }
+    const { setup: settings } = await getSettings(db, workstream);
+    const root = row?.root ?? (await projectRoot(app, workstream));
+    const plan = await planSetup(root, settings);
+    const foreign = commandsOf(plan, root);
+    const approved = approve ? await approveCommands(context, workstream, foreign) : [];
+    const done =
+      row === undefined
+        ? null
+        : {
+            agent: row.agent,
+            ...(await setUpWorkspace(await app.crew(), { workspace: row, settings, signal: app.io.signal })),
+          };
+    const waiting = await notApproved(app, foreign);
+    return {
+      workstream,
+      root,
+      ...plan,
+      command: plan.command && { ...plan.command, approved: !waiting.includes(plan.command.command) },
+      check: plan.check === null ? null : { command: plan.check, approved: !waiting.includes(plan.check) },
+      approved,
+      done,
+      nextSteps: nextSteps(workstream, waiting),
+    };
+  },
+  render: (result, paint) => {
+    const { done, approved } = result;
+    const head = approved.map((command) => `${paint.bold("Approved")} ${command}`);
+    return [...head, ...(done === null ? [drawPlan(result, paint)] : [drawDone(done, paint)])].join("\n");
+  },
+});
+
+/** Faults `workspace.not_found`, `workspace.not_ready`. */
+async function readyRow(app: App, ref: AgentRef): Promise<WorkspaceRow> {
+  const row = await workspaceRow(app.context.store.db, ref);
+  if (row.state === "ready") return row;
+  throw new Fault("conflict", "workspace.not_ready", `The workspace of ${quote(ref.name)} is ${row.state}.`, [
+    { intent: "Finish what was begun", command: `mu workspace recreate ${qualifiedName(ref)}` },
+  ]);
+}
+
+/** Faults `setup.needs_person`: an agent must not let a command run that its prompt, or a repository, put before it. */
+function requirePerson(app: App): void {
+  if (app.caller.kind === "person") return;
+  throw new Fault(
+    "conflict",
+    "setup.needs_person",
+    `${app.caller.name} is an agent: which commands run in new workspaces is for a person to say.`,
+    [{ intent: "Ask the person to run it", command: "mu workspace setup --approve" }],
+  );
+}
+
+async function projectRoot(app: App, workstream: string): Promise<string> {
+  const { root } = await getWorkstream(app.context.store.db, workstream);
+  return (await detectBackend(await app.crew(), resolve(app.io.cwd, root ?? "."))).root;
+}
+
+/** The commands that the repository brings along and that would run. */
+function commandsOf(plan: SetupPlan, root: string): ForeignCommand[] {
+  const setup = plan.command?.from === REPOSITORY_FILE ? [plan.command.command] : [];
+  return [...setup, ...(plan.check === null ? [] : [plan.check])].map((command) => ({ root, command }));
+}
+
+async function notApproved(app: App, foreign: readonly ForeignCommand[]): Promise<string[]> {
+  const waiting: string[] = [];
+  for (const one of foreign) if (!(await isApproved(app.context.store.db, one))) waiting.push(one.command);
+  return waiting;
+}
+
+function nextSteps(workstream: string, waiting: readonly string[]) {
+  const approve = {
+    intent: "Let the repository's command run",
+    command: `mu workspace setup --approve -w ${workstream}`,
+  };
+  const make = { intent: "Make a workspace", command: `mu workspace create <agent> -w ${workstream}` };
+  return waiting.length > 0 ? [approve, make] : [make];
+}
+
+type Patterns = { pattern: string; from: string }[];
+
+type Shown = Pick<SetupPlan, "includes" | "ports" | "timeoutSeconds"> & {
+  copy: Patterns;
+  link: Patterns;
+  workstream: string;
+  root: string;
+  command: { command: string; from: string; approved: boolean } | null;
+  check: { command: string; approved: boolean } | null;
+};
+
+function drawPlan(shown: Shown, paint: Paint): string {
+  const list = (found: Patterns) =>
+    found.map(({ pattern, from }) => `${pattern} ${paint.dim(`(${from})`)}`).join(", ") || "—";
+  const allowed = (approved: boolean) => (approved ? "" : ` ${paint.bold("not approved")}`);
+  const { command, check } = shown;
+  const lines: [string, string][] = [
+    ["root", shown.root],
+    ["copy", `${list(shown.copy)}${shown.includes ? ", what .worktreeinclude names" : ""}`],
+    ["link", list(shown.link)],
+    ["command", command ? `${command.command} ${paint.dim(`(${command.from})`)}${allowed(command.approved)}` : "—"],
+    ["timeout", `${shown.timeoutSeconds} s`],
+    ["ports", String(shown.ports)],
+  ];
+  if (check !== null)
+    lines.push(["check", `${check.command} ${paint.dim(`(${REPOSITORY_FILE})`)}${allowed(check.approved)}`]);
+  const table = lines.map(([key, value]) => `  ${key.padEnd(8)} ${value}`);
+  return [`New workspaces of ${paint.bold(shown.workstream)} get`, ...table].join("\n");
+}
+
+function drawDone(done: SetupDone & { agent: string }, paint: Paint): string {
+  const lines = [`Set up the workspace of ${paint.bold(done.agent)}`];
+  if (done.copied.length > 0) lines.push(`  copied   ${done.copied.join(", ")}`);
+  if (done.linked.length > 0) lines.push(`  linked   ${done.linked.join(", ")}`);
+  if (done.ports.length > 0) lines.push(`  ports    ${done.ports.join(", ")}`);
+  if (done.command !== null) lines.push(`  command  ${done.command.command} (${done.command.seconds.toFixed(1)} s)`);
+  return lines.join("\n");
+}

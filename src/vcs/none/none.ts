@@ -1,0 +1,202 @@
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { chmod, mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { Fault } from "../../errors.js";
+import { enumerate, quote } from "../../names.js";
+import { pathTaken } from "../program.js";
+import type { Checkout, Standing, VcsBackend, VcsWorld } from "../vcs.js";
+import { readManifest, unpackArchive, writeArchive } from "./archive.js";
+import { compareTrees, type Differences } from "./compare.js";
+import { copyFolder } from "./copy.js";
+
+/** A list of workspaces looks at no more than this many files of each copy; `dirty` is null beyond it. */
+const LOOK_AT = 100_000;
+
+/**
+ * A folder without version control, or one whose version control is not to be used: a workspace is a copy of it. What
+ * is saved of a copy is what differs from the folder it was made of.
+ */
+export const noneBackend: VcsBackend = {
+  key: "none",
+  findRoot: async (_world, folder) => ((await isFolder(folder)) ? originOf(await realpath(folder)) : undefined),
+  target: async () => null,
+  create: createCopy,
+  remove: removeCopy,
+  standings: async (_world, root, paths) => paths.map((path) => standing(root, path)),
+  head: async (_world, { path }) => (existsSync(path) ? null : undefined),
+  commits: async (_world, { path }) => needsRepository("Commits", path),
+  diff: async (_world, { path }) => needsRepository("A diff", path),
+  refresh: async (_world, { path }) => needsRepository("A refresh", path),
+  snapshot: async () => undefined,
+  async save(world, checkout, { name, archives }) {
+    const { path } = checkout;
+    if (!existsSync(path)) return null;
+    const { changed, deleted } = differences(checkout, Number.POSITIVE_INFINITY);
+    const files = new Set([...changed, ...deleted]).size;
+    if (files === 0) return null;
+    const place = join(archives, `${name}.tar`);
+    await writeArchive(world, place, { root: checkout.root, path, changed, deleted });
+    return { place, commit: null, commits: 0, files };
+  },
+  async restore(world, checkout, place) {
+    const { changed, deleted } = differences(checkout, LOOK_AT);
+    const first = [...changed, ...deleted][0];
+    if (first !== undefined) throw dirtyCopy(checkout.path, [...changed, ...deleted]);
+    await unpackArchive(world, place, checkout.path);
+  },
+  async describe(world, _root, place) {
+    const { changed, deleted } = await readManifest(world, place);
+    const lines = [`${changed.length} changed or added, ${deleted.length} deleted, in an archive`];
+    if (changed.length > 0) lines.push(`  changed  ${enumerate(changed, 20)}`);
+    if (deleted.length > 0) lines.push(`  deleted  ${enumerate(deleted, 20)}`);
+    return lines.join("\n");
+  },
+  listSaved: async () => [],
+};
+
+/** Copies beside the place and moves it there when it is whole, so that half a copy is never taken for one. */
+async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ base: null }> {
+  await checkRoot(world, root, path);
+  const { draft, marker } = beside(path);
+  if (existsSync(path) && readdirSync(path).length > 0) {
+    if (existsSync(marker)) return { base: null };
+    throw pathTaken(path);
+  }
+  await removeTree(world, draft);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    await copyFolder(world, root, draft);
+    await rm(marker, { force: true });
+    await writeFile(marker, root, { mode: 0o600 });
+    await rename(draft, path);
+  } catch (error) {
+    await removeTree(world, draft);
+    throw error;
+  }
+  return { base: null };
+}
+
+async function removeCopy(world: VcsWorld, { path }: Checkout): Promise<void> {
+  const { draft, marker } = beside(path);
+  await removeTree(world, draft);
+  await removeTree(world, path);
+  await rm(marker, { force: true });
+}
+
+/** A copy's own root is that of what it was made of, as a checkout's is its repository. */
+async function originOf(folder: string): Promise<string> {
+  for (let at = folder; at !== dirname(at); at = dirname(at)) {
+    const root = await readFile(beside(at).marker, "utf8").catch(() => "");
+    if (root !== "") return root;
+  }
+  return folder;
+}
+
+/**
+ * Where a copy is made, and the file whose time says when it was done and which names the root; hidden, so that no
+ * agent's name meets them.
+ */
+function beside(path: string): { draft: string; marker: string } {
+  const name = basename(path);
+  return { draft: join(dirname(path), `.${name}.draft`), marker: join(dirname(path), `.${name}.copied`) };
+}
+
+async function removeTree(world: VcsWorld, path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    // A folder that nobody may write to keeps its files from going: caches of packages are made like that.
+    if (!["EACCES", "EPERM", "ENOTEMPTY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    await chmod(path, 0o700);
+    await world.exec("chmod", ["-R", "u+rwX", path]);
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** Faults `vcs.no_folder`, `vcs.home_as_root` and `vcs.copy_into_itself`. */
+async function checkRoot(world: VcsWorld, root: string, path: string): Promise<void> {
+  if (!(await isFolder(root)))
+    throw new Fault("missing", "vcs.no_folder", `The folder ${quote(root)} is not there.`, [], { path: root });
+  const real = await realpath(root);
+  const home = await realpath(world.env["HOME"] || homedir()).catch(() => undefined);
+  if (real === sep || (home !== undefined && isWithin(home, real)))
+    throw new Fault(
+      "conflict",
+      "vcs.home_as_root",
+      `${quote(root)} ${real === home ? "is" : "holds"} your home directory: a workspace would be a copy of all of it.`,
+      [{ intent: "Use the project's own folder", command: "mu workspace create <agent> --project-root <folder>" }],
+      { root },
+    );
+  if (isWithin(await realFolder(path), real))
+    throw new Fault(
+      "conflict",
+      "vcs.copy_into_itself",
+      `${quote(root)} holds the folder of the workspaces, ${quote(dirname(path))}: a copy would go into itself.`,
+      [{ intent: "Keep mu's files elsewhere", command: "export MU_STATE_DIR=~/.local/state/mu" }],
+      { root, path },
+    );
+}
+
+const isWithin = (inner: string, outer: string) => {
+  const way = relative(outer, inner);
+  return way === "" || (way !== ".." && !way.startsWith(`..${sep}`));
+};
+
+/** The real path of a place that need not be there yet. */
+async function realFolder(path: string): Promise<string> {
+  const whole = resolve(path);
+  const real = await realpath(whole).catch(() => undefined);
+  if (real !== undefined) return real;
+  return whole === dirname(whole) ? whole : join(await realFolder(dirname(whole)), basename(whole));
+}
+
+function standing(root: string, path: string): Standing {
+  const present = existsSync(path);
+  const dirty = present && existsSync(root) ? countDirty({ root, path }) : null;
+  return { path, present, head: null, behind: null, ahead: null, dirty, underway: null };
+}
+
+/** Null where it cannot be said, or not cheaply. */
+function countDirty(checkout: Checkout): number | null {
+  try {
+    const found = differences(checkout, LOOK_AT);
+    return found.complete ? new Set([...found.changed, ...found.deleted]).size : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A copy whose root is gone, or not known any more, differs from it in everything. */
+function differences({ root, path }: Checkout, limit: number): Differences {
+  const { marker } = beside(path);
+  const orphaned = !existsSync(root) || realpathSync(root) === realpathSync(path);
+  if (orphaned) return { changed: readdirSync(path), deleted: [], complete: true };
+  return compareTrees(root, path, existsSync(marker) ? statSync(marker).ctimeMs : null, limit);
+}
+
+const isFolder = (folder: string) =>
+  stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
+function needsRepository(what: string, path: string): never {
+  throw new Fault(
+    "conflict",
+    "vcs.required",
+    `${what} needs version control, and the workspace at ${quote(path)} is a plain copy of a folder.`,
+    [{ intent: "Put the project under version control", command: "git init" }],
+    { path },
+  );
+}
+
+function dirtyCopy(path: string, files: readonly string[]): Fault {
+  return new Fault(
+    "conflict",
+    "vcs.dirty",
+    `${quote(path)} has changes of its own (${enumerate(files, 5)}); a save is put into a clean workspace only.`,
+    [{ intent: "Save them and begin anew", command: "mu workspace recreate <agent>" }],
+    { files: files.slice(0, 100) },
+  );
+}

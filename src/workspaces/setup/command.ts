@@ -1,0 +1,86 @@
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Crew } from "../../agents/crew.js";
+import { runCheck } from "../../checks/run.js";
+import { Fault } from "../../errors.js";
+import { quote, shellWord } from "../../names.js";
+
+/** What a setup command runs for. */
+export interface CommandSpec {
+  workstream: string;
+  agent: string;
+  path: string;
+  command: string;
+  env: Readonly<Record<string, string>>;
+  timeoutMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface CommandRun {
+  command: string;
+  seconds: number;
+  /** Where its output is kept. */
+  log: string;
+}
+
+/** A log takes no more than this much of what a command prints. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/** Where the output of an agent's newest setup command is kept; it outlives the workspace. */
+export function setupLog(stateDir: string, { workstream, agent }: { workstream: string; agent: string }): string {
+  return join(stateDir, "logs", "setup", workstream, `${agent}.log`);
+}
+
+/**
+ * Runs a setup command in the workspace and keeps its output. Faults `setup.failed` (negative) with the last lines when
+ * it is red or takes too long, `check.not_started`.
+ */
+export async function runSetupCommand(crew: Crew, spec: CommandSpec): Promise<CommandRun> {
+  const { command, path: cwd, env, timeoutMs, signal } = spec;
+  const log = setupLog(crew.stateDir, spec);
+  const file = openLog(log);
+  try {
+    const run = await runCheck(crew, { command, cwd, env, timeoutMs, onOutput: file.add, ...(signal && { signal }) });
+    if (run.exitCode === 0) return { command, seconds: run.seconds, log };
+    const how = run.timedOut
+      ? `did not end within ${timeoutMs / 1000} s`
+      : run.exitCode === null
+        ? "was ended"
+        : `ended with ${run.exitCode}`;
+    const tail = run.tail.split("\n").slice(-10).join("\n").trimEnd();
+    throw new Fault(
+      "negative",
+      "setup.failed",
+      `The setup command ${quote(command)} ${how}.${tail === "" ? "" : ` Its last lines:\n${tail}`}`,
+      [
+        { intent: "Read all it said", command: `cat ${shellWord(log)}` },
+        { intent: "See or change the setup", command: `mu workspace setup -w ${spec.workstream}` },
+      ],
+      { command, exitCode: run.exitCode, timedOut: run.timedOut, seconds: run.seconds, tail: run.tail, log },
+    );
+  } finally {
+    file.close();
+  }
+}
+
+/** A log that nobody else may read: setup commands print tokens. What the disk does not take is left out. */
+function openLog(path: string): { add(chunk: Uint8Array): void; close(): void } {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  rmSync(path, { force: true });
+  const file = openSync(path, "wx", 0o600);
+  let left = MOST_BYTES;
+  return {
+    add(chunk) {
+      if (left <= 0) return;
+      const part = chunk.subarray(0, left);
+      left -= part.length;
+      try {
+        writeSync(file, part);
+        if (left <= 0) writeSync(file, "\n… the rest of the output was left out\n");
+      } catch {
+        left = 0;
+      }
+    },
+    close: () => closeSync(file),
+  };
+}

@@ -1,0 +1,50 @@
+import type { Crew } from "../../agents/crew.js";
+import type { SetupSettings } from "../../settings.js";
+import type { BackendKey } from "../../vcs/vcs.js";
+import type { WorkspaceRow } from "../workspace.js";
+import { requireApproved } from "./approvals.js";
+import { type CommandRun, runSetupCommand } from "./command.js";
+import { putFiles, type SetupFiles } from "./files.js";
+import { planSetup } from "./plan.js";
+import { leasePorts, portsEnv } from "./ports.js";
+import { REPOSITORY_FILE } from "./repository-file.js";
+
+export interface SetupOptions {
+  workspace: Pick<WorkspaceRow, "id" | "workstream" | "agent" | "root" | "path" | "backend">;
+  settings: SetupSettings;
+  signal?: AbortSignal | undefined;
+}
+
+/** What a workspace got. */
+export interface SetupDone extends SetupFiles {
+  ports: number[];
+  command: CommandRun | null;
+}
+
+/**
+ * Makes a checkout that is there ready for work: files, ports, then the command. It can be run again: what is there is
+ * left alone, and the command runs anew. Whoever makes a new workspace takes it away when this faults.
+ *
+ * Faults `setup.not_approved` before anything is done, `setup.failed`, `setup.outside`, `setup.invalid_file`,
+ * `port.*`, `vcs.*`.
+ */
+export async function setUpWorkspace(crew: Crew, { workspace, settings, signal }: SetupOptions): Promise<SetupDone> {
+  const { id, workstream, agent, root, path } = workspace;
+  const plan = await planSetup(root, settings);
+  if (plan.command?.from === REPOSITORY_FILE)
+    await requireApproved(crew.context.store.db, { root, command: plan.command.command }, workstream);
+  const files = await putFiles(crew, { root, path, backend: workspace.backend as BackendKey }, plan);
+  const ports = await leasePorts(crew, id, plan.ports);
+  if (plan.command === null) return { ...files, ports, command: null };
+  const env = {
+    MU_WORKSTREAM: workstream,
+    MU_AGENT: agent,
+    MU_WORKSPACE: path,
+    MU_PROJECT_ROOT: root,
+    ...portsEnv(ports),
+  };
+  const { command } = plan.command;
+  const timeoutMs = plan.timeoutSeconds * 1000;
+  const run = await runSetupCommand(crew, { workstream, agent, path, command, env, timeoutMs, signal });
+  return { ...files, ports, command: run };
+}
