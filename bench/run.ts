@@ -15,6 +15,7 @@ import { size } from "./size.js";
 import { startup, state } from "./startup.js";
 import { tracks } from "./tracks.js";
 import { watch } from "./watch.js";
+import { workspaces } from "./workspaces.js";
 
 const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   startup,
@@ -33,6 +34,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   accuracy,
   recovery,
   land,
+  workspaces,
   copy,
 };
 

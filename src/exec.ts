@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 
@@ -56,12 +57,18 @@ export const execProgram: Exec = async (file, args, options = {}) => {
   };
 };
 
+/** A program cannot be started in a folder that was removed under us, as an agent's workspace is when it closes itself. */
+function currentFolder(): string {
+  const folder = process.cwd();
+  return existsSync(folder) ? folder : "/";
+}
+
 function surroundings({ env, cwd }: ExecOptions) {
   return {
     reject: false,
     extendEnv: env === undefined,
     ...(env && { env }),
-    ...(cwd !== undefined && { cwd }),
+    cwd: cwd ?? currentFolder(),
   } as const;
 }
 

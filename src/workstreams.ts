@@ -190,7 +190,9 @@ export async function destroyWorkstream(context: Context, name: string): Promise
     const checks = await tx.db.selectFrom("checks").select("id").where("task_id", "in", ofTasks).execute();
     const edges = await tx.db.selectFrom("task_edges").select("id").where("blocked_id", "in", ofTasks).execute();
     const agents = await tx.db.selectFrom("agents").select("id").where("workstream_id", "=", row.id).execute();
+    const workspaces = await tx.db.selectFrom("workspaces").select("id").where("workstream_id", "=", row.id).execute();
 
+    for (const workspace of workspaces) await tx.remove("workspaces", workspace.id);
     for (const note of notes) await tx.remove("task_notes", note.id);
     for (const check of checks) await tx.remove("checks", check.id);
     for (const edge of edges) await tx.remove("task_edges", edge.id);
