@@ -8,6 +8,7 @@ import { copy } from "./copy.js";
 import { crew } from "./crew.js";
 import { deliveries } from "./deliveries.js";
 import { follow } from "./follow.js";
+import { land } from "./land.js";
 import type { Figure } from "./measure.js";
 import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
@@ -33,6 +34,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   watch,
   accuracy,
   recovery,
+  land,
   workspaces,
   copy,
   conflicts,

@@ -27,6 +27,7 @@ export { readState, type State, type StateOptions } from "./state.js";
 export { type Addition, addTask, type NewTask } from "./tasks/add.js";
 export { type Claim, type ClaimNextOptions, type ClaimOptions, claimNext, claimTask } from "./tasks/claim.js";
 export { deleteTask, previewDelete } from "./tasks/delete.js";
+export { type Finish, type FinishOptions, finishTask } from "./tasks/finish.js";
 export {
   blockersOf,
   blockTask,
@@ -78,6 +79,7 @@ export {
   type UndoPreview,
   undoGroup,
 } from "./undo/undo.js";
+export { changeSetting, getSettings, type SettingChange } from "./workstream-settings.js";
 export {
   destroyWorkstream,
   getWorkstream,

@@ -52,7 +52,9 @@ export async function listProcesses(world: ProcessWorld): Promise<Process[]> {
 
 /** The process, or undefined when it has ended or its pid belongs to another one now. */
 export async function findProcess(world: ProcessWorld, ref: ProcessRef): Promise<Process | undefined> {
-  return (await listProcesses(world)).find((one) => isSame(one, ref));
+  const isLinux = (world.platform ?? process.platform) === "linux";
+  const found = isLinux ? await readProc([String(ref.pid)]) : await readPs(world.exec);
+  return found.find((one) => isSame(one, ref));
 }
 
 /**
@@ -189,8 +191,8 @@ function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-async function readProc(): Promise<ProcProcess[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+async function readProc(only?: readonly string[]): Promise<ProcProcess[]> {
+  const pids = only ?? (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")));
   return found.flatMap((line) => parseStat(line) ?? []);
 }

@@ -36,8 +36,7 @@ const EXCUSES: readonly string[] = ["db.locked", "tmux.unreachable"];
 /**
  * Makes the database agree with tmux, for one workstream or for all: agents without a pane are closed and their
  * tasks given back, statuses are read, waiting deliveries are typed, workspaces and landings that were cut off are
- * settled. Without open agents tmux is not asked. Agents of
- * other hosts are left alone. Faults `tmux.*`.
+ * settled. Without open agents tmux is not asked. Agents of other hosts are left alone. Faults `tmux.*`.
  */
 export async function reconcile(
   crew: Crew,

@@ -124,6 +124,6 @@ function differing(said: Row, row: Row): string[] {
 function nameOf(table: JournalledTable, row: Row, tables: Tables): string | undefined {
   const task = (id: unknown) => String(tables.tasks.get(Number(id))?.name ?? id);
   if (table === "task_edges") return `${task(row.blocker_id)} → ${task(row.blocked_id)}`;
-  if (table === "task_notes") return task(row.task_id);
+  if (table === "task_notes" || table === "checks") return task(row.task_id);
   return row.name === undefined ? undefined : String(row.name);
 }

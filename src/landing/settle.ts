@@ -60,6 +60,8 @@ async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: st
   const { tip, root, branch } = row;
   const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
   if (task === undefined || !arrived || tip === null) {
+    const onto = row.state === "stacked" ? row.onto : null;
+    if (tip !== null && onto !== null) await lander.takeBack(crew, root, { branch, from: onto, to: tip });
     await dropRows(context, [row.id], reason);
     return (
       task && { workstream: task.workstream, task: task.name, outcome: "dropped", commit: null, agent: task.work_agent }

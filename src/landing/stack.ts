@@ -1,7 +1,7 @@
 import type { Crew } from "../agents/crew.js";
 import { auditHead } from "../audit.js";
 import { qualifiedName } from "../names.js";
-import type { Lander, LandingTarget, Replayer, Tip } from "../vcs/lander.js";
+import type { LandingTarget, Replay, Replayed, Tip } from "../vcs/lander.js";
 import type { Candidate } from "./choose.js";
 import type { Link } from "./order.js";
 import type { Place } from "./place.js";
@@ -39,8 +39,8 @@ export async function stackTasks(
   edges: readonly Link[],
 ): Promise<Stack> {
   const target = await lander.target(crew, root, branch);
-  const replayer = await replayerFor(crew, { lander, root }, target, candidates);
-  const head = await headOf(crew, candidates[0]);
+  const replays = replaysOf(candidates, { branch, head: await headOf(crew, candidates[0]) });
+  const replayer = replays.size === 0 ? undefined : await lander.replayer(crew, root, target, [...replays.values()]);
   const stack: Stack = { target, steps: [], clashes: [] };
   let tip: Tip = target;
   const out = new Set<number>();
@@ -50,7 +50,8 @@ export async function stackTasks(
       out.add(id);
       continue;
     }
-    const step = await putOn(tip, candidate, { replayer, branch, head });
+    const replay = replays.get(candidate);
+    const step = await putOn(tip, candidate, replay && replayer && (() => replayer.replay(tip, replay)));
     if ("files" in step) {
       out.add(id);
       stack.clashes.push({ ...step, below: stack.steps.filter((one) => one.commits > 0).map(nameOf) });
@@ -62,16 +63,6 @@ export async function stackTasks(
   return stack;
 }
 
-async function replayerFor(
-  crew: Crew,
-  { lander, root }: { lander: Lander; root: string },
-  target: LandingTarget,
-  candidates: readonly Candidate[],
-): Promise<Replayer | undefined> {
-  const works = candidates.flatMap(({ work }) => (work === null ? [] : [work]));
-  return works.length === 0 ? undefined : lander.replayer(crew, root, target, works);
-}
-
 /** What the chain of the workstream says now, for the trailer that anchors it. */
 async function headOf(crew: Crew, candidate: Candidate | undefined): Promise<string | undefined> {
   if (candidate === undefined) return undefined;
@@ -79,18 +70,27 @@ async function headOf(crew: Crew, candidate: Candidate | undefined): Promise<str
   return head && `${head.scope} ${head.n} ${head.head}`;
 }
 
+function replaysOf(
+  candidates: readonly Candidate[],
+  { branch, head }: { branch: string; head: string | undefined },
+): Map<Candidate, Replay> {
+  const anchor = head === undefined ? [] : [`Mu-Audit: ${head}`];
+  return new Map(
+    candidates.flatMap((candidate): [Candidate, Replay][] => {
+      const { row, work } = candidate;
+      const trailers = [`Mu-Task: ${qualifiedName(row)}`, ...anchor];
+      return work === null ? [] : [[candidate, { work, trailers, names: { ours: branch, theirs: row.name } }]];
+    }),
+  );
+}
+
 async function putOn(
   tip: Tip,
   candidate: Candidate,
-  { replayer, branch, head }: { replayer: Replayer | undefined; branch: string; head: string | undefined },
+  replay: (() => Promise<Replayed>) | undefined,
 ): Promise<Step | Omit<Clash, "below">> {
-  if (candidate.work === null || replayer === undefined) return { candidate, tip, commits: 0 };
-  const name = qualifiedName(candidate.row);
-  const replayed = await replayer.replay(tip, {
-    work: candidate.work,
-    trailers: [`Mu-Task: ${name}`, ...(head === undefined ? [] : [`Mu-Audit: ${head}`])],
-    names: { ours: branch, theirs: candidate.row.name },
-  });
+  if (replay === undefined) return { candidate, tip, commits: 0 };
+  const replayed = await replay();
   if (replayed.outcome === "conflict") return { candidate, ...replayed };
   return { candidate, tip: { commit: replayed.tip.commit, tree: replayed.tip.tree }, commits: replayed.commits };
 }

@@ -89,6 +89,9 @@ function warningsOf(row: Standing, work: WorkDone | undefined): Warning[] {
   const warnings: Warning[] = [];
   const warn = (code: Warning["code"], message: string) => void warnings.push({ code, message });
   if (standing?.present === false) warn("workspace_gone", `The workspace of ${space.agent} is gone: ${space.path}.`);
+  else if (commits === null && space.backend !== "none") {
+    warn("unknown_work", `Which commits are the work of ${row.name} cannot be told from ${space.path}.`);
+  }
   const dirty = standing?.dirty ?? 0;
   if (dirty > 0 && space.backend !== "none") {
     warn("uncommitted", `${dirty} ${dirty === 1 ? "file" : "files"} in the workspace of ${space.agent} not committed.`);

@@ -1,7 +1,7 @@
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
-import type { Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
+import type { Since, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 import { checkoutOf, findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
 import type { TaskRow } from "./task.js";
 
@@ -67,7 +67,8 @@ export interface WorkDone {
 
 /**
  * What the owner of a task has made of it so far, or undefined when it has no workspace. With `landing`, the standing
- * also tells how far the workspace is from its target. Faults `vcs.*`.
+ * also tells how far the workspace is from its target. History that cannot be read is a work that nobody knows. Faults
+ * `vcs.*` of the target.
  */
 export async function workOfTask(
   world: VcsWorld,
@@ -86,7 +87,8 @@ export async function workOfTask(
   if (from === null || to === null || backend.since === undefined) {
     return { space, from: null, to: null, commits: null, standing };
   }
-  const { base, commits } = await backend.since(world, checkoutOf(space), from);
+  const nothing: Since = { base: null, commits: [] };
+  const { base, commits } = await backend.since(world, checkoutOf(space), from).catch(unlessFault(nothing));
   if (base === null) return { space, from: null, to: null, commits: null, standing };
   const others = new Set(await endsOfOthers(db, row, space));
   const last = commits.findIndex((commit) => others.has(commit));

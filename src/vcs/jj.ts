@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import { runProgram } from "./program.js";
+import { pathTaken, runProgram } from "./program.js";
 import type { Checkout, Commit, Refreshed, Standing, Target, VcsBackend, VcsWorld } from "./vcs.js";
 
 /**
@@ -142,10 +142,9 @@ async function findTarget(world: VcsWorld, root: string, wish?: string): Promise
 }
 
 async function create(world: VcsWorld, { root, path }: Checkout, { from }: { from?: string | undefined }) {
-  if (existsSync(path) && readdirSync(path).length > 0 && !existsSync(join(path, ".jj")))
-    throw new Fault("conflict", "vcs.folder_taken", `${quote(path)} is there and is no workspace of ours.`, [], {
-      path,
-    });
+  if (existsSync(path) && readdirSync(path).length > 0 && !isOurs(path)) throw pathTaken(path);
+  const known = await madeAt(path);
+  if (known !== undefined) return { base: known };
   const revision = from ?? (await findTarget(world, root))?.commit ?? "@-";
   const commit = await jj(world, root, ["log", "--no-graph", "--limit", "1", "-r", revision, "-T", "commit_id", STILL]);
   // What a crash left has files missing that would be taken for deleted: it is made anew.
@@ -154,12 +153,21 @@ async function create(world: VcsWorld, { root, path }: Checkout, { from }: { fro
   const place = ["--name", nameOf(path), "--revision", commit, path];
   try {
     await jj(world, root, ["workspace", "add", "--config", "git.colocate=false", ...place]);
+    await writeFile(madeFile(path), commit);
   } catch (error) {
     await jjBackend.remove(world, { root, path });
     throw error;
   }
   return { base: commit };
 }
+
+/** True when `path` is another workspace, whole or half made, and not a repository of its own. */
+const isOurs = (path: string) => existsSync(join(path, ".jj")) && !existsSync(join(path, ".jj", "repo", "store"));
+
+/** A file that says that a workspace was made to its end, and where it began. */
+const madeFile = (path: string) => join(path, ".jj", "mu-base");
+
+const madeAt = (path: string) => readFile(madeFile(path), "utf8").catch(() => undefined);
 
 /** Where a workspace is: its working-copy commit, the commit that it counts as being at, and its uncommitted files. */
 interface Facts {

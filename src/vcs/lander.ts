@@ -53,7 +53,8 @@ export interface Lander {
   target(world: VcsWorld, root: string, branch: string): Promise<LandingTarget>;
   /** Which of these commits the repository does not have. */
   missing(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]>;
-  replayer(world: VcsWorld, root: string, target: LandingTarget, works: readonly Work[]): Promise<Replayer>;
+  /** For these replays, most likely in this order. */
+  replayer(world: VcsWorld, root: string, target: LandingTarget, replays: readonly Replay[]): Promise<Replayer>;
   /**
    * Refuses a branch that somebody is working on: its checkout has changes that are not committed, or something was
    * begun there and not ended. Faults `landing.checkout_dirty`.
@@ -69,6 +70,11 @@ export interface Lander {
    * is not at `from` any more; then nothing was done. Faults `landing.checkout_dirty`.
    */
   advance(world: VcsWorld, root: string, move: { target: LandingTarget; to: string }): Promise<"advanced" | "moved">;
+  /**
+   * Undoes an `advance` that was killed between the files of the checkout and the branch; a checkout that is in any
+   * other state is left alone.
+   */
+  takeBack(world: VcsWorld, root: string, move: { branch: string; from: string; to: string }): Promise<void>;
   /** Whether the branch has the commit. */
   contains(world: VcsWorld, root: string, branch: string, commit: string): Promise<boolean>;
   /** Makes the scratch checkout at `path`, or brings the one that is there to `commit`, clean of what a check left. */

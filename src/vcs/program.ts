@@ -67,6 +67,13 @@ export function noSpace(folder: string | undefined, details: Record<string, unkn
   );
 }
 
+/** The fault of a checkout's place where something else is. */
+export function pathTaken(path: string): Fault {
+  return new Fault("conflict", "vcs.path_taken", `${quote(path)} is not empty, and is no checkout of ours.`, [
+    { intent: "See what is in it", command: `ls -lA ${shellWord(path)}` },
+  ]);
+}
+
 /** What a program complained of, short enough for one message. */
 export function lastWords(stderr: string): string {
   const lines = stderr

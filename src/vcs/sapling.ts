@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import { runProgram } from "./program.js";
+import { pathTaken, runProgram } from "./program.js";
 import type { Checkout, Commit, Refreshed, Saved, Standing, Target, VcsBackend, VcsWorld } from "./vcs.js";
 
 /**
@@ -99,10 +99,9 @@ function onlyUnknown(error: unknown): undefined {
 }
 
 async function create(world: VcsWorld, { root, path }: Checkout, { from }: { from?: string | undefined }) {
-  if (existsSync(path) && readdirSync(path).length > 0 && !existsSync(join(path, ".sl")))
-    throw new Fault("conflict", "vcs.folder_taken", `${quote(path)} is there and is no workspace of ours.`, [], {
-      path,
-    });
+  if (existsSync(path) && readdirSync(path).length > 0 && !isOurs(path)) throw pathTaken(path);
+  const known = await madeAt(path);
+  if (known !== undefined) return { base: known };
   const base = from === undefined ? (await findTarget(world, root))?.commit : await nodeOf(world, root, from);
   // What a crash left has files missing that would be taken for deleted: it is made anew.
   await rm(path, { recursive: true, force: true });
@@ -110,12 +109,21 @@ async function create(world: VcsWorld, { root, path }: Checkout, { from }: { fro
   try {
     await sl(world, dirname(path), ["--config", "extensions.share=", "share", "--noupdate", "--bookmarks", root, path]);
     await sl(world, path, ["goto", "--rev", base ?? "."]);
+    await writeFile(madeFile(path), base ?? "");
   } catch (error) {
     await rm(path, { recursive: true, force: true });
     throw error;
   }
   return { base: base ?? null };
 }
+
+/** True when `path` is a share, whole or half made, and not a repository of its own. */
+const isOurs = (path: string) => existsSync(join(path, ".sl")) && !existsSync(join(path, ".sl", "store"));
+
+/** A file that says that a share was made to its end, and where it began. */
+const madeFile = (path: string) => join(path, ".sl", "mu-base");
+
+const madeAt = (path: string) => readFile(madeFile(path), "utf8").catch(() => undefined);
 
 /** Changed, added, removed, missing and unknown files, not ignored ones. */
 async function uncommitted(world: VcsWorld, path: string, which = "-mardu"): Promise<string[]> {

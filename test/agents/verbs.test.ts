@@ -15,6 +15,7 @@ import { type SpawnOptions, spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { pollAgents } from "../../src/agents/status/poll.js";
 import { waitForAgents } from "../../src/agents/status/wait.js";
 import { getTask } from "../../src/tasks/task.js";
+import { changeSetting } from "../../src/workstream-settings.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { describeTmux, eventually } from "../support/tmux.js";
 
@@ -313,6 +314,7 @@ describeTmux("an agent", () => {
     const ask = async (format: string) =>
       (await crew.server.raw("display-message", "-p", "-t", a.pane ?? "", format)).trim();
     expect(await ask("#{pane-border-status}")).toBe("top");
+    await changeSetting(crew.crew.context, "demo", "borders", "off");
     expect(await drawBorders(crew.crew, "demo", "off")).toBe(1);
     expect(await ask("#{pane-border-status}")).toBe("off");
     await arrangeWindow(crew.crew, "demo", { window: "crew", layout: "even-horizontal" });

@@ -10,4 +10,4 @@ const world = { context: { store, clock: systemClock, actor: "child" }, env: pro
 const leased: number[] = [];
 for (const id of numbers) leased.push(...(await leasePorts(world, Number(id), count)));
 await store.close();
-console.log(JSON.stringify(leased));
+process.stdout.write(JSON.stringify(leased));

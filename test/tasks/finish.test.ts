@@ -2,8 +2,10 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lastCheck } from "../../src/checks/rows.js";
+import { write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
 import { compareTables } from "../../src/replay.js";
+import { writeSql } from "../../src/sql.js";
 import { claimNext, claimTask } from "../../src/tasks/claim.js";
 import { deleteTask } from "../../src/tasks/delete.js";
 import { type FinishOptions, finishTask } from "../../src/tasks/finish.js";
@@ -122,6 +124,17 @@ onEachDialect("finishing a task", (bench) => {
       const begun = await workBeforeClaim(repo.world, db(), { workstream: DEMO, name: "w1" }, undefined);
       const { task } = await claimNext(bench.context, DEMO, W1, { work: begun });
       expect(await work(task.name)).toMatchObject({ agent: "w1", from: await head() });
+    });
+
+    it("is closed although nobody can tell any more where its work began", async () => {
+      await claim("build");
+      await commit("a");
+      await write(bench.context, { op: "test.forget", scope: DEMO, subject: DEMO }, async (tx) => {
+        const { id } = await taskRow(tx.db, at("build"));
+        await tx.patch("tasks", id, { work_from: "0".repeat(40) });
+      });
+      expect(codes(await finish("build"))).toEqual(["unknown_work"]);
+      expect(await work("build")).toMatchObject({ agent: "w1", from: null, to: null });
     });
 
     it("says what is not committed, and that a workspace is gone", async () => {
@@ -318,6 +331,15 @@ onEachDialect("finishing a task", (bench) => {
       await agree();
       await deleteTask(bench.context, at("build"), ANN);
       expect(await checks()).toBe(0);
+      await agree();
+    });
+
+    it("may be changed and removed by hand, and the log knows", async () => {
+      await checked();
+      if (bench.context.store.dialect !== "sqlite") return;
+      await writeSql(bench.context, "update checks set seconds = 7");
+      await agree();
+      await writeSql(bench.context, "delete from checks");
       await agree();
     });
 

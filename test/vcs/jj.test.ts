@@ -1,13 +1,44 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { execProgram } from "../../src/exec.js";
 import { jjBackend } from "../../src/vcs/jj.js";
 import type { Checkout, Target, VcsWorld } from "../../src/vcs/vcs.js";
 import { temporaryFolder } from "../support/database.js";
+import { describeBackend } from "./conformance.js";
 
 const here = spawnSync("jj", ["--version"]).status === 0;
+
+describeBackend("jj", {
+  backend: jjBackend,
+  available: here,
+  history: true,
+  newProject: async () => {
+    const { path, remove } = temporaryFolder();
+    const dir = realpathSync(path);
+    const root = join(dir, "the project");
+    mkdirSync(root);
+    const config = join(dir, "jj.toml");
+    writeFileSync(config, '[user]\nname = "Ann"\nemail = "ann@example.org"\n');
+    const env = { PATH: process.env["PATH"], HOME: dir, JJ_CONFIG: config };
+    const jj = async (cwd: string, ...args: string[]) => {
+      const words = ["--no-pager", "--color", "never", "--config", "snapshot.max-new-file-size=0", ...args];
+      const { code, stdout, stderr } = await execProgram("jj", words, { cwd, env });
+      if (code !== 0) throw new Error(`jj ${args.join(" ")} ended with ${code}: ${stderr}`);
+      return stdout.trim();
+    };
+    const commit = async (cwd: string, message: string) => {
+      await jj(cwd, "commit", "-m", message);
+      if (cwd === root) await jj(root, "bookmark", "set", "main", "-r", "@-");
+      return jj(cwd, "log", "--no-graph", "-r", "@-", "-T", "commit_id");
+    };
+    await jj(root, "git", "init");
+    writeFileSync(join(root, "README.md"), "hello\n");
+    await commit(root, "first");
+    return { world: { exec: execProgram, env }, dir, root, commit, end: remove };
+  },
+});
 
 describe.skipIf(!here)(`Jujutsu${here ? "" : " (skipped: there is no jj on this machine)"}`, () => {
   let folder: ReturnType<typeof temporaryFolder>;
@@ -68,13 +99,18 @@ describe.skipIf(!here)(`Jujutsu${here ? "" : " (skipped: there is no jj on this 
     const { commit, branch } = await target();
     expect(branch).toBe("main");
     expect(await jjBackend.create(world, bob, { from: "main" })).toEqual({ base: commit });
+    // As after a kill in the middle of it.
     rmSync(join(bob.path, "a.txt"));
+    rmSync(join(bob.path, ".jj", "mu-base"));
     expect(await jjBackend.create(world, bob, {})).toEqual({ base: commit });
     expect(read(join(bob.path, "a.txt"))).toBe("a\n");
     expect(await jjBackend.head(world, bob)).toBe(commit);
     await jjBackend.remove(world, bob);
     await jjBackend.remove(world, bob);
     expect(existsSync(bob.path)).toBe(false);
+    await jj(folder.path, "git", "init", bob.path);
+    await expect(jjBackend.create(world, bob, {})).rejects.toMatchObject({ code: "vcs.path_taken" });
+    rmSync(bob.path, { recursive: true });
     expect(await jj(ann.root, "workspace", "list")).not.toContain("bob");
     await expect(jjBackend.create(world, bob, { from: "nosuch" })).rejects.toMatchObject({ code: "vcs.unknown_ref" });
     expect(existsSync(bob.path)).toBe(false);

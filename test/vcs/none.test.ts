@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -16,10 +17,26 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Exec, execProgram } from "../../src/exec.js";
+import { unpackArchive } from "../../src/vcs/none/archive.js";
 import { copyFolder } from "../../src/vcs/none/copy.js";
 import { noneBackend } from "../../src/vcs/none/none.js";
 import type { Checkout, VcsWorld } from "../../src/vcs/vcs.js";
 import { temporaryFolder } from "../support/database.js";
+import { describeBackend } from "./conformance.js";
+
+describeBackend("none", {
+  backend: noneBackend,
+  available: true,
+  history: false,
+  newProject: async () => {
+    const { path, remove } = temporaryFolder();
+    const dir = realpathSync(path);
+    const root = join(dir, "the project");
+    put(root, { "README.md": "hello\n" });
+    const env = { PATH: process.env["PATH"], HOME: join(dir, "home") };
+    return { world: { exec: execProgram, env }, dir, root, commit: async () => "", end: remove };
+  },
+});
 
 let folder: ReturnType<typeof temporaryFolder>;
 let world: VcsWorld;
@@ -153,7 +170,7 @@ describe("a copy of a folder", () => {
 
   it("is not put over a folder of somebody else's", async () => {
     put(checkout.path, { precious: "x" });
-    await expect(make()).rejects.toMatchObject({ code: "vcs.folder_taken" });
+    await expect(make()).rejects.toMatchObject({ code: "vcs.path_taken" });
     expect(readFileSync(join(checkout.path, "precious"), "utf8")).toBe("x");
   });
 
@@ -246,6 +263,22 @@ describe("what is saved of a copy", () => {
     put(checkout.path, { "a.txt": "changed\n" });
     const place = (await save())?.place ?? "";
     await expect(noneBackend.restore(world, checkout, place)).rejects.toMatchObject({ code: "vcs.dirty" });
+  });
+
+  it("is all of it when the folder that it was made of is gone, or nobody knows which that was", async () => {
+    await make();
+    expect(await noneBackend.findRoot(world, join(checkout.path, "src"))).toBe(checkout.root);
+    const before = contents(checkout.path);
+    rmSync(join(dirname(checkout.path), ".ann.copied"));
+    expect(await noneBackend.findRoot(world, checkout.path)).toBe(realpathSync(checkout.path));
+    for (const root of [checkout.path, join(folder.path, "gone")]) {
+      const saved = await noneBackend.save(world, { ...checkout, root }, { name: "demo/x/1", target: null, archives });
+      const to = join(folder.path, "unpacked");
+      mkdirSync(to);
+      await unpackArchive(world, saved?.place ?? "", to);
+      expect(contents(to)).toEqual(before);
+      rmSync(to, { recursive: true });
+    }
   });
 
   it("is told from what is no archive", async () => {

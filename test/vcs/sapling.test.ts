@@ -1,14 +1,41 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { execProgram } from "../../src/exec.js";
 import { saplingBackend } from "../../src/vcs/sapling.js";
 import type { Checkout, Target, VcsWorld } from "../../src/vcs/vcs.js";
 import { temporaryFolder } from "../support/database.js";
+import { describeBackend } from "./conformance.js";
 
 // There is another well-known program of this name, which is a train.
 const here = /sapling/i.test(spawnSync("sl", ["version"], { encoding: "utf8", timeout: 10_000 }).stdout ?? "");
+
+describeBackend("sl", {
+  backend: saplingBackend,
+  available: here,
+  history: true,
+  newProject: async () => {
+    const { path, remove } = temporaryFolder();
+    const dir = realpathSync(path);
+    const root = join(dir, "the project");
+    const env = { PATH: process.env["PATH"], HOME: dir, SL_AUTOMATION: "1", HGUSER: "Ann <ann@example.org>" };
+    const sl = async (cwd: string, ...args: string[]) => {
+      const { code, stdout, stderr } = await execProgram("sl", args, { cwd, env });
+      if (code !== 0) throw new Error(`sl ${args.join(" ")} ended with ${code}: ${stderr}`);
+      return stdout.trim();
+    };
+    const commit = async (cwd: string, message: string) => {
+      await sl(cwd, "commit", "--addremove", "-m", message);
+      return sl(cwd, "log", "-r", ".", "-T", "{node}");
+    };
+    await sl(dir, "init", "--git", root);
+    await sl(root, "bookmark", "main");
+    writeFileSync(join(root, "README.md"), "hello\n");
+    await commit(root, "first");
+    return { world: { exec: execProgram, env }, dir, root, commit, end: remove };
+  },
+});
 
 describe("Sapling, without its program", () => {
   it("finds the repository of a folder, of a share, and none", async () => {

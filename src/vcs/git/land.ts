@@ -38,6 +38,10 @@ export const gitLander: Lander = {
     if (files.length > 0) throw checkoutDirty(branch, { path: checkout.path, files, underway: null });
   },
   advance,
+  async takeBack(world, root, { branch, from, to }) {
+    const { checkout } = await placeOfBranch(world, root, branch);
+    if (checkout !== undefined) await takeBack(world, checkout.path, { from, to });
+  },
   async contains(world, root, branch, commit) {
     const args = ["merge-base", "--is-ancestor", commit, `refs/heads/${branch}`];
     return (await runGit(world, root, args, { okCodes: [1, 128] })).code === 0;
@@ -117,9 +121,21 @@ async function forward(world: VcsWorld, path: string, { target, to }: { target: 
   const now = await gitLine(world, path, ["rev-parse", "--verify", "-q", `refs/heads/${target.branch}`]);
   if (now === to) return "advanced";
   if (now !== target.commit) return "moved";
+  await takeBack(world, path, { from: target.commit, to });
   const files = stderr.split("\n").flatMap((line) => (line.startsWith("\t") ? [line.trim()] : []));
   if (files.length > 0) throw checkoutDirty(target.branch, { path, files, underway: null });
   throw gitFault(path, args, { code, stdout, stderr });
+}
+
+/**
+ * git moves the files first and the branch last: where the branch was refused, or git was killed in between, the index
+ * is that of `to` on a branch at `from`. Then, and only then, the files go back.
+ */
+async function takeBack(world: VcsWorld, path: string, { from, to }: { from: string; to: string }): Promise<void> {
+  const staged = await runGit(world, path, ["diff-index", "--cached", "--quiet", to, "--"], { okCodes: [1, 128] });
+  const head = await gitLine(world, path, ["rev-parse", "-q", "--verify", "HEAD"], { okCodes: [1, 128] });
+  if (staged.code !== 0 || head !== from) return;
+  await runGit(world, path, ["read-tree", "-m", "-u", to, from], { okCodes: [1, 128], locks: true });
 }
 
 /** The fault for a branch that somebody works on; nothing of it was touched. */

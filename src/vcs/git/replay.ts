@@ -1,7 +1,7 @@
 import type { LandingTarget, Replay, Replayed, Replayer, Tip, Work } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
 import { gitConflict } from "./conflict.js";
-import { gitFault, gitLine, runGit } from "./run.js";
+import { gitFault, gitLine, runGit, runGits } from "./run.js";
 
 /** A commit that the target does not have. */
 interface Known {
@@ -20,10 +20,77 @@ export async function gitReplayer(
   world: VcsWorld,
   root: string,
   target: LandingTarget,
-  works: readonly Work[],
+  replays: readonly Replay[],
 ): Promise<Replayer> {
-  const known = await commitsBeyond(world, root, target.commit, works);
-  return { replay: (onto, replay) => replayWork({ world, root, known }, onto, replay) };
+  const works = replays.map(({ work }) => work);
+  const room = { world, root, known: await commitsBeyond(world, root, target.commit, works) };
+  const ahead = new Map<string, Replayed>();
+  return {
+    async replay(onto, replay) {
+      if (!ahead.has(keyOf(onto, replay))) await replayAhead(room, onto, replays.slice(replays.indexOf(replay)), ahead);
+      return ahead.get(keyOf(onto, replay)) ?? replayWork(room, onto, replay);
+    },
+  };
+}
+
+const keyOf = (onto: Tip, { work }: Replay) => `${onto.commit} ${work.from} ${work.to}`;
+
+/** So many works of one commit are put one on the other in one shell; more would not fit on its command line. */
+const MOST_AHEAD = 50;
+const LONGEST_MESSAGE = 8_000;
+
+/** Five words a work: its commit, its author's name, mail and date, and the message. Stops where one clashes. */
+const REPLAY_AHEAD = `
+tip=$1 tree=$2; shift 2
+while [ $# -ge 5 ]; do
+  new=$(git merge-tree --write-tree --allow-unrelated-histories "$tip" "$1" 2>/dev/null) || exit 0
+  if [ "$new" != "$tree" ]; then
+    tip=$(printf %s "$5" | GIT_AUTHOR_NAME=$2 GIT_AUTHOR_EMAIL=$3 GIT_AUTHOR_DATE=$4 \
+      git -c i18n.commitEncoding=UTF-8 commit-tree --no-gpg-sign "$new" -p "$tip" 2>/dev/null) || exit 0
+  fi
+  tree=$new
+  echo "$tip $tree"
+  shift 5
+done`;
+
+/**
+ * Puts works of a single commit one on the other, as far as they go on cleanly, and remembers what comes out: starting
+ * a program costs more than the merge. Whatever is not remembered afterwards is done step by step, with its reasons.
+ */
+async function replayAhead(
+  room: Room,
+  onto: Tip,
+  replays: readonly Replay[],
+  found: Map<string, Replayed>,
+): Promise<void> {
+  const simple: { replay: Replay; words: string[] }[] = [];
+  for (const replay of replays.slice(0, MOST_AHEAD)) {
+    const words = singleStep(replay, room.known);
+    if (words === undefined) break;
+    simple.push({ replay, words });
+  }
+  if (simple.length < 2) return;
+  const args = [onto.commit, onto.tree, ...simple.flatMap(({ words }) => words)];
+  const printed = (await runGits(room.world, room.root, REPLAY_AHEAD, args)) ?? "";
+  let before = onto;
+  for (const [index, line] of printed.trimEnd().split("\n").entries()) {
+    const [commit = "", tree = ""] = line.split(" ");
+    const replay = simple[index]?.replay;
+    if (replay === undefined || tree === "") return;
+    const tip = { commit, tree };
+    found.set(keyOf(before, replay), { outcome: "replayed", tip, commits: commit === before.commit ? 0 : 1 });
+    before = tip;
+  }
+}
+
+/** The words of a work that is one commit on a base that the target has; undefined for any other. */
+function singleStep({ work, trailers }: Replay, known: Room["known"]): string[] | undefined {
+  const { steps, base } = stepsOf(work, known);
+  const [step] = steps;
+  if (step === undefined || steps.length > 1 || base === undefined || known.has(base)) return undefined;
+  const message = withTrailers(step.message, trailers);
+  if (message.length > LONGEST_MESSAGE || step.author.name.trim() === "") return undefined;
+  return [step.sha, step.author.name, step.author.email, `@${step.author.date}`, message];
 }
 
 interface Room {

@@ -1,0 +1,201 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { stackRows, takeTasks } from "../../src/landing/rows.js";
+import { settleLandings } from "../../src/landing/settle.js";
+import { taskRow } from "../../src/tasks/task.js";
+import { openYard, type Yard } from "./yard.js";
+
+let yard: Yard;
+beforeEach(async () => {
+  yard = await openYard();
+});
+afterEach(() => yard.end());
+
+/** Everything about the person's checkout that a landing could spoil. */
+async function checkoutState(): Promise<unknown> {
+  const { repo } = yard;
+  return {
+    main: await yard.main(),
+    status: await repo.git("status", "--porcelain", "--untracked-files=all"),
+    index: await repo.git("ls-files", "--stage"),
+    stashes: await repo.git("stash", "list"),
+    text: repo.read("a.txt"),
+  };
+}
+
+const DIRTY = { code: "landing.checkout_dirty", kind: "conflict" };
+
+describe("somebody's checkout", () => {
+  it("is left byte for byte as it is when it has changes, although they are elsewhere", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    yard.repo.write({ "a.txt": "mine\n" });
+    const before = await checkoutState();
+    const refused = yard.land(undefined, { check: "touch checked" });
+    await expect(refused).rejects.toMatchObject({ ...DIRTY, details: { path: yard.repo.root, files: ["a.txt"] } });
+    expect(await checkoutState()).toEqual(before);
+    expect(await yard.task("build")).toMatchObject({ level: "claimed" });
+  });
+
+  it("is left alone when something is staged, or a merge is under way", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.repo.git("checkout", "-qb", "side");
+    await yard.repo.commit({ "a.txt": "side\n" });
+    await yard.repo.git("checkout", "-q", "main");
+    await yard.repo.commit({ "a.txt": "main\n" });
+    await yard.repo.git("merge", "side").catch(() => {});
+    await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { underway: "merge" } });
+    await yard.repo.git("merge", "--abort");
+    yard.repo.write({ "new.txt": "n\n" });
+    await yard.repo.git("add", "new.txt");
+    await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { files: ["new.txt"] } });
+  });
+
+  it("is left alone while its branch is away for a rebase", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.repo.git("checkout", "-qb", "side", "main");
+    await yard.repo.commit({ "a.txt": "side\n" });
+    await yard.repo.git("checkout", "-q", "main");
+    await yard.repo.commit({ "a.txt": "main\n" });
+    await yard.repo.git("rebase", "side").catch(() => {});
+    await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { underway: "rebase" } });
+  });
+
+  it("keeps its untracked and ignored files, and those in the way stop the landing before the check", async () => {
+    await yard.repo.commit({ ".gitignore": "*.log\n" });
+    await yard.finished("build", { "build.txt": "b\n", "kept/x": "x\n" });
+    await yard.finished("logs", { "notes.txt": "n\n" });
+    const mark = join(yard.repo.dir, "checked");
+    yard.repo.write({ "build.txt": "precious\n", "other.txt": "o\n" });
+    const before = await checkoutState();
+    const refused = yard.land(undefined, { check: `touch '${mark}'` });
+    await expect(refused).rejects.toMatchObject({ ...DIRTY, details: { files: ["build.txt"] } });
+    expect(await checkoutState()).toEqual(before);
+    expect(yard.repo.read("build.txt")).toBe("precious\n");
+    expect(existsSync(mark)).toBe(false);
+
+    rmSync(join(yard.repo.root, "build.txt"));
+    const { landed } = await yard.land();
+    expect(landed.length).toBe(2);
+    expect(yard.repo.read("other.txt")).toBe("o\n");
+  });
+
+  it("keeps an ignored file that the landing would write over", async () => {
+    const path = await yard.workspace("bob");
+    yard.repo.write({ ".git/info/exclude": "*.log\n" });
+    yard.repo.write({ "b.log": "mine\n" });
+    yard.repo.write({ "b.log": "theirs\n" }, path);
+    await yard.repo.gitIn(path, "add", "-f", "b.log");
+    await yard.finished("build", { "b.txt": "b\n" }, { agent: "bob" });
+    await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { files: ["b.log"] } });
+    expect(yard.repo.read("b.log")).toBe("mine\n");
+  });
+
+  it("does not matter when it is detached: only the branch moves", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.repo.git("checkout", "-q", "--detach");
+    yard.repo.write({ "a.txt": "mine\n" });
+    const { landed } = await yard.land(undefined, { check: "test -e build.txt" });
+    expect(await yard.main()).toBe(landed[0]?.commit);
+    expect(yard.repo.read("a.txt")).toBe("mine\n");
+    expect(existsSync(join(yard.repo.root, "build.txt"))).toBe(false);
+  });
+
+  it("may be another worktree of a bare repository", async () => {
+    const { repo } = yard;
+    await yard.finished("build", { "build.txt": "b\n" });
+    await repo.git("checkout", "-q", "--detach");
+    await repo.git("config", "core.bare", "true");
+    const tree = join(repo.dir, "main tree");
+    await repo.gitIn(join(repo.root, ".git"), "worktree", "add", "-q", tree, "main");
+    const { landed } = await yard.land();
+    expect(landed.length).toBe(1);
+    expect(readFileSync(join(tree, "build.txt"), "utf8")).toBe("b\n");
+    expect(await repo.gitIn(tree, "status", "--porcelain")).toBe("");
+  });
+
+  it("does not count when its folder was deleted by hand", async () => {
+    const { repo } = yard;
+    await yard.finished("build", { "build.txt": "b\n" });
+    await repo.git("checkout", "-q", "--detach");
+    const tree = join(repo.dir, "gone");
+    await repo.git("worktree", "add", "-q", tree, "main");
+    rmSync(tree, { recursive: true });
+    const { landed } = await yard.land();
+    expect(await yard.main()).toBe(landed[0]?.commit);
+  });
+});
+
+describe("a repository's own ways", () => {
+  it("hooks that fail stop neither the replay nor the scratch checkout", async () => {
+    const hooks = join(yard.repo.root, ".git", "hooks");
+    mkdirSync(hooks, { recursive: true });
+    await yard.finished("build", { "build.txt": "b\n" });
+    for (const hook of [
+      "post-checkout",
+      "pre-commit",
+      "commit-msg",
+      "prepare-commit-msg",
+      "pre-rebase",
+      "post-merge",
+    ]) {
+      writeFileSync(join(hooks, hook), "#!/bin/sh\nexit 1\n");
+      chmodSync(join(hooks, hook), 0o755);
+    }
+    const { landed } = await yard.land(undefined, { check: "test -e build.txt" });
+    expect(landed.length).toBe(1);
+  });
+
+  it("a hook that guards the branch is heard: nothing moves", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    const hook = join(yard.repo.root, ".git", "hooks", "reference-transaction");
+    mkdirSync(join(hook, ".."), { recursive: true });
+    writeFileSync(hook, '#!/bin/sh\n[ "$1" = prepared ] && grep -q refs/heads/main && exit 1\nexit 0\n');
+    chmodSync(hook, 0o755);
+    const before = await checkoutState();
+    await expect(yard.land()).rejects.toMatchObject({ code: "vcs.failed" });
+    expect(await checkoutState()).toEqual(before);
+    expect(await yard.task("build")).toMatchObject({ level: "claimed" });
+    rmSync(hook);
+    expect((await yard.land()).landed.length).toBe(1);
+  });
+
+  it("a git that was killed between the files and the branch is undone", async () => {
+    const { repo, crew } = yard;
+    await yard.finished("build", { "build.txt": "b\n", "a.txt": "built\n" });
+    const before = await checkoutState();
+    const onto = await yard.main();
+    const tip = await repo.gitIn(await yard.workspace("build"), "rev-parse", "HEAD");
+    const task = await taskRow(crew.context.store.db, { workstream: "shop", name: "build" });
+    const batch = { id: "dead", root: repo.root, branch: "main", scratch: "/none", process: `1 0 ${hostname()}` };
+    const { taken } = await takeTasks(crew.context, batch, [task]);
+    await stackRows(crew.context, onto, [{ id: taken.get(task.id) ?? 0, tip }]);
+    await repo.git("read-tree", "-m", "-u", onto, tip);
+    expect(await checkoutState()).not.toEqual(before);
+    expect(await settleLandings(crew)).toMatchObject([{ task: "build", outcome: "dropped" }]);
+    expect(await checkoutState()).toEqual(before);
+    expect((await yard.land()).landed.length).toBe(1);
+  });
+
+  it("a locked index stops it, and it goes on when the lock is gone", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    const lock = join(yard.repo.root, ".git", "index.lock");
+    writeFileSync(lock, "");
+    await expect(yard.land()).rejects.toMatchObject({ code: "vcs.locked" });
+    rmSync(lock);
+    expect((await yard.land()).landed.length).toBe(1);
+  });
+
+  it("a person without a name in git lands with the author's", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    const { GIT_COMMITTER_NAME: _, GIT_COMMITTER_EMAIL: __, ...env } = yard.repo.env;
+    const crew = {
+      ...yard.crew,
+      env: { ...env, GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "user.useConfigOnly", GIT_CONFIG_VALUE_0: "true" },
+    };
+    Object.assign(yard.crew, crew);
+    const { landed } = await yard.land();
+    expect(await yard.repo.git("log", "-1", "--format=%cn", landed[0]?.commit ?? "")).toBe("Ann");
+  });
+});

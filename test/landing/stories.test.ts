@@ -1,0 +1,301 @@
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { listDeliveries } from "../../src/agents/delivery/delivery.js";
+import { write } from "../../src/db/write.js";
+import { landTasks, predictLanding } from "../../src/landing/land.js";
+import { addTask } from "../../src/tasks/add.js";
+import { closeTask, openTask } from "../../src/tasks/lifecycle.js";
+import { openYard, WORKSTREAM, type Yard } from "./yard.js";
+
+let yard: Yard;
+beforeEach(async () => {
+  yard = await openYard();
+});
+afterEach(() => yard.end());
+
+const names = (items: readonly { task: string }[]) => items.map(({ task }) => task);
+const ref = (name: string) => ({ workstream: WORKSTREAM, name });
+const ann = { person: "ann" };
+
+/** A check that does something to main the first so many times that it runs. */
+function meddling(times: number, act: string): string {
+  const count = join(yard.repo.dir, "count");
+  return `n=$(cat '${count}' 2>/dev/null || echo 0); [ $n -ge ${times} ] || { echo $((n+1)) > '${count}'; cd '${yard.repo.root}'; ${act}; }`;
+}
+
+describe("a branch that moves meanwhile", () => {
+  it("gets the work on its new commit, checked there", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    const { landed, checks } = await yard.land(undefined, {
+      check: meddling(1, "echo x > x; git add x; git commit -qm theirs"),
+    });
+    expect(names(landed)).toEqual(["build"]);
+    expect(await yard.subjects()).toEqual(["theirs", "work of build"]);
+    expect(checks.length).toBe(2);
+    expect(checks.at(-1)?.commit).toBe(await yard.main());
+  });
+
+  it("does not come back when it was moved back", async () => {
+    await yard.repo.commit({ "old.txt": "o\n" }, "regretted");
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.land(undefined, { check: meddling(1, "git reset -q --hard HEAD~1") });
+    expect(await yard.subjects()).toContain("work of build");
+    expect(await yard.repo.git("log", "--format=%s", "main")).not.toContain("regretted\nwork");
+  });
+
+  it("is given up when it moves again and again", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    const check = meddling(
+      9,
+      "git commit -q --allow-empty -m theirs; echo $n > n.txt; git add n.txt; git commit -qm n",
+    );
+    await expect(yard.land(undefined, { check })).rejects.toMatchObject({ code: "landing.moving" });
+    expect(await yard.task("build")).toMatchObject({ level: "claimed" });
+    const { landed } = await landTasks(yard.crew, { workstream: WORKSTREAM, unfinished: true });
+    expect(names(landed)).toEqual(["build"]);
+  });
+});
+
+describe("two landers", () => {
+  it("never have the same task, and both their tasks land", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.finished("docs", { "docs.txt": "d\n" });
+    const other = await yard.another();
+    const started = join(yard.repo.dir, "started");
+    const first = yard.land(["build"], { check: `touch '${started}'; sleep 1` });
+    const second = await yard.another().then(async (crew) => {
+      await waitFor(started);
+      await expect(landTasks(other, { workstream: WORKSTREAM, tasks: ["build"] })).rejects.toMatchObject({
+        code: "landing.under_way",
+        kind: "conflict",
+        details: { pid: process.pid },
+      });
+      return landTasks(crew, { workstream: WORKSTREAM });
+    });
+    expect(names(second.landed)).toEqual(["docs"]);
+    expect(second.skipped).toMatchObject([{ task: "build", why: "under_way" }]);
+    expect(names((await first).landed)).toEqual(["build"]);
+    expect(await yard.subjects()).toEqual(["work of docs", "work of build"]);
+  });
+
+  it("of everything at once land everything once", async () => {
+    for (const task of ["a1", "a2", "a3"]) await yard.finished(task, { [`${task}.txt`]: "x\n" });
+    const crews = await Promise.all([yard.another(), yard.another(), yard.another()]);
+    const landings = await Promise.allSettled(crews.map((crew) => landTasks(crew, { workstream: WORKSTREAM })));
+    const landed = landings.flatMap((one) => (one.status === "fulfilled" ? names(one.value.landed) : []));
+    for (const one of landings) if (one.status === "rejected") expect(one.reason.code).toBe("landing.under_way");
+    expect(landed.sort()).toEqual(["a1", "a2", "a3"]);
+    expect((await yard.subjects()).sort()).toEqual(["work of a1", "work of a2", "work of a3"]);
+  });
+});
+
+async function waitFor(path: string): Promise<void> {
+  const { existsSync } = await import("node:fs");
+  for (let looks = 0; looks < 1000 && !existsSync(path); looks++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+describe("pushing", () => {
+  it("goes to the branch's remote, without force", async () => {
+    const bare = join(yard.repo.dir, "bare.git");
+    await yard.repo.git("clone", "-q", "--bare", yard.repo.root, bare);
+    await yard.repo.git("remote", "add", "origin", bare);
+    await yard.finished("build", { "build.txt": "b\n" });
+    const { pushed } = await yard.land(undefined, { push: true });
+    expect(pushed).toEqual({ remote: "origin" });
+    expect(await yard.repo.gitIn(bare, "rev-parse", "main")).toBe(await yard.main());
+  });
+
+  it("that is refused leaves the work landed here, and can be tried again", async () => {
+    const bare = join(yard.repo.dir, "bare.git");
+    await yard.repo.git("clone", "-q", "--bare", yard.repo.root, bare);
+    await yard.repo.git("remote", "add", "origin", bare);
+    const elsewhere = join(yard.repo.dir, "elsewhere");
+    await yard.repo.git("clone", "-q", bare, elsewhere);
+    await yard.repo.commit({ "theirs.txt": "t\n" }, "theirs", elsewhere);
+    await yard.repo.gitIn(elsewhere, "push", "-q");
+    const theirs = await yard.repo.gitIn(bare, "rev-parse", "main");
+    await yard.finished("build", { "build.txt": "b\n" });
+
+    const refused = await yard.land(undefined, { push: true }).catch((error) => error);
+    expect(refused).toMatchObject({ code: "landing.push_failed", kind: "unavailable", exitCode: 5 });
+    expect(refused.message).toMatch(
+      /1 task has landed on main here; origin did not take main: .*(fetch first|rejected)/,
+    );
+    expect(refused.details.landed).toMatchObject([{ task: "build" }]);
+    expect(await yard.task("build")).toMatchObject({ level: "landed" });
+    expect(await yard.repo.gitIn(bare, "rev-parse", "main")).toBe(theirs);
+
+    await yard.repo.git("fetch", "-q", "origin");
+    await yard.repo.git("rebase", "-q", "origin/main");
+    expect((await yard.land(undefined, { push: true })).pushed).toEqual({ remote: "origin" });
+  });
+
+  it("needs a remote, and says so before anything lands", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await expect(yard.land(undefined, { push: true })).rejects.toMatchObject({ code: "landing.no_remote" });
+    expect(await yard.task("build")).toMatchObject({ level: "claimed" });
+  });
+});
+
+it("a prediction writes no ref, no row, no file", async () => {
+  await yard.finished("ours", { "a.txt": "ours\ntwo\nthree\n" });
+  await yard.finished("theirs", { "a.txt": "theirs\ntwo\nthree\n" });
+  const { db } = yard.crew.context.store;
+  const look = async () => [
+    await yard.repo.git("for-each-ref"),
+    await yard.repo.git("worktree", "list"),
+    await db.selectFrom("events").selectAll().execute(),
+    await db.selectFrom("landings").selectAll().execute(),
+  ];
+  const before = await look();
+  const landing = await predictLanding(yard.crew, { workstream: WORKSTREAM });
+  expect(names(landing.landed)).toEqual(["ours"]);
+  expect(landing.returned).toMatchObject([{ task: "theirs", files: ["a.txt"] }]);
+  expect(await look()).toEqual(before);
+});
+
+describe("the work of one workspace", () => {
+  it("lands in either order when its tasks have nothing in common", async () => {
+    await yard.finished("one", { "one.txt": "1\n" }, { agent: "bob" });
+    await yard.finished("two", { "two.txt": "2\n" }, { agent: "bob" });
+    expect(names((await yard.land(["two"])).landed)).toEqual(["two"]);
+    expect(await yard.subjects()).toEqual(["work of two"]);
+    expect(names((await yard.land(["one"])).landed)).toEqual(["one"]);
+    expect(await yard.subjects()).toEqual(["work of two", "work of one"]);
+  });
+
+  it("waits for the task that it builds on, instead of going back", async () => {
+    await yard.finished("one", { "a.txt": "1\n" }, { agent: "bob" });
+    await yard.finished("two", { "a.txt": "2\n" }, { agent: "bob" });
+    const { landed, returned, skipped } = await yard.land(["two"]);
+    expect([landed, returned]).toEqual([[], []]);
+    expect(skipped).toMatchObject([{ task: "two", why: "builds_on" }]);
+    expect(names((await yard.land()).landed)).toEqual(["one", "two"]);
+  });
+
+  it("lands after a refresh rewrote it", async () => {
+    const path = await yard.workspace("bob");
+    await yard.finished("one", { "one.txt": "1\n" }, { agent: "bob" });
+    await yard.repo.commit({ "main.txt": "m\n" }, "on main");
+    await yard.repo.gitIn(path, "rebase", "-q", "main");
+    await yard.finished("two", { "two.txt": "2\n" }, { agent: "bob" });
+    expect(names((await yard.land()).landed)).toEqual(["one", "two"]);
+    expect(await yard.subjects()).toEqual(["on main", "work of one", "work of two"]);
+  });
+
+  it("keeps how its conflicts with main were solved in a merge", async () => {
+    const path = await yard.workspace("bob");
+    const from = await yard.repo.gitIn(path, "rev-parse", "HEAD");
+    await yard.repo.commit({ "a.txt": "bob\ntwo\nthree\n" }, "work", path);
+    await yard.repo.commit({ "a.txt": "main\ntwo\nthree\n" }, "on main");
+    await yard.repo.gitIn(path, "merge", "main").catch(() => {});
+    const to = await yard.repo.commit({ "a.txt": "both\ntwo\nthree\n" }, "merge main", path);
+    await addTask(yard.crew.context, WORKSTREAM, { name: "task", title: "t" });
+    await yard.closeWith("task", { agent: "bob", from, to });
+    const { landed } = await yard.land();
+    expect(names(landed)).toEqual(["task"]);
+    expect(yard.repo.read("a.txt")).toBe("both\ntwo\nthree\n");
+    expect(await yard.repo.git("rev-list", "--merges", "--count", "main")).toBe("0");
+    expect(await yard.repo.git("show", "-s", "--format=%B", "main")).toContain("work\n");
+  });
+
+  it("has nothing to bring when main has it already", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.repo.git("cherry-pick", await yard.repo.gitIn(await yard.workspace("build"), "rev-parse", "HEAD"));
+    const before = await yard.main();
+    const { landed } = await yard.land(undefined, { check: "false" });
+    expect(landed).toMatchObject([{ task: "build", commits: 0, commit: before }]);
+    expect(await yard.main()).toBe(before);
+  });
+});
+
+describe("a task", () => {
+  it("without commits of its own has landed where main is, and is told so", async () => {
+    await addTask(yard.crew.context, WORKSTREAM, { name: "think", title: "Think" });
+    await closeTask(yard.crew.context, ref("think"), ann);
+    const { landed } = await yard.land();
+    expect(landed).toMatchObject([{ task: "think", commits: 0, commit: await yard.main() }]);
+    expect(await yard.task("think")).toMatchObject({ level: "landed" });
+    expect((await yard.land()).landed).toEqual([]);
+  });
+
+  it("whose commits are gone stays, and so does what waits for it", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.finished("ship", { "ship.txt": "s\n" }, { blockedBy: ["build"] });
+    const gone = "1".repeat(40);
+    await yard.closeWith("build", { agent: "build", from: gone, to: "2".repeat(40) });
+    const { landed, skipped } = await yard.land();
+    expect(landed).toEqual([]);
+    expect(skipped).toMatchObject([
+      { task: "build", why: "commits_gone" },
+      { task: "ship", why: "needs_first" },
+    ]);
+  });
+
+  it("that waits for one that went back stays finished and unlanded", async () => {
+    await yard.finished("bad", { "bad.txt": "b\n" });
+    await yard.finished("next", { "next.txt": "n\n" }, { blockedBy: ["bad"] });
+    await yard.finished("free", { "free.txt": "f\n" });
+    const { landed, returned, skipped } = await yard.land(undefined, { check: "test ! -e bad.txt" });
+    expect([names(landed), names(returned), names(skipped)]).toEqual([["free"], ["bad"], ["next"]]);
+    expect(await yard.task("next")).toMatchObject({ status: "CLOSED", level: "claimed" });
+  });
+
+  it("that was opened again while it landed stays open", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    const landing = await yard.land(undefined, {
+      check: "true",
+      remark: () => void openTask(yard.crew.context, ref("build"), ann),
+    });
+    expect(names(landing.landed)).toEqual(["build"]);
+    expect(await yard.task("build")).toMatchObject({ status: "OPEN", level: null });
+  });
+
+  it("that went back is fixed and lands whole", async () => {
+    await yard.finished("ours", { "a.txt": "ours\ntwo\nthree\n" });
+    await yard.finished("theirs", { "a.txt": "theirs\ntwo\nthree\n", "more.txt": "m\n" });
+    expect(names((await yard.land()).returned)).toEqual(["theirs"]);
+    const path = await yard.workspace("theirs");
+    await yard.repo.gitIn(path, "rebase", "-q", "-X", "theirs", "main");
+    const from = await yard.main();
+    const to = await yard.repo.gitIn(path, "rev-parse", "HEAD");
+    await yard.closeWith("theirs", { agent: "theirs", from, to });
+    expect(names((await yard.land()).landed)).toEqual(["theirs"]);
+    expect(yard.repo.read("a.txt")).toBe("theirs\ntwo\nthree\n");
+    expect(yard.repo.read("more.txt")).toBe("m\n");
+  });
+
+  it("that goes back is its owner's next prompt", async () => {
+    await write(yard.crew.context, { op: "test", scope: WORKSTREAM, subject: "bob" }, async (tx) => {
+      const { id } = await tx.db.selectFrom("workstreams").select("id").executeTakeFirstOrThrow();
+      const nothing = { role: null, command: null, host: null, pane: null, server: null, pid: null, window: null };
+      const row = { workstream_id: id, name: "bob", access: "full", cli: "shell", spawned_at: tx.now };
+      await tx.insert("agents", { ...row, ...nothing, session_ref: null, closed_at: null });
+    });
+    await yard.finished("bad", { "bad.txt": "b\n" }, { agent: "bob" });
+    const { returned } = await yard.land(undefined, { check: "echo no good; test ! -e bad.txt" });
+    expect(returned).toMatchObject([{ task: "bad", agent: "bob", delivered: true }]);
+    const [delivery] = await listDeliveries(yard.crew.context.store.db, { workstream: WORKSTREAM });
+    expect(delivery).toMatchObject({ agent: "bob", task: "bad", sender: "mu", state: "queued" });
+    expect(delivery?.text).toContain("no good");
+    expect(delivery?.text).toContain("mu task claim shop/bad");
+  });
+});
+
+it("an interrupted check leaves everything as it was, and --continue goes on", async () => {
+  await yard.finished("build", { "build.txt": "b\n" });
+  const end = new AbortController();
+  const before = await yard.main();
+  const started = join(yard.repo.dir, "started");
+  const landing = yard.land(undefined, { check: `touch '${started}'; sleep 60`, signal: end.signal });
+  await Promise.all([
+    expect(landing).rejects.toMatchObject({ code: "landing.interrupted" }),
+    waitFor(started).then(() => end.abort()),
+  ]);
+  expect(await yard.main()).toBe(before);
+  const { landed } = await landTasks(yard.crew, { workstream: WORKSTREAM, unfinished: true });
+  expect(names(landed)).toEqual(["build"]);
+  const again = landTasks(yard.crew, { workstream: WORKSTREAM, unfinished: true });
+  await expect(again).rejects.toMatchObject({ code: "landing.nothing_to_continue" });
+});
