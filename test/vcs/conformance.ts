@@ -249,6 +249,52 @@ export function describeBackend(name: string, { backend, available, history, new
       await expect(refused).rejects.toMatchObject({ code: "vcs.dirty" });
     });
 
+    test("is finished by running it again, wherever making, saving, removing or bringing back was killed", async () => {
+      const from = { target: await target(), name: "", archives: join(project.dir, "archives") };
+      let round = 0;
+      const story = async (act: (world: VcsWorld) => Promise<unknown>) => {
+        await killedEverywhere(project.world, act);
+      };
+      const at = (path: string): Checkout => ({ root: project.root, path: join(project.dir, path) });
+      await story(async (world) => {
+        checkout = at("made");
+        await backend.create(world, checkout, {});
+      });
+      expect(manifestOf(checkout.path)).toEqual(manifestOf(project.root));
+      await project.commit(project.root, "later");
+      write(checkout.path, { "new.txt": "new\n", "README.md": "changed\n" });
+      await project.stage?.(checkout.path);
+      write(checkout.path, { "README.md": "changed again\n", "some where/else.txt": "" });
+      const before = manifestOf(checkout.path);
+      let place = "";
+      await story(async (world) => {
+        round += 1;
+        place = (await backend.save(world, checkout, { ...from, name: `w/ann/${round}` }))?.place ?? "";
+      });
+      expect(manifestOf(checkout.path)).toEqual(before);
+      await story((world) => backend.remove(world, checkout));
+      expect(existsSync(checkout.path)).toBe(false);
+      await create();
+      await story((world) => backend.restore(world, checkout, place));
+      expect(manifestOf(checkout.path)).toEqual(before);
+    });
+
+    withHistory("is finished by running it again, wherever a refresh was killed", async () => {
+      await create();
+      await commit(checkout.path, { "mine.txt": "mine\n" }, "mine");
+      await commit(checkout.path, { "README.md": "mine\n" }, "mine too");
+      const onto = await commit(project.root, { "theirs.txt": "theirs\n" });
+      await killedEverywhere(project.world, (world) => backend.refresh(world, checkout, onto));
+      expect(await standing()).toMatchObject({ ahead: 2, behind: 0, dirty: 0, underway: null });
+      const [before, was] = [manifestOf(checkout.path), await standing()];
+      const other = await commit(project.root, { "README.md": "theirs\n" });
+      await killedEverywhere(project.world, async (world) => {
+        expect(await backend.refresh(world, checkout, other)).toMatchObject({ outcome: "conflict" });
+      });
+      expect(manifestOf(checkout.path)).toEqual(before);
+      expect((await standing())?.head).toBe(was?.head);
+    });
+
     test("brings back every byte, mode, link and odd name of a checkout, whatever was done to it", async () => {
       let round = 0;
       const law = async (base: Tree, staged: Tree, left: Tree) => {
@@ -273,4 +319,30 @@ export function describeBackend(name: string, { backend, available, history, new
       await fc.assert(fc.asyncProperty(trees, trees, trees, law), { numRuns: 15 });
     });
   });
+}
+
+/**
+ * Runs `act` again and again, ended before and after each program that it runs: nothing of it goes on after that, as
+ * after a SIGKILL. The last run goes through.
+ */
+async function killedEverywhere(world: VcsWorld, act: (world: VcsWorld) => Promise<unknown>): Promise<void> {
+  for (let step = 0; step < 200; step += 1) {
+    let die: () => void = () => undefined;
+    const death = new Promise<"killed">((resolve) => {
+      die = () => resolve("killed");
+    });
+    let left = step >> 1;
+    const exec: VcsWorld["exec"] = async (...call) => {
+      if (left < 0) return new Promise(() => undefined);
+      left -= 1;
+      const isLast = left < 0;
+      const result = isLast && step % 2 === 0 ? undefined : await world.exec(...call);
+      if (result !== undefined && !isLast) return result;
+      die();
+      return new Promise(() => undefined);
+    };
+    const ended = await Promise.race([act({ ...world, exec }).then(() => "done"), death]);
+    if (ended === "done") return;
+  }
+  throw new Error("it never went through");
 }

@@ -387,6 +387,45 @@ describe("git worktrees", () => {
       expect(await save()).toMatchObject({ files: 1 });
     });
 
+    test("has what only the repositories inside have: a submodule, a clone, one without a commit", async () => {
+      const library = await newRepository({ "lib.txt": "1\n" });
+      try {
+        await repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library.root, "vendor/lib");
+        await repo.git("commit", "-qm", "library");
+        await git.create(world, ann, {});
+        const update = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init"];
+        await repo.gitIn(ann.path, ...update);
+        expect(await save("w/ann/0")).toBeNull();
+        const sub = join(ann.path, "vendor/lib");
+        await repo.gitIn(sub, "checkout", "-qb", "idea");
+        const idea = await repo.commit({ "idea.txt": "i" }, "idea", sub);
+        await repo.gitIn(sub, "checkout", "-q", "--detach", "main");
+        const mine = await repo.commit({ "lib.txt": "2\n" }, "mine", sub);
+        repo.write({ "lib.txt": "3\n", "new.txt": "n" }, sub);
+        const clone = join(ann.path, "a clone");
+        await repo.gitIn(ann.path, "clone", "-q", library.root, clone);
+        repo.write({ "lib.txt": "4\n" }, clone);
+        const young = join(ann.path, "young");
+        await repo.gitIn(ann.path, "init", "-q", young);
+        repo.write({ "first.txt": "f" }, young);
+        expect((await git.snapshot(world, ann))?.dirty).toBe(true);
+        const saved = await save();
+        expect(await save()).toEqual(saved);
+        await bringBack(saved?.place);
+        expect(await repo.gitIn(sub, "rev-parse", "HEAD")).toBe(mine);
+        expect(repo.read("lib.txt", sub) + repo.read("new.txt", sub)).toBe("3\nn");
+        expect(await repo.gitIn(sub, "cat-file", "-t", idea)).toBe("commit");
+        expect(await repo.gitIn(sub, "status", "--porcelain")).toBe(" M lib.txt\n?? new.txt");
+        expect(repo.read("lib.txt", clone)).toBe("4\n");
+        expect(repo.read("first.txt", young)).toBe("f");
+        expect(await git.describe(world, repo.root, saved?.place ?? "")).toContain("vendor/lib");
+        await git.remove(world, ann);
+        await onlyMain();
+      } finally {
+        library.end();
+      }
+    });
+
     test("is never written over", async () => {
       await git.create(world, ann, {});
       repo.write({ "new.txt": "1" }, ann.path);

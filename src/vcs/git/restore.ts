@@ -1,35 +1,34 @@
-import { readdir } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { diffTrees } from "./history.js";
+import { restoreFiles } from "./nested.js";
+import { readText } from "./places.js";
 import { dirty } from "./refresh.js";
 import { gitLine, runGit } from "./run.js";
-import { COMEBACK_TRAILER, HEAD_TRAILER, INDEX_TRAILER, NO_HOOKS, SALVAGE } from "./save.js";
+import { SALVAGE } from "./save.js";
+import { readSavedCommit } from "./saved-commit.js";
 import { gitDirOf } from "./snapshot.js";
 import { underwayIn } from "./standings.js";
 
-/** What a save holds. `tree` and `index` are null when nothing was uncommitted. */
-interface Content {
-  head: string;
-  tree: string | null;
-  index: string | null;
-  /** What an unfinished rebase or merge would have come back to, or brought in. */
-  comebacks: string[];
-}
+/** In the checkout's git folder while a save is brought back: which one. */
+const NOTE = "mu-restore";
 
 /**
- * Puts a clean checkout where a saved one was: HEAD, detached, the files of the work tree, and the index. Faults
- * `vcs.dirty`, `vcs.underway`, `vcs.no_save`.
+ * Puts a clean checkout where a saved one was: HEAD, detached, the files of the work tree, and the index. What a killed
+ * run of the same left is no dirt, and is written over. Faults `vcs.dirty`, `vcs.underway`, `vcs.no_save`.
  */
 export async function restore(world: VcsWorld, { path }: Checkout, place: string): Promise<void> {
-  const content = await read(world, path, place);
-  await refuseUnclean(world, path);
-  await runGit(world, path, [...NO_HOOKS, "checkout", "--quiet", "--detach", "--no-overwrite-ignore", content.head]);
-  if (content.tree === null || content.index === null) return;
-  await runGit(world, path, ["read-tree", "-m", "-u", "HEAD", content.tree]);
-  await runGit(world, path, ["read-tree", "-m", content.index]);
-  await runGit(world, path, ["update-index", "-q", "--refresh"], { okCodes: [1] });
+  const commit = await commitOfSave(world, path, place);
+  const content = await readSavedCommit(world, path, commit);
+  const note = join(await gitDirOf(path), NOTE);
+  const wasBegun = (await readText(note)) === commit;
+  if (!wasBegun) await refuseUnclean(world, path);
+  await writeFile(note, `${commit}\n`);
+  await restoreFiles(world, path, content, wasBegun ? "over a killed run" : "into a clean one");
+  await rm(note, { force: true });
 }
 
 async function refuseUnclean(world: VcsWorld, path: string): Promise<void> {
@@ -41,23 +40,14 @@ async function refuseUnclean(world: VcsWorld, path: string): Promise<void> {
   if (changed.length > 0) throw dirty(path, changed);
 }
 
-async function read(world: VcsWorld, cwd: string, place: string): Promise<Content> {
+async function commitOfSave(world: VcsWorld, cwd: string, place: string): Promise<string> {
   const asked = ["rev-parse", "--verify", "--quiet", `${place}^{commit}`];
   const commit = place.startsWith("-") ? "" : await gitLine(world, cwd, asked, { okCodes: [1, 128] });
   if (commit === "")
     throw new Fault("missing", "vcs.no_save", `There is no save ${quote(place)}.`, [
       { intent: "See what was saved", command: "mu salvage list" },
     ]);
-  const shown = ["log", "-1", "--no-show-signature", "--format=%T%n%B", commit];
-  const [tree = "", ...message] = (await runGit(world, cwd, shown)).stdout.split("\n");
-  const trailer = (key: string) => message.findLast((line) => line.startsWith(`${key}: `))?.slice(key.length + 2);
-  const head = trailer(HEAD_TRAILER);
-  const index = trailer(INDEX_TRAILER);
-  const isOurs = message[0]?.startsWith("mu salvage ") && head !== undefined && index !== undefined;
-  if (!isOurs) return { head: commit, tree: null, index: null, comebacks: [] };
-  const begins = `${COMEBACK_TRAILER}: `;
-  const comebacks = message.filter((line) => line.startsWith(begins)).map((line) => line.slice(begins.length));
-  return { head, tree, index, comebacks };
+  return commit;
 }
 
 /** The most commits that a description lists. */
@@ -65,15 +55,17 @@ const LISTED = 50;
 
 /** A save for people: commits that are on no branch, and its files with how much changed. Faults `vcs.no_save`. */
 export async function describe(world: VcsWorld, root: string, place: string): Promise<string> {
-  const { head, tree, comebacks } = await read(world, root, place);
+  const { head, tree, comebacks, nested } = await readSavedCommit(world, root, await commitOfSave(world, root, place));
   const shown = ["--no-show-signature", "--no-color", "--format=%h %s (%an, %ad)", "--date=short"];
-  const range = ["--max-count", String(LISTED), head, ...comebacks, "--not", "--branches", "--remotes"];
+  const tips = [...(head === null ? [] : [head]), ...comebacks];
+  const range = ["--max-count", String(LISTED), ...tips, "--not", "--branches", "--remotes"];
   const commits = (await runGit(world, root, ["log", ...shown, ...range, "--"])).stdout;
-  const files = tree === null ? "" : await diffTrees(world, root, head, tree, "--stat");
+  const files = tree === null || head === null ? "" : await diffTrees(world, root, head, tree, "--stat");
   return [
-    commits === "" ? `At ${head.slice(0, 12)}; no commit that is on no branch.` : `Commits:\n${indent(commits)}`,
+    commits === "" ? `At ${head?.slice(0, 12)}; no commit that is on no branch.` : `Commits:\n${indent(commits)}`,
     files === "" ? "" : `Not committed:\n${files.trimEnd()}`,
     comebacks.length === 0 ? "" : `Something was unfinished; beside HEAD it held ${comebacks.join(" and ")}.`,
+    ...nested.map(({ path, commit }) => `The repository in ${quote(path)}: ${commit}`),
   ]
     .filter(Boolean)
     .join("\n\n");

@@ -80,6 +80,9 @@ export async function runGits(
   return code === 0 ? stdout : undefined;
 }
 
+/** For plumbing on behalf of nobody: before the verb. */
+export const NO_HOOKS = ["-c", "core.hooksPath=/dev/null"];
+
 /** Variables that say where the caller's repository is, or change what the words we give git mean. */
 const FOREIGN =
   /^GIT_(DIR|WORK_TREE|IMPLICIT_WORK_TREE|INDEX_FILE|PREFIX|COMMON_DIR|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|NAMESPACE|GRAFT_FILE|SHALLOW_FILE|REPLACE_REF_BASE|NO_REPLACE_OBJECTS|CONFIG|INTERNAL_SUPER_PREFIX|QUARANTINE_PATH|REFLOG_ACTION|EXTERNAL_DIFF|DIFF_OPTS|DEFAULT_HASH|(LITERAL|GLOB|NOGLOB|ICASE)_PATHSPECS|TRACE.*)$/;

@@ -1,25 +1,18 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
-import { quote, shellWord } from "../../names.js";
+import { shellWord } from "../../names.js";
 import type { Checkout, Saved, Snapshot, Target, VcsWorld } from "../vcs.js";
-import { identity } from "./identity.js";
+import { saveNested } from "./nested.js";
 import { findEntry, findGitDir, isThere, readHead, readText } from "./places.js";
 import { refreshedFrom } from "./refresh.js";
-import { gitLine, runGit } from "./run.js";
+import { gitLine, NO_HOOKS, runGit } from "./run.js";
+import { makeSavedCommit, TRAILERS, treeOf } from "./saved-commit.js";
 import { wholeSnapshot } from "./snapshot.js";
 import { underwayIn } from "./standings.js";
 
 /** Where saves are in a repository. */
 export const SALVAGE = "refs/mu/salvage/";
-
-/** Trailers of a save's message, from which it is brought back. */
-export const HEAD_TRAILER = "Mu-Head";
-export const INDEX_TRAILER = "Mu-Index";
-export const COMEBACK_TRAILER = "Mu-Unfinished";
-
-/** The most files that a save's message names. */
-const NAMED = 50;
 
 /**
  * Saves a checkout as a ref that is never overwritten: the commit that it is at when nothing else is to be saved, else
@@ -38,16 +31,18 @@ export async function save(
   const shot = (await isThere(checkout.path)) ? await wholeSnapshot(world, checkout) : undefined;
   const head = shot?.head ?? (await readHead(gitDir));
   if (head === undefined) return null;
-  const unlanded = [head, ...(await comebacks(gitDir))];
+  const beside = (await comebacks(gitDir)).filter((commit) => commit !== head);
   const excluded = target === null ? ["--branches", "--remotes"] : [target.commit];
-  const count = ["rev-list", "--count", ...unlanded, "--not", ...excluded];
+  const count = ["rev-list", "--count", head, ...beside, "--not", ...excluded];
   const commits = Number(await gitLine(world, root, count));
-  if (commits === 0 && !shot?.dirty) return null;
+  const nested = shot === undefined ? [] : await saveNested(world, checkout.path, name);
+  if (commits === 0 && !shot?.dirty && nested.length === 0) return null;
   const files = shot?.dirty ? await changedFiles(world, root, shot) : [];
-  const commit =
-    shot?.dirty || unlanded.length > 1
-      ? await commitOfSave(world, checkout, { name, head, shot, unlanded, files })
-      : head;
+  const tree = shot?.tree ?? (await treeOf(world, root, head));
+  const indexTree = shot?.indexTree ?? tree;
+  const isPlain = !shot?.dirty && beside.length === 0 && nested.length === 0;
+  const parts = { name, path: checkout.path, head, tree, indexTree, comebacks: beside, nested, files };
+  const commit = isPlain ? head : await makeSavedCommit(world, root, parts);
   const place = `${SALVAGE}${name}`;
   return { place, commit: await keep(world, root, place, commit), commits, files: files.length };
 }
@@ -85,39 +80,6 @@ async function changedFiles(world: VcsWorld, cwd: string, { head, tree, indexTre
   return [...found].sort();
 }
 
-interface Parts {
-  name: string;
-  head: string;
-  shot: Snapshot | undefined;
-  unlanded: readonly string[];
-  files: readonly string[];
-}
-
-async function commitOfSave(world: VcsWorld, { root, path }: Checkout, parts: Parts): Promise<string> {
-  const { name, head, files, unlanded } = parts;
-  const tree = parts.shot?.tree ?? `${head}^{tree}`;
-  const indexTree = parts.shot?.indexTree ?? `${head}^{tree}`;
-  const env = await identity(world, root);
-  const commitTree = async (of: string, parents: readonly string[], message: string) =>
-    gitLine(world, root, ["commit-tree", of, ...parents.flatMap((parent) => ["-p", parent])], { input: message, env });
-  const trees = [tree, await gitLine(world, root, ["rev-parse", `${head}^{tree}`])];
-  const index = trees.includes(indexTree) ? [] : [await commitTree(indexTree, [head], `index of ${name}\n`)];
-  const list = files.slice(0, NAMED).map((file) => `  ${quote(file)}`);
-  const more = files.length > NAMED ? [`  and ${files.length - NAMED} more`] : [];
-  const message = [
-    `mu salvage ${name}`,
-    ["What was in", quote(path), `and not committed: ${files.length} files.`].join(" "),
-    ...(files.length > 0 ? [[...list, ...more].join("\n")] : []),
-    [
-      `${HEAD_TRAILER}: ${head}`,
-      `${INDEX_TRAILER}: ${indexTree}`,
-      ...unlanded.slice(1).map((commit) => `${COMEBACK_TRAILER}: ${commit}`),
-      "",
-    ].join("\n"),
-  ].join("\n\n");
-  return commitTree(tree, [...new Set([head, ...index, ...unlanded])], message);
-}
-
 /** Makes the ref, once: one that is there already must hold the same, as after a run that was killed, and stays. */
 async function keep(world: VcsWorld, root: string, place: string, commit: string): Promise<string> {
   const earlier = await gitLine(world, root, ["rev-parse", "--verify", "--quiet", place], { okCodes: [1] });
@@ -134,11 +96,8 @@ async function keep(world: VcsWorld, root: string, place: string, commit: string
 async function essence(world: VcsWorld, root: string, commit: string): Promise<string> {
   const shown = ["log", "-1", "--no-show-signature", "--format=%T %B", commit];
   const { stdout } = await runGit(world, root, shown);
-  return stdout.includes(`\n${HEAD_TRAILER}: `) ? stdout : commit;
+  return stdout.includes(`\n${TRAILERS.head}: `) ? stdout : commit;
 }
-
-/** For plumbing on behalf of nobody. */
-export const NO_HOOKS = ["-c", "core.hooksPath=/dev/null"];
 
 function refTaken(root: string, place: string): Fault {
   return new Fault("conflict", "vcs.ref_taken", `${place} is there already and holds something else.`, [

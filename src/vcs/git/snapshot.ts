@@ -32,6 +32,11 @@ export async function wholeSnapshot(world: VcsWorld, checkout: Checkout): Promis
   return snapshotWith(world, checkout.path, "hidden ones too");
 }
 
+/** The trees of everything in a checkout, hidden changes too, also before its first commit. */
+export async function wholeTrees(world: VcsWorld, path: string): Promise<Pick<Snapshot, "tree" | "indexTree">> {
+  return withIndexCopy(await gitDirOf(path), (index) => treesOf(world, path, index, "hidden ones too"));
+}
+
 type Depth = "as git sees it" | "hidden ones too";
 
 async function snapshotWith(world: VcsWorld, path: string, depth: Depth): Promise<Snapshot> {
@@ -140,12 +145,21 @@ async function uncover(git: IndexGit, path: string): Promise<void> {
 }
 
 async function addAll(git: IndexGit): Promise<void> {
+  let skipped: string[] = [];
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await git(["add", "--all", "--sparse", "."]);
+      await git(["add", "--all", "--sparse", "--", ".", ...skipped]);
       return;
     } catch (error) {
       if (attempt === ATTEMPTS || !(error instanceof Fault) || error.code !== "vcs.failed") throw error;
+      if (/does not have a commit checked out/.test(error.message)) skipped = await nestedRepositories(git);
     }
   }
+}
+
+/** Pathspecs that leave out repositories inside which are not tracked: git gives up on one without a commit. */
+async function nestedRepositories(git: IndexGit): Promise<string[]> {
+  const { stdout } = await git(["ls-files", "--others", "--exclude-standard", "-z"]);
+  const folders = stdout.split("\0").filter((entry) => entry.endsWith("/"));
+  return folders.map((folder) => `:(exclude,literal,top)${folder.slice(0, -1)}`);
 }

@@ -1,0 +1,96 @@
+import { quote } from "../../names.js";
+import type { VcsWorld } from "../vcs.js";
+import { identity } from "./identity.js";
+import { gitLine, runGit } from "./run.js";
+
+/** Trailers of a save's message, from which it is brought back. */
+export const TRAILERS = { head: "Mu-Head", index: "Mu-Index", comeback: "Mu-Unfinished", nested: "Mu-Nested" } as const;
+
+/** What a repository inside of a checkout held: its own save, and where it was cloned from. */
+export interface Nested {
+  /** Below the checkout. */
+  path: string;
+  commit: string;
+  origin: string | null;
+}
+
+/** What goes into the commit of a save. */
+export interface Parts {
+  name: string;
+  /** Where the files were. */
+  path: string;
+  /** Null in a nested repository without a commit. */
+  head: string | null;
+  tree: string;
+  indexTree: string;
+  /** Commits beside HEAD that must stay alive. */
+  comebacks: readonly string[];
+  nested: readonly Nested[];
+  files: readonly string[];
+}
+
+/** The most files that a save's message names. */
+const NAMED = 50;
+
+/** Makes the commit of a save in the repository at `cwd`, dated `date` (as git reads it) or now, and gives its hash. */
+export async function makeSavedCommit(world: VcsWorld, cwd: string, parts: Parts, date?: string): Promise<string> {
+  const { name, head, tree, indexTree, comebacks, nested } = parts;
+  const dates = date === undefined ? {} : { GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date };
+  const env = { ...(await identity(world, cwd)), ...dates };
+  const commitTree = async (of: string, parents: readonly string[], message: string) => {
+    const args = ["commit-tree", of, ...[...new Set(parents)].flatMap((parent) => ["-p", parent])];
+    return gitLine(world, cwd, args, { input: message, env });
+  };
+  const heads = head === null ? [] : [head];
+  const known = [tree, ...(await Promise.all(heads.map((commit) => treeOf(world, cwd, commit))))];
+  const index = known.includes(indexTree) ? [] : [await commitTree(indexTree, heads, `index of ${name}\n`)];
+  const inside = nested.map(({ commit }) => commit);
+  return commitTree(tree, [...heads, ...index, ...comebacks, ...inside], messageOf(parts));
+}
+
+/** The tree of a commit. */
+export async function treeOf(world: VcsWorld, cwd: string, commit: string): Promise<string> {
+  return gitLine(world, cwd, ["rev-parse", `${commit}^{tree}`]);
+}
+
+function messageOf({ name, path, head, indexTree, comebacks, nested, files }: Parts): string {
+  const list = files.slice(0, NAMED).map((file) => `  ${quote(file)}`);
+  const more = files.length > NAMED ? [`  and ${files.length - NAMED} more`] : [];
+  const trailers = [
+    `${TRAILERS.head}: ${head ?? "none"}`,
+    `${TRAILERS.index}: ${indexTree}`,
+    ...comebacks.map((commit) => `${TRAILERS.comeback}: ${commit}`),
+    ...nested.map((each) => `${TRAILERS.nested}: ${JSON.stringify(each)}`),
+  ];
+  const paragraphs = [
+    `mu salvage ${name}`,
+    `What was in ${quote(path)} and not committed: ${files.length} files.`,
+    [...list, ...more].join("\n"),
+    `${trailers.join("\n")}\n`,
+  ];
+  return paragraphs.filter(Boolean).join("\n\n");
+}
+
+/** What the commit of a save holds; `tree` and `index` are null when nothing was uncommitted. */
+export interface Content {
+  head: string | null;
+  tree: string | null;
+  index: string | null;
+  comebacks: string[];
+  nested: Nested[];
+}
+
+/** Reads a save's commit: one of ours, or a plain commit, which is a save of nothing but commits. */
+export async function readSavedCommit(world: VcsWorld, cwd: string, commit: string): Promise<Content> {
+  const shown = ["log", "-1", "--no-show-signature", "--format=%T%n%B", commit];
+  const [tree = "", subject, ...body] = (await runGit(world, cwd, shown)).stdout.split("\n");
+  const all = (key: keyof typeof TRAILERS) => {
+    const begin = `${TRAILERS[key]}: `;
+    return body.filter((line) => line.startsWith(begin)).map((line) => line.slice(begin.length));
+  };
+  const [[head], [index]] = [all("head"), all("index")];
+  if (!subject?.startsWith("mu salvage ") || head === undefined || index === undefined)
+    return { head: commit, tree: null, index: null, comebacks: [], nested: [] };
+  const nested = all("nested").map((text) => JSON.parse(text) as Nested);
+  return { head: head === "none" ? null : head, tree, index, comebacks: all("comeback"), nested };
+}
