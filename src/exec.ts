@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { execa } from "execa";
 
@@ -61,7 +62,7 @@ function surroundings({ env, cwd }: ExecOptions) {
     reject: false,
     extendEnv: env === undefined,
     ...(env && { env }),
-    ...(cwd !== undefined && { cwd }),
+    cwd: cwd ?? currentFolder(),
   } as const;
 }
 
@@ -103,6 +104,12 @@ async function streamProgram(
 }
 
 const ENDED = { stdout: "", stderr: "", timedOut: false };
+
+/** A program cannot be started in a folder that was removed under us, as an agent's workspace is when it closes itself. */
+function currentFolder(): string {
+  const folder = process.cwd();
+  return existsSync(folder) ? folder : "/";
+}
 
 /** No program can be given an argument with a NUL in it. */
 const NO_ARGUMENT: ExecResult = { code: null, stdout: "", stderr: "", timedOut: false, notStarted: "EINVAL" };

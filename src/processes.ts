@@ -130,6 +130,25 @@ export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
 export function isGroupAlive(group: number): boolean {
   return isEndable(group) && sendSignal(-group, 0);
 }
+/**
+ * The name of a process for good, as `pid start`: of this one, or of `pid`. Undefined when there is none. A row may
+ * hold it to tell, later and from elsewhere, whether whoever wrote it still lives.
+ */
+export async function processMark(world: ProcessWorld, pid: number = process.pid): Promise<string | undefined> {
+  const found = await findPid(world, pid);
+  return found === undefined || found.zombie ? undefined : keyOf(found);
+}
+
+/** True while the process that `processMark` named lives. */
+export async function isMarkAlive(world: ProcessWorld, mark: string): Promise<boolean> {
+  const pid = Number(mark.split(" ", 1)[0]);
+  return isEndable(pid) && (await processMark(world, pid)) === mark;
+}
+
+async function findPid(world: ProcessWorld, pid: number): Promise<Process | undefined> {
+  if ((world.platform ?? process.platform) !== "linux") return (await readPs(world.exec, ["-p", String(pid)]))[0];
+  return parseStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
+}
 
 function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Process[] {
   const alive = processes.filter((one) => !one.zombie);

@@ -6,6 +6,7 @@ import { listMembers } from "./agents/roster.js";
 import { glanceAtAgents, type Observation, observeAgents, recallAgents } from "./agents/status/observe.js";
 import { impatient } from "./db/store.js";
 import { Fault } from "./errors.js";
+import { type SettledWorkspace, settleWorkspaces } from "./workspaces/settle.js";
 
 /** What a reconcile found, and what it did about it. */
 export interface Reconciliation {
@@ -16,6 +17,8 @@ export interface Reconciliation {
   orphans: Orphan[];
   /** Deliveries that were waiting and now are settled. */
   deliveries: Delivery[];
+  /** Workspaces that were half made or half gone. */
+  workspaces: SettledWorkspace[];
   /** The database was locked or tmux out of reach: `agents` are as they were last stored. */
   stale: boolean;
 }
@@ -31,7 +34,7 @@ const EXCUSES: readonly string[] = ["db.locked", "tmux.unreachable"];
 
 /**
  * Makes the database agree with tmux, for one workstream or for all: agents without a pane are closed and their
- * tasks given back, statuses are read, waiting deliveries are typed. Without open agents tmux is not asked. Agents of
+ * tasks given back, statuses are read, waiting deliveries are typed, half workspaces are settled. Without open agents tmux is not asked. Agents of
  * other hosts are left alone. Faults `tmux.*`.
  */
 export async function reconcile(
@@ -49,18 +52,20 @@ export async function reconcile(
   }
 }
 
-const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], stale: false };
+const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], workspaces: [], stale: false };
 
 async function settle(crew: Crew, patient: Crew, workstream: string | undefined): Promise<Reconciliation> {
+  const workspaces = await settleWorkspaces(patient, workstream);
   const members = await listMembers(crew.context.store.db, workstream);
-  if (members.length === 0) return NOTHING;
+  if (members.length === 0) return { ...NOTHING, workspaces };
   const panes = await crew.tmux.listPanes();
   const ghosts = await findGhosts(crew, members, panes);
   const reaped = await reapGhosts(crew, ghosts);
   await removeLeftPanes(crew, { ghosts, reaped, panes });
   const agents = await observeAgents(crew, { workstream, panes });
   const deliveries = await drainDeliveries(patient, { workstream });
-  return { agents, reaped, orphans: findOrphans(crew, members, panes, workstream), deliveries, stale: false };
+  const orphans = findOrphans(crew, members, panes, workstream);
+  return { agents, reaped, orphans, deliveries, workspaces, stale: false };
 }
 
 async function report(crew: Crew, workstream: string | undefined): Promise<Reconciliation> {

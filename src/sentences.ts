@@ -58,6 +58,18 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
     const command = inserted(changes, "approvals")?.text;
     return `let a command of the repository run${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
   },
+  "workspace.create": ({ subject, changes }) =>
+    `${inserted(changes, "workspaces") ? "began" : "made"} the workspace of ${shortName(subject)}`,
+  "workspace.free": ({ subject, changes }) =>
+    `${patchedColumns(changes).includes("freed_at") ? "freed" : "began to free"} the workspace of ${shortName(subject)}`,
+  "workspace.refresh": simple("refreshed the workspace of"),
+  "salvage.save": ({ subject, changes }) => {
+    const saved = inserted(changes, "salvages");
+    return saved === undefined
+      ? `saved ${subject}`
+      : `saved ${saved.commits} commits and ${saved.files} files as ${subject}`;
+  },
+  "salvage.restore": ({ subject, payload }) => `brought ${subject} back into ${payload.into}`,
 };
 
 function simple(verb: string) {

@@ -3,8 +3,12 @@ import { closeAgent } from "./agents/close.js";
 import type { Crew } from "./agents/crew.js";
 import { Fault } from "./errors.js";
 import { checkWorkstreamName } from "./names.js";
+import { salvageWorkspace } from "./salvage/salvage.js";
 import { sessionOf } from "./session-name.js";
 import { sessionExists } from "./tmux/sessions.js";
+import { freeWorkspace } from "./workspaces/free.js";
+import { standingsOf } from "./workspaces/list.js";
+import { workspaceRows } from "./workspaces/workspace.js";
 import {
   type Destruction,
   destroyWorkstream,
@@ -33,6 +37,10 @@ export interface CrewDestruction extends Destruction {
   closing: string[];
   /** Panes of the session that are no agent's, with what runs in them. */
   strangers: { pane: string; command: string }[];
+  /** The workspaces, with the work in them that is not landed; null where that cannot be told. */
+  workspaces: { agent: string; path: string; commits: number | null; files: number | null }[];
+  /** What was saved of them, by name. */
+  salvages: string[];
 }
 
 /** What `destroyCrew` would end and remove. Faults `workstream.not_found`, `tmux.failed`. */
@@ -49,16 +57,30 @@ export async function previewCrewDestroy(crew: Crew, workstream: string): Promis
     sessionAlive: panes.length > 0,
     closing: closing.map((row) => row.name),
     strangers: strangers.map(({ id, command }) => ({ pane: id, command })),
+    workspaces: await previewWorkspaces(crew, workstream),
+    salvages: [],
   };
 }
 
+async function previewWorkspaces(crew: Crew, workstream: string): Promise<CrewDestruction["workspaces"]> {
+  const rows = await workspaceRows(crew.context.store.db, workstream);
+  const standings = await standingsOf(crew, rows);
+  return rows.map(({ agent, path }) => {
+    const { ahead = null, dirty = null } = standings.get(path) ?? {};
+    return { agent, path, commits: ahead, files: dirty };
+  });
+}
+
 /**
- * Closes every agent of the workstream, ends its session (exactly that one) and removes its rows. Interrupted, it
- * can be called again. Faults `workstream.not_found`, `agent.still_alive`, `tmux.failed`.
+ * Saves the work in every workspace, closes every agent of the workstream, frees the workspaces, ends its session
+ * (exactly that one) and removes its rows. A workspace that cannot be saved stops it before anything is ended.
+ * Interrupted, it can be called again. Faults `workstream.not_found`, `agent.still_alive`, `tmux.failed`,
+ * `workspace.in_progress`, and those of the backends.
  */
 export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewDestruction> {
   const { store } = crew.context;
   const gone = await previewCrewDestroy(crew, workstream);
+  const salvages = new Set(await salvageAll(crew, workstream));
   for (const row of await agentRows(store.db, workstream)) {
     await closeAgent(
       crew,
@@ -66,11 +88,31 @@ export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewD
       { incarnation: row.id, reason: "its workstream is destroyed" },
     );
   }
+  for (const name of await freeAll(crew, workstream)) salvages.add(name);
   const ids = (await agentRows(store.db, workstream, { all: true, people: true })).map((row) => row.id);
   await ifInstalled(crew.tmux.killSession(gone.session), undefined);
   await destroyWorkstream(crew.context, workstream);
   await forgetAgents(crew, ids);
-  return gone;
+  return { ...gone, salvages: [...salvages] };
+}
+
+async function salvageAll(crew: Crew, workstream: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const row of await workspaceRows(crew.context.store.db, workstream)) {
+    const salvage = row.state === "creating" ? null : await salvageWorkspace(crew, row, "workstream destroy");
+    if (salvage !== null) names.push(salvage.name);
+  }
+  return names;
+}
+
+async function freeAll(crew: Crew, workstream: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const { agent } of await workspaceRows(crew.context.store.db, workstream)) {
+    const ref = { workstream, name: agent };
+    const { salvage } = await freeWorkspace(crew, ref, { whileBusy: "go on", reason: "workstream destroy" });
+    if (salvage !== null) names.push(salvage.name);
+  }
+  return names;
 }
 
 /** Where tmux is not installed there are no panes, and a plan of tasks alone can be renamed and removed. */

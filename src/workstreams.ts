@@ -189,7 +189,9 @@ export async function destroyWorkstream(context: Context, name: string): Promise
     const notes = await tx.db.selectFrom("task_notes").select("id").where("task_id", "in", ofTasks).execute();
     const edges = await tx.db.selectFrom("task_edges").select("id").where("blocked_id", "in", ofTasks).execute();
     const agents = await tx.db.selectFrom("agents").select("id").where("workstream_id", "=", row.id).execute();
+    const workspaces = await tx.db.selectFrom("workspaces").select("id").where("workstream_id", "=", row.id).execute();
 
+    for (const workspace of workspaces) await tx.remove("workspaces", workspace.id);
     for (const note of notes) await tx.remove("task_notes", note.id);
     for (const edge of edges) await tx.remove("task_edges", edge.id);
     for (const task of tasks) if (task.root_id !== null) await tx.patch("tasks", task.id, { root_id: null });

@@ -14,7 +14,16 @@ afterEach(() => app.end());
 
 /** Everything a verb could have changed. */
 async function contents(): Promise<string> {
-  const tables = ["workstreams", "tasks", "task_edges", "task_notes", "agents", "events", "chains"] as const;
+  const tables = [
+    "workstreams",
+    "tasks",
+    "task_edges",
+    "task_notes",
+    "agents",
+    "workspaces",
+    "events",
+    "chains",
+  ] as const;
   return JSON.stringify(await Promise.all(tables.map((table) => app.store.db.selectFrom(table).selectAll().execute())));
 }
 
@@ -45,7 +54,10 @@ const changesNothing = (operation: Operation) => operation.effect === "read";
 
 describe.each(operations.map((operation) => [operation.name, operation] as const))("mu %s", (_name, operation) => {
   beforeEach(async () => {
-    app = await seededApp(/^(agent|delivery)\./.test(operation.name) ? "with panes" : "without panes");
+    app = await seededApp(
+      /^(agent|delivery)\./.test(operation.name) ? "with panes" : "without panes",
+      /^(agent\.(spawn|close)|workspace\.|salvage\.)/.test(operation.name) ? "with workspaces" : "without workspaces",
+    );
   });
 
   it("has an example that works and one that is refused", () => {

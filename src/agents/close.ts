@@ -4,11 +4,12 @@ import { Fault } from "../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
 import { paneRefused } from "../tmux/faults.js";
-import { callerPane, type Pane, serverPid } from "../tmux/panes.js";
+import type { Pane } from "../tmux/panes.js";
+import { type Leaving, type LeftWorkspace, leaveWorkspace } from "../workspaces/leave.js";
 import { type Agent, type AgentRow, agentById, latestAgentRow, PERSON_CLI, replaced, toAgent } from "./agent.js";
 import type { Crew } from "./crew.js";
 import { lastScreenPath, prepareFolders } from "./incarnation-files.js";
-import { isOwnPane, isProgramOf, panesMarkedFor } from "./own-pane.js";
+import { isOwnPane, isProgramOf, panesMarkedFor, sitsIn } from "./own-pane.js";
 import { retireAgent } from "./retire.js";
 
 export interface CloseOptions {
@@ -18,6 +19,8 @@ export interface CloseOptions {
   reason?: string | undefined;
   /** How long the processes may take to end before they are killed, in ms; 3,000 without it. */
   graceMs?: number | undefined;
+  /** What to do with a workspace in which there is work; `keep` without it. */
+  workspace?: Leaving | undefined;
 }
 
 export interface Closed {
@@ -28,20 +31,26 @@ export interface Closed {
   killedPane: boolean;
   /** The tasks that are OPEN again. */
   released: string[];
+  /** What became of its workspace; null when it has none. */
+  workspace: LeftWorkspace | null;
 }
 
 /**
  * Ends an agent: keeps what its pane shows, ends all its processes and sees that they are gone, closes the pane, then
- * the row; its IN_PROGRESS tasks are OPEN again, each with a note. A pane that is not this incarnation's is never
- * touched. Closing what is closed is a no-op. A crash on the way leaves an open row without a living pane, which
- * reconcile closes.
+ * the row; its IN_PROGRESS tasks are OPEN again, each with a note. Then saves what is in its workspace, which is freed
+ * when there is nothing that is not landed. A pane that is not this incarnation's is never touched. Closing what is
+ * closed only sees to the workspace. A crash on the way leaves an open row without a living pane, which reconcile
+ * closes.
  *
  * Faults: `agent.not_found`, `agent.replaced`, `agent.still_alive`, `tmux.failed`.
  */
 export async function closeAgent(crew: Crew, ref: AgentRef, options: CloseOptions = {}): Promise<Closed> {
   const row = await latestAgentRow(crew.context.store.db, ref);
   requireIncarnation(row, options);
-  if (row.closed_at !== null) return { agent: toAgent(row), changed: false, killedPane: false, released: [] };
+  if (row.closed_at !== null) {
+    const workspace = await leaveWorkspace(crew, ref, options.workspace ?? "keep");
+    return { agent: toAgent(row), changed: false, killedPane: false, released: [], workspace };
+  }
   await announce(crew, row, options);
   if (sitsIn(crew, row)) return closeFromInside(crew, row, options);
   const killedPane = await endAgent(crew, row, options);
@@ -72,13 +81,15 @@ async function closeFromInside(crew: Crew, row: AgentRow, options: CloseOptions)
 async function finish(
   crew: Crew,
   row: AgentRow,
-  { reason, killedPane }: CloseOptions & { killedPane: boolean },
+  { reason, killedPane, workspace: leaving }: CloseOptions & { killedPane: boolean },
 ): Promise<Closed> {
   const note = `[close] ${row.name} was closed${reason === undefined ? "" : `: ${reason}`}; the task is open again.`;
   const released = await write(crew.context, closeSpec(row), (tx) =>
     retireAgent(tx, row.id, { author: crew.context.actor, note }),
   );
-  return { agent: await agentById(crew.context.store.db, row.id), changed: true, killedPane, released };
+  const ref = { workstream: row.workstream, name: row.name };
+  const workspace = await leaveWorkspace(crew, ref, leaving ?? "keep");
+  return { agent: await agentById(crew.context.store.db, row.id), changed: true, killedPane, released, workspace };
 }
 
 /**
@@ -154,11 +165,4 @@ export async function killOwnPane(crew: Crew, row: RowOf<"agents">, pane: Pane):
   if (now === undefined || now.server !== pane.server) return;
   if (now.agentId !== String(row.id)) throw paneRefused(pane.id, { dead: false, agentId: now.agentId });
   await crew.tmux.killPane(pane.id);
-}
-
-/** True when the calling process runs in the pane of `row`. */
-export function sitsIn(crew: Crew, row: RowOf<"agents">): boolean {
-  const caller = callerPane(crew.env);
-  if (caller === undefined || row.server === null) return false;
-  return caller.pane === row.pane && caller.serverPid === serverPid(row.server);
 }

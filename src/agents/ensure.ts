@@ -1,11 +1,13 @@
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
+import { findWorkspaceRow, toWorkspace } from "../workspaces/workspace.js";
 import { type Agent, type AgentRow, type AgentStatus, latestAgentRow, PERSON_CLI, toAgent } from "./agent.js";
 import type { Crew } from "./crew.js";
 import { findOwnPane } from "./own-pane.js";
 import { restartAgent } from "./restart.js";
 import type { Readiness } from "./spawn/ready.js";
 import { agentExists, type SpawnOptions, spawnAgent } from "./spawn/spawn.js";
+import type { SpawnWorkspace } from "./spawn/workspace.js";
 
 export interface EnsureOptions extends SpawnOptions {
   /** `idle`: one that works is `agent.busy`. */
@@ -23,6 +25,8 @@ export interface Ensured {
   /** As last seen, when it was there. */
   previousStatus: AgentStatus | null;
   readiness: Readiness | null;
+  /** Its workspace, when it has one. */
+  workspace: SpawnWorkspace | null;
 }
 
 /**
@@ -38,27 +42,34 @@ export async function ensureAgent(crew: Crew, ref: AgentRef, options: EnsureOpti
       ready: options.ready,
       eventsFile: options.eventsFile,
     });
-    return { agent, created: true, reused: false, busy: false, previousStatus: agent.status, readiness };
+    const workspace = await workspaceOf(crew, ref);
+    return { agent, created: true, reused: false, busy: false, previousStatus: agent.status, readiness, workspace };
   }
-  return reuse(there, options);
+  return reuse(crew, there, options);
+}
+
+async function workspaceOf(crew: Crew, ref: AgentRef): Promise<SpawnWorkspace | null> {
+  const row = await findWorkspaceRow(crew.context.store.db, ref);
+  return row === undefined ? null : { ...toWorkspace(row), reused: true };
 }
 
 async function spawnOrReuse(crew: Crew, ref: AgentRef, options: EnsureOptions): Promise<Ensured> {
   try {
-    const { agent, readiness } = await spawnAgent(crew, ref, options);
-    return { agent, created: true, reused: false, busy: false, previousStatus: null, readiness };
+    const spawned = await spawnAgent(crew, ref, options);
+    return { ...spawned, created: true, reused: false, busy: false, previousStatus: null };
   } catch (error) {
     const there = error instanceof Fault && error.code === "agent.exists" ? await findOpen(crew, ref) : undefined;
     if (there === undefined || there.cli === PERSON_CLI) throw error;
-    return reuse(there, options);
+    return reuse(crew, there, options);
   }
 }
 
-function reuse(row: AgentRow, options: EnsureOptions): Ensured {
+async function reuse(crew: Crew, row: AgentRow, options: EnsureOptions): Promise<Ensured> {
   const agent = toAgent(row);
   const busy = isBusy(agent.status);
   if (busy && options.require === "idle") throw agentBusy(agent);
-  return { agent, created: false, reused: true, busy, previousStatus: agent.status, readiness: null };
+  const workspace = await workspaceOf(crew, row);
+  return { agent, created: false, reused: true, busy, previousStatus: agent.status, readiness: null, workspace };
 }
 
 async function findOpen(crew: Crew, ref: AgentRef): Promise<AgentRow | undefined> {

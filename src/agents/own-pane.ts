@@ -1,7 +1,7 @@
 import type { RowOf } from "../db/write.js";
 import { hasEnvironment, type ProcessWorld } from "../processes.js";
 import { paneNotFound } from "../tmux/faults.js";
-import type { Pane } from "../tmux/panes.js";
+import { callerPane, type Pane, serverPid } from "../tmux/panes.js";
 import type { Crew } from "./crew.js";
 
 /** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
@@ -33,4 +33,11 @@ export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pa
 /** Whether the process was started for this incarnation, wherever its pane is: a pid alone may be another's by now. */
 export function isProgramOf(world: ProcessWorld, row: RowOf<"agents">, pid: number): Promise<boolean> {
   return hasEnvironment(world, pid, { name: "MU_AGENT_ID", value: String(row.id) });
+}
+
+/** True when the calling process runs in the pane of `row`. */
+export function sitsIn(crew: Crew, row: RowOf<"agents">): boolean {
+  const caller = callerPane(crew.env);
+  if (caller === undefined || row.server === null) return false;
+  return caller.pane === row.pane && caller.serverPid === serverPid(row.server);
 }

@@ -18,6 +18,8 @@ export interface Reaped {
   action: "closed" | "would_close" | "skipped";
   /** Why it was left alone. */
   reason: string | null;
+  /** Its workspace is gone with it: there was nothing in it that is not landed. */
+  workspaceFreed: boolean;
 }
 
 /**
@@ -29,8 +31,9 @@ export async function reapIdle(crew: Crew, workstream: string, options: ReapOpti
   for (const { name, status, idleMs, tasks } of await pollAgents(crew.context, workstream)) {
     const spared = reasonToSpare(status, idleMs, tasks, options.idleForMs);
     const seen = { name, status, idleMs };
-    if (spared !== null) reaped.push({ ...seen, action: "skipped", reason: spared });
-    else if (options.mode === "preview") reaped.push({ ...seen, action: "would_close", reason: null });
+    if (spared !== null) reaped.push({ ...seen, action: "skipped", reason: spared, workspaceFreed: false });
+    else if (options.mode === "preview")
+      reaped.push({ ...seen, action: "would_close", reason: null, workspaceFreed: false });
     else reaped.push({ ...seen, ...(await close(crew, { workstream, name }, idleMs)) });
   }
   return reaped;
@@ -52,12 +55,12 @@ async function close(
   crew: Crew,
   ref: { workstream: string; name: string },
   idle: number,
-): Promise<Pick<Reaped, "action" | "reason">> {
+): Promise<Pick<Reaped, "action" | "reason" | "workspaceFreed">> {
   try {
-    await closeAgent(crew, ref, { reason: `idle for ${Math.floor(idle / 1000)} s` });
-    return { action: "closed", reason: null };
+    const { workspace } = await closeAgent(crew, ref, { reason: `idle for ${Math.floor(idle / 1000)} s` });
+    return { action: "closed", reason: null, workspaceFreed: workspace?.freed ?? false };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    return { action: "skipped", reason: error.message };
+    return { action: "skipped", reason: error.message, workspaceFreed: false };
   }
 }

@@ -1,14 +1,16 @@
-import { write } from "../db/write.js";
+import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
+import { findWorkspaceRow, workspaceExists } from "../workspaces/workspace.js";
 import { type Agent, agentById, findOpenAgent, openAgent, PERSON_CLI } from "./agent.js";
 import type { Crew } from "./crew.js";
 import { findOwnPane } from "./own-pane.js";
 import { agentExists } from "./spawn/spawn.js";
 
 /**
- * Gives the agent another name: row, pane, and its window when that has the agent's name. It stays the same
- * incarnation, so what runs in the pane is still it. Faults `agent.not_found`, `agent.invalid_name`, `agent.exists`.
+ * Gives the agent another name: row, workspace, pane, and its window when that has the agent's name. It stays the same
+ * incarnation, so what runs in the pane is still it, and the workspace stays where it is. Faults `agent.not_found`,
+ * `agent.invalid_name`, `agent.exists`, `workspace.exists`.
  */
 export async function renameAgent(
   crew: Crew,
@@ -29,10 +31,19 @@ export async function renameAgent(
   const renamed = await write(crew.context, spec, async (tx) => {
     const taken = await findOpenAgent(tx.db, row.workstream_id, to);
     if (taken !== undefined) throw agentExists({ ...ref, name: to }, taken);
+    await renameWorkspace(tx, ref, to);
     return tx.patch("agents", row.id, { name: to, ...(ownWindow && { window: to }) });
   });
   if (row.cli !== PERSON_CLI) await relabel(crew, renamed, ownWindow ? to : undefined);
   return { agent: await agentById(crew.context.store.db, row.id), previousName: ref.name, changed: true };
+}
+
+async function renameWorkspace(tx: Tx, ref: AgentRef, to: string): Promise<void> {
+  const own = await findWorkspaceRow(tx.db, ref);
+  if (own === undefined) return;
+  const taken = await findWorkspaceRow(tx.db, { ...ref, name: to });
+  if (taken !== undefined) throw workspaceExists(taken);
+  await tx.patch("workspaces", own.id, { agent: to });
 }
 
 /** The name on the pane is for people: identity goes by the incarnation, so a pane that is gone is no fault. */

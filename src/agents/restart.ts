@@ -3,13 +3,14 @@ import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { passOn } from "../tasks/release-owned.js";
 import type { Pane } from "../tmux/panes.js";
+import { reviveWorkspace } from "../workspaces/revive.js";
 import { getWorkstream } from "../workstreams.js";
 import { type AgentRow, latestAgentRow, PERSON_CLI, replaced } from "./agent.js";
 import type { Access } from "./clis/cli.js";
-import { endPrograms, killOwnPane, sitsIn } from "./close.js";
+import { endPrograms, killOwnPane } from "./close.js";
 import type { Crew } from "./crew.js";
 import { readLaunch } from "./incarnation-files.js";
-import { findOwnPane } from "./own-pane.js";
+import { findOwnPane, sitsIn } from "./own-pane.js";
 import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./spawn/launch.js";
 import { reserveAgent, type Spawned, type SpawnOptions, spawnSpec, startAgent } from "./spawn/spawn.js";
 
@@ -35,7 +36,7 @@ export interface Restarted extends Spawned {
 /**
  * Ends an agent and starts it again as it was: same name, command, folder, environment and window, another
  * incarnation, which goes on with the tasks and, where the CLI can, the conversation. One that was closed, or whose
- * pane is gone, is started again too. Faults `agent.restarts_itself`, as `closeAgent` and as `spawnAgent`; before anything is ended where the
+ * pane is gone, is started again too; the folder of its workspace is made again when it is gone. Faults `agent.restarts_itself`, as `closeAgent` and as `spawnAgent`; before anything is ended where the
  * command is not there.
  */
 export async function restartAgent(
@@ -47,6 +48,7 @@ export async function restartAgent(
   if (old.cli === PERSON_CLI) throw isPerson(ref);
   if (options.incarnation !== undefined && options.incarnation !== old.id) throw replaced(ref.name);
   if (old.closed_at === null && sitsIn(crew, old)) throw restartsItself(ref);
+  await reviveWorkspace(crew, ref);
   const plan = await planAgain(crew, old, options);
   const held = old.closed_at === null ? await endHeld(crew, old) : [];
   try {

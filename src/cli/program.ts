@@ -17,6 +17,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   me: "Who you are to mu, and what is yours",
   task: "Plan, claim and finish tasks",
   track: "See which tracks of work can run side by side",
+  salvage: "Bring back work that was saved before its place went",
   workspace: "Give agents checkouts of their own",
   workstream: "Start, list and end workstreams",
 };

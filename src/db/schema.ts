@@ -230,6 +230,17 @@ export interface PortLeasesTable {
   created_at: string;
 }
 
+/** Who is changing a workspace right now: one process at a time; not journalled. */
+export interface WorkspaceHoldsTable {
+  id: Generated<number>;
+  workspace_id: number;
+  /** `pid start token`: the process, and which of its holds it is. */
+  holder: string;
+  /** JSON: what whoever finishes it has to know. */
+  intent: string | null;
+  created_at: string;
+}
+
 /** Work on its way to the target branch, one row a task; not journalled: the end is in the task's own row. */
 export interface LandingsTable {
   id: Generated<number>;
@@ -313,6 +324,7 @@ export interface Schema {
   checks: ChecksTable;
   approvals: ApprovalsTable;
   port_leases: PortLeasesTable;
+  workspace_holds: WorkspaceHoldsTable;
   landings: LandingsTable;
   workspace_changes: WorkspaceChangesTable;
   collisions: CollisionsTable;

@@ -9,7 +9,7 @@ export const reconcile = defineOperation({
   name: "reconcile",
   summary: "Make the database agree with tmux",
   description:
-    "Agents whose pane is gone are closed and their tasks given back with a [reaper] note; statuses are read; waiting prompts are typed; panes that are nobody's are listed, never taken. Reads such as agent list do it by themselves.",
+    "Agents whose pane is gone are closed and their tasks given back with a [reaper] note; statuses are read; waiting prompts are typed; workspaces that were half made or half freed are settled; panes that are nobody's are listed, never taken. Reads such as agent list do it by themselves.",
   effect: "write",
   input: () =>
     z.strictObject({
@@ -23,6 +23,7 @@ export const reconcile = defineOperation({
       reaped: z.array(z.unknown()),
       orphans: z.array(z.unknown()),
       deliveries: z.array(z.unknown()),
+      workspaces: z.array(z.unknown()),
       stale: z.boolean(),
       nextSteps: nextStepsShape(),
     }),
@@ -39,6 +40,6 @@ export const reconcile = defineOperation({
     }));
     return { ...found, nextSteps };
   },
-  render: ({ agents, reaped, orphans, deliveries, stale }) =>
-    `${agents.length} agents, ${reaped.length} reaped, ${orphans.length} orphan panes, ${deliveries.length} prompts settled${stale ? " (the database was busy: as last known)" : ""}`,
+  render: ({ agents, reaped, orphans, deliveries, workspaces, stale }) =>
+    `${agents.length} agents, ${reaped.length} reaped, ${orphans.length} orphan panes, ${deliveries.length} prompts settled${workspaces.length > 0 ? `, ${workspaces.length} half workspaces settled` : ""}${stale ? " (the database was busy: as last known)" : ""}`,
 });

@@ -67,6 +67,35 @@ export async function workspaceRow(db: Reader, ref: AgentRef): Promise<Workspace
   );
 }
 
+/** The fault for an agent that has a workspace already. */
+export function workspaceExists({ agent, workstream, path, state }: WorkspaceRow): Fault {
+  return new Fault(
+    "conflict",
+    "workspace.exists",
+    `${quote(agent)} has a workspace in ${workstream} already: ${path}${state === "ready" ? "" : ` (${state})`}.`,
+    [
+      { intent: "See how it stands", command: `mu workspace list -w ${workstream}` },
+      { intent: "Put it on the newest state of its branch", command: `mu workspace refresh ${workstream}/${agent}` },
+      { intent: "Make it anew; its work is saved first", command: `mu workspace recreate ${workstream}/${agent}` },
+    ],
+    { path, state },
+  );
+}
+
+/** The workspace that an agent of that name had last, open or freed; undefined when there was none. */
+export async function newestWorkspaceRow(db: Reader, ref: AgentRef): Promise<WorkspaceRow | undefined> {
+  return db
+    .selectFrom("workspaces as s")
+    .innerJoin("workstreams as w", "w.id", "s.workstream_id")
+    .selectAll("s")
+    .select("w.name as workstream")
+    .where("w.name", "=", ref.workstream)
+    .where("s.agent", "=", ref.name)
+    .orderBy("s.id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}
+
 /** All open workspaces, of one workstream or of all, by workstream and agent. */
 export async function workspaceRows(db: Reader, workstream?: string): Promise<WorkspaceRow[]> {
   let query = db

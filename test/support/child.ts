@@ -18,6 +18,7 @@ export async function bundleChild(into: string, name: string): Promise<string> {
     format: "esm",
     logLevel: "error",
     external: ["better-sqlite3"],
+    banner: { js: 'import { createRequire as r } from "node:module"; const require = r(import.meta.url);' },
   });
   symlinkSync(join(ROOT, "node_modules"), join(into, "node_modules"));
   return outfile;

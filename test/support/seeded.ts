@@ -13,6 +13,8 @@ import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { createTmux } from "../../src/tmux/tmux.js";
+import { createWorkspace } from "../../src/workspaces/create.js";
+import { leaveWorkspace } from "../../src/workspaces/leave.js";
 import { initWorkstream } from "../../src/workstreams.js";
 import { temporaryFolder } from "./database.js";
 
@@ -31,7 +33,10 @@ const PERSON = { person: "ann" };
  * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's.
  * The folder holds plan.yaml, which applies, and circle.yaml, which does not.
  */
-export async function seededApp(panes: "with panes" | "without panes" = "without panes"): Promise<Seeded> {
+export async function seededApp(
+  panes: "with panes" | "without panes" = "without panes",
+  workspaces: "with workspaces" | "without workspaces" = "without workspaces",
+): Promise<Seeded> {
   const folder = temporaryFolder();
   const store = await openSqlite(join(folder.path, "mu.db"), { missing: "create", synchronous: "NORMAL" });
   const context: Context = { store, clock: systemClock, actor: "ann" };
@@ -74,6 +79,7 @@ export async function seededApp(panes: "with panes" | "without panes" = "without
     openStore: async () => ({ ...store, close: async () => {} }),
   };
   const crew = privateCrew(context, folder.path);
+  if (workspaces === "with workspaces") await openWorkspaces(crew, project);
   if (panes === "with panes") await openPanes(crew, project);
   const end = async () => {
     await crew.tmux.run([["kill-server"]]);
@@ -125,7 +131,7 @@ const CIRCLE = `tasks:
 
 /** A crew on a tmux server of its own, which runs only once somebody opens a pane. */
 function privateCrew(context: Context, folder: string): Crew {
-  const env = { PATH: process.env["PATH"], HOME: folder, MU_TMUX_SOCKET: join(folder, "tmux") };
+  const env = { ...GIT_ENV, PATH: process.env["PATH"], HOME: folder, MU_TMUX_SOCKET: join(folder, "tmux") };
   return {
     context,
     tmux: createTmux({ exec: execProgram, env }),
@@ -135,6 +141,39 @@ function privateCrew(context: Context, folder: string): Crew {
     databaseEnv: { MU_DB_PATH: join(folder, "mu.db"), MU_STATE_DIR: folder },
     mu: ["mu"],
   };
+}
+
+const GIT_ENV = {
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_AUTHOR_NAME: "Ann",
+  GIT_AUTHOR_EMAIL: "ann@example.org",
+  GIT_COMMITTER_NAME: "Ann",
+  GIT_COMMITTER_EMAIL: "ann@example.org",
+};
+
+/**
+ * The project as a repository, with the workspaces `helper`, which is one commit ahead and one behind, and `dirty`, in
+ * which something is not committed. `helper/1` is a salvage.
+ */
+async function openWorkspaces(crew: Crew, project: string): Promise<void> {
+  const git = async (cwd: string, ...args: string[]) => {
+    const { code, stderr } = await crew.exec("git", args, { cwd, env: crew.env });
+    if (code !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
+  };
+  const commit = async (cwd: string, name: string) => {
+    writeFileSync(join(cwd, name), name);
+    await git(cwd, "add", "-A");
+    await git(cwd, "commit", "-qm", name);
+  };
+  await git(project, "init", "-q", "-b", "main");
+  await commit(project, "README.md");
+  const helper = await createWorkspace(crew, { workstream: "demo", name: "helper" }, { projectRoot: project });
+  const dirty = await createWorkspace(crew, { workstream: "demo", name: "dirty" }, { projectRoot: project });
+  await commit(helper.path, "work.txt");
+  await leaveWorkspace(crew, { workstream: "demo", name: "helper" }, "keep");
+  await commit(project, "landed.txt");
+  writeFileSync(join(dirty.path, "README.md"), "changed");
 }
 
 /**

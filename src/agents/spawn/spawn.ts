@@ -4,6 +4,8 @@ import { Fault } from "../../errors.js";
 import { type AgentRef, checkAgentName, qualifiedName, quote } from "../../names.js";
 import { sessionOf } from "../../session-name.js";
 import type { OpenedPane } from "../../tmux/open.js";
+import type { WorkspaceWishes } from "../../workspaces/create.js";
+import { workspaceEnv } from "../../workspaces/env.js";
 import { workstreamRow } from "../../workstreams.js";
 import { type Agent, agentById, findOpenAgent, PERSON_CLI } from "../agent.js";
 import { bordersOf } from "../borders.js";
@@ -14,8 +16,11 @@ import { transcriptCommand } from "../transcript.js";
 import { died, endSpawn } from "./end-spawn.js";
 import { type LaunchPlan, type LaunchWishes, launchArgv, planLaunch } from "./launch.js";
 import { type Readiness, type ReadyOptions, waitReady } from "./ready.js";
+import { prepareWorkspace, type SpawnWorkspace, takeBackWorkspace } from "./workspace.js";
 
 export interface SpawnOptions extends LaunchWishes {
+  /** Let it work in a workspace of its own, in place of `cwd`. */
+  workspace?: WorkspaceWishes | undefined;
   /** What the agent is for. */
   role?: string | undefined;
   /** Wait for the CLI's first prompt, too. */
@@ -32,20 +37,46 @@ export interface Spawned {
   readiness: Readiness | null;
 }
 
+/** A start in a workspace, when one was wished for. */
+export interface SpawnedInWorkspace extends Spawned {
+  workspace: SpawnWorkspace | null;
+}
+
 const ALIVE_MS = 100;
 
 /**
- * Starts an agent in a pane of its own: reserves its row, opens the pane, writes down which it is, and sees that the
- * program lives. Whatever fails takes back what was done. Safe to call from many processes at once.
+ * Starts an agent in a pane of its own: makes its workspace, if it is to have one and has none, reserves its row,
+ * opens the pane, writes down which it is, and sees that the program lives. Whatever fails takes back what was done.
+ * Safe to call from many processes at once.
  *
  * A crash on the way leaves a row without a pane (`isHalfSpawn` after 60 s), perhaps with a pane that carries its
  * incarnation, or a row whose pane is dead: reconcile closes both.
  *
  * Faults: `workstream.not_found`, `agent.invalid_name`, `agent.exists`, `agent.command_not_found`, `agent.died`,
- * `agent.closed_meanwhile`, and those of `planLaunch` and `openPane`.
+ * `agent.closed_meanwhile`, and those of `planLaunch`, `openPane` and `createWorkspace`.
  */
-export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<Spawned> {
+export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<SpawnedInWorkspace> {
   checkAgentName(ref.name);
+  if (options.workspace === undefined) return { ...(await spawnIn(crew, ref, options)), workspace: null };
+  await requireNobody(crew.context, ref);
+  await planLaunch(crew, ref, options);
+  const workspace = await prepareWorkspace(crew, ref, options.workspace);
+  try {
+    return { ...(await spawnIn(crew, ref, { ...options, cwd: workspace.path })), workspace };
+  } catch (error) {
+    await takeBackWorkspace(crew, ref, workspace);
+    throw error;
+  }
+}
+
+/** Making a workspace may take long, so it is not begun for an agent that is there. */
+async function requireNobody({ store, clock }: Context, ref: AgentRef): Promise<void> {
+  const { id } = await workstreamRow(store.db, ref.workstream);
+  const open = await findOpenAgent(store.db, id, ref.name);
+  if (open !== undefined && !isHalfSpawn(open, clock.now())) throw agentExists(ref, open);
+}
+
+async function spawnIn(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<Spawned> {
   const plan = await planLaunch(crew, ref, options);
   const row = await write(crew.context, spawnSpec(ref), (tx) =>
     reserveAgent(tx, ref, plan, { role: options.role ?? null }),
@@ -144,7 +175,13 @@ async function openFor(
     ...(size !== undefined && { size }),
     cwd: record.cwd,
     argv: launch.argv,
-    env: { ...launch.env, ...record.env, ...crew.databaseEnv, ...identityEnv(workstream, row) },
+    env: {
+      ...launch.env,
+      ...(await workspaceEnv(crew, { workstream, name: row.name }, record.cwd)),
+      ...record.env,
+      ...crew.databaseEnv,
+      ...identityEnv(workstream, row),
+    },
     identity: { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at },
     pipe: transcriptCommand(transcriptPath(crew.stateDir, row)),
     borders: await bordersOf(crew, workstream),

@@ -75,6 +75,13 @@ const tables = ({ id, real }: Flavour): string[] => [
      workspace_id integer not null,
      created_at text not null
    )`,
+  `create table workspace_holds (
+     id ${id},
+     workspace_id integer not null unique,
+     holder text not null,
+     intent text,
+     created_at text not null
+   )`,
   `create table landings (
      id ${id},
      workstream_id integer not null,

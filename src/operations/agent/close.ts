@@ -1,22 +1,30 @@
 import * as z from "zod";
 import { closeAgent } from "../../agents/close.js";
+import type { NextStep } from "../../errors.js";
+import type { LeftWorkspace } from "../../workspaces/leave.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
+import { savedLines, savedSteps } from "../salvage/text.js";
 import { nextStepsShape } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape } from "./shapes.js";
+import { agentShape, leftWorkspaceShape } from "./shapes.js";
 
 export const agentClose = defineOperation({
   name: "agent.close",
   summary: "End an agent and all its processes",
-  description: "Its transcript stays readable; its tasks in progress are OPEN again, each with a note.",
+  description:
+    "Its transcript stays readable; its tasks in progress are OPEN again, each with a note. What is in its workspace is saved; the workspace is freed when all of it is committed and landed, and else kept.",
   effect: "write",
   input: () =>
     z.strictObject({
       agent: agentField(),
       workstream: workstreamField(),
       reason: z.string().max(2000).optional().meta(about("Why, for the log and the notes")),
+      discardWorkspace: z
+        .boolean()
+        .default(false)
+        .meta(about("Free its workspace also when there is work in it; all of it is saved")),
     }),
   output: () =>
     z.strictObject({
@@ -24,6 +32,8 @@ export const agentClose = defineOperation({
       changed: z.boolean(),
       killedPane: z.boolean(),
       released: z.array(z.string()),
+      workspace: leftWorkspaceShape(),
+      workspaceFreed: z.boolean(),
       nextSteps: nextStepsShape(),
     }),
   positional: ["agent"],
@@ -31,21 +41,59 @@ export const agentClose = defineOperation({
     { command: "mu agent close ann", shows: "a person leaves, and their task is open again" },
     { command: "mu agent close nobody", shows: "an agent that is none", fault: "agent.not_found" },
   ],
-  async run(app, { agent, workstream, reason }) {
+  async run(app, { agent, workstream, reason, discardWorkspace }) {
     const ref = await resolveAgent(app, agent, workstream);
     const { caller } = app;
     const own = caller.kind === "agent" && caller.name === ref.name && caller.incarnation !== null;
     const closed = await closeAgent(await app.crew(), ref, {
       ...(reason !== undefined && { reason }),
       ...(own && { incarnation: caller.incarnation }),
+      ...(discardWorkspace && { workspace: "discard" as const }),
     } as Parameters<typeof closeAgent>[2]);
     return {
       ...closed,
-      nextSteps: [{ intent: "Read what it left", command: `mu agent read ${ref.workstream}/${ref.name}` }],
+      workspaceFreed: closed.workspace?.freed ?? false,
+      nextSteps: [
+        ...leftSteps(closed.workspace),
+        { intent: "Read what it left", command: `mu agent read ${ref.workstream}/${ref.name}` },
+      ],
     };
   },
-  render: ({ agent, changed, released }, paint) =>
-    changed
-      ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; open again: ${released.join(", ")}` : ""}`
-      : `${paint.bold(agent.name)} is closed already`,
+  render: ({ agent, changed, released, workspace }, paint) =>
+    [
+      changed
+        ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; open again: ${released.join(", ")}` : ""}`
+        : `${paint.bold(agent.name)} is closed already`,
+      ...leftLines(workspace as LeftWorkspace | null),
+    ].join("\n"),
 });
+
+function leftLines(left: LeftWorkspace | null): string[] {
+  if (left === null) return [];
+  const { freed, salvage, problem, workspace } = left;
+  if (freed && salvage === null) return ["  workspace freed: everything in it is landed"];
+  if (freed) return ["  workspace freed", ...savedLines(salvage)];
+  if (problem !== null) return [`  workspace kept, and not saved: ${problem}`, `  ${workspace.path}`];
+  const work = salvage === null ? [] : [`  workspace kept: ${tellLeft(salvage)}`];
+  return [...work, ...savedLines(salvage)];
+}
+
+/** `2 commits not landed, 3 files not committed`. */
+function tellLeft({ commits, files }: { commits: number; files: number }): string {
+  const plural = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
+  const parts = [
+    ...(commits > 0 ? [`${plural(commits, "commit")} not landed`] : []),
+    ...(files > 0 ? [`${plural(files, "file")} not committed`] : []),
+  ];
+  return parts.join(", ");
+}
+
+function leftSteps(left: LeftWorkspace | null): NextStep[] {
+  if (left === null || left.freed) return savedSteps(left?.salvage ?? null);
+  const { agent, workstream } = left.workspace;
+  return [
+    { intent: "See its work", command: `mu workspace diff ${workstream}/${agent} --stat` },
+    { intent: "Go on with it", command: `mu agent spawn ${workstream}/${agent} --workspace` },
+    { intent: "Free it; its work is saved", command: `mu workspace free ${workstream}/${agent}` },
+  ];
+}

@@ -6,7 +6,7 @@ import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
 import { spawnFields, spawnOptions } from "./fields.js";
-import { agentShape, agentStatusShape, readinessShape } from "./shapes.js";
+import { agentShape, agentStatusShape, readinessShape, spawnWorkspaceShape } from "./shapes.js";
 
 export const agentEnsure = defineOperation({
   name: "agent.ensure",
@@ -27,6 +27,7 @@ export const agentEnsure = defineOperation({
       busy: z.boolean(),
       previousStatus: z.union([agentStatusShape(), z.null()]),
       readiness: readinessShape(),
+      workspace: spawnWorkspaceShape(),
       nextSteps: nextStepsShape(),
     }),
   positional: ["name"],
@@ -37,7 +38,7 @@ export const agentEnsure = defineOperation({
   async run(app, { name, workstream, idleOnly, ...wishes }) {
     const ref = await resolveAgent(app, name, workstream);
     const { root } = await getWorkstream(app.context.store.db, ref.workstream);
-    const options = await spawnOptions(app, wishes, root);
+    const options = await spawnOptions(app, ref.workstream, wishes, root);
     const ensured = await ensureAgent(await app.crew(), ref, {
       ...options,
       ...(idleOnly && { require: "idle" as const }),

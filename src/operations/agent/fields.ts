@@ -7,6 +7,7 @@ import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/look.js";
 import type { App } from "../app.js";
 import { about, durationField } from "../fields.js";
+import { backendField, projectRootField, wishesOf } from "../workspace/fields.js";
 import { CLI_KEYS } from "./shapes.js";
 
 /** An agent by `name` or `workstream/name`. */
@@ -48,21 +49,41 @@ export const spawnFields = () => ({
     .optional()
     .meta(about("A window to share with others; without it one of its own", { aliases: ["tab"], value: "name" })),
   layout: z.enum(LAYOUTS).optional().meta(about("How the panes of the window are arranged")),
+  workspace: z.boolean().default(false).meta(about("Let it work in a checkout of its own, in place of a folder")),
+  workspaceBackend: backendField(),
+  workspaceFrom: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(
+      about("Where a new checkout begins; else at the branch that work lands on", { aliases: ["from"], value: "ref" }),
+    ),
+  workspaceProjectRoot: projectRootField({ aliases: ["project-root"] }),
   ready: z.boolean().default(true).meta(about("Do not wait until the CLI takes a prompt")),
   timeout: durationField({ description: "How long to wait for that" }).prefault("30s"),
 });
 
 type SpawnInput = z.output<z.ZodObject<ReturnType<typeof spawnFields>>>;
 
-/** The flags as the core takes them. Faults `usage.role_is_access`, `usage.bad_pair`. */
-export async function spawnOptions(app: App, input: SpawnInput, root: string | null): Promise<SpawnOptions> {
-  const { ready, timeout, cwd, env, ...wishes } = input;
+/** The flags as the core takes them. Faults `usage.role_is_access`, `usage.bad_pair`, `usage.no_workspace`, `usage.two_folders`. */
+export async function spawnOptions(
+  app: App,
+  workstream: string,
+  input: SpawnInput,
+  root: string | null,
+): Promise<SpawnOptions> {
+  const { ready, timeout, cwd, env, workspace, workspaceBackend, workspaceFrom, workspaceProjectRoot, ...wishes } =
+    input;
+  const place = { backend: workspaceBackend, from: workspaceFrom, projectRoot: workspaceProjectRoot };
+  if (!workspace && Object.values(place).some((value) => value !== undefined)) throw noWorkspace();
+  if (workspace && cwd !== undefined) throw twoFolders();
   if (wishes.role === "full-access" || wishes.role === "read-only") throw roleIsAccess(wishes.role);
   const crew = await app.crew();
   const given = Object.entries(wishes).filter(([, value]) => value !== undefined);
   return {
     ...(Object.fromEntries(given) as Partial<SpawnOptions>),
     cwd: resolve(app.io.cwd, cwd ?? root ?? "."),
+    ...(workspace && { workspace: await wishesOf(app, workstream, place) }),
     ...(env && { env: Object.fromEntries(env.map(pairOf)) }),
     ...(ready && { ready: { timeoutMs: timeout, signal: app.io.signal } }),
     eventsFile: perAgentHooks(crew),
@@ -74,6 +95,18 @@ export function perAgentHooks(crew: Crew): NonNullable<SpawnOptions["eventsFile"
   const home = crew.env["HOME"];
   return (cli, { id }) =>
     agentEventsFile(cli.key, { stateDir: crew.stateDir, agentId: id, env: crew.env, ...(home && { home }) });
+}
+
+function noWorkspace(): Fault {
+  return new Fault("usage", "usage.no_workspace", "These flags say what a workspace shall be: say --workspace too.", [
+    { intent: "Spawn it so", command: "mu agent spawn <name> --workspace" },
+  ]);
+}
+
+function twoFolders(): Fault {
+  return new Fault("usage", "usage.two_folders", "An agent works in its workspace or in --cwd, not in both.", [
+    { intent: "Spawn it in its workspace", command: "mu agent spawn <name> --workspace" },
+  ]);
 }
 
 function pairOf(text: string): [string, string] {

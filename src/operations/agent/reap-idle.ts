@@ -25,6 +25,7 @@ export const agentReapIdle = defineOperation({
           idleMs: z.number(),
           action: z.enum(["closed", "would_close", "skipped"]),
           reason: z.union([z.string(), z.null()]),
+          workspaceFreed: z.boolean(),
         }),
       ),
       count: z.number(),

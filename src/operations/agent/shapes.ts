@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { salvageShape } from "../salvage/shapes.js";
+import { workspaceShape } from "../workspace/shapes.js";
 
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
 
@@ -33,6 +35,20 @@ export const readinessShape = () =>
       reason: z.string(),
       rule: orNull(z.string()),
       waitedMs: z.number(),
+    }),
+  );
+
+/** The workspace that an agent works in, and whether it was there before. */
+export const spawnWorkspaceShape = () => orNull(workspaceShape().extend({ reused: z.boolean() }));
+
+/** What became of the workspace of an agent that was closed. */
+export const leftWorkspaceShape = () =>
+  orNull(
+    z.strictObject({
+      workspace: workspaceShape(),
+      freed: z.boolean(),
+      salvage: orNull(salvageShape()),
+      problem: orNull(z.string()),
     }),
   );
 

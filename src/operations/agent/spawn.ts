@@ -6,7 +6,7 @@ import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
 import { spawnFields, spawnOptions } from "./fields.js";
-import { agentShape, readinessShape } from "./shapes.js";
+import { agentShape, readinessShape, spawnWorkspaceShape } from "./shapes.js";
 
 export const agentSpawn = defineOperation({
   name: "agent.spawn",
@@ -20,10 +20,17 @@ export const agentSpawn = defineOperation({
       workstream: workstreamField(),
       ...spawnFields(),
     }),
-  output: () => z.strictObject({ agent: agentShape(), readiness: readinessShape(), nextSteps: nextStepsShape() }),
+  output: () =>
+    z.strictObject({
+      agent: agentShape(),
+      readiness: readinessShape(),
+      workspace: spawnWorkspaceShape(),
+      nextSteps: nextStepsShape(),
+    }),
   positional: ["name"],
   examples: [
     { command: "mu agent spawn worker-1 --cli shell --no-ready", shows: "a shell as an agent" },
+    { command: "mu agent spawn worker-1 --cli shell --workspace --no-ready", shows: "in a checkout of its own" },
     {
       command: "mu agent spawn worker-9 --command no-such-program-here",
       shows: "a program that is not there",
@@ -38,7 +45,7 @@ export const agentSpawn = defineOperation({
   async run(app, { name, workstream, ...wishes }) {
     const ref = await resolveAgent(app, name, workstream);
     const { root } = await getWorkstream(app.context.store.db, ref.workstream);
-    const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, wishes, root));
+    const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, ref.workstream, wishes, root));
     const at = `${ref.workstream}/${ref.name}`;
     return {
       ...spawned,
@@ -49,6 +56,6 @@ export const agentSpawn = defineOperation({
       ],
     };
   },
-  render: ({ agent, readiness }, paint) =>
-    `Spawned ${paint.bold(agent.name)} (${agent.cli}) in ${agent.workstream}, pane ${agent.pane}${readiness ? `: ${readiness.ready ? readiness.status : `not ready yet, ${readiness.reason}`}` : ""}`,
+  render: ({ agent, readiness, workspace }, paint) =>
+    `Spawned ${paint.bold(agent.name)} (${agent.cli}) in ${agent.workstream}, pane ${agent.pane}${readiness ? `: ${readiness.ready ? readiness.status : `not ready yet, ${readiness.reason}`}` : ""}${workspace ? `\n  in its workspace${workspace.reused ? ", which was there already" : ""}: ${workspace.path}` : ""}`,
 });

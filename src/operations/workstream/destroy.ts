@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { tellWork } from "../../salvage/salvage.js";
 import { destroyCrew, previewCrewDestroy } from "../../workstream-session.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -9,7 +10,7 @@ export const workstreamDestroy = defineOperation({
   name: "workstream.destroy",
   summary: "End a workstream's agents and session, and remove it with its tasks, edges and notes",
   description:
-    "Every pane of its session goes, those that are no agent's too: the dry run names them. Its events stay: the log, the audit and a later namesake go on with their chain.",
+    "Every pane of its session goes, those that are no agent's too: the dry run names them. The work in its workspaces is saved first, and nothing goes when that fails. Its events stay: the log, the audit and a later namesake go on with their chain.",
   effect: "destroy",
   input: () =>
     z.strictObject({
@@ -30,6 +31,15 @@ export const workstreamDestroy = defineOperation({
       sessionAlive: z.boolean(),
       closing: z.array(z.string()),
       strangers: z.array(z.strictObject({ pane: z.string(), command: z.string() })),
+      workspaces: z.array(
+        z.strictObject({
+          agent: z.string(),
+          path: z.string(),
+          commits: z.union([z.number(), z.null()]),
+          files: z.union([z.number(), z.null()]),
+        }),
+      ),
+      salvages: z.array(z.string()),
       nextSteps: nextStepsShape(),
     }),
   positional: ["name"],
@@ -45,13 +55,26 @@ export const workstreamDestroy = defineOperation({
     const next = yes
       ? { intent: "See what is left", command: "mu workstream list" }
       : { intent: "Do it", command: `mu workstream destroy ${scope} --yes` };
-    return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [next] };
+    const saved = gone.salvages.length === 0 ? [] : [BRING_BACK];
+    return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [...saved, next] };
   },
   render: ({ destroyed, ...gone }, paint) =>
     [
       `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${gone.tasks} tasks, ${gone.edges} edges, ${gone.notes} notes, ${gone.agents} agents`,
       ...(gone.closing.length > 0 ? [`  agents at work: ${gone.closing.join(", ")}`] : []),
       ...(gone.sessionAlive ? [`  tmux session ${gone.session}`] : []),
+      ...gone.workspaces.map(
+        ({ agent, path, commits, files }) => `  workspace of ${agent}${workOf(commits, files)}: ${path}`,
+      ),
+      ...gone.salvages.map((name) => `  saved ${name}`),
       ...gone.strangers.map(({ pane, command }) => `  pane ${pane}, which is no agent's: ${command}`),
     ].join("\n"),
 });
+
+const BRING_BACK = { intent: "See what was saved and bring it back", command: "mu salvage list --all" };
+
+function workOf(commits: number | null, files: number | null): string {
+  if (commits === null && files === null) return "";
+  const work = { commits: commits ?? 0, files: files ?? 0 };
+  return work.commits + work.files === 0 ? " (nothing to save)" : ` (${tellWork(work)} to save)`;
+}

@@ -1,0 +1,16 @@
+import type { NextStep } from "../../errors.js";
+import { type Salvage, tellSalvage } from "../../salvage/salvage.js";
+
+/** The line about what was saved; `[]` when there was nothing to save. */
+export function savedLines(salvage: Pick<Salvage, "name"> | null): string[] {
+  return salvage === null ? [] : [`  saved ${tellSalvage(salvage as Salvage)}`];
+}
+
+/** How to look at what was saved, and to bring it back. */
+export function savedSteps(salvage: Pick<Salvage, "name"> | null): NextStep[] {
+  if (salvage === null) return [];
+  return [
+    { intent: "See what was saved", command: `mu salvage show ${salvage.name}` },
+    { intent: "Bring it back", command: `mu salvage restore ${salvage.name}` },
+  ];
+}

@@ -1,0 +1,40 @@
+import * as z from "zod";
+import { workspaceCommits } from "../../workspaces/commits.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { listShape } from "../shapes.js";
+import { ownerField } from "./fields.js";
+import { commitShape } from "./shapes.js";
+
+export const workspaceCommitsOperation = defineOperation({
+  name: "workspace.commits",
+  summary: "List the commits of a workspace, oldest first",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      agent: ownerField(),
+      workstream: workstreamField(),
+      since: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Counted from this; else from where its own work began", { value: "ref" })),
+    }),
+  output: () => listShape(commitShape()).extend({ since: z.string() }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu workspace commits helper", shows: "what it has committed" },
+    { command: "mu workspace commits nobody", shows: "somebody without one", fault: "workspace.not_found" },
+    { command: "mu workspace commits helper --since no-such-ref", shows: "no ref", fault: "vcs.unknown_ref" },
+  ],
+  async run(app, { agent, workstream, since }) {
+    const ref = await resolveAgent(app, agent, workstream);
+    const found = await workspaceCommits(await app.crew(), ref, since);
+    return { items: found.commits, count: found.commits.length, since: found.since };
+  },
+  render: ({ items, since }) =>
+    items.length === 0
+      ? `No commits since ${since.slice(0, 12)}.`
+      : items.map(({ sha, subject }) => `${sha.slice(0, 12)} ${subject}`).join("\n"),
+});

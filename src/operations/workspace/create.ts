@@ -1,0 +1,52 @@
+import * as z from "zod";
+import { createWorkspace } from "../../workspaces/create.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { nextStepsShape } from "../shapes.js";
+import { backendField, ownerField, projectRootField, wishesOf } from "./fields.js";
+import { workspaceShape } from "./shapes.js";
+
+export const workspaceCreate = defineOperation({
+  name: "workspace.create",
+  summary: "Make a checkout of the project for one agent",
+  description:
+    "The agent need not be there yet: mu agent spawn --workspace takes the workspace of its name. Whatever fails leaves nothing behind, and what a crash left half made is made anew.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      agent: ownerField("For whom, as name or workstream/name"),
+      workstream: workstreamField(),
+      backend: backendField(),
+      from: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Where it begins; else at the branch that work lands on", { value: "ref" })),
+      projectRoot: projectRootField({ aliases: ["workspace-project-root"] }),
+    }),
+  output: () => z.strictObject({ workspace: workspaceShape(), nextSteps: nextStepsShape() }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu workspace create worker-1", shows: "a checkout on the newest state of the branch" },
+    { command: "mu workspace create helper", shows: "one that has a workspace", fault: "workspace.exists" },
+    { command: "mu workspace create Worker", shows: "a name that cannot be", fault: "agent.invalid_name" },
+  ],
+  async run(app, { agent, workstream, ...wishes }) {
+    const ref = await resolveAgent(app, agent, workstream);
+    const workspace = await createWorkspace(await app.crew(), ref, await wishesOf(app, ref.workstream, wishes));
+    const at = `${ref.workstream}/${ref.name}`;
+    return {
+      workspace,
+      nextSteps: [
+        { intent: "Start the agent in it", command: `mu agent spawn ${at} --workspace` },
+        { intent: "Go there", command: `cd "$(mu workspace path ${at})"` },
+        { intent: "See all of them", command: `mu workspace list -w ${ref.workstream}` },
+      ],
+    };
+  },
+  render: ({ workspace }, paint) => {
+    const at = workspace.baseRef === null ? "" : ` at ${workspace.baseRef.slice(0, 12)}`;
+    return `Made the workspace of ${paint.bold(workspace.agent)} (${workspace.backend}${at}): ${workspace.path}`;
+  },
+});

@@ -1,0 +1,40 @@
+import * as z from "zod";
+import { freeWorkspace } from "../../workspaces/free.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { savedShape } from "../salvage/shapes.js";
+import { savedLines, savedSteps } from "../salvage/text.js";
+import { nextStepsShape } from "../shapes.js";
+import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
+import { workspaceShape } from "./shapes.js";
+
+export const workspaceFree = defineOperation({
+  name: "workspace.free",
+  summary: "Take a workspace away",
+  description: "Everything in it that is not landed is saved first, and can be brought back.",
+  effect: "write",
+  input: () => z.strictObject({ agent: ownerField(), workstream: workstreamField(), evenIfBusy: whileBusyField() }),
+  output: () =>
+    z.strictObject({
+      workspace: workspaceShape(),
+      salvage: savedShape(),
+      changed: z.boolean(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu workspace free dirty", shows: "gone, and its work is saved" },
+    { command: "mu workspace free nobody", shows: "somebody without one", fault: "workspace.not_found" },
+  ],
+  async run(app, { agent, workstream, evenIfBusy }) {
+    const ref = await resolveAgent(app, agent, workstream);
+    const freed = await freeWorkspace(await app.crew(), ref, whileBusyOf(evenIfBusy));
+    const again = { intent: "Make another", command: `mu workspace create ${ref.workstream}/${ref.name}` };
+    return { ...freed, nextSteps: [...savedSteps(freed.salvage), again] };
+  },
+  render: ({ workspace, salvage, changed }, paint) =>
+    changed
+      ? [`Freed the workspace of ${paint.bold(workspace.agent)}`, ...savedLines(salvage)].join("\n")
+      : `The workspace of ${paint.bold(workspace.agent)} is freed already`,
+});

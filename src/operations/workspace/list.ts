@@ -1,0 +1,65 @@
+import * as z from "zod";
+import { type ListedWorkspace, listWorkspaces } from "../../workspaces/list.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveWorkstream } from "../resolve.js";
+import { listShape } from "../shapes.js";
+import { workspaceShape } from "./shapes.js";
+
+const count = () => z.union([z.number(), z.null()]);
+const text = () => z.union([z.string(), z.null()]);
+
+export const workspaceList = defineOperation({
+  name: "workspace.list",
+  summary: "List the workspaces and how far each is from where its work lands",
+  effect: "read",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("Of all workstreams")),
+    }),
+  output: () =>
+    listShape(
+      workspaceShape().extend({
+        present: z.boolean(),
+        head: text(),
+        behind: count(),
+        ahead: count(),
+        dirty: count(),
+        underway: text(),
+        agentStatus: text(),
+        problem: text(),
+      }),
+    ),
+  examples: [
+    { command: "mu workspace list", shows: "all of this workstream" },
+    { command: "mu workspace list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+  ],
+  async run(app, { workstream, all }) {
+    const scope = all ? undefined : await resolveWorkstream(app, workstream);
+    const items = await listWorkspaces(await app.crew(), scope);
+    return { items, count: items.length };
+  },
+  render: ({ items }, paint) =>
+    items.length === 0
+      ? "No workspaces."
+      : paint.table(items as ListedWorkspace[], [
+          { head: "agent", text: (item) => item.agent },
+          { head: "status", text: (item) => (item.agentStatus === null ? "—" : paint.status(item.agentStatus)) },
+          { head: "behind", text: (item) => shown(item.behind), align: "right" },
+          { head: "ahead", text: (item) => shown(item.ahead), align: "right" },
+          { head: "dirty", text: (item) => shown(item.dirty), align: "right" },
+          { head: "branch", text: (item) => item.branch ?? "—" },
+          { head: "", text: conditionOf, max: 40 },
+          { head: "path", text: (item) => item.path },
+        ]),
+});
+
+const shown = (value: number | null) => (value === null ? "—" : String(value));
+
+function conditionOf({ state, present, underway, problem }: ListedWorkspace): string {
+  if (problem !== null) return problem;
+  if (state !== "ready") return `${state}, cut off`;
+  if (!present) return "its folder is gone";
+  return underway === null ? "" : `${underway} under way`;
+}

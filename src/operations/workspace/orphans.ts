@@ -1,0 +1,65 @@
+import * as z from "zod";
+import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../workspaces/orphans.js";
+import { about, workstreamField, yesField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { findWorkstream } from "../resolve.js";
+import { savedShape } from "../salvage/shapes.js";
+import { savedSteps } from "../salvage/text.js";
+import { nextStepsShape } from "../shapes.js";
+
+export const workspaceOrphans = defineOperation({
+  name: "workspace.orphans",
+  summary: "Find folders that are nobody's workspace, and workspaces whose folder is gone",
+  description:
+    "With --yes each is saved and then removed; what cannot be saved stays. Two databases that share a state folder see each other's workspaces here.",
+  effect: "destroy",
+  input: () =>
+    z.strictObject({
+      workstream: workstreamField(),
+      all: z.boolean().default(false).meta(about("Of all workstreams, those that are gone too")),
+      yes: yesField(),
+    }),
+  output: () =>
+    z.strictObject({
+      items: z.array(
+        z.strictObject({
+          kind: z.enum(["folder", "row"]),
+          workstream: z.string(),
+          agent: z.string(),
+          path: z.string(),
+          action: z.enum(["found", "removed", "left"]),
+          salvage: savedShape(),
+          problem: z.union([z.string(), z.null()]),
+        }),
+      ),
+      count: z.number(),
+      nextSteps: nextStepsShape(),
+    }),
+  examples: [
+    { command: "mu workspace orphans", shows: "what is out of step" },
+    { command: "mu workspace orphans --force", shows: "a flag it does not have", fault: "usage.unknown_option" },
+  ],
+  async run(app, { workstream, all, yes }) {
+    const scope = all ? undefined : await findWorkstream(app, workstream);
+    const crew = await app.crew();
+    const items = await (yes ? removeWorkspaceOrphans(crew, scope) : findWorkspaceOrphans(crew, scope));
+    const flags = scope === undefined ? "--all" : `-w ${scope}`;
+    const nextSteps = yes
+      ? items.flatMap((item) => savedSteps(item.salvage)).slice(0, 4)
+      : items.length === 0
+        ? []
+        : [{ intent: "Save and remove them", command: `mu workspace orphans ${flags} --yes` }];
+    return { items, count: items.length, nextSteps };
+  },
+  render: ({ items }, paint) =>
+    items.length === 0
+      ? "Nothing is out of step."
+      : paint.table(items, [
+          { head: "workspace", text: (item) => `${item.workstream}/${item.agent}` },
+          { head: "what", text: (item) => (item.kind === "folder" ? "nobody's folder" : "its folder is gone") },
+          { head: "", text: (item) => (item.action === "found" ? "" : item.action) },
+          { head: "saved as", text: (item) => item.salvage?.name ?? "—" },
+          { head: "path", text: (item) => item.path },
+          { head: "why", text: (item) => item.problem ?? "", max: 60 },
+        ]),
+});

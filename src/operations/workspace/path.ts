@@ -1,0 +1,24 @@
+import * as z from "zod";
+import { workspaceRow } from "../../workspaces/workspace.js";
+import { workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { ownerField } from "./fields.js";
+
+export const workspacePathOperation = defineOperation({
+  name: "workspace.path",
+  summary: "Print the folder of a workspace",
+  effect: "read",
+  input: () => z.strictObject({ agent: ownerField(), workstream: workstreamField() }),
+  output: () => z.strictObject({ path: z.string() }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu workspace path helper", shows: 'for cd "$(mu workspace path helper)"' },
+    { command: "mu workspace path nobody", shows: "somebody without one", fault: "workspace.not_found" },
+  ],
+  async run(app, { agent, workstream }) {
+    const { path } = await workspaceRow(app.context.store.db, await resolveAgent(app, agent, workstream));
+    return { path };
+  },
+  render: ({ path }) => path,
+});

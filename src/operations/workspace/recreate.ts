@@ -1,0 +1,49 @@
+import * as z from "zod";
+import { recreateWorkspace } from "../../workspaces/recreate.js";
+import { about, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
+import { resolveAgent } from "../resolve.js";
+import { savedShape } from "../salvage/shapes.js";
+import { savedLines, savedSteps } from "../salvage/text.js";
+import { nextStepsShape } from "../shapes.js";
+import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
+import { workspaceShape } from "./shapes.js";
+
+export const workspaceRecreate = defineOperation({
+  name: "workspace.recreate",
+  summary: "Take a workspace away and make it anew",
+  description: "Everything in it that is not landed is saved first, and can be brought back.",
+  effect: "write",
+  input: () =>
+    z.strictObject({
+      agent: ownerField(),
+      workstream: workstreamField(),
+      from: z
+        .string()
+        .min(1)
+        .optional()
+        .meta(about("Where it begins; else at the branch that work lands on", { value: "ref" })),
+      evenIfBusy: whileBusyField(),
+    }),
+  output: () =>
+    z.strictObject({
+      workspace: workspaceShape(),
+      previousBaseRef: z.union([z.string(), z.null()]),
+      salvage: savedShape(),
+      nextSteps: nextStepsShape(),
+    }),
+  positional: ["agent"],
+  examples: [
+    { command: "mu workspace recreate dirty", shows: "anew, and the old work is saved" },
+    { command: "mu workspace recreate nobody", shows: "somebody without one", fault: "workspace.not_found" },
+  ],
+  async run(app, { agent, workstream, from, evenIfBusy }) {
+    const ref = await resolveAgent(app, agent, workstream);
+    const options = { ...(from !== undefined && { from }), ...whileBusyOf(evenIfBusy) };
+    const made = await recreateWorkspace(await app.crew(), ref, options);
+    const list = { intent: "See how it stands", command: `mu workspace list -w ${ref.workstream}` };
+    return { ...made, nextSteps: [...savedSteps(made.salvage), list] };
+  },
+  render: ({ workspace, salvage }, paint) =>
+    [`Made the workspace of ${paint.bold(workspace.agent)} anew: ${workspace.path}`, ...savedLines(salvage)].join("\n"),
+});

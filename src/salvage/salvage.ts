@@ -1,0 +1,175 @@
+import { join } from "node:path";
+import type { Crew } from "../agents/crew.js";
+import type { Reader } from "../db/schema.js";
+import { type RowOf, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { getBackend } from "../vcs/backends.js";
+import type { BackendKey, Saved, Target, VcsBackend } from "../vcs/vcs.js";
+import { checkoutOf, type WorkspaceRow } from "../workspaces/workspace.js";
+
+/** Work that was saved before its place was taken away. */
+export interface Salvage {
+  /** `<workstream>/<agent>/<n>`. */
+  name: string;
+  workstream: string;
+  agent: string;
+  n: number;
+  backend: BackendKey;
+  root: string;
+  /** The ref, or the archive's path. */
+  place: string;
+  commit: string | null;
+  /** Commits that were not landed. */
+  commits: number;
+  /** Files that were not committed. */
+  files: number;
+  /** The verb that took the place away. */
+  reason: string;
+  createdAt: string;
+}
+
+/**
+ * Saves what a workspace has and its target lacks: commits and everything uncommitted. Null when there is nothing to
+ * save. What is saved already is not saved twice. Called before anything takes a workspace's work away; when it
+ * faults, that must not happen. Faults as the backend: `vcs.failed`, `vcs.locked`, `vcs.no_space`.
+ */
+export async function salvageWorkspace(crew: Crew, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
+  const backend = getBackend(row.backend as BackendKey);
+  const target = await targetOf(crew, backend, row);
+  const { newest, next } = await numbersOf(crew, backend, row);
+  const again = newest === undefined ? undefined : await saveAs(crew, backend, row, { n: newest.n, target });
+  if (again === null) return null;
+  if (newest !== undefined && again !== undefined)
+    return recordSalvage(crew, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
+  const saved = await saveAs(crew, backend, row, { n: next, target });
+  if (saved === undefined) throw new Error(`salvage ${next} of ${row.agent} is taken`);
+  return saved === null ? null : recordSalvage(crew, row, { n: next, reason, saved });
+}
+
+/** Null when there is nothing to save; undefined when something else was saved under that number. */
+async function saveAs(
+  crew: Crew,
+  backend: VcsBackend,
+  row: WorkspaceRow,
+  { n, target }: { n: number; target: Target | null },
+): Promise<Saved | null | undefined> {
+  const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
+  try {
+    return await backend.save(crew, checkoutOf(row), { name, target, archives: archivesFolder(crew.stateDir) });
+  } catch (error) {
+    if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
+    throw error;
+  }
+}
+
+/** Where the work of a workspace lands; null where there is no such branch any more, so that everything is saved. */
+export async function targetOf(
+  crew: Crew,
+  backend: VcsBackend,
+  { root, branch }: { root: string; branch: string | null },
+): Promise<Target | null> {
+  try {
+    return await backend.target(crew, root, branch ?? undefined);
+  } catch (error) {
+    if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
+    throw error;
+  }
+}
+
+export function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {
+  return `${workstream}/${agent}/${n}`;
+}
+
+/** Archives of workspaces that no version control holds. */
+export function archivesFolder(stateDir: string): string {
+  return join(stateDir, "salvage");
+}
+
+/**
+ * The newest save that the repository has of this workspace, which may be what is to be saved now: it was saved and not
+ * changed since, or a crash came before its row. And the next number, greater than any that somebody knows.
+ */
+async function numbersOf(
+  crew: Crew,
+  backend: VcsBackend,
+  row: WorkspaceRow,
+): Promise<{ newest: { n: number; commit: string } | undefined; next: number }> {
+  const { db } = crew.context.store;
+  const prefix = `${row.workstream}/${row.agent}/`;
+  const refs = (await backend.listSaved(crew, row.root)).filter(({ name }) => name.startsWith(prefix));
+  const { last } = await db
+    .selectFrom("salvages")
+    .select((e) => e.fn.max("n").as("last"))
+    .where("workstream", "=", row.workstream)
+    .where("agent", "=", row.agent)
+    .executeTakeFirstOrThrow();
+  const taken = refs
+    .map(({ name, commit }) => ({ n: Number(name.slice(prefix.length)), commit }))
+    .filter(({ n }) => Number.isInteger(n))
+    .sort((a, b) => b.n - a.n);
+  return { newest: taken[0], next: Math.max(0, Number(last ?? 0), taken[0]?.n ?? 0) + 1 };
+}
+
+async function recordSalvage(
+  crew: Crew,
+  row: WorkspaceRow,
+  { n, reason, saved }: { n: number; reason: string; saved: Saved },
+): Promise<Salvage> {
+  const { workstream, agent } = row;
+  const spec = { op: "salvage.save", scope: workstream, subject: `${workstream}/${agent}` };
+  return write(crew.context, spec, async (tx) => {
+    const known = await findByPlace(tx.db, row.root, saved.place);
+    if (known !== undefined) return toSalvage(known);
+    tx.about(salvageName({ workstream, agent, n }));
+    const made = await tx.insert("salvages", {
+      workstream,
+      agent,
+      n,
+      backend: row.backend,
+      root: row.root,
+      place: saved.place,
+      commit_id: saved.commit,
+      commits: saved.commits,
+      files: saved.files,
+      reason,
+    });
+    return toSalvage(made);
+  });
+}
+
+async function findByPlace(db: Reader, root: string, place: string): Promise<RowOf<"salvages"> | undefined> {
+  return db.selectFrom("salvages").selectAll().where("root", "=", root).where("place", "=", place).executeTakeFirst();
+}
+
+/** The public shape of a row. */
+export function toSalvage(row: RowOf<"salvages">): Salvage {
+  return {
+    name: salvageName(row),
+    workstream: row.workstream,
+    agent: row.agent,
+    n: row.n,
+    backend: row.backend as BackendKey,
+    root: row.root,
+    place: row.place,
+    commit: row.commit_id,
+    commits: row.commits,
+    files: row.files,
+    reason: row.reason,
+    createdAt: row.created_at,
+  };
+}
+
+/** `2 commits and 3 files, as demo/w1/4`: what was saved, for people. */
+export function tellSalvage({ commits, files, name }: Salvage): string {
+  return `${tellWork({ commits, files })}, as ${name}`;
+}
+
+/** `2 commits and 3 files`. */
+export function tellWork({ commits, files }: { commits: number; files: number }): string {
+  const parts = [counted(commits, "commit"), counted(files, "file")].filter((part) => part !== undefined);
+  return parts.length === 0 ? "nothing" : parts.join(" and ");
+}
+
+function counted(count: number, what: string): string | undefined {
+  return count === 0 ? undefined : `${count} ${what}${count === 1 ? "" : "s"}`;
+}

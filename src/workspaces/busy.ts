@@ -1,0 +1,47 @@
+import { agentRows, PERSON_CLI } from "../agents/agent.js";
+import type { Crew } from "../agents/crew.js";
+import { sitsIn } from "../agents/own-pane.js";
+import { glanceAtAgents, recallAgents } from "../agents/status/observe.js";
+import { Fault } from "../errors.js";
+import { quote } from "../names.js";
+import type { WorkspaceRow } from "./workspace.js";
+
+/** What to do with a workspace whose agent is at work. */
+export type WhileBusy = "refuse" | "go on";
+
+const AT_WORK: readonly (string | null)[] = ["busy", "needs_permission", "spawning"];
+
+/**
+ * An agent at work must not have its files changed under it. One that asks for its own workspace knows what it does.
+ * Faults `workspace.in_use`.
+ */
+export async function requireQuiet(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
+  if (mode === "go on" || row.state !== "ready") return;
+  const open = await agentRows(crew.context.store.db, row.workstream);
+  const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
+  if (agent === undefined || agent.pane === null || sitsIn(crew, agent)) return;
+  const status = await statusNow(crew, row);
+  if (AT_WORK.includes(status)) throw inUse(row, status);
+}
+
+async function statusNow(crew: Crew, { workstream, agent }: WorkspaceRow): Promise<string | null> {
+  const seen = await glanceAtAgents(crew, { workstream }).catch((error) => {
+    if (error instanceof Fault) return recallAgents(crew, workstream);
+    throw error;
+  });
+  const found = seen.find((one) => one.agent === agent);
+  return found === undefined || found.pane === null ? null : found.status;
+}
+
+function inUse({ agent, workstream }: WorkspaceRow, status: string | null): Fault {
+  return new Fault(
+    "conflict",
+    "workspace.in_use",
+    `${quote(agent)} is ${status}: its files are not changed under it.`,
+    [
+      { intent: "Wait for it", command: `mu agent wait ${workstream}/${agent}` },
+      { intent: "See what it does", command: `mu agent read ${workstream}/${agent}` },
+    ],
+    { status },
+  );
+}

@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import type { Crew } from "../agents/crew.js";
+import { timestamp } from "../context.js";
+import type { Reader } from "../db/schema.js";
+import { Fault } from "../errors.js";
+import { quote } from "../names.js";
+import { isMarkAlive, processMark } from "../processes.js";
+import type { WorkspaceRow } from "./workspace.js";
+
+/** The right of one process to change a workspace; nobody else touches it meanwhile. */
+export interface Hold {
+  workspace: number;
+  holder: string;
+  /** What a process that died while it held the workspace had written down for whoever goes on. */
+  inherited: string | null;
+}
+
+/** The holds of this process: a pid alone cannot tell two of its calls apart. */
+const own = new Set<string>();
+
+/** A name for a hold of this process, to be let go with `endHold`. */
+export async function newHolder(crew: Crew): Promise<string> {
+  const mark = await processMark({ exec: crew.exec, clock: crew.context.clock });
+  const holder = `${mark ?? process.pid} ${randomUUID().slice(0, 8)}`;
+  own.add(holder);
+  return holder;
+}
+
+/** Whether somebody is changing the workspace right now. */
+export async function isHeld(crew: Crew, workspace: number): Promise<boolean> {
+  const found = await findHold(crew.context.store.db, workspace);
+  return found !== undefined && (await isAlive(crew, found.holder));
+}
+
+/**
+ * Runs `work` while no other process may change the workspace; the hold of one that died is taken over. Faults
+ * `workspace.in_progress`.
+ */
+export async function withHold<T>(crew: Crew, row: WorkspaceRow, work: (hold: Hold) => Promise<T>): Promise<T> {
+  const hold = await takeHold(crew, row);
+  try {
+    return await work(hold);
+  } finally {
+    await endHold(crew, hold.holder);
+  }
+}
+
+/** As `withHold`, for a caller that ends the hold itself. */
+export async function takeHold(crew: Crew, row: WorkspaceRow): Promise<Hold> {
+  const { store } = crew.context;
+  const found = await findHold(store.db, row.id);
+  if (found !== undefined && (await isAlive(crew, found.holder))) throw inProgress(row, found.holder);
+  const holder = await newHolder(crew);
+  const taken = await store.write(async (db) => {
+    if (found !== undefined) await db.deleteFrom("workspace_holds").where("holder", "=", found.holder).execute();
+    await insertHold(db, { workspace: row.id, holder, now: timestamp(crew.context.clock) });
+    return (await findHold(db, row.id))?.holder ?? "";
+  });
+  if (taken === holder) return { workspace: row.id, holder, inherited: found?.intent ?? null };
+  own.delete(holder);
+  throw inProgress(row, taken);
+}
+
+/** Takes the hold inside a write, unless somebody has it. */
+export async function insertHold(
+  db: Reader,
+  { workspace, holder, now }: { workspace: number; holder: string; now: string },
+): Promise<void> {
+  await db
+    .insertInto("workspace_holds")
+    .values({ workspace_id: workspace, holder, intent: null, created_at: now })
+    .onConflict((conflict) => conflict.column("workspace_id").doNothing())
+    .execute();
+}
+
+/** Writes down what whoever finishes this work would have to know. */
+export async function noteIntent(crew: Crew, { holder }: Hold, intent: unknown): Promise<void> {
+  await crew.context.store.write((db) =>
+    db
+      .updateTable("workspace_holds")
+      .set({ intent: JSON.stringify(intent) })
+      .where("holder", "=", holder)
+      .execute(),
+  );
+}
+
+/** Lets go, also where the write has done so already. One that stays is a dead process's and taken over. */
+export async function endHold(crew: Crew, holder: string): Promise<void> {
+  own.delete(holder);
+  await crew.context.store
+    .write((db) => db.deleteFrom("workspace_holds").where("holder", "=", holder).execute())
+    .catch(() => {});
+}
+
+async function findHold(db: Reader, workspace: number) {
+  return db.selectFrom("workspace_holds").selectAll().where("workspace_id", "=", workspace).executeTakeFirst();
+}
+
+async function isAlive(crew: Crew, holder: string): Promise<boolean> {
+  if (own.has(holder)) return true;
+  const mark = holder.slice(0, holder.lastIndexOf(" "));
+  if (Number(mark.split(" ", 1)[0]) === process.pid) return false;
+  return isMarkAlive({ exec: crew.exec, clock: crew.context.clock }, mark);
+}
+
+function inProgress({ agent, workstream }: WorkspaceRow, holder: string): Fault {
+  const pid = holder.split(" ", 1)[0];
+  return new Fault(
+    "conflict",
+    "workspace.in_progress",
+    `Process ${pid} is changing the workspace of ${quote(agent)} right now.`,
+    [{ intent: "See how it stands", command: `mu workspace list -w ${workstream}` }],
+    { pid: Number(pid) },
+  );
+}

@@ -1,0 +1,38 @@
+import { closeAgent } from "../../src/agents/close.js";
+import type { Crew } from "../../src/agents/crew.js";
+import { spawnAgent } from "../../src/agents/spawn/spawn.js";
+import { createWorkspace } from "../../src/workspaces/create.js";
+import { freeWorkspace } from "../../src/workspaces/free.js";
+import { recreateWorkspace } from "../../src/workspaces/recreate.js";
+import { refreshWorkspace } from "../../src/workspaces/refresh.js";
+import { destroyCrew } from "../../src/workstream-session.js";
+
+/** A verb that is killed at each of its steps in turn. */
+export interface Act {
+  /** What has to be there first and cannot be copied, such as a pane; not killed. */
+  prepare?: (crew: Crew, root: string) => Promise<unknown>;
+  run: (crew: Crew, root: string) => Promise<unknown>;
+  /** Faults of running it again that say that it was done. */
+  done?: readonly string[];
+}
+
+const ref = (name: string) => ({ workstream: "demo", name });
+
+/** By name, so that a process of its own can be told which. */
+export const ACTS: Readonly<Record<string, Act>> = {
+  create: {
+    run: (crew, root) => createWorkspace(crew, ref("fresh"), { projectRoot: root }),
+    done: ["workspace.exists"],
+  },
+  refresh: { run: (crew) => refreshWorkspace(crew, ref("ahead")) },
+  recreate: { run: (crew) => recreateWorkspace(crew, ref("dirty")) },
+  free: { run: (crew) => freeWorkspace(crew, ref("dirty")) },
+  close: { run: (crew) => closeAgent(crew, ref("dirty")) },
+  "close clean": { run: (crew) => closeAgent(crew, ref("clean")) },
+  "close pane": {
+    prepare: (crew, root) =>
+      spawnAgent(crew, ref("ahead"), { command: "cat", cwd: root, workspace: { projectRoot: root } }),
+    run: (crew) => closeAgent(crew, ref("ahead"), { workspace: "discard" }),
+  },
+  destroy: { run: (crew) => destroyCrew(crew, "demo"), done: ["workstream.not_found"] },
+};

@@ -1,0 +1,238 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { Fault } from "../../src/errors.js";
+import { getSalvage, listSalvages } from "../../src/salvage/list.js";
+import { restoreSalvage } from "../../src/salvage/restore.js";
+import { addTask } from "../../src/tasks/add.js";
+import { claimTask } from "../../src/tasks/claim.js";
+import { workspaceCommits, workspaceDiff } from "../../src/workspaces/commits.js";
+import { createWorkspace } from "../../src/workspaces/create.js";
+import { freeWorkspace } from "../../src/workspaces/free.js";
+import { leaveWorkspace } from "../../src/workspaces/leave.js";
+import { listWorkspaces } from "../../src/workspaces/list.js";
+import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../src/workspaces/orphans.js";
+import { recreateWorkspace } from "../../src/workspaces/recreate.js";
+import { refreshAll, refreshWorkspace } from "../../src/workspaces/refresh.js";
+import { reviveWorkspace } from "../../src/workspaces/revive.js";
+import { destroyCrew, previewCrewDestroy } from "../../src/workstream-session.js";
+import { onEachDialect } from "../support/database.js";
+import { newWorkshop, type Workshop } from "../support/workshop.js";
+
+const w1 = { workstream: "demo", name: "w1" };
+
+onEachDialect("workspaces", (bench) => {
+  let shop: Workshop;
+  beforeEach(async () => {
+    shop = await newWorkshop({ "README.md": "hello\n", "src/a.txt": "a\n" }, bench.context);
+  });
+  afterEach(() => shop.end());
+
+  const make = (name = "w1") =>
+    createWorkspace(shop.crew, { workstream: "demo", name }, { projectRoot: shop.repository.root });
+  const events = async () => {
+    const rows = await bench.context.store.db.selectFrom("events").select("op").orderBy("id").execute();
+    return rows.map(({ op }) => op);
+  };
+
+  it("are made once, for agents that need not be there, and listed with how they stand", async () => {
+    const workspace = await make();
+    const head = await shop.repository.git("rev-parse", "HEAD");
+    expect(workspace).toMatchObject({ agent: "w1", backend: "git", branch: "main", baseRef: head, state: "ready" });
+    expect(workspace.path).toBe(join(shop.crew.stateDir, "workspaces", "demo", "w1"));
+    expect(shop.repository.read("src/a.txt", workspace.path)).toBe("a\n");
+    await expect(make()).rejects.toMatchObject({ code: "workspace.exists", exitCode: 4 });
+
+    await shop.repository.commit({ "b.txt": "b" }, "work", workspace.path);
+    shop.repository.write({ "c.txt": "c" }, workspace.path);
+    await shop.repository.commit({ "d.txt": "d" }, "landed by somebody");
+    await make("w2");
+    const [first, second] = await listWorkspaces(shop.crew, "demo");
+    expect(first).toMatchObject({ agent: "w1", behind: 1, ahead: 1, dirty: 1, present: true, problem: null });
+    expect(second).toMatchObject({ agent: "w2", behind: 0, ahead: 0, dirty: 0, agentStatus: null });
+    expect((await workspaceCommits(shop.crew, w1)).commits.map((commit) => commit.subject)).toEqual(["work"]);
+    const { text } = await workspaceDiff(shop.crew, w1);
+    expect(text).toContain("+++ b/b.txt");
+    expect(text).toContain("+++ b/c.txt");
+    expect(await events()).toEqual(["workstream.init", ...Array(4).fill("workspace.create")]);
+  });
+
+  it("are refused where something lies, where a ref is none, and leave nothing behind then", async () => {
+    const path = join(shop.crew.stateDir, "workspaces", "demo", "w1");
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, "mine.txt"), "mine");
+    await expect(make()).rejects.toMatchObject({ code: "workspace.path_not_empty", exitCode: 4 });
+    const wishes = { projectRoot: shop.repository.root, from: "nowhere" };
+    const failed = createWorkspace(shop.crew, { workstream: "demo", name: "w2" }, wishes);
+    await expect(failed).rejects.toMatchObject({ code: "vcs.unknown_ref" });
+    expect(await listWorkspaces(shop.crew)).toEqual([]);
+    expect(await shop.repository.git("worktree", "list")).not.toContain("w2");
+    const nobody = createWorkspace(shop.crew, { workstream: "none", name: "w2" }, wishes);
+    await expect(nobody).rejects.toMatchObject({ code: "workstream.not_found" });
+  });
+
+  it("are freed after everything was saved, and all of it comes back", async () => {
+    const { path } = await make();
+    await shop.repository.commit({ "b.txt": "b" }, "work", path);
+    shop.repository.write({ "new.txt": "new", "src/a.txt": "changed" }, path);
+    const { salvage } = await freeWorkspace(shop.crew, w1);
+    expect(salvage).toMatchObject({ name: "demo/w1/1", commits: 1, files: 2, reason: "workspace free" });
+    expect(existsSync(path)).toBe(false);
+    expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ changed: false, salvage: null });
+    expect(await listSalvages(shop.crew, "demo")).toMatchObject([{ name: "demo/w1/1", createdAt: expect.any(String) }]);
+
+    const found = await getSalvage(shop.crew, "w1/1", "demo");
+    const restored = await restoreSalvage(shop.crew, found, { workstream: "demo", name: "w2" });
+    expect(restored).toMatchObject({ created: true, saved: null, workspace: { agent: "w2" } });
+    expect(shop.repository.read("new.txt", restored.workspace.path)).toBe("new");
+    expect(shop.repository.read("src/a.txt", restored.workspace.path)).toBe("changed");
+    expect((await workspaceCommits(shop.crew, { ...w1, name: "w2" })).commits).toMatchObject([{ subject: "work" }]);
+    const again = restoreSalvage(shop.crew, found, { workstream: "demo", name: "w2" });
+    await expect(again).rejects.toMatchObject({ code: "workspace.dirty", exitCode: 4 });
+  });
+
+  it("save the same work once, and changed work again", async () => {
+    const { path } = await make();
+    shop.repository.write({ "new.txt": "new" }, path);
+    expect((await leaveWorkspace(shop.crew, w1, "keep"))?.salvage?.name).toBe("demo/w1/1");
+    expect((await leaveWorkspace(shop.crew, w1, "keep"))?.salvage?.name).toBe("demo/w1/1");
+    shop.repository.write({ "new.txt": "newer" }, path);
+    expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false, salvage: { name: "demo/w1/2" } });
+    expect(await listSalvages(shop.crew)).toHaveLength(2);
+    expect(await leaveWorkspace(shop.crew, w1, "discard")).toMatchObject({ freed: true, salvage: { n: 2 } });
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("tell of a save that nobody wrote down", async () => {
+    const { path } = await make();
+    shop.repository.write({ "new.txt": "new" }, path);
+    await leaveWorkspace(shop.crew, w1, "keep");
+    await shop.crew.context.store.write((db) => db.deleteFrom("salvages").execute());
+    expect(await listSalvages(shop.crew, "demo")).toMatchObject([{ name: "demo/w1/1", reason: null, commits: null }]);
+    await leaveWorkspace(shop.crew, w1, "keep");
+    expect(await listSalvages(shop.crew, "demo")).toMatchObject([{ name: "demo/w1/1", reason: "agent close" }]);
+  });
+
+  it("are recreated with their work saved, also after somebody freed them", async () => {
+    const { path, baseRef } = await make();
+    shop.repository.write({ "new.txt": "new" }, path);
+    const tip = await shop.repository.commit({ "d.txt": "d" }, "landed");
+    const made = await recreateWorkspace(shop.crew, w1);
+    expect(made).toMatchObject({ previousBaseRef: baseRef, workspace: { path, baseRef: tip }, salvage: { files: 1 } });
+    expect(existsSync(join(path, "new.txt"))).toBe(false);
+    await freeWorkspace(shop.crew, w1);
+    expect(await recreateWorkspace(shop.crew, w1)).toMatchObject({ workspace: { path, state: "ready" } });
+  });
+
+  it("are refreshed, and tasks in progress begin at the same commit as it is now", async () => {
+    const { path, baseRef } = await make();
+    const one = await shop.repository.commit({ "one.txt": "1" }, "one", path);
+    await shop.repository.commit({ "two.txt": "2" }, "two", path);
+    for (const [name, from] of [
+      ["late", one],
+      ["early", baseRef],
+    ] as const) {
+      await addTask(bench.context, "demo", { name, title: name });
+      await claimTask(bench.context, { workstream: "demo", name }, { person: "w1" });
+      await bench.context.store.write((db) =>
+        db.updateTable("tasks").set({ work_agent: "w1", work_from: from }).where("name", "=", name).execute(),
+      );
+    }
+    const tip = await shop.repository.commit({ "d.txt": "d" }, "landed");
+    const done = await refreshWorkspace(shop.crew, w1);
+    expect(done).toMatchObject({ outcome: "refreshed", workspace: { baseRef: tip }, salvage: { commits: 2 } });
+    expect(done.replayed.map((commit) => commit.subject)).toEqual(["one", "two"]);
+    const tasks = await bench.context.store.db.selectFrom("tasks").select(["name", "work_from"]).execute();
+    expect(tasks).toContainEqual({ name: "late", work_from: done.replayed[0]?.sha });
+    expect(tasks).toContainEqual({ name: "early", work_from: tip });
+    expect(await refreshWorkspace(shop.crew, w1)).toMatchObject({ outcome: "current" });
+  });
+
+  it("stay as they were when a refresh meets a conflict or uncommitted work", async () => {
+    const { path, baseRef } = await make();
+    const own = await shop.repository.commit({ "src/a.txt": "mine\n" }, "mine", path);
+    await shop.repository.commit({ "src/a.txt": "theirs\n" }, "theirs");
+    const refused = refreshWorkspace(shop.crew, w1);
+    await expect(refused).rejects.toMatchObject({
+      code: "workspace.conflict",
+      exitCode: 4,
+      details: { conflicts: ["src/a.txt"] },
+    });
+    expect(await shop.repository.gitIn(path, "rev-parse", "HEAD")).toBe(own);
+    expect(await listWorkspaces(shop.crew)).toMatchObject([{ baseRef, underway: null, dirty: 0 }]);
+    shop.repository.write({ "src/a.txt": "dirty\n" }, path);
+    await expect(refreshWorkspace(shop.crew, w1)).rejects.toMatchObject({ code: "workspace.dirty" });
+    await make("w2");
+    const all = await refreshAll(shop.crew, "demo");
+    expect(all).toMatchObject([{ outcome: "refused", code: "workspace.dirty" }, { outcome: "current" }]);
+  });
+
+  it("come back when their folder is gone, with the commits that were in it", async () => {
+    const { path } = await make();
+    const own = await shop.repository.commit({ "b.txt": "b" }, "work", path);
+    const { rmSync } = await import("node:fs");
+    rmSync(path, { recursive: true });
+    expect(await listWorkspaces(shop.crew)).toMatchObject([{ present: false, head: null }]);
+    expect(await findWorkspaceOrphans(shop.crew)).toMatchObject([{ kind: "row", agent: "w1" }]);
+    await reviveWorkspace(shop.crew, w1);
+    expect(await shop.repository.gitIn(path, "rev-parse", "HEAD")).toBe(own);
+    rmSync(path, { recursive: true });
+    expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ changed: true, salvage: { commit: own } });
+  });
+
+  it("that nobody knows are found, saved and removed", async () => {
+    const { path } = await make();
+    shop.repository.write({ "new.txt": "new" }, path);
+    await bench.context.store.write((db) => db.deleteFrom("workspaces").execute());
+    expect(await findWorkspaceOrphans(shop.crew)).toMatchObject([{ kind: "folder", workstream: "demo", agent: "w1" }]);
+    const [removed] = await removeWorkspaceOrphans(shop.crew);
+    expect(removed).toMatchObject({ action: "removed", salvage: { name: "demo/w1/1", files: 1 } });
+    expect(existsSync(path)).toBe(false);
+    expect(await findWorkspaceOrphans(shop.crew)).toEqual([]);
+  });
+
+  it("are saved and freed with their workstream; one that cannot be saved stops it", async () => {
+    const { path } = await make();
+    await make("w2");
+    shop.repository.write({ "new.txt": "new" }, path);
+    const preview = await previewCrewDestroy(shop.crew, "demo");
+    expect(preview.workspaces).toMatchObject([
+      { agent: "w1", commits: 0, files: 1 },
+      { agent: "w2", commits: 0, files: 0 },
+    ]);
+    const full = shop.with(async (file, args, options) => {
+      if (args.includes("commit-tree"))
+        return { code: 128, stdout: "", stderr: "fatal: write error: No space left on device", timedOut: false };
+      return shop.crew.exec(file, args, options);
+    });
+    await expect(destroyCrew(full, "demo")).rejects.toMatchObject({ code: "vcs.no_space" });
+    expect(await listWorkspaces(shop.crew)).toMatchObject([{ state: "ready" }, { state: "ready" }]);
+    expect(shop.repository.read("new.txt", path)).toBe("new");
+
+    expect((await destroyCrew(shop.crew, "demo")).salvages).toEqual(["demo/w1/1"]);
+    expect(existsSync(path)).toBe(false);
+    expect((await listSalvages(shop.crew)).map((one) => one.name)).toEqual(["demo/w1/1"]);
+    expect(await shop.repository.git("worktree", "list")).not.toContain("w1");
+  });
+
+  it("are changed by one at a time", async () => {
+    const { withHold } = await import("../../src/workspaces/hold.js");
+    const { workspaceRow } = await import("../../src/workspaces/workspace.js");
+    await make();
+    const row = await workspaceRow(bench.context.store.db, w1);
+    await withHold(shop.crew, row, async () => {
+      const both = [freeWorkspace(shop.crew, w1), recreateWorkspace(shop.crew, w1), refreshWorkspace(shop.crew, w1)];
+      for (const one of await Promise.allSettled(both)) {
+        expect(one).toMatchObject({ status: "rejected", reason: { code: "workspace.in_progress" } });
+        expect((one as PromiseRejectedResult).reason).toBeInstanceOf(Fault);
+      }
+    });
+    await bench.context.store.write((db) =>
+      db
+        .insertInto("workspace_holds")
+        .values({ workspace_id: row.id, holder: "999999 1 dead", intent: null, created_at: "" })
+        .execute(),
+    );
+    expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ changed: true });
+  });
+});
