@@ -17,6 +17,7 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Exec, execProgram } from "../../src/exec.js";
+import { unpackArchive } from "../../src/vcs/none/archive.js";
 import { copyFolder } from "../../src/vcs/none/copy.js";
 import { noneBackend } from "../../src/vcs/none/none.js";
 import type { Checkout, VcsWorld } from "../../src/vcs/vcs.js";
@@ -262,6 +263,22 @@ describe("what is saved of a copy", () => {
     put(checkout.path, { "a.txt": "changed\n" });
     const place = (await save())?.place ?? "";
     await expect(noneBackend.restore(world, checkout, place)).rejects.toMatchObject({ code: "vcs.dirty" });
+  });
+
+  it("is all of it when the folder that it was made of is gone, or nobody knows which that was", async () => {
+    await make();
+    expect(await noneBackend.findRoot(world, join(checkout.path, "src"))).toBe(checkout.root);
+    const before = contents(checkout.path);
+    rmSync(join(dirname(checkout.path), ".ann.copied"));
+    expect(await noneBackend.findRoot(world, checkout.path)).toBe(realpathSync(checkout.path));
+    for (const root of [checkout.path, join(folder.path, "gone")]) {
+      const saved = await noneBackend.save(world, { ...checkout, root }, { name: "demo/x/1", target: null, archives });
+      const to = join(folder.path, "unpacked");
+      mkdirSync(to);
+      await unpackArchive(world, saved?.place ?? "", to);
+      expect(contents(to)).toEqual(before);
+      rmSync(to, { recursive: true });
+    }
   });
 
   it("is told from what is no archive", async () => {

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { chmod, mkdir, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { chmod, mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { Fault } from "../../errors.js";
@@ -7,7 +7,7 @@ import { enumerate, quote } from "../../names.js";
 import { pathTaken } from "../program.js";
 import type { Checkout, Standing, VcsBackend, VcsWorld } from "../vcs.js";
 import { readManifest, unpackArchive, writeArchive } from "./archive.js";
-import { compareTrees } from "./compare.js";
+import { compareTrees, type Differences } from "./compare.js";
 import { copyFolder } from "./copy.js";
 
 /** A list of workspaces looks at no more than this many files of each copy; `dirty` is null beyond it. */
@@ -19,7 +19,7 @@ const LOOK_AT = 100_000;
  */
 export const noneBackend: VcsBackend = {
   key: "none",
-  findRoot: async (_world, folder) => ((await isFolder(folder)) ? realpath(folder) : undefined),
+  findRoot: async (_world, folder) => ((await isFolder(folder)) ? originOf(await realpath(folder)) : undefined),
   target: async () => null,
   create: createCopy,
   remove: removeCopy,
@@ -68,7 +68,7 @@ async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ 
   try {
     await copyFolder(world, root, draft);
     await rm(marker, { force: true });
-    await writeFile(marker, "", { mode: 0o600 });
+    await writeFile(marker, root, { mode: 0o600 });
     await rename(draft, path);
   } catch (error) {
     await removeTree(world, draft);
@@ -84,7 +84,19 @@ async function removeCopy(world: VcsWorld, { path }: Checkout): Promise<void> {
   await rm(marker, { force: true });
 }
 
-/** Where a copy is made, and the empty file whose time says when it was done; hidden, so that no agent's name meets them. */
+/** A copy's own root is that of what it was made of, as a checkout's is its repository. */
+async function originOf(folder: string): Promise<string> {
+  for (let at = folder; at !== dirname(at); at = dirname(at)) {
+    const root = await readFile(beside(at).marker, "utf8").catch(() => "");
+    if (root !== "") return root;
+  }
+  return folder;
+}
+
+/**
+ * Where a copy is made, and the file whose time says when it was done and which names the root; hidden, so that no
+ * agent's name meets them.
+ */
 function beside(path: string): { draft: string; marker: string } {
   const name = basename(path);
   return { draft: join(dirname(path), `.${name}.draft`), marker: join(dirname(path), `.${name}.copied`) };
@@ -155,8 +167,11 @@ function countDirty(checkout: Checkout): number | null {
   }
 }
 
-function differences({ root, path }: Checkout, limit: number) {
+/** A copy whose root is gone, or not known any more, differs from it in everything. */
+function differences({ root, path }: Checkout, limit: number): Differences {
   const { marker } = beside(path);
+  const orphaned = !existsSync(root) || realpathSync(root) === realpathSync(path);
+  if (orphaned) return { changed: readdirSync(path), deleted: [], complete: true };
   return compareTrees(root, path, existsSync(marker) ? statSync(marker).ctimeMs : null, limit);
 }
 
