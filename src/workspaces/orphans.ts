@@ -53,7 +53,8 @@ async function workspaceFolders(stateDir: string): Promise<{ workstream: string;
 
 async function foldersIn(path: string): Promise<string[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  // Hidden ones are what a backend keeps beside a workspace, or has not finished.
+  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith(".")).map((entry) => entry.name);
 }
 
 /** Saves and removes each; what cannot be saved is left, with the reason. */

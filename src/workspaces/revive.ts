@@ -5,7 +5,9 @@ import type { AgentRef } from "../names.js";
 import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
+import { getSettings } from "../workstream-settings.js";
 import { withHold } from "./hold.js";
+import { setUpWorkspace } from "./setup/setup.js";
 import { checkoutOf, findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
 
 /**
@@ -33,6 +35,8 @@ async function remake(crew: Crew, row: WorkspaceRow): Promise<void> {
   const salvage = await lastWill(crew, row);
   await backend.remove(crew, checkoutOf(row));
   await backend.create(crew, checkoutOf(row), { from: row.base_ref ?? undefined });
+  const { setup } = await getSettings(crew.context.store.db, row.workstream);
+  await setUpWorkspace(crew, { workspace: row, settings: setup });
   if (salvage !== null) await backend.restore(crew, checkoutOf(row), salvage.place);
 }
 

@@ -33,6 +33,7 @@ export async function newRepository(
   const env = {
     PATH: process.env["PATH"] ?? "/usr/bin:/bin",
     HOME: dir,
+    XDG_RUNTIME_DIR: dir,
     LC_ALL: "C.UTF-8",
     GIT_CONFIG_NOSYSTEM: "1",
     GIT_CONFIG_GLOBAL: "/dev/null",

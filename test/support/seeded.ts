@@ -137,7 +137,13 @@ const CIRCLE = `tasks:
 
 /** A crew on a tmux server of its own, which runs only once somebody opens a pane. */
 function privateCrew(context: Context, folder: string): Crew {
-  const env = { ...GIT_ENV, PATH: process.env["PATH"], HOME: folder, MU_TMUX_SOCKET: join(folder, "tmux") };
+  const env = {
+    ...GIT_ENV,
+    PATH: process.env["PATH"],
+    HOME: folder,
+    XDG_RUNTIME_DIR: folder,
+    MU_TMUX_SOCKET: join(folder, "tmux"),
+  };
   return {
     context,
     tmux: createTmux({ exec: execProgram, env }),
