@@ -37,7 +37,8 @@ export async function salvageWorkspace(crew: Crew, row: WorkspaceRow, reason: st
   const backend = getBackend(row.backend as BackendKey);
   const target = await targetOf(crew, backend, row);
   const { newest, next } = await numbersOf(crew, backend, row);
-  const again = newest === undefined ? undefined : await saveAs(crew, backend, row, { n: newest.n, target });
+  const mayOffer = newest !== undefined && backend.knowsItsSaves === true;
+  const again = !mayOffer ? undefined : await saveAs(crew, backend, row, { n: newest.n, target });
   if (again === null) return null;
   if (newest !== undefined && again !== undefined)
     return recordSalvage(crew, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });

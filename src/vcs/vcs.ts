@@ -92,6 +92,11 @@ export interface Saved {
  */
 export interface VcsBackend {
   readonly key: BackendKey;
+  /**
+   * `save` under a name that is taken gives that save when it holds the same, and faults `vcs.ref_taken` when not.
+   * Without it a taken name must not be given: it might be overwritten.
+   */
+  readonly knowsItsSaves?: true;
   /** The root of the repository that `folder` is in; undefined when it is in none of this backend's. */
   findRoot(world: VcsWorld, folder: string): Promise<string | undefined>;
   /**

@@ -7,7 +7,6 @@ import { type AgentRef, checkAgentName, qualifiedName, quote } from "../names.js
 import { readSettings, type SetupSettings } from "../settings.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
-import { getSettings } from "../workstream-settings.js";
 import { workstreamRow } from "../workstreams.js";
 import { closeRow, removeWorkspace } from "./free.js";
 import { endHold, insertHold, newHolder, withHold } from "./hold.js";

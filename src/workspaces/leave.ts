@@ -4,7 +4,8 @@ import type { AgentRef } from "../names.js";
 import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { removeWorkspace } from "./free.js";
 import { withHold } from "./hold.js";
-import { findWorkspaceRow, toWorkspace, type Workspace } from "./workspace.js";
+import { isAllLanded } from "./landed.js";
+import { findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
 
 /** What becomes of the workspace of an agent that is closed. */
 export interface LeftWorkspace {
@@ -31,7 +32,7 @@ export async function leaveWorkspace(crew: Crew, ref: AgentRef, leaving: Leaving
   try {
     return await withHold(crew, row, async () => {
       salvage = await salvageWorkspace(crew, row, "agent close");
-      if (salvage !== null && leaving === "keep" && row.state === "ready")
+      if (leaving === "keep" && row.state === "ready" && (await hasWork(crew, row, salvage)))
         return { workspace, freed: false, salvage, problem: null };
       salvage = (await removeWorkspace(crew, row, "agent close")) ?? salvage;
       return { workspace, freed: true, salvage, problem: null };
@@ -40,4 +41,9 @@ export async function leaveWorkspace(crew: Crew, ref: AgentRef, leaving: Leaving
     if (!(error instanceof Fault)) throw error;
     return { workspace, freed: false, salvage, problem: error.message };
   }
+}
+
+async function hasWork(crew: Crew, row: WorkspaceRow, salvage: Salvage | null): Promise<boolean> {
+  if (salvage === null) return false;
+  return salvage.files > 0 || salvage.commits === 0 || !(await isAllLanded(crew, row));
 }

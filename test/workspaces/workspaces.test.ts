@@ -103,6 +103,25 @@ onEachDialect("workspaces", (bench) => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it("are freed when they are left and all their commits are of tasks that landed, under whatever name", async () => {
+    const { path, baseRef } = await make();
+    const own = await shop.repository.commit({ "b.txt": "b" }, "work", path);
+    await shop.repository.commit({ "c.txt": "c" }, "other");
+    await addTask(bench.context, "demo", { name: "build", title: "Build" });
+    expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
+    await bench.context.store.write((db) =>
+      db
+        .updateTable("tasks")
+        .set({ status: "CLOSED", level: "landed", work_agent: "w1", work_from: baseRef, work_to: own })
+        .execute(),
+    );
+    await shop.repository.git("cherry-pick", own);
+    const more = await shop.repository.commit({ "d.txt": "d" }, "more", path);
+    expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
+    await shop.repository.gitIn(path, "reset", "-q", "--hard", `${more}^`);
+    expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: true });
+  });
+
   it("tell of a save that nobody wrote down", async () => {
     const { path } = await make();
     shop.repository.write({ "new.txt": "new" }, path);

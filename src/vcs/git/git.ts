@@ -14,6 +14,7 @@ import { findRoot, target } from "./target.js";
 /** Workspaces as linked git worktrees with a detached HEAD. */
 export const git: VcsBackend = {
   key: "git",
+  knowsItsSaves: true,
   findRoot,
   target,
   create,
