@@ -4,6 +4,7 @@ import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
 import type { Answer } from "./judge.js";
 import type { Place } from "./place.js";
+import { type Scratch, scratchCheckout } from "./scratch.js";
 
 /** One run of the check, on a commit that may become the branch. */
 export interface CheckAnswer extends Answer {
@@ -25,20 +26,21 @@ export interface CheckPlan {
 }
 
 /** Runs the check on tips, in the scratch checkout of a batch. A tree that was green needs no second look. */
-export function createChecker(crew: Crew, place: Place, scratch: string, plan: CheckPlan) {
+export function createChecker(crew: Crew, place: Place, scratch: Scratch, plan: CheckPlan) {
+  const bringTo = scratchCheckout(crew, place, scratch);
   const green = new Map<string, CheckAnswer>();
   const answers: CheckAnswer[] = [];
   return {
     /** All runs so far, oldest first. */
     answers,
-    /** Faults `landing.interrupted`, `check.not_started`. */
+    /** Faults `landing.interrupted`, `check.not_started`, and as `scratchCheckout`. */
     async ask({ commit, tree }: Tip): Promise<CheckAnswer> {
       const known = green.get(tree);
       if (known !== undefined) return known;
-      await place.lander.scratch(crew, place.root, scratch, commit);
+      await bringTo(commit);
       const run = await runCheck(crew, {
         command: plan.command,
-        cwd: scratch,
+        cwd: scratch.path,
         timeoutMs: plan.timeoutMs,
         ...(plan.signal && { signal: plan.signal }),
       });

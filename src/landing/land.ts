@@ -138,8 +138,9 @@ async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options:
   }
   const command = options.check === undefined ? settings.check : options.check;
   const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;
-  const checker =
-    command === null ? undefined : createChecker(crew, place, scratch, { command, timeoutMs, signal: options.signal });
+  const { signal } = options;
+  const space = { path: scratch, workstream: candidates[0]?.row.workstream ?? "", setup: settings.setup, signal };
+  const checker = command === null ? undefined : createChecker(crew, place, space, { command, timeoutMs, signal });
   let ending = "not landed";
   try {
     await landBatch(crew, { place, landings: taken, edges, checker, report, ...options }, candidates);

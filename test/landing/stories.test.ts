@@ -5,6 +5,7 @@ import { write } from "../../src/db/write.js";
 import { landTasks, predictLanding } from "../../src/landing/land.js";
 import { addTask } from "../../src/tasks/add.js";
 import { closeTask, openTask } from "../../src/tasks/lifecycle.js";
+import { changeSetting } from "../../src/workstream-settings.js";
 import { openYard, WORKSTREAM, type Yard } from "./yard.js";
 
 let yard: Yard;
@@ -281,6 +282,21 @@ describe("a task", () => {
     expect(delivery?.text).toContain("no good");
     expect(delivery?.text).toContain("mu task claim shop/bad");
   });
+});
+
+it("the check finds what workspaces find: files that are not in version control, and what the setup makes", async () => {
+  await yard.repo.commit({ ".gitignore": "modules/\n.env\nmade\n" });
+  yard.repo.write({ "modules/lib.txt": "l\n", ".env": "SECRET=1\n" });
+  const set = (key: string, value: string) => changeSetting(yard.crew.context, WORKSTREAM, key, value);
+  await set("setup.link", "modules");
+  await set("setup.copy", ".env");
+  await set("setup.command", "touch made");
+  await yard.finished("bad", { "bad.txt": "b\n" });
+  await yard.finished("good", { "good.txt": "g\n" });
+  const check = "test -e modules/lib.txt && test -e .env && test -e made && test ! -e bad.txt";
+  const { landed, returned } = await yard.land(undefined, { check });
+  expect([names(landed), names(returned)]).toEqual([["good"], ["bad"]]);
+  expect(await yard.repo.git("ls-files")).not.toContain("made");
 });
 
 it("an interrupted check leaves everything as it was, and --continue goes on", async () => {
