@@ -4,7 +4,7 @@ import type { Reader } from "../db/schema.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { getBackend } from "../vcs/backends.js";
-import type { BackendKey, Saved, Target, VcsBackend } from "../vcs/vcs.js";
+import type { BackendKey, CommitRange, Saved, Target, VcsBackend } from "../vcs/vcs.js";
 import { checkoutOf, type WorkspaceRow } from "../workspaces/workspace.js";
 
 /** Work that was saved before its place was taken away. */
@@ -74,28 +74,27 @@ export async function targetOf(
 ): Promise<Target | null> {
   try {
     const target = await backend.target(crew, root, branch ?? undefined);
-    return target && { ...target, landed: await landedCommits(crew.context.store.db, root) };
+    return target && { ...target, landed: await landedWork(crew.context.store.db, root) };
   } catch (error) {
     if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
     throw error;
   }
 }
 
-/** So many landed tasks are looked at: whoever has not refreshed since counts older ones as unlanded, and saves them. */
+/** So many landed tasks are looked at: what landed before them counts as unlanded, and is saved. */
 const NEWEST = 200;
 
-/** The commits, as their agents know them, with which the tasks of a repository ended that have landed last. */
-async function landedCommits(db: Reader, root: string): Promise<string[]> {
+/** The work of a repository that landed last, as the agents that did it know its commits. */
+async function landedWork(db: Reader, root: string): Promise<CommitRange[]> {
   const tasks = await db
     .selectFrom("tasks")
-    .select("work_to")
+    .select(["work_from", "work_to"])
     .where("level", "=", "landed")
     .where("work_root", "=", root)
-    .where("work_to", "is not", null)
     .orderBy("closed_at", "desc")
     .limit(NEWEST)
     .execute();
-  return tasks.flatMap(({ work_to }) => work_to ?? []);
+  return tasks.flatMap(({ work_from: from, work_to: to }) => (from === null || to === null ? [] : [{ from, to }]));
 }
 
 export function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {

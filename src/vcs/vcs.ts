@@ -20,8 +20,14 @@ export interface Target {
   /** The branch's short name. */
   branch: string;
   commit: string;
-  /** Commits whose work is on the branch under other names: neither they nor what leads to them is ahead of it. */
-  landed?: readonly string[];
+  /** Work of checkouts that is on the branch under other names: those commits are not ahead of it. */
+  landed?: readonly CommitRange[];
+}
+
+/** The commits that lead to `to` and not to `from`. */
+export interface CommitRange {
+  from: string;
+  to: string;
 }
 
 export interface Commit {
@@ -129,9 +135,9 @@ export interface VcsBackend {
   diff(world: VcsWorld, checkout: Checkout, since: string, options: { stat?: boolean }): Promise<string>;
   /**
    * Puts the checkout's own commits on `onto`; uncommitted work must have been committed or saved before. An abandoned
-   * rebase of an earlier refresh is undone first. What leads up to one of the `landed` commits is left behind. Faults `vcs.dirty`, `vcs.required`.
+   * rebase of an earlier refresh is undone first. What has `landed`, and nothing else under it, stays behind. Faults `vcs.dirty`, `vcs.required`.
    */
-  refresh(world: VcsWorld, checkout: Checkout, onto: string, landed?: readonly string[]): Promise<Refreshed>;
+  refresh(world: VcsWorld, checkout: Checkout, onto: string, landed?: Target["landed"]): Promise<Refreshed>;
   /** Undefined for a backend that has no objects to hold it. */
   snapshot(world: VcsWorld, checkout: Checkout): Promise<Snapshot | undefined>;
   /**

@@ -4,8 +4,7 @@ import type { AgentRef } from "../names.js";
 import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { removeWorkspace } from "./free.js";
 import { withHold } from "./hold.js";
-import { isAllLanded } from "./landed.js";
-import { findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
+import { findWorkspaceRow, toWorkspace, type Workspace } from "./workspace.js";
 
 /** What becomes of the workspace of an agent that is closed. */
 export interface LeftWorkspace {
@@ -32,7 +31,7 @@ export async function leaveWorkspace(crew: Crew, ref: AgentRef, leaving: Leaving
   try {
     return await withHold(crew, row, async () => {
       salvage = await salvageWorkspace(crew, row, "agent close");
-      if (leaving === "keep" && row.state === "ready" && (await hasWork(crew, row, salvage)))
+      if (salvage !== null && leaving === "keep" && row.state === "ready")
         return { workspace, freed: false, salvage, problem: null };
       salvage = (await removeWorkspace(crew, row, "agent close")) ?? salvage;
       return { workspace, freed: true, salvage, problem: null };
@@ -41,9 +40,4 @@ export async function leaveWorkspace(crew: Crew, ref: AgentRef, leaving: Leaving
     if (!(error instanceof Fault)) throw error;
     return { workspace, freed: false, salvage, problem: error.message };
   }
-}
-
-async function hasWork(crew: Crew, row: WorkspaceRow, salvage: Salvage | null): Promise<boolean> {
-  if (salvage === null) return false;
-  return salvage.files > 0 || salvage.commits === 0 || !(await isAllLanded(crew, row));
 }

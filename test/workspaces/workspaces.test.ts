@@ -112,7 +112,7 @@ onEachDialect("workspaces", (bench) => {
     await bench.context.store.write((db) =>
       db
         .updateTable("tasks")
-        .set({ status: "CLOSED", level: "landed", work_agent: "w1", work_from: baseRef, work_to: own })
+        .set({ status: "CLOSED", level: "landed", work_root: shop.repository.root, work_from: baseRef, work_to: own })
         .execute(),
     );
     await shop.repository.git("cherry-pick", own);

@@ -1,4 +1,5 @@
 import type { Target, VcsWorld } from "../vcs.js";
+import { arrivedIn, parseWalk, reachable } from "./arrived.js";
 import { runGit, runGits } from "./run.js";
 
 /** How many commits a head has that the target lacks, and the other way round. */
@@ -37,26 +38,10 @@ async function walkTogether(
 ): Promise<Map<string, Distance> | undefined> {
   const stdout = await runGits(world, root, WALK, [target, ...heads]);
   if (stdout === undefined) return undefined;
-  const parents = new Map<string, string[]>();
-  for (const line of stdout.split("\n")) {
-    const [commit = "", ...before] = line.split(" ");
-    if (commit !== "") parents.set(commit, before);
-  }
-  const ofTarget = reachable(parents, [target]);
-  const arrived = reachable(parents, landed);
-  return new Map(heads.map((head) => [head, compare({ ofTarget, arrived }, reachable(parents, [head]))]));
-}
-
-function reachable(parents: ReadonlyMap<string, readonly string[]>, from: readonly string[]): Set<string> {
-  const seen = new Set<string>();
-  const open = [...from];
-  for (let commit = open.pop(); commit !== undefined; commit = open.pop()) {
-    const before = parents.get(commit);
-    if (before === undefined || seen.has(commit)) continue;
-    seen.add(commit);
-    open.push(...before);
-  }
-  return seen;
+  const walk = parseWalk(stdout);
+  const ofTarget = reachable(walk, [target]);
+  const arrived = arrivedIn(walk, landed);
+  return new Map(heads.map((head) => [head, compare({ ofTarget, arrived }, reachable(walk, [head]))]));
 }
 
 interface Shore {
@@ -82,15 +67,14 @@ async function oneByOne(
   heads: readonly string[],
 ): Promise<Map<string, Distance>> {
   const known = new Map<string, Distance>();
-  const count = async (...range: string[]) => {
-    const found = await runGit(world, root, ["rev-list", "--count", "--ignore-missing", ...range]).catch(
-      () => undefined,
-    );
-    return found && Number(found.stdout);
+  const walk = async (...range: string[]) => {
+    const found = await runGit(world, root, ["rev-list", "--parents", ...range]).catch(() => undefined);
+    return found && parseWalk(found.stdout);
   };
   for (const head of heads) {
-    const behind = await count(target, `^${head}`);
-    const ahead = await count(head, "--not", target, ...landed);
+    const behind = (await walk(target, `^${head}`))?.size;
+    const own = await walk(head, `^${target}`);
+    const ahead = own && own.size - arrivedIn(own, landed).size;
     if (behind !== undefined && ahead !== undefined) known.set(head, { ahead, behind });
   }
   return known;

@@ -2,7 +2,8 @@ import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
-import type { Checkout, Refreshed, VcsWorld } from "../vcs.js";
+import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
+import { arrivedIn, parseWalk } from "./arrived.js";
 import { commitsBetween } from "./history.js";
 import { identity } from "./identity.js";
 import { waitForOrphan } from "./orphan.js";
@@ -32,7 +33,7 @@ export async function refresh(
   world: VcsWorld,
   checkout: Checkout,
   ontoRef: string,
-  landed: readonly string[] = [],
+  landed: readonly CommitRange[] = [],
 ): Promise<Refreshed> {
   const { path } = checkout;
   const gitDir = await gitDirOf(path);
@@ -50,15 +51,19 @@ export async function refresh(
   return rebase(world, path, gitDir, { from: head, onto, upstream: await upstreamOf(world, path, { onto, landed }) });
 }
 
-/** What the checkout's own work begins behind: the newest of its commits that have landed, else `onto` itself. */
+/** What the checkout's own work begins behind: a commit up to which all of it has landed, else `onto` itself. */
 async function upstreamOf(
   world: VcsWorld,
   path: string,
-  { onto, landed }: { onto: string; landed: readonly string[] },
+  { onto, landed }: { onto: string; landed: readonly CommitRange[] },
 ): Promise<string> {
   if (landed.length === 0) return onto;
-  const { stdout } = await runGit(world, path, ["rev-list", "--topo-order", "HEAD", `^${onto}`]);
-  return stdout.split("\n").find((own) => landed.includes(own)) ?? onto;
+  const { stdout } = await runGit(world, path, ["rev-list", "--topo-order", "--parents", "HEAD", `^${onto}`]);
+  const walk = parseWalk(stdout);
+  const arrived = arrivedIn(walk, landed);
+  const own = [...walk.keys()];
+  const newest = own[own.findLastIndex((commit) => !arrived.has(commit)) + 1];
+  return newest ?? onto;
 }
 
 async function rebase(

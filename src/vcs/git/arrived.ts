@@ -1,0 +1,37 @@
+import type { CommitRange } from "../vcs.js";
+
+/** Commits with their parents, as `rev-list --parents` prints them, in its order. */
+export type Walk = ReadonlyMap<string, readonly string[]>;
+
+export function parseWalk(printed: string): Walk {
+  const walk = new Map<string, string[]>();
+  for (const line of printed.split("\n")) {
+    const [commit = "", ...parents] = line.split(" ");
+    if (commit !== "") walk.set(commit, parents);
+  }
+  return walk;
+}
+
+/** What of the walk leads to one of these commits, they included. */
+export function reachable(walk: Walk, from: readonly string[]): Set<string> {
+  const seen = new Set<string>();
+  const open = [...from];
+  for (let commit = open.pop(); commit !== undefined; commit = open.pop()) {
+    const parents = walk.get(commit);
+    if (parents === undefined || seen.has(commit)) continue;
+    seen.add(commit);
+    open.push(...parents);
+  }
+  return seen;
+}
+
+/** The commits of the walk that have landed under other names. What lies below such work and is no work of it has not. */
+export function arrivedIn(walk: Walk, landed: readonly CommitRange[]): Set<string> {
+  const arrived = new Set<string>();
+  for (const { from, to } of landed) {
+    if (!walk.has(to)) continue;
+    const before = reachable(walk, [from]);
+    for (const commit of reachable(walk, [to])) if (!before.has(commit)) arrived.add(commit);
+  }
+  return arrived;
+}
