@@ -145,7 +145,9 @@ function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" 
     wish.continue && "--continue",
   ];
   const taken = ways.filter((way) => way !== false);
-  if (wish.check !== undefined && wish.noCheck) throw twoChoices(["--check", "--no-check"]);
+  if (wish.check !== undefined && wish.noCheck) {
+    throw new Fault("usage", "usage.two_checks", "Give --check or --no-check, not both.");
+  }
   if (taken.length > 1) throw twoChoices(taken);
   if (tasks.length > 0) return { tasks: tasks.map((task) => parseRef(task).name) };
   if (agent !== undefined) return { agent: parseRef(agent).name };

@@ -53,8 +53,7 @@ export async function openYard(files?: Record<string, string>): Promise<Yard> {
   return yard;
 }
 
-/** The yard of a repository whose workstream is there already. */
-export async function reopenYard(repo: Repository): Promise<Yard> {
+async function reopenYard(repo: Repository): Promise<Yard> {
   const database = join(repo.dir, "state", "mu.db");
   const stores: { close(): Promise<void> }[] = [];
   const another = async (): Promise<Crew> => {

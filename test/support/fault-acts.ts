@@ -1,6 +1,7 @@
 import { closeAgent } from "../../src/agents/close.js";
 import type { Crew } from "../../src/agents/crew.js";
 import { spawnAgent } from "../../src/agents/spawn/spawn.js";
+import { landTasks } from "../../src/landing/land.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
@@ -34,5 +35,6 @@ export const ACTS: Readonly<Record<string, Act>> = {
       spawnAgent(crew, ref("ahead"), { command: "cat", cwd: root, workspace: { projectRoot: root } }),
     run: (crew) => closeAgent(crew, ref("ahead"), { workspace: "discard" }),
   },
+  land: { run: (crew) => landTasks(crew, { workstream: "shop" }, { check: "test ! -e bad.txt" }) },
   destroy: { run: (crew) => destroyCrew(crew, "demo"), done: ["workstream.not_found"] },
 };

@@ -1,12 +1,13 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 import type { Lander, LandingTarget, Tip } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
 import { dirtOf, type Obstacle, placeOfBranch, strangersOf } from "./checkouts.js";
-import { remove } from "./remove.js";
+import { clearFolder } from "./clear.js";
+import { worktreesDirOf } from "./places.js";
 import { gitReplayer } from "./replay.js";
 import { gitFault, gitLine, gitWords, runGit } from "./run.js";
 import { target } from "./target.js";
@@ -55,7 +56,7 @@ export const gitLander: Lander = {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await runGit(world, root, [...NO_HOOKS, "worktree", "add", "-q", "--detach", path, commit]);
   },
-  removeScratch: (world, root, path) => remove(world, { root, path }),
+  removeScratch,
   async remote(world, root, branch) {
     const { stdout } = await runGit(world, root, ["remote"]);
     const remotes = stdout.split("\n").filter((name) => name !== "");
@@ -69,6 +70,16 @@ export const gitLander: Lander = {
     return pushed.code === 0 ? undefined : pushWords(pushed);
   },
 };
+
+/**
+ * What the repository knows of it goes first, and its folder last: as long as the folder is there, whoever comes after a
+ * crash finds it. Its name is like no other, and git's entry has the same.
+ */
+async function removeScratch(_world: VcsWorld, root: string, path: string): Promise<void> {
+  const entries = await worktreesDirOf(root);
+  if (entries !== undefined) await rm(join(entries, basename(path)), { recursive: true, force: true });
+  await clearFolder(path);
+}
 
 /** The branch here; else the one that only a remote has. Faults `vcs.unknown_ref`. */
 async function findTarget(world: VcsWorld, root: string, branch: string): Promise<LandingTarget> {

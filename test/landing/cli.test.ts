@@ -1,0 +1,62 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { type Home, newHome } from "../support/cli.js";
+
+let home: Home;
+beforeEach(async () => {
+  home = newHome();
+  const git = "git -c init.defaultBranch=main";
+  await home.sh(`${git} init -q; git config user.name ann; git config user.email ann@example.org`);
+  await home.sh("echo hello > README; echo one > a.txt; git add -A; git commit -qm first");
+  await home.mu("workstream init shop --root .");
+});
+afterEach(() => home.end());
+
+/** A person with a workspace claims a task, commits in it, and closes the task. */
+async function work(who: string, task: string, file: string, text: string): Promise<void> {
+  const env = { MU_AGENT: who, MU_WORKSTREAM: "shop" };
+  const ok = async (line: string, cwd?: string) => {
+    const { code, stderr } = await home.mu(line, { env, ...(cwd && { cwd }) });
+    expect(code, `${line}: ${stderr}`).toBe(0);
+  };
+  await ok(`workspace create ${who}`);
+  await ok(`task add ${task} --title ${task}`);
+  await ok(`task claim ${task} --self`);
+  const space = (await home.mu(`workspace path ${who}`, { env })).stdout.trim();
+  writeFileSync(join(space, file), text);
+  await home.sh(`git add -A && git commit -qm 'work of ${task}'`, { cwd: space });
+  await ok(`task close ${task}`, space);
+}
+
+it("from claim to main with the real verbs", async () => {
+  await work("bob", "build", "build.txt", "b\n");
+  await work("eve", "ours", "a.txt", "ours\n");
+  await work("joe", "theirs", "a.txt", "theirs\n");
+  const predicted = await home.mu("land --dry-run -w shop");
+  expect(predicted.stdout).toMatch(
+    /^Would land 2 tasks on main\n {2}✓ build 1 commit\n {2}✓ ours 1 commit\nWould be given back\n/,
+  );
+  expect(predicted.code).toBe(1);
+
+  const landed = await home.mu("land -w shop --check 'test -e README'");
+  expect(landed.code, landed.stderr).toBe(1);
+  expect(landed.stdout).toMatch(/^Landed 2 tasks on main \w{8} → \w{8}, test -e README green in [\d.]+ s\n/);
+  expect(landed.stdout).toContain("✗ theirs conflicts with main in a.txt");
+  expect(landed.stdout).toContain("mu task notes shop/theirs --last 1");
+  expect((await home.sh("git log --format=%s main")).stdout).toBe("work of ours\nwork of build\nfirst\n");
+  expect((await home.mu("log -w shop")).stdout).toContain("landed build on main");
+
+  const again = await home.mu("land -w shop --json");
+  expect([again.code, again.json().landed, again.json().target]).toEqual([0, [], null]);
+  expect((await home.mu("audit verify")).code).toBe(0);
+}, 60_000);
+
+it("refuses in words and with the right codes", async () => {
+  await work("bob", "build", "build.txt", "b\n");
+  writeFileSync(join(home.project, "README"), "mine\n");
+  const dirty = await home.mu("land -w shop --no-check --json");
+  expect([dirty.code, dirty.fault().code]).toEqual([4, "landing.checkout_dirty"]);
+  expect((await home.mu("land --check true --no-check -w shop --json")).fault().code).toBe("usage.two_checks");
+  expect((await home.mu("land --continue -w shop --json")).fault().code).toBe("landing.nothing_to_continue");
+}, 60_000);

@@ -1,0 +1,73 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { judge } from "../../src/landing/judge.js";
+import { landingOrder } from "../../src/landing/order.js";
+
+/** A batch in which some tasks are red by themselves, from the first of them on. */
+async function judged(count: number, red: ReadonlySet<number>) {
+  const asked: number[] = [];
+  const judgement = await judge(count, async (tasks) => {
+    asked.push(tasks);
+    return { green: ![...red].some((task) => task < tasks) };
+  });
+  return { judgement, asked };
+}
+
+it("finds the first red task, with about log2 questions", async () => {
+  const batch = fc.integer({ min: 1, max: 200 });
+  const reds = fc.array(fc.integer({ min: 0, max: 199 }), { maxLength: 5 });
+  await fc.assert(
+    fc.asyncProperty(batch, reds, async (count, found) => {
+      const red = new Set(found.filter((task) => task < count));
+      const { judgement, asked } = await judged(count, red);
+      if (red.size === 0) {
+        expect([judgement.outcome, asked]).toEqual(["green", [count]]);
+        return;
+      }
+      expect(judgement).toMatchObject({ outcome: "culprit", good: Math.min(...red) });
+      expect(asked.length).toBeLessThanOrEqual(4 + Math.ceil(Math.log2(count)));
+    }),
+  );
+});
+
+it("ends, and blames only what was red twice with it and green without, however flaky the check is", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 20 }), fc.infiniteStream(fc.boolean()), async (count, coins) => {
+      const asked: { tasks: number; green: boolean }[] = [];
+      const judgement = await judge(count, async (tasks) => {
+        const green = coins.next().value === true;
+        asked.push({ tasks, green });
+        return { green };
+      });
+      if (judgement.outcome !== "culprit") return;
+      const { good } = judgement;
+      expect(asked.filter((one) => one.tasks === good + 1 && !one.green).length).toBeGreaterThanOrEqual(2);
+      expect(asked.some((one) => one.tasks === good && one.green)).toBe(true);
+    }),
+  );
+});
+
+it("says that the branch itself is red", async () => {
+  expect(await judge(3, async () => ({ green: false }))).toMatchObject({ outcome: "target_red" });
+});
+
+it("orders by edges first and by age where they say nothing", () => {
+  const task = fc.record({ closed_at: fc.constantFrom("1", "2", "3", null) });
+  const graph = fc.tuple(
+    fc.array(task, { maxLength: 12 }),
+    fc.array(fc.tuple(fc.nat(11), fc.nat(11)), { maxLength: 20 }),
+  );
+  fc.assert(
+    fc.property(graph, ([found, pairs]) => {
+      const tasks = found.map((one, id) => ({ ...one, id }));
+      const edges = pairs
+        .filter(([a, b]) => a < b)
+        .map(([a, b]) => ({ blocker_id: a, blocked_id: b }))
+        .filter((edge) => edge.blocked_id < tasks.length);
+      const order = landingOrder(tasks, edges).map(({ id }) => id);
+      expect([...order].sort((a, b) => a - b)).toEqual(tasks.map(({ id }) => id));
+      for (const { blocker_id, blocked_id } of edges)
+        expect(order.indexOf(blocker_id)).toBeLessThan(order.indexOf(blocked_id));
+    }),
+  );
+});
