@@ -3,6 +3,7 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, enumerate, quote } from "../names.js";
 import { type Salvage, salvageWorkspace, targetOf } from "../salvage/salvage.js";
+import { LIVE_STATUSES } from "../tasks/task.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit, Refreshed, VcsBackend } from "../vcs/vcs.js";
 import { requireQuiet, type WhileBusy } from "./busy.js";
@@ -31,8 +32,8 @@ export interface RefreshedWorkspace {
 }
 
 /**
- * Puts an agent's commits on the newest state of the target branch, after everything unlanded was saved. Tasks in
- * progress go on from the same commit as it is now. A conflict leaves everything as it was. Interrupted, it can be
+ * Puts an agent's commits on the newest state of the target branch, after everything unlanded was saved. Tasks that
+ * are not over go on from the same commit as it is now. A conflict leaves everything as it was. Interrupted, it can be
  * called again.
  *
  * Faults: `workspace.not_found`, `workspace.not_ready`, `workspace.dirty`, `workspace.conflict` with the files,
@@ -106,11 +107,11 @@ export async function readyRow(crew: Crew, ref: AgentRef): Promise<WorkspaceRow>
 /** A commit as it can be known again after it was put on another base. */
 type Trace = Pick<Commit, "author" | "authorDate" | "subject" | "body">;
 
-/** Where the tasks in progress began, by commit; what a refresh that was cut off had noted counts as well. */
+/** Where the tasks that are not over began, by commit; what a refresh that was cut off had noted counts as well. */
 type Starts = Record<string, Trace>;
 
 async function rememberStarts(crew: Crew, backend: VcsBackend, row: WorkspaceRow, hold: Hold): Promise<Starts> {
-  const begun = new Set((await tasksInProgress(crew.context.store.db, row)).map((task) => task.work_from));
+  const begun = new Set((await tasksBegun(crew.context.store.db, row)).map((task) => task.work_from));
   const starts: Starts = hold.inherited === null ? {} : JSON.parse(hold.inherited);
   if (begun.size === 0 || row.base_ref === null) return starts;
   for (const { sha, author, authorDate, subject, body } of await backend.commits(crew, checkoutOf(row), row.base_ref)) {
@@ -120,18 +121,19 @@ async function rememberStarts(crew: Crew, backend: VcsBackend, row: WorkspaceRow
   return starts;
 }
 
-function tasksInProgress(db: Tx["db"], row: WorkspaceRow): Promise<RowOf<"tasks">[]> {
+/** In progress, or given back and not taken again yet. */
+function tasksBegun(db: Tx["db"], row: WorkspaceRow): Promise<RowOf<"tasks">[]> {
   return db
     .selectFrom("tasks")
     .selectAll()
     .where("workstream_id", "=", row.workstream_id)
-    .where("status", "=", "IN_PROGRESS")
+    .where("status", "in", LIVE_STATUSES)
     .where("work_agent", "=", row.agent)
     .where("work_from", "is not", null)
     .execute();
 }
 
-/** Writes down the new base, and where the tasks in progress begin now. */
+/** Writes down the new base, and where the tasks that are not over begin now. */
 async function settle(
   crew: Crew,
   backend: VcsBackend,
@@ -141,7 +143,7 @@ async function settle(
   const now = await backend.commits(crew, checkoutOf(row), base);
   const spec = { op: "workspace.refresh", scope: row.workstream, subject: `${row.workstream}/${row.agent}` };
   const patched = await write(crew.context, spec, async (tx) => {
-    for (const task of await tasksInProgress(tx.db, row)) {
+    for (const task of await tasksBegun(tx.db, row)) {
       await tx.patch("tasks", task.id, { work_from: startNow(task.work_from ?? base, { base, before, now }) }, task);
     }
     return tx.patch("workspaces", row.id, { base_ref: base });

@@ -83,6 +83,21 @@ onEachDialect("finishing a task", (bench) => {
       expect(await work("ship")).toMatchObject({ from: second, to: second });
     });
 
+    it("takes all of a task's commits along that came back, though another was done on top of them", async () => {
+      const base = await head();
+      await claim("build");
+      await commit("a");
+      await finish("build");
+      await claim("docs");
+      await commit("b");
+      await finish("docs");
+      await openTask(bench.context, at("build"), ANN);
+      await claim("build");
+      const fixed = await commit("c");
+      await finish("build");
+      expect(await work("build")).toMatchObject({ from: base, to: fixed });
+    });
+
     it("goes on with what it had when it takes a task again, and begins anew when that is gone", async () => {
       const base = await head();
       await claim("build");
