@@ -74,7 +74,7 @@ export async function targetOf(
 ): Promise<Target | null> {
   try {
     const target = await backend.target(crew, root, branch ?? undefined);
-    return target && { ...target, landed: await landedWork(crew.context.store.db, root) };
+    return target && { ...target, landed: await landedOn(crew, backend, root, target) };
   } catch (error) {
     if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
     throw error;
@@ -84,17 +84,37 @@ export async function targetOf(
 /** So many landed tasks are looked at: what landed before them counts as unlanded, and is saved. */
 const NEWEST = 200;
 
+interface LandedWork extends CommitRange {
+  /** The commit that has it where it landed. */
+  commit: string;
+}
+
+/** What has landed on this very branch, and is there still: a branch may be set back, and work may land elsewhere. */
+async function landedOn(crew: Crew, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
+  const work = await landedWork(crew.context.store.db, root);
+  if (work.length === 0 || backend.contained === undefined) return work;
+  const there = await backend.contained(
+    crew,
+    root,
+    target.commit,
+    work.map(({ commit }) => commit),
+  );
+  return work.filter(({ commit }) => there.has(commit));
+}
+
 /** The work of a repository that landed last, as the agents that did it know its commits. */
-async function landedWork(db: Reader, root: string): Promise<CommitRange[]> {
+async function landedWork(db: Reader, root: string): Promise<LandedWork[]> {
   const tasks = await db
     .selectFrom("tasks")
-    .select(["work_from", "work_to"])
+    .select(["work_from", "work_to", "landed_commit"])
     .where("level", "=", "landed")
     .where("work_root", "=", root)
     .orderBy("closed_at", "desc")
     .limit(NEWEST)
     .execute();
-  return tasks.flatMap(({ work_from: from, work_to: to }) => (from === null || to === null ? [] : [{ from, to }]));
+  return tasks.flatMap(({ work_from: from, work_to: to, landed_commit }) =>
+    from === null || to === null ? [] : [{ from, to, commit: landed_commit ?? to }],
+  );
 }
 
 export function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {
