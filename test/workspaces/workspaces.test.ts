@@ -109,13 +109,15 @@ onEachDialect("workspaces", (bench) => {
     await shop.repository.commit({ "c.txt": "c" }, "other");
     await addTask(bench.context, "demo", { name: "build", title: "Build" });
     expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
+    await shop.repository.git("cherry-pick", own);
+    const landed = await shop.repository.git("rev-parse", "main");
+    const work = { work_root: shop.repository.root, work_from: baseRef, work_to: own };
     await bench.context.store.write((db) =>
       db
         .updateTable("tasks")
-        .set({ status: "CLOSED", level: "landed", work_root: shop.repository.root, work_from: baseRef, work_to: own })
+        .set({ status: "CLOSED", level: "landed", landed_commit: landed, ...work })
         .execute(),
     );
-    await shop.repository.git("cherry-pick", own);
     const more = await shop.repository.commit({ "d.txt": "d" }, "more", path);
     expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
     await shop.repository.gitIn(path, "reset", "-q", "--hard", `${more}^`);
@@ -154,7 +156,11 @@ onEachDialect("workspaces", (bench) => {
       await addTask(bench.context, "demo", { name, title: name });
       await claimTask(bench.context, { workstream: "demo", name }, { person: "w1" });
       await bench.context.store.write((db) =>
-        db.updateTable("tasks").set({ work_agent: "w1", work_from: from }).where("name", "=", name).execute(),
+        db
+          .updateTable("tasks")
+          .set({ work_agent: "w1", work_root: shop.repository.root, work_from: from })
+          .where("name", "=", name)
+          .execute(),
       );
     }
     const tip = await shop.repository.commit({ "d.txt": "d" }, "landed");
