@@ -42,9 +42,12 @@ export async function salvageWorkspace(crew: Crew, row: WorkspaceRow, reason: st
   if (again === null) return null;
   if (newest !== undefined && again !== undefined)
     return recordSalvage(crew, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
-  const saved = await saveAs(crew, backend, row, { n: next, target });
-  if (saved === undefined) throw new Error(`salvage ${next} of ${row.agent} is taken`);
-  return saved === null ? null : recordSalvage(crew, row, { n: next, reason, saved });
+  // Another database may save the same name into this repository, or have left an archive of it.
+  for (let n = next; ; n++) {
+    const saved = await saveAs(crew, backend, row, { n, target });
+    if (saved === null) return null;
+    if (saved !== undefined) return recordSalvage(crew, row, { n, reason, saved });
+  }
 }
 
 /** Null when there is nothing to save; undefined when something else was saved under that number. */
