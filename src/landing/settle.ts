@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import { livingMarks } from "../processes.js";
-import { selectTasks } from "../tasks/task.js";
+import { findById } from "../tasks/task.js";
 import { getLander, type Lander } from "../vcs/lander.js";
 import { confirmLanded } from "./confirm.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
@@ -59,7 +59,7 @@ export async function settleRows(crew: Crew, rows: readonly LandingRow[], reason
 
 async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: string): Promise<Settled | undefined> {
   const { context } = crew;
-  const task = await selectTasks(context.store.db).where("t.id", "=", row.task_id).executeTakeFirst();
+  const task = await findById(context.store.db, row.task_id);
   const { tip, root, branch } = row;
   const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
   if (task === undefined || !arrived || tip === null) {

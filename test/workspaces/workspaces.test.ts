@@ -237,7 +237,23 @@ onEachDialect("workspaces", (bench) => {
     expect(await listWorkspaces(shop.crew)).toMatchObject([{ state: "ready" }, { state: "ready" }]);
     expect(shop.repository.read("new.txt", path)).toBe("new");
 
+    const { workstream_id, id } = await workspaceRow(bench.context.store.db, w1);
+    await bench.context.store.write(async (db) => {
+      const seen = { workstream_id, a: "w1", b: "w2", paths: "[]", since: "", seen_at: "" };
+      await db.insertInto("collisions").values(seen).execute();
+      await db.insertInto("port_leases").values({ port: 20_001, workspace_id: id, created_at: "" }).execute();
+      const was = { onto: null, tip: null, scratch: "", process: "999999 1 here", reason: null };
+      const batch = { workstream_id, task_id: 1, batch: "b", root: "r", branch: "main", state: "landed", ...was };
+      await db
+        .insertInto("landings")
+        .values({ ...batch, created_at: "", updated_at: "" })
+        .execute();
+    });
     expect((await destroyCrew(shop.crew, "demo")).salvages).toEqual(["demo/w1/1"]);
+    const unjournalled = ["collisions", "landings", "port_leases", "workspace_changes", "workspace_holds"] as const;
+    for (const table of unjournalled) {
+      expect(await bench.context.store.db.selectFrom(table).select("id").execute(), table).toEqual([]);
+    }
     expect(existsSync(path)).toBe(false);
     expect((await listSalvages(shop.crew)).map((one) => one.name)).toEqual(["demo/w1/1"]);
     expect(await shop.repository.git("worktree", "list")).not.toContain("w1");
