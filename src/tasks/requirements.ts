@@ -19,7 +19,10 @@ export function requireMet(wanted: CloseRequirement, row: TaskRow, work: WorkDon
   if (wanted === "check") {
     throw new Fault("conflict", "task.check_required", `${row.name} is closed only with a green check.`, [
       { intent: "Run one", command: `mu task close ${name} --check '…'` },
-      { intent: "Set one for the workstream", command: `mu workstream set check '…' -w ${row.workstream}` },
+      {
+        intent: "Ask a person to set one for the workstream",
+        command: `mu workstream set check '…' -w ${row.workstream}`,
+      },
     ]);
   }
   if (work === undefined || work.space.backend === "none") return [cannotAsk(wanted, row)];
