@@ -4,7 +4,7 @@ import type { Reader } from "../db/schema.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { getBackend } from "../vcs/backends.js";
-import type { BackendKey, CommitRange, Saved, Target, VcsBackend } from "../vcs/vcs.js";
+import type { BackendKey, CommitRange, Saved, Target, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 import { checkoutOf, type WorkspaceRow } from "../workspaces/workspace.js";
 
 /** Work that was saved before its place was taken away. */
@@ -66,12 +66,15 @@ async function saveAs(
   }
 }
 
+/** What it takes to know where work lands; a crew is one. */
+export type TargetWorld = VcsWorld & { context: { store: { db: Reader } } };
+
 /**
  * Where the work of a workspace lands, with what has landed of its repository; null where there is no such branch any
  * more, so that everything is saved.
  */
 export async function targetOf(
-  crew: Crew,
+  crew: TargetWorld,
   backend: VcsBackend,
   { root, branch }: { root: string; branch: string | null },
 ): Promise<Target | null> {
@@ -93,7 +96,7 @@ interface LandedWork extends CommitRange {
 }
 
 /** What has landed on this very branch, and is there still: a branch may be set back, and work may land elsewhere. */
-async function landedOn(crew: Crew, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
+async function landedOn(crew: TargetWorld, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
   const work = await landedWork(crew.context.store.db, root);
   if (work.length === 0 || backend.contained === undefined) return work;
   const there = await backend.contained(
