@@ -1,4 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import { type Clock, pollUntil } from "./clock.js";
 import type { Exec } from "./exec.js";
 
@@ -134,18 +135,36 @@ export function isGroupAlive(group: number): boolean {
 }
 
 /**
- * The name of a process for good, as `pid start`: of this one, or of `pid`. Undefined when there is none. A row may
+ * The name of a process for good, as `pid start host`: of this one, or of `pid`. Undefined when there is none. A row may
  * hold it to tell, later and from elsewhere, whether whoever wrote it still lives.
  */
-export async function processMark(world: ProcessWorld, pid: number = process.pid): Promise<string | undefined> {
+async function processMark(world: ProcessWorld, pid: number = process.pid): Promise<string | undefined> {
   const found = await findPid(world, pid);
-  return found === undefined || found.zombie ? undefined : keyOf(found);
+  return found === undefined || found.zombie ? undefined : `${keyOf(found)} ${hostname()}`;
 }
 
-/** True while the process that `processMark` named lives. */
+/** The mark of this process; where the system does not tell when it began, one that counts as dead. */
+export async function ownMark(world: ProcessWorld): Promise<string> {
+  return (await processMark(world)) ?? `${process.pid} 0 ${hostname()}`;
+}
+
+/** True while the process of a mark lives. One of another host cannot be seen, and counts as living. */
 export async function isMarkAlive(world: ProcessWorld, mark: string): Promise<boolean> {
-  const pid = Number(mark.split(" ", 1)[0]);
+  if (!mark.endsWith(` ${hostname()}`)) return true;
+  const pid = pidOfMark(mark);
   return isEndable(pid) && (await processMark(world, pid)) === mark;
+}
+
+/** Those of these marks whose processes live. */
+export async function livingMarks(world: ProcessWorld, marks: Iterable<string>): Promise<Set<string>> {
+  const living = new Set<string>();
+  for (const mark of new Set(marks)) if (await isMarkAlive(world, mark)) living.add(mark);
+  return living;
+}
+
+/** The pid in a mark. */
+export function pidOfMark(mark: string): number {
+  return Number(mark.split(" ", 1)[0]);
 }
 
 async function findPid(world: ProcessWorld, pid: number): Promise<Process | undefined> {

@@ -2,6 +2,7 @@ import { agentRows } from "./agents/agent.js";
 import { closeAgent } from "./agents/close.js";
 import type { Crew } from "./agents/crew.js";
 import { Fault } from "./errors.js";
+import { settleLandings } from "./landing/settle.js";
 import { checkWorkstreamName } from "./names.js";
 import { salvageWorkspace } from "./salvage/salvage.js";
 import { sessionOf } from "./session-name.js";
@@ -80,6 +81,8 @@ async function previewWorkspaces(crew: Crew, workstream: string): Promise<CrewDe
 export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewDestruction> {
   const { store } = crew.context;
   const gone = await previewCrewDestroy(crew, workstream);
+  // Without its row nobody would find the scratch checkout of a landing that was cut off.
+  await settleLandings(crew);
   const salvages = new Set(await salvageAll(crew, workstream));
   for (const row of await agentRows(store.db, workstream)) {
     await closeAgent(

@@ -192,6 +192,11 @@ export async function destroyWorkstream(context: Context, name: string): Promise
     const agents = await tx.db.selectFrom("agents").select("id").where("workstream_id", "=", row.id).execute();
     const workspaces = await tx.db.selectFrom("workspaces").select("id").where("workstream_id", "=", row.id).execute();
 
+    await forget(
+      tx.db,
+      row.id,
+      workspaces.map((workspace) => workspace.id),
+    );
     for (const workspace of workspaces) await tx.remove("workspaces", workspace.id);
     for (const note of notes) await tx.remove("task_notes", note.id);
     for (const check of checks) await tx.remove("checks", check.id);
@@ -202,4 +207,14 @@ export async function destroyWorkstream(context: Context, name: string): Promise
     await tx.remove("workstreams", row.id);
     return gone;
   });
+}
+
+/** What is not journalled has nothing to hang on any more. */
+async function forget(db: Reader, workstream: number, workspaces: readonly number[]): Promise<void> {
+  for (const table of ["collisions", "landings"] as const) {
+    await db.deleteFrom(table).where("workstream_id", "=", workstream).execute();
+  }
+  for (const table of ["port_leases", "workspace_changes", "workspace_holds"] as const) {
+    for (const workspace of workspaces) await db.deleteFrom(table).where("workspace_id", "=", workspace).execute();
+  }
 }

@@ -298,6 +298,10 @@ describe("around the crew", () => {
 
   it("primes inside a workstream and is silent outside", async () => {
     expect((await desk.mu(["prime"])).out).toContain("You are ann in the mu workstream demo.");
+    await desk.json("task", "add", "brief", "--title", "Brief");
+    await desk.json("task", "claim", "brief", "--self");
+    expect((await desk.mu(["prime"])).out).toContain("mu task close brief --evidence '…' --check '…'");
+    expect((await desk.mu(["prime"])).out).not.toContain("Commit your work");
     expect(await desk.mu(["prime"], { cwd: desk.home })).toEqual({ code: 0, out: "", err: "" });
   });
 

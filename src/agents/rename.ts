@@ -8,8 +8,8 @@ import { findOwnPane } from "./own-pane.js";
 import { agentExists } from "./spawn/spawn.js";
 
 /**
- * Gives the agent another name: row, workspace, pane, and its window when that has the agent's name. It stays the same
- * incarnation, so what runs in the pane is still it, and the workspace stays where it is. Faults `agent.not_found`,
+ * Gives the agent another name: row, workspace and the work in it, pane, and its window when that has the agent's name.
+ * It stays the same incarnation, so what runs in the pane is still it, and the workspace stays where it is. Faults `agent.not_found`,
  * `agent.invalid_name`, `agent.exists`, `workspace.exists`.
  */
 export async function renameAgent(
@@ -44,6 +44,15 @@ async function renameWorkspace(tx: Tx, ref: AgentRef, to: string): Promise<void>
   const taken = await findWorkspaceRow(tx.db, { ...ref, name: to });
   if (taken !== undefined) throw workspaceExists(taken);
   await tx.patch("workspaces", own.id, { agent: to });
+  const tasks = await tx.db
+    .selectFrom("tasks")
+    .select("id")
+    .where("workstream_id", "=", own.workstream_id)
+    .where("work_agent", "=", ref.name)
+    .where("work_root", "=", own.root)
+    .orderBy("id")
+    .execute();
+  for (const task of tasks) await tx.patch("tasks", task.id, { work_agent: to });
 }
 
 /** The name on the pane is for people: identity goes by the incarnation, so a pane that is gone is no fault. */

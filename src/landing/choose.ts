@@ -129,7 +129,8 @@ async function namedTasks(db: Reader, workstream: string, tasks: readonly string
   return rows;
 }
 
-function notClosed(row: TaskRow): Fault {
+/** The fault for a task that is not finished. */
+export function notClosed(row: TaskRow): Fault {
   const name = qualifiedName(row);
   return new Fault(
     "conflict",

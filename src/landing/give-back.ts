@@ -6,7 +6,7 @@ import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
 import { columnsOf } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
-import { taskRow } from "../tasks/task.js";
+import { findById } from "../tasks/task.js";
 import type { CheckAnswer } from "./checker.js";
 import type { Candidate } from "./choose.js";
 import { endRow } from "./rows.js";
@@ -97,8 +97,8 @@ function reopen(crew: Crew, { landing, candidate, branch, onto }: Refusal, verdi
   const spec = { op: "land.refuse", scope: row.workstream, subject: qualifiedName(row) };
   return write(crew.context, spec, async (tx) => {
     if (!(await endRow(tx, landing, why, { onto, reason }))) return false;
-    const now = await taskRow(tx.db, row);
-    if (now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
+    const now = await findById(tx.db, row.id);
+    if (now === undefined || now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
     tx.tell(payload);
     await tx.patch("tasks", now.id, columnsOf("open", tx.now), now);
     await insertNote(tx, now.id, AUTHOR, { kind: verdict.kind, text: verdict.text });

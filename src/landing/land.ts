@@ -2,13 +2,13 @@ import { join } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import { newGroup } from "../context.js";
 import { Fault } from "../errors.js";
+import { livingMarks, ownMark, pidOfMark } from "../processes.js";
 import { readSettings, type Settings } from "../settings.js";
 import { workstreamRow } from "../workstreams.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
 import { type Candidate, type Choice, chooseTasks, underWay, waitingFor } from "./choose.js";
 import { findPlace, type Place } from "./place.js";
-import { livingProcesses, pidOf, thisProcess } from "./process.js";
 import { emptyLanding, type Landing, skip } from "./report.js";
 import { landingsUnderWay, takeTasks } from "./rows.js";
 import { scratchFolder, settleLandings, settleRows } from "./settle.js";
@@ -97,8 +97,11 @@ async function prepare(crew: Crew, choice: Choice, options: LandOptions): Promis
 
 async function busyTasks(crew: Crew): Promise<Map<number, number>> {
   const rows = await landingsUnderWay(crew.context.store.db);
-  const living = await livingProcesses(crew, [...new Set(rows.map((row) => row.process))]);
-  return new Map(rows.filter((row) => living.has(row.process)).map((row) => [row.task_id, pidOf(row.process)]));
+  const living = await livingMarks(
+    { exec: crew.exec, clock: crew.context.clock },
+    rows.map((row) => row.process),
+  );
+  return new Map(rows.filter((row) => living.has(row.process)).map((row) => [row.task_id, pidOfMark(row.process)]));
 }
 
 /** Leaves out tasks whose commits the repository does not have, and whatever waits for them. */
@@ -126,7 +129,13 @@ async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options:
   const { report, settings, place, candidates, edges } = ready;
   const id = newGroup();
   const scratch = join(scratchFolder(crew.stateDir), id);
-  const batch = { id, root: place.root, branch: place.branch, scratch, process: await thisProcess(crew) };
+  const batch = {
+    id,
+    root: place.root,
+    branch: place.branch,
+    scratch,
+    process: await ownMark({ exec: crew.exec, clock: crew.context.clock }),
+  };
   const { taken, others } = await takeTasks(
     crew.context,
     batch,
@@ -134,7 +143,7 @@ async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options:
   );
   for (const other of others) {
     const row = candidates.find((candidate) => candidate.row.id === other.task_id)?.row;
-    if (row !== undefined) throw underWay(row, pidOf(other.process));
+    if (row !== undefined) throw underWay(row, pidOfMark(other.process));
   }
   const command = options.check === undefined ? settings.check : options.check;
   const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;

@@ -2,10 +2,10 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
-import { selectTasks } from "../tasks/task.js";
+import { livingMarks } from "../processes.js";
+import { findById } from "../tasks/task.js";
 import { getLander, type Lander } from "../vcs/lander.js";
 import { confirmLanded } from "./confirm.js";
-import { livingProcesses } from "./process.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
 
 /** What became of a landing that was cut off. */
@@ -32,7 +32,10 @@ export async function settleLandings(crew: Crew): Promise<Settled[]> {
   const rows = await landingsUnderWay(crew.context.store.db);
   const left = await readdir(scratchFolder(crew.stateDir)).catch(() => []);
   if (rows.length === 0 && left.length === 0) return [];
-  const living = await livingProcesses(crew, [...new Set(rows.map((row) => row.process))]);
+  const living = await livingMarks(
+    { exec: crew.exec, clock: crew.context.clock },
+    rows.map((row) => row.process),
+  );
   const settled = await settleRows(
     crew,
     rows.filter((row) => !living.has(row.process)),
@@ -56,7 +59,7 @@ export async function settleRows(crew: Crew, rows: readonly LandingRow[], reason
 
 async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: string): Promise<Settled | undefined> {
   const { context } = crew;
-  const task = await selectTasks(context.store.db).where("t.id", "=", row.task_id).executeTakeFirst();
+  const task = await findById(context.store.db, row.task_id);
   const { tip, root, branch } = row;
   const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
   if (task === undefined || !arrived || tip === null) {
@@ -98,7 +101,10 @@ async function removeLeftScratches(crew: Crew, batches: readonly string[]): Prom
     .distinct()
     .where("batch", "in", batches)
     .execute();
-  const living = await livingProcesses(crew, [...new Set(rows.map((row) => row.process))]);
+  const living = await livingMarks(
+    { exec: crew.exec, clock: crew.context.clock },
+    rows.map((row) => row.process),
+  );
   const lander = await getLander("git");
   for (const { root, scratch, process } of rows) {
     if (!living.has(process)) await lander.removeScratch(crew, root, scratch).catch(ignoreUnreachable);

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { claimant } from "../agents/identity.js";
 import { Fault } from "../errors.js";
 import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
@@ -57,7 +58,7 @@ export const land = defineOperation({
   name: "land",
   summary: "Take finished work to the main branch",
   description:
-    "Puts the commits of CLOSED tasks on the branch in a checkout of its own, one task after the other, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or turns the check red goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is never touched unless it is clean, and nothing is ever merged with conflicts or pushed by force. Without a choice an agent lands its own work, a person all that is finished. Exit 1 when something was given back.",
+    "Puts the commits of CLOSED tasks on the branch in a checkout of its own, one task after the other, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or turns the check red goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is never touched unless it is clean, and nothing is ever merged with conflicts or pushed by force. A task of your own that is IN_PROGRESS is closed first when you name it. Without a choice an agent lands its own work, a person all that is finished. Exit 1 when something was given back.",
   effect: "write",
   input: () =>
     z.strictObject({
@@ -107,12 +108,24 @@ export const land = defineOperation({
       remark: app.io.remark,
     };
     const crew = await app.crew();
+    if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.onto);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
     return { dryRun: input.dryRun, ...landing, nextSteps: nextSteps(workstream, landing, input) };
   },
   render: (landing, paint) => renderLanding(landing, paint),
   exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
 });
+
+/** Who names a task of its own that is in progress means that it is finished. */
+async function closeOwn(app: App, workstream: string, tasks: readonly string[], onto?: string): Promise<void> {
+  const { closeOwnTasks } = await import("../landing/close-first.js");
+  const refs = tasks.map((name) => ({ workstream, name }));
+  const { io } = app;
+  const options = { onto, cwd: io.cwd, signal: io.signal, onOutput: io.stream };
+  const { closed, warnings } = await closeOwnTasks(await app.crew(), refs, claimant(app.caller), options);
+  if (closed.length > 0) io.remark(`Closed ${closed.join(", ")}.`);
+  for (const { message } of warnings) io.remark(message);
+}
 
 interface Wish {
   tasks?: readonly string[] | undefined;

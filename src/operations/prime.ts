@@ -1,6 +1,8 @@
 import * as z from "zod";
+import { readSettings } from "../settings.js";
 import { listNotes } from "../tasks/notes.js";
 import { LIVE_STATUSES, listTasks } from "../tasks/task.js";
+import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
 import { noteShape, taskShape } from "./shapes.js";
@@ -13,6 +15,7 @@ const briefingShape = () =>
     name: z.string(),
     workstream: z.string(),
     role: z.union([z.string(), z.null()]),
+    workspace: z.union([z.string(), z.null()]),
     tasks: z.array(z.strictObject({ task: taskShape(), notes: z.array(noteShape()) })),
     commands: z.array(z.string()),
   });
@@ -34,27 +37,42 @@ export const prime = defineOperation({
     const { db } = app.context.store;
     const workstream = await findWorkstream(app);
     if (workstream === undefined) return null;
-    const known = await db.selectFrom("workstreams").select("id").where("name", "=", workstream).executeTakeFirst();
+    const known = await db
+      .selectFrom("workstreams")
+      .select("settings")
+      .where("name", "=", workstream)
+      .executeTakeFirst();
     if (known === undefined) return null;
+    const space = await findWorkspaceRow(db, { workstream, name });
     const tasks = [];
     for (const task of await listTasks(db, { workstream, owner: [name], status: LIVE_STATUSES })) {
       tasks.push({ task, notes: await listNotes(db, { workstream, name: task.name }, { last: NOTES }) });
     }
-    return { name, workstream, role, tasks, commands: commandsFor(tasks.map(({ task }) => task.name)) };
+    const { check } = readSettings(known.settings);
+    const commands =
+      tasks.length === 0 ? ["mu task claim --next"] : tasks.flatMap(({ task }) => commandsFor(task.name, check));
+    return { name, workstream, role, workspace: space?.state === "ready" ? space.path : null, tasks, commands };
   },
   render: (result) => (result === null ? "" : briefing(result)),
 });
 
-function commandsFor(tasks: readonly string[]): string[] {
-  if (tasks.length === 0) return ["mu task claim --next"];
-  return tasks.flatMap((task) => [
+/** Where the workstream has a check, a close runs it by itself. */
+function commandsFor(task: string, check: string | null): string[] {
+  return [
     `mu task show ${task}`,
     `mu task note ${task} '…'`,
-    `mu task close ${task} --evidence '…'`,
-  ]);
+    `mu task close ${task} --evidence '…'${check === null ? " --check '…'" : ""}`,
+  ];
 }
 
-function briefing({ name, workstream, role, tasks, commands }: z.output<ReturnType<typeof briefingShape>>): string {
+function briefing({
+  name,
+  workstream,
+  role,
+  workspace,
+  tasks,
+  commands,
+}: z.output<ReturnType<typeof briefingShape>>): string {
   const work = tasks.flatMap(({ task, notes }) => [
     `Your task is ${task.name}: ${task.title}`,
     ...(task.description ? [task.description] : []),
@@ -63,6 +81,7 @@ function briefing({ name, workstream, role, tasks, commands }: z.output<ReturnTy
   return [
     `You are ${name}${role ? `, the ${role},` : ""} in the mu workstream ${workstream}.`,
     ...(work.length > 0 ? work : ["You have no task yet."]),
+    ...(workspace === null ? [] : [`You work in ${workspace}. Commit your work there: only what is committed lands.`]),
     "Commands that make sense now:",
     ...commands.map((command) => `  ${command}`),
   ].join("\n");

@@ -4,7 +4,7 @@ import type { Reader } from "../db/schema.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { getBackend } from "../vcs/backends.js";
-import type { BackendKey, CommitRange, Saved, Target, VcsBackend } from "../vcs/vcs.js";
+import type { BackendKey, CommitRange, Saved, Target, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 import { checkoutOf, type WorkspaceRow } from "../workspaces/workspace.js";
 
 /** Work that was saved before its place was taken away. */
@@ -42,9 +42,12 @@ export async function salvageWorkspace(crew: Crew, row: WorkspaceRow, reason: st
   if (again === null) return null;
   if (newest !== undefined && again !== undefined)
     return recordSalvage(crew, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
-  const saved = await saveAs(crew, backend, row, { n: next, target });
-  if (saved === undefined) throw new Error(`salvage ${next} of ${row.agent} is taken`);
-  return saved === null ? null : recordSalvage(crew, row, { n: next, reason, saved });
+  // Another database may save the same name into this repository, or have left an archive of it.
+  for (let n = next; ; n++) {
+    const saved = await saveAs(crew, backend, row, { n, target });
+    if (saved === null) return null;
+    if (saved !== undefined) return recordSalvage(crew, row, { n, reason, saved });
+  }
 }
 
 /** Null when there is nothing to save; undefined when something else was saved under that number. */
@@ -63,18 +66,21 @@ async function saveAs(
   }
 }
 
+/** What it takes to know where work lands; a crew is one. */
+export type TargetWorld = VcsWorld & { context: { store: { db: Reader } } };
+
 /**
  * Where the work of a workspace lands, with what has landed of its repository; null where there is no such branch any
  * more, so that everything is saved.
  */
 export async function targetOf(
-  crew: Crew,
+  crew: TargetWorld,
   backend: VcsBackend,
   { root, branch }: { root: string; branch: string | null },
 ): Promise<Target | null> {
   try {
     const target = await backend.target(crew, root, branch ?? undefined);
-    return target && { ...target, landed: await landedWork(crew.context.store.db, root) };
+    return target && { ...target, landed: await landedOn(crew, backend, root, target) };
   } catch (error) {
     if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
     throw error;
@@ -84,17 +90,37 @@ export async function targetOf(
 /** So many landed tasks are looked at: what landed before them counts as unlanded, and is saved. */
 const NEWEST = 200;
 
+interface LandedWork extends CommitRange {
+  /** The commit that has it where it landed. */
+  commit: string;
+}
+
+/** What has landed on this very branch, and is there still: a branch may be set back, and work may land elsewhere. */
+async function landedOn(crew: TargetWorld, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
+  const work = await landedWork(crew.context.store.db, root);
+  if (work.length === 0 || backend.contained === undefined) return work;
+  const there = await backend.contained(
+    crew,
+    root,
+    target.commit,
+    work.map(({ commit }) => commit),
+  );
+  return work.filter(({ commit }) => there.has(commit));
+}
+
 /** The work of a repository that landed last, as the agents that did it know its commits. */
-async function landedWork(db: Reader, root: string): Promise<CommitRange[]> {
+async function landedWork(db: Reader, root: string): Promise<LandedWork[]> {
   const tasks = await db
     .selectFrom("tasks")
-    .select(["work_from", "work_to"])
+    .select(["work_from", "work_to", "landed_commit"])
     .where("level", "=", "landed")
     .where("work_root", "=", root)
     .orderBy("closed_at", "desc")
     .limit(NEWEST)
     .execute();
-  return tasks.flatMap(({ work_from: from, work_to: to }) => (from === null || to === null ? [] : [{ from, to }]));
+  return tasks.flatMap(({ work_from: from, work_to: to, landed_commit }) =>
+    from === null || to === null ? [] : [{ from, to, commit: landed_commit ?? to }],
+  );
 }
 
 export function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {

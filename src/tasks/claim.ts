@@ -5,7 +5,7 @@ import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams.js";
-import { chooseUncontested, MOST_CANDIDATES, type PassedOver } from "./contested.js";
+import { chooseUncontested, loadGlobs, MOST_CANDIDATES, type PassedOver } from "./contested.js";
 import { blockersOfId } from "./graph.js";
 import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";
@@ -160,13 +160,14 @@ export interface ClaimNextOptions {
  * good as the best it takes one whose declared files nobody else is changing, and says which it passed over. Faults
  * `task.none_ready` with counts, `workstream.not_found`, `task.invalid_lease`, `agent.not_found`, `agent.replaced`.
  */
-export function claimNext(
+export async function claimNext(
   context: Context,
   workstream: string,
   claimant: Claimant,
   options: ClaimNextOptions = {},
 ): Promise<Claim & { passedOver: PassedOver[] }> {
   const payload = { owner: claimantName(claimant) };
+  const globs = await loadGlobs(context.store.db, workstream);
   return write(context, { op: "task.claim", scope: workstream, subject: workstream, payload }, async (tx) => {
     const { id, name } = await workstreamRow(tx.db, workstream);
     const agent = await claimantRow(tx, { id, name }, claimant);
@@ -175,7 +176,10 @@ export function claimNext(
     const [first] = await best(1);
     if (first === undefined) throw noneReady(workstream, role, await countWork(tx.db, id, tx.now));
     const taker = { workstreamId: id, agent: agent.name };
-    const { row, passedOver } = await chooseUncontested(tx.db, taker, first, () => best(MOST_CANDIDATES));
+    const { row, passedOver } = await chooseUncontested(tx.db, taker, first, {
+      globs,
+      others: () => best(MOST_CANDIDATES),
+    });
     tx.about(qualifiedName(row));
     if (passedOver.length > 0) tx.tell({ passedOver });
     return { ...(await give(tx, row, agent, options)), passedOver };

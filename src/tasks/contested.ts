@@ -31,19 +31,19 @@ const MOST_TOLD = 10;
  * Chooses between tasks that are as good as each other, the first being `first`: the first of them whose declared files
  * nobody else is changing, or `first` itself when there is none such. Another is as good when it has the same priority
  * and the same impact by effort. It costs nothing where `first` declares nothing, and one query or two where nobody is
- * in its way. `others` gives the ready rows in their order, `first` among them.
+ * in its way. `others` gives the ready rows in their order, `first` among them, and
+ * `globs` comes from `loadGlobs`.
  */
 export async function chooseUncontested<Row extends Candidate>(
   db: Reader,
   taker: { workstreamId: number; agent: string },
   first: Row,
-  others: () => Promise<readonly Row[]>,
+  { globs, others }: { globs: Globs | undefined; others: () => Promise<readonly Row[]> },
 ): Promise<{ row: Row; passedOver: PassedOver[] }> {
   const asItStands = { row: first, passedOver: [] };
-  if (first.touches === null) return asItStands;
+  if (first.touches === null || globs === undefined) return asItStands;
   const elsewhere = await readElsewhere(db, taker);
   if (elsewhere.changes.length + elsewhere.claims.length === 0) return asItStands;
-  const globs = await import("./touches.js");
   const why = (row: Row) => inTheWay(globs, row, elsewhere);
   const reason = why(first);
   if (reason === undefined) return asItStands;
@@ -55,6 +55,23 @@ export async function chooseUncontested<Row extends Candidate>(
     passedOver.push(against);
   }
   return asItStands;
+}
+
+const selectDeclared = statement((db, { workstream }: { workstream: string }) =>
+  db
+    .selectFrom("tasks as t")
+    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
+    .select("t.id")
+    .where("w.name", "=", workstream)
+    .where("t.status", "=", "OPEN")
+    .where("t.touches", "is not", null)
+    .limit(1),
+);
+
+/** What matches globs, loaded before a write that may need it, and only where a task declares some. */
+export async function loadGlobs(db: Reader, workstream: string): Promise<Globs | undefined> {
+  const [declared] = await selectDeclared(db, { workstream });
+  return declared && import("./touches.js");
 }
 
 const isAsGood = (a: Candidate, b: Candidate) =>

@@ -24,7 +24,7 @@ export interface FinishOptions extends Omit<CloseOptions, "finding"> {
   check?: string | null | undefined;
   /** The caller's folder: a check of who has no workspace runs there when it is in the project. */
   cwd: string;
-  /** True for whoever lands the work next: then it need not have landed. */
+  /** True for whoever lands the work next: then it need not have landed, but an agent must have committed all of it. */
   landsNext?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onOutput?(chunk: Uint8Array): void;
@@ -59,11 +59,15 @@ export async function finishTask(
     return { ...(await closeTask(world.context, ref, claimant, options)), check: null, warnings: [] };
   }
 
-  const asked = "agent" in claimant && row.status !== "CLOSED" ? settings.closeRequires : null;
-  const wanted = asked === "landed" && options.landsNext ? null : asked;
-  const work = await workOfTask(world, db, row, { landing: wanted === "landed" ? "look" : "no matter" });
+  const { landsNext } = options;
+  const asked = settings.closeRequires ?? (landsNext ? "landed" : null);
+  const wanted = "agent" in claimant && row.status !== "CLOSED" ? asked : null;
+  const mustHaveLanded = wanted === "landed" && !landsNext;
+  const work = await workOfTask(world, db, row, { landing: mustHaveLanded ? "look" : "no matter" });
   const warnings = warningsOf(row, work);
-  if (wanted !== null && (wanted !== "check" || command === null)) warnings.push(...requireMet(wanted, row, work));
+  if (wanted !== null && (wanted !== "check" || command === null)) {
+    warnings.push(...requireMet(wanted, row, work, { landsNext }));
+  }
 
   const checked = command === null ? null : await checkWork(world, row, work, { ...options, command, settings });
   if (checked !== null && checked.check.exit_code !== 0) throw await failed(world, row, claimant, checked);
@@ -77,7 +81,7 @@ export async function finishTask(
     ...(row.status !== "CLOSED" && work !== undefined && { work: workEnd(work) }),
     ...(checked !== null && { check: { ...checked.check, author: claimantName(claimant) } }),
     ...(checked !== null && checked.doubt === undefined && { level: "verified" as const }),
-    ...(wanted === "landed" && work?.commits ? { level: "landed" as const } : {}),
+    ...(mustHaveLanded && work?.commits ? { level: "landed" as const } : {}),
   };
   const closing = await closeTask(world.context, ref, claimant, { ...options, finding });
   return { ...closing, check: closing.check ?? null, warnings };

@@ -12,21 +12,30 @@ export interface Warning {
 
 /**
  * Refuses a close that lacks what the workstream asks of agents. What cannot be asked of an agent without commits of
- * its own is a warning. Faults `task.commit_required`, `task.check_required`, `task.landing_required`.
+ * its own is a warning; what lands next need not have landed. Faults `task.commit_required`, `task.check_required`, `task.landing_required`.
  */
-export function requireMet(wanted: CloseRequirement, row: TaskRow, work: WorkDone | undefined): Warning[] {
+export function requireMet(
+  wanted: CloseRequirement,
+  row: TaskRow,
+  work: WorkDone | undefined,
+  { landsNext }: { landsNext?: boolean | undefined } = {},
+): Warning[] {
   const name = qualifiedName(row);
   if (wanted === "check") {
     throw new Fault("conflict", "task.check_required", `${row.name} is closed only with a green check.`, [
       { intent: "Run one", command: `mu task close ${name} --check '…'` },
-      { intent: "Set one for the workstream", command: `mu workstream set check '…' -w ${row.workstream}` },
+      {
+        intent: "Ask a person to set one for the workstream",
+        command: `mu workstream set check '…' -w ${row.workstream}`,
+      },
     ]);
   }
   if (work === undefined || work.space.backend === "none") return [cannotAsk(wanted, row)];
   const dirty = work.standing?.dirty ?? 0;
   if (dirty > 0 || work.commits === null || (wanted === "commit" && work.commits === 0))
     throw commitRequired(row, work);
-  if (wanted === "landed" && work.commits > 0 && work.standing?.ahead !== 0) throw landingRequired(row, work);
+  if (wanted === "landed" && !landsNext && work.commits > 0 && work.standing?.ahead !== 0)
+    throw landingRequired(row, work);
   return [];
 }
 
@@ -65,7 +74,7 @@ function landingRequired(row: TaskRow, { space, standing, commits }: WorkDone): 
     "conflict",
     "task.landing_required",
     `${row.name} is closed only when its work is on ${branch}, which lacks ${standing?.ahead ?? commits} of its commits.`,
-    [{ intent: "Land it", command: `mu land ${row.name} -w ${row.workstream}` }],
+    [{ intent: "Close and land it", command: `mu land ${row.name} -w ${row.workstream}` }],
     { task: row.name, branch: space.branch, ahead: standing?.ahead ?? null },
   );
 }

@@ -165,6 +165,11 @@ export async function taskRow(db: Reader, ref: TaskRef): Promise<TaskRow> {
   return row ?? Promise.reject(await taskNotFound(db, ref));
 }
 
+/** The task with this row id, whatever it is called now; undefined when it was deleted. */
+export function findById(db: Reader, id: number): Promise<TaskRow | undefined> {
+  return selectTasks(db).where("t.id", "=", id).executeTakeFirst();
+}
+
 /** The task, or undefined. */
 export async function findTask(db: Reader, ref: TaskRef): Promise<Task | undefined> {
   const [row] = await selectByName(db, ref);

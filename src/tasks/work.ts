@@ -80,7 +80,7 @@ export async function workOfTask(
   const space = await readyWorkspace(db, { workstream: row.workstream, name: row.owner });
   if (space === undefined) return undefined;
   const backend = await backendOf(space);
-  const target = options.landing === "look" ? await backend.target(world, space.root, space.branch ?? undefined) : null;
+  const target = options.landing === "look" ? await targetOfSpace(world, backend, space, db) : null;
   const [standing] = await backend.standings(world, space.root, [space.path], target);
   const from = beginsAt(row, space);
   const to = standing?.head ?? null;
@@ -92,6 +92,12 @@ export async function workOfTask(
   if (base === null) return { space, from: null, to: null, commits: null, standing };
   const last = newestEnd(commits, await workOfOthers(db, row, space));
   return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
+}
+
+/** Where it lands, with what of it has landed under other names. */
+async function targetOfSpace(world: VcsWorld, backend: VcsBackend, space: WorkspaceRow, db: Reader) {
+  const { targetOf } = await import("../salvage/salvage.js");
+  return targetOf({ ...world, context: { store: { db } } }, backend, space);
 }
 
 function beginsAt(row: TaskRow, space: WorkspaceRow): string | null {

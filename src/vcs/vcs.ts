@@ -129,6 +129,8 @@ export interface VcsBackend {
    * `from` itself, unless history was rewritten. Undefined for a backend without commits. Faults `vcs.unknown_ref`.
    */
   since?(world: VcsWorld, checkout: Checkout, from: string): Promise<Since>;
+  /** Which of these commits `tip` has among its ancestors, itself included; without it all are taken to be there. */
+  contained?(world: VcsWorld, root: string, tip: string, commits: readonly string[]): Promise<Set<string>>;
   /** Keeps `commit` alive under `name` (`<workstream>/<task>`), where another commit may have been kept before. */
   keep?(world: VcsWorld, root: string, name: string, commit: string): Promise<void>;
   /** A patch from `since` to the work tree, untracked files included. Faults `vcs.required` for `none`. */

@@ -4,7 +4,7 @@ import { timestamp } from "../context.js";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import { isMarkAlive, processMark } from "../processes.js";
+import { isMarkAlive, ownMark, pidOfMark } from "../processes.js";
 import type { WorkspaceRow } from "./workspace.js";
 
 /** The right of one process to change a workspace; nobody else touches it meanwhile. */
@@ -20,8 +20,7 @@ const own = new Set<string>();
 
 /** A name for a hold of this process, to be let go with `endHold`. */
 export async function newHolder(crew: Crew): Promise<string> {
-  const mark = await processMark({ exec: crew.exec, clock: crew.context.clock });
-  const holder = `${mark ?? process.pid} ${randomUUID().slice(0, 8)}`;
+  const holder = `${await ownMark(worldOf(crew))} ${randomUUID().slice(0, 8)}`;
   own.add(holder);
   return holder;
 }
@@ -33,7 +32,8 @@ export async function isHeld(crew: Crew, workspace: number): Promise<boolean> {
 }
 
 /**
- * Runs `work` while no other process may change the workspace; the hold of one that died is taken over. Faults
+ * Runs `work` while no other process may change the workspace; the hold of one that died is taken over. What `row`
+ * says of it is true then: faults `workspace.changed` when somebody changed it after it was read, and
  * `workspace.in_progress`.
  */
 export async function withHold<T>(crew: Crew, row: WorkspaceRow, work: (hold: Hold) => Promise<T>): Promise<T> {
@@ -51,14 +51,26 @@ export async function takeHold(crew: Crew, row: WorkspaceRow): Promise<Hold> {
   const found = await findHold(store.db, row.id);
   if (found !== undefined && (await isAlive(crew, found.holder))) throw inProgress(row, found.holder);
   const holder = await newHolder(crew);
-  const taken = await store.write(async (db) => {
+  const { taken, isAsRead } = await store.write(async (db) => {
     if (found !== undefined) await db.deleteFrom("workspace_holds").where("holder", "=", found.holder).execute();
+    if (!(await isStill(db, row))) return { taken: "", isAsRead: false };
     await insertHold(db, { workspace: row.id, holder, now: timestamp(crew.context.clock) });
-    return (await findHold(db, row.id))?.holder ?? "";
+    return { taken: (await findHold(db, row.id))?.holder ?? "", isAsRead: true };
   });
-  if (taken === holder) return { workspace: row.id, holder, inherited: found?.intent ?? null };
+  if (isAsRead && taken === holder) return { workspace: row.id, holder, inherited: found?.intent ?? null };
   own.delete(holder);
-  throw inProgress(row, taken);
+  throw isAsRead ? inProgress(row, taken) : changedMeanwhile(row);
+}
+
+/** Whoever had the hold a moment ago may have made the workspace ready, or freed it. */
+async function isStill(db: Reader, row: WorkspaceRow): Promise<boolean> {
+  const now = await db
+    .selectFrom("workspaces")
+    .select(["state", "agent", "base_ref", "freed_at"])
+    .where("id", "=", row.id)
+    .executeTakeFirst();
+  const kept = ["state", "agent", "base_ref", "freed_at"] as const;
+  return now !== undefined && kept.every((column) => now[column] === row[column]);
 }
 
 /** Takes the hold inside a write, unless somebody has it. */
@@ -99,17 +111,29 @@ async function findHold(db: Reader, workspace: number) {
 async function isAlive(crew: Crew, holder: string): Promise<boolean> {
   if (own.has(holder)) return true;
   const mark = holder.slice(0, holder.lastIndexOf(" "));
-  if (Number(mark.split(" ", 1)[0]) === process.pid) return false;
-  return isMarkAlive({ exec: crew.exec, clock: crew.context.clock }, mark);
+  if (mark === (await ownMark(worldOf(crew)))) return false;
+  return isMarkAlive(worldOf(crew), mark);
 }
 
+const worldOf = (crew: Crew) => ({ exec: crew.exec, clock: crew.context.clock });
+
 function inProgress({ agent, workstream }: WorkspaceRow, holder: string): Fault {
-  const pid = holder.split(" ", 1)[0];
+  const pid = pidOfMark(holder);
   return new Fault(
     "conflict",
     "workspace.in_progress",
     `Process ${pid} is changing the workspace of ${quote(agent)} right now.`,
     [{ intent: "See how it stands", command: `mu workspace list -w ${workstream}` }],
-    { pid: Number(pid) },
+    { pid },
+  );
+}
+
+/** The fault for a workspace that is another one than was looked at. */
+function changedMeanwhile({ agent, workstream }: WorkspaceRow): Fault {
+  return new Fault(
+    "conflict",
+    "workspace.changed",
+    `Somebody changed the workspace of ${quote(agent)} in this very moment; nothing was done to it.`,
+    [{ intent: "See how it stands", command: `mu workspace list -w ${workstream}` }],
   );
 }

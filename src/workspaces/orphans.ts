@@ -27,9 +27,11 @@ export interface WorkspaceOrphan {
  * all. Nothing is changed.
  */
 export async function findWorkspaceOrphans(crew: Crew, workstream?: string): Promise<WorkspaceOrphan[]> {
+  // The folders first: a workspace that is made meanwhile has its row before its folder.
+  const found = await workspaceFolders(crew.stateDir);
   const rows = await workspaceRows(crew.context.store.db);
   const known = new Set(rows.map((row) => row.path));
-  const folders = (await workspaceFolders(crew.stateDir)).filter(({ path }) => !known.has(path));
+  const folders = found.filter(({ path }) => !known.has(path));
   const lost: WorkspaceRow[] = [];
   for (const row of rows) if (row.state === "ready" && !(await isThere(row.path))) lost.push(row);
   return [
@@ -80,9 +82,12 @@ async function removeRow(crew: Crew, orphan: WorkspaceOrphan): Promise<Salvage |
 
 /** A folder is saved as the workspace that it once was, into the repository that it says it is of. */
 async function removeFolder(crew: Crew, { workstream, agent, path }: WorkspaceOrphan): Promise<Salvage | null> {
-  const { backend, root } = await detectBackend(crew, path);
+  const { backend, root } = (await isCheckout(path))
+    ? await detectBackend(crew, path)
+    : { backend: getBackend("none"), root: (await getBackend("none").findRoot(crew, path)) ?? path };
   const isOwnRepository = backend.key !== "none" && (await isSame(root, path));
   if (isOwnRepository) throw notACheckout(path);
+  if ((await workspaceRows(crew.context.store.db)).some((row) => row.path === path)) throw isKnownNow(path);
   const row = { ...NO_ROW, workstream, agent, path, root, backend: backend.key };
   const salvage = await salvageWorkspace(crew, row, "workspace orphans");
   await getBackend(row.backend as BackendKey).remove(crew, checkoutOf(row));
@@ -99,6 +104,13 @@ const NO_ROW: Omit<WorkspaceRow, "workstream" | "agent" | "path" | "root" | "bac
   created_at: "",
 };
 
+/** What a checkout has at its top; a plain folder may lie in somebody's repository and be nothing of it. */
+const TIES = [".git", ".jj", ".sl", ".hg"];
+
+async function isCheckout(path: string): Promise<boolean> {
+  return (await Promise.all(TIES.map((tie) => isThere(join(path, tie))))).includes(true);
+}
+
 async function isSame(a: string, b: string): Promise<boolean> {
   return (await realpath(a)) === (await realpath(b));
 }
@@ -110,4 +122,8 @@ function notACheckout(path: string): Fault {
     `${basename(dirname(path))}/${basename(path)} is a repository of its own: removing it would remove its history.`,
     [{ intent: "Look at it", command: `git -C ${path} log --all --oneline` }],
   );
+}
+
+function isKnownNow(path: string): Fault {
+  return new Fault("conflict", "workspace.changed", `${path} is a workspace that somebody has made meanwhile.`);
 }

@@ -3,7 +3,6 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, enumerate, quote } from "../names.js";
 import { type Salvage, salvageWorkspace, targetOf } from "../salvage/salvage.js";
-import { LIVE_STATUSES } from "../tasks/task.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit, Refreshed, VcsBackend } from "../vcs/vcs.js";
 import { requireQuiet, type WhileBusy } from "./busy.js";
@@ -32,9 +31,9 @@ export interface RefreshedWorkspace {
 }
 
 /**
- * Puts an agent's commits on the newest state of the target branch, after everything unlanded was saved. Tasks that
- * are not over go on from the same commit as it is now. A conflict leaves everything as it was. Interrupted, it can be
- * called again.
+ * Puts an agent's commits on the newest state of the target branch, after everything unlanded was saved. The work of
+ * its tasks that have not landed is the same commits as they are called now. A conflict leaves everything as it was.
+ * Interrupted, it can be called again.
  *
  * Faults: `workspace.not_found`, `workspace.not_ready`, `workspace.dirty`, `workspace.conflict` with the files,
  * `workspace.in_use`, `workspace.in_progress`, `vcs.required`, `vcs.unknown_ref`, and those of the backend.
@@ -52,7 +51,7 @@ export async function refreshWorkspace(
     const onto = options.onto ?? target?.commit;
     if (onto === undefined) throw noTarget(row);
     const salvage = await salvageWorkspace(crew, row, "workspace refresh");
-    const before = await rememberStarts(crew, backend, row, hold);
+    const before = await rememberEnds(crew, backend, row, hold);
     const refreshed = await backend.refresh(crew, checkoutOf(row), onto, target?.landed).catch((error) => {
       throw asOwnFault(error, row);
     });
@@ -107,55 +106,97 @@ export async function readyRow(crew: Crew, ref: AgentRef): Promise<WorkspaceRow>
 /** A commit as it can be known again after it was put on another base. */
 type Trace = Pick<Commit, "author" | "authorDate" | "subject" | "body">;
 
-/** Where the tasks that are not over began, by commit; what a refresh that was cut off had noted counts as well. */
-type Starts = Record<string, Trace>;
+/** Where the tasks of a workspace begin and end, by commit; what a refresh that was cut off had noted counts as well. */
+type Ends = Record<string, Trace>;
 
-async function rememberStarts(crew: Crew, backend: VcsBackend, row: WorkspaceRow, hold: Hold): Promise<Starts> {
-  const begun = new Set((await tasksBegun(crew.context.store.db, row)).map((task) => task.work_from));
-  const starts: Starts = hold.inherited === null ? {} : JSON.parse(hold.inherited);
-  if (begun.size === 0 || row.base_ref === null) return starts;
+async function rememberEnds(crew: Crew, backend: VcsBackend, row: WorkspaceRow, hold: Hold): Promise<Ends> {
+  const tasks = await unlandedTasks(crew.context.store.db, row);
+  const wanted = new Set(tasks.flatMap((task) => [task.work_from, task.work_to]));
+  const ends: Ends = hold.inherited === null ? {} : JSON.parse(hold.inherited);
+  if (wanted.size === 0 || row.base_ref === null) return ends;
   for (const { sha, author, authorDate, subject, body } of await backend.commits(crew, checkoutOf(row), row.base_ref)) {
-    if (begun.has(sha)) starts[sha] = { author, authorDate, subject, body };
+    if (wanted.has(sha)) ends[sha] = { author, authorDate, subject, body };
   }
-  await noteIntent(crew, hold, starts);
-  return starts;
+  await noteIntent(crew, hold, ends);
+  return ends;
 }
 
-/** In progress, or given back and not taken again yet. */
-function tasksBegun(db: Tx["db"], row: WorkspaceRow): Promise<RowOf<"tasks">[]> {
+/** The tasks whose work is in this workspace and nowhere else yet: at work on, given back, or finished. */
+function unlandedTasks(db: Tx["db"], row: WorkspaceRow): Promise<RowOf<"tasks">[]> {
   return db
     .selectFrom("tasks")
     .selectAll()
     .where("workstream_id", "=", row.workstream_id)
-    .where("status", "in", LIVE_STATUSES)
+    .where("status", "in", ["OPEN", "IN_PROGRESS", "CLOSED"])
+    .where((e) => e.or([e("level", "is", null), e("level", "<>", "landed")]))
     .where("work_agent", "=", row.agent)
+    .where("work_root", "=", row.root)
     .where("work_from", "is not", null)
+    .orderBy("id")
     .execute();
 }
 
-/** Writes down the new base, and where the tasks that are not over begin now. */
+/** How the commits of a workspace were called before its refresh, and what is there now. */
+interface Rewritten {
+  oldBase: string | null;
+  base: string;
+  before: Ends;
+  now: Commit[];
+}
+
+/** Writes down the new base, and what the work of the workspace's tasks is now. */
 async function settle(
   crew: Crew,
   backend: VcsBackend,
   row: WorkspaceRow,
-  { base, before }: { base: string; before: Starts },
+  { base, before }: Pick<Rewritten, "base" | "before">,
 ): Promise<Workspace> {
   const now = await backend.commits(crew, checkoutOf(row), base);
+  const rewritten = { oldBase: row.base_ref, base, before, now };
+  await keepEnds(crew, backend, row, rewritten);
   const spec = { op: "workspace.refresh", scope: row.workstream, subject: `${row.workstream}/${row.agent}` };
   const patched = await write(crew.context, spec, async (tx) => {
-    for (const task of await tasksBegun(tx.db, row)) {
-      await tx.patch("tasks", task.id, { work_from: startNow(task.work_from ?? base, { base, before, now }) }, task);
+    for (const task of await unlandedTasks(tx.db, row)) {
+      await tx.patch("tasks", task.id, workNow(task, rewritten), task);
     }
     return tx.patch("workspaces", row.id, { base_ref: base });
   });
   return toWorkspace({ ...patched, workstream: row.workstream });
 }
 
-function startNow(start: string, { base, before, now }: { base: string; before: Starts; now: Commit[] }): string {
-  if (now.some((commit) => commit.sha === start)) return start;
-  const trace = before[start];
-  const same = trace && now.find((commit) => isSame(commit, trace));
-  return same?.sha ?? base;
+/** What finished tasks end with now stays alive as their old ends do. */
+async function keepEnds(crew: Crew, backend: VcsBackend, row: WorkspaceRow, rewritten: Rewritten): Promise<void> {
+  for (const task of await unlandedTasks(crew.context.store.db, row)) {
+    const { work_to: end } = workNow(task, rewritten);
+    if (end && end !== task.work_to) await backend.keep?.(crew, row.root, `${row.workstream}/${task.name}`, end);
+  }
+}
+
+/**
+ * The work of a task as it is called now. A finished one whose end is not in the workspace any more keeps its own
+ * commits, and so does one that was given back and begins elsewhere.
+ */
+function workNow(
+  { status, work_from: from, work_to: to }: RowOf<"tasks">,
+  rewritten: Rewritten,
+): Partial<Pick<RowOf<"tasks">, "work_from" | "work_to">> {
+  if (from === null) return {};
+  if (status === "CLOSED") {
+    const end = to === null || to === from ? undefined : nameNow(to, rewritten);
+    return end === undefined ? {} : { work_from: startNow(from, rewritten), work_to: end };
+  }
+  const { oldBase, before, now } = rewritten;
+  const isHere = from === oldBase || Object.hasOwn(before, from) || now.some((commit) => commit.sha === from);
+  return status === "IN_PROGRESS" || isHere ? { work_from: startNow(from, rewritten) } : {};
+}
+
+const startNow = (start: string, rewritten: Rewritten) => nameNow(start, rewritten) ?? rewritten.base;
+
+/** What a commit is called now; undefined when it is not among the workspace's own any more. */
+function nameNow(sha: string, { before, now }: Rewritten): string | undefined {
+  if (now.some((commit) => commit.sha === sha)) return sha;
+  const trace = before[sha];
+  return trace && now.find((commit) => isSame(commit, trace))?.sha;
 }
 
 function isSame(commit: Commit, trace: Trace): boolean {

@@ -19,7 +19,10 @@ export interface SettledWorkspace {
 /** Takes away what was half made and finishes what was half freed, of one workstream or of all. */
 export async function settleWorkspaces(crew: Crew, workstream?: string): Promise<SettledWorkspace[]> {
   const settled: SettledWorkspace[] = [];
-  for (const row of await unfinishedWorkspaces(crew, workstream)) settled.push(await settle(crew, row));
+  for (const row of await unfinishedWorkspaces(crew, workstream)) {
+    const done = await settle(crew, row);
+    if (done !== undefined) settled.push(done);
+  }
   return settled;
 }
 
@@ -30,7 +33,8 @@ export async function unfinishedWorkspaces(crew: Crew, workstream?: string): Pro
   return rows.filter((_, at) => !held[at]);
 }
 
-async function settle(crew: Crew, row: WorkspaceRow): Promise<SettledWorkspace> {
+/** Undefined for one that somebody settled while it was looked at. */
+async function settle(crew: Crew, row: WorkspaceRow): Promise<SettledWorkspace | undefined> {
   const { workstream, agent, path } = row;
   try {
     const salvage = await withHold(crew, row, () => removeWorkspace(crew, row, "reconcile"));
@@ -38,6 +42,7 @@ async function settle(crew: Crew, row: WorkspaceRow): Promise<SettledWorkspace> 
     return { workstream, agent, path, action, salvage, problem: null };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
+    if (error.code === "workspace.changed") return undefined;
     return { workstream, agent, path, action: "left", salvage: null, problem: error.message };
   }
 }

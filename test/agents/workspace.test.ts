@@ -10,6 +10,7 @@ import { spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { reconcile } from "../../src/reconcile.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
+import { workBeforeClaim } from "../../src/tasks/work.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { listWorkspaces } from "../../src/workspaces/list.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
@@ -83,7 +84,14 @@ it("a restart goes on in the workspace and makes its folder again, and a new nam
   const ensured = await ensureAgent(shop.crew, w1, { cwd: path });
   expect(ensured).toMatchObject({ reused: true, workspace: { path, reused: true } });
 
+  const { db } = shop.crew.context.store;
+  await addTask(shop.crew.context, "demo", { name: "build", title: "Build" });
+  const work = await workBeforeClaim(shop.crew, db, w1, "build");
+  await claimTask(shop.crew.context, { workstream: "demo", name: "build" }, { agent: "w1" }, { work });
   await renameAgent(shop.crew, w1, "w2");
+  expect(await db.selectFrom("tasks").select(["work_agent", "work_from"]).execute()).toEqual([
+    { work_agent: "w2", work_from: own },
+  ]);
   expect(await listWorkspaces(shop.crew)).toMatchObject([{ agent: "w2", path }]);
   const second = await spawn();
   expect(second.workspace?.path).toBe(`${path}-2`);

@@ -52,6 +52,30 @@ it("from claim to main with the real verbs", async () => {
   expect((await home.mu("audit verify")).code).toBe(0);
 }, 60_000);
 
+it("closes a task of one's own that is named, commits it to main, and leaves others' tasks alone", async () => {
+  const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
+  await home.mu("workstream set check 'test -f build.txt' -w shop");
+  await home.mu("workspace create bob", { env });
+  await home.mu("task add build --title Build -w shop");
+  await home.mu("task claim build --self", { env });
+  const space = (await home.mu("workspace path bob", { env })).stdout.trim();
+  expect((await home.mu("prime", { env })).stdout).toContain(`You work in ${space}. Commit your work there`);
+  expect((await home.mu("prime", { env })).stdout).not.toContain("--check");
+  writeFileSync(join(space, "build.txt"), "b\n");
+  await home.sh("git add -A && git commit -qm 'work of build'", { cwd: space });
+
+  expect((await home.mu("land build -w shop --json")).fault().code).toBe("landing.not_closed");
+  expect((await home.mu("land build --dry-run --json", { env })).fault().code).toBe("landing.not_closed");
+  writeFileSync(join(home.project, "README"), "mine\n");
+  expect((await home.mu("land build --json", { env })).fault().code).toBe("landing.checkout_dirty");
+  expect((await home.mu("task show build -w shop --json")).json()).toMatchObject({ task: { status: "IN_PROGRESS" } });
+  await home.sh("git checkout README");
+  const landed = await home.mu("land build", { env });
+  expect(landed.code, landed.stderr).toBe(0);
+  expect(landed.stderr).toContain("Closed build.");
+  expect((await home.sh("git log --format=%s main")).stdout).toBe("work of build\nfirst\n");
+}, 60_000);
+
 it("refuses in words and with the right codes", async () => {
   await work("bob", "build", "build.txt", "b\n");
   writeFileSync(join(home.project, "README"), "mine\n");

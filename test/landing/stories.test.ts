@@ -2,8 +2,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listDeliveries } from "../../src/agents/delivery/delivery.js";
 import { write } from "../../src/db/write.js";
+import type { Exec } from "../../src/exec.js";
 import { landTasks, predictLanding } from "../../src/landing/land.js";
 import { addTask } from "../../src/tasks/add.js";
+import { deleteTask } from "../../src/tasks/delete.js";
 import { closeTask, openTask } from "../../src/tasks/lifecycle.js";
 import { changeSetting } from "../../src/workstream-settings.js";
 import { openYard, WORKSTREAM, type Yard } from "./yard.js";
@@ -251,6 +253,43 @@ describe("a task", () => {
     });
     expect(names(landing.landed)).toEqual(["build"]);
     expect(await yard.task("build")).toMatchObject({ status: "OPEN", level: null });
+  });
+
+  it("that was deleted while it landed hinders no other", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    await yard.finished("docs", { "docs.txt": "d\n" });
+    const remark = () => void deleteTask(yard.crew.context, ref("build"), ann).catch(() => {});
+    const landing = await yard.land(undefined, { check: "true", remark });
+    expect(names(landing.landed)).toEqual(["build", "docs"]);
+    expect(await yard.task("docs")).toMatchObject({ level: "landed" });
+    expect(await yard.subjects()).toEqual(["work of build", "work of docs"]);
+  });
+
+  it("that was deleted while it turned the check red goes back to nobody", async () => {
+    await yard.finished("build", { "build.txt": "bad\n" });
+    await yard.finished("docs", { "docs.txt": "d\n" });
+    const remark = () => void deleteTask(yard.crew.context, ref("build"), ann).catch(() => {});
+    const landing = await yard.land(undefined, { check: "! grep -q bad *.txt", remark });
+    expect(names(landing.landed)).toEqual(["docs"]);
+    expect(landing.skipped).toMatchObject([{ task: "build", why: "not_closed" }]);
+  });
+
+  it("lands on its branch though somebody leaves that branch in the very moment", async () => {
+    await yard.finished("build", { "build.txt": "b\n" });
+    const before = await yard.main();
+    let left = false;
+    const exec: Exec = async (file, args, options) => {
+      if (!left && args?.includes("--ff-only")) {
+        left = true;
+        await yard.repo.git("checkout", "-q", "-b", "mine");
+      }
+      return yard.crew.exec(file, args, options);
+    };
+    const landing = await landTasks({ ...yard.crew, exec }, { workstream: WORKSTREAM }, { check: null });
+    expect(names(landing.landed)).toEqual(["build"]);
+    expect(await yard.subjects()).toEqual(["work of build"]);
+    expect(await yard.repo.git("rev-parse", "mine")).toBe(before);
+    expect(await yard.repo.git("status", "--porcelain")).toBe("");
   });
 
   it("that went back is fixed and lands whole", async () => {

@@ -311,6 +311,10 @@ onEachDialect("finishing a task", (bench) => {
       await claim("build");
       const tip = await commit("a");
       await expect(finish("build")).rejects.toMatchObject({ kind: "conflict", code: "task.landing_required" });
+      repo.write({ "left.txt": "over" }, path);
+      const half = finish("build", W1, { landsNext: true });
+      await expect(half).rejects.toMatchObject({ code: "task.commit_required" });
+      repo.write({ "left.txt": null }, path);
       expect((await finish("build", W1, { landsNext: true })).task.level).toBe("claimed");
       await openTask(bench.context, at("build"), ANN);
       await claim("build");

@@ -104,7 +104,14 @@ describe("mu workspace setup", () => {
   it("lets a person approve, once for a text, and never an agent", async () => {
     put({ ".mu/workspace.yaml": "command: make ready\ncheck: make test\n" });
     const bot = await agentEnv();
-    for (const line of ["mu workspace setup --approve", "mu workspace setup --command 'make ready'"])
+    for (const line of [
+      "mu workspace setup --approve",
+      "mu workspace setup --command 'make ready'",
+      "mu workspace setup --unset command",
+      "mu workstream set setup.command 'make ready'",
+      "mu workstream set check 'make ready'",
+      "mu workstream set check --unset",
+    ])
       await expect(mu(line, bot)).rejects.toMatchObject({ code: "setup.needs_person", kind: "conflict" });
     expect((await mu("mu workspace setup", bot)).command.approved).toBe(false);
 

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { Fault } from "../../src/errors.js";
 import { getSalvage, listSalvages } from "../../src/salvage/list.js";
@@ -10,12 +11,14 @@ import { openTask } from "../../src/tasks/lifecycle.js";
 import { workspaceCommits, workspaceDiff } from "../../src/workspaces/commits.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
+import { withHold } from "../../src/workspaces/hold.js";
 import { leaveWorkspace } from "../../src/workspaces/leave.js";
 import { listWorkspaces } from "../../src/workspaces/list.js";
 import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../src/workspaces/orphans.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshAll, refreshWorkspace } from "../../src/workspaces/refresh.js";
 import { reviveWorkspace } from "../../src/workspaces/revive.js";
+import { workspaceRow } from "../../src/workspaces/workspace.js";
 import { destroyCrew, previewCrewDestroy } from "../../src/workstream-session.js";
 import { onEachDialect } from "../support/database.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
@@ -110,13 +113,15 @@ onEachDialect("workspaces", (bench) => {
     await shop.repository.commit({ "c.txt": "c" }, "other");
     await addTask(bench.context, "demo", { name: "build", title: "Build" });
     expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
+    await shop.repository.git("cherry-pick", own);
+    const landed = await shop.repository.git("rev-parse", "main");
+    const work = { work_root: shop.repository.root, work_from: baseRef, work_to: own };
     await bench.context.store.write((db) =>
       db
         .updateTable("tasks")
-        .set({ status: "CLOSED", level: "landed", work_root: shop.repository.root, work_from: baseRef, work_to: own })
+        .set({ status: "CLOSED", level: "landed", landed_commit: landed, ...work })
         .execute(),
     );
-    await shop.repository.git("cherry-pick", own);
     const more = await shop.repository.commit({ "d.txt": "d" }, "more", path);
     expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
     await shop.repository.gitIn(path, "reset", "-q", "--hard", `${more}^`);
@@ -156,7 +161,11 @@ onEachDialect("workspaces", (bench) => {
       await addTask(bench.context, "demo", { name, title: name });
       await claimTask(bench.context, { workstream: "demo", name }, { person: "w1" });
       await bench.context.store.write((db) =>
-        db.updateTable("tasks").set({ work_agent: "w1", work_from: from }).where("name", "=", name).execute(),
+        db
+          .updateTable("tasks")
+          .set({ work_agent: "w1", work_root: shop.repository.root, work_from: from })
+          .where("name", "=", name)
+          .execute(),
       );
     }
     await openTask(bench.context, { workstream: "demo", name: "back" }, { person: "w1" });
@@ -232,15 +241,29 @@ onEachDialect("workspaces", (bench) => {
     expect(await listWorkspaces(shop.crew)).toMatchObject([{ state: "ready" }, { state: "ready" }]);
     expect(shop.repository.read("new.txt", path)).toBe("new");
 
+    const { workstream_id, id } = await workspaceRow(bench.context.store.db, w1);
+    await bench.context.store.write(async (db) => {
+      const seen = { workstream_id, a: "w1", b: "w2", paths: "[]", since: "", seen_at: "" };
+      await db.insertInto("collisions").values(seen).execute();
+      await db.insertInto("port_leases").values({ port: 20_001, workspace_id: id, created_at: "" }).execute();
+      const was = { onto: null, tip: null, scratch: "", process: "999999 1 here", reason: null };
+      const batch = { workstream_id, task_id: 1, batch: "b", root: "r", branch: "main", state: "landed", ...was };
+      await db
+        .insertInto("landings")
+        .values({ ...batch, created_at: "", updated_at: "" })
+        .execute();
+    });
     expect((await destroyCrew(shop.crew, "demo")).salvages).toEqual(["demo/w1/1"]);
+    const unjournalled = ["collisions", "landings", "port_leases", "workspace_changes", "workspace_holds"] as const;
+    for (const table of unjournalled) {
+      expect(await bench.context.store.db.selectFrom(table).select("id").execute(), table).toEqual([]);
+    }
     expect(existsSync(path)).toBe(false);
     expect((await listSalvages(shop.crew)).map((one) => one.name)).toEqual(["demo/w1/1"]);
     expect(await shop.repository.git("worktree", "list")).not.toContain("w1");
   });
 
   it("are changed by one at a time", async () => {
-    const { withHold } = await import("../../src/workspaces/hold.js");
-    const { workspaceRow } = await import("../../src/workspaces/workspace.js");
     await make();
     const row = await workspaceRow(bench.context.store.db, w1);
     await withHold(shop.crew, row, async () => {
@@ -253,9 +276,53 @@ onEachDialect("workspaces", (bench) => {
     await bench.context.store.write((db) =>
       db
         .insertInto("workspace_holds")
-        .values({ workspace_id: row.id, holder: "999999 1 dead", intent: null, created_at: "" })
+        .values({ workspace_id: row.id, holder: `999999 1 ${hostname()} dead`, intent: null, created_at: "" })
         .execute(),
     );
     expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ changed: true });
+  });
+
+  it("are left alone by whoever saw them half made, once they are whole", async () => {
+    const { path } = await make();
+    shop.repository.write({ "new.txt": "new" }, path);
+    const row = await workspaceRow(bench.context.store.db, w1);
+    const stale = withHold(shop.crew, { ...row, state: "creating", base_ref: null }, async () => "removed");
+    await expect(stale).rejects.toMatchObject({ code: "workspace.changed", exitCode: 4 });
+    const hold = { workspace_id: row.id, holder: "999999 1 elsewhere dead", intent: null, created_at: "" };
+    await bench.context.store.write((db) => db.insertInto("workspace_holds").values(hold).execute());
+    await expect(freeWorkspace(shop.crew, w1)).rejects.toMatchObject({ code: "workspace.in_progress" });
+    expect(existsSync(join(path, "new.txt"))).toBe(true);
+  });
+
+  it("are saved though their repository was cloned anew and knows nothing of them", async () => {
+    const { path } = await make();
+    shop.repository.write({ "new.txt": "new", "src/a.txt": "changed" }, path);
+    rmSync(join(shop.repository.root, ".git", "worktrees"), { recursive: true });
+    const { salvage } = await freeWorkspace(shop.crew, w1);
+    expect(salvage).toMatchObject({ commits: 0, files: 3 });
+    const found = await getSalvage(shop.crew, salvage?.name ?? "");
+    const { workspace } = await restoreSalvage(shop.crew, found, { workstream: "demo", name: "w2" });
+    expect(shop.repository.read("new.txt", workspace.path)).toBe("new");
+    expect(shop.repository.read("src/a.txt", workspace.path)).toBe("changed");
+  });
+
+  it("that are plain folders in somebody's repository are saved before they are removed", async () => {
+    await shop.repository.git("init", "-q", shop.crew.stateDir);
+    const path = join(shop.crew.stateDir, "workspaces", "demo", "lost");
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, "mine.txt"), "mine");
+    const [done] = await removeWorkspaceOrphans(shop.crew, "demo");
+    expect(done).toMatchObject({ action: "removed", salvage: { files: 1 } });
+    expect(existsSync(done?.salvage?.place ?? "")).toBe(true);
+  });
+
+  it("that are copies never write over an archive that another database left", async () => {
+    const place = join(shop.crew.stateDir, "salvage", "demo", "w1", "1.tar");
+    mkdirSync(dirname(place), { recursive: true });
+    writeFileSync(place, "theirs");
+    const { path } = await createWorkspace(shop.crew, w1, { projectRoot: shop.repository.root, backend: "none" });
+    writeFileSync(join(path, "mine.txt"), "mine");
+    expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ salvage: { name: "demo/w1/2" } });
+    expect(readFileSync(place, "utf8")).toBe("theirs");
   });
 });

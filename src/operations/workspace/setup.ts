@@ -15,6 +15,7 @@ import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
+import { requirePerson } from "../require-person.js";
 import { resolveAgent, resolveWorkstream } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
 
@@ -89,7 +90,9 @@ export const workspaceSetup = defineOperation({
     const workstream = ref?.workstream ?? (await resolveWorkstream(app, named));
     const { db } = app.context.store;
     const row = ref === undefined ? undefined : await readyRow(app, ref);
-    if (approve || wishes.command !== undefined) requirePerson(app);
+    if (approve || wishes.command !== undefined || unset.includes("command")) {
+      requirePerson(app, "mu workspace setup --approve");
+    }
 
     const context = { ...app.context, group: app.context.group ?? newGroup() };
     for (const key of unset) await changeSetting(context, workstream, `setup.${key}`, undefined);
@@ -135,17 +138,6 @@ async function readyRow(app: App, ref: AgentRef): Promise<WorkspaceRow> {
   throw new Fault("conflict", "workspace.not_ready", `The workspace of ${quote(ref.name)} is ${row.state}.`, [
     { intent: "Finish what was begun", command: `mu workspace recreate ${qualifiedName(ref)}` },
   ]);
-}
-
-/** Faults `setup.needs_person`: an agent must not let a command run that its prompt, or a repository, put before it. */
-function requirePerson(app: App): void {
-  if (app.caller.kind === "person") return;
-  throw new Fault(
-    "conflict",
-    "setup.needs_person",
-    `${app.caller.name} is an agent: which commands run in new workspaces is for a person to say.`,
-    [{ intent: "Ask the person to run it", command: "mu workspace setup --approve" }],
-  );
 }
 
 async function projectRoot(app: App, workstream: string): Promise<string> {

@@ -4,8 +4,12 @@ import { SETTING_KEYS, SETTINGS, settingText } from "../../settings.js";
 import { changeSetting } from "../../workstream-settings.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
+import { requirePerson } from "../require-person.js";
 import { resolveWorkstream } from "../resolve.js";
 import { nextStepsShape, settingsShape } from "../shapes.js";
+
+/** Settings that run for others. */
+const COMMANDS: readonly string[] = ["check", "setup.command"];
 
 export const workstreamSet = defineOperation({
   name: "workstream.set",
@@ -40,6 +44,7 @@ export const workstreamSet = defineOperation({
   async run(app, { key, value, unset, workstream }) {
     const scope = await resolveWorkstream(app, workstream);
     if ((value === undefined) !== unset) throw notOneValue(value);
+    if (COMMANDS.includes(key)) requirePerson(app, `mu workstream set ${key} ${unset ? "--unset" : "'…'"} -w ${scope}`);
     const change = await changeSetting(app.context, scope, key, value);
     if (key === "borders" && change.changed) {
       const { drawBorders } = await import("../../agents/borders.js");

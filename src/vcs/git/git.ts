@@ -1,4 +1,5 @@
 import type { VcsBackend } from "../vcs.js";
+import { contained } from "./arrived.js";
 import { create } from "./create.js";
 import { headOf } from "./head.js";
 import { commits, diff } from "./history.js";
@@ -23,6 +24,7 @@ export const git: VcsBackend = {
   head: headOf,
   commits,
   since,
+  contained,
   keep,
   diff,
   refresh,

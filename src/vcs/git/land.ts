@@ -128,14 +128,23 @@ async function forward(world: VcsWorld, path: string, { target, to }: { target: 
   const args = [...settings, "merge", "-q", "--ff-only", "--no-overwrite-ignore", "--no-stat", to];
   const options = { okCodes: [1, 2, 128], locks: true, env: { GIT_REFLOG_ACTION: "mu land" } };
   const { code, stdout, stderr } = await runGit(world, path, args, options);
-  if (code === 0) return "advanced";
-  const now = await gitLine(world, path, ["rev-parse", "--verify", "-q", `refs/heads/${target.branch}`]);
+  // git moves whatever is checked out: somebody may have gone to another branch in that moment.
+  const asked = ["rev-parse", "--verify", "-q", `refs/heads/${target.branch}`];
+  const now = await gitLine(world, path, asked, { okCodes: [1, 128] });
   if (now === to) return "advanced";
+  if (code === 0) await giveBackHead(world, path, { from: target.commit, to });
+  if (code === 0) return "moved";
   if (now !== target.commit) return "moved";
   await takeBack(world, path, { from: target.commit, to });
   const files = stderr.split("\n").flatMap((line) => (line.startsWith("\t") ? [line.trim()] : []));
   if (files.length > 0) throw checkoutDirty(target.branch, { path, files, underway: null });
   throw gitFault(path, args, { code, stdout, stderr });
+}
+
+/** Sets what was moved in the branch's place back to where it was, unless something was done there since. */
+async function giveBackHead(world: VcsWorld, path: string, { from, to }: { from: string; to: string }): Promise<void> {
+  const head = await gitLine(world, path, ["rev-parse", "-q", "--verify", "HEAD"], { okCodes: [1, 128] });
+  if (head === to) await runGit(world, path, ["reset", "-q", "--keep", from], { okCodes: [1, 128], locks: true });
 }
 
 /**

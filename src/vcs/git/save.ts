@@ -9,7 +9,7 @@ import { findEntry, findGitDir, isThere, readHead, readText } from "./places.js"
 import { refreshedFrom } from "./refresh.js";
 import { gitLine, NO_HOOKS, runGit } from "./run.js";
 import { makeSavedCommit, TRAILERS, treeOf } from "./saved-commit.js";
-import { wholeSnapshot } from "./snapshot.js";
+import { strayTree, wholeSnapshot } from "./snapshot.js";
 import { underwayIn } from "./standings.js";
 
 /** Where saves are in a repository. */
@@ -28,7 +28,7 @@ export async function save(
 ): Promise<Saved | null> {
   const { root } = checkout;
   const gitDir = await tieOf(checkout);
-  if (gitDir === undefined) return null;
+  if (gitDir === undefined) return saveStray(world, checkout, name);
   const shot = (await isThere(checkout.path)) ? await wholeSnapshot(world, checkout) : undefined;
   const head = shot?.head ?? (await readHead(gitDir));
   if (head === undefined) return null;
@@ -47,6 +47,23 @@ export async function save(
   const commit = isPlain ? head : await makeSavedCommit(world, root, parts);
   const place = `${SALVAGE}${name}`;
   return { place, commit: await keep(world, root, place, commit), commits, files: files.length };
+}
+
+/**
+ * Saves the files of a folder that its repository knows nothing of any more, as after a new clone in the repository's
+ * place: what it was at is not known, so all files are in it that are not ignored.
+ */
+async function saveStray(world: VcsWorld, { root, path }: Checkout, name: string): Promise<Saved | null> {
+  const names = await readdir(path).catch(() => []);
+  if (names.every((entry) => entry === ".git")) return null;
+  const tree = await strayTree(world, root, path);
+  const listed = await runGit(world, root, ["ls-tree", "-r", "-z", "--name-only", tree]);
+  const files = listed.stdout.split("\0").filter(Boolean);
+  if (files.length === 0) return null;
+  const parts = { name, path, head: null, tree, indexTree: tree, comebacks: [], nested: [], files };
+  const commit = await makeSavedCommit(world, root, parts);
+  const place = `${SALVAGE}${name}`;
+  return { place, commit: await keep(world, root, place, commit), commits: 0, files: files.length };
 }
 
 /** The git folder of a checkout whose folder, or the file in it that points to the git folder, may be gone. */

@@ -37,6 +37,20 @@ export async function wholeTrees(world: VcsWorld, path: string): Promise<Pick<Sn
   return withIndexCopy(await gitDirOf(path), (index) => treesOf(world, path, index, "hidden ones too"));
 }
 
+/** The tree of all files in a folder that is no checkout, as the repository at `root` would have them. */
+export async function strayTree(world: VcsWorld, root: string, path: string): Promise<string> {
+  const gitDir = await gitDirOf(root);
+  const folder = await mkdtemp(join(gitDir, "mu-snapshot-"));
+  try {
+    const env = { GIT_DIR: gitDir, GIT_WORK_TREE: path, GIT_INDEX_FILE: join(folder, "index") };
+    const git: IndexGit = (args, options) => runGit(world, path, [...QUIETLY, ...args], { ...options, env });
+    await addAll(git);
+    return (await git(["write-tree"])).stdout.trim();
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 type Depth = "as git sees it" | "hidden ones too";
 
 async function snapshotWith(world: VcsWorld, path: string, depth: Depth): Promise<Snapshot> {

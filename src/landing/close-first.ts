@@ -1,0 +1,61 @@
+import type { Claimant } from "../agents/agent.js";
+import type { Crew } from "../agents/crew.js";
+import type { TaskRef } from "../names.js";
+import type { Settings } from "../settings.js";
+import { type FinishOptions, finishTask } from "../tasks/finish.js";
+import type { Warning } from "../tasks/requirements.js";
+import { actingAgent, type Standing, taskStanding } from "../tasks/standing.js";
+import { getLander } from "../vcs/lander.js";
+import type { BackendKey } from "../vcs/vcs.js";
+import { findWorkspaceRow } from "../workspaces/workspace.js";
+import { getSettings } from "../workstream-settings.js";
+import { notClosed } from "./choose.js";
+
+export interface CloseFirstOptions extends Pick<FinishOptions, "cwd" | "signal" | "onOutput"> {
+  /** The branch that the work will land on; the workstream's own without it. */
+  onto?: string | undefined;
+}
+
+/**
+ * Closes those of the named tasks that the caller is at, because it wants them landed: nobody else's, and none before it
+ * is clear that all can be. The landing runs the check, so here only one that the workstream asks for runs. Faults as
+ * `finishTask`; `landing.not_closed`, `landing.checkout_dirty`.
+ */
+export async function closeOwnTasks(
+  crew: Crew,
+  refs: readonly TaskRef[],
+  claimant: Claimant,
+  { onto, ...options }: CloseFirstOptions,
+): Promise<{ closed: string[]; warnings: Warning[] }> {
+  const { db } = crew.context.store;
+  const rows = await Promise.all(refs.map((ref) => taskStanding(db, ref)));
+  const open = rows.filter((row) => row.status !== "CLOSED");
+  for (const row of open) if (!(await isAtIt(crew, row, claimant))) throw notClosed(row);
+  const warnings: Warning[] = [];
+  for (const row of open) {
+    const settings = await getSettings(db, row.workstream);
+    await requireClean(crew, row, onto ?? settings.branch);
+    const finish = await finishTask(crew, row, claimant, { ...options, check: checkOf(settings), landsNext: true });
+    warnings.push(...finish.warnings);
+  }
+  return { closed: open.map((row) => row.name), warnings };
+}
+
+async function isAtIt(crew: Crew, row: Standing, claimant: Claimant): Promise<boolean> {
+  if (row.status !== "IN_PROGRESS") return false;
+  if ("person" in claimant) return row.owner === claimant.person;
+  return row.owner_id === (await actingAgent(crew.context.store.db, row, claimant));
+}
+
+const checkOf = ({ closeRequires }: Settings) => (closeRequires === "check" ? undefined : null);
+
+/** What cannot land in any case is not closed for it. */
+async function requireClean(crew: Crew, row: Standing, wish: string | null): Promise<void> {
+  if (row.owner === null) return;
+  const ref = { workstream: row.workstream, name: row.owner };
+  const space = await findWorkspaceRow(crew.context.store.db, ref);
+  const branch = wish ?? space?.branch ?? null;
+  if (space === undefined || branch === null) return;
+  const lander = await getLander(space.backend as BackendKey);
+  await lander.requireClean(crew, space.root, branch);
+}
