@@ -65,7 +65,10 @@ function landingRequired(row: TaskRow, { space, standing, commits }: WorkDone): 
     "conflict",
     "task.landing_required",
     `${row.name} is closed only when its work is on ${branch}, which lacks ${standing?.ahead ?? commits} of its commits.`,
-    [{ intent: "Land it", command: `mu land ${row.name} -w ${row.workstream}` }],
+    [
+      { intent: "See them, and bring them there", command: `mu workspace commits ${row.workstream}/${space.agent}` },
+      { intent: "Close it then", command: `mu task close ${qualifiedName(row)}` },
+    ],
     { task: row.name, branch: space.branch, ahead: standing?.ahead ?? null },
   );
 }

@@ -295,7 +295,10 @@ onEachDialect("finishing a task", (bench) => {
       await set("closeRequires", "landed");
       await claim("build");
       const tip = await commit("a");
-      await expect(finish("build")).rejects.toMatchObject({ kind: "conflict", code: "task.landing_required" });
+      const refused = { kind: "conflict", code: "task.landing_required" };
+      // `mu land` takes finished work only, so it is no way out of this.
+      const nextSteps = [{ command: "mu workspace commits demo/w1" }, { command: "mu task close demo/build" }];
+      await expect(finish("build")).rejects.toMatchObject({ ...refused, nextSteps });
       expect((await finish("build", W1, { landsNext: true })).task.level).toBe("claimed");
       await openTask(bench.context, at("build"), ANN);
       await claim("build");
