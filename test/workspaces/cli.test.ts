@@ -50,3 +50,33 @@ it("a folder that was nobody's can be unpacked, though there is no project to pu
   await follow(refused.fault() as never);
   expect(readFileSync(join(home.project, "restored", "f"), "utf8")).toBe("f\n");
 }, 60_000);
+
+it("a workspace without its folder says how it comes back, and with it what was committed", async () => {
+  await ok("workspace create bob");
+  const path = (await ok("workspace path bob")).trim();
+  await home.sh(`echo b > b && git add b && git commit -qm b && cd / && rm -rf '${path}'`, { cwd: path });
+  for (const verb of ["refresh", "commits", "diff"]) {
+    const refused = await home.mu(`workspace ${verb} bob --json`);
+    expect([verb, refused.code, refused.fault().code]).toEqual([verb, 3, "workspace.folder_gone"]);
+  }
+  const { nextSteps } = (await home.mu("workspace refresh bob --json")).fault() as { nextSteps: { command: string }[] };
+  await follow({ nextSteps: nextSteps.slice(0, 1) });
+  await ok("salvage restore bob/1");
+  expect(readFileSync(join(path, "b"), "utf8")).toBe("b\n");
+}, 60_000);
+
+it("what a refused create says can be pasted", async () => {
+  const plain = join(home.folder, "no git");
+  const empty = join(home.folder, "empty");
+  await home.sh("mkdir '../no git' ../empty && git -C ../empty init -q");
+  const copy = await home.mu(["workspace", "create", "eve", "--backend", "git", "--project-root", plain, "--json"]);
+  expect([copy.code, copy.fault().code]).toEqual([4, "workspace.no_repository"]);
+  const steps = (copy.fault() as { nextSteps: { command: string }[] }).nextSteps;
+  await follow({ nextSteps: steps.slice(-1) });
+  const first = await home.mu(["workspace", "create", "joe", "--project-root", empty, "--json"]);
+  expect([first.code, first.fault().code]).toEqual([4, "vcs.no_commits"]);
+  const who = "GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a";
+  const { command = "" } = (first.fault() as { nextSteps: { command: string }[] }).nextSteps[0] ?? {};
+  expect((await home.sh(`${who} ${command}`)).code).toBe(0);
+  expect((await home.mu(["workspace", "create", "joe", "--project-root", empty])).code).toBe(0);
+}, 60_000);
