@@ -2,7 +2,7 @@ import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
-import type { Work } from "../vcs/lander.js";
+import type { CommitRange } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams.js";
 import { unfinishedTasks } from "./continue.js";
 import { type Link, landingOrder } from "./order.js";
@@ -19,7 +19,7 @@ export interface Choice {
 export interface Candidate {
   row: TaskRow;
   root: string | null;
-  work: Work | null;
+  work: CommitRange | null;
 }
 
 /** Why a chosen task stays as it is. */

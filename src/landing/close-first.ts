@@ -5,7 +5,7 @@ import type { Settings } from "../settings.js";
 import { type FinishOptions, finishTask } from "../tasks/finish.js";
 import type { Warning } from "../tasks/requirements.js";
 import { actingAgent, type Standing, taskStanding } from "../tasks/standing.js";
-import { getLander } from "../vcs/lander.js";
+import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { getSettings } from "../workstream-settings.js";
@@ -56,6 +56,6 @@ async function requireClean(crew: Crew, row: Standing, wish: string | null): Pro
   const space = await findWorkspaceRow(crew.context.store.db, ref);
   const branch = wish ?? space?.branch ?? null;
   if (space === undefined || branch === null) return;
-  const lander = await getLander(space.backend as BackendKey);
+  const lander = getLander(space.backend as BackendKey);
   await lander.requireClean(crew, space.root, branch);
 }

@@ -4,7 +4,8 @@ import { Fault } from "../errors.js";
 import { enumerate } from "../names.js";
 import type { Settings } from "../settings.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
-import { getLander, type Lander } from "../vcs/lander.js";
+import type { Lander } from "../vcs/lander.js";
+import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams.js";
 import type { Candidate } from "./choose.js";
@@ -33,7 +34,7 @@ export async function findPlace(
   const roots = distinct(working.map((candidate) => candidate.root));
   if (roots.length > 1) throw several("repositories", roots, working, (candidate) => candidate.root);
   const { key, root } = await repository(crew, workstream, roots[0], spaces);
-  const lander = await getLander(key);
+  const lander = getLander(key);
   const wish = onto ?? settings.branch ?? undefined;
   if (wish !== undefined) return { lander, root, branch: wish };
 

@@ -4,7 +4,8 @@ import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import { livingMarks } from "../processes.js";
 import { findById } from "../tasks/task.js";
-import { getLander, type Lander } from "../vcs/lander.js";
+import type { Lander } from "../vcs/lander.js";
+import { getLander } from "../vcs/landers.js";
 import { confirmLanded } from "./confirm.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
 
@@ -48,7 +49,7 @@ export async function settleLandings(crew: Crew): Promise<Settled[]> {
 /** Ends these landings, whoever began them: what is on the branch has landed, the rest is dropped for `reason`. */
 export async function settleRows(crew: Crew, rows: readonly LandingRow[], reason: string): Promise<Settled[]> {
   if (rows.length === 0) return [];
-  const lander = await getLander("git");
+  const lander = getLander("git");
   const settled: Settled[] = [];
   for (const row of rows) {
     const outcome = await settleOne(crew, lander, row, reason).catch(ignoreUnreachable);
@@ -105,7 +106,7 @@ async function removeLeftScratches(crew: Crew, batches: readonly string[]): Prom
     { exec: crew.exec, clock: crew.context.clock },
     rows.map((row) => row.process),
   );
-  const lander = await getLander("git");
+  const lander = getLander("git");
   for (const { root, scratch, process } of rows) {
     if (!living.has(process)) await lander.removeScratch(crew, root, scratch).catch(ignoreUnreachable);
   }

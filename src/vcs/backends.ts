@@ -9,16 +9,16 @@ import type { BackendKey, VcsBackend, VcsWorld } from "./vcs.js";
 /** The backends in the order in which they are asked whether a folder is theirs: jj before git, as it may sit on one. */
 const IN_ORDER: readonly VcsBackend[] = [jjBackend, saplingBackend, git, noneBackend];
 
-/** Every backend by its key. */
-export const BACKENDS_BY_KEY: Readonly<Partial<Record<BackendKey, VcsBackend>>> = Object.fromEntries(
-  IN_ORDER.map((backend) => [backend.key, backend]),
-);
+const BY_KEY: Readonly<Record<BackendKey, VcsBackend>> = {
+  jj: jjBackend,
+  sl: saplingBackend,
+  git,
+  none: noneBackend,
+};
 
 /** The backend of this key. */
 export function getBackend(key: BackendKey): VcsBackend {
-  const backend = BACKENDS_BY_KEY[key];
-  if (backend === undefined) throw new Error(`There is no backend ${key}.`);
-  return backend;
+  return BY_KEY[key];
 }
 
 /**

@@ -1,5 +1,4 @@
-import { Fault } from "../errors.js";
-import type { BackendKey, VcsWorld } from "./vcs.js";
+import type { CommitRange, VcsWorld } from "./vcs.js";
 
 /** The branch that work lands on, where it is now. */
 export interface LandingTarget {
@@ -11,12 +10,6 @@ export interface LandingTarget {
   exists: boolean;
 }
 
-/** The commits of a task: those behind `from` up to `to`. */
-export interface Work {
-  from: string;
-  to: string;
-}
-
 /** A commit with its tree. */
 export interface Tip {
   commit: string;
@@ -25,7 +18,7 @@ export interface Tip {
 
 /** A work to be put on a tip. */
 export interface Replay {
-  work: Work;
+  work: CommitRange;
   /** Lines such as `Mu-Task: shop/build` for the end of the last commit's message. */
   trailers: readonly string[];
   /** What the two sides of a conflict are called. */
@@ -85,21 +78,4 @@ export interface Lander {
   remote(world: VcsWorld, root: string, branch: string): Promise<string | undefined>;
   /** Pushes without force. Gives the words of a refusal, undefined when it went well. */
   push(world: VcsWorld, root: string, to: { remote: string; branch: string }): Promise<string | undefined>;
-}
-
-/** The lander of a backend. Faults `landing.vcs_required`, `landing.not_supported`. */
-export async function getLander(key: BackendKey): Promise<Lander> {
-  if (key === "git") return (await import("./git/land.js")).gitLander;
-  if (key === "none") {
-    throw new Fault(
-      "usage",
-      "landing.vcs_required",
-      "There is no version control here, so there is no branch to land on.",
-      [{ intent: "See what was changed", command: "mu workspace list" }],
-    );
-  }
-  const name = key === "jj" ? "Jujutsu" : "Sapling";
-  throw new Fault("usage", "landing.not_supported", `mu cannot land in a ${name} repository yet; its own tools can.`, [
-    { intent: "See the commits of a workspace", command: "mu workspace commits <agent>" },
-  ]);
 }

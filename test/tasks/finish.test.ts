@@ -391,8 +391,6 @@ onEachDialect("finishing a task", (bench) => {
       path: join(repo.dir, "copy"),
       base_ref: null,
     });
-    const { BACKENDS_BY_KEY } = await import("../../src/vcs/backends.js");
-    if (BACKENDS_BY_KEY.none === undefined) return;
     await claim("build", "w3");
     const finished = await finishTask(world(), at("build"), { agent: "w3" }, { cwd: repo.root, check: "pwd" });
     expect(finished.task.level).toBe("verified");

@@ -1,5 +1,5 @@
-import type { LandingTarget, Replay, Replayed, Replayer, Tip, Work } from "../lander.js";
-import type { VcsWorld } from "../vcs.js";
+import type { LandingTarget, Replay, Replayed, Replayer, Tip } from "../lander.js";
+import type { CommitRange, VcsWorld } from "../vcs.js";
 import { gitConflict } from "./conflict.js";
 import { gitFault, gitLine, runGit, runGits } from "./run.js";
 
@@ -106,7 +106,7 @@ async function commitsBeyond(
   world: VcsWorld,
   root: string,
   target: string,
-  works: readonly Work[],
+  works: readonly CommitRange[],
 ): Promise<Map<string, Known>> {
   const tips = [...new Set(works.flatMap(({ from, to }) => [from, to]))];
   const args = ["--date=raw", "--encoding=UTF-8", "--no-show-signature", "--no-color", "-z", `--format=${FORMAT}`];
@@ -129,7 +129,7 @@ function parseCommit(text: string): Known {
 }
 
 /** The work's own steps, oldest first, and the commit that the first one stands on. */
-function stepsOf({ from, to }: Work, known: Room["known"]): { steps: Known[]; base: string | undefined } {
+function stepsOf({ from, to }: CommitRange, known: Room["known"]): { steps: Known[]; base: string | undefined } {
   const before = ancestors(from, known);
   const steps: Known[] = [];
   let at: string | undefined = to;
