@@ -13,6 +13,8 @@ export interface RecreateOptions {
   /** Where it begins; without it at the target branch. */
   from?: string | undefined;
   whileBusy?: WhileBusy | undefined;
+  /** Ends the setup command, and with it the recreation; what was in the workspace is saved by then. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface Recreated {
@@ -32,7 +34,12 @@ export async function recreateWorkspace(crew: Crew, ref: AgentRef, options: Recr
   const open = await findWorkspaceRow(db, ref);
   const old = open ?? (await newestWorkspaceRow(db, ref)) ?? (await workspaceRow(db, ref));
   if (open !== undefined) await requireQuiet(crew, open, options.whileBusy);
-  const wishes = { projectRoot: old.root, backend: old.backend as BackendKey, from: options.from };
+  const wishes = {
+    projectRoot: old.root,
+    backend: old.backend as BackendKey,
+    from: options.from,
+    signal: options.signal,
+  };
   const plan = await planWorkspace(crew, ref, wishes, open);
   const previousBaseRef = old.base_ref;
   if (open === undefined) return { workspace: await buildWorkspace(crew, ref, plan), previousBaseRef, salvage: null };

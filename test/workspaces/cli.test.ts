@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { type Home, newHome } from "../support/cli.js";
+import { type Home, newHome, outcome } from "../support/cli.js";
 
 let home: Home;
 beforeEach(async () => {
@@ -79,4 +79,21 @@ it("what a refused create says can be pasted", async () => {
   const { command = "" } = (first.fault() as { nextSteps: { command: string }[] }).nextSteps[0] ?? {};
   expect((await home.sh(`${who} ${command}`)).code).toBe(0);
   expect((await home.mu(["workspace", "create", "joe", "--project-root", empty])).code).toBe(0);
+}, 60_000);
+
+it("Ctrl-C ends the setup of a new workspace, and nothing of it stays", async () => {
+  await ok("workspace create old");
+  await home.sh("mkfifo ../begun");
+  await home.mu(["workspace", "setup", "--command", `echo > '${join(home.folder, "begun")}'; sleep 1000`]);
+  for (const line of ["workspace create bob", "workspace recreate old"]) {
+    const running = home.start(line);
+    const ended = outcome(running);
+    await home.sh("cat ../begun");
+    running.kill("SIGINT");
+    const { code, stderr } = await ended;
+    expect([code, stderr]).toEqual([130, expect.stringMatching(/^mu: The setup command .* was ended\./)]);
+  }
+  expect((await home.mu("workspace list --json")).json().count).toBe(0);
+  expect(existsSync(join(home.folder, "state", "workspaces", "shop", "bob"))).toBe(false);
+  expect((await home.sh("git worktree list")).stdout.trim().split("\n")).toHaveLength(1);
 }, 60_000);

@@ -50,5 +50,6 @@ export async function wishesOf(
     projectRoot: resolve(app.io.cwd, input.projectRoot ?? root ?? "."),
     ...(input.backend !== undefined && { backend: input.backend }),
     ...(input.from !== undefined && { from: input.from }),
+    signal: app.io.signal,
   };
 }

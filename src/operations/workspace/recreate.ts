@@ -39,7 +39,7 @@ export const workspaceRecreate = defineOperation({
   ],
   async run(app, { agent, workstream, from, evenIfBusy }) {
     const ref = await resolveAgent(app, agent, workstream);
-    const options = { ...(from !== undefined && { from }), ...whileBusyOf(evenIfBusy) };
+    const options = { ...(from !== undefined && { from }), ...whileBusyOf(evenIfBusy), signal: app.io.signal };
     const made = await recreateWorkspace(await app.crew(), ref, options);
     const list = { intent: "See how it stands", command: `mu workspace list -w ${ref.workstream}` };
     return { ...made, nextSteps: [...savedSteps(made.salvage), list] };
