@@ -15,7 +15,7 @@ export interface WorkBegun {
   continues: ReadonlySet<string>;
 }
 
-/** So many earlier beginnings are looked after at most. */
+/** So many earlier beginnings are looked after where each costs a program. */
 const MOST_BEGINNINGS = 8;
 
 /**
@@ -33,16 +33,31 @@ export async function workBeforeClaim(
   const backend = await backendOf(space);
   const head = await backend.head(world, checkoutOf(space)).catch(unlessFault(undefined));
   if (head === undefined) return undefined;
-  const earlier = head === null ? [] : await beginnings(db, space, task);
+  const continues =
+    head === null ? [] : await stillThere(world, { backend, space, head }, await beginnings(db, space, task));
+  return { agent: space.agent, root: space.root, head, continues: new Set(continues) };
+}
+
+/** Those of the beginnings that the workspace builds on. */
+async function stillThere(
+  world: VcsWorld,
+  { backend, space, head }: { backend: VcsBackend; space: WorkspaceRow; head: string },
+  earlier: readonly string[],
+): Promise<Iterable<string>> {
+  if (earlier.every((from) => from === head)) return earlier;
+  if (backend.contained !== undefined) {
+    return backend
+      .contained(world, space.root, head, earlier)
+      .catch(unlessFault(earlier.filter((from) => from === head)));
+  }
   const kept = await Promise.all(
-    earlier.map(async (from) => {
+    earlier.slice(0, MOST_BEGINNINGS).map(async (from) => {
       if (from === head) return from;
       const since = await backend.since?.(world, checkoutOf(space), from).catch(unlessFault(undefined));
       return since?.base === from ? from : undefined;
     }),
   );
-  const continues = new Set(kept.filter((from) => from !== undefined));
-  return { agent: space.agent, root: space.root, head, continues };
+  return kept.filter((from) => from !== undefined);
 }
 
 /** What a claim writes of where its work begins; of nobody's workspace when `begun` is not the claimant's. */
@@ -126,8 +141,7 @@ async function beginnings(db: Reader, space: WorkspaceRow, task: string | undefi
     .where("work_agent", "=", space.agent)
     .where("work_root", "=", space.root)
     .where("work_from", "is not", null)
-    .where("status", "=", "OPEN")
-    .limit(MOST_BEGINNINGS);
+    .where("status", "=", "OPEN");
   if (task !== undefined) query = query.where("name", "=", task);
   return (await query.execute()).flatMap((row) => row.work_from ?? []);
 }

@@ -42,7 +42,8 @@ export async function openScene({ stateDir, env, repository }: Scene): Promise<{
 
 /**
  * Kills an act at each of its steps, from the first until it runs through, every time from the same beginning, and
- * calls `afterKill` and then, when the act has been run again, `afterAll`. Gives the number of steps.
+ * calls `afterKill` and then, when the act has been run again, `afterAll`. Gives the number of steps, and leaves the
+ * scene as it was.
  */
 export async function killAtEachStep(
   scene: Scene,
@@ -55,7 +56,13 @@ export async function killAtEachStep(
 ): Promise<number> {
   const { dir } = scene.repository;
   const before = `${dir}-before`;
-  cpSync(dir, before, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  const copy = (from: string, to: string) =>
+    cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  const putBack = () => {
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+    copy(before, dir);
+  };
+  copy(dir, before);
   try {
     for (let step = 1; ; step += 1) {
       if (step > MOST_STEPS) throw new Error(`${name} does not end`);
@@ -70,10 +77,10 @@ export async function killAtEachStep(
         await crew.tmux.run([["kill-server"]]);
         await end();
       }
-      rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
-      cpSync(before, dir, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+      putBack();
     }
   } finally {
+    putBack();
     rmSync(before, { recursive: true, force: true });
   }
 }

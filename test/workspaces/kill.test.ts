@@ -62,7 +62,7 @@ async function newScene(act: string): Promise<Scene> {
   await claimTask(crew.context, { workstream: "demo", name: "other" }, { person: "dirty" });
   await write(crew.context, { op: "task.claim", scope: "demo", subject: "demo/late" }, async (tx) => {
     const task = await taskRow(tx.db, { workstream: "demo", name: "late" });
-    return tx.patch("tasks", task.id, { work_agent: "ahead", work_from: one });
+    return tx.patch("tasks", task.id, { work_agent: "ahead", work_root: repository.root, work_from: one });
   });
   await repository.commit({ "landed.txt": "landed" }, "landed");
   if (act === "destroy") for (const name of ["ahead", "clean"]) await closeAndFree(crew, { workstream: "demo", name });

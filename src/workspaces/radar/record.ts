@@ -1,6 +1,7 @@
 import type { Context } from "../../context.js";
 import { timestamp } from "../../context.js";
 import type { Reader } from "../../db/schema.js";
+import { takeHead } from "../../events.js";
 import type { Foretold, Prediction } from "./predict.js";
 
 /** A collision with its age. */
@@ -42,6 +43,10 @@ const ROWS = 100;
 export async function recordPrediction(context: Context, prediction: Prediction): Promise<void> {
   const { workstreamId: id, foretold, changed } = prediction;
   await context.store.write(async (db) => {
+    // As a write does, so that on PostgreSQL two looks do not both replace the rows of a third.
+    await takeHead(db, context.store.dialect, prediction.workstream);
+    const there = await db.selectFrom("workstreams").select("id").where("id", "=", id).executeTakeFirst();
+    if (there === undefined) return;
     const now = timestamp(context.clock);
     const before = await db.selectFrom("collisions").selectAll().where("workstream_id", "=", id).execute();
     await db.deleteFrom("collisions").where("workstream_id", "=", id).execute();

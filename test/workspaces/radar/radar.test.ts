@@ -7,11 +7,12 @@ import { readState } from "../../../src/state.js";
 import { claimNext, claimTask } from "../../../src/tasks/claim.js";
 import { createWorkspace } from "../../../src/workspaces/create.js";
 import { driftOf } from "../../../src/workspaces/radar/drift.js";
+import { predictConflicts } from "../../../src/workspaces/radar/predict.js";
 import { glanceAround, lookAround } from "../../../src/workspaces/radar/radar.js";
-import { readSight } from "../../../src/workspaces/radar/record.js";
+import { readSight, recordPrediction } from "../../../src/workspaces/radar/record.js";
 import { workInProgress } from "../../../src/workspaces/radar/work.js";
 import { workspaceRow } from "../../../src/workspaces/workspace.js";
-import { workstreamRow } from "../../../src/workstreams.js";
+import { destroyWorkstream, workstreamRow } from "../../../src/workstreams.js";
 import { onEachDialect } from "../../support/database.js";
 import { newRepository, type Repository } from "../../support/repository.js";
 import { add, at, DEMO, later, plan, spawn } from "../../support/tasks.js";
@@ -56,6 +57,20 @@ onEachDialect("the radar", (bench) => {
       { agent: "ann", behind: 1, ahead: 0, dirty: 2, branch: "main" },
       { agent: "bob", behind: 1, ahead: 0, dirty: 1, branch: "main" },
     ]);
+  });
+
+  it("is looked at by several at once, and not after its workstream is gone", async () => {
+    change("ann", { "a.txt": "ann\n" });
+    change("bob", { "a.txt": "bob\n" });
+    const { db } = bench.context.store;
+    const { id } = await workstreamRow(db, DEMO);
+    const prediction = await predictConflicts(crew, { id, name: DEMO });
+    await Promise.all(Array.from({ length: 6 }, () => recordPrediction(bench.context, prediction)));
+    expect(await collisions()).toEqual([["ann", "bob", "a.txt"]]);
+    await destroyWorkstream(bench.context, DEMO);
+    await recordPrediction(bench.context, prediction);
+    expect(await db.selectFrom("collisions").select("id").execute()).toEqual([]);
+    expect(await db.selectFrom("workspace_changes").select("id").execute()).toEqual([]);
   });
 
   it("remembers since when, as long as one path goes on colliding", async () => {
