@@ -25,7 +25,15 @@ export interface Candidate {
 /** Why a chosen task stays as it is. */
 export interface Skipped {
   task: string;
-  why: "landed" | "needs_first" | "unknown_work" | "commits_gone" | "under_way" | "builds_on" | "not_closed";
+  why:
+    | "landed"
+    | "needs_first"
+    | "unknown_work"
+    | "commits_gone"
+    | "under_way"
+    | "builds_on"
+    | "not_closed"
+    | "uncommitted";
   reason: string;
 }
 

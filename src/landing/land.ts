@@ -5,6 +5,8 @@ import { Fault } from "../errors.js";
 import { shellWord } from "../names.js";
 import { livingMarks, ownMark, pidOfMark } from "../processes.js";
 import { readSettings, type Settings } from "../settings.js";
+import { standingsOf } from "../workspaces/list.js";
+import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { workstreamRow } from "../workstreams.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
@@ -95,7 +97,8 @@ async function prepare(crew: Crew, choice: Choice, options: LandOptions): Promis
   if (candidates.length === 0 && !options.push) return { report, settings, place: undefined, candidates, edges };
   const place = await findPlace(crew, choice.workstream, candidates, { onto: options.onto, settings });
   const there = await dropGone(crew, place, { candidates, edges, report });
-  return { report, settings, place, candidates: there, edges };
+  const whole = choice.tasks === undefined ? await dropUncommitted(crew, { candidates: there, edges, report }) : there;
+  return { report, settings, place, candidates: whole, edges };
 }
 
 async function busyTasks(crew: Crew): Promise<Map<number, number>> {
@@ -125,6 +128,35 @@ async function dropGone(
   for (const candidate of gone) skip(report, candidate, "commits_gone", `has commits that are not in ${root} any more`);
   for (const candidate of waiting) skip(report, candidate, "needs_first", "waits for a task that cannot land");
   return candidates.filter((candidate) => !gone.includes(candidate) && !waiting.includes(candidate));
+}
+
+/**
+ * Leaves out tasks that brought no commit while files are not committed where they were worked on: their work may be in
+ * those files. Who names such a task lands it as it is.
+ */
+async function dropUncommitted(
+  crew: Crew,
+  { candidates, edges, report }: Pick<Ready, "candidates" | "edges" | "report">,
+): Promise<Candidate[]> {
+  const held: Candidate[] = [];
+  for (const candidate of candidates) {
+    const { row, work } = candidate;
+    if (work !== null || row.work_root === null || row.work_agent === null) continue;
+    const space = await findWorkspaceRow(crew.context.store.db, { workstream: row.workstream, name: row.work_agent });
+    const dirty = space === undefined ? null : (await standingsOf(crew, [space])).get(space.path)?.dirty;
+    if (!dirty) continue;
+    held.push(candidate);
+    const files = dirty === 1 ? "1 file of" : `${dirty} files of`;
+    const reason = `brought no commit, and ${files} ${row.work_agent} ${dirty === 1 ? "is" : "are"} not committed: open it and commit them, or name it to land it as it is`;
+    skip(report, candidate, "uncommitted", reason);
+  }
+  const waiting = waitingFor(
+    candidates,
+    edges,
+    held.map(({ row }) => row.id),
+  );
+  for (const candidate of waiting) skip(report, candidate, "needs_first", "waits for a task that does not land yet");
+  return candidates.filter((candidate) => !held.includes(candidate) && !waiting.includes(candidate));
 }
 
 /** Reserve, act, confirm; whatever ends it, no row and no scratch checkout of ours stays. */

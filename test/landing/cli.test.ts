@@ -65,6 +65,30 @@ it("from claim to main with the real verbs", async () => {
   expect((await home.mu("audit verify")).code).toBe(0);
 }, 60_000);
 
+it("leaves a task whose work may be in files that nobody committed, unless it is named", async () => {
+  const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
+  await home.mu("workspace create bob", { env });
+  await home.mu("task add build --title Build -w shop");
+  await home.mu("task claim build --self", { env });
+  const space = (await home.mu("workspace path bob", { env })).stdout.trim();
+  writeFileSync(join(space, "build.txt"), "b\n");
+  expect((await home.mu("task close build", { env })).stdout).toContain("not committed");
+  const left = (await home.mu("land -w shop --json")).json();
+  expect(left).toMatchObject({ landed: [], skipped: [{ task: "build", why: "uncommitted" }] });
+  expect(left.skipped[0].reason).toContain("1 file of bob is not committed");
+  await home.mu("task open build -w shop");
+  await home.mu("task claim build --self", { env });
+  await home.sh("git add -A && git commit -qm 'work of build'", { cwd: space });
+  await home.mu("task close build", { env });
+  expect((await home.mu("land -w shop --json")).json().landed).toMatchObject([{ task: "build", commits: 1 }]);
+
+  await home.mu("task add ask --title Ask -w shop");
+  await home.mu("task claim ask --self", { env });
+  await home.mu("task close ask", { env });
+  writeFileSync(join(space, "notes.txt"), "n\n");
+  expect((await home.mu("land ask -w shop --json")).json().landed).toMatchObject([{ task: "ask", commits: 0 }]);
+}, 60_000);
+
 it("closes a task of one's own that is named, commits it to main, and leaves others' tasks alone", async () => {
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
   await home.mu("workstream set check 'test -f build.txt' -w shop");
