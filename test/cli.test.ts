@@ -156,6 +156,12 @@ describe("bare mu", () => {
     expect((await home.mu("", { cwd: home.folder })).stdout).toContain("Workstreams");
   });
 
+  it("works in a folder that was removed under it, as an agent's workspace may be", async () => {
+    await planned();
+    const { code, json } = await home.sh("mkdir gone && cd gone && rmdir ../gone && mu task list -w demo --json");
+    expect([code, json().count]).toEqual([0, 3]);
+  });
+
   it("tells its version, to programs with the version of its JSON", async () => {
     const { version } = (await home.mu("--version --json")).json();
     expect((await home.mu("--json -V")).json()).toEqual({ version, json: 1, node: process.version });

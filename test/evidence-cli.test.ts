@@ -19,6 +19,7 @@ it("a check is heard while it runs, and its verdict decides", async () => {
   const red = await home.mu("task close build --check 'echo broken; exit 3'");
   expect([red.code, red.stdout]).toEqual([1, ""]);
   expect(red.stderr).toMatch(/^broken\nmu: The check of build ended with 3, so it stays OPEN: echo broken; exit 3/);
+  expect(red.stderr.match(/^broken$/gm)).toHaveLength(1);
   expect(await status()).toBe("OPEN");
 
   const green = await home.mu("task close build --check 'echo good'");

@@ -160,6 +160,19 @@ onEachDialect("undo", (bench) => {
     await sound(context);
   });
 
+  it("does not take the status away from under a level that came later", async () => {
+    const { context } = bench;
+    const build = await putTask(context, "alpha", "build");
+    await patchTask(context, "alpha", build, { status: "CLOSED" }, "task.close");
+    const closed = await newest(context);
+    await patchTask(context, "alpha", build, { level: "landed", landed_commit: "c0ffee" }, "land");
+    const refused = await undoGroup(context, closed).catch((error) => error);
+    expect(refused).toMatchObject(conflict("undo.superseded"));
+    expect(refused.message).toMatch(/: task build: level was changed by .* \(land, \w+\)\.$/);
+    expect(refused.nextSteps).toEqual([{ intent: "See what happened", command: "mu log" }]);
+    expect((await previewUndo(context.store.db, closed)).superseded).toHaveLength(1);
+  });
+
   it("does not take the undo of something earlier for harmless", async () => {
     const { context } = bench;
     const build = await putTask(context, "alpha", "build");

@@ -18,7 +18,7 @@ export function processIo(
   return {
     ...surfaces,
     env: process.env,
-    cwd: process.cwd(),
+    cwd: folderHere(),
     signal,
     readText: (path) => (path === "-" ? readStandardInput() : readFileText(path)),
     edit: (text, name) => editText(text, name),
@@ -29,6 +29,19 @@ export function processIo(
     },
     stream: json && !process.stderr.isTTY ? () => {} : errorStream(),
   };
+}
+
+/**
+ * The folder of this process. One that was removed under it, as an agent's workspace may be, goes by the name that the
+ * shell has for it; nothing else here may ask for it then, so the process leaves it.
+ */
+function folderHere(): string {
+  try {
+    return process.cwd();
+  } catch {
+    process.chdir("/");
+    return process.env["PWD"] ?? "/";
+  }
 }
 
 /** Standard error, so that a pipe gets the result alone; one that nobody reads any more is no reason to stop. */

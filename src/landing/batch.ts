@@ -67,9 +67,13 @@ async function verdictOn(crew: Crew, batch: TakenBatch, { target, steps }: Stack
   if (checker === undefined) return { good: steps, culprit: undefined };
 
   const tips: Tip[] = [target, ...steps.map((step) => step.tip)];
+  const asked = new Set<number>();
   const judgement = await judge(steps.length, async (tasks) => {
     const names = steps.slice(0, tasks).map(({ candidate }) => candidate.row.name);
-    batch.remark?.(`Checking ${place.branch}${names.length > 0 ? ` with ${names.join(", ")}` : " as it is"}…`);
+    batch.remark?.(
+      `Checking ${place.branch}${names.length > 0 ? ` with ${names.join(", ")}` : " as it is"}${asked.has(tasks) ? " once more" : ""}…`,
+    );
+    asked.add(tasks);
     return checker.ask(tips[tasks] as Tip);
   }).finally(() => {
     report.checks = checker.answers.map(({ tail: _tail, ending: _ending, ...answer }) => answer);

@@ -150,7 +150,7 @@ export function underWay({ name, workstream }: { name: string; workstream: strin
     "conflict",
     "landing.under_way",
     `${name} is being landed by process ${pid}.`,
-    [{ intent: "Wait for it", command: `mu task wait ${name} -w ${workstream}` }],
+    [{ intent: "Wait for it", command: `mu task wait ${name} --for landed -w ${workstream}` }],
     { task: name, pid },
   );
 }

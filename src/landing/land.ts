@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import { newGroup } from "../context.js";
 import { Fault } from "../errors.js";
+import { shellWord } from "../names.js";
 import { livingMarks, ownMark, pidOfMark } from "../processes.js";
 import { readSettings, type Settings } from "../settings.js";
 import { workstreamRow } from "../workstreams.js";
@@ -44,10 +45,12 @@ export async function landTasks(crew: Crew, choice: Choice, options: LandOptions
   for (const { task, commit, agent } of arrived) report.landed.push({ task, commit, commits: null, agent });
   if (choice.unfinished && candidates.length + arrived.length === 0) throw nothingToContinue(choice.workstream);
   if (place === undefined) return report;
-  const remote = options.push ? await requireRemote(crew, place) : undefined;
+  const remote = await remoteOf(crew, place, options);
+  report.remote = remote ?? null;
   await place.lander.requireClean(crew, place.root, place.branch);
   if (candidates.length > 0) await takeAndLand(crew, { ...ready, place }, options);
-  if (remote !== undefined) await push(crew, place, remote, report);
+  if (options.push && remote !== undefined)
+    await push(crew, place, { remote, workstream: choice.workstream, onto: options.onto }, report);
   return report;
 }
 
@@ -171,27 +174,42 @@ function withReport(fault: Fault, { landed, returned, target }: Landing): Fault 
   return new Fault(kind, code, `${message}${before}`, nextSteps, { ...details, landed, returned, target });
 }
 
-async function requireRemote(crew: Crew, { lander, root, branch }: Place): Promise<string> {
+async function remoteOf(
+  crew: Crew,
+  { lander, root, branch }: Place,
+  { push }: LandOptions,
+): Promise<string | undefined> {
   const remote = await lander.remote(crew, root, branch);
-  if (remote !== undefined) return remote;
+  if (remote !== undefined || !push) return remote;
   throw new Fault("usage", "landing.no_remote", `${root} has no remote to push ${branch} to.`, [
     { intent: "Land without a push", command: "mu land" },
   ]);
 }
 
-async function push(crew: Crew, { lander, root, branch }: Place, remote: string, report: Landing): Promise<void> {
+async function push(
+  crew: Crew,
+  { lander, root, branch }: Place,
+  { remote, workstream, onto }: { remote: string; workstream: string; onto?: string | undefined },
+  report: Landing,
+): Promise<void> {
   const words = await lander.push(crew, root, { remote, branch });
   report.pushed = words === undefined ? { remote } : null;
   if (words === undefined) return;
   const count = report.landed.length;
+  const git = `git -C ${shellWord(root)}`;
+  const again = [
+    ...report.landed.slice(0, 1).map(({ task }) => task),
+    ...(onto === undefined ? [] : [`--onto ${onto}`]),
+  ];
   const what = count === 0 ? "" : `${count === 1 ? "1 task has" : `${count} tasks have`} landed on ${branch} here; `;
   throw new Fault(
     "unavailable",
     "landing.push_failed",
     `${what}${remote} did not take ${branch}: ${words}.`,
     [
-      { intent: "See what it has", command: `git -C '${root}' fetch ${remote}` },
-      { intent: "Push again", command: "mu land --push" },
+      { intent: "See what it has", command: `${git} fetch ${remote}` },
+      { intent: "Bring that in here", command: `${git} switch ${branch} && ${git} merge ${remote}/${branch}` },
+      { intent: "Push again", command: `${["mu land", ...again].join(" ")} --push -w ${workstream}` },
     ],
     { remote, branch, landed: report.landed, returned: report.returned, target: report.target },
   );

@@ -22,10 +22,12 @@ export interface Landing {
   /** All runs of the check, oldest first. */
   checks: Omit<CheckAnswer, "tail" | "ending">[];
   pushed: { remote: string } | null;
+  /** Where the branch can be pushed to; null as well when nobody looked. */
+  remote: string | null;
 }
 
 export function emptyLanding(skipped: readonly Skipped[]): Landing {
-  return { target: null, landed: [], returned: [], skipped: [...skipped], checks: [], pushed: null };
+  return { target: null, landed: [], returned: [], skipped: [...skipped], checks: [], pushed: null, remote: null };
 }
 
 /** Says in the report why a task stays as it is. */

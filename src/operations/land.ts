@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { claimant } from "../agents/identity.js";
-import { Fault } from "../errors.js";
+import { Fault, type NextStep } from "../errors.js";
 import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
 import type { Landing } from "../landing/report.js";
-import { parseRef, quote } from "../names.js";
+import { parseRef, quote, shellWord } from "../names.js";
 import type { App } from "./app.js";
 import { about, durationField, tasksField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
@@ -110,7 +110,8 @@ export const land = defineOperation({
     const crew = await app.crew();
     if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.onto);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
-    return { dryRun: input.dryRun, ...landing, nextSteps: nextSteps(workstream, landing, input) };
+    const { remote, ...told } = landing;
+    return { dryRun: input.dryRun, ...told, nextSteps: nextSteps(workstream, landing, input) };
   },
   render: (landing, paint) => renderLanding(landing, paint),
   exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
@@ -175,18 +176,42 @@ function twoChoices(words: readonly string[]): Fault {
   ]);
 }
 
-function nextSteps(workstream: string, { landed, returned, pushed }: Landing, { dryRun }: { dryRun: boolean }) {
-  if (dryRun) return landed.length > 0 ? [{ intent: "Do it", command: `mu land -w ${workstream}` }] : [];
+type Line = Wish & { onto?: string | undefined; timeout?: number | undefined; push: boolean; dryRun: boolean };
+
+function nextSteps(workstream: string, { landed, returned, pushed, remote }: Landing, line: Line): NextStep[] {
+  if (line.dryRun) return landed.length > 0 ? [{ intent: "Do it", command: sameLine(workstream, line) }] : [];
   const steps = returned.slice(0, 3).map(({ task }) => ({
     intent: `Why ${task} came back`,
     command: `mu task notes ${workstream}/${task} --last 1`,
   }));
-  if (landed.length > 0 && pushed === null)
-    steps.push({ intent: "Push it", command: `mu land --push -w ${workstream}` });
+  const [first] = landed;
+  if (first !== undefined && pushed === null && remote !== null) {
+    // One that has landed already is named, so that nothing else lands along with the push.
+    const onto = line.onto === undefined ? "" : ` --onto ${shellWord(line.onto)}`;
+    steps.push({ intent: "Push it", command: `mu land ${first.task}${onto} --push -w ${workstream}` });
+  }
   if (landed.length === 0 && returned.length === 0) {
     steps.push({ intent: "See how the work stands", command: `mu state -w ${workstream}` });
   }
   return steps;
+}
+
+/** The line of a dry run, without that. */
+function sameLine(workstream: string, line: Line): string {
+  const { tasks = [], agent, onto, check, timeout } = line;
+  return [
+    "mu land",
+    ...tasks.map((task) => shellWord(task)),
+    ...(line.all ? ["--all"] : []),
+    ...(agent === undefined ? [] : [`--agent ${shellWord(agent)}`]),
+    ...(line.continue ? ["--continue"] : []),
+    ...(onto === undefined ? [] : [`--onto ${shellWord(onto)}`]),
+    ...(check === undefined ? [] : [`--check ${shellWord(check)}`]),
+    ...(line.noCheck ? ["--no-check"] : []),
+    ...(timeout === undefined ? [] : [`--timeout ${timeout}ms`]),
+    ...(line.push ? ["--push"] : []),
+    `-w ${workstream}`,
+  ].join(" ");
 }
 
 function renderLanding(landing: Shown, paint: Paint): string {
@@ -205,6 +230,7 @@ function renderLanding(landing: Shown, paint: Paint): string {
       return `  ✗ ${paint.bold(one.task)} ${one.reason}${one.reason.includes(" in ") ? "" : files}${told}`;
     }),
     section("Left as they are", skipped, (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
+    landed.length === 0 && landing.pushed ? `Pushed to ${landing.pushed.remote}` : "",
   ];
   return blocks.filter((block) => block !== "").join("\n");
 }

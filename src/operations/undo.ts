@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../undo/undo.js";
+import { JOURNALLED } from "../db/schema.js";
+import { laterSteps, listUndoable, newestUndoable, previewUndo, tellObstacle, undoGroup } from "../undo/undo.js";
 import { about, workstreamField, yesField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
@@ -25,7 +26,17 @@ const inverseShape = () =>
     columns: z.record(z.string(), z.array(z.unknown()).length(2)),
   });
 
-const targetShape = () => groupShape().extend({ inverse: z.array(inverseShape()), superseded: z.array(z.unknown()) });
+const obstacleShape = () =>
+  z.strictObject({
+    table: z.enum(JOURNALLED),
+    name: z.string(),
+    column: z.string().optional(),
+    problem: z.string(),
+    by: z.strictObject({ group: z.string(), op: z.string(), actor: z.string(), at: z.string() }).optional(),
+  });
+
+const targetShape = () =>
+  groupShape().extend({ inverse: z.array(inverseShape()), superseded: z.array(obstacleShape()) });
 
 export const undo = defineOperation({
   name: "undo",
@@ -78,7 +89,10 @@ export const undo = defineOperation({
     const wanted = group ?? (await newestUndoable(db, { actor: caller.name })).group;
     if (!yes) {
       const target = await previewUndo(db, wanted);
-      const nextSteps = [{ intent: "Do it", command: `mu undo ${target.group} --yes` }];
+      const nextSteps =
+        target.superseded.length > 0
+          ? laterSteps(target.superseded)
+          : [{ intent: "Do it", command: `mu undo ${target.group} --yes` }];
       return { groups: [], target, undone: false, nextSteps };
     }
     const { undoGroup: made, ...target } = await undoGroup(context, wanted);
@@ -116,7 +130,7 @@ function targetLines(target: z.output<ReturnType<typeof targetShape>>, verb: str
     `${verb} ${paint.bold(group)}: ${ops.join(", ")} ${subject}`,
     ...lines,
     ...(more > 0 ? [paint.dim(`  … and ${more} more`)] : []),
-    ...(superseded.length > 0 ? [`In the way: ${superseded.length} later changes of the same`] : []),
+    ...superseded.slice(0, MOST_SHOWN).map((one) => `In the way: ${tellObstacle(one)}`),
   ].join("\n");
 }
 

@@ -1,13 +1,14 @@
 import type { Crew } from "../agents/crew.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import type { AgentRef } from "../names.js";
+import { type AgentRef, shellWord } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import { requireQuiet, type WhileBusy } from "../workspaces/busy.js";
 import { createWorkspace } from "../workspaces/create.js";
 import { withHold } from "../workspaces/hold.js";
 import { standingsOf } from "../workspaces/list.js";
 import { dirtyWorkspace, readyRow } from "../workspaces/refresh.js";
+import { isThere } from "../workspaces/revive.js";
 import { findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "../workspaces/workspace.js";
 import type { ListedSalvage } from "./list.js";
 import { type Salvage, salvageWorkspace } from "./salvage.js";
@@ -22,7 +23,7 @@ export interface Restored {
 
 /**
  * Brings a salvage's commits and uncommitted files back into an agent's clean workspace, which is made when there is
- * none. Faults `workspace.dirty`, `workspace.other_repository`, `workspace.in_use`, `workspace.in_progress`, and those
+ * none. Faults `salvage.root_gone`, `workspace.dirty`, `workspace.other_repository`, `workspace.in_use`, `workspace.in_progress`, and those
  * of `createWorkspace` and of the backend.
  */
 export async function restoreSalvage(
@@ -34,6 +35,7 @@ export async function restoreSalvage(
   const { backend, root } = salvage;
   const known = await findWorkspaceRow(crew.context.store.db, ref);
   const created = known === undefined || known.state !== "ready";
+  if (created && !(await isThere(root))) throw rootGone(salvage);
   if (created) await createWorkspace(crew, ref, { projectRoot: root, backend });
   const row = await readyRow(crew, ref);
   if (row.root !== root || row.backend !== backend) throw otherRepository(salvage, row);
@@ -50,6 +52,18 @@ async function bringBack(crew: Crew, salvage: ListedSalvage, row: WorkspaceRow):
   const spec = { op: "salvage.restore", scope: row.workstream, subject: salvage.name };
   await write(crew.context, spec, async (tx) => tx.tell({ into: `${row.workstream}/${row.agent}` }));
   return saved;
+}
+
+/** There is nothing to make a workspace of; what an archive holds can be had without. */
+function rootGone({ name, backend, root, place }: ListedSalvage): Fault {
+  const unpack = `mkdir restored && tar -x -f ${shellWord(place)} -C restored --strip-components 1`;
+  return new Fault(
+    "missing",
+    "salvage.root_gone",
+    `${name} is of ${root}, which is not there any more.`,
+    backend === "none" ? [{ intent: "Unpack its files here", command: unpack }] : [],
+    { root, place },
+  );
 }
 
 function otherRepository({ name, root }: ListedSalvage, row: WorkspaceRow): Fault {

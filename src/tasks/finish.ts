@@ -6,7 +6,7 @@ import { type CheckRun, runCheck } from "../checks/run.js";
 import { isSameSubject, type Subject, subjectOfFolder, subjectOfWorkspace } from "../checks/subject.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { qualifiedName, type TaskRef } from "../names.js";
+import { qualifiedName, shellWord, type TaskRef } from "../names.js";
 import type { Settings } from "../settings.js";
 import { getSettings } from "../workstream-settings.js";
 import { workstreamRow } from "../workstreams.js";
@@ -179,26 +179,29 @@ function recordCheck(world: FinishWorld, row: Standing, claimant: Claimant, chec
 }
 
 async function failed(world: FinishWorld, row: Standing, claimant: Claimant, checked: Checked): Promise<Fault> {
-  const { exitCode, timedOut, seconds, tail } = checked.run;
+  const { exitCode, timedOut, seconds } = checked.run;
   const check = await recordCheck(world, row, claimant, checked.check);
-  const how = timedOut ? `was ended after ${seconds} s` : exitCode === null ? "died" : `ended with ${exitCode}`;
-  const words = tail.split("\n").slice(-LAST_WORDS).join("\n").trim();
+  const how = timedOut
+    ? `was still running after ${Math.floor(seconds)} s and was ended`
+    : exitCode === null
+      ? "died"
+      : `ended with ${exitCode}`;
   const name = qualifiedName(row);
   return new Fault(
     "negative",
     "task.check_failed",
-    `The check of ${row.name} ${how}, so it stays ${row.status}: ${checked.check.command}${words && `\n\n${words}\n`}`,
+    `The check of ${row.name} ${how}, so it stays ${row.status}: ${checked.check.command}`,
     [
       { intent: "See more of its output", command: `mu task show ${name}` },
-      { intent: "Try again when it is mended", command: `mu task close ${name} --check '…'` },
+      {
+        intent: "Try again when it is mended",
+        command: `mu task close ${name} --check ${shellWord(checked.check.command)}`,
+      },
       { intent: "Give the task back", command: `mu task release ${name}` },
     ],
     { task: row.name, check },
   );
 }
-
-/** So many of the last lines are in the message of a red check. */
-const LAST_WORDS = 10;
 
 async function notVerified(
   world: FinishWorld,

@@ -105,8 +105,7 @@ export async function workOfTask(
   const nothing: Since = { base: null, commits: [] };
   const { base, commits } = await backend.since(world, checkoutOf(space), from).catch(unlessFault(nothing));
   if (base === null) return { space, from: null, to: null, commits: null, standing };
-  const others = new Set(await endsOfOthers(db, row, space));
-  const last = commits.findIndex((commit) => others.has(commit));
+  const last = newestEnd(commits, await workOfOthers(db, row, space));
   return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
 }
 
@@ -147,11 +146,31 @@ async function beginnings(db: Reader, space: WorkspaceRow, task: string | undefi
   return (await query.execute()).flatMap((row) => row.work_from ?? []);
 }
 
-/** The ends of the other tasks that were closed in the same workspace. */
-async function endsOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow): Promise<string[]> {
+/**
+ * Where in `commits`, newest first, the newest work of others ends that holds all the older ones too: it began where
+ * these do, or where such a work ends. One that began later, on top of this very task's commits, holds none of them.
+ */
+function newestEnd(commits: readonly string[], others: readonly { from: string | null; to: string }[]): number {
+  const places = new Map(commits.map((commit, place) => [commit, place]));
+  const ends = others.flatMap(({ from, to }) => {
+    const place = places.get(to);
+    return place === undefined ? [] : [{ from, to, place }];
+  });
+  const held = new Set<string>();
+  let newest = -1;
+  for (const { from, to, place } of ends.sort((a, b) => b.place - a.place)) {
+    if (from !== null && places.has(from) && !held.has(from)) continue;
+    held.add(to);
+    newest = place;
+  }
+  return newest;
+}
+
+/** The work of the other tasks that were closed in the same workspace. */
+async function workOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow) {
   const rows = await db
     .selectFrom("tasks")
-    .select("work_to")
+    .select(["work_from", "work_to"])
     .where("workstream_id", "=", row.workstream_id)
     .where("work_agent", "=", space.agent)
     .where("work_root", "=", space.root)
@@ -159,7 +178,7 @@ async function endsOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow): Prom
     .where("status", "=", "CLOSED")
     .where("id", "<>", row.id)
     .execute();
-  return rows.flatMap((other) => other.work_to ?? []);
+  return rows.flatMap(({ work_from: from, work_to: to }) => (to === null ? [] : [{ from, to }]));
 }
 
 function unlessFault<T>(instead: T) {

@@ -20,10 +20,10 @@ export interface Obstacle {
   /** What people call the row. */
   name: string;
   /** The column that was changed again; absent when it is about the whole row. */
-  column?: string;
+  column?: string | undefined;
   problem: string;
   /** What did it; absent when the log does not say, because it happened behind mu's back. */
-  by?: { group: string; op: string; actor: string; at: string };
+  by?: { group: string; op: string; actor: string; at: string } | undefined;
 }
 
 /** Columns that undo neither looks at nor turns back: the clock, and a counter that must never repeat. */
@@ -133,12 +133,21 @@ function changedAgain({ net, now, later }: Scene): Found[] {
       return row === undefined ? [] : [{ ...at, problem: "is there again", ...by(events.at(-1)) }];
     }
     if (row === undefined) return [{ ...at, problem: "is gone", ...by(events.at(-1)) }];
-    return leftBehind(change, row).flatMap(([column, left]) => {
+    const again = leftBehind(change, row).flatMap(([column, left]) => {
       const event = events.find((one) => changesColumn(one.change, column));
       if (event === undefined && (row[column] ?? null) === left) return [];
       return [{ ...at, column, problem: "was changed again", ...by(event) }];
     });
+    const proved = provedSince(change, events);
+    return proved === undefined ? again : [...again, { ...at, column: "level", problem: "was changed", ...by(proved) }];
   });
+}
+
+/** What gave a task a level after the group set its status: without that status the level is about nothing. */
+function provedSince(change: NetChange, events: readonly Later[]): Later | undefined {
+  const isStatus = change.table === "tasks" && "changed" in change && "status" in change.changed;
+  if (!isStatus || "level" in change.changed) return undefined;
+  return events.find((one) => changesColumn(one.change, "level"));
 }
 
 /** The columns that count, with the values that the group left in them. */

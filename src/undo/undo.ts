@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { type Context, newGroup } from "../context.js";
 import type { JournalledTable, Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { Fault, type NextStep } from "../errors.js";
 import { type Change, type EventRow, MACHINE_SCOPE } from "../events.js";
 import { quote } from "../names.js";
 import { SILENT_COLUMNS } from "../sentences.js";
@@ -235,19 +235,26 @@ function alreadyUndone({ group }: UndoGroup, by: string): Fault {
 function supersededFault({ group, ops }: UndoGroup, superseded: readonly Obstacle[]): Fault {
   const shown = superseded.slice(0, 5).map(tellObstacle).join("; ");
   const more = superseded.length > 5 ? `; and ${superseded.length - 5} more` : "";
-  const groups = [...new Set(superseded.flatMap(({ by }) => (by === undefined ? [] : [by.group])))];
   return new Fault(
     "conflict",
     "undo.superseded",
     `${group} (${ops.join(", ")}) cannot be undone without losing what came later: ${shown}${more}.`,
-    groups
-      .slice(-3)
-      .map((later) => ({ intent: "See what undoing the later one would do", command: `mu undo ${later}` })),
+    laterSteps(superseded),
     { superseded },
   );
 }
 
-function tellObstacle({ table, name, column, problem, by }: Obstacle): string {
+/** The commands for what is in the way of an undo: the later groups first, where they can be undone themselves. */
+export function laterSteps(superseded: readonly Obstacle[]): NextStep[] {
+  const later = superseded.flatMap(({ by }) => (by === undefined || whyNot([by.op]) !== undefined ? [] : [by.group]));
+  const steps = [...new Set(later)]
+    .slice(-3)
+    .map((group) => ({ intent: "See what undoing the later one would do", command: `mu undo ${group}` }));
+  return steps.length > 0 ? steps : [{ intent: "See what happened", command: "mu log" }];
+}
+
+/** `task build: title was changed again by ann (task.update, 3f…)`. */
+export function tellObstacle({ table, name, column, problem, by }: Obstacle): string {
   const what = `${NOUNS[table]} ${name}${column === undefined ? "" : `: ${column}`}`;
   return `${what} ${problem}${by === undefined ? ", behind mu's back" : ` by ${by.actor} (${by.op}, ${by.group})`}`;
 }
@@ -277,8 +284,12 @@ export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
 ];
 
 function refusal({ ops, changes }: UndoGroup): string | undefined {
-  for (const [op, why] of NOT_UNDOABLE) if (ops.some((own) => own === op || own.startsWith(`${op}.`))) return why;
-  return changes === 0 ? "it changed no rows" : undefined;
+  return whyNot(ops) ?? (changes === 0 ? "it changed no rows" : undefined);
+}
+
+/** Why none of these operations is undone. */
+function whyNot(ops: readonly string[]): string | undefined {
+  return NOT_UNDOABLE.find(([op]) => ops.some((own) => own === op || own.startsWith(`${op}.`)))?.[1];
 }
 
 async function describe(db: Reader, net: Map<string, NetChange>): Promise<InverseChange[]> {

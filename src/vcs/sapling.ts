@@ -49,7 +49,7 @@ export const saplingBackend: VcsBackend = {
 
 const SAVED = "mu/salvage/";
 /** How the commit of uncommitted files is told from others. */
-const UNCOMMITTED = "mu salvage: uncommitted files";
+const UNCOMMITTED = "Salvage: uncommitted files";
 
 /** Without pagers, questions, colours and the person's aliases and templates. */
 async function sl(world: VcsWorld, cwd: string, args: readonly string[], okCodes: number[] = []): Promise<string> {

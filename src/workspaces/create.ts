@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { type AgentRef, checkAgentName, qualifiedName, quote } from "../names.js";
+import { type AgentRef, checkAgentName, qualifiedName, quote, shellWord } from "../names.js";
 import { readSettings, type SetupSettings } from "../settings.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
@@ -71,8 +71,8 @@ export async function planWorkspace(
   wishes: WorkspaceWishes,
   leftover: WorkspaceRow | undefined,
 ): Promise<WorkspacePlan> {
-  const { backend, root } = await findProject(crew, wishes);
-  if (backend.key === "none" && (await isHome(crew, root))) throw homeAsRoot(root);
+  const { backend, root } = await findProject(crew, ref, wishes);
+  if (backend.key === "none" && (await isHome(crew, root))) throw homeAsRoot(ref, root);
   const { settings } = await workstreamRow(crew.context.store.db, ref.workstream);
   const { branch, setup } = readSettings(settings);
   await requireSetup(crew, ref, root, setup);
@@ -90,12 +90,13 @@ async function requireSetup(crew: Crew, ref: AgentRef, root: string, settings: S
 
 async function findProject(
   crew: Crew,
+  ref: AgentRef,
   { backend: key, projectRoot }: WorkspaceWishes,
 ): Promise<{ backend: VcsBackend; root: string }> {
   if (key === undefined) return detectBackend(crew, projectRoot);
   const backend = getBackend(key);
   const root = await backend.findRoot(crew, projectRoot);
-  if (root === undefined) throw noRepository(key, projectRoot);
+  if (root === undefined) throw noRepository(ref, key, projectRoot);
   return { backend, root };
 }
 
@@ -227,24 +228,30 @@ function pathNotEmpty(path: string): Fault {
   );
 }
 
-function homeAsRoot(root: string): Fault {
+function homeAsRoot(ref: AgentRef, root: string): Fault {
   return new Fault(
     "conflict",
     "workspace.home_as_root",
     `${quote(root)} is your home folder: a copy of all of it is no workspace.`,
-    [{ intent: "Name the project's folder", command: "mu workspace create <agent> --project-root <folder>" }],
+    [
+      {
+        intent: "Name the project's folder",
+        command: `mu workspace create ${qualifiedName(ref)} --project-root <folder>`,
+      },
+    ],
     { root },
   );
 }
 
-function noRepository(backend: BackendKey, folder: string): Fault {
+function noRepository(ref: AgentRef, backend: BackendKey, folder: string): Fault {
+  const again = `mu workspace create ${qualifiedName(ref)} --project-root ${shellWord(folder)}`;
   return new Fault(
     "conflict",
     "workspace.no_repository",
     `${quote(folder)} is in no repository of ${backend}.`,
     [
-      { intent: "Take whatever the folder has", command: "mu workspace create <agent>" },
-      { intent: "Work in a copy", command: "mu workspace create <agent> --backend none" },
+      { intent: "Take whatever the folder has", command: again },
+      { intent: "Work in a copy", command: `${again} --backend none` },
     ],
     { backend, folder },
   );

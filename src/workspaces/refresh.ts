@@ -7,6 +7,7 @@ import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit, Refreshed, VcsBackend } from "../vcs/vcs.js";
 import { requireQuiet, type WhileBusy } from "./busy.js";
 import { type Hold, noteIntent, withHold } from "./hold.js";
+import { isThere } from "./revive.js";
 import {
   checkoutOf,
   toWorkspace,
@@ -32,8 +33,8 @@ export interface RefreshedWorkspace {
 
 /**
  * Puts an agent's commits on the newest state of the target branch, after everything unlanded was saved. The work of
- * its tasks that have not landed is the same commits as they are called now. A conflict leaves everything as it was. Interrupted, it can be
- * called again.
+ * its tasks that have not landed is the same commits as they are called now. A conflict leaves everything as it was.
+ * Interrupted, it can be called again.
  *
  * Faults: `workspace.not_found`, `workspace.not_ready`, `workspace.dirty`, `workspace.conflict` with the files,
  * `workspace.in_use`, `workspace.in_progress`, `vcs.required`, `vcs.unknown_ref`, and those of the backend.
@@ -88,10 +89,14 @@ export async function refreshAll(
   return attempts;
 }
 
-/** The workspace when it can be worked with. Faults `workspace.not_found`, `workspace.not_ready`. */
+/**
+ * The workspace when it can be worked with. Faults `workspace.not_found`, `workspace.not_ready`,
+ * `workspace.folder_gone`.
+ */
 export async function readyRow(crew: Crew, ref: AgentRef): Promise<WorkspaceRow> {
   const row = await workspaceRow(crew.context.store.db, ref);
-  if (row.state === "ready") return row;
+  if (row.state === "ready" && (await isThere(row.path))) return row;
+  if (row.state === "ready") throw folderGone(row);
   throw new Fault(
     "conflict",
     "workspace.not_ready",
@@ -100,6 +105,22 @@ export async function readyRow(crew: Crew, ref: AgentRef): Promise<WorkspaceRow>
       ? [{ intent: "Make it", command: `mu workspace create ${ref.workstream}/${ref.name}` }]
       : [{ intent: "Free it", command: `mu workspace free ${ref.workstream}/${ref.name}` }],
     { state: row.state },
+  );
+}
+
+function folderGone({ workstream, agent, path }: WorkspaceRow): Fault {
+  return new Fault(
+    "missing",
+    "workspace.folder_gone",
+    `The workspace of ${quote(agent)} has lost its folder: ${path}.`,
+    [
+      {
+        intent: "Save what it had committed, and make it anew",
+        command: `mu workspace recreate ${workstream}/${agent}`,
+      },
+      { intent: "Save that, and have none", command: `mu workspace free ${workstream}/${agent}` },
+    ],
+    { path },
   );
 }
 

@@ -55,7 +55,7 @@ describeTmux("mu demo", () => {
     expect(crash).toMatchObject({ agent: "bob", lastWords: "FATAL ERROR: out of memory" });
     const [lost] = crash.tasks;
     const story = played.tasks.find((task: { name: string }) => task.name === lost);
-    expect(story.claims).toEqual(["bob", crash.takenOverBy[0]]);
+    expect(story.claims.slice(0, 2)).toEqual(["bob", crash.takenOverBy[0]]);
     expect(played.permissions).toEqual([
       { agent: "ann", command: expect.stringMatching(/^git commit -m /), answer: "yes" },
     ]);

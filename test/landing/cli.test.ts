@@ -38,12 +38,25 @@ it("from claim to main with the real verbs", async () => {
     /^Would land 2 tasks on main\n {2}✓ build 1 commit\n {2}✓ ours 1 commit\nWould be given back\n/,
   );
   expect(predicted.code).toBe(1);
+  const some = await home.mu([
+    "land",
+    "build",
+    "--dry-run",
+    "--check",
+    "test -e README",
+    "--timeout",
+    "9s",
+    "-w",
+    "shop",
+  ]);
+  expect(some.stdout).toContain("Do it : mu land build --check 'test -e README' --timeout 9000ms -w shop");
 
   const landed = await home.mu("land -w shop --check 'test -e README'");
   expect(landed.code, landed.stderr).toBe(1);
   expect(landed.stdout).toMatch(/^Landed 2 tasks on main \w{8} → \w{8}, test -e README green in [\d.]+ s\n/);
   expect(landed.stdout).toContain("✗ theirs conflicts with main in a.txt");
   expect(landed.stdout).toContain("mu task notes shop/theirs --last 1");
+  expect(landed.stdout).not.toContain("Push it");
   expect((await home.sh("git log --format=%s main")).stdout).toBe("work of ours\nwork of build\nfirst\n");
   expect((await home.mu("log -w shop")).stdout).toContain("landed build on main");
 
@@ -74,6 +87,28 @@ it("closes a task of one's own that is named, commits it to main, and leaves oth
   expect(landed.code, landed.stderr).toBe(0);
   expect(landed.stderr).toContain("Closed build.");
   expect((await home.sh("git log --format=%s main")).stdout).toBe("work of build\nfirst\n");
+}, 60_000);
+
+it("says how to push what has landed and nothing else, and what to do when the remote has more", async () => {
+  await home.sh("git init -q --bare ../origin.git; git remote add origin ../origin.git; git push -q origin main");
+  await work("bob", "build", "build.txt", "b\n");
+  await work("eve", "docs", "docs.txt", "d\n");
+  const { stdout } = await home.mu("land build -w shop");
+  const push = /Push it : mu (.*)/.exec(stdout)?.[1] ?? "";
+  expect(push).toBe("land build --push -w shop");
+  expect((await home.mu(push)).stdout).toMatch(/build has landed already\nPushed to origin/);
+  expect((await home.sh("git log --format=%s origin/main")).stdout).toBe("work of build\nfirst\n");
+
+  await home.sh(
+    "git clone -q -b main ../origin.git ../other; cd ../other; git config user.name x; git config user.email x",
+  );
+  await home.sh("cd ../other && echo o > o && git add o && git commit -qm other && git push -q origin main");
+  const refused = await home.mu("land --push -w shop --json");
+  expect([refused.code, refused.fault().code]).toEqual([5, "landing.push_failed"]);
+  const steps = refused.fault().nextSteps as { command: string }[];
+  for (const { command } of steps) expect([command, (await home.sh(command)).code]).toEqual([command, 0]);
+  expect((await home.sh("git status -sb")).stdout).toBe("## main\n");
+  expect((await home.sh("git diff main origin/main")).stdout).toBe("");
 }, 60_000);
 
 it("refuses in words and with the right codes", async () => {

@@ -72,6 +72,7 @@ describe("two landers", () => {
         code: "landing.under_way",
         kind: "conflict",
         details: { pid: process.pid },
+        nextSteps: [{ intent: "Wait for it", command: "mu task wait build --for landed -w shop" }],
       });
       return landTasks(crew, { workstream: WORKSTREAM });
     });

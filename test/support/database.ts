@@ -45,7 +45,7 @@ export function contextOn(store: Store, actor = "tester"): Context {
 /** A temporary folder that `remove` takes away. */
 export function temporaryFolder(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), "mu-test-"));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }) };
 }
 
 async function sqliteOnDisk() {

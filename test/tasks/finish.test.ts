@@ -83,6 +83,21 @@ onEachDialect("finishing a task", (bench) => {
       expect(await work("ship")).toMatchObject({ from: second, to: second });
     });
 
+    it("takes all of a task's commits along that came back, though another was done on top of them", async () => {
+      const base = await head();
+      await claim("build");
+      await commit("a");
+      await finish("build");
+      await claim("docs");
+      await commit("b");
+      await finish("docs");
+      await openTask(bench.context, at("build"), ANN);
+      await claim("build");
+      const fixed = await commit("c");
+      await finish("build");
+      expect(await work("build")).toMatchObject({ from: base, to: fixed });
+    });
+
     it("goes on with what it had when it takes a task again, and begins anew when that is gone", async () => {
       const base = await head();
       await claim("build");
@@ -177,12 +192,16 @@ onEachDialect("finishing a task", (bench) => {
         kind: "negative",
         exitCode: 1,
         code: "task.check_failed",
-        message: expect.stringContaining("broken"),
-        details: { check: { exitCode: 3, green: false } },
+        message: "The check of build ended with 3, so it stays IN_PROGRESS: echo broken; exit 3",
+        nextSteps: expect.arrayContaining([
+          { intent: expect.any(String), command: "mu task close demo/build --check 'echo broken; exit 3'" },
+        ]),
+        details: { check: { exitCode: 3, green: false, tail: "broken" } },
       });
       await set("checkTimeoutSeconds", "1");
       await expect(finish("build", W1, { check: "sleep 100" })).rejects.toMatchObject({
         code: "task.check_failed",
+        message: expect.stringMatching(/ was still running after \d+ s and was ended, /),
         details: { check: { exitCode: null, green: false } },
       });
       expect(await getTask(db(), at("build"))).toMatchObject({ status: "IN_PROGRESS", owner: "w1", level: null });

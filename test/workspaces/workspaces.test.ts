@@ -7,6 +7,7 @@ import { getSalvage, listSalvages } from "../../src/salvage/list.js";
 import { restoreSalvage } from "../../src/salvage/restore.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
+import { openTask } from "../../src/tasks/lifecycle.js";
 import { workspaceCommits, workspaceDiff } from "../../src/workspaces/commits.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
@@ -148,13 +149,14 @@ onEachDialect("workspaces", (bench) => {
     expect(await recreateWorkspace(shop.crew, w1)).toMatchObject({ workspace: { path, state: "ready" } });
   });
 
-  it("are refreshed, and tasks in progress begin at the same commit as it is now", async () => {
+  it("are refreshed, and tasks that are not over begin at the same commit as it is now", async () => {
     const { path, baseRef } = await make();
     const one = await shop.repository.commit({ "one.txt": "1" }, "one", path);
     await shop.repository.commit({ "two.txt": "2" }, "two", path);
     for (const [name, from] of [
       ["late", one],
       ["early", baseRef],
+      ["back", one],
     ] as const) {
       await addTask(bench.context, "demo", { name, title: name });
       await claimTask(bench.context, { workstream: "demo", name }, { person: "w1" });
@@ -166,6 +168,7 @@ onEachDialect("workspaces", (bench) => {
           .execute(),
       );
     }
+    await openTask(bench.context, { workstream: "demo", name: "back" }, { person: "w1" });
     const tip = await shop.repository.commit({ "d.txt": "d" }, "landed");
     const done = await refreshWorkspace(shop.crew, w1);
     expect(done).toMatchObject({ outcome: "refreshed", workspace: { baseRef: tip }, salvage: { commits: 2 } });
@@ -173,6 +176,7 @@ onEachDialect("workspaces", (bench) => {
     const tasks = await bench.context.store.db.selectFrom("tasks").select(["name", "work_from"]).execute();
     expect(tasks).toContainEqual({ name: "late", work_from: done.replayed[0]?.sha });
     expect(tasks).toContainEqual({ name: "early", work_from: tip });
+    expect(tasks).toContainEqual({ name: "back", work_from: done.replayed[0]?.sha });
     expect(await refreshWorkspace(shop.crew, w1)).toMatchObject({ outcome: "current" });
   });
 

@@ -37,7 +37,6 @@ export const salvageList = defineOperation({
             text: ({ commits, files }) => (commits === null || files === null ? "?" : tellWork({ commits, files })),
           },
           { head: "saved by", text: (item) => item.reason ?? "a run that was cut off" },
-          { head: "at", text: (item) => item.createdAt ?? "—" },
-          { head: "where", text: (item) => item.place, max: 48 },
+          { head: "", text: (item) => (item.createdAt === null ? "—" : `${paint.ago(item.createdAt)} ago`) },
         ]),
 });

@@ -1,6 +1,9 @@
 import * as z from "zod";
-import { getSalvage } from "../../salvage/list.js";
+import { Fault } from "../../errors.js";
+import { type AgentRef, quote, shellWord } from "../../names.js";
+import { getSalvage, type ListedSalvage } from "../../salvage/list.js";
 import { restoreSalvage } from "../../salvage/restore.js";
+import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream, resolveAgent } from "../resolve.js";
@@ -45,11 +48,7 @@ export const salvageRestore = defineOperation({
   async run(app, { salvage: name, agent, workstream, evenIfBusy }) {
     const crew = await app.crew();
     const salvage = await getSalvage(crew, name, await findWorkstream(app, workstream));
-    const ref = await resolveAgent(
-      app,
-      agent ?? `${salvage.workstream}/${salvage.agent}`,
-      agent ? workstream : undefined,
-    );
+    const ref = agent === undefined ? await formerAgent(app, salvage) : await resolveAgent(app, agent, workstream);
     const restored = await restoreSalvage(crew, salvage, ref, whileBusyOf(evenIfBusy));
     const at = `${ref.workstream}/${ref.name}`;
     const nextSteps = [
@@ -65,3 +64,16 @@ export const salvageRestore = defineOperation({
       ...savedLines(saved),
     ].join("\n"),
 });
+
+/** The agent that it was saved from; its workstream may be gone by now. */
+async function formerAgent(app: App, { name, workstream, agent, root }: ListedSalvage): Promise<AgentRef> {
+  try {
+    return await resolveAgent(app, `${workstream}/${agent}`);
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "workstream.not_found") throw error;
+    throw new Fault(error.kind, error.code, `${name} is of the workstream ${quote(workstream)}, which is gone.`, [
+      { intent: "Start it again", command: `mu workstream init ${workstream} --root ${shellWord(root)}` },
+      { intent: "Bring it back then", command: `mu salvage restore ${name}` },
+    ]);
+  }
+}

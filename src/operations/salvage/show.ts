@@ -24,5 +24,6 @@ export const salvageShow = defineOperation({
     const nextSteps = [{ intent: "Bring it back", command: `mu salvage restore ${salvage.name}` }];
     return { salvage, text: await describeSalvage(crew, salvage), nextSteps };
   },
-  render: ({ salvage, text }, paint) => `${paint.bold(salvage.name)} of ${salvage.root}\n${text.trimEnd()}`,
+  render: ({ salvage, text }, paint) =>
+    `${paint.bold(salvage.name)} of ${salvage.root}\n${paint.dim(`kept as ${salvage.place}`)}\n${text.trimEnd()}`,
 });

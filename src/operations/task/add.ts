@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { Fault } from "../../errors.js";
 import { addTask } from "../../tasks/add.js";
 import { about, tasksField, textField, untilField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -46,8 +47,10 @@ export const taskAdd = defineOperation({
     },
     { command: "mu task add 'Write the docs' --impact 30 --effort-days 0.5", shows: "a task named write_the_docs" },
     { command: "mu task add build --title Again", shows: "a name that is taken", fault: "task.exists" },
+    { command: "mu task add release --until landed", shows: "until what has?", fault: "usage.until_of_nothing" },
   ],
   async run(app, { workstream, name, note, ...fields }) {
+    if (fields.until !== undefined && fields.blockedBy === undefined) throw untilOfNothing(fields.until);
     const scope = await resolveWorkstream(app, workstream);
     const named = fields.title === undefined && name !== undefined && !/^[a-z][a-z0-9_-]*$/.test(name);
     const title = fields.title ?? name ?? "";
@@ -75,3 +78,12 @@ export const taskAdd = defineOperation({
       ...(truncated ? [paint.dim(`  the title was too long for a name: ${truncated}`)] : []),
     ].join("\n"),
 });
+
+function untilOfNothing(until: string): Fault {
+  return new Fault(
+    "usage",
+    "usage.until_of_nothing",
+    `--until ${until} is about the tasks of --blocked-by: name them.`,
+    [{ intent: "See how it is used", command: "mu task add --help" }],
+  );
+}

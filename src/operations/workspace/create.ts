@@ -11,7 +11,7 @@ export const workspaceCreate = defineOperation({
   name: "workspace.create",
   summary: "Make a checkout of the project for one agent",
   description:
-    "The agent need not be there yet: mu agent spawn --workspace takes the workspace of its name. Whatever fails leaves nothing behind, and what a crash left half made is made anew.",
+    "The agent need not be there yet: when it is spawned with --workspace, it gets the one of its name. Whatever fails leaves nothing behind, and what a crash left half made is made anew.",
   effect: "write",
   input: () =>
     z.strictObject({

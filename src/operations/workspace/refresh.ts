@@ -81,7 +81,8 @@ type Told = { base: string | null; commits: number; problem: string | null };
 
 const OUTCOMES = {
   current: ({ base }: Told) => `is on ${base?.slice(0, 12)} already`,
-  refreshed: ({ base, commits }: Told) => `${commits} of its commits are on ${base?.slice(0, 12)} now`,
+  refreshed: ({ base, commits }: Told) =>
+    `is on ${base?.slice(0, 12)} now${commits === 0 ? "" : `, with ${commits} ${commits === 1 ? "commit" : "commits"} of its own`}`,
   refused: ({ problem }: Told) => `left as it is. ${problem}`,
 };
 

@@ -63,7 +63,7 @@ function messageOf({ name, path, head, indexTree, comebacks, nested, files }: Pa
     ...nested.map((each) => `${TRAILERS.nested}: ${JSON.stringify(each)}`),
   ];
   const paragraphs = [
-    `mu salvage ${name}`,
+    `Salvage of ${name}`,
     `What was in ${quote(path)} and not committed: ${files.length} files.`,
     [...list, ...more].join("\n"),
     `${trailers.join("\n")}\n`,
@@ -89,7 +89,7 @@ export async function readSavedCommit(world: VcsWorld, cwd: string, commit: stri
     return body.filter((line) => line.startsWith(begin)).map((line) => line.slice(begin.length));
   };
   const [[head], [index]] = [all("head"), all("index")];
-  if (!subject?.startsWith("mu salvage ") || head === undefined || index === undefined)
+  if (!subject?.startsWith("Salvage of ") || head === undefined || index === undefined)
     return { head: commit, tree: null, index: null, comebacks: [], nested: [] };
   const nested = all("nested").map((text) => JSON.parse(text) as Nested);
   return { head: head === "none" ? null : head, tree, index, comebacks: all("comeback"), nested };

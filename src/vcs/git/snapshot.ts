@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { copyFile, lstat, mkdtemp, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
-import { quote } from "../../names.js";
+import { quote, shellWord } from "../../names.js";
 import type { Checkout, Snapshot, VcsWorld } from "../vcs.js";
 import { findGitDir } from "./places.js";
 import { type GitOptions, runGit } from "./run.js";
@@ -82,7 +82,7 @@ export function noCommits(path: string): Fault {
     "conflict",
     "vcs.no_commits",
     `The repository at ${quote(path)} has no commit yet: make a first one.`,
-    [{ intent: "Make a first commit", command: 'git commit --allow-empty -m "Begin"' }],
+    [{ intent: "Make a first commit", command: `git -C ${shellWord(path)} commit --allow-empty -m Begin` }],
   );
 }
 

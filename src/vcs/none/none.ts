@@ -39,12 +39,7 @@ export const noneBackend: VcsBackend = {
     await writeArchive(world, place, { root: checkout.root, path, changed, deleted });
     return { place, commit: null, commits: 0, files };
   },
-  async restore(world, checkout, place) {
-    const { changed, deleted } = differences(checkout, LOOK_AT);
-    const first = [...changed, ...deleted][0];
-    if (first !== undefined) throw dirtyCopy(checkout.path, [...changed, ...deleted]);
-    await unpackArchive(world, place, checkout.path);
-  },
+  restore: restoreCopy,
   async describe(world, _root, place) {
     const { changed, deleted } = await readManifest(world, place);
     const lines = [`${changed.length} changed or added, ${deleted.length} deleted, in an archive`];
@@ -79,10 +74,24 @@ async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ 
 }
 
 async function removeCopy(world: VcsWorld, { path }: Checkout): Promise<void> {
-  const { draft, marker } = beside(path);
+  const { draft, marker, restoring } = beside(path);
   await removeTree(world, draft);
   await removeTree(world, path);
-  await rm(marker, { force: true });
+  for (const file of [restoring, marker]) await rm(file, { force: true });
+}
+
+/** A restore that was killed leaves its name beside the copy: what it has brought back already is in nobody's way. */
+async function restoreCopy(world: VcsWorld, checkout: Checkout, place: string): Promise<void> {
+  const { restoring } = beside(checkout.path);
+  const begun = await readFile(restoring, "utf8").catch(() => "");
+  const own = begun === place ? await readManifest(world, place) : { changed: [], deleted: [] };
+  const expected = new Set([...own.changed, ...own.deleted]);
+  const { changed, deleted } = differences(checkout, LOOK_AT);
+  const others = [...changed, ...deleted].filter((file) => !expected.has(file));
+  if (others.length > 0) throw dirtyCopy(checkout.path, others);
+  await writeFile(restoring, place, { mode: 0o600 });
+  await unpackArchive(world, place, checkout.path);
+  await rm(restoring);
 }
 
 /** A copy's own root is that of what it was made of, as a checkout's is its repository. */
@@ -95,12 +104,12 @@ async function originOf(folder: string): Promise<string> {
 }
 
 /**
- * Where a copy is made, and the file whose time says when it was done and which names the root; hidden, so that no
- * agent's name meets them.
+ * Where a copy is made, the file whose time says when it was done and which names the root, and the one that names the
+ * save that is being brought back; hidden, so that no agent's name meets them.
  */
-function beside(path: string): { draft: string; marker: string } {
-  const name = basename(path);
-  return { draft: join(dirname(path), `.${name}.draft`), marker: join(dirname(path), `.${name}.copied`) };
+function beside(path: string): { draft: string; marker: string; restoring: string } {
+  const hidden = join(dirname(path), `.${basename(path)}`);
+  return { draft: `${hidden}.draft`, marker: `${hidden}.copied`, restoring: `${hidden}.restoring` };
 }
 
 async function removeTree(world: VcsWorld, path: string): Promise<void> {
