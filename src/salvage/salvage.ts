@@ -58,8 +58,10 @@ async function saveAs(
   { n, target }: { n: number; target: Target | null },
 ): Promise<Saved | null | undefined> {
   const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
+  const archives = archivesFolder(crew.stateDir);
+  if (backend.isTaken?.(archives, name)) return undefined;
   try {
-    return await backend.save(crew, checkoutOf(row), { name, target, archives: archivesFolder(crew.stateDir) });
+    return await backend.save(crew, checkoutOf(row), { name, target, archives });
   } catch (error) {
     if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
     throw error;

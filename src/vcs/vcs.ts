@@ -129,6 +129,8 @@ export interface VcsBackend {
    * `from` itself, unless history was rewritten. Undefined for a backend without commits. Faults `vcs.unknown_ref`.
    */
   since?(world: VcsWorld, checkout: Checkout, from: string): Promise<Since>;
+  /** Whether an archive of this name is there, which a save would write over; a database before this one may have left it. */
+  isTaken?(archives: string, name: string): boolean;
   /** Which of these commits `tip` has among its ancestors, itself included; without it all are taken to be there. */
   contained?(world: VcsWorld, root: string, tip: string, commits: readonly string[]): Promise<Set<string>>;
   /** Keeps `commit` alive under `name` (`<workstream>/<task>`), where another commit may have been kept before. */

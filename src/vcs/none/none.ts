@@ -35,8 +35,7 @@ export const noneBackend: VcsBackend = {
     const { changed, deleted } = differences(checkout, Number.POSITIVE_INFINITY);
     const files = new Set([...changed, ...deleted]).size;
     if (files === 0) return null;
-    const place = join(archives, `${name}.tar`);
-    if (existsSync(place)) throw archiveTaken(place);
+    const place = archiveOf(archives, name);
     await writeArchive(world, place, { root: checkout.root, path, changed, deleted });
     return { place, commit: null, commits: 0, files };
   },
@@ -49,6 +48,7 @@ export const noneBackend: VcsBackend = {
     return lines.join("\n");
   },
   listSaved: async () => [],
+  isTaken: (archives, name) => existsSync(archiveOf(archives, name)),
 };
 
 /** Copies beside the place and moves it there when it is whole, so that half a copy is never taken for one. */
@@ -201,10 +201,7 @@ function needsRepository(what: string, path: string): never {
   );
 }
 
-/** An archive is never written over: one of a database that is no more is somebody's only copy. */
-function archiveTaken(place: string): Fault {
-  return new Fault("conflict", "vcs.ref_taken", `${quote(place)} is there already.`);
-}
+const archiveOf = (archives: string, name: string) => join(archives, `${name}.tar`);
 
 function dirtyCopy(path: string, files: readonly string[]): Fault {
   return new Fault(
