@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execProgram } from "../src/exec.js";
 import { noneBackend } from "../src/vcs/none/none.js";
-import { type Cost, type Figure, inFolder, inTurns, ms } from "./measure.js";
+import { type Figure, inFolder, ms } from "./measure.js";
 
 const ROUNDS = 7;
 /** 200 MB in 2,100 files: 100 of 1 MB and 2,000 of 50 KB. */
@@ -32,13 +32,15 @@ async function copies(folder: string, title: string, ...options: string[]): Prom
     return { what, floor: "–", figure: "this file system has no reflinks", bar, met: undefined };
   const world = { exec: execProgram, env: process.env };
   const checkout = { root, path: join(folder, "workspaces", "ann") };
-  const costs = await inTurns(ROUNDS, {
-    floor: () => byTheClock(byHand, cp),
-    mu: () => byTheClock(checkout.path, () => noneBackend.create(world, checkout, {})),
-  });
-  const times = costs.mu.wallMs / costs.floor.wallMs;
-  const figure = `${ms(costs.mu.wallMs)}: ${times.toFixed(2)} × floor`;
-  return { what, floor: ms(costs.floor.wallMs), figure, bar, met: times <= 1.3 };
+  const [floors, figures]: [number[], number[]] = [[], []];
+  for (let round = 0; round < ROUNDS; round++) {
+    floors.push(await byTheClock(byHand, cp));
+    figures.push(await byTheClock(checkout.path, () => noneBackend.create(world, checkout, {})));
+  }
+  // Writing 200 MB takes as long as the disk pleases: the least disturbed round of each is the one to compare.
+  const [floor, figure] = [Math.min(...floors), Math.min(...figures)];
+  const times = figure / floor;
+  return { what, floor: ms(floor), figure: `${ms(figure)}: ${times.toFixed(2)} × floor`, bar, met: times <= 1.3 };
 }
 
 function fill(root: string): void {
@@ -52,10 +54,10 @@ function fill(root: string): void {
 }
 
 /** The work is done by other processes, so only the clock knows what it takes. What one wrote must not slow the next. */
-async function byTheClock(made: string, work: () => Promise<unknown>): Promise<Cost> {
+async function byTheClock(made: string, work: () => Promise<unknown>): Promise<number> {
   rmSync(made, { recursive: true, force: true });
   await execProgram("sync", []);
   const start = performance.now();
   await work();
-  return { wallMs: performance.now() - start, cpuMs: 0 };
+  return performance.now() - start;
 }
