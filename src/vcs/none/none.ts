@@ -19,6 +19,7 @@ const LOOK_AT = 100_000;
  */
 export const noneBackend: VcsBackend = {
   key: "none",
+  knowsItsSaves: true,
   findRoot: async (_world, folder) => ((await isFolder(folder)) ? originOf(await realpath(folder)) : undefined),
   target: async () => null,
   create: createCopy,
@@ -36,7 +37,6 @@ export const noneBackend: VcsBackend = {
     const files = new Set([...changed, ...deleted]).size;
     if (files === 0) return null;
     const place = join(archives, `${name}.tar`);
-    if (existsSync(place)) throw archiveTaken(place);
     await writeArchive(world, place, { root: checkout.root, path, changed, deleted });
     return { place, commit: null, commits: 0, files };
   },
@@ -199,11 +199,6 @@ function needsRepository(what: string, path: string): never {
     [{ intent: "Put the project under version control", command: "git init" }],
     { path },
   );
-}
-
-/** An archive is never written over: one of a database that is no more is somebody's only copy. */
-function archiveTaken(place: string): Fault {
-  return new Fault("conflict", "vcs.ref_taken", `${quote(place)} is there already.`);
 }
 
 function dirtyCopy(path: string, files: readonly string[]): Fault {
