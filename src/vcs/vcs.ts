@@ -30,6 +30,12 @@ export interface CommitRange {
   to: string;
 }
 
+/** The last commit of a work, and the one that it is where it landed. */
+export interface LandedAs {
+  work: string;
+  commit: string;
+}
+
 export interface Commit {
   sha: string;
   subject: string;
@@ -133,6 +139,11 @@ export interface VcsBackend {
   contained?(world: VcsWorld, root: string, tip: string, commits: readonly string[]): Promise<Set<string>>;
   /** Keeps `commit` alive under `name` (`<workstream>/<task>`), where another commit may have been kept before. */
   keep?(world: VcsWorld, root: string, name: string, commit: string): Promise<void>;
+  /**
+   * Lets go what was kept for the tasks of a workstream. A commit stays that no other ref has, unless one has the commit
+   * that it `landed` as.
+   */
+  letGo?(world: VcsWorld, root: string, workstream: string, landed: readonly LandedAs[]): Promise<void>;
   /** A patch from `since` to the work tree, untracked files included. Faults `vcs.required` for `none`. */
   diff(world: VcsWorld, checkout: Checkout, since: string, options: { stat?: boolean }): Promise<string>;
   /**
