@@ -23,8 +23,10 @@ function printVersion(): void {
 
 async function run(): Promise<void> {
   const ending = new AbortController();
+  let endsWith: number | undefined;
   const endWith = (code: number) => () => {
     process.exitCode = code;
+    endsWith = code;
     ending.abort();
   };
   process.once("SIGINT", endWith(130));
@@ -40,6 +42,9 @@ async function run(): Promise<void> {
       () => process.stderr,
       () => {},
     ),
+    get endsWith() {
+      return endsWith;
+    },
     get colour() {
       return process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
     },

@@ -7,6 +7,7 @@ import { checkWorkstreamName } from "./names.js";
 import { salvageWorkspace } from "./salvage/salvage.js";
 import { sessionOf } from "./session-name.js";
 import { sessionExists } from "./tmux/sessions.js";
+import { getBackend } from "./vcs/backends.js";
 import { freeWorkspace } from "./workspaces/free.js";
 import { standingsOf } from "./workspaces/list.js";
 import { workspaceRows } from "./workspaces/workspace.js";
@@ -94,6 +95,7 @@ export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewD
   for (const name of await freeAll(crew, workstream)) salvages.add(name);
   const ids = (await agentRows(store.db, workstream, { all: true, people: true })).map((row) => row.id);
   await ifInstalled(crew.tmux.killSession(gone.session), undefined);
+  await letGoOfWork(crew, workstream);
   await destroyWorkstream(crew.context, workstream);
   await forgetAgents(crew, ids);
   return { ...gone, salvages: [...salvages] };
@@ -116,6 +118,27 @@ async function freeAll(crew: Crew, workstream: string): Promise<string[]> {
     if (salvage !== null) names.push(salvage.name);
   }
   return names;
+}
+
+/** What was kept alive for its tasks is let go, where something else has it. A repository out of reach keeps all. */
+async function letGoOfWork(crew: Crew, workstream: string): Promise<void> {
+  const tasks = await crew.context.store.db
+    .selectFrom("tasks as t")
+    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
+    .select(["t.work_root", "t.work_to", "t.landed_commit"])
+    .where("w.name", "=", workstream)
+    .where("t.work_root", "is not", null)
+    .execute();
+  for (const root of new Set(tasks.flatMap(({ work_root }) => work_root ?? []))) {
+    const landed = tasks.flatMap(({ work_root, work_to: work, landed_commit: commit }) =>
+      work_root === root && work !== null && commit !== null ? [{ work, commit }] : [],
+    );
+    try {
+      await getBackend("git").letGo?.(crew, root, workstream, landed);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+    }
+  }
 }
 
 /** Where tmux is not installed there are no panes, and a plan of tasks alone can be renamed and removed. */

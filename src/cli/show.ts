@@ -12,6 +12,8 @@ export interface Output {
   out(text: string): void;
   err(text: string): void;
   colour: boolean;
+  /** The exit code that a signal has fixed, such as 130 for Ctrl-C; it goes before any other. */
+  endsWith?: number | undefined;
 }
 
 /** Prints a verb's result: one JSON value, or the drawing with the commands that make sense now. */
@@ -47,17 +49,19 @@ function nextBlock(nextSteps: readonly NextStep[], paint: Pick<Paint, "dim">): s
   return `${paint.dim(["Next:", ...lines].join("\n"))}\n`;
 }
 
-/** Prints what went wrong on stderr and gives the exit code. A bug's stack goes into a log file. */
+/** Prints what went wrong on stderr and gives the exit code, which is the signal's where one came. A bug's stack goes into a log file. */
 export function reportError(error: unknown, line: Pick<Line, "json">, output: Output): number {
   const fault = error instanceof Fault ? error : bug(error);
+  const ended = output.endsWith;
   if (line.json) {
     const { kind, code, message, nextSteps, exitCode, details } = fault;
-    output.err(`${JSON.stringify({ error: kind, code, message, nextSteps, exitCode, ...details })}\n`);
-    return exitCode;
+    const told = { error: kind, code, message, nextSteps, exitCode, ...details };
+    output.err(`${JSON.stringify(ended === undefined ? told : { ...told, exitCode: ended })}\n`);
+    return ended ?? exitCode;
   }
   output.err(printable(`mu: ${fault.message}\n`));
   if (fault.nextSteps.length > 0) output.err(printable(nextBlock(fault.nextSteps, { dim: (text) => text })));
-  return fault.exitCode;
+  return ended ?? fault.exitCode;
 }
 
 function bug(error: unknown): Fault {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
@@ -58,10 +59,8 @@ async function saveAs(
   { n, target }: { n: number; target: Target | null },
 ): Promise<Saved | null | undefined> {
   const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
-  const archives = archivesFolder(crew.stateDir);
-  if (backend.isTaken?.(archives, name)) return undefined;
   try {
-    return await backend.save(crew, checkoutOf(row), { name, target, archives });
+    return await backend.save(crew, checkoutOf(row), { name, target, archives: archivesFolder(crew.stateDir) });
   } catch (error) {
     if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
     throw error;
@@ -135,14 +134,15 @@ export function archivesFolder(stateDir: string): string {
 }
 
 /**
- * The newest save that the repository has of this workspace, which may be what is to be saved now: it was saved and not
- * changed since, or a crash came before its row. And the next number, greater than any that somebody knows.
+ * The newest save that there is of this workspace, as a ref or an archive, which may be what is to be saved now: it was
+ * saved and not changed since, or a crash came before its row. And the next number, greater than any that somebody
+ * knows.
  */
 async function numbersOf(
   crew: Crew,
   backend: VcsBackend,
   row: WorkspaceRow,
-): Promise<{ newest: { n: number; commit: string } | undefined; next: number }> {
+): Promise<{ newest: { n: number; commit: string | null } | undefined; next: number }> {
   const { db } = crew.context.store;
   const prefix = `${row.workstream}/${row.agent}/`;
   const refs = (await backend.listSaved(crew, row.root)).filter(({ name }) => name.startsWith(prefix));
@@ -156,7 +156,24 @@ async function numbersOf(
     .map(({ name, commit }) => ({ n: Number(name.slice(prefix.length)), commit }))
     .filter(({ n }) => Number.isInteger(n))
     .sort((a, b) => b.n - a.n);
-  return { newest: taken[0], next: Math.max(0, Number(last ?? 0), taken[0]?.n ?? 0) + 1 };
+  return {
+    newest: taken[0] ?? (await newestArchive(db, row)),
+    next: Math.max(0, Number(last ?? 0), taken[0]?.n ?? 0) + 1,
+  };
+}
+
+async function newestArchive(db: Reader, row: WorkspaceRow): Promise<{ n: number; commit: null } | undefined> {
+  const known = await db
+    .selectFrom("salvages")
+    .select(["n", "place"])
+    .where("workstream", "=", row.workstream)
+    .where("agent", "=", row.agent)
+    .where("root", "=", row.root)
+    .where("backend", "=", row.backend)
+    .where("commit_id", "is", null)
+    .orderBy("n", "desc")
+    .executeTakeFirst();
+  return known !== undefined && existsSync(known.place) ? { n: known.n, commit: null } : undefined;
 }
 
 async function recordSalvage(

@@ -30,6 +30,12 @@ export interface CommitRange {
   to: string;
 }
 
+/** The last commit of a work, and the one that it is where it landed. */
+export interface LandedAs {
+  work: string;
+  commit: string;
+}
+
 export interface Commit {
   sha: string;
   subject: string;
@@ -129,12 +135,15 @@ export interface VcsBackend {
    * `from` itself, unless history was rewritten. Undefined for a backend without commits. Faults `vcs.unknown_ref`.
    */
   since?(world: VcsWorld, checkout: Checkout, from: string): Promise<Since>;
-  /** Whether an archive of this name is there, which a save would write over; a database before this one may have left it. */
-  isTaken?(archives: string, name: string): boolean;
   /** Which of these commits `tip` has among its ancestors, itself included; without it all are taken to be there. */
   contained?(world: VcsWorld, root: string, tip: string, commits: readonly string[]): Promise<Set<string>>;
   /** Keeps `commit` alive under `name` (`<workstream>/<task>`), where another commit may have been kept before. */
   keep?(world: VcsWorld, root: string, name: string, commit: string): Promise<void>;
+  /**
+   * Lets go what was kept for the tasks of a workstream. A commit stays that no other ref has, unless one has the commit
+   * that it `landed` as.
+   */
+  letGo?(world: VcsWorld, root: string, workstream: string, landed: readonly LandedAs[]): Promise<void>;
   /** A patch from `since` to the work tree, untracked files included. Faults `vcs.required` for `none`. */
   diff(world: VcsWorld, checkout: Checkout, since: string, options: { stat?: boolean }): Promise<string>;
   /**

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { agentRows, PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { sitsIn } from "../agents/own-pane.js";
@@ -16,12 +17,29 @@ const AT_WORK: readonly (string | null)[] = ["busy", "needs_permission", "spawni
  * Faults `workspace.in_use`.
  */
 export async function requireQuiet(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
-  if (mode === "go on" || row.state !== "ready") return;
+  if (mode === "go on") return;
+  const status = await statusOfOther(crew, row);
+  if (AT_WORK.includes(status)) throw inUse(row, status);
+}
+
+/**
+ * As `requireQuiet`, for a folder that goes, also where another comes in its place: programs that live there stay in the
+ * removed one, so the agent must not be open at all. Faults `workspace.in_use`.
+ */
+export async function requireLeft(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
+  if (mode === "go on") return;
+  const status = await statusOfOther(crew, row);
+  if (AT_WORK.includes(status)) throw inUse(row, status);
+  if (status !== null && existsSync(row.path)) throw stillOpen(row, status);
+}
+
+/** The status of the workspace's agent; null when it has no living pane, or is the one who asks. */
+async function statusOfOther(crew: Crew, row: WorkspaceRow): Promise<string | null> {
+  if (row.state !== "ready") return null;
   const open = await agentRows(crew.context.store.db, row.workstream);
   const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
-  if (agent === undefined || agent.pane === null || sitsIn(crew, agent)) return;
-  const status = await statusNow(crew, row);
-  if (AT_WORK.includes(status)) throw inUse(row, status);
+  if (agent === undefined || agent.pane === null || sitsIn(crew, agent)) return null;
+  return statusNow(crew, row);
 }
 
 async function statusNow(crew: Crew, { workstream, agent }: WorkspaceRow): Promise<string | null> {
@@ -30,7 +48,7 @@ async function statusNow(crew: Crew, { workstream, agent }: WorkspaceRow): Promi
     throw error;
   });
   const found = seen.find((one) => one.agent === agent);
-  return found === undefined || found.pane === null ? null : found.status;
+  return found === undefined || found.pane === null || found.pane.dead ? null : found.status;
 }
 
 function inUse({ agent, workstream }: WorkspaceRow, status: string | null): Fault {
@@ -41,6 +59,22 @@ function inUse({ agent, workstream }: WorkspaceRow, status: string | null): Faul
     [
       { intent: "Wait for it", command: `mu agent wait ${workstream}/${agent}` },
       { intent: "See what it does", command: `mu agent read ${workstream}/${agent}` },
+    ],
+    { status },
+  );
+}
+
+function stillOpen({ agent, workstream }: WorkspaceRow, status: string): Fault {
+  return new Fault(
+    "conflict",
+    "workspace.in_use",
+    `${quote(agent)} is open (${status}), and its programs would stay in a removed folder: close it first. That frees the workspace when all of it is landed.`,
+    [
+      { intent: "Close it", command: `mu agent close ${workstream}/${agent}` },
+      {
+        intent: "Free what is not landed too; it is saved",
+        command: `mu agent close ${workstream}/${agent} --discard-workspace`,
+      },
     ],
     { status },
   );

@@ -5,7 +5,7 @@ import type { AgentRef } from "../names.js";
 import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
-import { requireQuiet, type WhileBusy } from "./busy.js";
+import { requireLeft, type WhileBusy } from "./busy.js";
 import { withHold } from "./hold.js";
 import {
   checkoutOf,
@@ -45,7 +45,7 @@ export async function freeWorkspace(crew: Crew, ref: AgentRef, options: FreeOpti
     else return { workspace: toWorkspace(gone), salvage: null, changed: false };
   }
   const open = row ?? (await workspaceRow(db, ref));
-  await requireQuiet(crew, open, options.whileBusy);
+  await requireLeft(crew, open, options.whileBusy);
   const salvage = await withHold(crew, open, () => removeWorkspace(crew, open, options.reason ?? "workspace free"));
   return { workspace: toWorkspace(open), salvage, changed: true };
 }

@@ -3,7 +3,7 @@ import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
 import type { Salvage } from "../salvage/salvage.js";
 import type { BackendKey } from "../vcs/vcs.js";
-import { requireQuiet, type WhileBusy } from "./busy.js";
+import { requireLeft, type WhileBusy } from "./busy.js";
 import { buildWorkspace, planWorkspace } from "./create.js";
 import { emptyWorkspace } from "./free.js";
 import { withHold } from "./hold.js";
@@ -33,7 +33,7 @@ export async function recreateWorkspace(crew: Crew, ref: AgentRef, options: Recr
   const { db } = crew.context.store;
   const open = await findWorkspaceRow(db, ref);
   const old = open ?? (await newestWorkspaceRow(db, ref)) ?? (await workspaceRow(db, ref));
-  if (open !== undefined) await requireQuiet(crew, open, options.whileBusy);
+  if (open !== undefined) await requireLeft(crew, open, options.whileBusy);
   const wishes = {
     projectRoot: old.root,
     backend: old.backend as BackendKey,

@@ -258,6 +258,15 @@ describe("what is saved of a copy", () => {
     expect(await save()).toMatchObject({ files: 1 });
   });
 
+  it("is the save of that name when nothing changed since, and never written over it", async () => {
+    await make();
+    put(checkout.path, { "new.txt": "one\n" });
+    const saved = await save();
+    expect(await save()).toEqual(saved);
+    put(checkout.path, { "new.txt": "two\n" });
+    await expect(save()).rejects.toMatchObject({ code: "vcs.ref_taken" });
+  });
+
   it("is not put over other changes", async () => {
     await make();
     put(checkout.path, { "a.txt": "changed\n" });
@@ -271,8 +280,12 @@ describe("what is saved of a copy", () => {
     const before = contents(checkout.path);
     rmSync(join(dirname(checkout.path), ".ann.copied"));
     expect(await noneBackend.findRoot(world, checkout.path)).toBe(realpathSync(checkout.path));
-    for (const root of [checkout.path, join(folder.path, "gone")]) {
-      const saved = await noneBackend.save(world, { ...checkout, root }, { name: "demo/x/1", target: null, archives });
+    for (const [n, root] of [checkout.path, join(folder.path, "gone")].entries()) {
+      const saved = await noneBackend.save(
+        world,
+        { ...checkout, root },
+        { name: `demo/x/${n}`, target: null, archives },
+      );
       const to = join(folder.path, "unpacked");
       mkdirSync(to);
       await unpackArchive(world, saved?.place ?? "", to);
@@ -290,6 +303,7 @@ describe("what is saved of a copy", () => {
   it("brings any edits back", async () => {
     const names = fc.constantFrom("a.txt", "src/b.ts", "src/deep/c.ts", ".env", "x/y/z", "x/w", "empty/n");
     const edit = fc.record({ name: names, text: fc.option(fc.string({ maxLength: 5 })) });
+    let n = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(edit, { maxLength: 6 }), async (edits) => {
         await noneBackend.remove(world, checkout);
@@ -299,7 +313,7 @@ describe("what is saved of a copy", () => {
           else put(checkout.path, { [name]: text });
         }
         const before = contents(checkout.path);
-        const saved = await save();
+        const saved = await save(`demo/ann/${++n}`);
         await noneBackend.remove(world, checkout);
         await make();
         if (saved !== null) await noneBackend.restore(world, checkout, saved.place);

@@ -85,13 +85,16 @@ it("Ctrl-C ends the setup of a new workspace, and nothing of it stays", async ()
   await ok("workspace create old");
   await home.sh("mkfifo ../begun");
   await home.mu(["workspace", "setup", "--command", `echo > '${join(home.folder, "begun")}'; sleep 1000`]);
-  for (const line of ["workspace create bob", "workspace recreate old"]) {
+  for (const line of ["workspace create bob", "workspace create bob --json", "workspace recreate old"]) {
     const running = home.start(line);
     const ended = outcome(running);
     await home.sh("cat ../begun");
     running.kill("SIGINT");
     const { code, stderr } = await ended;
-    expect([code, stderr]).toEqual([130, expect.stringMatching(/^mu: The setup command .* was ended\./)]);
+    const told = { error: expect.any(String), message: expect.stringMatching(/^The setup command .* was ended\./) };
+    expect(code).toBe(130);
+    if (line.endsWith("--json")) expect(JSON.parse(stderr)).toMatchObject({ ...told, exitCode: 130 });
+    else expect(stderr).toMatch(/^mu: The setup command .* was ended\./);
   }
   expect((await home.mu("workspace list --json")).json().count).toBe(0);
   expect(existsSync(join(home.folder, "state", "workspaces", "shop", "bob"))).toBe(false);

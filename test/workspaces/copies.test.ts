@@ -8,6 +8,7 @@ import { leaveWorkspace } from "../../src/workspaces/leave.js";
 import { listWorkspaces } from "../../src/workspaces/list.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
+import { destroyCrew } from "../../src/workstream-session.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };
@@ -35,6 +36,17 @@ it("a folder without version control is copied, and what changed in the copy is 
   expect(readFileSync(join(path, "b.txt"), "utf8")).toBe("b");
   expect(existsSync(join(path, "c.txt"))).toBe(false);
   expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false, salvage: { files: 1 } });
+});
+
+it("a copy is saved once by what looks at it twice, and anew once it was changed", async () => {
+  const { path } = await createWorkspace(shop.crew, w1, { projectRoot: project });
+  writeFileSync(join(path, "b.txt"), "b");
+  expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ salvage: { name: "demo/w1/1" } });
+  expect(await leaveWorkspace(shop.crew, w1, "discard")).toMatchObject({ freed: true, salvage: { name: "demo/w1/1" } });
+  await createWorkspace(shop.crew, w1, { projectRoot: project });
+  writeFileSync(join(path, "b.txt"), "B");
+  expect((await destroyCrew(shop.crew, "demo")).salvages).toEqual(["demo/w1/2"]);
+  expect((await listSalvages(shop.crew)).map(({ name }) => name).sort()).toEqual(["demo/w1/1", "demo/w1/2"]);
 });
 
 it("the home folder is refused", async () => {

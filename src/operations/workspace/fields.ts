@@ -27,8 +27,8 @@ export const projectRootField = (notes: { aliases?: string[] } = {}) =>
     .meta(about("The project's folder; else the workstream's, else this one", { value: "folder", ...notes }));
 
 /** `--even-if-busy`. */
-export const whileBusyField = () =>
-  z.boolean().default(false).meta(about("Change its files although the agent is at work"));
+export const whileBusyField = (description = "Change its files although the agent is at work") =>
+  z.boolean().default(false).meta(about(description));
 
 /** The flag as the core takes it. */
 export function whileBusyOf(evenIfBusy: boolean): { whileBusy: WhileBusy } {

@@ -14,7 +14,12 @@ export const workspaceFree = defineOperation({
   summary: "Take a workspace away",
   description: "Everything in it that is not landed is saved first, and can be brought back.",
   effect: "write",
-  input: () => z.strictObject({ agent: ownerField(), workstream: workstreamField(), evenIfBusy: whileBusyField() }),
+  input: () =>
+    z.strictObject({
+      agent: ownerField(),
+      workstream: workstreamField(),
+      evenIfBusy: whileBusyField("Take its folder away although the agent is open"),
+    }),
   output: () =>
     z.strictObject({
       workspace: workspaceShape(),

@@ -23,7 +23,7 @@ export const workspaceRecreate = defineOperation({
         .min(1)
         .optional()
         .meta(about("Where it begins; else at the branch that work lands on", { value: "ref" })),
-      evenIfBusy: whileBusyField(),
+      evenIfBusy: whileBusyField("Take its folder away although the agent is open"),
     }),
   output: () =>
     z.strictObject({

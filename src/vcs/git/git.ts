@@ -3,6 +3,7 @@ import { contained } from "./arrived.js";
 import { create } from "./create.js";
 import { headOf } from "./head.js";
 import { commits, diff } from "./history.js";
+import { letGo } from "./let-go.js";
 import { refresh } from "./refresh.js";
 import { remove } from "./remove.js";
 import { describe, listSaved, restore } from "./restore.js";
@@ -26,6 +27,7 @@ export const git: VcsBackend = {
   since,
   contained,
   keep,
+  letGo,
   diff,
   refresh,
   snapshot,

@@ -86,8 +86,8 @@ const CHUNK = 1 << 18;
 const left = Buffer.allocUnsafe(CHUNK);
 const right = Buffer.allocUnsafe(CHUNK);
 
-/** False also for a file that cannot be read: what is not known to be the same is kept. */
-function sameBytes(a: string, b: string): boolean {
+/** Whether two files are the same. False also for one that cannot be read: what is not known to be the same is kept. */
+export function sameBytes(a: string, b: string): boolean {
   const open: number[] = [];
   try {
     const [one, two] = [openSync(a, "r"), openSync(b, "r")];

@@ -19,6 +19,7 @@ const LOOK_AT = 100_000;
  */
 export const noneBackend: VcsBackend = {
   key: "none",
+  knowsItsSaves: true,
   findRoot: async (_world, folder) => ((await isFolder(folder)) ? originOf(await realpath(folder)) : undefined),
   target: async () => null,
   create: createCopy,
@@ -35,7 +36,7 @@ export const noneBackend: VcsBackend = {
     const { changed, deleted } = differences(checkout, Number.POSITIVE_INFINITY);
     const files = new Set([...changed, ...deleted]).size;
     if (files === 0) return null;
-    const place = archiveOf(archives, name);
+    const place = join(archives, `${name}.tar`);
     await writeArchive(world, place, { root: checkout.root, path, changed, deleted });
     return { place, commit: null, commits: 0, files };
   },
@@ -48,7 +49,6 @@ export const noneBackend: VcsBackend = {
     return lines.join("\n");
   },
   listSaved: async () => [],
-  isTaken: (archives, name) => existsSync(archiveOf(archives, name)),
 };
 
 /** Copies beside the place and moves it there when it is whole, so that half a copy is never taken for one. */
@@ -200,8 +200,6 @@ function needsRepository(what: string, path: string): never {
     { path },
   );
 }
-
-const archiveOf = (archives: string, name: string) => join(archives, `${name}.tar`);
 
 function dirtyCopy(path: string, files: readonly string[]): Fault {
   return new Fault(

@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { getBackend } from "../../src/vcs/backends.js";
+import { destroyCrew } from "../../src/workstream-session.js";
+import { openYard, type Yard } from "./yard.js";
+
+let yard: Yard;
+beforeEach(async () => {
+  yard = await openYard();
+});
+afterEach(() => yard.end());
+
+const kept = async () =>
+  (await yard.repo.git("for-each-ref", "--format=%(refname:lstrip=3)", "refs/mu/work")).split("\n");
+
+/** A finished task whose last commit is kept as `mu task close` does it. */
+async function finished(task: string, workstream = "shop"): Promise<string> {
+  await yard.finished(task, { [`${task}.txt`]: task });
+  const commit = await yard.repo.gitIn(await yard.workspace(task), "rev-parse", "HEAD");
+  await getBackend("git").keep?.(yard.crew, yard.repo.root, `${workstream}/${task}`, commit);
+  return commit;
+}
+
+it("the work of tasks stays alive once it has landed, and until its workstream is destroyed", async () => {
+  await finished("build");
+  await yard.land(["build"]);
+  expect(await kept()).toEqual(["shop/build"]);
+  await destroyCrew(yard.crew, "shop");
+  expect(await kept()).toEqual([""]);
+});
+
+it("a destroyed workstream leaves work that nothing else has, and that of others", async () => {
+  const main = await yard.main();
+  for (const task of ["back", "saved", "lost"]) await finished(task);
+  await finished("other", "shop2");
+  await yard.land(["back"]);
+  await yard.repo.git("reset", "-q", "--hard", main);
+  await yard.repo.git("update-ref", "refs/mu/salvage/shop/saved/1", "refs/mu/work/shop/saved");
+  await destroyCrew(yard.crew, "shop");
+  expect(await kept()).toEqual(["shop/back", "shop/lost", "shop2/other"]);
+});
