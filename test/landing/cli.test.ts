@@ -65,6 +65,29 @@ it("from claim to main with the real verbs", async () => {
   expect((await home.mu("audit verify")).code).toBe(0);
 }, 60_000);
 
+it("tells who takes over a task that came back where its work is, and warns who closes it without any", async () => {
+  await work("eve", "ours", "a.txt", "ours\n");
+  await work("joe", "theirs", "a.txt", "theirs\n");
+  expect((await home.mu("land -w shop")).code).toBe(1);
+  const commit = (await home.sh("git rev-parse refs/mu/work/shop/theirs")).stdout.trim().slice(0, 10);
+  const place = `work is in joe's workspace, up to ${commit}.`;
+  expect((await home.mu("task notes shop/theirs --last 1")).stdout).toContain(`The ${place}`);
+
+  const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
+  await home.mu("task claim theirs --self", { env });
+  const closed = await home.mu("task close theirs", { env });
+  expect([closed.code, closed.stdout]).toEqual([0, expect.stringContaining(`its earlier ${place}`)]);
+  await home.mu("task open theirs", { env });
+  const unclaimed = await home.mu("task close theirs --json", { env });
+  expect(unclaimed.json().warnings).toMatchObject([{ code: "work_elsewhere" }]);
+  await home.mu("task open theirs", { env });
+
+  const joe = { MU_AGENT: "joe", MU_WORKSTREAM: "shop" };
+  await home.mu("task claim theirs --self", { env: joe });
+  const own = await home.mu("task close theirs --json", { env: joe });
+  expect(JSON.stringify(own.json().warnings)).not.toContain("work_elsewhere");
+}, 60_000);
+
 it("leaves a task whose work may be in files that nobody committed, unless it is named", async () => {
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
   await home.mu("workspace create bob", { env });
