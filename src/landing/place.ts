@@ -9,6 +9,7 @@ import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams.js";
 import type { Candidate } from "./choose.js";
+import { noVersionControl } from "./copies.js";
 
 /** Where a batch lands. */
 export interface Place {
@@ -34,6 +35,13 @@ export async function findPlace(
   const roots = distinct(working.map((candidate) => candidate.root));
   if (roots.length > 1) throw several("repositories", roots, working, (candidate) => candidate.root);
   const { key, root } = await repository(crew, workstream, roots[0], spaces);
+  if (key === "none") {
+    throw await noVersionControl(
+      db,
+      workstream,
+      candidates.map(({ row }) => row.name),
+    );
+  }
   const lander = getLander(key);
   const wish = onto ?? settings.branch ?? undefined;
   if (wish !== undefined) return { lander, root, branch: wish };

@@ -166,3 +166,33 @@ it("refuses in words and with the right codes", async () => {
   expect((await home.mu("land --check true --no-check -w shop --json")).fault().code).toBe("usage.two_checks");
   expect((await home.mu("land --continue -w shop --json")).fault().code).toBe("landing.nothing_to_continue");
 }, 60_000);
+
+it("says that nothing lands without version control, and how what waits for it can go on", async () => {
+  const bare = newHome();
+  try {
+    const env = { MU_AGENT: "bob", MU_WORKSTREAM: "bare" };
+    for (const line of [
+      "workstream init bare --root .",
+      "workspace create bob",
+      "task add plan --title plan",
+      "task add build --title build --blocked-by plan@landed",
+      "task claim plan --self",
+      "task close plan",
+    ]) {
+      const { code, stderr } = await bare.mu(line, { env });
+      expect(code, `${line}: ${stderr}`).toBe(0);
+    }
+    const landed = await bare.mu("land -w bare --json");
+    expect([landed.code, landed.fault().code]).toEqual([2, "landing.vcs_required"]);
+    const told = await bare.mu("land plan -w bare");
+    expect(told.stderr).toContain("no version control here");
+    expect(told.stderr).toContain("mu task block build --by plan --until closed -w bare");
+
+    await bare.mu("task block build --by plan --until closed -w bare");
+    await bare.mu("task add own --title own --blocked-by plan@landed -w bare");
+    await bare.mu("workspace free bob", { env });
+    expect((await bare.mu("land -w bare")).stderr).toContain("mu task block own --by plan --until closed -w bare");
+  } finally {
+    await bare.end();
+  }
+}, 60_000);
