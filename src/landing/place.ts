@@ -7,6 +7,7 @@ import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
 import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
+import { namingBranchSetting } from "../workstream-settings.js";
 import { workstreamRow } from "../workstreams.js";
 import type { Candidate } from "./choose.js";
 import { noVersionControl } from "./copies.js";
@@ -21,7 +22,7 @@ export interface Place {
 /**
  * The one repository and branch for all these tasks: the branch that was asked for, else the workstream's, else the
  * one that their workspaces are for, else the repository's. Faults `landing.several_targets`, `landing.vcs_required`,
- * `landing.not_supported`, `vcs.no_target`.
+ * `landing.not_supported`, `vcs.no_target`, `vcs.unknown_ref`.
  */
 export async function findPlace(
   crew: Crew,
@@ -43,8 +44,12 @@ export async function findPlace(
     );
   }
   const lander = getLander(key);
-  const wish = onto ?? settings.branch ?? undefined;
-  if (wish !== undefined) return { lander, root, branch: wish };
+  if (onto !== undefined) return { lander, root, branch: onto };
+  const { branch: wish } = settings;
+  if (wish !== null) {
+    await namingBranchSetting(workstream, wish, () => lander.target(crew, root, wish));
+    return { lander, root, branch: wish };
+  }
 
   const branchOf = (candidate: Candidate) => spaces.get(candidate.row.work_agent ?? "")?.branch ?? null;
   const branches = distinct(working.map(branchOf));

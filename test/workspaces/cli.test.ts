@@ -97,3 +97,27 @@ it("Ctrl-C ends the setup of a new workspace, and nothing of it stays", async ()
   expect(existsSync(join(home.folder, "state", "workspaces", "shop", "bob"))).toBe(false);
   expect((await home.sh("git worktree list")).stdout.trim().split("\n")).toHaveLength(1);
 }, 60_000);
+
+it("a branch that is set and not there is named with its setting, for workspaces and for landings", async () => {
+  await ok("workspace create eve");
+  await ok("task add plan --title plan -w shop");
+  await ok("task close plan -w shop");
+  await ok("workstream set branch nope -w shop");
+  const unset = "mu workstream set branch --unset -w shop";
+  for (const line of [
+    "workspace create bob",
+    "workspace recreate eve --yes",
+    "land -w shop",
+    "land --dry-run -w shop",
+  ]) {
+    const refused = await home.mu(`${line} --json`);
+    expect([line, refused.code, refused.fault().code]).toEqual([line, 3, "vcs.unknown_ref"]);
+    expect(refused.fault().message).toContain('The setting branch of shop says "nope".');
+    expect(JSON.stringify(refused.fault())).toContain(unset);
+  }
+  const asked = await home.mu("land --onto nope -w shop --json");
+  expect([asked.fault().code, JSON.stringify(asked.fault()).includes(unset)]).toEqual(["vcs.unknown_ref", false]);
+  await home.mu(unset.slice(3));
+  await ok("workspace create bob");
+  await ok("land -w shop");
+}, 60_000);
