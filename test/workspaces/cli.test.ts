@@ -121,3 +121,22 @@ it("a branch that is set and not there is named with its setting, for workspaces
   await ok("workspace create bob");
   await ok("land -w shop");
 }, 60_000);
+
+it("a person's workspace is one to go to, not one to start an agent in", async () => {
+  const spawn = "mu agent spawn shop/bob --workspace";
+  const mine = await home.mu("workspace create bob -w shop", { env: { MU_AGENT: "bob" } });
+  expect(mine.stdout).toContain('cd "$(mu workspace path shop/bob)"');
+  expect(mine.stdout).not.toContain(spawn);
+  await ok("workspace free bob -w shop");
+  expect(await ok("workspace create bob -w shop")).toContain(spawn);
+
+  await ok("task add plan --title plan -w shop");
+  await home.mu("task claim plan --self -w shop", { env: { MU_AGENT: "bob" } });
+  await ok("workspace free bob -w shop");
+  expect(await ok("workspace create bob -w shop")).not.toContain(spawn);
+
+  const taken = await home.mu("agent spawn bob --cli shell -w shop --json");
+  expect([taken.code, taken.fault().code]).toEqual([4, "agent.exists"]);
+  expect(taken.fault().nextSteps.map(({ command }) => command)).toEqual(["mu agent show bob -w shop"]);
+  await ok("agent show bob -w shop");
+}, 60_000);
