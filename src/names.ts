@@ -116,3 +116,8 @@ export function quote(text: string): string {
   const shown = JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
   return shown.replace(/[\u007f-\u009f\u2028\u2029]/g, "�");
 }
+
+/** `1 task`, `2 tasks`: a number with its noun, for people. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,6 +1,8 @@
 import type { Context } from "./context.js";
 import type { Reader } from "./db/schema.js";
 import { write } from "./db/write.js";
+import { Fault } from "./errors.js";
+import { quote } from "./names.js";
 import { readSettings, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
 import { workstreamRow } from "./workstreams.js";
 
@@ -36,4 +38,26 @@ export async function changeSetting(
     const settings = readSettings(stored);
     return { settings, value: valueAt(settings, key), changed: stored !== row.settings };
   });
+}
+
+/**
+ * Looks for the branch that the workstream is set to. A branch may be set before it is there, so the fault for one that
+ * is not, `vcs.unknown_ref`, says where its name comes from.
+ */
+export async function namingBranchSetting<T>(workstream: string, branch: string, look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "vcs.unknown_ref") throw error;
+    throw new Fault(
+      error.kind,
+      error.code,
+      `${error.message} The setting branch of ${workstream} says ${quote(branch)}.`,
+      [
+        ...error.nextSteps,
+        { intent: "Go back to the repository's own", command: `mu workstream set branch --unset -w ${workstream}` },
+      ],
+      error.details,
+    );
+  }
 }

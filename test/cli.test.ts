@@ -488,3 +488,16 @@ describe("odd values", () => {
     expect(block.nextSteps[0]?.command).toBe("mu task move build --to ' x' -w demo");
   });
 });
+
+it("counts one thing as one", async () => {
+  const added = await all("workstream init demo", "task add build --title build --effort-days 1");
+  expect(added.stdout).toContain("effort 1 day)");
+  expect((await home.mu("task show build")).stdout).toContain("effort 1 day,");
+  await all("task add docs --title docs --effort-days 0.5 --blocked-by build", "task note docs hello");
+  expect((await home.mu("task show docs")).stdout).toContain("effort 0.5 days,");
+  expect((await home.mu("workstream show demo")).stdout).toContain("1 edge, 1 note\n");
+  expect((await home.mu("task delete docs")).stdout).toContain("with 1 edge and 1 note");
+  expect((await home.mu("workstream destroy demo")).stdout).toContain("2 tasks, 1 edge, 1 note, 0 agents");
+  await all("workstream init shop", "task add one --title one -w shop");
+  expect((await home.mu("workstream destroy shop")).stdout).toContain("1 task, 0 edges, 0 notes, ");
+});

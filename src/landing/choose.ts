@@ -5,6 +5,7 @@ import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import type { CommitRange } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams.js";
 import { unfinishedTasks } from "./continue.js";
+import { tasksOfCopies } from "./copies.js";
 import { type Link, landingOrder } from "./order.js";
 
 /** Which tasks to land: these, those that an earlier landing did not finish, or all finished ones (of one agent). */
@@ -29,6 +30,7 @@ export interface Skipped {
     | "landed"
     | "needs_first"
     | "unknown_work"
+    | "no_vcs"
     | "commits_gone"
     | "under_way"
     | "builds_on"
@@ -56,6 +58,7 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
   const rows = await chosenRows(db, choice);
   const ids = rows.map((row) => row.id);
   const edges = await blockersAmong(db, ids);
+  const copies = await tasksOfCopies(db, rows);
   const skipped: Skipped[] = [];
   const skip = (row: TaskRow, why: Skipped["why"], reason: string) =>
     void skipped.push({ task: row.name, why, reason });
@@ -70,6 +73,10 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
     if (pid !== undefined) {
       if (choice.tasks !== undefined) throw underWay(row, pid);
       skip(row, "under_way", `is being landed by process ${pid}`);
+      continue;
+    }
+    if (copies.has(row.id)) {
+      skip(row, "no_vcs", "was done in a copy without version control, so there is nothing of it to land");
       continue;
     }
     if (row.work_root !== null && (row.work_from === null || row.work_to === null)) {

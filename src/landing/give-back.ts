@@ -4,9 +4,10 @@ import { storableText } from "../db/text.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
+import { tellPlace } from "../tasks/elsewhere.js";
 import { columnsOf } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
-import { findById } from "../tasks/task.js";
+import { findById, type TaskRow } from "../tasks/task.js";
 import type { CheckAnswer } from "./checker.js";
 import type { Candidate } from "./choose.js";
 import { endRow } from "./rows.js";
@@ -81,19 +82,25 @@ interface Verdict {
 async function giveBack(crew: Crew, refusal: Refusal, { found, kind, text }: Verdict): Promise<Returned | undefined> {
   const { reason, files, excerpt } = found;
   const clean = { reason: storableText(reason), files: files.map(storableText), excerpt: storableText(excerpt) };
-  const verdict = { found: { ...found, ...clean }, kind, text: storableText(text) };
   const { row } = refusal.candidate;
+  const told = [storableText(text), ...placeOf(row)].join("\n");
+  const verdict = { found: { ...found, ...clean }, kind, text: told };
   const agent = row.work_agent ?? row.owner;
   if (!(await reopen(crew, refusal, verdict))) return undefined;
   const delivered = agent !== null && (await tell(crew, { agent, refusal, text: verdict.text }));
   return { task: row.name, agent, ...verdict.found, delivered };
 }
 
+/** Whoever takes the task next need not be who did it, and has none of its commits. */
+function placeOf({ work_agent: agent, work_to: commit }: TaskRow): string[] {
+  return agent === null || commit === null ? [] : ["", `The work is in ${tellPlace({ agent, commit })}.`];
+}
+
 /** OPEN again with a note, in one write. Where its work begins stays, so that the whole of it lands after the fix. */
 function reopen(crew: Crew, { landing, candidate, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
   const { row } = candidate;
   const { why, reason, files } = verdict.found;
-  const payload = { why, reason, files, branch, onto, agent: row.work_agent };
+  const payload = { why, reason, files, branch, onto, agent: row.work_agent, commit: row.work_to };
   const spec = { op: "land.refuse", scope: row.workstream, subject: qualifiedName(row) };
   return write(crew.context, spec, async (tx) => {
     if (!(await endRow(tx, landing, why, { onto, reason }))) return false;

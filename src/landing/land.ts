@@ -11,6 +11,7 @@ import { workstreamRow } from "../workstreams.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
 import { type Candidate, type Choice, chooseTasks, underWay, waitingFor } from "./choose.js";
+import { noVersionControl } from "./copies.js";
 import { findPlace, type Place } from "./place.js";
 import { emptyLanding, type Landing, skip } from "./report.js";
 import { landingsUnderWay, takeTasks } from "./rows.js";
@@ -94,6 +95,10 @@ async function prepare(crew: Crew, choice: Choice, options: LandOptions): Promis
   const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
   const { candidates, edges, skipped } = await chooseTasks(db, choice, await busyTasks(crew));
   const report = emptyLanding(skipped);
+  const copies = skipped.filter(({ why }) => why === "no_vcs").map(({ task }) => task);
+  if (copies.length > 0 && candidates.length === 0 && copies.length === skipped.length) {
+    throw await noVersionControl(db, choice.workstream, copies);
+  }
   if (candidates.length === 0 && !options.push) return { report, settings, place: undefined, candidates, edges };
   const place = await findPlace(crew, choice.workstream, candidates, { onto: options.onto, settings });
   const there = await dropGone(crew, place, { candidates, edges, report });

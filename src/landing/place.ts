@@ -7,8 +7,10 @@ import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
 import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
+import { namingBranchSetting } from "../workstream-settings.js";
 import { workstreamRow } from "../workstreams.js";
 import type { Candidate } from "./choose.js";
+import { noVersionControl } from "./copies.js";
 
 /** Where a batch lands. */
 export interface Place {
@@ -20,7 +22,7 @@ export interface Place {
 /**
  * The one repository and branch for all these tasks: the branch that was asked for, else the workstream's, else the
  * one that their workspaces are for, else the repository's. Faults `landing.several_targets`, `landing.vcs_required`,
- * `landing.not_supported`, `vcs.no_target`.
+ * `landing.not_supported`, `vcs.no_target`, `vcs.unknown_ref`.
  */
 export async function findPlace(
   crew: Crew,
@@ -34,9 +36,20 @@ export async function findPlace(
   const roots = distinct(working.map((candidate) => candidate.root));
   if (roots.length > 1) throw several("repositories", roots, working, (candidate) => candidate.root);
   const { key, root } = await repository(crew, workstream, roots[0], spaces);
+  if (key === "none") {
+    throw await noVersionControl(
+      db,
+      workstream,
+      candidates.map(({ row }) => row.name),
+    );
+  }
   const lander = getLander(key);
-  const wish = onto ?? settings.branch ?? undefined;
-  if (wish !== undefined) return { lander, root, branch: wish };
+  if (onto !== undefined) return { lander, root, branch: onto };
+  const { branch: wish } = settings;
+  if (wish !== null) {
+    await namingBranchSetting(workstream, wish, () => lander.target(crew, root, wish));
+    return { lander, root, branch: wish };
+  }
 
   const branchOf = (candidate: Candidate) => spaces.get(candidate.row.work_agent ?? "")?.branch ?? null;
   const branches = distinct(working.map(branchOf));

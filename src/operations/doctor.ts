@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Fault } from "../errors.js";
+import { counted } from "../names.js";
 import type { App } from "./app.js";
 import { defineOperation } from "./operation.js";
 
@@ -35,7 +36,11 @@ export const doctor = defineOperation({
 
 async function checkDatabase({ context: { store } }: App): Promise<Check> {
   const { rows } = await store.query("select count(*) as n from tasks");
-  return { name: "database", verdict: "ok", says: `${store.location} (${store.dialect}), ${rows[0]?.["n"]} tasks` };
+  return {
+    name: "database",
+    verdict: "ok",
+    says: `${store.location} (${store.dialect}), ${counted(Number(rows[0]?.["n"]), "task")}`,
+  };
 }
 
 async function checkTmux(app: App): Promise<{ check: Check; features: Record<string, boolean> }> {

@@ -4,7 +4,7 @@ import { Fault, type NextStep } from "../errors.js";
 import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
 import type { Landing } from "../landing/report.js";
-import { parseRef, quote, shellWord } from "../names.js";
+import { counted, parseRef, quote, shellWord } from "../names.js";
 import type { App } from "./app.js";
 import { about, durationField, tasksField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
@@ -248,4 +248,3 @@ function section<T>(head: string, items: readonly T[], line: (item: T) => string
 }
 
 const short = (commit: string) => commit.slice(0, 8);
-const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { counted } from "../names.js";
 import { reconcile as reconcileCrew } from "../reconcile.js";
 import { about, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
@@ -41,5 +42,5 @@ export const reconcile = defineOperation({
     return { ...found, nextSteps };
   },
   render: ({ agents, reaped, orphans, deliveries, workspaces, stale }) =>
-    `${agents.length} agents, ${reaped.length} reaped, ${orphans.length} orphan panes, ${deliveries.length} prompts settled${workspaces.length > 0 ? `, ${workspaces.length} half workspaces settled` : ""}${stale ? " (the database was busy: as last known)" : ""}`,
+    `${counted(agents.length, "agent")}, ${reaped.length} reaped, ${counted(orphans.length, "orphan pane")}, ${counted(deliveries.length, "prompt")} settled${workspaces.length > 0 ? `, ${counted(workspaces.length, "half workspace")} settled` : ""}${stale ? " (the database was busy: as last known)" : ""}`,
 });

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { counted } from "../names.js";
 import { querySql, writeSql } from "../sql.js";
 import { about } from "./fields.js";
 import { defineOperation } from "./operation.js";
@@ -51,7 +52,7 @@ export const sql = defineOperation({
   },
   render: (result, paint) => {
     const rows = Array.isArray(result) ? result : result.rows;
-    const done = Array.isArray(result) ? "No rows." : `${result.changes} rows changed`;
+    const done = Array.isArray(result) ? "No rows." : `${counted(result.changes, "row")} changed`;
     if (rows.length === 0) return done;
     const columns = Object.keys(rows[0] ?? {}).map((head) => ({
       head,

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { timestamp } from "../context.js";
+import { counted } from "../names.js";
 import { readState, type State } from "../state.js";
 import { listWorkstreams } from "../workstreams.js";
 import type { App } from "./app.js";
@@ -85,7 +86,9 @@ async function overview({ context }: App) {
 
 function overviewCard(workstreams: readonly { name: string; open: number; tasks: number }[], paint: Paint): string {
   if (workstreams.length === 0) return "No workstreams yet. Start one with: mu workstream init <name>";
-  const lines = workstreams.map(({ name, open, tasks }) => `  ${paint.bold(name)}  ${open} of ${tasks} tasks to do`);
+  const lines = workstreams.map(
+    ({ name, open, tasks }) => `  ${paint.bold(name)}  ${open} of ${counted(tasks, "task")} to do`,
+  );
   return ["Workstreams", ...lines, "", paint.dim("One of them: mu state -w <name>")].join("\n");
 }
 
@@ -94,7 +97,7 @@ export function stateCard(state: State, paint: Paint): string {
   const { tracks, ready, inProgress, blocked, recentlyClosed, collisions } = state;
   const counts = `${ready.total} ready, ${inProgress.total} in progress, ${blocked.total} blocked`;
   return [
-    `${paint.bold(state.workstream)}  ${counts}; work for ${tracks.withReady} agent${tracks.withReady === 1 ? "" : "s"} side by side`,
+    `${paint.bold(state.workstream)}  ${counts}; work for ${counted(tracks.withReady, "agent")} side by side`,
     ...part(`Agents (${state.agents.length})`, state.agents.length, paint, () => agentTable(state, paint)),
     ...part(heading("Tracks", tracks), tracks.total, paint, () => trackTable(tracks.items, paint)),
     ...part(heading("Ready", ready), ready.total, paint, () => taskTable(ready.items, paint, "")),

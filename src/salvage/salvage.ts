@@ -4,6 +4,7 @@ import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import { counted } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, CommitRange, Saved, Target, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 import { checkoutOf, type WorkspaceRow } from "../workspaces/workspace.js";
@@ -232,10 +233,6 @@ export function tellSalvage({ commits, files, name }: Salvage): string {
 
 /** `2 commits and 3 files`. */
 export function tellWork({ commits, files }: { commits: number; files: number }): string {
-  const parts = [counted(commits, "commit"), counted(files, "file")].filter((part) => part !== undefined);
+  const parts = [...(commits > 0 ? [counted(commits, "commit")] : []), ...(files > 0 ? [counted(files, "file")] : [])];
   return parts.length === 0 ? "nothing" : parts.join(" and ");
-}
-
-function counted(count: number, what: string): string | undefined {
-  return count === 0 ? undefined : `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -4,12 +4,14 @@ import type { Crew } from "../agents/crew.js";
 import { type Check, insertCheck, type NewCheck } from "../checks/rows.js";
 import { type CheckRun, runCheck } from "../checks/run.js";
 import { isSameSubject, type Subject, subjectOfFolder, subjectOfWorkspace } from "../checks/subject.js";
+import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName, shellWord, type TaskRef } from "../names.js";
 import type { Settings } from "../settings.js";
 import { getSettings } from "../workstream-settings.js";
 import { workstreamRow } from "../workstreams.js";
+import { earlierWork, tellPlace } from "./elsewhere.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "./lifecycle.js";
 import { requireMet, type Warning } from "./requirements.js";
 import { claimantName, requireAuthority, type Standing, taskStanding } from "./standing.js";
@@ -64,7 +66,7 @@ export async function finishTask(
   const wanted = "agent" in claimant && row.status !== "CLOSED" ? asked : null;
   const mustHaveLanded = wanted === "landed" && !landsNext;
   const work = await workOfTask(world, db, row, { landing: mustHaveLanded ? "look" : "no matter" });
-  const warnings = warningsOf(row, work);
+  const warnings = [...warningsOf(row, work), ...(await workElsewhere(db, row, work))];
   if (wanted !== null && (wanted !== "check" || command === null)) {
     warnings.push(...requireMet(wanted, row, work, { landsNext }));
   }
@@ -103,6 +105,15 @@ function warningsOf(row: Standing, work: WorkDone | undefined): Warning[] {
   if (standing?.underway) warn("underway", `A ${standing.underway} was begun in ${space.path} and not ended.`);
   if (commits === 0) warn("no_commits", `${space.agent} has committed nothing since it took ${row.name}.`);
   return warnings;
+}
+
+/** Whoever takes over what landing gave back, and adds nothing, closes it without the commits that were to land. */
+async function workElsewhere(db: Reader, row: Standing, work: WorkDone | undefined): Promise<Warning[]> {
+  if (row.status === "CLOSED" || work?.commits) return [];
+  const earlier = await earlierWork(db, row);
+  if (earlier === undefined || earlier.agent === row.owner) return [];
+  const message = `Nothing new was committed for ${row.name}: its earlier work is in ${tellPlace(earlier)}.`;
+  return [{ code: "work_elsewhere", message }];
 }
 
 /** A check that was run, and why it says nothing about what is recorded although it is green. */

@@ -6,7 +6,15 @@ import type { WorkDone } from "./work.js";
 
 /** Something about a close that its owner should know. */
 export interface Warning {
-  code: "uncommitted" | "no_commits" | "underway" | "no_workspace" | "workspace_gone" | "unknown_work" | "not_verified";
+  code:
+    | "uncommitted"
+    | "no_commits"
+    | "underway"
+    | "no_workspace"
+    | "workspace_gone"
+    | "unknown_work"
+    | "work_elsewhere"
+    | "not_verified";
   message: string;
 }
 

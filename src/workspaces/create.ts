@@ -7,6 +7,7 @@ import { type AgentRef, checkAgentName, qualifiedName, quote, shellWord } from "
 import { readSettings, type SetupSettings } from "../settings.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
+import { namingBranchSetting } from "../workstream-settings.js";
 import { workstreamRow } from "../workstreams.js";
 import { closeRow, removeWorkspace } from "./free.js";
 import { endHold, insertHold, newHolder, withHold } from "./hold.js";
@@ -76,7 +77,8 @@ export async function planWorkspace(
   const { settings } = await workstreamRow(crew.context.store.db, ref.workstream);
   const { branch, setup } = readSettings(settings);
   await requireSetup(crew, ref, root, setup);
-  const target = await backend.target(crew, root, branch ?? undefined);
+  const look = () => backend.target(crew, root, branch ?? undefined);
+  const target = await (branch === null ? look() : namingBranchSetting(ref.workstream, branch, look));
   const path = await choosePath(crew, ref, leftover);
   return { backend, root, branch: target?.branch ?? null, path, from: wishes.from, setup, signal: wishes.signal };
 }

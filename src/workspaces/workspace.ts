@@ -67,14 +67,20 @@ export async function workspaceRow(db: Reader, ref: AgentRef): Promise<Workspace
   );
 }
 
-/** The fault for an agent that has a workspace already. */
+/** The fault for an agent that has a workspace already; one that is not ready is in another process's hands. */
 export function workspaceExists({ agent, workstream, path, state }: WorkspaceRow): Fault {
+  const look = { intent: "See how it stands", command: `mu workspace list -w ${workstream}` };
+  if (state !== "ready") {
+    const what = state === "creating" ? "making" : "freeing";
+    const message = `Another process is ${what} the workspace of ${quote(agent)} in ${workstream}: ${path}.`;
+    return new Fault("conflict", "workspace.exists", message, [look], { path, state });
+  }
   return new Fault(
     "conflict",
     "workspace.exists",
-    `${quote(agent)} has a workspace in ${workstream} already: ${path}${state === "ready" ? "" : ` (${state})`}.`,
+    `${quote(agent)} has a workspace in ${workstream} already: ${path}.`,
     [
-      { intent: "See how it stands", command: `mu workspace list -w ${workstream}` },
+      look,
       { intent: "Put it on the newest state of its branch", command: `mu workspace refresh ${workstream}/${agent}` },
       { intent: "Make it anew; its work is saved first", command: `mu workspace recreate ${workstream}/${agent}` },
     ],

@@ -65,6 +65,29 @@ it("from claim to main with the real verbs", async () => {
   expect((await home.mu("audit verify")).code).toBe(0);
 }, 60_000);
 
+it("tells who takes over a task that came back where its work is, and warns who closes it without any", async () => {
+  await work("eve", "ours", "a.txt", "ours\n");
+  await work("joe", "theirs", "a.txt", "theirs\n");
+  expect((await home.mu("land -w shop")).code).toBe(1);
+  const commit = (await home.sh("git rev-parse refs/mu/work/shop/theirs")).stdout.trim().slice(0, 10);
+  const place = `work is in joe's workspace, up to ${commit}.`;
+  expect((await home.mu("task notes shop/theirs --last 1")).stdout).toContain(`The ${place}`);
+
+  const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
+  await home.mu("task claim theirs --self", { env });
+  const closed = await home.mu("task close theirs", { env });
+  expect([closed.code, closed.stdout]).toEqual([0, expect.stringContaining(`its earlier ${place}`)]);
+  await home.mu("task open theirs", { env });
+  const unclaimed = await home.mu("task close theirs --json", { env });
+  expect(unclaimed.json().warnings).toMatchObject([{ code: "work_elsewhere" }]);
+  await home.mu("task open theirs", { env });
+
+  const joe = { MU_AGENT: "joe", MU_WORKSTREAM: "shop" };
+  await home.mu("task claim theirs --self", { env: joe });
+  const own = await home.mu("task close theirs --json", { env: joe });
+  expect(JSON.stringify(own.json().warnings)).not.toContain("work_elsewhere");
+}, 60_000);
+
 it("leaves a task whose work may be in files that nobody committed, unless it is named", async () => {
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
   await home.mu("workspace create bob", { env });
@@ -142,4 +165,34 @@ it("refuses in words and with the right codes", async () => {
   expect([dirty.code, dirty.fault().code]).toEqual([4, "landing.checkout_dirty"]);
   expect((await home.mu("land --check true --no-check -w shop --json")).fault().code).toBe("usage.two_checks");
   expect((await home.mu("land --continue -w shop --json")).fault().code).toBe("landing.nothing_to_continue");
+}, 60_000);
+
+it("says that nothing lands without version control, and how what waits for it can go on", async () => {
+  const bare = newHome();
+  try {
+    const env = { MU_AGENT: "bob", MU_WORKSTREAM: "bare" };
+    for (const line of [
+      "workstream init bare --root .",
+      "workspace create bob",
+      "task add plan --title plan",
+      "task add build --title build --blocked-by plan@landed",
+      "task claim plan --self",
+      "task close plan",
+    ]) {
+      const { code, stderr } = await bare.mu(line, { env });
+      expect(code, `${line}: ${stderr}`).toBe(0);
+    }
+    const landed = await bare.mu("land -w bare --json");
+    expect([landed.code, landed.fault().code]).toEqual([2, "landing.vcs_required"]);
+    const told = await bare.mu("land plan -w bare");
+    expect(told.stderr).toContain("no version control here");
+    expect(told.stderr).toContain("mu task block build --by plan --until closed -w bare");
+
+    await bare.mu("task block build --by plan --until closed -w bare");
+    await bare.mu("task add own --title own --blocked-by plan@landed -w bare");
+    await bare.mu("workspace free bob", { env });
+    expect((await bare.mu("land -w bare")).stderr).toContain("mu task block own --by plan --until closed -w bare");
+  } finally {
+    await bare.end();
+  }
 }, 60_000);

@@ -60,6 +60,8 @@ describe("landing", () => {
     expect(note).toMatchObject({ author: "mu", kind: "review" });
     expect(note?.text).toContain("<<<<<<< main\nours\n");
     expect(note?.text).toContain(">>>>>>> theirs");
+    const commit = await yard.repo.gitIn(await yard.workspace("theirs"), "rev-parse", "HEAD");
+    expect(note?.text).toContain(`The work is in theirs's workspace, up to ${commit.slice(0, 10)}.`);
     expect(yard.repo.read("a.txt")).toBe("ours\ntwo\nthree\n");
   });
 

@@ -100,3 +100,46 @@ it("Ctrl-C ends the setup of a new workspace, and nothing of it stays", async ()
   expect(existsSync(join(home.folder, "state", "workspaces", "shop", "bob"))).toBe(false);
   expect((await home.sh("git worktree list")).stdout.trim().split("\n")).toHaveLength(1);
 }, 60_000);
+
+it("a branch that is set and not there is named with its setting, for workspaces and for landings", async () => {
+  await ok("workspace create eve");
+  await ok("task add plan --title plan -w shop");
+  await ok("task close plan -w shop");
+  await ok("workstream set branch nope -w shop");
+  const unset = "mu workstream set branch --unset -w shop";
+  for (const line of [
+    "workspace create bob",
+    "workspace recreate eve --yes",
+    "land -w shop",
+    "land --dry-run -w shop",
+  ]) {
+    const refused = await home.mu(`${line} --json`);
+    expect([line, refused.code, refused.fault().code]).toEqual([line, 3, "vcs.unknown_ref"]);
+    expect(refused.fault().message).toContain('The setting branch of shop says "nope".');
+    expect(JSON.stringify(refused.fault())).toContain(unset);
+  }
+  const asked = await home.mu("land --onto nope -w shop --json");
+  expect([asked.fault().code, JSON.stringify(asked.fault()).includes(unset)]).toEqual(["vcs.unknown_ref", false]);
+  await home.mu(unset.slice(3));
+  await ok("workspace create bob");
+  await ok("land -w shop");
+}, 60_000);
+
+it("a person's workspace is one to go to, not one to start an agent in", async () => {
+  const spawn = "mu agent spawn shop/bob --workspace";
+  const mine = await home.mu("workspace create bob -w shop", { env: { MU_AGENT: "bob" } });
+  expect(mine.stdout).toContain('cd "$(mu workspace path shop/bob)"');
+  expect(mine.stdout).not.toContain(spawn);
+  await ok("workspace free bob -w shop");
+  expect(await ok("workspace create bob -w shop")).toContain(spawn);
+
+  await ok("task add plan --title plan -w shop");
+  await home.mu("task claim plan --self -w shop", { env: { MU_AGENT: "bob" } });
+  await ok("workspace free bob -w shop");
+  expect(await ok("workspace create bob -w shop")).not.toContain(spawn);
+
+  const taken = await home.mu("agent spawn bob --cli shell -w shop --json");
+  expect([taken.code, taken.fault().code]).toEqual([4, "agent.exists"]);
+  expect(taken.fault().nextSteps.map(({ command }) => command)).toEqual(["mu agent show bob -w shop"]);
+  await ok("agent show bob -w shop");
+}, 60_000);

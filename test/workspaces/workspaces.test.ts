@@ -34,10 +34,20 @@ onEachDialect("workspaces", (bench) => {
 
   const make = (name = "w1") =>
     createWorkspace(shop.crew, { workstream: "demo", name }, { projectRoot: shop.repository.root });
+  const fault = (act: Promise<unknown>) => act.catch((error: unknown) => error) as Promise<Fault>;
   const events = async () => {
     const rows = await bench.context.store.db.selectFrom("events").select("op").orderBy("id").execute();
     return rows.map(({ op }) => op);
   };
+
+  it("that two make at once are one, and the other is told to look, not to change it", async () => {
+    const ended = await Promise.allSettled([make(), make()]);
+    expect(ended.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    const lost = ended.flatMap((one) => (one.status === "rejected" ? [one.reason as Fault] : []));
+    expect(lost).toMatchObject([{ code: "workspace.exists", details: { state: "creating" } }]);
+    expect(lost[0]?.message).toMatch(/^Another process is making the workspace of "w1" in demo: /);
+    expect(lost[0]?.nextSteps.map(({ command }) => command)).toEqual(["mu workspace list -w demo"]);
+  });
 
   it("are made once, for agents that need not be there, and listed with how they stand", async () => {
     const workspace = await make();
@@ -46,6 +56,8 @@ onEachDialect("workspaces", (bench) => {
     expect(workspace.path).toBe(join(shop.crew.stateDir, "workspaces", "demo", "w1"));
     expect(shop.repository.read("src/a.txt", workspace.path)).toBe("a\n");
     await expect(make()).rejects.toMatchObject({ code: "workspace.exists", exitCode: 4 });
+
+    expect((await fault(make())).nextSteps.map(({ command }) => command)).toContain("mu workspace refresh demo/w1");
 
     await shop.repository.commit({ "b.txt": "b" }, "work", workspace.path);
     shop.repository.write({ "c.txt": "c" }, workspace.path);

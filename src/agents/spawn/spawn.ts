@@ -123,13 +123,17 @@ export async function reserveAgent(
   return row;
 }
 
+/** The fault for a name that is taken; a person has no pane, so that there is nothing to use or to start. */
 export function agentExists(ref: AgentRef, open: Pick<RowOf<"agents">, "cli">): Fault {
-  const who = open.cli === PERSON_CLI ? "a person" : "an agent";
-  return new Fault("conflict", "agent.exists", `There is ${who} ${quote(ref.name)} in ${ref.workstream} already.`, [
-    { intent: "Look at it", command: `mu agent show ${ref.name} -w ${ref.workstream}` },
+  const isPerson = open.cli === PERSON_CLI;
+  const who = isPerson ? "a person" : "an agent";
+  const look = { intent: "Look at it", command: `mu agent show ${ref.name} -w ${ref.workstream}` };
+  const use = [
     { intent: "Use it if it is there", command: `mu agent ensure ${ref.name} -w ${ref.workstream}` },
     { intent: "Start it anew", command: `mu agent restart ${ref.name} -w ${ref.workstream}` },
-  ]);
+  ];
+  const message = `There is ${who} ${quote(ref.name)} in ${ref.workstream} already.`;
+  return new Fault("conflict", "agent.exists", message, isPerson ? [look] : [look, ...use]);
 }
 
 export interface StartOptions extends Pick<SpawnOptions, "ready" | "aliveMs" | "size"> {

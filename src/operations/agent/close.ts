@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { closeAgent } from "../../agents/close.js";
 import type { NextStep } from "../../errors.js";
+import { counted } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/leave.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -80,10 +81,9 @@ function leftLines(left: LeftWorkspace | null): string[] {
 
 /** `2 commits not landed, 3 files not committed`. */
 function tellLeft({ commits, files }: { commits: number; files: number }): string {
-  const plural = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
   const parts = [
-    ...(commits > 0 ? [`${plural(commits, "commit")} not landed`] : []),
-    ...(files > 0 ? [`${plural(files, "file")} not committed`] : []),
+    ...(commits > 0 ? [`${counted(commits, "commit")} not landed`] : []),
+    ...(files > 0 ? [`${counted(files, "file")} not committed`] : []),
   ];
   return parts.join(", ");
 }

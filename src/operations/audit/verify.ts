@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { verifyChains } from "../../audit.js";
 import { Fault } from "../../errors.js";
+import { counted } from "../../names.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 
@@ -52,7 +53,7 @@ export const auditVerify = defineOperation({
   },
   render: ({ chains, events, tables }, paint) =>
     [
-      `${paint.bold("The chain holds")}: ${events} events in ${chains.length} chains${tables === "same" ? ", and the tables agree with them" : ""}`,
+      `${paint.bold("The chain holds")}: ${counted(events, "event")} in ${counted(chains.length, "chain")}${tables === "same" ? ", and the tables agree with them" : ""}`,
       ...chains.map((chain) => paint.dim(`  ${chain.scope || "(machine)"}  ${chain.n}  ${chain.head.slice(0, 16)}…`)),
     ].join("\n"),
 });

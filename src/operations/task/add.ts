@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
+import { counted } from "../../names.js";
 import { addTask } from "../../tasks/add.js";
 import { about, tasksField, textField, untilField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -73,7 +74,7 @@ export const taskAdd = defineOperation({
   },
   render: ({ task, blockers, truncated }, paint) =>
     [
-      `Added ${paint.bold(task.name)} to ${task.workstream} (impact ${task.impact}, effort ${task.effortDays} days)`,
+      `Added ${paint.bold(task.name)} to ${task.workstream} (impact ${task.impact}, effort ${counted(task.effortDays, "day")})`,
       ...(blockers.length > 0 ? [`  blocked by ${blockers.join(", ")}`] : []),
       ...(truncated ? [paint.dim(`  the title was too long for a name: ${truncated}`)] : []),
     ].join("\n"),

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import * as z from "zod";
+import { counted } from "../../names.js";
 import { applyPlan } from "../../tasks/plan.js";
 import { parsePlan } from "../../tasks/plan-document.js";
 import type { Plan } from "../../tasks/planned-tasks.js";
@@ -61,7 +62,7 @@ export const taskApply = defineOperation({
   },
   render: (result, paint) => {
     const { created, updated, unchanged, edgesAdded, notesAdded } = result;
-    const head = `${paint.bold(result.workstream)}: ${created} created, ${updated} updated, ${unchanged} unchanged; ${edgesAdded} edges and ${notesAdded} notes added`;
+    const head = `${paint.bold(result.workstream)}: ${created} created, ${updated} updated, ${unchanged} unchanged; ${counted(edgesAdded, "edge")} and ${counted(notesAdded, "note")} added`;
     const changed = result.tasks.filter((task) => task.change !== "unchanged");
     const lines = changed.slice(0, MOST_SHOWN).map((task) => `  ${task.change === "created" ? "+" : "~"} ${task.name}`);
     const more = changed.length - lines.length;

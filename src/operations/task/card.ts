@@ -1,3 +1,4 @@
+import { counted } from "../../names.js";
 import type { Task } from "../../tasks/task.js";
 import type { Column, Paint } from "../paint.js";
 
@@ -33,7 +34,7 @@ export function taskLines(task: Task, paint: Paint): string[] {
     ["role", task.role],
     ["kind", task.kind === "task" ? null : task.kind],
     ["priority", task.priority === 5 ? null : String(task.priority)],
-    ["worth", `impact ${task.impact}, effort ${task.effortDays} days, roi ${task.roi}`],
+    ["worth", `impact ${task.impact}, effort ${counted(task.effortDays, "day")}, roi ${task.roi}`],
     ["hold", task.hold === null ? null : [task.hold, task.holdReason].filter(Boolean).join(": ")],
     ["not before", task.notBefore],
     ["lease until", task.leaseUntil],

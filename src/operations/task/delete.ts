@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
+import { counted } from "../../names.js";
 import { deleteTask, previewDelete } from "../../tasks/delete.js";
 import { taskField, workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -39,5 +40,5 @@ export const taskDelete = defineOperation({
     return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, nextSteps: [yes ? back : again] };
   },
   render: ({ task, deleted, edges, notes }, paint) =>
-    `${deleted ? "Deleted" : "Would delete"} ${paint.bold(task)} with ${edges} edges and ${notes} notes`,
+    `${deleted ? "Deleted" : "Would delete"} ${paint.bold(task)} with ${counted(edges, "edge")} and ${counted(notes, "note")}`,
 });

@@ -4,6 +4,7 @@ import { claimant } from "../../agents/identity.js";
 import type { Context } from "../../context.js";
 import { Fault } from "../../errors.js";
 import type { TaskRef } from "../../names.js";
+import { counted } from "../../names.js";
 import type { Sweep, SweepOptions } from "../../tasks/lifecycle.js";
 import { previewCascade } from "../../tasks/sweep.js";
 import { getTask } from "../../tasks/task.js";
@@ -86,7 +87,7 @@ export function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Op
     render: ({ task, changed, dryRun, affected }, paint) => {
       if (!dryRun && !changed) return `${paint.bold(task.name)} is ${task.status} already`;
       const head = dryRun ? "Would set aside" : WORDS[verb].done;
-      return `${head} ${affected.length} task${affected.length === 1 ? "" : "s"}: ${affected.join(", ")}`;
+      return `${head} ${counted(affected.length, "task")}: ${affected.join(", ")}`;
     },
   });
 }

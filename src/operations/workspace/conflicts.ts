@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { enumerate } from "../../names.js";
+import { counted, enumerate } from "../../names.js";
 import { driftOf } from "../../workspaces/radar/drift.js";
 import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
 import { lookAround } from "../../workspaces/radar/radar.js";
@@ -70,7 +70,7 @@ function conflictsCard({ items, order, resolve, drift, compared, skipped }: Conf
   const among = `among ${counted(compared.length, "workspace")}`;
   const headline = items.length === 0 ? `No collisions ${among}` : `${counted(items.length, "collision")} ${among}`;
   const paragraphs = [
-    compared.length === 0 && skipped.length === 0 ? "No workspaces" : paint.bold(headline),
+    compared.length === 0 && skipped.length === 0 ? "No workspaces." : paint.bold(headline),
     items.length > 0 && collisionTable(items, paint),
     items.length > 0 && `Land in this order: ${order.join(", ")}\n${paint.dim(toResolve(resolve))}`,
     drift.length > 0 && `${paint.bold("Outside of what their tasks declare")}\n${driftTable(drift, paint)}`,
@@ -78,8 +78,6 @@ function conflictsCard({ items, order, resolve, drift, compared, skipped }: Conf
   ];
   return paragraphs.filter((paragraph) => paragraph !== false).join("\n\n");
 }
-
-const counted = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`;
 
 function toResolve(names: readonly string[]): string {
   if (names.length === 0) return "Nobody then has conflicts to resolve.";

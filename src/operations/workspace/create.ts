@@ -1,5 +1,9 @@
 import * as z from "zod";
+import { findOpenAgent } from "../../agents/agent.js";
+import { type AgentRef, qualifiedName } from "../../names.js";
 import { createWorkspace } from "../../workspaces/create.js";
+import { workstreamRow } from "../../workstreams.js";
+import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
@@ -35,11 +39,12 @@ export const workspaceCreate = defineOperation({
   async run(app, { agent, workstream, ...wishes }) {
     const ref = await resolveAgent(app, agent, workstream);
     const workspace = await createWorkspace(await app.crew(), ref, await wishesOf(app, ref.workstream, wishes));
-    const at = `${ref.workstream}/${ref.name}`;
+    const at = qualifiedName(ref);
+    const canStart = !(await isThere(app, ref));
     return {
       workspace,
       nextSteps: [
-        { intent: "Start the agent in it", command: `mu agent spawn ${at} --workspace` },
+        ...(canStart ? [{ intent: "Start the agent in it", command: `mu agent spawn ${at} --workspace` }] : []),
         { intent: "Go there", command: `cd "$(mu workspace path ${at})"` },
         { intent: "See all of them", command: `mu workspace list -w ${ref.workstream}` },
       ],
@@ -50,3 +55,11 @@ export const workspaceCreate = defineOperation({
     return `Made the workspace of ${paint.bold(workspace.agent)} (${workspace.backend}${at}): ${workspace.path}`;
   },
 });
+
+/** Whether a person or an open agent of that name is there already, so that none can be spawned. */
+async function isThere({ caller, context }: App, ref: AgentRef): Promise<boolean> {
+  if (caller.kind === "person" && caller.name === ref.name) return true;
+  const { db } = context.store;
+  const { id } = await workstreamRow(db, ref.workstream);
+  return (await findOpenAgent(db, id, ref.name)) !== undefined;
+}

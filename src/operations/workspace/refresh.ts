@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
+import { counted } from "../../names.js";
 import { refreshAll, refreshWorkspace } from "../../workspaces/refresh.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -82,7 +83,7 @@ type Told = { base: string | null; commits: number; problem: string | null };
 const OUTCOMES = {
   current: ({ base }: Told) => `is on ${base?.slice(0, 12)} already`,
   refreshed: ({ base, commits }: Told) =>
-    `is on ${base?.slice(0, 12)} now${commits === 0 ? "" : `, with ${commits} ${commits === 1 ? "commit" : "commits"} of its own`}`,
+    `is on ${base?.slice(0, 12)} now${commits === 0 ? "" : `, with ${counted(commits, "commit")} of its own`}`,
   refused: ({ problem }: Told) => `left as it is. ${problem}`,
 };
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { counted } from "../../names.js";
 import { tellWork } from "../../salvage/salvage.js";
 import { destroyCrew, previewCrewDestroy } from "../../workstream-session.js";
 import { workstreamField, yesField } from "../fields.js";
@@ -60,7 +61,7 @@ export const workstreamDestroy = defineOperation({
   },
   render: ({ destroyed, ...gone }, paint) =>
     [
-      `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${gone.tasks} tasks, ${gone.edges} edges, ${gone.notes} notes, ${gone.agents} agents`,
+      `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${counted(gone.tasks, "task")}, ${counted(gone.edges, "edge")}, ${counted(gone.notes, "note")}, ${counted(gone.agents, "agent")}`,
       ...(gone.closing.length > 0 ? [`  agents at work: ${gone.closing.join(", ")}`] : []),
       ...(gone.sessionAlive ? [`  tmux session ${gone.session}`] : []),
       ...gone.workspaces.map(

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { counted } from "../../names.js";
 import { changedSettings } from "../../settings.js";
 import { showWorkstream } from "../../workstreams.js";
 import { workstreamField } from "../fields.js";
@@ -29,7 +30,7 @@ export const workstreamShow = defineOperation({
     [
       paint.bold(found.name),
       `  root    ${found.root ?? "—"}`,
-      `  tasks   ${found.tasks} (${found.open} open), ${found.edges} edges, ${found.notes} notes`,
+      `  tasks   ${found.tasks} (${found.open} open), ${counted(found.edges, "edge")}, ${counted(found.notes, "note")}`,
       `  agents  ${found.agents}`,
       `  created ${found.createdAt}`,
       ...changedSettings(found.settings).map(([key, value]) => `  ${key} = ${value}`),

@@ -42,7 +42,7 @@ async function run(verb: string, input: Record<string, unknown> = {}) {
 }
 
 it("says that there are none, and among how many", async () => {
-  expect((await run("workspace.conflicts")).text).toBe("No workspaces");
+  expect((await run("workspace.conflicts")).text).toBe("No workspaces.");
   for (const name of ["bob", "cyd"]) await workspace(name);
   change("bob", "new.txt");
   expect((await run("workspace.conflicts")).text).toBe("No collisions among 2 workspaces");
