@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createWorkspace } from "../src/workspaces/create.js";
-import { type Figure, inTurns, ms } from "./measure.js";
+import { type Cost, type Figure, inTurns, ms, shown } from "./measure.js";
 import { costOfMu, costOfScript, onStage, type Stage } from "./stage.js";
 
 const FILES = 20_000;
@@ -31,8 +31,9 @@ async function creation(stage: Stage): Promise<Figure> {
   const clear = (path: string) => {
     rmSync(path, { recursive: true, force: true });
     execFileSync("git", ["worktree", "prune"], { cwd: root, env });
+    execFileSync("sync");
   };
-  const { floor, figure } = await inTurns(ROUNDS, {
+  const turns = {
     floor: () => {
       const path = join(stage.folder, "by-hand");
       const cost = costOfScript(`git -C ${root} worktree add -q --detach ${path}`, env);
@@ -43,16 +44,26 @@ async function creation(stage: Stage): Promise<Figure> {
       const agent = `w${n++}`;
       const cost = costOfMu(["workspace", "create", agent, "-w", "w", "--project-root", root], env);
       costOfMu(["workspace", "free", agent, "-w", "w"], env);
+      execFileSync("sync");
       return cost;
     },
-  });
-  const most = floor.wallMs * 1.15 + PLUS_MS;
+  };
+  // What 20,000 files cost is the disk's to say, and whoever comes second pays for the first: they take turns in coming
+  // first, and the least disturbed round of each is compared.
+  const costs: Record<keyof typeof turns, Cost[]> = { floor: [], figure: [] };
+  for (let round = 0; round < ROUNDS; round++) {
+    const names = ["floor", "figure"] as const;
+    for (const name of round % 2 === 0 ? names : names.toReversed()) costs[name].push(turns[name]());
+  }
+  const least = (all: readonly Cost[]) => all.reduce((a, b) => (b.cpuMs < a.cpuMs ? b : a));
+  const [floor, figure] = [least(costs.floor), least(costs.figure)];
+  const most = floor.cpuMs * 1.15 + PLUS_MS;
   return {
     what: `\`mu workspace create\` in a repository of ${FILES.toLocaleString("en")} files`,
-    floor: `\`git worktree add --detach\`: ${ms(floor.wallMs)} (wall)`,
-    figure: `${ms(figure.wallMs)} (wall): floor + ${ms(figure.wallMs - floor.wallMs)}`,
+    floor: `\`git worktree add --detach\`: ${shown(floor)}`,
+    figure: `${shown(figure)}: floor + ${ms(figure.cpuMs - floor.cpuMs)}`,
     bar: `≤ 1.15 × floor + ${PLUS_MS} ms`,
-    met: figure.wallMs <= most,
+    met: figure.cpuMs <= most,
   };
 }
 

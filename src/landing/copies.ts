@@ -38,7 +38,7 @@ export async function noVersionControl(db: Reader, workstream: string, tasks: re
     .orderBy("t.name")
     .limit(TOLD_WAITS)
     .execute();
-  const w = `-w ${shellWord(workstream)}`;
+  const scope = shellWord(workstream);
   return new Fault(
     "usage",
     "landing.vcs_required",
@@ -46,9 +46,9 @@ export async function noVersionControl(db: Reader, workstream: string, tasks: re
     [
       ...waits.map(({ blocker, task }) => ({
         intent: `Let ${task} wait only until ${blocker} is closed`,
-        command: `mu task block ${task} --by ${blocker} --until closed ${w}`,
+        command: `mu task block ${task} --by ${blocker} --until closed -w ${scope}`,
       })),
-      { intent: "See what was changed", command: `mu workspace list ${w}` },
+      { intent: "See what was changed", command: `mu workspace list -w ${scope}` },
     ],
   );
 }
