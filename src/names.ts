@@ -27,9 +27,14 @@ export function checkWorkstreamName(name: string): void {
   );
 }
 
+/** Whether an agent can be called so. */
+export function isAgentName(name: string): boolean {
+  return WORKSTREAM_OR_AGENT.test(name);
+}
+
 /** Faults `agent.invalid_name`. */
 export function checkAgentName(name: string): void {
-  if (WORKSTREAM_OR_AGENT.test(name)) return;
+  if (isAgentName(name)) return;
   throw invalid("agent", name, "a letter, then up to 31 letters, digits, `_` or `-`, lower case", []);
 }
 

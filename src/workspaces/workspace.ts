@@ -3,7 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { type AgentRef, didYouMean, qualifiedName, quote } from "../names.js";
+import { type AgentRef, didYouMean, isAgentName, qualifiedName, quote } from "../names.js";
 import type { BackendKey, Checkout } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams.js";
 
@@ -62,7 +62,7 @@ export async function workspaceRow(db: Reader, ref: AgentRef): Promise<Workspace
     `${quote(ref.name)} has no workspace in ${ref.workstream}.${didYouMean(ref.name, names)}`,
     [
       { intent: "See the workspaces", command: `mu workspace list -w ${ref.workstream}` },
-      { intent: "Make one", command: `mu workspace create ${qualifiedName(ref)}` },
+      ...(isAgentName(ref.name) ? [{ intent: "Make one", command: `mu workspace create ${qualifiedName(ref)}` }] : []),
     ],
   );
 }
