@@ -8,6 +8,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Stories of killed processes that run beside each other on two cores disturb one another.
+    maxConcurrency: 2,
     reporters: ["default", "json"],
     outputFile: { json: ".cache/test-report.json" },
   },
