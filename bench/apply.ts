@@ -5,7 +5,7 @@ import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { applyPlan } from "../src/tasks/plan.js";
 import { parsePlan } from "../src/tasks/plan-document.js";
 import type { Plan } from "../src/tasks/planned-tasks.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { randomNumbers } from "./graph.js";
 import { costOf, count, type Figure, inFolder, inTurns, timesFloor } from "./measure.js";
 

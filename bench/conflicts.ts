@@ -5,7 +5,7 @@ import { systemClock } from "../src/clock.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { execProgram } from "../src/exec.js";
 import { createWorkspace } from "../src/workspaces/create.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { costOfNode, costOfScript, type Figure, inFolder, inTurns, MU, ms, shown } from "./measure.js";
 
 const ROUNDS = 7;

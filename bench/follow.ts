@@ -5,7 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { systemClock } from "../src/clock.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { writeMessage } from "../src/log.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { type Figure, inFolder, MU, median, ms, probed } from "./measure.js";
 
 const MESSAGES = 60;

@@ -7,7 +7,7 @@ import { execProgram } from "../src/exec.js";
 import { addTask } from "../src/tasks/add.js";
 import { closeTask } from "../src/tasks/lifecycle.js";
 import { taskRow } from "../src/tasks/task.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { type Cost, type Figure, inFolder, inTurns, timesFloor } from "./measure.js";
 import { costOfMu, costOfScript } from "./stage.js";
 

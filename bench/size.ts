@@ -7,7 +7,7 @@ import { addTask } from "../src/tasks/add.js";
 import { claimTask } from "../src/tasks/claim.js";
 import { closeTask } from "../src/tasks/lifecycle.js";
 import { addNote } from "../src/tasks/notes.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { count, type Figure, inFolder } from "./measure.js";
 
 const TASKS = 2_000;

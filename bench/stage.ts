@@ -10,7 +10,7 @@ import { processCrew } from "../src/cli/crew.js";
 import { systemClock } from "../src/clock.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { quoteWord } from "../src/tmux/run.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { type Cost, MU } from "./measure.js";
 
 /** A crew in a folder, a database and a tmux server of its own, with the workstream `w`. */

@@ -79,7 +79,7 @@ export {
   type UndoPreview,
   undoGroup,
 } from "./undo/undo.js";
-export { changeSetting, getSettings, type SettingChange } from "./workstream-settings.js";
+export { changeSetting, getSettings, type SettingChange } from "./workstreams/stored-settings.js";
 export {
   destroyWorkstream,
   getWorkstream,
@@ -88,4 +88,4 @@ export {
   renameWorkstream,
   type Workstream,
   type WorkstreamSummary,
-} from "./workstreams.js";
+} from "./workstreams/workstream.js";

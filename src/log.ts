@@ -6,7 +6,7 @@ import { Fault } from "./errors.js";
 import { type EventRow, MACHINE_SCOPE } from "./events.js";
 import { quote } from "./names.js";
 import { tellEvent } from "./sentences.js";
-import { workstreamRow } from "./workstreams.js";
+import { workstreamRow } from "./workstreams/workstream.js";
 
 /** The op of what people and agents write into the log themselves. */
 export const MESSAGE_OP = "log.write";

@@ -10,7 +10,7 @@ import { pollUntil } from "./clock.js";
 import { write } from "./db/write.js";
 import { Fault } from "./errors.js";
 import { type AgentRef, qualifiedName } from "./names.js";
-import { workstreamRow } from "./workstreams.js";
+import { workstreamRow } from "./workstreams/workstream.js";
 
 export type { RecoveryPlan } from "./agents/recovery.js";
 

@@ -8,7 +8,7 @@ import { isBlocked, unsatisfied } from "./tasks/standing.js";
 import { selectTasks, type Task, type TaskRow, toTask } from "./tasks/task.js";
 import { readTracks, type Track } from "./tracks.js";
 import { type Collision, readSight, type Sighted } from "./workspaces/radar/record.js";
-import { workstreamRow } from "./workstreams.js";
+import { workstreamRow } from "./workstreams/workstream.js";
 
 /** The first few of a list, and how long the list is. */
 export interface Excerpt<T> {

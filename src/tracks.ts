@@ -6,7 +6,7 @@ import { selectReadyIds } from "./tasks/ready.js";
 import { unsatisfied } from "./tasks/standing.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
 import { topologicalOrder } from "./tasks/topological.js";
-import { workstreamRow } from "./workstreams.js";
+import { workstreamRow } from "./workstreams/workstream.js";
 
 /**
  * Goals and all that they wait for, cut so that no two tracks share a task: two agents on two tracks never

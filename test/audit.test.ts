@@ -6,7 +6,7 @@ import type { Context } from "../src/context.js";
 import type { Reader } from "../src/db/schema.js";
 import { type EventRow, eventHash } from "../src/events.js";
 import { compareTables, foldEvents } from "../src/replay.js";
-import { destroyWorkstream, renameWorkstream } from "../src/workstreams.js";
+import { destroyWorkstream, renameWorkstream } from "../src/workstreams/workstream.js";
 import { act, perform } from "./support/acts.js";
 import { onEachDialect } from "./support/database.js";
 import { patchTask, putEdge, putNote, putTask } from "./support/history.js";

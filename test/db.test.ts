@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { destroyWorkstream, initWorkstream, listWorkstreams, renameWorkstream } from "../src/workstreams.js";
+import { destroyWorkstream, initWorkstream, listWorkstreams, renameWorkstream } from "../src/workstreams/workstream.js";
 import { onEachDialect } from "./support/database.js";
 
 onEachDialect("a workstream", (bench) => {

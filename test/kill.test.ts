@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { verifyChains } from "../src/audit.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { compareTables } from "../src/replay.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { bundleChild } from "./support/child.js";
 import { contextOn, temporaryFolder } from "./support/database.js";
 

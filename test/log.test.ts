@@ -7,7 +7,7 @@ import { taskHistory } from "../src/history.js";
 import { followLog, type LogEntry, readLog, writeMessage } from "../src/log.js";
 import { tellEvent } from "../src/sentences.js";
 import { writeSql } from "../src/sql.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { contextOn, onEachDialect, temporaryFolder } from "./support/database.js";
 import { patchTask, putEdge, putNote, putTask } from "./support/history.js";
 

@@ -15,7 +15,7 @@ import { sql } from "kysely";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { planUpgrade, upgradeDatabase } from "../src/db/upgrade.js";
-import { initWorkstream, listWorkstreams } from "../src/workstreams.js";
+import { initWorkstream, listWorkstreams } from "../src/workstreams/workstream.js";
 import { bundleChild, runChild as run } from "./support/child.js";
 import { contextOn, onEachDialect, temporaryFolder } from "./support/database.js";
 

@@ -5,7 +5,7 @@ import { readState, type State, type StateOptions } from "../src/state.js";
 import { addTask } from "../src/tasks/add.js";
 import { claimTask } from "../src/tasks/claim.js";
 import { closeTask, deferTask } from "../src/tasks/lifecycle.js";
-import { initWorkstream, workstreamRow } from "../src/workstreams.js";
+import { initWorkstream, workstreamRow } from "../src/workstreams/workstream.js";
 import { onEachDialect } from "./support/database.js";
 
 const ann = { person: "ann" };

@@ -4,7 +4,7 @@ import { addTask } from "../src/tasks/add.js";
 import { claimTask } from "../src/tasks/claim.js";
 import { closeTask } from "../src/tasks/lifecycle.js";
 import { computeTracks, type LiveEdge, type LiveTask, listTracks } from "../src/tracks.js";
-import { initWorkstream } from "../src/workstreams.js";
+import { initWorkstream } from "../src/workstreams/workstream.js";
 import { onEachDialect } from "./support/database.js";
 
 interface Graph {

@@ -13,7 +13,7 @@ import { writeSql } from "../src/sql.js";
 import { netChanges } from "../src/undo/net-changes.js";
 import { PASSING_COLUMNS } from "../src/undo/obstacles.js";
 import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../src/undo/undo.js";
-import { destroyWorkstream, initWorkstream, renameWorkstream } from "../src/workstreams.js";
+import { destroyWorkstream, initWorkstream, renameWorkstream } from "../src/workstreams/workstream.js";
 import { act, perform } from "./support/acts.js";
 import { onEachDialect } from "./support/database.js";
 import { patchTask, putEdge, putNote, putTask, taskOf, workstreamId } from "./support/history.js";

@@ -3,7 +3,7 @@ import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, didYouMean, quote } from "../names.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import type { Access } from "./clis/cli.js";
 
 /** The `cli` of a person: no pane, never reaped. */

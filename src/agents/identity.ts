@@ -1,9 +1,9 @@
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
-import { workstreamOf } from "../session-name.js";
 import type { PaneIdentityFacts } from "../tmux/ask.js";
 import { callerPane, serverPid } from "../tmux/panes.js";
+import { workstreamOf } from "../workstreams/session-name.js";
 import { type Claimant, notYou, PERSON_CLI, replaced } from "./agent.js";
 
 /** Who calls, and how mu knows. */

@@ -1,7 +1,7 @@
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import { sessionOf } from "../session-name.js";
 import { LAYOUTS, type Layout } from "../tmux/look.js";
+import { sessionOf } from "../workstreams/session-name.js";
 import type { Crew } from "./crew.js";
 
 /** The layout of that name; another one is `layout.unknown`. */

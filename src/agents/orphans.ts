@@ -1,6 +1,6 @@
 import { basename } from "node:path";
-import { workstreamOf } from "../session-name.js";
 import type { Pane } from "../tmux/panes.js";
+import { workstreamOf } from "../workstreams/session-name.js";
 import { AGENT_CLIS } from "./clis/table.js";
 import type { Crew } from "./crew.js";
 import type { Member } from "./roster.js";

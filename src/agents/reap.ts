@@ -1,6 +1,6 @@
 import { type Tx, write } from "../db/write.js";
-import { sessionOf } from "../session-name.js";
 import type { Pane } from "../tmux/panes.js";
+import { sessionOf } from "../workstreams/session-name.js";
 import type { Crew } from "./crew.js";
 import { isHalfSpawn, retireAgent } from "./retire.js";
 import type { Member } from "./roster.js";

@@ -4,7 +4,7 @@ import { type AgentRef, quote } from "../names.js";
 import { passOn } from "../tasks/release-owned.js";
 import type { Pane } from "../tmux/panes.js";
 import { reviveWorkspace } from "../workspaces/revive.js";
-import { getWorkstream } from "../workstreams.js";
+import { getWorkstream } from "../workstreams/workstream.js";
 import { type AgentRow, latestAgentRow, PERSON_CLI, replaced } from "./agent.js";
 import type { Access } from "./clis/cli.js";
 import { endPrograms, killOwnPane } from "./close.js";

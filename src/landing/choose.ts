@@ -3,7 +3,7 @@ import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import type { CommitRange } from "../vcs/vcs.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import { unfinishedTasks } from "./continue.js";
 import { tasksOfCopies } from "./copies.js";
 import { type Link, landingOrder } from "./order.js";

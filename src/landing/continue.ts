@@ -1,5 +1,5 @@
 import type { Reader } from "../db/schema.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 
 /** Finished tasks that an earlier landing took and did not bring to the branch: it was cut off or refused. */
 export async function unfinishedTasks(db: Reader, workstream: string): Promise<string[]> {

@@ -1,10 +1,10 @@
 import type { Crew } from "../agents/crew.js";
-import type { SetupSettings } from "../settings.js";
 import { requireApproved } from "../workspaces/setup/approvals.js";
 import { runSetupCommand } from "../workspaces/setup/command.js";
 import { putFiles } from "../workspaces/setup/files.js";
 import { planSetup } from "../workspaces/setup/plan.js";
 import { REPOSITORY_FILE } from "../workspaces/setup/repository-file.js";
+import type { SetupSettings } from "../workstreams/settings.js";
 import type { Place } from "./place.js";
 
 /** The scratch checkout of a batch, and what workspaces of its workstream get. */

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { readSettings } from "../settings.js";
 import { listNotes } from "../tasks/notes.js";
 import { LIVE_STATUSES, listTasks } from "../tasks/task.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
+import { readSettings } from "../workstreams/settings.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
 import { noteShape, taskShape } from "./shapes.js";

@@ -2,7 +2,7 @@ import { resolve, sep } from "node:path";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, parseRef, quote, type TaskRef } from "../names.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
 
 /**

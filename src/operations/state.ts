@@ -2,7 +2,7 @@ import * as z from "zod";
 import { timestamp } from "../context.js";
 import { counted } from "../names.js";
 import { readState, type State } from "../state.js";
-import { listWorkstreams } from "../workstreams.js";
+import { listWorkstreams } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
 import { about, reconcileField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";

@@ -5,7 +5,7 @@ import { statement } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { checkTaskName, qualifiedName, quote, slug, type TaskRef, unusedName, wholeSlug } from "../names.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import { blockerRows, insertEdge } from "./graph.js";
 import { awaitedName, type EdgeLevel } from "./level.js";
 import { type NewTaskFields, newTaskRow } from "./new-task.js";

@@ -4,7 +4,7 @@ import type { RowOf, Tx } from "../db/write.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import { chooseUncontested, loadGlobs, MOST_CANDIDATES, type PassedOver } from "./contested.js";
 import { blockersOfId } from "./graph.js";
 import { awaitedName } from "./level.js";

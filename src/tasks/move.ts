@@ -3,7 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import { taskExists } from "./add.js";
 import { requireNoMembers } from "./delete.js";
 import { blockersOfId, dependentsOfId } from "./graph.js";

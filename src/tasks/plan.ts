@@ -2,7 +2,7 @@ import type { Context } from "../context.js";
 import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { ensureWorkstream, workstreamRow } from "../workstreams.js";
+import { ensureWorkstream, workstreamRow } from "../workstreams/workstream.js";
 import { cleanText } from "./fields.js";
 import { newTaskRow } from "./new-task.js";
 import { insertNote } from "./notes.js";

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import { readyOrder, unblocks } from "./ready-order.js";
 import { isBlocked } from "./standing.js";
 import { CONTAINER_KINDS, selectTasks, type Task, toTask } from "./task.js";

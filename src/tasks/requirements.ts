@@ -1,6 +1,6 @@
 import { Fault } from "../errors.js";
 import { qualifiedName } from "../names.js";
-import type { CloseRequirement } from "../settings.js";
+import type { CloseRequirement } from "../workstreams/settings.js";
 import type { TaskRow } from "./task.js";
 import type { WorkDone } from "./work.js";
 

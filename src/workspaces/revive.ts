@@ -5,7 +5,7 @@ import type { AgentRef } from "../names.js";
 import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
-import { getSettings } from "../workstream-settings.js";
+import { getSettings } from "../workstreams/stored-settings.js";
 import { withHold } from "./hold.js";
 import { setUpWorkspace } from "./setup/setup.js";
 import { checkoutOf, findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";

@@ -5,7 +5,7 @@ import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, didYouMean, isAgentName, qualifiedName, quote } from "../names.js";
 import type { BackendKey, Checkout } from "../vcs/vcs.js";
-import { workstreamRow } from "../workstreams.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 
 /** A checkout of the project for one agent, as everybody outside the database sees it. */
 export interface Workspace {

@@ -6,7 +6,7 @@ import { spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { write } from "../../src/db/write.js";
 import type { PaneIdentityFacts } from "../../src/tmux/ask.js";
 import { askOwnServer } from "../../src/tmux/ask.js";
-import { initWorkstream, renameWorkstream } from "../../src/workstreams.js";
+import { initWorkstream, renameWorkstream } from "../../src/workstreams/workstream.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { onEachDialect } from "../support/database.js";
 import { describeTmux, eventually } from "../support/tmux.js";

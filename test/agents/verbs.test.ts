@@ -15,7 +15,7 @@ import { type SpawnOptions, spawnAgent } from "../../src/agents/spawn/spawn.js";
 import { pollAgents } from "../../src/agents/status/poll.js";
 import { waitForAgents } from "../../src/agents/status/wait.js";
 import { getTask } from "../../src/tasks/task.js";
-import { changeSetting } from "../../src/workstream-settings.js";
+import { changeSetting } from "../../src/workstreams/stored-settings.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { describeTmux, eventually } from "../support/tmux.js";
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getBackend } from "../../src/vcs/backends.js";
-import { destroyCrew } from "../../src/workstream-session.js";
+import { destroyCrew } from "../../src/workstreams/session.js";
 import { openYard, type Yard } from "./yard.js";
 
 let yard: Yard;

@@ -10,7 +10,7 @@ import { addTask } from "../../src/tasks/add.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { getTask, type Task, taskRow } from "../../src/tasks/task.js";
 import { createTmux } from "../../src/tmux/tmux.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { contextOn } from "../support/database.js";
 import { newRepository, type Repository } from "../support/repository.js";
 

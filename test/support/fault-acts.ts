@@ -6,7 +6,7 @@ import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
-import { destroyCrew } from "../../src/workstream-session.js";
+import { destroyCrew } from "../../src/workstreams/session.js";
 
 /** A verb that is killed at each of its steps in turn. */
 export interface Act {

@@ -1,6 +1,6 @@
 import type { Context } from "../../src/context.js";
 import { type NewRow, write } from "../../src/db/write.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 
 /** A task's row with everything at its default. */
 export function taskOf(workstream: number, name: string, at: string): NewRow<"tasks"> {

@@ -1,7 +1,7 @@
 import { systemClock } from "../../src/clock.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { Fault } from "../../src/errors.js";
-import { initWorkstream, listWorkstreams } from "../../src/workstreams.js";
+import { initWorkstream, listWorkstreams } from "../../src/workstreams/workstream.js";
 
 const [path = "", task = ""] = process.argv.slice(2);
 

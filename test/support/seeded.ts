@@ -15,7 +15,7 @@ import { closeTask } from "../../src/tasks/lifecycle.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/leave.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { temporaryFolder } from "./database.js";
 
 /** A small project on disk: the workstream `demo` with a few tasks, and `other`, which is empty. */

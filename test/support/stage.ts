@@ -12,7 +12,7 @@ import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import type { OpenPane } from "../../src/tmux/open.js";
 import type { Run } from "../../src/tmux/run.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { contextOn } from "./database.js";
 import { type PrivateTmux, privateTmux } from "./tmux.js";
 

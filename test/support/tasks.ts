@@ -1,7 +1,7 @@
 import type { Context } from "../../src/context.js";
 import { write } from "../../src/db/write.js";
 import { addTask, type NewTask } from "../../src/tasks/add.js";
-import { initWorkstream, workstreamRow } from "../../src/workstreams.js";
+import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 
 /** The workstream that task stories play in. */
 export const DEMO = "demo";

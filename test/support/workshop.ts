@@ -5,7 +5,7 @@ import type { Context } from "../../src/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Exec } from "../../src/exec.js";
 import { createTmux } from "../../src/tmux/tmux.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { contextOn } from "./database.js";
 import { newRepository, type Repository } from "./repository.js";
 

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import type { Context } from "../../src/context.js";
 import { write } from "../../src/db/write.js";
-import { readSettings, type SetupSettings } from "../../src/settings.js";
 import type { BackendKey } from "../../src/vcs/vcs.js";
-import { initWorkstream, workstreamRow } from "../../src/workstreams.js";
+import { readSettings, type SetupSettings } from "../../src/workstreams/settings.js";
+import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import type { Repository } from "./repository.js";
 
 /** A crew without panes, on the repository's own environment. */

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Context } from "../../src/context.js";
 import { write } from "../../src/db/write.js";
-import { workstreamRow } from "../../src/workstreams.js";
+import { workstreamRow } from "../../src/workstreams/workstream.js";
 import type { Repository } from "./repository.js";
 import { DEMO } from "./tasks.js";
 

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { listNotes } from "../../src/tasks/notes.js";
 import { getTask } from "../../src/tasks/task.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 import { add, at, ops, plan } from "../support/tasks.js";
 

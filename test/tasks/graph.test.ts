@@ -4,7 +4,7 @@ import { addTask } from "../../src/tasks/add.js";
 import { blockersOf, blockTask, dependentsOf, reparentTask, unblockTask } from "../../src/tasks/graph.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { listTasks } from "../../src/tasks/task.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 import { at, ops, plan } from "../support/tasks.js";
 

@@ -15,7 +15,7 @@ import { getTask, TASK_STATUSES } from "../../src/tasks/task.js";
 import { taskTree } from "../../src/tasks/tree.js";
 import { waitForTasks } from "../../src/tasks/wait.js";
 import { listTracks } from "../../src/tracks.js";
-import { initWorkstream, workstreamRow } from "../../src/workstreams.js";
+import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 import { add, at, DEMO, plan } from "../support/tasks.js";
 

@@ -10,7 +10,7 @@ import { applyPlan } from "../../src/tasks/plan.js";
 import { parsePlan } from "../../src/tasks/plan-document.js";
 import { type Plan, plannedTasks } from "../../src/tasks/planned-tasks.js";
 import { getTask, listTasks } from "../../src/tasks/task.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 
 const ref = (name: string) => ({ workstream: "demo", name });

@@ -6,7 +6,7 @@ import { openTask } from "../../src/tasks/lifecycle.js";
 import { moveTask } from "../../src/tasks/move.js";
 import { addNote, listNotes } from "../../src/tasks/notes.js";
 import { updateTask } from "../../src/tasks/update.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 import { at, later, ops, plan } from "../support/tasks.js";
 

@@ -8,7 +8,7 @@ import { leaveWorkspace } from "../../src/workspaces/leave.js";
 import { listWorkspaces } from "../../src/workspaces/list.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
-import { destroyCrew } from "../../src/workstream-session.js";
+import { destroyCrew } from "../../src/workstreams/session.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };

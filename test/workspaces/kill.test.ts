@@ -14,7 +14,7 @@ import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
 import { settleWorkspaces } from "../../src/workspaces/settle.js";
 import { toWorkspace, workspaceRows } from "../../src/workspaces/workspace.js";
-import { initWorkstream } from "../../src/workstreams.js";
+import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { bundleChild } from "../support/child.js";
 import { temporaryFolder } from "../support/database.js";
 import { fsck, type Killing, killAtEachStep, lostOf, openScene, type Scene, takeManifest } from "../support/faults.js";

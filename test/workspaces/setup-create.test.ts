@@ -8,7 +8,7 @@ import { listWorkspaces } from "../../src/workspaces/list.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { reviveWorkspace } from "../../src/workspaces/revive.js";
 import { portsOf } from "../../src/workspaces/setup/ports.js";
-import { changeSetting } from "../../src/workstream-settings.js";
+import { changeSetting } from "../../src/workstreams/stored-settings.js";
 import { onEachDialect } from "../support/database.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 

@@ -5,7 +5,7 @@ import { write } from "../../src/db/write.js";
 import { execute } from "../../src/operations/execute.js";
 import { loadOperations } from "../../src/operations/index.js";
 import type { Operation } from "../../src/operations/operation.js";
-import { workstreamRow } from "../../src/workstreams.js";
+import { workstreamRow } from "../../src/workstreams/workstream.js";
 import { parseCommand } from "../support/command.js";
 import { type Seeded, seededApp } from "../support/seeded.js";
 import { reservedRow } from "../support/workspace-setup.js";

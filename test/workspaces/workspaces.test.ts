@@ -19,7 +19,7 @@ import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshAll, refreshWorkspace } from "../../src/workspaces/refresh.js";
 import { reviveWorkspace } from "../../src/workspaces/revive.js";
 import { workspaceRow } from "../../src/workspaces/workspace.js";
-import { destroyCrew, previewCrewDestroy } from "../../src/workstream-session.js";
+import { destroyCrew, previewCrewDestroy } from "../../src/workstreams/session.js";
 import { onEachDialect } from "../support/database.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 

@@ -4,7 +4,7 @@ import type { Reader } from "../../db/schema.js";
 import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { AgentRef } from "../../names.js";
-import { workstreamRow } from "../../workstreams.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import { openAgentRow, PERSON_CLI } from "../agent.js";
 import type { Crew } from "../crew.js";
 import { DELIVERED_EVENT, spoolPath } from "../spool/line.js";

@@ -4,7 +4,7 @@ import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
 import { type AgentRef, quote } from "../../names.js";
 import type { Screen as Captured } from "../../tmux/screens.js";
-import { workstreamRow } from "../../workstreams.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import { openAgentRow } from "../agent.js";
 import type { AgentCli } from "../clis/cli.js";
 import { getAgentCli } from "../clis/table.js";

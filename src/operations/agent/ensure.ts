@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ensureAgent } from "../../agents/ensure.js";
-import { getWorkstream } from "../../workstreams.js";
+import { getWorkstream } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

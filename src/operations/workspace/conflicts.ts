@@ -5,7 +5,7 @@ import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
 import { lookAround } from "../../workspaces/radar/radar.js";
 import { readSight } from "../../workspaces/radar/record.js";
 import { workInProgress } from "../../workspaces/radar/work.js";
-import { workstreamRow } from "../../workstreams.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { findOpenAgent } from "../../agents/agent.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
 import { createWorkspace } from "../../workspaces/create.js";
-import { workstreamRow } from "../../workstreams.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import * as z from "zod";
 import type { WhileBusy } from "../../workspaces/busy.js";
 import type { WorkspaceWishes } from "../../workspaces/create.js";
-import { getWorkstream } from "../../workstreams.js";
+import { getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { about } from "../fields.js";
 

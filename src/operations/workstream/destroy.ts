@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { counted } from "../../names.js";
 import { tellWork } from "../../salvage/salvage.js";
-import { destroyCrew, previewCrewDestroy } from "../../workstream-session.js";
+import { destroyCrew, previewCrewDestroy } from "../../workstreams/session.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import * as z from "zod";
-import { sessionOf } from "../../session-name.js";
 import { socketArguments } from "../../tmux/run.js";
-import { initWorkstream } from "../../workstreams.js";
+import { sessionOf } from "../../workstreams/session-name.js";
+import { initWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { listWorkstreams } from "../../workstreams.js";
+import { listWorkstreams } from "../../workstreams/workstream.js";
 import { defineOperation } from "../operation.js";
 import { listShape, workstreamSummaryShape } from "../shapes.js";
 

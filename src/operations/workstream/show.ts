@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { counted } from "../../names.js";
-import { changedSettings } from "../../settings.js";
-import { showWorkstream } from "../../workstreams.js";
+import { changedSettings } from "../../workstreams/settings.js";
+import { showWorkstream } from "../../workstreams/workstream.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

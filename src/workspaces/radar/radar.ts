@@ -2,7 +2,7 @@ import type { Crew } from "../../agents/crew.js";
 import type { Context } from "../../context.js";
 import { impatient } from "../../db/store.js";
 import { Fault } from "../../errors.js";
-import { workstreamRow } from "../../workstreams.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import { type Prediction, predictConflicts } from "./predict.js";
 import { recordPrediction } from "./record.js";
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { SetupSettings } from "../../settings.js";
+import type { SetupSettings } from "../../workstreams/settings.js";
 import { REPOSITORY_FILE, readRepositorySetup } from "./repository-file.js";
 
 /** A file of patterns in the project's folder, as `.gitignore` writes them: which ignored files are copied. */

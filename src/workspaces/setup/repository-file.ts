@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
-import { SETTINGS } from "../../settings.js";
+import { SETTINGS } from "../../workstreams/settings.js";
 
 /** What a repository itself says of its workspaces, in a file of its own. */
 export interface RepositorySetup {

@@ -1,6 +1,6 @@
 import type { Crew } from "../../agents/crew.js";
-import type { SetupSettings } from "../../settings.js";
 import type { BackendKey } from "../../vcs/vcs.js";
+import type { SetupSettings } from "../../workstreams/settings.js";
 import type { WorkspaceRow } from "../workspace.js";
 import { requireApproved } from "./approvals.js";
 import { type CommandRun, runSetupCommand } from "./command.js";

@@ -12,7 +12,7 @@ import { glanceAround, lookAround } from "../../../src/workspaces/radar/radar.js
 import { readSight, recordPrediction } from "../../../src/workspaces/radar/record.js";
 import { workInProgress } from "../../../src/workspaces/radar/work.js";
 import { workspaceRow } from "../../../src/workspaces/workspace.js";
-import { destroyWorkstream, workstreamRow } from "../../../src/workstreams.js";
+import { destroyWorkstream, workstreamRow } from "../../../src/workstreams/workstream.js";
 import { onEachDialect } from "../../support/database.js";
 import { newRepository, type Repository } from "../../support/repository.js";
 import { add, at, DEMO, later, plan, spawn } from "../../support/tasks.js";

@@ -1,9 +1,9 @@
-import type { Context } from "./context.js";
-import type { Reader } from "./db/schema.js";
-import { statement } from "./db/statement.js";
-import { type RowOf, type Tx, write } from "./db/write.js";
-import { Fault } from "./errors.js";
-import { checkWorkstreamName, didYouMean, quote } from "./names.js";
+import type { Context } from "../context.js";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { checkWorkstreamName, didYouMean, quote } from "../names.js";
 import { readSettings, type Settings } from "./settings.js";
 
 /** The scope that tasks and agents live in; its tmux session is `mu-<name>`. */

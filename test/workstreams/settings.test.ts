@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
-import { readSettings, SETTING_KEYS, settingText, valueAt, withSetting } from "../src/settings.js";
-import { changeSetting, getSettings } from "../src/workstream-settings.js";
-import { initWorkstream, showWorkstream } from "../src/workstreams.js";
-import { onEachDialect } from "./support/database.js";
+import { readSettings, SETTING_KEYS, settingText, valueAt, withSetting } from "../../src/workstreams/settings.js";
+import { changeSetting, getSettings } from "../../src/workstreams/stored-settings.js";
+import { initWorkstream, showWorkstream } from "../../src/workstreams/workstream.js";
+import { onEachDialect } from "../support/database.js";
 
 const STANDARD = {
   check: null,

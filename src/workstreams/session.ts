@@ -1,16 +1,16 @@
-import { agentRows } from "./agents/agent.js";
-import { closeAgent } from "./agents/close.js";
-import type { Crew } from "./agents/crew.js";
-import { Fault } from "./errors.js";
-import { settleLandings } from "./landing/settle.js";
-import { checkWorkstreamName } from "./names.js";
-import { salvageWorkspace } from "./salvage/salvage.js";
+import { agentRows } from "../agents/agent.js";
+import { closeAgent } from "../agents/close.js";
+import type { Crew } from "../agents/crew.js";
+import { Fault } from "../errors.js";
+import { settleLandings } from "../landing/settle.js";
+import { checkWorkstreamName } from "../names.js";
+import { salvageWorkspace } from "../salvage/salvage.js";
+import { sessionExists } from "../tmux/sessions.js";
+import { getBackend } from "../vcs/backends.js";
+import { freeWorkspace } from "../workspaces/free.js";
+import { standingsOf } from "../workspaces/list.js";
+import { workspaceRows } from "../workspaces/workspace.js";
 import { sessionOf } from "./session-name.js";
-import { sessionExists } from "./tmux/sessions.js";
-import { getBackend } from "./vcs/backends.js";
-import { freeWorkspace } from "./workspaces/free.js";
-import { standingsOf } from "./workspaces/list.js";
-import { workspaceRows } from "./workspaces/workspace.js";
 import {
   type Destruction,
   destroyWorkstream,
@@ -18,7 +18,7 @@ import {
   previewDestroy,
   renameWorkstream,
   type Workstream,
-} from "./workstreams.js";
+} from "./workstream.js";
 
 /**
  * Makes the workstream's tmux session, held open by a placeholder window, unless it runs; true when it was made.

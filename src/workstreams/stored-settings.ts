@@ -1,10 +1,10 @@
-import type { Context } from "./context.js";
-import type { Reader } from "./db/schema.js";
-import { write } from "./db/write.js";
-import { Fault } from "./errors.js";
-import { quote } from "./names.js";
+import type { Context } from "../context.js";
+import type { Reader } from "../db/schema.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { quote } from "../names.js";
 import { readSettings, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
-import { workstreamRow } from "./workstreams.js";
+import { workstreamRow } from "./workstream.js";
 
 /** The settings of a workstream; faults `workstream.not_found`. */
 export async function getSettings(db: Reader, workstream: string): Promise<Settings> {

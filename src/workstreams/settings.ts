@@ -1,5 +1,5 @@
-import { Fault } from "./errors.js";
-import { didYouMean, quote } from "./names.js";
+import { Fault } from "../errors.js";
+import { didYouMean, quote } from "../names.js";
 
 export const CLOSE_REQUIREMENTS = ["commit", "check", "landed"] as const;
 /** What an agent must have before it may close a task. */

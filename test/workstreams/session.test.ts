@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { getAgent } from "../src/agents/agent.js";
-import { spawnAgent } from "../src/agents/spawn/spawn.js";
-import { destroyCrew, openWorkstreamSession, previewCrewDestroy, renameCrew } from "../src/workstream-session.js";
-import { initWorkstream, listWorkstreams } from "../src/workstreams.js";
-import { type PrivateCrew, privateCrew } from "./support/crew.js";
-import { describeTmux } from "./support/tmux.js";
+import { getAgent } from "../../src/agents/agent.js";
+import { spawnAgent } from "../../src/agents/spawn/spawn.js";
+import { destroyCrew, openWorkstreamSession, previewCrewDestroy, renameCrew } from "../../src/workstreams/session.js";
+import { initWorkstream, listWorkstreams } from "../../src/workstreams/workstream.js";
+import { type PrivateCrew, privateCrew } from "../support/crew.js";
+import { describeTmux } from "../support/tmux.js";
 
 describeTmux("a workstream's session", () => {
   let crew: PrivateCrew;
