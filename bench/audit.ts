@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { verifyChains } from "../src/audit.js";
+import { eventHash, GENESIS_HASH } from "../src/db/events.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
-import { eventHash, GENESIS_HASH } from "../src/events.js";
+import { verifyChains } from "../src/journal/audit.js";
 import { costOf, count, type Figure, inFolder, inTurns, MU, peakMemory, timesFloor } from "./measure.js";
 
 const FEW = 100_000;

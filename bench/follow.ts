@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { systemClock } from "../src/clock.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
-import { writeMessage } from "../src/log.js";
+import { writeMessage } from "../src/journal/log.js";
 import { initWorkstream } from "../src/workstreams/workstream.js";
 import { type Figure, inFolder, MU, median, ms, probed } from "./measure.js";
 

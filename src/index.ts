@@ -9,25 +9,32 @@
  */
 
 export type { Claimant } from "./agents/agent.js";
-export { auditHead, type ChainHead, type ChainReport, verifyChains } from "./audit.js";
 export { type Clock, systemClock } from "./clock.js";
-export { type Context, newGroup, timestamp } from "./context.js";
+export { type Context, newGroup, timestamp } from "./db/context.js";
+export { type Change, eventHash } from "./db/events.js";
 export { type Address, openStore } from "./db/open.js";
 export type { Reader } from "./db/schema.js";
 export type { Store } from "./db/store.js";
 export { EXIT_CODES, Fault, type FaultKind, type NextStep } from "./errors.js";
-export { type Change, eventHash } from "./events.js";
-export { type HistoryEntry, taskHistory } from "./history.js";
-export { followLog, type LogEntry, type LogFilter, type LogRange, readLog, writeMessage } from "./log.js";
+export { auditHead, type ChainHead, type ChainReport, verifyChains } from "./journal/audit.js";
+export { followLog, type LogEntry, type LogFilter, type LogRange, readLog, writeMessage } from "./journal/log.js";
+export { compareTables, type Difference, foldEvents } from "./journal/replay.js";
+export { querySql, writeSql } from "./journal/sql.js";
+export {
+  type InverseChange,
+  listUndoable,
+  newestUndoable,
+  previewUndo,
+  type UndoGroup,
+  type UndoPreview,
+  undoGroup,
+} from "./journal/undo/undo.js";
 export type { AgentRef, TaskRef } from "./names.js";
 export { databasePath, stateFolder } from "./paths.js";
-export { compareTables, type Difference, foldEvents } from "./replay.js";
-export { querySql, writeSql } from "./sql.js";
 export { readState, type State, type StateOptions } from "./state.js";
 export { type Addition, addTask, type NewTask } from "./tasks/add.js";
 export { type Claim, type ClaimNextOptions, type ClaimOptions, claimNext, claimTask } from "./tasks/claim.js";
 export { deleteTask, previewDelete } from "./tasks/delete.js";
-export { type Finish, type FinishOptions, finishTask } from "./tasks/finish.js";
 export {
   blockersOf,
   blockTask,
@@ -38,6 +45,7 @@ export {
   reparentTask,
   unblockTask,
 } from "./tasks/graph.js";
+export { type HistoryEntry, taskHistory } from "./tasks/history.js";
 export {
   type CloseOptions,
   type Closing,
@@ -70,15 +78,7 @@ export { type TaskTree, type TreeItem, type TreeOptions, taskTree } from "./task
 export { type TaskUpdate, type Update, updateTask } from "./tasks/update.js";
 export { type WaitOptions, type WaitResult, waitForTasks } from "./tasks/wait.js";
 export { computeTracks, listTracks, type Track } from "./tracks.js";
-export {
-  type InverseChange,
-  listUndoable,
-  newestUndoable,
-  previewUndo,
-  type UndoGroup,
-  type UndoPreview,
-  undoGroup,
-} from "./undo/undo.js";
+export { type Finish, type FinishOptions, finishTask } from "./work/finish.js";
 export { changeSetting, getSettings, type SettingChange } from "./workstreams/stored-settings.js";
 export {
   destroyWorkstream,

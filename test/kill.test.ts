@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { verifyChains } from "../src/audit.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
-import { compareTables } from "../src/replay.js";
+import { verifyChains } from "../src/journal/audit.js";
+import { compareTables } from "../src/journal/replay.js";
 import { initWorkstream } from "../src/workstreams/workstream.js";
 import { bundleChild } from "./support/child.js";
 import { contextOn, temporaryFolder } from "./support/database.js";

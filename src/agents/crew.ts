@@ -1,4 +1,4 @@
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import type { Exec } from "../exec.js";
 import type { Tmux } from "../tmux/tmux.js";
 

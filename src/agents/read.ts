@@ -1,9 +1,10 @@
+import { readFile } from "node:fs/promises";
+import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
 import { type Agent, latestAgentRow, toAgent } from "./agent.js";
-import { readSavedScreen } from "./close.js";
 import type { Crew } from "./crew.js";
-import { transcriptPath } from "./incarnation-files.js";
+import { lastScreenPath, transcriptPath } from "./incarnation-files.js";
 import { findOwnPane } from "./own-pane.js";
 import { readTail } from "./transcript.js";
 
@@ -42,4 +43,10 @@ async function readLiving(
 function lastOf(all: readonly string[], count: number): string[] {
   const end = all.findLastIndex((line) => line.trim() !== "") + 1;
   return all.slice(Math.max(0, end - count), end);
+}
+
+/** The lines that `closeAgent` kept; undefined when the agent was not closed by it. */
+async function readSavedScreen(stateDir: string, row: RowOf<"agents">): Promise<string[] | undefined> {
+  const text = await readFile(lastScreenPath(stateDir, row), "utf8").catch(() => undefined);
+  return text?.replace(/\n$/, "").split("\n");
 }

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Crew } from "../agents/crew.js";
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import { execProgram } from "../exec.js";
 import { databasePath, stateFolder } from "../paths.js";
 import { askOwnServer, type PaneIdentityFacts } from "../tmux/ask.js";

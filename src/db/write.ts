@@ -1,6 +1,6 @@
 import type { CompiledQuery, Selectable } from "kysely";
-import { type Context, newGroup, timestamp } from "../context.js";
-import { appendEvent, type Change, type Head, takeHead } from "../events.js";
+import { type Context, newGroup, timestamp } from "./context.js";
+import { appendEvent, type Change, type Head, takeHead } from "./events.js";
 import type { JournalledTable, Reader, Schema } from "./schema.js";
 import { storableRow, storableText } from "./text.js";
 

@@ -1,7 +1,7 @@
 import type { Crew } from "../agents/crew.js";
 import { listDeliveries } from "../agents/delivery/delivery.js";
 import type { Clock } from "../clock.js";
-import { timestamp } from "../context.js";
+import { timestamp } from "../db/context.js";
 import { Fault } from "../errors.js";
 import { readState, type State } from "../state.js";
 import { drawTree } from "../tasks/draw-tree.js";

@@ -1,14 +1,14 @@
 import type { Crew } from "../agents/crew.js";
 import { sendToAgent } from "../agents/delivery/delivery.js";
 import { readAgent } from "../agents/read.js";
-import type { Reaped } from "../agents/reap.js";
 import type { Observation } from "../agents/status/observe.js";
 import { pollUntil } from "../clock.js";
-import { timestamp } from "../context.js";
+import type { Reaped } from "../crew/reap.js";
+import { reconcile } from "../crew/reconcile.js";
+import { timestamp } from "../db/context.js";
 import { Fault } from "../errors.js";
+import { type LogEntry, readLog } from "../journal/log.js";
 import { landTasks } from "../landing/land.js";
-import { type LogEntry, readLog } from "../log.js";
-import { reconcile } from "../reconcile.js";
 import { listReady } from "../tasks/ready.js";
 import { listTasks, type Task } from "../tasks/task.js";
 import { lookAround } from "../workspaces/radar/radar.js";

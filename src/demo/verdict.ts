@@ -1,7 +1,7 @@
-import { verifyChains } from "../audit.js";
+import type { Change } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
-import type { Change } from "../events.js";
-import { compareTables } from "../replay.js";
+import { verifyChains } from "../journal/audit.js";
+import { compareTables } from "../journal/replay.js";
 
 /** What the chain says became of a task. */
 export interface TaskStory {

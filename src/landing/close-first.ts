@@ -1,11 +1,11 @@
 import type { Claimant } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import type { TaskRef } from "../names.js";
-import { type FinishOptions, finishTask } from "../tasks/finish.js";
-import type { Warning } from "../tasks/requirements.js";
 import { actingAgent, type Standing, taskStanding } from "../tasks/standing.js";
 import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
+import { type FinishOptions, finishTask } from "../work/finish.js";
+import type { Warning } from "../work/requirements.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
 import type { Settings } from "../workstreams/settings.js";
 import { getSettings } from "../workstreams/stored-settings.js";

@@ -1,4 +1,4 @@
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import { write } from "../db/write.js";
 import { qualifiedName } from "../names.js";
 import { findById, type TaskRow } from "../tasks/task.js";

@@ -4,10 +4,10 @@ import { storableText } from "../db/text.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
-import { tellPlace } from "../tasks/elsewhere.js";
 import { columnsOf } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
+import { tellPlace } from "../work/elsewhere.js";
 import type { CheckAnswer } from "./checker.js";
 import type { Candidate } from "./choose.js";
 import { endRow } from "./rows.js";
@@ -127,7 +127,7 @@ async function tell(
     `put it right, commit, and close it again (mu task close ${name}).`,
   ].join("\n");
   try {
-    await queueForAgent(crew, { workstream: row.workstream, name: agent }, prompt, { sender: AUTHOR, task: row.name });
+    await queueForAgent(crew, { workstream: row.workstream, name: agent }, prompt, { sender: AUTHOR, taskId: row.id });
     return true;
   } catch (error) {
     if (error instanceof Fault) return false;

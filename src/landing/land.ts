@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Crew } from "../agents/crew.js";
-import { newGroup } from "../context.js";
+import { newGroup } from "../db/context.js";
 import { Fault } from "../errors.js";
 import { shellWord } from "../names.js";
 import { livingMarks, ownMark, pidOfMark } from "../processes.js";

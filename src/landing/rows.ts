@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import { type Context, timestamp } from "../context.js";
+import { type Context, timestamp } from "../db/context.js";
 import type { LandingsTable, Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 

@@ -1,5 +1,5 @@
 import type { Crew } from "../agents/crew.js";
-import { auditHead } from "../audit.js";
+import { auditHead } from "../journal/audit.js";
 import { qualifiedName } from "../names.js";
 import type { LandingTarget, Replay, Replayed, Tip } from "../vcs/lander.js";
 import type { Candidate } from "./choose.js";

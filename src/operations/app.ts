@@ -1,6 +1,6 @@
 import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import type { DemoOutcome } from "../demo/demo.js";
 
 /** What a verb may ask of the program that runs it. */

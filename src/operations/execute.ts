@@ -2,7 +2,7 @@ import type { ZodError } from "zod";
 import type { Crew } from "../agents/crew.js";
 import { type AskPane, identify } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
-import { type Context, newGroup } from "../context.js";
+import { type Context, newGroup } from "../db/context.js";
 import type { Store } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { followLog, readLog, writeMessage } from "../log.js";
+import { followLog, readLog, writeMessage } from "../journal/log.js";
 import type { App } from "./app.js";
 import { about, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";

@@ -1,5 +1,5 @@
 import { PERSON_CLI } from "../agents/agent.js";
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import type { App } from "./app.js";
 
 /**
@@ -16,7 +16,7 @@ export async function reconcileBeforeRead(app: App): Promise<boolean> {
     .limit(1)
     .executeTakeFirst();
   if (someone === undefined) return false;
-  const { reconcile } = await import("../reconcile.js");
+  const { reconcile } = await import("../crew/reconcile.js");
   const crew = await app.crew();
   const own: Context = { store, clock, actor: "reaper" };
   const { stale } = await reconcile({ ...crew, context: own });

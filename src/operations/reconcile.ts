@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { reconcile as reconcileCrew } from "../crew/reconcile.js";
 import { counted } from "../names.js";
-import { reconcile as reconcileCrew } from "../reconcile.js";
 import { about, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { planRecovery, recover as recoverCrew } from "../recover.js";
+import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
 import { perAgentHooks } from "./agent/fields.js";
 import { about, workstreamField, yesField } from "./fields.js";
 import { defineOperation } from "./operation.js";

@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { querySql, writeSql } from "../journal/sql.js";
 import { counted } from "../names.js";
-import { querySql, writeSql } from "../sql.js";
 import { about } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { readMeant } from "./text.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { timestamp } from "../context.js";
+import { timestamp } from "../db/context.js";
 import { counted } from "../names.js";
 import { readState, type State } from "../state.js";
 import { listWorkstreams } from "../workstreams/workstream.js";

@@ -1,6 +1,13 @@
 import * as z from "zod";
 import { JOURNALLED } from "../db/schema.js";
-import { laterSteps, listUndoable, newestUndoable, previewUndo, tellObstacle, undoGroup } from "../undo/undo.js";
+import {
+  laterSteps,
+  listUndoable,
+  newestUndoable,
+  previewUndo,
+  tellObstacle,
+  undoGroup,
+} from "../journal/undo/undo.js";
 import { about, workstreamField, yesField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";

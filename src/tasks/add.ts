@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";

@@ -1,5 +1,5 @@
 import { type Claimant, claimantRow } from "../agents/agent.js";
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import type { RowOf, Tx } from "../db/write.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -13,7 +13,16 @@ import { countWork, readyTaskRows, type WorkCounts } from "./ready.js";
 import { claimantName, type Standing, taskStanding } from "./standing.js";
 import { CONTAINER_KINDS, type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
 import { lease } from "./touch.js";
-import { type WorkBegun, workColumnsOf } from "./work.js";
+
+/** Where a claimant works, read before it claims: its commits from `head` on are the task's. */
+export interface WorkBegun {
+  agent: string;
+  root: string;
+  /** Null for a copy, which has no commits. */
+  head: string | null;
+  /** Beginnings of earlier claims that the workspace still builds on. */
+  continues: ReadonlySet<string>;
+}
 
 export interface ClaimOptions {
   /** The claim runs out after this long without a sign of life from its owner. */
@@ -88,6 +97,15 @@ async function give(tx: Tx, row: TaskRow, agent: RowOf<"agents">, options: Claim
     previousOwner: row.owner,
     changed: true,
   };
+}
+
+/** What a claim writes of where its work begins; of nobody's workspace when `begun` is not the claimant's. */
+function workColumnsOf(row: TaskRow, agent: string, begun: WorkBegun | undefined) {
+  if (begun === undefined || begun.agent !== agent) return { work_agent: null, work_root: null, work_from: null };
+  const { root, head, continues } = begun;
+  const same = row.work_agent === agent && row.work_root === root && row.work_from !== null;
+  const from = same && row.work_from !== null && continues.has(row.work_from) ? row.work_from : head;
+  return { work_agent: agent, work_root: root, work_from: from };
 }
 
 async function addEvidence(tx: Tx, row: TaskRow, author: string | null, evidence: string | undefined): Promise<void> {

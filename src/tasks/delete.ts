@@ -1,10 +1,10 @@
 import type { Claimant } from "../agents/agent.js";
-import { checkIds } from "../checks/rows.js";
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { checkIds } from "./checks.js";
 import { dependentsOfId } from "./graph.js";
 import { type Authority, requireAuthority, taskStanding } from "./standing.js";
 import { type Task, type TaskRow, taskRow, toTask } from "./task.js";

@@ -1,9 +1,9 @@
 import type { Claimant } from "../agents/agent.js";
-import { type Check, insertCheck, type NewCheck } from "../checks/rows.js";
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { type Check, insertCheck, type NewCheck } from "./checks.js";
 import { blockersOfId } from "./graph.js";
 import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";

@@ -1,4 +1,4 @@
-import type { Context } from "../context.js";
+import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";

@@ -1,5 +1,5 @@
+import { type Change, findHead } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
-import { type Change, findHead } from "../events.js";
 import { qualifiedName, type TaskRef } from "../names.js";
 import { type EdgeLevel, isSatisfied } from "./level.js";
 import { levelOf, selectTasks, type TaskLevel, type TaskRow, type TaskStatus, taskNotFound, taskRow } from "./task.js";

@@ -1,5 +1,5 @@
 import { type Clock, pollUntil } from "../clock.js";
-import { type Context, timestamp } from "../context.js";
+import { type Context, timestamp } from "../db/context.js";
 import { beginWait, type Look, type WaitedTask, type WaitGoal, type WaitRef, waitOnce } from "./wait-once.js";
 
 /** How often a wait looks when nothing tells it of a change, in ms. */

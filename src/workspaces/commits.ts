@@ -1,10 +1,10 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
-import { targetOf } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit } from "../vcs/vcs.js";
 import { readyRow } from "./refresh.js";
+import { targetOf } from "./salvage/salvage.js";
 import { checkoutOf, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
 
 export interface WorkspaceCommits {

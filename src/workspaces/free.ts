@@ -2,11 +2,11 @@ import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
 import type { AgentRef } from "../names.js";
-import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { requireLeft, type WhileBusy } from "./busy.js";
 import { withHold } from "./hold.js";
+import { type Salvage, salvageWorkspace } from "./salvage/salvage.js";
 import {
   checkoutOf,
   findWorkspaceRow,

@@ -1,9 +1,9 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
-import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { removeWorkspace } from "./free.js";
 import { withHold } from "./hold.js";
+import { type Salvage, salvageWorkspace } from "./salvage/salvage.js";
 import { findWorkspaceRow, toWorkspace, type Workspace } from "./workspace.js";
 
 /** What becomes of the workspace of an agent that is closed. */

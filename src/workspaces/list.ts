@@ -1,10 +1,10 @@
 import { agentRows } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
-import { targetOf } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Standing } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
+import { targetOf } from "./salvage/salvage.js";
 import { toWorkspace, type Workspace, type WorkspaceRow, workspaceRows } from "./workspace.js";
 
 /** A workspace and how it stands; the numbers are null where they cannot be told. */

@@ -2,12 +2,12 @@ import { readdir, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
-import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { removeWorkspace } from "./free.js";
 import { isHeld, withHold } from "./hold.js";
 import { isThere } from "./revive.js";
+import { type Salvage, salvageWorkspace } from "./salvage/salvage.js";
 import { checkoutOf, type WorkspaceRow, workspaceRows } from "./workspace.js";
 
 /** Something that is out of step: a folder that no workspace is, or a workspace without its folder. */

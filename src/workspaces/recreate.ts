@@ -1,12 +1,12 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
-import type { Salvage } from "../salvage/salvage.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { requireLeft, type WhileBusy } from "./busy.js";
 import { buildWorkspace, planWorkspace } from "./create.js";
 import { emptyWorkspace } from "./free.js";
 import { withHold } from "./hold.js";
+import type { Salvage } from "./salvage/salvage.js";
 import { findWorkspaceRow, newestWorkspaceRow, type Workspace, type WorkspaceRow, workspaceRow } from "./workspace.js";
 
 export interface RecreateOptions {

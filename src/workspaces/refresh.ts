@@ -2,12 +2,12 @@ import type { Crew } from "../agents/crew.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, enumerate, quote } from "../names.js";
-import { type Salvage, salvageWorkspace, targetOf } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit, Refreshed, VcsBackend } from "../vcs/vcs.js";
 import { requireQuiet, type WhileBusy } from "./busy.js";
 import { type Hold, noteIntent, withHold } from "./hold.js";
 import { isThere } from "./revive.js";
+import { type Salvage, salvageWorkspace, targetOf } from "./salvage/salvage.js";
 import {
   checkoutOf,
   toWorkspace,

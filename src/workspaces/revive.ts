@@ -2,11 +2,11 @@ import { stat } from "node:fs/promises";
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
-import { type Salvage, salvageWorkspace } from "../salvage/salvage.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { getSettings } from "../workstreams/stored-settings.js";
 import { withHold } from "./hold.js";
+import { type Salvage, salvageWorkspace } from "./salvage/salvage.js";
 import { setUpWorkspace } from "./setup/setup.js";
 import { checkoutOf, findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
 

@@ -1,8 +1,8 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
-import type { Salvage } from "../salvage/salvage.js";
 import { removeWorkspace } from "./free.js";
 import { isHeld, withHold } from "./hold.js";
+import type { Salvage } from "./salvage/salvage.js";
 import { type WorkspaceRow, workspaceRows } from "./workspace.js";
 
 /** A workspace that was begun or given up by somebody who died on the way, and what became of it. */

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { agentRows } from "../../src/agents/agent.js";
-import { closeAgent } from "../../src/agents/close.js";
 import type { Crew } from "../../src/agents/crew.js";
-import { restartAgent } from "../../src/agents/restart.js";
-import { isHalfSpawn } from "../../src/agents/retire.js";
-import { spawnAgent } from "../../src/agents/spawn/spawn.js";
+import { closeAgent } from "../../src/crew/close.js";
+import { restartAgent } from "../../src/crew/restart.js";
+import { isHalfSpawn } from "../../src/crew/retire.js";
+import { spawnAgent } from "../../src/crew/spawn/spawn.js";
 import { timedOut } from "../../src/tmux/faults.js";
 import type { Run } from "../../src/tmux/run.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { closeAgent } from "../../src/agents/close.js";
 import { type AskPane, claimant, identify } from "../../src/agents/identity.js";
-import { spawnAgent } from "../../src/agents/spawn/spawn.js";
+import { closeAgent } from "../../src/crew/close.js";
+import { spawnAgent } from "../../src/crew/spawn/spawn.js";
 import { write } from "../../src/db/write.js";
 import type { PaneIdentityFacts } from "../../src/tmux/ask.js";
 import { askOwnServer } from "../../src/tmux/ask.js";

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { destroyCrew } from "../../src/crew/workstream.js";
 import { getBackend } from "../../src/vcs/backends.js";
-import { destroyCrew } from "../../src/workstreams/session.js";
 import { openYard, type Yard } from "./yard.js";
 
 let yard: Yard;

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { landTasks } from "../../src/landing/land.js";
-import { listSalvages } from "../../src/salvage/list.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
-import { finishTask } from "../../src/tasks/finish.js";
 import { getTask } from "../../src/tasks/task.js";
-import { workBeforeClaim } from "../../src/tasks/work.js";
+import { finishTask } from "../../src/work/finish.js";
+import { workBeforeClaim } from "../../src/work/work.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
 import { listWorkspaces } from "../../src/workspaces/list.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
+import { listSalvages } from "../../src/workspaces/salvage/list.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import { newGroup } from "../../src/context.js";
+import { newGroup } from "../../src/db/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import { patchTask, putEdge, putNote, putTask } from "./history.js";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import { afterAll, afterEach, beforeEach, describe } from "vitest";
 import { systemClock } from "../../src/clock.js";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { openPostgres } from "../../src/db/postgres.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";

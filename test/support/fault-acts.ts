@@ -1,12 +1,12 @@
-import { closeAgent } from "../../src/agents/close.js";
 import type { Crew } from "../../src/agents/crew.js";
-import { spawnAgent } from "../../src/agents/spawn/spawn.js";
+import { closeAgent } from "../../src/crew/close.js";
+import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { destroyCrew } from "../../src/crew/workstream.js";
 import { landTasks } from "../../src/landing/land.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
-import { destroyCrew } from "../../src/workstreams/session.js";
 
 /** A verb that is killed at each of its steps in turn. */
 export interface Act {

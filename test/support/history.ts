@@ -1,4 +1,4 @@
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { type NewRow, write } from "../../src/db/write.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
 

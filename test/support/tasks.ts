@@ -1,4 +1,4 @@
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import { addTask, type NewTask } from "../../src/tasks/add.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Exec } from "../../src/exec.js";
 import { createTmux } from "../../src/tmux/tmux.js";

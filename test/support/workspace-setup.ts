@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import type { BackendKey } from "../../src/vcs/vcs.js";
 import { readSettings, type SetupSettings } from "../../src/workstreams/settings.js";

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import { workstreamRow } from "../../src/workstreams/workstream.js";
 import type { Repository } from "./repository.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import { readState } from "../../src/state.js";
 import { claimTask } from "../../src/tasks/claim.js";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { Fault } from "../../src/errors.js";
 import { addTask } from "../../src/tasks/add.js";
 import { blockersOf } from "../../src/tasks/graph.js";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { deleteTask } from "../../src/tasks/delete.js";

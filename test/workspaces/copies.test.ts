@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { getSalvage, listSalvages } from "../../src/salvage/list.js";
-import { restoreSalvage } from "../../src/salvage/restore.js";
+import { destroyCrew } from "../../src/crew/workstream.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/leave.js";
 import { listWorkspaces } from "../../src/workspaces/list.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
-import { destroyCrew } from "../../src/workstreams/session.js";
+import { getSalvage, listSalvages } from "../../src/workspaces/salvage/list.js";
+import { restoreSalvage } from "../../src/workspaces/salvage/restore.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { closeAgent } from "../../src/agents/close.js";
 import type { Crew } from "../../src/agents/crew.js";
-import { verifyChains } from "../../src/audit.js";
+import { closeAgent } from "../../src/crew/close.js";
 import { write } from "../../src/db/write.js";
+import { verifyChains } from "../../src/journal/audit.js";
+import { compareTables } from "../../src/journal/replay.js";
 import type { AgentRef } from "../../src/names.js";
-import { compareTables } from "../../src/replay.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { taskRow } from "../../src/tasks/task.js";

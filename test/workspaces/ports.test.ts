@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Context } from "../../src/context.js";
+import type { Context } from "../../src/db/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { execProgram } from "../../src/exec.js";
 import { leasePorts, portsEnv, portsOf, releasePorts } from "../../src/workspaces/setup/ports.js";

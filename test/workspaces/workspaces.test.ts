@@ -2,9 +2,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { destroyCrew, previewCrewDestroy } from "../../src/crew/workstream.js";
 import { Fault } from "../../src/errors.js";
-import { getSalvage, listSalvages } from "../../src/salvage/list.js";
-import { restoreSalvage } from "../../src/salvage/restore.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { openTask } from "../../src/tasks/lifecycle.js";
@@ -18,8 +17,9 @@ import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../src/workspac
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshAll, refreshWorkspace } from "../../src/workspaces/refresh.js";
 import { reviveWorkspace } from "../../src/workspaces/revive.js";
+import { getSalvage, listSalvages } from "../../src/workspaces/salvage/list.js";
+import { restoreSalvage } from "../../src/workspaces/salvage/restore.js";
 import { workspaceRow } from "../../src/workspaces/workspace.js";
-import { destroyCrew, previewCrewDestroy } from "../../src/workstreams/session.js";
 import { onEachDialect } from "../support/database.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 

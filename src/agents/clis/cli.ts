@@ -1,6 +1,4 @@
-import type { Drawing } from "../screen/layout.js";
-import type { ScreenRule } from "../screen/rule.js";
-import type { Screen } from "../screen/screen.js";
+import type { ScreenReader } from "../screen/rule.js";
 import type { HeadlessResult } from "./result.js";
 
 export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command" | "player";
@@ -43,18 +41,8 @@ export interface Launch {
  */
 export type DeliveryProof = { by: "composer"; pasted: RegExp; queued?: RegExp; event?: string } | { by: "echo" };
 
-/**
- * Where the status comes from: the screen, by rules in order of priority; `shell`: idle while the shell itself is in
- * the pane's foreground, else busy with the program's name; `process`: idle while the program lives, because a plain
- * command has no turns that could be told apart.
- */
-export type StatusReading =
-  | ({ by: "screen"; rules: readonly ScreenRule[] } & Drawing)
-  | { by: "shell" }
-  | { by: "process" };
-
 /** One agent CLI: how to start it, run it headless, resume it, read its screen and its result. */
-export interface AgentCli {
+export interface AgentCli extends ScreenReader {
   key: AgentCliKey;
   /** The program and its first arguments when the user names none; `$MU_<KEY>_COMMAND` overrides it. */
   command: string;
@@ -67,8 +55,5 @@ export interface AgentCli {
   parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult;
   /** How long to wait between a paste and its Enter (ms). Gemini takes an Enter within 60 ms for a newline. */
   pasteEnterDelayMs: number;
-  /** The cursor's column in the empty composer. */
-  homeColumn(screen: Screen): number;
   proof: DeliveryProof;
-  reading: StatusReading;
 }

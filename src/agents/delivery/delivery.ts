@@ -1,5 +1,5 @@
 import { pollUntil } from "../../clock.js";
-import type { Context } from "../../context.js";
+import type { Context } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
@@ -36,8 +36,8 @@ export interface Delivery {
 
 export interface SendOptions {
   sender: string;
-  /** The task that it is about, in the agent's workstream. */
-  task?: string | undefined;
+  /** Row id of the task that the prompt is about, in the agent's workstream. */
+  taskId?: number | undefined;
   /** How long to wait for a busy agent, in ms; 60,000 without it. */
   timeoutMs?: number | undefined;
   /** Also wait, as long again, until the agent is ready for the next one. */
@@ -63,12 +63,12 @@ function patienceOf({ timeoutMs = TIMEOUT_MS, signal }: Pick<SendOptions, "timeo
  * first; the same text that still waits there is that same delivery. Faults: `delivery.refused` (conflict: a dialog,
  * a draft, a stranger's pane, a bare shell, a line too long, a dead program; nothing was typed), `delivery.pending`
  * (unavailable: still queued after the timeout), `delivery.unproved` (unavailable: typed once, and nothing shows that
- * it was taken), `delivery.empty`, `delivery.too_long`, `delivery.to_person`, `agent.not_found`, `task.not_found`.
+ * it was taken), `delivery.empty`, `delivery.too_long`, `delivery.to_person`, `agent.not_found`.
  */
 export async function sendToAgent(crew: Crew, ref: AgentRef, text: string, options: SendOptions): Promise<Sent> {
   const { db } = crew.context.store;
   const agent = await receiver(db, ref);
-  const { id } = await enqueue(crew.context, agent, { text, sender: options.sender, task: options.task });
+  const { id } = await enqueue(crew.context, agent, { text, sender: options.sender, taskId: options.taskId });
   const patience = patienceOf(options);
   const delivery = await deliver(crew, agent, { id, patience });
   return options.wait ? { delivery, after: await awaitReady(crew, ref, patience) } : { delivery };
@@ -79,10 +79,10 @@ export async function queueForAgent(
   crew: Crew,
   ref: AgentRef,
   text: string,
-  { sender, task }: Pick<SendOptions, "sender" | "task">,
+  { sender, taskId }: Pick<SendOptions, "sender" | "taskId">,
 ): Promise<Delivery> {
   const { db } = crew.context.store;
-  const { id } = await enqueue(crew.context, await receiver(db, ref), { text, sender, task });
+  const { id } = await enqueue(crew.context, await receiver(db, ref), { text, sender, taskId });
   return showDelivery(db, id);
 }
 

@@ -1,11 +1,10 @@
 import { createHash } from "node:crypto";
 import type { Selectable } from "kysely";
-import { type Context, timestamp } from "../../context.js";
+import { type Context, timestamp } from "../../db/context.js";
 import type { DeliveriesTable, Reader } from "../../db/schema.js";
 import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import { didYouMean, quote } from "../../names.js";
-import { taskRow } from "../../tasks/task.js";
 import { pasteText } from "../../tmux/input.js";
 
 export type DeliveryRow = Selectable<DeliveriesTable>;
@@ -31,7 +30,7 @@ export const HOLD_MS = 60_000;
 export async function enqueue(
   context: Context,
   agent: RowOf<"agents">,
-  { text, sender, task }: { text: string; sender: string; task?: string | undefined },
+  { text, sender, taskId }: { text: string; sender: string; taskId?: number | undefined },
 ): Promise<DeliveryRow> {
   const clean = checkText(text);
   const text_hash = createHash("sha256").update(clean).digest("hex");
@@ -49,7 +48,7 @@ export async function enqueue(
       agent_id: agent.id,
       workstream_id: agent.workstream_id,
       agent: agent.name,
-      task_id: task === undefined ? null : await taskId(db, agent, task),
+      task_id: taskId ?? null,
       sender,
       text: clean,
       text_hash,
@@ -78,15 +77,6 @@ function checkText(text: string): string {
   throw new Fault("usage", "delivery.too_long", `The text has ${bytes} bytes; ${LONGEST_TEXT} can be delivered.`, [
     { intent: "Write it to a file and send its path", command: "mu agent send <agent> 'read <file>'" },
   ]);
-}
-
-async function taskId(db: Reader, agent: RowOf<"agents">, name: string): Promise<number> {
-  const { workstream } = await db
-    .selectFrom("workstreams")
-    .select("name as workstream")
-    .where("id", "=", agent.workstream_id)
-    .executeTakeFirstOrThrow();
-  return (await taskRow(db, { workstream, name })).id;
 }
 
 /** The delivery of that id; faults `delivery.not_found`. */

@@ -1,8 +1,7 @@
-import type { AgentCli } from "../clis/cli.js";
 import { holdsDraft } from "./draft.js";
 import { hasEnded, isShell, lastWords } from "./ended.js";
 import { type Drawing, type Layout, layOut } from "./layout.js";
-import { matchCondition, type ScreenRule } from "./rule.js";
+import { matchCondition, type ScreenReader, type ScreenRule } from "./rule.js";
 import type { Row, Screen, ScreenStatus } from "./screen.js";
 
 /** A status with its grounds: the rule of the CLI's table that decided and the rows it decided on. */
@@ -19,7 +18,7 @@ export interface Explanation {
  * Reads an agent's status from its screen. Never throws; a screen that no rule knows is `needs_input` (rule
  * `unrecognised`), since a person who looks costs less than a dialog that nobody sees.
  */
-export function explainScreen(cli: AgentCli, screen: Screen): Explanation {
+export function explainScreen(cli: ScreenReader, screen: Screen): Explanation {
   if (hasEnded(screen)) {
     const { reason, evidence } = lastWords(screen);
     return explain(screen, { status: "terminated", reason, rule: "ended" }, evidence);
@@ -30,7 +29,11 @@ export function explainScreen(cli: AgentCli, screen: Screen): Explanation {
 
 type Verdict = Pick<Explanation, "status" | "reason" | "rule">;
 
-function readScreen(cli: AgentCli, reading: Drawing & { rules: readonly ScreenRule[] }, screen: Screen): Explanation {
+function readScreen(
+  cli: ScreenReader,
+  reading: Drawing & { rules: readonly ScreenRule[] },
+  screen: Screen,
+): Explanation {
   const layout = layOut(reading, screen);
   const draft = holdsDraft(layout, cli.homeColumn(screen));
   if (fellBackToShell(screen, layout)) {

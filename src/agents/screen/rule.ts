@@ -1,5 +1,5 @@
-import type { Layout, Region } from "./layout.js";
-import type { Row, ScreenStatus } from "./screen.js";
+import type { Drawing, Layout, Region } from "./layout.js";
+import type { Row, Screen, ScreenStatus } from "./screen.js";
 
 /** Some row of a region fits `line`. `last` and `first` narrow the region to its outermost non-empty rows. */
 export interface LineTest {
@@ -26,6 +26,24 @@ export interface ScreenRule {
   status: ScreenStatus;
   reason: string;
   when: Condition;
+}
+
+/**
+ * Where the status comes from: the screen, by rules in order of priority; `shell`: idle while the shell itself is in
+ * the pane's foreground, else busy with the program's name; `process`: idle while the program lives, because a plain
+ * command has no turns that could be told apart.
+ */
+export type StatusReading =
+  | ({ by: "screen"; rules: readonly ScreenRule[] } & Drawing)
+  | { by: "shell" }
+  | { by: "process" };
+
+/** What is known about the screen of one agent CLI. */
+export interface ScreenReader {
+  key: string;
+  /** The cursor's column in the empty composer. */
+  homeColumn(screen: Screen): number;
+  reading: StatusReading;
 }
 
 /** The rows that make the condition hold (none for a pure negation), or undefined when it does not hold. */

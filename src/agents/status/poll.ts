@@ -1,4 +1,4 @@
-import { type Context, timestamp } from "../../context.js";
+import { type Context, timestamp } from "../../db/context.js";
 import { type AgentRow, type AgentStatus, agentRows } from "../agent.js";
 
 /** What the database knows of an agent; nobody looks at its pane for it. */

@@ -1,5 +1,5 @@
 import { pollUntil } from "../../clock.js";
-import type { Context } from "../../context.js";
+import type { Context } from "../../db/context.js";
 import type { AgentRef } from "../../names.js";
 import { type AgentRow, type AgentStatus, openPaneAgent, selectAgents } from "../agent.js";
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { adoptAgent } from "../../agents/adopt.js";
+import { adoptAgent } from "../../crew/adopt.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

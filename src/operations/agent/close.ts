@@ -1,13 +1,13 @@
 import * as z from "zod";
-import { closeAgent } from "../../agents/close.js";
+import { closeAgent } from "../../crew/close.js";
 import type { NextStep } from "../../errors.js";
 import { counted } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/leave.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { savedLines, savedSteps } from "../salvage/text.js";
 import { nextStepsShape } from "../shapes.js";
+import { savedLines, savedSteps } from "../workspace/saved.js";
 import { agentField } from "./fields.js";
 import { agentShape, leftWorkspaceShape } from "./shapes.js";
 

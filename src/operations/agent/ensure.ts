@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { ensureAgent } from "../../agents/ensure.js";
+import { ensureAgent } from "../../crew/ensure.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import * as z from "zod";
 import type { Crew } from "../../agents/crew.js";
 import { agentEventsFile } from "../../agents/hooks/install.js";
-import type { SpawnOptions } from "../../agents/spawn/spawn.js";
+import type { SpawnOptions } from "../../crew/spawn/spawn.js";
 import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/look.js";
 import type { App } from "../app.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { renameAgent } from "../../agents/rename.js";
+import { renameAgent } from "../../crew/rename.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { restartAgent } from "../../agents/restart.js";
+import { restartAgent } from "../../crew/restart.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

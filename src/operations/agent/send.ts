@@ -1,9 +1,10 @@
 import * as z from "zod";
 import { sendToAgent } from "../../agents/delivery/delivery.js";
+import { taskRow } from "../../tasks/task.js";
 import { deliveryShape } from "../delivery/shapes.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { resolveAgent, resolveTask } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
 import { textOrFile } from "../text.js";
 import { agentField } from "./fields.js";
@@ -46,12 +47,13 @@ export const agentSend = defineOperation({
   ],
   async run(app, { agent, text, file, workstream, task, timeout, wait }) {
     const ref = await resolveAgent(app, agent, workstream);
+    const about = task === undefined ? undefined : await resolveTask(app, task, ref.workstream);
     const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.io, text, file), {
       sender: app.caller.name,
       timeoutMs: timeout,
       wait,
       signal: app.io.signal,
-      ...(task !== undefined && { task }),
+      ...(about !== undefined && { taskId: (await taskRow(app.context.store.db, about)).id }),
     });
     const nextSteps = [
       { intent: "See its pane", command: `mu agent read ${ref.workstream}/${ref.name}` },

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { salvageShape } from "../salvage/shapes.js";
+import { salvageShape } from "../workspace/saved.js";
 import { workspaceShape } from "../workspace/shapes.js";
 
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);

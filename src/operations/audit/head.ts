@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { auditHead } from "../../audit.js";
+import { auditHead } from "../../journal/audit.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { listShape } from "../shapes.js";

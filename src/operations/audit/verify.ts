@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { verifyChains } from "../../audit.js";
 import { Fault } from "../../errors.js";
+import { verifyChains } from "../../journal/audit.js";
 import { counted } from "../../names.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -70,7 +70,7 @@ function brokenChain(broken: readonly Verdict[]): Fault {
 }
 
 async function checkTables(db: Parameters<typeof verifyChains>[0]): Promise<void> {
-  const { compareTables } = await import("../../replay.js");
+  const { compareTables } = await import("../../journal/replay.js");
   const differences = await compareTables(db);
   if (differences.length === 0) return;
   const said = differences

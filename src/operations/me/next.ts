@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { timestamp } from "../../context.js";
+import { timestamp } from "../../db/context.js";
 import { listReady } from "../../tasks/ready.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

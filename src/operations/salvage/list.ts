@@ -1,11 +1,11 @@
 import * as z from "zod";
-import { listSalvages } from "../../salvage/list.js";
-import { tellWork } from "../../salvage/salvage.js";
+import { listSalvages } from "../../workspaces/salvage/list.js";
+import { tellWork } from "../../workspaces/salvage/salvage.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { listShape } from "../shapes.js";
-import { salvageShape } from "./shapes.js";
+import { salvageShape } from "../workspace/saved.js";
 
 export const salvageList = defineOperation({
   name: "salvage.list",

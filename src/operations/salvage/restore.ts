@@ -1,18 +1,17 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { type AgentRef, quote, shellWord } from "../../names.js";
-import { getSalvage, type ListedSalvage } from "../../salvage/list.js";
-import { restoreSalvage } from "../../salvage/restore.js";
+import { getSalvage, type ListedSalvage } from "../../workspaces/salvage/list.js";
+import { restoreSalvage } from "../../workspaces/salvage/restore.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream, resolveAgent } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
 import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
+import { salvageShape, savedLines, savedShape, savedSteps } from "../workspace/saved.js";
 import { workspaceShape } from "../workspace/shapes.js";
 import { salvageField } from "./fields.js";
-import { salvageShape, savedShape } from "./shapes.js";
-import { savedLines, savedSteps } from "./text.js";
 
 export const salvageRestore = defineOperation({
   name: "salvage.restore",

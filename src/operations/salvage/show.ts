@@ -1,11 +1,11 @@
 import * as z from "zod";
-import { describeSalvage, getSalvage } from "../../salvage/list.js";
+import { describeSalvage, getSalvage } from "../../workspaces/salvage/list.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
 import { nextStepsShape } from "../shapes.js";
+import { salvageShape } from "../workspace/saved.js";
 import { salvageField } from "./fields.js";
-import { salvageShape } from "./shapes.js";
 
 export const salvageShow = defineOperation({
   name: "salvage.show",

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
-import { type Finish, finishTask } from "../../tasks/finish.js";
+import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
 import { about, taskField, textField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

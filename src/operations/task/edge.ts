@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Context } from "../../context.js";
+import type { Context } from "../../db/context.js";
 import type { TaskRef } from "../../names.js";
 import { blockerRef, type EdgeChange } from "../../tasks/graph.js";
 import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/level.js";

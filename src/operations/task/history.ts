@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { taskHistory } from "../../history.js";
+import { taskHistory } from "../../tasks/history.js";
 import { about, taskField, workstreamField } from "../fields.js";
 import { entryShape, entryTable } from "../log.js";
 import { defineOperation } from "../operation.js";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { Claimant } from "../../agents/agent.js";
 import { claimant } from "../../agents/identity.js";
-import type { Context } from "../../context.js";
+import type { Context } from "../../db/context.js";
 import { Fault } from "../../errors.js";
 import type { TaskRef } from "../../names.js";
 import { counted } from "../../names.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { lastCheck } from "../../checks/rows.js";
+import { lastCheck } from "../../tasks/checks.js";
 import { blockersOf, dependentsOf } from "../../tasks/graph.js";
 import { listNotes } from "../../tasks/notes.js";
 import { getTask, taskRow } from "../../tasks/task.js";

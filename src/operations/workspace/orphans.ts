@@ -3,9 +3,8 @@ import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../workspaces/o
 import { about, workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { savedShape } from "../salvage/shapes.js";
-import { savedSteps } from "../salvage/text.js";
 import { nextStepsShape } from "../shapes.js";
+import { savedShape, savedSteps } from "./saved.js";
 
 export const workspaceOrphans = defineOperation({
   name: "workspace.orphans",

@@ -3,10 +3,9 @@ import { recreateWorkspace } from "../../workspaces/recreate.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { savedShape } from "../salvage/shapes.js";
-import { savedLines, savedSteps } from "../salvage/text.js";
 import { nextStepsShape } from "../shapes.js";
 import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
+import { savedLines, savedShape, savedSteps } from "./saved.js";
 import { workspaceShape } from "./shapes.js";
 
 export const workspaceRecreate = defineOperation({

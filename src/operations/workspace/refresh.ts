@@ -5,10 +5,9 @@ import { refreshAll, refreshWorkspace } from "../../workspaces/refresh.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent, resolveWorkstream } from "../resolve.js";
-import { savedShape } from "../salvage/shapes.js";
-import { savedLines } from "../salvage/text.js";
 import { nextStepsShape } from "../shapes.js";
 import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
+import { savedLines, savedShape } from "./saved.js";
 import { commitShape, workspaceShape } from "./shapes.js";
 
 export const workspaceRefresh = defineOperation({

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import * as z from "zod";
-import { newGroup } from "../../context.js";
+import { newGroup } from "../../db/context.js";
 import { Fault } from "../../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../../names.js";
 import { detectBackend } from "../../vcs/backends.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { renameCrew } from "../../workstreams/session.js";
+import { renameCrew } from "../../crew/workstream.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { nextStepsShape, workstreamShape } from "../shapes.js";

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import type { Crew } from "../../agents/crew.js";
 import { Fault } from "../../errors.js";
-import { targetOf } from "../../salvage/salvage.js";
 import { git } from "../../vcs/git/git.js";
 import { type Forecast, forecast, type Seen } from "../../vcs/git/predict/forecast.js";
+import { targetOf } from "../salvage/salvage.js";
 import { checkoutOf, type WorkspaceRow, workspaceRows } from "../workspace.js";
 import { startsOfWork } from "./work.js";
 

@@ -1,5 +1,5 @@
 import type { Crew } from "../../agents/crew.js";
-import type { Context } from "../../context.js";
+import type { Context } from "../../db/context.js";
 import { impatient } from "../../db/store.js";
 import { Fault } from "../../errors.js";
 import { workstreamRow } from "../../workstreams/workstream.js";

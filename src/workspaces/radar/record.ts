@@ -1,7 +1,7 @@
-import type { Context } from "../../context.js";
-import { timestamp } from "../../context.js";
+import type { Context } from "../../db/context.js";
+import { timestamp } from "../../db/context.js";
+import { takeHead } from "../../db/events.js";
 import type { Reader } from "../../db/schema.js";
-import { takeHead } from "../../events.js";
 import type { Foretold, Prediction } from "./predict.js";
 
 /** A collision with its age. */

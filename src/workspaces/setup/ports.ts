@@ -1,6 +1,6 @@
 import type { Crew } from "../../agents/crew.js";
 import { pollUntil } from "../../clock.js";
-import { timestamp } from "../../context.js";
+import { timestamp } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";

@@ -1,0 +1,213 @@
+import { hostname } from "node:os";
+import { type Agent, agentById, findOpenAgent } from "../agents/agent.js";
+import { bordersOf } from "../agents/borders.js";
+import type { Access } from "../agents/clis/cli.js";
+import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
+import type { Crew } from "../agents/crew.js";
+import { prepareFolders, transcriptPath } from "../agents/incarnation-files.js";
+import { isShell } from "../agents/screen/ended.js";
+import { transcriptCommand } from "../agents/transcript.js";
+import { type RowOf, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { checkAgentName, qualifiedName, quote } from "../names.js";
+import type { Pane } from "../tmux/panes.js";
+import { PLACEHOLDER_WINDOW } from "../tmux/sessions.js";
+import { sessionOf } from "../workstreams/session-name.js";
+import { workstreamRow } from "../workstreams/workstream.js";
+import { retireAgent } from "./retire.js";
+import { agentExists } from "./spawn/spawn.js";
+
+export interface AdoptOptions {
+  /** Without it the pane's title, when that is a name. */
+  name?: string | undefined;
+  /** Without it what runs in the pane, when mu knows it. */
+  cli?: string | undefined;
+  role?: string | undefined;
+  access?: Access | undefined;
+}
+
+export interface Adopted {
+  agent: Agent;
+  adopted: boolean;
+  /** The pane was this agent's before. */
+  alreadyAdopted: boolean;
+  previousTitle: string;
+  /** The pane was in another session and is in the workstream's now. */
+  moved: boolean;
+}
+
+/**
+ * Makes an agent of a pane that mu did not open, given by its id (`%7`) or its title; a pane of another session is
+ * moved into the workstream's. Adopting twice is a no-op. Faults `pane.not_found`, `pane.ambiguous`, `pane.dead`,
+ * `agent.name_required`, `agent.invalid_name`, `agent.exists`, `cli.unknown`, `workstream.not_found`.
+ */
+export async function adoptAgent(
+  crew: Crew,
+  workstream: string,
+  paneOrTitle: string,
+  options: AdoptOptions = {},
+): Promise<Adopted> {
+  const { id } = await workstreamRow(crew.context.store.db, workstream);
+  const pane = findPane(await crew.tmux.listPanes(), sessionOf(workstream), paneOrTitle);
+  const owner = await ownerOf(crew, pane);
+  if (owner !== undefined) return alreadyAdopted(crew, { id, workstream }, pane, owner, options);
+  const name = nameFor(pane, options);
+  const cli = getAgentCli(options.cli ?? cliIn(pane)).key;
+  const row = await reserve(crew, { id, workstream }, pane, { ...options, name, cli });
+  const moved = await takeOver(crew, workstream, row, pane);
+  const agent = await agentById(crew.context.store.db, row.id);
+  return { agent, adopted: true, alreadyAdopted: false, previousTitle: pane.title, moved };
+}
+
+/** A pane of a window that is linked into several sessions is listed for each: the workstream's own counts first. */
+function findPane(panes: readonly Pane[], session: string, paneOrTitle: string): Pane {
+  const sorted = [...panes].sort((a, b) => Number(b.session === session) - Number(a.session === session));
+  const byId = sorted.find((pane) => pane.id === paneOrTitle);
+  if (byId !== undefined) return requireLiving(byId);
+  const titled = sorted.filter((pane) => titleOf(pane) === paneOrTitle || pane.title === paneOrTitle);
+  const here = titled.filter((pane) => pane.session === session);
+  const found = here.length > 0 ? here : titled;
+  const ids = [...new Set(found.map((pane) => pane.id))];
+  const [first] = found;
+  if (first === undefined) throw notFound(paneOrTitle);
+  if (ids.length > 1) throw ambiguous(paneOrTitle, ids);
+  return requireLiving(first);
+}
+
+function requireLiving(pane: Pane): Pane {
+  if (!pane.dead) return pane;
+  throw new Fault("conflict", "pane.dead", `The program in pane ${pane.id} has ended.`, [
+    { intent: "Close it", command: `tmux kill-pane -t ${pane.id}` },
+  ]);
+}
+
+/** Titles may carry more behind the agent's name: `worker-1 · build`. */
+function titleOf(pane: Pane): string {
+  return pane.title.split(" · ", 1)[0]?.trim() ?? "";
+}
+
+async function ownerOf(crew: Crew, pane: Pane): Promise<RowOf<"agents"> | undefined> {
+  return crew.context.store.db
+    .selectFrom("agents")
+    .selectAll()
+    .where("pane", "=", pane.id)
+    .where("server", "=", pane.server)
+    .where("closed_at", "is", null)
+    .executeTakeFirst();
+}
+
+async function alreadyAdopted(
+  crew: Crew,
+  { id, workstream }: { id: number; workstream: string },
+  pane: Pane,
+  owner: RowOf<"agents">,
+  { name }: AdoptOptions,
+): Promise<Adopted> {
+  const same = owner.workstream_id === id && (name === undefined || name === owner.name);
+  if (!same) throw agentExists({ workstream, name: owner.name }, owner);
+  const agent = await agentById(crew.context.store.db, owner.id);
+  return { agent, adopted: false, alreadyAdopted: true, previousTitle: pane.title, moved: false };
+}
+
+/** tmux gives new panes the host's name as their title: that is nobody's name. */
+function nameFor(pane: Pane, options: AdoptOptions): string {
+  if (options.name !== undefined) {
+    checkAgentName(options.name);
+    return options.name;
+  }
+  const title = titleOf(pane);
+  const host = hostname();
+  const isDefault = title === host || title === host.split(".", 1)[0];
+  if (!isDefault && /^[a-z][a-z0-9_-]{0,31}$/.test(title)) return title;
+  throw new Fault(
+    "usage",
+    "agent.name_required",
+    `The title of pane ${pane.id}, ${quote(title)}, is no agent's name.`,
+    [{ intent: "Give it one", command: `mu agent adopt ${pane.id} --name <agent>` }],
+  );
+}
+
+function cliIn(pane: Pane): string {
+  if (isShell(pane.command)) return "shell";
+  return Object.hasOwn(AGENT_CLIS, pane.command) && pane.command !== "shell" ? pane.command : "command";
+}
+
+function reserve(
+  crew: Crew,
+  { id, workstream }: { id: number; workstream: string },
+  pane: Pane,
+  { name, cli, role, access }: AdoptOptions & { name: string; cli: string },
+): Promise<RowOf<"agents">> {
+  const ref = { workstream, name };
+  const spec = { op: "agent.adopt", scope: workstream, subject: qualifiedName(ref), payload: { title: pane.title } };
+  return write(crew.context, spec, async (tx) => {
+    const taken = await findOpenAgent(tx.db, id, name);
+    if (taken !== undefined) throw agentExists(ref, taken);
+    return tx.insert("agents", {
+      workstream_id: id,
+      name,
+      role: role ?? null,
+      access: access ?? "full",
+      cli,
+      command: pane.command || null,
+      host: null,
+      pane: pane.id,
+      server: pane.server,
+      pid: pane.pid,
+      window: name,
+      session_ref: null,
+      spawned_at: tx.now,
+      closed_at: null,
+    });
+  });
+}
+
+/** Marks, records and moves the pane; when it goes away meanwhile, the row goes too. */
+async function takeOver(crew: Crew, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
+  try {
+    await crew.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at });
+    await prepareFolders(crew.stateDir);
+    await crew.tmux.pipePane(pane.id, transcriptCommand(transcriptPath(crew.stateDir, row)));
+    const moved = await moveHome(crew, workstream, row, pane);
+    await crew.tmux.setPaneBorders(pane.id, await bordersOf(crew, workstream));
+    return moved;
+  } catch (error) {
+    const code = error instanceof Fault ? error.code : "internal";
+    const spec = { op: "agent.adopt", scope: workstream, subject: qualifiedName({ workstream, name: row.name }) };
+    await write(crew.context, { ...spec, payload: { failed: code } }, (tx) =>
+      retireAgent(tx, row.id, { author: crew.context.actor, note: `${row.name} was not adopted (${code}).` }),
+    );
+    throw error;
+  }
+}
+
+async function moveHome(crew: Crew, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
+  const session = sessionOf(workstream);
+  if (pane.session === session) return false;
+  const made = await crew.tmux.openSession(session, crew.env["HOME"] ?? "/");
+  await crew.tmux.movePane(pane.id, { session, window: row.name });
+  if (made) await closePlaceholder(crew, session);
+  return true;
+}
+
+async function closePlaceholder(crew: Crew, session: string): Promise<void> {
+  const panes = await crew.tmux.listPanes();
+  const held = panes.find((pane) => pane.session === session && pane.windowName === PLACEHOLDER_WINDOW);
+  if (held !== undefined) await crew.tmux.killPane(held.id);
+}
+
+function notFound(paneOrTitle: string): Fault {
+  return new Fault("missing", "pane.not_found", `No pane is, or is titled, ${quote(paneOrTitle)}.`, [
+    { intent: "See the panes", command: "tmux list-panes -a -F '#{pane_id} #{pane_title} #{pane_current_command}'" },
+  ]);
+}
+
+function ambiguous(title: string, ids: readonly string[]): Fault {
+  return new Fault(
+    "conflict",
+    "pane.ambiguous",
+    `${ids.length} panes are titled ${quote(title)}.`,
+    ids.map((id) => ({ intent: "This one", command: `mu agent adopt ${id}` })),
+    { panes: ids },
+  );
+}

@@ -1,0 +1,99 @@
+import { type Agent, type AgentRow, type AgentStatus, latestAgentRow, PERSON_CLI, toAgent } from "../agents/agent.js";
+import type { Crew } from "../agents/crew.js";
+import { findOwnPane } from "../agents/own-pane.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, quote } from "../names.js";
+import { findWorkspaceRow, toWorkspace } from "../workspaces/workspace.js";
+import { restartAgent } from "./restart.js";
+import type { Readiness } from "./spawn/ready.js";
+import { agentExists, type SpawnOptions, spawnAgent } from "./spawn/spawn.js";
+import type { SpawnWorkspace } from "./spawn/workspace.js";
+
+export interface EnsureOptions extends SpawnOptions {
+  /** `idle`: one that works is `agent.busy`. */
+  require?: "idle" | undefined;
+}
+
+export interface Ensured {
+  agent: Agent;
+  /** A new incarnation was started. */
+  created: boolean;
+  /** It was there already. */
+  reused: boolean;
+  /** It was there and works. */
+  busy: boolean;
+  /** As last seen, when it was there. */
+  previousStatus: AgentStatus | null;
+  readiness: Readiness | null;
+  /** Its workspace, when it has one. */
+  workspace: SpawnWorkspace | null;
+}
+
+/**
+ * Spawns the agent unless it is there; one whose pane is gone is started anew with its tasks. Faults `agent.busy`,
+ * and those of `spawnAgent`.
+ */
+export async function ensureAgent(crew: Crew, ref: AgentRef, options: EnsureOptions): Promise<Ensured> {
+  const there = await findOpen(crew, ref);
+  if (there === undefined) return spawnOrReuse(crew, ref, options);
+  if (there.cli === PERSON_CLI) throw agentExists(ref, there);
+  if (there.pane !== null && (await findOwnPane(crew, there)) === undefined) {
+    const { agent, readiness } = await restartAgent(crew, ref, {
+      ready: options.ready,
+      eventsFile: options.eventsFile,
+    });
+    const workspace = await workspaceOf(crew, ref);
+    return { agent, created: true, reused: false, busy: false, previousStatus: agent.status, readiness, workspace };
+  }
+  return reuse(crew, there, options);
+}
+
+async function workspaceOf(crew: Crew, ref: AgentRef): Promise<SpawnWorkspace | null> {
+  const row = await findWorkspaceRow(crew.context.store.db, ref);
+  return row === undefined ? null : { ...toWorkspace(row), reused: true };
+}
+
+async function spawnOrReuse(crew: Crew, ref: AgentRef, options: EnsureOptions): Promise<Ensured> {
+  try {
+    const spawned = await spawnAgent(crew, ref, options);
+    return { ...spawned, created: true, reused: false, busy: false, previousStatus: null };
+  } catch (error) {
+    const there = error instanceof Fault && error.code === "agent.exists" ? await findOpen(crew, ref) : undefined;
+    if (there === undefined || there.cli === PERSON_CLI) throw error;
+    return reuse(crew, there, options);
+  }
+}
+
+async function reuse(crew: Crew, row: AgentRow, options: EnsureOptions): Promise<Ensured> {
+  const agent = toAgent(row);
+  const busy = isBusy(agent.status);
+  if (busy && options.require === "idle") throw agentBusy(agent);
+  const workspace = await workspaceOf(crew, row);
+  return { agent, created: false, reused: true, busy, previousStatus: agent.status, readiness: null, workspace };
+}
+
+async function findOpen(crew: Crew, ref: AgentRef): Promise<AgentRow | undefined> {
+  const row = await latestAgentRow(crew.context.store.db, ref).catch((error) => {
+    if (error instanceof Fault && error.code === "agent.not_found") return undefined;
+    throw error;
+  });
+  return row?.closed_at === null ? row : undefined;
+}
+
+/** Anything but waiting for a prompt. */
+function isBusy(status: AgentStatus | null): boolean {
+  return status !== null && status !== "idle" && status !== "free";
+}
+
+function agentBusy({ name, workstream, status, statusReason }: Agent): Fault {
+  return new Fault(
+    "conflict",
+    "agent.busy",
+    `${quote(name)} is ${status}${statusReason === null ? "" : ` (${statusReason})`}.`,
+    [
+      { intent: "Wait for it", command: `mu agent wait ${name} -w ${workstream}` },
+      { intent: "See what it does", command: `mu agent read ${name} -w ${workstream}` },
+    ],
+    { status },
+  );
+}

@@ -1,0 +1,169 @@
+import type { AgentCli } from "../agents/clis/cli.js";
+import { getAgentCli } from "../agents/clis/table.js";
+import type { Crew } from "../agents/crew.js";
+import { listMembers } from "../agents/roster.js";
+import { locate, type Whereabouts } from "../agents/whereabouts.js";
+import type { Reader } from "../db/schema.js";
+import type { RowOf } from "../db/write.js";
+import { hasEnvironment } from "../processes.js";
+
+/** What recover finds of one agent, and what it will do. */
+export interface RecoveryPlan {
+  workstream: string;
+  agent: string;
+  cli: string;
+  /** `reaped`: a reconcile has closed it already, because its tmux server was gone. */
+  database: "open" | "reaped";
+  /** What tmux says of its pane, for people. */
+  tmux: string;
+  /** Its program lives, without a pane. */
+  process: "in its pane" | "alive without a pane" | "gone";
+  /** The conversation that its CLI reported last. */
+  session: string | null;
+  /** The tasks that are its own, or were until it was reaped and are nobody's since. */
+  tasks: string[];
+  /** `keep`: it lives. `leave`: out of our sight, or still on its way. */
+  action: "keep" | "leave" | "resume" | "fresh";
+  /** Why, for people. */
+  why: string;
+}
+
+/** A plan with the incarnation that it is for. */
+export interface Recoverable extends RecoveryPlan {
+  incarnation: number;
+}
+
+interface Candidate {
+  row: RowOf<"agents">;
+  workstream: string;
+  tasks: string[];
+}
+
+/** A spawn without a pane is given so long before it counts as cut off, in ms. */
+const SPAWN_MS = 60_000;
+
+/** Database, tmux and processes side by side, for every open agent and for the crew of the server that was lost last. */
+export async function planAgents(crew: Crew, workstream?: string): Promise<Recoverable[]> {
+  const { db } = crew.context.store;
+  const members = await listMembers(db, workstream);
+  const open = await Promise.all(
+    members.map(async (one) => ({ row: one.row, workstream: one.workstream, tasks: await ownTasks(db, one.row.id) })),
+  );
+  const reaped = await reapedCrew(db, workstream);
+  if (open.length + reaped.length === 0) return [];
+  const panes = await crew.tmux.listPanes();
+  const places = await locate(
+    crew,
+    open.map(({ row }) => row),
+    panes,
+  );
+  return Promise.all([
+    ...open.map((one) => planOne(crew, one, places.get(one.row.id) ?? { at: "nowhere" })),
+    ...reaped.map((one) => planOne(crew, one, { at: "gone", why: "its tmux server was gone", lost: "server" })),
+  ]);
+}
+
+async function planOne(crew: Crew, { row, workstream, tasks }: Candidate, place: Whereabouts): Promise<Recoverable> {
+  const isLiving = place.at === "pane" && !place.pane.dead;
+  const plan = {
+    incarnation: row.id,
+    workstream,
+    agent: row.name,
+    cli: row.cli,
+    database: row.closed_at === null ? ("open" as const) : ("reaped" as const),
+    tmux: tmuxSays(place),
+    session: row.session_ref,
+    tasks,
+  };
+  const decision = decide(crew, row, place);
+  if (isLiving || decision.action === "leave")
+    return { ...plan, process: isLiving ? "in its pane" : "gone", ...decision };
+  const owned = { name: "MU_AGENT_ID", value: String(row.id) };
+  const world = { exec: crew.exec, clock: crew.context.clock };
+  const survives = row.pid !== null && (await hasEnvironment(world, row.pid, owned));
+  return { ...plan, process: survives ? "alive without a pane" : "gone", ...decision };
+}
+
+function tmuxSays(place: Whereabouts): string {
+  if (place.at === "pane") return place.pane.dead ? `pane ${place.pane.id} is dead` : `pane ${place.pane.id} lives`;
+  return place.at === "nowhere" ? "no pane yet" : place.why;
+}
+
+function decide(crew: Crew, row: RowOf<"agents">, place: Whereabouts): Pick<RecoveryPlan, "action" | "why"> {
+  if (place.at === "pane" && !place.pane.dead) return { action: "keep", why: "it lives" };
+  if (place.at === "elsewhere") return { action: "leave", why: place.why };
+  const ageMs = crew.context.clock.now().getTime() - Date.parse(row.spawned_at);
+  if (place.at === "nowhere" && ageMs < SPAWN_MS) return { action: "leave", why: "its spawn is on the way" };
+  return beginning(getAgentCli(row.cli), row.session_ref, crew.stateDir);
+}
+
+function beginning(cli: AgentCli, session: string | null, stateDir: string): Pick<RecoveryPlan, "action" | "why"> {
+  if (cli.resume("", { stateDir }) === undefined)
+    return { action: "fresh", why: `${cli.key} has no conversations to resume` };
+  if (session === null) return { action: "fresh", why: "its conversation is not known" };
+  return { action: "resume", why: `goes on with conversation ${session}` };
+}
+
+async function ownTasks(db: Reader, agent: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom("tasks")
+    .select("name")
+    .where("owner_id", "=", agent)
+    .where("status", "=", "IN_PROGRESS")
+    .orderBy("id")
+    .execute();
+  return rows.map((row) => row.name);
+}
+
+interface ReapPayload {
+  reaped?: { agent: string; tasks: string[]; lostServer?: string }[];
+}
+
+/** The agents that reconcile closed because their server was lost: of the last such server, and not replaced since. */
+async function reapedCrew(db: Reader, workstream: string | undefined): Promise<Candidate[]> {
+  let reaps = db.selectFrom("events").select(["scope", "payload"]).where("op", "=", "agent.reap").orderBy("id", "desc");
+  if (workstream !== undefined) reaps = reaps.where("scope", "=", workstream);
+  const lost = (await reaps.limit(200).execute()).flatMap(({ scope, payload }) =>
+    ((JSON.parse(payload) as ReapPayload).reaped ?? []).map((one) => ({ ...one, scope })),
+  );
+  const last = lost.find((one) => one.lostServer !== undefined)?.lostServer;
+  const found: Candidate[] = [];
+  for (const { agent, scope, tasks, lostServer } of lost) {
+    if (last === undefined || lostServer !== last || found.some((one) => is(one, scope, agent))) continue;
+    const row = await newestRow(db, scope, agent);
+    if (row === undefined || row.closed_at === null || row.server !== last) continue;
+    found.push({ row, workstream: scope, tasks: await freeAmong(db, row.workstream_id, tasks) });
+  }
+  return found.sort((a, b) => a.row.id - b.row.id);
+}
+
+function is(one: Candidate, workstream: string, agent: string): boolean {
+  return one.workstream === workstream && one.row.name === agent;
+}
+
+async function newestRow(db: Reader, workstream: string, name: string): Promise<RowOf<"agents"> | undefined> {
+  return db
+    .selectFrom("agents as a")
+    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
+    .selectAll("a")
+    .where("w.name", "=", workstream)
+    .where("a.name", "=", name)
+    .orderBy("a.id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** Those of the tasks that nobody has taken since. */
+async function freeAmong(db: Reader, workstream: number, names: readonly string[]): Promise<string[]> {
+  if (names.length === 0) return [];
+  const rows = await db
+    .selectFrom("tasks")
+    .select("name")
+    .where("workstream_id", "=", workstream)
+    .where("name", "in", names)
+    .where("status", "=", "OPEN")
+    .where("owner_id", "is", null)
+    .orderBy("id")
+    .execute();
+  return rows.map((row) => row.name);
+}

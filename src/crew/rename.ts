@@ -1,0 +1,68 @@
+import { type Agent, agentById, findOpenAgent, openAgent, PERSON_CLI } from "../agents/agent.js";
+import type { Crew } from "../agents/crew.js";
+import { findOwnPane } from "../agents/own-pane.js";
+import { type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
+import { findWorkspaceRow, workspaceExists } from "../workspaces/workspace.js";
+import { agentExists } from "./spawn/spawn.js";
+
+/**
+ * Gives the agent another name: row, workspace and the work in it, pane, and its window when that has the agent's name.
+ * It stays the same incarnation, so what runs in the pane is still it, and the workspace stays where it is. Faults `agent.not_found`,
+ * `agent.invalid_name`, `agent.exists`, `workspace.exists`.
+ */
+export async function renameAgent(
+  crew: Crew,
+  ref: AgentRef,
+  to: string,
+): Promise<{ agent: Agent; previousName: string; changed: boolean }> {
+  checkAgentName(to);
+  const row = await openAgent(crew.context.store.db, ref);
+  if (to === ref.name)
+    return { agent: await agentById(crew.context.store.db, row.id), previousName: to, changed: false };
+  const ownWindow = row.window === ref.name;
+  const spec = {
+    op: "agent.rename",
+    scope: ref.workstream,
+    subject: qualifiedName(ref),
+    payload: { from: ref.name, to },
+  };
+  const renamed = await write(crew.context, spec, async (tx) => {
+    const taken = await findOpenAgent(tx.db, row.workstream_id, to);
+    if (taken !== undefined) throw agentExists({ ...ref, name: to }, taken);
+    await renameWorkspace(tx, ref, to);
+    return tx.patch("agents", row.id, { name: to, ...(ownWindow && { window: to }) });
+  });
+  if (row.cli !== PERSON_CLI) await relabel(crew, renamed, ownWindow ? to : undefined);
+  return { agent: await agentById(crew.context.store.db, row.id), previousName: ref.name, changed: true };
+}
+
+async function renameWorkspace(tx: Tx, ref: AgentRef, to: string): Promise<void> {
+  const own = await findWorkspaceRow(tx.db, ref);
+  if (own === undefined) return;
+  const taken = await findWorkspaceRow(tx.db, { ...ref, name: to });
+  if (taken !== undefined) throw workspaceExists(taken);
+  await tx.patch("workspaces", own.id, { agent: to });
+  const tasks = await tx.db
+    .selectFrom("tasks")
+    .select("id")
+    .where("workstream_id", "=", own.workstream_id)
+    .where("work_agent", "=", ref.name)
+    .where("work_root", "=", own.root)
+    .orderBy("id")
+    .execute();
+  for (const task of tasks) await tx.patch("tasks", task.id, { work_agent: to });
+}
+
+/** The name on the pane is for people: identity goes by the incarnation, so a pane that is gone is no fault. */
+async function relabel(crew: Crew, row: Parameters<typeof findOwnPane>[1], window: string | undefined): Promise<void> {
+  const pane = await findOwnPane(crew, row);
+  if (pane === undefined) return;
+  try {
+    await crew.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id) });
+    if (window !== undefined) await crew.tmux.renameWindow(pane.id, window);
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "pane.not_found") throw error;
+  }
+}

@@ -1,0 +1,127 @@
+import { hash as digest } from "node:crypto";
+import type { Reader } from "./schema.js";
+import { statement } from "./statement.js";
+import { storableJson, storableText } from "./text.js";
+
+/** The chain of everything that belongs to no workstream. */
+export const MACHINE_SCOPE = "";
+
+/** `prev_hash` of a chain's first event. */
+export const GENESIS_HASH = "0".repeat(64);
+
+/** One changed row, as events store it. A column that is absent from `insert` or `remove` was null. */
+export type Change =
+  | { table: string; id: number; insert: Record<string, unknown> }
+  | { table: string; id: number; patch: Record<string, [before: unknown, after: unknown]> }
+  | { table: string; id: number; remove: Record<string, unknown> };
+
+/** What the hash covers, with `payload` and `changes` as the stored JSON texts. */
+export interface EventRow {
+  id: number;
+  scope: string;
+  n: number;
+  group_id: string;
+  at: string;
+  actor: string;
+  op: string;
+  subject: string;
+  payload: string;
+  changes: string;
+  prev_hash: string;
+  hash: string;
+}
+
+export interface Head {
+  n: number;
+  hash: string;
+}
+
+/** sha256 over the JSON array of an event's fields; the public format, see docs/audit.md. */
+export function eventHash(event: Omit<EventRow, "id" | "hash">): string {
+  const { prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes } = event;
+  return digest("sha256", JSON.stringify([prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes]));
+}
+
+const selectHead = statement((db, { scope }: { scope: string }) =>
+  db.selectFrom("chains").select(["head_n as n", "head_hash as hash"]).where("scope", "=", scope),
+);
+
+const lockHead = statement((db, { scope }: { scope: string }) =>
+  db.selectFrom("chains").select(["head_n as n", "head_hash as hash"]).where("scope", "=", scope).forUpdate(),
+);
+
+const insertHead = statement((db, { scope, hash }: { scope: string; hash: string }) =>
+  db
+    .insertInto("chains")
+    .values({ scope, head_n: 0, head_hash: hash })
+    .onConflict((conflict) => conflict.column("scope").doNothing()),
+);
+
+const updateHead = statement((db, { scope, n, hash }: { scope: string; n: number; hash: string }) =>
+  db.updateTable("chains").set({ head_n: n, head_hash: hash }).where("scope", "=", scope),
+);
+
+const insertEvent = statement((db, event: Omit<EventRow, "id">) =>
+  db.insertInto("events").values({
+    scope: event.scope,
+    n: event.n,
+    group_id: event.group_id,
+    at: event.at,
+    actor: event.actor,
+    op: event.op,
+    subject: event.subject,
+    payload: event.payload,
+    changes: event.changes,
+    prev_hash: event.prev_hash,
+    hash: event.hash,
+  }),
+);
+
+/** The chain's head; undefined when nothing has happened in `scope`. */
+export async function findHead(db: Reader, scope: string): Promise<Head | undefined> {
+  return (await selectHead(db, { scope }))[0];
+}
+
+/**
+ * Takes the chain of `scope` for this transaction: whoever else writes there waits. The first act of every
+ * write, so that there is one writer per workstream in both dialects.
+ */
+export async function takeHead(db: Reader, dialect: "sqlite" | "postgres", scope: string): Promise<Head> {
+  const read = dialect === "sqlite" ? selectHead : lockHead;
+  const [head] = await read(db, { scope });
+  if (head !== undefined) return head;
+  await insertHead(db, { scope, hash: GENESIS_HASH });
+  const [fresh] = await read(db, { scope });
+  return fresh ?? { n: 0, hash: GENESIS_HASH };
+}
+
+export interface NewEvent {
+  scope: string;
+  group: string;
+  at: string;
+  actor: string;
+  op: string;
+  subject: string;
+  payload: unknown;
+  changes: readonly Change[];
+}
+
+/** Appends one event after `head` and gives the new head. Its texts are made storable first, then hashed. */
+export async function appendEvent(db: Reader, head: Head, event: NewEvent): Promise<Head> {
+  const body = {
+    scope: event.scope,
+    n: head.n + 1,
+    group_id: storableText(event.group),
+    at: event.at,
+    actor: storableText(event.actor),
+    op: event.op,
+    subject: storableText(event.subject),
+    payload: storableJson(event.payload),
+    changes: JSON.stringify(event.changes),
+    prev_hash: head.hash,
+  };
+  const hash = eventHash(body);
+  await insertEvent(db, { ...body, hash });
+  await updateHead(db, { scope: event.scope, n: body.n, hash });
+  return { n: body.n, hash };
+}

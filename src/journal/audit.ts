@@ -1,0 +1,159 @@
+import { type EventRow, eventHash, GENESIS_HASH, type Head } from "../db/events.js";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+import { Fault } from "../errors.js";
+import { quote } from "../names.js";
+
+/** What a walk along one chain found. `firstBad` is the first event that does not fit, and why. */
+export interface ChainReport {
+  /** A workstream's name, or `""` for the machine's own chain. */
+  scope: string;
+  /** Events that the chain has, by its anchored head; by the events themselves where no head is kept. */
+  n: number;
+  /** Hash of the head. */
+  head: string;
+  ok: boolean;
+  firstBad?: { n: number; problem: string };
+}
+
+/** A chain's end: what to note outside the database, so that a rewritten tail is found as well. */
+export interface ChainHead {
+  scope: string;
+  n: number;
+  head: string;
+}
+
+/** Rows read at a time: enough that the query costs nothing per row, few enough to stay flat in memory. */
+const PAGE = 500;
+
+const selectPage = statement((db, { after, limit }: { after: number; limit: number }) =>
+  selectLinks(db).where("id", ">", after).orderBy("id").limit(limit),
+);
+
+const selectPageOf = statement((db, { scope, after, limit }: { scope: string; after: number; limit: number }) =>
+  selectLinks(db).where("scope", "=", scope).where("n", ">", after).orderBy("n").limit(limit),
+);
+
+function selectLinks(db: Reader) {
+  return db
+    .selectFrom("events")
+    .select([
+      "id",
+      "scope",
+      "n",
+      "group_id",
+      "at",
+      "actor",
+      "op",
+      "subject",
+      "payload",
+      "changes",
+      "prev_hash",
+      "hash",
+    ]);
+}
+
+/**
+ * Walks the chains (all, or that of `scope`) and reports on each, by scope: edited, dropped, inserted, swapped
+ * and truncated events, and a head that is not the last event's. Give it one unchanging picture of the database
+ * (`store.read`): events that are appended meanwhile would look inserted. Faults `audit.no_such_chain`.
+ */
+export async function verifyChains(db: Reader, options: { scope?: string } = {}): Promise<ChainReport[]> {
+  const heads = await auditHead(db, options.scope);
+  const walks = new Map<string, Walk>();
+  await eachLink(db, options.scope, (event) => {
+    let walk = walks.get(event.scope);
+    if (walk === undefined) {
+      walk = { n: 0, hash: GENESIS_HASH, bad: undefined };
+      walks.set(event.scope, walk);
+    }
+    if (walk.bad === undefined) follow(walk, event);
+  });
+  const anchored = new Map(heads.map((head) => [head.scope, head]));
+  return [...new Set([...anchored.keys(), ...walks.keys()])]
+    .sort()
+    .map((scope) => report(scope, walks.get(scope), anchored.get(scope)));
+}
+
+/** The heads of all chains by scope, or of one; faults `audit.no_such_chain`. */
+export async function auditHead(db: Reader, scope?: string): Promise<ChainHead[]> {
+  let query = db.selectFrom("chains").select(["scope", "head_n as n", "head_hash as head"]).orderBy("scope");
+  if (scope !== undefined) query = query.where("scope", "=", scope);
+  const heads = await query.execute();
+  if (scope === undefined || heads.length > 0 || (await hasEvents(db, scope))) return heads;
+  throw new Fault("missing", "audit.no_such_chain", `There is no chain of events for ${quote(scope)}.`, [
+    { intent: "See all chains", command: "mu audit head" },
+  ]);
+}
+
+async function hasEvents(db: Reader, scope: string): Promise<boolean> {
+  return (await firstOf(db, scope)) !== undefined;
+}
+
+async function eachLink(db: Reader, scope: string | undefined, visit: (event: EventRow) => void): Promise<void> {
+  const first = await firstOf(db, scope);
+  if (first === undefined) return;
+  for (let after = first - 1; ; ) {
+    const page = await (scope === undefined
+      ? selectPage(db, { after, limit: PAGE })
+      : selectPageOf(db, { scope, after, limit: PAGE }));
+    for (const event of page) visit(event);
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    after = scope === undefined ? last.id : last.n;
+  }
+}
+
+/** Where the walk starts: the least id of all, or the least number in the chain; a forger may have used any. */
+async function firstOf(db: Reader, scope: string | undefined): Promise<number | undefined> {
+  const query =
+    scope === undefined
+      ? db.selectFrom("events").select((e) => e.fn.min("id").as("first"))
+      : db
+          .selectFrom("events")
+          .select((e) => e.fn.min("n").as("first"))
+          .where("scope", "=", scope);
+  return (await query.executeTakeFirst())?.first ?? undefined;
+}
+
+interface Walk extends Head {
+  bad: ChainReport["firstBad"];
+}
+
+function follow(walk: Walk, event: EventRow): void {
+  const problem = misfit(walk, event);
+  if (problem !== undefined) walk.bad = { n: event.n, problem };
+  walk.n = event.n;
+  walk.hash = event.hash;
+}
+
+function misfit(walk: Walk, event: EventRow): string | undefined {
+  const next = walk.n + 1;
+  if (event.n > next) return `${events(next, event.n - 1)} missing before it`;
+  if (event.n < next) return `it stands after event ${walk.n}`;
+  if (event.prev_hash !== walk.hash) return "it does not follow from the event before it";
+  if (event.hash !== eventHash(event)) return "it was changed: its hash does not fit its text";
+  return undefined;
+}
+
+const events = (from: number, to: number) => (from === to ? `event ${from} is` : `events ${from} to ${to} are`);
+
+function report(scope: string, walk: Walk | undefined, anchor: ChainHead | undefined): ChainReport {
+  const end: Head = walk ?? { n: 0, hash: GENESIS_HASH };
+  const firstBad = walk?.bad ?? misplacedHead(end, anchor);
+  return {
+    scope,
+    n: anchor?.n ?? end.n,
+    head: anchor?.head ?? end.hash,
+    ok: firstBad === undefined,
+    ...(firstBad && { firstBad }),
+  };
+}
+
+function misplacedHead(end: Head, anchor: ChainHead | undefined): ChainReport["firstBad"] {
+  if (anchor === undefined) return { n: end.n, problem: "the chain has events, but no head is kept for it" };
+  if (anchor.n > end.n) return { n: end.n + 1, problem: `${events(end.n + 1, anchor.n)} missing at the end` };
+  if (anchor.n < end.n) return { n: anchor.n + 1, problem: `it stands after the head, which is event ${anchor.n}` };
+  if (anchor.head !== end.hash) return { n: end.n, problem: "it is not the event that the head names" };
+  return undefined;
+}

@@ -1,0 +1,205 @@
+import { sql } from "kysely";
+import { type Context, newGroup } from "../db/context.js";
+import { type EventRow, MACHINE_SCOPE } from "../db/events.js";
+import type { Reader } from "../db/schema.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { quote } from "../names.js";
+import { workstreamRow } from "../workstreams/workstream.js";
+import { tellEvent } from "./sentences.js";
+
+/** The op of what people and agents write into the log themselves. */
+export const MESSAGE_OP = "log.write";
+/** The kind of everything that mu itself wrote. */
+export const EVENT_KIND = "event";
+
+/** One line of the log. */
+export interface LogEntry {
+  /** Rises with time; `--since` takes it. */
+  id: number;
+  /** Null for the machine's own chain. */
+  workstream: string | null;
+  /** Who did it. */
+  source: string;
+  /** `event` for what mu wrote; a message has the kind that its writer gave it. */
+  kind: string;
+  /** The operation, `noun.verb`. */
+  op: string;
+  /** What it is about: `workstream/task`, or a workstream. */
+  subject: string;
+  /** One sentence for a person. */
+  text: string;
+  payload: Record<string, unknown>;
+  /** What was done in one go has one group; `mu undo` takes it. */
+  group: string;
+  at: string;
+}
+
+export interface Message {
+  text: string;
+  /** A word of the writer's choice; `message` without it. */
+  kind?: string;
+}
+
+/**
+ * Writes a message into the log of a workstream, or of the machine (`""`). Faults: `log.empty`,
+ * `log.invalid_kind` (usage), `workstream.not_found`.
+ */
+export async function writeMessage(context: Context, workstream: string, message: Message): Promise<LogEntry> {
+  const { text, kind = "message" } = message;
+  if (text.trim() === "") throw new Fault("usage", "log.empty", "There is no text to log.");
+  checkKind(kind);
+  const group = context.group ?? newGroup();
+  const spec = { op: MESSAGE_OP, scope: workstream, subject: workstream };
+  await write({ ...context, group }, spec, async (tx) => {
+    if (workstream !== MACHINE_SCOPE) await workstreamRow(tx.db, workstream);
+    tx.tell({ kind, text });
+  });
+  const [row] = await selectEvents(context.store.db, { kind })
+    .where("group_id", "=", group)
+    .orderBy("id", "desc")
+    .limit(1)
+    .execute();
+  if (row === undefined) throw new Error("the message was not written");
+  return toEntry(row);
+}
+
+function checkKind(kind: string): void {
+  if (/^[a-z][a-z0-9_-]{0,31}$/.test(kind) && kind !== EVENT_KIND) return;
+  throw new Fault(
+    "usage",
+    "log.invalid_kind",
+    `${quote(kind)} is no kind of message: one word of a letter and up to 31 letters, digits, \`_\` or \`-\`, not \`event\`.`,
+    [{ intent: "Write a plain message", command: "mu log 'the text'" }],
+  );
+}
+
+/** Which lines to show; all fields must fit. */
+export interface LogFilter {
+  /** A workstream's name, or `""` for the machine's own chain; all without it. */
+  workstream?: string;
+  /** Who did it. */
+  source?: string;
+  /** `event` for what mu wrote, else the kind of a message. */
+  kind?: string;
+  subject?: string;
+}
+
+export interface LogRange {
+  /** At most this many lines; 0 or absent means all. */
+  limit?: number;
+  /** Only lines after this one. */
+  sinceId?: number;
+}
+
+/**
+ * The newest `limit` lines, oldest first; with `sinceId` the first `limit` lines after it, so that a reader can go
+ * on from the last it saw.
+ */
+export async function readLog(db: Reader, filter: LogFilter & LogRange = {}): Promise<LogEntry[]> {
+  let query = selectEvents(db, filter);
+  if (filter.sinceId !== undefined) query = query.where("id", ">", filter.sinceId);
+  if (filter.limit) query = query.limit(filter.limit);
+  const rows = await query.orderBy("id", filter.sinceId === undefined ? "desc" : "asc").execute();
+  return rows.sort((a, b) => a.id - b.id).map(toEntry);
+}
+
+function selectEvents(db: Reader, filter: LogFilter) {
+  let query = db.selectFrom("events").selectAll();
+  if (filter.workstream !== undefined) query = query.where("scope", "=", filter.workstream);
+  if (filter.source !== undefined) query = query.where("actor", "=", filter.source);
+  if (filter.subject !== undefined) query = query.where("subject", "=", filter.subject);
+  if (filter.kind === undefined) return query;
+  if (filter.kind === EVENT_KIND) return query.where("op", "<>", MESSAGE_OP);
+  const start = `{"kind":${JSON.stringify(filter.kind)},`;
+  return query
+    .where("op", "=", MESSAGE_OP)
+    .where(sql<boolean>`substr(payload, 1, ${sql.lit(start.length)}) = ${start}`);
+}
+
+/** The line for an event's row. */
+export function toEntry(row: EventRow): LogEntry {
+  const payload = JSON.parse(row.payload);
+  return {
+    id: row.id,
+    workstream: row.scope === MACHINE_SCOPE ? null : row.scope,
+    source: row.actor,
+    kind: row.op === MESSAGE_OP ? String(payload.kind) : EVENT_KIND,
+    op: row.op,
+    subject: row.subject,
+    text: tellEvent({ op: row.op, subject: row.subject, payload, changes: JSON.parse(row.changes) }),
+    payload,
+    group: row.group_id,
+    at: row.at,
+  };
+}
+
+/** Lines read at a time while catching up. */
+const PAGE = 500;
+
+/**
+ * The lines that fit, as they are written, until `signal` aborts; before them those that `limit` and `sinceId` ask
+ * for, as `readLog` gives them (with neither: only new ones). None is lost and none comes twice, in bursts too: the
+ * place in each chain is its event's number.
+ */
+export async function* followLog(
+  context: Context,
+  filter: LogFilter & LogRange,
+  signal: AbortSignal,
+): AsyncGenerator<LogEntry, void, undefined> {
+  const { store } = context;
+  const bell = newBell(signal);
+  const unwatch = store.watch(bell.ring);
+  try {
+    const seen = await store.read(async (db) => {
+      const old = filter.limit || filter.sinceId !== undefined ? await readLog(db, filter) : [];
+      return { old, heads: await headsOf(db) };
+    });
+    yield* seen.old;
+    while (!signal.aborted) {
+      yield* newEntries(store.db, filter, seen.heads);
+      await bell.rung();
+    }
+  } finally {
+    unwatch();
+  }
+}
+
+async function headsOf(db: Reader): Promise<Map<string, number>> {
+  const heads = await db.selectFrom("chains").select(["scope", "head_n"]).execute();
+  return new Map(heads.map((head) => [head.scope, head.head_n]));
+}
+
+async function* newEntries(db: Reader, filter: LogFilter, seen: Map<string, number>): AsyncGenerator<LogEntry> {
+  const news: LogEntry[] = [];
+  for (const [scope, head] of await headsOf(db)) {
+    if (filter.workstream !== undefined && filter.workstream !== scope) continue;
+    for (let after = seen.get(scope) ?? 0; after < head; after = Math.min(head, after + PAGE)) {
+      const rows = await selectEvents(db, { ...filter, workstream: scope })
+        .where("n", ">", after)
+        .where("n", "<=", Math.min(head, after + PAGE))
+        .execute();
+      news.push(...rows.map(toEntry));
+    }
+    seen.set(scope, head);
+  }
+  yield* news.sort((a, b) => a.id - b.id);
+}
+
+/** Rings that come while nobody waits are kept as one. */
+function newBell(signal: AbortSignal) {
+  let ringing = false;
+  let wake = () => {};
+  const ring = () => {
+    ringing = true;
+    wake();
+  };
+  signal.addEventListener("abort", ring, { once: true });
+  return {
+    ring,
+    async rung(): Promise<void> {
+      if (!ringing && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
+      ringing = false;
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import type { Change } from "../db/events.js";
+import { JOURNALLED, type JournalledTable, type Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+
+type Row = Record<string, unknown>;
+
+/** The rows of every journalled table by id, without the columns that are null. */
+export type Tables = Record<JournalledTable, Map<number, Row>>;
+
+/** A row that is not what the events say. */
+export interface Difference {
+  table: JournalledTable;
+  id: number;
+  /** What people call the row, where it has a name: `build`, or `build → deploy` for an edge. */
+  name?: string;
+  /** `missing` from the table, `extra` in it (no event made it), or `changed` behind mu's back. */
+  problem: "missing" | "extra" | "changed";
+  /** The columns that differ; empty for a row that is missing or extra. */
+  columns: string[];
+}
+
+/** Rows read at a time. */
+const PAGE = 500;
+
+const selectChanges = statement((db, { after, until }: { after: number; until: number }) =>
+  db
+    .selectFrom("events")
+    .select(["id", "changes"])
+    .where("id", ">", after)
+    .where("id", "<=", until)
+    .orderBy("id")
+    .limit(PAGE),
+);
+
+/** Folds the log, up to and with event `untilEventId`, into the rows that the tables had then. */
+export async function foldEvents(db: Reader, options: { untilEventId?: number } = {}): Promise<Tables> {
+  const tables = Object.fromEntries(JOURNALLED.map((table) => [table, new Map()])) as unknown as Tables;
+  const { first, last } = await eventIds(db);
+  const until = Math.min(last, options.untilEventId ?? last);
+  for (let after = first - 1; after < until; ) {
+    const page = await selectChanges(db, { after, until });
+    for (const { changes } of page) for (const change of JSON.parse(changes) as Change[]) applyChange(tables, change);
+    after = page.at(-1)?.id ?? until;
+  }
+  return tables;
+}
+
+/** The smallest and the largest id among the events; 1 and 0 when there are none. */
+export async function eventIds(db: Reader): Promise<{ first: number; last: number }> {
+  const { first, last } = await db
+    .selectFrom("events")
+    .select((e) => [e.fn.min("id").as("first"), e.fn.max("id").as("last")])
+    .executeTakeFirstOrThrow();
+  return { first: first ?? 1, last: last ?? 0 };
+}
+
+/** Carries one change out on folded rows. A change of a table that this program does not know is passed over. */
+export function applyChange(tables: Tables, change: Change): void {
+  const rows = tables[change.table as JournalledTable] as Map<number, Row> | undefined;
+  if (rows === undefined) return;
+  if ("insert" in change) rows.set(change.id, change.insert);
+  else if ("remove" in change) rows.delete(change.id);
+  else setColumns(rows, change.id, change.patch);
+}
+
+function setColumns(rows: Map<number, Row>, id: number, patch: Record<string, [unknown, unknown]>): void {
+  const row = rows.get(id) ?? {};
+  for (const [column, [, after]] of Object.entries(patch)) {
+    if (after === null) delete row[column];
+    else row[column] = after;
+  }
+  rows.set(id, row);
+}
+
+/**
+ * Compares the tables with the fold of the log, and names each row that differs, by table and id. Give it one
+ * unchanging picture of the database (`store.read`).
+ */
+export async function compareTables(db: Reader): Promise<Difference[]> {
+  const tables = await foldEvents(db);
+  const differences: Difference[] = [];
+  for (const table of JOURNALLED) differences.push(...(await compareTable(db, table, tables)));
+  return differences;
+}
+
+async function compareTable(db: Reader, table: JournalledTable, tables: Tables): Promise<Difference[]> {
+  const folded = tables[table];
+  const seen = new Set<number>();
+  const found: Difference[] = [];
+  const note = (id: number, row: Row, problem: Difference["problem"], columns: string[] = []) => {
+    const name = nameOf(table, row, tables);
+    found.push({ table, id, ...(name !== undefined && { name }), problem, columns });
+  };
+  await eachRow(db, table, (id, row) => {
+    const said = folded.get(id);
+    seen.add(id);
+    if (said === undefined) return note(id, row, "extra");
+    const columns = differing(said, row);
+    if (columns.length > 0) note(id, said, "changed", columns);
+  });
+  for (const [id, row] of folded) if (!seen.has(id)) note(id, row, "missing");
+  return found.sort((a, b) => a.id - b.id);
+}
+
+async function eachRow(db: Reader, table: JournalledTable, visit: (id: number, row: Row) => void): Promise<void> {
+  const query = db
+    .selectFrom(table as "tasks")
+    .selectAll()
+    .orderBy("id")
+    .limit(PAGE);
+  let page = await query.execute();
+  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+    for (const { id, ...row } of page) visit(id, row);
+    page = await query.where("id", ">", last.id).execute();
+  }
+}
+
+function differing(said: Row, row: Row): string[] {
+  const columns = Object.keys(row).filter((column) => (row[column] ?? null) !== (said[column] ?? null));
+  return [...columns, ...Object.keys(said).filter((column) => !(column in row))];
+}
+
+/** What people call a row; undefined when it has no name and belongs to none that has. */
+function nameOf(table: JournalledTable, row: Row, tables: Tables): string | undefined {
+  const task = (id: unknown) => String(tables.tasks.get(Number(id))?.name ?? id);
+  if (table === "task_edges") return `${task(row.blocker_id)} → ${task(row.blocked_id)}`;
+  if (table === "task_notes" || table === "checks") return task(row.task_id);
+  return row.name === undefined ? undefined : String(row.name);
+}

@@ -1,0 +1,126 @@
+import type { Change } from "../db/events.js";
+
+/** What an event is told from. */
+export interface Told {
+  op: string;
+  subject: string;
+  payload: Record<string, unknown>;
+  changes: readonly Change[];
+}
+
+/** One sentence a person reads: `claimed build`, `set title and impact of build`, `renamed demo to prod`. */
+export function tellEvent(event: Told): string {
+  const sentence = Object.hasOwn(SENTENCES, event.op) ? SENTENCES[event.op] : undefined;
+  return (sentence ?? anyEvent)(event);
+}
+
+const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
+  "log.write": ({ payload }) => String(payload.text ?? ""),
+  "sql.write": ({ payload, changes }) => `ran SQL${rows(changes)}: ${oneLine(String(payload.sql ?? ""))}`,
+  undo: ({ payload, subject }) => `undid ${payload.group}${subject === "" ? "" : ` (${shortName(subject)})`}`,
+  "workstream.init": simple("started"),
+  "workstream.rename": ({ payload }) => `renamed ${payload.from} to ${payload.to}`,
+  "workstream.set": ({ subject, payload: { key, value } }) =>
+    value === undefined
+      ? `set ${key} of ${subject} back to its default`
+      : `set ${key} of ${subject} to ${oneLine(Array.isArray(value) ? value.join(", ") : String(value))}`,
+  "workstream.destroy": ({ subject, changes }) => `destroyed ${subject}${rows(changes)}`,
+  "task.add": ({ subject, changes }) => {
+    const title = inserted(changes, "tasks")?.title;
+    return `added ${shortName(subject)}${title === undefined ? "" : `: ${oneLine(String(title))}`}`;
+  },
+  "task.apply": ({ changes }) => `applied a plan${rows(changes)}`,
+  "task.claim": simple("claimed"),
+  "task.release": simple("released"),
+  "task.close": ({ subject, changes }) => {
+    const check = inserted(changes, "checks");
+    return `closed ${shortName(subject)}${check === undefined ? "" : `, ${checked(check)}`}`;
+  },
+  "task.check": ({ subject, changes }) => {
+    const check = inserted(changes, "checks");
+    return `checked ${shortName(subject)}${check === undefined ? "" : `: ${checked(check)}`}`;
+  },
+  "task.open": simple("opened"),
+  "task.reject": simple("rejected"),
+  "task.defer": simple("deferred"),
+  "task.delete": simple("deleted"),
+  "task.move": ({ subject, payload }) =>
+    `moved ${shortName(subject)}${payload.to === undefined ? "" : ` to ${payload.to}`}`,
+  "task.update": ({ subject, changes }) => {
+    const columns = patchedColumns(changes);
+    return columns.length === 0 ? `updated ${shortName(subject)}` : `set ${listed(columns)} of ${shortName(subject)}`;
+  },
+  "task.edit": simple("edited"),
+  "task.note": ({ subject, changes }) => {
+    const text = inserted(changes, "task_notes")?.text;
+    return `noted on ${shortName(subject)}${text === undefined ? "" : `: ${oneLine(String(text))}`}`;
+  },
+  "task.block": simple("blocked"),
+  "task.unblock": simple("unblocked"),
+  "task.reparent": simple("gave other blockers to"),
+  land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,
+  "land.refuse": ({ subject, payload }) => `gave ${shortName(subject)} back: it ${oneLine(String(payload.reason))}`,
+  "agent.spawn": simple("spawned"),
+  "agent.close": simple("closed the agent"),
+  "agent.adopt": simple("adopted"),
+  "workspace.create": ({ subject, changes }) =>
+    `${inserted(changes, "workspaces") ? "began" : "made"} the workspace of ${shortName(subject)}`,
+  "workspace.free": ({ subject, changes }) =>
+    `${patchedColumns(changes).includes("freed_at") ? "freed" : "began to free"} the workspace of ${shortName(subject)}`,
+  "workspace.refresh": simple("refreshed the workspace of"),
+  "salvage.save": ({ subject, changes }) => {
+    const saved = inserted(changes, "salvages");
+    return saved === undefined
+      ? `saved ${subject}`
+      : `saved ${saved.commits} commits and ${saved.files} files as ${subject}`;
+  },
+  "salvage.restore": ({ subject, payload }) => `brought ${subject} back into ${payload.into}`,
+  "workspace.approve": ({ changes }) => {
+    const command = inserted(changes, "approvals")?.text;
+    return `let a command of the repository run${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
+  },
+};
+
+function checked({ command, exit_code: code }: Record<string, unknown>): string {
+  const verdict = code === 0 ? "green" : code === null || code === undefined ? "ended by force" : `exit ${code}`;
+  return `${oneLine(String(command))} ${verdict}`;
+}
+
+function simple(verb: string) {
+  return ({ subject }: Told) => `${verb} ${shortName(subject)}`.trim();
+}
+
+/** For an op without a sentence of its own: `task frob build (2 rows)`. */
+function anyEvent({ op, subject, changes }: Told): string {
+  return `${op.replaceAll(".", " ")} ${shortName(subject)}${rows(changes)}`.replace(/ {2,}/g, " ").trim();
+}
+
+/** `demo/build` without the workstream, which a log line shows elsewhere. */
+const shortName = (subject: string) => subject.slice(subject.indexOf("/") + 1);
+
+function rows(changes: readonly Change[]): string {
+  if (changes.length === 0) return "";
+  return ` (${changes.length} ${changes.length === 1 ? "row" : "rows"})`;
+}
+
+function inserted(changes: readonly Change[], table: string): Record<string, unknown> | undefined {
+  const found = changes.find((change) => change.table === table && "insert" in change);
+  return found && "insert" in found ? found.insert : undefined;
+}
+
+function patchedColumns(changes: readonly Change[]): string[] {
+  const columns = changes.flatMap((change) => ("patch" in change ? Object.keys(change.patch) : []));
+  return [...new Set(columns)].filter((column) => !SILENT_COLUMNS.has(column));
+}
+
+/** Columns that follow from others, and say nothing to a person. */
+export const SILENT_COLUMNS: ReadonlySet<string> = new Set(["updated_at", "claim_generation", "lease_seconds"]);
+
+const listed = (words: readonly string[]) =>
+  words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+
+/** The start of a text on one line, at most 120 characters. */
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length > 120 ? `${line.slice(0, 119)}…` : line;
+}

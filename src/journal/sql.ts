@@ -1,0 +1,86 @@
+import type { Context } from "../db/context.js";
+import type { Change } from "../db/events.js";
+import { JOURNALLED } from "../db/schema.js";
+import type { CapturedRow, SqlResult } from "../db/store.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { checkAcyclic, mayCloseCycle } from "./undo/acyclic.js";
+import { scopesOf } from "./undo/scopes.js";
+
+/** So much of a statement is kept in its event, in characters; what it changed is kept whole. */
+const KEPT_TEXT = 4_000;
+
+/**
+ * The rows of one hand-written statement that only reads. Whole numbers beyond 2^53 and infinities come as text,
+ * blobs as `x'…'`. Faults (usage): `sql.failed`, `sql.not_a_read`, `sql.several`, `sql.empty`.
+ */
+export async function querySql(context: Context, text: string): Promise<Record<string, unknown>[]> {
+  return (await context.store.query(text)).rows;
+}
+
+export interface WriteSqlOptions {
+  /** Take all back unless exactly so many rows are changed. */
+  confirmRows?: number;
+}
+
+/**
+ * Runs hand-written INSERT, REPLACE, UPDATE and DELETE statements in one write, with an event `sql.write` that holds
+ * the rows before and after. Its chain is the workstream's when all rows belong to one, else the machine's, with a
+ * mention in each workstream's. `rows` are those of the last statement that gave any (RETURNING). Faults (usage):
+ * `sql.failed`, `sql.not_allowed`, `sql.value_not_kept`, `sql.rows_mismatch`, `sql.empty`; (conflict) `task.cycle`.
+ */
+export function writeSql(context: Context, text: string, options: WriteSqlOptions = {}): Promise<SqlResult> {
+  return write(
+    context,
+    { op: "sql.write", scope: scopesOf, subject: "", payload: { sql: kept(text) } },
+    async (tx): Promise<SqlResult> => {
+      const { captured, ...result } = await context.store.run(tx.db, text, JOURNALLED);
+      const changes = captured.flatMap(toChanges);
+      if (options.confirmRows !== undefined && options.confirmRows !== result.changes) {
+        throw mismatch(result.changes, options.confirmRows);
+      }
+      if (mayCloseCycle(changes)) await checkAcyclic(tx.db);
+      tx.adopt(changes);
+      return result;
+    },
+  );
+}
+
+const kept = (text: string) => (text.length > KEPT_TEXT ? `${text.slice(0, KEPT_TEXT)}…` : text);
+
+function mismatch(changed: number, confirmed: number): Fault {
+  return new Fault(
+    "usage",
+    "sql.rows_mismatch",
+    `The SQL changes ${changed} rows, not ${confirmed}. Nothing was changed.`,
+    [{ intent: "Look at the rows first", command: "mu sql 'select …'" }],
+    { changes: changed, confirmRows: confirmed },
+  );
+}
+
+function toChanges({ table, before, after }: CapturedRow): Change[] {
+  if (before === null) return after === null ? [] : [inserted(table, after)];
+  if (after === null) return [removed(table, before)];
+  if (before.id !== after.id) return [removed(table, before), inserted(table, after)];
+  const columns = Object.keys(after).filter((column) => before[column] !== after[column]);
+  if (columns.length === 0) return [];
+  const patch = Object.fromEntries(
+    columns.map((column): [string, [unknown, unknown]] => [column, [before[column], after[column]]]),
+  );
+  return [{ table, id: Number(after.id), patch }];
+}
+
+const inserted = (table: string, row: Record<string, unknown>): Change => ({
+  table,
+  id: Number(row.id),
+  insert: image(row),
+});
+
+const removed = (table: string, row: Record<string, unknown>): Change => ({
+  table,
+  id: Number(row.id),
+  remove: image(row),
+});
+
+const image = ({ id: _, ...row }: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));

@@ -1,0 +1,277 @@
+import { sql } from "kysely";
+import type { Change, EventRow } from "../../db/events.js";
+import { REFERENCES, type Reference, UNIQUE_KEYS, type UniqueKey } from "../../db/relations.js";
+import type { JournalledTable, Reader } from "../../db/schema.js";
+import { eventIds } from "../replay.js";
+import {
+  currentRows,
+  idsByTable,
+  imageOf,
+  type NetChange,
+  type Row,
+  rowKey,
+  rowNames,
+  rowsWhere,
+} from "./net-changes.js";
+
+/** Something that came later and that undoing would trample on. */
+export interface Obstacle {
+  table: JournalledTable;
+  /** What people call the row. */
+  name: string;
+  /** The column that was changed again; absent when it is about the whole row. */
+  column?: string | undefined;
+  problem: string;
+  /** What did it; absent when the log does not say, because it happened behind mu's back. */
+  by?: { group: string; op: string; actor: string; at: string } | undefined;
+}
+
+/** Columns that undo neither looks at nor turns back: the clock, and a counter that must never repeat. */
+export const PASSING_COLUMNS: ReadonlySet<string> = new Set(["updated_at", "claim_generation"]);
+
+/** Where an undo of `net` stands: what is in the tables now, and what the log says about it. */
+interface Scene {
+  db: Reader;
+  net: Map<string, NetChange>;
+  /** The rows of `net` as they are now. */
+  now: Map<string, Row>;
+  later: Later[];
+}
+
+interface Later {
+  event: Pick<EventRow, "id" | "group_id" | "op" | "actor" | "at">;
+  change: Change;
+}
+
+type Found = Omit<Obstacle, "name"> & { row: Row };
+
+/**
+ * Everything in the way of undoing `net`, the net changes of group `group` whose first event is `firstId`. Groups
+ * that came later and were undone again do not count.
+ */
+export async function findObstacles(
+  db: Reader,
+  net: Map<string, NetChange>,
+  group: string,
+  firstId: number,
+): Promise<Obstacle[]> {
+  const scene = { db, net, now: await currentRows(db, net), later: await laterChanges(db, net, group, firstId) };
+  const found = [
+    ...changedAgain(scene),
+    ...(await hanging(scene)),
+    ...(await withoutParents(scene)),
+    ...(await takenNames(scene)),
+  ];
+  const nameOf = await rowNames(db, found);
+  return found.map(({ row, table, ...rest }) => ({ table, name: nameOf(table, row), ...rest }));
+}
+
+/** Events read at a time. */
+const PAGE = 500;
+/** With more rows than this, texts are not searched for their ids before they are parsed. */
+const FEW = 20;
+
+async function laterChanges(db: Reader, net: Map<string, NetChange>, group: string, firstId: number): Promise<Later[]> {
+  const ids = [...new Set([...net.values()].map(({ id }) => id))];
+  const mention = ids.length > FEW ? /./ : new RegExp(`id":(?:${ids.join("|")})[,}]`);
+  const later: Later[] = [];
+  const groups = new Set<string>();
+  const { last } = await eventIds(db);
+  for (let after = firstId; after < last; ) {
+    const events = await db
+      .selectFrom("events")
+      .select(["id", "group_id", "op", "actor", "at", "changes"])
+      .where("id", ">", after)
+      .where("group_id", "<>", group)
+      .orderBy("id")
+      .limit(PAGE)
+      .execute();
+    for (const { changes, ...event } of events) {
+      groups.add(event.group_id);
+      if (!mention.test(changes)) continue;
+      for (const change of JSON.parse(changes) as Change[]) if (concerns(net, change)) later.push({ event, change });
+    }
+    after = events.at(-1)?.id ?? last;
+  }
+  const undone = await undoneGroups(db);
+  const cancelled = new Set([...undone].filter(([target]) => groups.has(target)).flat());
+  return later.filter(({ event }) => !cancelled.has(event.group_id));
+}
+
+/** Whether a change may stand in the way: one of the same row, or one that made a row refer to another. */
+function concerns(net: Map<string, NetChange>, change: Change): boolean {
+  if (!("patch" in change) || net.has(rowKey(change.table, change.id))) return true;
+  return (
+    REFERENCES.some(({ table, column }) => table === change.table && column in change.patch) || "name" in change.patch
+  );
+}
+
+/** The groups that are undone at present, each with the group that undid it. */
+export async function undoneGroups(db: Reader): Promise<Map<string, string>> {
+  const undos = await db
+    .selectFrom("events")
+    .select(["group_id", "payload"])
+    .where(sql<boolean>`op = 'undo'`)
+    .orderBy("id", "desc")
+    .execute();
+  const undone = new Map<string, string>();
+  for (const { group_id, payload } of undos) {
+    const target = String(JSON.parse(payload).group);
+    if (!undone.has(group_id) && !undone.has(target)) undone.set(target, group_id);
+  }
+  return undone;
+}
+
+/** Rows that are not as the group left them. */
+function changedAgain({ net, now, later }: Scene): Found[] {
+  const touched = laterByRow(later);
+  return [...net].flatMap(([key, change]) => {
+    const row = now.get(key);
+    const events = touched.get(key) ?? [];
+    const at = { table: change.table, row: { ...imageOf(change), ...row, id: change.id } };
+    if ("gone" in change) {
+      return row === undefined ? [] : [{ ...at, problem: "is there again", ...by(events.at(-1)) }];
+    }
+    if (row === undefined) return [{ ...at, problem: "is gone", ...by(events.at(-1)) }];
+    const again = leftBehind(change, row).flatMap(([column, left]) => {
+      const event = events.find((one) => changesColumn(one.change, column));
+      if (event === undefined && (row[column] ?? null) === left) return [];
+      return [{ ...at, column, problem: "was changed again", ...by(event) }];
+    });
+    const proved = provedSince(change, events);
+    return proved === undefined ? again : [...again, { ...at, column: "level", problem: "was changed", ...by(proved) }];
+  });
+}
+
+/** What gave a task a level after the group set its status: without that status the level is about nothing. */
+function provedSince(change: NetChange, events: readonly Later[]): Later | undefined {
+  const isStatus = change.table === "tasks" && "changed" in change && "status" in change.changed;
+  if (!isStatus || "level" in change.changed) return undefined;
+  return events.find((one) => changesColumn(one.change, "level"));
+}
+
+/** The columns that count, with the values that the group left in them. */
+function leftBehind(change: NetChange, row: Row): [column: string, value: unknown][] {
+  const columns: [string, unknown][] =
+    "changed" in change
+      ? Object.entries(change.changed).map(([column, [, after]]) => [column, after])
+      : Object.keys(row).map((column) => [column, imageOf(change)[column] ?? null]);
+  return columns.filter(([column]) => column !== "id" && !PASSING_COLUMNS.has(column));
+}
+
+const changesColumn = (change: Change, column: string) => !("patch" in change) || column in change.patch;
+
+function laterByRow(later: readonly Later[]): Map<string, Later[]> {
+  const touched = new Map<string, Later[]>();
+  for (const one of later) {
+    const key = rowKey(one.change.table, one.change.id);
+    const known = touched.get(key);
+    if (known === undefined) touched.set(key, [one]);
+    else known.push(one);
+  }
+  return touched;
+}
+
+function by(later: Later | undefined): Pick<Obstacle, "by"> {
+  if (later === undefined) return {};
+  const { group_id: group, op, actor, at } = later.event;
+  return { by: { group, op, actor, at } };
+}
+
+/** Rows that refer to one that would be removed, and would stay. */
+async function hanging({ db, net, later }: Scene): Promise<Found[]> {
+  const made = idsByTable([...net.values()].filter((change) => "made" in change));
+  const touched = laterByRow(later);
+  const found: Found[] = [];
+  for (const { table, column, to } of REFERENCES) {
+    for (const row of await rowsWhere(db, table, column, made.get(to) ?? [])) {
+      const own = net.get(rowKey(table, row.id));
+      if (own !== undefined && ("made" in own || ("changed" in own && column in own.changed))) continue;
+      const event = touched.get(rowKey(table, row.id))?.find(({ change }) => changesColumn(change, column));
+      found.push({
+        table,
+        row,
+        problem: `hangs on what would be removed (${column.replace(/_id$/, "")})`,
+        ...by(event),
+      });
+    }
+  }
+  return found;
+}
+
+/** The values that undo puts back into a row, in the columns that it touches. */
+function broughtBack(change: NetChange): Row {
+  if ("gone" in change) return change.gone;
+  if ("made" in change) return {};
+  return Object.fromEntries(Object.entries(change.changed).map(([column, [before]]) => [column, before]));
+}
+
+/** Rows that would refer to one that is gone, and stays gone. */
+async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
+  const touched = laterByRow(later);
+  const found: Found[] = [];
+  for (const reference of REFERENCES) {
+    const wanting = [...net.values()].filter((change) => typeof parentOf(change, reference) === "number");
+    const parents = [...new Set(wanting.map((change) => Number(parentOf(change, reference))))];
+    const there = new Set((await rowsWhere(db, reference.to, "id", parents)).map(({ id }) => id));
+    for (const change of wanting) {
+      const parent = rowKey(reference.to, parentOf(change, reference));
+      const returning = net.get(parent);
+      if (returning === undefined ? there.has(Number(parentOf(change, reference))) : !("made" in returning)) continue;
+      const row = { ...broughtBack(change), id: change.id };
+      const problem = `the ${reference.column.replace(/_id$/, "")} it belongs to is gone`;
+      found.push({ table: change.table, row, problem, ...by(touched.get(parent)?.at(-1)) });
+    }
+  }
+  return found;
+}
+
+const parentOf = (change: NetChange, { table, column }: Reference) =>
+  change.table === table ? broughtBack(change)[column] : undefined;
+
+/** Rows that have by now what must be unique in a row that would come back. */
+async function takenNames(scene: Scene): Promise<Found[]> {
+  const touched = laterByRow(scene.later);
+  const found: Found[] = [];
+  for (const key of UNIQUE_KEYS) {
+    const wanted = new Map<string, NetChange>();
+    for (const change of scene.net.values()) {
+      const row = { ...scene.now.get(rowKey(change.table, change.id)), ...broughtBack(change) };
+      if (change.table === key.table && isSetBy(change, key) && counts(row, key))
+        wanted.set(valuesOf(row, key), change);
+    }
+    for (const row of await rowsOf(scene.db, key, [...wanted.keys()])) {
+      const change = wanted.get(valuesOf(row, key));
+      const own = scene.net.get(rowKey(key.table, row.id));
+      if (change === undefined || change.id === row.id || !counts(row, key)) continue;
+      if (own !== undefined && ("made" in own || isSetBy(own, key))) continue;
+      const event = touched.get(rowKey(key.table, row.id))?.at(-1);
+      found.push({ table: key.table, row, problem: "has the name of a row that would come back", ...by(event) });
+    }
+  }
+  return found;
+}
+
+function isSetBy(change: NetChange, { columns, whileNull }: UniqueKey): boolean {
+  if ("changed" in change) return [...columns, whileNull].some((column) => column && column in change.changed);
+  return "gone" in change;
+}
+
+const counts = (row: Row, { whileNull }: UniqueKey) => whileNull === undefined || (row[whileNull] ?? null) === null;
+const valuesOf = (row: Row, { columns }: UniqueKey) => JSON.stringify(columns.map((column) => row[column]));
+
+/** Keys asked for at a time. */
+const PORTION = 200;
+
+async function rowsOf(db: Reader, key: UniqueKey, wanted: readonly string[]): Promise<(Row & { id: number })[]> {
+  const found: (Row & { id: number })[] = [];
+  for (let at = 0; at < wanted.length; at += PORTION) {
+    const values = wanted.slice(at, at + PORTION).map((text) => JSON.parse(text) as unknown[]);
+    let query = db.selectFrom(key.table as "tasks").selectAll();
+    for (const [place, column] of key.columns.entries()) {
+      query = query.where(column as "id", "in", [...new Set(values.map((value) => value[place]))] as number[]);
+    }
+    for (const row of await query.execute()) found.push({ ...row });
+  }
+  return found;
+}

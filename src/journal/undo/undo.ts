@@ -1,0 +1,317 @@
+import { sql } from "kysely";
+import { type Context, newGroup } from "../../db/context.js";
+import { type Change, type EventRow, MACHINE_SCOPE } from "../../db/events.js";
+import type { JournalledTable, Reader } from "../../db/schema.js";
+import { write } from "../../db/write.js";
+import { Fault, type NextStep } from "../../errors.js";
+import { quote } from "../../names.js";
+import { SILENT_COLUMNS } from "../sentences.js";
+import { currentRows, imageOf, type NetChange, netChanges, rowNames } from "./net-changes.js";
+import { findObstacles, type Obstacle, undoneGroups } from "./obstacles.js";
+import { putBack } from "./put-back.js";
+import { workstreamsOf } from "./scopes.js";
+
+export type { Obstacle } from "./obstacles.js";
+
+/** What was done in one go: the events of one group. */
+export interface UndoGroup {
+  group: string;
+  /** When it began. */
+  at: string;
+  actor: string;
+  /** Its operations, each once. */
+  ops: string[];
+  subject: string;
+  /** Rows that its events changed. */
+  changes: number;
+  /** The group that undid it, when it is undone at present. */
+  undone?: string;
+}
+
+/** One row as undo would change it. */
+export interface InverseChange {
+  table: JournalledTable;
+  /** What people call the row. */
+  name: string;
+  act: "remove" | "restore" | "patch";
+  /** Of a patch: the values now and after the undo. */
+  columns: Record<string, [now: unknown, then: unknown]>;
+}
+
+/** What an undo would do, and what is in its way. */
+export interface UndoPreview extends UndoGroup {
+  inverse: InverseChange[];
+  superseded: Obstacle[];
+}
+
+export interface UndoFilter {
+  workstream?: string;
+  actor?: string;
+  /** At most this many groups; 20 without it. */
+  limit?: number;
+}
+
+/** The newest groups that can be undone as far as their kind goes, newest first; those that are undone say by what. */
+export async function listUndoable(db: Reader, filter: UndoFilter = {}): Promise<UndoGroup[]> {
+  const undone = await undoneGroups(db);
+  const found: UndoGroup[] = [];
+  for await (const group of newestGroups(db, filter)) {
+    const summary = summarize(group, await eventsOf(db, group), undone);
+    if (refusal(summary) === undefined) found.push(summary);
+    if (found.length >= (filter.limit ?? 20)) break;
+  }
+  return found;
+}
+
+/**
+ * The newest group that `mu undo` takes when none is named: not undone yet and no undo itself, so that one undo after
+ * the other goes back step by step. Faults `undo.nothing`.
+ */
+export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit"> = {}): Promise<UndoGroup> {
+  const undone = await undoneGroups(db);
+  for await (const group of newestGroups(db, filter)) {
+    if (undone.has(group)) continue;
+    const summary = summarize(group, await eventsOf(db, group), undone);
+    if (refusal(summary) === undefined && !summary.ops.includes("undo")) return summary;
+  }
+  throw new Fault("missing", "undo.nothing", "There is nothing to undo.", [
+    { intent: "See what happened", command: "mu log" },
+  ]);
+}
+
+/**
+ * What undoing a group would do; a prefix names it when it is the only one. Faults `undo.no_such_group` (missing),
+ * `undo.ambiguous_group`, `undo.not_possible`, `undo.already_undone` (conflict). What is superseded is told, no fault.
+ */
+export async function previewUndo(db: Reader, group: string): Promise<UndoPreview> {
+  const { summary, net, firstId } = await plan(db, await resolveGroup(db, group));
+  const superseded = await findObstacles(db, net, summary.group, firstId);
+  return { ...summary, inverse: await describe(db, net), superseded };
+}
+
+/** A preview that came true, and the group by which it can be undone in turn. */
+export interface Undone extends UndoPreview {
+  undoGroup: string;
+}
+
+/**
+ * Puts the rows that a group changed back as they were, in one write with an event `undo`. `updated_at` becomes the
+ * moment of the undo, and a task's count of claims stays, since it must not repeat. Panes, files and processes are
+ * not touched. Faults: those of `previewUndo`, and `undo.superseded` (conflict, with the list in `details`) when
+ * something that came later would be lost.
+ */
+export async function undoGroup(context: Context, group: string): Promise<Undone> {
+  const { db } = context.store;
+  const name = await resolveGroup(db, group);
+  const { summary, net, changes } = await plan(db, name);
+  const scopes = await workstreamsOf(db, changes);
+  const own = context.group ?? newGroup();
+  const spec = {
+    op: "undo",
+    scope: scopes.length === 0 ? [MACHINE_SCOPE] : scopes,
+    subject: summary.subject,
+    payload: { group: name, ops: summary.ops },
+  };
+  const inverse = await describe(db, net);
+  await write({ ...context, group: own }, spec, async (tx) => {
+    const { firstId } = await plan(tx.db, name);
+    const superseded = await findObstacles(tx.db, net, name, firstId);
+    if (superseded.length > 0) throw supersededFault(summary, superseded);
+    await putBack(tx, net);
+    tx.tell({});
+  });
+  return { ...summary, inverse, superseded: [], undoGroup: own };
+}
+
+type UndoEvent = Pick<EventRow, "id" | "group_id" | "at" | "actor" | "op" | "subject" | "changes">;
+
+/** Events looked through at a time on the way back. */
+const PAGE = 500;
+
+async function* newestGroups(db: Reader, filter: UndoFilter): AsyncGenerator<string> {
+  const seen = new Set<string>();
+  let query = db.selectFrom("events").select(["id", "group_id"]).orderBy("id", "desc").limit(PAGE);
+  if (filter.workstream !== undefined) query = query.where("scope", "=", filter.workstream);
+  if (filter.actor !== undefined) query = query.where("actor", "=", filter.actor);
+  let page = await query.execute();
+  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+    for (const { group_id } of page) {
+      if (!seen.has(group_id)) yield group_id;
+      seen.add(group_id);
+    }
+    page = await query.where("id", "<", last.id).execute();
+  }
+}
+
+function eventsOf(db: Reader, group: string): Promise<UndoEvent[]> {
+  return db
+    .selectFrom("events")
+    .select(["id", "group_id", "at", "actor", "op", "subject", "changes"])
+    .where("group_id", "=", group)
+    .orderBy("id")
+    .execute();
+}
+
+const changesOf = (events: readonly UndoEvent[]) => events.flatMap(({ changes }) => JSON.parse(changes) as Change[]);
+
+function summarize(group: string, events: readonly UndoEvent[], undone: ReadonlyMap<string, string>): UndoGroup {
+  const first = events[0];
+  if (first === undefined) throw noSuchGroup(group);
+  const by = undone.get(group);
+  return {
+    group,
+    at: first.at,
+    actor: first.actor,
+    ops: [...new Set(events.map(({ op }) => op))],
+    subject: first.subject,
+    changes: changesOf(events).length,
+    ...(by !== undefined && { undone: by }),
+  };
+}
+
+/** A longer text is no group; SQLite would refuse to look for it. */
+const LONGEST_GROUP = 64;
+
+async function resolveGroup(db: Reader, prefix: string): Promise<string> {
+  if (prefix.length > LONGEST_GROUP) throw noSuchGroup(prefix);
+  if ((await eventsOf(db, prefix)).length > 0) return prefix;
+  const pattern = `${prefix.replace(/[\\%_]/g, "\\$&")}%`;
+  const found = await db
+    .selectFrom("events")
+    .select("group_id")
+    .distinct()
+    .where(sql<boolean>`group_id like ${pattern} escape '\\'`)
+    .orderBy("group_id")
+    .limit(6)
+    .execute();
+  const groups = found.map(({ group_id }) => group_id);
+  const [only] = groups;
+  if (prefix === "" || only === undefined) throw noSuchGroup(prefix);
+  if (groups.length === 1) return only;
+  throw new Fault(
+    "conflict",
+    "undo.ambiguous_group",
+    `Several groups begin with ${quote(prefix)}: ${groups.slice(0, 5).join(", ")}${groups.length > 5 ? " …" : ""}.`,
+    groups.slice(0, 5).map((group) => ({ intent: "See what it would undo", command: `mu undo ${group}` })),
+    { candidates: groups.slice(0, 5) },
+  );
+}
+
+function noSuchGroup(group: string): Fault {
+  return new Fault("missing", "undo.no_such_group", `There is no group of events ${quote(group)}.`, [
+    { intent: "See what can be undone", command: "mu undo" },
+  ]);
+}
+
+interface Plan {
+  summary: UndoGroup;
+  changes: Change[];
+  net: Map<string, NetChange>;
+  /** Of the group's first event: what came later has a higher one. */
+  firstId: number;
+}
+
+/** What a group did. Faults where it cannot be undone, or is undone already. */
+async function plan(db: Reader, group: string): Promise<Plan> {
+  const events = await eventsOf(db, group);
+  const summary = summarize(group, events, await undoneGroups(db));
+  const why = refusal(summary);
+  if (why !== undefined) {
+    throw new Fault("conflict", "undo.not_possible", `${group} (${summary.ops.join(", ")}) cannot be undone: ${why}.`, [
+      { intent: "See what can be undone", command: "mu undo" },
+    ]);
+  }
+  if (summary.undone !== undefined) throw alreadyUndone(summary, summary.undone);
+  const changes = changesOf(events);
+  return { summary, changes, net: netChanges(changes), firstId: events[0]?.id ?? 0 };
+}
+
+function alreadyUndone({ group }: UndoGroup, by: string): Fault {
+  return new Fault("conflict", "undo.already_undone", `${group} is undone already, by ${by}.`, [
+    { intent: "Do it again", command: `mu undo ${by} --yes` },
+  ]);
+}
+
+function supersededFault({ group, ops }: UndoGroup, superseded: readonly Obstacle[]): Fault {
+  const shown = superseded.slice(0, 5).map(tellObstacle).join("; ");
+  const more = superseded.length > 5 ? `; and ${superseded.length - 5} more` : "";
+  return new Fault(
+    "conflict",
+    "undo.superseded",
+    `${group} (${ops.join(", ")}) cannot be undone without losing what came later: ${shown}${more}.`,
+    laterSteps(superseded),
+    { superseded },
+  );
+}
+
+/** The commands for what is in the way of an undo: the later groups first, where they can be undone themselves. */
+export function laterSteps(superseded: readonly Obstacle[]): NextStep[] {
+  const later = superseded.flatMap(({ by }) => (by === undefined || whyNot([by.op]) !== undefined ? [] : [by.group]));
+  const steps = [...new Set(later)]
+    .slice(-3)
+    .map((group) => ({ intent: "See what undoing the later one would do", command: `mu undo ${group}` }));
+  return steps.length > 0 ? steps : [{ intent: "See what happened", command: "mu log" }];
+}
+
+/** `task build: title was changed again by ann (task.update, 3f…)`. */
+export function tellObstacle({ table, name, column, problem, by }: Obstacle): string {
+  const what = `${NOUNS[table]} ${name}${column === undefined ? "" : `: ${column}`}`;
+  return `${what} ${problem}${by === undefined ? ", behind mu's back" : ` by ${by.actor} (${by.op}, ${by.group})`}`;
+}
+
+const NOUNS: Record<JournalledTable, string> = {
+  workstreams: "workstream",
+  agents: "agent",
+  tasks: "task",
+  task_edges: "edge",
+  task_notes: "note on",
+  workspaces: "workspace of",
+  salvages: "salvage",
+  checks: "check of",
+  approvals: "approval",
+};
+
+/** Operations whose undo would leave the world and the rows apart, by name or by noun, each with the reason. */
+export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
+  ["workstream.destroy", "a destroyed workstream comes back only from a backup of the database"],
+  ["log.write", "a message stays said"],
+  ["agent", "panes are opened and closed in tmux, not in the database"],
+  ["workspace", "folders are made and removed on disk, not in the database"],
+  ["delivery", "what was sent is sent"],
+  ["run", "what a run did and cost stays done and paid"],
+  ["salvage", "what was brought back stands in its folder, not in the database"],
+  ["land", "what is on the main branch is taken back with the version control system"],
+];
+
+function refusal({ ops, changes }: UndoGroup): string | undefined {
+  return whyNot(ops) ?? (changes === 0 ? "it changed no rows" : undefined);
+}
+
+/** Why none of these operations is undone. */
+function whyNot(ops: readonly string[]): string | undefined {
+  return NOT_UNDOABLE.find(([op]) => ops.some((own) => own === op || own.startsWith(`${op}.`)))?.[1];
+}
+
+async function describe(db: Reader, net: Map<string, NetChange>): Promise<InverseChange[]> {
+  const now = await currentRows(db, net);
+  const rows = [...net].map(([key, change]) => ({
+    change,
+    table: change.table,
+    row: { ...now.get(key), ...imageOf(change), id: change.id },
+  }));
+  const nameOf = await rowNames(db, rows);
+  return rows.map(({ change, table, row }) => ({
+    table,
+    name: nameOf(table, row),
+    act: "made" in change ? "remove" : "gone" in change ? "restore" : "patch",
+    columns: "changed" in change ? turned(change.changed) : {},
+  }));
+}
+
+function turned(changed: Record<string, [before: unknown, after: unknown]>): InverseChange["columns"] {
+  return Object.fromEntries(
+    Object.entries(changed)
+      .filter(([column]) => !SILENT_COLUMNS.has(column))
+      .map(([column, [before, after]]) => [column, [after, before]]),
+  );
+}

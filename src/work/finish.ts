@@ -1,0 +1,244 @@
+import { resolve, sep } from "node:path";
+import type { Claimant } from "../agents/agent.js";
+import type { Crew } from "../agents/crew.js";
+import { type CheckRun, runCheck } from "../checks/run.js";
+import type { Reader } from "../db/schema.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { qualifiedName, shellWord, type TaskRef } from "../names.js";
+import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
+import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
+import { claimantName, requireAuthority, type Standing, taskStanding } from "../tasks/standing.js";
+import { touched } from "../tasks/touch.js";
+import type { Settings } from "../workstreams/settings.js";
+import { getSettings } from "../workstreams/stored-settings.js";
+import { workstreamRow } from "../workstreams/workstream.js";
+import { earlierWork, tellPlace } from "./elsewhere.js";
+import { requireMet, type Warning } from "./requirements.js";
+import { isSameSubject, type Subject, subjectOfFolder, subjectOfWorkspace } from "./subject.js";
+import { backendOf, type WorkDone, workOfTask } from "./work.js";
+
+/** What of the world a close needs. */
+export type FinishWorld = Pick<Crew, "context" | "exec" | "env">;
+
+export interface FinishOptions extends Omit<CloseOptions, "finding"> {
+  /** The command that must be green. Without it that of the workstream; null for none. */
+  check?: string | null | undefined;
+  /** The caller's folder: a check of who has no workspace runs there when it is in the project. */
+  cwd: string;
+  /** True for whoever lands the work next: then it need not have landed, but an agent must have committed all of it. */
+  landsNext?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  onOutput?(chunk: Uint8Array): void;
+}
+
+/** What became of a close. */
+export interface Finish extends Omit<Closing, "check"> {
+  /** The check that was run for it; null for none. */
+  check: Check | null;
+  warnings: Warning[];
+}
+
+/**
+ * Closes a task with all that shows that it is done: the commits of its owner's workspace, and a check that is run
+ * first. A red check leaves the task as it is. Faults as `closeTask`; `task.check_failed` (negative),
+ * `task.commit_required`, `task.check_required`, `task.landing_required` for agents where the workstream asks for it,
+ * `task.claim_changed` when the task went elsewhere while the check ran, `check.*`, `vcs.*`.
+ */
+export async function finishTask(
+  world: FinishWorld,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: FinishOptions,
+): Promise<Finish> {
+  const { db } = world.context.store;
+  const row = await taskStanding(db, ref);
+  await requireAuthority(db, row, claimant, options);
+  const settings = await getSettings(db, ref.workstream);
+  const command = options.check === undefined ? settings.check : options.check;
+  const isDone = row.status === "CLOSED" && options.check == null;
+  if (isDone || (options.ifReady && row.blocked === 1)) {
+    return { ...(await closeTask(world.context, ref, claimant, options)), check: null, warnings: [] };
+  }
+
+  const { landsNext } = options;
+  const asked = settings.closeRequires ?? (landsNext ? "landed" : null);
+  const wanted = "agent" in claimant && row.status !== "CLOSED" ? asked : null;
+  const mustHaveLanded = wanted === "landed" && !landsNext;
+  const work = await workOfTask(world, db, row, { landing: mustHaveLanded ? "look" : "no matter" });
+  const warnings = [...warningsOf(row, work), ...(await workElsewhere(db, row, work))];
+  if (wanted !== null && (wanted !== "check" || command === null)) {
+    warnings.push(...requireMet(wanted, row, work, { landsNext }));
+  }
+
+  const checked = command === null ? null : await checkWork(world, row, work, { ...options, command, settings });
+  if (checked !== null && checked.check.exit_code !== 0) throw await failed(world, row, claimant, checked);
+  if (checked?.doubt !== undefined) {
+    if (wanted === "check") throw await notVerified(world, row, claimant, checked, checked.doubt);
+    warnings.push({ code: "not_verified", message: `${checked.doubt} It is closed, but not verified.` });
+  }
+  await keepWork(world, row, work);
+  const finding = {
+    before: row,
+    ...(row.status !== "CLOSED" && work !== undefined && { work: workEnd(work) }),
+    ...(checked !== null && { check: { ...checked.check, author: claimantName(claimant) } }),
+    ...(checked !== null && checked.doubt === undefined && { level: "verified" as const }),
+    ...(mustHaveLanded && work?.commits ? { level: "landed" as const } : {}),
+  };
+  const closing = await closeTask(world.context, ref, claimant, { ...options, finding });
+  return { ...closing, check: closing.check ?? null, warnings };
+}
+
+function warningsOf(row: Standing, work: WorkDone | undefined): Warning[] {
+  if (work === undefined || row.status === "CLOSED") return [];
+  const { standing, commits, space } = work;
+  const warnings: Warning[] = [];
+  const warn = (code: Warning["code"], message: string) => void warnings.push({ code, message });
+  if (standing?.present === false) warn("workspace_gone", `The workspace of ${space.agent} is gone: ${space.path}.`);
+  else if (commits === null && space.backend !== "none") {
+    warn("unknown_work", `Which commits are the work of ${row.name} cannot be told from ${space.path}.`);
+  }
+  const dirty = standing?.dirty ?? 0;
+  if (dirty > 0 && space.backend !== "none") {
+    warn("uncommitted", `${dirty} ${dirty === 1 ? "file" : "files"} in the workspace of ${space.agent} not committed.`);
+  }
+  if (standing?.underway) warn("underway", `A ${standing.underway} was begun in ${space.path} and not ended.`);
+  if (commits === 0) warn("no_commits", `${space.agent} has committed nothing since it took ${row.name}.`);
+  return warnings;
+}
+
+/** Whoever takes over what landing gave back, and adds nothing, closes it without the commits that were to land. */
+async function workElsewhere(db: Reader, row: Standing, work: WorkDone | undefined): Promise<Warning[]> {
+  if (row.status === "CLOSED" || work?.commits) return [];
+  const earlier = await earlierWork(db, row);
+  if (earlier === undefined || earlier.agent === row.owner) return [];
+  const message = `Nothing new was committed for ${row.name}: its earlier work is in ${tellPlace(earlier)}.`;
+  return [{ code: "work_elsewhere", message }];
+}
+
+/** A check that was run, and why it says nothing about what is recorded although it is green. */
+interface Checked {
+  check: Omit<NewCheck, "author">;
+  run: CheckRun;
+  doubt?: string;
+}
+
+interface CheckSetting extends FinishOptions {
+  command: string;
+  settings: Settings;
+}
+
+async function checkWork(
+  world: FinishWorld,
+  row: Standing,
+  work: WorkDone | undefined,
+  { command, settings, cwd, signal, onOutput }: CheckSetting,
+): Promise<Checked> {
+  const folder = work?.space.path ?? (await folderInProject(world, row.workstream, cwd));
+  const look = () => (work === undefined ? subjectOfFolder(world, folder) : subjectOfWorkspace(world, work.space));
+  const before = await look();
+  const run = await runCheck(world, {
+    command,
+    cwd: folder,
+    timeoutMs: settings.checkTimeoutSeconds * 1000,
+    ...(signal && { signal }),
+    ...(onOutput && { onOutput }),
+  });
+  if (run.interrupted) throw interrupted(row);
+  const after = run.exitCode === 0 ? await look() : before;
+  const doubt = doubtOf(row, work, before, after);
+  const { exitCode: exit_code, seconds, tail } = run;
+  return {
+    check: { command, exit_code, seconds, tail, commit_id: before.commit, tree: before.tree },
+    run,
+    ...(doubt !== undefined && { doubt }),
+  };
+}
+
+/** Why a green check is no proof: what it ran on is not what will be recorded as the task's work. */
+function doubtOf(row: Standing, work: WorkDone | undefined, before: Subject, after: Subject): string | undefined {
+  if (!isSameSubject(before, after)) {
+    return before.commit === after.commit
+      ? "Files changed while the check ran: ignore or commit what it writes."
+      : "The workspace was moved to another commit while the check ran.";
+  }
+  if (work === undefined) return undefined;
+  const recorded = row.status === "CLOSED" ? row.work_to : work.to;
+  if (recorded !== null && before.commit !== recorded) {
+    return "The workspace is at another commit than the task's own work.";
+  }
+  return before.dirty ? "The check saw files that are not committed, and that will not land." : undefined;
+}
+
+/** The caller's folder when it is in the project, else the project's own. */
+async function folderInProject({ context }: FinishWorld, workstream: string, cwd: string): Promise<string> {
+  const { root } = await workstreamRow(context.store.db, workstream);
+  if (root === null || (resolve(cwd) + sep).startsWith(resolve(root) + sep)) return cwd;
+  return root;
+}
+
+/** Writes a check down that closes nothing. Faults `task.claim_changed`. */
+function recordCheck(world: FinishWorld, row: Standing, claimant: Claimant, check: Checked["check"]): Promise<Check> {
+  const author = claimantName(claimant);
+  const spec = { op: "task.check", scope: row.workstream, subject: qualifiedName(row) };
+  return write(world.context, spec, async (tx) => {
+    const now = await taskStanding(tx.db, row);
+    requireSameClaim(row, now);
+    await tx.patch("tasks", now.id, touched(now, author, tx.now), now);
+    return insertCheck(tx, now.id, { ...check, author });
+  });
+}
+
+async function failed(world: FinishWorld, row: Standing, claimant: Claimant, checked: Checked): Promise<Fault> {
+  const { exitCode, timedOut, seconds } = checked.run;
+  const check = await recordCheck(world, row, claimant, checked.check);
+  const how = timedOut
+    ? `was still running after ${Math.floor(seconds)} s and was ended`
+    : exitCode === null
+      ? "died"
+      : `ended with ${exitCode}`;
+  const name = qualifiedName(row);
+  return new Fault(
+    "negative",
+    "task.check_failed",
+    `The check of ${row.name} ${how}, so it stays ${row.status}: ${checked.check.command}`,
+    [
+      { intent: "See more of its output", command: `mu task show ${name}` },
+      {
+        intent: "Try again when it is mended",
+        command: `mu task close ${name} --check ${shellWord(checked.check.command)}`,
+      },
+      { intent: "Give the task back", command: `mu task release ${name}` },
+    ],
+    { task: row.name, check },
+  );
+}
+
+async function notVerified(
+  world: FinishWorld,
+  row: Standing,
+  claimant: Claimant,
+  { check }: Checked,
+  doubt: string,
+): Promise<Fault> {
+  await recordCheck(world, row, claimant, check);
+  const name = qualifiedName(row);
+  return new Fault("conflict", "task.check_required", `${doubt} So the check proves nothing, and ${row.name} stays.`, [
+    { intent: "Commit, and close it again", command: `mu task close ${name}` },
+  ]);
+}
+
+function interrupted(row: Standing): Fault {
+  return new Fault("unavailable", "check.interrupted", `The check was stopped; ${row.name} stays ${row.status}.`);
+}
+
+/** The commits stay alive whatever becomes of the workspace. */
+async function keepWork(world: FinishWorld, row: Standing, work: WorkDone | undefined): Promise<void> {
+  if (row.status === "CLOSED" || !work?.to || !work.commits) return;
+  const backend = await backendOf(work.space);
+  await backend.keep?.(world, work.space.root, qualifiedName(row), work.to);
+}
+
+function workEnd({ space, from, to }: WorkDone) {
+  return { work_agent: space.agent, work_root: space.root, work_from: from, work_to: to };
+}

@@ -1,0 +1,171 @@
+import type { Reader } from "../db/schema.js";
+import { Fault } from "../errors.js";
+import type { AgentRef } from "../names.js";
+import type { WorkBegun } from "../tasks/claim.js";
+import type { TaskRow } from "../tasks/task.js";
+import type { Since, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
+import { checkoutOf, findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
+
+/** So many earlier beginnings are looked after where each costs a program. */
+const MOST_BEGINNINGS = 8;
+
+/**
+ * Where the agent works, or undefined without a ready workspace. Costs no program but for tasks that the agent had
+ * before. A repository that cannot be read is no reason to refuse a claim.
+ */
+export async function workBeforeClaim(
+  world: VcsWorld,
+  db: Reader,
+  agent: AgentRef,
+  task: string | undefined,
+): Promise<WorkBegun | undefined> {
+  const space = await readyWorkspace(db, agent);
+  if (space === undefined) return undefined;
+  const backend = await backendOf(space);
+  const head = await backend.head(world, checkoutOf(space)).catch(unlessFault(undefined));
+  if (head === undefined) return undefined;
+  const continues =
+    head === null ? [] : await stillThere(world, { backend, space, head }, await beginnings(db, space, task));
+  return { agent: space.agent, root: space.root, head, continues: new Set(continues) };
+}
+
+/** Those of the beginnings that the workspace builds on. */
+async function stillThere(
+  world: VcsWorld,
+  { backend, space, head }: { backend: VcsBackend; space: WorkspaceRow; head: string },
+  earlier: readonly string[],
+): Promise<Iterable<string>> {
+  if (earlier.every((from) => from === head)) return earlier;
+  if (backend.contained !== undefined) {
+    return backend
+      .contained(world, space.root, head, earlier)
+      .catch(unlessFault(earlier.filter((from) => from === head)));
+  }
+  const kept = await Promise.all(
+    earlier.slice(0, MOST_BEGINNINGS).map(async (from) => {
+      if (from === head) return from;
+      const since = await backend.since?.(world, checkoutOf(space), from).catch(unlessFault(undefined));
+      return since?.base === from ? from : undefined;
+    }),
+  );
+  return kept.filter((from) => from !== undefined);
+}
+
+/** What an owner has made of a task, and how its workspace stands. */
+export interface WorkDone {
+  space: WorkspaceRow;
+  /** Null for a copy, and where the workspace is gone. */
+  from: string | null;
+  to: string | null;
+  /** How many commits that is; null where nobody can tell. */
+  commits: number | null;
+  standing: Standing | undefined;
+}
+
+/**
+ * What the owner of a task has made of it so far, or undefined when it has no workspace. With `landing`, the standing
+ * also tells how far the workspace is from its target. History that cannot be read is a work that nobody knows. Faults
+ * `vcs.*` of the target.
+ */
+export async function workOfTask(
+  world: VcsWorld,
+  db: Reader,
+  row: TaskRow,
+  options: { landing: "look" | "no matter" },
+): Promise<WorkDone | undefined> {
+  if (row.owner === null) return undefined;
+  const space = await readyWorkspace(db, { workstream: row.workstream, name: row.owner });
+  if (space === undefined) return undefined;
+  const backend = await backendOf(space);
+  const target = options.landing === "look" ? await targetOfSpace(world, backend, space, db) : null;
+  const [standing] = await backend.standings(world, space.root, [space.path], target);
+  const from = beginsAt(row, space);
+  const to = standing?.head ?? null;
+  if (from === null || to === null || backend.since === undefined) {
+    return { space, from: null, to: null, commits: null, standing };
+  }
+  const nothing: Since = { base: null, commits: [] };
+  const { base, commits } = await backend.since(world, checkoutOf(space), from).catch(unlessFault(nothing));
+  if (base === null) return { space, from: null, to: null, commits: null, standing };
+  const last = newestEnd(commits, await workOfOthers(db, row, space));
+  return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
+}
+
+/** Where it lands, with what of it has landed under other names. */
+async function targetOfSpace(world: VcsWorld, backend: VcsBackend, space: WorkspaceRow, db: Reader) {
+  const { targetOf } = await import("../workspaces/salvage/salvage.js");
+  return targetOf({ ...world, context: { store: { db } } }, backend, space);
+}
+
+function beginsAt(row: TaskRow, space: WorkspaceRow): string | null {
+  const isSame = row.work_agent === space.agent && row.work_root === space.root;
+  return isSame && row.work_from !== null ? row.work_from : space.base_ref;
+}
+
+async function readyWorkspace(db: Reader, agent: AgentRef): Promise<WorkspaceRow | undefined> {
+  const space = await findWorkspaceRow(db, agent);
+  return space?.state === "ready" ? space : undefined;
+}
+
+/** The backend of a workspace; loaded only for those who have one. */
+export async function backendOf({ backend }: { backend: string }): Promise<VcsBackend> {
+  const { getBackend } = await import("../vcs/backends.js");
+  return getBackend(backend as VcsBackend["key"]);
+}
+
+/** Where the agent began tasks that it may take again; only that of `task` when it is known. */
+async function beginnings(db: Reader, space: WorkspaceRow, task: string | undefined): Promise<string[]> {
+  let query = db
+    .selectFrom("tasks")
+    .select("work_from")
+    .distinct()
+    .where("workstream_id", "=", space.workstream_id)
+    .where("work_agent", "=", space.agent)
+    .where("work_root", "=", space.root)
+    .where("work_from", "is not", null)
+    .where("status", "=", "OPEN");
+  if (task !== undefined) query = query.where("name", "=", task);
+  return (await query.execute()).flatMap((row) => row.work_from ?? []);
+}
+
+/**
+ * Where in `commits`, newest first, the newest work of others ends that holds all the older ones too: it began where
+ * these do, or where such a work ends. One that began later, on top of this very task's commits, holds none of them.
+ */
+function newestEnd(commits: readonly string[], others: readonly { from: string | null; to: string }[]): number {
+  const places = new Map(commits.map((commit, place) => [commit, place]));
+  const ends = others.flatMap(({ from, to }) => {
+    const place = places.get(to);
+    return place === undefined ? [] : [{ from, to, place }];
+  });
+  const held = new Set<string>();
+  let newest = -1;
+  for (const { from, to, place } of ends.sort((a, b) => b.place - a.place)) {
+    if (from !== null && places.has(from) && !held.has(from)) continue;
+    held.add(to);
+    newest = place;
+  }
+  return newest;
+}
+
+/** The work of the other tasks that were closed in the same workspace. */
+async function workOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow) {
+  const rows = await db
+    .selectFrom("tasks")
+    .select(["work_from", "work_to"])
+    .where("workstream_id", "=", row.workstream_id)
+    .where("work_agent", "=", space.agent)
+    .where("work_root", "=", space.root)
+    .where("work_to", "is not", null)
+    .where("status", "=", "CLOSED")
+    .where("id", "<>", row.id)
+    .execute();
+  return rows.flatMap(({ work_from: from, work_to: to }) => (to === null ? [] : [{ from, to }]));
+}
+
+function unlessFault<T>(instead: T) {
+  return (error: unknown): T => {
+    if (error instanceof Fault) return instead;
+    throw error;
+  };
+}

@@ -1,0 +1,76 @@
+import type { Crew } from "../../agents/crew.js";
+import { write } from "../../db/write.js";
+import { Fault } from "../../errors.js";
+import { type AgentRef, shellWord } from "../../names.js";
+import { getBackend } from "../../vcs/backends.js";
+import { requireQuiet, type WhileBusy } from "../busy.js";
+import { createWorkspace } from "../create.js";
+import { withHold } from "../hold.js";
+import { standingsOf } from "../list.js";
+import { dirtyWorkspace, readyRow } from "../refresh.js";
+import { isThere } from "../revive.js";
+import { findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "../workspace.js";
+import type { ListedSalvage } from "./list.js";
+import { type Salvage, salvageWorkspace } from "./salvage.js";
+
+export interface Restored {
+  workspace: Workspace;
+  /** There was no workspace, so that one was made. */
+  created: boolean;
+  /** What the workspace itself had that is not landed, saved before. */
+  saved: Salvage | null;
+}
+
+/**
+ * Brings a salvage's commits and uncommitted files back into an agent's clean workspace, which is made when there is
+ * none. Faults `salvage.root_gone`, `workspace.dirty`, `workspace.other_repository`, `workspace.in_use`, `workspace.in_progress`, and those
+ * of `createWorkspace` and of the backend.
+ */
+export async function restoreSalvage(
+  crew: Crew,
+  salvage: ListedSalvage,
+  ref: AgentRef,
+  options: { whileBusy?: WhileBusy | undefined } = {},
+): Promise<Restored> {
+  const { backend, root } = salvage;
+  const known = await findWorkspaceRow(crew.context.store.db, ref);
+  const created = known === undefined || known.state !== "ready";
+  if (created && !(await isThere(root))) throw rootGone(salvage);
+  if (created) await createWorkspace(crew, ref, { projectRoot: root, backend });
+  const row = await readyRow(crew, ref);
+  if (row.root !== root || row.backend !== backend) throw otherRepository(salvage, row);
+  await requireQuiet(crew, row, options.whileBusy);
+  const saved = await withHold(crew, row, () => bringBack(crew, salvage, row));
+  return { workspace: toWorkspace(row), created, saved };
+}
+
+async function bringBack(crew: Crew, salvage: ListedSalvage, row: WorkspaceRow): Promise<Salvage | null> {
+  const standing = (await standingsOf(crew, [row])).get(row.path);
+  if ((standing?.dirty ?? 0) > 0) throw dirtyWorkspace({ workstream: row.workstream, name: row.agent });
+  const saved = await salvageWorkspace(crew, row, "salvage restore");
+  await getBackend(salvage.backend).restore(crew, { root: row.root, path: row.path }, salvage.place);
+  const spec = { op: "salvage.restore", scope: row.workstream, subject: salvage.name };
+  await write(crew.context, spec, async (tx) => tx.tell({ into: `${row.workstream}/${row.agent}` }));
+  return saved;
+}
+
+/** There is nothing to make a workspace of; what an archive holds can be had without. */
+function rootGone({ name, backend, root, place }: ListedSalvage): Fault {
+  const unpack = `mkdir restored && tar -x -f ${shellWord(place)} -C restored --strip-components 1`;
+  return new Fault(
+    "missing",
+    "salvage.root_gone",
+    `${name} is of ${root}, which is not there any more.`,
+    backend === "none" ? [{ intent: "Unpack its files here", command: unpack }] : [],
+    { root, place },
+  );
+}
+
+function otherRepository({ name, root }: ListedSalvage, row: WorkspaceRow): Fault {
+  return new Fault(
+    "conflict",
+    "workspace.other_repository",
+    `${name} is of ${root}, and the workspace of ${row.agent} is of ${row.root}.`,
+    [{ intent: "Bring it back elsewhere", command: `mu salvage restore ${name} --agent <another>` }],
+  );
+}

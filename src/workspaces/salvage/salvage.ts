@@ -1,0 +1,238 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Crew } from "../../agents/crew.js";
+import type { Reader } from "../../db/schema.js";
+import { type RowOf, write } from "../../db/write.js";
+import { Fault } from "../../errors.js";
+import { counted } from "../../names.js";
+import { getBackend } from "../../vcs/backends.js";
+import type { BackendKey, CommitRange, Saved, Target, VcsBackend, VcsWorld } from "../../vcs/vcs.js";
+import { checkoutOf, type WorkspaceRow } from "../workspace.js";
+
+/** Work that was saved before its place was taken away. */
+export interface Salvage {
+  /** `<workstream>/<agent>/<n>`. */
+  name: string;
+  workstream: string;
+  agent: string;
+  n: number;
+  backend: BackendKey;
+  root: string;
+  /** The ref, or the archive's path. */
+  place: string;
+  commit: string | null;
+  /** Commits that were not landed. */
+  commits: number;
+  /** Files that were not committed. */
+  files: number;
+  /** The verb that took the place away. */
+  reason: string;
+  createdAt: string;
+}
+
+/**
+ * Saves what a workspace has and its target lacks: commits and everything uncommitted. Null when there is nothing to
+ * save. What is saved already is not saved twice. Called before anything takes a workspace's work away; when it
+ * faults, that must not happen. Faults as the backend: `vcs.failed`, `vcs.locked`, `vcs.no_space`.
+ */
+export async function salvageWorkspace(crew: Crew, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
+  const backend = getBackend(row.backend as BackendKey);
+  const target = await targetOf(crew, backend, row);
+  const { newest, next } = await numbersOf(crew, backend, row);
+  const mayOffer = newest !== undefined && backend.knowsItsSaves === true;
+  const again = !mayOffer ? undefined : await saveAs(crew, backend, row, { n: newest.n, target });
+  if (again === null) return null;
+  if (newest !== undefined && again !== undefined)
+    return recordSalvage(crew, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
+  // Another database may save the same name into this repository, or have left an archive of it.
+  for (let n = next; ; n++) {
+    const saved = await saveAs(crew, backend, row, { n, target });
+    if (saved === null) return null;
+    if (saved !== undefined) return recordSalvage(crew, row, { n, reason, saved });
+  }
+}
+
+/** Null when there is nothing to save; undefined when something else was saved under that number. */
+async function saveAs(
+  crew: Crew,
+  backend: VcsBackend,
+  row: WorkspaceRow,
+  { n, target }: { n: number; target: Target | null },
+): Promise<Saved | null | undefined> {
+  const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
+  try {
+    return await backend.save(crew, checkoutOf(row), { name, target, archives: archivesFolder(crew.stateDir) });
+  } catch (error) {
+    if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
+    throw error;
+  }
+}
+
+/** What it takes to know where work lands; a crew is one. */
+export type TargetWorld = VcsWorld & { context: { store: { db: Reader } } };
+
+/**
+ * Where the work of a workspace lands, with what has landed of its repository; null where there is no such branch any
+ * more, so that everything is saved.
+ */
+export async function targetOf(
+  crew: TargetWorld,
+  backend: VcsBackend,
+  { root, branch }: { root: string; branch: string | null },
+): Promise<Target | null> {
+  try {
+    const target = await backend.target(crew, root, branch ?? undefined);
+    return target && { ...target, landed: await landedOn(crew, backend, root, target) };
+  } catch (error) {
+    if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
+    throw error;
+  }
+}
+
+/** So many landed tasks are looked at: what landed before them counts as unlanded, and is saved. */
+const NEWEST = 200;
+
+interface LandedWork extends CommitRange {
+  /** The commit that has it where it landed. */
+  commit: string;
+}
+
+/** What has landed on this very branch, and is there still: a branch may be set back, and work may land elsewhere. */
+async function landedOn(crew: TargetWorld, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
+  const work = await landedWork(crew.context.store.db, root);
+  if (work.length === 0 || backend.contained === undefined) return work;
+  const there = await backend.contained(
+    crew,
+    root,
+    target.commit,
+    work.map(({ commit }) => commit),
+  );
+  return work.filter(({ commit }) => there.has(commit));
+}
+
+/** The work of a repository that landed last, as the agents that did it know its commits. */
+async function landedWork(db: Reader, root: string): Promise<LandedWork[]> {
+  const tasks = await db
+    .selectFrom("tasks")
+    .select(["work_from", "work_to", "landed_commit"])
+    .where("level", "=", "landed")
+    .where("work_root", "=", root)
+    .orderBy("closed_at", "desc")
+    .limit(NEWEST)
+    .execute();
+  return tasks.flatMap(({ work_from: from, work_to: to, landed_commit }) =>
+    from === null || to === null ? [] : [{ from, to, commit: landed_commit ?? to }],
+  );
+}
+
+export function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {
+  return `${workstream}/${agent}/${n}`;
+}
+
+/** Archives of workspaces that no version control holds. */
+export function archivesFolder(stateDir: string): string {
+  return join(stateDir, "salvage");
+}
+
+/**
+ * The newest save that there is of this workspace, as a ref or an archive, which may be what is to be saved now: it was
+ * saved and not changed since, or a crash came before its row. And the next number, greater than any that somebody
+ * knows.
+ */
+async function numbersOf(
+  crew: Crew,
+  backend: VcsBackend,
+  row: WorkspaceRow,
+): Promise<{ newest: { n: number; commit: string | null } | undefined; next: number }> {
+  const { db } = crew.context.store;
+  const prefix = `${row.workstream}/${row.agent}/`;
+  const refs = (await backend.listSaved(crew, row.root)).filter(({ name }) => name.startsWith(prefix));
+  const { last } = await db
+    .selectFrom("salvages")
+    .select((e) => e.fn.max("n").as("last"))
+    .where("workstream", "=", row.workstream)
+    .where("agent", "=", row.agent)
+    .executeTakeFirstOrThrow();
+  const taken = refs
+    .map(({ name, commit }) => ({ n: Number(name.slice(prefix.length)), commit }))
+    .filter(({ n }) => Number.isInteger(n))
+    .sort((a, b) => b.n - a.n);
+  return {
+    newest: taken[0] ?? (await newestArchive(db, row)),
+    next: Math.max(0, Number(last ?? 0), taken[0]?.n ?? 0) + 1,
+  };
+}
+
+async function newestArchive(db: Reader, row: WorkspaceRow): Promise<{ n: number; commit: null } | undefined> {
+  const known = await db
+    .selectFrom("salvages")
+    .select(["n", "place"])
+    .where("workstream", "=", row.workstream)
+    .where("agent", "=", row.agent)
+    .where("root", "=", row.root)
+    .where("backend", "=", row.backend)
+    .where("commit_id", "is", null)
+    .orderBy("n", "desc")
+    .executeTakeFirst();
+  return known !== undefined && existsSync(known.place) ? { n: known.n, commit: null } : undefined;
+}
+
+async function recordSalvage(
+  crew: Crew,
+  row: WorkspaceRow,
+  { n, reason, saved }: { n: number; reason: string; saved: Saved },
+): Promise<Salvage> {
+  const { workstream, agent } = row;
+  const spec = { op: "salvage.save", scope: workstream, subject: `${workstream}/${agent}` };
+  return write(crew.context, spec, async (tx) => {
+    const known = await findByPlace(tx.db, row.root, saved.place);
+    if (known !== undefined) return toSalvage(known);
+    tx.about(salvageName({ workstream, agent, n }));
+    const made = await tx.insert("salvages", {
+      workstream,
+      agent,
+      n,
+      backend: row.backend,
+      root: row.root,
+      place: saved.place,
+      commit_id: saved.commit,
+      commits: saved.commits,
+      files: saved.files,
+      reason,
+    });
+    return toSalvage(made);
+  });
+}
+
+async function findByPlace(db: Reader, root: string, place: string): Promise<RowOf<"salvages"> | undefined> {
+  return db.selectFrom("salvages").selectAll().where("root", "=", root).where("place", "=", place).executeTakeFirst();
+}
+
+/** The public shape of a row. */
+export function toSalvage(row: RowOf<"salvages">): Salvage {
+  return {
+    name: salvageName(row),
+    workstream: row.workstream,
+    agent: row.agent,
+    n: row.n,
+    backend: row.backend as BackendKey,
+    root: row.root,
+    place: row.place,
+    commit: row.commit_id,
+    commits: row.commits,
+    files: row.files,
+    reason: row.reason,
+    createdAt: row.created_at,
+  };
+}
+
+/** `2 commits and 3 files, as demo/w1/4`: what was saved, for people. */
+export function tellSalvage({ commits, files, name }: Salvage): string {
+  return `${tellWork({ commits, files })}, as ${name}`;
+}
+
+/** `2 commits and 3 files`. */
+export function tellWork({ commits, files }: { commits: number; files: number }): string {
+  const parts = [...(commits > 0 ? [counted(commits, "commit")] : []), ...(files > 0 ? [counted(files, "file")] : [])];
+  return parts.length === 0 ? "nothing" : parts.join(" and ");
+}

@@ -1,0 +1,157 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { observeAgents } from "../../src/agents/status/observe.js";
+import { reconcile } from "../../src/crew/reconcile.js";
+import { planRecovery, recover } from "../../src/crew/recover.js";
+import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { write } from "../../src/db/write.js";
+import { claimTask } from "../../src/tasks/claim.js";
+import { getTask } from "../../src/tasks/task.js";
+import { type PrivateCrew, privateCrew } from "../support/crew.js";
+import { PLAYER } from "../support/stage.js";
+import { describeTmux, eventually } from "../support/tmux.js";
+
+describeTmux("recovering a crew", () => {
+  let room: PrivateCrew;
+  beforeEach(async () => {
+    room = await privateCrew();
+  });
+  afterEach(() => room.dispose());
+
+  const demo = (name: string) => ({ workstream: "demo", name });
+  const db = () => room.crew.context.store.db;
+  const command = PLAYER.join(" ");
+  const spawnPlayer = (name: string) =>
+    spawnAgent(room.crew, demo(name), {
+      cli: "player",
+      command,
+      cwd: room.server.dir,
+      env: { MU_PLAYER_RECEIPTS: join(room.server.dir, `${name}.receipts`) },
+    });
+  const spawnShell = (name: string) => spawnAgent(room.crew, demo(name), { cli: "shell", cwd: room.server.dir });
+  const told = (name: string) => {
+    const file = join(room.server.dir, `${name}.receipts`);
+    return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
+  };
+  async function crash() {
+    await room.server.raw("kill-server");
+    await eventually("the end of the server", async () => (await room.panes()).length === 0);
+  }
+  const names = async () => (await room.panes()).map((pane) => pane.agent).sort();
+
+  it("shows what it found and changes nothing", async () => {
+    await spawnShell("sue");
+    await room.give("build", "sue");
+    expect(await planRecovery(room.crew)).toMatchObject([{ agent: "sue", action: "keep", process: "in its pane" }]);
+    await crash();
+    const before = await room.events();
+    expect(await planRecovery(room.crew, "demo")).toEqual([
+      {
+        workstream: "demo",
+        agent: "sue",
+        cli: "shell",
+        database: "open",
+        tmux: expect.stringMatching(/^the tmux server of pane %\d+ has ended$/),
+        process: "gone",
+        session: null,
+        tasks: ["build"],
+        action: "fresh",
+        why: "shell has no conversations to resume",
+      },
+    ]);
+    expect(await room.events()).toEqual(before);
+    expect(await room.panes()).toEqual([]);
+  });
+
+  it("brings everybody back with their tasks, and tells them", async () => {
+    await spawnPlayer("ada");
+    await spawnShell("sue");
+    await room.give("build", "ada");
+    await room.give("test", "sue");
+    await crash();
+    const recovered = await recover(room.crew, "demo", { primeMs: 30_000 });
+    expect(recovered).toMatchObject([
+      { agent: "ada", action: "fresh", tasks: ["build"], primed: "proved" },
+      { agent: "sue", action: "fresh", tasks: ["test"], primed: "none" },
+    ]);
+    expect(await names()).toEqual(["ada", "sue"]);
+    expect(await getTask(db(), demo("build"))).toMatchObject({ status: "IN_PROGRESS", owner: "ada" });
+    expect(told("ada")).toHaveLength(1);
+    expect(told("ada")[0]).toContain("mu task show build");
+    expect(await recover(room.crew)).toMatchObject([{ action: "keep" }, { action: "keep" }]);
+  });
+
+  it("resumes the conversation where the CLI can", async () => {
+    const script = join(room.server.dir, "pi");
+    await room.crew.exec("sh", [
+      "-c",
+      `printf '#!/bin/sh\\necho "$@" >>args\\nexec cat\\n' >${script}; chmod +x ${script}`,
+    ]);
+    await spawnAgent(room.crew, demo("pia"), { cli: "pi", command: script, cwd: room.server.dir });
+    const [row] = await db().selectFrom("agents").select("id").execute();
+    const spec = { op: "agent.session", scope: "demo", subject: "demo/pia" };
+    await write(room.crew.context, spec, (tx) => tx.patch("agents", row?.id ?? 0, { session_ref: "abc-1" }));
+    await crash();
+    expect(await recover(room.crew)).toMatchObject([{ agent: "pia", action: "resume", session: "abc-1" }]);
+    const args = () => readFileSync(join(room.server.dir, "args"), "utf8");
+    await eventually("the second start", async () => args().includes("--session abc-1"));
+  });
+
+  it("also brings back those whom a reconcile closed, unless their task was taken", async () => {
+    for (const name of ["sue", "bob"]) await spawnShell(name);
+    await room.give("build", "sue");
+    await room.give("test", "bob");
+    await crash();
+    expect((await reconcile(room.crew)).reaped).toHaveLength(2);
+    await claimTask(room.crew.context, demo("test"), { person: "kim" });
+    expect(await recover(room.crew, "demo")).toMatchObject([
+      { agent: "sue", database: "reaped", tasks: ["build"] },
+      { agent: "bob", database: "reaped", tasks: [] },
+    ]);
+    expect(await getTask(db(), demo("build"))).toMatchObject({ status: "IN_PROGRESS", owner: "sue" });
+    expect(await getTask(db(), demo("test"))).toMatchObject({ owner: "kim" });
+    expect(await names()).toEqual(["bob", "sue"]);
+  });
+
+  it("starts nobody twice when two recover at once", async () => {
+    const all = ["a1", "a2", "a3", "a4"];
+    for (const name of all) await spawnShell(name);
+    await crash();
+    const results = await Promise.all([recover(room.crew), recover(room.crew)]);
+    const actions = all.map(
+      (name) => results.flat().filter((one) => one.agent === name && one.action === "fresh").length,
+    );
+    expect(actions).toEqual([1, 1, 1, 1]);
+    expect(await names()).toEqual(all);
+  });
+
+  it("does not touch a process that has an old agent's pid", async () => {
+    await spawnShell("sue");
+    await crash();
+    const file = join(room.server.dir, "pid");
+    const stranger = room.crew.exec("sh", ["-c", `echo $$ >${file}; exec sleep 1000`], { timeoutMs: 60_000 });
+    const pid = await eventually("the stranger", async () => existsSync(file) && Number(readFileSync(file, "utf8")));
+    const [row] = await db().selectFrom("agents").select("id").execute();
+    const spec = { op: "agent.spawn", scope: "demo", subject: "demo/sue" };
+    await write(room.crew.context, spec, (tx) => tx.patch("agents", row?.id ?? 0, { pid }));
+    expect(await recover(room.crew)).toMatchObject([{ agent: "sue", action: "fresh", process: "gone" }]);
+    expect(process.kill(pid, 0)).toBe(true);
+    process.kill(pid);
+    await stranger;
+  });
+
+  it("goes on with the others when one cannot be started", async () => {
+    const script = join(room.server.dir, "agent");
+    await room.crew.exec("sh", ["-c", `printf '#!/bin/sh\\nexec cat\\n' >${script}; chmod +x ${script}`]);
+    await spawnAgent(room.crew, demo("cat"), { cli: "command", command: script, cwd: room.server.dir });
+    await spawnShell("sue");
+    await crash();
+    await room.crew.exec("rm", [script]);
+    expect(await recover(room.crew)).toMatchObject([
+      { agent: "cat", action: "failed" },
+      { agent: "sue", action: "fresh" },
+    ]);
+    expect(await observeAgents(room.crew)).toContainEqual(expect.objectContaining({ agent: "sue", status: "idle" }));
+  });
+});

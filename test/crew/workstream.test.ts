@@ -1,0 +1,64 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { getAgent } from "../../src/agents/agent.js";
+import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { destroyCrew, openWorkstreamSession, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
+import { initWorkstream, listWorkstreams } from "../../src/workstreams/workstream.js";
+import { type PrivateCrew, privateCrew } from "../support/crew.js";
+import { describeTmux } from "../support/tmux.js";
+
+describeTmux("a workstream's session", () => {
+  let crew: PrivateCrew;
+  beforeEach(async () => {
+    crew = await privateCrew();
+  });
+  afterEach(() => crew.dispose());
+
+  const spawn = async (name: string, workstream = "demo") =>
+    (await spawnAgent(crew.crew, { workstream, name }, { command: "cat", cwd: crew.server.dir })).agent;
+  const db = () => crew.crew.context.store.db;
+
+  it("is made by the first agent, or before it for a person who wants to attach", async () => {
+    expect(await crew.panes()).toEqual([]);
+    expect(await openWorkstreamSession(crew.crew, "demo")).toBe(true);
+    expect(await openWorkstreamSession(crew.crew, "demo")).toBe(false);
+    await spawn("worker-1");
+    expect((await crew.panes()).map(({ session, windowName }) => [session, windowName])).toEqual([
+      ["mu-demo", "_mu"],
+      ["mu-demo", "worker-1"],
+    ]);
+  });
+
+  it("goes with its workstream, strangers in it are named before, and a namesake's stays", async () => {
+    await initWorkstream(crew.crew.context, "demo-2");
+    await spawn("worker-1");
+    await spawn("worker-1", "demo-2");
+    await openWorkstreamSession(crew.crew, "demo");
+    await crew.server.raw("new-window", "-d", "-t", "=mu-demo:", "-n", "mine", "cat");
+    const preview = await previewCrewDestroy(crew.crew, "demo");
+    expect(preview).toMatchObject({
+      closing: ["worker-1"],
+      sessionAlive: true,
+      strangers: [{ pane: expect.any(String) }],
+    });
+    expect(await crew.panes()).toHaveLength(3);
+    await destroyCrew(crew.crew, "demo");
+    expect((await crew.panes()).map(({ session }) => session)).toEqual(["mu-demo-2"]);
+    expect((await listWorkstreams(db())).map(({ name }) => name)).toEqual(["demo-2"]);
+    expect(await db().selectFrom("agent_status").select("agent_id").execute()).toHaveLength(1);
+  });
+
+  it("is renamed with its workstream, and its agents stay who they are", async () => {
+    const { pane } = await spawn("worker-1");
+    await crew.server.raw("new-session", "-d", "-s", "mu-taken", "cat");
+    await expect(renameCrew(crew.crew, "demo", "taken")).rejects.toMatchObject({
+      kind: "conflict",
+      code: "session.exists",
+    });
+    expect((await listWorkstreams(db())).map(({ name }) => name)).toEqual(["demo"]);
+    await renameCrew(crew.crew, "demo", "prod");
+    expect((await crew.panes()).find(({ id }) => id === pane)).toMatchObject({ session: "mu-prod" });
+    expect(await getAgent(db(), { workstream: "prod", name: "worker-1" })).toMatchObject({ pane });
+    await spawn("worker-2", "prod");
+    expect((await crew.panes()).filter(({ session }) => session === "mu-prod")).toHaveLength(2);
+  });
+});
