@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { connect } from "../src/db/sqlite/connect.js";
 import { type Home, newHome, PROGRAM } from "./support/cli.js";
 
 let home: Home;
@@ -90,13 +90,15 @@ describe("a database", () => {
 
   it("that is another program's", async () => {
     const file = join(home.folder, "other.db");
-    new Database(file).exec("create table theirs (x)").close();
+    const other = connect(file, { timeout: 5_000 });
+    other.exec("create table theirs (x)");
+    other.close();
     await expectUnavailable("db.foreign", file);
   });
 
   it("that is locked for longer than the timeout", async () => {
     await planned();
-    const other = new Database(home.database);
+    const other = connect(home.database, { timeout: 5_000 });
     other.exec("begin immediate");
     try {
       const ran = await home.mu("task add x --json", { env: { MU_BUSY_TIMEOUT_MS: "20" } });

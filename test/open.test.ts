@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import Database from "better-sqlite3";
 import { sql } from "kysely";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { connect } from "../src/db/sqlite/connect.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { planUpgrade, upgradeDatabase } from "../src/db/upgrade.js";
 import { initWorkstream, listWorkstreams } from "../src/workstreams/workstream.js";
@@ -63,7 +63,7 @@ describe("opening a database", () => {
   it("takes no write lock and changes no byte of a current one", async () => {
     await seeded();
     const before = { bytes: readFileSync(path), mtime: statSync(path).mtimeMs };
-    const other = new Database(path);
+    const other = connect(path, { timeout: 5_000 });
     other.exec("begin immediate");
     const store = await open({ busyTimeoutMs: 1 });
     expect(await listWorkstreams(store.db)).toHaveLength(1);
@@ -77,7 +77,7 @@ describe("opening a database", () => {
 
   it("gives up a write when another holds the lock for too long", async () => {
     await seeded();
-    const other = new Database(path);
+    const other = connect(path, { timeout: 5_000 });
     other.exec("begin immediate");
     const store = await open({ busyTimeoutMs: 20 });
     await expect(initWorkstream(contextOn(store), "other")).rejects.toMatchObject({
@@ -142,7 +142,7 @@ describe("opening a database", () => {
 
   it("cannot upgrade what is locked", async () => {
     writeFileSync(path, "");
-    const other = new Database(path);
+    const other = connect(path, { timeout: 5_000 });
     other.exec("begin immediate");
     const store = await open({ migrate: "never", busyTimeoutMs: 1 });
     await expect(upgradeDatabase(store)).rejects.toMatchObject(unavailable("db.locked"));
@@ -158,7 +158,7 @@ describe("opening a database", () => {
     });
 
     path = join(folder.path, "other.db");
-    const other = new Database(path);
+    const other = connect(path, { timeout: 5_000 });
     other.exec("create table places (id)");
     other.close();
     await expect(open()).rejects.toMatchObject(unavailable("db.foreign"));
@@ -188,7 +188,7 @@ describe("opening a database", () => {
 });
 
 function alter(text: string): void {
-  const other = new Database(path);
+  const other = connect(path, { timeout: 5_000 });
   other.exec(text);
   other.close();
 }

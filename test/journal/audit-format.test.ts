@@ -1,10 +1,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
 import type { Context } from "../../src/db/context.js";
+import { connect } from "../../src/db/sqlite/connect.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { storableJson, storableRow, storableText } from "../../src/db/text.js";
 import { writeMessage } from "../../src/journal/log.js";
@@ -55,7 +56,7 @@ describe.skipIf(python.status !== 0)(title, () => {
     await putTask(context, "demo", "build");
     await putTask(context, "demo", "test");
     expect(verify()).toBe("0");
-    const other = new Database(path);
+    const other = connect(path, { timeout: 5_000 });
     other.exec("drop trigger events_no_delete; drop trigger events_no_update");
     other.exec("begin; update events set actor = 'mallory' where n = 2");
     other.exec("commit");

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import type Database from "better-sqlite3";
 import { Fault } from "../../errors.js";
 import type { CapturedRow, SqlResult } from "../store.js";
+import type { Connection, Statement } from "./connection.js";
 import { fileFault, isSqliteError } from "./faults.js";
 import { firstWord, type SqlStatement, splitSql } from "./text.js";
 
@@ -9,7 +9,7 @@ import { firstWord, type SqlStatement, splitSql } from "./text.js";
  * Runs one hand-written statement that only reads. Some pragmas act while they are merely prepared, so the text
  * is judged before SQLite sees it, and then SQLite's own word counts as well. Faults: `sql.*`, usage.
  */
-export function readByHand(connection: Database.Database, text: string): SqlResult {
+export function readByHand(connection: Connection, text: string): SqlResult {
   const [statement, ...others] = statementsOf(text);
   if (statement === undefined) throw empty();
   if (others.length > 0) {
@@ -26,7 +26,7 @@ export function readByHand(connection: Database.Database, text: string): SqlResu
  * rows of `tables` they changed, in order. All other tables refuse. Faults: `sql.*`, usage.
  */
 export function writeByHand(
-  connection: Database.Database,
+  connection: Connection,
   text: string,
   tables: readonly string[],
 ): SqlResult & { captured: CapturedRow[] } {
@@ -48,8 +48,13 @@ export function writeByHand(
 
 function statementsOf(text: string): SqlStatement[] {
   if (text.includes("\0")) throw new Fault("usage", "sql.failed", "The SQL holds a NUL character; SQLite stops there.");
-  return splitSql(text);
+  const statements = splitSql(text);
+  if (statements.some(({ tokens }) => tokens.some((token) => /^[?:@$]/.test(token)))) throw hasParameters();
+  return statements;
 }
+
+const hasParameters = () =>
+  new Fault("usage", "sql.failed", "`mu sql` cannot bind parameters such as ? or :name. Write the values in the SQL.");
 
 const empty = () =>
   new Fault("usage", "sql.empty", "There is no SQL in it.", [
@@ -124,10 +129,10 @@ interface Capture {
   rows: CapturedRow[];
 }
 
-const captures = new WeakMap<Database.Database, Capture>();
+const captures = new WeakMap<Connection, Capture>();
 
 /** The function that the triggers hand their rows to; its values keep the types that JSON in SQL would lose. */
-function captureOf(connection: Database.Database): Capture {
+function captureOf(connection: Connection): Capture {
   const known = captures.get(connection);
   if (known !== undefined) return known;
   const capture: Capture = { name: `mu_capture_${randomBytes(8).toString("hex")}`, columns: new Map(), rows: [] };
@@ -140,7 +145,7 @@ function captureOf(connection: Database.Database): Capture {
   return capture;
 }
 
-function columnsOf(connection: Database.Database, table: string): string[] {
+function columnsOf(connection: Connection, table: string): string[] {
   return (connection.pragma(`table_info(${table})`) as { name: string }[]).map((column) => column.name);
 }
 
@@ -168,10 +173,10 @@ function exactly(column: string, value: unknown): unknown {
   );
 }
 
-const shown = (value: unknown) => (Buffer.isBuffer(value) ? "a blob" : String(value));
+const shown = (value: unknown) => (value instanceof Uint8Array ? "a blob" : String(value));
 
 /** Adds the triggers of one run, and gives the function that takes them away. They live in the temp schema only. */
-function addTriggers(connection: Database.Database, capture: Capture): () => void {
+function addTriggers(connection: Connection, capture: Capture): () => void {
   const all = connection
     .prepare("select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'")
     .pluck()
@@ -201,7 +206,7 @@ function captured(capture: Capture, table: string, verb: (typeof VERBS)[number])
   return [`'${table}'`, `'${verb}'`, ...values].join(", ");
 }
 
-function runAll(connection: Database.Database, statements: readonly SqlStatement[]): SqlResult {
+function runAll(connection: Connection, statements: readonly SqlStatement[]): SqlResult {
   const total = connection.prepare("select total_changes()").pluck();
   const before = Number(total.get());
   let rows: SqlResult["rows"] = [];
@@ -213,7 +218,7 @@ function runAll(connection: Database.Database, statements: readonly SqlStatement
   return { rows, changes: Number(total.get()) - before };
 }
 
-function prepare(connection: Database.Database, text: string): Database.Statement {
+function prepare(connection: Connection, text: string): Statement {
   try {
     return connection.prepare(text);
   } catch (error) {
@@ -221,7 +226,7 @@ function prepare(connection: Database.Database, text: string): Database.Statemen
   }
 }
 
-function runOne(statement: Database.Statement): void {
+function runOne(statement: Statement): void {
   try {
     statement.run();
   } catch (error) {
@@ -230,10 +235,10 @@ function runOne(statement: Database.Statement): void {
 }
 
 /** The rows with names and values that JSON can carry: see `SqlResult`. */
-function rowsOf(statement: Database.Statement): SqlResult["rows"] {
+function rowsOf(statement: Statement): SqlResult["rows"] {
   try {
     const names = distinctNames(statement.columns().map((column) => column.name));
-    const rows = statement.raw(true).safeIntegers(true).all() as unknown[][];
+    const rows = statement.raw().safeIntegers().all() as unknown[][];
     return rows.map((row) => Object.fromEntries(names.map((name, at) => [name, presentable(row[at])])));
   } catch (error) {
     throw asSqlFault(error);
@@ -252,7 +257,7 @@ function distinctNames(names: readonly string[]): string[] {
 
 function presentable(value: unknown): unknown {
   if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  if (Buffer.isBuffer(value)) return `x'${value.toString("hex")}'`;
+  if (value instanceof Uint8Array) return `x'${Buffer.from(value).toString("hex")}'`;
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 

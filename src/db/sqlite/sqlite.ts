@@ -1,6 +1,5 @@
-import { chmodSync, existsSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import Database from "better-sqlite3";
+import { chmodSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -14,6 +13,8 @@ import { newerSchema } from "../faults.js";
 import { bringUpToDate, schemaAge } from "../migrate.js";
 import type { Reader, Schema } from "../schema.js";
 import type { Store } from "../store.js";
+import { connect } from "./connect.js";
+import type { Connection, Statement } from "./connection.js";
 import { asFileFault, foreignDatabase, guarded } from "./faults.js";
 import { readByHand, writeByHand } from "./sql.js";
 import { watchFile, watchForFile } from "./watch.js";
@@ -45,9 +46,15 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   });
 }
 
-/** Whether a file is at `path`; a folder that may not be looked into throws. */
+/** Whether a file is at `path`. A folder that cannot be read throws, and so does a file in a folder's place. */
 function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /** A store without a file: an empty one in memory, until somebody's first write makes the file. */
@@ -83,7 +90,7 @@ async function createFile(path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.new`;
   try {
-    const connection = connect(draft, BUSY_TIMEOUT_MS);
+    const connection = connect(draft, { timeout: BUSY_TIMEOUT_MS });
     chmodSync(draft, 0o600);
     connection.pragma("journal_mode = WAL");
     const db = kysely(connection, path);
@@ -98,7 +105,7 @@ async function createFile(path: string): Promise<void> {
 }
 
 async function openFile(file: string, location: string, options: SqliteOptions): Promise<Store> {
-  const connection = connect(file, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS);
+  const connection = connect(file, { timeout: options.busyTimeoutMs ?? BUSY_TIMEOUT_MS });
   try {
     connection.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
     const db = kysely(connection, location);
@@ -110,7 +117,7 @@ async function openFile(file: string, location: string, options: SqliteOptions):
   }
 }
 
-async function makeCurrent(connection: Database.Database, db: Kysely<Schema>, location: string): Promise<void> {
+async function makeCurrent(connection: Connection, db: Kysely<Schema>, location: string): Promise<void> {
   const age = await schemaAge(db);
   if (age === "newer") throw newerSchema(location);
   if (age === "current") return;
@@ -120,20 +127,20 @@ async function makeCurrent(connection: Database.Database, db: Kysely<Schema>, lo
 }
 
 /** Whether there are tables, but not the one that every database of mu's has. */
-function isForeign(connection: Database.Database): boolean {
+function isForeign(connection: Connection): boolean {
   const tables = connection.prepare("select name from sqlite_master where type = 'table'").pluck().all();
   return tables.length > 0 && !tables.includes("kysely_migration");
 }
 
 function store(
-  connection: Database.Database,
+  connection: Connection,
   db: Kysely<Schema>,
   file: string,
   location: string,
   options: SqliteOptions,
 ): Store {
   const reader = () =>
-    file === MEMORY ? connection : connect(file, options.busyTimeoutMs ?? BUSY_TIMEOUT_MS, { readonly: true });
+    file === MEMORY ? connection : connect(file, { timeout: options.busyTimeoutMs ?? BUSY_TIMEOUT_MS, readonly: true });
   return {
     dialect: "sqlite",
     location,
@@ -161,7 +168,7 @@ function store(
 
 /** The wait is a setting of the connection, so it is changed and put back while nobody else has the connection. */
 function writeSoon<T>(
-  connection: Database.Database,
+  connection: Connection,
   db: Kysely<Schema>,
   work: (db: Reader) => Promise<T>,
   waitMs: number,
@@ -177,24 +184,7 @@ function writeSoon<T>(
   });
 }
 
-function connect(file: string, busyTimeoutMs: number, access: { readonly?: boolean } = {}): Database.Database {
-  const nativeBinding = bindingPath();
-  const connection = new Database(file, { ...access, timeout: busyTimeoutMs, ...(nativeBinding && { nativeBinding }) });
-  connection.pragma("foreign_keys = on");
-  return connection;
-}
-
-const BINDING = join("node_modules", "better-sqlite3", "build", "Release", "better_sqlite3.node");
-
-/** The native module's own path, looked for as Node would: the driver's search costs several ms at every start. */
-function bindingPath(folder = import.meta.dirname): string | undefined {
-  const path = join(folder, BINDING);
-  if (existsSync(path)) return path;
-  const above = dirname(folder);
-  return above === folder ? undefined : bindingPath(above);
-}
-
-function kysely(connection: Database.Database, location: string): Kysely<Schema> {
+function kysely(connection: Connection, location: string): Kysely<Schema> {
   return new Kysely<Schema>({
     dialect: {
       createAdapter: () => new TransactionalAdapter(),
@@ -217,9 +207,9 @@ class TransactionalAdapter extends SqliteAdapter {
  */
 class FileDriver extends SqliteDriver {
   readonly #connection: DatabaseConnection;
-  readonly #file: Database.Database;
+  readonly #file: Connection;
 
-  constructor(connection: Database.Database, location: string) {
+  constructor(connection: Connection, location: string) {
     super({ database: connection });
     this.#file = connection;
     this.#connection = fileConnection(connection, location);
@@ -246,14 +236,14 @@ type Row = Record<string, unknown>;
 
 /** A statement, prepared once; for one that gives wide rows, the names that its values go by. */
 interface Prepared {
-  statement: Database.Statement;
+  statement: Statement;
   wide: string[] | undefined;
 }
 
 /** From so many columns on, rows are read as lists and named here: the driver's own naming takes twice as long. */
 const WIDE = 9;
 
-function fileConnection(connection: Database.Database, location: string): DatabaseConnection {
+function fileConnection(connection: Connection, location: string): DatabaseConnection {
   const known = new Map<string, Prepared>();
   const prepared = (text: string) => {
     const found = known.get(text) ?? prepare(connection, text);
@@ -275,11 +265,11 @@ function fileConnection(connection: Database.Database, location: string): Databa
   };
 }
 
-function prepare(connection: Database.Database, text: string): Prepared {
+function prepare(connection: Connection, text: string): Prepared {
   const statement = connection.prepare(text);
   const names = statement.reader ? statement.columns().map((column) => column.name) : [];
   if (names.length < WIDE) return { statement, wide: undefined };
-  return { statement: statement.raw(true), wide: names };
+  return { statement: statement.raw(), wide: names };
 }
 
 function run({ statement, wide }: Prepared, parameters: readonly unknown[]) {

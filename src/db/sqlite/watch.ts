@@ -1,7 +1,7 @@
 import { existsSync, type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
-import type Database from "better-sqlite3";
 import type { Store } from "../store.js";
+import type { Connection, Statement } from "./connection.js";
 
 /** How often the counter of commits is looked at when the operating system says nothing, in ms. */
 const POLL_MS = 150;
@@ -15,7 +15,7 @@ const LOOKS_MS = [5, 25, 70];
  * Calls `onChange` after each commit (or several) of any connection but `connection`, which is closed at the
  * end. The folder is watched for speed; `PRAGMA data_version` says whether there is news.
  */
-export function watchFile(connection: Database.Database, file: string, onChange: () => void): () => void {
+export function watchFile(connection: Connection, file: string, onChange: () => void): () => void {
   const version = connection.prepare("pragma data_version").pluck();
   let seen = version.get();
   let looks: NodeJS.Timeout[] = [];
@@ -41,7 +41,7 @@ export function watchFile(connection: Database.Database, file: string, onChange:
 }
 
 /** A file that cannot be read at this moment is looked at again a moment later. */
-function versionOr(version: Database.Statement, seen: unknown): unknown {
+function versionOr(version: Statement, seen: unknown): unknown {
   try {
     return version.get();
   } catch {
