@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../clock.js";
 import { openStore } from "../db/open.js";
 import { type DemoOutcome, playDemo } from "../demo/demo.js";
-import type { CrewPlace } from "../demo/world.js";
+import type { CrewPlace } from "../demo/stage.js";
 import { execProgram } from "../exec.js";
 import type { Io } from "../operations/app.js";
 import { createTmux } from "../tmux/tmux.js";

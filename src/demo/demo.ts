@@ -8,14 +8,23 @@ import { drawTree } from "../tasks/draw-tree.js";
 import { applyPlan } from "../tasks/plan.js";
 import { taskTree } from "../tasks/tree.js";
 import { workspaceRows } from "../workspaces/workspace.js";
-import { CAST, RIVALS } from "./cast.js";
-import { type Clash, type Crash, direct, type Permission, type Script, type Warning } from "./director.js";
-import { GOAL, PLAN } from "./plan.js";
-import { type MainBranch, readMain, startRepository } from "./repository.js";
-import { buildScaffold, removeScaffold, type Scaffold } from "./scaffold.js";
-import { clearStage, dismissAll, enter, refOf, WORKSTREAM } from "./stage.js";
-import { type Audit, auditAll, type TaskStory, tellTasks } from "./verdict.js";
-import type { DemoWorld } from "./world.js";
+import { CAST, GOAL, PLAN } from "./cast.js";
+import { type Clash, type Crash, direct, type Permission, type Warning } from "./director.js";
+import {
+  buildScaffold,
+  clearStage,
+  type DemoWorld,
+  dismissAll,
+  enter,
+  type MainBranch,
+  readMain,
+  refOf,
+  removeScaffold,
+  type Scaffold,
+  startRepository,
+  WORKSTREAM,
+} from "./stage.js";
+import { type Audit, auditAll, problemsOf, problemsOnMain, type TaskStory, tellTasks } from "./verdict.js";
 
 /** What happened in a demo. */
 export interface DemoOutcome {
@@ -119,42 +128,6 @@ function attachLine({ env }: DemoWorld, { socket }: Scaffold): string {
 function heirs({ tasks }: Crash, stories: readonly TaskStory[]): string[] {
   return stories.filter(({ name }) => tasks.includes(name)).flatMap(({ closings }) => closings);
 }
-
-function problemsOf(script: Script, tasks: readonly TaskStory[], audit: Audit): string[] {
-  const problems = tasks
-    .filter(({ landings }) => landings !== 1)
-    .map(({ name, landings }) => `${name} landed ${landings} times`);
-  for (const { name, closings, returns } of tasks) {
-    if (closings.length !== 1 + returns) problems.push(`${name} was closed ${closings.length} times`);
-  }
-  if (tasks.length !== PLAN.length) problems.push(`there are ${tasks.length} tasks, not ${PLAN.length}`);
-  if (!script.finished) problems.push("the agents did not come to an end in time");
-  if (script.crashes.length !== 1) problems.push(`${script.crashes.length} agents crashed, not one`);
-  if (script.permissions.length === 0) problems.push("no agent was seen to ask for permission");
-  if (!isForetold(script)) problems.push("the radar did not see the clash coming");
-  if (!audit.ok) problems.push("the chain of events is broken");
-  if (audit.tables !== "same") problems.push("the tables are not what the events make them");
-  return [...problems, ...(problems.length > 0 ? script.mishaps : [])];
-}
-
-/** One pair clashes on purpose: the radar named both before any of it landed, and one of the two came back. */
-function isForetold({ warnings, returned }: Script): boolean {
-  const [clash] = returned;
-  const rival = clash !== undefined && returned.length === 1 && RIVALS.includes(clash.task);
-  return rival && warnings.some(({ agents }) => agents.length === 2 && agents.includes(clash.agent ?? ""));
-}
-
-function problemsOnMain({ subjects, clean }: MainBranch, left: readonly { agent: string }[]): string[] {
-  const titles = PLAN.map(({ title }) => title);
-  const wrong = [...titles, ...subjects].filter((title) => count(subjects, title) !== 1 || !titles.includes(title));
-  return [
-    ...[...new Set(wrong)].map((title) => `main has "${title}" ${count(subjects, title)} times`),
-    ...(clean ? [] : ["the checkout of main is not what main is"]),
-    ...left.map(({ agent }) => `the workspace of ${agent} is left`),
-  ];
-}
-
-const count = (texts: readonly string[], text: string) => texts.filter((one) => one === text).length;
 
 /** The same crew, for as long as the person wants it: whatever waits then ends with `demo.interrupted`. */
 function mortal(crew: Crew, { clock, signal }: DemoWorld): Crew {

@@ -12,10 +12,8 @@ import { landTasks } from "../landing/land.js";
 import { listReady } from "../tasks/ready.js";
 import { listTasks, type Task } from "../tasks/task.js";
 import { lookAround } from "../workspaces/radar/radar.js";
-import { CAST, PROMPTS } from "./cast.js";
-import { PLAN } from "./plan.js";
-import type { Scaffold } from "./scaffold.js";
-import { enter, refOf, WORKSTREAM } from "./stage.js";
+import { CAST, PLAN, PROMPTS } from "./cast.js";
+import { enter, refOf, type Scaffold, WORKSTREAM } from "./stage.js";
 
 /** An agent that died, and what came of its work. */
 export interface Crash {

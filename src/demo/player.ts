@@ -4,11 +4,9 @@ import { parseArgs } from "node:util";
 import { type Clock, pollUntil } from "../clock.js";
 import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
-import { advance } from "./player-advance.js";
-import { openKeyboard } from "./player-keyboard.js";
+import { advance, type PlayerEffect, type PlayerInput, phaseOf, startPlayer } from "./player-machine.js";
 import { DEFAULT_SCRIPT, type PlayerScript, parseScript } from "./player-script.js";
-import { type PlayerEffect, type PlayerInput, phaseOf, startPlayer } from "./player-state.js";
-import { openTerminal } from "./player-terminal.js";
+import { openKeyboard, openTerminal } from "./player-terminal.js";
 
 /** The world of the scripted agent. */
 export interface PlayerIo {

@@ -2,6 +2,9 @@ import type { Change } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
 import { verifyChains } from "../journal/audit.js";
 import { compareTables } from "../journal/replay.js";
+import { PLAN, RIVALS } from "./cast.js";
+import type { Script } from "./director.js";
+import type { MainBranch } from "./stage.js";
 
 /** What the chain says became of a task. */
 export interface TaskStory {
@@ -62,3 +65,41 @@ export async function auditAll(db: Reader): Promise<Audit> {
     tables: differences.length === 0 ? "same" : "different",
   };
 }
+
+/** What was not as it should be with the crew, its tasks and the chain. */
+export function problemsOf(script: Script, tasks: readonly TaskStory[], audit: Audit): string[] {
+  const problems = tasks
+    .filter(({ landings }) => landings !== 1)
+    .map(({ name, landings }) => `${name} landed ${landings} times`);
+  for (const { name, closings, returns } of tasks) {
+    if (closings.length !== 1 + returns) problems.push(`${name} was closed ${closings.length} times`);
+  }
+  if (tasks.length !== PLAN.length) problems.push(`there are ${tasks.length} tasks, not ${PLAN.length}`);
+  if (!script.finished) problems.push("the agents did not come to an end in time");
+  if (script.crashes.length !== 1) problems.push(`${script.crashes.length} agents crashed, not one`);
+  if (script.permissions.length === 0) problems.push("no agent was seen to ask for permission");
+  if (!isForetold(script)) problems.push("the radar did not see the clash coming");
+  if (!audit.ok) problems.push("the chain of events is broken");
+  if (audit.tables !== "same") problems.push("the tables are not what the events make them");
+  return [...problems, ...(problems.length > 0 ? script.mishaps : [])];
+}
+
+/** One pair clashes on purpose: the radar named both before any of it landed, and one of the two came back. */
+function isForetold({ warnings, returned }: Script): boolean {
+  const [clash] = returned;
+  const rival = clash !== undefined && returned.length === 1 && RIVALS.includes(clash.task);
+  return rival && warnings.some(({ agents }) => agents.length === 2 && agents.includes(clash.agent ?? ""));
+}
+
+/** What was not as it should be on the branch and around it. */
+export function problemsOnMain({ subjects, clean }: MainBranch, left: readonly { agent: string }[]): string[] {
+  const titles = PLAN.map(({ title }) => title);
+  const wrong = [...titles, ...subjects].filter((title) => count(subjects, title) !== 1 || !titles.includes(title));
+  return [
+    ...[...new Set(wrong)].map((title) => `main has "${title}" ${count(subjects, title)} times`),
+    ...(clean ? [] : ["the checkout of main is not what main is"]),
+    ...left.map(({ agent }) => `the workspace of ${agent} is left`),
+  ];
+}
+
+const count = (texts: readonly string[], text: string) => texts.filter((one) => one === text).length;

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PLAYER_SCREEN } from "../../src/demo/player-screen.js";
 import { type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
+import { PLAYER_SCREEN } from "./rehearsal.js";
 
 const PLAYER = [
   "node",

@@ -1,12 +1,10 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a player script names a variable
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { advance } from "../../src/demo/player-advance.js";
-import { decodeKeys, flushKeys, type Key } from "../../src/demo/player-keys.js";
-import { drawFrame, PLAYER_SCREEN } from "../../src/demo/player-screen.js";
+import { advance, type Key, startPlayer } from "../../src/demo/player-machine.js";
 import { parseScript } from "../../src/demo/player-script.js";
-import { startPlayer } from "../../src/demo/player-state.js";
-import { pasted, rehearse } from "./rehearsal.js";
+import { decodeKeys, drawFrame, flushKeys } from "../../src/demo/player-terminal.js";
+import { PLAYER_SCREEN, pasted, rehearse } from "./rehearsal.js";
 
 const ESC = { kind: "key", key: { name: "escape" } } as const;
 const busy = { acts: [{ steps: [{ work: true }, { say: "Ready with ${prompt}." }] }] };

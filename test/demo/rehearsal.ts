@@ -1,8 +1,33 @@
-import { advance } from "../../src/demo/player-advance.js";
-import { decodeKeys } from "../../src/demo/player-keys.js";
-import { drawFrame } from "../../src/demo/player-screen.js";
+import {
+  advance,
+  type PlayerEffect,
+  type PlayerInput,
+  type RunResult,
+  startPlayer,
+} from "../../src/demo/player-machine.js";
 import { parseScript } from "../../src/demo/player-script.js";
-import { type PlayerEffect, type PlayerInput, type RunResult, startPlayer } from "../../src/demo/player-state.js";
+import { decodeKeys, drawFrame } from "../../src/demo/player-terminal.js";
+
+/**
+ * How to read the scripted agent's screen: every pattern is for the last `bottomLines` lines of the pane that are not
+ * blank, joined by newlines, trailing spaces allowed.
+ *
+ * - `idle`: the footer says `player · ready`
+ * - `busy`: the footer says `player · working (esc to interrupt)`, whatever else is on the screen
+ * - `permission`: the dialog is the last line; the composer is gone
+ * - `draft`: the composer, between rule and footer, is not empty (idle or busy)
+ * - `error`: the last line above the composer of an idle agent
+ * - `homeColumn`: the cursor's column while the composer is empty
+ */
+export const PLAYER_SCREEN = {
+  bottomLines: 12,
+  homeColumn: 2,
+  idle: /(?:^|\n)player · ready\s*$/,
+  busy: /(?:^|\n)player · working \(esc to interrupt\)\s*$/,
+  permission: /(?:^|\n)Allow this command\? {2}\[y\] yes {2}\[n\] no\s*$/,
+  draft: /(?:^|\n)─{3,}\n>(?! *\nplayer · )(?:(?!\n─{3,}\n)[\s\S])*\nplayer · [^\n]*\s*$/,
+  error: /(?:^|\n)(Error: [^\n]*)\n─{3,}\n[^─]*\nplayer · ready\s*$/,
+} as const;
 
 /** The scripted agent without a terminal: time passes and commands end only when a test says so. */
 export interface Rehearsal {

@@ -1,5 +1,60 @@
-import { blockTask } from "../../tasks/graph.js";
-import { defineEdgeVerb } from "./edge.js";
+import * as z from "zod";
+import type { Context } from "../../db/context.js";
+import type { TaskRef } from "../../names.js";
+import { blockerRef, blockTask, type EdgeChange, unblockTask } from "../../tasks/graph.js";
+import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/level.js";
+import { about, taskField, untilField, workstreamField } from "../fields.js";
+import { defineOperation, type Operation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { levelShape, nextStepsShape, taskShape } from "../shapes.js";
+
+/** What sets `task block` and `task unblock` apart. */
+interface EdgeVerb extends Pick<Operation, "name" | "summary" | "examples"> {
+  /** What `--by` names. */
+  by: string;
+  change: (context: Context, task: TaskRef, blocker: TaskRef, until?: EdgeLevel) => Promise<EdgeChange>;
+  /** True where the verb takes `--until`. */
+  levels: boolean;
+  /** `docs now waits for`, and what is said when it was so already. */
+  done: string;
+  already: string;
+}
+
+/** A verb that makes or ends one wait of a task for another. */
+function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: EdgeVerb): Operation {
+  return defineOperation({
+    ...verb,
+    effect: "write",
+    input: () =>
+      z.strictObject({
+        task: taskField("The task that waits"),
+        by: z
+          .string()
+          .min(1)
+          .meta(about(byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" })),
+        ...(levels && { until: untilField() }),
+        workstream: workstreamField(),
+      }),
+    output: () =>
+      z.strictObject({
+        task: taskShape(),
+        blocker: z.string(),
+        until: z.union([levelShape(), z.null()]),
+        changed: z.boolean(),
+        nextSteps: nextStepsShape(),
+      }),
+    positional: ["task"],
+    async run(app, { task, by, workstream, ...given }) {
+      const ref = await resolveTask(app, task, workstream);
+      const wanted = parseAwaited(by, given.until as EdgeLevel | undefined);
+      const changed = await change(app.context, ref, blockerRef(ref, wanted.task), wanted.until);
+      const nextSteps = [{ intent: "See the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
+      return { ...changed, nextSteps };
+    },
+    render: ({ task, blocker, until, changed }, paint) =>
+      `${paint.bold(task.name)} ${changed ? done : already} ${awaitedName({ name: blocker, until: until ?? "closed" })}`,
+  });
+}
 
 export const taskBlock = defineEdgeVerb({
   name: "task.block",
@@ -13,5 +68,19 @@ export const taskBlock = defineEdgeVerb({
     { command: "mu task block docs --by build", shows: "docs wait for build" },
     { command: "mu task block docs --by build --until landed", shows: "until its work is on the target branch" },
     { command: "mu task block build --by deploy", shows: "a circle", fault: "task.cycle" },
+  ],
+});
+
+export const taskUnblock = defineEdgeVerb({
+  name: "task.unblock",
+  summary: "Let a task no longer wait for another",
+  by: "What it shall not wait for",
+  levels: false,
+  change: unblockTask,
+  done: "no longer waits for",
+  already: "did not wait for",
+  examples: [
+    { command: "mu task unblock deploy --by build", shows: "deploy waits no longer for build" },
+    { command: "mu task unblock deploy --by nothing", shows: "a task that is none", fault: "task.not_found" },
   ],
 });

@@ -1,4 +1,102 @@
-import { rejectTask } from "../../tasks/lifecycle.js";
-import { defineSetAside } from "./set-aside.js";
+import * as z from "zod";
+import type { Claimant } from "../../agents/agent.js";
+import { claimant } from "../../agents/identity.js";
+import type { Context } from "../../db/context.js";
+import { Fault } from "../../errors.js";
+import type { TaskRef } from "../../names.js";
+import { counted } from "../../names.js";
+import { deferTask, rejectTask, type Sweep, type SweepOptions } from "../../tasks/lifecycle.js";
+import { previewCascade } from "../../tasks/sweep.js";
+import { getTask } from "../../tasks/task.js";
+import { about, taskField, textField, workstreamField, yesField } from "../fields.js";
+import { defineOperation, type Operation } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { nextStepsShape, taskShape } from "../shapes.js";
+import { overrideField } from "./change.js";
+
+const WORDS = {
+  reject: { summary: "Decide that a task will not be done", done: "Rejected" },
+  defer: { summary: "Put a task off", done: "Deferred" },
+};
+
+type SetAside = (context: Context, ref: TaskRef, claimant: Claimant, options: SweepOptions) => Promise<Sweep>;
+
+/** `task reject` and `task defer`: the same but for the status they set. */
+function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation {
+  return defineOperation({
+    name: `task.${verb}`,
+    summary: WORDS[verb].summary,
+    description:
+      "A task set aside goes on blocking what waits for it, so open dependents are a conflict. --cascade sets them aside too: first as a dry run, with --yes for good.",
+    effect: "write",
+    input: () =>
+      z.strictObject({
+        task: taskField(),
+        workstream: workstreamField(),
+        cascade: z.boolean().default(false).meta(about("Its open dependents too, and theirs")),
+        reason: textField()
+          .optional()
+          .meta(about("Why, kept as a note", { aliases: ["evidence"] })),
+        override: overrideField(),
+        yes: yesField(),
+      }),
+    output: () =>
+      z.strictObject({
+        task: taskShape(),
+        changed: z.boolean(),
+        dryRun: z.boolean(),
+        affected: z.array(z.string()),
+        nextSteps: nextStepsShape(),
+      }),
+    positional: ["task"],
+    examples: [
+      { command: `mu task ${verb} deploy --reason 'Not this year'`, shows: "set one task aside" },
+      { command: `mu task ${verb} build --cascade`, shows: "what would go along" },
+      { command: `mu task ${verb} build`, shows: "others still wait for it", fault: "task.has_open_dependents" },
+    ],
+    async run(app, { task, workstream, cascade, yes, reason, override }) {
+      const ref = await resolveTask(app, task, workstream);
+      const again = `mu task ${verb} ${ref.workstream}/${ref.name} --cascade --yes`;
+      if (cascade && !yes) {
+        const { affected } = await previewCascade(app.context.store.db, ref);
+        const root = await getTask(app.context.store.db, ref);
+        const names = affected.map((one) => one.name);
+        return {
+          task: root,
+          changed: false,
+          dryRun: true,
+          affected: names,
+          nextSteps: [{ intent: "Do it", command: again }],
+        };
+      }
+      const change = await setAside(app.context, ref, claimant(app.caller), {
+        cascade,
+        override,
+        ...(reason !== undefined && { evidence: reason }),
+      }).catch((error: unknown) => {
+        throw error instanceof Fault && error.code === "task.has_open_dependents" ? offering(error, again) : error;
+      });
+      return {
+        task: change.task,
+        changed: change.changed,
+        dryRun: false,
+        affected: change.affected,
+        nextSteps: [{ intent: "Take it back", command: "mu undo" }],
+      };
+    },
+    render: ({ task, changed, dryRun, affected }, paint) => {
+      if (!dryRun && !changed) return `${paint.bold(task.name)} is ${task.status} already`;
+      const head = dryRun ? "Would set aside" : WORDS[verb].done;
+      return `${head} ${counted(affected.length, "task")}: ${affected.join(", ")}`;
+    },
+  });
+}
+
+function offering(fault: Fault, command: string): Fault {
+  const preview = { intent: "See what would go along", command: command.replace(" --yes", "") };
+  return new Fault(fault.kind, fault.code, fault.message, [preview, ...fault.nextSteps], fault.details);
+}
 
 export const taskReject = defineSetAside("reject", rejectTask);
+
+export const taskDefer = defineSetAside("defer", deferTask);

@@ -1,10 +1,16 @@
 import { resolve } from "node:path";
 import * as z from "zod";
-import type { HookReport, HookTarget } from "../../agents/hooks/install.js";
-import type { Io } from "../app.js";
-import { about } from "../fields.js";
-import { defineOperation, type Operation } from "../operation.js";
-import type { Paint } from "../paint.js";
+import {
+  type HookReport,
+  type HookTarget,
+  hooksStatus,
+  installHooks,
+  uninstallHooks,
+} from "../agents/hooks/install.js";
+import type { Io } from "./app.js";
+import { about } from "./fields.js";
+import { defineOperation, type Operation } from "./operation.js";
+import type { Paint } from "./paint.js";
 
 /** CLIs whose hooks can be installed for good. */
 const CLIS = ["claude", "pi", "opencode"] as const;
@@ -16,7 +22,7 @@ interface HooksVerb extends Pick<Operation, "summary" | "effect"> {
 }
 
 /** A verb that does one thing to the hooks of each CLI. */
-export function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Operation {
+function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Operation {
   return defineOperation({
     ...verb,
     name: `hooks.${hooksVerb}`,
@@ -76,3 +82,23 @@ function hookTable(items: z.output<ReturnType<typeof hooksShape>>["items"], pain
     { head: "file", text: (item) => item.path, max: 80 },
   ]);
 }
+
+export const hooksInstall = defineHooksVerb("install", {
+  summary: "Let agent CLIs report to mu what they do",
+  effect: "write",
+  journalled: false,
+  each: installHooks,
+});
+
+export const hooksStatusOperation = defineHooksVerb("status", {
+  summary: "Say whether mu's hooks are installed",
+  effect: "read",
+  each: hooksStatus,
+});
+
+export const hooksUninstall = defineHooksVerb("uninstall", {
+  summary: "Take mu's hooks out of agent CLIs again",
+  effect: "write",
+  journalled: false,
+  each: uninstallHooks,
+});

@@ -1,14 +1,217 @@
-import type { Act, RunStep, Step } from "./player-script.js";
-import {
-  before,
-  type Move,
-  type PlayerEffect,
-  type PlayerState,
-  type PlayingTask,
-  print,
-  type RunResult,
-  stay,
-} from "./player-state.js";
+import type { Act, PlayerScript, RunStep, Step } from "./player-script.js";
+
+/** What a person, or tmux, does at the keyboard. */
+export type Key =
+  | { name: "text" | "paste"; text: string }
+  | { name: "enter" | "newline" | "backspace" | "escape" | "clear" | "interrupt" | "end" };
+
+/** Everything the scripted agent knows. It changes only through `advance`. */
+export interface PlayerState {
+  readonly script: PlayerScript;
+  readonly draft: readonly DraftPart[];
+  /** Enter presses so far, for the quirk that swallows some. */
+  readonly enters: number;
+  /** Prompts that arrived while another one was playing, oldest first. */
+  readonly queue: readonly string[];
+  readonly task: PlayingTask | undefined;
+  /** Numbers the waits, so that the end of an interrupted one is recognised and ignored. */
+  readonly waits: number;
+  /** Position of the spinner. */
+  readonly ticks: number;
+  readonly exitCode: number | undefined;
+}
+
+/** A piece of the composer. What is shown differs from the text where a large paste is collapsed. */
+export interface DraftPart {
+  readonly shown: string;
+  readonly text: string;
+}
+
+export interface PlayingTask {
+  readonly prompt: string;
+  readonly captures: readonly string[];
+  readonly variables: Readonly<Record<string, string>>;
+  /** Where the script stands: the act at the bottom, the loops it is in above. */
+  readonly frames: readonly Frame[];
+  readonly wait: { readonly number: number; readonly for: "work" | RunStep | Question };
+}
+
+interface Frame {
+  readonly steps: readonly Step[];
+  readonly next: number;
+  /** Only loops have it. */
+  readonly untilExit?: number;
+}
+
+interface Question {
+  readonly kind: "permission";
+  readonly command: string;
+}
+
+export type PlayerInput =
+  | { kind: "key"; key: Key }
+  /** A prompt given on the command line. */
+  | { kind: "prompt"; text: string }
+  | { kind: "tick" }
+  /** The terminal is gone. */
+  | { kind: "hangup" }
+  | { kind: "worked"; wait: number }
+  | { kind: "ran"; wait: number; result: RunResult };
+
+/** `code` is null when the command was ended from outside. */
+export interface RunResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** What the terminal around the state has to do, in order. */
+export type PlayerEffect =
+  | { kind: "print"; lines: readonly string[] }
+  /** A prompt left the composer. */
+  | { kind: "receipt"; text: string }
+  | { kind: "work"; wait: number; ms: number }
+  | {
+      kind: "run";
+      wait: number;
+      command: string;
+      variables: Readonly<Record<string, string>>;
+      captures: readonly string[];
+    }
+  /** Gives up what `work` or `run` began. */
+  | { kind: "stop" }
+  | { kind: "exit"; code: number };
+
+export interface Move {
+  readonly state: PlayerState;
+  readonly effects: readonly PlayerEffect[];
+}
+
+/** What a person sees the agent doing. */
+export type Phase = "ready" | "working" | "asking" | "gone";
+
+export function startPlayer(script: PlayerScript): PlayerState {
+  return { script, draft: [], enters: 0, queue: [], task: undefined, waits: 0, ticks: 0, exitCode: undefined };
+}
+
+export function phaseOf(state: PlayerState): Phase {
+  if (state.exitCode !== undefined) return "gone";
+  if (!state.task) return "ready";
+  return questionOf(state) === undefined ? "working" : "asking";
+}
+
+/** The command that the agent asks permission for. */
+export function questionOf({ task }: PlayerState): string | undefined {
+  const waitingFor = task?.wait.for;
+  return typeof waitingFor === "object" && waitingFor.kind === "permission" ? waitingFor.command : undefined;
+}
+
+/** A move that does nothing more than this. */
+export function stay(state: PlayerState, ...effects: PlayerEffect[]): Move {
+  return { state, effects };
+}
+
+/** `move` with `effects` before its own. */
+export function before(effects: readonly PlayerEffect[], move: Move): Move {
+  return { state: move.state, effects: [...effects, ...move.effects] };
+}
+
+/** The effect of adding lines to the transcript. */
+export function print(...lines: string[]): PlayerEffect {
+  return { kind: "print", lines };
+}
+
+/** The only transition: one input, the state after it, and what is to be done outside. */
+export function advance(state: PlayerState, input: PlayerInput): Move {
+  if (state.exitCode !== undefined) return stay(state);
+  switch (input.kind) {
+    case "key":
+      return questionOf(state) === undefined ? pressKey(state, input.key) : answerWith(state, input.key);
+    case "prompt":
+      return submitPrompt(state, input.text);
+    case "tick":
+      return stay({ ...state, ticks: state.ticks + 1 });
+    case "hangup":
+      return leave(state, 0);
+    case "worked":
+      return isAwaited(state, input.wait) ? playOn(state) : stay(state);
+    case "ran":
+      return isAwaited(state, input.wait) ? takeResult(state, input.result) : stay(state);
+  }
+}
+
+function isAwaited({ task }: PlayerState, wait: number): boolean {
+  return task?.wait.number === wait;
+}
+
+function pressKey(state: PlayerState, key: Key): Move {
+  switch (key.name) {
+    case "text":
+      return stay({ ...state, draft: [...state.draft, ...[...key.text].map((text) => ({ shown: text, text }))] });
+    case "newline":
+      return stay({ ...state, draft: [...state.draft, { shown: "\n", text: "\n" }] });
+    case "paste":
+      return stay({ ...state, draft: [...state.draft, ...pasteParts(state, key.text)] });
+    case "backspace":
+      return stay({ ...state, draft: state.draft.slice(0, -1) });
+    case "clear":
+      return stay({ ...state, draft: [] });
+    case "enter":
+      return pressEnter(state);
+    case "escape":
+      return state.task ? interrupt(state) : stay(state);
+    case "interrupt":
+      return pressControlC(state);
+    case "end":
+      return state.draft.length === 0 && !state.task ? leave(state, 0) : stay(state);
+  }
+}
+
+/** Pastes of this many lines or characters and more are shown as a placeholder. */
+const LARGE_PASTE = { lines: 4, characters: 500 };
+
+function pasteParts({ draft }: PlayerState, pasted: string): DraftPart[] {
+  const text = pasted.replaceAll("\0", "");
+  const lines = text.split("\n").length;
+  const isLarge = lines >= LARGE_PASTE.lines || text.length >= LARGE_PASTE.characters;
+  if (!isLarge) return [...text].map((character) => ({ shown: character, text: character }));
+  const number = draft.filter(({ shown }) => shown.startsWith("[paste #")).length + 1;
+  const size = lines >= LARGE_PASTE.lines ? `+${lines} lines` : `${text.length} chars`;
+  return [{ shown: `[paste #${number} ${size}]`, text }];
+}
+
+function pressEnter(previous: PlayerState): Move {
+  const state = { ...previous, enters: previous.enters + 1 };
+  const { loseEveryNthEnter } = state.script.quirks;
+  if (loseEveryNthEnter > 0 && state.enters % loseEveryNthEnter === 0) return stay(state);
+  const prompt = state.draft.map(({ text }) => text).join("");
+  return prompt.trim() === "" ? stay(state) : submitPrompt({ ...state, draft: [] }, prompt);
+}
+
+function pressControlC(state: PlayerState): Move {
+  if (state.draft.length > 0) return stay({ ...state, draft: [] });
+  return state.task ? interrupt(state) : leave(state, 0);
+}
+
+/** The first y or n in what is typed is the answer; the rest goes to the composer. All else is lost on the dialog. */
+function answerWith(state: PlayerState, key: Key): Move {
+  if (key.name === "escape" || key.name === "interrupt") return interrupt(state);
+  if (key.name !== "text") return stay(state);
+  const at = key.text.search(/[yn]/i);
+  if (at < 0) return stay(state);
+  const answered = key.text.charAt(at).toLowerCase() === "y" ? allow(state) : deny(state);
+  const rest = key.text.slice(at + 1);
+  if (rest === "") return answered;
+  return before(answered.effects, advance(answered.state, { kind: "key", key: { name: "text", text: rest } }));
+}
+
+function allow(state: PlayerState): Move {
+  return before([print(`Allowed: ${questionOf(state)}`)], playOn(state));
+}
+
+function deny(state: PlayerState): Move {
+  return before([print(`Denied: ${questionOf(state)}`)], playNext(state));
+}
 
 /** Gives up what is playing; queued prompts come next. */
 export function interrupt(state: PlayerState): Move {
