@@ -16,6 +16,7 @@ const FLOORS = [
   ["agents"],
   ["journal"],
   ["workstreams", "tmux", "vcs", "checks"],
+  ["host"],
   ["processes", "db"],
   ["names", "clock", "exec", "at-most"],
   ["errors", "paths", "version", "code-cache"],

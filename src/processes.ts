@@ -20,13 +20,14 @@ export interface Process {
   zombie: boolean;
 }
 
-export interface ProcessWorld {
+/** What it takes to see processes and to end them; every `Host` is one. */
+export interface ProcessHost {
   exec: Exec;
-  clock: Clock;
+  context: { readonly clock: Clock };
   platform?: NodeJS.Platform;
 }
 
-/** A process that must be the one that was meant: with `start`, a reused pid is nobody. */
+/** Names one process. With `start`, another process that reuses the pid does not match. */
 export interface ProcessRef {
   pid: number;
   start?: string;
@@ -35,7 +36,7 @@ export interface ProcessRef {
 export interface EndOptions {
   /** How long TERM may take before KILL; 3,000 ms without it. */
   graceMs?: number;
-  /** How long to wait for the killed to be gone; 2,000 ms without it. */
+  /** How long to wait after KILL; 2,000 ms without it. */
   killMs?: number;
 }
 
@@ -47,39 +48,31 @@ interface ProcProcess extends Process {
 const EVERY_MS = 25;
 
 /** All processes of this machine, from /proc on Linux and from `ps` elsewhere. */
-export async function listProcesses(world: ProcessWorld): Promise<Process[]> {
-  return (world.platform ?? process.platform) === "linux" ? readProc() : readPs(world.exec);
+export async function listProcesses(host: ProcessHost): Promise<Process[]> {
+  return (host.platform ?? process.platform) === "linux" ? readProc() : readPs(host.exec);
 }
 
 /** The process, or undefined when it has ended or its pid belongs to another one now. */
-export async function findProcess(world: ProcessWorld, ref: ProcessRef): Promise<Process | undefined> {
-  const isLinux = (world.platform ?? process.platform) === "linux";
-  const found = isLinux ? await readProc([String(ref.pid)]) : await readPs(world.exec);
+export async function findProcess(host: ProcessHost, ref: ProcessRef): Promise<Process | undefined> {
+  const isLinux = (host.platform ?? process.platform) === "linux";
+  const found = isLinux ? await readProc([String(ref.pid)]) : await readPs(host.exec);
   return found.find((one) => isSame(one, ref));
 }
 
 /**
- * The process with all its descendants, parents first. Its process session belongs to it: that is how children
- * are found whose parent has ended. Empty when the process is gone and left nobody, or when its pid was reused.
- */
-export async function processTree(world: ProcessWorld, ref: ProcessRef): Promise<Process[]> {
-  return isEndable(ref.pid) ? treeOf(await listProcesses(world), [ref]) : [];
-}
-
-/**
- * Ends a process tree: TERM, a bounded wait, KILL. Children born on the way are taken along; the calling process
- * is spared. Gives what is still alive at the end: normally nobody.
+ * Ends a process and its descendants: TERM, a bounded wait, KILL. Children that start meanwhile are ended too; the
+ * calling process is spared. Gives what is still alive at the end: normally nothing.
  */
 export async function endProcessTree(
-  world: ProcessWorld,
+  host: ProcessHost,
   ref: ProcessRef,
   { graceMs = 3_000, killMs = 2_000 }: EndOptions = {},
 ): Promise<Process[]> {
   if (!isEndable(ref.pid)) return [];
-  const root = await findProcess(world, ref);
+  const root = await findProcess(host, ref);
   const known: ProcessRef[] = [{ pid: ref.pid, start: ref.start ?? root?.start ?? "gone" }];
   const survivors = async () => {
-    const tree = treeOf(await listProcesses(world), known).filter((one) => one.pid !== process.pid);
+    const tree = treeOf(await listProcesses(host), known).filter((one) => one.pid !== process.pid);
     known.push(...tree.filter((one) => !known.some((other) => isSame(one, other))));
     return tree;
   };
@@ -93,25 +86,25 @@ export async function endProcessTree(
       }
       return alive.length === 0 ? true : undefined;
     };
-    return pollUntil(world.clock, once, { everyMs: EVERY_MS, timeoutMs });
+    return pollUntil(host.context.clock, once, { everyMs: EVERY_MS, timeoutMs });
   };
   if ((await end("SIGTERM", graceMs)) ?? (await end("SIGKILL", killMs))) return [];
   return survivors();
 }
 
-/** The processes that have the keyboard of a terminal such as `/dev/pts/3`: what Ctrl-C would reach. */
-export async function foregroundGroup(world: ProcessWorld, tty: string): Promise<Process[]> {
-  const processes = await processesOn(world, tty);
+/** The foreground process group of a terminal such as `/dev/pts/3`: what Ctrl-C would reach. */
+export async function foregroundGroup(host: ProcessHost, tty: string): Promise<Process[]> {
+  const processes = await processesOn(host, tty);
   const group = processes.find((one) => one.foreground !== undefined)?.foreground;
   return processes.filter((one) => one.group === group && !one.zombie);
 }
 
 /**
- * Whether the process was started with that variable in its environment: a mark that outlives terminals and parents.
+ * Whether the process was started with that variable in its environment, which outlives terminals and parents.
  * False for processes of other users.
  */
 export async function hasEnvironment(
-  { exec, platform }: ProcessWorld,
+  { exec, platform }: ProcessHost,
   pid: number,
   { name, value }: { name: string; value: string },
 ): Promise<boolean> {
@@ -124,51 +117,51 @@ export async function hasEnvironment(
   return stdout.trimEnd().split(/\s/).includes(`${name}=${value}`);
 }
 
-/** Signals a whole process group. False when nobody is left in it, or it is not ours to signal. */
+/** Signals a process group. False when it is empty or belongs to another user. */
 export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   return isEndable(group) && sendSignal(-group, signal);
 }
 
-/** True while somebody is left in a process group of ours. */
+/** True while a process group of ours is not empty. */
 export function isGroupAlive(group: number): boolean {
   return isEndable(group) && sendSignal(-group, 0);
 }
 
-/**
- * The name of a process for good, as `pid start host`: of this one, or of `pid`. Undefined when there is none. A row may
- * hold it to tell, later and from elsewhere, whether whoever wrote it still lives.
- */
-async function processMark(world: ProcessWorld, pid: number = process.pid): Promise<string | undefined> {
-  const found = await findPid(world, pid);
+/** `pid start host`, which no other process will ever have; undefined when the process has ended. */
+async function identityOf(host: ProcessHost, pid: number = process.pid): Promise<string | undefined> {
+  const found = await findPid(host, pid);
   return found === undefined || found.zombie ? undefined : `${keyOf(found)} ${hostname()}`;
 }
 
-/** The mark of this process; where the system does not tell when it began, one that counts as dead. */
-export async function ownMark(world: ProcessWorld): Promise<string> {
-  return (await processMark(world)) ?? `${process.pid} 0 ${hostname()}`;
+/**
+ * The identity of this process, for rows that must tell later whether their writer is still alive. If the system does
+ * not say when the process started, one that counts as dead.
+ */
+export async function processIdentity(host: ProcessHost): Promise<string> {
+  return (await identityOf(host)) ?? `${process.pid} 0 ${hostname()}`;
 }
 
-/** True while the process of a mark lives. One of another host cannot be seen, and counts as living. */
-export async function isMarkAlive(world: ProcessWorld, mark: string): Promise<boolean> {
-  if (!mark.endsWith(` ${hostname()}`)) return true;
-  const pid = pidOfMark(mark);
-  return isEndable(pid) && (await processMark(world, pid)) === mark;
+/** True while the process with that identity is alive. One on another host cannot be seen and counts as alive. */
+export async function isProcessAlive(host: ProcessHost, identity: string): Promise<boolean> {
+  if (!identity.endsWith(` ${hostname()}`)) return true;
+  const pid = pidOf(identity);
+  return isEndable(pid) && (await identityOf(host, pid)) === identity;
 }
 
-/** Those of these marks whose processes live. */
-export async function livingMarks(world: ProcessWorld, marks: Iterable<string>): Promise<Set<string>> {
+/** The identities among these whose processes are alive. */
+export async function livingProcesses(host: ProcessHost, identities: Iterable<string>): Promise<Set<string>> {
   const living = new Set<string>();
-  for (const mark of new Set(marks)) if (await isMarkAlive(world, mark)) living.add(mark);
+  for (const one of new Set(identities)) if (await isProcessAlive(host, one)) living.add(one);
   return living;
 }
 
-/** The pid in a mark. */
-export function pidOfMark(mark: string): number {
-  return Number(mark.split(" ", 1)[0]);
+/** The pid in an identity. */
+export function pidOf(identity: string): number {
+  return Number(identity.split(" ", 1)[0]);
 }
 
-async function findPid(world: ProcessWorld, pid: number): Promise<Process | undefined> {
-  if ((world.platform ?? process.platform) !== "linux") return (await readPs(world.exec, ["-p", String(pid)]))[0];
+async function findPid(host: ProcessHost, pid: number): Promise<Process | undefined> {
+  if ((host.platform ?? process.platform) !== "linux") return (await readPs(host.exec, ["-p", String(pid)]))[0];
   return parseStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
 }
 
@@ -188,7 +181,7 @@ function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Pr
   return [...found.values()];
 }
 
-/** 0, 1 and -1 name the system, init and everybody; a missing pid read as a number is 0. */
+/** 0, 1 and -1 are the system, init and every process; a missing pid read as a number is 0. */
 function isEndable(pid: number): boolean {
   return Number.isInteger(pid) && pid > 1;
 }
@@ -201,7 +194,7 @@ function keyOf({ pid, start }: Process): string {
   return `${pid} ${start}`;
 }
 
-/** Gone between looking and signalling, or somebody else's: both show in the next look. */
+/** False when the process has ended meanwhile or belongs to another user: the next listing shows which. */
 function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, signal);
@@ -261,9 +254,9 @@ export function parsePs(line: string): Process | undefined {
   };
 }
 
-async function processesOn(world: ProcessWorld, tty: string): Promise<Process[]> {
-  if ((world.platform ?? process.platform) !== "linux") {
-    return readPs(world.exec, ["-t", tty.replace(/^\/dev\//, "")]);
+async function processesOn(host: ProcessHost, tty: string): Promise<Process[]> {
+  if ((host.platform ?? process.platform) !== "linux") {
+    return readPs(host.exec, ["-t", tty.replace(/^\/dev\//, "")]);
   }
   const device = await stat(tty).catch(() => undefined);
   if (device === undefined) return [];

@@ -52,7 +52,7 @@ it("Ctrl-C ends the check with all its processes, and the task stays", async () 
   expect([code, stderr]).toEqual([130, expect.stringContaining("The check was stopped; build stays OPEN.")]);
   expect(pids).toHaveLength(2);
   for (const pid of pids) {
-    const found = await findProcess({ exec: execProgram, clock: systemClock }, { pid });
+    const found = await findProcess({ exec: execProgram, context: { clock: systemClock } }, { pid });
     expect(found === undefined || found.zombie).toBe(true);
   }
   expect(await status()).toBe("OPEN");

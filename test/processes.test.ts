@@ -13,12 +13,11 @@ import {
   type Process,
   parsePs,
   parseStat,
-  processTree,
   signalGroup,
 } from "../src/processes.js";
 import { describeTmux, eventually, type PrivateTmux, privateTmux } from "./support/tmux.js";
 
-const world = { exec: execProgram, clock: systemClock };
+const host = { exec: execProgram, context: { clock: systemClock } };
 
 describe("processes", { timeout: 60_000 }, () => {
   let dir: string;
@@ -50,31 +49,23 @@ describe("processes", { timeout: 60_000 }, () => {
     }
   };
   const isAlive = async (pid: number) => {
-    const found = await findProcess(world, { pid });
+    const found = await findProcess(host, { pid });
     return found !== undefined && !found.zombie;
   };
 
   it("finds this process, with its parent and its start", async () => {
-    const [me] = (await listProcesses(world)).filter(({ pid }) => pid === process.pid);
+    const [me] = (await listProcesses(host)).filter(({ pid }) => pid === process.pid);
     expect(me).toMatchObject({ parent: process.ppid, zombie: false });
     expect(me?.start).not.toBe("");
   });
 
-  it("a tree is the root, its children and theirs", async () => {
-    const { root, pids } = await run("sleep 100 & echo $! >>pids; sh -c 'sleep 100 & echo $! >>pids; wait' & wait", 2);
-    const tree = await processTree(world, { pid: root });
-    expect(tree[0]?.pid).toBe(root);
-    expect(tree.map(({ pid }) => pid)).toEqual(expect.arrayContaining(pids));
-    expect(tree).toHaveLength(4);
-  });
-
-  it("ends a whole tree, also grandchildren and who ignores TERM and the hang-up", async () => {
+  it("ends a whole tree, including grandchildren and processes that ignore TERM and HUP", async () => {
     const stubborn = "trap '' TERM HUP; echo $$ >>pids; while :; do sleep 0.1; done";
     const { root, pids } = await run(
       `sh -c "${stubborn.replaceAll("$", "\\$")}" & sleep 100 & echo $! >>pids; wait`,
       2,
     );
-    expect(await endProcessTree(world, { pid: root }, { graceMs: 200 })).toEqual([]);
+    expect(await endProcessTree(host, { pid: root }, { graceMs: 200 })).toEqual([]);
     expect(await Promise.all([root, ...pids].map(isAlive))).toEqual([false, false, false]);
   });
 
@@ -82,41 +73,39 @@ describe("processes", { timeout: 60_000 }, () => {
     const { root, pids } = await run("(trap '' HUP; sleep 100 & echo $! >>pids) & wait; exit 0", 1);
     await eventually("the root ends", async () => !(await isAlive(root)));
     expect(await isAlive(pids[0] ?? 0)).toBe(true);
-    expect(await endProcessTree(world, { pid: root }, { graceMs: 2000 })).toEqual([]);
+    expect(await endProcessTree(host, { pid: root }, { graceMs: 2000 })).toEqual([]);
     expect(await isAlive(pids[0] ?? 0)).toBe(false);
   });
 
-  it("a pid that belongs to another process now is left alone", async () => {
+  it("leaves a reused pid alone", async () => {
     const { root, pids } = await run("sleep 100 & echo $! >>pids; wait", 1);
     const stale = { pid: root, start: "another time" };
-    expect(await findProcess(world, stale)).toBeUndefined();
-    expect(await processTree(world, stale)).toEqual([]);
-    expect(await endProcessTree(world, stale)).toEqual([]);
+    expect(await findProcess(host, stale)).toBeUndefined();
+    expect(await endProcessTree(host, stale)).toEqual([]);
     expect(await isAlive(root)).toBe(true);
     expect(await isAlive(pids[0] ?? 0)).toBe(true);
   });
 
-  it("ending what has ended is nothing", async () => {
+  it("ending a process that has ended is a no-op", async () => {
     const { root } = await run("echo $$ >>pids", 1);
     await eventually("the end", async () => !(await isAlive(root)));
-    expect(await endProcessTree(world, { pid: root })).toEqual([]);
+    expect(await endProcessTree(host, { pid: root })).toEqual([]);
   });
 
-  it("says who survived when the time is over", async () => {
+  it("reports what survived the timeout", async () => {
     const line = "4194999 1 4194999 -1 D Mon Nov  2 13:24:00 2026 stuck";
     const exec = async () => ({ code: 0, stdout: line, stderr: "", timedOut: false });
-    const stuck = { ...world, exec, platform: "darwin" as const };
+    const stuck = { ...host, exec, platform: "darwin" as const };
     const survivors = await endProcessTree(stuck, { pid: 4194999 }, { graceMs: 0, killMs: 0 });
     expect(survivors).toMatchObject([{ pid: 4194999, name: "stuck" }]);
   });
 
-  it.each([0, 1, -1, Number.NaN])("%d is nobody to end", async (pid) => {
-    expect(await processTree(world, { pid })).toEqual([]);
-    expect(await endProcessTree(world, { pid })).toEqual([]);
+  it.each([0, 1, -1, Number.NaN])("refuses to signal pid %d", async (pid) => {
+    expect(await endProcessTree(host, { pid })).toEqual([]);
     expect(signalGroup(pid, "SIGCONT")).toBe(false);
   });
 
-  it("reads /proc lines whose name is made to mislead", () => {
+  it("reads /proc lines with a misleading process name", () => {
     const rest = "S 1 42 42 34816 77 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 0 0";
     expect(parseStat(`42 (evil) R 9 (x) ${rest}`)).toMatchObject({
       pid: 42,
@@ -146,12 +135,17 @@ describe("processes", { timeout: 60_000 }, () => {
     expect(parsePs("PID")).toBeUndefined();
   });
 
-  it("a machine without /proc is read by ps, and agrees", async () => {
-    const elsewhere = { ...world, platform: "darwin" as const };
+  it("reads the same from ps where there is no /proc", async () => {
+    const elsewhere = { ...host, platform: "darwin" as const };
     const { root } = await run("sleep 100 & echo $! >>pids; wait", 1);
-    const byPs = await processTree(elsewhere, { pid: root });
-    expect(byPs.map(({ pid }) => pid)).toEqual((await processTree(world, { pid: root })).map(({ pid }) => pid));
-    expect(await endProcessTree(elsewhere, { pid: root, start: byPs[0]?.start ?? "" })).toEqual([]);
+    const family = async (on: typeof host) =>
+      (await listProcesses(on)).filter(({ pid, parent }) => pid === root || parent === root);
+    const byPs = await family(elsewhere);
+    expect(byPs).toHaveLength(2);
+    expect(byPs.map(({ pid }) => pid)).toEqual((await family(host)).map(({ pid }) => pid));
+    expect(
+      await endProcessTree(elsewhere, { pid: root, start: byPs.find((one) => one.pid === root)?.start ?? "" }),
+    ).toEqual([]);
     expect(await isAlive(root)).toBe(false);
   });
 });
@@ -163,7 +157,7 @@ describeTmux("the processes of a pane", () => {
   });
   afterEach(() => server.dispose());
 
-  it("a program that survives its pane is ended with its tree", async () => {
+  it("ends a program that outlives its pane, with its children", async () => {
     const script =
       "trap '' HUP; (trap '' HUP; exec sleep 100) & printf '\\033]2;ready\\007'; while :; do sleep 0.1; done";
     const { pane, pid } = await server.tmux.openPane({
@@ -173,41 +167,39 @@ describeTmux("the processes of a pane", () => {
       argv: ["sh", "-c", script],
     });
     await eventually("ready", async () => (await server.tmux.listPanes())[0]?.title === "ready");
-    const tree = await processTree(world, { pid });
+    const tree = (await listProcesses(host)).filter((one) => one.pid === pid || one.parent === pid);
+    expect(tree.length).toBeGreaterThan(1);
     await server.tmux.killPane(pane);
-    expect(await endProcessTree(world, { pid, ...(tree[0] && { start: tree[0].start }) })).toEqual([]);
-    const left = await listProcesses(world);
+    expect(await endProcessTree(host, { pid, start: tree.find((one) => one.pid === pid)?.start ?? "" })).toEqual([]);
+    const left = await listProcesses(host);
     expect(
       left.filter((one) => !one.zombie && tree.some((other) => other.pid === one.pid && other.start === one.start)),
     ).toEqual([]);
   });
 
-  it.each(["linux", "darwin"] as const)(
-    "the group in the foreground is what Ctrl-C would reach (%s)",
-    async (platform) => {
-      const { pane, pid } = await server.tmux.openPane({
-        session: "mu-demo",
-        window: "w",
-        cwd: server.dir,
-        argv: ["bash", "--norc", "-i"],
-      });
-      const tty = (await server.tmux.listPanes())[0]?.tty ?? "";
-      const group = () => foregroundGroup({ ...world, platform }, tty);
-      await eventually("the shell", async () => (await group())[0]?.pid === pid);
-      await server.tmux.sendKeys({ pane, keys: ["sleep 100 | cat"], as: "characters" });
-      await server.tmux.sendKeys({ pane, keys: ["Enter"] });
-      const found = await eventually("the pipeline", async () => {
-        const members = await group();
-        const names = members.map(({ name }) => name.replace(/^.*\//, "")).sort();
-        return names.join(" ") === "cat sleep" && members;
-      });
-      expect(signalGroup(found[0]?.group ?? 0, "SIGINT")).toBe(true);
-      await eventually("the shell again", async () => (await group())[0]?.pid === pid);
-      expect(signalGroup(found[0]?.group ?? 0, "SIGINT")).toBe(false);
-    },
-  );
+  it.each(["linux", "darwin"] as const)("the foreground group is what Ctrl-C would reach (%s)", async (platform) => {
+    const { pane, pid } = await server.tmux.openPane({
+      session: "mu-demo",
+      window: "w",
+      cwd: server.dir,
+      argv: ["bash", "--norc", "-i"],
+    });
+    const tty = (await server.tmux.listPanes())[0]?.tty ?? "";
+    const group = () => foregroundGroup({ ...host, platform }, tty);
+    await eventually("the shell", async () => (await group())[0]?.pid === pid);
+    await server.tmux.sendKeys({ pane, keys: ["sleep 100 | cat"], as: "characters" });
+    await server.tmux.sendKeys({ pane, keys: ["Enter"] });
+    const found = await eventually("the pipeline", async () => {
+      const members = await group();
+      const names = members.map(({ name }) => name.replace(/^.*\//, "")).sort();
+      return names.join(" ") === "cat sleep" && members;
+    });
+    expect(signalGroup(found[0]?.group ?? 0, "SIGINT")).toBe(true);
+    await eventually("the shell again", async () => (await group())[0]?.pid === pid);
+    expect(signalGroup(found[0]?.group ?? 0, "SIGINT")).toBe(false);
+  });
 
-  it("a terminal that does not exist has nobody in the foreground", async () => {
-    expect(await foregroundGroup(world, "/dev/pts/99999")).toEqual([]);
+  it("a terminal that does not exist has no foreground group", async () => {
+    expect(await foregroundGroup(host, "/dev/pts/99999")).toEqual([]);
   });
 });

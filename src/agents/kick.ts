@@ -26,7 +26,7 @@ export async function kickAgent(
 ): Promise<Kick> {
   const row = await openPaneAgent(crew.context.store.db, ref);
   const pane = await ownPane(crew, row);
-  const group = await foregroundGroup({ exec: crew.exec, clock: crew.context.clock }, pane.tty);
+  const group = await foregroundGroup(crew, pane.tty);
   const [leader] = group;
   const isItself = group.some((one) => one.pid === pane.pid || one.group === pane.pid);
   if (leader === undefined || isItself || !signalGroup(leader.group, signal)) throw nothingToKick(ref, pane.command);

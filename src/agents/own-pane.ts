@@ -1,5 +1,5 @@
 import type { RowOf } from "../db/write.js";
-import { hasEnvironment, type ProcessWorld } from "../processes.js";
+import { hasEnvironment, type ProcessHost } from "../processes.js";
 import { paneNotFound } from "../tmux/faults.js";
 import { callerPane, type Pane, serverPid } from "../tmux/panes.js";
 import type { Crew } from "./crew.js";
@@ -31,8 +31,8 @@ export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pa
 }
 
 /** Whether the process was started for this incarnation, wherever its pane is: a pid alone may be another's by now. */
-export function isProgramOf(world: ProcessWorld, row: RowOf<"agents">, pid: number): Promise<boolean> {
-  return hasEnvironment(world, pid, { name: "MU_AGENT_ID", value: String(row.id) });
+export function isProgramOf(host: ProcessHost, row: RowOf<"agents">, pid: number): Promise<boolean> {
+  return hasEnvironment(host, pid, { name: "MU_AGENT_ID", value: String(row.id) });
 }
 
 /** True when the calling process runs in the pane of `row`. */

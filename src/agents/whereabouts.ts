@@ -54,7 +54,7 @@ const CLOCKS_MS = 60_000;
 
 /** Those of the servers whose own process still runs: behind another socket, for example that of another user. */
 async function livingServers(crew: Crew, servers: readonly ServerId[]): Promise<Set<ServerId>> {
-  const processes = await listProcesses({ exec: crew.exec, clock: crew.context.clock });
+  const processes = await listProcesses(crew);
   const isTmux = new Set(processes.filter((one) => !one.zombie && one.name.startsWith("tmux")).map((one) => one.pid));
   const living = new Set<ServerId>();
   for (const server of servers.filter((one) => isTmux.has(serverPid(one)))) {

@@ -100,7 +100,7 @@ function watcher(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
     started(pid: number) {
       end = (reason) => {
         why ??= reason;
-        ending ??= endProcessTree({ exec: world.exec, clock: world.context.clock }, { pid });
+        ending ??= endProcessTree(world, { pid });
       };
       timer = setTimeout(() => end?.("timeout"), timeoutMs);
       signal?.addEventListener("abort", aborted, { once: true });

@@ -22,7 +22,6 @@ export function processCrew(context: Context, env: Environment): Crew {
       MU_STATE_DIR: stateDir,
       ...(url ? { MU_DATABASE_URL: url } : { MU_DB_PATH: resolve(databasePath(env)) }),
     },
-    mu: [process.execPath, process.argv[1] ?? "mu"],
   };
 }
 

@@ -24,7 +24,7 @@ export function playDemoHere(
       env: io.env,
       temporary: tmpdir(),
       programs,
-      openCrew: (place) => openCrew(place, [programs.node, programs.mu]),
+      openCrew,
       tell: (line) => {
         if (!signal.aborted) io.remark(line);
       },
@@ -47,7 +47,7 @@ function endingOf({ signal, remark }: Pick<Io, "signal" | "remark">): AbortSigna
   return AbortSignal.any([signal, hangup.signal]);
 }
 
-async function openCrew({ database, stateDir, env }: CrewPlace, mu: readonly string[]) {
+async function openCrew({ database, stateDir, env }: CrewPlace) {
   const store = await openStore({ path: database });
   const crew = {
     context: { store, clock: systemClock, actor: "demo" },
@@ -56,7 +56,6 @@ async function openCrew({ database, stateDir, env }: CrewPlace, mu: readonly str
     stateDir,
     env,
     databaseEnv: { MU_DB_PATH: database, MU_STATE_DIR: stateDir },
-    mu,
   };
   return { crew, close: () => store.close() };
 }

@@ -142,13 +142,11 @@ function livingRoots(panes: readonly Pane[]): number[] {
 /** Some programs outlive their pane and their tmux; the environment of the first one still says whose it is. */
 async function outlivingRoots(crew: Crew, row: RowOf<"agents">, all: readonly Pane[]): Promise<number[]> {
   if (row.pid === null || all.some((pane) => pane.id === row.pane && pane.server === row.server)) return [];
-  const world = { exec: crew.exec, clock: crew.context.clock };
-  return (await isProgramOf(world, row, row.pid)) ? [row.pid] : [];
+  return (await isProgramOf(crew, row, row.pid)) ? [row.pid] : [];
 }
 
 async function endTree(crew: Crew, row: RowOf<"agents">, pid: number, { graceMs }: CloseOptions): Promise<void> {
-  const world = { exec: crew.exec, clock: crew.context.clock };
-  const left = await endProcessTree(world, { pid }, graceMs === undefined ? {} : { graceMs });
+  const left = await endProcessTree(crew, { pid }, graceMs === undefined ? {} : { graceMs });
   if (left.length > 0) throw stillAlive(row, left);
 }
 

@@ -79,8 +79,7 @@ async function planOne(crew: Crew, { row, workstream, tasks }: Candidate, place:
   if (isLiving || decision.action === "leave")
     return { ...plan, process: isLiving ? "in its pane" : "gone", ...decision };
   const owned = { name: "MU_AGENT_ID", value: String(row.id) };
-  const world = { exec: crew.exec, clock: crew.context.clock };
-  const survives = row.pid !== null && (await hasEnvironment(world, row.pid, owned));
+  const survives = row.pid !== null && (await hasEnvironment(crew, row.pid, owned));
   return { ...plan, process: survives ? "alive without a pane" : "gone", ...decision };
 }
 

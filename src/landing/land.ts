@@ -3,7 +3,7 @@ import type { Crew } from "../agents/crew.js";
 import { newGroup } from "../db/context.js";
 import { Fault } from "../errors.js";
 import { shellWord } from "../names.js";
-import { livingMarks, ownMark, pidOfMark } from "../processes.js";
+import { livingProcesses, pidOf, processIdentity } from "../processes.js";
 import { standingsOf } from "../workspaces/list.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { readSettings, type Settings } from "../workstreams/settings.js";
@@ -108,11 +108,11 @@ async function prepare(crew: Crew, choice: Choice, options: LandOptions): Promis
 
 async function busyTasks(crew: Crew): Promise<Map<number, number>> {
   const rows = await landingsUnderWay(crew.context.store.db);
-  const living = await livingMarks(
-    { exec: crew.exec, clock: crew.context.clock },
+  const living = await livingProcesses(
+    crew,
     rows.map((row) => row.process),
   );
-  return new Map(rows.filter((row) => living.has(row.process)).map((row) => [row.task_id, pidOfMark(row.process)]));
+  return new Map(rows.filter((row) => living.has(row.process)).map((row) => [row.task_id, pidOf(row.process)]));
 }
 
 /** Leaves out tasks whose commits the repository does not have, and whatever waits for them. */
@@ -174,7 +174,7 @@ async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options:
     root: place.root,
     branch: place.branch,
     scratch,
-    process: await ownMark({ exec: crew.exec, clock: crew.context.clock }),
+    process: await processIdentity(crew),
   };
   const { taken, others } = await takeTasks(
     crew.context,
@@ -183,7 +183,7 @@ async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options:
   );
   for (const other of others) {
     const row = candidates.find((candidate) => candidate.row.id === other.task_id)?.row;
-    if (row !== undefined) throw underWay(row, pidOfMark(other.process));
+    if (row !== undefined) throw underWay(row, pidOf(other.process));
   }
   const command = options.check === undefined ? settings.check : options.check;
   const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;

@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
-import { livingMarks } from "../processes.js";
+import { livingProcesses } from "../processes.js";
 import { findById } from "../tasks/task.js";
 import type { Lander } from "../vcs/lander.js";
 import { getLander } from "../vcs/landers.js";
@@ -33,8 +33,8 @@ export async function settleLandings(crew: Crew): Promise<Settled[]> {
   const rows = await landingsUnderWay(crew.context.store.db);
   const left = await readdir(scratchFolder(crew.stateDir)).catch(() => []);
   if (rows.length === 0 && left.length === 0) return [];
-  const living = await livingMarks(
-    { exec: crew.exec, clock: crew.context.clock },
+  const living = await livingProcesses(
+    crew,
     rows.map((row) => row.process),
   );
   const settled = await settleRows(
@@ -102,8 +102,8 @@ async function removeLeftScratches(crew: Crew, batches: readonly string[]): Prom
     .distinct()
     .where("batch", "in", batches)
     .execute();
-  const living = await livingMarks(
-    { exec: crew.exec, clock: crew.context.clock },
+  const living = await livingProcesses(
+    crew,
     rows.map((row) => row.process),
   );
   const lander = getLander("git");

@@ -4,7 +4,7 @@ import { timestamp } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import { isMarkAlive, ownMark, pidOfMark } from "../processes.js";
+import { isProcessAlive, pidOf, processIdentity } from "../processes.js";
 import type { WorkspaceRow } from "./workspace.js";
 
 /** The right of one process to change a workspace; nobody else touches it meanwhile. */
@@ -20,7 +20,7 @@ const own = new Set<string>();
 
 /** A name for a hold of this process, to be let go with `endHold`. */
 export async function newHolder(crew: Crew): Promise<string> {
-  const holder = `${await ownMark(worldOf(crew))} ${randomUUID().slice(0, 8)}`;
+  const holder = `${await processIdentity(crew)} ${randomUUID().slice(0, 8)}`;
   own.add(holder);
   return holder;
 }
@@ -110,15 +110,13 @@ async function findHold(db: Reader, workspace: number) {
 
 async function isAlive(crew: Crew, holder: string): Promise<boolean> {
   if (own.has(holder)) return true;
-  const mark = holder.slice(0, holder.lastIndexOf(" "));
-  if (mark === (await ownMark(worldOf(crew)))) return false;
-  return isMarkAlive(worldOf(crew), mark);
+  const identity = holder.slice(0, holder.lastIndexOf(" "));
+  if (identity === (await processIdentity(crew))) return false;
+  return isProcessAlive(crew, identity);
 }
 
-const worldOf = (crew: Crew) => ({ exec: crew.exec, clock: crew.context.clock });
-
 function inProgress({ agent, workstream }: WorkspaceRow, holder: string): Fault {
-  const pid = pidOfMark(holder);
+  const pid = pidOf(holder);
   return new Fault(
     "conflict",
     "workspace.in_progress",

@@ -20,7 +20,7 @@ const check = (command: string, options: Partial<CheckOptions> = {}) =>
 /** The pids that the command printed, one a line. */
 const pids = (text: string) => text.split("\n").map(Number);
 const alive = async (pid: number) =>
-  (await findProcess({ exec: execProgram, clock: systemClock }, { pid }))?.zombie === false;
+  (await findProcess({ exec: execProgram, context: { clock: systemClock } }, { pid }))?.zombie === false;
 
 describe("a check", () => {
   it("runs in its folder, is heard as it goes, and ends with its exit code and last words", async () => {

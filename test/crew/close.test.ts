@@ -27,7 +27,9 @@ describeTmux("closing an agent", () => {
   const shown = (pane: string | null, text: string) =>
     eventually(text, async () => (await crew.server.tmux.readPane(pane ?? "", 50)).join("\n").includes(text));
   const isAlive = async (pid: number) =>
-    (await listProcesses({ exec: execProgram, clock: systemClock })).some((one) => one.pid === pid && !one.zombie);
+    (await listProcesses({ exec: execProgram, context: { clock: systemClock } })).some(
+      (one) => one.pid === pid && !one.zombie,
+    );
 
   it("ends pane, window and row, and gives its tasks back with a note, in one write", async () => {
     await spawn("other");

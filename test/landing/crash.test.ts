@@ -67,7 +67,7 @@ it.each(["before", "during"] as const)(
 
 /** A program that outlives its killed landing goes on for a moment. */
 async function quiet(): Promise<void> {
-  const world = { exec: execProgram, clock: systemClock };
+  const world = { exec: execProgram, context: { clock: systemClock } };
   for (let looks = 0; looks < 500; looks++) {
     const found = (await listProcesses(world)).filter((one) => !one.zombie && /^(git|sh|test)$/.test(one.name));
     const ours = await Promise.all(found.map(({ pid }) => hasEnvironment(world, pid, MARK)));

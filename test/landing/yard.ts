@@ -126,6 +126,5 @@ export function crewOn(repo: Repository, context: Crew["context"]): Crew {
     stateDir,
     env: repo.env,
     databaseEnv: { MU_DB_PATH: join(stateDir, "mu.db"), MU_STATE_DIR: stateDir },
-    mu: ["mu"],
   };
 }

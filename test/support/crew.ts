@@ -37,7 +37,6 @@ export async function privateCrew(): Promise<PrivateCrew> {
       stateDir: join(server.dir, "state"),
       env,
       databaseEnv: { MU_DB_PATH: file, MU_STATE_DIR: join(server.dir, "state") },
-      mu: ["mu"],
     };
   };
   const crew = other();

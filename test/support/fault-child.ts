@@ -104,7 +104,6 @@ const crew: Crew = {
   stateDir,
   env,
   databaseEnv: { MU_DB_PATH: database, MU_STATE_DIR: stateDir },
-  mu: ["mu"],
 };
 const act = ACTS[name];
 await act?.prepare?.(crew, root);

@@ -35,7 +35,6 @@ export async function openScene({ stateDir, env, repository }: Scene): Promise<{
     stateDir,
     env,
     databaseEnv,
-    mu: ["mu"],
   };
   return { crew, end: () => store.close() };
 }

@@ -151,7 +151,6 @@ function privateCrew(context: Context, folder: string): Crew {
     stateDir: folder,
     env,
     databaseEnv: { MU_DB_PATH: join(folder, "mu.db"), MU_STATE_DIR: folder },
-    mu: ["mu"],
   };
 }
 

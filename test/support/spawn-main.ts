@@ -19,7 +19,6 @@ const { agent } = await spawnAgent(
     stateDir: `${folder}/state`,
     env,
     databaseEnv: { MU_DB_PATH: file },
-    mu: ["mu"],
   },
   { workstream: "demo", name },
   { command: "cat", cwd: folder },

@@ -61,7 +61,6 @@ export async function openStage(): Promise<Stage> {
       stateDir: server.dir,
       env: server.env,
       databaseEnv: { MU_DB_PATH: file, MU_STATE_DIR: server.dir },
-      mu: ["mu"],
     };
   };
   const crew = await another();

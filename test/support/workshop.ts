@@ -33,7 +33,6 @@ export async function newWorkshop(files?: Readonly<Record<string, string>>, cont
     stateDir,
     env,
     databaseEnv: { MU_DB_PATH: file, MU_STATE_DIR: stateDir },
-    mu: ["mu"],
   });
   const crew = crewWith(repository.world.exec);
   await initWorkstream(crew.context, "demo", { root: repository.root });

@@ -13,7 +13,7 @@ export function crewOn(context: Context, repository: Pick<Repository, "dir" | "w
   const stateDir = join(repository.dir, "state");
   mkdirSync(stateDir, { recursive: true });
   const env = { ...repository.world.env, XDG_RUNTIME_DIR: repository.dir };
-  return { context, exec: repository.world.exec, env, stateDir, databaseEnv: {}, mu: ["mu"] } as unknown as Crew;
+  return { context, exec: repository.world.exec, env, stateDir, databaseEnv: {} } as unknown as Crew;
 }
 
 /** The row of a workspace at `path`, as it is while it is made. */

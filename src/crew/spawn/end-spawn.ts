@@ -43,10 +43,9 @@ export async function endSpawn(
 
 async function removePanes(crew: Crew, row: RowOf<"agents">, opened: OpenedPane | undefined): Promise<void> {
   const panes = panesMarkedFor(row, await crew.tmux.listPanes());
-  const world = { exec: crew.exec, clock: crew.context.clock };
   const roots = panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
-  if (roots.length === 0 && opened !== undefined && (await isProgramOf(world, row, opened.pid))) roots.push(opened.pid);
-  for (const pid of roots) await endProcessTree(world, { pid }, { graceMs: 1_000 });
+  if (roots.length === 0 && opened !== undefined && (await isProgramOf(crew, row, opened.pid))) roots.push(opened.pid);
+  for (const pid of roots) await endProcessTree(crew, { pid }, { graceMs: 1_000 });
   for (const pane of panes) await crew.tmux.killPane(pane.id);
 }
 

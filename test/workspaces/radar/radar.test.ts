@@ -26,7 +26,7 @@ onEachDialect("the radar", (bench) => {
     repository = await newRepository({ "a.txt": "1\n2\n3\n", "b.txt": "1\n2\n3\n", "src/c.txt": "1\n" });
     const stateDir = join(repository.dir, "state");
     const { env } = repository;
-    const world = { exec: execProgram, stateDir, env, databaseEnv: {}, mu: ["mu"] };
+    const world = { exec: execProgram, stateDir, env, databaseEnv: {} };
     crew = { ...world, context: bench.context, tmux: {} as Crew["tmux"] };
     await plan(bench.context);
     for (const name of ["ann", "bob"]) await workspace(name);
