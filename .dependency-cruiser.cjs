@@ -18,7 +18,7 @@ const FLOORS = [
   ["workstreams", "tmux", "vcs", "checks"],
   ["host"],
   ["processes", "db"],
-  ["names", "clock", "exec", "at-most"],
+  ["names", "clock", "exec", "at-most", "topology"],
   ["errors", "paths", "version", "code-cache"],
 ];
 

@@ -5,7 +5,7 @@ import { awaitedName } from "./tasks/level.js";
 import { selectReadyIds } from "./tasks/ready.js";
 import { unsatisfied } from "./tasks/standing.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
-import { topologicalOrder } from "./tasks/topological.js";
+import { topologicalOrder } from "./topology.js";
 import { workstreamRow } from "./workstreams/workstream.js";
 
 /**

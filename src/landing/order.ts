@@ -1,4 +1,4 @@
-import { topologicalOrder } from "../tasks/topological.js";
+import { topologicalOrder } from "../topology.js";
 
 /** A task as its place in the order is found. */
 export interface Orderable {

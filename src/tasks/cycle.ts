@@ -1,23 +1,20 @@
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-import { Fault } from "../errors.js";
+import { cycleFault, findCycle } from "../topology.js";
 
-/** A task as the search for loops knows it. */
+/** A task at the end of an edge. */
 export interface Node {
   id: number;
   name: string;
   workstream: string;
 }
 
-/** The names of a loop that a message shows at either end. */
-const SHOWN = 5;
-
 interface Ends {
   blocked: number;
   blocker: number;
 }
 
-/** Everything above the blocker; nothing when `blocked` blocks no task, for then no loop can pass through it. */
+/** Everything above the blocker; nothing if `blocked` blocks no task, because then no cycle can pass through it. */
 const upward = (db: Reader, { blocked, blocker }: Ends) =>
   db.withRecursive("up", (query) =>
     query
@@ -28,7 +25,7 @@ const upward = (db: Reader, { blocked, blocker }: Ends) =>
       .union(query.selectFrom("up").innerJoin("task_edges as e", "e.blocked_id", "up.id").select("e.blocker_id as id")),
   );
 
-const selectLoop = statement((db, ends: Ends) =>
+const selectCycle = statement((db, ends: Ends) =>
   upward(db, ends).selectFrom("up").select("up.id").where("up.id", "=", ends.blocked).limit(1),
 );
 
@@ -41,55 +38,34 @@ const selectEdgesUpward = statement((db, ends: Ends) =>
 
 /**
  * Refuses the edge that would let `blocked` wait for itself. One query that walks the graph upward; only a
- * loop costs more, to be named. Faults `task.cycle` with the `path` from `blocked` to itself.
+ * cycle costs more, to be named. Faults `task.cycle` with the `path` from `blocked` to itself.
  */
 export async function requireAcyclic(db: Reader, blocked: Node, blocker: Node): Promise<void> {
-  if (blocked.id === blocker.id) throw cycle(blocked, [blocked.name, blocked.name]);
+  const nextSteps = [
+    { intent: "See what it waits for", command: `mu task tree ${blocked.name} -w ${blocked.workstream}` },
+  ];
+  if (blocked.id === blocker.id) throw cycleFault([blocked.name, blocked.name], nextSteps);
   const ends = { blocked: blocked.id, blocker: blocker.id };
-  if ((await selectLoop(db, ends)).length === 0) return;
-  const ids = shortestWay(await selectEdgesUpward(db, ends), blocker.id, blocked.id);
-  throw cycle(blocked, [blocked.name, ...(await namesOf(db, ids))]);
+  if ((await selectCycle(db, ends)).length === 0) return;
+  const edges = [{ below: blocked.id, above: blocker.id }, ...(await selectEdgesUpward(db, ends))];
+  const ids = [...new Set(edges.flatMap(({ below, above }) => [below, above]))];
+  const node = new Map(ids.map((id, index) => [id, index]));
+  const side = (end: "below" | "above") => edges.map((edge) => node.get(edge[end]) as number);
+  const found = (findCycle(ids.length, side("above"), side("below")) ?? []).map((index) => ids[index] as number);
+  const start = found.indexOf(blocked.id);
+  const names = await namesOf(db, [...found.slice(start), ...found.slice(0, start + 1)]);
+  throw cycleFault(names, nextSteps);
 }
 
-/** The row ids from `from` up to `to`, both included, breadth first. */
-function shortestWay(edges: readonly { below: number; above: number }[], from: number, to: number): number[] {
-  const above = new Map<number, number[]>();
-  for (const edge of edges) {
-    const known = above.get(edge.below);
-    if (known === undefined) above.set(edge.below, [edge.above]);
-    else known.push(edge.above);
-  }
-  const cameFrom = new Map<number, number>();
-  const queue = [from];
-  for (let at = 0; at < queue.length && !cameFrom.has(to); at++) {
-    const id = queue[at] as number;
-    for (const next of above.get(id) ?? []) {
-      if (cameFrom.has(next) || next === from) continue;
-      cameFrom.set(next, id);
-      queue.push(next);
-    }
-  }
-  const way = [to];
-  for (let id = cameFrom.get(to); id !== undefined; id = cameFrom.get(id)) way.push(id);
-  return way.reverse();
-}
+/** Ids asked for at a time: both dialects limit how many values one query may bind. */
+const PORTION = 500;
 
-/** The names of a way, with a gap where it is too long to be shown. */
 async function namesOf(db: Reader, ids: readonly number[]): Promise<string[]> {
-  const shown = ids.length <= 2 * SHOWN ? ids : [...ids.slice(0, SHOWN), ...ids.slice(-SHOWN)];
-  const rows = await db.selectFrom("tasks").select(["id", "name"]).where("id", "in", shown).execute();
-  const names = new Map(rows.map((row) => [row.id, row.name]));
-  const named = shown.map((id) => names.get(id) ?? "?");
-  if (shown.length < ids.length) named.splice(SHOWN, 0, `… ${ids.length - shown.length} more …`);
-  return named;
-}
-
-function cycle(blocked: Node, path: string[]): Fault {
-  return new Fault(
-    "conflict",
-    "task.cycle",
-    `That would let ${blocked.name} wait for itself: ${path.join(" ← ")}.`,
-    [{ intent: "See what it waits for", command: `mu task tree ${blocked.name} -w ${blocked.workstream}` }],
-    { path },
-  );
+  const names = new Map<number, string>();
+  for (let at = 0; at < ids.length; at += PORTION) {
+    const portion = ids.slice(at, at + PORTION);
+    const rows = await db.selectFrom("tasks").select(["id", "name"]).where("id", "in", portion).execute();
+    for (const { id, name } of rows) names.set(id, name);
+  }
+  return ids.map((id) => names.get(id) ?? "?");
 }

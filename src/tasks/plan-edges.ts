@@ -1,9 +1,9 @@
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
+import { cycleFault, findCycle } from "../topology.js";
 import { blockerRef } from "./graph.js";
 import { type EdgeLevel, parseAwaited } from "./level.js";
 import { atPlace, type Place, type PlannedTask, type PlanPath } from "./planned-tasks.js";
-import { topologicalOrder } from "./topological.js";
 
 /** An edge that a plan asks for, between nodes: the plan's tasks by their index, then the workstream's others. */
 export interface PlannedEdge {
@@ -68,8 +68,8 @@ export interface EdgeEnds {
 }
 
 /**
- * Refuses a plan whose `fresh` edges close a loop, alone or with edges that are `there`. Faults `task.cycle`
- * at the first edge of the plan in the loop, with the loop as `path`.
+ * Refuses a plan whose `fresh` edges close a cycle, alone or with edges that are `there`. Faults `task.cycle`
+ * at the first edge of the plan in the cycle, with the cycle as `path`.
  */
 export function requireAcyclicPlan(
   names: readonly string[],
@@ -77,52 +77,13 @@ export function requireAcyclicPlan(
   fresh: readonly PlannedEdge[],
   place: Place,
 ): void {
-  const loop = findLoop(names.length, {
-    blockers: [...there.blockers, ...fresh.map((edge) => edge.blocker)],
-    blocked: [...there.blocked, ...fresh.map((edge) => edge.blocked)],
-  });
-  if (loop === undefined) return;
-  const nextOf = new Map(loop.map((node, index) => [node, loop[(index + 1) % loop.length]]));
+  const blockers = [...there.blockers, ...fresh.map((edge) => edge.blocker)];
+  const found = findCycle(names.length, blockers, [...there.blocked, ...fresh.map((edge) => edge.blocked)]);
+  if (found === undefined) return;
+  const nextOf = new Map(found.map((node, index) => [node, found[(index + 1) % found.length]]));
   const closing = fresh.find((edge) => nextOf.get(edge.blocked) === edge.blocker);
-  const start = closing === undefined ? 0 : loop.indexOf(closing.blocked);
-  const path = [...loop.slice(start), ...loop.slice(0, start + 1)].map((node) => names[node] ?? "?");
+  const start = closing === undefined ? 0 : found.indexOf(closing.blocked);
+  const path = [...found.slice(start), ...found.slice(0, start + 1)].map((node) => names[node] ?? "?");
   const where = closing === undefined ? "" : place(pathOf([closing.blocked, closing.index]));
-  throw new Fault(
-    "conflict",
-    "task.cycle",
-    `${where}: that would let ${path[0]} wait for itself: ${shortened(path).join(" ← ")}.`,
-    [{ intent: "See what a plan looks like", command: "mu task apply --help" }],
-    { place: where, path: shortened(path) },
-  );
-}
-
-/** The names of a loop that a message shows at either end. */
-const SHOWN = 5;
-
-function shortened(path: readonly string[]): string[] {
-  if (path.length <= 2 * SHOWN + 1) return [...path];
-  return [...path.slice(0, SHOWN), `… ${path.length - 2 * SHOWN} more …`, ...path.slice(-SHOWN)];
-}
-
-/** Some loop, each node followed by one of its blockers, or undefined. */
-function findLoop(size: number, { blockers, blocked }: EdgeEnds): number[] | undefined {
-  const { order } = topologicalOrder(size, blockers, blocked);
-  if (order.length === size) return undefined;
-  const stuck = new Uint8Array(size).fill(1);
-  for (const node of order) stuck[node] = 0;
-  // Every stuck node has a stuck blocker: walking up from any of them must come back to where it was.
-  const up = new Map<number, number>();
-  for (const [edge, node] of blocked.entries()) {
-    const blocker = blockers[edge] as number;
-    if (stuck[node] === 1 && stuck[blocker] === 1 && !up.has(node)) up.set(node, blocker);
-  }
-  const seen = new Map<number, number>();
-  const way: number[] = [];
-  let node = up.keys().next().value ?? 0;
-  while (!seen.has(node)) {
-    seen.set(node, way.length);
-    way.push(node);
-    node = up.get(node) ?? node;
-  }
-  return way.slice(seen.get(node));
+  throw cycleFault(path, [{ intent: "See what a plan looks like", command: "mu task apply --help" }], where);
 }

@@ -1,6 +1,8 @@
+import { Fault, type NextStep } from "./errors.js";
+
 /** Nodes 0 … size − 1 in an order in which blockers come first, and what each of them blocks. */
 export interface TopologicalOrder {
-  /** Shorter than the graph when it has a loop: nodes on a loop, or behind one, are left out. */
+  /** Shorter than the graph if it has a cycle: nodes on a cycle, or behind one, are left out. */
   order: Int32Array;
   /** Node `n` blocks `next[starts[n]]` up to, not including, `next[starts[n + 1]]`. */
   starts: Int32Array;
@@ -49,4 +51,43 @@ export function topologicalOrder(
     }
   }
   return { order: order.subarray(0, known), starts, next };
+}
+
+/** Some cycle of the graph, each node followed by one of its blockers; undefined when there is none. O(V + E). */
+export function findCycle(size: number, blockers: ArrayLike<number>, blocked: ArrayLike<number>): number[] | undefined {
+  const { order } = topologicalOrder(size, blockers, blocked);
+  if (order.length === size) return undefined;
+  const stuck = new Uint8Array(size).fill(1);
+  for (const node of order) stuck[node] = 0;
+  // Every stuck node has a stuck blocker: walking up from any of them must come back to where it was.
+  const up = new Map<number, number>();
+  for (let edge = 0; edge < blocked.length; edge++) {
+    const [from, to] = [blockers[edge] as number, blocked[edge] as number];
+    if (stuck[to] === 1 && stuck[from] === 1 && !up.has(to)) up.set(to, from);
+  }
+  const seen = new Map<number, number>();
+  const walk: number[] = [];
+  let node = up.keys().next().value ?? 0;
+  while (!seen.has(node)) {
+    seen.set(node, walk.length);
+    walk.push(node);
+    node = up.get(node) ?? node;
+  }
+  return walk.slice(seen.get(node));
+}
+
+/** Names at either end of a cycle that a message shows. */
+const SHOWN = 5;
+
+/** The fault `task.cycle` for `path`, whose first and last name are the same; `place` is where a plan asks for it. */
+export function cycleFault(path: readonly string[], nextSteps: readonly NextStep[], place?: string): Fault {
+  const gap = path.length - 2 * SHOWN;
+  const shown = gap < 2 ? [...path] : [...path.slice(0, SHOWN), `… ${gap} more …`, ...path.slice(-SHOWN)];
+  return new Fault(
+    "conflict",
+    "task.cycle",
+    `${place === undefined ? "That" : `${place}: that`} would let ${path[0]} wait for itself: ${shown.join(" ← ")}.`,
+    nextSteps,
+    { ...(place !== undefined && { place }), path: shown },
+  );
 }
