@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { defineConfig, type Options } from "tsup";
 
@@ -48,6 +50,17 @@ const asciiAlone: NonNullable<Options["plugins"]>[number] = {
 
 const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
+/** Binds the code cache to this build: the program knows the hash of the file that it loads. */
+const appHash: NonNullable<Options["plugins"]>[number] = {
+  name: "app-hash",
+  buildEnd() {
+    const hash = createHash("sha256").update(readFileSync("dist/app.cjs")).digest("hex").slice(0, 16);
+    const main = readFileSync("dist/main.cjs", "latin1");
+    if (!main.includes("@app-hash@")) throw new Error("dist/main.cjs has no place for the hash of dist/app.cjs");
+    writeFileSync("dist/main.cjs", main.replaceAll("@app-hash@", hash), "latin1");
+  },
+};
+
 const program: Options = {
   format: "cjs",
   outExtension: () => ({ js: ".cjs" }),
@@ -74,6 +87,7 @@ export default defineConfig([
     entry: { main: "src/main.ts", app: "src/cli/run.ts", player: "src/cli/player.ts" },
     clean: true,
     esbuildPlugins: [lazyPackages, lazyBuiltins],
+    plugins: [asciiAlone, appHash],
   },
   {
     ...program,

@@ -3,23 +3,28 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { Script } from "node:vm";
 
-/** A compiled program, and what keeps its compiled form for the next start. */
+/** Caches kept: several builds of mu, or several versions of Node, may take turns. */
+const KEPT = 4;
+
+/** A compiled program. */
 export interface Compiled {
-  /** Runs the program as a CommonJS module and gives its exports. */
+  /** Runs the program as a CommonJS module and returns its exports. */
   load(require: NodeJS.Require): unknown;
-  /** Writes the compiled form down where there is none that fits; call it when the work is done. */
+  /** Writes the code cache if there was no valid one; call it when the work is done. */
   keep(): void;
 }
 
 /**
  * Compiles the CommonJS file at `path` with V8's code cache, which halves the time to start: most of it is
- * compiling. The cache lives in the user's own cache folder; V8 refuses one of another version of itself.
+ * compiling. The cache is in the user's cache folder and valid only for this `build`, file, V8 and processor.
  */
-export function compileCached(path: string, env: NodeJS.ProcessEnv): Compiled {
+export function compileCached(path: string, build: string, env: NodeJS.ProcessEnv): Compiled {
+  const { mtimeMs, size } = statSync(path);
+  const id = `${build}-${Math.round(mtimeMs).toString(36)}-${size.toString(36)}-${process.versions.v8}-${process.arch}`;
   const folder = join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "mu");
-  const file = join(folder, cacheName(path));
-  const cachedData = readOrNothing(file);
-  // The bundler writes ASCII alone, and Latin-1 is read without a look at every byte.
+  const file = join(folder, `code-${id}.bin`);
+  const cachedData = readCache(file, id);
+  // The bundler writes ASCII only, and Latin-1 is read without a look at every byte.
   const source = readFileSync(path, "latin1");
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
   const script = new Script(wrapped, { filename: path, ...(cachedData && { cachedData }) });
@@ -31,33 +36,38 @@ export function compileCached(path: string, env: NodeJS.ProcessEnv): Compiled {
     },
     keep() {
       if (cachedData === undefined || script.cachedDataRejected)
-        replaceQuietly(folder, file, script.createCachedData());
+        writeCache(folder, file, id, script.createCachedData());
     },
   };
 }
 
-function readOrNothing(file: string): Buffer | undefined {
+/**
+ * The code in `file`; undefined if there is none, or if it is damaged or not for `id`. V8 does not check what it
+ * runs, so the file holds the code twice: comparing takes 0.1 ms, computing a checksum or loading zlib for it 2 ms.
+ */
+function readCache(file: string, id: string): Buffer | undefined {
   try {
-    return readFileSync(file);
+    const bytes = readFileSync(file);
+    const end = bytes.length - id.length;
+    const code = bytes.subarray(0, end / 2);
+    const isSound = end > 0 && bytes.toString("latin1", end) === id && code.equals(bytes.subarray(end / 2, end));
+    return isSound ? code : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** V8 tells sources apart by their length alone, so the name says which build of the program it is. */
-function cacheName(path: string): string {
-  const { mtimeMs, size } = statSync(path);
-  return `code-${process.versions.v8}-${Math.round(mtimeMs).toString(36)}-${size.toString(36)}.bin`;
-}
-
-/** Older builds' caches go. One that cannot be written only makes the next start slower. */
-function replaceQuietly(folder: string, file: string, data: Buffer): void {
+/** Replaces the file as a whole and removes the oldest caches. A failure only makes the next start slower. */
+function writeCache(folder: string, file: string, id: string, code: Buffer): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const stale = readdirSync(folder).filter((name) => name.startsWith(`code-${process.versions.v8}-`));
     const draft = `${file}.${process.pid}`;
-    writeFileSync(draft, data, { mode: 0o600 });
+    writeFileSync(draft, Buffer.concat([code, code, Buffer.from(id)]), { mode: 0o600 });
     renameSync(draft, file);
-    for (const name of stale) if (join(folder, name) !== file) rmSync(join(folder, name), { force: true });
+    const caches = readdirSync(folder)
+      .filter((name) => name.startsWith("code-"))
+      .map((name) => ({ path: join(folder, name), writtenMs: statSync(join(folder, name)).mtimeMs }))
+      .sort((a, b) => b.writtenMs - a.writtenMs);
+    for (const { path } of caches.slice(KEPT)) rmSync(path, { force: true });
   } catch {}
 }

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { writeSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { compileCached } from "./code-cache.js";
 import { VERSION } from "./version.js";
+
+/** The build puts the hash of `app.cjs` here. */
+const BUILD = "@app-hash@";
 
 const argv = process.argv.slice(2);
 
@@ -18,7 +20,12 @@ if (argv.some(asksVersion) && argv.every((word) => asksVersion(word) || word ===
 /** Answered before anything is loaded: scripts ask for it often. */
 function printVersion(): void {
   const json = argv.includes("--json");
-  process.stdout.write(`${json ? JSON.stringify({ version: VERSION, json: 1, node: process.version }) : VERSION}\n`);
+  const write = writer(
+    1,
+    () => process.stdout,
+    () => {},
+  );
+  write(`${json ? JSON.stringify({ version: VERSION, json: 1, node: process.version }) : VERSION}\n`);
 }
 
 async function run(): Promise<void> {
@@ -31,9 +38,8 @@ async function run(): Promise<void> {
   };
   process.once("SIGINT", endWith(130));
   process.once("SIGTERM", endWith(143));
-  const path = join(__dirname, "app.cjs");
-  const app = compileCached(path, process.env);
-  const { runLine } = app.load(createRequire(path)) as typeof import("./cli/run.js");
+  const app = compileCached(join(__dirname, "app.cjs"), BUILD, process.env);
+  const { runLine } = app.load(require) as typeof import("./cli/run.js");
   const closed = () => ending.abort();
   const output = {
     out: writer(1, () => process.stdout, closed),

@@ -1,19 +1,8 @@
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  truncateSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "../src/db/sqlite/connect.js";
-import { type Home, newHome, PROGRAM } from "./support/cli.js";
+import { type Home, newHome } from "./support/cli.js";
 
 let home: Home;
 beforeEach(() => {
@@ -158,42 +147,3 @@ function plainUser(): { uid?: number; gid?: number } | undefined {
   if (uid === undefined) return undefined;
   return uid === 0 ? { uid: 65_534, gid: 65_534 } : {};
 }
-
-describe("the code cache", () => {
-  const cached = (folder: string) => (existsSync(folder) ? readdirSync(join(folder, "mu")) : []);
-
-  it("is made once, and its loss, its damage or a folder that cannot be made hurt nobody", async () => {
-    const cache = join(home.folder, "cache");
-    const env = { XDG_CACHE_HOME: cache };
-    const answer = (await home.mu("me --json", { env })).stdout;
-    const [file, ...others] = cached(cache);
-    expect([file, others]).toEqual([expect.stringMatching(/^code-/), []]);
-    for (const damage of ["", "nonsense", readFileSync(join(cache, "mu", file ?? "")).subarray(0, 5000)]) {
-      writeFileSync(join(cache, "mu", file ?? ""), damage);
-      expect(await home.mu("me --json", { env })).toMatchObject({ code: 0, stdout: answer, stderr: "" });
-    }
-    const nowhere = join(home.folder, "a file");
-    writeFileSync(nowhere, "");
-    expect(await home.mu("me --json", { env: { XDG_CACHE_HOME: nowhere } })).toMatchObject({
-      code: 0,
-      stdout: answer,
-      stderr: "",
-    });
-  });
-
-  it("never outlives the program that it was made from", async () => {
-    const copy = join(home.folder, "install");
-    cpSync(dirname(PROGRAM), join(copy, "dist"), { recursive: true });
-    symlinkSync(fileURLToPath(new URL("../node_modules", import.meta.url)), join(copy, "node_modules"));
-    const app = join(copy, "dist", "app.cjs");
-    const env = { XDG_CACHE_HOME: join(home.folder, "cache") };
-    const run = async () =>
-      (await home.sh(`"${process.execPath}" "${join(copy, "dist", "main.cjs")}" log`, { env })).stdout;
-    expect(await run()).toBe("Nothing yet.\n");
-    expect(await run()).toBe("Nothing yet.\n");
-    writeFileSync(app, readFileSync(app, "utf8").replace("Nothing yet.", "Changed now."));
-    utimesSync(app, 1_000_000_000, 1_000_000_000);
-    expect(await run()).toBe("Changed now.\n");
-    expect(cached(env.XDG_CACHE_HOME)).toHaveLength(1);
-  });
-});

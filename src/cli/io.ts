@@ -27,7 +27,7 @@ export function processIo(
     remark: (text) => {
       process.stderr.write(`${text}\n`);
     },
-    stream: json && !process.stderr.isTTY ? () => {} : errorStream(),
+    stream: errorStream({ json }),
   };
 }
 
@@ -45,9 +45,10 @@ function folderHere(): string {
 }
 
 /** Standard error, so that a pipe gets the result alone; one that nobody reads any more is no reason to stop. */
-function errorStream(): Io["stream"] {
+function errorStream({ json }: { json: boolean }): Io["stream"] {
   let watched = false;
   return (chunk) => {
+    if (json && !process.stderr.isTTY) return;
     if (!watched) process.stderr.on("error", () => {});
     watched = true;
     process.stderr.write(chunk);
