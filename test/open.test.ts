@@ -11,13 +11,13 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { connect } from "../src/db/sqlite/connect.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { planUpgrade, upgradeDatabase } from "../src/db/upgrade.js";
 import { initWorkstream, listWorkstreams } from "../src/workstreams/workstream.js";
 import { bundleChild, runChild as run } from "./support/child.js";
-import { contextOn, onEachDialect, temporaryFolder } from "./support/database.js";
+import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "./support/database.js";
 
 let folder: ReturnType<typeof temporaryFolder>;
 let path: string;
@@ -40,7 +40,7 @@ async function seeded(): Promise<void> {
 
 const unavailable = (code: string) => ({ kind: "unavailable", code, exitCode: 5 });
 
-describe("opening a database", () => {
+describeOnce("opening a database", () => {
   it("makes a missing one with its folder, for its owner alone", async () => {
     path = join(folder.path, "a", "b", "mu.db");
     await seeded();
@@ -193,7 +193,7 @@ function alter(text: string): void {
   other.close();
 }
 
-describe("other processes", () => {
+describeOnce("other processes", () => {
   let bundles: ReturnType<typeof temporaryFolder>;
   let program: string;
 

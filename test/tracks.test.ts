@@ -1,11 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { addTask } from "../src/tasks/add.js";
 import { claimTask } from "../src/tasks/claim.js";
 import { closeTask } from "../src/tasks/lifecycle.js";
 import { computeTracks, type LiveEdge, type LiveTask, listTracks } from "../src/tracks.js";
 import { initWorkstream } from "../src/workstreams/workstream.js";
-import { onEachDialect } from "./support/database.js";
+import { describeOnce, onEachDialect } from "./support/database.js";
 
 interface Graph {
   tasks: LiveTask[];
@@ -33,7 +33,7 @@ const graphs: fc.Arbitrary<Graph> = fc
     return { tasks, edges: [...unique.values()].map(([low, high]) => ({ blocker_id: low + 1, blocked_id: high + 1 })) };
   });
 
-describe("tracks of any graph", () => {
+describeOnce("tracks of any graph", () => {
   it("share the live tasks out among them, goals and all", () => {
     fc.assert(
       fc.property(graphs, ({ tasks, edges }) => {
@@ -121,21 +121,23 @@ function longestFrom(task: LiveTask, tasks: LiveTask[], edges: LiveEdge[]): numb
   return task.effort_days + Math.max(0, ...after.map((next) => longestFrom(next, tasks, edges)));
 }
 
-it("goes through a chain of 50,000 tasks without recursion", () => {
-  const tasks = Array.from({ length: 50_000 }, (_, id) => ({ id, name: `t${id}`, effort_days: 1, owner: null }));
-  const edges = tasks.slice(1).map(({ id }) => ({ blocker_id: id - 1, blocked_id: id }));
-  const [track, ...others] = computeTracks(tasks, edges);
-  expect(others).toEqual([]);
-  expect(track).toMatchObject({ goals: ["t49999"], size: 50_000, criticalPath: { days: 50_000 } });
-});
+describeOnce("computing tracks", () => {
+  it("goes through a chain of 50,000 tasks without recursion", () => {
+    const tasks = Array.from({ length: 50_000 }, (_, id) => ({ id, name: `t${id}`, effort_days: 1, owner: null }));
+    const edges = tasks.slice(1).map(({ id }) => ({ blocker_id: id - 1, blocked_id: id }));
+    const [track, ...others] = computeTracks(tasks, edges);
+    expect(others).toEqual([]);
+    expect(track).toMatchObject({ goals: ["t49999"], size: 50_000, criticalPath: { days: 50_000 } });
+  });
 
-it("ends on a loop that should not be there", () => {
-  const tasks = ["a", "b"].map((name, id) => ({ id, name, effort_days: 1, owner: null }));
-  const loop = [
-    { blocker_id: 0, blocked_id: 1 },
-    { blocker_id: 1, blocked_id: 0 },
-  ];
-  expect(computeTracks(tasks, loop)).toEqual([]);
+  it("ends on a loop that should not be there", () => {
+    const tasks = ["a", "b"].map((name, id) => ({ id, name, effort_days: 1, owner: null }));
+    const loop = [
+      { blocker_id: 0, blocked_id: 1 },
+      { blocker_id: 1, blocked_id: 0 },
+    ];
+    expect(computeTracks(tasks, loop)).toEqual([]);
+  });
 });
 
 onEachDialect("the tracks of a workstream", (bench) => {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { write } from "../../src/db/write.js";
 import { followLog, type LogEntry, readLog, writeMessage } from "../../src/journal/log.js";
@@ -8,7 +8,7 @@ import { tellEvent } from "../../src/journal/sentences.js";
 import { writeSql } from "../../src/journal/sql.js";
 import { taskHistory } from "../../src/tasks/history.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
-import { contextOn, onEachDialect, temporaryFolder } from "../support/database.js";
+import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "../support/database.js";
 import { patchTask, putEdge, putNote, putTask } from "../support/history.js";
 
 onEachDialect("the log", (bench) => {
@@ -91,7 +91,7 @@ onEachDialect("the log", (bench) => {
   });
 });
 
-describe("a log whose database is not there yet", () => {
+describeOnce("a log whose database is not there yet", () => {
   it("is followed from the first event on", async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, "deep", "mu.db");
@@ -167,7 +167,7 @@ onEachDialect("the history of a task", (bench) => {
   });
 });
 
-describe("the sentence for an event", () => {
+describeOnce("the sentence for an event", () => {
   const told = (op: string, subject = "demo/build", payload = {}) => tellEvent({ op, subject, payload, changes: [] });
 
   it("is short and human", () => {

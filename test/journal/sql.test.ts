@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { splitSql } from "../../src/db/sqlite/text.js";
@@ -9,7 +9,7 @@ import { verifyChains } from "../../src/journal/audit.js";
 import { compareTables } from "../../src/journal/replay.js";
 import { querySql, writeSql } from "../../src/journal/sql.js";
 import { act, perform } from "../support/acts.js";
-import { contextOn, onEachDialect, temporaryFolder } from "../support/database.js";
+import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "../support/database.js";
 import { putEdge, putNote, putTask } from "../support/history.js";
 
 let context: Context;
@@ -28,7 +28,7 @@ afterEach(() => end());
 
 const usage = (code: string) => ({ kind: "usage", code });
 
-describe("mu sql reads", () => {
+describeOnce("mu sql reads", () => {
   it("gives rows by name, with values that JSON can carry", async () => {
     expect(
       await querySql(context, "select 1 as a, 'x' as b, null as c, 2.5 as d, 9007199254740993 as big, x'00ff' as blob"),
@@ -110,7 +110,7 @@ describe("mu sql reads", () => {
   });
 });
 
-describe("mu sql --write", () => {
+describeOnce("mu sql --write", () => {
   const events = () =>
     context.store.db.selectFrom("events").select(["scope", "op", "changes", "payload"]).orderBy("id").execute();
 
@@ -302,7 +302,7 @@ const statement = fc.oneof(
   fc.string({ unit: "binary" }),
 );
 
-describe("the cutting of SQL", () => {
+describeOnce("the cutting of SQL", () => {
   it("sees strings, names and comments as SQLite does", () => {
     const pieces = splitSql("a ';' ; \"b;\" -- c;\n; [d;] `e;` /* f; */ 'it''s;' ; ; -- end").map((s) => s.tokens);
     expect(pieces).toEqual([["a", "';'", ";"].slice(0, 2), ['"b;"'], ["[d;]", "`e;`", "'it'", "'s;'"]]);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { sql } from "kysely";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
 import type { Change } from "../../src/db/events.js";
 import { REFERENCES, UNIQUE_KEYS } from "../../src/db/relations.js";
@@ -15,7 +15,7 @@ import { PASSING_COLUMNS } from "../../src/journal/undo/obstacles.js";
 import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../../src/journal/undo/undo.js";
 import { destroyWorkstream, initWorkstream, renameWorkstream } from "../../src/workstreams/workstream.js";
 import { act, perform } from "../support/acts.js";
-import { onEachDialect } from "../support/database.js";
+import { describeOnce, onEachDialect } from "../support/database.js";
 import { patchTask, putEdge, putNote, putTask, taskOf, workstreamId } from "../support/history.js";
 
 const newest = async (context: Context) =>
@@ -405,7 +405,7 @@ onEachDialect("the table of references", (bench) => {
   });
 });
 
-describe("net changes", () => {
+describeOnce("net changes", () => {
   const value = fc.constantFrom(null, 1, "a", "b");
   const step = fc.record({ id: fc.integer({ min: 1, max: 3 }), title: value, role: value, drop: fc.boolean() });
 

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PGlite } from "@electric-sql/pglite";
-import { afterAll, afterEach, beforeEach, describe } from "vitest";
+import type { PGlite } from "@electric-sql/pglite";
+import { afterEach, beforeEach, describe, inject, it } from "vitest";
 import { systemClock } from "../../src/clock.js";
 import type { Context } from "../../src/db/context.js";
 import { openPostgres } from "../../src/db/postgres.js";
@@ -16,26 +16,46 @@ export interface Bench {
   as(actor: string): Context;
 }
 
-const dialects = { sqlite: sqliteOnDisk, postgres: postgresInProcess };
-
-/** Runs the stories once on SQLite and once on PostgreSQL. */
-export function onEachDialect(title: string, stories: (bench: Bench) => void): void {
-  for (const [dialect, open] of Object.entries(dialects)) {
-    describe(`${title} (${dialect})`, () => {
-      const bench = {} as Bench;
-      let end: () => Promise<void>;
-      beforeEach(async () => {
-        const opened = await open();
-        end = opened.end;
-        bench.context = contextOn(opened.store);
-        bench.as = (actor) => ({ ...bench.context, actor });
-      }, 60_000);
-      afterEach(() => end());
-      stories(bench);
-    });
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Set in the project whose stories run on PostgreSQL. */
+    dialect?: "postgres";
   }
-  afterAll(() => shared?.then((db) => db.close()).finally(() => (shared = undefined)));
 }
+
+/** The dialect of this run's project. */
+export const dialect = inject("dialect") ?? "sqlite";
+
+/**
+ * Stories that depend on the dialect: they run on SQLite, and in the project `postgres` once more on PostgreSQL. A
+ * file that calls this is one of that project's; what else it tests goes into `describeOnce`.
+ */
+export function onEachDialect(title: string, stories: (bench: Bench) => void): void {
+  describe(`${title} (${dialect})`, () => {
+    const bench = {} as Bench;
+    let end: () => Promise<void>;
+    beforeEach(async () => {
+      const opened = await open[dialect]();
+      end = opened.end;
+      bench.context = contextOn(opened.store);
+      bench.as = (actor) => ({ ...bench.context, actor });
+    }, 60_000);
+    afterEach(() => end());
+    stories(bench);
+  });
+}
+
+/** Stories that have nothing to do with a dialect, in a file that `onEachDialect` has put into both projects. */
+export function describeOnce(title: string, stories: () => void): void {
+  if (dialect === "sqlite") describe(title, stories);
+}
+
+/** A story among those of `onEachDialect` that does not depend on the dialect, such as one of git. */
+export function itOnce(title: string, story: () => Promise<void>): void {
+  if (dialect === "sqlite") it(title, story);
+}
+
+const open = { sqlite: sqliteOnDisk, postgres: postgresInProcess };
 
 /** A context on `store` with the real clock. */
 export function contextOn(store: Store, actor = "tester"): Context {
@@ -54,15 +74,25 @@ async function sqliteOnDisk() {
   return { store, end: () => store.close().finally(folder.remove) };
 }
 
-let shared: Promise<PGlite> | undefined;
+/** One engine serves all files of the project: it takes seconds and most of a gigabyte to start. */
+const engines = globalThis as { muTestEngine?: Promise<PGlite> };
 
-/** One engine serves a whole test file: it takes seconds and most of a gigabyte to start. */
+/** The engine's database, as its migrations left it. */
 async function postgresInProcess() {
-  shared ??= PGlite.create();
-  const engine = await shared;
-  await engine.exec("drop schema public cascade; create schema public");
+  engines.muTestEngine ??= import("@electric-sql/pglite").then(({ PGlite }) => PGlite.create());
+  const engine = await engines.muTestEngine;
+  await empty(engine);
   const store = await openPostgres(singleClientPool(engine), "pglite");
   return { store, end: () => store.close() };
+}
+
+/** Truncates every table but those that say which migrations were run. */
+async function empty(engine: PGlite): Promise<void> {
+  await engine.exec(`do $$ declare names text; begin
+    select string_agg(quote_ident(tablename), ', ') into names
+      from pg_tables where schemaname = 'public' and tablename not like 'kysely%';
+    if names is not null then execute 'truncate ' || names || ' restart identity cascade'; end if;
+  end $$`);
 }
 
 /** Hands the one connection out to one holder at a time. */

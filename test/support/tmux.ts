@@ -5,6 +5,7 @@ import { pollUntil, systemClock } from "../../src/clock.js";
 import { execProgram } from "../../src/exec.js";
 import type { Run } from "../../src/tmux/run.js";
 import { createTmux, type Tmux } from "../../src/tmux/tmux.js";
+import { dialect } from "./database.js";
 
 export interface PrivateTmux {
   tmux: Tmux;
@@ -20,8 +21,9 @@ export interface PrivateTmux {
 
 const hasTmux = isInstalled();
 
-/** Stories that need a real tmux; skipped, and saying so, where there is none. */
+/** Stories that need a real tmux, on SQLite alone; skipped, and saying so, where there is none. */
 export function describeTmux(name: string, stories: () => void): void {
+  if (dialect !== "sqlite") return;
   const title = hasTmux ? name : `${name} (skipped: tmux is not installed)`;
   describe.skipIf(!hasTmux)(title, { timeout: 60_000 }, stories);
 }

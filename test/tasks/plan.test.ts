@@ -11,7 +11,7 @@ import { parsePlan } from "../../src/tasks/plan-document.js";
 import { type Plan, plannedTasks } from "../../src/tasks/planned-tasks.js";
 import { getTask, listTasks } from "../../src/tasks/task.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
-import { onEachDialect } from "../support/database.js";
+import { describeOnce, onEachDialect } from "../support/database.js";
 
 const ref = (name: string) => ({ workstream: "demo", name });
 
@@ -271,7 +271,7 @@ function bomb(): string {
   return `x0: &a0 [lol]\n${levels.join("\n")}\ntasks: []\n`;
 }
 
-describe("a document of any content", () => {
+describeOnce("a document of any content", () => {
   const keys = fc.constantFrom(
     "name",
     "title",

@@ -6,7 +6,7 @@ import { claimNext, claimTask } from "../../src/tasks/claim.js";
 import { closeTask, deferTask, openTask, rejectTask, releaseTask, TRANSITIONS } from "../../src/tasks/lifecycle.js";
 import { addNote } from "../../src/tasks/notes.js";
 import { listTasks } from "../../src/tasks/task.js";
-import { onEachDialect } from "../support/database.js";
+import { describeOnce, onEachDialect } from "../support/database.js";
 import { at, DEMO, ops, plan } from "../support/tasks.js";
 
 const NAMES = ["a", "b", "c", "d"];
@@ -64,10 +64,12 @@ function expectSound(task: Awaited<ReturnType<typeof listTasks>>[number]): void 
   if (task.status !== "IN_PROGRESS") expect(task.leaseUntil).toBeNull();
 }
 
-it("every status can be reached, and IN_PROGRESS only by a claim", () => {
-  const into = Object.entries(TRANSITIONS).filter(([, { to }]) => to === "IN_PROGRESS");
-  expect(into.map(([verb]) => verb)).toEqual(["claim", "steal"]);
-  for (const { from, to } of Object.values(TRANSITIONS)) {
-    if (to !== "IN_PROGRESS") expect(from as readonly string[]).not.toContain(to);
-  }
+describeOnce("the table of transitions", () => {
+  it("every status can be reached, and IN_PROGRESS only by a claim", () => {
+    const into = Object.entries(TRANSITIONS).filter(([, { to }]) => to === "IN_PROGRESS");
+    expect(into.map(([verb]) => verb)).toEqual(["claim", "steal"]);
+    for (const { from, to } of Object.values(TRANSITIONS)) {
+      if (to !== "IN_PROGRESS") expect(from as readonly string[]).not.toContain(to);
+    }
+  });
 });

@@ -16,7 +16,7 @@ import { type FinishOptions, finishTask } from "../../src/work/finish.js";
 import { workBeforeClaim } from "../../src/work/work.js";
 import { changeSetting } from "../../src/workstreams/stored-settings.js";
 import { destroyWorkstream, initWorkstream } from "../../src/workstreams/workstream.js";
-import { onEachDialect } from "../support/database.js";
+import { describeOnce, onEachDialect } from "../support/database.js";
 import { newRepository, type Repository } from "../support/repository.js";
 import { at, closeAgent, DEMO, ops, plan, spawn } from "../support/tasks.js";
 import { openWorkspace, recordWorkspace } from "../support/workspaces.js";
@@ -54,7 +54,7 @@ onEachDialect("finishing a task", (bench) => {
   };
   const codes = (finished: { warnings: { code: string }[] }) => finished.warnings.map(({ code }) => code);
 
-  describe("whose owner has a workspace", () => {
+  describeOnce("whose owner has a workspace", () => {
     it("records which commits are its work, and keeps them alive", async () => {
       const base = await head();
       await claim("build");
@@ -273,7 +273,7 @@ onEachDialect("finishing a task", (bench) => {
     });
   });
 
-  describe("where the workstream asks agents for more than their word", () => {
+  describeOnce("where the workstream asks agents for more than their word", () => {
     it("commit: nothing uncommitted, and something committed; people are free", async () => {
       await set("closeRequires", "commit");
       await claim("build");

@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { execProgram } from "../../src/exec.js";
 import { leasePorts, portsEnv, portsOf, releasePorts } from "../../src/workspaces/setup/ports.js";
-import { contextOn, onEachDialect, temporaryFolder } from "../support/database.js";
+import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "../support/database.js";
 import { reservedRow } from "../support/workspace-setup.js";
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -85,7 +85,7 @@ onEachDialect("the ports of workspaces", (bench) => {
   });
 });
 
-describe("ports of several databases of one user", () => {
+describeOnce("ports of several databases of one user", () => {
   const open = async (name: string) => {
     const store = await openSqlite(join(folder.path, name), { missing: "create", synchronous: "NORMAL" });
     return { context: contextOn(store), store };

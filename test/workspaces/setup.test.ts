@@ -10,14 +10,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Crew } from "../../src/agents/crew.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 import { approveCommands } from "../../src/workspaces/setup/approvals.js";
 import { setUpWorkspace } from "../../src/workspaces/setup/setup.js";
 import type { SetupSettings } from "../../src/workstreams/settings.js";
-import { contextOn, onEachDialect } from "../support/database.js";
+import { contextOn, describeOnce, onEachDialect } from "../support/database.js";
 import { newRepository, type Repository } from "../support/repository.js";
 import { crewOn, reservedRow, setupOf } from "../support/workspace-setup.js";
 
@@ -49,7 +49,7 @@ const setUp = (settings: Partial<SetupSettings> = {}) =>
 const read = (name: string) => readFileSync(join(path, name), "utf8");
 const status = () => repository.gitIn(path, "status", "--porcelain");
 
-describe("files of a new workspace", () => {
+describeOnce("files of a new workspace", () => {
   it("are the ignored ones that .worktreeinclude names, folders whole, and none that is tracked or not ignored", async () => {
     repository.write({
       ".worktreeinclude": ".env\nnode_modules/\ncache/keep\n*.local\n!no.local\nnew.txt\nREADME.md\n",
@@ -147,7 +147,7 @@ describe("files of a new workspace", () => {
   });
 });
 
-describe("the command of a new workspace", () => {
+describeOnce("the command of a new workspace", () => {
   it("runs in it, knows where it is, and its output is kept for its owner alone", async () => {
     const { command, ports } = await setUp({
       command:

@@ -20,7 +20,7 @@ import { reviveWorkspace } from "../../src/workspaces/revive.js";
 import { getSalvage, listSalvages } from "../../src/workspaces/salvage/list.js";
 import { restoreSalvage } from "../../src/workspaces/salvage/restore.js";
 import { workspaceRow } from "../../src/workspaces/workspace.js";
-import { onEachDialect } from "../support/database.js";
+import { itOnce, onEachDialect } from "../support/database.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };
@@ -73,7 +73,7 @@ onEachDialect("workspaces", (bench) => {
     expect(await events()).toEqual(["workstream.init", ...Array(4).fill("workspace.create")]);
   });
 
-  it("are refused where something lies, where a ref is none, and leave nothing behind then", async () => {
+  itOnce("are refused where something lies, where a ref is none, and leave nothing behind then", async () => {
     const path = join(shop.crew.stateDir, "workspaces", "demo", "w1");
     mkdirSync(path, { recursive: true });
     writeFileSync(join(path, "mine.txt"), "mine");
@@ -107,7 +107,7 @@ onEachDialect("workspaces", (bench) => {
     await expect(again).rejects.toMatchObject({ code: "workspace.dirty", exitCode: 4 });
   });
 
-  it("save the same work once, and changed work again", async () => {
+  itOnce("save the same work once, and changed work again", async () => {
     const { path } = await make();
     shop.repository.write({ "new.txt": "new" }, path);
     expect((await leaveWorkspace(shop.crew, w1, "keep"))?.salvage?.name).toBe("demo/w1/1");
@@ -119,28 +119,31 @@ onEachDialect("workspaces", (bench) => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it("are freed when they are left and all their commits are of tasks that landed, under whatever name", async () => {
-    const { path, baseRef } = await make();
-    const own = await shop.repository.commit({ "b.txt": "b" }, "work", path);
-    await shop.repository.commit({ "c.txt": "c" }, "other");
-    await addTask(bench.context, "demo", { name: "build", title: "Build" });
-    expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
-    await shop.repository.git("cherry-pick", own);
-    const landed = await shop.repository.git("rev-parse", "main");
-    const work = { work_root: shop.repository.root, work_from: baseRef, work_to: own };
-    await bench.context.store.write((db) =>
-      db
-        .updateTable("tasks")
-        .set({ status: "CLOSED", level: "landed", landed_commit: landed, ...work })
-        .execute(),
-    );
-    const more = await shop.repository.commit({ "d.txt": "d" }, "more", path);
-    expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
-    await shop.repository.gitIn(path, "reset", "-q", "--hard", `${more}^`);
-    expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: true });
-  });
+  itOnce(
+    "are freed when they are left and all their commits are of tasks that landed, under whatever name",
+    async () => {
+      const { path, baseRef } = await make();
+      const own = await shop.repository.commit({ "b.txt": "b" }, "work", path);
+      await shop.repository.commit({ "c.txt": "c" }, "other");
+      await addTask(bench.context, "demo", { name: "build", title: "Build" });
+      expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
+      await shop.repository.git("cherry-pick", own);
+      const landed = await shop.repository.git("rev-parse", "main");
+      const work = { work_root: shop.repository.root, work_from: baseRef, work_to: own };
+      await bench.context.store.write((db) =>
+        db
+          .updateTable("tasks")
+          .set({ status: "CLOSED", level: "landed", landed_commit: landed, ...work })
+          .execute(),
+      );
+      const more = await shop.repository.commit({ "d.txt": "d" }, "more", path);
+      expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false });
+      await shop.repository.gitIn(path, "reset", "-q", "--hard", `${more}^`);
+      expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: true });
+    },
+  );
 
-  it("tell of a save that nobody wrote down", async () => {
+  itOnce("tell of a save that nobody wrote down", async () => {
     const { path } = await make();
     shop.repository.write({ "new.txt": "new" }, path);
     await leaveWorkspace(shop.crew, w1, "keep");
@@ -150,7 +153,7 @@ onEachDialect("workspaces", (bench) => {
     expect(await listSalvages(shop.crew, "demo")).toMatchObject([{ name: "demo/w1/1", reason: "agent close" }]);
   });
 
-  it("are recreated with their work saved, also after somebody freed them", async () => {
+  itOnce("are recreated with their work saved, also after somebody freed them", async () => {
     const { path, baseRef } = await make();
     shop.repository.write({ "new.txt": "new" }, path);
     const tip = await shop.repository.commit({ "d.txt": "d" }, "landed");
@@ -192,7 +195,7 @@ onEachDialect("workspaces", (bench) => {
     expect(await refreshWorkspace(shop.crew, w1)).toMatchObject({ outcome: "current" });
   });
 
-  it("stay as they were when a refresh meets a conflict or uncommitted work", async () => {
+  itOnce("stay as they were when a refresh meets a conflict or uncommitted work", async () => {
     const { path, baseRef } = await make();
     const own = await shop.repository.commit({ "src/a.txt": "mine\n" }, "mine", path);
     await shop.repository.commit({ "src/a.txt": "theirs\n" }, "theirs");
@@ -211,7 +214,7 @@ onEachDialect("workspaces", (bench) => {
     expect(all).toMatchObject([{ outcome: "refused", code: "workspace.dirty" }, { outcome: "current" }]);
   });
 
-  it("come back when their folder is gone, with the commits that were in it", async () => {
+  itOnce("come back when their folder is gone, with the commits that were in it", async () => {
     const { path } = await make();
     const own = await shop.repository.commit({ "b.txt": "b" }, "work", path);
     const { rmSync } = await import("node:fs");
@@ -294,7 +297,7 @@ onEachDialect("workspaces", (bench) => {
     expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ changed: true });
   });
 
-  it("are left alone by whoever saw them half made, once they are whole", async () => {
+  itOnce("are left alone by whoever saw them half made, once they are whole", async () => {
     const { path } = await make();
     shop.repository.write({ "new.txt": "new" }, path);
     const row = await workspaceRow(bench.context.store.db, w1);
@@ -306,7 +309,7 @@ onEachDialect("workspaces", (bench) => {
     expect(existsSync(join(path, "new.txt"))).toBe(true);
   });
 
-  it("are saved though their repository was cloned anew and knows nothing of them", async () => {
+  itOnce("are saved though their repository was cloned anew and knows nothing of them", async () => {
     const { path } = await make();
     shop.repository.write({ "new.txt": "new", "src/a.txt": "changed" }, path);
     rmSync(join(shop.repository.root, ".git", "worktrees"), { recursive: true });
@@ -318,7 +321,7 @@ onEachDialect("workspaces", (bench) => {
     expect(shop.repository.read("src/a.txt", workspace.path)).toBe("changed");
   });
 
-  it("that are plain folders in somebody's repository are saved before they are removed", async () => {
+  itOnce("that are plain folders in somebody's repository are saved before they are removed", async () => {
     await shop.repository.git("init", "-q", shop.crew.stateDir);
     const path = join(shop.crew.stateDir, "workspaces", "demo", "lost");
     mkdirSync(path, { recursive: true });
@@ -328,7 +331,7 @@ onEachDialect("workspaces", (bench) => {
     expect(existsSync(done?.salvage?.place ?? "")).toBe(true);
   });
 
-  it("that are copies never write over an archive that another database left", async () => {
+  itOnce("that are copies never write over an archive that another database left", async () => {
     const place = join(shop.crew.stateDir, "salvage", "demo", "w1", "1.tar");
     mkdirSync(dirname(place), { recursive: true });
     writeFileSync(place, "theirs");

@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, expect, it } from "vitest";
 import { readSettings, SETTING_KEYS, settingText, valueAt, withSetting } from "../../src/workstreams/settings.js";
 import { changeSetting, getSettings } from "../../src/workstreams/stored-settings.js";
 import { initWorkstream, showWorkstream } from "../../src/workstreams/workstream.js";
-import { onEachDialect } from "../support/database.js";
+import { describeOnce, onEachDialect } from "../support/database.js";
 
 const STANDARD = {
   check: null,
@@ -67,7 +67,7 @@ onEachDialect("settings of a workstream", (bench) => {
   });
 });
 
-describe("stored settings", () => {
+describeOnce("stored settings", () => {
   it("that nobody can read count as not set, and keys of others are kept", () => {
     for (const stored of ["", "nonsense", "null", "[]", "7", '{"setup": 3, "check": [], "branch": "-x"}']) {
       expect(readSettings(stored)).toEqual(STANDARD);

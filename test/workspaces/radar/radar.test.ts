@@ -13,7 +13,7 @@ import { readSight, recordPrediction } from "../../../src/workspaces/radar/recor
 import { workInProgress } from "../../../src/workspaces/radar/work.js";
 import { workspaceRow } from "../../../src/workspaces/workspace.js";
 import { destroyWorkstream, workstreamRow } from "../../../src/workstreams/workstream.js";
-import { onEachDialect } from "../../support/database.js";
+import { itOnce, onEachDialect } from "../../support/database.js";
 import { newRepository, type Repository } from "../../support/repository.js";
 import { add, at, DEMO, later, plan, spawn } from "../../support/tasks.js";
 
@@ -93,7 +93,7 @@ onEachDialect("the radar", (bench) => {
     expect(await collisions()).toEqual([]);
   });
 
-  it("names what it does not compare, and compares the rest", async () => {
+  itOnce("names what it does not compare, and compares the rest", async () => {
     for (const name of ["cyd", "dan", "eve", "fay"]) await workspace(name);
     const set = async (agent: string, columns: Record<string, string | null>) => {
       const { id } = await workspaceRow(bench.context.store.db, { workstream: DEMO, name: agent });
@@ -133,7 +133,7 @@ onEachDialect("the radar", (bench) => {
     ]);
   });
 
-  it("keeps what it saw when a look in passing takes too long", async () => {
+  itOnce("keeps what it saw when a look in passing takes too long", async () => {
     change("ann", { "a.txt": "ann\n" });
     change("bob", { "a.txt": "bob\n" });
     await lookAround(crew, DEMO);
@@ -142,7 +142,7 @@ onEachDialect("the radar", (bench) => {
     expect(await collisions()).toEqual([["ann", "bob", "a.txt"]]);
   });
 
-  it("tells who changes what its tasks do not declare", async () => {
+  itOnce("tells who changes what its tasks do not declare", async () => {
     for (const name of ["ann", "bob"]) await spawn(bench.context, name);
     await add(bench.context, { name: "one", title: "One", touches: ["src/**", "b.txt"] });
     await add(bench.context, { name: "two", title: "Two" });
@@ -156,7 +156,7 @@ onEachDialect("the radar", (bench) => {
     ]);
   });
 
-  it("counts as drift only what was changed since the task was taken", async () => {
+  itOnce("counts as drift only what was changed since the task was taken", async () => {
     await spawn(bench.context, "ann");
     await repository.commit({ "a.txt": "earlier work\n" }, "earlier", places["ann"]);
     await add(bench.context, { name: "one", title: "One", touches: ["src"] });
