@@ -2,9 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hookLine, spoolPath } from "../src/agents/spool/line.js";
-import { readSpoolTail } from "../src/agents/spool/read.js";
-import { prepareSpool } from "../src/agents/spool/write.js";
+import { hookLine } from "../src/agents/hooks/kit.js";
+import { prepareSpool, readSpool, spoolPath } from "../src/agents/spool.js";
 
 /** What a hook costs an agent: its line of sh beside an empty line, with small and large events. */
 const RUNS = 200;
@@ -32,6 +31,6 @@ for (const shell of ["dash", "bash"]) {
   }
 }
 const start = performance.now();
-const { events } = await readSpoolTail(spoolPath(stateDir, "1"));
+const { events } = await readSpool(spoolPath(stateDir, "1"));
 console.log(`tail of the spool: ${events.length} events in ${(performance.now() - start).toFixed(2)} ms`);
 rmSync(stateDir, { recursive: true });

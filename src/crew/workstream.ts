@@ -20,16 +20,6 @@ import {
 } from "../workstreams/workstream.js";
 import { closeAgent } from "./close.js";
 
-/**
- * Makes the workstream's tmux session, held open by a placeholder window, unless it runs; true when it was made.
- * Nobody needs it before the first agent, whose spawn makes the session by itself: it is for a person who wants to
- * attach first. Faults `workstream.not_found`, `tmux.failed`.
- */
-export async function openWorkstreamSession(crew: Crew, workstream: string): Promise<boolean> {
-  const { root } = await getWorkstream(crew.context.store.db, workstream);
-  return crew.tmux.openSession(sessionOf(workstream), root ?? crew.env["HOME"] ?? "/");
-}
-
 /** What goes with a workstream that is destroyed. */
 export interface CrewDestruction extends Destruction {
   session: string;

@@ -43,20 +43,9 @@ export async function setPaneBorders(run: Run, target: string, state: "on" | "of
 }
 
 /** Faults: `pane.not_found`. */
-export async function selectLayout(run: Run, target: string, layout: Layout): Promise<void> {
-  const what = `arrange the panes of ${target}`;
-  await runOrFail(run, { what, pane: target }, [["select-layout", "-t", target, layout]]);
-}
-
-/** Faults: `pane.not_found`. */
 export async function renameWindow(run: Run, target: string, name: string): Promise<void> {
   const what = `rename the window of ${target}`;
   await runOrFail(run, { what, pane: target }, [["rename-window", "-t", target, formatText(name)]]);
-}
-
-/** Moves a pane into the window `window` (`@3`), beside its panes. Faults: `pane.not_found`. */
-export async function joinPane(run: Run, pane: string, window: string): Promise<void> {
-  await runOrFail(run, { what: `move pane ${pane}`, pane }, [["join-pane", "-d", "-s", pane, "-t", window]]);
 }
 
 /** Gives a pane a window of its own in an existing session. Faults: `pane.not_found`. */
@@ -79,11 +68,6 @@ export async function focusPane(run: Run, pane: string): Promise<void> {
 /** Gives everything the pane prints to `shellCommand`, in place of the pipe it had. Faults: `pane.not_found`. */
 export async function pipePane(run: Run, pane: string, shellCommand: string): Promise<void> {
   await runOrFail(run, { what: `record pane ${pane}`, pane }, [pipeCommand(pane, shellCommand)]);
-}
-
-/** Faults: `pane.not_found`. */
-export async function stopPipe(run: Run, pane: string): Promise<void> {
-  await runOrFail(run, { what: `stop recording pane ${pane}`, pane }, [["pipe-pane", "-t", pane]]);
 }
 
 export function borderCommands(target: string, state: "on" | "off"): Command[] {

@@ -16,13 +16,11 @@ export interface OpenPane {
   layout?: Layout;
   /** Absolute. When it does not exist, the pane dies and says so. */
   cwd: string;
-  /** The program and its arguments, handed over verbatim; see `shellArgv` for a command line. */
+  /** The program and its arguments, passed on verbatim. */
   argv: readonly [string, ...string[]];
   env?: Readonly<Record<string, string>>;
   /** Columns and rows of the session's windows while nobody is attached. */
   size?: { width: number; height: number };
-  /** Rows of scrollback; 10,000 without it. */
-  historyLimit?: number;
   identity?: PaneIdentity;
   /**
    * A shell command that gets everything the pane prints, from the first byte. Without one, tmux 3.3a loses the
@@ -49,7 +47,8 @@ export interface Death {
   lines: string[];
 }
 
-const DEFAULT_HISTORY = 10_000;
+/** Rows of scrollback. */
+const HISTORY_LIMIT = 10_000;
 const ATTEMPTS = 10;
 /**
  * A pane is dead when its terminal closes; how its program ended comes later, and where tmux 3.3a misses that
@@ -109,11 +108,6 @@ export async function killPane(run: Run, pane: string): Promise<void> {
 /** Closing what is closed is a no-op. */
 export async function killSession(run: Run, session: string): Promise<void> {
   ignoreGone(await run([["kill-session", "-t", `=${session}`]]), `close session ${session}`);
-}
-
-/** The argv that runs a command line as sh does. */
-export function shellArgv(commandLine: string): [string, string, string] {
-  return ["/bin/sh", "-c", commandLine];
 }
 
 async function tryPane(run: Run, pane: string): Promise<Death | undefined> {
@@ -253,7 +247,7 @@ function newWindow(spec: OpenPane, where: readonly string[]): Command {
 }
 
 function historyOption(spec: OpenPane): Command {
-  return ["set-option", "-t", `=${spec.session}:`, "history-limit", `${spec.historyLimit ?? DEFAULT_HISTORY}`];
+  return ["set-option", "-t", `=${spec.session}:`, "history-limit", `${HISTORY_LIMIT}`];
 }
 
 function sizeOption({ session, size }: OpenPane): Command[] {

@@ -7,18 +7,14 @@ import { askPane, type PaneIdentityFacts } from "./ask.js";
 import { type Keys, type Paste, paste, sendKeys } from "./input.js";
 import {
   focusPane,
-  joinPane,
-  type Layout,
   movePane,
   type PaneIdentity,
   type PaneLabels,
   pipePane,
   renameWindow,
-  selectLayout,
   setPaneBorders,
   setPaneIdentity,
   setPaneLabels,
-  stopPipe,
 } from "./look.js";
 import {
   confirmPane,
@@ -30,7 +26,7 @@ import {
   type OpenPane,
   openPane,
 } from "./open.js";
-import { callerPane, findServer, listPanes, type Pane, type ServerId, serverPid } from "./panes.js";
+import { callerPane, findServer, listPanes, type Pane, serverPid } from "./panes.js";
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
 import { type CaptureOptions, captureScreens, readPane, type Screen } from "./screens.js";
@@ -40,7 +36,6 @@ import { type Survey, type SurveyRequest, survey } from "./survey.js";
 /** One tmux server, as mu uses it. Panes are `%7`, windows `@3`; sessions go by name. */
 export interface Tmux {
   run: Run;
-  findServer(): Promise<ServerId | undefined>;
   listPanes(): Promise<Pane[]>;
   survey(request: SurveyRequest): Promise<Survey>;
   askPane(pane: string): Promise<PaneIdentityFacts | undefined>;
@@ -59,13 +54,10 @@ export interface Tmux {
   setPaneIdentity(pane: string, identity: PaneIdentity): Promise<void>;
   setPaneLabels(labels: readonly PaneLabels[]): Promise<void>;
   setPaneBorders(target: string, state: "on" | "off"): Promise<void>;
-  selectLayout(target: string, layout: Layout): Promise<void>;
   renameWindow(target: string, name: string): Promise<void>;
   focusPane(pane: string): Promise<void>;
-  joinPane(pane: string, window: string): Promise<void>;
   movePane(pane: string, to: { session: string; window: string }): Promise<void>;
   pipePane(pane: string, shellCommand: string): Promise<void>;
-  stopPipe(pane: string): Promise<void>;
   attachCommand(session: string, pane?: string): Promise<AttachCommand>;
   probe(): Promise<Probe>;
 }
@@ -85,7 +77,6 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
   const run = given ?? createRun({ exec, env });
   return {
     run,
-    findServer: () => findServer(run),
     listPanes: () => listPanes(run),
     survey: (request) => survey(run, request),
     askPane: (pane) => askPane(run, pane),
@@ -104,13 +95,10 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     setPaneIdentity: (pane, identity) => setPaneIdentity(run, pane, identity),
     setPaneLabels: (labels) => setPaneLabels(run, labels),
     setPaneBorders: (target, state) => setPaneBorders(run, target, state),
-    selectLayout: (target, layout) => selectLayout(run, target, layout),
     renameWindow: (target, name) => renameWindow(run, target, name),
     focusPane: (pane) => focusPane(run, pane),
-    joinPane: (pane, window) => joinPane(run, pane, window),
     movePane: (pane, to) => movePane(run, pane, to),
     pipePane: (pane, shellCommand) => pipePane(run, pane, shellCommand),
-    stopPipe: (pane) => stopPipe(run, pane),
     attachCommand: (session, pane) => attachCommand(run, env, pane ?? `=${session}:`),
     probe: () => probe({ exec, env, run }),
   };

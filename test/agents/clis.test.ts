@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { LaunchOptions } from "../../src/agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../../src/agents/clis/table.js";
@@ -19,16 +18,6 @@ test.each(CLIS)("$key keeps the contract of the table", ({ key, cli }) => {
   );
 });
 
-test.each(CLIS)("$key gives a headless prompt on, whole", ({ cli }) => {
-  fc.assert(
-    fc.property(fc.string({ minLength: 1 }), (prompt) => {
-      const { args, stdin } = cli.headless(prompt, OPTIONS);
-      expect(stdin ?? args.at(-1)).toContain(prompt);
-      if (stdin !== undefined) expect(args.join(" ")).toBe(cli.headless("another", OPTIONS).args.join(" "));
-    }),
-  );
-});
-
 test.each(CLIS)("$key has rules that end in an idle composer, each named once and after its CLI", ({ key, cli }) => {
   if (cli.reading.by !== "screen") return;
   const names = cli.reading.rules.map((rule) => rule.name);
@@ -39,23 +28,6 @@ test.each(CLIS)("$key has rules that end in an idle composer, each named once an
   expect(new Set(cli.reading.rules.map((rule) => rule.status))).toEqual(
     new Set(["busy", ...questions, "needs_permission", "idle"]),
   );
-});
-
-test.each(CLIS)("$key parses no output at all into a failure or a silent success", ({ key, cli }) => {
-  const silent = cli.parseResult("", "", 0);
-  expect(silent.ok).toBe(key === "shell" || key === "command");
-  if (!silent.ok) expect(silent.failureClass).toBe("no_output");
-  expect(cli.parseResult("", "", null)).toMatchObject({ ok: false, failureClass: "crash" });
-  expect(cli.parseResult("", "boom", 3)).toMatchObject({ ok: false, error: "boom", failureClass: "nonzero" });
-});
-
-test.each(CLIS)("$key parses any output without a throw", ({ cli }) => {
-  const text = fc.oneof(
-    fc.string({ unit: "binary" }),
-    fc.json(),
-    fc.array(fc.json()).map((lines) => lines.join("\n")),
-  );
-  fc.assert(fc.property(text, text, fc.option(fc.nat(255)), (out, err, code) => void cli.parseResult(out, err, code)));
 });
 
 test.each<[string, LaunchOptions, string[], Record<string, string>]>([
@@ -100,19 +72,6 @@ test.each([
   ["shell", undefined],
 ])("%s resumes its own conversation", (key, args) => {
   expect(getAgentCli(key).resume("s1", OPTIONS)?.args.slice(0, 2)).toEqual(args);
-});
-
-test("codex goes on with a headless conversation by its own subcommand", () => {
-  expect(
-    getAgentCli("codex")
-      .headless("go", { ...OPTIONS, sessionRef: "s1" })
-      .args.slice(0, 3),
-  ).toEqual(["exec", "resume", "s1"]);
-});
-
-test("pi takes a prompt for a prompt even when it looks like a switch or a file", () => {
-  expect(getAgentCli("pi").headless("--help me", OPTIONS).args.at(-1)).toBe("\n--help me");
-  expect(getAgentCli("pi").headless("@file is broken", OPTIONS).args.at(-1)).toBe("\n@file is broken");
 });
 
 test("an unknown key is a usage fault that names the known ones", () => {

@@ -1,14 +1,11 @@
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { AgentCliKey } from "../../src/agents/clis/cli.js";
 import type { Json } from "../../src/agents/clis/json.js";
 import type { FeedEvent } from "../../src/agents/feed/event.js";
 import { foldFeed } from "../../src/agents/feed/fold.js";
-import { foldProgramStatus, parseProgramStatus } from "../../src/agents/feed/program-status.js";
-import type { SpoolEvent } from "../../src/agents/spool/line.js";
-import { CAPTURES } from "./captures.js";
-import { claudeFeed, codexFeed, opencodeFeed, piFeed, programStatusBytes } from "./feeds.js";
+import type { SpoolEvent } from "../../src/agents/spool.js";
+import { claudeFeed, codexFeed, opencodeFeed, piFeed } from "./feeds.js";
 
 /** One word per event, with what tells it from its like. */
 function words(events: readonly FeedEvent[]): string[] {
@@ -360,60 +357,4 @@ test("no payload makes a fold throw", () => {
   const raw = fc.record({ at: fc.nat(), event: fc.constantFrom(...names, "x"), payload });
   const clis = fc.constantFrom<AgentCliKey>("claude", "pi", "opencode", "codex");
   fc.assert(fc.property(clis, fc.array(raw), (cli, events) => void foldFeed(cli, events)));
-});
-
-test("Codex's program status reads as what happened", () => {
-  const { statuses } = parseProgramStatus(programStatusBytes("codex-osc7501.txt"));
-  expect(statuses).toHaveLength(29);
-  const events = foldProgramStatus(statuses.map((status, at) => ({ ...status, at })));
-  expect(words(events)).toContain("permission:permission");
-  const error = events.findIndex((event) => event.kind === "error");
-  expect(words(events.slice(error - 1, error + 2))).toEqual(["working", "error", "working"]);
-});
-
-test("Claude's program status carries its messages", () => {
-  const { statuses, rest } = parseProgramStatus(programStatusBytes("claude-osc7501.txt"));
-  expect(rest).toHaveLength(0);
-  const events = foldProgramStatus(statuses.map((status, at) => ({ ...status, at })));
-  expect(events.find((event) => event.kind === "permission")?.text).toMatch(/^approve Bash: bash -c/);
-  expect(events.find((event) => event.kind === "question")?.text).toBe(
-    "answer: Which database should I use? (SQLite · Postgres)",
-  );
-  expect(events.find((event) => event.kind === "error")?.text).toBe("Credit balance is too low");
-  expect(events.at(-1)?.kind).toBe("idle");
-});
-
-test("the program status is found among everything else that a real Claude drew", () => {
-  const bytes = readFileSync(`${CAPTURES}claude/osc7501.raw`);
-  const { statuses } = parseProgramStatus(bytes);
-  expect(statuses.map((status) => status.state)).toEqual(
-    parseProgramStatus(programStatusBytes("claude-osc7501.txt")).statuses.map((status) => status.state),
-  );
-});
-
-test("the program status is the same however its bytes are cut", () => {
-  const bytes = Buffer.concat([
-    Buffer.from("noise \u001b[1m ✓\n"),
-    programStatusBytes("codex-osc7501.txt").subarray(0, 300),
-  ]);
-  const whole = parseProgramStatus(bytes).statuses;
-  fc.assert(
-    fc.property(fc.array(fc.nat(bytes.length), { maxLength: 6 }), (cuts) => {
-      const places = [0, ...cuts.sort((a, b) => a - b), bytes.length];
-      let rest: Uint8Array = new Uint8Array();
-      const found = places.slice(1).flatMap((end, index) => {
-        const read = parseProgramStatus(Buffer.concat([rest, bytes.subarray(places[index], end)]));
-        rest = read.rest;
-        return read.statuses;
-      });
-      expect(found).toEqual(whole);
-    }),
-  );
-});
-
-test("a report that never ends is not waited for", () => {
-  const flood = Buffer.from(`\u001b]7501;state=idle${"x".repeat(100_000)}`);
-  expect(parseProgramStatus(flood).rest).toHaveLength(0);
-  expect(parseProgramStatus(Buffer.from("\u001b]7501;state=idle\nprompt$ ")).rest).toHaveLength(0);
-  expect(parseProgramStatus(Buffer.from("\u001b]7501;?\u001b\\")).statuses).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { asObject, asText, type Json, parseLines } from "../../src/agents/clis/json.js";
-import type { SpoolEvent } from "../../src/agents/spool/line.js";
+import { asObject, asText, type Json } from "../../src/agents/clis/json.js";
+import type { SpoolEvent } from "../../src/agents/spool.js";
 
 const FEEDS = fileURLToPath(new URL("../fixtures/feeds/", import.meta.url));
 
@@ -35,16 +35,11 @@ export function codexFeed(pane: string): SpoolEvent[] {
   }));
 }
 
-/** A recorded sequence of OSC 7501 in caret notation, as the bytes that the terminal got. */
-export function programStatusBytes(name: string): Buffer {
-  const lines = readFeed(name).trim().split("\n");
-  return Buffer.from(lines.map((line) => `${line.replace("^[", "\u001b")}\u0007`).join(""));
-}
-
 function stamp(line: Json): { at: number; event: string } {
   return { at: Number(line.at), event: asText(line.type) ?? "" };
 }
 
 function recorded(name: string, pane?: string): Json[] {
-  return parseLines(readFeed(name)).filter((line) => pane === undefined || line.pane === pane);
+  const lines = readFeed(name).trim().split("\n");
+  return lines.map((line) => asObject(JSON.parse(line))).filter((line) => pane === undefined || line.pane === pane);
 }

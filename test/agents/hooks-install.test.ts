@@ -17,7 +17,6 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { DRAIN_COMMAND, muLine, PRIME_COMMAND } from "../../src/agents/hooks/commands.js";
 import {
   agentEventsFile,
   type HookTarget,
@@ -25,10 +24,9 @@ import {
   installHooks,
   uninstallHooks,
 } from "../../src/agents/hooks/install.js";
+import { DRAIN_COMMAND, HOOK_MARK, hookLine, muLine, PRIME_COMMAND } from "../../src/agents/hooks/kit.js";
 import { HOOK_KITS } from "../../src/agents/hooks/table.js";
-import { HOOK_MARK, hookLine, spoolPath } from "../../src/agents/spool/line.js";
-import { readSpool } from "../../src/agents/spool/read.js";
-import { prepareSpool } from "../../src/agents/spool/write.js";
+import { prepareSpool, readSpool, spoolPath } from "../../src/agents/spool.js";
 
 const root = mkdtempSync(join(tmpdir(), "mu-hooks-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

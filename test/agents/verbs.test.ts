@@ -4,7 +4,6 @@ import { drawBorders } from "../../src/agents/borders.js";
 import { attachCommand, focusAgent } from "../../src/agents/focus.js";
 import { freeAgent } from "../../src/agents/free.js";
 import { kickAgent } from "../../src/agents/kick.js";
-import { arrangeWindow, checkLayout } from "../../src/agents/layout.js";
 import { pollAgents } from "../../src/agents/status/poll.js";
 import { waitForAgents } from "../../src/agents/status/wait.js";
 import { adoptAgent } from "../../src/crew/adopt.js";
@@ -307,7 +306,7 @@ describeTmux("an agent", () => {
     });
   });
 
-  it("has borders that can be turned off and on for a whole workstream, and windows that can be arranged", async () => {
+  it("has borders that can be turned off for a whole workstream", async () => {
     const size = { width: 200, height: 60 };
     const a = await spawn("a", { window: "crew", size });
     await spawn("b", { window: "crew", size });
@@ -317,14 +316,6 @@ describeTmux("an agent", () => {
     await changeSetting(crew.crew.context, "demo", "borders", "off");
     expect(await drawBorders(crew.crew, "demo", "off")).toBe(1);
     expect(await ask("#{pane-border-status}")).toBe("off");
-    await arrangeWindow(crew.crew, "demo", { window: "crew", layout: "even-horizontal" });
-    expect(await ask("#{pane_height}")).toBe(await ask("#{window_height}"));
-    await arrangeWindow(crew.crew, "demo", { layout: checkLayout("even-vertical") });
-    expect(await ask("#{pane_width}")).toBe("200");
-    expect(() => checkLayout("spiral")).toThrow("is no layout");
-    await expect(arrangeWindow(crew.crew, "demo", { window: "x", layout: "tiled" })).rejects.toMatchObject({
-      code: "window.not_found",
-    });
     const c = await spawn("c");
     expect((await crew.server.raw("display-message", "-p", "-t", c.pane ?? "", "#{pane-border-status}")).trim()).toBe(
       "off",

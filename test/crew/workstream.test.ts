@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent } from "../../src/agents/agent.js";
 import { spawnAgent } from "../../src/crew/spawn/spawn.js";
-import { destroyCrew, openWorkstreamSession, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
+import { destroyCrew, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
 import { initWorkstream, listWorkstreams } from "../../src/workstreams/workstream.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { describeTmux } from "../support/tmux.js";
@@ -17,22 +17,11 @@ describeTmux("a workstream's session", () => {
     (await spawnAgent(crew.crew, { workstream, name }, { command: "cat", cwd: crew.server.dir })).agent;
   const db = () => crew.crew.context.store.db;
 
-  it("is made by the first agent, or before it for a person who wants to attach", async () => {
-    expect(await crew.panes()).toEqual([]);
-    expect(await openWorkstreamSession(crew.crew, "demo")).toBe(true);
-    expect(await openWorkstreamSession(crew.crew, "demo")).toBe(false);
-    await spawn("worker-1");
-    expect((await crew.panes()).map(({ session, windowName }) => [session, windowName])).toEqual([
-      ["mu-demo", "_mu"],
-      ["mu-demo", "worker-1"],
-    ]);
-  });
-
   it("goes with its workstream, strangers in it are named before, and a namesake's stays", async () => {
     await initWorkstream(crew.crew.context, "demo-2");
     await spawn("worker-1");
     await spawn("worker-1", "demo-2");
-    await openWorkstreamSession(crew.crew, "demo");
+    await crew.server.tmux.openSession("mu-demo", crew.server.dir);
     await crew.server.raw("new-window", "-d", "-t", "=mu-demo:", "-n", "mine", "cat");
     const preview = await previewCrewDestroy(crew.crew, "demo");
     expect(preview).toMatchObject({

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { pasteText } from "../../src/tmux/input.js";
+import { findServer } from "../../src/tmux/panes.js";
 import { describeTmux, eventually, type PrivateTmux, privateTmux } from "../support/tmux.js";
 
 describeTmux("typing into a pane", () => {
@@ -108,13 +109,13 @@ describeTmux("typing into a pane", () => {
   it("a dead pane refuses, and the server lives on", async () => {
     const { pane } = await server.tmux.openPane({ session: "mu-d", window: "w", cwd: server.dir, argv: ["true"] });
     await eventually("death", async () => (await server.tmux.listPanes())[0]?.dead);
-    const before = await server.tmux.findServer();
+    const before = await findServer(server.tmux.run);
     const dead = { kind: "conflict", code: "pane.dead" };
     await expect(server.tmux.paste({ pane, text: "x" })).rejects.toMatchObject(dead);
     for (const as of ["names", "characters", "hex"] as const) {
       await expect(server.tmux.sendKeys({ pane, keys: ["41"], as })).rejects.toMatchObject(dead);
     }
-    expect(await server.tmux.findServer()).toBe(before);
+    expect(await findServer(server.tmux.run)).toBe(before);
     expect(await server.raw("list-buffers")).toBe("");
   });
 

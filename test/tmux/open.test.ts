@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { type OpenPane, shellArgv } from "../../src/tmux/open.js";
+import type { OpenPane } from "../../src/tmux/open.js";
+import { findServer } from "../../src/tmux/panes.js";
 import { describeTmux, eventually, type PrivateTmux, privateTmux } from "../support/tmux.js";
 
 describeTmux("opening a pane", () => {
@@ -17,7 +18,7 @@ describeTmux("opening a pane", () => {
 
   it("makes the session, the window and the pane, and says who they are", async () => {
     const opened = await open({ identity: { agent: "worker-1", agentId: "17" } });
-    expect(await server.tmux.findServer()).toBe(opened.server);
+    expect(await findServer(server.tmux.run)).toBe(opened.server);
     expect(await listed(opened.pane)).toMatchObject({
       id: opened.pane,
       pid: opened.pid,
@@ -123,7 +124,7 @@ describeTmux("opening a pane", () => {
   });
 
   it("what a program said before it died can be read, and then nothing is left behind", async () => {
-    const opened = await open({ argv: shellArgv("seq 1 80; echo 'fatal: no key' >&2; sleep 0.2; exit 3") });
+    const opened = await open({ argv: ["/bin/sh", "-c", "seq 1 80; echo 'fatal: no key' >&2; sleep 0.2; exit 3"] });
     await eventually("death", async () => (await listed(opened.pane))?.dead);
     const death = await server.tmux.confirmPane(opened.pane);
     expect(death?.status).toBe(3);
@@ -133,7 +134,7 @@ describeTmux("opening a pane", () => {
   });
 
   it("a program that a signal ended says which", async () => {
-    const opened = await open({ argv: shellArgv("echo bye; sleep 0.2; kill -KILL $$") });
+    const opened = await open({ argv: ["/bin/sh", "-c", "echo bye; sleep 0.2; kill -KILL $$"] });
     await eventually("death", async () => (await listed(opened.pane))?.dead);
     const death = await server.tmux.confirmPane(opened.pane);
     expect(death?.lines).toEqual(["bye"]);
@@ -161,11 +162,11 @@ describeTmux("opening a pane", () => {
     expect((await server.tmux.confirmPane(opened.pane))?.lines.join("\n")).toMatch(/cd:.*gone/);
   });
 
-  it("scrollback has the asked length from the first pane of a session on", async () => {
-    const first = await open({ historyLimit: 777 });
-    const second = await open({ window: "worker-2", historyLimit: 888 });
+  it("panes keep 10,000 rows of scrollback, from the first pane of a session on", async () => {
+    const first = await open({});
+    const second = await open({ window: "worker-2" });
     const limit = (pane: string) => server.raw("display-message", "-p", "-t", pane, "#{history_limit}");
-    expect([await limit(first.pane), await limit(second.pane)]).toEqual(["777\n", "888\n"]);
+    expect([await limit(first.pane), await limit(second.pane)]).toEqual(["10000\n", "10000\n"]);
   });
 
   it("windows have the asked size while nobody is attached, also a tiny one", async () => {
@@ -190,7 +191,7 @@ describeTmux("opening a pane", () => {
       session: "mu-demo",
       window: "worker-1",
       cwd: server.dir,
-      argv: shellArgv("env >env.txt; exec cat"),
+      argv: ["/bin/sh", "-c", "env >env.txt; exec cat"],
       env: { MU_AGENT: "worker-1" },
     });
     const text = await eventually("env", async () => {

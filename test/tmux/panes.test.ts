@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { execProgram } from "../../src/exec.js";
-import { callerPane, serverPid } from "../../src/tmux/panes.js";
+import { callerPane, findServer, serverPid } from "../../src/tmux/panes.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 import { catPane, describeTmux, eventually, type PrivateTmux, privateTmux } from "../support/tmux.js";
 
@@ -14,7 +14,7 @@ describeTmux("listing panes", () => {
 
   it("no server is no panes, no screens and nothing to close", async () => {
     expect(await server.tmux.listPanes()).toEqual([]);
-    expect(await server.tmux.findServer()).toBeUndefined();
+    expect(await findServer(server.tmux.run)).toBeUndefined();
     expect(await server.tmux.captureScreens(["%0"])).toEqual(new Map());
     await server.tmux.setPaneLabels([{ pane: "%0", status: "busy" }]);
     await server.tmux.killPane("%0");
@@ -130,8 +130,8 @@ describeTmux("listing panes", () => {
       exec: execProgram,
       env: { ...env, TMUX: `${inside},${serverPid(id)},0`, TMUX_PANE: pane },
     });
-    expect(await byTmux.findServer()).toBe(id);
-    expect(await createTmux({ exec: execProgram, env }).findServer()).toBeUndefined();
+    expect(await findServer(byTmux.run)).toBe(id);
+    expect(await findServer(createTmux({ exec: execProgram, env }).run)).toBeUndefined();
   });
 
   it("a caller knows its pane and server from its environment alone", () => {

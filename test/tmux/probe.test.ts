@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findServer } from "../../src/tmux/panes.js";
 import { isSupported, parseVersion } from "../../src/tmux/probe.js";
 import { catPane, describeTmux, type PrivateTmux, privateTmux } from "../support/tmux.js";
 
@@ -41,7 +42,7 @@ describeTmux("the probe", () => {
     expect(`tmux ${probe.version}`).toContain((await server.raw("-V")).trim().replace("next-", ""));
     expect(Object.values(probe.features).every((value) => typeof value === "boolean")).toBe(true);
     expect(await server.tmux.listPanes()).toHaveLength(1);
-    expect(await server.tmux.findServer()).toBe(id);
+    expect(await findServer(server.tmux.run)).toBe(id);
     expect(readdirSync(`${server.dir}/tmux-${process.getuid?.()}`)).toEqual(["t"]);
   });
 });

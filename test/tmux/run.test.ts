@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Exec, ExecResult } from "../../src/exec.js";
+import { findServer } from "../../src/tmux/panes.js";
 import { createRun, formatText, inCalls, LONGEST_CALL, quoteCommands } from "../../src/tmux/run.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 
@@ -96,7 +97,7 @@ describe("what goes wrong with tmux", () => {
   ])("%j means no panes", async (stderr) => {
     const tmux = tmuxThat({ code: 1, stderr });
     expect(await tmux.listPanes()).toEqual([]);
-    expect(await tmux.findServer()).toBeUndefined();
+    expect(await findServer(tmux.run)).toBeUndefined();
   });
 
   it.each(["Operation not permitted", "Permission denied", "Resource temporarily unavailable"])(
@@ -110,7 +111,7 @@ describe("what goes wrong with tmux", () => {
   it("every fault says it in words of its own and what to do next", async () => {
     const faults = await Promise.all([
       tmuxThat({ code: 1, stderr: "protocol version mismatch (client 8, server 7)" }).listPanes().catch(String),
-      tmuxThat({ code: 1, stderr: "can't find pane: %1" }).selectLayout("%1", "tiled").catch(String),
+      tmuxThat({ code: 1, stderr: "can't find pane: %1" }).focusPane("%1").catch(String),
     ]);
     expect(faults[0]).toContain('cannot list the panes: tmux says "protocol version mismatch');
     expect(faults[1]).toContain("pane %1 is not there");

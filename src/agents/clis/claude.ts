@@ -1,8 +1,6 @@
 import { findLastRow, type Geometry } from "../screen/layout.js";
 import type { Row } from "../screen/screen.js";
 import type { AgentCli, LaunchOptions } from "./cli.js";
-import { asList, asNumber, asObject, asText, parseLines, parseTrailingObject } from "./json.js";
-import { type HeadlessResult, settleResult, type Tokens } from "./result.js";
 
 const RULE = /^─{8,}/;
 /** The composer's first row: a chevron, or the mark of bash (`!`) and memory (`#`) input. */
@@ -22,17 +20,6 @@ export const claude: AgentCli = {
   access: { full: [], "read-only": ["--permission-mode", "plan"] },
   interactive: (options) => ({ args: switches(options), env: KEEP_TITLE }),
   resume: (sessionRef, options) => ({ args: ["--resume", sessionRef, ...switches(options)], env: KEEP_TITLE }),
-  headless: (prompt, options) => ({
-    args: [
-      ...["-p", "--output-format", "json"],
-      ...(options.sessionRef === undefined ? [] : ["--resume", options.sessionRef]),
-      ...(options.access === "read-only" ? [] : ["--permission-mode", "bypassPermissions"]),
-      ...switches(options),
-    ],
-    env: KEEP_TITLE,
-    stdin: prompt,
-  }),
-  parseResult,
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   proof: { by: "composer", pasted: /\[Pasted text #\d+/, queued: /^\s+⎿\s+Queued\b/, event: "UserPromptSubmit" },
@@ -218,33 +205,4 @@ function findGeometry(rows: readonly Row[]): Geometry {
     if (PROMPT.test(rows[top + 1]?.text ?? "")) return { composer: { top, input: top + 1, bottom } };
   }
   return { dialog: bottom };
-}
-
-/** On an API error the subtype still says `success`: only `is_error` and the exit code are to be trusted. */
-function parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult {
-  const result = parseLines(stdout).findLast((event) => event.type === "result") ?? parseTrailingObject(stdout) ?? {};
-  const text = asText(result.result);
-  const error = result.is_error === true ? (text ?? asText(result.subtype) ?? "error") : undefined;
-  const denied = asList(result.permission_denials).length > 0;
-  const answer = {
-    sessionRef: asText(result.session_id),
-    text: error === undefined ? text : undefined,
-    costUsd: typeof result.total_cost_usd === "number" ? result.total_cost_usd : undefined,
-    tokens: readTokens(asObject(result.usage)),
-    error,
-    failureClass: error === undefined && denied ? ("permission_denied" as const) : undefined,
-  };
-  return settleResult(answer, stderr, exitCode);
-}
-
-function readTokens(usage: Readonly<Record<string, unknown>>): Tokens {
-  const split = asObject(usage.cache_creation);
-  const hour = asNumber(split.ephemeral_1h_input_tokens);
-  return {
-    input: asNumber(usage.input_tokens),
-    output: asNumber(usage.output_tokens),
-    cacheRead: asNumber(usage.cache_read_input_tokens),
-    cacheWrite5m: Math.max(0, asNumber(usage.cache_creation_input_tokens) - hour),
-    cacheWrite1h: hour,
-  };
 }

@@ -1,5 +1,4 @@
 import type { ScreenReader } from "../screen/rule.js";
-import type { HeadlessResult } from "./result.js";
 
 export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command" | "player";
 
@@ -21,16 +20,10 @@ export interface LaunchOptions {
   eventsFile?: string;
 }
 
-export interface HeadlessOptions extends LaunchOptions {
-  /** Go on with this conversation instead of a new one. */
-  sessionRef?: string;
-}
-
-/** What a start adds to the CLI's command: arguments behind it, environment around it, and its standard input. */
+/** What a start adds to the CLI's command: arguments and environment. */
 export interface Launch {
   args: readonly string[];
   env: Readonly<Record<string, string>>;
-  stdin?: string;
 }
 
 /**
@@ -41,7 +34,7 @@ export interface Launch {
  */
 export type DeliveryProof = { by: "composer"; pasted: RegExp; queued?: RegExp; event?: string } | { by: "echo" };
 
-/** One agent CLI: how to start it, run it headless, resume it, read its screen and its result. */
+/** One agent CLI: how to start it, resume it, read its screen and prove that it took a prompt. */
 export interface AgentCli extends ScreenReader {
   key: AgentCliKey;
   /** The program and its first arguments when the user names none; `$MU_<KEY>_COMMAND` overrides it. */
@@ -51,8 +44,6 @@ export interface AgentCli extends ScreenReader {
   interactive(options: LaunchOptions): Launch;
   /** Starts again in the conversation that `sessionRef` names; undefined where a CLI has no conversations. */
   resume(sessionRef: string, options: LaunchOptions): Launch | undefined;
-  headless(prompt: string, options: HeadlessOptions): Launch;
-  parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult;
   /** How long to wait between a paste and its Enter (ms). Gemini takes an Enter within 60 ms for a newline. */
   pasteEnterDelayMs: number;
   proof: DeliveryProof;

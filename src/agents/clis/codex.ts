@@ -1,8 +1,6 @@
 import { findLastRow, type Geometry } from "../screen/layout.js";
 import type { Row } from "../screen/screen.js";
 import type { AgentCli, LaunchOptions } from "./cli.js";
-import { asNumber, asObject, asText, type Json, parseLines } from "./json.js";
-import { type HeadlessResult, settleResult, type Tokens } from "./result.js";
 
 const OPTION = /^(?:›|\s)\s*\d+\.\s+(?:Yes|No|Allow|Approve|Deny|Decline|Cancel|Accept|Reject|Trust)\b/;
 const KEYS =
@@ -23,16 +21,6 @@ export const codex: AgentCli = {
   },
   interactive: (options) => ({ args: switches(options), env: {} }),
   resume: (sessionRef, options) => ({ args: ["resume", sessionRef, ...switches(options)], env: {} }),
-  headless: (prompt, options) => ({
-    args: [
-      "exec",
-      ...(options.sessionRef === undefined ? [] : ["resume", options.sessionRef]),
-      ...["--json", "--skip-git-repo-check", ...switches(options), "-"],
-    ],
-    env: {},
-    stdin: prompt,
-  }),
-  parseResult,
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   proof: {
@@ -199,33 +187,4 @@ function findGeometry(rows: readonly Row[]): Geometry {
 /** A dialog begins under the last block of the transcript. */
 function dialogStart(rows: readonly Row[], option: number): number {
   return findLastRow(rows, /^[•◦■✔✗✘⚠]/, option) + 1;
-}
-
-/** Codex counts cached tokens as input; they are taken out. It knows no prices. */
-function parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult {
-  const events = parseLines(stdout);
-  const failed = events.findLast((event) => event.type === "turn.failed");
-  const items = events.filter((event) => event.type === "item.completed").map((event) => asObject(event.item));
-  const answer = {
-    sessionRef: asText(events.find((event) => event.type === "thread.started")?.thread_id),
-    text: asText(items.findLast((item) => item.type === "agent_message")?.text),
-    tokens: readTokens(events.filter((event) => event.type === "turn.completed")),
-    error: failed && readMessage(asText(asObject(failed.error).message) ?? "the turn failed"),
-  };
-  return settleResult(answer, stderr, exitCode);
-}
-
-/** Codex hands a provider's JSON error on as it came. */
-function readMessage(message: string): string {
-  const inner = asObject(asObject(parseLines(message)[0]).error);
-  return asText(inner.message) ?? message;
-}
-
-function readTokens(turns: readonly Json[]): Tokens {
-  const usages = turns.map((turn) => asObject(turn.usage));
-  const sum = (key: string): number => usages.reduce((total, usage) => total + asNumber(usage[key]), 0);
-  const cacheRead = sum("cached_input_tokens");
-  const cacheWrite5m = sum("cache_write_input_tokens");
-  const input = Math.max(0, sum("input_tokens") - cacheRead - cacheWrite5m);
-  return { input, output: sum("output_tokens"), cacheRead, cacheWrite5m, cacheWrite1h: 0 };
 }

@@ -1,8 +1,6 @@
 import { findLastRow, type Geometry } from "../screen/layout.js";
 import type { Row } from "../screen/screen.js";
 import type { AgentCli, LaunchOptions } from "./cli.js";
-import { asNumber, asObject, asText, type Json, parseLines, parseTrailingObject } from "./json.js";
-import { type HeadlessResult, settleResult, type Tokens } from "./result.js";
 
 /** A rule, or the half blocks that true-colour terminals get instead. */
 const RULE = /^ ?[─▀▄]{8,}/;
@@ -18,16 +16,6 @@ export const gemini: AgentCli = {
   access: { full: [], "read-only": ["--approval-mode=plan"] },
   interactive: (options) => ({ args: switches(options), env: {} }),
   resume: (sessionRef, options) => ({ args: ["--resume", sessionRef, ...switches(options)], env: {} }),
-  headless: (prompt, options) => ({
-    args: [
-      ...["--output-format", "json"],
-      ...(options.sessionRef === undefined ? [] : ["--resume", options.sessionRef]),
-      ...(options.access === "read-only" ? [] : ["--approval-mode=yolo"]),
-      ...[...switches(options), `--prompt=${prompt}`],
-    ],
-    env: {},
-  }),
-  parseResult,
   pasteEnterDelayMs: 150,
   homeColumn: () => 3,
   proof: { by: "composer", pasted: /\[Pasted Text: \d+ lines\]/, queued: /\bQueued \(press ↑ to edit\)/ },
@@ -188,52 +176,4 @@ function findGeometry(rows: readonly Row[]): Geometry {
     return { composer: { top, input, bottom } };
   }
   return { dialog: Math.max(0, findLastRow(rows, /^(?:[✦✕ℹ]| > )/) + 1) };
-}
-
-/** On an API error the JSON stands at the end of a noisy stderr; `stream-json` output is understood as well. */
-function parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult {
-  const stream = parseLines(stdout);
-  const done = stream.findLast((event) => event.type === "result");
-  if (done) return settleResult(readStream(stream, done), stderr, exitCode);
-  const result = parseTrailingObject(stdout) ?? parseTrailingObject(stderr) ?? {};
-  const error = asObject(result.error);
-  const answer = {
-    sessionRef: asText(result.session_id),
-    text: asText(result.response),
-    tokens: sumModels(asObject(result.stats), (model) => asObject(model.tokens)),
-    error: result.error === undefined ? undefined : readMessage(error),
-  };
-  return settleResult(answer, stderr, exitCode);
-}
-
-function readStream(stream: readonly Json[], done: Json) {
-  const lastUse = stream.findLastIndex((event) => event.type === "tool_use" || event.type === "tool_result");
-  const words = stream.slice(lastUse + 1).filter((event) => event.type === "message" && event.role === "assistant");
-  const error = asObject(done.error);
-  return {
-    sessionRef: asText(stream.find((event) => event.type === "init")?.session_id),
-    text: words.map((event) => asText(event.content) ?? "").join(""),
-    tokens: sumModels(asObject(done.stats), (model) => model),
-    error: done.status === "error" ? readMessage(error) : undefined,
-  };
-}
-
-/** The message is often the provider's own JSON; its code tells a rate limit from a wrong key. */
-function readMessage(error: Json): string {
-  const message = asText(error.message) ?? "error";
-  const inner = asObject(asObject(parseLines(message)[0]).error);
-  const code = asNumber(inner.code) || asNumber(error.code);
-  const text = asText(inner.message) ?? message;
-  return code > 0 ? `${code} ${text}` : text;
-}
-
-/** `prompt` and `input_tokens` contain the cached tokens; thoughts are billed as output. */
-function sumModels(stats: Json, read: (model: Json) => Json): Tokens {
-  const models = Object.values(asObject(stats.models)).map((model) => read(asObject(model)));
-  const sum = (...keys: string[]): number =>
-    models.reduce((total, model) => total + keys.reduce((part, key) => part + asNumber(model[key]), 0), 0);
-  const cacheRead = sum("cached");
-  const input = Math.max(0, sum("prompt", "input_tokens") - cacheRead);
-  const output = sum("candidates", "thoughts", "output_tokens");
-  return { input, output, cacheRead, cacheWrite5m: 0, cacheWrite1h: 0 };
 }

@@ -1,8 +1,6 @@
 import { findLastRow, type Geometry } from "../screen/layout.js";
 import { type Row, type Screen, screenRows } from "../screen/screen.js";
-import type { AgentCli, HeadlessOptions, LaunchOptions } from "./cli.js";
-import { asNumber, asObject, asText, type Json, parseLines } from "./json.js";
-import { type HeadlessResult, settleResult, type Tokens } from "./result.js";
+import type { AgentCli, LaunchOptions } from "./cli.js";
 
 const BAR = /^\s*┃/;
 const BOX_END = /^\s*╹▀/;
@@ -18,13 +16,6 @@ export const opencode: AgentCli = {
     args: ["--session", sessionRef, ...switches(options)],
     env: environment(options),
   }),
-  headless: (prompt, options) => ({
-    args: ["run", "--format", "json", ...unattended(options), ...switches(options)],
-    env: environment(options),
-    // As an argument it would be wrapped in literal quotes.
-    stdin: prompt,
-  }),
-  parseResult,
   pasteEnterDelayMs: 150,
   homeColumn,
   proof: { by: "composer", pasted: /\[Pasted ~\d+ lines\]/, queued: /\bQUEUED\b/, event: "session.status" },
@@ -107,14 +98,6 @@ function switches(options: LaunchOptions): string[] {
   ];
 }
 
-/** Nobody can answer a headless run, and OpenCode rejects what it would have asked. */
-function unattended(options: HeadlessOptions): string[] {
-  return [
-    ...(options.sessionRef === undefined ? [] : ["--session", options.sessionRef]),
-    ...(options.access === "read-only" ? [] : ["--dangerously-skip-permissions"]),
-  ];
-}
-
 /** The title stays mu's; a plugin is named by an inline configuration, which is merged over the user's files. */
 function environment(options: LaunchOptions): Record<string, string> {
   const plugin = options.eventsFile && { plugin: [`file://${options.eventsFile}`] };
@@ -143,38 +126,4 @@ function findGeometry(rows: readonly Row[]): Geometry {
 
 function boxStart(rows: readonly Row[], end: number): number {
   return rows.slice(0, Math.max(0, end)).findLastIndex((row) => !BAR.test(row.text)) + 1;
-}
-
-/** A rejected tool call ends the run with the tool's turn as its last step. */
-function parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult {
-  const events = parseLines(stdout);
-  const parts = events.map((event) => asObject(event.part));
-  const steps = parts.filter((part) => part.type === "step-finish");
-  const failed = events.findLast((event) => event.type === "error");
-  const stopped = steps.length > 0 && steps.at(-1)?.reason !== "stop";
-  const refused = stopped ? parts.findLast((part) => part.type === "tool")?.state : undefined;
-  const answer = {
-    sessionRef: asText(events.find((event) => event.sessionID !== undefined)?.sessionID),
-    text: asText(parts.findLast((part) => part.type === "text")?.text),
-    costUsd: steps.length > 0 ? steps.reduce((total, step) => total + asNumber(step.cost), 0) : undefined,
-    tokens: readTokens(steps),
-    error: failed ? readError(asObject(failed.error)) : asText(asObject(refused).error),
-  };
-  return settleResult(answer, stderr, exitCode);
-}
-
-function readError(error: Json): string {
-  return asText(asObject(error.data).message) ?? asText(error.message) ?? asText(error.name) ?? "error";
-}
-
-function readTokens(steps: readonly Json[]): Tokens {
-  const tokens = steps.map((step) => asObject(step.tokens));
-  const sum = (read: (part: Json) => number): number => tokens.reduce((total, part) => total + read(part), 0);
-  return {
-    input: sum((part) => asNumber(part.input)),
-    output: sum((part) => asNumber(part.output) + asNumber(part.reasoning)),
-    cacheRead: sum((part) => asNumber(asObject(part.cache).read)),
-    cacheWrite5m: sum((part) => asNumber(asObject(part.cache).write)),
-    cacheWrite1h: 0,
-  };
 }

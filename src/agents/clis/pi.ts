@@ -1,9 +1,7 @@
 import { findLastRow, type Geometry } from "../screen/layout.js";
 import type { Condition } from "../screen/rule.js";
 import type { Row } from "../screen/screen.js";
-import type { AgentCli, HeadlessOptions, LaunchOptions } from "./cli.js";
-import { asList, asNumber, asObject, asText, type Json, parseLines } from "./json.js";
-import { type HeadlessResult, settleResult, type Tokens } from "./result.js";
+import type { AgentCli, LaunchOptions } from "./cli.js";
 
 /** The editor, and every dialog that replaces it, stands between the last two rules. */
 const RULE = /^─{8,}/;
@@ -28,11 +26,6 @@ export const pi: AgentCli = {
   access: { full: [], "read-only": ["--tools", "read,grep,find,ls"] },
   interactive: (options) => ({ args: switches(options), env: {} }),
   resume: (sessionRef, options) => ({ args: ["--session", sessionRef, ...switches(options)], env: {} }),
-  headless: (prompt, options) => ({
-    args: ["-p", "--mode", "json", ...session(options), ...switches(options), guard(prompt)],
-    env: {},
-  }),
-  parseResult,
   pasteEnterDelayMs: 150,
   homeColumn: () => 0,
   proof: { by: "composer", pasted: /^\[paste #\d+/, queued: /^ (?:Steering|Follow-up): /, event: "input" },
@@ -117,55 +110,10 @@ function switches(options: LaunchOptions): string[] {
   ];
 }
 
-function session(options: HeadlessOptions): string[] {
-  return options.sessionRef === undefined ? [] : ["--session", options.sessionRef];
-}
-
-/** pi reads an argument with a leading `-` as a switch and one with `@` as a file. */
-function guard(prompt: string): string {
-  return /^[-@]/.test(prompt) ? `\n${prompt}` : prompt;
-}
-
 function findGeometry(rows: readonly Row[]): Geometry {
   const bottom = findLastRow(rows, RULE);
   const top = findLastRow(rows, RULE, bottom);
   if (bottom < 0 || top < 0) return {};
   if (rows.slice(top + 1, bottom).some((row) => DIALOG.test(row.text))) return { dialog: top + 1 };
   return { composer: { top, input: top + 1, bottom } };
-}
-
-function parseResult(stdout: string, stderr: string, exitCode: number | null): HeadlessResult {
-  const events = parseLines(stdout);
-  const answers = events.filter((event) => event.type === "message_end").map((event) => asObject(event.message));
-  const replies = answers.filter((message) => message.role === "assistant");
-  const last = replies.at(-1) ?? {};
-  const failed = last.stopReason === "error" || last.stopReason === "aborted";
-  const answer = {
-    sessionRef: asText(events.find((event) => event.type === "session")?.id),
-    text: readText(last),
-    costUsd: replies.length > 0 ? sum(replies, (usage) => asNumber(asObject(usage.cost).total)) : undefined,
-    tokens: readTokens(replies),
-    error: failed ? (asText(last.errorMessage) ?? String(last.stopReason)) : undefined,
-  };
-  return settleResult(answer, stderr, exitCode);
-}
-
-function readText(message: Json): string | undefined {
-  const parts = asList(message.content).map(asObject);
-  const text = parts.filter((part) => part.type === "text").map((part) => asText(part.text) ?? "");
-  return text.length > 0 ? text.join("\n") : undefined;
-}
-
-function readTokens(replies: readonly Json[]): Tokens {
-  return {
-    input: sum(replies, (usage) => asNumber(usage.input)),
-    output: sum(replies, (usage) => asNumber(usage.output)),
-    cacheRead: sum(replies, (usage) => asNumber(usage.cacheRead)),
-    cacheWrite5m: sum(replies, (usage) => asNumber(usage.cacheWrite)),
-    cacheWrite1h: 0,
-  };
-}
-
-function sum(replies: readonly Json[], read: (usage: Json) => number): number {
-  return replies.reduce((total, message) => total + read(asObject(message.usage)), 0);
 }

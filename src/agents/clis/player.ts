@@ -1,7 +1,6 @@
 import { findLastRow, type Geometry } from "../screen/layout.js";
 import type { Row } from "../screen/screen.js";
 import type { AgentCli } from "./cli.js";
-import { NO_TOKENS, settleResult } from "./result.js";
 
 const RULE = /^─{3,}/;
 const FOOTER = /^player · (?:ready|working)/;
@@ -14,15 +13,6 @@ export const player: AgentCli = {
   access: { full: [], "read-only": [] },
   interactive: () => ({ args: [], env: {} }),
   resume: () => undefined,
-  headless: (prompt) => ({ args: ["--", prompt], env: {} }),
-  parseResult: (stdout, stderr, exitCode) => {
-    const text = stdout.trim() || undefined;
-    return settleResult(
-      { text, sessionRef: undefined, costUsd: undefined, tokens: NO_TOKENS, error: undefined },
-      stderr,
-      exitCode,
-    );
-  },
   pasteEnterDelayMs: 60,
   homeColumn: () => 2,
   proof: { by: "composer", pasted: /^> \[paste #\d+/, queued: /Working… · \d+ queued/ },

@@ -1,5 +1,5 @@
 import { asList, asObject, asText, type Json } from "../clis/json.js";
-import { DELIVERED_EVENT, type SpoolEvent } from "../spool/line.js";
+import { DELIVERED_EVENT, type SpoolEvent } from "../spool.js";
 import { DETAILS, type FeedEvent, feedEvent } from "./event.js";
 
 /** What is known of the turn while the hooks of Claude Code are read in order. */

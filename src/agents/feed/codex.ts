@@ -1,5 +1,5 @@
 import { asList, asText } from "../clis/json.js";
-import type { SpoolEvent } from "../spool/line.js";
+import type { SpoolEvent } from "../spool.js";
 import { type FeedEvent, feedEvent } from "./event.js";
 
 /** Codex names a task in a thread of its own, with a prompt that begins like this. */

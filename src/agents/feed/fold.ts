@@ -1,5 +1,5 @@
 import type { AgentCliKey } from "../clis/cli.js";
-import type { SpoolEvent } from "../spool/line.js";
+import type { SpoolEvent } from "../spool.js";
 import { foldClaude } from "./claude.js";
 import { foldCodex } from "./codex.js";
 import type { FeedEvent } from "./event.js";

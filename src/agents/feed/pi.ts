@@ -1,5 +1,5 @@
 import { asText } from "../clis/json.js";
-import { DELIVERED_EVENT, type SpoolEvent } from "../spool/line.js";
+import { DELIVERED_EVENT, type SpoolEvent } from "../spool.js";
 import { DETAILS, type FeedEvent, feedEvent } from "./event.js";
 
 interface Run {

@@ -1,7 +1,5 @@
 import { Fault } from "../../errors.js";
 import { asList, asObject, asText } from "../clis/json.js";
-import { HOOK_MARK_STEM, hookLine } from "../spool/line.js";
-import { DRAIN_COMMAND, muLine, PRIME_COMMAND } from "./commands.js";
 import {
   appendMember,
   findMember,
@@ -12,7 +10,16 @@ import {
   removeMember,
   wasCreated,
 } from "./json-text.js";
-import type { HookKit, HookState, TextEdit } from "./kit.js";
+import {
+  DRAIN_COMMAND,
+  HOOK_MARK_STEM,
+  type HookKit,
+  type HookState,
+  hookLine,
+  muLine,
+  PRIME_COMMAND,
+  type TextEdit,
+} from "./kit.js";
 
 /** Those with `matcher: true` are asked for per tool; `*` is every tool. */
 const EVENTS: Readonly<Record<string, { matcher?: true; also?: string }>> = {

@@ -1,5 +1,4 @@
-import { hookLine } from "../spool/line.js";
-import type { HookKit } from "./kit.js";
+import { type HookKit, hookLine } from "./kit.js";
 
 /**
  * Codex starts its `notify` program at the end of each turn, with the event as its argument. There is no install that

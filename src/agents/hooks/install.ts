@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { AgentCliKey } from "../clis/cli.js";
-import { prepareSpool } from "../spool/write.js";
+import { prepareSpool } from "../spool.js";
 import type { HookPlace, HookScope, HookState } from "./kit.js";
 import { readText, replaceText, writeWhole } from "./settings-file.js";
 import { findHookKit, getLastingHooks } from "./table.js";

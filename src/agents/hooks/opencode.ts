@@ -1,5 +1,4 @@
-import { type HookKit, OWN_FILE_HEADER, ownFile } from "./kit.js";
-import { SPOOL_SCRIPT } from "./script.js";
+import { type HookKit, OWN_FILE_HEADER, ownFile, SPOOL_SCRIPT } from "./kit.js";
 
 /** The events that say something about a status; texts and files are not among them. */
 const EVENTS = [

@@ -1,6 +1,4 @@
-import { DRAIN_COMMAND, PRIME_COMMAND } from "./commands.js";
-import { type HookKit, OWN_FILE_HEADER, ownFile } from "./kit.js";
-import { SPOOL_SCRIPT } from "./script.js";
+import { DRAIN_COMMAND, type HookKit, OWN_FILE_HEADER, ownFile, PRIME_COMMAND, SPOOL_SCRIPT } from "./kit.js";
 
 /**
  * An extension of pi. Handlers return nothing, so none of them changes what pi does. The briefing goes into an idle

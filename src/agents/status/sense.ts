@@ -6,13 +6,11 @@ import type { FeedEvent } from "../feed/event.js";
 import { foldFeed } from "../feed/fold.js";
 import type { Member } from "../roster.js";
 import type { Explanation } from "../screen/explain.js";
-import { spoolPath } from "../spool/line.js";
-import { readSpoolTail } from "../spool/read.js";
-import { parseCursor, sizeOf } from "../spool/segments.js";
+import { readSpool, spoolPath, spoolSize } from "../spool.js";
 import { type FusedStatus, fuseStatus } from "./status.js";
 
 /** A status with its grounds. `by` is the authority that decided. */
-export type Sensed = Pick<FusedStatus, "status" | "by" | "evidence"> & { reason: string | null; rule: string | null };
+export type Sensed = Omit<FusedStatus, "reason" | "rule"> & { reason: string | null; rule: string | null };
 
 /** What the agent's CLI reported, up to the end of its spool. */
 export interface Feed {
@@ -33,13 +31,12 @@ export async function readFeed(crew: Crew, { row, seen }: Pick<Member, "row" | "
   const offset = seen?.spool_offset ?? "";
   if (!REPORTING.has(cli.key)) return { events: [], changed: false, offset };
   const path = spoolPath(crew.stateDir, row.id);
-  if ((await sizeOf(path)) === parseCursor(offset).position)
-    return { events: storedFeed(seen?.feed), changed: false, offset };
-  const read = await readSpoolTail(path);
+  if ((await spoolSize(path)) === Number(offset)) return { events: storedFeed(seen?.feed), changed: false, offset };
+  const { events, end } = await readSpool(path);
   return {
-    events: foldFeed(cli.key, read.events).slice(-KEPT_EVENTS),
-    changed: read.offset !== offset,
-    offset: read.offset,
+    events: foldFeed(cli.key, events).slice(-KEPT_EVENTS),
+    changed: String(end) !== offset,
+    offset: String(end),
   };
 }
 
@@ -65,23 +62,13 @@ export interface Evidence {
 /** One status from all that is known of an agent with a pane. */
 export function fuse({ row, seen }: Member, { cli, feed, verdict, screenSince, pane, now }: Evidence): Sensed {
   const fused = fuseStatus({
-    cli: cli.key,
     verdict,
     screenChangedAt: screenSince.getTime(),
     feed: feed.events,
     process: { alive: !pane.dead, command: pane.command, startedAt: Date.parse(row.spawned_at) },
-    ...(seen && { previous: previousOf(seen) }),
+    previous: seen && { status: seen.status as AgentStatus, at: Date.parse(seen.at) },
     now: now.getTime(),
   });
   if (cli.reading.by === "screen" || fused.by !== "screen") return fused;
   return { ...fused, by: "process" };
-}
-
-function previousOf(seen: { status: string; by: string; at: string }) {
-  const isFree = seen.status === "free" && seen.by === "person";
-  return {
-    status: seen.status as AgentStatus,
-    at: Date.parse(seen.at),
-    ...(isFree && { operatorMark: "free" as const }),
-  };
 }

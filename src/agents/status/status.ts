@@ -1,21 +1,18 @@
 import type { AgentStatus } from "../agent.js";
-import type { AgentCliKey } from "../clis/cli.js";
 import { DETAILS, type FeedEvent, type FeedKind } from "../feed/event.js";
 import type { Explanation } from "../screen/explain.js";
 
 /** All that is known of an agent at one moment. Times are ms since the epoch. */
 export interface StatusEvidence {
-  cli: AgentCliKey;
-  /** What the screen says now; undefined when it was not read. */
-  verdict?: Explanation | undefined;
-  /** When the screen's content last changed, as exactly as is known. */
-  screenChangedAt?: number | undefined;
+  /** What the screen says now. */
+  verdict: Explanation;
+  /** When the screen's content last changed, as far as known. */
+  screenChangedAt: number;
   /** What the CLI reported, newest last. */
   feed: readonly FeedEvent[];
-  /** The pane's program; undefined when nobody could be asked. */
-  process?: { alive: boolean; command: string; startedAt?: number } | undefined;
-  /** `operatorMark: "free"`: a person set it at `at` or before. */
-  previous?: { status: AgentStatus; at: number; operatorMark?: "free" } | undefined;
+  /** The pane's program. */
+  process: { alive: boolean; command: string; startedAt: number };
+  previous?: { status: AgentStatus; at: number } | undefined;
   now: number;
 }
 
@@ -26,23 +23,19 @@ export interface FusedStatus {
   by: "hook" | "screen" | "process" | "person";
   rule: string;
   evidence: string[];
-  /** When that was seen (ms since the epoch). */
-  at: number;
-  /** It could not be checked now and may have changed. */
-  stale?: true;
 }
 
 /** An agent's status from all that is known of it. Its own events come first; `overrules` says when the screen does. */
 export function fuseStatus(evidence: StatusEvidence): FusedStatus {
   const { process, verdict } = evidence;
-  if (!process) return unreachable(evidence);
-  if (!process.alive) return terminated(evidence, process.command);
+  if (!process.alive) return terminated(evidence);
   const report = readReport(evidence);
-  if (!report) return verdict ? withoutReport(evidence, verdict) : unseen(evidence, process.command);
-  if (!verdict) return marked(evidence, checkAge(evidence, report.fused));
-  if (verdict.rule === "blank" && report.kind === "session") return spawning(evidence, verdict.reason);
-  if (verdict.status === report.fused.status) return marked(evidence, agree(evidence, report, verdict));
-  return marked(evidence, overrules(evidence, report, verdict) ? fromScreen(evidence, verdict) : report.fused);
+  if (verdict.rule === "blank" && (report ? report.kind === "session" : isSpawning(evidence))) {
+    return spawning(process.command, verdict.reason);
+  }
+  if (!report) return marked(evidence, fromScreen(verdict));
+  if (verdict.status === report.fused.status) return marked(evidence, agree(evidence, report));
+  return marked(evidence, overrules(evidence, report) ? fromScreen(verdict) : report.fused);
 }
 
 /** Events from before the pane's program started are another program's; starts are known to a second or so. */
@@ -55,12 +48,12 @@ const STUCK = 10_000;
 const RETRY_WINDOW = 9_500;
 /** A program that shows nothing for this long (ms) is no longer called spawning. */
 const SPAWN_LIMIT = 60_000;
-/** A report that no screen confirmed for this long (ms) is called stale. */
-const UNCHECKED = 60_000;
 
 /** What the newest event says, as if nothing else were known. */
 interface Report {
   kind: FeedKind;
+  /** ms since the epoch. */
+  at: number;
   fused: FusedStatus;
 }
 
@@ -71,11 +64,11 @@ function readReport(evidence: StatusEvidence): Report | undefined {
   const said = event.text?.trim().split("\n", 1)[0]?.slice(0, 200);
   const seen = [`${event.event} at ${new Date(event.at).toISOString()}${said ? `: ${said}` : ""}`];
   const rule = `hook.${event.event}`;
-  return { kind: event.kind, fused: { status, reason, by: "hook", rule, evidence: seen, at: event.at } };
+  return { kind: event.kind, at: event.at, fused: { status, reason, by: "hook", rule, evidence: seen } };
 }
 
 function newest({ feed, process }: StatusEvidence): FeedEvent | undefined {
-  const since = process?.startedAt === undefined ? Number.NEGATIVE_INFINITY : process.startedAt - START_SLACK;
+  const since = process.startedAt - START_SLACK;
   return feed.reduce<FeedEvent | undefined>(
     (last, event) => (event.at >= since && event.at >= (last?.at ?? Number.NEGATIVE_INFINITY) ? event : last),
     undefined,
@@ -123,9 +116,9 @@ function quote(text: string | undefined): string {
  * that just began, where an unknown dialog may stand. Esc fires no hook: the idle screen behind it is newer than the
  * event, or at least keeps still for longer than a working CLI could.
  */
-function overrules({ screenChangedAt, now }: StatusEvidence, report: Report, verdict: Explanation): boolean {
-  const age = now - report.fused.at;
-  const newer = (screenChangedAt ?? now) > report.fused.at;
+function overrules({ screenChangedAt, verdict, now }: StatusEvidence, report: Report): boolean {
+  const age = now - report.at;
+  const newer = screenChangedAt > report.at;
   if (verdict.rule === "blank") return false;
   if (verdict.rule === "unrecognised") return newer && report.kind === "session";
   if (newer && (age >= SETTLE || AT_ONCE.has(verdict.status))) return true;
@@ -136,9 +129,9 @@ function overrules({ screenChangedAt, now }: StatusEvidence, report: Report, ver
 const AT_ONCE: ReadonlySet<AgentStatus> = new Set(["needs_input", "needs_permission", "terminated"]);
 
 /** Both say the same: the event's word, with the reason of whichever looked last. */
-function agree({ screenChangedAt, now }: StatusEvidence, report: Report, verdict: Explanation): FusedStatus {
+function agree({ screenChangedAt, verdict }: StatusEvidence, report: Report): FusedStatus {
   const evidence = [...report.fused.evidence, ...verdict.evidence];
-  const fresher = (screenChangedAt ?? now) > report.fused.at && !PRECISE.has(report.kind);
+  const fresher = screenChangedAt > report.at && !PRECISE.has(report.kind);
   const tells = fresher && !PLAIN.has(verdict.rule.split(".").at(-1) ?? "");
   return { ...report.fused, evidence, ...(tells && { reason: verdict.reason }) };
 }
@@ -149,69 +142,31 @@ const PRECISE: ReadonlySet<FeedKind> = new Set(["error", "permission"]);
 /** Rules whose reason says no more than the status does. */
 const PLAIN: ReadonlySet<string> = new Set(["composer", "editor", "interruptible", "title-spinner", "unrecognised"]);
 
-function fromScreen({ screenChangedAt, now }: StatusEvidence, verdict: Explanation): FusedStatus {
-  const { status, reason, rule, evidence } = verdict;
-  return { status, reason, by: "screen", rule, evidence, at: screenChangedAt ?? now };
-}
-
-function withoutReport(evidence: StatusEvidence, verdict: Explanation): FusedStatus {
-  if (verdict.rule === "blank" && isSpawning(evidence)) return spawning(evidence, verdict.reason);
-  return marked(evidence, fromScreen(evidence, verdict));
-}
-
-/** Neither an event nor a screen: all that is known is that a program runs. */
-function unseen(evidence: StatusEvidence, command: string): FusedStatus {
-  const { previous, now } = evidence;
-  if (isSpawning(evidence)) return spawning(evidence, `${command} starts`);
-  const status = previous?.status ?? "busy";
-  const reason = `${command} runs; its screen was not read`;
-  return {
-    status,
-    reason,
-    by: "process",
-    rule: "process.alive",
-    evidence: [command],
-    at: previous?.at ?? now,
-    stale: true,
-  };
+function fromScreen({ status, reason, rule, evidence }: Explanation): FusedStatus {
+  return { status, reason, by: "screen", rule, evidence };
 }
 
 function isSpawning({ previous, process, now }: StatusEvidence): boolean {
   if (previous && previous.status !== "spawning") return false;
-  return now - (process?.startedAt ?? previous?.at ?? now) < SPAWN_LIMIT;
+  return now - process.startedAt < SPAWN_LIMIT;
 }
 
-function spawning({ process, previous, now }: StatusEvidence, reason: string): FusedStatus {
-  const at = process?.startedAt ?? previous?.at ?? now;
-  const evidence = [process?.command ?? ""].filter(Boolean);
-  return { status: "spawning", reason, by: "process", rule: "process.spawning", evidence, at };
+function spawning(command: string, reason: string): FusedStatus {
+  return { status: "spawning", reason, by: "process", rule: "process.spawning", evidence: [command].filter(Boolean) };
 }
 
-function unreachable({ previous, now }: StatusEvidence): FusedStatus {
-  const known = previous && previous.status !== "unreachable" ? `last known: ${previous.status}` : "nothing is known";
-  return {
-    ...{ status: "unreachable", reason: `nobody could ask for its pane; ${known}`, by: "process" },
-    ...{ rule: "process.unreachable", evidence: [], at: now, stale: true },
-  };
-}
-
-function terminated({ verdict, screenChangedAt, process, now }: StatusEvidence, command: string): FusedStatus {
-  const words = verdict?.status === "terminated" ? verdict : undefined;
+function terminated({ verdict, process: { command } }: StatusEvidence): FusedStatus {
+  const isLastWords = verdict.status === "terminated";
   return {
     ...{ status: "terminated", by: "process", rule: "process.dead" },
-    reason: words?.reason ?? `${command || "the program"} ended`,
-    evidence: words?.evidence ?? [command].filter(Boolean),
-    at: screenChangedAt ?? process?.startedAt ?? now,
+    reason: isLastWords ? verdict.reason : `${command || "the program"} ended`,
+    evidence: isLastWords ? verdict.evidence : [command].filter(Boolean),
   };
-}
-
-function checkAge({ now }: StatusEvidence, fused: FusedStatus): FusedStatus {
-  return now - fused.at >= UNCHECKED ? { ...fused, stale: true } : fused;
 }
 
 /** `free` is a person's mark on an idle agent; work that began after the mark takes it away. */
 function marked({ previous, feed }: StatusEvidence, fused: FusedStatus): FusedStatus {
-  if (fused.status !== "idle" || !previous || (previous.operatorMark ?? previous.status) !== "free") return fused;
+  if (fused.status !== "idle" || !previous || previous.status !== "free") return fused;
   if (feed.some((event) => event.at > previous.at && WORK.has(event.kind))) return fused;
   const evidence = [`idle by ${fused.rule}: ${fused.reason}`, ...fused.evidence];
   return { ...fused, status: "free", reason: "marked free", by: "person", rule: "person.free", evidence };

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { spoolPath } from "../../../src/agents/spool/line.js";
-import { appendSpool } from "../../../src/agents/spool/write.js";
+import { appendSpool, spoolPath } from "../../../src/agents/spool.js";
 import { explainAgent, explainCapture, saveCapture } from "../../../src/agents/status/explain.js";
 import { followAgents } from "../../../src/agents/status/follow.js";
 import { observeAgents } from "../../../src/agents/status/observe.js";

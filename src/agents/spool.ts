@@ -1,0 +1,116 @@
+import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { asObject, type Json } from "./clis/json.js";
+
+/** One event that an agent's CLI reported. `at` is in ms since the epoch. */
+export interface SpoolEvent {
+  at: number;
+  event: string;
+  payload: Json;
+}
+
+/** The event that mu itself appends when an agent fetches a delivery at the end of its turn: `{text, delivery}`. */
+export const DELIVERED_EVENT = "mu.delivered";
+
+/** The spool file of one incarnation. */
+export function spoolPath(stateDir: string, agentId: string | number): string {
+  return join(stateDir, "spool", String(agentId));
+}
+
+/** Creates the folder of the spools; hooks write only if it exists. */
+export async function prepareSpool(stateDir: string): Promise<void> {
+  await mkdir(join(stateDir, "spool"), { recursive: true, mode: 0o700 });
+}
+
+/** Appends one event as a hook would, with a single write. */
+export async function appendSpool(path: string, event: SpoolEvent): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const file = await open(path, "a", 0o600);
+  try {
+    await file.write(Buffer.from(encodeSpoolLine(event)));
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * A record is `RS seconds SP event SP json LF`. RS (0x1e) occurs in no JSON text, so a record that was torn by a crash
+ * or a full disk is lost alone: the next one starts at its own RS.
+ */
+const RECORD_START = "\u001e";
+
+export function encodeSpoolLine({ at, event, payload }: SpoolEvent): string {
+  return `${RECORD_START}${(at / 1000).toFixed(3)} ${event} ${JSON.stringify(payload)}\n`;
+}
+
+/** Seconds with a point or, from a shell in another locale, a comma; a `date` without fractions leaves its `N`. */
+const HEADER = /^(\d{9,11})(?:[.,](?:(\d{1,9})|N))? ([A-Za-z][\w.-]{0,63}) /;
+
+/** The event of one record (without its RS and LF); undefined for anything else. */
+export function decodeSpoolLine(record: string): SpoolEvent | undefined {
+  const match = HEADER.exec(record);
+  if (!match) return undefined;
+  const [header, seconds, fraction = "0", event = ""] = match;
+  try {
+    const payload: unknown = JSON.parse(record.slice(header.length));
+    if (typeof payload !== "object" || payload === null) return undefined;
+    const at = Number(seconds) * 1000 + Math.floor(Number(`0.${fraction}`) * 1000);
+    return { at, event, payload: asObject(payload) };
+  } catch {
+    return undefined;
+  }
+}
+
+export interface SpoolRead {
+  /** Oldest first. */
+  events: SpoolEvent[];
+  /** Bytes of the spool up to the last complete record. */
+  end: number;
+}
+
+/**
+ * The newest events: those in the last `bytes` bytes of the spool, but at least one if there is any. A record whose end
+ * is not written yet, and whatever is no record, is skipped; without a spool there are no events.
+ */
+export async function readSpool(path: string, bytes = 64 * 1024): Promise<SpoolRead> {
+  const file = await open(path, "r").catch(() => undefined);
+  if (file === undefined) return { events: [], end: 0 };
+  try {
+    const { size } = await file.stat();
+    for (let reach = bytes; ; reach *= 4) {
+      const start = Math.max(0, size - reach);
+      const tail = await readRange(file, start, size - start);
+      const length = tail.lastIndexOf(LINE_END) + 1;
+      const events = decodeRecords(tail.subarray(0, length));
+      if (events.length > 0 || start === 0) return { events, end: start + length };
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** The size of a spool in bytes; 0 if it does not exist. */
+export async function spoolSize(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0;
+}
+
+const LINE_END = 0x0a;
+
+async function readRange(file: FileHandle, start: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await file.read(bytes, filled, length - filled, start + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return bytes.subarray(0, filled);
+}
+
+function decodeRecords(bytes: Buffer): SpoolEvent[] {
+  return bytes
+    .toString("utf8")
+    .split("\n")
+    .filter((line) => line.includes(RECORD_START))
+    .flatMap((line) => decodeSpoolLine(line.slice(line.lastIndexOf(RECORD_START) + 1)) ?? []);
+}
