@@ -52,6 +52,7 @@ export {
   closeTask,
   deferTask,
   openTask,
+  previewCascade,
   rejectTask,
   releaseTask,
   type StatusChange,
@@ -61,10 +62,9 @@ export {
 export { moveTask } from "./tasks/move.js";
 export { addNote, listNotes, type NewNote, type Note, type NoteFilter } from "./tasks/notes.js";
 export { type Application, type ApplyOptions, applyPlan } from "./tasks/plan.js";
-export { type PlanDocument, parsePlan } from "./tasks/plan-document.js";
 export type { Plan, PlanTask } from "./tasks/planned-tasks.js";
+export { type PlanDocument, parsePlan } from "./tasks/planned-tasks.js";
 export { listReady, type ReadyFilter, type ReadyTask } from "./tasks/ready.js";
-export { previewCascade } from "./tasks/sweep.js";
 export {
   findTask,
   getTask,

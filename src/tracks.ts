@@ -1,9 +1,8 @@
 import { sql } from "kysely";
 import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
-import { awaitedName } from "./tasks/level.js";
+import { awaitedName, unsatisfied } from "./tasks/edge.js";
 import { selectReadyIds } from "./tasks/ready.js";
-import { unsatisfied } from "./tasks/standing.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
 import { topologicalOrder } from "./topology.js";
 import { workstreamRow } from "./workstreams/workstream.js";

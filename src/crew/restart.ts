@@ -6,7 +6,7 @@ import { findOwnPane, sitsIn } from "../agents/own-pane.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
-import { passOn } from "../tasks/release-owned.js";
+import { passOn } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
 import { reviveWorkspace } from "../workspaces/revive.js";
 import { getWorkstream } from "../workstreams/workstream.js";

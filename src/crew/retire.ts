@@ -1,5 +1,5 @@
 import type { RowOf, Tx } from "../db/write.js";
-import { releaseOwned } from "../tasks/release-owned.js";
+import { releaseOwned } from "../tasks/lifecycle.js";
 
 export interface Retirement {
   /** Whose word the notes carry. */

@@ -1,14 +1,10 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
-import type { CheckAnswer, createChecker } from "./checker.js";
-import { type Candidate, waitingFor } from "./choose.js";
-import { confirmLanded } from "./confirm.js";
-import { returnClash, returnRed } from "./give-back.js";
-import { judge } from "./judge.js";
-import type { Link } from "./order.js";
+import { type CheckAnswer, type createChecker, judge } from "./checker.js";
+import { type Candidate, type Link, waitingFor } from "./choose.js";
+import { confirmLanded, type Landing, returnClash, returnRed, skip } from "./outcome.js";
 import type { Place } from "./place.js";
-import { type Landing, skip } from "./report.js";
 import { stackRows } from "./rows.js";
 import { type Clash, type Stack, type Step, stackTasks } from "./stack.js";
 

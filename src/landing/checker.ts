@@ -2,9 +2,13 @@ import type { Crew } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks/run.js";
 import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
-import type { Answer } from "./judge.js";
+import { requireApproved } from "../workspaces/setup/approvals.js";
+import { runSetupCommand } from "../workspaces/setup/command.js";
+import { putFiles } from "../workspaces/setup/files.js";
+import { planSetup } from "../workspaces/setup/plan.js";
+import { REPOSITORY_FILE } from "../workspaces/setup/repository-file.js";
+import type { SetupSettings } from "../workstreams/settings.js";
 import type { Place } from "./place.js";
-import { type Scratch, scratchCheckout } from "./scratch.js";
 
 /** One run of the check, on a commit that may become the branch. */
 export interface CheckAnswer extends Answer {
@@ -68,4 +72,89 @@ function interrupted(): Fault {
   return new Fault("unavailable", "landing.interrupted", "The landing was ended on the way; nothing is half done.", [
     { intent: "Go on with it", command: "mu land --continue" },
   ]);
+}
+
+/** What a check said of a prefix of a batch. */
+export interface Answer {
+  green: boolean;
+}
+
+/** What is wrong with a batch, if anything: `good` tasks from its start are green together, the next one is red. */
+export type Judgement<A extends Answer> =
+  | { outcome: "green" }
+  | { outcome: "culprit"; good: number; answer: A }
+  | { outcome: "target_red"; answer: A };
+
+/**
+ * Finds the first of `count` tasks with which a check turns red. The whole batch is asked first, a red answer twice:
+ * a check that is green the second time blames nobody. Then the bare target (0 tasks), then halves: about log2(count)
+ * answers more. Nobody is blamed for less than two red answers with it and a green one without it.
+ */
+export async function judge<A extends Answer>(
+  count: number,
+  ask: (tasks: number) => Promise<A>,
+): Promise<Judgement<A>> {
+  if ((await ask(count)).green) return { outcome: "green" };
+  const whole = await ask(count);
+  if (whole.green) return { outcome: "green" };
+  if (!(await ask(0)).green) {
+    const bare = await ask(0);
+    if (!bare.green) return { outcome: "target_red", answer: bare };
+  }
+  for (let good = 0; ; ) {
+    const found = await halve({ good, red: count, answer: whole }, ask);
+    const again = found.red === count ? whole : await ask(found.red);
+    if (!again.green) return { outcome: "culprit", good: found.good, answer: again };
+    good = found.red;
+  }
+}
+
+interface Range<A> {
+  /** So many are green, so many are red. */
+  good: number;
+  red: number;
+  answer: A;
+}
+
+async function halve<A extends Answer>(range: Range<A>, ask: (tasks: number) => Promise<A>): Promise<Range<A>> {
+  let { good, red, answer } = range;
+  while (red - good > 1) {
+    const middle = (good + red) >> 1;
+    const found = await ask(middle);
+    if (found.green) good = middle;
+    else [red, answer] = [middle, found];
+  }
+  return { good, red, answer };
+}
+
+/** The scratch checkout of a batch, and what workspaces of its workstream get. */
+export interface Scratch {
+  path: string;
+  workstream: string;
+  setup: SetupSettings;
+  signal?: AbortSignal | undefined;
+}
+
+/** Whose name the output of the setup is kept under. */
+const LANDER = "landing";
+
+/**
+ * Brings the scratch checkout to commits one after the other, each time set up as a workspace is, so that the check
+ * finds what it finds there: files each time, the command once. Faults `setup.not_approved`, `setup.failed`, `vcs.*`.
+ */
+export function scratchCheckout(crew: Crew, { lander, root }: Place, { path, workstream, setup, signal }: Scratch) {
+  let isSetUp = false;
+  return async (commit: string): Promise<void> => {
+    const plan = await planSetup(root, setup);
+    const theirs = plan.command?.from === REPOSITORY_FILE ? plan.command.command : undefined;
+    if (theirs !== undefined) await requireApproved(crew.context.store.db, { root, command: theirs }, workstream);
+    await lander.scratch(crew, root, path, commit);
+    await putFiles(crew, { root, path, backend: "git" }, plan);
+    if (isSetUp || plan.command === null) return;
+    const env = { MU_WORKSTREAM: workstream, MU_WORKSPACE: path, MU_PROJECT_ROOT: root };
+    const { command } = plan.command;
+    const timeoutMs = plan.timeoutSeconds * 1000;
+    await runSetupCommand(crew, { workstream, agent: LANDER, path, command, env, timeoutMs, signal });
+    isSetUp = true;
+  };
 }

@@ -2,11 +2,9 @@ import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
+import { topologicalOrder } from "../topology.js";
 import type { CommitRange } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { unfinishedTasks } from "./continue.js";
-import { tasksOfCopies } from "./copies.js";
-import { type Link, landingOrder } from "./order.js";
 
 /** Which tasks to land: these, those that an earlier landing did not finish, or all finished ones (of one agent). */
 export interface Choice {
@@ -94,6 +92,23 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
     chosen.set(row.id, candidateOf(row));
   }
   return { candidates: [...chosen.values()], edges, skipped };
+}
+
+/** Those of the tasks that were worked on in a copy without version control, by row id. */
+async function tasksOfCopies(db: Reader, rows: readonly TaskRow[]): Promise<Set<number>> {
+  const unknown = rows.filter((row) => row.work_root !== null && row.work_to === null);
+  const [first] = unknown;
+  if (first === undefined) return new Set();
+  const spaces = await db
+    .selectFrom("workspaces")
+    .select(["agent", "root", "backend"])
+    .where("workstream_id", "=", first.workstream_id)
+    .orderBy("id")
+    .execute();
+  const keyOf = (agent: string | null, root: string | null) => JSON.stringify([agent, root]);
+  const backends = new Map(spaces.map(({ agent, root, backend }) => [keyOf(agent, root), backend]));
+  const isCopied = (row: TaskRow) => backends.get(keyOf(row.work_agent, row.work_root)) === "none";
+  return new Set(unknown.filter(isCopied).map((row) => row.id));
 }
 
 /** The candidates that wait, however far, for one of `ids`, which will not land. */
@@ -206,4 +221,77 @@ function needsFirst(row: TaskRow, blockers: readonly Blocker[], named: readonly 
     [{ intent: "Land them together", command: `mu land ${[...names, ...named].join(" ")} -w ${row.workstream}` }],
     { task: row.name, first: names },
   );
+}
+
+/** A task as its place in the order is found. */
+export interface Orderable {
+  id: number;
+  closed_at: string | null;
+}
+
+/** An edge between tasks. */
+export interface Link {
+  blocker_id: number;
+  blocked_id: number;
+}
+
+/** Which of two tasks that do not wait for each other lands first; a better one than age would go here. */
+const byAge = (a: Orderable, b: Orderable) =>
+  (a.closed_at ?? "") < (b.closed_at ?? "") ? -1 : (a.closed_at ?? "") > (b.closed_at ?? "") ? 1 : a.id - b.id;
+
+/**
+ * The tasks so that blockers come first, and where that says nothing by `prefer`. Edges to tasks that are not among
+ * them count for nothing.
+ */
+export function landingOrder<T extends Orderable>(
+  tasks: readonly T[],
+  edges: readonly Link[],
+  prefer: (a: Orderable, b: Orderable) => number = byAge,
+): T[] {
+  const sorted = [...tasks].sort(prefer);
+  const place = new Map(sorted.map((task, index) => [task.id, index]));
+  const inside = edges.filter((edge) => place.has(edge.blocker_id) && place.has(edge.blocked_id));
+  const ends = (end: keyof Link) => inside.map((edge) => place.get(edge[end]) as number);
+  const { starts, next } = topologicalOrder(sorted.length, ends("blocker_id"), ends("blocked_id"));
+  return pickInOrder(sorted, starts, next);
+}
+
+/** Takes the first in `sorted` whose blockers were all taken, again and again. */
+function pickInOrder<T>(sorted: readonly T[], starts: Int32Array, next: Int32Array): T[] {
+  const missing = new Int32Array(sorted.length);
+  for (const node of next) missing[node] = (missing[node] as number) + 1;
+  const left = new Set(sorted.keys());
+  const order: T[] = [];
+  while (left.size > 0) {
+    const node = [...left].find((one) => missing[one] === 0) ?? (left.values().next().value as number);
+    left.delete(node);
+    order.push(sorted[node] as T);
+    for (let slot = starts[node] as number; slot < (starts[node + 1] as number); slot++) {
+      const to = next[slot] as number;
+      missing[to] = (missing[to] as number) - 1;
+    }
+  }
+  return order;
+}
+
+/** Finished tasks that an earlier landing took and did not bring to the branch: it was cut off or refused. */
+export async function unfinishedTasks(db: Reader, workstream: string): Promise<string[]> {
+  const { id } = await workstreamRow(db, workstream);
+  const rows = await db
+    .selectFrom("landings as l")
+    .innerJoin("tasks as t", "t.id", "l.task_id")
+    .select("t.name")
+    .where("l.workstream_id", "=", id)
+    .where("l.state", "in", ["taken", "stacked", "dropped"])
+    .where("l.id", "=", (e) =>
+      e
+        .selectFrom("landings as newest")
+        .select((f) => f.fn.max("newest.id").as("id"))
+        .whereRef("newest.task_id", "=", "l.task_id"),
+    )
+    .where("t.status", "=", "CLOSED")
+    .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]))
+    .orderBy("t.name")
+    .execute();
+  return rows.map(({ name }) => name);
 }

@@ -1,7 +1,7 @@
 import type { Claimant } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import type { TaskRef } from "../names.js";
-import { actingAgent, type Standing, taskStanding } from "../tasks/standing.js";
+import { actingAgent, type TaskToChange, taskToChange } from "../tasks/change.js";
 import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { type FinishOptions, finishTask } from "../work/finish.js";
@@ -28,7 +28,7 @@ export async function closeOwnTasks(
   { onto, ...options }: CloseFirstOptions,
 ): Promise<{ closed: string[]; warnings: Warning[] }> {
   const { db } = crew.context.store;
-  const rows = await Promise.all(refs.map((ref) => taskStanding(db, ref)));
+  const rows = await Promise.all(refs.map((ref) => taskToChange(db, ref)));
   const open = rows.filter((row) => row.status !== "CLOSED");
   for (const row of open) if (!(await isAtIt(crew, row, claimant))) throw notClosed(row);
   const warnings: Warning[] = [];
@@ -41,7 +41,7 @@ export async function closeOwnTasks(
   return { closed: open.map((row) => row.name), warnings };
 }
 
-async function isAtIt(crew: Crew, row: Standing, claimant: Claimant): Promise<boolean> {
+async function isAtIt(crew: Crew, row: TaskToChange, claimant: Claimant): Promise<boolean> {
   if (row.status !== "IN_PROGRESS") return false;
   if ("person" in claimant) return row.owner === claimant.person;
   return row.owner_id === (await actingAgent(crew.context.store.db, row, claimant));
@@ -50,7 +50,7 @@ async function isAtIt(crew: Crew, row: Standing, claimant: Claimant): Promise<bo
 const checkOf = ({ closeRequires }: Settings) => (closeRequires === "check" ? undefined : null);
 
 /** What cannot land in any case is not closed for it. */
-async function requireClean(crew: Crew, row: Standing, wish: string | null): Promise<void> {
+async function requireClean(crew: Crew, row: TaskToChange, wish: string | null): Promise<void> {
   if (row.owner === null) return;
   const ref = { workstream: row.workstream, name: row.owner };
   const space = await findWorkspaceRow(crew.context.store.db, ref);

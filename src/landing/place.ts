@@ -1,7 +1,7 @@
 import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
-import { enumerate } from "../names.js";
+import { enumerate, shellWord } from "../names.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
 import { getLander } from "../vcs/landers.js";
@@ -10,7 +10,6 @@ import type { Settings } from "../workstreams/settings.js";
 import { namingBranchSetting } from "../workstreams/stored-settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import type { Candidate } from "./choose.js";
-import { noVersionControl } from "./copies.js";
 
 /** Where a batch lands. */
 export interface Place {
@@ -115,5 +114,38 @@ function several(
     `These tasks belong to several ${what} (${enumerate(places)}): land them one after the other.`,
     nextSteps,
     { places },
+  );
+}
+
+/** So many waits are told that will never end. */
+const TOLD_WAITS = 3;
+
+/** The fault for work without version control; it names the tasks that wait in vain for one of `tasks` to land. */
+export async function noVersionControl(db: Reader, workstream: string, tasks: readonly string[]): Promise<Fault> {
+  const waits = await db
+    .selectFrom("task_edges as e")
+    .innerJoin("tasks as b", "b.id", "e.blocker_id")
+    .innerJoin("tasks as t", "t.id", "e.blocked_id")
+    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
+    .select(["b.name as blocker", "t.name as task"])
+    .where("w.name", "=", workstream)
+    .where("b.name", "in", tasks.length > 0 ? tasks : [""])
+    .where("e.until", "=", "landed")
+    .where("t.status", "in", ["OPEN", "IN_PROGRESS", "DEFERRED"])
+    .orderBy("t.name")
+    .limit(TOLD_WAITS)
+    .execute();
+  const scope = shellWord(workstream);
+  return new Fault(
+    "usage",
+    "landing.vcs_required",
+    "There is no version control here, so there is no branch to land on: the work stays in the workspaces' copies.",
+    [
+      ...waits.map(({ blocker, task }) => ({
+        intent: `Let ${task} wait only until ${blocker} is closed`,
+        command: `mu task block ${task} --by ${blocker} --until closed -w ${scope}`,
+      })),
+      { intent: "See what was changed", command: `mu workspace list -w ${scope}` },
+    ],
   );
 }

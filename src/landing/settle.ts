@@ -6,7 +6,7 @@ import { livingProcesses } from "../processes.js";
 import { findById } from "../tasks/task.js";
 import type { Lander } from "../vcs/lander.js";
 import { getLander } from "../vcs/landers.js";
-import { confirmLanded } from "./confirm.js";
+import { confirmLanded } from "./outcome.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
 
 /** What became of a landing that was cut off. */

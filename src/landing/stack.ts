@@ -2,8 +2,7 @@ import type { Crew } from "../agents/crew.js";
 import { auditHead } from "../journal/audit.js";
 import { qualifiedName } from "../names.js";
 import type { LandingTarget, Replay, Replayed, Tip } from "../vcs/lander.js";
-import type { Candidate } from "./choose.js";
-import type { Link } from "./order.js";
+import type { Candidate, Link } from "./choose.js";
 import type { Place } from "./place.js";
 
 /** A task's work as it would be on the branch. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { EDGE_LEVELS } from "../tasks/level.js";
+import { EDGE_LEVELS } from "../tasks/edge.js";
 
 /** What the shell completes a field's value from. */
 export type Completes = "task" | "workstream" | "agent" | "group" | "tag" | "role";

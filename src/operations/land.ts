@@ -3,7 +3,7 @@ import { claimant } from "../agents/identity.js";
 import { Fault, type NextStep } from "../errors.js";
 import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
-import type { Landing } from "../landing/report.js";
+import type { Landing } from "../landing/outcome.js";
 import { counted, parseRef, quote, shellWord } from "../names.js";
 import type { App } from "./app.js";
 import { about, durationField, tasksField, workstreamField } from "./fields.js";

@@ -1,18 +1,23 @@
 import { type Claimant, claimantRow } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
-import type { RowOf, Tx } from "../db/write.js";
-import { write } from "../db/write.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { chooseUncontested, loadGlobs, MOST_CANDIDATES, type PassedOver } from "./contested.js";
+import { claimantName, lease, type TaskToChange, taskToChange } from "./change.js";
+import { awaitedName } from "./edge.js";
 import { blockersOfId } from "./graph.js";
-import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";
-import { countWork, readyTaskRows, type WorkCounts } from "./ready.js";
-import { claimantName, type Standing, taskStanding } from "./standing.js";
+import {
+  chooseUncontested,
+  countWork,
+  loadGlobs,
+  MOST_CANDIDATES,
+  type PassedOver,
+  readyTaskRows,
+  type WorkCounts,
+} from "./ready.js";
 import { CONTAINER_KINDS, type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
-import { lease } from "./touch.js";
 
 /** Where a claimant works, read before it claims: its commits from `head` on are the task's. */
 export interface WorkBegun {
@@ -57,7 +62,7 @@ export function claimTask(
   const payload = { owner: claimantName(claimant) };
   const spec = { op: "task.claim", scope: ref.workstream, subject: qualifiedName(ref), payload };
   return write(context, spec, async (tx) => {
-    const row = await taskStanding(tx.db, ref);
+    const row = await taskToChange(tx.db, ref);
     const agent = await claimantRow(tx, { id: row.workstream_id, name: row.workstream }, claimant);
     if (row.owner_id === agent.id && row.status === "IN_PROGRESS") return renew(tx, row, options);
     if (row.status === "IN_PROGRESS" && options.steal === "expired") {
@@ -113,7 +118,7 @@ async function addEvidence(tx: Tx, row: TaskRow, author: string | null, evidence
 }
 
 /** Refuses to steal what its owner still holds. */
-function requireAbandoned(row: Standing, now: string): void {
+function requireAbandoned(row: TaskToChange, now: string): void {
   if (row.owner_id === null || row.owner_closed_at !== null) return;
   if (row.lease_until === null) throw alreadyClaimed(row);
   if (row.lease_until <= now) return;
@@ -126,7 +131,7 @@ function requireAbandoned(row: Standing, now: string): void {
   );
 }
 
-async function requireClaimable(tx: Tx, row: Standing): Promise<void> {
+async function requireClaimable(tx: Tx, row: TaskToChange): Promise<void> {
   if (row.status === "IN_PROGRESS") throw alreadyClaimed(row);
   const refuse = (code: string, why: string, details: Record<string, unknown> = {}) =>
     new Fault("conflict", code, `${row.name} ${why}`, [look(row), takeAnother(row)], details);
@@ -145,7 +150,7 @@ async function requireClaimable(tx: Tx, row: Standing): Promise<void> {
   throw refuse("task.blocked", `is blocked by ${enumerate(names)}.`, { blockers: names });
 }
 
-function alreadyClaimed(row: Standing): Fault {
+function alreadyClaimed(row: TaskToChange): Fault {
   return new Fault(
     "conflict",
     "task.already_claimed",

@@ -4,9 +4,9 @@ import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { type Authority, requireAuthority, taskToChange } from "./change.js";
 import { checkIds } from "./checks.js";
 import { dependentsOfId } from "./graph.js";
-import { type Authority, requireAuthority, taskStanding } from "./standing.js";
 import { type Task, type TaskRow, taskRow, toTask } from "./task.js";
 
 /** What goes with a task. */
@@ -36,7 +36,7 @@ export function deleteTask(
 ): Promise<Deletion> {
   const spec = { op: "task.delete", scope: ref.workstream, subject: qualifiedName(ref) };
   return write(context, spec, async (tx) => {
-    const row = await taskStanding(tx.db, ref);
+    const row = await taskToChange(tx.db, ref);
     await requireAuthority(tx.db, row, claimant, options);
     const { deletion, edges, notes } = await inspect(tx.db, row);
     for (const note of notes) await tx.remove("task_notes", note.id);

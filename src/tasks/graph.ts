@@ -4,10 +4,10 @@ import { statement } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
+import { touched } from "./change.js";
 import { requireAcyclic } from "./cycle.js";
-import { awaitedName, type EdgeLevel, isSatisfied, parseAwaited } from "./level.js";
+import { awaitedName, type EdgeLevel, isSatisfied, parseAwaited } from "./edge.js";
 import { type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
-import { touched } from "./touch.js";
 
 /** A task at the other end of an edge. */
 export interface Neighbour {

@@ -1,16 +1,17 @@
+import { sql } from "kysely";
 import type { Claimant } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
+import { type Authority, claimantName, requireAuthority, type TaskToChange, taskToChange, touched } from "./change.js";
 import { type Check, insertCheck, type NewCheck } from "./checks.js";
+import { awaitedName } from "./edge.js";
 import { blockersOfId } from "./graph.js";
-import { awaitedName } from "./level.js";
 import { insertNote } from "./notes.js";
-import { type Authority, claimantName, requireAuthority, type Standing, taskStanding } from "./standing.js";
-import { sweepRows } from "./sweep.js";
-import { type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
-import { touched } from "./touch.js";
+import { selectTasks, type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 
 /** From which status a verb leads to which. Every change of status in the tree is one of these. */
 export const TRANSITIONS = {
@@ -98,7 +99,7 @@ export function closeTask(
   options: CloseOptions = {},
 ): Promise<Closing> {
   return write(context, specOf("task.close", ref), async (tx) => {
-    const row = await taskStanding(tx.db, ref);
+    const row = await taskToChange(tx.db, ref);
     if (options.finding !== undefined) requireSameClaim(options.finding.before, row);
     await requireAuthority(tx.db, row, claimant, options);
     if (!options.ifReady || row.blocked === 0) return close(tx, row, claimant, options);
@@ -108,7 +109,7 @@ export function closeTask(
 }
 
 /** Closes the task and writes down what shows that it is done; a CLOSED one may be verified afterwards. */
-async function close(tx: Tx, row: Standing, claimant: Claimant, options: CloseOptions): Promise<Closing> {
+async function close(tx: Tx, row: TaskToChange, claimant: Claimant, options: CloseOptions): Promise<Closing> {
   const { check, work, level } = options.finding ?? {};
   const proof = {
     ...work,
@@ -121,7 +122,7 @@ async function close(tx: Tx, row: Standing, claimant: Claimant, options: CloseOp
 }
 
 /** Refuses what was found out about another claim than the present one. Faults `task.claim_changed`. */
-export function requireSameClaim(before: Claimed, now: Standing): void {
+export function requireSameClaim(before: Claimed, now: TaskToChange): void {
   const isSame = (["claim_generation", "owner_id", "status"] as const).every(
     (column) => before[column] === now[column],
   );
@@ -175,7 +176,7 @@ function sweep(
   options: SweepOptions,
 ): Promise<Sweep> {
   return write(context, specOf(`task.${verb}`, ref), async (tx) => {
-    const row = await taskStanding(tx.db, ref);
+    const row = await taskToChange(tx.db, ref);
     await requireAuthority(tx.db, row, claimant, options);
     const dependents = row.status === TRANSITIONS[verb].to && !options.cascade ? [] : await sweepRows(tx.db, row.id);
     if (dependents.length > 0 && !options.cascade) throw hasOpenDependents(row, verb, dependents);
@@ -214,7 +215,7 @@ function changeStatus(
   op = `task.${verb}`,
 ): Promise<StatusChange> {
   return write(context, specOf(op, ref), async (tx) => {
-    const row = await taskStanding(tx.db, ref);
+    const row = await taskToChange(tx.db, ref);
     await requireAuthority(tx.db, row, claimant, options);
     return settle(tx, row, claimant, verb, options);
   });
@@ -228,7 +229,7 @@ type Proof = Partial<Pick<TaskRow, "level" | "landed_commit" | "work_agent" | "w
 /** Takes the transition when there is one from here, and keeps the evidence in either case. */
 async function settle(
   tx: Tx,
-  row: Standing,
+  row: TaskToChange,
   claimant: Claimant,
   verb: StatusVerb,
   { evidence, proof = {} }: StatusOptions & { proof?: Proof },
@@ -246,7 +247,7 @@ async function settle(
   return { ...unchanged(row), task: toTask({ ...row, ...columns, owner }), changed: true };
 }
 
-function unchanged(row: Standing): StatusChange {
+function unchanged(row: TaskToChange): StatusChange {
   return { task: toTask(row), previousStatus: row.status as TaskStatus, previousOwner: row.owner, changed: false };
 }
 
@@ -264,4 +265,69 @@ export function columnsOf(verb: StatusVerb, now: string) {
     landed_commit: null,
     updated_at: now,
   };
+}
+
+/** The live tasks that wait for a task, through live tasks: what waits for one that is over is not its business. */
+const selectSweep = statement((db, { root }: { root: number }) =>
+  selectTasks(db)
+    .select([sql<number>`1`.as("blocked"), "o.closed_at as owner_closed_at"])
+    .where(
+      sql<boolean>`t.id in (
+        with recursive sweep(id) as (
+          select d.id from task_edges e join tasks d on d.id = e.blocked_id
+          where e.blocker_id = ${root} and d.status in ('OPEN', 'IN_PROGRESS')
+          union
+          select d.id from sweep s join task_edges e on e.blocker_id = s.id join tasks d on d.id = e.blocked_id
+          where d.status in ('OPEN', 'IN_PROGRESS'))
+        select id from sweep)`,
+    )
+    .orderBy("t.name"),
+);
+
+/** The rows that a cascade from `id` takes along, by name, without `id` itself. */
+export function sweepRows(db: Reader, id: number): Promise<TaskToChange[]> {
+  return selectSweep(db, { root: id });
+}
+
+/** What `cascade` would do: the task and every live task that waits for it. */
+export interface SweepPreview {
+  task: string;
+  affected: { name: string; status: TaskStatus }[];
+}
+
+/** What rejecting or deferring `ref` with `cascade` would change. Faults `task.not_found`. */
+export async function previewCascade(db: Reader, ref: TaskRef): Promise<SweepPreview> {
+  const row = await taskRow(db, ref);
+  const rows = [row, ...(await sweepRows(db, row.id))];
+  return { task: row.name, affected: rows.map(({ name, status }) => ({ name, status: status as TaskStatus })) };
+}
+
+/**
+ * Gives back what the agent with row id `owner` is working on, each task with a note that says why; for the write
+ * that closes the row. Gives the names of the tasks.
+ */
+export async function releaseOwned(tx: Tx, owner: number, note: { author: string; text: string }): Promise<string[]> {
+  const tasks = await ownedTasks(tx, owner);
+  for (const task of tasks) {
+    await tx.patch("tasks", task.id, columnsOf("release", tx.now), task);
+    await insertNote(tx, task.id, note.author, { text: note.text });
+  }
+  return tasks.map(({ name }) => name);
+}
+
+/** Lets another incarnation go on with what the agent with row id `from` is working on. Gives the tasks' names. */
+export async function passOn(tx: Tx, from: number, to: number): Promise<string[]> {
+  const tasks = await ownedTasks(tx, from);
+  for (const task of tasks) await tx.patch("tasks", task.id, { owner_id: to, updated_at: tx.now }, task);
+  return tasks.map(({ name }) => name);
+}
+
+function ownedTasks(tx: Tx, owner: number) {
+  return tx.db
+    .selectFrom("tasks")
+    .selectAll()
+    .where("owner_id", "=", owner)
+    .where("status", "=", "IN_PROGRESS")
+    .orderBy("id")
+    .execute();
 }

@@ -5,10 +5,9 @@ import { statement } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName, quote, type TaskRef } from "../names.js";
+import { actingAgent, claimantName, touched } from "./change.js";
 import { cleanText, moment } from "./fields.js";
-import { actingAgent, claimantName } from "./standing.js";
 import { type Task, taskRow, toTask } from "./task.js";
-import { touched } from "./touch.js";
 
 export const NOTE_KINDS = ["note", "decision", "evidence", "review", "test"] as const;
 export type NoteKind = (typeof NOTE_KINDS)[number];

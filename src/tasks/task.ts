@@ -3,7 +3,6 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
-import { readyOrder } from "./ready-order.js";
 
 export const TASK_STATUSES = ["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"] as const;
 export type TaskStatus = (typeof TASK_STATUSES)[number];
@@ -194,6 +193,20 @@ export async function taskNotFound(db: Reader, { workstream, name }: TaskRef): P
     { intent: "See the tasks", command: `mu task list -w ${workstream}` },
   ]);
 }
+
+/** How many live tasks a task `t` blocks directly. */
+export const unblocks = sql<number>`(
+  select count(*) from task_edges e join tasks d on d.id = e.blocked_id
+  where e.blocker_id = t.id and d.status in ('OPEN', 'IN_PROGRESS'))`;
+
+/** The order in which ready tasks `t` are taken, everywhere: ends in a name, so that it is always the same. */
+export const readyOrder = [
+  sql`t.priority`,
+  sql`t.impact / t.effort_days desc`,
+  sql`${unblocks} desc`,
+  sql`t.created_at`,
+  sql`t.name`,
+] as const;
 
 export const TASK_SORTS = ["name", "ready", "roi", "priority", "recency", "age", "status"] as const;
 export type TaskSort = (typeof TASK_SORTS)[number];

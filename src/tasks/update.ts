@@ -2,9 +2,9 @@ import type { Context } from "../db/context.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName, type TaskRef } from "../names.js";
+import { touched } from "./change.js";
 import { columnOf, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
 import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
-import { touched } from "./touch.js";
 
 export interface TaskUpdate extends TaskFields {
   /** Added to the tags, after `tags` and `removeTags`. */

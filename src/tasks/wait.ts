@@ -1,6 +1,10 @@
 import { type Clock, pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../db/context.js";
-import { beginWait, type Look, type WaitedTask, type WaitGoal, type WaitRef, waitOnce } from "./wait-once.js";
+import { type Change, findHead } from "../db/events.js";
+import type { Reader } from "../db/schema.js";
+import { qualifiedName, type TaskRef } from "../names.js";
+import { type EdgeLevel, isSatisfied } from "./edge.js";
+import { levelOf, selectTasks, type TaskLevel, type TaskRow, type TaskStatus, taskNotFound, taskRow } from "./task.js";
 
 /** How often a wait looks when nothing tells it of a change, in ms. */
 const LOOK_MS = 1_000;
@@ -94,4 +98,142 @@ function tell(all: readonly WaitedTask[], told: Set<string>, { onStuck }: WaitOp
     told.add(task.qualifiedName);
     onStuck?.(task);
   }
+}
+
+/** Operations that take tasks from owners that died. */
+export const REAPING_OPS: readonly string[] = ["agent.reap", "reconcile"];
+
+/** What a wait is for, and what ends it early. */
+export interface WaitGoal {
+  /** CLOSED unless it is given. */
+  status?: TaskStatus | undefined;
+  /** How far a CLOSED task must be proved; `closed` unless the reference says otherwise. */
+  level?: EdgeLevel | undefined;
+  /** Wait for all tasks, or for one of them; `first` is `any` for callers that want to know which. */
+  mode?: "all" | "any" | "first" | undefined;
+  /** An IN_PROGRESS task without a change for this long is stuck; 0 or absent: none ever is. */
+  stuckAfterMs?: number | undefined;
+  /** `exit` ends the wait at the first stuck task. */
+  onStall?: "warn" | "exit" | undefined;
+}
+
+/** A watched task as the last look saw it. */
+export interface WaitedTask {
+  workstream: string;
+  name: string;
+  /** `workstream/name`. */
+  qualifiedName: string;
+  status: TaskStatus;
+  level: TaskLevel | null;
+  owner: string | null;
+  /** It has the status, and the level, that the wait is for. */
+  reached: boolean;
+  /** It is IN_PROGRESS, not there yet, and nothing has changed for too long. */
+  stuck: boolean;
+}
+
+/** What one look found; without an outcome the wait goes on. */
+export interface Look {
+  outcome?: "reached" | "reaped" | "stalled";
+  /** The task that brings the outcome; null when all do. */
+  firing: WaitedTask | null;
+  /** Every watched task, in the order of the references. */
+  all: WaitedTask[];
+}
+
+/** A task to wait for; `until` is for this one what `level` of the goal is for all. */
+export type WaitRef = TaskRef & { until?: EdgeLevel | undefined };
+
+/** The tasks that a wait watches, and how far it has read the events of their workstreams. */
+export interface Watch {
+  tasks: { id: number; ref: WaitRef }[];
+  cursors: Map<string, number>;
+}
+
+/** Begins to watch: reaps from now on count. Faults `task.not_found`, `workstream.not_found`. */
+export async function beginWait(db: Reader, refs: readonly WaitRef[]): Promise<Watch> {
+  const tasks = new Map<number, WaitRef>();
+  const cursors = new Map<string, number>();
+  for (const ref of refs) {
+    tasks.set((await taskRow(db, ref)).id, ref);
+    if (!cursors.has(ref.workstream)) cursors.set(ref.workstream, (await findHead(db, ref.workstream))?.n ?? 0);
+  }
+  return { tasks: [...tasks].map(([id, ref]) => ({ id, ref })), cursors };
+}
+
+/** Looks once at the watched tasks at the moment `now`. Faults `task.not_found` when one was deleted. */
+export async function waitOnce(db: Reader, watch: Watch, goal: WaitGoal, now: string): Promise<Look> {
+  const rows = await watchedRows(db, watch);
+  // After the rows: a task that is seen as OPEN because of a reap has that reap's event by now.
+  const reaped = await newlyReaped(db, watch);
+  const all = rows.map((row, at) => toWaited(row, { ...goal, level: watch.tasks[at]?.ref.until ?? goal.level }, now));
+  const firingOf = (is: (task: WaitedTask, row: TaskRow) => boolean) =>
+    all.find((task, at) => is(task, rows[at] as TaskRow)) ?? null;
+
+  const done = (goal.mode ?? "all") === "all" ? all.every((task) => task.reached) : all.some((task) => task.reached);
+  if (done)
+    return {
+      outcome: "reached",
+      firing: goal.mode === "any" || goal.mode === "first" ? earliest(all, rows) : null,
+      all,
+    };
+  const orphan = (goal.status ?? "CLOSED") === "CLOSED" && firingOf((task, row) => !task.reached && reaped.has(row.id));
+  if (orphan) return { outcome: "reaped", firing: orphan, all };
+  const stalled = goal.onStall === "exit" && firingOf((task) => task.stuck);
+  if (stalled) return { outcome: "stalled", firing: stalled, all };
+  return { firing: null, all };
+}
+
+async function watchedRows(db: Reader, { tasks }: Watch): Promise<TaskRow[]> {
+  const ids = tasks.map((task) => task.id);
+  const rows = ids.length === 0 ? [] : await selectTasks(db).where("t.id", "in", ids).execute();
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return Promise.all(tasks.map(({ id, ref }) => byId.get(id) ?? gone(db, ref)));
+}
+
+async function gone(db: Reader, ref: TaskRef): Promise<never> {
+  throw await taskNotFound(db, ref);
+}
+
+/** Row ids of tasks that reapers gave back since the last look. */
+async function newlyReaped(db: Reader, { cursors }: Watch): Promise<Set<number>> {
+  const ids = new Set<number>();
+  for (const [scope, cursor] of cursors) {
+    const head = (await findHead(db, scope))?.n ?? 0;
+    if (head <= cursor) continue;
+    cursors.set(scope, head);
+    const events = await db
+      .selectFrom("events")
+      .select("changes")
+      .where("scope", "=", scope)
+      .where("n", ">", cursor)
+      .where("n", "<=", head)
+      .where("op", "in", REAPING_OPS)
+      .execute();
+    for (const event of events) for (const id of givenBack(JSON.parse(event.changes))) ids.add(id);
+  }
+  return ids;
+}
+
+function givenBack(changes: readonly Change[]): number[] {
+  return changes
+    .filter((change) => change.table === "tasks" && "patch" in change && change.patch.status?.[1] === "OPEN")
+    .map((change) => change.id);
+}
+
+function toWaited(row: TaskRow, goal: WaitGoal, now: string): WaitedTask {
+  const { workstream, name, owner } = row;
+  const status = row.status as TaskStatus;
+  const wanted = goal.status ?? "CLOSED";
+  const reached = wanted === "CLOSED" ? isSatisfied(row, goal.level ?? "closed") : status === wanted;
+  const quietMs = Date.parse(now) - Date.parse(row.updated_at);
+  const stuck = !reached && status === "IN_PROGRESS" && !!goal.stuckAfterMs && quietMs >= goal.stuckAfterMs;
+  return { workstream, name, qualifiedName: qualifiedName(row), status, level: levelOf(row), owner, reached, stuck };
+}
+
+/** Of several that are there, the one whose last change is the oldest. */
+function earliest(all: readonly WaitedTask[], rows: readonly TaskRow[]): WaitedTask | null {
+  const when = new Map(all.map((task, at) => [task, rows[at]?.updated_at ?? ""]));
+  const reached = all.filter((task) => task.reached);
+  return reached.sort((a, b) => ((when.get(a) ?? "") < (when.get(b) ?? "") ? -1 : 1))[0] ?? null;
 }

@@ -6,17 +6,24 @@ import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName, shellWord, type TaskRef } from "../names.js";
+import { claimantName, requireAuthority, type TaskToChange, taskToChange, touched } from "../tasks/change.js";
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
-import { claimantName, requireAuthority, type Standing, taskStanding } from "../tasks/standing.js";
-import { touched } from "../tasks/touch.js";
 import type { Settings } from "../workstreams/settings.js";
 import { getSettings } from "../workstreams/stored-settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { earlierWork, tellPlace } from "./elsewhere.js";
 import { requireMet, type Warning } from "./requirements.js";
-import { isSameSubject, type Subject, subjectOfFolder, subjectOfWorkspace } from "./subject.js";
-import { backendOf, type WorkDone, workOfTask } from "./work.js";
+import {
+  backendOf,
+  earlierWork,
+  isSameSubject,
+  type Subject,
+  subjectOfFolder,
+  subjectOfWorkspace,
+  tellPlace,
+  type WorkDone,
+  workOfTask,
+} from "./work.js";
 
 /** What of the world a close needs. */
 export type FinishWorld = Pick<Crew, "context" | "exec" | "env">;
@@ -52,7 +59,7 @@ export async function finishTask(
   options: FinishOptions,
 ): Promise<Finish> {
   const { db } = world.context.store;
-  const row = await taskStanding(db, ref);
+  const row = await taskToChange(db, ref);
   await requireAuthority(db, row, claimant, options);
   const settings = await getSettings(db, ref.workstream);
   const command = options.check === undefined ? settings.check : options.check;
@@ -89,7 +96,7 @@ export async function finishTask(
   return { ...closing, check: closing.check ?? null, warnings };
 }
 
-function warningsOf(row: Standing, work: WorkDone | undefined): Warning[] {
+function warningsOf(row: TaskToChange, work: WorkDone | undefined): Warning[] {
   if (work === undefined || row.status === "CLOSED") return [];
   const { standing, commits, space } = work;
   const warnings: Warning[] = [];
@@ -108,7 +115,7 @@ function warningsOf(row: Standing, work: WorkDone | undefined): Warning[] {
 }
 
 /** Whoever takes over what landing gave back, and adds nothing, closes it without the commits that were to land. */
-async function workElsewhere(db: Reader, row: Standing, work: WorkDone | undefined): Promise<Warning[]> {
+async function workElsewhere(db: Reader, row: TaskToChange, work: WorkDone | undefined): Promise<Warning[]> {
   if (row.status === "CLOSED" || work?.commits) return [];
   const earlier = await earlierWork(db, row);
   if (earlier === undefined || earlier.agent === row.owner) return [];
@@ -130,7 +137,7 @@ interface CheckSetting extends FinishOptions {
 
 async function checkWork(
   world: FinishWorld,
-  row: Standing,
+  row: TaskToChange,
   work: WorkDone | undefined,
   { command, settings, cwd, signal, onOutput }: CheckSetting,
 ): Promise<Checked> {
@@ -156,7 +163,7 @@ async function checkWork(
 }
 
 /** Why a green check is no proof: what it ran on is not what will be recorded as the task's work. */
-function doubtOf(row: Standing, work: WorkDone | undefined, before: Subject, after: Subject): string | undefined {
+function doubtOf(row: TaskToChange, work: WorkDone | undefined, before: Subject, after: Subject): string | undefined {
   if (!isSameSubject(before, after)) {
     return before.commit === after.commit
       ? "Files changed while the check ran: ignore or commit what it writes."
@@ -178,18 +185,23 @@ async function folderInProject({ context }: FinishWorld, workstream: string, cwd
 }
 
 /** Writes a check down that closes nothing. Faults `task.claim_changed`. */
-function recordCheck(world: FinishWorld, row: Standing, claimant: Claimant, check: Checked["check"]): Promise<Check> {
+function recordCheck(
+  world: FinishWorld,
+  row: TaskToChange,
+  claimant: Claimant,
+  check: Checked["check"],
+): Promise<Check> {
   const author = claimantName(claimant);
   const spec = { op: "task.check", scope: row.workstream, subject: qualifiedName(row) };
   return write(world.context, spec, async (tx) => {
-    const now = await taskStanding(tx.db, row);
+    const now = await taskToChange(tx.db, row);
     requireSameClaim(row, now);
     await tx.patch("tasks", now.id, touched(now, author, tx.now), now);
     return insertCheck(tx, now.id, { ...check, author });
   });
 }
 
-async function failed(world: FinishWorld, row: Standing, claimant: Claimant, checked: Checked): Promise<Fault> {
+async function failed(world: FinishWorld, row: TaskToChange, claimant: Claimant, checked: Checked): Promise<Fault> {
   const { exitCode, timedOut, seconds } = checked.run;
   const check = await recordCheck(world, row, claimant, checked.check);
   const how = timedOut
@@ -216,7 +228,7 @@ async function failed(world: FinishWorld, row: Standing, claimant: Claimant, che
 
 async function notVerified(
   world: FinishWorld,
-  row: Standing,
+  row: TaskToChange,
   claimant: Claimant,
   { check }: Checked,
   doubt: string,
@@ -228,12 +240,12 @@ async function notVerified(
   ]);
 }
 
-function interrupted(row: Standing): Fault {
+function interrupted(row: TaskToChange): Fault {
   return new Fault("unavailable", "check.interrupted", `The check was stopped; ${row.name} stays ${row.status}.`);
 }
 
 /** The commits stay alive whatever becomes of the workspace. */
-async function keepWork(world: FinishWorld, row: Standing, work: WorkDone | undefined): Promise<void> {
+async function keepWork(world: FinishWorld, row: TaskToChange, work: WorkDone | undefined): Promise<void> {
   if (row.status === "CLOSED" || !work?.to || !work.commits) return;
   const backend = await backendOf(work.space);
   await backend.keep?.(world, work.space.root, qualifiedName(row), work.to);

@@ -1,9 +1,9 @@
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
-import type { AgentRef } from "../names.js";
+import { type AgentRef, qualifiedName } from "../names.js";
 import type { WorkBegun } from "../tasks/claim.js";
 import type { TaskRow } from "../tasks/task.js";
-import type { Since, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
+import type { Since, Snapshot, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 import { checkoutOf, findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
 
 /** So many earlier beginnings are looked after where each costs a program. */
@@ -168,4 +168,73 @@ function unlessFault<T>(instead: T) {
     if (error instanceof Fault) return instead;
     throw error;
   };
+}
+
+/** Commits of a task that landing gave back. */
+export interface EarlierWork {
+  /** In whose workspace they are. */
+  agent: string;
+  /** The last of them. */
+  commit: string;
+}
+
+/** What lies elsewhere of a task that somebody takes over: the work that its newest landing gave back. */
+export async function earlierWork(db: Reader, row: TaskRow): Promise<EarlierWork | undefined> {
+  const landing = await db
+    .selectFrom("landings")
+    .select("state")
+    .where("task_id", "=", row.id)
+    .where("state", "in", ["landed", "conflict", "red"])
+    .orderBy("id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  if (landing === undefined || landing.state === "landed") return undefined;
+  const refusal = await db
+    .selectFrom("events")
+    .select("payload")
+    .where("scope", "=", row.workstream)
+    .where("op", "=", "land.refuse")
+    .where("subject", "=", qualifiedName(row))
+    .orderBy("n", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  const { agent, commit } = JSON.parse(refusal?.payload ?? "{}") as Partial<EarlierWork>;
+  return agent && commit ? { agent, commit } : undefined;
+}
+
+/** `ann's workspace, up to 0123456789`: where work is, for people. */
+export function tellPlace({ agent, commit }: EarlierWork): string {
+  return `${agent}'s workspace, up to ${commit.slice(0, 10)}`;
+}
+
+/** What a check is about, as far as the version control system can tell. */
+export interface Subject {
+  commit: string | null;
+  tree: string | null;
+  /** True when there is more than `commit` has: files that are not committed. */
+  dirty: boolean;
+}
+
+const UNKNOWN: Subject = { commit: null, tree: null, dirty: false };
+
+/** What is in an owner's workspace now. */
+export async function subjectOfWorkspace(world: VcsWorld, space: WorkspaceRow): Promise<Subject> {
+  return subjectOf(await (await backendOf(space)).snapshot(world, checkoutOf(space)));
+}
+
+/** What is in the repository around `folder`; unknown outside of any. */
+export async function subjectOfFolder(world: VcsWorld, folder: string): Promise<Subject> {
+  const { detectBackend } = await import("../vcs/backends.js");
+  return detectBackend(world, folder)
+    .then(async ({ backend, root }) => subjectOf(await backend.snapshot(world, { root, path: root })))
+    .catch(unlessFault(UNKNOWN));
+}
+
+function subjectOf(snapshot: Snapshot | undefined): Subject {
+  return snapshot === undefined ? UNKNOWN : { commit: snapshot.head, tree: snapshot.tree, dirty: snapshot.dirty };
+}
+
+/** True when two looks saw the same. */
+export function isSameSubject(one: Subject, other: Subject): boolean {
+  return one.commit === other.commit && one.tree === other.tree;
 }

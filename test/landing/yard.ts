@@ -5,7 +5,7 @@ import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
 import { type LandOptions, landTasks } from "../../src/landing/land.js";
-import type { Landing } from "../../src/landing/report.js";
+import type { Landing } from "../../src/landing/outcome.js";
 import { addTask } from "../../src/tasks/add.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { getTask, type Task, taskRow } from "../../src/tasks/task.js";

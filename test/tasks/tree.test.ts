@@ -1,9 +1,8 @@
 import { expect, it } from "vitest";
 import { write } from "../../src/db/write.js";
-import { drawTree } from "../../src/tasks/draw-tree.js";
 import { blockTask, insertEdge } from "../../src/tasks/graph.js";
 import { newTaskRow } from "../../src/tasks/new-task.js";
-import { taskTree } from "../../src/tasks/tree.js";
+import { drawTree, taskTree } from "../../src/tasks/tree.js";
 import { workstreamRow } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 import { at, DEMO, plan } from "../support/tasks.js";

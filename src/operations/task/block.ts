@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { Context } from "../../db/context.js";
 import type { TaskRef } from "../../names.js";
+import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/edge.js";
 import { blockerRef, blockTask, type EdgeChange, unblockTask } from "../../tasks/graph.js";
-import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/level.js";
 import { about, taskField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, type Operation } from "../operation.js";
 import { resolveTask } from "../resolve.js";

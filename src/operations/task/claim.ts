@@ -5,7 +5,7 @@ import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
 import { enumerate, parseRef } from "../../names.js";
 import { claimNext, claimTask, type WorkBegun } from "../../tasks/claim.js";
-import type { PassedOver } from "../../tasks/contested.js";
+import type { PassedOver } from "../../tasks/ready.js";
 import { workBeforeClaim } from "../../work/work.js";
 import type { App } from "../app.js";
 import { about, durationField, taskField, workstreamField } from "../fields.js";

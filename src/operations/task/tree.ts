@@ -1,6 +1,5 @@
 import * as z from "zod";
-import { drawTree } from "../../tasks/draw-tree.js";
-import { taskTree } from "../../tasks/tree.js";
+import { drawTree, taskTree } from "../../tasks/tree.js";
 import { about, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";

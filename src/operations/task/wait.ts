@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { EDGE_LEVELS, parseAwaited } from "../../tasks/level.js";
+import { EDGE_LEVELS, parseAwaited } from "../../tasks/edge.js";
 import { TASK_LEVELS, TASK_STATUSES } from "../../tasks/task.js";
 import { waitForTasks } from "../../tasks/wait.js";
 import type { App } from "../app.js";

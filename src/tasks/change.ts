@@ -4,35 +4,28 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
+import { isBlocked } from "./edge.js";
+import type { TaskColumns } from "./fields.js";
 import { selectTasks, type TaskRow, taskNotFound } from "./task.js";
 
-/** A task with all that a verb decides by. */
-export interface Standing extends TaskRow {
+/** The row of a task that is about to change, with what verbs decide by. */
+export interface TaskToChange extends TaskRow {
   /** 1 when a blocker is unsatisfied, else 0. */
   blocked: number;
   /** When the owner's row was closed; null while the owner is there, or when there is none. */
   owner_closed_at: string | null;
 }
 
-/** True for an edge `e` from blocker `b` that still blocks. */
-export const unsatisfied = sql<boolean>`(b.status <> 'CLOSED'
-  or (e.until = 'verified' and b.level is null)
-  or (e.until = 'landed' and (b.level is null or b.level <> 'landed')))`;
-
-/** True for a task `t` with an unsatisfied blocker. */
-export const isBlocked = sql<boolean>`exists (
-  select 1 from task_edges e join tasks b on b.id = e.blocker_id where e.blocked_id = t.id and ${unsatisfied})`;
-
-const selectStanding = statement((db, { workstream, name }: TaskRef) =>
+const selectToChange = statement((db, { workstream, name }: TaskRef) =>
   selectTasks(db)
     .select([sql<number>`case when ${isBlocked} then 1 else 0 end`.as("blocked"), "o.closed_at as owner_closed_at"])
     .where("w.name", "=", workstream)
     .where("t.name", "=", name),
 );
 
-/** The task as it stands; faults `workstream.not_found`, `task.not_found`. */
-export async function taskStanding(db: Reader, ref: TaskRef): Promise<Standing> {
-  const [row] = await selectStanding(db, ref);
+/** The task that a verb is about to change; faults `workstream.not_found`, `task.not_found`. */
+export async function taskToChange(db: Reader, ref: TaskRef): Promise<TaskToChange> {
+  const [row] = await selectToChange(db, ref);
   return row ?? Promise.reject(await taskNotFound(db, ref));
 }
 
@@ -48,7 +41,7 @@ export interface Authority {
  */
 export async function requireAuthority(
   db: Reader,
-  row: Standing,
+  row: TaskToChange,
   claimant: Claimant,
   { override }: Authority,
 ): Promise<void> {
@@ -88,4 +81,32 @@ export async function actingAgent(
 /** The name that notes and events carry for `claimant`. */
 export function claimantName(claimant: Claimant): string {
   return "agent" in claimant ? claimant.agent : claimant.person;
+}
+
+/** The longest lease, in seconds: 30 days. */
+const LONGEST_LEASE = 30 * 24 * 3600;
+
+/** What every write to a task sets: the moment and, when its owner is the writer, the end of the lease. */
+export function touched(
+  row: Pick<TaskRow, "owner" | "lease_seconds" | "status">,
+  writer: string,
+  now: string,
+): TaskColumns {
+  if (row.lease_seconds === null || row.owner !== writer || row.status !== "IN_PROGRESS") return { updated_at: now };
+  return { updated_at: now, lease_until: after(now, row.lease_seconds) };
+}
+
+/** The columns of a lease of `seconds` from `now`; of no lease when it is undefined. Faults `task.invalid_lease`. */
+export function lease(now: string, seconds: number | undefined) {
+  if (seconds === undefined) return { lease_until: null, lease_seconds: null };
+  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= LONGEST_LEASE) {
+    return { lease_until: after(now, seconds), lease_seconds: seconds };
+  }
+  throw new Fault("usage", "task.invalid_lease", `A lease is 1 second to 30 days long, not ${seconds} seconds.`, [
+    { intent: "Take a task for half an hour", command: "mu task claim --next --lease 30m" },
+  ]);
+}
+
+function after(now: string, seconds: number): string {
+  return new Date(Date.parse(now) + seconds * 1000).toISOString();
 }

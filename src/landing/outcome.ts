@@ -1,5 +1,6 @@
 import type { Crew } from "../agents/crew.js";
 import { queueForAgent } from "../agents/delivery/delivery.js";
+import type { Context } from "../db/context.js";
 import { storableText } from "../db/text.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -7,11 +8,78 @@ import { enumerate, qualifiedName } from "../names.js";
 import { columnsOf } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
-import { tellPlace } from "../work/elsewhere.js";
+import { tellPlace } from "../work/work.js";
 import type { CheckAnswer } from "./checker.js";
-import type { Candidate } from "./choose.js";
+import type { Candidate, Skipped } from "./choose.js";
 import { endRow } from "./rows.js";
 import type { Clash } from "./stack.js";
+
+/** A task that is on the branch, or would be. */
+export interface Landed {
+  task: string;
+  /** The branch's commit that has it; null in a prediction. */
+  commit: string | null;
+  /** New commits on the branch, 0 when there was nothing to bring; null when an earlier landing brought it there. */
+  commits: number | null;
+  agent: string | null;
+}
+
+/** What a landing came to. */
+export interface Landing {
+  /** The branch, where it was and where it is; null when there was nothing to land. */
+  target: { branch: string; from: string; to: string } | null;
+  landed: Landed[];
+  returned: Returned[];
+  skipped: Skipped[];
+  /** All runs of the check, oldest first. */
+  checks: Omit<CheckAnswer, "tail" | "ending">[];
+  pushed: { remote: string } | null;
+  /** Where the branch can be pushed to; null as well when nobody looked. */
+  remote: string | null;
+}
+
+export function emptyLanding(skipped: readonly Skipped[]): Landing {
+  return { target: null, landed: [], returned: [], skipped: [...skipped], checks: [], pushed: null, remote: null };
+}
+
+/** Says in the report why a task stays as it is. */
+export function skip(report: Landing, { row }: Candidate, why: Skipped["why"], reason: string): void {
+  report.skipped.push({ task: row.name, why, reason });
+}
+
+/** A work that is on the branch now. */
+export interface Arrival {
+  /** Row id of its landing. */
+  landing: number;
+  task: Pick<TaskRow, "id" | "name" | "workstream">;
+  /** The end of the work as it was when it was taken; null when there was none. */
+  workTo: string | null;
+  /** The branch's commit that has it. */
+  commit: string;
+  branch: string;
+  onto: string;
+  /** How many commits are new on the branch; null when nobody can tell any more. */
+  commits: number | null;
+  agent: string | null;
+  check: { command: string; exitCode: number | null; seconds: number } | null;
+}
+
+/**
+ * Writes down, once, that a task has landed; false when that had been done before. A task that was opened again in the
+ * meantime stays open, and one may have been deleted: the event alone says what is on the branch.
+ */
+export function confirmLanded(context: Context, arrival: Arrival): Promise<boolean> {
+  const { task, commit, branch, onto, commits, agent, check } = arrival;
+  const spec = { op: "land", scope: task.workstream, subject: qualifiedName(task) };
+  return write(context, spec, async (tx) => {
+    if (!(await endRow(tx, arrival.landing, "land", { tip: commit, onto }))) return false;
+    tx.tell({ commit, branch, onto, commits, agent, check });
+    const row = await findById(tx.db, task.id);
+    if (row === undefined || row.status !== "CLOSED" || row.work_to !== arrival.workTo) return true;
+    await tx.patch("tasks", row.id, { level: "landed", landed_commit: commit, updated_at: tx.now }, row);
+    return true;
+  });
+}
 
 /** A task that did not land and is its owner's again. */
 export interface Returned {

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 
@@ -35,3 +36,12 @@ export function isSatisfied(blocker: { status: string; level: string | null }, u
   if (blocker.status !== "CLOSED") return false;
   return until === "closed" || blocker.level === until || blocker.level === "landed";
 }
+
+/** True for an edge `e` from blocker `b` that still blocks. */
+export const unsatisfied = sql<boolean>`(b.status <> 'CLOSED'
+  or (e.until = 'verified' and b.level is null)
+  or (e.until = 'landed' and (b.level is null or b.level <> 'landed')))`;
+
+/** True for a task `t` with an unsatisfied blocker. */
+export const isBlocked = sql<boolean>`exists (
+  select 1 from task_edges e join tasks b on b.id = e.blocker_id where e.blocked_id = t.id and ${unsatisfied})`;

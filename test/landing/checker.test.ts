@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { judge } from "../../src/landing/judge.js";
-import { landingOrder } from "../../src/landing/order.js";
+import { judge } from "../../src/landing/checker.js";
+import { landingOrder } from "../../src/landing/choose.js";
 
 /** A batch in which some tasks are red by themselves, from the first of them on. */
 async function judged(count: number, red: ReadonlySet<number>) {
