@@ -1,4 +1,5 @@
 import { Fault } from "../errors.js";
+import { shared } from "./shared.js";
 import type { Store } from "./store.js";
 import { planUpgrade, type SchemaState, upgradeDatabase } from "./upgrade.js";
 
@@ -12,7 +13,8 @@ export interface Address {
 
 /** Opens the database; a missing file answers as an empty database until the first write makes it. Faults `db.*`. */
 export async function openStore(address: Address): Promise<Store> {
-  if (address.url) return openServer(address.url);
+  const { url } = address;
+  if (url) return shared(url, () => openServer(url));
   const { openSqlite } = await import("./sqlite/sqlite.js");
   return openSqlite(address.path, { missing: "empty", ...waiting(address) });
 }

@@ -3,6 +3,7 @@ import { Fault } from "../errors.js";
 import { newerSchema } from "./faults.js";
 import { bringUpToDate, schemaAge } from "./migrate.js";
 import type { Reader, Schema } from "./schema.js";
+import { oneAtATime } from "./shared.js";
 import type { Store } from "./store.js";
 
 /** How often a follower asks a PostgreSQL server for news, in ms. */
@@ -14,12 +15,13 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
   const age = await schemaAge(db);
   if (age === "newer") throw newerSchema(location);
   if (age === "older") await bringUpToDate(db, "postgres");
+  const queued = oneAtATime();
   return {
     dialect: "postgres",
     location,
     db,
     write: (work, { waitMs } = {}) =>
-      waitMs === undefined ? db.transaction().execute(work) : writeSoon(db, work, waitMs),
+      queued(() => (waitMs === undefined ? db.transaction().execute(work) : writeSoon(db, work, waitMs))),
     read: (work) => db.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
     migrate: () => bringUpToDate(db, "postgres"),
     query: async (text) => {

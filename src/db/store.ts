@@ -28,11 +28,11 @@ export interface Store {
   readonly dialect: "sqlite" | "postgres";
   /** The file's path or the server's address, for messages. */
   readonly location: string;
-  /** For reads outside a transaction. */
+  /** For reads outside a transaction: they see committed rows only. */
   readonly db: Reader;
   /**
-   * Runs `work` in a write transaction; at most one runs per process, and on SQLite one per file. Faults `db.locked`
-   * when another process has it for longer than `waitMs`.
+   * Runs `work` in a write transaction. The writes of a process to one database wait for each other in a queue, first
+   * come, first served. Faults `db.locked` when another process holds the lock for longer than `waitMs`.
    */
   write<T>(work: (db: Reader) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** Runs `work` on one unchanging picture of the database. */

@@ -1,0 +1,209 @@
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteDialect,
+  SqliteDriver,
+  type TransactionSettings,
+} from "kysely";
+import type { Schema } from "../schema.js";
+import type { Connection, Statement } from "./connection.js";
+import { asFileFault, isSqliteError } from "./faults.js";
+
+/** Prepared statements that are kept; lists of ids of every length would go on for ever. */
+const PREPARED_MOST = 500;
+/** Connections of one process to one file: the one that writes, and those of reads beside it. */
+const CONNECTIONS_MOST = 4;
+/** Between two attempts to get a lock that another process has, in ms. */
+const PAUSE_MS = 5;
+
+/** How long SQLite itself waits for a lock, in ms: everything else in this process stands still meanwhile. */
+export const BLOCKING_MS = 5;
+
+/** After this long without a turn of the event loop, in ms, the next query waits for one: SQLite answers at once. */
+const SLICE_MS = 15;
+let turnedAt = performance.now();
+
+async function nextTurn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  turnedAt = performance.now();
+}
+
+export interface DriverOptions {
+  /** The file's path, for messages. */
+  location: string;
+  /** How long to wait for another process's lock, in ms. */
+  timeoutMs: number;
+  /** Opens one more connection; without it there is one alone. */
+  more?: () => Connection;
+}
+
+/** Kysely on `first`, and on more connections while transactions keep those that there are. */
+export function createKysely(first: Connection, options: DriverOptions): { db: Kysely<Schema>; driver: FileDriver } {
+  const driver = new FileDriver(first, options);
+  const db = new Kysely<Schema>({
+    dialect: {
+      createAdapter: () => new TransactionalAdapter(),
+      createDriver: () => driver,
+      createIntrospector: (introspected) => new SqliteDialect({ database: first }).createIntrospector(introspected),
+      createQueryCompiler: () => new SqliteDialect({ database: first }).createQueryCompiler(),
+    },
+  });
+  return { db, driver };
+}
+
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+/**
+ * A pool that has one connection as long as nothing happens at once. Whoever reads while a transaction is open gets
+ * another connection, and so sees committed rows only.
+ */
+export class FileDriver extends SqliteDriver {
+  /** How long the next write waits for another process's write, in ms. */
+  lockTimeoutMs: number;
+  readonly #options: DriverOptions;
+  readonly #all: FileConnection[] = [];
+  readonly #idle: FileConnection[] = [];
+  readonly #inTransaction = new Set<DatabaseConnection>();
+  readonly #waiting: ((connection: DatabaseConnection) => void)[] = [];
+
+  constructor(first: Connection, options: DriverOptions) {
+    super({ database: first });
+    this.#options = options;
+    this.lockTimeoutMs = options.timeoutMs;
+    this.#idle.push(this.#add(first));
+  }
+
+  override async init(): Promise<void> {}
+
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    return this.#idle.pop() ?? this.#another() ?? new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  override async releaseConnection(connection?: DatabaseConnection): Promise<void> {
+    this.#inTransaction.delete(connection as FileConnection);
+    this.#handOn(connection as FileConnection);
+  }
+
+  /** Takes the write lock when a transaction starts: a deferred one fails in the middle without waiting. */
+  override async beginTransaction(connection: DatabaseConnection, settings?: TransactionSettings): Promise<void> {
+    this.#inTransaction.add(connection);
+    const more = this.#waiting.length > 0 ? this.#another() : undefined;
+    if (more !== undefined) this.#handOn(more);
+    if (settings?.accessMode === "read only") await connection.executeQuery(BEGIN);
+    else await (connection as FileConnection).execute(BEGIN_IMMEDIATE, this.lockTimeoutMs);
+  }
+
+  /** A full or failing disk makes SQLite roll back by itself; a second rollback would hide what went wrong. */
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if ((connection as FileConnection).file.inTransaction) await super.rollbackTransaction(connection);
+  }
+
+  override async destroy(): Promise<void> {
+    for (const { file } of this.#all) file.close();
+  }
+
+  #handOn(connection: FileConnection): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) next(connection);
+    else this.#idle.push(connection);
+  }
+
+  /** One more connection, where transactions have all others; a plain query gives its own back at once. */
+  #another(): FileConnection | undefined {
+    const { more } = this.#options;
+    if (more === undefined || this.#all.length >= CONNECTIONS_MOST) return undefined;
+    return this.#inTransaction.size < this.#all.length ? undefined : this.#add(more());
+  }
+
+  #add(file: Connection): FileConnection {
+    const connection = new FileConnection(file, this.#options);
+    this.#all.push(connection);
+    return connection;
+  }
+}
+
+const BEGIN = CompiledQuery.raw("begin");
+const BEGIN_IMMEDIATE = CompiledQuery.raw("begin immediate");
+
+type Row = Record<string, unknown>;
+
+/** A statement, prepared once; for one that gives wide rows, the names that its values go by. */
+interface Prepared {
+  statement: Statement;
+  wide: string[] | undefined;
+}
+
+/** A connection as Kysely uses it. What is wrong with the file is thrown as a fault. */
+export class FileConnection implements DatabaseConnection {
+  readonly #prepared = new Map<string, Prepared>();
+
+  constructor(
+    readonly file: Connection,
+    readonly options: DriverOptions,
+  ) {}
+
+  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    return this.execute(query, this.options.timeoutMs) as Promise<QueryResult<R>>;
+  }
+
+  /** Runs a query; while another process has the lock, this one goes on with other things, for up to `timeoutMs`. */
+  async execute({ sql, parameters }: CompiledQuery, timeoutMs: number) {
+    if (performance.now() - turnedAt > SLICE_MS) await nextTurn();
+    for (let waitedMs = BLOCKING_MS; ; waitedMs += PAUSE_MS + BLOCKING_MS) {
+      try {
+        return run(this.#prepare(sql), parameters);
+      } catch (error) {
+        const isLocked = isSqliteError(error) && error.code.startsWith("SQLITE_BUSY");
+        if (!isLocked || waitedMs >= timeoutMs) throw asFileFault(error, this.options.location);
+      }
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  async *streamQuery(): AsyncIterableIterator<never> {
+    yield Promise.reject(new Error("read in pages instead: a stream holds its connection"));
+  }
+
+  #prepare(text: string): Prepared {
+    const found = this.#prepared.get(text) ?? prepare(this.file, text);
+    if (this.#prepared.size >= PREPARED_MOST) this.#prepared.clear();
+    this.#prepared.set(text, found);
+    return found;
+  }
+}
+
+/** From so many columns on, rows are read as lists and named here: the driver's own naming takes twice as long. */
+const WIDE = 9;
+
+function prepare(connection: Connection, text: string): Prepared {
+  const statement = connection.prepare(text);
+  const names = statement.reader ? statement.columns().map((column) => column.name) : [];
+  if (names.length < WIDE) return { statement, wide: undefined };
+  return { statement: statement.raw(), wide: names };
+}
+
+function run({ statement, wide }: Prepared, parameters: readonly unknown[]) {
+  if (statement.reader) {
+    const rows = statement.all(parameters);
+    return { rows: wide === undefined ? rows : named(rows as unknown[][], wide) };
+  }
+  const { changes, lastInsertRowid } = statement.run(parameters);
+  return { numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid), rows: [] };
+}
+
+/** Each row begins as a copy that has all its columns: to add one after another takes twice as long. */
+function named(rows: readonly unknown[][], names: readonly string[]): Row[] {
+  const blank: Row = Object.fromEntries(names.map((name) => [name, null]));
+  return rows.map((values) => {
+    const row = { ...blank };
+    for (let at = 0; at < names.length; at++) row[names[at] as string] = values[at];
+    return row;
+  });
+}
