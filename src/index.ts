@@ -79,13 +79,15 @@ export { type TaskUpdate, type Update, updateTask } from "./tasks/update.js";
 export { type WaitOptions, type WaitResult, waitForTasks } from "./tasks/wait.js";
 export { computeTracks, listTracks, type Track } from "./tracks.js";
 export { type Finish, type FinishOptions, finishTask } from "./work/finish.js";
-export { changeSetting, getSettings, type SettingChange } from "./workstreams/stored-settings.js";
 export {
+  changeSetting,
   destroyWorkstream,
+  getSettings,
   getWorkstream,
   initWorkstream,
   listWorkstreams,
   renameWorkstream,
+  type SettingChange,
   type Workstream,
   type WorkstreamSummary,
 } from "./workstreams/workstream.js";

@@ -6,7 +6,7 @@ import { awaitedName, isBlocked, unsatisfied } from "./tasks/edge.js";
 import { type ReadyTask, selectReadyIds } from "./tasks/ready.js";
 import { selectTasks, type Task, type TaskRow, toTask } from "./tasks/task.js";
 import { readTracks, type Track } from "./tracks.js";
-import { type Collision, readSight, type Sighted } from "./workspaces/radar/record.js";
+import { type Collision, readSight, type Sighted } from "./workspaces/radar/radar.js";
 import { workstreamRow } from "./workstreams/workstream.js";
 
 /** The first few of a list, and how long the list is. */

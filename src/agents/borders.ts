@@ -1,7 +1,6 @@
 import { Fault } from "../errors.js";
-import { sessionOf } from "../workstreams/session-name.js";
 import type { Settings } from "../workstreams/settings.js";
-import { getWorkstream } from "../workstreams/workstream.js";
+import { getWorkstream, sessionOf } from "../workstreams/workstream.js";
 import type { Crew } from "./crew.js";
 
 type Borders = Settings["borders"];

@@ -3,7 +3,7 @@ import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import type { PaneIdentityFacts } from "../tmux/ask.js";
 import { callerPane, serverPid } from "../tmux/panes.js";
-import { workstreamOf } from "../workstreams/session-name.js";
+import { workstreamOf } from "../workstreams/workstream.js";
 import { type Claimant, notYou, PERSON_CLI, replaced } from "./agent.js";
 
 /** Who calls, and how mu knows. */

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import type { Pane } from "../tmux/panes.js";
-import { workstreamOf } from "../workstreams/session-name.js";
+import { workstreamOf } from "../workstreams/workstream.js";
 import { AGENT_CLIS } from "./clis/table.js";
 import type { Crew } from "./crew.js";
 import type { Member } from "./roster.js";

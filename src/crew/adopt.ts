@@ -12,8 +12,7 @@ import { Fault } from "../errors.js";
 import { checkAgentName, qualifiedName, quote } from "../names.js";
 import type { Pane } from "../tmux/panes.js";
 import { PLACEHOLDER_WINDOW } from "../tmux/sessions.js";
-import { sessionOf } from "../workstreams/session-name.js";
-import { workstreamRow } from "../workstreams/workstream.js";
+import { sessionOf, workstreamRow } from "../workstreams/workstream.js";
 import { retireAgent } from "./retire.js";
 import { agentExists } from "./spawn/spawn.js";
 

@@ -18,7 +18,7 @@ import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
 import { paneRefused } from "../tmux/faults.js";
 import type { Pane } from "../tmux/panes.js";
-import { type Leaving, type LeftWorkspace, leaveWorkspace } from "../workspaces/leave.js";
+import { type Leaving, type LeftWorkspace, leaveWorkspace } from "../workspaces/free.js";
 import { retireAgent } from "./retire.js";
 
 export interface CloseOptions {

@@ -3,7 +3,7 @@ import type { Member } from "../agents/roster.js";
 import { locate, type Whereabouts } from "../agents/whereabouts.js";
 import { type Tx, write } from "../db/write.js";
 import type { Pane } from "../tmux/panes.js";
-import { sessionOf } from "../workstreams/session-name.js";
+import { sessionOf } from "../workstreams/workstream.js";
 import { isHalfSpawn, retireAgent } from "./retire.js";
 
 /** An open agent that has no living pane and never will have. */

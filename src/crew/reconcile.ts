@@ -6,7 +6,7 @@ import { glanceAtAgents, type Observation, observeAgents, recallAgents } from ".
 import { impatient } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { settleLandings } from "../landing/settle.js";
-import { type SettledWorkspace, settleWorkspaces } from "../workspaces/settle.js";
+import { type SettledWorkspace, settleWorkspaces } from "../workspaces/free.js";
 import { findGhosts, type Reaped, reapGhosts, removeLeftPanes } from "./reap.js";
 
 /** What a reconcile found, and what it did about it. */

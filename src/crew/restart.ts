@@ -8,7 +8,7 @@ import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { passOn } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
-import { reviveWorkspace } from "../workspaces/revive.js";
+import { reviveWorkspace } from "../workspaces/recreate.js";
 import { getWorkstream } from "../workstreams/workstream.js";
 import { endPrograms, killOwnPane } from "./close.js";
 import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./spawn/launch.js";

@@ -6,16 +6,16 @@ import { checkWorkstreamName } from "../names.js";
 import { sessionExists } from "../tmux/sessions.js";
 import { getBackend } from "../vcs/backends.js";
 import { freeWorkspace } from "../workspaces/free.js";
-import { standingsOf } from "../workspaces/list.js";
-import { salvageWorkspace } from "../workspaces/salvage/salvage.js";
+import { standingsOf } from "../workspaces/inspect.js";
+import { salvageWorkspace } from "../workspaces/salvage.js";
 import { workspaceRows } from "../workspaces/workspace.js";
-import { sessionOf } from "../workstreams/session-name.js";
 import {
   type Destruction,
   destroyWorkstream,
   getWorkstream,
   previewDestroy,
   renameWorkstream,
+  sessionOf,
   type Workstream,
 } from "../workstreams/workstream.js";
 import { closeAgent } from "./close.js";

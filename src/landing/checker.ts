@@ -1,12 +1,10 @@
 import type { Crew } from "../agents/crew.js";
-import { type CheckRun, runCheck } from "../checks/run.js";
+import { type CheckRun, runCheck } from "../checks.js";
 import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
-import { requireApproved } from "../workspaces/setup/approvals.js";
-import { runSetupCommand } from "../workspaces/setup/command.js";
+import { requireApproved, runSetupCommand } from "../workspaces/setup/command.js";
 import { putFiles } from "../workspaces/setup/files.js";
-import { planSetup } from "../workspaces/setup/plan.js";
-import { REPOSITORY_FILE } from "../workspaces/setup/repository-file.js";
+import { planSetup, REPOSITORY_FILE } from "../workspaces/setup/plan.js";
 import type { SetupSettings } from "../workstreams/settings.js";
 import type { Place } from "./place.js";
 

@@ -2,13 +2,13 @@ import type { Claimant } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import type { TaskRef } from "../names.js";
 import { actingAgent, type TaskToChange, taskToChange } from "../tasks/change.js";
-import { getLander } from "../vcs/landers.js";
+import { getLander } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { type FinishOptions, finishTask } from "../work/finish.js";
 import type { Warning } from "../work/requirements.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
 import type { Settings } from "../workstreams/settings.js";
-import { getSettings } from "../workstreams/stored-settings.js";
+import { getSettings } from "../workstreams/workstream.js";
 import { notClosed } from "./choose.js";
 
 export interface CloseFirstOptions extends Pick<FinishOptions, "cwd" | "signal" | "onOutput"> {

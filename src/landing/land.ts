@@ -4,7 +4,7 @@ import { newGroup } from "../db/context.js";
 import { Fault } from "../errors.js";
 import { shellWord } from "../names.js";
 import { livingProcesses, pidOf, processIdentity } from "../processes.js";
-import { standingsOf } from "../workspaces/list.js";
+import { standingsOf } from "../workspaces/inspect.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { readSettings, type Settings } from "../workstreams/settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";

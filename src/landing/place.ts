@@ -2,13 +2,11 @@ import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { enumerate, shellWord } from "../names.js";
-import { detectBackend, getBackend } from "../vcs/backends.js";
+import { detectBackend, getBackend, getLander } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
-import { getLander } from "../vcs/landers.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import type { Settings } from "../workstreams/settings.js";
-import { namingBranchSetting } from "../workstreams/stored-settings.js";
-import { workstreamRow } from "../workstreams/workstream.js";
+import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
 import type { Candidate } from "./choose.js";
 
 /** Where a batch lands. */

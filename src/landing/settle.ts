@@ -4,8 +4,8 @@ import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import { livingProcesses } from "../processes.js";
 import { findById } from "../tasks/task.js";
+import { getLander } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
-import { getLander } from "../vcs/landers.js";
 import { confirmLanded } from "./outcome.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
 

@@ -4,7 +4,7 @@ import type { ExecResult } from "../exec.js";
 import { quote, shellWord } from "../names.js";
 import type { VcsWorld } from "./vcs.js";
 
-export interface ProgramOptions {
+interface ProgramOptions {
   cwd?: string;
   input?: string;
   /** Variables over this process's own. */

@@ -1,6 +1,6 @@
 import type { Exec } from "../exec.js";
 
-export const BACKENDS = ["git", "jj", "sl", "none"] as const;
+const BACKENDS = ["git", "jj", "sl", "none"] as const;
 export type BackendKey = (typeof BACKENDS)[number];
 
 /** What a backend needs of the world: programs, and this process's environment. */

@@ -1,7 +1,7 @@
 import { resolve, sep } from "node:path";
 import type { Claimant } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
-import { type CheckRun, runCheck } from "../checks/run.js";
+import { type CheckRun, runCheck } from "../checks.js";
 import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -10,8 +10,7 @@ import { claimantName, requireAuthority, type TaskToChange, taskToChange, touche
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
 import type { Settings } from "../workstreams/settings.js";
-import { getSettings } from "../workstreams/stored-settings.js";
-import { workstreamRow } from "../workstreams/workstream.js";
+import { getSettings, workstreamRow } from "../workstreams/workstream.js";
 import { requireMet, type Warning } from "./requirements.js";
 import {
   backendOf,

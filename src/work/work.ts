@@ -93,7 +93,7 @@ export async function workOfTask(
 
 /** Where it lands, with what of it has landed under other names. */
 async function targetOfSpace(world: VcsWorld, backend: VcsBackend, space: WorkspaceRow, db: Reader) {
-  const { targetOf } = await import("../workspaces/salvage/salvage.js");
+  const { targetOf } = await import("../workspaces/target.js");
   return targetOf({ ...world, context: { store: { db } } }, backend, space);
 }
 

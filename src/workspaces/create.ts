@@ -7,13 +7,11 @@ import { type AgentRef, checkAgentName, qualifiedName, quote, shellWord } from "
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
 import { readSettings, type SetupSettings } from "../workstreams/settings.js";
-import { namingBranchSetting } from "../workstreams/stored-settings.js";
-import { workstreamRow } from "../workstreams/workstream.js";
+import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
 import { closeRow, removeWorkspace } from "./free.js";
 import { endHold, insertHold, newHolder, withHold } from "./hold.js";
-import { requireApproved } from "./setup/approvals.js";
-import { planSetup } from "./setup/plan.js";
-import { REPOSITORY_FILE } from "./setup/repository-file.js";
+import { requireApproved } from "./setup/command.js";
+import { planSetup, REPOSITORY_FILE } from "./setup/plan.js";
 import { setUpWorkspace } from "./setup/setup.js";
 import {
   checkoutOf,
@@ -37,7 +35,7 @@ export interface WorkspaceWishes {
 }
 
 /** What is known before anything is done. */
-export interface WorkspacePlan {
+interface WorkspacePlan {
   backend: VcsBackend;
   root: string;
   branch: string | null;

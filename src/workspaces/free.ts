@@ -1,12 +1,13 @@
 import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { requireLeft, type WhileBusy } from "./busy.js";
-import { withHold } from "./hold.js";
-import { type Salvage, salvageWorkspace } from "./salvage/salvage.js";
+import { isHeld, withHold } from "./hold.js";
+import { type Salvage, salvageWorkspace } from "./salvage.js";
 import {
   checkoutOf,
   findWorkspaceRow,
@@ -15,9 +16,10 @@ import {
   type Workspace,
   type WorkspaceRow,
   workspaceRow,
+  workspaceRows,
 } from "./workspace.js";
 
-export interface Freed {
+interface Freed {
   workspace: Workspace;
   /** What was saved of it; null when there was nothing to save, or it was gone already. */
   salvage: Salvage | null;
@@ -25,7 +27,7 @@ export interface Freed {
   changed: boolean;
 }
 
-export interface FreeOptions {
+interface FreeOptions {
   whileBusy?: WhileBusy | undefined;
   /** The verb, for the salvage. */
   reason?: string | undefined;
@@ -81,8 +83,86 @@ export async function closeRow(tx: Tx, workspace: number): Promise<void> {
 }
 
 /** What is not journalled has no workspace to hang on any more. */
-export async function forgetWorkspace(db: Reader, workspace: number): Promise<void> {
+async function forgetWorkspace(db: Reader, workspace: number): Promise<void> {
   for (const table of ["port_leases", "workspace_changes", "workspace_holds"] as const) {
     await db.deleteFrom(table).where("workspace_id", "=", workspace).execute();
+  }
+}
+
+/** What becomes of the workspace of an agent that is closed. */
+export interface LeftWorkspace {
+  workspace: Workspace;
+  /** It is gone: there was nothing in it that is not landed, or it was discarded and all of it is saved. */
+  freed: boolean;
+  salvage: Salvage | null;
+  /** Why its work could not be saved; it is where it was then. */
+  problem: string | null;
+}
+
+/** `keep` what has work in it, or `discard` that too, once it is saved. */
+export type Leaving = "keep" | "discard";
+
+/**
+ * Saves what an agent that is gone left in its workspace, and frees the workspace when there was nothing to save. Null
+ * when it has none. A workspace that cannot be saved or removed stays, and the answer says why.
+ */
+export async function leaveWorkspace(crew: Crew, ref: AgentRef, leaving: Leaving): Promise<LeftWorkspace | null> {
+  const row = await findWorkspaceRow(crew.context.store.db, ref);
+  if (row === undefined || row.state === "creating") return null;
+  const workspace = toWorkspace(row);
+  let salvage: Salvage | null = null;
+  try {
+    return await withHold(crew, row, async () => {
+      salvage = await salvageWorkspace(crew, row, "agent close");
+      if (salvage !== null && leaving === "keep" && row.state === "ready")
+        return { workspace, freed: false, salvage, problem: null };
+      salvage = (await removeWorkspace(crew, row, "agent close")) ?? salvage;
+      return { workspace, freed: true, salvage, problem: null };
+    });
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { workspace, freed: false, salvage, problem: error.message };
+  }
+}
+
+/** A workspace that was begun or given up by somebody who died on the way, and what became of it. */
+export interface SettledWorkspace {
+  workstream: string;
+  agent: string;
+  path: string;
+  /** `undone`: it was half made. `freed`: it was half gone. `left`: it could not be settled, `problem` says why. */
+  action: "undone" | "freed" | "left";
+  salvage: Salvage | null;
+  problem: string | null;
+}
+
+/** Takes away what was half made and finishes what was half freed, of one workstream or of all. */
+export async function settleWorkspaces(crew: Crew, workstream?: string): Promise<SettledWorkspace[]> {
+  const settled: SettledWorkspace[] = [];
+  for (const row of await unfinishedWorkspaces(crew, workstream)) {
+    const done = await settle(crew, row);
+    if (done !== undefined) settled.push(done);
+  }
+  return settled;
+}
+
+/** The workspaces that are neither ready nor in anybody's hands. */
+async function unfinishedWorkspaces(crew: Crew, workstream?: string): Promise<WorkspaceRow[]> {
+  const rows = (await workspaceRows(crew.context.store.db, workstream)).filter((row) => row.state !== "ready");
+  const held = await Promise.all(rows.map((row) => isHeld(crew, row.id)));
+  return rows.filter((_, at) => !held[at]);
+}
+
+/** Undefined for one that somebody settled while it was looked at. */
+async function settle(crew: Crew, row: WorkspaceRow): Promise<SettledWorkspace | undefined> {
+  const { workstream, agent, path } = row;
+  try {
+    const salvage = await withHold(crew, row, () => removeWorkspace(crew, row, "reconcile"));
+    const action = row.state === "creating" ? "undone" : "freed";
+    return { workstream, agent, path, action, salvage, problem: null };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    if (error.code === "workspace.changed") return undefined;
+    return { workstream, agent, path, action: "left", salvage: null, problem: error.message };
   }
 }

@@ -46,7 +46,7 @@ export async function withHold<T>(crew: Crew, row: WorkspaceRow, work: (hold: Ho
 }
 
 /** As `withHold`, for a caller that ends the hold itself. */
-export async function takeHold(crew: Crew, row: WorkspaceRow): Promise<Hold> {
+async function takeHold(crew: Crew, row: WorkspaceRow): Promise<Hold> {
   const { store } = crew.context;
   const found = await findHold(store.db, row.id);
   if (found !== undefined && (await isAlive(crew, found.holder))) throw inProgress(row, found.holder);

@@ -6,12 +6,11 @@ import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { removeWorkspace } from "./free.js";
 import { isHeld, withHold } from "./hold.js";
-import { isThere } from "./revive.js";
-import { type Salvage, salvageWorkspace } from "./salvage/salvage.js";
-import { checkoutOf, type WorkspaceRow, workspaceRows } from "./workspace.js";
+import { type Salvage, salvageWorkspace } from "./salvage.js";
+import { checkoutOf, isThere, type WorkspaceRow, workspaceRows } from "./workspace.js";
 
 /** Something that is out of step: a folder that no workspace is, or a workspace without its folder. */
-export interface WorkspaceOrphan {
+interface WorkspaceOrphan {
   kind: "folder" | "row";
   workstream: string;
   agent: string;

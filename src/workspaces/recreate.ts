@@ -1,15 +1,27 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { AgentRef } from "../names.js";
+import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
+import { getSettings } from "../workstreams/workstream.js";
 import { requireLeft, type WhileBusy } from "./busy.js";
 import { buildWorkspace, planWorkspace } from "./create.js";
 import { emptyWorkspace } from "./free.js";
 import { withHold } from "./hold.js";
-import type { Salvage } from "./salvage/salvage.js";
-import { findWorkspaceRow, newestWorkspaceRow, type Workspace, type WorkspaceRow, workspaceRow } from "./workspace.js";
+import { type Salvage, salvageWorkspace } from "./salvage.js";
+import { setUpWorkspace } from "./setup/setup.js";
+import {
+  checkoutOf,
+  findWorkspaceRow,
+  isThere,
+  newestWorkspaceRow,
+  toWorkspace,
+  type Workspace,
+  type WorkspaceRow,
+  workspaceRow,
+} from "./workspace.js";
 
-export interface RecreateOptions {
+interface RecreateOptions {
   /** Where it begins; without it at the target branch. */
   from?: string | undefined;
   whileBusy?: WhileBusy | undefined;
@@ -17,7 +29,7 @@ export interface RecreateOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface Recreated {
+interface Recreated {
   workspace: Workspace;
   /** The commit that its work began behind before. */
   previousBaseRef: string | null;
@@ -62,4 +74,35 @@ function savedAllTheSame(error: unknown, { workstream, agent }: WorkspaceRow, sa
   ];
   const message = `${error.message} What was in the workspace is saved as ${salvage.name}.`;
   return new Fault(error.kind, error.code, message, [...error.nextSteps, ...steps], error.details);
+}
+
+/**
+ * Makes the folder of an agent's workspace again when it is gone, with the commits that the repository still knows of
+ * it; undefined when the agent has no workspace that is ready. Faults as the backend's `create`.
+ */
+export async function reviveWorkspace(crew: Crew, ref: AgentRef): Promise<Workspace | undefined> {
+  const row = await findWorkspaceRow(crew.context.store.db, ref);
+  if (row === undefined || row.state !== "ready") return undefined;
+  if (!(await isThere(row.path))) await withHold(crew, row, () => remake(crew, row));
+  return toWorkspace(row);
+}
+
+async function remake(crew: Crew, row: WorkspaceRow): Promise<void> {
+  if (await isThere(row.path)) return;
+  const backend = getBackend(row.backend as BackendKey);
+  const salvage = await lastWill(crew, row);
+  await backend.remove(crew, checkoutOf(row));
+  await backend.create(crew, checkoutOf(row), { from: row.base_ref ?? undefined });
+  const { setup } = await getSettings(crew.context.store.db, row.workstream);
+  await setUpWorkspace(crew, { workspace: row, settings: setup });
+  if (salvage !== null) await backend.restore(crew, checkoutOf(row), salvage.place);
+}
+
+async function lastWill(crew: Crew, row: WorkspaceRow): Promise<Salvage | null> {
+  try {
+    return await salvageWorkspace(crew, row, "lost folder");
+  } catch (error) {
+    if (error instanceof Fault && error.code === "vcs.no_folder") return null;
+    throw error;
+  }
 }

@@ -6,24 +6,17 @@ import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit, Refreshed, VcsBackend } from "../vcs/vcs.js";
 import { requireQuiet, type WhileBusy } from "./busy.js";
 import { type Hold, noteIntent, withHold } from "./hold.js";
-import { isThere } from "./revive.js";
-import { type Salvage, salvageWorkspace, targetOf } from "./salvage/salvage.js";
-import {
-  checkoutOf,
-  toWorkspace,
-  type Workspace,
-  type WorkspaceRow,
-  workspaceRow,
-  workspaceRows,
-} from "./workspace.js";
+import { type Salvage, salvageWorkspace } from "./salvage.js";
+import { targetOf } from "./target.js";
+import { checkoutOf, readyRow, toWorkspace, type Workspace, type WorkspaceRow, workspaceRows } from "./workspace.js";
 
-export interface RefreshOptions {
+interface RefreshOptions {
   /** What to put the work on; without it the target branch. */
   onto?: string | undefined;
   whileBusy?: WhileBusy | undefined;
 }
 
-export interface RefreshedWorkspace {
+interface RefreshedWorkspace {
   workspace: Workspace;
   outcome: "current" | "refreshed";
   /** The commits that were put on the new base, oldest first. */
@@ -63,7 +56,7 @@ export async function refreshWorkspace(
 }
 
 /** How the refresh of one of several went; `refused` says why, with the fault's code. */
-export interface RefreshAttempt extends Omit<RefreshedWorkspace, "outcome"> {
+interface RefreshAttempt extends Omit<RefreshedWorkspace, "outcome"> {
   outcome: RefreshedWorkspace["outcome"] | "refused";
   problem: string | null;
   code: string | null;
@@ -87,41 +80,6 @@ export async function refreshAll(
     }
   }
   return attempts;
-}
-
-/**
- * The workspace when it can be worked with. Faults `workspace.not_found`, `workspace.not_ready`,
- * `workspace.folder_gone`.
- */
-export async function readyRow(crew: Crew, ref: AgentRef): Promise<WorkspaceRow> {
-  const row = await workspaceRow(crew.context.store.db, ref);
-  if (row.state === "ready" && (await isThere(row.path))) return row;
-  if (row.state === "ready") throw folderGone(row);
-  throw new Fault(
-    "conflict",
-    "workspace.not_ready",
-    `The workspace of ${quote(ref.name)} is ${row.state}: that was begun and has not ended.`,
-    row.state === "creating"
-      ? [{ intent: "Make it", command: `mu workspace create ${ref.workstream}/${ref.name}` }]
-      : [{ intent: "Free it", command: `mu workspace free ${ref.workstream}/${ref.name}` }],
-    { state: row.state },
-  );
-}
-
-function folderGone({ workstream, agent, path }: WorkspaceRow): Fault {
-  return new Fault(
-    "missing",
-    "workspace.folder_gone",
-    `The workspace of ${quote(agent)} has lost its folder: ${path}.`,
-    [
-      {
-        intent: "Save what it had committed, and make it anew",
-        command: `mu workspace recreate ${workstream}/${agent}`,
-      },
-      { intent: "Save that, and have none", command: `mu workspace free ${workstream}/${agent}` },
-    ],
-    { path },
-  );
 }
 
 /** A commit as it can be known again after it was put on another base. */

@@ -1,4 +1,6 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf } from "../db/write.js";
@@ -24,7 +26,7 @@ export interface Workspace {
 }
 
 /** `creating` and `freeing` were begun and not ended: the same verb, or reconcile, finishes them. */
-export type WorkspaceState = "creating" | "ready" | "freeing";
+type WorkspaceState = "creating" | "ready" | "freeing";
 
 export type WorkspaceRow = RowOf<"workspaces"> & { workstream: string };
 
@@ -134,4 +136,47 @@ export function toWorkspace(row: WorkspaceRow): Workspace {
 /** The place on disk that a row stands for. */
 export function checkoutOf(row: { root: string; path: string }): Checkout {
   return { root: row.root, path: row.path };
+}
+
+/** Whether the folder is there. */
+export function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * The workspace when it can be worked with. Faults `workspace.not_found`, `workspace.not_ready`,
+ * `workspace.folder_gone`.
+ */
+export async function readyRow(crew: Crew, ref: AgentRef): Promise<WorkspaceRow> {
+  const row = await workspaceRow(crew.context.store.db, ref);
+  if (row.state === "ready" && (await isThere(row.path))) return row;
+  if (row.state === "ready") throw folderGone(row);
+  throw new Fault(
+    "conflict",
+    "workspace.not_ready",
+    `The workspace of ${quote(ref.name)} is ${row.state}: that was begun and has not ended.`,
+    row.state === "creating"
+      ? [{ intent: "Make it", command: `mu workspace create ${ref.workstream}/${ref.name}` }]
+      : [{ intent: "Free it", command: `mu workspace free ${ref.workstream}/${ref.name}` }],
+    { state: row.state },
+  );
+}
+
+function folderGone({ workstream, agent, path }: WorkspaceRow): Fault {
+  return new Fault(
+    "missing",
+    "workspace.folder_gone",
+    `The workspace of ${quote(agent)} has lost its folder: ${path}.`,
+    [
+      {
+        intent: "Save what it had committed, and make it anew",
+        command: `mu workspace recreate ${workstream}/${agent}`,
+      },
+      { intent: "Save that, and have none", command: `mu workspace free ${workstream}/${agent}` },
+    ],
+    { path },
+  );
 }

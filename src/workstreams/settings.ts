@@ -1,7 +1,7 @@
 import { Fault } from "../errors.js";
 import { didYouMean, quote } from "../names.js";
 
-export const CLOSE_REQUIREMENTS = ["commit", "check", "landed"] as const;
+const CLOSE_REQUIREMENTS = ["commit", "check", "landed"] as const;
 /** What an agent must have before it may close a task. */
 export type CloseRequirement = (typeof CLOSE_REQUIREMENTS)[number];
 

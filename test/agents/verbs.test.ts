@@ -14,7 +14,7 @@ import { renameAgent } from "../../src/crew/rename.js";
 import { restartAgent } from "../../src/crew/restart.js";
 import { type SpawnOptions, spawnAgent } from "../../src/crew/spawn/spawn.js";
 import { getTask } from "../../src/tasks/task.js";
-import { changeSetting } from "../../src/workstreams/stored-settings.js";
+import { changeSetting } from "../../src/workstreams/workstream.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { describeTmux, eventually } from "../support/tmux.js";
 

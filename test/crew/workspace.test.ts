@@ -12,7 +12,7 @@ import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { workBeforeClaim } from "../../src/work/work.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
-import { listWorkspaces } from "../../src/workspaces/list.js";
+import { listWorkspaces } from "../../src/workspaces/inspect.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };

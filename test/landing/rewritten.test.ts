@@ -7,9 +7,9 @@ import { finishTask } from "../../src/work/finish.js";
 import { workBeforeClaim } from "../../src/work/work.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
-import { listWorkspaces } from "../../src/workspaces/list.js";
+import { listWorkspaces } from "../../src/workspaces/inspect.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
-import { listSalvages } from "../../src/workspaces/salvage/list.js";
+import { listSalvages } from "../../src/workspaces/salvage.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };

@@ -7,7 +7,7 @@ import { landTasks, predictLanding } from "../../src/landing/land.js";
 import { addTask } from "../../src/tasks/add.js";
 import { deleteTask } from "../../src/tasks/delete.js";
 import { closeTask, openTask } from "../../src/tasks/lifecycle.js";
-import { changeSetting } from "../../src/workstreams/stored-settings.js";
+import { changeSetting } from "../../src/workstreams/workstream.js";
 import { openYard, WORKSTREAM, type Yard } from "./yard.js";
 
 let yard: Yard;

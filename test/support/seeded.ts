@@ -14,7 +14,7 @@ import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
-import { leaveWorkspace } from "../../src/workspaces/leave.js";
+import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { temporaryFolder } from "./database.js";
 

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { destroyCrew } from "../../src/crew/workstream.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
-import { leaveWorkspace } from "../../src/workspaces/leave.js";
-import { listWorkspaces } from "../../src/workspaces/list.js";
+import { leaveWorkspace } from "../../src/workspaces/free.js";
+import { listWorkspaces } from "../../src/workspaces/inspect.js";
 import { recreateWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
-import { getSalvage, listSalvages } from "../../src/workspaces/salvage/list.js";
-import { restoreSalvage } from "../../src/workspaces/salvage/restore.js";
+import { restoreSalvage } from "../../src/workspaces/restore.js";
+import { getSalvage, listSalvages } from "../../src/workspaces/salvage.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };

@@ -2,13 +2,12 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createWorkspace } from "../../src/workspaces/create.js";
-import { workspaceEnv } from "../../src/workspaces/env.js";
 import { freeWorkspace } from "../../src/workspaces/free.js";
-import { listWorkspaces } from "../../src/workspaces/list.js";
-import { recreateWorkspace } from "../../src/workspaces/recreate.js";
-import { reviveWorkspace } from "../../src/workspaces/revive.js";
+import { listWorkspaces } from "../../src/workspaces/inspect.js";
+import { recreateWorkspace, reviveWorkspace } from "../../src/workspaces/recreate.js";
 import { portsOf } from "../../src/workspaces/setup/ports.js";
-import { changeSetting } from "../../src/workstreams/stored-settings.js";
+import { workspaceEnv } from "../../src/workspaces/setup/setup.js";
+import { changeSetting } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 

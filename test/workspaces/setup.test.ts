@@ -14,7 +14,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Crew } from "../../src/agents/crew.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
-import { approveCommands } from "../../src/workspaces/setup/approvals.js";
+import { approveCommands } from "../../src/workspaces/setup/command.js";
 import { setUpWorkspace } from "../../src/workspaces/setup/setup.js";
 import type { SetupSettings } from "../../src/workstreams/settings.js";
 import { contextOn, describeOnce, onEachDialect } from "../support/database.js";

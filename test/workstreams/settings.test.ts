@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, expect, it } from "vitest";
 import { readSettings, SETTING_KEYS, settingText, valueAt, withSetting } from "../../src/workstreams/settings.js";
-import { changeSetting, getSettings } from "../../src/workstreams/stored-settings.js";
-import { initWorkstream, showWorkstream } from "../../src/workstreams/workstream.js";
+import { changeSetting, getSettings, initWorkstream, showWorkstream } from "../../src/workstreams/workstream.js";
 import { describeOnce, onEachDialect } from "../support/database.js";
 
 const STANDARD = {

@@ -3,7 +3,7 @@ import { Fault } from "../../errors.js";
 import type { AgentRef } from "../../names.js";
 import { createWorkspace, type WorkspaceWishes } from "../../workspaces/create.js";
 import { freeWorkspace } from "../../workspaces/free.js";
-import { reviveWorkspace } from "../../workspaces/revive.js";
+import { reviveWorkspace } from "../../workspaces/recreate.js";
 import type { Workspace } from "../../workspaces/workspace.js";
 
 /** The workspace that an agent was started in. */

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { closeAgent } from "../../crew/close.js";
 import type { NextStep } from "../../errors.js";
 import { counted } from "../../names.js";
-import type { LeftWorkspace } from "../../workspaces/leave.js";
+import type { LeftWorkspace } from "../../workspaces/free.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

@@ -1,6 +1,5 @@
 import * as z from "zod";
-import { listSalvages } from "../../workspaces/salvage/list.js";
-import { tellWork } from "../../workspaces/salvage/salvage.js";
+import { listSalvages, tellWork } from "../../workspaces/salvage.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

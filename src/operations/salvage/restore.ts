@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { type AgentRef, quote, shellWord } from "../../names.js";
-import { getSalvage, type ListedSalvage } from "../../workspaces/salvage/list.js";
-import { restoreSalvage } from "../../workspaces/salvage/restore.js";
+import { restoreSalvage } from "../../workspaces/restore.js";
+import { getSalvage, type ListedSalvage } from "../../workspaces/salvage.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { describeSalvage, getSalvage } from "../../workspaces/salvage/list.js";
+import { describeSalvage, getSalvage } from "../../workspaces/salvage.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";

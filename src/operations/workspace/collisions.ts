@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { enumerate } from "../../names.js";
-import type { Collision } from "../../workspaces/radar/record.js";
+import type { Collision } from "../../workspaces/radar/radar.js";
 import type { Paint } from "../paint.js";
 
 /** A predicted collision as JSON. */

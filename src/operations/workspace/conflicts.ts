@@ -1,10 +1,8 @@
 import * as z from "zod";
 import { counted, enumerate } from "../../names.js";
-import { driftOf } from "../../workspaces/radar/drift.js";
 import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
-import { lookAround } from "../../workspaces/radar/radar.js";
-import { readSight } from "../../workspaces/radar/record.js";
-import { workInProgress } from "../../workspaces/radar/work.js";
+import { driftOf, workInProgress } from "../../workspaces/radar/predict.js";
+import { lookAround, readSight } from "../../workspaces/radar/radar.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

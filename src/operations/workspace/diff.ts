@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { workspaceDiff } from "../../workspaces/commits.js";
+import { workspaceDiff } from "../../workspaces/inspect.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type ListedWorkspace, listWorkspaces } from "../../workspaces/list.js";
+import { type ListedWorkspace, listWorkspaces } from "../../workspaces/inspect.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { NextStep } from "../../errors.js";
-import { type Salvage, tellSalvage } from "../../workspaces/salvage/salvage.js";
+import { type Salvage, tellSalvage } from "../../workspaces/salvage.js";
 
 const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
 import { counted } from "../../names.js";
-import { tellWork } from "../../workspaces/salvage/salvage.js";
+import { tellWork } from "../../workspaces/salvage.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

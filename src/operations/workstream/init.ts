@@ -1,8 +1,7 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import { socketArguments } from "../../tmux/run.js";
-import { sessionOf } from "../../workstreams/session-name.js";
-import { initWorkstream } from "../../workstreams/workstream.js";
+import { initWorkstream, sessionOf } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { SETTING_KEYS, SETTINGS, settingText } from "../../workstreams/settings.js";
-import { changeSetting } from "../../workstreams/stored-settings.js";
+import { changeSetting } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { requirePerson } from "../require-person.js";

@@ -1,17 +1,14 @@
 import type { VcsBackend } from "../vcs.js";
-import { contained } from "./arrived.js";
-import { create } from "./create.js";
-import { headOf } from "./head.js";
-import { commits, diff } from "./history.js";
-import { letGo } from "./let-go.js";
+import { headOf } from "./git-dir.js";
+import { commits, contained, diff, since } from "./history.js";
+import { keep, letGo } from "./kept.js";
 import { refresh } from "./refresh.js";
-import { remove } from "./remove.js";
 import { describe, listSaved, restore } from "./restore.js";
 import { save } from "./save.js";
-import { keep, since } from "./since.js";
 import { snapshot } from "./snapshot.js";
 import { standings } from "./standings.js";
 import { findRoot, target } from "./target.js";
+import { create, remove } from "./worktree.js";
 
 /** Workspaces as linked git worktrees with a detached HEAD. */
 export const git: VcsBackend = {

@@ -1,19 +1,19 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { lstat, mkdir, readdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 import type { Lander, LandingTarget, Tip } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
-import { dirtOf, type Obstacle, placeOfBranch, strangersOf } from "./checkouts.js";
-import { clearFolder } from "./clear.js";
-import { worktreesDirOf } from "./places.js";
+import { findGitDir, underwayIn } from "./git-dir.js";
 import { gitReplayer } from "./replay.js";
 import { gitFault, gitLine, gitWords, runGit } from "./run.js";
 import { target } from "./target.js";
+import { removeScratch } from "./worktree.js";
 
 /** The scratch is nobody's checkout: what a repository does at a checkout is for people's. */
 const NO_HOOKS = ["-c", "core.hooksPath=/dev/null", "-c", "submodule.recurse=false"];
+
 const PUSH_TIMEOUT_MS = 300_000;
 
 /** Landing with git: replays on objects, moves the branch by compare-and-swap or by a fast-forward of its checkout. */
@@ -70,16 +70,6 @@ export const gitLander: Lander = {
     return pushed.code === 0 ? undefined : pushWords(pushed);
   },
 };
-
-/**
- * What the repository knows of it goes first, and its folder last: as long as the folder is there, whoever comes after a
- * crash finds it. Its name is like no other, and git's entry has the same.
- */
-async function removeScratch(_world: VcsWorld, root: string, path: string): Promise<void> {
-  const entries = await worktreesDirOf(root);
-  if (entries !== undefined) await rm(join(entries, basename(path)), { recursive: true, force: true });
-  await clearFolder(path);
-}
 
 /** The branch here; else the one that only a remote has. Faults `vcs.unknown_ref`. */
 async function findTarget(world: VcsWorld, root: string, branch: string): Promise<LandingTarget> {
@@ -182,4 +172,100 @@ function pushWords({ stdout, stderr }: { stdout: string; stderr: string }): stri
   const remote = stderr.split("\n").flatMap((line) => (line.startsWith("remote:") ? [line.slice(7).trim()] : []));
   const words = [...rejected, ...remote].filter((text) => text !== "");
   return words.length > 0 ? words.join("; ") : gitWords(stderr);
+}
+
+/** Why a branch cannot be moved now: the checkout that has it is somebody's work in progress. */
+interface Obstacle {
+  /** The checkout. */
+  path: string;
+  /** Files changed and not committed, or in the way. */
+  files: string[];
+  /** What somebody began there and did not end, such as a rebase. */
+  underway: string | null;
+}
+
+/** One work tree of a repository. */
+interface WorkTree {
+  path: string;
+  head: string | null;
+  /** The full name of the branch that it has; null when it is detached. */
+  branch: string | null;
+}
+
+/** The checkout that has the branch, and whatever else keeps the branch from being moved. */
+interface BranchPlace {
+  checkout: WorkTree | undefined;
+  /** A checkout that left the branch to rebase or bisect it, and will come back to it. */
+  held: Obstacle | undefined;
+}
+
+/** Where a branch is in use. A work tree whose folder is gone does not count. */
+async function placeOfBranch(world: VcsWorld, root: string, branch: string): Promise<BranchPlace> {
+  const trees = await workTrees(world, root);
+  const checkout = trees.find((tree) => tree.branch === `refs/heads/${branch}`);
+  const detached = trees.filter((tree) => tree.branch === null);
+  const held = await Promise.all(detached.map((tree) => holding(tree, branch)));
+  return { checkout, held: held.find((obstacle) => obstacle !== undefined) };
+}
+
+async function workTrees(world: VcsWorld, root: string): Promise<WorkTree[]> {
+  const { stdout } = await runGit(world, root, ["worktree", "list", "--porcelain", "-z"]);
+  const blocks = stdout.split("\0\0").filter((block) => block !== "");
+  return blocks.flatMap((block) => {
+    const fields = new Map(block.split("\0").map((line) => split(line)));
+    const path = fields.get("worktree") ?? "";
+    if (fields.has("bare") || fields.has("prunable") || !existsSync(path)) return [];
+    return [{ path, head: fields.get("HEAD") ?? null, branch: fields.get("branch") ?? null }];
+  });
+}
+
+function split(line: string): [string, string] {
+  const space = line.indexOf(" ");
+  return space < 0 ? [line, ""] : [line.slice(0, space), line.slice(space + 1)];
+}
+
+/** The files that hold the name of the branch that somebody will come back to. */
+const RETURNS: readonly (readonly [file: string, name: string])[] = [
+  ["rebase-merge/head-name", "rebase"],
+  ["rebase-apply/head-name", "rebase"],
+  ["BISECT_START", "bisect"],
+];
+
+async function holding(tree: WorkTree, branch: string): Promise<Obstacle | undefined> {
+  const folder = (await findGitDir(tree.path)) ?? tree.path;
+  for (const [file, underway] of RETURNS) {
+    const name = (await readFile(join(folder, file), "utf8").catch(() => "")).trim();
+    if (name === `refs/heads/${branch}` || name === branch) return { path: tree.path, files: [], underway };
+  }
+  return undefined;
+}
+
+/** Why nobody but its owner may touch this checkout; undefined when it is clean. Untracked files do not count. */
+async function dirtOf(world: VcsWorld, path: string): Promise<Obstacle | undefined> {
+  const args = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
+  const { stdout } = await runGit(world, path, args);
+  const files = stdout.split("\0").flatMap((line) => (line === "" ? [] : [line.slice(3)]));
+  const folder = (await findGitDir(path)) ?? path;
+  const underway = underwayIn(await readdir(folder));
+  return files.length > 0 || underway !== null ? { path, files, underway } : undefined;
+}
+
+/** Files of `path` that are not in version control and would be written over by going from one commit to another. */
+async function strangersOf(
+  world: VcsWorld,
+  path: string,
+  { from, to }: { from: string; to: string },
+): Promise<string[]> {
+  const args = ["diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", from, to];
+  const { stdout } = await runGit(world, path, args);
+  const added = stdout.split("\0").filter((name) => name !== "");
+  const there = await Promise.all(
+    added.map((name) =>
+      lstat(join(path, name)).then(
+        (found) => !found.isDirectory(),
+        () => false,
+      ),
+    ),
+  );
+  return added.filter((_, index) => there[index]);
 }

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { VcsWorld } from "../vcs.js";
-import { commonDirOf, findGitDir, isThere } from "./places.js";
+import { commonDirOf, findGitDir, isThere } from "./git-dir.js";
 import { gitLine, NO_HOOKS, runGit } from "./run.js";
 import { type Content, makeSavedCommit, type Nested, readSavedCommit, treeOf } from "./saved-commit.js";
 import { wholeTrees } from "./snapshot.js";
@@ -85,7 +85,7 @@ async function fetchCommit(world: VcsWorld, into: string, from: string, commit: 
 }
 
 /** Whether files are put into a clean checkout, or over what an earlier run left that was killed. */
-export type Manner = "into a clean one" | "over a killed run";
+type Manner = "into a clean one" | "over a killed run";
 
 /** Puts a clean work tree where a saved one was: HEAD, detached, the files, the index, and the repositories inside. */
 export async function restoreFiles(world: VcsWorld, path: string, content: Content, manner: Manner): Promise<void> {

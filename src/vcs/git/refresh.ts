@@ -3,14 +3,10 @@ import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
-import { arrivedIn, parseWalk } from "./arrived.js";
-import { commitsBetween } from "./history.js";
-import { identity } from "./identity.js";
-import { waitForOrphan } from "./orphan.js";
-import { readText } from "./places.js";
+import { gitDirOf, readText, underwayIn, waitForOrphan } from "./git-dir.js";
+import { arrivedIn, commitsBetween, parseWalk } from "./history.js";
 import { type GitResult, gitFault, gitLine, gitWords, runGit } from "./run.js";
-import { gitDirOf } from "./snapshot.js";
-import { underwayIn } from "./standings.js";
+import { identity } from "./saved-commit.js";
 import { commitOf } from "./target.js";
 
 /** What a rebase must not do here: sign (that may ask for a passphrase), stash, reorder, move refs, resolve by itself. */

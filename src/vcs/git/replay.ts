@@ -1,6 +1,6 @@
 import type { LandingTarget, Replay, Replayed, Replayer, Tip } from "../lander.js";
 import type { CommitRange, VcsWorld } from "../vcs.js";
-import { gitConflict } from "./conflict.js";
+import { gitConflict } from "./merge.js";
 import { gitFault, gitLine, runGit, runGits } from "./run.js";
 
 /** A commit that the target does not have. */
@@ -180,7 +180,7 @@ async function standingOn({ world, root, known }: Room, onto: Tip, base: string 
 }
 
 /** The tree of a merge, with the paths and words of its conflicts. */
-export type Merged = { outcome: "clean"; tree: string } | { outcome: "conflict"; tree: string; report: string[] };
+type Merged = { outcome: "clean"; tree: string } | { outcome: "conflict"; tree: string; report: string[] };
 
 async function mergedTree({ world, root }: Room, stand: Stand, step: Known): Promise<Merged> {
   if (stand.isBase) return { outcome: "clean", tree: step.tree };
@@ -264,7 +264,7 @@ async function commitTree({ world, root }: Room, { tree, parent, author, message
 const TRAILER = /^(?:[A-Za-z0-9][\w-]*: |\s)/;
 
 /** The message with trailers at its end, in the block of those that it has. */
-export function withTrailers(message: string, trailers: readonly string[]): string {
+function withTrailers(message: string, trailers: readonly string[]): string {
   if (trailers.length === 0) return message;
   const text = message.trimEnd();
   const paragraphs = text.split(/\n\s*\n/);

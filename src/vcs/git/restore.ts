@@ -3,15 +3,13 @@ import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
+import { gitDirOf, readText, underwayIn } from "./git-dir.js";
 import { diffTrees } from "./history.js";
 import { restoreFiles } from "./nested.js";
-import { readText } from "./places.js";
 import { dirty } from "./refresh.js";
 import { gitLine, runGit } from "./run.js";
 import { SALVAGE } from "./save.js";
 import { readSavedCommit } from "./saved-commit.js";
-import { gitDirOf } from "./snapshot.js";
-import { underwayIn } from "./standings.js";
 
 /** In the checkout's git folder while a save is brought back: which one. */
 const NOTE = "mu-restore";

@@ -3,14 +3,13 @@ import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { shellWord } from "../../names.js";
 import type { Checkout, Saved, Snapshot, Target, VcsWorld } from "../vcs.js";
-import { arrivedIn, parseWalk } from "./arrived.js";
+import { findEntry, findGitDir, isThere, readHead, readText, underwayIn } from "./git-dir.js";
+import { arrivedIn, parseWalk } from "./history.js";
 import { saveNested } from "./nested.js";
-import { findEntry, findGitDir, isThere, readHead, readText } from "./places.js";
 import { refreshedFrom } from "./refresh.js";
 import { gitLine, NO_HOOKS, runGit } from "./run.js";
 import { makeSavedCommit, TRAILERS, treeOf } from "./saved-commit.js";
 import { strayTree, wholeSnapshot } from "./snapshot.js";
-import { underwayIn } from "./standings.js";
 
 /** Where saves are in a repository. */
 export const SALVAGE = "refs/mu/salvage/";

@@ -1,6 +1,5 @@
 import { quote } from "../../names.js";
 import type { VcsWorld } from "../vcs.js";
-import { identity } from "./identity.js";
 import { gitLine, runGit } from "./run.js";
 
 /** Trailers of a save's message, from which it is brought back. */
@@ -15,7 +14,7 @@ export interface Nested {
 }
 
 /** What goes into the commit of a save. */
-export interface Parts {
+interface Parts {
   name: string;
   /** Where the files were. */
   path: string;
@@ -93,4 +92,16 @@ export async function readSavedCommit(world: VcsWorld, cwd: string, commit: stri
     return { head: commit, tree: null, index: null, comebacks: [], nested: [] };
   const nested = all("nested").map((text) => JSON.parse(text) as Nested);
   return { head: head === "none" ? null : head, tree, index, comebacks: all("comeback"), nested };
+}
+
+/** Variables for commits that we make ourselves: empty for a person who told git a name, else ours. */
+export async function identity(world: VcsWorld, cwd: string): Promise<Record<string, string>> {
+  const known = await runGit(world, cwd, ["var", "GIT_COMMITTER_IDENT"], { okCodes: [128] });
+  if (known.code === 0) return {};
+  return {
+    GIT_AUTHOR_NAME: "mu",
+    GIT_AUTHOR_EMAIL: "mu@localhost",
+    GIT_COMMITTER_NAME: "mu",
+    GIT_COMMITTER_EMAIL: "mu@localhost",
+  };
 }

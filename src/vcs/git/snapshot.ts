@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 import type { Checkout, Snapshot, VcsWorld } from "../vcs.js";
-import { findGitDir } from "./places.js";
+import { gitDirOf } from "./git-dir.js";
 import { type GitOptions, runGit } from "./run.js";
 
 /** Things a person may have configured that must not happen to an index that only we look at. */
@@ -58,13 +58,6 @@ async function snapshotWith(world: VcsWorld, path: string, depth: Depth): Promis
   const trees = () => withIndexCopy(gitDir, (index) => treesOf(world, path, index, depth));
   const [[head, headTree], { tree, indexTree }] = await Promise.all([headAndTree(world, path), trees()]);
   return { head, tree, indexTree, dirty: tree !== headTree || indexTree !== headTree };
-}
-
-/** The git folder of a checkout that has to be there; faults `vcs.no_folder`. */
-export async function gitDirOf(path: string): Promise<string> {
-  const gitDir = await findGitDir(path);
-  if (gitDir !== undefined) return gitDir;
-  throw new Fault("missing", "vcs.no_folder", `There is no git checkout at ${quote(path)} any more.`, [], { path });
 }
 
 /** The commit a checkout is at, and that commit's tree; faults `vcs.no_commits`. */

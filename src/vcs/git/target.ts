@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 import type { Target, VcsWorld } from "../vcs.js";
-import { findGitDir, readBranch } from "./places.js";
+import { findGitDir, readBranch } from "./git-dir.js";
 import { gitFault, gitLine, runGit } from "./run.js";
 import { noCommits } from "./snapshot.js";
 
@@ -125,7 +125,7 @@ async function currentBranch(root: string): Promise<string | undefined> {
 }
 
 /** The fault for a name that is no commit or branch here. */
-export function unknownRef(root: string, ref: string): Fault {
+function unknownRef(root: string, ref: string): Fault {
   return new Fault("missing", "vcs.unknown_ref", `There is no branch or commit ${quote(ref)} in ${quote(root)}.`, [
     { intent: "See the branches", command: `git -C ${shellWord(root)} branch --all` },
   ]);

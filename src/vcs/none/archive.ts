@@ -8,7 +8,7 @@ import type { VcsWorld } from "../vcs.js";
 import { type Differences, sameBytes } from "./compare.js";
 
 /** What an archive says of itself: how a copy differed from its root. */
-export interface Manifest {
+interface Manifest {
   root: string;
   path: string;
   changed: string[];

@@ -1,14 +1,15 @@
 import { existsSync } from "node:fs";
 import type { Crew } from "../../agents/crew.js";
+import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
+import { coveredBy } from "../../tasks/touches.js";
 import { git } from "../../vcs/git/git.js";
 import { type Forecast, forecast, type Seen } from "../../vcs/git/predict/forecast.js";
-import { targetOf } from "../salvage/salvage.js";
+import { targetOf } from "../target.js";
 import { checkoutOf, type WorkspaceRow, workspaceRows } from "../workspace.js";
-import { startsOfWork } from "./work.js";
 
 /** A workspace that was not compared, and why. */
-export interface Skipped {
+interface Skipped {
   agent: string;
   reason: string;
 }
@@ -22,7 +23,7 @@ export interface Foretold {
 }
 
 /** How one workspace stands, and what it changes against its target. */
-export interface Changed extends Omit<Seen, "name"> {
+interface Changed extends Omit<Seen, "name"> {
   workspaceId: number;
   agent: string;
 }
@@ -121,4 +122,67 @@ function add(prediction: Prediction, group: readonly WorkspaceRow[], found: Fore
   for (const { name, ...seen } of found.seen) {
     prediction.changed.push({ ...seen, agent: name, workspaceId: ids.get(name) ?? 0 });
   }
+}
+
+/** A task that somebody is at, and what it says that it touches. */
+interface WorkInProgress {
+  task: string;
+  agent: string;
+  touches: string[];
+  /** The commit that its work begins behind; null when nobody knows. */
+  from: string | null;
+}
+
+/** All IN_PROGRESS tasks of a workstream, by name. */
+export async function workInProgress(db: Reader, workstreamId: number): Promise<WorkInProgress[]> {
+  const rows = await db
+    .selectFrom("tasks as t")
+    .innerJoin("agents as o", "o.id", "t.owner_id")
+    .select(["t.name", "t.touches", "t.work_from", "o.name as agent"])
+    .where("t.workstream_id", "=", workstreamId)
+    .where("t.status", "=", "IN_PROGRESS")
+    .orderBy("t.name")
+    .execute();
+  return rows.map((row) => ({
+    task: row.name,
+    agent: row.agent,
+    touches: row.touches === null ? [] : JSON.parse(row.touches),
+    from: row.work_from,
+  }));
+}
+
+/** The commit that an agent's present work begins behind, for those that are at one task only: of two it is not clear. */
+async function startsOfWork(db: Reader, workstreamId: number): Promise<Map<string, string>> {
+  const work = await workInProgress(db, workstreamId);
+  const single = work.filter(({ agent }) => work.filter((other) => other.agent === agent).length === 1);
+  return new Map(single.flatMap(({ agent, from }) => (from === null ? [] : [[agent, from]])));
+}
+
+/** Files that an agent changes although none of its tasks says that it touches them. */
+interface Drift {
+  agent: string;
+  /** The tasks that the agent is at, by name. */
+  tasks: string[];
+  /** The globs that they declare. */
+  declared: string[];
+  /** Outside of them. */
+  paths: string[];
+}
+
+/**
+ * Who changes what it did not declare, by agent. A task that declares nothing may touch anything, so an agent that is
+ * at such a one does not drift; and what was declared and never touched is no drift.
+ */
+export function driftOf(
+  changed: readonly Pick<Changed, "agent" | "recent">[],
+  work: readonly WorkInProgress[],
+): Drift[] {
+  return changed.flatMap(({ agent, recent }) => {
+    const own = work.filter((one) => one.agent === agent);
+    if (own.length === 0 || own.some(({ touches }) => touches.length === 0)) return [];
+    const declared = [...new Set(own.flatMap(({ touches }) => touches))];
+    const covers = own.map(({ touches }) => coveredBy(touches));
+    const paths = recent.filter((path) => !covers.some((cover) => cover(path)));
+    return paths.length === 0 ? [] : [{ agent, tasks: own.map(({ task }) => task), declared, paths }];
+  });
 }

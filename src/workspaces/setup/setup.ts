@@ -1,15 +1,15 @@
+import { sep } from "node:path";
 import type { Crew } from "../../agents/crew.js";
+import type { AgentRef } from "../../names.js";
 import type { BackendKey } from "../../vcs/vcs.js";
 import type { SetupSettings } from "../../workstreams/settings.js";
-import type { WorkspaceRow } from "../workspace.js";
-import { requireApproved } from "./approvals.js";
-import { type CommandRun, runSetupCommand } from "./command.js";
+import { findWorkspaceRow, type WorkspaceRow } from "../workspace.js";
+import { type CommandRun, requireApproved, runSetupCommand } from "./command.js";
 import { putFiles, type SetupFiles } from "./files.js";
-import { planSetup } from "./plan.js";
-import { leasePorts, portsEnv } from "./ports.js";
-import { REPOSITORY_FILE } from "./repository-file.js";
+import { planSetup, REPOSITORY_FILE } from "./plan.js";
+import { leasePorts, portsEnv, portsOf } from "./ports.js";
 
-export interface SetupOptions {
+interface SetupOptions {
   workspace: Pick<WorkspaceRow, "id" | "workstream" | "agent" | "root" | "path" | "backend">;
   settings: SetupSettings;
   signal?: AbortSignal | undefined;
@@ -47,4 +47,15 @@ export async function setUpWorkspace(crew: Crew, { workspace, settings, signal }
   const timeoutMs = plan.timeoutSeconds * 1000;
   const run = await runSetupCommand(crew, { workstream, agent, path, command, env, timeoutMs, signal });
   return { ...files, ports, command: run };
+}
+
+/**
+ * What an agent that works in its workspace has in its environment: `MU_WORKSPACE`, the folder, `MU_PROJECT_ROOT`,
+ * and `MU_PORT_0` … for the ports it has leased. Nothing when `cwd` is elsewhere.
+ */
+export async function workspaceEnv(crew: Crew, ref: AgentRef, cwd: string): Promise<Record<string, string>> {
+  const { db } = crew.context.store;
+  const row = await findWorkspaceRow(db, ref);
+  if (row === undefined || !`${cwd}${sep}`.startsWith(`${row.path}${sep}`)) return {};
+  return { MU_WORKSPACE: row.path, MU_PROJECT_ROOT: row.root, ...portsEnv(await portsOf(db, row.id)) };
 }

@@ -42,3 +42,58 @@ const KINDS: Readonly<Record<string, keyof Changes>> = { A: "added", D: "deleted
 export function pathsOf({ added, deleted, modified }: Changes): string[] {
   return [...added, ...deleted, ...modified].sort();
 }
+
+/** Changes made ready to be held against others. */
+export interface Footprint {
+  paths: ReadonlySet<string>;
+  /** The folders above all of them, without the root. */
+  folders: ReadonlySet<string>;
+  /** The folders above what was added. */
+  grown: ReadonlySet<string>;
+  /** The folders that may have been moved elsewhere: those above deleted paths, where anything was added at all. */
+  moved: ReadonlySet<string>;
+}
+
+/** Changes as `meet` wants them. */
+export function footprint({ added, deleted, modified }: Changes): Footprint {
+  const [grown, shrunk] = [foldersAbove(added), foldersAbove(deleted)];
+  return {
+    paths: new Set([...added, ...deleted, ...modified]),
+    folders: new Set([...grown, ...shrunk, ...foldersAbove(modified)]),
+    grown,
+    moved: added.length > 0 ? shrunk : new Set(),
+  };
+}
+
+/**
+ * False only where merging the two, from the base that both changed, cannot end in a conflict: no path is in both, no
+ * path is a folder of the other's, and neither puts a file into a folder that the other may have moved. Renames need
+ * no more than that: the old path is deleted, the new one added.
+ */
+export function meet(a: Footprint, b: Footprint): boolean {
+  return (
+    overlap(a.paths, b.paths) ||
+    overlap(a.paths, b.folders) ||
+    overlap(a.folders, b.paths) ||
+    overlap(a.moved, b.grown) ||
+    overlap(a.grown, b.moved)
+  );
+}
+
+function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  const [few, many] = a.size < b.size ? [a, b] : [b, a];
+  for (const item of few) if (many.has(item)) return true;
+  return false;
+}
+
+function foldersAbove(paths: readonly string[]): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
+      const folder = path.slice(0, end);
+      if (folders.has(folder)) break;
+      folders.add(folder);
+    }
+  }
+  return folders;
+}

@@ -1,12 +1,10 @@
 import type { Standing, Target, VcsWorld } from "../../vcs.js";
 import { mergePairs } from "../merge.js";
-import { pathsOf, readChanges, type Span } from "./changes.js";
-import { makeCommits } from "./commits.js";
-import { footprint, meet } from "./meet.js";
-import { inQuarantine } from "./quarantine.js";
+import { footprint, meet, pathsOf, readChanges, type Span } from "./changes.js";
+import { inQuarantine, makeCommits } from "./quarantine.js";
 import { NO_CHANGES, type Sky, type Subject, type Survey, survey, type Work } from "./survey.js";
 
-export interface Clash {
+interface Clash {
   a: string;
   /** Null for the target. */
   b: string | null;

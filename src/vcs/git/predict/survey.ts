@@ -1,13 +1,15 @@
+import { constants } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
 import { mapAtMost } from "../../../at-most.js";
 import { Fault } from "../../../errors.js";
 import type { Checkout, Standing, Target, VcsWorld } from "../../vcs.js";
-import { type Distance, distances } from "../distance.js";
-import { type Ancestry, readAncestry } from "./ancestry.js";
-import { type Changes, readChanges, type Span } from "./changes.js";
-import { makeCommits } from "./commits.js";
-import { type Footprint, footprint } from "./meet.js";
-import { type Present, presentOf } from "./present.js";
-import type { Quarantine } from "./quarantine.js";
+import { gitDirOf } from "../git-dir.js";
+import { gitLine, runGit } from "../run.js";
+import { snapshot } from "../snapshot.js";
+import { type Distance, distances } from "../standings.js";
+import { type Changes, type Footprint, footprint, readChanges, type Span } from "./changes.js";
+import { makeCommits, type Quarantine } from "./quarantine.js";
 
 /** A repository, where work lands in it, and where predictions are made. */
 export interface Sky {
@@ -119,3 +121,128 @@ async function measure({ world, root }: Sky, works: readonly Work[], sinces: rea
   }
   for (const [n, { work }] of late.entries()) work.recent = changes[whole.length + n] ?? NO_CHANGES;
 }
+
+/** Where a commit's own history left the target's. */
+interface Ancestry {
+  /** Commits that the target lacks. */
+  own: ReadonlySet<string>;
+  /** The merge base with the target; undefined when there is none. */
+  base: string | undefined;
+  /** False when there are several merge bases, so that `base` is not all that a merge starts from. */
+  single: boolean;
+}
+
+/** How each of `heads` came from the target, by commit: one walk over what the target lacks. */
+async function readAncestry(
+  world: VcsWorld,
+  root: string,
+  heads: readonly string[],
+  target: string,
+): Promise<Map<string, Ancestry>> {
+  const distinct = [...new Set(heads)];
+  const args = ["rev-list", "--parents", "--boundary", "--stdin"];
+  const input = `${distinct.join("\n")}\n^${target}\n`;
+  const { stdout } = await runGit(world, root, args, { input });
+  const { parents, boundary } = graphOf(stdout);
+  const entries = distinct.map(async (head): Promise<[string, Ancestry]> => {
+    if (!parents.has(head)) return [head, { own: new Set(), base: head, single: true }];
+    const { own, borders } = reach(head, parents, boundary);
+    return [head, { own, ...(await basesOf(world, root, head, target, borders)) }];
+  });
+  return new Map(await Promise.all(entries));
+}
+
+function graphOf(listing: string) {
+  const parents = new Map<string, string[]>();
+  const boundary = new Set<string>();
+  for (const line of listing.split("\n")) {
+    const [commit = "", ...of] = line.split(" ");
+    if (commit.startsWith("-")) boundary.add(commit.slice(1));
+    else if (commit !== "") parents.set(commit, of);
+  }
+  return { parents, boundary };
+}
+
+/** What the target lacks behind `head`, and the target's commits that it grew from. */
+function reach(head: string, parents: ReadonlyMap<string, readonly string[]>, boundary: ReadonlySet<string>) {
+  const own = new Set<string>();
+  const borders = new Set<string>();
+  const waiting = [head];
+  for (let commit = waiting.pop(); commit !== undefined; commit = waiting.pop()) {
+    if (own.has(commit)) continue;
+    if (boundary.has(commit)) borders.add(commit);
+    const of = parents.get(commit);
+    if (of === undefined) continue;
+    own.add(commit);
+    waiting.push(...of);
+  }
+  return { own, borders };
+}
+
+async function basesOf(world: VcsWorld, root: string, head: string, target: string, borders: ReadonlySet<string>) {
+  const [border] = borders;
+  if (borders.size < 2) return { base: border, single: true };
+  const { stdout } = await runGit(world, root, ["merge-base", "--all", head, target], { okCodes: [1] });
+  const [base, ...more] = stdout.split("\n").filter((line) => line !== "");
+  return { base, single: more.length === 0 };
+}
+
+/** A checkout at this moment. */
+interface Present {
+  /** The commit it is at. */
+  head: string;
+  /** The tree of everything in it; null where nothing is uncommitted, so that it is that of `head`. */
+  tree: string | null;
+  /** Files that are not committed. */
+  dirty: number;
+}
+
+/**
+ * What is in a checkout. The work tree and its index are only read, and the work tree only once: what differs goes into
+ * a copy of the index by name. Faults `vcs.no_folder`, `vcs.no_commits`, `vcs.failed`.
+ */
+async function presentOf(quarantine: Quarantine, checkout: Checkout): Promise<Present> {
+  const { stdout } = await runGit(quarantine.world, checkout.path, STATUS);
+  const lines = stdout.split("\0").filter((line) => line !== "");
+  const head = lines.map((line) => /^# branch\.oid ([0-9a-f]+)$/.exec(line)?.[1]).find((found) => found !== undefined);
+  if (head === undefined) throw new Fault("conflict", "vcs.no_commits", "Nothing was committed in it yet.");
+  const differing = lines.filter((line) => !line.startsWith("# "));
+  if (differing.length === 0) return { head, tree: null, dirty: 0 };
+  return { head, tree: await treeOf(quarantine, checkout, differing.map(pathIn)), dirty: differing.length };
+}
+
+const STATUS = [
+  ...["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z"],
+  ...["--no-renames", "--no-ahead-behind", "--untracked-files=all", "--ignore-submodules=none"],
+];
+
+/** How many words stand before the path, by the kind of line. */
+const WORDS: Readonly<Record<string, number>> = { "1": 8, u: 10, "?": 1 };
+
+function pathIn(line: string): string {
+  let start = 0;
+  for (let word = WORDS[line[0] ?? ""] ?? 1; word > 0; word--) start = line.indexOf(" ", start) + 1;
+  return line.slice(start).replace(/\/$/, "");
+}
+
+const QUIETLY = ["-c", "core.fsmonitor=false", "-c", "core.splitIndex=false", "-c", "core.safecrlf=false"];
+
+async function treeOf({ world, folder }: Quarantine, checkout: Checkout, paths: readonly string[]): Promise<string> {
+  const index = join(folder, `index-${indexes++}`);
+  const env = { GIT_INDEX_FILE: index };
+  try {
+    await copyFile(join(await gitDirOf(checkout.path), "index"), index, constants.COPYFILE_FICLONE);
+    const update = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
+    await runGit(world, checkout.path, [...QUIETLY, ...update], {
+      env,
+      input: paths.map((path) => `${path}\0`).join(""),
+    });
+    return await gitLine(world, checkout.path, [...QUIETLY, "write-tree"], { env });
+  } catch (error) {
+    if (!(error instanceof Fault) && !(error instanceof Error && "code" in error)) throw error;
+    // Files come and go while an agent works, and an odd one may be refused by name: the thorough way knows how.
+    return (await snapshot(world, checkout)).tree;
+  }
+}
+
+let indexes = 0;

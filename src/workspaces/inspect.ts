@@ -1,11 +1,12 @@
 import { agentRows } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
+import { type AgentRef, quote } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
-import type { BackendKey, Standing } from "../vcs/vcs.js";
+import type { BackendKey, Commit, Standing } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { targetOf } from "./salvage/salvage.js";
-import { toWorkspace, type Workspace, type WorkspaceRow, workspaceRows } from "./workspace.js";
+import { targetOf } from "./target.js";
+import { checkoutOf, readyRow, toWorkspace, type Workspace, type WorkspaceRow, workspaceRows } from "./workspace.js";
 
 /** A workspace and how it stands; the numbers are null where they cannot be told. */
 export interface ListedWorkspace extends Workspace, Omit<Standing, "path"> {
@@ -34,7 +35,7 @@ export async function listWorkspaces(crew: Crew, workstream?: string): Promise<L
 }
 
 /** A standing, and why there is none. */
-export type KnownStanding = Standing & { problem: string | null };
+type KnownStanding = Standing & { problem: string | null };
 
 /** How these workspaces stand, by path: one question a repository and branch. */
 export async function standingsOf(crew: Crew, rows: readonly WorkspaceRow[]): Promise<Map<string, KnownStanding>> {
@@ -64,4 +65,52 @@ async function standingsOfGroup(crew: Crew, rows: readonly WorkspaceRow[]): Prom
 
 function unknown(path: string, problem: string | null): KnownStanding {
   return { path, present: false, head: null, behind: null, ahead: null, dirty: null, underway: null, problem };
+}
+
+interface WorkspaceCommits {
+  workspace: Workspace;
+  /** What they are counted from. */
+  since: string;
+  commits: Commit[];
+}
+
+/**
+ * The commits of an agent's workspace, oldest first: since its base, or since `since`. Faults `workspace.not_found`,
+ * `workspace.not_ready`, `vcs.required` for a copy, `vcs.unknown_ref`.
+ */
+export async function workspaceCommits(crew: Crew, ref: AgentRef, since?: string): Promise<WorkspaceCommits> {
+  const row = await readyRow(crew, ref);
+  const backend = getBackend(row.backend as BackendKey);
+  const from = since ?? (await baseOf(crew, row));
+  const commits = await backend.commits(crew, checkoutOf(row), from);
+  return { workspace: toWorkspace(row), since: from, commits };
+}
+
+/**
+ * All changes of an agent's workspace as a patch, uncommitted ones and new files included. Faults as
+ * `workspaceCommits`.
+ */
+export async function workspaceDiff(
+  crew: Crew,
+  ref: AgentRef,
+  options: { since?: string | undefined; stat?: boolean } = {},
+): Promise<{ workspace: Workspace; since: string; text: string }> {
+  const row = await readyRow(crew, ref);
+  const since = options.since ?? (await baseOf(crew, row));
+  const backend = getBackend(row.backend as BackendKey);
+  const text = await backend.diff(crew, checkoutOf(row), since, { stat: options.stat ?? false });
+  return { workspace: toWorkspace(row), since, text };
+}
+
+/** What the agent's own work begins behind. */
+async function baseOf(crew: Crew, row: WorkspaceRow): Promise<string> {
+  if (row.base_ref !== null) return row.base_ref;
+  const target = await targetOf(crew, getBackend(row.backend as BackendKey), row);
+  if (target !== null) return target.commit;
+  throw new Fault(
+    "conflict",
+    "vcs.required",
+    `The workspace of ${quote(row.agent)} is a copy: it has no commits to compare with.`,
+    [{ intent: "Compare it by hand", command: `diff -r ${row.root} ${row.path}` }],
+  );
 }

@@ -1,17 +1,14 @@
-import { mkdir, readdir, rm, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chmod, lstat, mkdir, readdir, rm, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
-import { clearFolder } from "./clear.js";
-import { headOf } from "./head.js";
-import { waitForOrphan } from "./orphan.js";
-import { findEntry, isThere, readText } from "./places.js";
+import { findEntry, headOf, isThere, readText, waitForOrphan, worktreesDirOf } from "./git-dir.js";
 import { type GitResult, gitFault, gitWords, runGit } from "./run.js";
 import { commitOf, target } from "./target.js";
 
 /** A worktree that git or we are still making is locked with one of these reasons; we take the lock away at the end. */
-export const BEING_MADE = ["initializing", "added with --lock"];
+const BEING_MADE = ["initializing", "added with --lock"];
 
 /**
  * Makes a linked worktree with a detached HEAD. It stays locked until it is whole, so that a run that was killed can
@@ -95,4 +92,53 @@ async function takeBack(checkout: Checkout): Promise<void> {
   await clearFolder(checkout.path);
   const entry = await findEntry(checkout.root, checkout.path);
   if (entry !== undefined) await rm(entry, { recursive: true, force: true });
+}
+
+/**
+ * Takes a linked worktree away: its folder first, then what the repository knows of it, so that a run that was killed
+ * finds its way again. By hand, because git refuses worktrees with submodules and half-made ones. Faults
+ * `vcs.worktree_locked` when a person locked it.
+ */
+export async function remove(_world: VcsWorld, { root, path }: Checkout): Promise<void> {
+  const entry = await findEntry(root, path);
+  const reason = entry === undefined ? undefined : await readText(join(entry, "locked"));
+  if (reason !== undefined && !BEING_MADE.includes(reason)) throw lockedByPerson(root, path, reason);
+  await clearFolder(path);
+  if (entry !== undefined) await rm(entry, { recursive: true, force: true });
+}
+
+function lockedByPerson(root: string, path: string, reason: string): Fault {
+  const why = reason === "" ? "" : `: ${reason}`;
+  return new Fault("conflict", "vcs.worktree_locked", `Somebody locked the worktree ${quote(path)}${why}.`, [
+    { intent: "Unlock it", command: `git -C ${shellWord(root)} worktree unlock ${shellWord(path)}` },
+  ]);
+}
+
+/** Deletes a folder with all in it, also what was made read-only (package caches do that); one that is gone is fine. */
+async function clearFolder(path: string): Promise<void> {
+  try {
+    await rm(path, OPTIONS);
+  } catch (error) {
+    if (!["EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    await makeWritable(path);
+    await rm(path, OPTIONS);
+  }
+}
+
+const OPTIONS = { recursive: true, force: true, maxRetries: 5, retryDelay: 50 };
+
+async function makeWritable(folder: string): Promise<void> {
+  if (!(await lstat(folder)).isDirectory()) return;
+  await chmod(folder, 0o700);
+  for (const name of await readdir(folder)) await makeWritable(join(folder, name));
+}
+
+/**
+ * What the repository knows of it goes first, and its folder last: as long as the folder is there, whoever comes after a
+ * crash finds it. Its name is like no other, and git's entry has the same.
+ */
+export async function removeScratch(_world: VcsWorld, root: string, path: string): Promise<void> {
+  const entries = await worktreesDirOf(root);
+  if (entries !== undefined) await rm(join(entries, basename(path)), { recursive: true, force: true });
+  await clearFolder(path);
 }

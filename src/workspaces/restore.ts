@@ -1,19 +1,17 @@
-import type { Crew } from "../../agents/crew.js";
-import { write } from "../../db/write.js";
-import { Fault } from "../../errors.js";
-import { type AgentRef, shellWord } from "../../names.js";
-import { getBackend } from "../../vcs/backends.js";
-import { requireQuiet, type WhileBusy } from "../busy.js";
-import { createWorkspace } from "../create.js";
-import { withHold } from "../hold.js";
-import { standingsOf } from "../list.js";
-import { dirtyWorkspace, readyRow } from "../refresh.js";
-import { isThere } from "../revive.js";
-import { findWorkspaceRow, toWorkspace, type Workspace, type WorkspaceRow } from "../workspace.js";
-import type { ListedSalvage } from "./list.js";
-import { type Salvage, salvageWorkspace } from "./salvage.js";
+import type { Crew } from "../agents/crew.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, shellWord } from "../names.js";
+import { getBackend } from "../vcs/backends.js";
+import { requireQuiet, type WhileBusy } from "./busy.js";
+import { createWorkspace } from "./create.js";
+import { withHold } from "./hold.js";
+import { standingsOf } from "./inspect.js";
+import { dirtyWorkspace } from "./refresh.js";
+import { type ListedSalvage, type Salvage, salvageWorkspace } from "./salvage.js";
+import { findWorkspaceRow, isThere, readyRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
 
-export interface Restored {
+interface Restored {
   workspace: Workspace;
   /** There was no workspace, so that one was made. */
   created: boolean;

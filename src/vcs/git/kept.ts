@@ -1,5 +1,5 @@
 import type { LandedAs, VcsWorld } from "../vcs.js";
-import { NO_HOOKS, runGit } from "./run.js";
+import { gitLine, NO_HOOKS, runGit } from "./run.js";
 
 const KEPT = "refs/mu/work/";
 
@@ -35,4 +35,9 @@ async function only(world: VcsWorld, root: string, commits: readonly string[]): 
   const asked = ["rev-list", ...commits, "--not", `--exclude=${KEPT}*`, "--glob=refs/*", "--"];
   const { code, stdout } = await runGit(world, root, asked, { okCodes: [128] });
   return code === 0 ? new Set(stdout.split("\n")) : undefined;
+}
+
+/** Keeps a commit alive that no branch has, as the work of a task. */
+export async function keep(world: VcsWorld, root: string, name: string, commit: string): Promise<void> {
+  await gitLine(world, root, ["update-ref", `refs/mu/work/${name}`, commit]);
 }

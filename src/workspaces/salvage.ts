@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Crew } from "../../agents/crew.js";
-import type { Reader } from "../../db/schema.js";
-import { type RowOf, write } from "../../db/write.js";
-import { Fault } from "../../errors.js";
-import { counted } from "../../names.js";
-import { getBackend } from "../../vcs/backends.js";
-import type { BackendKey, CommitRange, Saved, Target, VcsBackend, VcsWorld } from "../../vcs/vcs.js";
-import { checkoutOf, type WorkspaceRow } from "../workspace.js";
+import type { Crew } from "../agents/crew.js";
+import type { Reader } from "../db/schema.js";
+import { type RowOf, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { counted, didYouMean, quote } from "../names.js";
+import { getBackend } from "../vcs/backends.js";
+import type { BackendKey, Saved, Target, VcsBackend } from "../vcs/vcs.js";
+import { targetOf } from "./target.js";
+import { checkoutOf, type WorkspaceRow } from "./workspace.js";
 
 /** Work that was saved before its place was taken away. */
 export interface Salvage {
@@ -68,69 +69,12 @@ async function saveAs(
   }
 }
 
-/** What it takes to know where work lands; a crew is one. */
-export type TargetWorld = VcsWorld & { context: { store: { db: Reader } } };
-
-/**
- * Where the work of a workspace lands, with what has landed of its repository; null where there is no such branch any
- * more, so that everything is saved.
- */
-export async function targetOf(
-  crew: TargetWorld,
-  backend: VcsBackend,
-  { root, branch }: { root: string; branch: string | null },
-): Promise<Target | null> {
-  try {
-    const target = await backend.target(crew, root, branch ?? undefined);
-    return target && { ...target, landed: await landedOn(crew, backend, root, target) };
-  } catch (error) {
-    if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
-    throw error;
-  }
-}
-
-/** So many landed tasks are looked at: what landed before them counts as unlanded, and is saved. */
-const NEWEST = 200;
-
-interface LandedWork extends CommitRange {
-  /** The commit that has it where it landed. */
-  commit: string;
-}
-
-/** What has landed on this very branch, and is there still: a branch may be set back, and work may land elsewhere. */
-async function landedOn(crew: TargetWorld, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
-  const work = await landedWork(crew.context.store.db, root);
-  if (work.length === 0 || backend.contained === undefined) return work;
-  const there = await backend.contained(
-    crew,
-    root,
-    target.commit,
-    work.map(({ commit }) => commit),
-  );
-  return work.filter(({ commit }) => there.has(commit));
-}
-
-/** The work of a repository that landed last, as the agents that did it know its commits. */
-async function landedWork(db: Reader, root: string): Promise<LandedWork[]> {
-  const tasks = await db
-    .selectFrom("tasks")
-    .select(["work_from", "work_to", "landed_commit"])
-    .where("level", "=", "landed")
-    .where("work_root", "=", root)
-    .orderBy("closed_at", "desc")
-    .limit(NEWEST)
-    .execute();
-  return tasks.flatMap(({ work_from: from, work_to: to, landed_commit }) =>
-    from === null || to === null ? [] : [{ from, to, commit: landed_commit ?? to }],
-  );
-}
-
-export function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {
+function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {
   return `${workstream}/${agent}/${n}`;
 }
 
 /** Archives of workspaces that no version control holds. */
-export function archivesFolder(stateDir: string): string {
+function archivesFolder(stateDir: string): string {
   return join(stateDir, "salvage");
 }
 
@@ -209,7 +153,7 @@ async function findByPlace(db: Reader, root: string, place: string): Promise<Row
 }
 
 /** The public shape of a row. */
-export function toSalvage(row: RowOf<"salvages">): Salvage {
+function toSalvage(row: RowOf<"salvages">): Salvage {
   return {
     name: salvageName(row),
     workstream: row.workstream,
@@ -235,4 +179,72 @@ export function tellSalvage({ commits, files, name }: Salvage): string {
 export function tellWork({ commits, files }: { commits: number; files: number }): string {
   const parts = [...(commits > 0 ? [counted(commits, "commit")] : []), ...(files > 0 ? [counted(files, "file")] : [])];
   return parts.length === 0 ? "nothing" : parts.join(" and ");
+}
+
+/** A salvage as a list shows it. One without a row is what a crash left: saved, and not written down. */
+export interface ListedSalvage extends Omit<Salvage, "commits" | "files" | "reason" | "createdAt"> {
+  commits: number | null;
+  files: number | null;
+  reason: string | null;
+  createdAt: string | null;
+}
+
+/** Everything that was saved and can be brought back, newest first; of one workstream or of all. */
+export async function listSalvages(crew: Crew, workstream?: string): Promise<ListedSalvage[]> {
+  const { db } = crew.context.store;
+  let query = db.selectFrom("salvages").selectAll().orderBy("id", "desc");
+  if (workstream !== undefined) query = query.where("workstream", "=", workstream);
+  const known = (await query.execute()).map(toSalvage);
+  const unknown = (await unrecorded(crew)).filter((one) => workstream === undefined || one.workstream === workstream);
+  return [...unknown, ...known];
+}
+
+/** Saves in the repositories that mu knows, which no row tells of. */
+async function unrecorded(crew: Crew): Promise<ListedSalvage[]> {
+  const { db } = crew.context.store;
+  const found: ListedSalvage[] = [];
+  for (const { backend, root } of await knownRoots(db)) {
+    const rows = await db.selectFrom("salvages").select("place").where("root", "=", root).execute();
+    const saved = await getBackend(backend)
+      .listSaved(crew, root)
+      .catch(() => []);
+    for (const { name, place, commit } of saved) {
+      if (rows.some((row) => row.place === place)) continue;
+      const [workstream = "", agent = "", n = "0"] = name.split("/");
+      const is = { workstream, agent, n: Number(n) };
+      found.push({ name: salvageName(is), ...is, backend, root, place, commit, ...NOT_WRITTEN });
+    }
+  }
+  return found;
+}
+
+const NOT_WRITTEN = { commits: null, files: null, reason: null, createdAt: null };
+
+async function knownRoots(db: Reader): Promise<{ backend: BackendKey; root: string }[]> {
+  const roots = [
+    ...(await db.selectFrom("workspaces").select(["backend", "root"]).distinct().execute()),
+    ...(await db.selectFrom("salvages").select(["backend", "root"]).distinct().execute()),
+  ];
+  const distinct = new Map(roots.map((one) => [`${one.backend} ${one.root}`, one]));
+  return [...distinct.values()].map(({ backend, root }) => ({ backend: backend as BackendKey, root }));
+}
+
+/**
+ * The salvage by its name: `<workstream>/<agent>/<n>`, or `<agent>/<n>` in `workstream`. Faults `salvage.not_found`
+ * with near names.
+ */
+export async function getSalvage(crew: Crew, name: string, workstream?: string): Promise<ListedSalvage> {
+  const whole = name.split("/").length === 2 && workstream !== undefined ? `${workstream}/${name}` : name;
+  const all = await listSalvages(crew);
+  const found = all.find((one) => one.name === whole);
+  if (found !== undefined) return found;
+  const names = all.map((one) => one.name);
+  throw new Fault("missing", "salvage.not_found", `There is no salvage ${quote(name)}.${didYouMean(whole, names)}`, [
+    { intent: "See what was saved", command: "mu salvage list" },
+  ]);
+}
+
+/** What a salvage holds, as text for people. Faults `salvage.not_found`, and those of the backend. */
+export async function describeSalvage(crew: Crew, salvage: ListedSalvage): Promise<string> {
+  return getBackend(salvage.backend).describe(crew, salvage.root, salvage.place);
 }

@@ -1,5 +1,10 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { Fault } from "../../errors.js";
+import { quote } from "../../names.js";
+import type { Checkout, VcsWorld } from "../vcs.js";
+import { gitLine } from "./run.js";
 
 /** The file's text without its last line break; undefined when it cannot be read. */
 export async function readText(path: string): Promise<string | undefined> {
@@ -86,4 +91,61 @@ export async function readHead(gitDir: string): Promise<string | undefined> {
 /** The branch that HEAD of `gitDir` is on, by its short name; undefined when it is on none. */
 export async function readBranch(gitDir: string): Promise<string | undefined> {
   return /^ref: refs\/heads\/(.+)$/.exec((await readText(join(gitDir, "HEAD"))) ?? "")?.[1];
+}
+
+/** The commit that the checkout is at; undefined when its folder, or its tie to the repository, is gone. */
+export async function headOf(world: VcsWorld, { path }: Checkout): Promise<string | undefined> {
+  const gitDir = await findGitDir(path);
+  if (gitDir === undefined || !(await isThere(gitDir))) return undefined;
+  return (await readHead(gitDir)) ?? (await gitLine(world, path, ["rev-parse", "--verify", "HEAD^{commit}"]));
+}
+
+const STEP_MS = 100;
+
+/** Looks that must show the same before nobody is taken to be at work. */
+const CALM = 3;
+
+const MOST_LOOKS = 50;
+
+/**
+ * Waits until nothing moves in a checkout's git folder, at most five seconds: whoever ran git there may have been
+ * killed, and git not. A lock on the index counts as moving, as its holder shows nothing while it fills the work tree.
+ */
+export async function waitForOrphan(gitDir: string): Promise<void> {
+  let before = "";
+  for (let calm = 0, looks = 0; calm < CALM && looks < MOST_LOOKS; looks += 1) {
+    const now = await look(gitDir);
+    calm = now === before && !now.includes("index.lock") ? calm + 1 : 0;
+    before = now;
+    await wait(STEP_MS);
+  }
+}
+
+async function look(gitDir: string): Promise<string> {
+  const seen: string[] = [];
+  for (const folder of [gitDir, join(gitDir, "rebase-merge")])
+    for (const name of await readdir(folder).catch(() => []))
+      seen.push(`${name} ${(await stat(join(folder, name)).catch(() => undefined))?.mtimeMs}`);
+  return seen.sort().join("\n");
+}
+
+/** The git folder of a checkout that has to be there; faults `vcs.no_folder`. */
+export async function gitDirOf(path: string): Promise<string> {
+  const gitDir = await findGitDir(path);
+  if (gitDir !== undefined) return gitDir;
+  throw new Fault("missing", "vcs.no_folder", `There is no git checkout at ${quote(path)} any more.`, [], { path });
+}
+
+const UNDERWAY: readonly (readonly [file: string, what: string])[] = [
+  ["rebase-merge", "rebase"],
+  ["rebase-apply", "rebase"],
+  ["MERGE_HEAD", "merge"],
+  ["CHERRY_PICK_HEAD", "cherry-pick"],
+  ["REVERT_HEAD", "revert"],
+  ["BISECT_LOG", "bisect"],
+];
+
+/** What somebody began in a checkout and did not end, by the names in its git folder; null for nothing. */
+export function underwayIn(names: readonly string[]): string | null {
+  return UNDERWAY.find(([file]) => names.includes(file))?.[1] ?? null;
 }
