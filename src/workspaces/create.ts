@@ -1,8 +1,8 @@
 import { mkdir, readdir, realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import type { Crew } from "../agents/crew.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, checkAgentName, qualifiedName, quote, shellWord } from "../names.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
@@ -53,64 +53,64 @@ interface WorkspacePlan {
  * `workspace.path_not_empty`, `workspace.home_as_root`, `workspace.no_repository`, and those of the backend and of the
  * setup.
  */
-export async function createWorkspace(crew: Crew, ref: AgentRef, wishes: WorkspaceWishes): Promise<Workspace> {
+export async function createWorkspace(host: Host, ref: AgentRef, wishes: WorkspaceWishes): Promise<Workspace> {
   checkAgentName(ref.name);
-  await workstreamRow(crew.context.store.db, ref.workstream);
-  const known = await findWorkspaceRow(crew.context.store.db, ref);
+  await workstreamRow(host.context.store.db, ref.workstream);
+  const known = await findWorkspaceRow(host.context.store.db, ref);
   if (known?.state === "ready") throw workspaceExists(known);
-  const plan = await planWorkspace(crew, ref, wishes, known);
-  if (known !== undefined) await withHold(crew, known, () => removeWorkspace(crew, known, "workspace create"));
-  return buildWorkspace(crew, ref, plan);
+  const plan = await planWorkspace(host, ref, wishes, known);
+  if (known !== undefined) await withHold(host, known, () => removeWorkspace(host, known, "workspace create"));
+  return buildWorkspace(host, ref, plan);
 }
 
 /** Finds out where a workspace goes and what it is a checkout of; nothing is changed. Faults as `createWorkspace`. */
 export async function planWorkspace(
-  crew: Crew,
+  host: Host,
   ref: AgentRef,
   wishes: WorkspaceWishes,
   leftover: WorkspaceRow | undefined,
 ): Promise<WorkspacePlan> {
-  const { backend, root } = await findProject(crew, ref, wishes);
-  if (backend.key === "none" && (await isHome(crew, root))) throw homeAsRoot(ref, root);
-  const { settings } = await workstreamRow(crew.context.store.db, ref.workstream);
+  const { backend, root } = await findProject(host, ref, wishes);
+  if (backend.key === "none" && (await isHome(host, root))) throw homeAsRoot(ref, root);
+  const { settings } = await workstreamRow(host.context.store.db, ref.workstream);
   const { branch, setup } = readSettings(settings);
-  await requireSetup(crew, ref, root, setup);
-  const look = () => backend.target(crew, root, branch ?? undefined);
+  await requireSetup(host, ref, root, setup);
+  const look = () => backend.target(host, root, branch ?? undefined);
   const target = await (branch === null ? look() : namingBranchSetting(ref.workstream, branch, look));
-  const path = await choosePath(crew, ref, leftover);
+  const path = await choosePath(host, ref, leftover);
   return { backend, root, branch: target?.branch ?? null, path, from: wishes.from, setup, signal: wishes.signal };
 }
 
 /** What the setup would refuse is refused before anything is taken away for it. */
-async function requireSetup(crew: Crew, ref: AgentRef, root: string, settings: SetupSettings): Promise<void> {
+async function requireSetup(host: Host, ref: AgentRef, root: string, settings: SetupSettings): Promise<void> {
   const { command } = await planSetup(root, settings);
   if (command?.from !== REPOSITORY_FILE) return;
-  await requireApproved(crew.context.store.db, { root, command: command.command }, ref.workstream);
+  await requireApproved(host.context.store.db, { root, command: command.command }, ref.workstream);
 }
 
 async function findProject(
-  crew: Crew,
+  host: Host,
   ref: AgentRef,
   { backend: key, projectRoot }: WorkspaceWishes,
 ): Promise<{ backend: VcsBackend; root: string }> {
-  if (key === undefined) return detectBackend(crew, projectRoot);
+  if (key === undefined) return detectBackend(host, projectRoot);
   const backend = getBackend(key);
-  const root = await backend.findRoot(crew, projectRoot);
+  const root = await backend.findRoot(host, projectRoot);
   if (root === undefined) throw noRepository(ref, key, projectRoot);
   return { backend, root };
 }
 
-async function isHome(crew: Crew, root: string): Promise<boolean> {
-  const home = crew.env["HOME"];
+async function isHome(host: Host, root: string): Promise<boolean> {
+  const home = host.env["HOME"];
   if (home === undefined) return false;
   const real = (path: string) => realpath(path).catch(() => resolve(path));
   return (await real(home)) === (await real(root));
 }
 
 /** An agent that was renamed keeps its folder, so that a new one of its name takes the next. */
-async function choosePath(crew: Crew, ref: AgentRef, leftover: WorkspaceRow | undefined): Promise<string> {
-  const first = workspacePath(crew.stateDir, ref);
-  const rows = await crew.context.store.db
+async function choosePath(host: Host, ref: AgentRef, leftover: WorkspaceRow | undefined): Promise<string> {
+  const first = workspacePath(host.stateDir, ref);
+  const rows = await host.context.store.db
     .selectFrom("workspaces")
     .select("path")
     .where("freed_at", "is", null)
@@ -134,36 +134,36 @@ async function isEmpty(path: string): Promise<boolean> {
 
 /** Reserves the row, makes the checkout, sets it up, confirms. `replaced` is closed in the write that reserves. */
 export async function buildWorkspace(
-  crew: Crew,
+  host: Host,
   ref: AgentRef,
   plan: WorkspacePlan,
   replaced?: WorkspaceRow,
 ): Promise<Workspace> {
-  const holder = await newHolder(crew);
+  const holder = await newHolder(host);
   try {
-    const row = await reserve(crew, ref, plan, { holder, replaced });
+    const row = await reserve(host, ref, plan, { holder, replaced });
     try {
       await prepareParent(plan.path);
-      const { base } = await plan.backend.create(crew, checkoutOf(row), { from: plan.from });
-      await setUpWorkspace(crew, { workspace: row, settings: plan.setup, signal: plan.signal });
-      return await confirm(crew, row, { base, holder });
+      const { base } = await plan.backend.create(host, checkoutOf(row), { from: plan.from });
+      await setUpWorkspace(host, { workspace: row, settings: plan.setup, signal: plan.signal });
+      return await confirm(host, row, { base, holder });
     } catch (error) {
       // The fault that ended it is the one to tell; what is left is half made, and known as such.
-      await removeWorkspace(crew, row, "workspace create").catch(() => {});
+      await removeWorkspace(host, row, "workspace create").catch(() => {});
       throw error;
     }
   } finally {
-    await endHold(crew, holder);
+    await endHold(host, holder);
   }
 }
 
 async function reserve(
-  crew: Crew,
+  host: Host,
   ref: AgentRef,
   { backend, root, branch, path }: WorkspacePlan,
   { holder, replaced }: { holder: string; replaced: WorkspaceRow | undefined },
 ): Promise<WorkspaceRow> {
-  return write(crew.context, createSpec(ref), async (tx) => {
+  return write(host.context, createSpec(ref), async (tx) => {
     const workstream = await workstreamRow(tx.db, ref.workstream);
     if (replaced !== undefined) await closeRow(tx, replaced.id);
     const open = await findWorkspaceRow(tx.db, ref);
@@ -203,12 +203,12 @@ async function prepareParent(path: string): Promise<void> {
 }
 
 async function confirm(
-  crew: Crew,
+  host: Host,
   row: WorkspaceRow,
   { base, holder }: { base: string | null; holder: string },
 ): Promise<Workspace> {
   const ref = { workstream: row.workstream, name: row.agent };
-  const ready = await write(crew.context, createSpec(ref), async (tx) => {
+  const ready = await write(host.context, createSpec(ref), async (tx) => {
     await tx.db.deleteFrom("workspace_holds").where("holder", "=", holder).execute();
     return tx.patch("workspaces", row.id, { state: "ready", base_ref: base });
   });

@@ -2,6 +2,7 @@ import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import type { AgentRef } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
@@ -56,17 +57,17 @@ export async function freeWorkspace(crew: Crew, ref: AgentRef, options: FreeOpti
  * Saves and removes the workspace and closes its row; for whoever holds it. One that was never ready holds nobody's
  * work, and a checkout that is half made cannot be read.
  */
-export async function removeWorkspace(crew: Crew, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
-  const salvage = await emptyWorkspace(crew, row, reason);
-  await write(crew.context, freeSpec(row), (tx) => closeRow(tx, row.id));
+export async function removeWorkspace(host: Host, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
+  const salvage = await emptyWorkspace(host, row, reason);
+  await write(host.context, freeSpec(row), (tx) => closeRow(tx, row.id));
   return salvage;
 }
 
 /** As `removeWorkspace`, but the row stays open and is `freeing`: for one that is made anew. */
-export async function emptyWorkspace(crew: Crew, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
-  const salvage = row.state === "creating" ? null : await salvageWorkspace(crew, row, reason);
-  if (row.state === "ready") await write(crew.context, freeSpec(row), (tx) => tx.patch("workspaces", row.id, FREEING));
-  await getBackend(row.backend as BackendKey).remove(crew, checkoutOf(row));
+export async function emptyWorkspace(host: Host, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
+  const salvage = row.state === "creating" ? null : await salvageWorkspace(host, row, reason);
+  if (row.state === "ready") await write(host.context, freeSpec(row), (tx) => tx.patch("workspaces", row.id, FREEING));
+  await getBackend(row.backend as BackendKey).remove(host, checkoutOf(row));
   return salvage;
 }
 
@@ -106,17 +107,17 @@ export type Leaving = "keep" | "discard";
  * Saves what an agent that is gone left in its workspace, and frees the workspace when there was nothing to save. Null
  * when it has none. A workspace that cannot be saved or removed stays, and the answer says why.
  */
-export async function leaveWorkspace(crew: Crew, ref: AgentRef, leaving: Leaving): Promise<LeftWorkspace | null> {
-  const row = await findWorkspaceRow(crew.context.store.db, ref);
+export async function leaveWorkspace(host: Host, ref: AgentRef, leaving: Leaving): Promise<LeftWorkspace | null> {
+  const row = await findWorkspaceRow(host.context.store.db, ref);
   if (row === undefined || row.state === "creating") return null;
   const workspace = toWorkspace(row);
   let salvage: Salvage | null = null;
   try {
-    return await withHold(crew, row, async () => {
-      salvage = await salvageWorkspace(crew, row, "agent close");
+    return await withHold(host, row, async () => {
+      salvage = await salvageWorkspace(host, row, "agent close");
       if (salvage !== null && leaving === "keep" && row.state === "ready")
         return { workspace, freed: false, salvage, problem: null };
-      salvage = (await removeWorkspace(crew, row, "agent close")) ?? salvage;
+      salvage = (await removeWorkspace(host, row, "agent close")) ?? salvage;
       return { workspace, freed: true, salvage, problem: null };
     });
   } catch (error) {
@@ -137,27 +138,27 @@ export interface SettledWorkspace {
 }
 
 /** Takes away what was half made and finishes what was half freed, of one workstream or of all. */
-export async function settleWorkspaces(crew: Crew, workstream?: string): Promise<SettledWorkspace[]> {
+export async function settleWorkspaces(host: Host, workstream?: string): Promise<SettledWorkspace[]> {
   const settled: SettledWorkspace[] = [];
-  for (const row of await unfinishedWorkspaces(crew, workstream)) {
-    const done = await settle(crew, row);
+  for (const row of await unfinishedWorkspaces(host, workstream)) {
+    const done = await settle(host, row);
     if (done !== undefined) settled.push(done);
   }
   return settled;
 }
 
 /** The workspaces that are neither ready nor in anybody's hands. */
-async function unfinishedWorkspaces(crew: Crew, workstream?: string): Promise<WorkspaceRow[]> {
-  const rows = (await workspaceRows(crew.context.store.db, workstream)).filter((row) => row.state !== "ready");
-  const held = await Promise.all(rows.map((row) => isHeld(crew, row.id)));
+async function unfinishedWorkspaces(host: Host, workstream?: string): Promise<WorkspaceRow[]> {
+  const rows = (await workspaceRows(host.context.store.db, workstream)).filter((row) => row.state !== "ready");
+  const held = await Promise.all(rows.map((row) => isHeld(host, row.id)));
   return rows.filter((_, at) => !held[at]);
 }
 
 /** Undefined for one that somebody settled while it was looked at. */
-async function settle(crew: Crew, row: WorkspaceRow): Promise<SettledWorkspace | undefined> {
+async function settle(host: Host, row: WorkspaceRow): Promise<SettledWorkspace | undefined> {
   const { workstream, agent, path } = row;
   try {
-    const salvage = await withHold(crew, row, () => removeWorkspace(crew, row, "reconcile"));
+    const salvage = await withHold(host, row, () => removeWorkspace(host, row, "reconcile"));
     const action = row.state === "creating" ? "undone" : "freed";
     return { workstream, agent, path, action, salvage, problem: null };
   } catch (error) {

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import type { Crew } from "../agents/crew.js";
 import { timestamp } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { quote } from "../names.js";
 import { isProcessAlive, pidOf, processIdentity } from "../processes.js";
 import type { WorkspaceRow } from "./workspace.js";
@@ -19,16 +19,16 @@ export interface Hold {
 const own = new Set<string>();
 
 /** A name for a hold of this process, to be let go with `endHold`. */
-export async function newHolder(crew: Crew): Promise<string> {
-  const holder = `${await processIdentity(crew)} ${randomUUID().slice(0, 8)}`;
+export async function newHolder(host: Host): Promise<string> {
+  const holder = `${await processIdentity(host)} ${randomUUID().slice(0, 8)}`;
   own.add(holder);
   return holder;
 }
 
 /** Whether somebody is changing the workspace right now. */
-export async function isHeld(crew: Crew, workspace: number): Promise<boolean> {
-  const found = await findHold(crew.context.store.db, workspace);
-  return found !== undefined && (await isAlive(crew, found.holder));
+export async function isHeld(host: Host, workspace: number): Promise<boolean> {
+  const found = await findHold(host.context.store.db, workspace);
+  return found !== undefined && (await isAlive(host, found.holder));
 }
 
 /**
@@ -36,25 +36,25 @@ export async function isHeld(crew: Crew, workspace: number): Promise<boolean> {
  * says of it is true then: faults `workspace.changed` when somebody changed it after it was read, and
  * `workspace.in_progress`.
  */
-export async function withHold<T>(crew: Crew, row: WorkspaceRow, work: (hold: Hold) => Promise<T>): Promise<T> {
-  const hold = await takeHold(crew, row);
+export async function withHold<T>(host: Host, row: WorkspaceRow, work: (hold: Hold) => Promise<T>): Promise<T> {
+  const hold = await takeHold(host, row);
   try {
     return await work(hold);
   } finally {
-    await endHold(crew, hold.holder);
+    await endHold(host, hold.holder);
   }
 }
 
 /** As `withHold`, for a caller that ends the hold itself. */
-async function takeHold(crew: Crew, row: WorkspaceRow): Promise<Hold> {
-  const { store } = crew.context;
+async function takeHold(host: Host, row: WorkspaceRow): Promise<Hold> {
+  const { store } = host.context;
   const found = await findHold(store.db, row.id);
-  if (found !== undefined && (await isAlive(crew, found.holder))) throw inProgress(row, found.holder);
-  const holder = await newHolder(crew);
+  if (found !== undefined && (await isAlive(host, found.holder))) throw inProgress(row, found.holder);
+  const holder = await newHolder(host);
   const { taken, isAsRead } = await store.write(async (db) => {
     if (found !== undefined) await db.deleteFrom("workspace_holds").where("holder", "=", found.holder).execute();
     if (!(await isStill(db, row))) return { taken: "", isAsRead: false };
-    await insertHold(db, { workspace: row.id, holder, now: timestamp(crew.context.clock) });
+    await insertHold(db, { workspace: row.id, holder, now: timestamp(host.context.clock) });
     return { taken: (await findHold(db, row.id))?.holder ?? "", isAsRead: true };
   });
   if (isAsRead && taken === holder) return { workspace: row.id, holder, inherited: found?.intent ?? null };
@@ -86,8 +86,8 @@ export async function insertHold(
 }
 
 /** Writes down what whoever finishes this work would have to know. */
-export async function noteIntent(crew: Crew, { holder }: Hold, intent: unknown): Promise<void> {
-  await crew.context.store.write((db) =>
+export async function noteIntent(host: Host, { holder }: Hold, intent: unknown): Promise<void> {
+  await host.context.store.write((db) =>
     db
       .updateTable("workspace_holds")
       .set({ intent: JSON.stringify(intent) })
@@ -97,9 +97,9 @@ export async function noteIntent(crew: Crew, { holder }: Hold, intent: unknown):
 }
 
 /** Lets go, also where the write has done so already. One that stays is a dead process's and taken over. */
-export async function endHold(crew: Crew, holder: string): Promise<void> {
+export async function endHold(host: Host, holder: string): Promise<void> {
   own.delete(holder);
-  await crew.context.store
+  await host.context.store
     .write((db) => db.deleteFrom("workspace_holds").where("holder", "=", holder).execute())
     .catch(() => {});
 }
@@ -108,11 +108,11 @@ async function findHold(db: Reader, workspace: number) {
   return db.selectFrom("workspace_holds").selectAll().where("workspace_id", "=", workspace).executeTakeFirst();
 }
 
-async function isAlive(crew: Crew, holder: string): Promise<boolean> {
+async function isAlive(host: Host, holder: string): Promise<boolean> {
   if (own.has(holder)) return true;
   const identity = holder.slice(0, holder.lastIndexOf(" "));
-  if (identity === (await processIdentity(crew))) return false;
-  return isProcessAlive(crew, identity);
+  if (identity === (await processIdentity(host))) return false;
+  return isProcessAlive(host, identity);
 }
 
 function inProgress({ agent, workstream }: WorkspaceRow, holder: string): Fault {

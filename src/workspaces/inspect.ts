@@ -1,6 +1,6 @@
 import { agentRows } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit, Standing } from "../vcs/vcs.js";
@@ -20,13 +20,13 @@ export interface ListedWorkspace extends Workspace, Omit<Standing, "path"> {
  * All open workspaces of a workstream, or of all, with how far each is from where its work lands: the repository is
  * asked once for all that are of it. Faults `workstream.not_found`.
  */
-export async function listWorkspaces(crew: Crew, workstream?: string): Promise<ListedWorkspace[]> {
-  const { db } = crew.context.store;
+export async function listWorkspaces(host: Host, workstream?: string): Promise<ListedWorkspace[]> {
+  const { db } = host.context.store;
   if (workstream !== undefined) await workstreamRow(db, workstream);
   const rows = await workspaceRows(db, workstream);
   if (rows.length === 0) return [];
   const agents = await agentRows(db, workstream ?? null);
-  const standings = await standingsOf(crew, rows);
+  const standings = await standingsOf(host, rows);
   return rows.map((row) => {
     const { path: _, problem, ...standing } = standings.get(row.path) ?? unknown(row.path, null);
     const agent = agents.find((one) => one.workstream === row.workstream && one.name === row.agent);
@@ -38,24 +38,24 @@ export async function listWorkspaces(crew: Crew, workstream?: string): Promise<L
 type KnownStanding = Standing & { problem: string | null };
 
 /** How these workspaces stand, by path: one question a repository and branch. */
-export async function standingsOf(crew: Crew, rows: readonly WorkspaceRow[]): Promise<Map<string, KnownStanding>> {
+export async function standingsOf(host: Host, rows: readonly WorkspaceRow[]): Promise<Map<string, KnownStanding>> {
   const groups = new Map<string, WorkspaceRow[]>();
   for (const row of rows) {
     const key = JSON.stringify([row.backend, row.root, row.branch]);
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
-  const found = await Promise.all([...groups.values()].map((group) => standingsOfGroup(crew, group)));
+  const found = await Promise.all([...groups.values()].map((group) => standingsOfGroup(host, group)));
   return new Map(found.flat().map((standing) => [standing.path, standing]));
 }
 
-async function standingsOfGroup(crew: Crew, rows: readonly WorkspaceRow[]): Promise<KnownStanding[]> {
+async function standingsOfGroup(host: Host, rows: readonly WorkspaceRow[]): Promise<KnownStanding[]> {
   const [first] = rows;
   if (first === undefined) return [];
   const backend = getBackend(first.backend as BackendKey);
   const paths = rows.map((row) => row.path);
   try {
-    const target = await targetOf(crew, backend, first);
-    const found = await backend.standings(crew, first.root, paths, target);
+    const target = await targetOf(host, backend, first);
+    const found = await backend.standings(host, first.root, paths, target);
     return found.map((standing) => ({ ...standing, problem: null }));
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
@@ -78,11 +78,11 @@ interface WorkspaceCommits {
  * The commits of an agent's workspace, oldest first: since its base, or since `since`. Faults `workspace.not_found`,
  * `workspace.not_ready`, `vcs.required` for a copy, `vcs.unknown_ref`.
  */
-export async function workspaceCommits(crew: Crew, ref: AgentRef, since?: string): Promise<WorkspaceCommits> {
-  const row = await readyRow(crew, ref);
+export async function workspaceCommits(host: Host, ref: AgentRef, since?: string): Promise<WorkspaceCommits> {
+  const row = await readyRow(host, ref);
   const backend = getBackend(row.backend as BackendKey);
-  const from = since ?? (await baseOf(crew, row));
-  const commits = await backend.commits(crew, checkoutOf(row), from);
+  const from = since ?? (await baseOf(host, row));
+  const commits = await backend.commits(host, checkoutOf(row), from);
   return { workspace: toWorkspace(row), since: from, commits };
 }
 
@@ -91,21 +91,21 @@ export async function workspaceCommits(crew: Crew, ref: AgentRef, since?: string
  * `workspaceCommits`.
  */
 export async function workspaceDiff(
-  crew: Crew,
+  host: Host,
   ref: AgentRef,
   options: { since?: string | undefined; stat?: boolean } = {},
 ): Promise<{ workspace: Workspace; since: string; text: string }> {
-  const row = await readyRow(crew, ref);
-  const since = options.since ?? (await baseOf(crew, row));
+  const row = await readyRow(host, ref);
+  const since = options.since ?? (await baseOf(host, row));
   const backend = getBackend(row.backend as BackendKey);
-  const text = await backend.diff(crew, checkoutOf(row), since, { stat: options.stat ?? false });
+  const text = await backend.diff(host, checkoutOf(row), since, { stat: options.stat ?? false });
   return { workspace: toWorkspace(row), since, text };
 }
 
 /** What the agent's own work begins behind. */
-async function baseOf(crew: Crew, row: WorkspaceRow): Promise<string> {
+async function baseOf(host: Host, row: WorkspaceRow): Promise<string> {
   if (row.base_ref !== null) return row.base_ref;
-  const target = await targetOf(crew, getBackend(row.backend as BackendKey), row);
+  const target = await targetOf(host, getBackend(row.backend as BackendKey), row);
   if (target !== null) return target.commit;
   throw new Fault(
     "conflict",

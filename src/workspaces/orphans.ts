@@ -1,7 +1,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { removeWorkspace } from "./free.js";
@@ -25,10 +25,10 @@ interface WorkspaceOrphan {
  * Folders among the workspaces that no open row names, and ready rows whose folder is gone; of one workstream or of
  * all. Nothing is changed.
  */
-export async function findWorkspaceOrphans(crew: Crew, workstream?: string): Promise<WorkspaceOrphan[]> {
+export async function findWorkspaceOrphans(host: Host, workstream?: string): Promise<WorkspaceOrphan[]> {
   // The folders first: a workspace that is made meanwhile has its row before its folder.
-  const found = await workspaceFolders(crew.stateDir);
-  const rows = await workspaceRows(crew.context.store.db);
+  const found = await workspaceFolders(host.stateDir);
+  const rows = await workspaceRows(host.context.store.db);
   const known = new Set(rows.map((row) => row.path));
   const folders = found.filter(({ path }) => !known.has(path));
   const lost: WorkspaceRow[] = [];
@@ -59,11 +59,11 @@ async function foldersIn(path: string): Promise<string[]> {
 }
 
 /** Saves and removes each; what cannot be saved is left, with the reason. */
-export async function removeWorkspaceOrphans(crew: Crew, workstream?: string): Promise<WorkspaceOrphan[]> {
+export async function removeWorkspaceOrphans(host: Host, workstream?: string): Promise<WorkspaceOrphan[]> {
   const done: WorkspaceOrphan[] = [];
-  for (const orphan of await findWorkspaceOrphans(crew, workstream)) {
+  for (const orphan of await findWorkspaceOrphans(host, workstream)) {
     try {
-      const salvage = await (orphan.kind === "row" ? removeRow(crew, orphan) : removeFolder(crew, orphan));
+      const salvage = await (orphan.kind === "row" ? removeRow(host, orphan) : removeFolder(host, orphan));
       done.push({ ...orphan, action: "removed", salvage });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
@@ -73,23 +73,23 @@ export async function removeWorkspaceOrphans(crew: Crew, workstream?: string): P
   return done;
 }
 
-async function removeRow(crew: Crew, orphan: WorkspaceOrphan): Promise<Salvage | null> {
-  const row = (await workspaceRows(crew.context.store.db, orphan.workstream)).find((one) => one.path === orphan.path);
-  if (row === undefined || (await isHeld(crew, row.id))) return null;
-  return withHold(crew, row, () => removeWorkspace(crew, row, "workspace orphans"));
+async function removeRow(host: Host, orphan: WorkspaceOrphan): Promise<Salvage | null> {
+  const row = (await workspaceRows(host.context.store.db, orphan.workstream)).find((one) => one.path === orphan.path);
+  if (row === undefined || (await isHeld(host, row.id))) return null;
+  return withHold(host, row, () => removeWorkspace(host, row, "workspace orphans"));
 }
 
 /** A folder is saved as the workspace that it once was, into the repository that it says it is of. */
-async function removeFolder(crew: Crew, { workstream, agent, path }: WorkspaceOrphan): Promise<Salvage | null> {
+async function removeFolder(host: Host, { workstream, agent, path }: WorkspaceOrphan): Promise<Salvage | null> {
   const { backend, root } = (await isCheckout(path))
-    ? await detectBackend(crew, path)
-    : { backend: getBackend("none"), root: (await getBackend("none").findRoot(crew, path)) ?? path };
+    ? await detectBackend(host, path)
+    : { backend: getBackend("none"), root: (await getBackend("none").findRoot(host, path)) ?? path };
   const isOwnRepository = backend.key !== "none" && (await isSame(root, path));
   if (isOwnRepository) throw notACheckout(path);
-  if ((await workspaceRows(crew.context.store.db)).some((row) => row.path === path)) throw isKnownNow(path);
+  if ((await workspaceRows(host.context.store.db)).some((row) => row.path === path)) throw isKnownNow(path);
   const row = { ...NO_ROW, workstream, agent, path, root, backend: backend.key };
-  const salvage = await salvageWorkspace(crew, row, "workspace orphans");
-  await getBackend(row.backend as BackendKey).remove(crew, checkoutOf(row));
+  const salvage = await salvageWorkspace(host, row, "workspace orphans");
+  await getBackend(row.backend as BackendKey).remove(host, checkoutOf(row));
   return salvage;
 }
 

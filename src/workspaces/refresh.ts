@@ -1,6 +1,7 @@
 import type { Crew } from "../agents/crew.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, enumerate, quote } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Commit, Refreshed, VcsBackend } from "../vcs/vcs.js";
@@ -88,15 +89,15 @@ type Trace = Pick<Commit, "author" | "authorDate" | "subject" | "body">;
 /** Where the tasks of a workspace begin and end, by commit; what a refresh that was cut off had noted counts as well. */
 type Ends = Record<string, Trace>;
 
-async function rememberEnds(crew: Crew, backend: VcsBackend, row: WorkspaceRow, hold: Hold): Promise<Ends> {
-  const tasks = await unlandedTasks(crew.context.store.db, row);
+async function rememberEnds(host: Host, backend: VcsBackend, row: WorkspaceRow, hold: Hold): Promise<Ends> {
+  const tasks = await unlandedTasks(host.context.store.db, row);
   const wanted = new Set(tasks.flatMap((task) => [task.work_from, task.work_to]));
   const ends: Ends = hold.inherited === null ? {} : JSON.parse(hold.inherited);
   if (wanted.size === 0 || row.base_ref === null) return ends;
-  for (const { sha, author, authorDate, subject, body } of await backend.commits(crew, checkoutOf(row), row.base_ref)) {
+  for (const { sha, author, authorDate, subject, body } of await backend.commits(host, checkoutOf(row), row.base_ref)) {
     if (wanted.has(sha)) ends[sha] = { author, authorDate, subject, body };
   }
-  await noteIntent(crew, hold, ends);
+  await noteIntent(host, hold, ends);
   return ends;
 }
 
@@ -125,16 +126,16 @@ interface Rewritten {
 
 /** Writes down the new base, and what the work of the workspace's tasks is now. */
 async function settle(
-  crew: Crew,
+  host: Host,
   backend: VcsBackend,
   row: WorkspaceRow,
   { base, before }: Pick<Rewritten, "base" | "before">,
 ): Promise<Workspace> {
-  const now = await backend.commits(crew, checkoutOf(row), base);
+  const now = await backend.commits(host, checkoutOf(row), base);
   const rewritten = { oldBase: row.base_ref, base, before, now };
-  await keepEnds(crew, backend, row, rewritten);
+  await keepEnds(host, backend, row, rewritten);
   const spec = { op: "workspace.refresh", scope: row.workstream, subject: `${row.workstream}/${row.agent}` };
-  const patched = await write(crew.context, spec, async (tx) => {
+  const patched = await write(host.context, spec, async (tx) => {
     for (const task of await unlandedTasks(tx.db, row)) {
       await tx.patch("tasks", task.id, workNow(task, rewritten), task);
     }
@@ -144,10 +145,10 @@ async function settle(
 }
 
 /** What finished tasks end with now stays alive as their old ends do. */
-async function keepEnds(crew: Crew, backend: VcsBackend, row: WorkspaceRow, rewritten: Rewritten): Promise<void> {
-  for (const task of await unlandedTasks(crew.context.store.db, row)) {
+async function keepEnds(host: Host, backend: VcsBackend, row: WorkspaceRow, rewritten: Rewritten): Promise<void> {
+  for (const task of await unlandedTasks(host.context.store.db, row)) {
     const { work_to: end } = workNow(task, rewritten);
-    if (end && end !== task.work_to) await backend.keep?.(crew, row.root, `${row.workstream}/${task.name}`, end);
+    if (end && end !== task.work_to) await backend.keep?.(host, row.root, `${row.workstream}/${task.name}`, end);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Crew } from "../agents/crew.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, shellWord } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import { requireQuiet, type WhileBusy } from "./busy.js";
@@ -42,13 +43,13 @@ export async function restoreSalvage(
   return { workspace: toWorkspace(row), created, saved };
 }
 
-async function bringBack(crew: Crew, salvage: ListedSalvage, row: WorkspaceRow): Promise<Salvage | null> {
-  const standing = (await standingsOf(crew, [row])).get(row.path);
+async function bringBack(host: Host, salvage: ListedSalvage, row: WorkspaceRow): Promise<Salvage | null> {
+  const standing = (await standingsOf(host, [row])).get(row.path);
   if ((standing?.dirty ?? 0) > 0) throw dirtyWorkspace({ workstream: row.workstream, name: row.agent });
-  const saved = await salvageWorkspace(crew, row, "salvage restore");
-  await getBackend(salvage.backend).restore(crew, { root: row.root, path: row.path }, salvage.place);
+  const saved = await salvageWorkspace(host, row, "salvage restore");
+  await getBackend(salvage.backend).restore(host, { root: row.root, path: row.path }, salvage.place);
   const spec = { op: "salvage.restore", scope: row.workstream, subject: salvage.name };
-  await write(crew.context, spec, async (tx) => tx.tell({ into: `${row.workstream}/${row.agent}` }));
+  await write(host.context, spec, async (tx) => tx.tell({ into: `${row.workstream}/${row.agent}` }));
   return saved;
 }
 

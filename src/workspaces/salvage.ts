@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { counted, didYouMean, quote } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey, Saved, Target, VcsBackend } from "../vcs/vcs.js";
@@ -36,33 +36,33 @@ export interface Salvage {
  * save. What is saved already is not saved twice. Called before anything takes a workspace's work away; when it
  * faults, that must not happen. Faults as the backend: `vcs.failed`, `vcs.locked`, `vcs.no_space`.
  */
-export async function salvageWorkspace(crew: Crew, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
+export async function salvageWorkspace(host: Host, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
   const backend = getBackend(row.backend as BackendKey);
-  const target = await targetOf(crew, backend, row);
-  const { newest, next } = await numbersOf(crew, backend, row);
+  const target = await targetOf(host, backend, row);
+  const { newest, next } = await numbersOf(host, backend, row);
   const mayOffer = newest !== undefined && backend.knowsItsSaves === true;
-  const again = !mayOffer ? undefined : await saveAs(crew, backend, row, { n: newest.n, target });
+  const again = !mayOffer ? undefined : await saveAs(host, backend, row, { n: newest.n, target });
   if (again === null) return null;
   if (newest !== undefined && again !== undefined)
-    return recordSalvage(crew, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
+    return recordSalvage(host, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
   // Another database may save the same name into this repository, or have left an archive of it.
   for (let n = next; ; n++) {
-    const saved = await saveAs(crew, backend, row, { n, target });
+    const saved = await saveAs(host, backend, row, { n, target });
     if (saved === null) return null;
-    if (saved !== undefined) return recordSalvage(crew, row, { n, reason, saved });
+    if (saved !== undefined) return recordSalvage(host, row, { n, reason, saved });
   }
 }
 
 /** Null when there is nothing to save; undefined when something else was saved under that number. */
 async function saveAs(
-  crew: Crew,
+  host: Host,
   backend: VcsBackend,
   row: WorkspaceRow,
   { n, target }: { n: number; target: Target | null },
 ): Promise<Saved | null | undefined> {
   const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
   try {
-    return await backend.save(crew, checkoutOf(row), { name, target, archives: archivesFolder(crew.stateDir) });
+    return await backend.save(host, checkoutOf(row), { name, target, archives: archivesFolder(host.stateDir) });
   } catch (error) {
     if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
     throw error;
@@ -84,13 +84,13 @@ function archivesFolder(stateDir: string): string {
  * knows.
  */
 async function numbersOf(
-  crew: Crew,
+  host: Host,
   backend: VcsBackend,
   row: WorkspaceRow,
 ): Promise<{ newest: { n: number; commit: string | null } | undefined; next: number }> {
-  const { db } = crew.context.store;
+  const { db } = host.context.store;
   const prefix = `${row.workstream}/${row.agent}/`;
-  const refs = (await backend.listSaved(crew, row.root)).filter(({ name }) => name.startsWith(prefix));
+  const refs = (await backend.listSaved(host, row.root)).filter(({ name }) => name.startsWith(prefix));
   const { last } = await db
     .selectFrom("salvages")
     .select((e) => e.fn.max("n").as("last"))
@@ -122,13 +122,13 @@ async function newestArchive(db: Reader, row: WorkspaceRow): Promise<{ n: number
 }
 
 async function recordSalvage(
-  crew: Crew,
+  host: Host,
   row: WorkspaceRow,
   { n, reason, saved }: { n: number; reason: string; saved: Saved },
 ): Promise<Salvage> {
   const { workstream, agent } = row;
   const spec = { op: "salvage.save", scope: workstream, subject: `${workstream}/${agent}` };
-  return write(crew.context, spec, async (tx) => {
+  return write(host.context, spec, async (tx) => {
     const known = await findByPlace(tx.db, row.root, saved.place);
     if (known !== undefined) return toSalvage(known);
     tx.about(salvageName({ workstream, agent, n }));
@@ -190,23 +190,23 @@ export interface ListedSalvage extends Omit<Salvage, "commits" | "files" | "reas
 }
 
 /** Everything that was saved and can be brought back, newest first; of one workstream or of all. */
-export async function listSalvages(crew: Crew, workstream?: string): Promise<ListedSalvage[]> {
-  const { db } = crew.context.store;
+export async function listSalvages(host: Host, workstream?: string): Promise<ListedSalvage[]> {
+  const { db } = host.context.store;
   let query = db.selectFrom("salvages").selectAll().orderBy("id", "desc");
   if (workstream !== undefined) query = query.where("workstream", "=", workstream);
   const known = (await query.execute()).map(toSalvage);
-  const unknown = (await unrecorded(crew)).filter((one) => workstream === undefined || one.workstream === workstream);
+  const unknown = (await unrecorded(host)).filter((one) => workstream === undefined || one.workstream === workstream);
   return [...unknown, ...known];
 }
 
 /** Saves in the repositories that mu knows, which no row tells of. */
-async function unrecorded(crew: Crew): Promise<ListedSalvage[]> {
-  const { db } = crew.context.store;
+async function unrecorded(host: Host): Promise<ListedSalvage[]> {
+  const { db } = host.context.store;
   const found: ListedSalvage[] = [];
   for (const { backend, root } of await knownRoots(db)) {
     const rows = await db.selectFrom("salvages").select("place").where("root", "=", root).execute();
     const saved = await getBackend(backend)
-      .listSaved(crew, root)
+      .listSaved(host, root)
       .catch(() => []);
     for (const { name, place, commit } of saved) {
       if (rows.some((row) => row.place === place)) continue;
@@ -233,9 +233,9 @@ async function knownRoots(db: Reader): Promise<{ backend: BackendKey; root: stri
  * The salvage by its name: `<workstream>/<agent>/<n>`, or `<agent>/<n>` in `workstream`. Faults `salvage.not_found`
  * with near names.
  */
-export async function getSalvage(crew: Crew, name: string, workstream?: string): Promise<ListedSalvage> {
+export async function getSalvage(host: Host, name: string, workstream?: string): Promise<ListedSalvage> {
   const whole = name.split("/").length === 2 && workstream !== undefined ? `${workstream}/${name}` : name;
-  const all = await listSalvages(crew);
+  const all = await listSalvages(host);
   const found = all.find((one) => one.name === whole);
   if (found !== undefined) return found;
   const names = all.map((one) => one.name);
@@ -245,6 +245,6 @@ export async function getSalvage(crew: Crew, name: string, workstream?: string):
 }
 
 /** What a salvage holds, as text for people. Faults `salvage.not_found`, and those of the backend. */
-export async function describeSalvage(crew: Crew, salvage: ListedSalvage): Promise<string> {
-  return getBackend(salvage.backend).describe(crew, salvage.root, salvage.place);
+export async function describeSalvage(host: Host, salvage: ListedSalvage): Promise<string> {
+  return getBackend(salvage.backend).describe(host, salvage.root, salvage.place);
 }

@@ -2,7 +2,7 @@ import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import type { CommitRange, Target, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 
-/** What it takes to know where work lands; a crew is one. */
+/** What it takes to know where work lands; a host is one. */
 export type TargetWorld = VcsWorld & { context: { store: { db: Reader } } };
 
 /**
@@ -10,13 +10,13 @@ export type TargetWorld = VcsWorld & { context: { store: { db: Reader } } };
  * more, so that everything is saved.
  */
 export async function targetOf(
-  crew: TargetWorld,
+  host: TargetWorld,
   backend: VcsBackend,
   { root, branch }: { root: string; branch: string | null },
 ): Promise<Target | null> {
   try {
-    const target = await backend.target(crew, root, branch ?? undefined);
-    return target && { ...target, landed: await landedOn(crew, backend, root, target) };
+    const target = await backend.target(host, root, branch ?? undefined);
+    return target && { ...target, landed: await landedOn(host, backend, root, target) };
   } catch (error) {
     if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
     throw error;
@@ -32,11 +32,11 @@ interface LandedWork extends CommitRange {
 }
 
 /** What has landed on this very branch, and is there still: a branch may be set back, and work may land elsewhere. */
-async function landedOn(crew: TargetWorld, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
-  const work = await landedWork(crew.context.store.db, root);
+async function landedOn(host: TargetWorld, backend: VcsBackend, root: string, target: Target): Promise<CommitRange[]> {
+  const work = await landedWork(host.context.store.db, root);
   if (work.length === 0 || backend.contained === undefined) return work;
   const there = await backend.contained(
-    crew,
+    host,
     root,
     target.commit,
     work.map(({ commit }) => commit),

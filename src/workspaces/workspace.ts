@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { Crew } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, didYouMean, isAgentName, qualifiedName, quote } from "../names.js";
 import type { BackendKey, Checkout } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
@@ -150,8 +150,8 @@ export function isThere(path: string): Promise<boolean> {
  * The workspace when it can be worked with. Faults `workspace.not_found`, `workspace.not_ready`,
  * `workspace.folder_gone`.
  */
-export async function readyRow(crew: Crew, ref: AgentRef): Promise<WorkspaceRow> {
-  const row = await workspaceRow(crew.context.store.db, ref);
+export async function readyRow(host: Host, ref: AgentRef): Promise<WorkspaceRow> {
+  const row = await workspaceRow(host.context.store.db, ref);
   if (row.state === "ready" && (await isThere(row.path))) return row;
   if (row.state === "ready") throw folderGone(row);
   throw new Fault(

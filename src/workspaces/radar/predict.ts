@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import type { Crew } from "../../agents/crew.js";
 import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
+import type { Host } from "../../host.js";
 import { coveredBy } from "../../tasks/touches.js";
 import { git } from "../../vcs/git/git.js";
 import { type Forecast, forecast, type Seen } from "../../vcs/git/predict/forecast.js";
@@ -50,8 +50,8 @@ const NOT_GIT: Readonly<Record<string, string>> = {
  * A workspace or a repository that cannot be read is skipped and named, never a failure of the whole. Faults
  * `workstream.not_found`.
  */
-export async function predictConflicts(crew: Crew, workstream: { id: number; name: string }): Promise<Prediction> {
-  const { db } = crew.context.store;
+export async function predictConflicts(host: Host, workstream: { id: number; name: string }): Promise<Prediction> {
+  const { db } = host.context.store;
   const rows = await workspaceRows(db, workstream.name);
   const starts = await startsOfWork(db, workstream.id);
   const skipped = rows.flatMap((row) => (reasonAgainst(row) === undefined ? [] : [skip(row, reasonAgainst(row))]));
@@ -63,7 +63,7 @@ export async function predictConflicts(crew: Crew, workstream: { id: number; nam
     changed: [],
     skipped,
   };
-  for (const group of groupsOf(able)) add(prediction, group, await forecastOf(crew, group, starts));
+  for (const group of groupsOf(able)) add(prediction, group, await forecastOf(host, group, starts));
   prediction.skipped.sort((x, y) => (x.agent < y.agent ? -1 : 1));
   prediction.changed.sort((x, y) => (x.agent < y.agent ? -1 : 1));
   return prediction;
@@ -91,20 +91,20 @@ function groupsOf(rows: readonly WorkspaceRow[]): WorkspaceRow[][] {
 
 /** The forecast of one group, or the one reason why there is none. */
 async function forecastOf(
-  crew: Crew,
+  host: Host,
   group: readonly WorkspaceRow[],
   starts: ReadonlyMap<string, string>,
 ): Promise<Forecast | string> {
   const [{ root = "", branch = null } = {}] = group;
   try {
-    const lands = branch === null ? null : await targetOf(crew, git, { root, branch });
+    const lands = branch === null ? null : await targetOf(host, git, { root, branch });
     if (lands === null) return "It has no branch to land on.";
     const subjects = group.map((row) => ({
       name: row.agent,
       checkout: checkoutOf(row),
       since: starts.get(row.agent),
     }));
-    return await forecast(crew, root, lands, subjects);
+    return await forecast(host, root, lands, subjects);
   } catch (error) {
     if (error instanceof Fault) return error.message;
     throw error;

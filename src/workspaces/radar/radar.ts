@@ -1,9 +1,9 @@
-import type { Crew } from "../../agents/crew.js";
 import { type Context, timestamp } from "../../db/context.js";
 import { takeHead } from "../../db/events.js";
 import type { Reader } from "../../db/schema.js";
 import { impatient } from "../../db/store.js";
 import { Fault } from "../../errors.js";
+import type { Host } from "../../host.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { type Foretold, type Prediction, predictConflicts } from "./predict.js";
 
@@ -11,10 +11,10 @@ import { type Foretold, type Prediction, predictConflicts } from "./predict.js";
  * Looks at all workspaces of a workstream and stores what collides, and what each changes. Faults
  * `workstream.not_found`.
  */
-export async function lookAround(crew: Crew, workstream: string): Promise<Prediction> {
-  const { id, name } = await workstreamRow(crew.context.store.db, workstream);
-  const prediction = await predictConflicts(crew, { id, name });
-  await recordPrediction(crew.context, prediction);
+export async function lookAround(host: Host, workstream: string): Promise<Prediction> {
+  const { id, name } = await workstreamRow(host.context.store.db, workstream);
+  const prediction = await predictConflicts(host, { id, name });
+  await recordPrediction(host.context, prediction);
   return prediction;
 }
 
@@ -27,21 +27,21 @@ const LOCK_WAIT_MS = 200;
 
 /**
  * Looks around in passing, where there are git workspaces and the last look is not fresh: it is broken
- * off after two seconds, and what was seen before stays. True when it looked to the end. `makeCrew` is only called for a look.
+ * off after two seconds, and what was seen before stays. True when it looked to the end. `makeHost` is only called for a look.
  */
 export async function glanceAround(
   context: Context,
   workstream: string,
-  makeCrew: () => Promise<Crew>,
+  makeHost: () => Promise<Host>,
   patienceMs = PATIENCE_MS,
 ): Promise<boolean> {
   if (!(await isDue(context, workstream))) return false;
-  const crew = await makeCrew();
+  const host = await makeHost();
   const signal = AbortSignal.timeout(patienceMs);
-  const exec: Crew["exec"] = (file, args, options) => crew.exec(file, args, { ...options, signal });
+  const exec: Host["exec"] = (file, args, options) => host.exec(file, args, { ...options, signal });
   try {
     const { id } = await workstreamRow(context.store.db, workstream);
-    const prediction = await predictConflicts({ ...crew, exec }, { id, name: workstream });
+    const prediction = await predictConflicts({ ...host, exec }, { id, name: workstream });
     if (signal.aborted) return false;
     await recordPrediction({ ...context, store: impatient(context.store, LOCK_WAIT_MS) }, prediction);
     return true;

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Crew } from "../../agents/crew.js";
 import { runCheck } from "../../checks.js";
 import type { Context } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import { write } from "../../db/write.js";
 import { Fault } from "../../errors.js";
+import type { Host } from "../../host.js";
 import { quote, shellWord } from "../../names.js";
 
 /** What a setup command runs for. */
@@ -39,12 +39,12 @@ function setupLog(stateDir: string, { workstream, agent }: { workstream: string;
  * Runs a setup command in the workspace and keeps its output. Faults `setup.failed` (negative) with the last lines when
  * it is red or takes too long, `check.not_started`.
  */
-export async function runSetupCommand(crew: Crew, spec: CommandSpec): Promise<CommandRun> {
+export async function runSetupCommand(host: Host, spec: CommandSpec): Promise<CommandRun> {
   const { command, path: cwd, env, timeoutMs, signal } = spec;
-  const log = setupLog(crew.stateDir, spec);
+  const log = setupLog(host.stateDir, spec);
   const file = openLog(log);
   try {
-    const run = await runCheck(crew, { command, cwd, env, timeoutMs, onOutput: file.add, ...(signal && { signal }) });
+    const run = await runCheck(host, { command, cwd, env, timeoutMs, onOutput: file.add, ...(signal && { signal }) });
     if (run.exitCode === 0) return { command, seconds: run.seconds, log };
     const how = run.timedOut
       ? `did not end within ${timeoutMs / 1000} s`

@@ -3,15 +3,15 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import type { Crew } from "../../agents/crew.js";
 import { pollUntil } from "../../clock.js";
 import { timestamp } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
+import type { Host } from "../../host.js";
 import { quote } from "../../names.js";
 
-/** What leasing needs of a crew. */
-type PortWorld = Pick<Crew, "context" | "env">;
+/** What leasing needs of a host. */
+type PortWorld = Pick<Host, "context" | "env">;
 
 interface Range {
   from: number;

@@ -1,5 +1,5 @@
 import { sep } from "node:path";
-import type { Crew } from "../../agents/crew.js";
+import type { Host } from "../../host.js";
 import type { AgentRef } from "../../names.js";
 import type { BackendKey } from "../../vcs/vcs.js";
 import type { SetupSettings } from "../../workstreams/settings.js";
@@ -28,13 +28,13 @@ export interface SetupDone extends SetupFiles {
  * Faults `setup.not_approved` before anything is done, `setup.failed`, `setup.outside`, `setup.invalid_file`,
  * `port.*`, `vcs.*`.
  */
-export async function setUpWorkspace(crew: Crew, { workspace, settings, signal }: SetupOptions): Promise<SetupDone> {
+export async function setUpWorkspace(host: Host, { workspace, settings, signal }: SetupOptions): Promise<SetupDone> {
   const { id, workstream, agent, root, path } = workspace;
   const plan = await planSetup(root, settings);
   if (plan.command?.from === REPOSITORY_FILE)
-    await requireApproved(crew.context.store.db, { root, command: plan.command.command }, workstream);
-  const files = await putFiles(crew, { root, path, backend: workspace.backend as BackendKey }, plan);
-  const ports = await leasePorts(crew, id, plan.ports);
+    await requireApproved(host.context.store.db, { root, command: plan.command.command }, workstream);
+  const files = await putFiles(host, { root, path, backend: workspace.backend as BackendKey }, plan);
+  const ports = await leasePorts(host, id, plan.ports);
   if (plan.command === null) return { ...files, ports, command: null };
   const env = {
     MU_WORKSTREAM: workstream,
@@ -45,7 +45,7 @@ export async function setUpWorkspace(crew: Crew, { workspace, settings, signal }
   };
   const { command } = plan.command;
   const timeoutMs = plan.timeoutSeconds * 1000;
-  const run = await runSetupCommand(crew, { workstream, agent, path, command, env, timeoutMs, signal });
+  const run = await runSetupCommand(host, { workstream, agent, path, command, env, timeoutMs, signal });
   return { ...files, ports, command: run };
 }
 
@@ -53,8 +53,8 @@ export async function setUpWorkspace(crew: Crew, { workspace, settings, signal }
  * What an agent that works in its workspace has in its environment: `MU_WORKSPACE`, the folder, `MU_PROJECT_ROOT`,
  * and `MU_PORT_0` … for the ports it has leased. Nothing when `cwd` is elsewhere.
  */
-export async function workspaceEnv(crew: Crew, ref: AgentRef, cwd: string): Promise<Record<string, string>> {
-  const { db } = crew.context.store;
+export async function workspaceEnv(host: Host, ref: AgentRef, cwd: string): Promise<Record<string, string>> {
+  const { db } = host.context.store;
   const row = await findWorkspaceRow(db, ref);
   if (row === undefined || !`${cwd}${sep}`.startsWith(`${row.path}${sep}`)) return {};
   return { MU_WORKSPACE: row.path, MU_PROJECT_ROOT: row.root, ...portsEnv(await portsOf(db, row.id)) };
