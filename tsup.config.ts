@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { defineConfig, type Options } from "tsup";
+import { thirdPartyNotices } from "./scripts/notices.js";
 
 /** Packages that only some verbs need: each is a file of its own, loaded when such a verb runs. */
 const LAZY = ["yaml", "pg", "execa", "chalk", "cli-table3", "@modelcontextprotocol/sdk"];
@@ -61,6 +62,9 @@ const appHash: NonNullable<Options["plugins"]>[number] = {
   },
 };
 
+/** Collects what is bundled into any file of the package. */
+const notices = thirdPartyNotices("dist/THIRD-PARTY-NOTICES.txt");
+
 const program: Options = {
   format: "cjs",
   outExtension: () => ({ js: ".cjs" }),
@@ -86,12 +90,13 @@ export default defineConfig([
     ...program,
     entry: { main: "src/main.ts", app: "src/cli/run.ts", player: "src/cli/player.ts" },
     clean: true,
-    esbuildPlugins: [lazyPackages, lazyBuiltins],
+    esbuildPlugins: [lazyPackages, lazyBuiltins, notices],
     plugins: [asciiAlone, appHash],
   },
   {
     ...program,
     entry: Object.fromEntries(LAZY.map((name) => [`vendor/${fileOf(name)}`, vendorSource(fileOf(name))])),
+    esbuildPlugins: [notices],
   },
   {
     entry: { index: "src/index.ts" },
@@ -100,6 +105,7 @@ export default defineConfig([
     platform: "node",
     dts: { entry: { index: "src/index.ts" } },
     external: ["better-sqlite3", "pg-native"],
+    esbuildPlugins: [notices],
     noExternal: [/^(?!better-sqlite3|pg-native|node:)/],
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
