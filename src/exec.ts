@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import type { Readable } from "node:stream";
 import { execa } from "execa";
 
 /** How a program ended. `code` is null when a signal or the timeout ended it. */
@@ -16,7 +15,7 @@ export interface ExecOptions {
   cwd?: string;
   /** The whole environment of the child; without it the child inherits ours. */
   env?: Readonly<Record<string, string | undefined>>;
-  input?: string | Uint8Array | Readable;
+  input?: string | Uint8Array;
   timeoutMs?: number;
   signal?: AbortSignal;
   /**
@@ -39,11 +38,7 @@ export const execProgram: Exec = async (file, args, options = {}) => {
   const result = await execa(file, args, {
     ...surroundings(options),
     stripFinalNewline: false,
-    ...(options.input !== undefined
-      ? options.input instanceof Uint8Array || typeof options.input === "string"
-        ? { input: options.input }
-        : { input: options.input }
-      : { stdin: "ignore" as const }),
+    ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
     ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
     ...(options.signal && { cancelSignal: options.signal }),
   });
