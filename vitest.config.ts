@@ -1,42 +1,81 @@
+import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { defineConfig } from "vitest/config";
+import { slowest } from "./test/support/reporter.js";
 
-const files = readdirSync("test", { recursive: true, encoding: "utf8" }).flatMap((name) =>
-  name.endsWith(".test.ts") ? [`test/${name}`] : [],
+const files = readdirSync("test", { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".test.ts") && !name.startsWith("agents-real"))
+  .map((name) => join("test", name));
+
+/** What a file imports from the tests, itself included, however deep. */
+function importsOf(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, path = ""] of textOf(file).matchAll(/from "(\.[^"]*)\.js"/g)) {
+    const imported = join(dirname(file), `${path}.ts`);
+    if (!relative("test", imported).startsWith("..")) importsOf(imported, found);
+  }
+  return found;
+}
+
+const textOf = (file: string) => readFileSync(file, "utf8");
+const imports = (file: string, helper: string) => importsOf(file).has(join("test", "support", helper));
+
+/** Files that need the built program, tmux or processes of their own. */
+const stories = files.filter(
+  (file) =>
+    ["cli.ts", "child.ts", "tmux.ts", "private-tmux.ts", "repository.ts"].some((helper) => imports(file, helper)) ||
+    /"node:child_process"|\/src\/exec\.js"/.test([...importsOf(file)].map(textOf).join("")),
 );
-const onEachDialect = files.filter((file) => /\bonEachDialect\(/.test(readFileSync(file, "utf8")));
 
-export default defineConfig({
-  test: {
-    globalSetup: "test/support/build.ts",
-    testTimeout: 120_000,
-    hookTimeout: 60_000,
-    reporters: ["default", "json"],
-    outputFile: { json: ".cache/test-report.json" },
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: "main",
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/agents-real/**"],
-          maxWorkers: 2,
-          // Stories of killed processes that run beside each other on two cores disturb one another.
-          maxConcurrency: 2,
+/** Everything there is to try, in files of which `npm test` takes a sample. */
+const sampled = files.filter((file) => imports(file, "sample.ts"));
+
+export default defineConfig(({ mode }) => {
+  const soak = mode === "soak";
+  const seed = Number(process.env["MU_TEST_SEED"] ?? randomInt(2 ** 31));
+  return {
+    test: {
+      testTimeout: soak ? 3_600_000 : 120_000,
+      hookTimeout: 60_000,
+      maxWorkers: 3,
+      provide: { seed, soak },
+      reporters: ["default", slowest(seed), "json"],
+      outputFile: { json: ".cache/test-report.json" },
+      projects: [
+        {
+          extends: true,
+          test: {
+            // Nothing that starts a program: two processes run all of it.
+            name: "quick",
+            include: soak ? [] : files.filter((file) => !stories.includes(file)),
+            isolate: false,
+          },
         },
-      },
-      {
-        extends: true,
-        test: {
-          // One process and one engine for all of them: an engine takes seconds and most of a gigabyte to start.
-          name: "postgres",
-          include: onEachDialect,
-          provide: { dialect: "postgres" },
-          maxWorkers: 1,
-          isolate: false,
-          sequence: { groupOrder: 1 },
+        {
+          extends: true,
+          test: {
+            name: "stories",
+            include: soak ? sampled : stories,
+            globalSetup: "test/support/build.ts",
+            // Stories of killed processes that run beside each other on two cores disturb one another.
+            maxConcurrency: 2,
+          },
         },
-      },
-    ],
-  },
+        {
+          extends: true,
+          test: {
+            // One process and one engine for all of them: an engine takes seconds and most of a gigabyte to start.
+            name: "postgres",
+            include: soak ? [] : files.filter((file) => /\bonEachDialect\(/.test(textOf(file))),
+            provide: { dialect: "postgres" },
+            isolate: false,
+            maxWorkers: 1,
+            sequence: { groupOrder: 1 },
+          },
+        },
+      ],
+    },
+  };
 });

@@ -7,8 +7,9 @@ import { compareTables } from "../src/journal/replay.js";
 import { initWorkstream } from "../src/workstreams/workstream.js";
 import { bundleChild } from "./support/child.js";
 import { contextOn, temporaryFolder } from "./support/database.js";
+import { fewOf } from "./support/sample.js";
 
-const KILLS = 200;
+const KILLS = fewOf(40, 200);
 /** Children that are started ahead, so that their start is not waited for. */
 const AHEAD = 3;
 /** Writes of a child before the one that it is killed in: the first are slower, and measured with the others. */

@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { Fault } from "../src/errors.js";
 import { execute } from "../src/operations/execute.js";
 import { loadOperations } from "../src/operations/index.js";
@@ -10,7 +10,26 @@ import { type Seeded, seededApp } from "./support/seeded.js";
 const operations = await loadOperations();
 
 let app: Seeded;
-afterEach(() => app.end());
+
+/** Projects by what is in them, shared by the examples that change nothing. */
+const shared = new Map<string, Seeded>();
+afterAll(async () => {
+  for (const project of shared.values()) await project.end();
+});
+
+async function openProject(operation: Operation, example: Example): Promise<void> {
+  const panes = /^(agent|delivery)\./.test(operation.name) ? "with panes" : "without panes";
+  const hasWorkspaces = /^(agent\.(spawn|close)|workspace\.|salvage\.)/.test(operation.name);
+  const workspaces = hasWorkspaces ? "with workspaces" : "without workspaces";
+  if (example.fault === undefined && !changesNothing(operation)) {
+    app = await seededApp(panes, workspaces);
+    onTestFinished(app.end);
+    return;
+  }
+  const kind = `${panes}, ${workspaces}`;
+  app = shared.get(kind) ?? (await seededApp(panes, workspaces));
+  shared.set(kind, app);
+}
 
 /** Everything a verb could have changed. */
 async function contents(): Promise<string> {
@@ -53,19 +72,13 @@ const COMMANDER: Record<string, string> = {
 const changesNothing = (operation: Operation) => operation.effect === "read";
 
 describe.each(operations.map((operation) => [operation.name, operation] as const))("mu %s", (_name, operation) => {
-  beforeEach(async () => {
-    app = await seededApp(
-      /^(agent|delivery)\./.test(operation.name) ? "with panes" : "without panes",
-      /^(agent\.(spawn|close)|workspace\.|salvage\.)/.test(operation.name) ? "with workspaces" : "without workspaces",
-    );
-  });
-
   it("has an example that works and one that is refused", () => {
     expect(operation.examples.some((example) => example.fault === undefined)).toBe(true);
     expect(operation.examples.some((example) => example.fault !== undefined)).toBe(true);
   });
 
   it.each(operation.examples.map((example) => [example.command, example] as const))("%s", async (_command, example) => {
+    await openProject(operation, example);
     const [before, groupsBefore] = [await contents(), await groups()];
     const { result, fault } = await outcome(example);
     const after = await contents();

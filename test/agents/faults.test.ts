@@ -8,6 +8,7 @@ import { spawnAgent } from "../../src/crew/spawn/spawn.js";
 import { timedOut } from "../../src/tmux/faults.js";
 import type { Run } from "../../src/tmux/run.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
+import { sample } from "../support/sample.js";
 import { describeTmux } from "../support/tmux.js";
 
 /** How a call of tmux goes wrong. `dies` takes the whole server along; `hangs` is no answer in time. */
@@ -80,27 +81,18 @@ describeTmux("when tmux fails in the middle", () => {
     }
   };
 
-  it.each(FAILURES)("a spawn leaves nothing half: %s %s each call", (...failure) =>
-    atEachCall(
-      failure,
-      (by) => spawnAgent(by, ref, options()),
-      async () => {},
-    ),
+  const FIRST = async () => {};
+  const SPAWN = () => spawnAgent(crew.crew, ref, options());
+  const VERBS = [
+    ["a spawn", (by: Crew) => spawnAgent(by, ref, options()), FIRST],
+    ["a close", (by: Crew) => closeAgent(by, ref, { graceMs: 100 }), SPAWN],
+    ["a restart", (by: Crew) => restartAgent(by, ref), SPAWN],
+  ] as const;
+  const cases = VERBS.flatMap(([name, verb, prepare]) =>
+    FAILURES.map((failure) => ({ name, how: failure.join(" "), failure, verb, prepare })),
   );
 
-  it.each(FAILURES)("a close leaves nothing half, and can be done again: %s %s each call", (...failure) =>
-    atEachCall(
-      failure,
-      (by) => closeAgent(by, ref, { graceMs: 100 }),
-      () => spawnAgent(crew.crew, ref, options()),
-    ),
-  );
-
-  it.each(FAILURES)("a restart leaves nothing half: %s %s each call", (...failure) =>
-    atEachCall(
-      failure,
-      (by) => restartAgent(by, ref),
-      () => spawnAgent(crew.crew, ref, options()),
-    ),
+  it.each(sample(cases, 7))("$name leaves nothing half, and can be done again: $how each call", (one) =>
+    atEachCall(one.failure, one.verb, one.prepare),
   );
 });

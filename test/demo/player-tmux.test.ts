@@ -1,16 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PLAYER_PROGRAM } from "../support/cli.js";
 import { type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
 import { PLAYER_SCREEN } from "./rehearsal.js";
 
-const PLAYER = [
-  "node",
-  "--import",
-  import.meta.resolve("tsx"),
-  fileURLToPath(new URL("player-main.ts", import.meta.url)),
-];
+const PLAYER = [process.execPath, PLAYER_PROGRAM];
 const HOUR = 3_600_000;
 
 describe("the scripted agent in a tmux pane", () => {

@@ -10,6 +10,9 @@ import { temporaryFolder } from "./database.js";
 /** The built program; `test/support/build.ts` sees to it that it is there. */
 export const PROGRAM = fileURLToPath(new URL("../../dist/main.cjs", import.meta.url));
 
+/** The scripted agent, built like the program. */
+export const PLAYER_PROGRAM = fileURLToPath(new URL("../../dist/player.cjs", import.meta.url));
+
 /** V8's compiled form of the program, shared by all test processes so that only the first one compiles. */
 const CODE_CACHE = fileURLToPath(new URL("../../.cache/xdg", import.meta.url));
 

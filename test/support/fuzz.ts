@@ -8,12 +8,13 @@ import { verifyChains } from "../../src/journal/audit.js";
 import { compareTables } from "../../src/journal/replay.js";
 import type { Ran } from "./cli.js";
 import { parseCommand } from "./command.js";
+import { fewOf, seed } from "./sample.js";
 import { type Seeded, seededApp } from "./seeded.js";
 
 /** A batch starts on a fresh copy of the seeded database, which is checked at its end. */
 export const BATCH = 20;
-/** FUZZ_RUNS asks for more batches than the 10 of every day. */
-export const RUNS = { numRuns: Number(process.env["FUZZ_RUNS"] ?? 10), endOnFailure: true };
+/** Batches of each verb; FUZZ_RUNS asks for more in a soak. */
+export const RUNS = { numRuns: fewOf(2, Number(process.env["FUZZ_RUNS"] ?? 10)), seed, endOnFailure: true };
 
 /** Aborted from the start, so that what would go on for ever ends at once. */
 export const ended = AbortSignal.abort();

@@ -1,6 +1,5 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Crew } from "../../src/agents/crew.js";
 import { transcriptPath } from "../../src/agents/incarnation-files.js";
 import { transcriptCommand } from "../../src/agents/transcript.js";
@@ -13,6 +12,7 @@ import { claimTask } from "../../src/tasks/claim.js";
 import type { OpenPane } from "../../src/tmux/open.js";
 import type { Run } from "../../src/tmux/run.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
+import { PLAYER_PROGRAM } from "./cli.js";
 import { contextOn } from "./database.js";
 import { type PrivateTmux, privateTmux } from "./tmux.js";
 
@@ -40,12 +40,7 @@ export interface EnterOptions {
 }
 
 /** The scripted agent as a pane's command. */
-export const PLAYER: OpenPane["argv"] = [
-  "node",
-  "--import",
-  import.meta.resolve("tsx"),
-  fileURLToPath(new URL("../demo/player-main.ts", import.meta.url)),
-];
+export const PLAYER: OpenPane["argv"] = [process.execPath, PLAYER_PROGRAM];
 
 export async function openStage(): Promise<Stage> {
   const server = privateTmux();

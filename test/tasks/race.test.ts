@@ -1,15 +1,10 @@
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { listTasks } from "../../src/tasks/task.js";
+import { bundleChild, runChild } from "../support/child.js";
 import { contextOn, temporaryFolder } from "../support/database.js";
 import { DEMO, ops, plan } from "../support/tasks.js";
-
-const run = promisify(execFile);
-const claimer = fileURLToPath(new URL("../support/claimer.ts", import.meta.url));
 
 it("eight processes that take the next task until none is left share sixty tasks without a conflict", async () => {
   const folder = temporaryFolder();
@@ -20,11 +15,9 @@ it("eight processes that take the next task until none is left share sixty tasks
   await plan(context, ...Array.from({ length: 60 }, (_, n) => [`t${n}`]));
 
   const people = Array.from({ length: 8 }, (_, n) => `p${n}`);
-  const outputs = await Promise.all(
-    people.map((person) => run(process.execPath, ["--import", "tsx", claimer, path, DEMO, person])),
-  );
-  const claimed = outputs.map(({ stdout }) => JSON.parse(stdout) as string[]);
-  expect(outputs.map(({ stderr }) => stderr).join("")).toBe("");
+  const claimer = await bundleChild(folder.path, "claim-child");
+  const outputs = await Promise.all(people.map((person) => runChild(claimer, [path, DEMO, person])));
+  const claimed = outputs.map((output) => JSON.parse(output) as string[]);
   expect(claimed.flat()).toHaveLength(60);
   expect(new Set(claimed.flat()).size).toBe(60);
   for (const task of await listTasks(store.db)) {

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { execProgram } from "../../src/exec.js";
 import { leasePorts, portsEnv, portsOf, releasePorts } from "../../src/workspaces/setup/ports.js";
+import { bundleChild } from "../support/child.js";
 import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "../support/database.js";
 import { reservedRow } from "../support/workspace-setup.js";
 
@@ -122,7 +122,7 @@ describeOnce("ports of several databases of one user", () => {
   });
 
   it("are never the same for many processes at once, in one database and in another", async () => {
-    const child = fileURLToPath(new URL("../support/port-child.ts", import.meta.url));
+    const child = await bundleChild(folder.path, "port-child");
     const databases: { file: string; ids: number[] }[] = [];
     for (const name of ["one.db", "two.db"]) {
       const { context, store } = await open(name);
@@ -134,9 +134,7 @@ describeOnce("ports of several databases of one user", () => {
     // The same few ports for all, so that they meet.
     const options = { env: { PATH: process.env["PATH"], ...env, MU_PORT_RANGE: "29200-29215" } };
     const runs = databases.flatMap(({ file, ids }) =>
-      ids.map((id) =>
-        execProgram(process.execPath, ["--import", import.meta.resolve("tsx"), child, file, String(id), "2"], options),
-      ),
+      ids.map((id) => execProgram(process.execPath, [child, file, String(id), "2"], options)),
     );
     const ended = await Promise.all(runs);
     expect(ended.map(({ code, stderr }) => [code, stderr])).toEqual(ended.map(() => [0, ""]));

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { listAgents } from "../../../src/agents/agent.js";
+import { bundleChild } from "../../support/child.js";
 import { type PrivateCrew, privateCrew } from "../../support/crew.js";
 import { describeTmux } from "../../support/tmux.js";
 
@@ -17,10 +17,9 @@ describeTmux("processes that spawn at once", () => {
     await crew.dispose();
   });
 
-  const main = fileURLToPath(new URL("../../support/spawn-main.ts", import.meta.url));
-  const start = async (name: string) => {
-    const argv = ["--import", import.meta.resolve("tsx"), main, crew.crew.databaseEnv["MU_DB_PATH"] ?? "", name];
-    const child = spawn(process.execPath, [...argv, crew.server.dir], {
+  const start = async (program: string, name: string) => {
+    const argv = [program, crew.crew.databaseEnv["MU_DB_PATH"] ?? "", name, crew.server.dir];
+    const child = spawn(process.execPath, argv, {
       env: crew.server.env,
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -30,7 +29,8 @@ describeTmux("processes that spawn at once", () => {
   };
 
   it("are eight agents of one session", async () => {
-    const all = await Promise.all(Array.from({ length: 8 }, (_, i) => start(`worker-${i}`)));
+    const program = await bundleChild(crew.server.dir, "spawn-child");
+    const all = await Promise.all(Array.from({ length: 8 }, (_, i) => start(program, `worker-${i}`)));
     const said = all.map((child) => once(child.stdout, "data"));
     for (const child of all) child.stdin.end("go\n");
     const panes = (await Promise.all(said)).map(([data]) => String(data).trim());
