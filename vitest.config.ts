@@ -1,12 +1,11 @@
 import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { slowest } from "./test/support/reporter.js";
 
-const files = readdirSync("test", { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".test.ts") && !name.startsWith("agents-real"))
-  .map((name) => join("test", name));
+const all = readdirSync("test", { recursive: true, encoding: "utf8" }).map((name) => join("test", name));
+const files = all.filter((file) => file.endsWith(".test.ts") && !file.startsWith(join("test", "agents-real")));
 
 /** What a file imports from the tests, itself included, however deep. */
 function importsOf(file: string, found = new Set<string>()): Set<string> {
@@ -14,7 +13,7 @@ function importsOf(file: string, found = new Set<string>()): Set<string> {
   found.add(file);
   for (const [, path = ""] of textOf(file).matchAll(/from "(\.[^"]*)\.js"/g)) {
     const imported = join(dirname(file), `${path}.ts`);
-    if (!relative("test", imported).startsWith("..")) importsOf(imported, found);
+    if (all.includes(imported)) importsOf(imported, found);
   }
   return found;
 }
