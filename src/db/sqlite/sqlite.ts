@@ -40,10 +40,18 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   });
 }
 
-/** The file itself, whatever names lead to it; undefined where there is none. A folder that cannot be read throws. */
+/**
+ * The file itself, whatever names lead to it; undefined where there is none. A folder that cannot be read throws, and
+ * so does a file in a folder's place, which Node 22 would take for a missing entry if asked not to throw.
+ */
 function fileAt(path: string): string | undefined {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found && `${found.dev}:${found.ino}`;
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** A store without a file: an empty one in memory, until somebody's first write makes the file. */
