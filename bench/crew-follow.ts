@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { followAgents } from "../src/agents/status/follow.js";
+import { followAgents } from "../src/agents/status/observe.js";
 import { openStage } from "../test/support/stage.js";
 
 /** CPU of `agent list --follow` over 50 panes, some of which work at any time. Usage: follow.ts [seconds] [panes]. */

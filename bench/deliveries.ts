@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { sendToAgent } from "../src/agents/delivery/delivery.js";
+import { sendToAgent } from "../src/agents/delivery/send.js";
 import { Fault } from "../src/errors.js";
 import { count, type Figure } from "./measure.js";
 import { buildPlayer, onStage } from "./stage.js";

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hookLine } from "../src/agents/hooks/kit.js";
+import { hookLine } from "../src/agents/clis/hook-kit.js";
 import { prepareSpool, readSpool, spoolPath } from "../src/agents/spool.js";
 
 /** What a hook costs an agent: its line of sh beside an empty line, with small and large events. */

@@ -1,5 +1,5 @@
 import { recover } from "../src/crew/recover.js";
-import { spawnAgent } from "../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../src/crew/spawn.js";
 import { privateCrew } from "../test/support/crew.js";
 import { PLAYER } from "../test/support/stage.js";
 

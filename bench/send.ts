@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { sendToAgent } from "../src/agents/delivery/delivery.js";
+import { sendToAgent } from "../src/agents/delivery/send.js";
 import { openStage } from "../test/support/stage.js";
 
 /** A proved send to a shell beside the tmux calls that it is made of. In process: a start of mu comes on top. */

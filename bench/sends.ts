@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { sendToAgent } from "../src/agents/delivery/delivery.js";
+import { sendToAgent } from "../src/agents/delivery/send.js";
 import { observeAgents } from "../src/agents/status/observe.js";
 import type { Fault } from "../src/errors.js";
 import { openStage, PLAYER } from "../test/support/stage.js";

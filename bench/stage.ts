@@ -7,7 +7,7 @@ import { build } from "esbuild";
 import type { Crew } from "../src/agents/crew.js";
 import { processCrew } from "../src/cli/crew.js";
 import { systemClock } from "../src/clock.js";
-import { type SpawnOptions, spawnAgent } from "../src/crew/spawn/spawn.js";
+import { type SpawnOptions, spawnAgent } from "../src/crew/spawn.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { quoteWord } from "../src/tmux/run.js";
 import { initWorkstream } from "../src/workstreams/workstream.js";

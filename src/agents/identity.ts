@@ -1,8 +1,7 @@
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
-import type { PaneIdentityFacts } from "../tmux/ask.js";
-import { callerPane, serverPid } from "../tmux/panes.js";
+import { callerPane, type PaneIdentityFacts, serverPid } from "../tmux/panes.js";
 import { workstreamOf } from "../workstreams/workstream.js";
 import { type Claimant, notYou, PERSON_CLI, replaced } from "./agent.js";
 

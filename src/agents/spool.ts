@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { asObject, type Json } from "./clis/json.js";
+import { asObject, type Json } from "./json.js";
 
 /** One event that an agent's CLI reported. `at` is in ms since the epoch. */
 export interface SpoolEvent {

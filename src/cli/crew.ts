@@ -3,7 +3,7 @@ import type { Crew } from "../agents/crew.js";
 import type { Context } from "../db/context.js";
 import { execProgram } from "../exec.js";
 import { databasePath, stateFolder } from "../paths.js";
-import { askOwnServer, type PaneIdentityFacts } from "../tmux/ask.js";
+import { askOwnServer, type PaneIdentityFacts } from "../tmux/panes.js";
 import { createTmux } from "../tmux/tmux.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,20 +1,20 @@
 import { hostname } from "node:os";
-import { type Agent, agentById, findOpenAgent } from "../agents/agent.js";
+import { basename } from "node:path";
+import { type Agent, agentById, findOpenAgent, type Member } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import type { Access } from "../agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
-import { prepareFolders, transcriptPath } from "../agents/incarnation-files.js";
-import { isShell } from "../agents/screen/ended.js";
-import { transcriptCommand } from "../agents/transcript.js";
+import { prepareFolders, transcriptCommand, transcriptPath } from "../agents/files.js";
+import { isShell } from "../agents/screen/verdict.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { checkAgentName, qualifiedName, quote } from "../names.js";
 import type { Pane } from "../tmux/panes.js";
-import { PLACEHOLDER_WINDOW } from "../tmux/sessions.js";
-import { sessionOf, workstreamRow } from "../workstreams/workstream.js";
-import { retireAgent } from "./retire.js";
-import { agentExists } from "./spawn/spawn.js";
+import { PLACEHOLDER_WINDOW } from "../tmux/windows.js";
+import { sessionOf, workstreamOf, workstreamRow } from "../workstreams/workstream.js";
+import { retireAgent } from "./close.js";
+import { agentExists } from "./spawn.js";
 
 export interface AdoptOptions {
   /** Without it the pane's title, when that is a name. */
@@ -208,5 +208,54 @@ function ambiguous(title: string, ids: readonly string[]): Fault {
     `${ids.length} panes are titled ${quote(title)}.`,
     ids.map((id) => ({ intent: "This one", command: `mu agent adopt ${id}` })),
     { panes: ids },
+  );
+}
+
+/** A pane in one of mu's sessions that looks like an agent's and is nobody's. */
+export interface Orphan {
+  pane: string;
+  workstream: string;
+  window: string;
+  title: string;
+  command: string;
+}
+
+/** The panes that somebody may want to adopt: in our sessions, with an agent CLI in front, of no open agent. */
+export function findOrphans(
+  crew: Crew,
+  members: readonly Member[],
+  panes: readonly Pane[],
+  workstream?: string,
+): Orphan[] {
+  const ours = new Set(members.map(({ row }) => String(row.id)));
+  const programs = agentPrograms(crew);
+  const seen = new Set<string>();
+  return panes.flatMap((pane) => {
+    const found = workstreamOf(pane.session);
+    if (found === undefined || (workstream !== undefined && found !== workstream)) return [];
+    if (pane.dead || seen.has(pane.id) || ours.has(pane.agentId ?? "")) return [];
+    if (!programs.has(pane.command) && !programs.has(programOf(pane.startCommand))) return [];
+    seen.add(pane.id);
+    return [{ pane: pane.id, workstream: found, window: pane.windowName, title: pane.title, command: pane.command }];
+  });
+}
+
+/** Shells and interpreters are everybody's, so they tell nothing. */
+function agentPrograms({ env }: Crew): Set<string> {
+  const named = Object.values(AGENT_CLIS).flatMap((cli) => [
+    cli.command,
+    programOf(env[`MU_${cli.key.toUpperCase()}_COMMAND`] ?? ""),
+  ]);
+  return new Set(named.filter((name) => name !== "" && name !== "cat" && !isShell(name) && !INTERPRETERS.has(name)));
+}
+
+const INTERPRETERS = new Set(["node", "bun", "deno", "npx", "env", "python", "python3", "exec"]);
+
+function programOf(commandLine: string): string {
+  return basename(
+    commandLine
+      .trim()
+      .replace(/^["']/, "")
+      .split(/["'\s]/, 1)[0] ?? "",
   );
 }

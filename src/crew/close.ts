@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import {
   type Agent,
   type AgentRow,
+  type AgentStatus,
   agentById,
   latestAgentRow,
   PERSON_CLI,
@@ -9,17 +10,18 @@ import {
   toAgent,
 } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
-import { cancelOutbox } from "../agents/delivery/rows.js";
-import { lastScreenPath, prepareFolders } from "../agents/incarnation-files.js";
-import { isOwnPane, isProgramOf, panesMarkedFor, sitsIn } from "../agents/own-pane.js";
-import { type RowOf, write } from "../db/write.js";
+import { cancelOutbox } from "../agents/delivery/outbox.js";
+import { lastScreenPath, prepareFolders } from "../agents/files.js";
+import { isOwnPane, isProgramOf, panesMarkedFor, sitsIn } from "../agents/pane.js";
+import { pollAgents } from "../agents/status/record.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
-import { paneRefused } from "../tmux/faults.js";
+import { releaseOwned } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
+import { paneRefused } from "../tmux/run.js";
 import { type Leaving, type LeftWorkspace, leaveWorkspace } from "../workspaces/free.js";
-import { retireAgent } from "./retire.js";
 
 export interface CloseOptions {
   /** Only this incarnation; another one of the name is `agent.replaced`. */
@@ -167,4 +169,108 @@ export async function killOwnPane(crew: Crew, row: RowOf<"agents">, pane: Pane):
   if (now === undefined || now.server !== pane.server) return;
   if (now.agentId !== String(row.id)) throw paneRefused(pane.id, { dead: false, agentId: now.agentId });
   await crew.tmux.killPane(pane.id);
+}
+
+export interface Retirement {
+  /** Whose word the notes carry. */
+  author: string;
+  /** Why, as a note of each task that is given back. */
+  note: string;
+}
+
+/**
+ * Ends an incarnation inside a write: closes its row and gives its tasks back to OPEN. Gives the names of those
+ * tasks. One that is closed already stays as it is.
+ */
+export async function retireAgent(tx: Tx, agent: number, { author, note }: Retirement): Promise<string[]> {
+  const row = await findRow(tx, agent);
+  if (row === undefined || row.closed_at !== null) return [];
+  const released = await releaseOwned(tx, agent, { author, text: note });
+  await tx.patch("agents", agent, { closed_at: tx.now }, row);
+  await tx.db
+    .updateTable("agent_status")
+    .set({ status: "terminated", reason: note, by: "process", rule: null, evidence: null, at: tx.now, seen_at: tx.now })
+    .where("agent_id", "=", agent)
+    .execute();
+  return released;
+}
+
+async function findRow(tx: Tx, id: number): Promise<RowOf<"agents"> | undefined> {
+  return tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** A spawn that has not opened its pane after this long (ms) was cut off. */
+const HALF_SPAWN_MS = 60_000;
+
+/**
+ * True for the row that a spawn left behind which died on the way: no pane, and too old to be still at work. It may
+ * be closed by anybody; its pane, if it got one, carries its incarnation as `@mu_agent_id`.
+ */
+export function isHalfSpawn(
+  row: Pick<RowOf<"agents">, "pane" | "spawned_at" | "closed_at" | "cli">,
+  now: Date,
+): boolean {
+  if (row.closed_at !== null || row.pane !== null || row.cli === "human") return false;
+  return now.getTime() - Date.parse(row.spawned_at) > HALF_SPAWN_MS;
+}
+
+export interface ReapOptions {
+  /** How long an agent must have been idle, in ms. */
+  idleForMs: number;
+  /** Close nobody, only tell who would be. */
+  mode?: "close" | "preview" | undefined;
+}
+
+export interface Reaped {
+  name: string;
+  status: AgentStatus | null;
+  idleMs: number;
+  action: "closed" | "would_close" | "skipped";
+  /** Why it was left alone. */
+  reason: string | null;
+  /** Its workspace is gone with it: there was nothing in it that is not landed. */
+  workspaceFreed: boolean;
+}
+
+/**
+ * Closes the agents of a workstream that have been idle for too long, as last seen: observe first. Agents with work,
+ * and those about which nothing is known, are left alone. Faults `workstream.not_found`.
+ */
+export async function reapIdle(crew: Crew, workstream: string, options: ReapOptions): Promise<Reaped[]> {
+  const reaped: Reaped[] = [];
+  for (const { name, status, idleMs, tasks } of await pollAgents(crew.context, workstream)) {
+    const spared = reasonToSpare(status, idleMs, tasks, options.idleForMs);
+    const seen = { name, status, idleMs };
+    if (spared !== null) reaped.push({ ...seen, action: "skipped", reason: spared, workspaceFreed: false });
+    else if (options.mode === "preview")
+      reaped.push({ ...seen, action: "would_close", reason: null, workspaceFreed: false });
+    else reaped.push({ ...seen, ...(await close(crew, { workstream, name }, idleMs)) });
+  }
+  return reaped;
+}
+
+function reasonToSpare(
+  status: AgentStatus | null,
+  idle: number,
+  tasks: readonly string[],
+  idleForMs: number,
+): string | null {
+  if (status === null) return "nobody has looked at it";
+  if (status !== "idle" && status !== "free") return `it is ${status}`;
+  if (tasks.length > 0) return `it works on ${tasks.join(", ")}`;
+  return idle < idleForMs ? `idle for only ${Math.floor(idle / 1000)} s` : null;
+}
+
+async function close(
+  crew: Crew,
+  ref: { workstream: string; name: string },
+  idle: number,
+): Promise<Pick<Reaped, "action" | "reason" | "workspaceFreed">> {
+  try {
+    const { workspace } = await closeAgent(crew, ref, { reason: `idle for ${Math.floor(idle / 1000)} s` });
+    return { action: "closed", reason: null, workspaceFreed: workspace?.freed ?? false };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { action: "skipped", reason: error.message, workspaceFreed: false };
+  }
 }

@@ -1,13 +1,12 @@
 import { type Agent, type AgentRow, type AgentStatus, latestAgentRow, PERSON_CLI, toAgent } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
-import { findOwnPane } from "../agents/own-pane.js";
+import { findOwnPane } from "../agents/pane.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { findWorkspaceRow, toWorkspace } from "../workspaces/workspace.js";
 import { restartAgent } from "./restart.js";
-import type { Readiness } from "./spawn/ready.js";
-import { agentExists, type SpawnOptions, spawnAgent } from "./spawn/spawn.js";
-import type { SpawnWorkspace } from "./spawn/workspace.js";
+import { agentExists, type SpawnOptions, type SpawnWorkspace, spawnAgent } from "./spawn.js";
+import type { Readiness } from "./start.js";
 
 export interface EnsureOptions extends SpawnOptions {
   /** `idle`: one that works is `agent.busy`. */

@@ -2,7 +2,7 @@ import { findOpenAgent } from "../agents/agent.js";
 import type { AgentCli } from "../agents/clis/cli.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
-import { queueForAgent, sendToAgent } from "../agents/delivery/delivery.js";
+import { queueForAgent, sendToAgent } from "../agents/delivery/send.js";
 import { type Observation, observeAgents } from "../agents/status/observe.js";
 import { pollUntil } from "../clock.js";
 import { write } from "../db/write.js";

@@ -1,8 +1,8 @@
+import { listMembers } from "../agents/agent.js";
 import type { AgentCli } from "../agents/clis/cli.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
-import { listMembers } from "../agents/roster.js";
-import { locate, type Whereabouts } from "../agents/whereabouts.js";
+import { locate, type Whereabouts } from "../agents/pane.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
 import { hasEnvironment } from "../processes.js";

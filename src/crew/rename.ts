@@ -1,11 +1,11 @@
 import { type Agent, agentById, findOpenAgent, openAgent, PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
-import { findOwnPane } from "../agents/own-pane.js";
+import { findOwnPane } from "../agents/pane.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
 import { findWorkspaceRow, workspaceExists } from "../workspaces/workspace.js";
-import { agentExists } from "./spawn/spawn.js";
+import { agentExists } from "./spawn.js";
 
 /**
  * Gives the agent another name: row, workspace and the work in it, pane, and its window when that has the agent's name.

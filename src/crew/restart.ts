@@ -1,8 +1,8 @@
 import { type AgentRow, latestAgentRow, PERSON_CLI, replaced } from "../agents/agent.js";
 import type { Access } from "../agents/clis/cli.js";
 import type { Crew } from "../agents/crew.js";
-import { readLaunch } from "../agents/incarnation-files.js";
-import { findOwnPane, sitsIn } from "../agents/own-pane.js";
+import { readLaunch } from "../agents/files.js";
+import { findOwnPane, sitsIn } from "../agents/pane.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
@@ -11,8 +11,9 @@ import type { Pane } from "../tmux/panes.js";
 import { reviveWorkspace } from "../workspaces/recreate.js";
 import { getWorkstream } from "../workstreams/workstream.js";
 import { endPrograms, killOwnPane } from "./close.js";
-import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./spawn/launch.js";
-import { reserveAgent, type Spawned, type SpawnOptions, spawnSpec, startAgent } from "./spawn/spawn.js";
+import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
+import { reserveAgent, type SpawnOptions } from "./spawn.js";
+import { type Spawned, spawnSpec, startAgent } from "./start.js";
 
 export interface RestartOptions
   extends Pick<SpawnOptions, "ready" | "aliveMs" | "size" | "eventsFile" | "cwd" | "env"> {

@@ -3,7 +3,7 @@ import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import { settleLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
-import { sessionExists } from "../tmux/sessions.js";
+import { sessionExists } from "../tmux/windows.js";
 import { getBackend } from "../vcs/backends.js";
 import { freeWorkspace } from "../workspaces/free.js";
 import { standingsOf } from "../workspaces/inspect.js";

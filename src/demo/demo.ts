@@ -1,5 +1,5 @@
 import type { Crew } from "../agents/crew.js";
-import { listDeliveries } from "../agents/delivery/delivery.js";
+import { listDeliveries } from "../agents/delivery/outbox.js";
 import type { Clock } from "../clock.js";
 import { timestamp } from "../db/context.js";
 import { Fault } from "../errors.js";

@@ -1,9 +1,9 @@
 import type { Crew } from "../agents/crew.js";
-import { sendToAgent } from "../agents/delivery/delivery.js";
-import { readAgent } from "../agents/read.js";
+import { sendToAgent } from "../agents/delivery/send.js";
+import { readAgent } from "../agents/files.js";
 import type { Observation } from "../agents/status/observe.js";
 import { pollUntil } from "../clock.js";
-import type { Reaped } from "../crew/reap.js";
+import type { Reaped } from "../crew/reconcile.js";
 import { reconcile } from "../crew/reconcile.js";
 import { timestamp } from "../db/context.js";
 import { Fault } from "../errors.js";

@@ -2,11 +2,12 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { userInfo } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import type { Agent } from "../agents/agent.js";
+import { listMembers } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
-import { listMembers } from "../agents/roster.js";
 import type { Clock } from "../clock.js";
 import { closeAgent } from "../crew/close.js";
-import { type Spawned, spawnAgent } from "../crew/spawn/spawn.js";
+import { spawnAgent } from "../crew/spawn.js";
+import type { Spawned } from "../crew/start.js";
 import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
 import { quote } from "../names.js";

@@ -1,5 +1,5 @@
 import type { Crew } from "../agents/crew.js";
-import { queueForAgent } from "../agents/delivery/delivery.js";
+import { queueForAgent } from "../agents/delivery/send.js";
 import type { Context } from "../db/context.js";
 import { storableText } from "../db/text.js";
 import { write } from "../db/write.js";

@@ -1,5 +1,15 @@
-import { isServerGone, paneMoved, paneNotFound, paneRefused, refused } from "./faults.js";
-import { type Command, formatText, quoteCommands, type Run, uniqueWord } from "./run.js";
+import {
+  type Command,
+  formatText,
+  isServerGone,
+  paneMoved,
+  paneNotFound,
+  paneRefused,
+  quoteCommands,
+  type Run,
+  refused,
+  uniqueWord,
+} from "./run.js";
 
 export interface Paste {
   pane: string;

@@ -1,9 +1,19 @@
 import { Fault } from "../errors.js";
-import { isServerGone, isTargetGone, refused } from "./faults.js";
-import { borderCommands, identityCommands, type Layout, type PaneIdentity, pipeCommand } from "./look.js";
+import { borderCommands, identityCommands, type Layout, type PaneIdentity, pipeCommand } from "./appearance.js";
 import { listPanes, type ServerId } from "./panes.js";
 import { checkVersion } from "./probe.js";
-import { type Answer, type Command, formatText, quoteCommands, type Run, uniqueWord } from "./run.js";
+import {
+  type Answer,
+  type Command,
+  formatText,
+  ignoreGone,
+  isServerGone,
+  isTargetGone,
+  quoteCommands,
+  type Run,
+  refused,
+  uniqueWord,
+} from "./run.js";
 import { lastLines } from "./screens.js";
 
 export interface OpenPane {
@@ -103,11 +113,6 @@ export async function holdPane(run: Run, pane: string): Promise<void> {
 /** Closing what is closed is a no-op. */
 export async function killPane(run: Run, pane: string): Promise<void> {
   ignoreGone(await run([["kill-pane", "-t", pane]]), `close pane ${pane}`);
-}
-
-/** Closing what is closed is a no-op. */
-export async function killSession(run: Run, session: string): Promise<void> {
-  ignoreGone(await run([["kill-session", "-t", `=${session}`]]), `close session ${session}`);
 }
 
 async function tryPane(run: Run, pane: string): Promise<Death | undefined> {
@@ -282,10 +287,6 @@ function setupCommands(pane: string, spec: OpenPane): Command[] {
     ...(spec.borders !== undefined ? borderCommands(pane, spec.borders) : []),
     ["respawn-pane", "-k", "-t", pane, "-c", formatText(spec.cwd), ...env, "--", ...argv],
   ];
-}
-
-function ignoreGone({ refusal }: Answer, what: string): void {
-  if (refusal !== undefined && !isServerGone(refusal) && !isTargetGone(refusal)) throw refused(what, refusal);
 }
 
 function noSpace(spec: OpenPane): Fault {

@@ -1,5 +1,4 @@
-import { OLDEST_TMUX, tooOld } from "./faults.js";
-import { type Run, runOrFail } from "./run.js";
+import { OLDEST_TMUX, type Run, runOrFail, tooOld } from "./run.js";
 
 export interface Version {
   major: number;

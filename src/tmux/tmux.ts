@@ -3,35 +3,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
-import { askPane, type PaneIdentityFacts } from "./ask.js";
-import { type Keys, type Paste, paste, sendKeys } from "./input.js";
 import {
-  focusPane,
-  movePane,
   type PaneIdentity,
   type PaneLabels,
   pipePane,
-  renameWindow,
   setPaneBorders,
   setPaneIdentity,
   setPaneLabels,
-} from "./look.js";
-import {
-  confirmPane,
-  type Death,
-  holdPane,
-  killPane,
-  killSession,
-  type OpenedPane,
-  type OpenPane,
-  openPane,
-} from "./open.js";
-import { callerPane, findServer, listPanes, type Pane, serverPid } from "./panes.js";
+} from "./appearance.js";
+import { type Keys, type Paste, paste, sendKeys } from "./input.js";
+import { confirmPane, type Death, holdPane, killPane, type OpenedPane, type OpenPane, openPane } from "./open.js";
+import { askPane, callerPane, findServer, listPanes, type Pane, type PaneIdentityFacts, serverPid } from "./panes.js";
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
-import { type CaptureOptions, captureScreens, readPane, type Screen } from "./screens.js";
-import { hasSession, openSession, renameSession } from "./sessions.js";
-import { type Survey, type SurveyRequest, survey } from "./survey.js";
+import {
+  type CaptureOptions,
+  captureScreens,
+  readPane,
+  type Screen,
+  type Survey,
+  type SurveyRequest,
+  survey,
+} from "./screens.js";
+import { focusPane, hasSession, killSession, movePane, openSession, renameSession, renameWindow } from "./windows.js";
 
 /** One tmux server, as mu uses it. Panes are `%7`, windows `@3`; sessions go by name. */
 export interface Tmux {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { agentRows, PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
-import { sitsIn } from "../agents/own-pane.js";
+import { sitsIn } from "../agents/pane.js";
 import { glanceAtAgents, recallAgents } from "../agents/status/observe.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";

@@ -1,12 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { agentRows } from "../../src/agents/agent.js";
 import type { Crew } from "../../src/agents/crew.js";
-import { closeAgent } from "../../src/crew/close.js";
+import { closeAgent, isHalfSpawn } from "../../src/crew/close.js";
 import { restartAgent } from "../../src/crew/restart.js";
-import { isHalfSpawn } from "../../src/crew/retire.js";
-import { spawnAgent } from "../../src/crew/spawn/spawn.js";
-import { timedOut } from "../../src/tmux/faults.js";
-import type { Run } from "../../src/tmux/run.js";
+import { spawnAgent } from "../../src/crew/spawn.js";
+import { type Run, timedOut } from "../../src/tmux/run.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { sample } from "../support/sample.js";
 import { describeTmux } from "../support/tmux.js";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { AgentCliKey } from "../../src/agents/clis/cli.js";
-import type { Json } from "../../src/agents/clis/json.js";
-import type { FeedEvent } from "../../src/agents/feed/event.js";
-import { foldFeed } from "../../src/agents/feed/fold.js";
+import { getAgentCli } from "../../src/agents/clis/table.js";
+import { type FeedEvent, foldFeed } from "../../src/agents/feed.js";
+import type { Json } from "../../src/agents/json.js";
 import type { SpoolEvent } from "../../src/agents/spool.js";
 import { claudeFeed, codexFeed, opencodeFeed, piFeed } from "./feeds.js";
 
@@ -14,7 +14,7 @@ function words(events: readonly FeedEvent[]): string[] {
 
 function fold(cli: AgentCliKey, ...events: [name: string, payload?: Json][]): string[] {
   const raw = events.map(([event, payload = {}], n): SpoolEvent => ({ at: 1_000_000 + n * 1000, event, payload }));
-  return words(foldFeed(cli, raw));
+  return words(foldFeed(getAgentCli(cli), raw));
 }
 
 const s = { session_id: "s1", prompt_id: "p1" };
@@ -29,14 +29,14 @@ test("Claude's reminder of a dialog still names the command that it is about", (
       payload: { ...s, notification_type: "permission_prompt", message: "Claude needs your permission" },
     },
   ];
-  expect(foldFeed("claude", raw).map(({ kind, text }) => [kind, text])).toEqual([
+  expect(foldFeed(getAgentCli("claude"), raw).map(({ kind, text }) => [kind, text])).toEqual([
     ["permission", "make"],
     ["permission", "make"],
   ]);
 });
 
 test("a real session of Claude Code reads as what happened in it", () => {
-  expect(words(foldFeed("claude", claudeFeed("%13")))).toEqual([
+  expect(words(foldFeed(getAgentCli("claude"), claudeFeed("%13")))).toEqual([
     "session:startup",
     ...["prompt", "idle"],
     ...["prompt", "tool:Bash", "permission:Bash", "working:Bash", "idle"],
@@ -47,19 +47,19 @@ test("a real session of Claude Code reads as what happened in it", () => {
 });
 
 test("a real prompt into a running turn is queued, and the turn's Stop begins it", () => {
-  const events = foldFeed("claude", claudeFeed("%2"));
+  const events = foldFeed(getAgentCli("claude"), claudeFeed("%2"));
   const at = events.findIndex((event) => event.text === "HELLO while busy");
   expect(words(events.slice(at - 1, at + 3))).toEqual(["prompt", "prompt:queued", "working:queued", "idle"]);
 });
 
 test("a real prompt behind an interrupted turn is not taken for a queued one", () => {
-  const events = foldFeed("claude", claudeFeed("%2"));
+  const events = foldFeed(getAgentCli("claude"), claudeFeed("%2"));
   const at = events.findIndex((event) => event.text === "ERR500 please");
   expect(words(events.slice(at - 1, at + 3))).toEqual(["prompt", "prompt", "prompt", "error:billing_error"]);
 });
 
 test("the events carry what is needed to prove, resume and explain", () => {
-  const events = foldFeed("claude", claudeFeed("%13"));
+  const events = foldFeed(getAgentCli("claude"), claudeFeed("%13"));
   expect(events[1]).toMatchObject({ text: "hello", event: "UserPromptSubmit", at: 1_795_230_625_668 });
   expect(events[1]?.sessionRef).toMatch(/^ae47ef04/);
   expect(events[1]?.promptId).toMatch(/^f6d14846/);
@@ -69,7 +69,7 @@ test("the events carry what is needed to prove, resume and explain", () => {
 });
 
 test("a real session of pi with retries, a dialog and an abort reads as what happened in it", () => {
-  const events = foldFeed("pi", piFeed("%1"));
+  const events = foldFeed(getAgentCli("pi"), piFeed("%1"));
   const from = (text: string, count: number): string[] => {
     const at = events.findLastIndex((event) => event.text === text);
     return words(events.slice(at, at + count));
@@ -85,13 +85,13 @@ test("a real session of pi with retries, a dialog and an abort reads as what hap
 });
 
 test("a real session of OpenCode reads as what happened in it", () => {
-  expect(words(foldFeed("opencode", opencodeFeed())).filter((word) => word !== "working")).toEqual([
+  expect(words(foldFeed(getAgentCli("opencode"), opencodeFeed())).filter((word) => word !== "working")).toEqual([
     ...["session", "permission:bash", "idle", "idle:interrupted"],
   ]);
 });
 
 test("Codex's own task titles are not taken for turns of the agent", () => {
-  const events = foldFeed("codex", codexFeed("%3"));
+  const events = foldFeed(getAgentCli("codex"), codexFeed("%3"));
   expect(words(events.slice(0, 4))).toEqual(["prompt", "idle", "prompt", "idle"]);
   expect(events.map((event) => event.text)).toEqual(expect.arrayContaining(["hello there", "SLOWTEXT please"]));
   expect(new Set(events.map((event) => event.sessionRef)).size).toBe(1);
@@ -317,17 +317,22 @@ test.each<[string, AgentCliKey, [string, Json?][], string[]]>([
 test("hooks that are installed twice report once", () => {
   const raw = claudeFeed("%13");
   const twice = raw.flatMap((event) => [event, { ...event, at: event.at + 3 }]);
-  expect(words(foldFeed("claude", twice))).toEqual(words(foldFeed("claude", raw)));
+  expect(words(foldFeed(getAgentCli("claude"), twice))).toEqual(words(foldFeed(getAgentCli("claude"), raw)));
 });
 
 test("the order of appending does not matter, the times do", () => {
   const raw = claudeFeed("%13");
   const swapped = fc.shuffledSubarray(raw, { minLength: raw.length });
-  fc.assert(fc.property(swapped, (events) => void expect(foldFeed("claude", events)).toEqual(foldFeed("claude", raw))));
+  fc.assert(
+    fc.property(
+      swapped,
+      (events) => void expect(foldFeed(getAgentCli("claude"), events)).toEqual(foldFeed(getAgentCli("claude"), raw)),
+    ),
+  );
 });
 
 test("CLIs without events give none", () => {
-  expect(foldFeed("gemini", claudeFeed("%13"))).toEqual([]);
+  expect(foldFeed(getAgentCli("gemini"), claudeFeed("%13"))).toEqual([]);
 });
 
 test("no payload makes a fold throw", () => {
@@ -356,5 +361,5 @@ test("no payload makes a fold throw", () => {
   );
   const raw = fc.record({ at: fc.nat(), event: fc.constantFrom(...names, "x"), payload });
   const clis = fc.constantFrom<AgentCliKey>("claude", "pi", "opencode", "codex");
-  fc.assert(fc.property(clis, fc.array(raw), (cli, events) => void foldFeed(cli, events)));
+  fc.assert(fc.property(clis, fc.array(raw), (cli, events) => void foldFeed(getAgentCli(cli), events)));
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { asObject, asText, type Json } from "../../src/agents/clis/json.js";
+import { asObject, asText, type Json } from "../../src/agents/json.js";
 import type { SpoolEvent } from "../../src/agents/spool.js";
 
 const FEEDS = fileURLToPath(new URL("../fixtures/feeds/", import.meta.url));

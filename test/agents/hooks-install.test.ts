@@ -17,6 +17,8 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
+import { DRAIN_COMMAND, HOOK_MARK, hookLine, muLine, PRIME_COMMAND } from "../../src/agents/clis/hook-kit.js";
+import { AGENT_CLIS } from "../../src/agents/clis/table.js";
 import {
   agentEventsFile,
   type HookTarget,
@@ -24,8 +26,6 @@ import {
   installHooks,
   uninstallHooks,
 } from "../../src/agents/hooks/install.js";
-import { DRAIN_COMMAND, HOOK_MARK, hookLine, muLine, PRIME_COMMAND } from "../../src/agents/hooks/kit.js";
-import { HOOK_KITS } from "../../src/agents/hooks/table.js";
 import { prepareSpool, readSpool, spoolPath } from "../../src/agents/spool.js";
 
 const root = mkdtempSync(join(tmpdir(), "mu-hooks-"));
@@ -47,9 +47,9 @@ function writeSettings(home: string, text: string | Uint8Array): string {
   return settingsOf(home);
 }
 
-const LASTING = Object.values(HOOK_KITS).filter((kit) => kit.lasting);
+const LASTING = Object.values(AGENT_CLIS).filter(({ hooks }) => hooks?.lasting);
 
-test.each(LASTING)("$cli: hooks are installed once, seen, and removed without a trace", async ({ cli }) => {
+test.each(LASTING)("$key: hooks are installed once, seen, and removed without a trace", async ({ key: cli }) => {
   for (const scope of [{ scope: "user" as const }, { scope: "project" as const, project: newHome() }]) {
     const target: HookTarget = { cli, home: newHome(), ...scope };
     expect(await hooksStatus(target)).toMatchObject({ cli, state: "absent" });
@@ -135,7 +135,7 @@ const settingsText = fc
     return way === 3 ? text.replace(/^\{\}/, "{ \n }") : text;
   });
 
-const claudeEdit = HOOK_KITS.claude.lasting?.edit;
+const claudeEdit = AGENT_CLIS.claude.hooks?.lasting?.edit;
 if (!claudeEdit) throw new Error("claude has no install");
 
 test("claude: an install taken out again leaves any settings byte for byte as they were", () => {
@@ -254,7 +254,7 @@ test.each([PRIME_COMMAND, DRAIN_COMMAND])(
 );
 
 test("only the start of a session and the end of a turn run mu", () => {
-  const { hooks } = JSON.parse(HOOK_KITS.claude.agentFile.text);
+  const { hooks } = JSON.parse(AGENT_CLIS.claude.hooks?.agentFile.text ?? "");
   const running = Object.keys(hooks).filter((name) => /command -v mu/.test(JSON.stringify(hooks[name])));
   expect(running).toEqual(["SessionStart", "Stop"]);
   for (const [name, [group]] of Object.entries<[{ hooks: { command: string }[] }]>(hooks)) {
@@ -266,7 +266,7 @@ test("an agent's own file is written once, and its spool's folder is there", asy
   const stateDir = newHome();
   for (const cli of ["claude", "pi", "codex"] as const) {
     const path = await agentEventsFile(cli, { stateDir, agentId: 7 });
-    expect(readFileSync(path ?? "", "utf8")).toBe(HOOK_KITS[cli].agentFile.text);
+    expect(readFileSync(path ?? "", "utf8")).toBe(AGENT_CLIS[cli].hooks?.agentFile.text);
     const written = statSync(path ?? "").ino;
     expect(await agentEventsFile(cli, { stateDir, agentId: 8 })).toBe(path);
     expect(statSync(path ?? "").ino).toBe(written);
@@ -321,7 +321,7 @@ test("pi's extension reports a turn, and returns nothing that could change it", 
   const stateDir = newHome();
   await prepareSpool(stateDir);
   const ran = runExtension(
-    HOOK_KITS.pi.agentFile.text,
+    AGENT_CLIS.pi.hooks?.agentFile.text ?? "",
     `${FAKE_PI}
     it.default(pi);
     it.default(pi);
@@ -358,7 +358,7 @@ test.each([
   const mu = `#!/bin/sh\ncase $1 in prime) echo "you are w";; *) echo '{"decision":"block","reason":"next task"}';; esac\n`;
   writeFileSync(join(bin, "mu"), mu, { mode: 0o755 });
   const ran = runExtension(
-    HOOK_KITS.pi.agentFile.text,
+    AGENT_CLIS.pi.hooks?.agentFile.text ?? "",
     `${FAKE_PI}
     it.default(pi);
     ctx.isIdle = () => ${idle};
@@ -379,7 +379,7 @@ test.each([
   ["where the id is no word", { MU_AGENT_ID: "../x" }],
 ])("pi's extension registers nothing %s", async (_where, env) => {
   const ran = runExtension(
-    HOOK_KITS.pi.agentFile.text,
+    AGENT_CLIS.pi.hooks?.agentFile.text ?? "",
     `${FAKE_PI} it.default(pi); console.log(Object.keys(handlers).length);`,
     env,
   );
@@ -390,7 +390,7 @@ test("pi's extension outlives a stale context, a missing mu and a pi that knows 
   const stateDir = newHome();
   await prepareSpool(stateDir);
   const ran = runExtension(
-    HOOK_KITS.pi.agentFile.text,
+    AGENT_CLIS.pi.hooks?.agentFile.text ?? "",
     `${FAKE_PI}
     it.default({ on: () => { throw new Error("unknown event"); } });
     it.default(pi);
@@ -407,7 +407,7 @@ test("opencode's plugin reports states and prompts, once", async () => {
   const stateDir = newHome();
   await prepareSpool(stateDir);
   const ran = runExtension(
-    HOOK_KITS.opencode.agentFile.text,
+    AGENT_CLIS.opencode.hooks?.agentFile.text ?? "",
     `const plugin = await it.MuPlugin({});
     console.log(Object.keys(await it.MuPlugin({})).length);
     await plugin.event({ event: { type: "session.status", properties: { sessionID: "s", status: { type: "busy" } } } });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { getAgentCli } from "../../src/agents/clis/table.js";
 import { readCapture } from "../../src/agents/screen/capture.js";
-import { explainScreen } from "../../src/agents/screen/explain.js";
+import { explainScreen } from "../../src/agents/screen/verdict.js";
 import { expectedOf, listCaptures } from "./captures.js";
 
 test("there are panes of all five agent CLIs", () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AGENT_CLIS, getAgentCli } from "../../src/agents/clis/table.js";
-import { explainScreen } from "../../src/agents/screen/explain.js";
+import { explainScreen } from "../../src/agents/screen/verdict.js";
 import { pane } from "./screens.js";
 
 const CLIS = Object.values(AGENT_CLIS);

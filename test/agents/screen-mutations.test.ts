@@ -2,9 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { getAgentCli } from "../../src/agents/clis/table.js";
 import { readCapture } from "../../src/agents/screen/capture.js";
-import { type Explanation, explainScreen } from "../../src/agents/screen/explain.js";
-import { type Drawing, layOut } from "../../src/agents/screen/layout.js";
-import { nonEmpty, type Screen, screenRows } from "../../src/agents/screen/screen.js";
+import { type Drawing, layOut, nonEmpty, type Screen, screenRows } from "../../src/agents/screen/screen.js";
+import { type Explanation, explainScreen } from "../../src/agents/screen/verdict.js";
 import { listCaptures } from "./captures.js";
 
 const captures = await Promise.all(

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { getAgentCli } from "../../src/agents/clis/table.js";
-import { explainScreen } from "../../src/agents/screen/explain.js";
 import type { Screen, ScreenStatus } from "../../src/agents/screen/screen.js";
+import { explainScreen } from "../../src/agents/screen/verdict.js";
 import { claudeDialog, claudePane, codexPane, geminiPane, opencodePane, pane, piPane } from "./screens.js";
 
 type Case = readonly [name: string, cli: string, screen: Screen, status: ScreenStatus, reason: RegExp];

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { hookLine } from "../../src/agents/hooks/kit.js";
+import { hookLine } from "../../src/agents/clis/hook-kit.js";
 import {
   appendSpool,
   decodeSpoolLine,

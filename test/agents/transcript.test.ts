@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { plainText, readTail, removeTranscript, transcriptCommand } from "../../src/agents/transcript.js";
+import { plainText, readTail, removeTranscript, transcriptCommand } from "../../src/agents/files.js";
 import { execProgram } from "../../src/exec.js";
 import { describeTmux, eventually, type PrivateTmux, privateTmux } from "../support/tmux.js";
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { observeAgents } from "../../src/agents/status/observe.js";
 import { reconcile } from "../../src/crew/reconcile.js";
 import { planRecovery, recover } from "../../src/crew/recover.js";
-import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../../src/crew/spawn.js";
 import { write } from "../../src/db/write.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { getTask } from "../../src/tasks/task.js";

@@ -1,13 +1,12 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { closeAgent } from "../../src/crew/close.js";
+import { closeAgent, reapIdle } from "../../src/crew/close.js";
 import { ensureAgent } from "../../src/crew/ensure.js";
-import { reapIdle } from "../../src/crew/reap-idle.js";
 import { reconcile } from "../../src/crew/reconcile.js";
 import { renameAgent } from "../../src/crew/rename.js";
 import { restartAgent } from "../../src/crew/restart.js";
-import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../../src/crew/spawn.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { workBeforeClaim } from "../../src/work/work.js";

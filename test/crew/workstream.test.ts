@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent } from "../../src/agents/agent.js";
-import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../../src/crew/spawn.js";
 import { destroyCrew, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
 import { initWorkstream, listWorkstreams } from "../../src/workstreams/workstream.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";

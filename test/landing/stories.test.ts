@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { listDeliveries } from "../../src/agents/delivery/delivery.js";
+import { listDeliveries } from "../../src/agents/delivery/outbox.js";
 import { write } from "../../src/db/write.js";
 import type { Exec } from "../../src/exec.js";
 import { landTasks, predictLanding } from "../../src/landing/land.js";

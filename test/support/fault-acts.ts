@@ -1,6 +1,6 @@
 import type { Crew } from "../../src/agents/crew.js";
 import { closeAgent } from "../../src/crew/close.js";
-import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../../src/crew/spawn.js";
 import { destroyCrew } from "../../src/crew/workstream.js";
 import { landTasks } from "../../src/landing/land.js";
 import { createWorkspace } from "../../src/workspaces/create.js";

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import { sendToAgent } from "../../src/agents/delivery/delivery.js";
+import { sendToAgent } from "../../src/agents/delivery/send.js";
 import { systemClock } from "../../src/clock.js";
-import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { systemClock } from "../../src/clock.js";
-import { spawnAgent } from "../../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../../src/crew/spawn.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { execProgram } from "../../src/exec.js";
 import { createTmux } from "../../src/tmux/tmux.js";

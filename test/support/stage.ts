@@ -1,11 +1,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import { transcriptPath } from "../../src/agents/incarnation-files.js";
-import { transcriptCommand } from "../../src/agents/transcript.js";
+import { transcriptCommand, transcriptPath } from "../../src/agents/files.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
-import type { RowOf } from "../../src/db/write.js";
-import { write } from "../../src/db/write.js";
+import { type RowOf, write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { LAYOUTS, type Layout } from "../../src/tmux/look.js";
+import { LAYOUTS, type Layout } from "../../src/tmux/appearance.js";
 import { serverPid } from "../../src/tmux/panes.js";
 import { catPane, describeTmux, eventually, type PrivateTmux, privateTmux } from "../support/tmux.js";
 

@@ -1,4 +1,6 @@
-import type { ScreenReader } from "../screen/rule.js";
+import type { EventReader } from "../feed.js";
+import type { ScreenReader } from "../screen/rules.js";
+import type { HookKit } from "./hook-kit.js";
 
 export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command" | "player";
 
@@ -47,4 +49,8 @@ export interface AgentCli extends ScreenReader {
   /** How long to wait between a paste and its Enter (ms). Gemini takes an Enter within 60 ms for a newline. */
   pasteEnterDelayMs: number;
   proof: DeliveryProof;
+  /** What mu installs so that the CLI reports what it does; without it only its screen shows that. */
+  hooks?: HookKit;
+  /** Reads what those hooks report. */
+  readEvents?: EventReader;
 }

@@ -1,5 +1,4 @@
-import { findLastRow, type Geometry } from "../screen/layout.js";
-import type { Row } from "../screen/screen.js";
+import { findLastRow, type Geometry, type Row } from "../screen/screen.js";
 import type { AgentCli, LaunchOptions } from "./cli.js";
 
 /** A rule, or the half blocks that true-colour terminals get instead. */

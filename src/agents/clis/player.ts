@@ -1,5 +1,4 @@
-import { findLastRow, type Geometry } from "../screen/layout.js";
-import type { Row } from "../screen/screen.js";
+import { findLastRow, type Geometry, type Row } from "../screen/screen.js";
 import type { AgentCli } from "./cli.js";
 
 const RULE = /^─{3,}/;

@@ -1,13 +1,12 @@
 import { Fault } from "../../errors.js";
-import { claude } from "./claude.js";
+import { claude } from "./claude/claude.js";
 import type { AgentCli, AgentCliKey } from "./cli.js";
-import { codex } from "./codex.js";
-import { command } from "./command.js";
+import { codex } from "./codex/codex.js";
 import { gemini } from "./gemini.js";
-import { opencode } from "./opencode.js";
-import { pi } from "./pi.js";
+import { opencode } from "./opencode/opencode.js";
+import { pi } from "./pi/pi.js";
+import { command, shell } from "./plain.js";
 import { player } from "./player.js";
-import { shell } from "./shell.js";
 
 /** Every agent CLI that mu knows, by its key. */
 export const AGENT_CLIS: Readonly<Record<AgentCliKey, AgentCli>> = {

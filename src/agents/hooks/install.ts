@@ -1,10 +1,11 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
+import { Fault } from "../../errors.js";
 import type { AgentCliKey } from "../clis/cli.js";
+import type { HookKit, HookPlace, HookScope, HookState } from "../clis/hook-kit.js";
+import { AGENT_CLIS, getAgentCli } from "../clis/table.js";
 import { prepareSpool } from "../spool.js";
-import type { HookPlace, HookScope, HookState } from "./kit.js";
 import { readText, replaceText, writeWhole } from "./settings-file.js";
-import { findHookKit, getLastingHooks } from "./table.js";
 
 /** Whose hooks, and where. */
 export type HookTarget = { cli: AgentCliKey } & HookPlace & HookScope;
@@ -54,7 +55,7 @@ export async function agentEventsFile(
   cli: AgentCliKey,
   options: { stateDir: string; agentId: string | number } & Partial<HookPlace>,
 ): Promise<string | undefined> {
-  const kit = findHookKit(cli);
+  const kit = getAgentCli(cli).hooks;
   if (!kit) return undefined;
   const needed = kit.needs?.({ home: "/", ...options });
   if (needed !== undefined && !(await isThere(needed))) return undefined;
@@ -70,4 +71,13 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** The install of that CLI that stays; a CLI without one is `hooks.unsupported`. */
+function getLastingHooks(cli: AgentCliKey): NonNullable<HookKit["lasting"]> {
+  const lasting = getAgentCli(cli).hooks?.lasting;
+  if (lasting) return lasting;
+  const known = Object.values(AGENT_CLIS).filter(({ hooks }) => hooks?.lasting);
+  const keys = known.map(({ key }) => key).join(", ");
+  throw new Fault("usage", "hooks.unsupported", `mu installs no hooks for "${cli}"; it does for ${keys}`);
 }

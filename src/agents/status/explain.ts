@@ -5,17 +5,15 @@ import { Fault } from "../../errors.js";
 import { type AgentRef, quote } from "../../names.js";
 import type { Screen as Captured } from "../../tmux/screens.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
-import { openAgentRow } from "../agent.js";
+import { agentStatus, openAgentRow } from "../agent.js";
 import type { AgentCli } from "../clis/cli.js";
 import { getAgentCli } from "../clis/table.js";
 import type { Crew } from "../crew.js";
-import type { FeedEvent } from "../feed/event.js";
-import { agentStatus } from "../roster.js";
-import { readCapture } from "../screen/capture.js";
-import { type Explanation, explainScreen } from "../screen/explain.js";
-import { lookClosely } from "./look.js";
+import type { FeedEvent } from "../feed.js";
+import { lookClosely, readCapture } from "../screen/capture.js";
+import { type Explanation, explainScreen } from "../screen/verdict.js";
+import { readFeed } from "./fuse.js";
 import { type Observation, observeAgents } from "./observe.js";
-import { readFeed } from "./sense.js";
 
 /** A status of the past. */
 export interface PastStatus {

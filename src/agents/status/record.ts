@@ -1,12 +1,21 @@
-import type { Context } from "../../db/context.js";
+import { type Context, timestamp } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import { statement } from "../../db/statement.js";
 import { write } from "../../db/write.js";
-import { qualifiedName } from "../../names.js";
+import { type AgentRef, qualifiedName } from "../../names.js";
+import {
+  type Agent,
+  type AgentRow,
+  type AgentStatus,
+  agentById,
+  agentRows,
+  type Member,
+  openPaneAgent,
+  type StatusRow,
+} from "../agent.js";
 import type { Crew } from "../crew.js";
-import type { Member, StatusRow } from "../roster.js";
-import type { Whereabouts } from "../whereabouts.js";
-import { type Feed, type Sensed, sessionOf } from "./sense.js";
+import type { Whereabouts } from "../pane.js";
+import { type Feed, type Sensed, sessionOf } from "./fuse.js";
 
 /** What one look at one agent found. */
 export interface Sighting {
@@ -104,4 +113,82 @@ async function learnSession(context: Context, { member: { row, workstream }, fee
   await write(context, { op: "agent.session", scope: workstream, subject }, async (tx) => {
     await tx.patch("agents", row.id, { session_ref: session });
   });
+}
+
+/**
+ * Marks the agent as available, which is a person's word and holds until it works again. Faults `agent.not_found`,
+ * `agent.is_person`.
+ */
+export async function freeAgent(
+  { context }: Crew,
+  ref: AgentRef,
+): Promise<{ agent: Agent; previousStatus: AgentStatus | null; changed: boolean }> {
+  const row = await openPaneAgent(context.store.db, ref);
+  const previousStatus = row.status as AgentStatus | null;
+  if (previousStatus === "free")
+    return { agent: await agentById(context.store.db, row.id), previousStatus, changed: false };
+  const spec = { op: "agent.free", scope: ref.workstream, subject: qualifiedName(ref) };
+  await write(context, spec, async (tx) => {
+    tx.tell({ previousStatus });
+    const mark = { status: "free", reason: "marked free", by: "person", rule: "person.free", at: tx.now };
+    await tx.db
+      .insertInto("agent_status")
+      .values({ agent_id: row.id, spool_offset: "", seen_at: tx.now, ...mark })
+      .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(mark))
+      .execute();
+    await tx.db
+      .insertInto("observations")
+      .values({ agent_id: row.id, ...mark })
+      .execute();
+  });
+  return { agent: await agentById(context.store.db, row.id), previousStatus, changed: true };
+}
+
+/** What the database knows of an agent; nobody looks at its pane for it. */
+export interface AgentPoll {
+  name: string;
+  workstream: string;
+  status: AgentStatus | null;
+  reason: string | null;
+  /** How long it has been idle or free, in ms; 0 while it is anything else. */
+  idleMs: number;
+  /** What it works on. */
+  tasks: string[];
+  /** When somebody last looked, ISO 8601. */
+  seenAt: string | null;
+  dead: boolean;
+}
+
+/** The agents of a workstream, or of all (`null`), as last seen. Faults `workstream.not_found`. */
+export async function pollAgents(context: Context, workstream: string | null): Promise<AgentPoll[]> {
+  const { db } = context.store;
+  const rows = await agentRows(db, workstream);
+  const ids = rows.map((row) => row.id);
+  const [tasks, seen] = ids.length === 0 ? [[], []] : await Promise.all([selectTasks(ids), selectSeen(ids)]);
+  const now = timestamp(context.clock);
+  return rows.map((row) => ({
+    name: row.name,
+    workstream: row.workstream,
+    status: row.status as AgentStatus | null,
+    reason: row.status_reason,
+    idleMs: idleMs(row, now),
+    tasks: tasks.filter((task) => task.owner_id === row.id).map((task) => task.name),
+    seenAt: seen.find((one) => one.agent_id === row.id)?.seen_at ?? null,
+    dead: row.status === "terminated",
+  }));
+
+  function selectTasks(owners: number[]) {
+    const owned = db.selectFrom("tasks").select(["owner_id", "name"]).where("owner_id", "in", owners);
+    return owned.where("status", "=", "IN_PROGRESS").orderBy("id").execute();
+  }
+
+  function selectSeen(agents: number[]) {
+    return db.selectFrom("agent_status").select(["agent_id", "seen_at"]).where("agent_id", "in", agents).execute();
+  }
+}
+
+/** How long the agent has been waiting for work at `now`, in ms; 0 while it does anything else. */
+export function idleMs({ status, status_since }: Pick<AgentRow, "status" | "status_since">, now: string): number {
+  if ((status !== "idle" && status !== "free") || status_since === null) return 0;
+  return Math.max(0, Date.parse(now) - Date.parse(status_since));
 }

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { attachCommand } from "../../agents/focus.js";
+import { attachCommand } from "../../agents/pane.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { freeAgent } from "../../agents/free.js";
+import { freeAgent } from "../../agents/status/record.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { kickAgent } from "../../agents/kick.js";
+import { kickAgent } from "../../agents/pane.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { listAgents } from "../../agents/agent.js";
-import { followAgents } from "../../agents/status/follow.js";
+import { followAgents } from "../../agents/status/observe.js";
 import type { App } from "../app.js";
 import { about, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

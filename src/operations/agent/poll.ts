@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { pollAgents } from "../../agents/status/poll.js";
+import { pollAgents } from "../../agents/status/record.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { readAgent } from "../../agents/read.js";
+import { readAgent } from "../../agents/files.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { reapIdle } from "../../crew/reap-idle.js";
+import { reapIdle } from "../../crew/close.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { sendToAgent } from "../../agents/delivery/delivery.js";
+import { sendToAgent } from "../../agents/delivery/send.js";
 import { taskRow } from "../../tasks/task.js";
 import { deliveryShape } from "../delivery/shapes.js";
 import { about, durationField, workstreamField } from "../fields.js";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { getAgent } from "../../agents/agent.js";
-import { readAgent } from "../../agents/read.js";
+import { readAgent } from "../../agents/files.js";
 import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
 import { about, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

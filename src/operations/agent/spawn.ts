@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { spawnAgent } from "../../crew/spawn/spawn.js";
+import { spawnAgent } from "../../crew/spawn.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

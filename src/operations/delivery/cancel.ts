@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { cancelDelivery } from "../../agents/delivery/delivery.js";
+import { cancelDelivery } from "../../agents/delivery/outbox.js";
 import { defineOperation } from "../operation.js";
 import { nextStepsShape } from "../shapes.js";
 import { deliveryShape } from "./shapes.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { drainDeliveries, pullDelivery } from "../../agents/delivery/delivery.js";
+import { drainDeliveries, pullDelivery } from "../../agents/delivery/send.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { listDeliveries } from "../../agents/delivery/delivery.js";
+import { listDeliveries } from "../../agents/delivery/outbox.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { retryDelivery } from "../../agents/delivery/delivery.js";
+import { retryDelivery } from "../../agents/delivery/send.js";
 import { durationField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { nextStepsShape } from "../shapes.js";

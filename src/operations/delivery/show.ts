@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { showDelivery } from "../../agents/delivery/delivery.js";
+import { showDelivery } from "../../agents/delivery/outbox.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { deliveryShape } from "./shapes.js";

@@ -1,14 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import {
-  cancelDelivery,
-  drainDeliveries,
-  listDeliveries,
-  retryDelivery,
-  sendToAgent,
-  showDelivery,
-} from "../../../src/agents/delivery/delivery.js";
+import { cancelDelivery, listDeliveries, showDelivery } from "../../../src/agents/delivery/outbox.js";
+import { drainDeliveries, retryDelivery, sendToAgent } from "../../../src/agents/delivery/send.js";
 import { observeAgents } from "../../../src/agents/status/observe.js";
 import { openStage, PLAYER, type Stage } from "../../support/stage.js";
 import { describeTmux, eventually } from "../../support/tmux.js";

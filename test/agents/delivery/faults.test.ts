@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { drainDeliveries, listDeliveries, pullDelivery, sendToAgent } from "../../../src/agents/delivery/delivery.js";
-import { enqueue, HOLD_MS, reserve } from "../../../src/agents/delivery/rows.js";
+import { enqueue, HOLD_MS, listDeliveries, reserve } from "../../../src/agents/delivery/outbox.js";
+import { drainDeliveries, pullDelivery, sendToAgent } from "../../../src/agents/delivery/send.js";
 import { appendSpool, spoolPath } from "../../../src/agents/spool.js";
 import { observeAgents } from "../../../src/agents/status/observe.js";
 import type { Clock } from "../../../src/clock.js";
 import { closeAgent } from "../../../src/crew/close.js";
 import { reconcile } from "../../../src/crew/reconcile.js";
-import { spawnAgent } from "../../../src/crew/spawn/spawn.js";
+import { spawnAgent } from "../../../src/crew/spawn.js";
 import { execProgram } from "../../../src/exec.js";
 import { createRun, type Run } from "../../../src/tmux/run.js";
 import { sample } from "../../support/sample.js";

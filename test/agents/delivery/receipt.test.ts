@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { asText } from "../../../src/agents/clis/json.js";
 import { getAgentCli } from "../../../src/agents/clis/table.js";
-import { normalisePrompt, provedByFeed, provedByScreen } from "../../../src/agents/delivery/receipt.js";
-import type { FeedEvent } from "../../../src/agents/feed/event.js";
-import { foldFeed } from "../../../src/agents/feed/fold.js";
+import { normalisePrompt, provedByFeed, provedByScreen } from "../../../src/agents/delivery/proof.js";
+import { type FeedEvent, foldFeed } from "../../../src/agents/feed.js";
+import { asText } from "../../../src/agents/json.js";
 import { readCapture } from "../../../src/agents/screen/capture.js";
 import type { Screen } from "../../../src/agents/screen/screen.js";
 import { CAPTURES } from "../captures.js";
@@ -99,14 +98,14 @@ const LONG = codexFeed("%3")
 test("the real long prompt, whose tabs and wrapping each CLI changed, proves in each", () => {
   const text = LONG ?? "";
   expect(text).toContain("\t");
-  expect(provedByFeed(text, foldFeed("codex", codexFeed("%3")), 0)?.how).toBe("exact");
-  expect(provedByFeed(text, foldFeed("claude", claudeFeed("%2")), 0)?.how).toBe("exact");
-  const [cut] = foldFeed("pi", piFeed("%1")).filter((event) => event.text?.startsWith("LONGPROMPT"));
+  expect(provedByFeed(text, foldFeed(getAgentCli("codex"), codexFeed("%3")), 0)?.how).toBe("exact");
+  expect(provedByFeed(text, foldFeed(getAgentCli("claude"), claudeFeed("%2")), 0)?.how).toBe("exact");
+  const [cut] = foldFeed(getAgentCli("pi"), piFeed("%1")).filter((event) => event.text?.startsWith("LONGPROMPT"));
   expect(normalisePrompt(text).startsWith(cut?.text ?? "?")).toBe(true);
 });
 
 test("a real prompt that was glued to a draft is told from a clean one", () => {
-  const feed = foldFeed("claude", claudeFeed("%2"));
+  const feed = foldFeed(getAgentCli("claude"), claudeFeed("%2"));
   expect(provedByFeed("ERR500 please", feed, 0)?.how).toBe("exact");
   expect(provedByFeed("ERR500 pleaseERR40", feed, 0)?.how).toBe("within");
   expect(provedByFeed("ERR400 please", feed, 0)).toBeUndefined();

@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { appendSpool, spoolPath } from "../../../src/agents/spool.js";
 import { explainAgent, explainCapture, saveCapture } from "../../../src/agents/status/explain.js";
-import { followAgents } from "../../../src/agents/status/follow.js";
-import { observeAgents } from "../../../src/agents/status/observe.js";
+import { followAgents, observeAgents } from "../../../src/agents/status/observe.js";
 import { openStage, PLAYER, type Stage } from "../../support/stage.js";
 import { describeTmux, eventually } from "../../support/tmux.js";
 

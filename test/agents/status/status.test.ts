@@ -2,10 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { AgentStatus } from "../../../src/agents/agent.js";
 import { getAgentCli } from "../../../src/agents/clis/table.js";
-import type { FeedEvent, FeedKind } from "../../../src/agents/feed/event.js";
-import { foldFeed } from "../../../src/agents/feed/fold.js";
-import { type Explanation, explainScreen } from "../../../src/agents/screen/explain.js";
-import { type FusedStatus, fuseStatus, type StatusEvidence } from "../../../src/agents/status/status.js";
+import { type FeedEvent, type FeedKind, foldFeed } from "../../../src/agents/feed.js";
+import { type Explanation, explainScreen } from "../../../src/agents/screen/verdict.js";
+import { type FusedStatus, fuseStatus, type StatusEvidence } from "../../../src/agents/status/fuse.js";
 import { claudeFeed, piFeed } from "../feeds.js";
 import { claudeDialog, claudePane, pane, piPane } from "../screens.js";
 
@@ -390,7 +389,7 @@ function statusAt(command: "claude" | "pi", feed: FeedEvent[], now: number, verd
 }
 
 test("a real Claude session gives the right status at every moment", () => {
-  const feed = foldFeed("claude", claudeFeed("%13"));
+  const feed = foldFeed(getAgentCli("claude"), claudeFeed("%13"));
   const at = (time: number) => statusAt("claude", feed, 1_795_230_000_000 + time);
   expect(at(622_500).status).toBe("idle");
   expect(at(626_000).status).toBe("busy");
@@ -404,7 +403,7 @@ test("a real Claude session gives the right status at every moment", () => {
 });
 
 test("a real pi session is busy through its retries and idle after the last", () => {
-  const feed = foldFeed("pi", piFeed("%1"));
+  const feed = foldFeed(getAgentCli("pi"), piFeed("%1"));
   const pi = getAgentCli("pi");
   const at = (time: number) => statusAt("pi", feed, 1_795_229_000_000 + time);
   for (const time of [429_000, 435_000, 437_000, 444_000, 455_000, 461_000]) expect(at(time).status).toBe("busy");

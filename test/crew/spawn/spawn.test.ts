@@ -2,10 +2,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent, listAgents } from "../../../src/agents/agent.js";
-import { readLaunch, transcriptPath } from "../../../src/agents/incarnation-files.js";
-import { readTail } from "../../../src/agents/transcript.js";
+import { readLaunch, readTail, transcriptPath } from "../../../src/agents/files.js";
 import { closeAgent } from "../../../src/crew/close.js";
-import { type SpawnOptions, spawnAgent } from "../../../src/crew/spawn/spawn.js";
+import { type SpawnOptions, spawnAgent } from "../../../src/crew/spawn.js";
 import { type PrivateCrew, privateCrew } from "../../support/crew.js";
 import { describeTmux, eventually } from "../../support/tmux.js";
 

@@ -1,0 +1,211 @@
+import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
+import type { AgentCli, LaunchOptions } from "../cli.js";
+import { readClaudeEvents } from "./feed.js";
+import { claudeHooks } from "./hooks.js";
+
+const RULE = /^─{8,}/;
+/** The composer's first row: a chevron, or the mark of bash (`!`) and memory (`#`) input. */
+const PROMPT = /^[❯>!#&](?:\s|$)/;
+/** Assistant text is never at column 0 behind one of these glyphs, so a spinner row cannot be a quotation. */
+const SPINNER = /^[·*✢✳✶✻✽✺] \S.*…/;
+const INTERRUPTIBLE = /\besc to interrupt\b/;
+const OPTION = /^\s*❯?\s*(?:\d+\.\s*)?(?:Yes|No|Allow|Deny|Accept|Decline|Reject)\b/;
+const KEYS = /\b(?:Esc to (?:cancel|exit|go back|close)|Enter to (?:confirm|continue|select|submit|set))\b/i;
+const FAILURE =
+  /^\s*(?:⎿|●|⏺)\s+(?:API Error|Credit balance|Invalid API key|Not logged in|Please run \/login|Request timed out|Prompt is too long|Unable to connect|Connection (?:error|refused)|OAuth|Authentication|.{0,40}\blimit (?:reached|exceeded)|.{0,20}hit your .{0,20}limit|.{0,20}out of .{0,20}usage|.{0,30}overloaded|\d{3} .{0,60}error)/i;
+
+/** Claude Code: alternate screen; the footer says `esc to interrupt` through a whole turn, dialogs replace the composer. */
+export const claude: AgentCli = {
+  key: "claude",
+  command: "claude",
+  access: { full: [], "read-only": ["--permission-mode", "plan"] },
+  interactive: (options) => ({ args: switches(options), env: KEEP_TITLE }),
+  resume: (sessionRef, options) => ({ args: ["--resume", sessionRef, ...switches(options)], env: KEEP_TITLE }),
+  pasteEnterDelayMs: 150,
+  homeColumn: () => 2,
+  proof: { by: "composer", pasted: /\[Pasted text #\d+/, queued: /^\s+⎿\s+Queued\b/, event: "UserPromptSubmit" },
+  hooks: claudeHooks,
+  readEvents: readClaudeEvents,
+  reading: {
+    by: "screen",
+    findGeometry,
+    turnStart: /^❯ /,
+    blockStart: /^(?:[❯●⏺]|[·*✢✳✶✻✽✺] )/,
+    rules: [
+      {
+        name: "claude.limit-menu",
+        status: "needs_input",
+        reason: "usage limit reached, a choice is open: $line",
+        when: { in: "dialog", line: /stop and wait for limit to reset/i },
+      },
+      {
+        name: "claude.question",
+        status: "needs_input",
+        reason: "asks a question",
+        when: {
+          any: [
+            { in: "dialog", last: 3, line: /^\s*Enter to select\b.*(?:to navigate|Esc to cancel)/i },
+            { in: "dialog", line: /^\s*(?:Review your answers|Ready to submit your answers\?)/ },
+            { in: "dialog", line: /^\s*MCP server .* requests your input/ },
+          ],
+        },
+      },
+      {
+        name: "claude.first-start",
+        status: "needs_permission",
+        reason: "first start: $line",
+        when: {
+          in: "dialog",
+          line: /^\s*(?:Select login method|Paste code here|Browser didn.t open|Choose the text style|Let.s get started|Login successful|Press Enter to continue|Security notes)/i,
+        },
+      },
+      {
+        name: "claude.trust",
+        status: "needs_permission",
+        reason: "asks whether to trust the folder",
+        when: { in: "dialog", line: /\bI trust (?:this|the) folder|Quick safety check|Do you trust\b/i },
+      },
+      {
+        name: "claude.permission",
+        status: "needs_permission",
+        reason: "asks for permission: $line",
+        when: {
+          all: [
+            {
+              in: "dialog",
+              line: /^\s*(?:Do you want|Would you like|Ready to code\?|Claude has written up a plan|Allow\b|Waiting for permission|.{0,80}\bwants to\b)/,
+            },
+            { in: "dialog", line: OPTION },
+          ],
+        },
+      },
+      {
+        name: "claude.confirm",
+        status: "needs_permission",
+        reason: "asks for a yes or no: $line",
+        when: {
+          all: [
+            { in: "dialog", line: OPTION },
+            { in: "dialog", last: 4, line: KEYS },
+          ],
+        },
+      },
+      {
+        name: "claude.menu",
+        status: "needs_input",
+        reason: "a menu is open: $line",
+        when: {
+          any: [
+            { in: "dialog", last: 4, line: KEYS },
+            { in: "dialog", last: 3, line: /Showing detailed transcript/ },
+          ],
+        },
+      },
+      {
+        name: "claude.compaction",
+        status: "busy",
+        reason: "compaction: $line",
+        when: {
+          all: [
+            { in: "block", first: 1, line: /^[·*✢✳✶✻✽✺] .*compacting/i },
+            {
+              any: [
+                { in: "footer", line: INTERRUPTIBLE },
+                { in: "block", first: 1, line: SPINNER },
+              ],
+            },
+          ],
+        },
+      },
+      {
+        name: "claude.retry",
+        status: "busy",
+        reason: "a retry is in progress: $line",
+        when: {
+          all: [
+            {
+              in: "block",
+              first: 1,
+              line: /^[·*✢✳✶✻✽✺] .*(?:retrying|attempt \d+|waiting for .{0,20}(?:limit|capacity))/i,
+            },
+            { in: "footer", line: INTERRUPTIBLE },
+          ],
+        },
+      },
+      {
+        name: "claude.turn",
+        status: "busy",
+        reason: "$line",
+        when: {
+          all: [
+            { in: "block", first: 1, line: SPINNER },
+            { in: "footer", line: INTERRUPTIBLE },
+          ],
+        },
+      },
+      {
+        name: "claude.interruptible",
+        status: "busy",
+        reason: "works: $line",
+        when: { in: "footer", line: INTERRUPTIBLE },
+      },
+      {
+        name: "claude.title-spinner",
+        status: "busy",
+        reason: "works: $line",
+        when: { in: "title", line: /^[\u2801-\u28ff◐◑◒◓] / },
+      },
+      {
+        name: "claude.background",
+        status: "busy",
+        reason: "$line",
+        when: {
+          in: "block",
+          first: 1,
+          line: /^[·*✢✳✶✻✽✺] (?:Waiting for \d+ background|.*· \d+ MCP tasks? still running)/,
+        },
+      },
+      {
+        // A footer that was cut short or replaced by a draft's hints no longer says whether a turn runs.
+        name: "claude.spinner",
+        status: "busy",
+        reason: "$line",
+        when: {
+          all: [
+            { in: "block", first: 1, line: SPINNER },
+            { not: { in: "footer", line: /\? for shortcuts|\bon \(shift\+tab|for agents/ } },
+          ],
+        },
+      },
+      { name: "claude.error", status: "idle", reason: "error: $line", when: { in: "turn", last: 5, line: FAILURE } },
+      {
+        name: "claude.interrupted",
+        status: "idle",
+        reason: "interrupted: $line",
+        when: { in: "turn", last: 3, line: /^\s*⎿\s+Interrupted\b/ },
+      },
+      { name: "claude.composer", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: PROMPT } },
+    ],
+  },
+};
+
+/** mu names the pane; Claude Code would overwrite the title at its start. */
+const KEEP_TITLE = { CLAUDE_CODE_DISABLE_TERMINAL_TITLE: "1" };
+
+function switches(options: LaunchOptions): string[] {
+  return [
+    ...claude.access[options.access ?? "full"],
+    ...(options.model === undefined ? [] : ["--model", options.model]),
+    ...(options.eventsFile === undefined ? [] : ["--settings", options.eventsFile]),
+  ];
+}
+
+/** The composer stands between two rules, the upper one directly over the chevron; a dialog has one rule over it. */
+function findGeometry(rows: readonly Row[]): Geometry {
+  const bottom = findLastRow(rows, RULE);
+  if (bottom < 0) return {};
+  for (let top = findLastRow(rows, RULE, bottom); top >= 0; top = findLastRow(rows, RULE, top)) {
+    if (PROMPT.test(rows[top + 1]?.text ?? "")) return { composer: { top, input: top + 1, bottom } };
+  }
+  return { dialog: bottom };
+}

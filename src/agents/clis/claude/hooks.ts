@@ -1,0 +1,274 @@
+import { Fault } from "../../../errors.js";
+import { asList, asObject, asText } from "../../json.js";
+import {
+  DRAIN_COMMAND,
+  HOOK_MARK_STEM,
+  type HookKit,
+  type HookState,
+  hookLine,
+  muLine,
+  PRIME_COMMAND,
+  type TextEdit,
+} from "../hook-kit.js";
+
+/** Those with `matcher: true` are asked for per tool; `*` is every tool. */
+const EVENTS: Readonly<Record<string, { matcher?: true; also?: string }>> = {
+  SessionStart: { also: muLine(PRIME_COMMAND) },
+  UserPromptSubmit: {},
+  PreToolUse: { matcher: true },
+  PermissionRequest: { matcher: true },
+  PermissionDenied: { matcher: true },
+  PostToolUse: { matcher: true },
+  PostToolUseFailure: { matcher: true },
+  Notification: {},
+  Elicitation: {},
+  PreCompact: {},
+  PostCompact: {},
+  Stop: { also: muLine(DRAIN_COMMAND) },
+  StopFailure: {},
+  SessionEnd: {},
+};
+
+/** Seconds; the line of sh takes milliseconds, mu is given time to wait for a lock. */
+const [LINE_TIMEOUT, MU_TIMEOUT] = [10, 30];
+
+function groupOf(event: string): object {
+  const { matcher, also } = EVENTS[event] ?? {};
+  const line = { type: "command", command: hookLine(event), timeout: LINE_TIMEOUT };
+  const mu = { type: "command", command: also, timeout: MU_TIMEOUT };
+  return { ...(matcher && { matcher: "*" }), hooks: also === undefined ? [line] : [line, mu] };
+}
+
+const SETTINGS = `${formatJson({ hooks: Object.fromEntries(Object.keys(EVENTS).map((event) => [event, [groupOf(event)]])) }, "")}\n`;
+
+/**
+ * Hooks in a settings file of Claude Code, which also takes such a file by `--settings`. Claude runs a command that
+ * stands in two of its settings files once, so the user's install and an agent's own file do not report twice.
+ */
+export const claudeHooks: HookKit = {
+  agentFile: { name: "claude.json", text: SETTINGS },
+  lasting: {
+    path: ({ home, env = {} }, scope) =>
+      scope.scope === "project"
+        ? `${scope.project}/.claude/settings.local.json`
+        : `${env.CLAUDE_CONFIG_DIR || `${home}/.claude`}/settings.json`,
+    edit: { add, strip, inspect } satisfies TextEdit,
+  },
+};
+
+function add(text: string | undefined, path: string): string {
+  if (inspect(text, path) === "installed") return text ?? SETTINGS;
+  const bare = strip(text, path);
+  if (bare === undefined) return SETTINGS;
+  return Object.keys(EVENTS).reduce((done, event) => addGroup(done, event), bare);
+}
+
+function addGroup(text: string, event: string): string {
+  const root = parseJsonText(text);
+  const hooks = findMember(root, "hooks")?.value;
+  if (!hooks) {
+    const created = `"hooks": {\n    ${newEvent(event)}\n  }`;
+    return appendMember(text, root, created, "  ");
+  }
+  const groups = findMember(hooks, event)?.value;
+  if (!groups) return appendMember(text, hooks, newEvent(event), "    ");
+  return appendMember(text, groups, formatJson(groupOf(event), "      "), "      ");
+}
+
+function newEvent(event: string): string {
+  return `${JSON.stringify(event)}: [\n      ${formatJson(groupOf(event), "      ")}\n    ]`;
+}
+
+/** Takes out what is marked as mu's, and what was only created to hold it; one piece at a time, since places move. */
+function strip(text: string | undefined, path: string): string | undefined {
+  if (text === undefined) return undefined;
+  check(text, path);
+  return stripAll(text);
+}
+
+function stripAll(text: string): string | undefined {
+  const root = parseJsonText(text);
+  const hooks = findMember(root, "hooks");
+  if (!hooks) return text;
+  const events = hooks.value.members;
+  if (events.length > 0 && wasCreated(text, hooks.value) && events.every((event) => isOnlyOurs(text, event))) {
+    if (root.members.length === 1 && wasCreated(text, root)) return undefined;
+    return removeMember(text, root, root.members.indexOf(hooks));
+  }
+  const without = stripOne(text, hooks.value);
+  return without === undefined ? text : stripAll(without);
+}
+
+/** The text without the first piece of mu's, or undefined when there is none. */
+function stripOne(text: string, hooks: JsonNode): string | undefined {
+  for (const [index, event] of hooks.members.entries()) {
+    if (isOnlyOurs(text, event)) return removeMember(text, hooks, index);
+    for (const [at, group] of event.value.members.entries()) {
+      if (isOurGroup(text, group)) return removeMember(text, event.value, at);
+      const handlers = findMember(group.value, "hooks")?.value;
+      const ours = handlers?.members.findIndex((handler) => isOurHandler(text, handler)) ?? -1;
+      if (handlers && ours >= 0) return removeMember(text, handlers, ours);
+    }
+  }
+  return undefined;
+}
+
+/** The event's list was written by mu and holds nothing else. */
+function isOnlyOurs(text: string, event: JsonMember): boolean {
+  const groups = event.value.members;
+  return groups.length > 0 && wasCreated(text, event.value) && groups.every((group) => isOurGroup(text, group));
+}
+
+function isOurGroup(text: string, group: JsonMember): boolean {
+  const handlers = findMember(group.value, "hooks")?.value.members ?? [];
+  return handlers.length > 0 && handlers.every((handler) => isOurHandler(text, handler));
+}
+
+function isOurHandler(text: string, handler: JsonMember): boolean {
+  return isMarked(JSON.parse(text.slice(handler.start, handler.end)));
+}
+
+function isMarked(handler: unknown): boolean {
+  return asText(asObject(handler).command)?.startsWith(`: ${HOOK_MARK_STEM}`) === true;
+}
+
+function inspect(text: string | undefined, path: string): HookState {
+  if (text === undefined) return "absent";
+  const hooks = asObject(check(text, path).hooks);
+  const groups = Object.entries(hooks).flatMap(([event, list]) => asList(list).map((group) => ({ event, group })));
+  const ours = groups.filter(({ group }) => asList(asObject(group).hooks).some(isMarked));
+  if (ours.length === 0) return "absent";
+  const found = ours.map(({ event, group }) => `${event} ${JSON.stringify(group)}`).sort();
+  const wanted = Object.keys(EVENTS).map((event) => `${event} ${JSON.stringify(groupOf(event))}`);
+  return JSON.stringify(found) === JSON.stringify(wanted.sort()) ? "installed" : "outdated";
+}
+
+/** The settings, or a fault that leaves them alone: what cannot be read cannot be changed without loss. */
+function check(text: string, path: string): Readonly<Record<string, unknown>> {
+  const settings = parse(text, path);
+  const hooks = asObject(settings).hooks;
+  const lists = Object.values(asObject(hooks));
+  const isPlain = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isPlain(settings)) throw unexpected(path, "it holds no object");
+  if (hooks !== undefined && !isPlain(hooks)) throw unexpected(path, '"hooks" is no object');
+  if (!lists.every(Array.isArray)) throw unexpected(path, 'a list under "hooks" is none');
+  return asObject(settings);
+}
+
+function parse(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\ufeff/, ""));
+  } catch {
+    throw unexpected(path, "it is not plain JSON (comments and trailing commas are not understood)");
+  }
+}
+
+function unexpected(path: string, why: string): Fault {
+  return new Fault("usage", "hooks.settings_unreadable", `${path} is left as it is: ${why}`, [
+    { intent: "report from mu's own agents all the same", command: "mu agent spawn <name> --cli claude" },
+  ]);
+}
+
+/** A value in a JSON text, by its place. Members of an object begin at their key. */
+export interface JsonNode {
+  kind: "object" | "array" | "other";
+  start: number;
+  end: number;
+  members: JsonMember[];
+}
+
+export interface JsonMember {
+  key?: string;
+  start: number;
+  end: number;
+  value: JsonNode;
+}
+
+/** The places of all values of a text that `JSON.parse` accepts. */
+export function parseJsonText(text: string): JsonNode {
+  return readValue(text, skipBlanks(text, 0));
+}
+
+/** The member of that key; of several the last, as in `JSON.parse`. */
+export function findMember(node: JsonNode, key: string): JsonMember | undefined {
+  return node.members.findLast((member) => member.key === key);
+}
+
+/**
+ * The text with one more member at the container's end. Nothing else is touched, and `removeMember` takes out exactly
+ * what was put in. In an empty container the member stands right behind the bracket: see `wasCreated`.
+ */
+export function appendMember(text: string, node: JsonNode, member: string, indent: string): string {
+  const last = node.members.at(-1);
+  if (last) return `${text.slice(0, last.end)},\n${indent}${member}${text.slice(last.end)}`;
+  return text.slice(0, node.start + 1) + member + text.slice(node.start + 1);
+}
+
+export function removeMember(text: string, node: JsonNode, index: number): string {
+  const [before, member, after] = [node.members[index - 1], node.members[index], node.members[index + 1]];
+  if (!member) return text;
+  const start = before ? before.end : member.start;
+  const end = before ? member.end : (after?.start ?? member.end);
+  return text.slice(0, start) + text.slice(end);
+}
+
+/**
+ * Whether the container was written together with its first member, and not an empty one that someone had: in that
+ * case there is space between the bracket and the member.
+ */
+export function wasCreated(text: string, node: JsonNode): boolean {
+  return /\s/.test(text[node.start + 1] ?? "");
+}
+
+/** The value as text, its further lines indented to stand in a line that is indented so. */
+export function formatJson(value: unknown, indent: string): string {
+  return JSON.stringify(value, null, 2).replace(/\n/g, `\n${indent}`);
+}
+
+function readValue(text: string, start: number): JsonNode {
+  const open = text[start];
+  if (open === "{" || open === "[") return readContainer(text, start, open === "{" ? "object" : "array");
+  const end = open === '"' ? skipString(text, start) : skipScalar(text, start);
+  return { kind: "other", start, end, members: [] };
+}
+
+function readContainer(text: string, start: number, kind: "object" | "array"): JsonNode {
+  const members: JsonMember[] = [];
+  for (let at = skipBlanks(text, start + 1); ; at = skipBlanks(text, at)) {
+    if (text[at] === "}" || text[at] === "]") return { kind, start, end: at + 1, members };
+    if (text[at] === ",") at = skipBlanks(text, at + 1);
+    const member = kind === "object" ? readMember(text, at) : readItem(text, at);
+    members.push(member);
+    at = member.end;
+  }
+}
+
+function readMember(text: string, start: number): JsonMember {
+  const end = skipString(text, start);
+  const key: unknown = JSON.parse(text.slice(start, end));
+  const value = readValue(text, skipBlanks(text, skipBlanks(text, end) + 1));
+  return { key: String(key), start, end: value.end, value };
+}
+
+function readItem(text: string, start: number): JsonMember {
+  const value = readValue(text, start);
+  return { start, end: value.end, value };
+}
+
+function skipString(text: string, start: number): number {
+  let at = start + 1;
+  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+  return at + 1;
+}
+
+function skipScalar(text: string, start: number): number {
+  let at = start;
+  while (at < text.length && !/[\s,\]}]/.test(text[at] ?? "")) at++;
+  return at;
+}
+
+function skipBlanks(text: string, start: number): number {
+  let at = start;
+  while (/[\s\ufeff]/.test(text[at] ?? "")) at++;
+  return at;
+}

@@ -1,0 +1,192 @@
+import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
+import type { AgentCli, LaunchOptions } from "../cli.js";
+import { codexHooks, readCodexEvents } from "./notify.js";
+
+const OPTION = /^(?:›|\s)\s*\d+\.\s+(?:Yes|No|Allow|Approve|Deny|Decline|Cancel|Accept|Reject|Trust)\b/;
+const KEYS =
+  /\b(?:press enter to|enter to (?:confirm|select|continue|submit|save)|esc to (?:cancel|go back|close|exit)|q to quit)\b/i;
+const ANSWER_KEYS = /\benter\b:? (?:to )?submit (?:answer|all)|\bto change answer\b/i;
+const TIMER = /\((?:\d+[hms] ?){1,3} ?• esc to interrupt\)/;
+/** Codex's own title of a thread, `<task> | <folder>`, spins while it works: without a spinner no status row is live. */
+const CALM_TITLE = { in: "title", line: /^[^\u2801-\u28ff]+ \| [^\u2801-\u28ff]*$/ } as const;
+const STATUS = new RegExp(`^(?:[•◦] )?\\S.*${TIMER.source}`);
+
+/** Codex: alternate screen; the title spins while it works, the status row over the composer vanishes while text streams. */
+export const codex: AgentCli = {
+  key: "codex",
+  command: "codex",
+  access: {
+    full: ["-c", 'sandbox_mode="workspace-write"'],
+    "read-only": ["-c", 'sandbox_mode="read-only"'],
+  },
+  interactive: (options) => ({ args: switches(options), env: {} }),
+  resume: (sessionRef, options) => ({ args: ["resume", sessionRef, ...switches(options)], env: {} }),
+  pasteEnterDelayMs: 150,
+  homeColumn: () => 2,
+  proof: {
+    by: "composer",
+    pasted: /\[Pasted Content \d+ chars\]/,
+    queued: /^• (?:Queued follow-up inputs|Messages to be submitted)/,
+    event: "working",
+  },
+  hooks: codexHooks,
+  readEvents: readCodexEvents,
+  reading: {
+    by: "screen",
+    findGeometry,
+    turnStart: /^› /,
+    blockStart: new RegExp(`^(?:[•◦](?! (?:Queued follow-up|Messages to be))|[■›✔✗✘⚠✨]|\\S.*${TIMER.source})`),
+    rules: [
+      {
+        name: "codex.question",
+        status: "needs_input",
+        reason: "asks a question: $line",
+        when: {
+          any: [
+            { in: "dialog", line: /^\s*Question \d+\/\d+/ },
+            { in: "dialog", last: 3, line: ANSWER_KEYS },
+          ],
+        },
+      },
+      {
+        name: "codex.trust",
+        status: "needs_permission",
+        reason: "asks whether to trust the folder: $line",
+        when: {
+          all: [
+            { in: "dialog", line: /\btrust the (?:contents|files)|^> You are (?:in|running)|allow Codex to work/i },
+            { in: "dialog", line: OPTION },
+          ],
+        },
+      },
+      {
+        name: "codex.login",
+        status: "needs_permission",
+        reason: "asks for a login: $line",
+        when: { in: "dialog", line: /Sign in with ChatGPT|Provide your own API key|Finish signing in|Signed in with/i },
+      },
+      {
+        name: "codex.update",
+        status: "needs_input",
+        reason: "an update notice waits for an answer: $line",
+        when: {
+          all: [
+            { in: "dialog", line: /Update available|Update now/i },
+            { in: "dialog", last: 3, line: KEYS },
+          ],
+        },
+      },
+      {
+        name: "codex.permission",
+        status: "needs_permission",
+        reason: "asks for permission: $line",
+        when: {
+          all: [
+            {
+              in: "dialog",
+              line: /^\s*(?:Would you like|Do you want|Allow\b|Apply changes|Implement this plan|.{0,80}needs your approval)/,
+            },
+            { in: "dialog", line: OPTION },
+            { in: "dialog", last: 3, line: KEYS },
+          ],
+        },
+      },
+      {
+        name: "codex.confirm",
+        status: "needs_permission",
+        reason: "asks for a yes or no: $line",
+        when: {
+          all: [
+            { in: "dialog", line: OPTION },
+            { in: "dialog", last: 3, line: KEYS },
+          ],
+        },
+      },
+      {
+        name: "codex.menu",
+        status: "needs_input",
+        reason: "a menu is open: $line",
+        when: { in: "dialog", last: 3, line: KEYS },
+      },
+      {
+        name: "codex.title-action",
+        status: "needs_permission",
+        reason: "asks for an action: $line",
+        when: { in: "title", line: /\bAction Required\b/ },
+      },
+      {
+        name: "codex.retry",
+        status: "busy",
+        reason: "a retry is in progress: $line",
+        when: {
+          in: "block",
+          first: 1,
+          line: new RegExp(`^(?:[•◦] )?.*(?:reconnecting|retrying|rate limit|server is busy).*${TIMER.source}`, "i"),
+        },
+      },
+      {
+        name: "codex.compaction",
+        status: "busy",
+        reason: "compaction: $line",
+        when: { in: "block", first: 1, line: new RegExp(`^(?:[•◦] )?.*compact.*${TIMER.source}`, "i") },
+      },
+      {
+        // Only details (`└`, `↳`) follow a status row; plain text under it makes it a quotation in an answer.
+        name: "codex.status",
+        status: "busy",
+        reason: "$line",
+        when: {
+          all: [
+            { in: "block", first: 1, line: STATUS },
+            { not: { in: "block", line: /^ {2}[\p{L}\p{N}]/u } },
+            { not: CALM_TITLE },
+          ],
+        },
+      },
+      {
+        name: "codex.title-spinner",
+        status: "busy",
+        reason: "works: $line",
+        when: { in: "title", line: /(?:^|\s)[\u2801-\u28ff](?:\s|$)/ },
+      },
+      {
+        name: "codex.interrupted",
+        status: "idle",
+        reason: "interrupted: $line",
+        when: { in: "block", first: 1, line: /^■ Conversation interrupted/ },
+      },
+      { name: "codex.error", status: "idle", reason: "error: $line", when: { in: "block", first: 1, line: /^■ / } },
+      { name: "codex.composer", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: /^›/ } },
+    ],
+  },
+};
+
+/** The sandbox allows no writes outside the project, so mu's state directory is named as one more writable root. */
+function switches(options: LaunchOptions): string[] {
+  return [
+    ...codex.access[options.access ?? "full"],
+    ...[
+      "-c",
+      `sandbox_workspace_write.writable_roots=${JSON.stringify([options.stateDir, ...(options.writableDirs ?? [])])}`,
+    ],
+    ...(options.model === undefined ? [] : ["--model", options.model]),
+    ...(options.eventsFile === undefined ? [] : ["-c", `notify=[${JSON.stringify(options.eventsFile)}]`]),
+  ];
+}
+
+/** The last row with the chevron is the composer, unless it is the chosen option of a dialog or keys of one follow. */
+function findGeometry(rows: readonly Row[]): Geometry {
+  const input = findLastRow(rows, /^›(?:\s|$)/);
+  if (input < 0) return {};
+  const after = rows.slice(input);
+  const option = /^› \d+\. /.test(rows[input]?.text ?? "");
+  const keys = after.slice(1).findLast((row) => row.text !== "" && (KEYS.test(row.text) || ANSWER_KEYS.test(row.text)));
+  if (keys) return option ? { dialog: dialogStart(rows, input) } : { dialog: input + 1 };
+  const blank = after.findIndex((row) => row.text === "");
+  return { composer: { top: input, input, bottom: blank < 0 ? input : input + blank - 1 } };
+}
+
+/** A dialog begins under the last block of the transcript. */
+function dialogStart(rows: readonly Row[], option: number): number {
+  return findLastRow(rows, /^[•◦■✔✗✘⚠]/, option) + 1;
+}

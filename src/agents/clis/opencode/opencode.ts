@@ -1,0 +1,132 @@
+import { findLastRow, type Geometry, type Row, type Screen, screenRows } from "../../screen/screen.js";
+import type { AgentCli, LaunchOptions } from "../cli.js";
+import { readOpencodeEvents } from "./feed.js";
+import { opencodeHooks } from "./hooks.js";
+
+const BAR = /^\s*┃/;
+const BOX_END = /^\s*╹▀/;
+const INTERRUPTIBLE = /\besc (?:again to )?interrupt\b/;
+
+/** OpenCode: alternate screen; the row under the composer says `esc interrupt` while it works, dialogs replace both. */
+export const opencode: AgentCli = {
+  key: "opencode",
+  command: "opencode",
+  access: { full: [], "read-only": ["--agent", "plan"] },
+  interactive: (options) => ({ args: switches(options), env: environment(options) }),
+  resume: (sessionRef, options) => ({
+    args: ["--session", sessionRef, ...switches(options)],
+    env: environment(options),
+  }),
+  pasteEnterDelayMs: 150,
+  homeColumn,
+  proof: { by: "composer", pasted: /\[Pasted ~\d+ lines\]/, queued: /\bQUEUED\b/, event: "session.status" },
+  hooks: opencodeHooks,
+  readEvents: readOpencodeEvents,
+  reading: {
+    by: "screen",
+    findGeometry,
+    rules: [
+      {
+        name: "opencode.question",
+        status: "needs_input",
+        reason: "asks a question",
+        when: { in: "dialog", last: 5, line: /\besc\s+dismiss\b/ },
+      },
+      {
+        name: "opencode.permission",
+        status: "needs_permission",
+        reason: "asks for permission: $line",
+        when: {
+          any: [
+            { in: "dialog", line: /^\s*┃\s+△ / },
+            { in: "dialog", last: 4, line: /^\s*┃.*\benter\s+confirm\b/ },
+          ],
+        },
+      },
+      {
+        name: "opencode.menu",
+        status: "needs_input",
+        reason: "a menu is open: $line",
+        when: {
+          all: [
+            { cursor: "elsewhere" },
+            { in: "screen", line: /\S {2,}esc\s*$/ },
+            { not: { in: "footer", line: INTERRUPTIBLE } },
+          ],
+        },
+      },
+      {
+        name: "opencode.retry",
+        status: "busy",
+        reason: "a retry is in progress: $line",
+        when: { in: "footer", line: /\[?retrying\b|attempt #\d+/i },
+      },
+      {
+        name: "opencode.interruptible",
+        status: "busy",
+        reason: "works: $line",
+        when: { in: "footer", line: INTERRUPTIBLE },
+      },
+      {
+        name: "opencode.interrupted",
+        status: "idle",
+        reason: "interrupted: $line",
+        when: { in: "above", last: 1, line: /^\s*▣ .*· interrupted\b/ },
+      },
+      {
+        // A turn that ended well carries its duration behind the model's name.
+        name: "opencode.error",
+        status: "idle",
+        reason: "error: $line",
+        when: {
+          all: [
+            {
+              in: "above",
+              last: 5,
+              line: /^\s*┃\s+.*\b(?:error|invalid|credit|balance|quota|limit|unauthori[sz]ed|forbidden|denied|failed|overloaded|time(?:d )?out|unable|exceeded|not found|unavailable|terminated)\b/i,
+            },
+            { not: { in: "above", last: 1, line: /^\s*▣ .*· [\d.]+(?:ms|s|m|h)\b/ } },
+          ],
+        },
+      },
+      { name: "opencode.composer", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: BAR } },
+    ],
+  },
+};
+
+function switches(options: LaunchOptions): string[] {
+  return [
+    ...opencode.access[options.access ?? "full"],
+    ...(options.model === undefined ? [] : ["--model", options.model]),
+  ];
+}
+
+/** The title stays mu's; a plugin is named by an inline configuration, which is merged over the user's files. */
+function environment(options: LaunchOptions): Record<string, string> {
+  const plugin = options.eventsFile && { plugin: [`file://${options.eventsFile}`] };
+  return {
+    OPENCODE_DISABLE_TERMINAL_TITLE: "1",
+    ...(plugin && { OPENCODE_CONFIG_CONTENT: JSON.stringify(plugin) }),
+  };
+}
+
+/** Three columns behind the composer's bar: 5 in a session, further right on the centred start screen. */
+function homeColumn(screen: Screen): number {
+  const rows = screenRows(screen);
+  const input = findGeometry(rows).composer?.input ?? -1;
+  const bar = rows[input]?.text.indexOf("┃") ?? -1;
+  return bar < 0 ? 5 : bar + 3;
+}
+
+/** The composer is the barred box that ends in half blocks: a blank row, the input, a blank row, the agent's name. */
+function findGeometry(rows: readonly Row[]): Geometry {
+  const bottom = findLastRow(rows, BOX_END);
+  const bar = findLastRow(rows, BAR);
+  if (bottom < 0 || bar > bottom) return { dialog: boxStart(rows, bar) };
+  const top = boxStart(rows, bottom - 1);
+  return { composer: { top, input: Math.min(top + 1, bottom), bottom } };
+}
+
+function boxStart(rows: readonly Row[], end: number): number {
+  return rows.slice(0, Math.max(0, end)).findLastIndex((row) => !BAR.test(row.text)) + 1;
+}

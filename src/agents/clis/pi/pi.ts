@@ -1,0 +1,122 @@
+import type { Condition } from "../../screen/rules.js";
+import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
+import type { AgentCli, LaunchOptions } from "../cli.js";
+import { readPiEvents } from "./feed.js";
+import { piHooks } from "./hooks.js";
+
+/** The editor, and every dialog that replaces it, stands between the last two rules. */
+const RULE = /^─{8,}/;
+/** Dialogs mark the chosen option with an arrow and end with a row of keys, both indented; a draft starts at column 0. */
+const DIALOG = /^ {0,2}→ |^ +.*\b(?:esc|escape|ctrl\+c)\b.* cancel\b/;
+const SPINNER = "^ ?[\\u2801-\\u28ff] ";
+
+/** The spinner is a paragraph of its own over the editor: one row, two in a narrow pane. */
+function spinner(line: RegExp): Condition {
+  return {
+    all: [
+      { in: "block", first: 1, line },
+      { in: "above", last: 2, line },
+    ],
+  };
+}
+
+/** pi: no permission prompts of its own (extensions add them), no alternate screen, a spinner over the editor. */
+export const pi: AgentCli = {
+  key: "pi",
+  command: "pi",
+  access: { full: [], "read-only": ["--tools", "read,grep,find,ls"] },
+  interactive: (options) => ({ args: switches(options), env: {} }),
+  resume: (sessionRef, options) => ({ args: ["--session", sessionRef, ...switches(options)], env: {} }),
+  pasteEnterDelayMs: 150,
+  homeColumn: () => 0,
+  proof: { by: "composer", pasted: /^\[paste #\d+/, queued: /^ (?:Steering|Follow-up): /, event: "input" },
+  hooks: piHooks,
+  readEvents: readPiEvents,
+  reading: {
+    by: "screen",
+    findGeometry,
+    rules: [
+      {
+        name: "pi.login",
+        status: "needs_permission",
+        reason: "asks for a login: $line",
+        when: {
+          in: "dialog",
+          first: 3,
+          line: /^\s*(?:Select (?:a )?provider|Log ?in\b|Sign in\b|Enter .{0,30}API key|Paste\b)/i,
+        },
+      },
+      {
+        name: "pi.confirm",
+        status: "needs_permission",
+        reason: "asks for permission: $line",
+        when: {
+          all: [
+            { in: "dialog", line: /^ (?! *(?:→ )?(?:Yes|No)$)\S/, first: 2 },
+            { in: "dialog", line: /^ +(?:→ )?(?:Yes|Allow|Approve|Trust)\b/ },
+            { in: "dialog", line: /^ +(?:→ )?(?:No|Deny|Block|Reject|Don't)\b/ },
+          ],
+        },
+      },
+      {
+        name: "pi.dialog",
+        status: "needs_input",
+        reason: "a question or a menu is open: $line",
+        when: { in: "dialog", line: DIALOG },
+      },
+      {
+        name: "pi.retry",
+        status: "busy",
+        reason: "a retry is in progress: $line",
+        when: spinner(new RegExp(`${SPINNER}.*(?:retrying|rate limit)`, "i")),
+      },
+      {
+        name: "pi.compaction",
+        status: "busy",
+        reason: "compaction: $line",
+        when: spinner(new RegExp(`${SPINNER}.*(?:compacting|summarizing)`, "i")),
+      },
+      {
+        name: "pi.spinner",
+        status: "busy",
+        reason: "$line",
+        when: spinner(new RegExp(`${SPINNER}\\S`)),
+      },
+      {
+        name: "pi.no-models",
+        status: "needs_input",
+        reason: "cannot start a turn: $line",
+        when: {
+          all: [
+            { in: "above", line: /^ Warning: No models available/ },
+            { in: "footer", line: /\b(?:unknown|no.model)$/ },
+          ],
+        },
+      },
+      { name: "pi.error", status: "idle", reason: "$line", when: { in: "block", line: /^ ?Error: /, first: 1 } },
+      {
+        name: "pi.interrupted",
+        status: "idle",
+        reason: "interrupted: $line",
+        when: { in: "block", line: /^ ?Operation aborted/, last: 1 },
+      },
+      { name: "pi.editor", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: RULE } },
+    ],
+  },
+};
+
+function switches(options: LaunchOptions): string[] {
+  return [
+    ...pi.access[options.access ?? "full"],
+    ...(options.model === undefined ? [] : ["--model", options.model]),
+    ...(options.eventsFile === undefined ? [] : ["-e", options.eventsFile]),
+  ];
+}
+
+function findGeometry(rows: readonly Row[]): Geometry {
+  const bottom = findLastRow(rows, RULE);
+  const top = findLastRow(rows, RULE, bottom);
+  if (bottom < 0 || top < 0) return {};
+  if (rows.slice(top + 1, bottom).some((row) => DIALOG.test(row.text))) return { dialog: top + 1 };
+  return { composer: { top, input: top + 1, bottom } };
+}

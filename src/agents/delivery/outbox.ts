@@ -1,0 +1,291 @@
+import { createHash } from "node:crypto";
+import type { Selectable } from "kysely";
+import { type Context, timestamp } from "../../db/context.js";
+import type { DeliveriesTable, Reader } from "../../db/schema.js";
+import type { RowOf, Tx } from "../../db/write.js";
+import { Fault } from "../../errors.js";
+import { didYouMean, quote } from "../../names.js";
+import { pasteText } from "../../tmux/input.js";
+
+export type DeliveryRow = Selectable<DeliveriesTable>;
+export type DeliveryState = "queued" | "pasted" | "proved" | "unproved" | "refused" | "cancelled";
+
+/** From which states a verb leads to which. A `pasted` one is never typed again by itself. */
+export const DELIVERY_TRANSITIONS = {
+  type: { from: ["queued"], to: "pasted" },
+  withdraw: { from: ["pasted"], to: "queued" },
+  prove: { from: ["pasted", "unproved"], to: "proved" },
+  doubt: { from: ["pasted"], to: "unproved" },
+  refuse: { from: ["queued", "pasted"], to: "refused" },
+  retry: { from: ["unproved", "refused", "cancelled"], to: "queued" },
+  cancel: { from: ["queued"], to: "cancelled" },
+} as const satisfies Record<string, { from: readonly DeliveryState[]; to: DeliveryState }>;
+
+/** The longest text that is delivered, in bytes. */
+const LONGEST_TEXT = 1024 * 1024;
+/** Whoever types is done within this long, or was cut off. */
+export const HOLD_MS = 60_000;
+
+/** Puts a text into the agent's outbox; the same text that still waits there is that same delivery. */
+export async function enqueue(
+  context: Context,
+  agent: RowOf<"agents">,
+  { text, sender, taskId }: { text: string; sender: string; taskId?: number | undefined },
+): Promise<DeliveryRow> {
+  const clean = checkText(text);
+  const text_hash = createHash("sha256").update(clean).digest("hex");
+  return context.store.write(async (db) => {
+    const pending = await db
+      .selectFrom("deliveries")
+      .selectAll()
+      .where("agent_id", "=", agent.id)
+      .where("state", "in", ["queued", "pasted"])
+      .where("text_hash", "=", text_hash)
+      .executeTakeFirst();
+    if (pending !== undefined) return pending;
+    const now = timestamp(context.clock);
+    const row = {
+      agent_id: agent.id,
+      workstream_id: agent.workstream_id,
+      agent: agent.name,
+      task_id: taskId ?? null,
+      sender,
+      text: clean,
+      text_hash,
+      state: "queued",
+      attempt: 0,
+      reason: null,
+      baseline: null,
+      created_at: now,
+      pasted_at: null,
+      proved_at: null,
+      updated_at: now,
+    };
+    return db.insertInto("deliveries").values(row).returningAll().executeTakeFirstOrThrow();
+  });
+}
+
+function checkText(text: string): string {
+  const clean = pasteText(text);
+  const bytes = Buffer.byteLength(clean);
+  if (clean.trim() === "") {
+    throw new Fault("usage", "delivery.empty", "There is nothing to send: the text is empty or blank.", [
+      { intent: "Send a prompt", command: "mu agent send <agent> 'what to do'" },
+    ]);
+  }
+  if (bytes <= LONGEST_TEXT) return clean;
+  throw new Fault("usage", "delivery.too_long", `The text has ${bytes} bytes; ${LONGEST_TEXT} can be delivered.`, [
+    { intent: "Write it to a file and send its path", command: "mu agent send <agent> 'read <file>'" },
+  ]);
+}
+
+/** The delivery of that id; faults `delivery.not_found`. */
+export async function deliveryRow(db: Reader, id: number): Promise<DeliveryRow> {
+  const row = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
+  if (row !== undefined) return row;
+  const ids = await db.selectFrom("deliveries").select("id").orderBy("id", "desc").limit(50).execute();
+  const hint = didYouMean(
+    String(id),
+    ids.map((known) => String(known.id)),
+  );
+  throw new Fault("missing", "delivery.not_found", `There is no delivery ${quote(String(id))}.${hint}`, [
+    { intent: "See them", command: "mu delivery list" },
+  ]);
+}
+
+/** What stands first in the agent's outbox: the one being typed, else the oldest that waits. */
+export async function firstPending(db: Reader, agentId: number): Promise<DeliveryRow | undefined> {
+  const rows = await db
+    .selectFrom("deliveries")
+    .selectAll()
+    .where("agent_id", "=", agentId)
+    .where("state", "in", ["queued", "pasted"])
+    .orderBy("id")
+    .execute();
+  return rows.find((row) => row.state === "pasted") ?? rows[0];
+}
+
+/**
+ * Reserves the delivery for typing, for one caller only and only while nothing else is being typed to that agent;
+ * undefined for everybody else. From here on the text may have reached the pane.
+ */
+export async function reserve(
+  context: Context,
+  row: DeliveryRow,
+  baseline: string | null,
+): Promise<DeliveryRow | undefined> {
+  const now = timestamp(context.clock);
+  const taken = await context.store
+    .write((db) =>
+      db
+        .updateTable("deliveries")
+        .set({ state: "pasted", attempt: row.attempt + 1, reason: null, baseline, pasted_at: now, updated_at: now })
+        .where("id", "=", row.id)
+        .where("state", "=", "queued")
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom("deliveries as other")
+                .select("other.id")
+                .where("other.agent_id", "=", row.agent_id)
+                .where("other.state", "=", "pasted"),
+            ),
+          ),
+        )
+        .returningAll()
+        .execute(),
+    )
+    .catch((error: unknown) => {
+      if (isInFlight(error)) return [];
+      throw error;
+    });
+  return taken[0];
+}
+
+/** On PostgreSQL two reservations of one agent meet in the unique index. */
+function isInFlight(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "23505";
+}
+
+/** Takes a transition; the row as it is afterwards, also when somebody else was first. */
+export async function change(
+  context: Context,
+  id: number,
+  verb: keyof typeof DELIVERY_TRANSITIONS,
+  reason: string | null,
+): Promise<DeliveryRow> {
+  const { from, to } = DELIVERY_TRANSITIONS[verb];
+  const now = timestamp(context.clock);
+  return context.store.write(async (db) => {
+    await db
+      .updateTable("deliveries")
+      .set({ state: to, reason, updated_at: now, ...(to === "proved" && { proved_at: now }) })
+      .where("id", "=", id)
+      .where("state", "in", from)
+      .execute();
+    return deliveryRow(db, id);
+  });
+}
+
+/** Whether the one who typed it must have been cut off. */
+export function isAbandoned(row: DeliveryRow, now: Date): boolean {
+  return row.state === "pasted" && now.getTime() - Date.parse(row.pasted_at ?? row.updated_at) > HOLD_MS;
+}
+
+/**
+ * Inside a write: what still waits for earlier incarnations of the agent's name waits for this one now. What was being
+ * typed to them stays theirs: nobody knows whether it was taken.
+ */
+export async function inheritOutbox(tx: Tx, heir: RowOf<"agents">): Promise<void> {
+  await tx.db
+    .updateTable("deliveries")
+    .set({ agent_id: heir.id, updated_at: tx.now })
+    .where("state", "=", "queued")
+    .where("agent_id", "in", (e) =>
+      e
+        .selectFrom("agents")
+        .select("id")
+        .where("workstream_id", "=", heir.workstream_id)
+        .where("name", "=", heir.name)
+        .where("closed_at", "is not", null),
+    )
+    .execute();
+}
+
+/** Inside a write: takes back what waits for an agent that somebody closed for good. */
+export async function cancelOutbox(tx: Tx, agentId: number): Promise<void> {
+  await tx.db
+    .updateTable("deliveries")
+    .set({ state: "cancelled", reason: "the agent was closed", updated_at: tx.now })
+    .where("state", "=", "queued")
+    .where("agent_id", "=", agentId)
+    .execute();
+}
+
+/** A prompt on its way to an agent's pane, or at its end. */
+export interface Delivery {
+  id: number;
+  workstream: string;
+  agent: string;
+  /** The task that it is about. */
+  task: string | null;
+  sender: string;
+  text: string;
+  state: DeliveryState;
+  /** How often it was typed. */
+  attempt: number;
+  /** What proved it, or why it was refused or could not be proved. */
+  reason: string | null;
+  createdAt: string;
+  pastedAt: string | null;
+  provedAt: string | null;
+}
+
+export interface DeliveryFilter {
+  workstream?: string | undefined;
+  agent?: string | undefined;
+  state?: DeliveryState | undefined;
+  /** The newest so many; 100 without it. */
+  limit?: number | undefined;
+}
+
+/** Deliveries, newest first. */
+export async function listDeliveries(db: Reader, filter: DeliveryFilter = {}): Promise<Delivery[]> {
+  let query = selectDeliveries(db)
+    .orderBy("d.id", "desc")
+    .limit(filter.limit ?? 100);
+  if (filter.workstream !== undefined) query = query.where("w.name", "=", filter.workstream);
+  if (filter.agent !== undefined) query = query.where("d.agent", "=", filter.agent);
+  if (filter.state !== undefined) query = query.where("d.state", "=", filter.state);
+  return (await query.execute()).map(toDelivery);
+}
+
+/** Faults `delivery.not_found`. */
+export async function showDelivery(db: Reader, id: number): Promise<Delivery> {
+  await deliveryRow(db, id);
+  return toDelivery(await selectDeliveries(db).where("d.id", "=", id).executeTakeFirstOrThrow());
+}
+
+function selectDeliveries(db: Reader) {
+  return db
+    .selectFrom("deliveries as d")
+    .leftJoin("workstreams as w", "w.id", "d.workstream_id")
+    .leftJoin("tasks as t", "t.id", "d.task_id")
+    .selectAll("d")
+    .select(["w.name as workstream", "t.name as task"]);
+}
+
+function toDelivery(
+  row: Awaited<ReturnType<ReturnType<typeof selectDeliveries>["executeTakeFirstOrThrow"]>>,
+): Delivery {
+  return {
+    id: row.id,
+    workstream: row.workstream ?? "",
+    agent: row.agent,
+    task: row.task,
+    sender: row.sender,
+    text: row.text,
+    state: row.state as DeliveryState,
+    attempt: row.attempt,
+    reason: row.reason,
+    createdAt: row.created_at,
+    pastedAt: row.pasted_at,
+    provedAt: row.proved_at,
+  };
+}
+
+/** Takes back a delivery that waits. Faults `delivery.not_found`, `delivery.settled`. */
+export async function cancelDelivery(context: Context, id: number): Promise<Delivery> {
+  await takeVerb(context, await showDelivery(context.store.db, id), "cancel");
+  return showDelivery(context.store.db, id);
+}
+
+export async function takeVerb(context: Context, before: Delivery, verb: "retry" | "cancel"): Promise<void> {
+  const wanted = verb === "retry" ? "queued" : "cancelled";
+  const { state } = await change(context, before.id, verb, null);
+  if (state === wanted && before.state !== wanted) return;
+  const why = `Delivery ${before.id} is ${before.state}: there is nothing to ${verb}.`;
+  throw new Fault("conflict", "delivery.settled", why, [
+    { intent: "See it", command: `mu delivery show ${before.id}` },
+  ]);
+}

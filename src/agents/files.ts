@@ -1,0 +1,182 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { RowOf } from "../db/write.js";
+import { Fault } from "../errors.js";
+import type { AgentRef } from "../names.js";
+import type { Layout } from "../tmux/appearance.js";
+import { quoteWord } from "../tmux/run.js";
+import { type Agent, latestAgentRow, toAgent } from "./agent.js";
+import type { Crew } from "./crew.js";
+import { findOwnPane } from "./pane.js";
+
+type Incarnation = Pick<RowOf<"agents">, "id" | "spawned_at">;
+
+/** What it takes to start an agent again as it was. It may hold secrets, so it is a file of its own, mode 0600. */
+export interface LaunchRecord {
+  /** Command line, as sh reads it. */
+  command: string;
+  /** Arguments of the user's behind the CLI's own. */
+  args: readonly string[];
+  /** What the user put into the environment. */
+  env: Readonly<Record<string, string>>;
+  cwd: string;
+  /** The agent shares its window with others. */
+  shared: boolean;
+  layout?: Layout;
+  model?: string;
+}
+
+/** The file that gets everything the agent's pane prints. */
+export function transcriptPath(stateDir: string, agent: Incarnation): string {
+  return `${join(stateDir, "transcripts", nameOf(agent))}.log`;
+}
+
+/** The file with what the pane showed when it was closed, scrollback and all, as plain text. */
+export function lastScreenPath(stateDir: string, agent: Incarnation): string {
+  return `${join(stateDir, "transcripts", nameOf(agent))}.txt`;
+}
+
+/** The folders of the files below, only for this user. */
+export async function prepareFolders(stateDir: string): Promise<void> {
+  for (const folder of ["transcripts", "launches"]) {
+    await mkdir(join(stateDir, folder), { recursive: true, mode: 0o700 });
+  }
+}
+
+export async function saveLaunch(stateDir: string, agent: Incarnation, launch: LaunchRecord): Promise<void> {
+  await prepareFolders(stateDir);
+  await writeFile(launchPath(stateDir, agent), JSON.stringify(launch), { mode: 0o600 });
+}
+
+/** How the agent was started; undefined when nobody wrote it down, as for one that was adopted. */
+export async function readLaunch(stateDir: string, agent: Incarnation): Promise<LaunchRecord | undefined> {
+  const text = await readFile(launchPath(stateDir, agent), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as LaunchRecord);
+}
+
+/** Takes away every file of an incarnation that never lived. */
+export async function removeFiles(stateDir: string, agent: Incarnation): Promise<void> {
+  await removeTranscript(transcriptPath(stateDir, agent));
+  for (const path of [launchPath, lastScreenPath]) await rm(path(stateDir, agent), { force: true });
+}
+
+function launchPath(stateDir: string, agent: Incarnation): string {
+  return `${join(stateDir, "launches", nameOf(agent))}.json`;
+}
+
+/** Row ids begin again in every database, and two may share a state folder: the moment tells them apart. */
+function nameOf({ id, spawned_at }: Incarnation): string {
+  return `${id}-${Date.parse(spawned_at)}`;
+}
+
+/** One file holds so many bytes before it is set aside; there are two at most. */
+export const TRANSCRIPT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The shell command that keeps what a pane prints in `path` (raw, mode 0600), and the part before it in `path.1`.
+ * It ends with the pane. On disk there are never more than twice `limitBytes` plus 4 MiB, however fast the pane
+ * prints. Why dd and a loop: docs/decisions/0009-transcripts-are-rotated-by-dd.md.
+ */
+export function transcriptCommand(path: string, limitBytes = TRANSCRIPT_BYTES): string {
+  const script = [
+    "umask 077",
+    "while :; do",
+    '  : >>"$0" || exit 1',
+    '  before=$(($(wc -c <"$0")))',
+    '  if [ "$before" -ge "$1" ]; then mv -f "$0" "$0.1" || exit 1; before=0; fi',
+    '  dd bs=8192 count=256 2>/dev/null >>"$0"',
+    '  [ "$(($(wc -c <"$0")))" -gt "$before" ] || exit 0',
+    "done",
+  ].join("\n");
+  return `exec /bin/sh -c ${quoteWord(script)} ${quoteWord(path)} ${limitBytes}`;
+}
+
+/** The last `lines` lines of a transcript as plain text, also long after the pane is gone; none when there is no file. */
+export async function readTail(path: string, lines: number): Promise<string[]> {
+  const newest = await read(path);
+  const tail = lastLines(plainText(newest.toString("utf8")), lines);
+  if (tail.length === lines) return tail;
+  const both = Buffer.concat([await read(`${path}.1`), newest]);
+  return lastLines(plainText(both.toString("utf8")), lines);
+}
+
+export async function removeTranscript(path: string): Promise<void> {
+  await Promise.all([rm(path, { force: true }), rm(`${path}.1`, { force: true })]);
+}
+
+/**
+ * What a terminal stream says without how it looks: no escape sequences, no control characters, and of a line
+ * that was redrawn with carriage returns the last state. Full-screen drawing is not replayed.
+ */
+export function plainText(raw: string): string {
+  return raw
+    .replace(SEQUENCES, "")
+    .replace(/\r+\n/g, "\n")
+    .replace(/^.*\r(?=[^\r\n])/gm, "")
+    .replace(CONTROLS, "");
+}
+
+/** OSC (a stray one hides no more than its line); DCS, APC, PM and SOS; CSI; the two- and three-byte escapes. */
+const SEQUENCES =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are made of them
+  /\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[PX^_][^\x1b]*(?:\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
+
+function lastLines(text: string, count: number): string[] {
+  const lines = text.split("\n").map((line) => line.trimEnd());
+  const end = lines.findLastIndex((line) => line !== "") + 1;
+  return lines.slice(Math.max(0, end - count), end);
+}
+
+async function read(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return Buffer.alloc(0);
+    throw error;
+  }
+}
+
+export interface Reading {
+  agent: Agent;
+  /** The last lines, at most as many as were asked for, without the blank ones behind them. */
+  lines: string[];
+  /** The living pane, what was kept of it when it was closed, or the record of all that it printed. */
+  source: "pane" | "screen" | "transcript";
+}
+
+/** The last `lines` lines of an agent, also when its pane is gone. Faults `agent.not_found`, `tmux.failed`. */
+export async function readAgent(crew: Crew, ref: AgentRef, { lines }: { lines: number }): Promise<Reading> {
+  const row = await latestAgentRow(crew.context.store.db, ref);
+  const agent = toAgent(row);
+  const living = row.closed_at === null ? await readLiving(crew, row, lines) : undefined;
+  if (living !== undefined) return { agent, lines: living, source: "pane" };
+  const saved = await readSavedScreen(crew.stateDir, row);
+  if (saved !== undefined) return { agent, lines: lastOf(saved, lines), source: "screen" };
+  return { agent, lines: await readTail(transcriptPath(crew.stateDir, row), lines), source: "transcript" };
+}
+
+async function readLiving(
+  crew: Crew,
+  row: Parameters<typeof findOwnPane>[1],
+  lines: number,
+): Promise<string[] | undefined> {
+  const pane = await findOwnPane(crew, row);
+  if (pane === undefined) return undefined;
+  return crew.tmux.readPane(pane.id, lines).catch((error) => {
+    if (error instanceof Fault && error.code === "pane.not_found") return undefined;
+    throw error;
+  });
+}
+
+function lastOf(all: readonly string[], count: number): string[] {
+  const end = all.findLastIndex((line) => line.trim() !== "") + 1;
+  return all.slice(Math.max(0, end - count), end);
+}
+
+/** The lines that `closeAgent` kept; undefined when the agent was not closed by it. */
+async function readSavedScreen(stateDir: string, row: RowOf<"agents">): Promise<string[] | undefined> {
+  const text = await readFile(lastScreenPath(stateDir, row), "utf8").catch(() => undefined);
+  return text?.replace(/\n$/, "").split("\n");
+}

@@ -1,0 +1,175 @@
+import type { RowOf } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, quote } from "../names.js";
+import { foregroundGroup, hasEnvironment, listProcesses, type ProcessHost, signalGroup } from "../processes.js";
+import { callerPane, type Pane, type ServerId, serverPid, serverStart } from "../tmux/panes.js";
+import { paneNotFound } from "../tmux/run.js";
+import type { AttachCommand } from "../tmux/tmux.js";
+import { type Agent, openPaneAgent, toAgent } from "./agent.js";
+import type { Crew } from "./crew.js";
+
+/** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
+export async function findOwnPane(crew: Crew, row: RowOf<"agents">): Promise<Pane | undefined> {
+  if (row.pane === null) return undefined;
+  return (await crew.tmux.listPanes()).find((pane) => isOwnPane(row, pane));
+}
+
+/** As `findOwnPane`; a pane that is gone is `pane.not_found`. */
+export async function ownPane(crew: Crew, row: RowOf<"agents">): Promise<Pane> {
+  const pane = await findOwnPane(crew, row);
+  if (pane === undefined) throw paneNotFound(row.pane ?? `of ${row.name}`);
+  return pane;
+}
+
+/** True for the pane that was opened for this incarnation, on the server where it was opened. */
+export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
+  return pane.id === row.pane && pane.server === row.server && pane.agentId === String(row.id);
+}
+
+/**
+ * All panes that a spawn opened for a row, also where it could not write down which: a server that answers too late
+ * makes it try twice. Another database's agent of the same name and id is told apart by its moment.
+ */
+export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pane[] {
+  return panes.filter((pane) => pane.agentId === String(row.id) && pane.spawnedAt === row.spawned_at);
+}
+
+/** Whether the process was started for this incarnation, wherever its pane is: a pid alone may be another's by now. */
+export function isProgramOf(host: ProcessHost, row: RowOf<"agents">, pid: number): Promise<boolean> {
+  return hasEnvironment(host, pid, { name: "MU_AGENT_ID", value: String(row.id) });
+}
+
+/** True when the calling process runs in the pane of `row`. */
+export function sitsIn(crew: Crew, row: RowOf<"agents">): boolean {
+  const caller = callerPane(crew.env);
+  if (caller === undefined || row.server === null) return false;
+  return caller.pane === row.pane && caller.serverPid === serverPid(row.server);
+}
+
+/** Where an open agent is, as far as tmux and the processes tell. */
+export type Whereabouts =
+  | { at: "pane"; pane: Pane }
+  /** It has no pane yet: its spawn is on the way, or was cut off. */
+  | { at: "nowhere" }
+  | { at: "gone"; why: string; lost: "pane" | "server" | "taken" }
+  /** Out of our sight: on another host, or on a tmux server that is not the one we ask. */
+  | { at: "elsewhere"; why: string };
+
+/**
+ * Finds the panes of agents among all panes of the server that we ask. A pane counts only on the server (pid and
+ * start) where it was opened and while it carries the agent's incarnation: ids begin again at %0 with every server.
+ */
+export async function locate(
+  crew: Crew,
+  rows: readonly RowOf<"agents">[],
+  panes: readonly Pane[],
+): Promise<Map<number, Whereabouts>> {
+  const found = new Map(rows.map((row) => [row.id, whereabouts(row, panes)]));
+  const lost = rows.filter((row) => isServerLost(found.get(row.id)));
+  const servers = [...new Set(lost.map((row) => row.server ?? ""))];
+  if (servers.length === 0) return found;
+  const living = await livingServers(crew, servers);
+  for (const row of lost) {
+    const why = `its tmux server (pid ${serverPid(row.server ?? "")}) is not the one that is asked here`;
+    if (living.has(row.server ?? "")) found.set(row.id, { at: "elsewhere", why });
+  }
+  return found;
+}
+
+function whereabouts(row: RowOf<"agents">, panes: readonly Pane[]): Whereabouts {
+  if (row.host !== null) return { at: "elsewhere", why: `it is on ${row.host}` };
+  if (row.pane === null) return { at: "nowhere" };
+  if (!panes.some((pane) => pane.server === row.server)) {
+    return { at: "gone", why: `the tmux server of pane ${row.pane} has ended`, lost: "server" };
+  }
+  const pane = panes.find((one) => one.id === row.pane);
+  if (pane === undefined) return { at: "gone", why: `pane ${row.pane} is gone`, lost: "pane" };
+  if (pane.agentId === String(row.id)) return { at: "pane", pane };
+  return { at: "gone", why: `pane ${row.pane} belongs to somebody else now`, lost: "taken" };
+}
+
+function isServerLost(place: Whereabouts | undefined): boolean {
+  return place?.at === "gone" && place.lost === "server";
+}
+
+/** A server's start and its process's start are told by two clocks, which may have been set in between. */
+const CLOCKS_MS = 60_000;
+
+/** Those of the servers whose own process still runs: behind another socket, for example that of another user. */
+async function livingServers(crew: Crew, servers: readonly ServerId[]): Promise<Set<ServerId>> {
+  const processes = await listProcesses(crew);
+  const isTmux = new Set(processes.filter((one) => !one.zombie && one.name.startsWith("tmux")).map((one) => one.pid));
+  const living = new Set<ServerId>();
+  for (const server of servers.filter((one) => isTmux.has(serverPid(one)))) {
+    const start = await processStart(crew, serverPid(server));
+    if (start === undefined || Math.abs(start - serverStart(server)) < CLOCKS_MS) living.add(server);
+  }
+  return living;
+}
+
+/** When a process started, in ms since the epoch; undefined where `ps` does not tell. */
+async function processStart(crew: Crew, pid: number): Promise<number | undefined> {
+  const env = { PATH: "/bin:/usr/bin:/usr/local/bin", LC_ALL: "C", TZ: "UTC" };
+  const { stdout } = await crew.exec("ps", ["-o", "lstart=", "-p", String(pid)], { env, timeoutMs: 10_000 });
+  const start = Date.parse(`${stdout.trim()} UTC`);
+  return Number.isNaN(start) ? undefined : start;
+}
+
+/** Makes the agent's pane the one that its session shows. Faults `agent.not_found`, `agent.is_person`, `pane.not_found`. */
+export async function focusAgent(crew: Crew, ref: AgentRef): Promise<Agent> {
+  const row = await openPaneAgent(crew.context.store.db, ref);
+  await crew.tmux.focusPane((await ownPane(crew, row)).id);
+  return toAgent(row);
+}
+
+/**
+ * The program that shows the agent on the caller's terminal: it attaches, or moves the client over when the caller
+ * sits in the same tmux. Faults as `focusAgent`.
+ */
+export async function attachCommand(crew: Crew, ref: AgentRef): Promise<{ agent: Agent; command: AttachCommand }> {
+  const row = await openPaneAgent(crew.context.store.db, ref);
+  const pane = await ownPane(crew, row);
+  await crew.tmux.focusPane(pane.id);
+  return { agent: toAgent(row), command: await crew.tmux.attachCommand(pane.session, pane.id) };
+}
+
+export interface Kick {
+  agent: Agent;
+  tty: string;
+  signal: NodeJS.Signals;
+  /** The process group that was signalled. */
+  group: number;
+  /** The programs in it. */
+  programs: string[];
+}
+
+/**
+ * Signals the program that has the agent's terminal, when it is not the agent's own CLI. Faults
+ * `agent.nothing_to_kick`, `agent.not_found`, `agent.is_person`, `pane.not_found`.
+ */
+export async function kickAgent(
+  crew: Crew,
+  ref: AgentRef,
+  { signal = "SIGINT" }: { signal?: NodeJS.Signals | undefined } = {},
+): Promise<Kick> {
+  const row = await openPaneAgent(crew.context.store.db, ref);
+  const pane = await ownPane(crew, row);
+  const group = await foregroundGroup(crew, pane.tty);
+  const [leader] = group;
+  const isItself = group.some((one) => one.pid === pane.pid || one.group === pane.pid);
+  if (leader === undefined || isItself || !signalGroup(leader.group, signal)) throw nothingToKick(ref, pane.command);
+  const programs = group.map((one) => one.name);
+  return { agent: toAgent(row), tty: pane.tty, signal, group: leader.group, programs };
+}
+
+function nothingToKick({ workstream, name }: AgentRef, command: string): Fault {
+  return new Fault(
+    "negative",
+    "agent.nothing_to_kick",
+    `${quote(name)} runs nothing in front of itself${command === "" ? "" : ` (${command})`}: nothing was signalled.`,
+    [
+      { intent: "See what it does", command: `mu agent read ${name} -w ${workstream}` },
+      { intent: "End it", command: `mu agent close ${name} -w ${workstream}` },
+    ],
+  );
+}

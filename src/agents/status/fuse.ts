@@ -1,0 +1,240 @@
+import type { Pane } from "../../tmux/panes.js";
+import type { AgentStatus, Member } from "../agent.js";
+import type { AgentCli } from "../clis/cli.js";
+import type { Crew } from "../crew.js";
+import { DETAILS, type FeedEvent, type FeedKind, foldFeed } from "../feed.js";
+import type { Explanation } from "../screen/verdict.js";
+import { readSpool, spoolPath, spoolSize } from "../spool.js";
+
+/** A status with its grounds. `by` is the authority that decided. */
+export type Sensed = Omit<FusedStatus, "reason" | "rule"> & { reason: string | null; rule: string | null };
+
+/** What the agent's CLI reported, up to the end of its spool. */
+export interface Feed {
+  events: readonly FeedEvent[];
+  /** The spool has grown since the stored fold. */
+  changed: boolean;
+  offset: string;
+}
+
+/** So many of the newest events are stored. */
+const KEPT_EVENTS = 40;
+
+/** What the agent's hooks have reported; the stored fold while its spool has not grown. */
+export async function readFeed(crew: Crew, { row, seen }: Pick<Member, "row" | "seen">, cli: AgentCli): Promise<Feed> {
+  const offset = seen?.spool_offset ?? "";
+  if (cli.readEvents === undefined) return { events: [], changed: false, offset };
+  const path = spoolPath(crew.stateDir, row.id);
+  if ((await spoolSize(path)) === Number(offset)) return { events: storedFeed(seen?.feed), changed: false, offset };
+  const { events, end } = await readSpool(path);
+  return {
+    events: foldFeed(cli, events).slice(-KEPT_EVENTS),
+    changed: String(end) !== offset,
+    offset: String(end),
+  };
+}
+
+function storedFeed(feed: string | null | undefined): FeedEvent[] {
+  return feed == null ? [] : (JSON.parse(feed) as FeedEvent[]);
+}
+
+/** The conversation that the agent is in, by the newest event that names one. */
+export function sessionOf({ events }: Feed): string | undefined {
+  return events.findLast((event) => event.sessionRef !== undefined)?.sessionRef;
+}
+
+export interface Evidence {
+  cli: AgentCli;
+  feed: Feed;
+  verdict: Explanation;
+  /** When the screen first said what it says. */
+  screenSince: Date;
+  pane: Pane;
+  now: Date;
+}
+
+/** One status from all that is known of an agent with a pane. */
+export function fuse({ row, seen }: Member, { cli, feed, verdict, screenSince, pane, now }: Evidence): Sensed {
+  const fused = fuseStatus({
+    verdict,
+    screenChangedAt: screenSince.getTime(),
+    feed: feed.events,
+    process: { alive: !pane.dead, command: pane.command, startedAt: Date.parse(row.spawned_at) },
+    previous: seen && { status: seen.status as AgentStatus, at: Date.parse(seen.at) },
+    now: now.getTime(),
+  });
+  if (cli.reading.by === "screen" || fused.by !== "screen") return fused;
+  return { ...fused, by: "process" };
+}
+
+/** All that is known of an agent at one moment. Times are ms since the epoch. */
+export interface StatusEvidence {
+  /** What the screen says now. */
+  verdict: Explanation;
+  /** When the screen's content last changed, as far as known. */
+  screenChangedAt: number;
+  /** What the CLI reported, newest last. */
+  feed: readonly FeedEvent[];
+  /** The pane's program. */
+  process: { alive: boolean; command: string; startedAt: number };
+  previous?: { status: AgentStatus; at: number } | undefined;
+  now: number;
+}
+
+export interface FusedStatus {
+  status: AgentStatus;
+  reason: string;
+  /** Whose word it is. */
+  by: "hook" | "screen" | "process" | "person";
+  rule: string;
+  evidence: string[];
+}
+
+/** An agent's status from all that is known of it. Its own events come first; `overrules` says when the screen does. */
+export function fuseStatus(evidence: StatusEvidence): FusedStatus {
+  const { process, verdict } = evidence;
+  if (!process.alive) return terminated(evidence);
+  const report = readReport(evidence);
+  if (verdict.rule === "blank" && (report ? report.kind === "session" : isSpawning(evidence))) {
+    return spawning(process.command, verdict.reason);
+  }
+  if (!report) return marked(evidence, fromScreen(verdict));
+  if (verdict.status === report.fused.status) return marked(evidence, agree(evidence, report));
+  return marked(evidence, overrules(evidence, report) ? fromScreen(verdict) : report.fused);
+}
+
+/** Events from before the pane's program started are another program's; starts are known to a second or so. */
+const START_SLACK = 2_000;
+/** After an event a screen needs this long (ms) to show it; until then its older look does not count against it. */
+const SETTLE = 1_500;
+/** Behind an event that is this old (ms), a screen that is not busy is right, whenever it changed: working redraws. */
+const STUCK = 10_000;
+/** pi waits 2, 4 and 8 s between its tries. */
+const RETRY_WINDOW = 9_500;
+/** A program that shows nothing for this long (ms) is no longer called spawning. */
+const SPAWN_LIMIT = 60_000;
+
+/** What the newest event says, as if nothing else were known. */
+interface Report {
+  kind: FeedKind;
+  /** ms since the epoch. */
+  at: number;
+  fused: FusedStatus;
+}
+
+function readReport(evidence: StatusEvidence): Report | undefined {
+  const event = newest(evidence);
+  if (!event) return undefined;
+  const { status, reason } = MEANINGS[event.kind](event, evidence.now);
+  const said = event.text?.trim().split("\n", 1)[0]?.slice(0, 200);
+  const seen = [`${event.event} at ${new Date(event.at).toISOString()}${said ? `: ${said}` : ""}`];
+  const rule = `hook.${event.event}`;
+  return { kind: event.kind, at: event.at, fused: { status, reason, by: "hook", rule, evidence: seen } };
+}
+
+function newest({ feed, process }: StatusEvidence): FeedEvent | undefined {
+  const since = process.startedAt - START_SLACK;
+  return feed.reduce<FeedEvent | undefined>(
+    (last, event) => (event.at >= since && event.at >= (last?.at ?? Number.NEGATIVE_INFINITY) ? event : last),
+    undefined,
+  );
+}
+
+type Meaning = (event: FeedEvent, now: number) => Pick<FusedStatus, "status" | "reason">;
+
+const MEANINGS: Readonly<Record<FeedKind, Meaning>> = {
+  session: () => ({ status: "idle", reason: "ready: a session began" }),
+  prompt: ({ detail }) => ({
+    status: "busy",
+    reason: detail === DETAILS.queued ? "works, and a prompt waits" : "works on a prompt",
+  }),
+  working: ({ detail, text }) => {
+    if (detail === DETAILS.retry) return { status: "busy", reason: `a retry is in progress${quote(text)}` };
+    return { status: "busy", reason: detail === DETAILS.queued ? "works on a prompt that waited" : "works" };
+  },
+  tool: ({ detail }) => ({ status: "busy", reason: `runs ${detail ?? "a tool"}` }),
+  permission: ({ text, detail }) => ({
+    status: "needs_permission",
+    reason: `asks for permission${quote(text ?? detail)}`,
+  }),
+  question: ({ text }) => ({ status: "needs_input", reason: `asks a question${quote(text)}` }),
+  idle: ({ detail }) => ({
+    status: "idle",
+    reason: detail === DETAILS.interrupted ? "interrupted" : "ready for a prompt",
+  }),
+  error: ({ at, text, detail }, now) => {
+    const waits = detail === DETAILS.mayRetry && now - at < RETRY_WINDOW;
+    if (waits) return { status: "busy", reason: `an error, a retry may follow${quote(text)}` };
+    return { status: "idle", reason: `error${quote(text ?? detail)}` };
+  },
+  compacting: () => ({ status: "busy", reason: "compaction" }),
+  ended: ({ detail }) => ({ status: "terminated", reason: `the session ended${detail ? ` (${detail})` : ""}` }),
+};
+
+function quote(text: string | undefined): string {
+  const line = text?.trim().split("\n", 1)[0]?.slice(0, 200);
+  return line ? `: ${line}` : "";
+}
+
+/**
+ * Whether the screen is right and the event is outdated. A screen that no rule knows is right only about a session
+ * that just began, where an unknown dialog may stand. Esc fires no hook: the idle screen behind it is newer than the
+ * event, or at least keeps still for longer than a working CLI could.
+ */
+function overrules({ screenChangedAt, verdict, now }: StatusEvidence, report: Report): boolean {
+  const age = now - report.at;
+  const newer = screenChangedAt > report.at;
+  if (verdict.rule === "blank") return false;
+  if (verdict.rule === "unrecognised") return newer && report.kind === "session";
+  if (newer && (age >= SETTLE || AT_ONCE.has(verdict.status))) return true;
+  return age >= STUCK && verdict.status !== "busy" && report.kind !== "ended";
+}
+
+/** A dialog on the screen, or a shell in the CLI's place, is nothing that is still about to be redrawn. */
+const AT_ONCE: ReadonlySet<AgentStatus> = new Set(["needs_input", "needs_permission", "terminated"]);
+
+/** Both say the same: the event's word, with the reason of whichever looked last. */
+function agree({ screenChangedAt, verdict }: StatusEvidence, report: Report): FusedStatus {
+  const evidence = [...report.fused.evidence, ...verdict.evidence];
+  const fresher = screenChangedAt > report.at && !PRECISE.has(report.kind);
+  const tells = fresher && !PLAIN.has(verdict.rule.split(".").at(-1) ?? "");
+  return { ...report.fused, evidence, ...(tells && { reason: verdict.reason }) };
+}
+
+/** Their events name the error and the command; a screen shows a piece of it. */
+const PRECISE: ReadonlySet<FeedKind> = new Set(["error", "permission"]);
+
+/** Rules whose reason says no more than the status does. */
+const PLAIN: ReadonlySet<string> = new Set(["composer", "editor", "interruptible", "title-spinner", "unrecognised"]);
+
+function fromScreen({ status, reason, rule, evidence }: Explanation): FusedStatus {
+  return { status, reason, by: "screen", rule, evidence };
+}
+
+function isSpawning({ previous, process, now }: StatusEvidence): boolean {
+  if (previous && previous.status !== "spawning") return false;
+  return now - process.startedAt < SPAWN_LIMIT;
+}
+
+function spawning(command: string, reason: string): FusedStatus {
+  return { status: "spawning", reason, by: "process", rule: "process.spawning", evidence: [command].filter(Boolean) };
+}
+
+function terminated({ verdict, process: { command } }: StatusEvidence): FusedStatus {
+  const isLastWords = verdict.status === "terminated";
+  return {
+    ...{ status: "terminated", by: "process", rule: "process.dead" },
+    reason: isLastWords ? verdict.reason : `${command || "the program"} ended`,
+    evidence: isLastWords ? verdict.evidence : [command].filter(Boolean),
+  };
+}
+
+/** `free` is a person's mark on an idle agent; work that began after the mark takes it away. */
+function marked({ previous, feed }: StatusEvidence, fused: FusedStatus): FusedStatus {
+  if (fused.status !== "idle" || !previous || previous.status !== "free") return fused;
+  if (feed.some((event) => event.at > previous.at && WORK.has(event.kind))) return fused;
+  const evidence = [`idle by ${fused.rule}: ${fused.reason}`, ...fused.evidence];
+  return { ...fused, status: "free", reason: "marked free", by: "person", rule: "person.free", evidence };
+}
+
+const WORK: ReadonlySet<FeedKind> = new Set(["prompt", "working", "tool"]);

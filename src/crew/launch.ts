@@ -1,0 +1,222 @@
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import type { Access, AgentCli, Launch, LaunchOptions } from "../agents/clis/cli.js";
+import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
+import type { Crew } from "../agents/crew.js";
+import type { LaunchRecord } from "../agents/files.js";
+import { agentEventsFile } from "../agents/hooks/install.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, quote } from "../names.js";
+import type { Layout } from "../tmux/appearance.js";
+
+/** What a new agent is to be. */
+export interface LaunchWishes {
+  /** Which agent CLI; without it the command's own, when it is one, else `command`; without a command `pi`. */
+  cli?: string | undefined;
+  /** Command line in place of the CLI's own. */
+  command?: string | undefined;
+  /** Arguments behind it. */
+  args?: readonly string[] | undefined;
+  env?: Readonly<Record<string, string>> | undefined;
+  /** Absolute. */
+  cwd: string;
+  access?: Access | undefined;
+  model?: string | undefined;
+  /** A window to share with other agents; without it the agent has a window of its own. */
+  window?: string | undefined;
+  layout?: Layout | undefined;
+  /** The conversation to go on with. */
+  resume?: string | undefined;
+  /** Makes the file that `LaunchOptions` names, in place of mu's own hooks; undefined leaves the CLI without. */
+  eventsFile?: EventsFile | undefined;
+}
+
+export type EventsFile = (cli: AgentCli, agent: { id: number }) => Promise<string | undefined>;
+
+/** Wishes that were checked: all that is left is to do it. */
+export interface LaunchPlan {
+  cli: AgentCli;
+  record: LaunchRecord;
+  access: Access;
+  window: string;
+  /** The conversation, when the CLI can resume it. */
+  sessionRef: string | null;
+  /** Run the command by exec, without a shell. */
+  program: readonly string[] | undefined;
+  eventsFile: EventsFile;
+}
+
+/**
+ * Checks that the agent can be started at all, before anything is written or opened. Faults `cli.unknown`,
+ * `agent.command_not_found`, `agent.invalid_env`, `agent.invalid_command`.
+ */
+export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes): Promise<LaunchPlan> {
+  const cli = getAgentCli(wishes.cli ?? cliOf(wishes.command));
+  const command = wishes.command ?? (crew.env[overrideOf(cli)] || cli.command);
+  const env = checkEnvironment(wishes.env ?? {});
+  if (command.trim() === "" || command.includes("\0")) throw invalidCommand(command);
+  const path = env["PATH"] ?? crew.env["PATH"] ?? "";
+  const program = await findProgram(crew, cli, { command, cwd: wishes.cwd, path });
+  return {
+    cli,
+    record: {
+      command,
+      args: wishes.args ?? [],
+      env,
+      cwd: wishes.cwd,
+      shared: wishes.window !== undefined,
+      ...(wishes.layout !== undefined && { layout: wishes.layout }),
+      ...(wishes.model !== undefined && { model: wishes.model }),
+    },
+    access: wishes.access ?? "full",
+    window: wishes.window ?? ref.name,
+    sessionRef: wishes.resume !== undefined && canResume(cli, crew) ? wishes.resume : null,
+    program,
+    eventsFile: wishes.eventsFile ?? ownHooks(crew),
+  };
+}
+
+/** The program and its arguments for the pane, and the environment that the CLI itself needs. */
+export async function launchArgv(
+  crew: Crew,
+  plan: LaunchPlan,
+  agent: { id: number },
+): Promise<{ argv: [string, ...string[]]; env: Readonly<Record<string, string>> }> {
+  const eventsFile = await plan.eventsFile(plan.cli, agent);
+  const options: LaunchOptions = {
+    stateDir: crew.stateDir,
+    writableDirs: databaseFolder(crew),
+    access: plan.access,
+    ...(plan.record.model !== undefined && { model: plan.record.model }),
+    ...(eventsFile !== undefined && { eventsFile }),
+  };
+  const resumed = plan.sessionRef === null ? undefined : plan.cli.resume(plan.sessionRef, options);
+  const launch: Launch = resumed ?? plan.cli.interactive(options);
+  const args = [...(takesSwitches(plan) ? launch.args : []), ...plan.record.args];
+  return { argv: argvOf(plan, args), env: launch.env };
+}
+
+/** The CLI reports to the agent's spool, and the user's own settings stay untouched. */
+function ownHooks({ stateDir, env }: Crew): EventsFile {
+  const home = env["HOME"];
+  return (cli, { id }) => agentEventsFile(cli.key, { stateDir, agentId: id, env, ...(home !== undefined && { home }) });
+}
+
+/**
+ * Switches are for the CLI itself, by whatever path or wrapper that bears its name; a stand-in that the user named
+ * instead might choke on them. What was asked for, a conversation or read-only access, is never left out silently.
+ */
+function takesSwitches({ cli, record, access, sessionRef }: LaunchPlan): boolean {
+  if (sessionRef !== null || access !== "full" || record.command === cli.command) return true;
+  return firstWord(record.command)?.split("/").at(-1)?.includes(cli.key) ?? false;
+}
+
+function argvOf({ program, record: { command } }: LaunchPlan, args: readonly string[]): [string, ...string[]] {
+  const [file, ...words] = program ?? [];
+  if (file !== undefined) return [file, ...words, ...args];
+  if (args.length === 0) return ["/bin/sh", "-c", command];
+  return ["/bin/sh", "-c", `${command} "$@"`, "sh", ...args];
+}
+
+/** A database outside of the state folder must be in a sandboxed CLI's reach too. */
+function databaseFolder({ databaseEnv, stateDir }: Crew): string[] {
+  const path = databaseEnv["MU_DB_PATH"];
+  if (path === undefined || resolve(dirname(path)) === resolve(stateDir)) return [];
+  return [dirname(path)];
+}
+
+/** Whether the CLI has conversations that can be gone on with. */
+export function canResume(cli: AgentCli, crew: Crew): boolean {
+  return cli.resume("", { stateDir: crew.stateDir }) !== undefined;
+}
+
+function cliOf(command: string | undefined): string {
+  if (command === undefined) return "pi";
+  const name = firstWord(command)?.split("/").at(-1) ?? "";
+  return Object.hasOwn(AGENT_CLIS, name) && name !== "shell" ? name : "command";
+}
+
+function overrideOf(cli: AgentCli): string {
+  return `MU_${cli.key.toUpperCase()}_COMMAND`;
+}
+
+/** A command line of plain words, which means the same with and without a shell. */
+const PLAIN = /^\s*[\w@%+:,./-]+(?:[ \t]+[\w@%+=:,./-]+)*\s*$/;
+/** The program's name behind assignments, where sh would not read more into it. */
+const FIRST_WORD = /^\s*(?:[A-Za-z_]\w*=[\w@%+:,./-]*\s+)*([\w@%+:,./-]+)(?=[\s;&|<>]|$)/;
+
+function firstWord(command: string): string | undefined {
+  return FIRST_WORD.exec(command)?.[1];
+}
+
+/** The words of a plain command whose program is a file; undefined when sh has to run it. */
+async function findProgram(
+  crew: Crew,
+  cli: AgentCli,
+  { command, cwd, path }: { command: string; cwd: string; path: string },
+): Promise<readonly string[] | undefined> {
+  const word = firstWord(command);
+  if (word === undefined) return undefined;
+  if (await isProgram(word, cwd, path)) return PLAIN.test(command) ? command.trim().split(/[ \t]+/) : undefined;
+  if (!word.includes("/") && (await isBuiltin(crew, word, path))) return undefined;
+  throw commandNotFound(cli, word);
+}
+
+async function isProgram(word: string, cwd: string, path: string): Promise<boolean> {
+  const candidates = word.includes("/")
+    ? [isAbsolute(word) ? word : join(cwd, word)]
+    : path.split(":").map((folder) => join(folder === "" ? cwd : folder, word));
+  for (const candidate of candidates) {
+    const found = await access(candidate, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return true;
+  }
+  return false;
+}
+
+/** Only sh knows its own commands: `exec`, `while`, `.` … */
+async function isBuiltin(crew: Crew, word: string, path: string): Promise<boolean> {
+  const { code } = await crew.exec("/bin/sh", ["-c", 'command -v -- "$1"', "sh", word], { env: { PATH: path } });
+  return code === 0;
+}
+
+function commandNotFound(cli: AgentCli, word: string): Fault {
+  const where = word.includes("/") ? "is not a program" : "is not on PATH";
+  return new Fault(
+    "unavailable",
+    "agent.command_not_found",
+    `${quote(word)} ${where}: nothing was started.`,
+    [
+      { intent: "Look for it", command: `command -v ${/^[\w./-]+$/.test(word) ? word : "<program>"}` },
+      {
+        intent: "Say where it is",
+        command: `${overrideOf(cli)}=/path/to/${cli.command} mu agent spawn <agent> --cli ${cli.key}`,
+      },
+    ],
+    { command: word },
+  );
+}
+
+function invalidCommand(command: string): Fault {
+  return new Fault("usage", "agent.invalid_command", `${quote(command)} is no command line.`, [
+    { intent: "Start a shell", command: "mu agent spawn <agent> --cli shell" },
+  ]);
+}
+
+/** What tells an agent who it is; nobody else may say it. */
+export const IDENTITY_VARIABLES = ["MU_WORKSTREAM", "MU_AGENT", "MU_AGENT_ID"] as const;
+
+function checkEnvironment(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  for (const [name, value] of Object.entries(env)) {
+    const reserved = (IDENTITY_VARIABLES as readonly string[]).includes(name);
+    if (!reserved && /^[A-Za-z_]\w*$/.test(name) && !value.includes("\0")) continue;
+    const why = reserved ? "is mu's own to set" : "cannot be set in an environment";
+    throw new Fault("usage", "agent.invalid_env", `${quote(name)} ${why}.`, [
+      { intent: "Give variables like this", command: "mu agent spawn <agent> --env NAME=value" },
+    ]);
+  }
+  return env;
+}

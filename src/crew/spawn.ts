@@ -1,0 +1,137 @@
+import { findOpenAgent, PERSON_CLI } from "../agents/agent.js";
+import type { Crew } from "../agents/crew.js";
+import { inheritOutbox } from "../agents/delivery/outbox.js";
+import type { Context } from "../db/context.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, checkAgentName, quote } from "../names.js";
+import { createWorkspace, type WorkspaceWishes } from "../workspaces/create.js";
+import { freeWorkspace } from "../workspaces/free.js";
+import { reviveWorkspace } from "../workspaces/recreate.js";
+import type { Workspace } from "../workspaces/workspace.js";
+import { workstreamRow } from "../workstreams/workstream.js";
+import { isHalfSpawn, retireAgent } from "./close.js";
+import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
+import { type Spawned, type StartOptions, spawnSpec, startAgent } from "./start.js";
+
+export interface SpawnOptions extends LaunchWishes, StartOptions {
+  /** Let it work in a workspace of its own, in place of `cwd`. */
+  workspace?: WorkspaceWishes | undefined;
+  /** What the agent is for. */
+  role?: string | undefined;
+}
+
+/** A start in a workspace, when one was wished for. */
+export interface SpawnedInWorkspace extends Spawned {
+  workspace: SpawnWorkspace | null;
+}
+
+/**
+ * Starts an agent in a pane of its own: makes its workspace, if it is to have one and has none, reserves its row,
+ * opens the pane, writes down which it is, and sees that the program lives. Whatever fails takes back what was done.
+ * Safe to call from many processes at once.
+ *
+ * A crash on the way leaves a row without a pane (`isHalfSpawn` after 60 s), perhaps with a pane that carries its
+ * incarnation, or a row whose pane is dead: reconcile closes both.
+ *
+ * Faults: `workstream.not_found`, `agent.invalid_name`, `agent.exists`, `agent.command_not_found`, `agent.died`,
+ * `agent.closed_meanwhile`, and those of `planLaunch`, `openPane` and `createWorkspace`.
+ */
+export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<SpawnedInWorkspace> {
+  checkAgentName(ref.name);
+  if (options.workspace === undefined) return { ...(await spawnIn(crew, ref, options)), workspace: null };
+  await requireNobody(crew.context, ref);
+  await planLaunch(crew, ref, options);
+  const workspace = await prepareWorkspace(crew, ref, options.workspace);
+  try {
+    return { ...(await spawnIn(crew, ref, { ...options, cwd: workspace.path })), workspace };
+  } catch (error) {
+    await takeBackWorkspace(crew, ref, workspace);
+    throw error;
+  }
+}
+
+/** Making a workspace may take long, so it is not begun for an agent that is there. */
+async function requireNobody({ store, clock }: Context, ref: AgentRef): Promise<void> {
+  const { id } = await workstreamRow(store.db, ref.workstream);
+  const open = await findOpenAgent(store.db, id, ref.name);
+  if (open !== undefined && !isHalfSpawn(open, clock.now())) throw agentExists(ref, open);
+}
+
+async function spawnIn(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<Spawned> {
+  const plan = await planLaunch(crew, ref, options);
+  const row = await write(crew.context, spawnSpec(ref), (tx) =>
+    reserveAgent(tx, ref, plan, { role: options.role ?? null }),
+  );
+  return startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
+}
+
+/** The row of a new incarnation, without a pane yet. Faults `workstream.not_found`, `agent.exists`. */
+export async function reserveAgent(
+  tx: Tx,
+  ref: AgentRef,
+  plan: LaunchPlan,
+  { role }: { role: string | null },
+): Promise<RowOf<"agents">> {
+  const workstream = await workstreamRow(tx.db, ref.workstream);
+  const open = await findOpenAgent(tx.db, workstream.id, ref.name);
+  if (open !== undefined) {
+    if (!isHalfSpawn(open, new Date(tx.now))) throw agentExists(ref, open);
+    await retireAgent(tx, open.id, { author: "mu", note: `The spawn of ${ref.name} was cut off.` });
+  }
+  const row = await tx.insert("agents", {
+    workstream_id: workstream.id,
+    name: ref.name,
+    role,
+    access: plan.access,
+    cli: plan.cli.key,
+    command: plan.record.command,
+    host: null,
+    pane: null,
+    server: null,
+    pid: null,
+    window: plan.window,
+    session_ref: plan.sessionRef,
+    spawned_at: tx.now,
+    closed_at: null,
+  });
+  await inheritOutbox(tx, row);
+  return row;
+}
+
+/** The fault for a name that is taken; a person has no pane, so that there is nothing to use or to start. */
+export function agentExists(ref: AgentRef, open: Pick<RowOf<"agents">, "cli">): Fault {
+  const isPerson = open.cli === PERSON_CLI;
+  const who = isPerson ? "a person" : "an agent";
+  const look = { intent: "Look at it", command: `mu agent show ${ref.name} -w ${ref.workstream}` };
+  const use = [
+    { intent: "Use it if it is there", command: `mu agent ensure ${ref.name} -w ${ref.workstream}` },
+    { intent: "Start it anew", command: `mu agent restart ${ref.name} -w ${ref.workstream}` },
+  ];
+  const message = `There is ${who} ${quote(ref.name)} in ${ref.workstream} already.`;
+  return new Fault("conflict", "agent.exists", message, isPerson ? [look] : [look, ...use]);
+}
+
+/** The workspace that an agent was started in. */
+export interface SpawnWorkspace extends Workspace {
+  /** It was there already, with all that is in it. */
+  reused: boolean;
+}
+
+/** The agent's workspace, which is made when there is none; its folder, when that is gone. Faults as `createWorkspace`. */
+export async function prepareWorkspace(crew: Crew, ref: AgentRef, wishes: WorkspaceWishes): Promise<SpawnWorkspace> {
+  const there = await reviveWorkspace(crew, ref);
+  if (there !== undefined) return { ...there, reused: true };
+  return { ...(await createWorkspace(crew, ref, wishes)), reused: false };
+}
+
+/** Frees a workspace that was made for a spawn which failed; whatever the agent did in its short life is saved. */
+export async function takeBackWorkspace(crew: Crew, ref: AgentRef, { reused }: SpawnWorkspace): Promise<void> {
+  if (reused) return;
+  try {
+    await freeWorkspace(crew, ref, { whileBusy: "go on", reason: "agent spawn" });
+  } catch (error) {
+    // The fault that ended the spawn is the one to tell; a workspace that stays is there for the next one.
+    if (!(error instanceof Fault)) throw error;
+  }
+}

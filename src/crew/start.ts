@@ -1,0 +1,280 @@
+import { stripVTControlCharacters } from "node:util";
+import { type Agent, agentById } from "../agents/agent.js";
+import { bordersOf } from "../agents/borders.js";
+import { getAgentCli } from "../agents/clis/table.js";
+import type { Crew } from "../agents/crew.js";
+import { readTail, removeFiles, saveLaunch, transcriptCommand, transcriptPath } from "../agents/files.js";
+import { isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
+import { type Explanation, explainScreen } from "../agents/screen/verdict.js";
+import { pollUntil } from "../clock.js";
+import { type Context, timestamp } from "../db/context.js";
+import { type RowOf, write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { type AgentRef, qualifiedName, quote } from "../names.js";
+import { endProcessTree } from "../processes.js";
+import type { Death, OpenedPane } from "../tmux/open.js";
+import type { Pane } from "../tmux/panes.js";
+import { workspaceEnv } from "../workspaces/setup/setup.js";
+import { sessionOf } from "../workstreams/workstream.js";
+import { retireAgent } from "./close.js";
+import { type LaunchPlan, launchArgv } from "./launch.js";
+
+export interface Spawned {
+  agent: Agent;
+  /** Null when nobody waited for it. */
+  readiness: Readiness | null;
+}
+
+const ALIVE_MS = 100;
+
+/** The event of every write that a spawn does. */
+export function spawnSpec(ref: AgentRef) {
+  return { op: "agent.spawn", scope: ref.workstream, subject: qualifiedName(ref) };
+}
+
+export interface StartOptions {
+  /** Wait for the CLI's first prompt, too. */
+  ready?: ReadyOptions | undefined;
+  /** How long the program must live to count as started, in ms; 100 without it. */
+  aliveMs?: number | undefined;
+  /** Columns and rows while nobody is attached. */
+  size?: { width: number; height: number } | undefined;
+}
+
+/** Opens the pane of a reserved row, writes it down and sees that its program lives; else takes all of it back. */
+export async function startAgent(
+  crew: Crew,
+  row: RowOf<"agents">,
+  plan: LaunchPlan,
+  options: StartOptions & { workstream: string },
+): Promise<Spawned> {
+  const ref = { workstream: options.workstream, name: row.name };
+  let opened: OpenedPane | undefined;
+  try {
+    opened = await openFor(crew, row, plan, options);
+    const deadline = crew.context.clock.now().getTime() + (options.aliveMs ?? ALIVE_MS);
+    const known = await writeDownPane(crew.context, ref, row, opened);
+    const readiness = options.ready === undefined ? null : await waitReady(crew, known, options.ready);
+    await crew.context.clock.sleep(Math.max(0, deadline - crew.context.clock.now().getTime()));
+    const death = await crew.tmux.confirmPane(opened.pane);
+    if (death !== undefined) throw await died(crew, row, death);
+    if (readiness !== null) await noteReadiness(crew.context, row.id, readiness);
+    return { agent: await agentById(crew.context.store.db, row.id), readiness };
+  } catch (error) {
+    await endSpawn(crew, ref, row, { opened, error });
+    throw error;
+  }
+}
+
+async function openFor(
+  crew: Crew,
+  row: RowOf<"agents">,
+  plan: LaunchPlan,
+  { workstream, size }: StartOptions & { workstream: string },
+): Promise<OpenedPane> {
+  const { record } = plan;
+  await saveLaunch(crew.stateDir, row, record);
+  const launch = await launchArgv(crew, plan, row);
+  return crew.tmux.openPane({
+    session: sessionOf(workstream),
+    window: plan.window,
+    shared: record.shared,
+    ...(record.layout !== undefined && { layout: record.layout }),
+    ...(size !== undefined && { size }),
+    cwd: record.cwd,
+    argv: launch.argv,
+    env: {
+      ...launch.env,
+      ...(await workspaceEnv(crew, { workstream, name: row.name }, record.cwd)),
+      ...record.env,
+      ...crew.databaseEnv,
+      ...identityEnv(workstream, row),
+    },
+    identity: { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at },
+    pipe: transcriptCommand(transcriptPath(crew.stateDir, row)),
+    borders: await bordersOf(crew, workstream),
+  });
+}
+
+/** How a process in the pane finds out who it is, without asking tmux. */
+function identityEnv(workstream: string, row: RowOf<"agents">): Record<string, string> {
+  return { MU_WORKSTREAM: workstream, MU_AGENT: row.name, MU_AGENT_ID: String(row.id) };
+}
+
+/** From here on the row is the pane's. Faults `agent.closed_meanwhile`. */
+async function writeDownPane(
+  context: Context,
+  ref: AgentRef,
+  { id }: RowOf<"agents">,
+  { pane, server, pid }: OpenedPane,
+): Promise<RowOf<"agents">> {
+  return write(context, spawnSpec(ref), async (tx) => {
+    const row = await tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
+    if (row === undefined || row.closed_at !== null) throw closedMeanwhile(ref);
+    const status = { status: "spawning", reason: null, by: "process", rule: null, at: tx.now, seen_at: tx.now };
+    await tx.db
+      .insertInto("agent_status")
+      .values({ agent_id: id, spool_offset: "", ...status })
+      .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(status))
+      .execute();
+    return tx.patch("agents", id, { pane, server, pid }, row);
+  });
+}
+
+function closedMeanwhile(ref: AgentRef): Fault {
+  return new Fault(
+    "conflict",
+    "agent.closed_meanwhile",
+    `${quote(ref.name)} was closed while it was being spawned: nothing is left of it.`,
+    [{ intent: "Spawn it again", command: `mu agent spawn ${ref.name} -w ${ref.workstream}` }],
+  );
+}
+
+async function noteReadiness(context: Context, agent: number, { status, reason, rule }: Readiness): Promise<void> {
+  const now = timestamp(context.clock);
+  await context.store.write((db) =>
+    db
+      .updateTable("agent_status")
+      .set({ status, reason, rule, by: "screen", at: now, seen_at: now })
+      .where("agent_id", "=", agent)
+      .execute(),
+  );
+}
+
+/** What the wait for a CLI's first prompt found. */
+export interface Readiness {
+  /** False when the time was over before the CLI asked for anything. */
+  ready: boolean;
+  status: Explanation["status"] | "unreachable";
+  reason: string;
+  /** The screen rule that decided. */
+  rule: string | null;
+  waitedMs: number;
+}
+
+export interface ReadyOptions {
+  /** 20,000 without it. */
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const EVERY_MS = 100;
+/** Real CLIs print a line or two and then load for seconds; a screen that no rule knows is believed after this long. */
+const STRANGE_MS = 4_000;
+
+/**
+ * Waits until the agent's screen takes a prompt (`idle`) or asks a person something (`needs_input`,
+ * `needs_permission`), or its program has ended (`terminated`, not ready). Faults `tmux.failed`.
+ */
+export async function waitReady(crew: Crew, row: RowOf<"agents">, options: ReadyOptions = {}): Promise<Readiness> {
+  const { clock } = crew.context;
+  const start = clock.now().getTime();
+  let last: Explanation | undefined;
+  let since = start;
+  const once = async () => {
+    const before = last;
+    last = await lookAt(crew, row);
+    if (before?.rule !== last.rule) since = clock.now().getTime();
+    return isSettled(last, before, clock.now().getTime() - since) ? last : undefined;
+  };
+  const found = await pollUntil(clock, once, {
+    everyMs: EVERY_MS,
+    timeoutMs: options.timeoutMs ?? 20_000,
+    ...(options.signal && { signal: options.signal }),
+  });
+  const seen = found ?? last;
+  return {
+    ready: found !== undefined && found.status !== "terminated",
+    status: seen?.status ?? "unreachable",
+    reason: seen?.reason ?? "nobody looked",
+    rule: seen?.rule ?? null,
+    waitedMs: clock.now().getTime() - start,
+  };
+}
+
+/** A screen that is half drawn may look like a question, so anything but a composer has to stay for two looks. */
+function isSettled(now: Explanation, before: Explanation | undefined, sinceMs: number): boolean {
+  if (now.status === "busy") return false;
+  if (now.rule === "unrecognised") return sinceMs >= STRANGE_MS;
+  return now.status === "idle" || now.status === "terminated" || before?.rule === now.rule;
+}
+
+async function lookAt(crew: Crew, row: RowOf<"agents">): Promise<Explanation> {
+  const pane = (await crew.tmux.listPanes()).find((one) => isOwnPane(row, one));
+  if (pane === undefined) return gone(row);
+  const cli = getAgentCli(row.cli);
+  const needsScreen = cli.reading.by === "screen" || pane.dead;
+  const captured = needsScreen
+    ? (await crew.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id)
+    : undefined;
+  const ansi = captured?.lines.join("\n") ?? "";
+  const { title, cursorX, cursorY } = captured ?? pane;
+  return explainScreen(cli, { ...factsOf(pane), text: stripVTControlCharacters(ansi), ansi, title, cursorX, cursorY });
+}
+
+function factsOf({ command, width, height, dead }: Pane) {
+  return { command, width, height, dead };
+}
+
+function gone(row: RowOf<"agents">): Explanation {
+  const reason = `pane ${row.pane} is gone`;
+  return { status: "terminated", reason, rule: "gone", evidence: [], draft: false };
+}
+
+/** Faults after which there cannot be a pane, so that nobody has to look for one. */
+const NOTHING_OPENED = new Set([
+  "tmux.not_installed",
+  "tmux.too_old",
+  "tmux.command_too_long",
+  "tmux.unreachable",
+  "pane.no_space",
+]);
+
+/**
+ * Takes back a spawn that failed: its processes, its pane, then its row and files. Where the pane cannot be taken
+ * away the row stays open as it is, so that reconcile finds both.
+ */
+export async function endSpawn(
+  crew: Crew,
+  ref: AgentRef,
+  row: RowOf<"agents">,
+  { opened, error }: { opened: OpenedPane | undefined; error: unknown },
+): Promise<void> {
+  const code = error instanceof Fault ? error.code : "internal";
+  try {
+    if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, opened);
+    const spec = { op: "agent.spawn", scope: ref.workstream, subject: qualifiedName(ref), payload: { failed: code } };
+    await write(crew.context, spec, (tx) =>
+      retireAgent(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` }),
+    );
+    await removeFiles(crew.stateDir, row);
+  } catch {
+    // The fault that ended the spawn is the one to tell; what is left is a half spawn.
+  }
+}
+
+async function removePanes(crew: Crew, row: RowOf<"agents">, opened: OpenedPane | undefined): Promise<void> {
+  const panes = panesMarkedFor(row, await crew.tmux.listPanes());
+  const roots = panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
+  if (roots.length === 0 && opened !== undefined && (await isProgramOf(crew, row, opened.pid))) roots.push(opened.pid);
+  for (const pid of roots) await endProcessTree(crew, { pid }, { graceMs: 1_000 });
+  for (const pane of panes) await crew.tmux.killPane(pane.id);
+}
+
+/** The fault for a program that ended before it was confirmed, with its last words. */
+export async function died(crew: Crew, row: RowOf<"agents">, death: Death): Promise<Fault> {
+  const lines = death.lines.length > 0 ? death.lines : await readTail(transcriptPath(crew.stateDir, row), 50);
+  const { status, signal } = death;
+  const how = signal ? `by signal ${signal}` : status === undefined ? "with its pane" : `with status ${status}`;
+  const words = lines.slice(-10).map((line) => `\n  ${line}`);
+  return new Fault(
+    "unavailable",
+    "agent.died",
+    `${quote(row.name)} ended ${how} as soon as it was started${words.length > 0 ? `:${words.join("")}` : "."}`,
+    [
+      { intent: "Try its command by hand", command: row.command ?? "sh" },
+      { intent: "Start something else", command: `mu agent spawn ${row.name} --command '…'` },
+    ],
+    { status: status ?? null, signal: signal ?? null, lines, command: row.command },
+  );
+}

@@ -1,0 +1,74 @@
+import { type Command, formatText, inCalls, isServerGone, quoteCommands, type Run, refused, runOrFail } from "./run.js";
+
+export const LAYOUTS = ["even-horizontal", "even-vertical", "main-vertical", "main-horizontal", "tiled"] as const;
+export type Layout = (typeof LAYOUTS)[number];
+
+/** Who lives in a pane, written where programs cannot overwrite it; the title is for people. */
+export interface PaneIdentity {
+  agent: string;
+  agentId: string;
+  /** When the incarnation was reserved, as its row has it. */
+  spawnedAt?: string;
+  /** The agent's name without it. */
+  title?: string;
+}
+
+/** What a pane's border says beside the agent's name. An empty text removes it. */
+export interface PaneLabels {
+  pane: string;
+  status?: string;
+  task?: string;
+}
+
+const BORDER = " #{?@mu_agent,#{@mu_agent},#{pane_title}}#{?@mu_status, · #{@mu_status},}#{?@mu_task, · #{@mu_task},} ";
+
+/** Faults: `pane.not_found`. */
+export async function setPaneIdentity(run: Run, pane: string, identity: PaneIdentity): Promise<void> {
+  await runOrFail(run, { what: `name pane ${pane}`, pane }, identityCommands(pane, identity));
+}
+
+/** Labels of many panes in one call; panes that are gone are passed over. Faults: `tmux.failed`. */
+export async function setPaneLabels(run: Run, labels: readonly PaneLabels[]): Promise<void> {
+  const commandsOf = (label: PaneLabels) => [labelCommand(label)];
+  for (const call of inCalls(labels, commandsOf)) {
+    const { refusal } = await run(call.flatMap(commandsOf));
+    if (refusal !== undefined && !isServerGone(refusal)) throw refused("label the panes", refusal);
+  }
+}
+
+/** `target` is a window (`@3`) or a pane of it. Faults: `pane.not_found`. */
+export async function setPaneBorders(run: Run, target: string, state: "on" | "off"): Promise<void> {
+  await runOrFail(run, { what: `draw the borders of ${target}`, pane: target }, borderCommands(target, state));
+}
+
+/** Gives everything the pane prints to `shellCommand`, in place of the pipe it had. Faults: `pane.not_found`. */
+export async function pipePane(run: Run, pane: string, shellCommand: string): Promise<void> {
+  await runOrFail(run, { what: `record pane ${pane}`, pane }, [pipeCommand(pane, shellCommand)]);
+}
+
+export function borderCommands(target: string, state: "on" | "off"): Command[] {
+  const option = (name: string, value: string) => ["set-option", "-w", "-t", target, name, value];
+  return [option("pane-border-format", BORDER), option("pane-border-status", state === "on" ? "top" : "off")];
+}
+
+export function identityCommands(pane: string, { agent, agentId, spawnedAt, title }: PaneIdentity): Command[] {
+  return [
+    ["set-option", "-p", "-t", pane, "@mu_agent", agent],
+    ["set-option", "-p", "-t", pane, "@mu_agent_id", agentId],
+    ...(spawnedAt === undefined ? [] : [["set-option", "-p", "-t", pane, "@mu_spawned_at", spawnedAt]]),
+    ["select-pane", "-t", pane, "-T", formatText(title ?? agent)],
+  ];
+}
+
+/** tmux expands its formats and then the clock's in the command, before sh sees it. */
+export function pipeCommand(pane: string, shellCommand: string): Command {
+  return ["pipe-pane", "-O", "-t", pane, formatText(shellCommand).replaceAll("%", "%%")];
+}
+
+export function labelCommand({ pane, status, task }: PaneLabels): Command {
+  const options = [
+    ["@mu_status", status],
+    ["@mu_task", task],
+  ].flatMap(([name = "", value]) => (value === undefined ? [] : [["set-option", "-p", "-t", pane, name, value]]));
+  return ["if-shell", "-F", "-t", pane, `#{==:#{pane_id},${pane}}`, quoteCommands(options)];
+}

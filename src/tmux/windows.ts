@@ -1,0 +1,73 @@
+import { Fault } from "../errors.js";
+import { formatText, ignoreGone, isServerGone, isTargetGone, type Run, refused, runOrFail } from "./run.js";
+
+/** The window that holds a session open while nothing else is in it. */
+export const PLACEHOLDER_WINDOW = "_mu";
+
+/** True when this very session runs; a name that merely begins like it does not count. Faults: `tmux.failed`. */
+export async function hasSession(run: Run, session: string): Promise<boolean> {
+  const { refusal } = await run([["has-session", "-t", `=${session}`]]);
+  if (refusal === undefined) return true;
+  if (isServerGone(refusal) || isTargetGone(refusal)) return false;
+  throw refused(`look for session ${session}`, refusal);
+}
+
+/**
+ * Makes the session with a placeholder window, unless it runs; true when it was made. Safe to call from many
+ * processes at once. Faults: `tmux.failed`.
+ */
+export async function openSession(run: Run, session: string, cwd: string): Promise<boolean> {
+  const { refusal } = await run([
+    ["new-session", "-d", "-s", session, "-n", PLACEHOLDER_WINDOW, "-c", cwd.replaceAll("#", "##"), "--", ...WAITING],
+    ["set-option", "-t", `=${session}:`, "destroy-unattached", "off"],
+  ]);
+  if (refusal === undefined) return true;
+  if (/^duplicate session/.test(refusal)) return false;
+  throw refused(`create session ${session}`, refusal);
+}
+
+/** It says what it is for, and takes what somebody types there without doing anything. */
+const WAITING = ["sh", "-c", "echo 'mu holds this session open for its agents.'; exec cat >/dev/null"];
+
+/** A session that does not run is nothing to rename. Faults: `session.exists`, `tmux.failed`. */
+export async function renameSession(run: Run, from: string, to: string): Promise<boolean> {
+  const { refusal } = await run([["rename-session", "-t", `=${from}`, to]]);
+  if (refusal === undefined) return true;
+  if (isServerGone(refusal) || isTargetGone(refusal)) return false;
+  if (/^duplicate session/.test(refusal)) throw sessionExists(to);
+  throw refused(`rename session ${from}`, refusal);
+}
+
+export function sessionExists(session: string): Fault {
+  return new Fault("conflict", "session.exists", `a tmux session ${session} runs already`, [
+    { intent: "look at it", command: `tmux attach -t '=${session}'` },
+  ]);
+}
+
+/** Closing what is closed is a no-op. */
+export async function killSession(run: Run, session: string): Promise<void> {
+  ignoreGone(await run([["kill-session", "-t", `=${session}`]]), `close session ${session}`);
+}
+
+/** Faults: `pane.not_found`. */
+export async function renameWindow(run: Run, target: string, name: string): Promise<void> {
+  const what = `rename the window of ${target}`;
+  await runOrFail(run, { what, pane: target }, [["rename-window", "-t", target, formatText(name)]]);
+}
+
+/** Gives a pane a window of its own in an existing session. Faults: `pane.not_found`. */
+export async function movePane(run: Run, pane: string, to: { session: string; window: string }): Promise<void> {
+  const move = ["break-pane", "-d", "-s", pane, "-t", `=${to.session}:`];
+  await runOrFail(run, { what: `move pane ${pane} to session ${to.session}`, pane }, [
+    move,
+    ["rename-window", "-t", pane, formatText(to.window)],
+    ["set-option", "-w", "-t", pane, "automatic-rename", "off"],
+    ["set-option", "-w", "-t", pane, "allow-rename", "off"],
+  ]);
+}
+
+/** Makes the pane the one that whoever is attached to its session sees. Faults: `pane.not_found`. */
+export async function focusPane(run: Run, pane: string): Promise<void> {
+  const commands = ["select-window", "select-pane"].map((name) => [name, "-t", pane]);
+  await runOrFail(run, { what: `show pane ${pane}`, pane }, commands);
+}
