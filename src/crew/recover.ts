@@ -8,6 +8,7 @@ import { pollUntil } from "../clock.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, qualifiedName } from "../names.js";
+import { resumeTask } from "../tasks/lifecycle.js";
 import { taskRow } from "../tasks/task.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { planAgents, type Recoverable, type RecoveryPlan } from "./recovery.js";
@@ -92,9 +93,7 @@ async function giveBack(crew: Crew, ref: AgentRef, names: readonly string[]): Pr
     for (const task of tasks) {
       if (task.owner_id === agent.id && task.status === "IN_PROGRESS") own.push(task.name);
       if (task.status !== "OPEN" || task.owner_id !== null || task.hold !== null) continue;
-      const claim_generation = task.claim_generation + 1;
-      const columns = { status: "IN_PROGRESS", owner_id: agent.id, claim_generation, updated_at: tx.now };
-      await tx.patch("tasks", task.id, columns, task);
+      await resumeTask(tx, task, agent.id);
       own.push(task.name);
     }
     return own;

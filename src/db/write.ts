@@ -14,6 +14,8 @@ export interface Tx {
   readonly db: Reader;
   /** The moment of the write, the same for all its rows. */
   readonly now: string;
+  /** Who writes: the name that the event carries. */
+  readonly actor: string;
   insert<T extends JournalledTable>(table: T, row: NewRow<T>): Promise<RowOf<T>>;
   /** Inserts many rows, which all have the columns of the first, with few statements; gives their ids in order. */
   insertAll<T extends JournalledTable>(table: T, rows: readonly NewRow<T>[]): Promise<number[]>;
@@ -69,7 +71,7 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
 
     const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, told: false };
     const now = timestamp(context.clock);
-    const result = await work(transaction(db, now, journal));
+    const result = await work(transaction(db, now, context.actor, journal));
     if (journal.changes.length === 0 && !journal.told) return result;
     if (typeof known === "function") {
       scopes = distinct(await known(db, journal.changes));
@@ -116,7 +118,7 @@ function portions(changes: Change[]): Change[][] {
 
 type Values = Record<string, unknown>;
 
-function transaction(db: Reader, now: string, journal: Journal): Tx {
+function transaction(db: Reader, now: string, actor: string, journal: Journal): Tx {
   const get = async (table: JournalledTable, id: number): Promise<Values> => {
     const [row] = await run(db, selectRow(db, table), [id]);
     if (row === undefined) throw new Error(`${table} has no row ${id}`);
@@ -125,6 +127,7 @@ function transaction(db: Reader, now: string, journal: Journal): Tx {
   return {
     db,
     now,
+    actor,
     async insert(table, row) {
       const values: Values = { ...storableRow<Values>(row), created_at: now };
       const columns = Object.keys(values);

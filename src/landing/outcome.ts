@@ -2,10 +2,11 @@ import type { Crew } from "../agents/crew.js";
 import { queueForAgent } from "../agents/delivery/send.js";
 import type { Context } from "../db/context.js";
 import { storableText } from "../db/text.js";
-import { write } from "../db/write.js";
+import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
-import { columnsOf } from "../tasks/lifecycle.js";
+import { writeTask } from "../tasks/change.js";
+import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
 import { tellPlace } from "../work/work.js";
@@ -69,16 +70,17 @@ export interface Arrival {
  * meantime stays open, and one may have been deleted: the event alone says what is on the branch.
  */
 export function confirmLanded(context: Context, arrival: Arrival): Promise<boolean> {
-  const { task, commit, branch, onto, commits, agent, check } = arrival;
-  const spec = { op: "land", scope: task.workstream, subject: qualifiedName(task) };
-  return write(context, spec, async (tx) => {
-    if (!(await endRow(tx, arrival.landing, "land", { tip: commit, onto }))) return false;
-    tx.tell({ commit, branch, onto, commits, agent, check });
-    const row = await findById(tx.db, task.id);
-    if (row === undefined || row.status !== "CLOSED" || row.work_to !== arrival.workTo) return true;
-    await tx.patch("tasks", row.id, { level: "landed", landed_commit: commit, updated_at: tx.now }, row);
-    return true;
-  });
+  return writeTask(context, "land", arrival.task, (tx) => confirmLandedIn(tx, arrival));
+}
+
+export async function confirmLandedIn(tx: Tx, arrival: Arrival): Promise<boolean> {
+  const { landing, task, workTo, commit, branch, onto, commits, agent, check } = arrival;
+  if (!(await endRow(tx, landing, "land", { tip: commit, onto }))) return false;
+  tx.tell({ commit, branch, onto, commits, agent, check });
+  const row = await findById(tx.db, task.id);
+  if (row === undefined || row.status !== "CLOSED" || row.work_to !== workTo) return true;
+  await tx.patch("tasks", row.id, { level: "landed", landed_commit: commit, updated_at: tx.now }, row);
+  return true;
 }
 
 /** A task that did not land and is its owner's again. */
@@ -154,7 +156,8 @@ async function giveBack(crew: Crew, refusal: Refusal, { found, kind, text }: Ver
   const told = [storableText(text), ...placeOf(row)].join("\n");
   const verdict = { found: { ...found, ...clean }, kind, text: told };
   const agent = row.work_agent ?? row.owner;
-  if (!(await reopen(crew, refusal, verdict))) return undefined;
+  const reopened = await writeTask(crew.context, "land.refuse", row, (tx) => reopenIn(tx, refusal, verdict));
+  if (!reopened) return undefined;
   const delivered = agent !== null && (await tell(crew, { agent, refusal, text: verdict.text }));
   return { task: row.name, agent, ...verdict.found, delivered };
 }
@@ -164,21 +167,17 @@ function placeOf({ work_agent: agent, work_to: commit }: TaskRow): string[] {
   return agent === null || commit === null ? [] : ["", `The work is in ${tellPlace({ agent, commit })}.`];
 }
 
-/** OPEN again with a note, in one write. Where its work begins stays, so that the whole of it lands after the fix. */
-function reopen(crew: Crew, { landing, candidate, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
+/** OPEN again with a note, in one write. The start of its work stays, so that all of it lands after the fix. */
+async function reopenIn(tx: Tx, { landing, candidate, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
   const { row } = candidate;
   const { why, reason, files } = verdict.found;
-  const payload = { why, reason, files, branch, onto, agent: row.work_agent, commit: row.work_to };
-  const spec = { op: "land.refuse", scope: row.workstream, subject: qualifiedName(row) };
-  return write(crew.context, spec, async (tx) => {
-    if (!(await endRow(tx, landing, why, { onto, reason }))) return false;
-    const now = await findById(tx.db, row.id);
-    if (now === undefined || now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
-    tx.tell(payload);
-    await tx.patch("tasks", now.id, columnsOf("open", tx.now), now);
-    await insertNote(tx, now.id, AUTHOR, { kind: verdict.kind, text: verdict.text });
-    return true;
-  });
+  if (!(await endRow(tx, landing, why, { onto, reason }))) return false;
+  const now = await findById(tx.db, row.id);
+  if (now === undefined || now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
+  tx.tell({ why, reason, files, branch, onto, agent: row.work_agent, commit: row.work_to });
+  await transition(tx, now, "open");
+  await insertNote(tx, now.id, AUTHOR, { kind: verdict.kind, text: verdict.text });
+  return true;
 }
 
 /** The owner's next prompt; a person, or an agent that is gone, finds the note on the task. */

@@ -39,24 +39,29 @@ export interface Addition {
  */
 export function addTask(context: Context, workstream: string, spec: NewTask): Promise<Addition> {
   return write(context, { op: "task.add", scope: workstream, subject: workstream }, async (tx) => {
-    const { id: workstreamId } = await workstreamRow(tx.db, workstream);
-    const ref = { workstream, name: await chooseName(tx.db, workstream, workstreamId, spec) };
-    tx.about(qualifiedName(ref));
-
-    const blockers = await blockerRows(tx.db, ref, spec.blockedBy ?? [], spec.until);
-    const fields = newTaskRow(workstreamId, ref.name, spec, tx.now);
-    const root = spec.root == null ? null : (await taskRow(tx.db, { workstream, name: spec.root })).id;
-    const { id } = await tx.insert("tasks", { ...fields, root_id: root });
-    for (const blocker of blockers.values()) await insertEdge(tx, blocker.id, id, blocker.until);
-    await addNotes(tx, id, context.actor, spec.notes ?? []);
-
-    const asked = wholeSlug(spec.title);
-    return {
-      task: await getTask(tx.db, ref),
-      blockers: [...blockers.values()].map(({ name, until = "closed" }) => awaitedName({ name, until })),
-      ...(spec.name === undefined && asked !== slug(spec.title) && { truncated: asked }),
-    };
+    const addition = await addTaskIn(tx, workstream, spec);
+    tx.about(qualifiedName(addition.task));
+    return addition;
   });
+}
+
+export async function addTaskIn(tx: Tx, workstream: string, spec: NewTask): Promise<Addition> {
+  const { id: workstreamId } = await workstreamRow(tx.db, workstream);
+  const ref = { workstream, name: await chooseName(tx.db, workstream, workstreamId, spec) };
+
+  const blockers = await blockerRows(tx.db, ref, spec.blockedBy ?? [], spec.until);
+  const fields = newTaskRow(workstreamId, ref.name, spec, tx.now);
+  const root = spec.root == null ? null : (await taskRow(tx.db, { workstream, name: spec.root })).id;
+  const { id } = await tx.insert("tasks", { ...fields, root_id: root });
+  for (const blocker of blockers.values()) await insertEdge(tx, blocker.id, id, blocker.until);
+  await addNotes(tx, id, tx.actor, spec.notes ?? []);
+
+  const asked = wholeSlug(spec.title);
+  return {
+    task: await getTask(tx.db, ref),
+    blockers: [...blockers.values()].map(({ name, until = "closed" }) => awaitedName({ name, until })),
+    ...(spec.name === undefined && asked !== slug(spec.title) && { truncated: asked }),
+  };
 }
 
 /** Adds notes, texts or whole ones, to a new task. Faults `task.invalid_note`. */

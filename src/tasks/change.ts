@@ -1,9 +1,11 @@
 import { sql } from "kysely";
 import { type Claimant, openAgentRow, replaced } from "../agents/agent.js";
+import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import type { TaskRef } from "../names.js";
+import { qualifiedName, type TaskRef } from "../names.js";
 import { isBlocked } from "./edge.js";
 import type { TaskColumns } from "./fields.js";
 import { selectTasks, type TaskRow, taskNotFound } from "./task.js";
@@ -109,4 +111,15 @@ export function lease(now: string, seconds: number | undefined) {
 
 function after(now: string, seconds: number): string {
   return new Date(Date.parse(now) + seconds * 1000).toISOString();
+}
+
+/** Opens a write about one task. */
+export function writeTask<T>(
+  context: Context,
+  op: string,
+  ref: TaskRef,
+  work: (tx: Tx) => Promise<T>,
+  payload: Record<string, unknown> = {},
+): Promise<T> {
+  return write(context, { op, scope: ref.workstream, subject: qualifiedName(ref), payload }, work);
 }

@@ -4,13 +4,15 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { claimantName, lease, type TaskToChange, taskToChange } from "./change.js";
+import { claimantName, lease, type TaskToChange, taskToChange, writeTask } from "./change.js";
 import { awaitedName } from "./edge.js";
 import { blockersOfId } from "./graph.js";
+import { transition } from "./lifecycle.js";
 import { insertNote } from "./notes.js";
 import {
   chooseUncontested,
   countWork,
+  type Globs,
   loadGlobs,
   MOST_CANDIDATES,
   type PassedOver,
@@ -60,22 +62,28 @@ export function claimTask(
   options: ClaimOptions = {},
 ): Promise<Claim> {
   const payload = { owner: claimantName(claimant) };
-  const spec = { op: "task.claim", scope: ref.workstream, subject: qualifiedName(ref), payload };
-  return write(context, spec, async (tx) => {
-    const row = await taskToChange(tx.db, ref);
-    const agent = await claimantRow(tx, { id: row.workstream_id, name: row.workstream }, claimant);
-    if (row.owner_id === agent.id && row.status === "IN_PROGRESS") return renew(tx, row, options);
-    if (row.status === "IN_PROGRESS" && options.steal === "expired") {
-      requireAbandoned(row, tx.now);
-      tx.tell({ stolenFrom: row.owner });
-    } else {
-      await requireClaimable(tx, row);
-    }
-    return give(tx, row, agent, options);
-  });
+  return writeTask(context, "task.claim", ref, (tx) => claimTaskIn(tx, ref, claimant, options), payload);
 }
 
-/** The owner claims again: a lease is started anew, anything else stays. */
+export async function claimTaskIn(
+  tx: Tx,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: ClaimOptions = {},
+): Promise<Claim> {
+  const row = await taskToChange(tx.db, ref);
+  const agent = await claimantRow(tx, { id: row.workstream_id, name: row.workstream }, claimant);
+  if (row.owner_id === agent.id && row.status === "IN_PROGRESS") return renew(tx, row, options);
+  if (row.status === "IN_PROGRESS" && options.steal === "expired") {
+    requireAbandoned(row, tx.now);
+    tx.tell({ stolenFrom: row.owner });
+    return assign(tx, row, agent, "steal", options);
+  }
+  await requireClaimable(tx, row);
+  return assign(tx, row, agent, "claim", options);
+}
+
+/** The owner claims again: a given lease starts over, anything else stays. */
 async function renew(tx: Tx, row: TaskRow, { leaseSeconds, evidence }: ClaimOptions): Promise<Claim> {
   const before = { previousStatus: row.status as TaskStatus, previousOwner: row.owner };
   if (leaseSeconds === undefined && evidence === undefined) return { task: toTask(row), ...before, changed: false };
@@ -85,19 +93,23 @@ async function renew(tx: Tx, row: TaskRow, { leaseSeconds, evidence }: ClaimOpti
   return { task: toTask({ ...row, ...columns }), ...before, changed: true };
 }
 
-async function give(tx: Tx, row: TaskRow, agent: RowOf<"agents">, options: ClaimOptions): Promise<Claim> {
-  const columns = {
-    status: "IN_PROGRESS",
+async function assign(
+  tx: Tx,
+  row: TaskRow,
+  agent: RowOf<"agents">,
+  verb: "claim" | "steal",
+  options: ClaimOptions,
+): Promise<Claim> {
+  const after = await transition(tx, row, verb, {
     owner_id: agent.id,
     claim_generation: row.claim_generation + 1,
     ...lease(tx.now, options.leaseSeconds),
     ...workColumnsOf(row, agent.name, options.work),
-    updated_at: tx.now,
-  };
-  await tx.patch("tasks", row.id, columns, row);
+  });
+  if (after === undefined) throw new Error(`${row.name} is ${row.status}: no ${verb} from there`);
   await addEvidence(tx, row, agent.name, options.evidence);
   return {
-    task: toTask({ ...row, ...columns, owner: agent.name }),
+    task: toTask({ ...after, owner: agent.name }),
     previousStatus: row.status as TaskStatus,
     previousOwner: row.owner,
     changed: true,
@@ -178,6 +190,10 @@ export interface ClaimNextOptions {
   work?: WorkBegun | undefined;
 }
 
+export interface NextClaim extends Claim {
+  passedOver: PassedOver[];
+}
+
 /**
  * Gives the claimant the best ready task for its role, or for no role; never one it owns already. Of tasks that are as
  * good as the best it takes one whose declared files nobody else is changing, and says which it passed over. Faults
@@ -188,25 +204,36 @@ export async function claimNext(
   workstream: string,
   claimant: Claimant,
   options: ClaimNextOptions = {},
-): Promise<Claim & { passedOver: PassedOver[] }> {
+): Promise<NextClaim> {
   const payload = { owner: claimantName(claimant) };
   const globs = await loadGlobs(context.store.db, workstream);
   return write(context, { op: "task.claim", scope: workstream, subject: workstream, payload }, async (tx) => {
-    const { id, name } = await workstreamRow(tx.db, workstream);
-    const agent = await claimantRow(tx, { id, name }, claimant);
-    const role = options.role ?? agent.role;
-    const best = (limit: number) => readyTaskRows(tx.db, workstream, { role, limit, now: tx.now });
-    const [first] = await best(1);
-    if (first === undefined) throw noneReady(workstream, role, await countWork(tx.db, id, tx.now));
-    const taker = { workstreamId: id, agent: agent.name };
-    const { row, passedOver } = await chooseUncontested(tx.db, taker, first, {
-      globs,
-      others: () => best(MOST_CANDIDATES),
-    });
-    tx.about(qualifiedName(row));
-    if (passedOver.length > 0) tx.tell({ passedOver });
-    return { ...(await give(tx, row, agent, options)), passedOver };
+    const claim = await claimNextIn(tx, workstream, claimant, { ...options, globs });
+    tx.about(qualifiedName(claim.task));
+    return claim;
   });
+}
+
+/** As `claimNext`; `globs` come from `loadGlobs` before the write, and without them `touches` are not compared. */
+export async function claimNextIn(
+  tx: Tx,
+  workstream: string,
+  claimant: Claimant,
+  { globs, ...options }: ClaimNextOptions & { globs?: Globs | undefined } = {},
+): Promise<NextClaim> {
+  const { id, name } = await workstreamRow(tx.db, workstream);
+  const agent = await claimantRow(tx, { id, name }, claimant);
+  const role = options.role ?? agent.role;
+  const best = (limit: number) => readyTaskRows(tx.db, workstream, { role, limit, now: tx.now });
+  const [first] = await best(1);
+  if (first === undefined) throw noneReady(workstream, role, await countWork(tx.db, id, tx.now));
+  const taker = { workstreamId: id, agent: agent.name };
+  const { row, passedOver } = await chooseUncontested(tx.db, taker, first, {
+    globs,
+    others: () => best(MOST_CANDIDATES),
+  });
+  if (passedOver.length > 0) tx.tell({ passedOver });
+  return { ...(await assign(tx, row, agent, "claim", options)), passedOver };
 }
 
 function noneReady(workstream: string, role: string | null, counts: WorkCounts): Fault {

@@ -1,10 +1,10 @@
 import type { Claimant } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
-import { write } from "../db/write.js";
+import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { enumerate, qualifiedName, type TaskRef } from "../names.js";
-import { type Authority, requireAuthority, taskToChange } from "./change.js";
+import { enumerate, type TaskRef } from "../names.js";
+import { type Authority, requireAuthority, taskToChange, writeTask } from "./change.js";
 import { checkIds } from "./checks.js";
 import { dependentsOfId } from "./graph.js";
 import { type Task, type TaskRow, taskRow, toTask } from "./task.js";
@@ -34,20 +34,26 @@ export function deleteTask(
   claimant: Claimant,
   options: Authority = {},
 ): Promise<Deletion> {
-  const spec = { op: "task.delete", scope: ref.workstream, subject: qualifiedName(ref) };
-  return write(context, spec, async (tx) => {
-    const row = await taskToChange(tx.db, ref);
-    await requireAuthority(tx.db, row, claimant, options);
-    const { deletion, edges, notes } = await inspect(tx.db, row);
-    for (const note of notes) await tx.remove("task_notes", note.id);
-    for (const check of await checkIds(tx.db, row.id)) await tx.remove("checks", check);
-    for (const edge of edges) {
-      await tx.remove("task_edges", edge.id);
-      if (edge.blocked_id !== row.id) await tx.patch("tasks", edge.blocked_id, { updated_at: tx.now });
-    }
-    await tx.remove("tasks", row.id);
-    return deletion;
-  });
+  return writeTask(context, "task.delete", ref, (tx) => deleteTaskIn(tx, ref, claimant, options));
+}
+
+export async function deleteTaskIn(
+  tx: Tx,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: Authority = {},
+): Promise<Deletion> {
+  const row = await taskToChange(tx.db, ref);
+  await requireAuthority(tx.db, row, claimant, options);
+  const { deletion, edges, notes } = await inspect(tx.db, row);
+  for (const note of notes) await tx.remove("task_notes", note.id);
+  for (const check of await checkIds(tx.db, row.id)) await tx.remove("checks", check);
+  for (const edge of edges) {
+    await tx.remove("task_edges", edge.id);
+    if (edge.blocked_id !== row.id) await tx.patch("tasks", edge.blocked_id, { updated_at: tx.now });
+  }
+  await tx.remove("tasks", row.id);
+  return deletion;
 }
 
 async function inspect(db: Reader, row: TaskRow) {

@@ -1,10 +1,10 @@
 import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-import { type Tx, write } from "../db/write.js";
+import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
-import { touched } from "./change.js";
+import { touched, writeTask } from "./change.js";
 import { requireAcyclic } from "./cycle.js";
 import { awaitedName, type EdgeLevel, isSatisfied, parseAwaited } from "./edge.js";
 import { type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
@@ -97,12 +97,16 @@ export interface EdgeChange {
 }
 
 /**
- * Lets `ref` wait for `blocker`, until it is closed or as far as `until` says. An edge that is there takes over an
- * `until` that is given. Faults `task.cross_workstream`, `task.cycle` naming the loop, `task.not_found`.
+ * Makes `ref` wait for `blocker`, until that is closed or as far as `until` says. An edge that exists takes over an
+ * `until` that is given. Faults `task.cross_workstream`, `task.cycle` naming the cycle, `task.not_found`.
  */
 export function blockTask(context: Context, ref: TaskRef, blocker: TaskRef, until?: EdgeLevel): Promise<EdgeChange> {
-  return changeEdge(context, "task.block", ref, blocker, async (tx, row, by) => {
-    const [known] = await selectEdge(tx.db, { blocked: row.id, blocker: by.id });
+  const payload = { blocker: blocker.name };
+  return writeTask(context, "task.block", ref, (tx) => blockTaskIn(tx, ref, blocker, until), payload);
+}
+
+export function blockTaskIn(tx: Tx, ref: TaskRef, blocker: TaskRef, until?: EdgeLevel): Promise<EdgeChange> {
+  return changeEdge(tx, ref, blocker, async (row, by, known) => {
     if (known !== undefined) return setUntil(tx, known, until);
     await requireAcyclic(tx.db, row, by);
     await insertEdge(tx, by.id, row.id, until);
@@ -110,20 +114,23 @@ export function blockTask(context: Context, ref: TaskRef, blocker: TaskRef, unti
   });
 }
 
-/** Lets an edge ask for `until`; without it the edge stays as it is. */
+/** Makes an edge ask for `until`; without it the edge stays as it is. */
 async function setUntil(tx: Tx, edge: { id: number; until: string }, until: EdgeLevel | undefined) {
   const changed = until !== undefined && until !== edge.until;
   if (changed) await tx.patch("task_edges", edge.id, { until });
   return { until: until ?? (edge.until as EdgeLevel), changed };
 }
 
-/** Ends the wait of `ref` for `blocker`. Faults `task.cross_workstream`, `task.not_found`. */
+/** Makes `ref` no longer wait for `blocker`. Faults `task.cross_workstream`, `task.not_found`. */
 export function unblockTask(context: Context, ref: TaskRef, blocker: TaskRef): Promise<EdgeChange> {
-  return changeEdge(context, "task.unblock", ref, blocker, async (tx, row, by) => {
-    const [known] = await selectEdge(tx.db, { blocked: row.id, blocker: by.id });
-    if (known === undefined) return { until: null, changed: false };
-    await tx.remove("task_edges", known.id);
-    return { until: null, changed: true };
+  const payload = { blocker: blocker.name };
+  return writeTask(context, "task.unblock", ref, (tx) => unblockTaskIn(tx, ref, blocker), payload);
+}
+
+export function unblockTaskIn(tx: Tx, ref: TaskRef, blocker: TaskRef): Promise<EdgeChange> {
+  return changeEdge(tx, ref, blocker, async (_row, _by, known) => {
+    if (known !== undefined) await tx.remove("task_edges", known.id);
+    return { until: null, changed: known !== undefined };
   });
 }
 
@@ -135,18 +142,20 @@ const selectEdge = statement((db, { blocked, blocker }: { blocked: number; block
     .where("blocker_id", "=", blocker),
 );
 
-type EdgeWork = (tx: Tx, row: TaskRow, blocker: TaskRow) => Promise<Pick<EdgeChange, "until" | "changed">>;
+type EdgeWork = (
+  row: TaskRow,
+  blocker: TaskRow,
+  known: { id: number; until: string } | undefined,
+) => Promise<Pick<EdgeChange, "until" | "changed">>;
 
-function changeEdge(context: Context, op: string, ref: TaskRef, blocker: TaskRef, work: EdgeWork): Promise<EdgeChange> {
-  const spec = { op, scope: ref.workstream, subject: qualifiedName(ref), payload: { blocker: blocker.name } };
-  return write(context, spec, async (tx) => {
-    const row = await taskRow(tx.db, ref);
-    if (blocker.workstream !== ref.workstream) throw crossWorkstream(ref, blocker);
-    const by = await taskRow(tx.db, blocker);
-    const outcome = await work(tx, row, by);
-    const task = outcome.changed ? await touch(tx, context.actor, row) : toTask(row);
-    return { task, blocker: by.name, ...outcome };
-  });
+async function changeEdge(tx: Tx, ref: TaskRef, blocker: TaskRef, work: EdgeWork): Promise<EdgeChange> {
+  const row = await taskRow(tx.db, ref);
+  if (blocker.workstream !== ref.workstream) throw crossWorkstream(ref, blocker);
+  const by = await taskRow(tx.db, blocker);
+  const [known] = await selectEdge(tx.db, { blocked: row.id, blocker: by.id });
+  const outcome = await work(row, by, known);
+  const task = outcome.changed ? await touch(tx, row) : toTask(row);
+  return { task, blocker: by.name, ...outcome };
 }
 
 /** Adds an edge inside a write; that it closes no loop is the caller's to know. */
@@ -159,8 +168,8 @@ export async function insertEdge(
   await tx.insert("task_edges", { blocker_id: blockerId, blocked_id: blockedId, until });
 }
 
-async function touch(tx: Tx, actor: string, row: TaskRow): Promise<Task> {
-  const columns = touched(row, actor, tx.now);
+async function touch(tx: Tx, row: TaskRow): Promise<Task> {
+  const columns = touched(row, tx.actor, tx.now);
   await tx.patch("tasks", row.id, columns, row);
   return toTask({ ...row, ...columns });
 }
@@ -207,38 +216,45 @@ export function reparentTask(
   blockers: readonly string[],
   until?: EdgeLevel,
 ): Promise<Reparenting> {
-  const spec = { op: "task.reparent", scope: ref.workstream, subject: qualifiedName(ref), payload: { blockers } };
-  return write(context, spec, async (tx) => {
-    const row = await taskRow(tx.db, ref);
-    const wanted = await blockerRows(tx.db, ref, blockers, until);
-    const present = new Map((await selectBlockers(tx.db, { task: row.id })).map((edge) => [edge.id, edge]));
-    const gone = [...present.values()].filter((blocker) => !wanted.has(blocker.id));
-    const fresh = [...wanted.values()].filter((blocker) => !present.has(blocker.id));
+  const work = (tx: Tx) => reparentTaskIn(tx, ref, blockers, until);
+  return writeTask(context, "task.reparent", ref, work, { blockers });
+}
 
-    for (const blocker of gone) await tx.remove("task_edges", blocker.edge);
-    let changed = gone.length + fresh.length > 0;
-    const names: string[] = [];
-    for (const blocker of wanted.values()) {
-      const edge = present.get(blocker.id);
-      const name = (level: string) => names.push(awaitedName({ name: blocker.name, until: level }));
-      if (edge === undefined) {
-        await requireAcyclic(tx.db, row, blocker);
-        await insertEdge(tx, blocker.id, row.id, blocker.until);
-        name(blocker.until ?? "closed");
-        continue;
-      }
-      const kept = await setUntil(tx, { id: edge.edge, until: edge.until }, blocker.until);
-      changed ||= kept.changed;
-      name(kept.until);
+export async function reparentTaskIn(
+  tx: Tx,
+  ref: TaskRef,
+  blockers: readonly string[],
+  until?: EdgeLevel,
+): Promise<Reparenting> {
+  const row = await taskRow(tx.db, ref);
+  const wanted = await blockerRows(tx.db, ref, blockers, until);
+  const present = new Map((await selectBlockers(tx.db, { task: row.id })).map((edge) => [edge.id, edge]));
+  const gone = [...present.values()].filter((blocker) => !wanted.has(blocker.id));
+  const fresh = [...wanted.values()].filter((blocker) => !present.has(blocker.id));
+
+  for (const blocker of gone) await tx.remove("task_edges", blocker.edge);
+  let changed = gone.length + fresh.length > 0;
+  const names: string[] = [];
+  for (const blocker of wanted.values()) {
+    const edge = present.get(blocker.id);
+    const name = (level: string) => names.push(awaitedName({ name: blocker.name, until: level }));
+    if (edge === undefined) {
+      await requireAcyclic(tx.db, row, blocker);
+      await insertEdge(tx, blocker.id, row.id, blocker.until);
+      name(blocker.until ?? "closed");
+      continue;
     }
-    return {
-      task: changed ? await touch(tx, context.actor, row) : toTask(row),
-      blockers: names.sort(),
-      added: fresh.map((blocker) => blocker.name),
-      removed: gone.map((blocker) => blocker.name),
-      changed,
-    };
-  });
+    const kept = await setUntil(tx, { id: edge.edge, until: edge.until }, blocker.until);
+    changed ||= kept.changed;
+    name(kept.until);
+  }
+  return {
+    task: changed ? await touch(tx, row) : toTask(row),
+    blockers: names.sort(),
+    added: fresh.map((blocker) => blocker.name),
+    removed: gone.map((blocker) => blocker.name),
+    changed,
+  };
 }
 
 /** A blocker to be, and what the edge is to ask of it. */

@@ -3,10 +3,18 @@ import type { Claimant } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-import { type Tx, write } from "../db/write.js";
+import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { enumerate, qualifiedName, type TaskRef } from "../names.js";
-import { type Authority, claimantName, requireAuthority, type TaskToChange, taskToChange, touched } from "./change.js";
+import { enumerate, type TaskRef } from "../names.js";
+import {
+  type Authority,
+  claimantName,
+  requireAuthority,
+  type TaskToChange,
+  taskToChange,
+  touched,
+  writeTask,
+} from "./change.js";
 import { type Check, insertCheck, type NewCheck } from "./checks.js";
 import { awaitedName } from "./edge.js";
 import { blockersOfId } from "./graph.js";
@@ -24,8 +32,37 @@ export const TRANSITIONS = {
   defer: { from: ["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED"], to: "DEFERRED" },
 } as const satisfies Record<string, { from: readonly TaskStatus[]; to: TaskStatus }>;
 
-/** The verbs that set a status and nothing else. */
-export type StatusVerb = "release" | "open" | "close" | "reject" | "defer";
+type Transition = keyof typeof TRANSITIONS;
+
+/**
+ * Takes a transition and sets `columns` along with the status. Gives the row after; undefined, with nothing written,
+ * if the transition does not start from the row's status. Nothing else sets a task's status.
+ */
+export async function transition<Row extends RowOf<"tasks"> & { owner?: string | null }>(
+  tx: Tx,
+  row: Row,
+  verb: Transition,
+  columns: Partial<RowOf<"tasks">> = {},
+): Promise<Row | undefined> {
+  const { from, to } = TRANSITIONS[verb];
+  if (!(from as readonly string[]).includes(row.status)) return undefined;
+  const after = { status: to, ...(to !== "IN_PROGRESS" && endOfClaim(to, tx.now)), ...columns, updated_at: tx.now };
+  await tx.patch("tasks", row.id, after, row);
+  return { ...row, ...after, ...(after.owner_id === null && { owner: null }) };
+}
+
+/** Only a CLOSED task keeps its owner, and only a CLOSED or REJECTED one has ended. */
+function endOfClaim(status: TaskStatus, now: string): Partial<RowOf<"tasks">> {
+  return {
+    ...(status !== "CLOSED" && { owner_id: null }),
+    lease_until: null,
+    lease_seconds: null,
+    closed_at: status === "CLOSED" || status === "REJECTED" ? now : null,
+    level: null,
+    work_to: null,
+    landed_commit: null,
+  };
+}
 
 export interface StatusOptions extends Authority {
   /** Kept as a note of kind `evidence`, in the same event. */
@@ -40,17 +77,32 @@ export interface StatusChange {
   changed: boolean;
 }
 
+export interface ReleaseOptions extends StatusOptions {
+  /** Release from any status, not just IN_PROGRESS. */
+  reopen?: boolean | undefined;
+}
+
 /**
- * Gives the task back: IN_PROGRESS becomes OPEN without an owner. With `reopen` any status does; without it
- * other statuses stay as they are. Faults `task.not_owner`, `task.not_found`, `agent.not_found`, `agent.replaced`.
+ * Gives the task back: IN_PROGRESS becomes OPEN without an owner; other statuses stay as they are unless `reopen` is
+ * set. Faults `task.not_owner`, `task.not_found`, `agent.not_found`, `agent.replaced`.
  */
 export function releaseTask(
   context: Context,
   ref: TaskRef,
   claimant: Claimant,
-  options: StatusOptions & { reopen?: boolean | undefined } = {},
+  options: ReleaseOptions = {},
 ): Promise<StatusChange> {
-  return changeStatus(context, ref, claimant, options.reopen ? "open" : "release", options, "task.release");
+  return writeTask(context, "task.release", ref, (tx) => releaseTaskIn(tx, ref, claimant, options));
+}
+
+export async function releaseTaskIn(
+  tx: Tx,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: ReleaseOptions = {},
+): Promise<StatusChange> {
+  const row = await ownTaskToChange(tx, ref, claimant, options);
+  return changeStatus(tx, row, claimant, options.reopen ? "open" : "release", options);
 }
 
 /** Makes the task OPEN from any status. Faults as `releaseTask`. */
@@ -60,7 +112,16 @@ export function openTask(
   claimant: Claimant,
   options: StatusOptions = {},
 ): Promise<StatusChange> {
-  return changeStatus(context, ref, claimant, "open", options);
+  return writeTask(context, "task.open", ref, (tx) => openTaskIn(tx, ref, claimant, options));
+}
+
+export async function openTaskIn(
+  tx: Tx,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: StatusOptions = {},
+): Promise<StatusChange> {
+  return changeStatus(tx, await ownTaskToChange(tx, ref, claimant, options), claimant, "open", options);
 }
 
 export interface CloseOptions extends StatusOptions {
@@ -70,7 +131,7 @@ export interface CloseOptions extends StatusOptions {
   finding?: Finding | undefined;
 }
 
-/** What shows that a task is done. It is about one claim, and worth nothing for another. */
+/** What shows that a task is done. Valid for one claim only. */
 export interface Finding {
   /** The task when it was looked at. */
   before: Claimed;
@@ -83,11 +144,11 @@ export interface Finding {
 /** What tells one claim of a task from another. */
 export type Claimed = Pick<TaskRow, "name" | "workstream" | "claim_generation" | "owner_id" | "status">;
 
-/** What became of a close: with `skipped`, the task was left alone because of `blockers`. */
+/** The result of a close; with `skipped`, the task was left alone because of `blockers`. */
 export interface Closing extends StatusChange {
   skipped?: "not_ready";
   blockers?: string[];
-  /** The check of the finding, as it was written down. */
+  /** The check of the finding, as it was recorded. */
   check?: Check;
 }
 
@@ -98,30 +159,35 @@ export function closeTask(
   claimant: Claimant,
   options: CloseOptions = {},
 ): Promise<Closing> {
-  return write(context, specOf("task.close", ref), async (tx) => {
-    const row = await taskToChange(tx.db, ref);
-    if (options.finding !== undefined) requireSameClaim(options.finding.before, row);
-    await requireAuthority(tx.db, row, claimant, options);
-    if (!options.ifReady || row.blocked === 0) return close(tx, row, claimant, options);
-    const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
-    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map(awaitedName) };
-  });
+  return writeTask(context, "task.close", ref, (tx) => closeTaskIn(tx, ref, claimant, options));
 }
 
-/** Closes the task and writes down what shows that it is done; a CLOSED one may be verified afterwards. */
-async function close(tx: Tx, row: TaskToChange, claimant: Claimant, options: CloseOptions): Promise<Closing> {
+/** As `closeTask`. Records what shows that the task is done; a CLOSED one may still be verified. */
+export async function closeTaskIn(
+  tx: Tx,
+  ref: TaskRef,
+  claimant: Claimant,
+  options: CloseOptions = {},
+): Promise<Closing> {
+  const row = await taskToChange(tx.db, ref);
+  if (options.finding !== undefined) requireSameClaim(options.finding.before, row);
+  await requireAuthority(tx.db, row, claimant, options);
+  if (options.ifReady && row.blocked !== 0) {
+    const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
+    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map(awaitedName) };
+  }
   const { check, work, level } = options.finding ?? {};
   const proof = {
     ...work,
     ...(level !== undefined && row.level !== "landed" && { level }),
     ...(level === "landed" && work !== undefined && { landed_commit: work.work_to }),
   };
-  const change = await settle(tx, row, claimant, "close", { ...options, proof });
+  const change = await changeStatus(tx, row, claimant, "close", { ...options, proof });
   if (check === undefined) return change;
   return { ...change, changed: true, check: await insertCheck(tx, row.id, check) };
 }
 
-/** Refuses what was found out about another claim than the present one. Faults `task.claim_changed`. */
+/** Refuses what was found out about an earlier claim. Faults `task.claim_changed`. */
 export function requireSameClaim(before: Claimed, now: TaskToChange): void {
   const isSame = (["claim_generation", "owner_id", "status"] as const).every(
     (column) => before[column] === now[column],
@@ -130,17 +196,17 @@ export function requireSameClaim(before: Claimed, now: TaskToChange): void {
   throw new Fault(
     "conflict",
     "task.claim_changed",
-    `${now.name} is ${now.status}${now.owner === null ? "" : ` by ${now.owner}`} by now: it changed while its work was looked at, so nothing was closed.`,
+    `${now.name} is now ${now.status}${now.owner === null ? "" : ` by ${now.owner}`}: it changed while its work was examined, so it was not closed.`,
     [{ intent: "Look at it", command: `mu task show ${now.workstream}/${now.name}` }],
   );
 }
 
 export interface SweepOptions extends StatusOptions {
-  /** Do the same to every live task that waits for this one, however far. */
+  /** Do the same to every live task that waits for this one, directly or not. */
   cascade?: boolean | undefined;
 }
 
-/** What became of a reject or a defer; `affected` names every task that changed. */
+/** The result of a reject or a defer; `affected` names every task that changed. */
 export interface Sweep extends StatusChange {
   affected: string[];
 }
@@ -155,7 +221,7 @@ export function rejectTask(
   claimant: Claimant,
   options: SweepOptions = {},
 ): Promise<Sweep> {
-  return sweep(context, ref, claimant, "reject", options);
+  return writeTask(context, "task.reject", ref, (tx) => sweepTaskIn(tx, ref, claimant, "reject", options));
 }
 
 /** Makes the task DEFERRED: not now. Faults as `rejectTask`. */
@@ -165,31 +231,29 @@ export function deferTask(
   claimant: Claimant,
   options: SweepOptions = {},
 ): Promise<Sweep> {
-  return sweep(context, ref, claimant, "defer", options);
+  return writeTask(context, "task.defer", ref, (tx) => sweepTaskIn(tx, ref, claimant, "defer", options));
 }
 
-function sweep(
-  context: Context,
+/** As `rejectTask` and `deferTask`. */
+export async function sweepTaskIn(
+  tx: Tx,
   ref: TaskRef,
   claimant: Claimant,
   verb: "reject" | "defer",
-  options: SweepOptions,
+  options: SweepOptions = {},
 ): Promise<Sweep> {
-  return write(context, specOf(`task.${verb}`, ref), async (tx) => {
-    const row = await taskToChange(tx.db, ref);
-    await requireAuthority(tx.db, row, claimant, options);
-    const dependents = row.status === TRANSITIONS[verb].to && !options.cascade ? [] : await sweepRows(tx.db, row.id);
-    if (dependents.length > 0 && !options.cascade) throw hasOpenDependents(row, verb, dependents);
+  const row = await ownTaskToChange(tx, ref, claimant, options);
+  const dependents = row.status === TRANSITIONS[verb].to && !options.cascade ? [] : await sweepRows(tx.db, row.id);
+  if (dependents.length > 0 && !options.cascade) throw hasOpenDependents(row, verb, dependents);
 
-    const result = await settle(tx, row, claimant, verb, options);
-    const affected = result.task.status === row.status ? [] : [row.name];
-    for (const dependent of dependents) {
-      await requireAuthority(tx.db, dependent, claimant, options);
-      await tx.patch("tasks", dependent.id, columnsOf(verb, tx.now), dependent);
-      affected.push(dependent.name);
-    }
-    return { ...result, changed: result.changed || affected.length > 0, affected };
-  });
+  const result = await changeStatus(tx, row, claimant, verb, options);
+  const affected = result.task.status === row.status ? [] : [row.name];
+  for (const dependent of dependents) {
+    await requireAuthority(tx.db, dependent, claimant, options);
+    await transition(tx, dependent, verb);
+    affected.push(dependent.name);
+  }
+  return { ...result, changed: result.changed || affected.length > 0, affected };
 }
 
 function hasOpenDependents(row: TaskRow, verb: "reject" | "defer", dependents: readonly TaskRow[]): Fault {
@@ -199,75 +263,51 @@ function hasOpenDependents(row: TaskRow, verb: "reject" | "defer", dependents: r
     "task.has_open_dependents",
     `${enumerate(names)} would wait for ${row.name} forever.`,
     [
-      { intent: `${verb} them too`, command: `mu task ${verb} ${row.name} --cascade -w ${row.workstream}` },
+      {
+        intent: `${verb === "reject" ? "Reject" : "Defer"} them too`,
+        command: `mu task ${verb} ${row.name} --cascade -w ${row.workstream}`,
+      },
       { intent: "See what waits for it", command: `mu task tree ${row.name} --down -w ${row.workstream}` },
     ],
     { dependents: names },
   );
 }
 
-function changeStatus(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  verb: StatusVerb,
-  options: StatusOptions,
-  op = `task.${verb}`,
-): Promise<StatusChange> {
-  return write(context, specOf(op, ref), async (tx) => {
-    const row = await taskToChange(tx.db, ref);
-    await requireAuthority(tx.db, row, claimant, options);
-    return settle(tx, row, claimant, verb, options);
-  });
+async function ownTaskToChange(tx: Tx, ref: TaskRef, claimant: Claimant, options: Authority): Promise<TaskToChange> {
+  const row = await taskToChange(tx.db, ref);
+  await requireAuthority(tx.db, row, claimant, options);
+  return row;
 }
-
-const specOf = (op: string, ref: TaskRef) => ({ op, scope: ref.workstream, subject: qualifiedName(ref) });
 
 /** What a close writes beside the status. */
 type Proof = Partial<Pick<TaskRow, "level" | "landed_commit" | "work_agent" | "work_root" | "work_from" | "work_to">>;
 
-/** Takes the transition when there is one from here, and keeps the evidence in either case. */
-async function settle(
+/** Takes the transition if there is one from here, and keeps the evidence in either case. */
+async function changeStatus(
   tx: Tx,
   row: TaskToChange,
   claimant: Claimant,
-  verb: StatusVerb,
+  verb: Transition,
   { evidence, proof = {} }: StatusOptions & { proof?: Proof },
 ): Promise<StatusChange> {
-  const moves = (TRANSITIONS[verb].from as readonly string[]).includes(row.status);
-  if (!moves && evidence === undefined && Object.keys(proof).length === 0) return unchanged(row);
-  const columns = {
-    ...(moves ? columnsOf(verb, tx.now) : touched(row, claimantName(claimant), tx.now)),
-    ...proof,
-  };
-  await tx.patch("tasks", row.id, columns, row);
-  if (evidence !== undefined)
+  let after = await transition(tx, row, verb, proof);
+  if (after === undefined) {
+    if (evidence === undefined && Object.keys(proof).length === 0) return unchanged(row);
+    const columns = { ...touched(row, claimantName(claimant), tx.now), ...proof };
+    await tx.patch("tasks", row.id, columns, row);
+    after = { ...row, ...columns };
+  }
+  if (evidence !== undefined) {
     await insertNote(tx, row.id, claimantName(claimant), { text: evidence, kind: "evidence" });
-  const owner = "owner_id" in columns && columns.owner_id === null ? null : row.owner;
-  return { ...unchanged(row), task: toTask({ ...row, ...columns, owner }), changed: true };
+  }
+  return { ...unchanged(row), task: toTask(after), changed: true };
 }
 
 function unchanged(row: TaskToChange): StatusChange {
   return { task: toTask(row), previousStatus: row.status as TaskStatus, previousOwner: row.owner, changed: false };
 }
 
-/** What a verb writes: only a CLOSED task keeps its owner, only one that is over has a moment of its end. */
-export function columnsOf(verb: StatusVerb, now: string) {
-  const status = TRANSITIONS[verb].to;
-  return {
-    status,
-    ...(status !== "CLOSED" && { owner_id: null }),
-    lease_until: null,
-    lease_seconds: null,
-    closed_at: status === "CLOSED" || status === "REJECTED" ? now : null,
-    level: null,
-    work_to: null,
-    landed_commit: null,
-    updated_at: now,
-  };
-}
-
-/** The live tasks that wait for a task, through live tasks: what waits for one that is over is not its business. */
+/** The live tasks that wait for a task, through live tasks only. */
 const selectSweep = statement((db, { root }: { root: number }) =>
   selectTasks(db)
     .select([sql<number>`1`.as("blocked"), "o.closed_at as owner_closed_at"])
@@ -309,17 +349,25 @@ export async function previewCascade(db: Reader, ref: TaskRef): Promise<SweepPre
 export async function releaseOwned(tx: Tx, owner: number, note: { author: string; text: string }): Promise<string[]> {
   const tasks = await ownedTasks(tx, owner);
   for (const task of tasks) {
-    await tx.patch("tasks", task.id, columnsOf("release", tx.now), task);
+    await transition(tx, task, "release");
     await insertNote(tx, task.id, note.author, { text: note.text });
   }
   return tasks.map(({ name }) => name);
 }
 
-/** Lets another incarnation go on with what the agent with row id `from` is working on. Gives the tasks' names. */
+/** Moves what the agent with row id `from` is working on to another incarnation. Gives the tasks' names. */
 export async function passOn(tx: Tx, from: number, to: number): Promise<string[]> {
   const tasks = await ownedTasks(tx, from);
   for (const task of tasks) await tx.patch("tasks", task.id, { owner_id: to, updated_at: tx.now }, task);
   return tasks.map(({ name }) => name);
+}
+
+/**
+ * Gives an OPEN task back to the incarnation with row id `owner`, of an agent that had it before; the start of its work
+ * stays and nothing is checked. Undefined if the task is not OPEN.
+ */
+export function resumeTask(tx: Tx, row: RowOf<"tasks">, owner: number): Promise<RowOf<"tasks"> | undefined> {
+  return transition(tx, row, "claim", { owner_id: owner, claim_generation: row.claim_generation + 1 });
 }
 
 function ownedTasks(tx: Tx, owner: number) {

@@ -1,36 +1,41 @@
 import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
-import { write } from "../db/write.js";
+import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { taskExists } from "./add.js";
 import { requireNoMembers } from "./delete.js";
 import { blockersOfId, dependentsOfId } from "./graph.js";
-import { findTask, getTask, type Task, type TaskRow, taskRow } from "./task.js";
+import { findTask, getTask, type Task, type TaskRow, taskRow, toTask } from "./task.js";
+
+export interface Move {
+  task: Task;
+  changed: boolean;
+}
 
 /**
  * Takes the task, with its notes, to another workstream; an event in both chains says so. Faults
  * `task.has_edges`, `task.is_root`, `task.has_root` and `task.owned` for what ties it to where it is,
  * `task.exists` there, `task.not_found`, `workstream.not_found`.
  */
-export function moveTask(
-  context: Context,
-  ref: TaskRef,
-  toWorkstream: string,
-): Promise<{ task: Task; changed: boolean }> {
+export function moveTask(context: Context, ref: TaskRef, toWorkstream: string): Promise<Move> {
   const payload = { from: ref.workstream, to: toWorkstream };
   const scope = [ref.workstream, toWorkstream];
-  return write(context, { op: "task.move", scope, subject: qualifiedName(ref), payload }, async (tx) => {
-    const row = await taskRow(tx.db, ref);
-    const target = { workstream: toWorkstream, name: ref.name };
-    const { id } = await workstreamRow(tx.db, toWorkstream);
-    if (id === row.workstream_id) return { task: await getTask(tx.db, ref), changed: false };
-    await requireLoose(tx.db, row);
-    if ((await findTask(tx.db, target)) !== undefined) throw taskExists(target);
-    await tx.patch("tasks", row.id, { workstream_id: id, updated_at: tx.now }, row);
-    return { task: await getTask(tx.db, target), changed: true };
-  });
+  const spec = { op: "task.move", scope, subject: qualifiedName(ref), payload };
+  return write(context, spec, (tx) => moveTaskIn(tx, ref, toWorkstream));
+}
+
+/** As `moveTask`; the write's scope must hold both workstreams. */
+export async function moveTaskIn(tx: Tx, ref: TaskRef, toWorkstream: string): Promise<Move> {
+  const row = await taskRow(tx.db, ref);
+  const target = { workstream: toWorkstream, name: ref.name };
+  const { id } = await workstreamRow(tx.db, toWorkstream);
+  if (id === row.workstream_id) return { task: toTask(row), changed: false };
+  await requireLoose(tx.db, row);
+  if ((await findTask(tx.db, target)) !== undefined) throw taskExists(target);
+  await tx.patch("tasks", row.id, { workstream_id: id, updated_at: tx.now }, row);
+  return { task: await getTask(tx.db, target), changed: true };
 }
 
 /** Refuses a task that others, or an owner, hold where it is. */

@@ -2,10 +2,10 @@ import type { Claimant } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-import { type Tx, write } from "../db/write.js";
+import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { qualifiedName, quote, type TaskRef } from "../names.js";
-import { actingAgent, claimantName, touched } from "./change.js";
+import { quote, type TaskRef } from "../names.js";
+import { actingAgent, claimantName, touched, writeTask } from "./change.js";
 import { cleanText, moment } from "./fields.js";
 import { type Task, taskRow, toTask } from "./task.js";
 
@@ -28,26 +28,27 @@ export interface NewNote {
   rationale?: string | null | undefined;
 }
 
+export interface NoteAddition {
+  task: Task;
+  note: Note;
+}
+
 /**
  * Adds a note; one by the task's owner renews the owner's lease. An agent of any workstream may write, a
  * replaced incarnation may not. Faults `task.not_found`, `task.invalid_note`, `agent.replaced`.
  */
-export function addNote(
-  context: Context,
-  ref: TaskRef,
-  author: Claimant,
-  note: NewNote,
-): Promise<{ task: Task; note: Note }> {
-  const spec = { op: "task.note", scope: ref.workstream, subject: qualifiedName(ref) };
-  return write(context, spec, async (tx) => {
-    const row = await taskRow(tx.db, ref);
-    if ("agent" in author && author.incarnation !== undefined) await actingAgent(tx.db, row, author);
-    const writer = claimantName(author);
-    const added = await insertNote(tx, row.id, writer, note);
-    const columns = touched(row, writer, tx.now);
-    await tx.patch("tasks", row.id, columns, row);
-    return { task: toTask({ ...row, ...columns }), note: added };
-  });
+export function addNote(context: Context, ref: TaskRef, author: Claimant, note: NewNote): Promise<NoteAddition> {
+  return writeTask(context, "task.note", ref, (tx) => addNoteIn(tx, ref, author, note));
+}
+
+export async function addNoteIn(tx: Tx, ref: TaskRef, author: Claimant, note: NewNote): Promise<NoteAddition> {
+  const row = await taskRow(tx.db, ref);
+  if ("agent" in author && author.incarnation !== undefined) await actingAgent(tx.db, row, author);
+  const writer = claimantName(author);
+  const added = await insertNote(tx, row.id, writer, note);
+  const columns = touched(row, writer, tx.now);
+  await tx.patch("tasks", row.id, columns, row);
+  return { task: toTask({ ...row, ...columns }), note: added };
 }
 
 /** Writes a note inside a write that sets the task's `updated_at` itself. Faults `task.invalid_note`. */

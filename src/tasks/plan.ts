@@ -58,16 +58,23 @@ export async function applyPlan(
 ): Promise<Application> {
   const place = options.place ?? pathPlace;
   const tasks = plannedTasks(plan, place);
-  return write(context, { op: "task.apply", scope: workstream, subject: workstream }, async (tx) => {
-    const { id } = options.init
-      ? await ensureWorkstream(tx, workstream, options.init)
-      : await workstreamRow(tx.db, workstream);
-    const draft = await draftOf(tx.db, { id, name: workstream }, tasks, place);
-    const application = await carryOut(tx, context.actor, draft, place);
-    const { tasks: _, unchanged: __, ...counts } = application;
-    if (Object.values(counts).some((count) => count > 0)) tx.tell(counts);
-    return application;
-  });
+  const spec = { op: "task.apply", scope: workstream, subject: workstream };
+  return write(context, spec, (tx) => applyPlanIn(tx, workstream, tasks, { ...options, place }));
+}
+
+/** As `applyPlan`; the tasks come from `plannedTasks`. */
+export async function applyPlanIn(
+  tx: Tx,
+  workstream: string,
+  tasks: readonly PlannedTask[],
+  { init, place = pathPlace }: ApplyOptions = {},
+): Promise<Application> {
+  const { id } = init ? await ensureWorkstream(tx, workstream, init) : await workstreamRow(tx.db, workstream);
+  const draft = await draftOf(tx.db, { id, name: workstream }, tasks, place);
+  const application = await carryOut(tx, draft, place);
+  const { tasks: _, unchanged: __, ...counts } = application;
+  if (Object.values(counts).some((count) => count > 0)) tx.tell(counts);
+  return application;
 }
 
 /** A plan beside what is there. Nodes are the plan's tasks by index, then the workstream's other tasks. */
@@ -208,7 +215,7 @@ function* portions(ids: readonly number[]): Generator<number[]> {
   for (let from = 0; from < ids.length; from += IDS_PER_QUERY) yield ids.slice(from, from + IDS_PER_QUERY);
 }
 
-async function carryOut(tx: Tx, actor: string, draft: Draft, place: Place): Promise<Application> {
+async function carryOut(tx: Tx, draft: Draft, place: Place): Promise<Application> {
   await insertTasks(tx, draft);
   await tx.insertAll(
     "task_edges",
@@ -220,11 +227,11 @@ async function carryOut(tx: Tx, actor: string, draft: Draft, place: Place): Prom
   );
   for (const { id, until } of draft.altered) if (until !== undefined) await tx.patch("task_edges", id, { until });
   const grown = new Set([...draft.edges, ...draft.altered].map((edge) => edge.blocked));
-  const notesAdded = await addMissingNotes(tx, actor, draft, grown, place);
+  const notesAdded = await addMissingNotes(tx, draft, grown, place);
   const changes: Application["tasks"] = [];
   for (const [index, task] of draft.tasks.entries()) {
     const row = draft.rows.get(index);
-    const change = row === undefined ? "created" : await update(tx, actor, row, task, grown.has(index));
+    const change = row === undefined ? "created" : await update(tx, row, task, grown.has(index));
     changes.push({ name: task.name, change });
   }
   const count = (change: PlanChange) => changes.filter((task) => task.change === change).length;
@@ -249,7 +256,7 @@ async function insertTasks(tx: Tx, draft: Draft): Promise<void> {
   for (const [order, id] of (await tx.insertAll("tasks", rows)).entries()) draft.ids[missing[order] ?? -1] = id;
 }
 
-async function addMissingNotes(tx: Tx, actor: string, draft: Draft, grown: Set<number>, place: Place): Promise<number> {
+async function addMissingNotes(tx: Tx, draft: Draft, grown: Set<number>, place: Place): Promise<number> {
   let added = 0;
   for (const [index, task] of draft.tasks.entries()) {
     const id = draft.ids[index] ?? -1;
@@ -260,7 +267,7 @@ async function addMissingNotes(tx: Tx, actor: string, draft: Draft, grown: Set<n
         const text = cleanText("text", note.text);
         if (texts.has(text)) continue;
         texts.add(text);
-        await insertNote(tx, id, actor, note);
+        await insertNote(tx, id, tx.actor, note);
       } catch (error) {
         throw error instanceof Fault ? placed(error, place, path) : error;
       }
@@ -271,10 +278,10 @@ async function addMissingNotes(tx: Tx, actor: string, draft: Draft, grown: Set<n
   return added;
 }
 
-async function update(tx: Tx, actor: string, row: TaskRow, task: PlannedTask, grown: boolean): Promise<PlanChange> {
+async function update(tx: Tx, row: TaskRow, task: PlannedTask, grown: boolean): Promise<PlanChange> {
   const differs = Object.entries(task.columns).some(([column, value]) => row[column as keyof TaskRow] !== value);
   if (!differs && !grown) return "unchanged";
-  await tx.patch("tasks", row.id, { ...task.columns, ...touched(row, actor, tx.now) }, row);
+  await tx.patch("tasks", row.id, { ...task.columns, ...touched(row, tx.actor, tx.now) }, row);
   return "updated";
 }
 

@@ -241,7 +241,7 @@ async function readElsewhere(db: Reader, taker: { workstreamId: number; agent: s
   };
 }
 
-type Globs = typeof import("./touches.js");
+export type Globs = typeof import("./touches.js");
 
 function inTheWay(globs: Globs, row: Candidate, { changes, claims }: Elsewhere): PassedOver | undefined {
   if (row.touches === null) return undefined;

@@ -1,8 +1,8 @@
 import type { Context } from "../db/context.js";
-import { type Tx, write } from "../db/write.js";
+import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { qualifiedName, type TaskRef } from "../names.js";
-import { touched } from "./change.js";
+import type { TaskRef } from "../names.js";
+import { touched, writeTask } from "./change.js";
 import { columnOf, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
 import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
 
@@ -26,17 +26,17 @@ export interface Update {
  * `task.invalid_field`, `task.invalid_root`, `task.not_found`.
  */
 export async function updateTask(context: Context, ref: TaskRef, update: TaskUpdate): Promise<Update> {
-  if (Object.values(update).every((value) => value === undefined)) throw nothingToUpdate(ref);
-  const spec = { op: "task.update", scope: ref.workstream, subject: qualifiedName(ref) };
-  return write(context, spec, async (tx) => {
-    const row = await taskRow(tx.db, ref);
-    const columns = { ...columnsOf(row, update), ...(await rootColumn(tx, row, update.root)) };
-    const changed = Object.keys(columns).filter((column) => columns[column as never] !== row[column as never]);
-    if (changed.length > 0) {
-      await tx.patch("tasks", row.id, { ...columns, ...touched(row, context.actor, tx.now) }, row);
-    }
-    return { task: await getTask(tx.db, ref), changedFields: EDITABLE.filter((field) => changed.includes(at(field))) };
-  });
+  requireSomething(ref, update);
+  return writeTask(context, "task.update", ref, (tx) => updateTaskIn(tx, ref, update));
+}
+
+export async function updateTaskIn(tx: Tx, ref: TaskRef, update: TaskUpdate): Promise<Update> {
+  requireSomething(ref, update);
+  const row = await taskRow(tx.db, ref);
+  const columns = { ...columnsOf(row, update), ...(await rootColumn(tx, row, update.root)) };
+  const changed = Object.keys(columns).filter((column) => columns[column as never] !== row[column as never]);
+  if (changed.length > 0) await tx.patch("tasks", row.id, { ...columns, ...touched(row, tx.actor, tx.now) }, row);
+  return { task: await getTask(tx.db, ref), changedFields: EDITABLE.filter((field) => changed.includes(at(field))) };
 }
 
 const EDITABLE = [
@@ -86,8 +86,9 @@ async function rootColumn(tx: Tx, row: TaskRow, root: string | null | undefined)
   ]);
 }
 
-function nothingToUpdate({ workstream, name }: TaskRef): Fault {
-  return new Fault("usage", "task.nothing_to_update", `Say what to change in ${name}.`, [
+function requireSomething({ workstream, name }: TaskRef, update: TaskUpdate): void {
+  if (Object.values(update).some((value) => value !== undefined)) return;
+  throw new Fault("usage", "task.nothing_to_update", `Say what to change in ${name}.`, [
     { intent: "Set its title", command: `mu task update ${name} --title '…' -w ${workstream}` },
   ]);
 }

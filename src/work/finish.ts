@@ -3,10 +3,17 @@ import type { Claimant } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks.js";
 import type { Reader } from "../db/schema.js";
-import { write } from "../db/write.js";
+import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName, shellWord, type TaskRef } from "../names.js";
-import { claimantName, requireAuthority, type TaskToChange, taskToChange, touched } from "../tasks/change.js";
+import {
+  claimantName,
+  requireAuthority,
+  type TaskToChange,
+  taskToChange,
+  touched,
+  writeTask,
+} from "../tasks/change.js";
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
 import type { Settings } from "../workstreams/settings.js";
@@ -183,26 +190,26 @@ async function folderInProject({ context }: FinishWorld, workstream: string, cwd
   return root;
 }
 
-/** Writes a check down that closes nothing. Faults `task.claim_changed`. */
+/** Records a check that closes nothing. Faults `task.claim_changed`. */
+async function recordCheckIn(tx: Tx, row: TaskToChange, author: string, check: Checked["check"]): Promise<Check> {
+  const now = await taskToChange(tx.db, row);
+  requireSameClaim(row, now);
+  await tx.patch("tasks", now.id, touched(now, author, tx.now), now);
+  return insertCheck(tx, now.id, { ...check, author });
+}
+
 function recordCheck(
-  world: FinishWorld,
+  { context }: FinishWorld,
   row: TaskToChange,
   claimant: Claimant,
-  check: Checked["check"],
+  { check }: Checked,
 ): Promise<Check> {
-  const author = claimantName(claimant);
-  const spec = { op: "task.check", scope: row.workstream, subject: qualifiedName(row) };
-  return write(world.context, spec, async (tx) => {
-    const now = await taskToChange(tx.db, row);
-    requireSameClaim(row, now);
-    await tx.patch("tasks", now.id, touched(now, author, tx.now), now);
-    return insertCheck(tx, now.id, { ...check, author });
-  });
+  return writeTask(context, "task.check", row, (tx) => recordCheckIn(tx, row, claimantName(claimant), check));
 }
 
 async function failed(world: FinishWorld, row: TaskToChange, claimant: Claimant, checked: Checked): Promise<Fault> {
   const { exitCode, timedOut, seconds } = checked.run;
-  const check = await recordCheck(world, row, claimant, checked.check);
+  const check = await recordCheck(world, row, claimant, checked);
   const how = timedOut
     ? `was still running after ${Math.floor(seconds)} s and was ended`
     : exitCode === null
@@ -229,10 +236,10 @@ async function notVerified(
   world: FinishWorld,
   row: TaskToChange,
   claimant: Claimant,
-  { check }: Checked,
+  checked: Checked,
   doubt: string,
 ): Promise<Fault> {
-  await recordCheck(world, row, claimant, check);
+  await recordCheck(world, row, claimant, checked);
   const name = qualifiedName(row);
   return new Fault("conflict", "task.check_required", `${doubt} So the check proves nothing, and ${row.name} stays.`, [
     { intent: "Commit, and close it again", command: `mu task close ${name}` },
