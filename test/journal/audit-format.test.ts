@@ -6,11 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { Context } from "../../src/db/context.js";
 import { connect } from "../../src/db/sqlite/connect.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { storableJson, storableRow, storableText } from "../../src/db/text.js";
 import { writeMessage } from "../../src/journal/log.js";
 import { writeSql } from "../../src/journal/sql.js";
-import { contextOn, temporaryFolder } from "../support/database.js";
+import { contextOn, openTestStore, temporaryFolder } from "../support/database.js";
 import { patchTask, putTask } from "../support/history.js";
 
 const python = spawnSync("python3", ["-c", "import sqlite3, json, hashlib"]);
@@ -25,7 +24,7 @@ describe.skipIf(python.status !== 0)(title, () => {
   beforeEach(async () => {
     folder = temporaryFolder();
     path = join(folder.path, "mu.db");
-    context = contextOn(await openSqlite(path, { missing: "create", synchronous: "NORMAL" }));
+    context = contextOn(await openTestStore(path));
     const doc = readFileSync(new URL("../../docs/audit.md", import.meta.url), "utf8");
     writeFileSync(join(folder.path, "verify.py"), /```python\n([\s\S]*?)```/.exec(doc)?.[1] ?? "");
   });

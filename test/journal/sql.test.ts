@@ -9,7 +9,7 @@ import { verifyChains } from "../../src/journal/audit.js";
 import { compareTables } from "../../src/journal/replay.js";
 import { querySql, writeSql } from "../../src/journal/sql.js";
 import { act, perform } from "../support/acts.js";
-import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "../support/database.js";
+import { contextOn, describeOnce, onEachDialect, openTestStore, temporaryFolder } from "../support/database.js";
 import { putEdge, putNote, putTask } from "../support/history.js";
 
 let context: Context;
@@ -19,7 +19,7 @@ let end: () => Promise<void>;
 beforeEach(async () => {
   const folder = temporaryFolder();
   path = join(folder.path, "mu.db");
-  const store = await openSqlite(path, { missing: "create", synchronous: "NORMAL" });
+  const store = await openTestStore(path);
   context = contextOn(store);
   end = () => store.close().finally(folder.remove);
 });

@@ -108,12 +108,12 @@ describe("landing", () => {
     expect(landing.checks[0]).toMatchObject({ timedOut: true, exitCode: null });
   });
 
-  it("survives a check that prints a gigabyte", async () => {
+  it("survives a check that prints more than fits a string", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const landing = await yard.land(undefined, {
-      check: "test ! -e build.txt || { head -c 1000000000 /dev/zero; exit 3; }",
+      check: "test ! -e build.txt || { head -c 600000000 /dev/zero; exit 3; }",
     });
     expect(landing.returned).toMatchObject([{ task: "build", why: "red" }]);
     expect((await yard.notes("build"))[0]?.text.length).toBeLessThan(100_000);
-  }, 60_000);
+  });
 });

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import { newGroup } from "../../src/db/context.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
 import { type LandOptions, landTasks } from "../../src/landing/land.js";
@@ -11,7 +10,7 @@ import { closeTask } from "../../src/tasks/lifecycle.js";
 import { getTask, type Task, taskRow } from "../../src/tasks/task.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
-import { contextOn } from "../support/database.js";
+import { contextOn, openTestStore } from "../support/database.js";
 import { newRepository, type Repository } from "../support/repository.js";
 
 /** A repository with a workstream `shop`, where work is done in workspaces and lands. */
@@ -57,7 +56,7 @@ async function reopenYard(repo: Repository): Promise<Yard> {
   const database = join(repo.dir, "state", "mu.db");
   const stores: { close(): Promise<void> }[] = [];
   const another = async (): Promise<Crew> => {
-    const store = await openSqlite(database, { missing: "create", synchronous: "NORMAL" });
+    const store = await openTestStore(database);
     stores.push(store);
     return crewOn(repo, { ...contextOn(store), group: newGroup() });
   };

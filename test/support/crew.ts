@@ -1,13 +1,12 @@
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { execProgram } from "../../src/exec.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import type { Pane } from "../../src/tmux/panes.js";
 import type { Run } from "../../src/tmux/run.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
-import { contextOn } from "./database.js";
+import { contextOn, openTestStore } from "./database.js";
 import { type PrivateTmux, privateTmux } from "./tmux.js";
 
 /** A crew with a tmux and a database of its own, and a workstream `demo`. */
@@ -27,7 +26,7 @@ export interface PrivateCrew {
 export async function privateCrew(): Promise<PrivateCrew> {
   const server = privateTmux();
   const file = join(server.dir, "mu.db");
-  const store = await openSqlite(file, { missing: "create", synchronous: "NORMAL" });
+  const store = await openTestStore(file);
   const other: PrivateCrew["other"] = (options = {}) => {
     const env = { ...server.env, ...options.env };
     return {

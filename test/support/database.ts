@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { PGlite } from "@electric-sql/pglite";
 import { afterEach, beforeEach, describe, inject, it } from "vitest";
 import { systemClock } from "../../src/clock.js";
@@ -68,9 +68,32 @@ export function temporaryFolder(): { path: string; remove: () => void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }) };
 }
 
+/** Opens the database at `path`. A new one is a copy of one whose migrations ran once. */
+export async function openTestStore(path: string): Promise<Store> {
+  if (!existsSync(path)) {
+    empty ??= emptyDatabase();
+    const bytes = await empty;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, bytes, { mode: 0o600 });
+  }
+  return openSqlite(path, { missing: "create", synchronous: "NORMAL" });
+}
+
+let empty: Promise<Buffer> | undefined;
+
+async function emptyDatabase(): Promise<Buffer> {
+  const folder = temporaryFolder();
+  const path = join(folder.path, "mu.db");
+  const store = await openSqlite(path, { missing: "create" });
+  await store.close();
+  const bytes = readFileSync(path);
+  folder.remove();
+  return bytes;
+}
+
 async function sqliteOnDisk() {
   const folder = temporaryFolder();
-  const store = await openSqlite(join(folder.path, "mu.db"), { missing: "create", synchronous: "NORMAL" });
+  const store = await openTestStore(join(folder.path, "mu.db"));
   return { store, end: () => store.close().finally(folder.remove) };
 }
 
@@ -81,13 +104,13 @@ const engines = globalThis as { muTestEngine?: Promise<PGlite> };
 async function postgresInProcess() {
   engines.muTestEngine ??= import("@electric-sql/pglite").then(({ PGlite }) => PGlite.create());
   const engine = await engines.muTestEngine;
-  await empty(engine);
+  await truncate(engine);
   const store = await openPostgres(singleClientPool(engine), "pglite");
   return { store, end: () => store.close() };
 }
 
 /** Truncates every table but those that say which migrations were run. */
-async function empty(engine: PGlite): Promise<void> {
+async function truncate(engine: PGlite): Promise<void> {
   await engine.exec(`do $$ declare names text; begin
     select string_agg(quote_ident(tablename), ', ') into names
       from pg_tables where schemaname = 'public' and tablename not like 'kysely%';

@@ -3,10 +3,9 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { Fault } from "../../src/errors.js";
 import { createTmux } from "../../src/tmux/tmux.js";
-import { contextOn } from "./database.js";
+import { contextOn, openTestStore } from "./database.js";
 import { ACTS } from "./fault-acts.js";
 import type { Repository } from "./repository.js";
 import { sample } from "./sample.js";
@@ -26,7 +25,7 @@ export type Killing = "before" | "during";
 /** The crew of a scene, on a connection of its own that `end` closes. */
 export async function openScene({ stateDir, env, repository }: Scene): Promise<{ crew: Crew; end(): Promise<void> }> {
   const file = join(stateDir, "mu.db");
-  const store = await openSqlite(file, { missing: "create", synchronous: "NORMAL" });
+  const store = await openTestStore(file);
   const { exec } = repository.world;
   const databaseEnv = { MU_DB_PATH: file, MU_STATE_DIR: stateDir };
   const crew = {

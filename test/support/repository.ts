@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execProgram } from "../../src/exec.js";
@@ -62,8 +71,14 @@ export async function newRepository(
     await gitIn(cwd, "commit", "-qm", message);
     return gitIn(cwd, "rev-parse", "HEAD");
   };
-  await gitIn(root, "init", "-q", "-b", "main");
-  await commit(files, "first");
+  const known = templates.get(JSON.stringify(files));
+  if (known !== undefined) {
+    for (const entry of known) putBack(root, entry);
+  } else {
+    await gitIn(root, "init", "-q", "-b", "main");
+    await commit(files, "first");
+    templates.set(JSON.stringify(files), entriesOf(root));
+  }
   return {
     dir,
     root,
@@ -76,4 +91,27 @@ export async function newRepository(
     read: (path, cwd = root) => readFileSync(join(cwd, path), "utf8"),
     end: () => rmSync(dir, { recursive: true, force: true }),
   };
+}
+
+/** A file, or a folder where it has no bytes. */
+interface Entry {
+  path: string;
+  mode: number;
+  bytes?: Buffer;
+}
+
+/** New repositories by the files in them: the second one of its kind takes no git. */
+const templates = new Map<string, Entry[]>();
+
+function entriesOf(root: string): Entry[] {
+  const paths = readdirSync(root, { recursive: true, encoding: "utf8" }).sort();
+  return paths.map((path) => {
+    const stat = statSync(join(root, path));
+    return { path, mode: stat.mode & 0o777, ...(stat.isFile() && { bytes: readFileSync(join(root, path)) }) };
+  });
+}
+
+function putBack(root: string, { path, mode, bytes }: Entry): void {
+  if (bytes === undefined) mkdirSync(join(root, path), { mode });
+  else writeFileSync(join(root, path), bytes, { mode });
 }

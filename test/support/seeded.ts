@@ -5,7 +5,6 @@ import { sendToAgent } from "../../src/agents/delivery/send.js";
 import { systemClock } from "../../src/clock.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 import { execProgram } from "../../src/exec.js";
 import type { World } from "../../src/operations/execute.js";
@@ -16,7 +15,7 @@ import { createTmux } from "../../src/tmux/tmux.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
-import { temporaryFolder } from "./database.js";
+import { openTestStore, temporaryFolder } from "./database.js";
 
 /** A small project on disk: the workstream `demo` with a few tasks, and `other`, which is empty. */
 export interface Seeded {
@@ -38,7 +37,7 @@ export async function seededApp(
   workspaces: "with workspaces" | "without workspaces" = "without workspaces",
 ): Promise<Seeded> {
   const folder = temporaryFolder();
-  const store = await openSqlite(join(folder.path, "mu.db"), { missing: "create", synchronous: "NORMAL" });
+  const store = await openTestStore(join(folder.path, "mu.db"));
   const context: Context = { store, clock: systemClock, actor: "ann" };
   const project = join(folder.path, "project");
   mkdirSync(project);

@@ -2,7 +2,6 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import { transcriptCommand, transcriptPath } from "../../src/agents/files.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { type RowOf, write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
 import { addTask } from "../../src/tasks/add.js";
@@ -11,7 +10,7 @@ import type { OpenPane } from "../../src/tmux/open.js";
 import type { Run } from "../../src/tmux/run.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { PLAYER_PROGRAM } from "./cli.js";
-import { contextOn } from "./database.js";
+import { contextOn, openTestStore } from "./database.js";
 import { type PrivateTmux, privateTmux } from "./tmux.js";
 
 /** A crew on a tmux and a database of its own, with agents that are put on it by hand. */
@@ -45,7 +44,7 @@ export async function openStage(): Promise<Stage> {
   const file = join(server.dir, "mu.db");
   const stores: { close(): Promise<void> }[] = [];
   const another = async (run?: Run): Promise<Crew> => {
-    const store = await openSqlite(file, { missing: "create", synchronous: "NORMAL" });
+    const store = await openTestStore(file);
     stores.push(store);
     return {
       context: contextOn(store),

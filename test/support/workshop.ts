@@ -2,11 +2,10 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import type { Context } from "../../src/db/context.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Exec } from "../../src/exec.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
-import { contextOn } from "./database.js";
+import { contextOn, openTestStore } from "./database.js";
 import { newRepository, type Repository } from "./repository.js";
 
 /** A crew whose project is a real repository, without a tmux server until somebody opens a pane. */
@@ -24,7 +23,7 @@ export async function newWorkshop(files?: Readonly<Record<string, string>>, cont
   const stateDir = join(repository.dir, "state");
   mkdirSync(stateDir);
   const file = join(stateDir, "mu.db");
-  const store = context?.store ?? (await openSqlite(file, { missing: "create", synchronous: "NORMAL" }));
+  const store = context?.store ?? (await openTestStore(file));
   const env = { ...repository.env, HOME: repository.dir, MU_TMUX_SOCKET: join(repository.dir, "tmux") };
   const crewWith = (exec: Exec): Crew => ({
     context: context ?? contextOn(store),

@@ -1,15 +1,14 @@
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { listTasks } from "../../src/tasks/task.js";
 import { bundleChild, runChild } from "../support/child.js";
-import { contextOn, temporaryFolder } from "../support/database.js";
+import { contextOn, openTestStore, temporaryFolder } from "../support/database.js";
 import { DEMO, ops, plan } from "../support/tasks.js";
 
 it("eight processes that take the next task until none is left share sixty tasks without a conflict", async () => {
   const folder = temporaryFolder();
   const path = join(folder.path, "mu.db");
-  const store = await openSqlite(path, { missing: "create", synchronous: "NORMAL" });
+  const store = await openTestStore(path);
   onTestFinished(() => store.close().finally(folder.remove));
   const context = contextOn(store);
   await plan(context, ...Array.from({ length: 60 }, (_, n) => [`t${n}`]));

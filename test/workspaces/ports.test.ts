@@ -3,11 +3,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { execProgram } from "../../src/exec.js";
 import { leasePorts, portsEnv, portsOf, releasePorts } from "../../src/workspaces/setup/ports.js";
 import { bundleChild } from "../support/child.js";
-import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "../support/database.js";
+import { contextOn, describeOnce, onEachDialect, openTestStore, temporaryFolder } from "../support/database.js";
 import { reservedRow } from "../support/workspace-setup.js";
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -87,7 +86,7 @@ onEachDialect("the ports of workspaces", (bench) => {
 
 describeOnce("ports of several databases of one user", () => {
   const open = async (name: string) => {
-    const store = await openSqlite(join(folder.path, name), { missing: "create", synchronous: "NORMAL" });
+    const store = await openTestStore(join(folder.path, name));
     return { context: contextOn(store), store };
   };
   const range = { MU_PORT_RANGE: "29100-29103" };

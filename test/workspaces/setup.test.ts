@@ -12,12 +12,11 @@ import {
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Crew } from "../../src/agents/crew.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 import { approveCommands } from "../../src/workspaces/setup/command.js";
 import { setUpWorkspace } from "../../src/workspaces/setup/setup.js";
 import type { SetupSettings } from "../../src/workstreams/settings.js";
-import { contextOn, describeOnce, onEachDialect } from "../support/database.js";
+import { contextOn, describeOnce, onEachDialect, openTestStore } from "../support/database.js";
 import { newRepository, type Repository } from "../support/repository.js";
 import { crewOn, reservedRow, setupOf } from "../support/workspace-setup.js";
 
@@ -33,7 +32,7 @@ beforeEach(async () => {
     "README.md": "hello\n",
     "config/base.json": "{}\n",
   });
-  store = await openSqlite(join(repository.dir, "mu.db"), { missing: "create", synchronous: "NORMAL" });
+  store = await openTestStore(join(repository.dir, "mu.db"));
   crew = crewOn(contextOn(store), repository);
   path = join(repository.dir, "workspaces", "ann");
   await repository.git("worktree", "add", "-q", "--detach", path);
