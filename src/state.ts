@@ -2,60 +2,66 @@ import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { PERSON_CLI } from "./agents/agent.js";
 import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
+import { type Shape, shape, type TypeOf } from "./shape.js";
 import { awaitedName, isBlocked, unsatisfied } from "./tasks/edge.js";
-import { type ReadyTask, selectReadyIds } from "./tasks/ready.js";
-import { selectTasks, type Task, type TaskRow, toTask } from "./tasks/task.js";
-import { readTracks, type Track } from "./tracks.js";
-import { type Collision, readSight, type Sighted } from "./workspaces/radar/radar.js";
+import { READY_TASK, type ReadyTask, selectReadyIds } from "./tasks/ready.js";
+import { selectTasks, TASK, type Task, type TaskRow, toTask } from "./tasks/task.js";
+import { readTracks, TRACK } from "./tracks.js";
+import { COLLISION, readSight, SIGHTED } from "./workspaces/radar/radar.js";
 import { workstreamRow } from "./workstreams/workstream.js";
 
 /** The first few of a list, and how long the list is. */
-export interface Excerpt<T> {
-  items: T[];
-  total: number;
-}
+const excerptOf = <const S extends Shape>(item: S) => shape({ items: [item], total: "number" });
+
+export type Excerpt<T> = { items: T[]; total: number };
 
 /** An agent at work; people are not among them. */
-export interface StateAgent {
-  name: string;
-  cli: string;
-  role: string | null;
+export const STATE_AGENT = shape({
+  name: "string",
+  cli: "string",
+  role: "string | null",
   /** Null while nothing is known of its pane. */
-  status: string | null;
-}
+  status: "string | null",
+});
+
+export type StateAgent = TypeOf<typeof STATE_AGENT>;
 
 /** An event without its row images. */
-export interface StateEvent {
+export const STATE_EVENT = shape({
   /** Its number in the workstream's chain. */
-  n: number;
-  at: string;
-  actor: string;
-  op: string;
-  subject: string;
-  payload: unknown;
-}
+  n: "number",
+  at: "string",
+  actor: "string",
+  op: "string",
+  subject: "string",
+  payload: "unknown",
+});
+
+export type StateEvent = TypeOf<typeof STATE_EVENT>;
 
 /** A workstream at one moment. */
-export interface State {
-  workstream: string;
-  agents: StateAgent[];
+export const STATE = shape({
+  workstream: "string",
+  agents: [STATE_AGENT],
   /** By first goal; `withReady` is how many agents are worth having. */
-  tracks: Excerpt<Track> & { withReady: number };
+  tracks: { ...excerptOf(TRACK), withReady: "number" },
   /** In ready order. */
-  ready: Excerpt<ReadyTask>;
+  ready: excerptOf(READY_TASK),
   /** By name. */
-  inProgress: Excerpt<Task>;
+  inProgress: excerptOf(TASK),
   /** OPEN tasks that wait for others, by name, each with what it waits for, as `build` or `build@landed`. */
-  blocked: Excerpt<Task & { blockedBy: string[] }>;
+  blocked: excerptOf({ ...TASK, blockedBy: "string[]" }),
   /** CLOSED tasks, newest first. */
-  recentlyClosed: Excerpt<Task>;
+  recentlyClosed: excerptOf(TASK),
   /** Open workspaces, by agent, as the radar last saw them. */
-  workspaces: Sighted[];
+  workspaces: [SIGHTED],
   /** What the radar last saw, and when that was; null where it never looked. */
-  collisions: Excerpt<Collision> & { seenAt: string | null };
+  collisions: { ...excerptOf(COLLISION), seenAt: "string | null" },
   /** The newest ones, oldest first. */
-  events: StateEvent[];
-}
+  events: [STATE_EVENT],
+});
+
+export type State = TypeOf<typeof STATE>;
 
 export interface StateOptions {
   /** Items per list; 0 means all. Default 20. */

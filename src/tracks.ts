@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
+import { shape, type TypeOf } from "./shape.js";
 import { awaitedName, unsatisfied } from "./tasks/edge.js";
 import { selectReadyIds } from "./tasks/ready.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
@@ -11,21 +12,23 @@ import { workstreamRow } from "./workstreams/workstream.js";
  * Goals and all that they wait for, cut so that no two tracks share a task: two agents on two tracks never
  * meet at the same dependency. Everything in it is a task's or an owner's name.
  */
-export interface Track {
+export const TRACK = shape({
   /** Live tasks that no live task waits for. */
-  goals: string[];
+  goals: "string[]",
   /** Every live task of the track. */
-  tasks: string[];
-  size: number;
+  tasks: "string[]",
+  size: "number",
   /** What can be started now, in ready order. */
-  ready: string[];
+  ready: "string[]",
   /** The longest chain of live tasks, first one first: no crew, however large, is done sooner. */
-  criticalPath: { days: number; tasks: string[] };
+  criticalPath: { days: "number", tasks: "string[]" },
   /** Who works on it now. */
-  owners: string[];
+  owners: "string[]",
   /** CLOSED tasks that hold it up until they are verified or landed, as `build@landed`: no work for anybody on it. */
-  waitsFor: string[];
-}
+  waitsFor: "string[]",
+});
+
+export type Track = TypeOf<typeof TRACK>;
 
 /** A live task as tracks need it. */
 export interface LiveTask {

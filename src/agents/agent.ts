@@ -4,6 +4,7 @@ import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, didYouMean, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import type { Access } from "./clis/cli.js";
 
@@ -24,31 +25,33 @@ export const AGENT_STATUSES = [
 export type AgentStatus = (typeof AGENT_STATUSES)[number];
 
 /** An agent or a person as everybody outside the database sees it. */
-export interface Agent {
-  name: string;
-  workstream: string;
-  cli: string;
+export const AGENT = shape({
+  name: "string",
+  workstream: "string",
+  cli: "string",
   /** What it is for; tasks with a role are its. */
-  role: string | null;
-  access: Access;
+  role: "string | null",
+  access: ["full", "read-only"],
   /** As last seen; null for a person, and for an agent that nobody has looked at. */
-  status: AgentStatus | null;
-  statusReason: string | null;
+  status: [AGENT_STATUSES, null],
+  statusReason: "string | null",
   /** Since when it has that status. */
-  statusSince: string | null;
+  statusSince: "string | null",
   /** The command line it was started with. */
-  command: string | null;
-  host: string | null;
+  command: "string | null",
+  host: "string | null",
   /** `%7` on the tmux server `server`; null while it is being spawned. */
-  pane: string | null;
-  server: string | null;
+  pane: "string | null",
+  server: "string | null",
   /** The name of its tmux window when it was opened. */
-  window: string | null;
+  window: "string | null",
   /** The conversation that its CLI can resume. */
-  sessionRef: string | null;
-  spawnedAt: string;
-  closedAt: string | null;
-}
+  sessionRef: "string | null",
+  spawnedAt: "string",
+  closedAt: "string | null",
+});
+
+export type Agent = TypeOf<typeof AGENT>;
 
 /** Who acts on a task. An agent's `incarnation` fences its writes: a replaced agent's are refused. */
 export type Claimant = { agent: string; incarnation?: number } | { person: string };

@@ -2,10 +2,11 @@ import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { foregroundGroup, hasEnvironment, listProcesses, type ProcessHost, signalGroup } from "../processes.js";
+import { shape, type TypeOf } from "../shape.js";
 import { callerPane, type Pane, type ServerId, serverPid, serverStart } from "../tmux/panes.js";
 import { paneNotFound } from "../tmux/run.js";
 import type { AttachCommand } from "../tmux/tmux.js";
-import { type Agent, openPaneAgent, toAgent } from "./agent.js";
+import { AGENT, type Agent, openPaneAgent, toAgent } from "./agent.js";
 import type { Crew } from "./crew.js";
 
 /** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
@@ -133,15 +134,17 @@ export async function attachCommand(crew: Crew, ref: AgentRef): Promise<{ agent:
   return { agent: toAgent(row), command: await crew.tmux.attachCommand(pane.session, pane.id) };
 }
 
-export interface Kick {
-  agent: Agent;
-  tty: string;
-  signal: NodeJS.Signals;
+export const KICK = shape({
+  agent: AGENT,
+  tty: "string",
+  signal: "string",
   /** The process group that was signalled. */
-  group: number;
+  group: "number",
   /** The programs in it. */
-  programs: string[];
-}
+  programs: "string[]",
+});
+
+export type Kick = TypeOf<typeof KICK>;
 
 /**
  * Signals the program that has the agent's terminal, when it is not the agent's own CLI. Faults

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { basename } from "node:path";
-import { type Agent, agentById, findOpenAgent, type Member } from "../agents/agent.js";
+import { AGENT, agentById, findOpenAgent, type Member } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import type { Access } from "../agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
@@ -10,6 +10,7 @@ import { isShell } from "../agents/screen/verdict.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { checkAgentName, qualifiedName, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import type { Pane } from "../tmux/panes.js";
 import { PLACEHOLDER_WINDOW } from "../tmux/windows.js";
 import { sessionOf, workstreamOf, workstreamRow } from "../workstreams/workstream.js";
@@ -25,15 +26,17 @@ export interface AdoptOptions {
   access?: Access | undefined;
 }
 
-export interface Adopted {
-  agent: Agent;
-  adopted: boolean;
+export const ADOPTED = shape({
+  agent: AGENT,
+  adopted: "boolean",
   /** The pane was this agent's before. */
-  alreadyAdopted: boolean;
-  previousTitle: string;
+  alreadyAdopted: "boolean",
+  previousTitle: "string",
   /** The pane was in another session and is in the workstream's now. */
-  moved: boolean;
-}
+  moved: "boolean",
+});
+
+export type Adopted = TypeOf<typeof ADOPTED>;
 
 /**
  * Makes an agent of a pane that mu did not open, given by its id (`%7`) or its title; a pane of another session is

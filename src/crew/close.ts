@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import {
-  type Agent,
+  AGENT,
+  AGENT_STATUSES,
   type AgentRow,
   type AgentStatus,
   agentById,
@@ -18,10 +19,11 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
+import { shape, type TypeOf } from "../shape.js";
 import { releaseOwned } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
 import { paneRefused } from "../tmux/run.js";
-import { type Leaving, type LeftWorkspace, leaveWorkspace } from "../workspaces/free.js";
+import { LEFT_WORKSPACE, type Leaving, leaveWorkspace } from "../workspaces/free.js";
 
 export interface CloseOptions {
   /** Only this incarnation; another one of the name is `agent.replaced`. */
@@ -34,17 +36,19 @@ export interface CloseOptions {
   workspace?: Leaving | undefined;
 }
 
-export interface Closed {
-  agent: Agent;
+export const CLOSED = shape({
+  agent: AGENT,
   /** False when it was closed already. */
-  changed: boolean;
+  changed: "boolean",
   /** There was a living pane, and it is gone now. */
-  killedPane: boolean;
+  killedPane: "boolean",
   /** The tasks that are OPEN again. */
-  released: string[];
+  released: "string[]",
   /** What became of its workspace; null when it has none. */
-  workspace: LeftWorkspace | null;
-}
+  workspace: [LEFT_WORKSPACE, null],
+});
+
+export type Closed = TypeOf<typeof CLOSED>;
 
 /**
  * Ends an agent: keeps what its pane shows, ends all its processes and sees that they are gone, closes the pane, then
@@ -221,16 +225,18 @@ export interface ReapOptions {
   mode?: "close" | "preview" | undefined;
 }
 
-export interface Reaped {
-  name: string;
-  status: AgentStatus | null;
-  idleMs: number;
-  action: "closed" | "would_close" | "skipped";
+export const REAPED_IDLE = shape({
+  name: "string",
+  status: [AGENT_STATUSES, null],
+  idleMs: "number",
+  action: ["closed", "would_close", "skipped"],
   /** Why it was left alone. */
-  reason: string | null;
+  reason: "string | null",
   /** Its workspace is gone with it: there was nothing in it that is not landed. */
-  workspaceFreed: boolean;
-}
+  workspaceFreed: "boolean",
+});
+
+export type Reaped = TypeOf<typeof REAPED_IDLE>;
 
 /**
  * Closes the agents of a workstream that have been idle for too long, as last seen: observe first. Agents with work,

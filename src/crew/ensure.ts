@@ -1,32 +1,44 @@
-import { type Agent, type AgentRow, type AgentStatus, latestAgentRow, PERSON_CLI, toAgent } from "../agents/agent.js";
+import {
+  AGENT,
+  AGENT_STATUSES,
+  type Agent,
+  type AgentRow,
+  type AgentStatus,
+  latestAgentRow,
+  PERSON_CLI,
+  toAgent,
+} from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { findOwnPane } from "../agents/pane.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { findWorkspaceRow, toWorkspace } from "../workspaces/workspace.js";
 import { restartAgent } from "./restart.js";
-import { agentExists, type SpawnOptions, type SpawnWorkspace, spawnAgent } from "./spawn.js";
-import type { Readiness } from "./start.js";
+import { agentExists, SPAWN_WORKSPACE, type SpawnOptions, type SpawnWorkspace, spawnAgent } from "./spawn.js";
+import { READINESS } from "./start.js";
 
 export interface EnsureOptions extends SpawnOptions {
   /** `idle`: one that works is `agent.busy`. */
   require?: "idle" | undefined;
 }
 
-export interface Ensured {
-  agent: Agent;
+export const ENSURED = shape({
+  agent: AGENT,
   /** A new incarnation was started. */
-  created: boolean;
+  created: "boolean",
   /** It was there already. */
-  reused: boolean;
+  reused: "boolean",
   /** It was there and works. */
-  busy: boolean;
+  busy: "boolean",
   /** As last seen, when it was there. */
-  previousStatus: AgentStatus | null;
-  readiness: Readiness | null;
+  previousStatus: [AGENT_STATUSES, null],
+  readiness: [READINESS, null],
   /** Its workspace, when it has one. */
-  workspace: SpawnWorkspace | null;
-}
+  workspace: [SPAWN_WORKSPACE, null],
+});
+
+export type Ensured = TypeOf<typeof ENSURED>;
 
 /**
  * Spawns the agent unless it is there; one whose pane is gone is started anew with its tasks. Faults `agent.busy`,

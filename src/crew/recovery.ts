@@ -6,27 +6,30 @@ import { locate, type Whereabouts } from "../agents/pane.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
 import { hasEnvironment } from "../processes.js";
+import { shape, type TypeOf } from "../shape.js";
 
 /** What recover finds of one agent, and what it will do. */
-export interface RecoveryPlan {
-  workstream: string;
-  agent: string;
-  cli: string;
+export const RECOVERY_PLAN = shape({
+  workstream: "string",
+  agent: "string",
+  cli: "string",
   /** `reaped`: a reconcile has closed it already, because its tmux server was gone. */
-  database: "open" | "reaped";
+  database: ["open", "reaped"],
   /** What tmux says of its pane, for people. */
-  tmux: string;
+  tmux: "string",
   /** Its program lives, without a pane. */
-  process: "in its pane" | "alive without a pane" | "gone";
+  process: ["in its pane", "alive without a pane", "gone"],
   /** The conversation that its CLI reported last. */
-  session: string | null;
+  session: "string | null",
   /** The tasks that are its own, or were until it was reaped and are nobody's since. */
-  tasks: string[];
+  tasks: "string[]",
   /** `keep`: it lives. `leave`: out of our sight, or still on its way. */
-  action: "keep" | "leave" | "resume" | "fresh";
+  action: ["keep", "leave", "resume", "fresh"],
   /** Why, for people. */
-  why: string;
-}
+  why: "string",
+});
+
+export type RecoveryPlan = TypeOf<typeof RECOVERY_PLAN>;
 
 /** A plan with the incarnation that it is for. */
 export interface Recoverable extends RecoveryPlan {

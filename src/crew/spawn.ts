@@ -5,10 +5,11 @@ import type { Context } from "../db/context.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { createWorkspace, type WorkspaceWishes } from "../workspaces/create.js";
 import { freeWorkspace } from "../workspaces/free.js";
 import { reviveWorkspace } from "../workspaces/recreate.js";
-import type { Workspace } from "../workspaces/workspace.js";
+import { WORKSPACE } from "../workspaces/workspace.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { isHalfSpawn, retireAgent } from "./close.js";
 import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
@@ -113,10 +114,13 @@ export function agentExists(ref: AgentRef, open: Pick<RowOf<"agents">, "cli">): 
 }
 
 /** The workspace that an agent was started in. */
-export interface SpawnWorkspace extends Workspace {
+export const SPAWN_WORKSPACE = shape({
+  ...WORKSPACE,
   /** It was there already, with all that is in it. */
-  reused: boolean;
-}
+  reused: "boolean",
+});
+
+export type SpawnWorkspace = TypeOf<typeof SPAWN_WORKSPACE>;
 
 /** The agent's workspace, which is made when there is none; its folder, when that is gone. Faults as `createWorkspace`. */
 export async function prepareWorkspace(crew: Crew, ref: AgentRef, wishes: WorkspaceWishes): Promise<SpawnWorkspace> {

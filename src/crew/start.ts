@@ -12,6 +12,7 @@ import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree } from "../processes.js";
+import { shape, type TypeOf } from "../shape.js";
 import type { Death, OpenedPane } from "../tmux/open.js";
 import type { Pane } from "../tmux/panes.js";
 import { workspaceEnv } from "../workspaces/setup/setup.js";
@@ -142,15 +143,17 @@ async function noteReadiness(context: Context, agent: number, { status, reason, 
 }
 
 /** What the wait for a CLI's first prompt found. */
-export interface Readiness {
+export const READINESS = shape({
   /** False when the time was over before the CLI asked for anything. */
-  ready: boolean;
-  status: Explanation["status"] | "unreachable";
-  reason: string;
+  ready: "boolean",
+  status: "string",
+  reason: "string",
   /** The screen rule that decided. */
-  rule: string | null;
-  waitedMs: number;
-}
+  rule: "string | null",
+  waitedMs: "number",
+});
+
+export type Readiness = TypeOf<typeof READINESS>;
 
 export interface ReadyOptions {
   /** 20,000 without it. */

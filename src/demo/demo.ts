@@ -3,19 +3,20 @@ import { listDeliveries } from "../agents/delivery/outbox.js";
 import type { Clock } from "../clock.js";
 import { timestamp } from "../db/context.js";
 import { Fault } from "../errors.js";
-import { readState, type State } from "../state.js";
+import { shape, type TypeOf } from "../shape.js";
+import { readState, STATE } from "../state.js";
 import { applyPlan } from "../tasks/plan.js";
 import { drawTree, taskTree } from "../tasks/tree.js";
 import { workspaceRows } from "../workspaces/workspace.js";
 import { CAST, GOAL, PLAN } from "./cast.js";
-import { type Clash, type Crash, direct, type Permission, type Warning } from "./director.js";
+import { CLASH, CRASH, type Crash, direct, PERMISSION, WARNING } from "./director.js";
 import {
   buildScaffold,
   clearStage,
   type DemoWorld,
   dismissAll,
   enter,
-  type MainBranch,
+  MAIN_BRANCH,
   readMain,
   refOf,
   removeScaffold,
@@ -23,33 +24,35 @@ import {
   startRepository,
   WORKSTREAM,
 } from "./stage.js";
-import { type Audit, auditAll, problemsOf, problemsOnMain, type TaskStory, tellTasks } from "./verdict.js";
+import { AUDIT, auditAll, problemsOf, problemsOnMain, TASK_STORY, type TaskStory, tellTasks } from "./verdict.js";
 
 /** What happened in a demo. */
-export interface DemoOutcome {
+export const DEMO_OUTCOME = shape({
   /** Every task landed exactly once, the chain holds, and all was shown that there is to show. */
-  ok: boolean;
+  ok: "boolean",
   /** What was not as it should be. */
-  problems: string[];
-  seconds: number;
+  problems: "string[]",
+  seconds: "number",
   /** The command line that showed the panes while it ran. */
-  attach: string;
+  attach: "string",
   /** The folder with the repository, the transcripts and mu.db; null when they are gone. */
-  kept: string | null;
-  tasks: TaskStory[];
+  kept: "string | null",
+  tasks: [TASK_STORY],
   /** With each crash: who took the work over. */
-  crashes: (Crash & { takenOverBy: string[] })[];
-  permissions: Permission[];
+  crashes: [{ ...CRASH, takenOverBy: "string[]" }],
+  permissions: [PERMISSION],
   /** What the radar saw coming, and what came back when it landed. */
-  warnings: Warning[];
-  returned: Clash[];
+  warnings: [WARNING],
+  returned: [CLASH],
   /** What a person finds on main. */
-  main: MainBranch;
-  prompts: { sent: number; proved: number };
-  audit: Audit;
+  main: MAIN_BRANCH,
+  prompts: { sent: "number", proved: "number" },
+  audit: AUDIT,
   /** The workstream when its work was done. */
-  state: State;
-}
+  state: STATE,
+});
+
+export type DemoOutcome = TypeOf<typeof DEMO_OUTCOME>;
 
 /**
  * Plays the demo from an empty folder to the verdict, and leaves nothing behind but what is to be kept. Faults

@@ -9,6 +9,7 @@ import { timestamp } from "../db/context.js";
 import { Fault } from "../errors.js";
 import { type LogEntry, readLog } from "../journal/log.js";
 import { landTasks } from "../landing/land.js";
+import { shape, type TypeOf } from "../shape.js";
 import { listReady } from "../tasks/ready.js";
 import { listTasks, type Task } from "../tasks/task.js";
 import { lookAround } from "../workspaces/radar/radar.js";
@@ -16,33 +17,41 @@ import { CAST, PLAN, PROMPTS } from "./cast.js";
 import { enter, refOf, type Scaffold, WORKSTREAM } from "./stage.js";
 
 /** An agent that died, and what came of its work. */
-export interface Crash {
-  agent: string;
-  reason: string;
+export const CRASH = shape({
+  agent: "string",
+  reason: "string",
   /** The last line that it printed. */
-  lastWords: string;
-  tasks: string[];
-}
+  lastWords: "string",
+  tasks: "string[]",
+});
+
+export type Crash = TypeOf<typeof CRASH>;
 
 /** A dialog that an agent opened and the director answered. */
-export interface Permission {
-  agent: string;
-  command: string;
-  answer: "yes";
-}
+export const PERMISSION = shape({
+  agent: "string",
+  command: "string",
+  answer: ["yes"],
+});
+
+export type Permission = TypeOf<typeof PERMISSION>;
 
 /** Two agents whose work would clash, as the radar saw it before any of it had landed. */
-export interface Warning {
-  agents: string[];
-  paths: string[];
-}
+export const WARNING = shape({
+  agents: "string[]",
+  paths: "string[]",
+});
+
+export type Warning = TypeOf<typeof WARNING>;
 
 /** A task that did not land, because of what landed before it. */
-export interface Clash {
-  task: string;
-  agent: string | null;
-  files: string[];
-}
+export const CLASH = shape({
+  task: "string",
+  agent: "string | null",
+  files: "string[]",
+});
+
+export type Clash = TypeOf<typeof CLASH>;
 
 /** What happened, as it is written down while it happens. */
 export interface Script {

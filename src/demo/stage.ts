@@ -11,6 +11,7 @@ import type { Spawned } from "../crew/start.js";
 import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
 import { quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { quoteWord } from "../tmux/run.js";
 import { CAST, type Part } from "./cast.js";
 
@@ -152,12 +153,14 @@ export async function startRepository(exec: Exec, { repository, env }: Scaffold)
 }
 
 /** What came of main, as a person finds it in their own checkout. */
-export interface MainBranch {
+export const MAIN_BRANCH = shape({
   /** The subjects of its commits, newest first, without the one that it began with. */
-  subjects: string[];
+  subjects: "string[]",
   /** The checkout has exactly what main has. */
-  clean: boolean;
-}
+  clean: "boolean",
+});
+
+export type MainBranch = TypeOf<typeof MAIN_BRANCH>;
 
 /** Reads the branch and its checkout. Faults `demo.git_failed`. */
 export async function readMain(exec: Exec, scaffold: Scaffold): Promise<MainBranch> {

@@ -2,30 +2,35 @@ import type { Change } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
 import { verifyChains } from "../journal/audit.js";
 import { compareTables } from "../journal/replay.js";
+import { shape, type TypeOf } from "../shape.js";
 import { PLAN, RIVALS } from "./cast.js";
 import type { Script } from "./director.js";
 import type { MainBranch } from "./stage.js";
 
 /** What the chain says became of a task. */
-export interface TaskStory {
-  name: string;
+export const TASK_STORY = shape({
+  name: "string",
   /** Who claimed it, in order. */
-  claims: string[];
+  claims: "string[]",
   /** Who closed it, in order. */
-  closings: string[];
+  closings: "string[]",
   /** How often it came back because it clashed with what landed before it. */
-  returns: number;
+  returns: "number",
   /** How often it landed: once when all is well. */
-  landings: number;
-}
+  landings: "number",
+});
 
-export interface Audit {
+export type TaskStory = TypeOf<typeof TASK_STORY>;
+
+export const AUDIT = shape({
   /** All chains hold. */
-  ok: boolean;
-  events: number;
+  ok: "boolean",
+  events: "number",
   /** Whether the tables are what the events make them. */
-  tables: "same" | "different";
-}
+  tables: ["same", "different"],
+});
+
+export type Audit = TypeOf<typeof AUDIT>;
 
 /** Reads from the events of `workstream` alone what became of its tasks, by name. */
 export async function tellTasks(db: Reader, workstream: string): Promise<TaskStory[]> {

@@ -3,6 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 
 /** What a walk along one chain found. `firstBad` is the first event that does not fit, and why. */
 export interface ChainReport {
@@ -17,11 +18,13 @@ export interface ChainReport {
 }
 
 /** A chain's end: what to note outside the database, so that a rewritten tail is found as well. */
-export interface ChainHead {
-  scope: string;
-  n: number;
-  head: string;
-}
+export const CHAIN_HEAD = shape({
+  scope: "string",
+  n: "number",
+  head: "string",
+});
+
+export type ChainHead = TypeOf<typeof CHAIN_HEAD>;
 
 /** Rows read at a time: enough that the query costs nothing per row, few enough to stay flat in memory. */
 const PAGE = 500;

@@ -5,6 +5,7 @@ import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { tellEvent } from "./sentences.js";
 
@@ -14,26 +15,28 @@ export const MESSAGE_OP = "log.write";
 export const EVENT_KIND = "event";
 
 /** One line of the log. */
-export interface LogEntry {
+export const LOG_ENTRY = shape({
   /** Rises with time; `--since` takes it. */
-  id: number;
+  id: "number",
   /** Null for the machine's own chain. */
-  workstream: string | null;
+  workstream: "string | null",
   /** Who did it. */
-  source: string;
+  source: "string",
   /** `event` for what mu wrote; a message has the kind that its writer gave it. */
-  kind: string;
+  kind: "string",
   /** The operation, `noun.verb`. */
-  op: string;
+  op: "string",
   /** What it is about: `workstream/task`, or a workstream. */
-  subject: string;
+  subject: "string",
   /** One sentence for a person. */
-  text: string;
-  payload: Record<string, unknown>;
+  text: "string",
+  payload: "object",
   /** What was done in one go has one group; `mu undo` takes it. */
-  group: string;
-  at: string;
-}
+  group: "string",
+  at: "string",
+});
+
+export type LogEntry = TypeOf<typeof LOG_ENTRY>;
 
 export interface Message {
   text: string;

@@ -5,6 +5,7 @@ import { storableText } from "../db/text.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { writeTask } from "../tasks/change.js";
 import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
@@ -16,14 +17,16 @@ import { endRow } from "./rows.js";
 import type { Clash } from "./stack.js";
 
 /** A task that is on the branch, or would be. */
-export interface Landed {
-  task: string;
+export const LANDED = shape({
+  task: "string",
   /** The branch's commit that has it; null in a prediction. */
-  commit: string | null;
+  commit: "string | null",
   /** New commits on the branch, 0 when there was nothing to bring; null when an earlier landing brought it there. */
-  commits: number | null;
-  agent: string | null;
-}
+  commits: "number | null",
+  agent: "string | null",
+});
+
+export type Landed = TypeOf<typeof LANDED>;
 
 /** What a landing came to. */
 export interface Landing {
@@ -84,19 +87,21 @@ export async function confirmLandedIn(tx: Tx, arrival: Arrival): Promise<boolean
 }
 
 /** A task that did not land and is its owner's again. */
-export interface Returned {
-  task: string;
-  why: "conflict" | "red";
-  reason: string;
+export const RETURNED = shape({
+  task: "string",
+  why: ["conflict", "red"],
+  reason: "string",
   /** Whose work it is. */
-  agent: string | null;
+  agent: "string | null",
   /** The files that clash; for a red check none. */
-  files: string[];
+  files: "string[]",
   /** The first lines that clash, or the last lines of the check. */
-  excerpt: string;
+  excerpt: "string",
   /** True when the owner gets it as a prompt. */
-  delivered: boolean;
-}
+  delivered: "boolean",
+});
+
+export type Returned = TypeOf<typeof RETURNED>;
 
 /** Whom the note of a return names. */
 const AUTHOR = "mu";

@@ -4,7 +4,7 @@ import { about } from "./fields.js";
 import { VERBS } from "./manifest.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { listShape } from "./shapes.js";
+import { listOf } from "./shapes.js";
 import { type Verb, wordsOf } from "./verb.js";
 
 /** At most this many names from the database: a shell shows no more in any useful way. */
@@ -24,7 +24,7 @@ export const complete = defineOperation({
     z.strictObject({
       words: z.array(z.string()).default([]).meta(about("The words after mu, the last one unfinished")),
     }),
-  output: () => listShape(z.strictObject({ value: z.string(), about: z.string() })),
+  output: () => listOf({ value: "string", about: "string" }),
   positional: ["words"],
   examples: [
     { command: "mu complete -- task cl", shows: "verbs of task that begin with cl" },

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { about } from "./fields.js";
 import { defineOperation } from "./operation.js";
+import { schemaOf } from "./shapes.js";
 
 const BASH = `_mu() {
   local line
@@ -36,7 +37,7 @@ export const completion = defineOperation({
   effect: "read",
   standalone: true,
   input: () => z.strictObject({ shell: z.enum(["bash", "zsh", "fish"]).meta(about("bash, zsh or fish")) }),
-  output: () => z.strictObject({ shell: z.string(), script: z.string() }),
+  output: () => schemaOf({ shell: "string", script: "string" }),
   positional: ["shell"],
   examples: [
     { command: "mu completion bash", shows: "the script for bash" },

@@ -1,47 +1,11 @@
 import * as z from "zod";
+import { DEMO_OUTCOME, type DemoOutcome } from "../demo/demo.js";
 import type { State } from "../state.js";
 import { about } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { stateCard, stateShape } from "./state.js";
-
-const outcomeShape = () =>
-  z.strictObject({
-    ok: z.boolean(),
-    problems: z.array(z.string()),
-    seconds: z.number(),
-    attach: z.string(),
-    kept: z.union([z.string(), z.null()]),
-    tasks: z.array(
-      z.strictObject({
-        name: z.string(),
-        claims: z.array(z.string()),
-        closings: z.array(z.string()),
-        returns: z.number(),
-        landings: z.number(),
-      }),
-    ),
-    crashes: z.array(
-      z.strictObject({
-        agent: z.string(),
-        reason: z.string(),
-        lastWords: z.string(),
-        tasks: z.array(z.string()),
-        takenOverBy: z.array(z.string()),
-      }),
-    ),
-    permissions: z.array(z.strictObject({ agent: z.string(), command: z.string(), answer: z.literal("yes") })),
-    warnings: z.array(z.strictObject({ agents: z.array(z.string()), paths: z.array(z.string()) })),
-    returned: z.array(
-      z.strictObject({ task: z.string(), agent: z.union([z.string(), z.null()]), files: z.array(z.string()) }),
-    ),
-    main: z.strictObject({ subjects: z.array(z.string()), clean: z.boolean() }),
-    prompts: z.strictObject({ sent: z.number(), proved: z.number() }),
-    audit: z.strictObject({ ok: z.boolean(), events: z.number(), tables: z.enum(["same", "different"]) }),
-    state: stateShape(),
-  });
-
-type Outcome = z.output<ReturnType<typeof outcomeShape>>;
+import { schemaOf } from "./shapes.js";
+import { stateCard } from "./state.js";
 
 export const demo = defineOperation({
   name: "demo",
@@ -58,7 +22,7 @@ export const demo = defineOperation({
         .optional()
         .meta(about("Leave the repository, the transcripts and mu.db in this new folder", { value: "folder" })),
     }),
-  output: outcomeShape,
+  output: () => schemaOf(DEMO_OUTCOME),
   examples: [
     { command: "mu demo", shows: "the whole play" },
     { command: "mu demo --keep shop", shows: "the play, and everything it made afterwards" },
@@ -69,7 +33,7 @@ export const demo = defineOperation({
   exitCode: ({ ok }) => (ok ? 0 : 1),
 });
 
-function summary(outcome: Outcome, paint: Paint): string[] {
+function summary(outcome: DemoOutcome, paint: Paint): string[] {
   const { ok, problems, seconds, tasks, crashes, warnings, returned, prompts, audit, kept } = outcome;
   const done = tasks.filter(({ landings }) => landings === 1).length;
   const chain = `${audit.ok ? "the chain holds" : "the chain is broken"}, ${audit.events} events, and the tables ${audit.tables === "same" ? "agree with it" : "differ from it"}`;

@@ -1,13 +1,14 @@
 import * as z from "zod";
 import { Fault } from "../errors.js";
 import { counted } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
 import { defineOperation } from "./operation.js";
+import { schemaOf } from "./shapes.js";
 
-const checkShape = () =>
-  z.strictObject({ name: z.string(), verdict: z.enum(["ok", "warning", "error"]), says: z.string() });
+const CHECK = shape({ name: "string", verdict: ["ok", "warning", "error"], says: "string" });
 
-type Check = z.output<ReturnType<typeof checkShape>>;
+type Check = TypeOf<typeof CHECK>;
 
 const MARKS = { ok: "✓", warning: "!", error: "✗" };
 
@@ -17,7 +18,7 @@ export const doctor = defineOperation({
   description: "Exit 1 when something is wrong. The lines below tmux say which of its features mu can use here.",
   effect: "read",
   input: () => z.strictObject({}),
-  output: () => z.strictObject({ checks: z.array(checkShape()), features: z.record(z.string(), z.boolean()) }),
+  output: () => schemaOf({ checks: [CHECK], features: { "*": "boolean" } }),
   examples: [
     { command: "mu doctor", shows: "everything that mu stands on" },
     { command: "mu doctor --fix", shows: "a flag it does not have", fault: "usage.unknown_option" },

@@ -7,10 +7,12 @@ import {
   installHooks,
   uninstallHooks,
 } from "../agents/hooks/install.js";
+import { shape, type TypeOf } from "../shape.js";
 import type { Io } from "./app.js";
 import { about } from "./fields.js";
 import { defineOperation, type Operation } from "./operation.js";
 import type { Paint } from "./paint.js";
+import { schemaOf } from "./shapes.js";
 
 /** CLIs whose hooks can be installed for good. */
 const CLIS = ["claude", "pi", "opencode"] as const;
@@ -30,7 +32,7 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
       "Of the user, or with --project of a project's folder. Your own entries stay as they are. Agents that mu spawns need none of it: they get their hooks with their command.",
     standalone: true,
     input: () => z.strictObject(hookFields()),
-    output: () => hooksShape(),
+    output: () => schemaOf(HOOKS),
     examples: [
       { command: `mu hooks ${hooksVerb} --cli claude`, shows: "for Claude Code" },
       { command: `mu hooks ${hooksVerb} --cli emacs`, shows: "a CLI that is none", fault: "usage.invalid_input" },
@@ -53,18 +55,10 @@ const hookFields = () => ({
     .meta(about("For one project's folder, not for the user", { value: "folder" })),
 });
 
-const hooksShape = () =>
-  z.strictObject({
-    items: z.array(
-      z.strictObject({
-        cli: z.string(),
-        path: z.string(),
-        state: z.enum(["installed", "outdated", "absent"]),
-        changed: z.boolean().optional(),
-      }),
-    ),
-    count: z.number(),
-  });
+const HOOKS = shape({
+  items: [{ cli: "string", path: "string", state: ["installed", "outdated", "absent"], "changed?": "boolean" }],
+  count: "number",
+});
 
 type HookInput = z.output<z.ZodObject<ReturnType<typeof hookFields>>>;
 
@@ -75,7 +69,7 @@ function hookTargets({ env, cwd }: Io, { cli, project }: HookInput): HookTarget[
   return (cli ?? CLIS).map((key) => ({ cli: key, home: env["HOME"] ?? "/", env, ...scope }));
 }
 
-function hookTable(items: z.output<ReturnType<typeof hooksShape>>["items"], paint: Paint): string {
+function hookTable(items: TypeOf<typeof HOOKS>["items"], paint: Paint): string {
   return paint.table(items, [
     { head: "cli", text: (item) => item.cli },
     { head: "hooks", text: (item) => `${item.state}${item.changed === false ? ", unchanged" : ""}` },

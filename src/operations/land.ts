@@ -3,56 +3,37 @@ import { claimant } from "../agents/identity.js";
 import { Fault, type NextStep } from "../errors.js";
 import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
-import type { Landing } from "../landing/outcome.js";
+import { LANDED, type Landing, RETURNED } from "../landing/outcome.js";
 import { counted, parseRef, quote, shellWord } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
 import { about, durationField, tasksField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { resolveWorkstream } from "./resolve.js";
-import { nextStepsShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
-const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
+const LANDING = shape({
+  dryRun: "boolean",
+  target: [{ branch: "string", from: "string", to: "string" }, null],
+  landed: [LANDED],
+  returned: [RETURNED],
+  skipped: [{ task: "string", why: "string", reason: "string" }],
+  checks: [
+    {
+      green: "boolean",
+      command: "string",
+      commit: "string",
+      exitCode: "number | null",
+      timedOut: "boolean",
+      seconds: "number",
+    },
+  ],
+  pushed: [{ remote: "string" }, null],
+  nextSteps: NEXT_STEPS,
+});
 
-const landingShape = () =>
-  z.strictObject({
-    dryRun: z.boolean(),
-    target: orNull(z.strictObject({ branch: z.string(), from: z.string(), to: z.string() })),
-    landed: z.array(
-      z.strictObject({
-        task: z.string(),
-        commit: orNull(z.string()),
-        commits: orNull(z.number()),
-        agent: orNull(z.string()),
-      }),
-    ),
-    returned: z.array(
-      z.strictObject({
-        task: z.string(),
-        why: z.enum(["conflict", "red"]),
-        reason: z.string(),
-        agent: orNull(z.string()),
-        files: z.array(z.string()),
-        excerpt: z.string(),
-        delivered: z.boolean(),
-      }),
-    ),
-    skipped: z.array(z.strictObject({ task: z.string(), why: z.string(), reason: z.string() })),
-    checks: z.array(
-      z.strictObject({
-        green: z.boolean(),
-        command: z.string(),
-        commit: z.string(),
-        exitCode: orNull(z.number()),
-        timedOut: z.boolean(),
-        seconds: z.number(),
-      }),
-    ),
-    pushed: orNull(z.strictObject({ remote: z.string() })),
-    nextSteps: nextStepsShape(),
-  });
-
-type Shown = z.output<ReturnType<typeof landingShape>>;
+type Shown = TypeOf<typeof LANDING>;
 
 export const land = defineOperation({
   name: "land",
@@ -87,7 +68,7 @@ export const land = defineOperation({
       dryRun: z.boolean().default(false).meta(about("Only say what would land and what would conflict")),
       continue: z.boolean().default(false).meta(about("Go on with what an earlier landing did not finish")),
     }),
-  output: landingShape,
+  output: () => schemaOf(LANDING),
   positional: ["tasks"],
   examples: [
     { command: "mu land --agent nobody", shows: "nothing of theirs is finished" },

@@ -1,27 +1,11 @@
 import * as z from "zod";
-import { followLog, readLog, writeMessage } from "../journal/log.js";
+import { followLog, LOG_ENTRY, type LogEntry, readLog, writeMessage } from "../journal/log.js";
 import type { App } from "./app.js";
 import { about, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream, resolveWorkstream } from "./resolve.js";
-
-/** One event as the log tells it. */
-export const entryShape = () =>
-  z.strictObject({
-    id: z.number(),
-    workstream: z.union([z.string(), z.null()]),
-    source: z.string(),
-    kind: z.string(),
-    op: z.string(),
-    subject: z.string(),
-    text: z.string(),
-    payload: z.record(z.string(), z.unknown()),
-    group: z.string(),
-    at: z.string(),
-  });
-
-type Entry = z.output<ReturnType<typeof entryShape>>;
+import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 interface LogInput {
   workstream?: string | undefined;
@@ -71,13 +55,7 @@ export const log = defineOperation({
         .meta(about("Go on with what comes", { aliases: ["tail"] })),
     }),
   output: () =>
-    z.union([
-      z.strictObject({ items: z.array(entryShape()), count: z.number() }),
-      z.strictObject({
-        entry: entryShape(),
-        nextSteps: z.array(z.object({ intent: z.string(), command: z.string() })),
-      }),
-    ]),
+    z.union([schemaOf({ items: [LOG_ENTRY], count: "number" }), schemaOf({ entry: LOG_ENTRY, nextSteps: NEXT_STEPS })]),
   positional: ["text"],
   examples: [
     { command: "mu log -n 20", shows: "the last twenty entries" },
@@ -97,10 +75,10 @@ export const log = defineOperation({
   follow: (app, { text, follow, limit, as: _, ...input }) =>
     follow && text === undefined ? following(app, input, limit) : undefined,
   render: (result, paint) => ("entry" in result ? `Logged #${result.entry.id}` : entryTable(result.items, paint)),
-  renderFollowed: (entry: Entry, paint) => entryLine(entry, paint),
+  renderFollowed: (entry: LogEntry, paint) => entryLine(entry, paint),
 });
 
-async function* following(app: App, input: LogInput, limit: number): AsyncIterable<Entry> {
+async function* following(app: App, input: LogInput, limit: number): AsyncIterable<LogEntry> {
   yield* followLog(app.context, { ...(await filterOf(app, input)), limit }, app.io.signal);
 }
 
@@ -116,11 +94,11 @@ async function filterOf(app: App, { all, workstream, since, source, kind }: LogI
 }
 
 /** Entries as lines, or a line that says there are none. */
-export function entryTable(entries: readonly Entry[], paint: Paint): string {
+export function entryTable(entries: readonly LogEntry[], paint: Paint): string {
   return entries.length === 0 ? "Nothing yet." : entries.map((entry) => entryLine(entry, paint)).join("\n");
 }
 
-function entryLine(entry: Entry, paint: Paint): string {
+function entryLine(entry: LogEntry, paint: Paint): string {
   const when = entry.at.replace("T", " ").replace(/\.\d+Z$/, "Z");
   const kind = entry.kind === "event" ? "" : `${paint.dim(`[${entry.kind}]`)} `;
   return `${paint.dim(`#${entry.id} ${when}`)}  ${paint.bold(entry.source)}  ${kind}${entry.text}  ${paint.dim(entry.workstream ?? "")}`.trimEnd();

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { defineOperation } from "./operation.js";
+import { schemaOf } from "./shapes.js";
 
 export const mcp = defineOperation({
   name: "mcp",
@@ -9,7 +10,7 @@ export const mcp = defineOperation({
   effect: "read",
   standalone: true,
   input: () => z.strictObject({}),
-  output: () => z.strictObject({}),
+  output: () => schemaOf({}),
   examples: [
     { command: "mu mcp", shows: "serve; for example: claude mcp add mu -- mu mcp" },
     { command: "mu mcp --port 80", shows: "a flag it does not have", fault: "usage.unknown_option" },

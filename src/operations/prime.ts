@@ -1,24 +1,24 @@
 import * as z from "zod";
-import { listNotes } from "../tasks/notes.js";
-import { LIVE_STATUSES, listTasks } from "../tasks/task.js";
+import { shape, type TypeOf } from "../shape.js";
+import { listNotes, NOTE } from "../tasks/notes.js";
+import { LIVE_STATUSES, listTasks, TASK } from "../tasks/task.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { readSettings } from "../workstreams/settings.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { noteShape, taskShape } from "./shapes.js";
+import { schemaOf } from "./shapes.js";
 
 /** The newest notes say where the work stands; older ones are a command away. */
 const NOTES = 5;
 
-const briefingShape = () =>
-  z.strictObject({
-    name: z.string(),
-    workstream: z.string(),
-    role: z.union([z.string(), z.null()]),
-    workspace: z.union([z.string(), z.null()]),
-    tasks: z.array(z.strictObject({ task: taskShape(), notes: z.array(noteShape()) })),
-    commands: z.array(z.string()),
-  });
+const BRIEFING = shape({
+  name: "string",
+  workstream: "string",
+  role: "string | null",
+  workspace: "string | null",
+  tasks: [{ task: TASK, notes: [NOTE] }],
+  commands: "string[]",
+});
 
 export const prime = defineOperation({
   name: "prime",
@@ -27,7 +27,7 @@ export const prime = defineOperation({
     "Hooks call it at the start of a conversation and after compaction. Outside a workstream it prints nothing and succeeds.",
   effect: "read",
   input: () => z.strictObject({}),
-  output: () => z.union([briefingShape(), z.null()]),
+  output: () => schemaOf([BRIEFING, null]),
   examples: [
     { command: "mu prime", shows: "what a new conversation has to know" },
     { command: "mu prime --all", shows: "a flag it does not have", fault: "usage.unknown_option" },
@@ -65,14 +65,7 @@ function commandsFor(task: string, check: string | null): string[] {
   ];
 }
 
-function briefing({
-  name,
-  workstream,
-  role,
-  workspace,
-  tasks,
-  commands,
-}: z.output<ReturnType<typeof briefingShape>>): string {
+function briefing({ name, workstream, role, workspace, tasks, commands }: TypeOf<typeof BRIEFING>): string {
   const work = tasks.flatMap(({ task, notes }) => [
     `Your task is ${task.name}: ${task.title}`,
     ...(task.description ? [task.description] : []),

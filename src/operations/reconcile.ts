@@ -4,7 +4,7 @@ import { counted } from "../names.js";
 import { about, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { nextStepsShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 export const reconcile = defineOperation({
   name: "reconcile",
@@ -19,14 +19,14 @@ export const reconcile = defineOperation({
       dryRun: z.boolean().default(false).meta(about("Only show what would be done")),
     }),
   output: () =>
-    z.object({
-      agents: z.array(z.unknown()),
-      reaped: z.array(z.unknown()),
-      orphans: z.array(z.unknown()),
-      deliveries: z.array(z.unknown()),
-      workspaces: z.array(z.unknown()),
-      stale: z.boolean(),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      agents: "unknown[]",
+      reaped: "unknown[]",
+      orphans: "unknown[]",
+      deliveries: "unknown[]",
+      workspaces: "unknown[]",
+      stale: "boolean",
+      nextSteps: NEXT_STEPS,
     }),
   examples: [
     { command: "mu reconcile", shows: "look, and put right what is wrong" },

@@ -1,26 +1,14 @@
 import * as z from "zod";
 import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
+import { RECOVERY_PLAN } from "../crew/recovery.js";
+import { shape } from "../shape.js";
 import { perAgentHooks } from "./agent/fields.js";
 import { about, workstreamField, yesField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { nextStepsShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
-const itemShape = () =>
-  z.object({
-    workstream: z.string(),
-    agent: z.string(),
-    cli: z.string(),
-    database: z.string(),
-    tmux: z.string(),
-    process: z.string(),
-    session: z.union([z.string(), z.null()]),
-    tasks: z.array(z.string()),
-    action: z.string(),
-    why: z.string(),
-    pane: z.union([z.string(), z.null()]).optional(),
-    primed: z.string().optional(),
-  });
+const ITEM = shape({ ...RECOVERY_PLAN, action: "string", "pane?": "string | null", "primed?": "string" });
 
 export const recover = defineOperation({
   name: "recover",
@@ -34,8 +22,7 @@ export const recover = defineOperation({
       all: z.boolean().default(false).meta(about("All workstreams")),
       yes: yesField(),
     }),
-  output: () =>
-    z.strictObject({ items: z.array(itemShape()), count: z.number(), done: z.boolean(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ items: [ITEM], count: "number", done: "boolean", nextSteps: NEXT_STEPS }),
   examples: [
     { command: "mu recover", shows: "what is lost, and what would be done" },
     { command: "mu recover --force", shows: "a flag it does not have", fault: "usage.unknown_option" },

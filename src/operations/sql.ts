@@ -3,6 +3,7 @@ import { querySql, writeSql } from "../journal/sql.js";
 import { counted } from "../names.js";
 import { about } from "./fields.js";
 import { defineOperation } from "./operation.js";
+import { schemaOf } from "./shapes.js";
 import { readMeant } from "./text.js";
 
 export const sql = defineOperation({
@@ -28,12 +29,8 @@ export const sql = defineOperation({
     }),
   output: () =>
     z.union([
-      z.array(z.record(z.string(), z.unknown())),
-      z.strictObject({
-        changes: z.number(),
-        rows: z.array(z.record(z.string(), z.unknown())),
-        nextSteps: z.array(z.object({ intent: z.string(), command: z.string() })),
-      }),
+      schemaOf("object[]"),
+      schemaOf({ changes: "number", rows: "object[]", nextSteps: [{ intent: "string", command: "string" }] }),
     ]),
   positional: ["query"],
   examples: [

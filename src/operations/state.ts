@@ -1,46 +1,17 @@
 import * as z from "zod";
 import { timestamp } from "../db/context.js";
 import { counted } from "../names.js";
-import { readState, type State } from "../state.js";
-import { listWorkstreams } from "../workstreams/workstream.js";
+import { readState, STATE, type State } from "../state.js";
+import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
 import { about, reconcileField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream } from "./resolve.js";
-import { readyTaskShape, taskShape, workstreamSummaryShape } from "./shapes.js";
+import { schemaOf } from "./shapes.js";
 import { taskTable } from "./task/card.js";
-import { trackShape, trackTable } from "./track/list.js";
-import { collisionShape, collisionTable, sightedShape } from "./workspace/collisions.js";
-
-const excerptShape = <T extends z.ZodType>(item: T) => z.strictObject({ items: z.array(item), total: z.number() });
-const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
-
-/** The card as JSON. */
-export const stateShape = () =>
-  z.strictObject({
-    workstream: z.string(),
-    agents: z.array(
-      z.strictObject({ name: z.string(), cli: z.string(), role: orNull(z.string()), status: orNull(z.string()) }),
-    ),
-    tracks: excerptShape(trackShape()).extend({ withReady: z.number() }),
-    ready: excerptShape(readyTaskShape()),
-    inProgress: excerptShape(taskShape()),
-    blocked: excerptShape(taskShape().extend({ blockedBy: z.array(z.string()) })),
-    recentlyClosed: excerptShape(taskShape()),
-    workspaces: z.array(sightedShape()),
-    collisions: excerptShape(collisionShape()).extend({ seenAt: orNull(z.string()) }),
-    events: z.array(
-      z.strictObject({
-        n: z.number(),
-        at: z.string(),
-        actor: z.string(),
-        op: z.string(),
-        subject: z.string(),
-        payload: z.unknown(),
-      }),
-    ),
-  });
+import { trackTable } from "./track/list.js";
+import { collisionTable } from "./workspace/collisions.js";
 
 export const state = defineOperation({
   name: "state",
@@ -61,8 +32,7 @@ export const state = defineOperation({
       reconcile: reconcileField(),
       events: z.number().int().min(0).max(10_000).default(20).meta(about("How many of the newest events")),
     }),
-  output: () =>
-    z.union([stateShape(), z.strictObject({ workstreams: z.array(workstreamSummaryShape()), count: z.number() })]),
+  output: () => z.union([schemaOf(STATE), schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" })]),
   examples: [
     { command: "mu state", shows: "the card of this workstream" },
     { command: "mu state --json --limit 0", shows: "everything, for a program" },

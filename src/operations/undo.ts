@@ -1,49 +1,21 @@
 import * as z from "zod";
-import { JOURNALLED } from "../db/schema.js";
 import {
   laterSteps,
   listUndoable,
   newestUndoable,
   previewUndo,
   tellObstacle,
+  UNDO_GROUP,
+  UNDO_PREVIEW,
+  type UndoGroup,
+  type UndoPreview,
   undoGroup,
 } from "../journal/undo/undo.js";
 import { about, workstreamField, yesField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream } from "./resolve.js";
-import { nextStepsShape } from "./shapes.js";
-
-const groupShape = () =>
-  z.strictObject({
-    group: z.string(),
-    at: z.string(),
-    actor: z.string(),
-    ops: z.array(z.string()),
-    subject: z.string(),
-    changes: z.number(),
-    undone: z.string().optional(),
-  });
-
-const inverseShape = () =>
-  z.strictObject({
-    table: z.string(),
-    name: z.string(),
-    act: z.enum(["remove", "restore", "patch"]),
-    columns: z.record(z.string(), z.array(z.unknown()).length(2)),
-  });
-
-const obstacleShape = () =>
-  z.strictObject({
-    table: z.enum(JOURNALLED),
-    name: z.string(),
-    column: z.string().optional(),
-    problem: z.string(),
-    by: z.strictObject({ group: z.string(), op: z.string(), actor: z.string(), at: z.string() }).optional(),
-  });
-
-const targetShape = () =>
-  groupShape().extend({ inverse: z.array(inverseShape()), superseded: z.array(obstacleShape()) });
+import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 export const undo = defineOperation({
   name: "undo",
@@ -69,12 +41,12 @@ export const undo = defineOperation({
       yes: yesField(),
     }),
   output: () =>
-    z.strictObject({
-      groups: z.array(groupShape()),
-      target: z.union([targetShape(), z.null()]),
-      undone: z.boolean(),
-      undoGroup: z.string().optional(),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      groups: [UNDO_GROUP],
+      target: [UNDO_PREVIEW, null],
+      undone: "boolean",
+      "undoGroup?": "string",
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["group"],
   examples: [
@@ -110,7 +82,7 @@ export const undo = defineOperation({
     target === null ? groupTable(groups, paint) : targetLines(target, undone ? "Undid" : "Would undo", paint),
 });
 
-function groupTable(groups: readonly z.output<ReturnType<typeof groupShape>>[], paint: Paint): string {
+function groupTable(groups: readonly UndoGroup[], paint: Paint): string {
   if (groups.length === 0) return "Nothing to undo.";
   return paint.table(groups, [
     { head: "group", text: (row) => row.group },
@@ -126,7 +98,7 @@ function groupTable(groups: readonly z.output<ReturnType<typeof groupShape>>[], 
 /** More rows than this are counted, not listed. */
 const MOST_SHOWN = 30;
 
-function targetLines(target: z.output<ReturnType<typeof targetShape>>, verb: string, paint: Paint): string {
+function targetLines(target: UndoPreview, verb: string, paint: Paint): string {
   const { group, ops, subject, inverse, superseded } = target;
   const lines = inverse.slice(0, MOST_SHOWN).map(({ act, name, table, columns }) => {
     const changed = Object.entries(columns).map(([column, [now, then]]) => `${column} ${shown(now)} → ${shown(then)}`);

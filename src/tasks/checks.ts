@@ -1,22 +1,25 @@
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { NewRow, Tx } from "../db/write.js";
+import { shape, type TypeOf } from "../shape.js";
 
 /** One run of a check command on a task's work. */
-export interface Check {
-  command: string;
-  author: string;
-  green: boolean;
+export const CHECK = shape({
+  command: "string",
+  author: "string",
+  green: "boolean",
   /** Null when a signal or the timeout ended it. */
-  exitCode: number | null;
-  seconds: number;
+  exitCode: "number | null",
+  seconds: "number",
   /** The commit and the tree (uncommitted files included) that were checked; null where there is no such thing. */
-  commit: string | null;
-  tree: string | null;
+  commit: "string | null",
+  tree: "string | null",
   /** The last 50 lines of its output. */
-  tail: string;
-  createdAt: string;
-}
+  tail: "string",
+  createdAt: "string",
+});
+
+export type Check = TypeOf<typeof CHECK>;
 
 /** A check that was run, before it is written down. */
 export type NewCheck = Omit<NewRow<"checks">, "task_id">;

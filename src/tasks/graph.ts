@@ -4,20 +4,23 @@ import { statement } from "../db/statement.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { touched, writeTask } from "./change.js";
 import { requireAcyclic } from "./cycle.js";
-import { awaitedName, type EdgeLevel, isSatisfied, parseAwaited } from "./edge.js";
-import { type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
+import { awaitedName, EDGE_LEVELS, type EdgeLevel, isSatisfied, parseAwaited } from "./edge.js";
+import { TASK, TASK_STATUSES, type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 
 /** A task at the other end of an edge. */
-export interface Neighbour {
-  name: string;
-  status: TaskStatus;
+export const NEIGHBOUR = shape({
+  name: "string",
+  status: TASK_STATUSES,
   /** What the edge asks of its blocker. */
-  until: EdgeLevel;
+  until: EDGE_LEVELS,
   /** True when the edge blocks no more. */
-  satisfied: boolean;
-}
+  satisfied: "boolean",
+});
+
+export type Neighbour = TypeOf<typeof NEIGHBOUR>;
 
 const selectBlockers = statement((db, { task }: { task: number }) =>
   db
@@ -87,14 +90,16 @@ function toNeighbour(row: {
 }
 
 /** A task and one edge into it. */
-export interface EdgeChange {
-  task: Task;
-  blocker: string;
+export const EDGE_CHANGE = shape({
+  task: TASK,
+  blocker: "string",
   /** What the edge asks of its blocker; null where there is none any more. */
-  until: EdgeLevel | null;
+  until: [EDGE_LEVELS, null],
   /** False when it was so already. */
-  changed: boolean;
-}
+  changed: "boolean",
+});
+
+export type EdgeChange = TypeOf<typeof EDGE_CHANGE>;
 
 /**
  * Makes `ref` wait for `blocker`, until that is closed or as far as `until` says. An edge that exists takes over an
@@ -197,13 +202,15 @@ export function blockerRef(blocked: TaskRef, text: string): TaskRef {
 }
 
 /** A task with its new set of blockers; those that must be more than closed as `build@landed`. */
-export interface Reparenting {
-  task: Task;
-  blockers: string[];
-  added: string[];
-  removed: string[];
-  changed: boolean;
-}
+export const REPARENTING = shape({
+  task: TASK,
+  blockers: "string[]",
+  added: "string[]",
+  removed: "string[]",
+  changed: "boolean",
+});
+
+export type Reparenting = TypeOf<typeof REPARENTING>;
 
 /**
  * Makes `blockers` (`build` or `build@landed`) exactly what `ref` waits for; an edge that is there keeps its level

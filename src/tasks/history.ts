@@ -1,23 +1,29 @@
 import { sql } from "kysely";
 import type { Change, EventRow } from "../db/events.js";
 import type { JournalledTable, Reader } from "../db/schema.js";
-import { type LogEntry, toEntry } from "../journal/log.js";
+import { LOG_ENTRY, toEntry } from "../journal/log.js";
 import { SILENT_COLUMNS } from "../journal/sentences.js";
 import type { TaskRef } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { findTask, taskRow } from "./task.js";
 
 /** One value that an event changed, with the names that ids stood for. */
-export interface FieldChange {
+export const FIELD_CHANGE = shape({
   /** A column of the task (`status`, `owner`), or what was added to or taken from it: `note`, `blocker`, `blocks`. */
-  field: string;
-  before: unknown;
-  after: unknown;
-}
+  field: "string",
+  before: "unknown",
+  after: "unknown",
+});
+
+export type FieldChange = TypeOf<typeof FIELD_CHANGE>;
 
 /** A line of the log about one task, with what it changed in it. */
-export interface HistoryEntry extends LogEntry {
-  changes: FieldChange[];
-}
+export const HISTORY_ENTRY = shape({
+  ...LOG_ENTRY,
+  changes: [FIELD_CHANGE],
+});
+
+export type HistoryEntry = TypeOf<typeof HISTORY_ENTRY>;
 
 /**
  * Everything that happened to the task, oldest first; also to one that is deleted by now. Faults

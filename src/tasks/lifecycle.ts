@@ -6,6 +6,7 @@ import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, type TaskRef } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import {
   type Authority,
   claimantName,
@@ -19,7 +20,7 @@ import { type Check, insertCheck, type NewCheck } from "./checks.js";
 import { awaitedName } from "./edge.js";
 import { blockersOfId } from "./graph.js";
 import { insertNote } from "./notes.js";
-import { selectTasks, type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
+import { selectTasks, TASK, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 
 /** From which status a verb leads to which. Every change of status in the tree is one of these. */
 export const TRANSITIONS = {
@@ -69,13 +70,15 @@ export interface StatusOptions extends Authority {
   evidence?: string | undefined;
 }
 
-export interface StatusChange {
-  task: Task;
-  previousStatus: TaskStatus;
-  previousOwner: string | null;
+export const STATUS_CHANGE = shape({
+  task: TASK,
+  previousStatus: TASK_STATUSES,
+  previousOwner: "string | null",
   /** False when nothing was written. */
-  changed: boolean;
-}
+  changed: "boolean",
+});
+
+export type StatusChange = TypeOf<typeof STATUS_CHANGE>;
 
 export interface ReleaseOptions extends StatusOptions {
   /** Release from any status, not just IN_PROGRESS. */

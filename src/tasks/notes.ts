@@ -5,6 +5,7 @@ import { statement } from "../db/statement.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { quote, type TaskRef } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { actingAgent, claimantName, touched, writeTask } from "./change.js";
 import { cleanText, moment } from "./fields.js";
 import { type Task, taskRow, toTask } from "./task.js";
@@ -13,14 +14,16 @@ export const NOTE_KINDS = ["note", "decision", "evidence", "review", "test"] as 
 export type NoteKind = (typeof NOTE_KINDS)[number];
 
 /** What somebody wrote about a task. Notes are never changed. */
-export interface Note {
-  author: string;
-  kind: NoteKind;
-  text: string;
+export const NOTE = shape({
+  author: "string",
+  kind: NOTE_KINDS,
+  text: "string",
   /** Why, for a decision. */
-  rationale: string | null;
-  createdAt: string;
-}
+  rationale: "string | null",
+  createdAt: "string",
+});
+
+export type Note = TypeOf<typeof NOTE>;
 
 export interface NewNote {
   text: string;

@@ -1,15 +1,19 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { isBlocked } from "./edge.js";
-import { CONTAINER_KINDS, readyOrder, selectTasks, type Task, type TaskRow, toTask, unblocks } from "./task.js";
+import { CONTAINER_KINDS, readyOrder, selectTasks, TASK, type TaskRow, toTask, unblocks } from "./task.js";
 
 /** A task that can be taken now. */
-export interface ReadyTask extends Task {
+export const READY_TASK = shape({
+  ...TASK,
   /** How many live tasks it blocks directly. */
-  unblocks: number;
-}
+  unblocks: "number",
+});
+
+export type ReadyTask = TypeOf<typeof READY_TASK>;
 
 /** True for a task `t` that anybody may take at `now`. */
 export const isReady = (now: string) => sql<boolean>`(t.status = 'OPEN' and t.hold is null
@@ -134,15 +138,17 @@ export async function countWork(db: Reader, workstreamId: number, now: string): 
 }
 
 /** A task that was not taken although it was first: what it touches is being changed elsewhere. */
-export interface PassedOver {
-  task: string;
+export const PASSED_OVER = shape({
+  task: "string",
   /** Who is changing it. */
-  agent: string;
+  agent: "string",
   /** The task by which that agent says so; null where its workspace shows it. */
-  by: string | null;
+  by: "string | null",
   /** The files that are changed, at most some; or the globs that are declared. */
-  paths: string[];
-}
+  paths: "string[]",
+});
+
+export type PassedOver = TypeOf<typeof PASSED_OVER>;
 
 /** A row that can be taken. */
 type Candidate = Pick<TaskRow, "name" | "touches" | "priority" | "impact" | "effort_days">;

@@ -3,6 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 
 export const TASK_STATUSES = ["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"] as const;
 export type TaskStatus = (typeof TASK_STATUSES)[number];
@@ -18,47 +19,49 @@ export const TASK_LEVELS = ["claimed", "verified", "landed"] as const;
 export type TaskLevel = (typeof TASK_LEVELS)[number];
 
 /** A task as everybody outside the database sees it: names, never row ids. */
-export interface Task {
-  name: string;
-  workstream: string;
-  title: string;
-  status: TaskStatus;
-  kind: string;
-  role: string | null;
+export const TASK = shape({
+  name: "string",
+  workstream: "string",
+  title: "string",
+  status: TASK_STATUSES,
+  kind: "string",
+  role: "string | null",
   /** 1–100. */
-  impact: number;
+  impact: "number",
   /** Days. */
-  effortDays: number;
+  effortDays: "number",
   /** impact / effortDays. */
-  roi: number;
+  roi: "number",
   /** 1 first … 9 last. */
-  priority: number;
-  owner: string | null;
-  tags: string[];
+  priority: "number",
+  owner: "string | null",
+  tags: "string[]",
   /** Globs of the files that the task expects to change. */
-  touches: string[];
-  description: string | null;
-  hold: string | null;
-  holdReason: string | null;
+  touches: "string[]",
+  description: "string | null",
+  hold: "string | null",
+  holdReason: "string | null",
   /** The job or intake that the task belongs to. */
-  root: string | null;
-  step: string | null;
-  payload: unknown;
-  attempts: number;
-  maxRetries: number;
-  notBefore: string | null;
-  outcome: string | null;
-  externalRef: string | null;
-  claimGeneration: number;
-  leaseUntil: string | null;
+  root: "string | null",
+  step: "string | null",
+  payload: "unknown",
+  attempts: "number",
+  maxRetries: "number",
+  notBefore: "string | null",
+  outcome: "string | null",
+  externalRef: "string | null",
+  claimGeneration: "number",
+  leaseUntil: "string | null",
   /** Null while the task is not CLOSED. */
-  level: TaskLevel | null;
+  level: [TASK_LEVELS, null],
   /** The commit on the target branch that has the work; null until it has landed. */
-  landedCommit: string | null;
-  createdAt: string;
-  updatedAt: string;
-  closedAt: string | null;
-}
+  landedCommit: "string | null",
+  createdAt: "string",
+  updatedAt: "string",
+  closedAt: "string | null",
+});
+
+export type Task = TypeOf<typeof TASK>;
 
 const COLUMNS = [
   "t.id",

@@ -2,33 +2,38 @@ import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { TaskRef } from "../names.js";
-import type { EdgeLevel } from "./edge.js";
-import { type TaskStatus, taskRow } from "./task.js";
+import { shape, type TypeOf } from "../shape.js";
+import { EDGE_LEVELS, type EdgeLevel } from "./edge.js";
+import { TASK_STATUSES, type TaskStatus, taskRow } from "./task.js";
 
 /** `blockers`: what the root waits for; `dependents`: what waits for the root. */
 export type TreeDirection = "blockers" | "dependents";
 
-export interface TreeItem {
-  name: string;
-  status: TaskStatus;
-  title: string;
+export const TREE_ITEM = shape({
+  name: "string",
+  status: TASK_STATUSES,
+  title: "string",
   /** 0 for the root. */
-  depth: number;
+  depth: "number",
   /** The name of the task above it in the tree; null for the root. */
-  parent: string | null;
+  parent: "string | null",
   /** What the edge to the task above asks of its blocker; null for the root. */
-  until: EdgeLevel | null;
+  until: [EDGE_LEVELS, null],
   /** True where what is below the task is shown at an earlier place. */
-  repeated: boolean;
-}
+  repeated: "boolean",
+});
+
+export type TreeItem = TypeOf<typeof TREE_ITEM>;
 
 /** A tree laid flat, parents before their children; the root is the first item. */
-export interface TaskTree {
-  direction: TreeDirection;
-  root: string;
-  items: TreeItem[];
-  count: number;
-}
+export const TASK_TREE = shape({
+  direction: ["blockers", "dependents"],
+  root: "string",
+  items: [TREE_ITEM],
+  count: "number",
+});
+
+export type TaskTree = TypeOf<typeof TASK_TREE>;
 
 export interface TreeOptions {
   direction?: TreeDirection | undefined;

@@ -3,8 +3,18 @@ import { type Context, timestamp } from "../db/context.js";
 import { type Change, findHead } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
 import { qualifiedName, type TaskRef } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { type EdgeLevel, isSatisfied } from "./edge.js";
-import { levelOf, selectTasks, type TaskLevel, type TaskRow, type TaskStatus, taskNotFound, taskRow } from "./task.js";
+import {
+  levelOf,
+  selectTasks,
+  TASK_LEVELS,
+  TASK_STATUSES,
+  type TaskRow,
+  type TaskStatus,
+  taskNotFound,
+  taskRow,
+} from "./task.js";
 
 /** How often a wait looks when nothing tells it of a change, in ms. */
 const LOOK_MS = 1_000;
@@ -20,16 +30,35 @@ export interface WaitOptions extends WaitGoal {
   onStuck?: ((task: WaitedTask) => void) | undefined;
 }
 
-export interface WaitResult {
-  outcome: "reached" | "timeout" | "reaped" | "stalled";
+/** A watched task as the last look saw it. */
+export const WAITED_TASK = shape({
+  workstream: "string",
+  name: "string",
+  /** `workstream/name`. */
+  qualifiedName: "string",
+  status: TASK_STATUSES,
+  level: [TASK_LEVELS, null],
+  owner: "string | null",
+  /** It has the status, and the level, that the wait is for. */
+  reached: "boolean",
+  /** It is IN_PROGRESS, not there yet, and nothing has changed for too long. */
+  stuck: "boolean",
+});
+
+export type WaitedTask = TypeOf<typeof WAITED_TASK>;
+
+export const WAIT_RESULT = shape({
+  outcome: ["reached", "timeout", "reaped", "stalled"],
   /** The task that ended the wait; null when all did, or the time. */
-  firing: WaitedTask | null;
+  firing: [WAITED_TASK, null],
   /** Every watched task, in the order of the references. */
-  all: WaitedTask[];
+  all: [WAITED_TASK],
   /** After a timeout, those that did not get there. */
-  timedOut: WaitedTask[];
-  elapsedMs: number;
-}
+  timedOut: [WAITED_TASK],
+  elapsedMs: "number",
+});
+
+export type WaitResult = TypeOf<typeof WAIT_RESULT>;
 
 /**
  * Waits until tasks, of any workstreams, have a status. Ends early as `reaped` when the wait is for CLOSED and a
@@ -115,21 +144,6 @@ export interface WaitGoal {
   stuckAfterMs?: number | undefined;
   /** `exit` ends the wait at the first stuck task. */
   onStall?: "warn" | "exit" | undefined;
-}
-
-/** A watched task as the last look saw it. */
-export interface WaitedTask {
-  workstream: string;
-  name: string;
-  /** `workstream/name`. */
-  qualifiedName: string;
-  status: TaskStatus;
-  level: TaskLevel | null;
-  owner: string | null;
-  /** It has the status, and the level, that the wait is for. */
-  reached: boolean;
-  /** It is IN_PROGRESS, not there yet, and nothing has changed for too long. */
-  stuck: boolean;
 }
 
 /** What one look found; without an outcome the wait goes on. */

@@ -1,6 +1,7 @@
 import type { Exec } from "../exec.js";
+import { shape, type TypeOf } from "../shape.js";
 
-const BACKENDS = ["git", "jj", "sl", "none"] as const;
+export const BACKENDS = ["git", "jj", "sl", "none"] as const;
 export type BackendKey = (typeof BACKENDS)[number];
 
 /** What a backend needs of the world: programs, and this process's environment. */
@@ -36,29 +37,33 @@ export interface LandedAs {
   commit: string;
 }
 
-export interface Commit {
-  sha: string;
-  subject: string;
-  body: string;
-  author: string;
+export const COMMIT = shape({
+  sha: "string",
+  subject: "string",
+  body: "string",
+  author: "string",
   /** ISO 8601 with an offset, as the author's clock had it. */
-  authorDate: string;
-}
+  authorDate: "string",
+});
+
+export type Commit = TypeOf<typeof COMMIT>;
 
 /** How far a checkout is from its target. */
-export interface Standing {
-  path: string;
+export const STANDING = shape({
+  path: "string",
   /** False when the folder is gone. */
-  present: boolean;
-  head: string | null;
+  present: "boolean",
+  head: "string | null",
   /** Commits of the target that the checkout lacks, and of the checkout that the target lacks. */
-  behind: number | null;
-  ahead: number | null;
+  behind: "number | null",
+  ahead: "number | null",
   /** Files changed and not committed, untracked ones included, ignored ones not. */
-  dirty: number | null;
+  dirty: "number | null",
   /** A rebase or merge that somebody began in it and did not end. */
-  underway: string | null;
-}
+  underway: "string | null",
+});
+
+export type Standing = TypeOf<typeof STANDING>;
 
 /** Everything in a checkout, uncommitted files included, as objects of the repository; the checkout is not touched. */
 export interface Snapshot {

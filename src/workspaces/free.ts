@@ -4,16 +4,18 @@ import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import type { AgentRef } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { requireLeft, type WhileBusy } from "./busy.js";
 import { isHeld, withHold } from "./hold.js";
-import { type Salvage, salvageWorkspace } from "./salvage.js";
+import { SALVAGE, type Salvage, salvageWorkspace } from "./salvage.js";
 import {
   checkoutOf,
   findWorkspaceRow,
   newestWorkspaceRow,
   toWorkspace,
+  WORKSPACE,
   type Workspace,
   type WorkspaceRow,
   workspaceRow,
@@ -91,14 +93,16 @@ async function forgetWorkspace(db: Reader, workspace: number): Promise<void> {
 }
 
 /** What becomes of the workspace of an agent that is closed. */
-export interface LeftWorkspace {
-  workspace: Workspace;
+export const LEFT_WORKSPACE = shape({
+  workspace: WORKSPACE,
   /** It is gone: there was nothing in it that is not landed, or it was discarded and all of it is saved. */
-  freed: boolean;
-  salvage: Salvage | null;
+  freed: "boolean",
+  salvage: [SALVAGE, null],
   /** Why its work could not be saved; it is where it was then. */
-  problem: string | null;
-}
+  problem: "string | null",
+});
+
+export type LeftWorkspace = TypeOf<typeof LEFT_WORKSPACE>;
 
 /** `keep` what has work in it, or `discard` that too, once it is saved. */
 export type Leaving = "keep" | "discard";

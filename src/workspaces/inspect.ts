@@ -2,19 +2,32 @@ import { agentRows } from "../agents/agent.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
-import type { BackendKey, Commit, Standing } from "../vcs/vcs.js";
+import { type BackendKey, type Commit, STANDING, type Standing } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { targetOf } from "./target.js";
-import { checkoutOf, readyRow, toWorkspace, type Workspace, type WorkspaceRow, workspaceRows } from "./workspace.js";
+import {
+  checkoutOf,
+  readyRow,
+  toWorkspace,
+  WORKSPACE,
+  type Workspace,
+  type WorkspaceRow,
+  workspaceRows,
+} from "./workspace.js";
 
 /** A workspace and how it stands; the numbers are null where they cannot be told. */
-export interface ListedWorkspace extends Workspace, Omit<Standing, "path"> {
+export const LISTED_WORKSPACE = shape({
+  ...WORKSPACE,
+  ...STANDING,
   /** The agent's status as last seen; null when there is no such agent now. */
-  agentStatus: string | null;
+  agentStatus: "string | null",
   /** Why nothing can be told about it. */
-  problem: string | null;
-}
+  problem: "string | null",
+});
+
+export type ListedWorkspace = TypeOf<typeof LISTED_WORKSPACE>;
 
 /**
  * All open workspaces of a workstream, or of all, with how far each is from where its work lands: the repository is

@@ -2,24 +2,27 @@ import { readdir, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
+import { shape, type TypeOf } from "../shape.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import type { BackendKey } from "../vcs/vcs.js";
 import { removeWorkspace } from "./free.js";
 import { isHeld, withHold } from "./hold.js";
-import { type Salvage, salvageWorkspace } from "./salvage.js";
+import { SALVAGE, type Salvage, salvageWorkspace } from "./salvage.js";
 import { checkoutOf, isThere, type WorkspaceRow, workspaceRows } from "./workspace.js";
 
 /** Something that is out of step: a folder that no workspace is, or a workspace without its folder. */
-interface WorkspaceOrphan {
-  kind: "folder" | "row";
-  workstream: string;
-  agent: string;
-  path: string;
+export const WORKSPACE_ORPHAN = shape({
+  kind: ["folder", "row"],
+  workstream: "string",
+  agent: "string",
+  path: "string",
   /** What became of it: `found` when nobody was asked to do anything. */
-  action: "found" | "removed" | "left";
-  salvage: Salvage | null;
-  problem: string | null;
-}
+  action: ["found", "removed", "left"],
+  salvage: [SALVAGE, null],
+  problem: "string | null",
+});
+
+export type WorkspaceOrphan = TypeOf<typeof WORKSPACE_ORPHAN>;
 
 /**
  * Folders among the workspaces that no open row names, and ready rows whose folder is gone; of one workstream or of

@@ -3,13 +3,22 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, enumerate, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
-import type { BackendKey, Commit, Refreshed, VcsBackend } from "../vcs/vcs.js";
+import { type BackendKey, COMMIT, type Commit, type Refreshed, type VcsBackend } from "../vcs/vcs.js";
 import { requireQuiet, type WhileBusy } from "./busy.js";
 import { type Hold, noteIntent, withHold } from "./hold.js";
-import { type Salvage, salvageWorkspace } from "./salvage.js";
+import { SALVAGE, salvageWorkspace } from "./salvage.js";
 import { targetOf } from "./target.js";
-import { checkoutOf, readyRow, toWorkspace, type Workspace, type WorkspaceRow, workspaceRows } from "./workspace.js";
+import {
+  checkoutOf,
+  readyRow,
+  toWorkspace,
+  WORKSPACE,
+  type Workspace,
+  type WorkspaceRow,
+  workspaceRows,
+} from "./workspace.js";
 
 interface RefreshOptions {
   /** What to put the work on; without it the target branch. */
@@ -17,12 +26,20 @@ interface RefreshOptions {
   whileBusy?: WhileBusy | undefined;
 }
 
-interface RefreshedWorkspace {
-  workspace: Workspace;
-  outcome: "current" | "refreshed";
+export const REFRESH_ATTEMPT = shape({
+  workspace: WORKSPACE,
+  outcome: ["current", "refreshed", "refused"],
   /** The commits that were put on the new base, oldest first. */
-  replayed: Commit[];
-  salvage: Salvage | null;
+  replayed: [COMMIT],
+  salvage: [SALVAGE, null],
+  problem: "string | null",
+  code: "string | null",
+});
+
+type RefreshAttempt = TypeOf<typeof REFRESH_ATTEMPT>;
+
+interface RefreshedWorkspace extends Omit<RefreshAttempt, "problem" | "code"> {
+  outcome: "current" | "refreshed";
 }
 
 /**
@@ -57,12 +74,6 @@ export async function refreshWorkspace(
 }
 
 /** How the refresh of one of several went; `refused` says why, with the fault's code. */
-interface RefreshAttempt extends Omit<RefreshedWorkspace, "outcome"> {
-  outcome: RefreshedWorkspace["outcome"] | "refused";
-  problem: string | null;
-  code: string | null;
-}
-
 /** Refreshes all workspaces of a workstream, one after the other; one that is refused does not hinder the others. */
 export async function refreshAll(
   crew: Crew,

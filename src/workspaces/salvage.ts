@@ -5,31 +5,34 @@ import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { counted, didYouMean, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
-import type { BackendKey, Saved, Target, VcsBackend } from "../vcs/vcs.js";
+import { BACKENDS, type BackendKey, type Saved, type Target, type VcsBackend } from "../vcs/vcs.js";
 import { targetOf } from "./target.js";
 import { checkoutOf, type WorkspaceRow } from "./workspace.js";
 
 /** Work that was saved before its place was taken away. */
-export interface Salvage {
+export const SALVAGE = shape({
   /** `<workstream>/<agent>/<n>`. */
-  name: string;
-  workstream: string;
-  agent: string;
-  n: number;
-  backend: BackendKey;
-  root: string;
+  name: "string",
+  workstream: "string",
+  agent: "string",
+  n: "number",
+  backend: BACKENDS,
+  root: "string",
   /** The ref, or the archive's path. */
-  place: string;
-  commit: string | null;
+  place: "string",
+  commit: "string | null",
   /** Commits that were not landed. */
-  commits: number;
+  commits: "number",
   /** Files that were not committed. */
-  files: number;
+  files: "number",
   /** The verb that took the place away. */
-  reason: string;
-  createdAt: string;
-}
+  reason: "string",
+  createdAt: "string",
+});
+
+export type Salvage = TypeOf<typeof SALVAGE>;
 
 /**
  * Saves what a workspace has and its target lacks: commits and everything uncommitted. Null when there is nothing to
@@ -182,12 +185,15 @@ export function tellWork({ commits, files }: { commits: number; files: number })
 }
 
 /** A salvage as a list shows it. One without a row is what a crash left: saved, and not written down. */
-export interface ListedSalvage extends Omit<Salvage, "commits" | "files" | "reason" | "createdAt"> {
-  commits: number | null;
-  files: number | null;
-  reason: string | null;
-  createdAt: string | null;
-}
+export const LISTED_SALVAGE = shape({
+  ...SALVAGE,
+  commits: "number | null",
+  files: "number | null",
+  reason: "string | null",
+  createdAt: "string | null",
+});
+
+export type ListedSalvage = TypeOf<typeof LISTED_SALVAGE>;
 
 /** Everything that was saved and can be brought back, newest first; of one workstream or of all. */
 export async function listSalvages(host: Host, workstream?: string): Promise<ListedSalvage[]> {

@@ -6,24 +6,27 @@ import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, didYouMean, isAgentName, qualifiedName, quote } from "../names.js";
-import type { BackendKey, Checkout } from "../vcs/vcs.js";
+import { shape, type TypeOf } from "../shape.js";
+import { BACKENDS, type BackendKey, type Checkout } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 
 /** A checkout of the project for one agent, as everybody outside the database sees it. */
-export interface Workspace {
-  agent: string;
-  workstream: string;
-  backend: BackendKey;
+export const WORKSPACE = shape({
+  agent: "string",
+  workstream: "string",
+  backend: BACKENDS,
   /** The repository, or the folder that was copied. */
-  root: string;
-  path: string;
+  root: "string",
+  path: "string",
   /** The commit that its own work begins behind; null for a copy. */
-  baseRef: string | null;
+  baseRef: "string | null",
   /** The branch that its work lands on. */
-  branch: string | null;
-  state: WorkspaceState;
-  createdAt: string;
-}
+  branch: "string | null",
+  state: ["creating", "ready", "freeing"],
+  createdAt: "string",
+});
+
+export type Workspace = TypeOf<typeof WORKSPACE>;
 
 /** `creating` and `freeing` were begun and not ended: the same verb, or reconcile, finishes them. */
 type WorkspaceState = "creating" | "ready" | "freeing";

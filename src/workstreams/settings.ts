@@ -1,37 +1,42 @@
 import { Fault } from "../errors.js";
 import { didYouMean, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 
 const CLOSE_REQUIREMENTS = ["commit", "check", "landed"] as const;
 /** What an agent must have before it may close a task. */
 export type CloseRequirement = (typeof CLOSE_REQUIREMENTS)[number];
 
-/** How a workstream wants its work done; every key has a value, its default where nothing was set. */
-export interface Settings {
-  /** The command that shows that work is good. */
-  check: string | null;
-  /** Seconds after which a check counts as red. */
-  checkTimeoutSeconds: number;
-  closeRequires: CloseRequirement | null;
-  /** The branch that work lands on; null for the repository's own default branch. */
-  branch: string | null;
-  /** Whether the panes of agents have mu's borders. */
-  borders: "on" | "off";
-  setup: SetupSettings;
-}
-
 /** What a new workspace gets. */
-export interface SetupSettings {
+export const SETUP_SETTINGS = shape({
   /** Globs of files to copy from the project folder. */
-  copy: string[];
+  copy: "string[]",
   /** Globs of files to link to the project folder. */
-  link: string[];
+  link: "string[]",
   /** A command that makes it ready for work. */
-  command: string | null;
+  command: "string | null",
   /** How many ports are leased for it. */
-  ports: number;
+  ports: "number",
   /** Seconds after which the command counts as failed. */
-  timeoutSeconds: number;
-}
+  timeoutSeconds: "number",
+});
+
+export type SetupSettings = TypeOf<typeof SETUP_SETTINGS>;
+
+/** How a workstream wants its work done; every key has a value, its default where nothing was set. */
+export const SETTING_VALUES = shape({
+  /** The command that shows that work is good. */
+  check: "string | null",
+  /** Seconds after which a check counts as red. */
+  checkTimeoutSeconds: "number",
+  closeRequires: [CLOSE_REQUIREMENTS, null],
+  /** The branch that work lands on; null for the repository's own default branch. */
+  branch: "string | null",
+  /** Whether the panes of agents have mu's borders. */
+  borders: ["on", "off"],
+  setup: SETUP_SETTINGS,
+});
+
+export type Settings = TypeOf<typeof SETTING_VALUES>;
 
 /** One key: what it is for, how a value is told from its text, and which stored values count. */
 interface Setting {

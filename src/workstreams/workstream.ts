@@ -4,26 +4,32 @@ import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { checkWorkstreamName, didYouMean, quote } from "../names.js";
-import { readSettings, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
+import { shape, type TypeOf } from "../shape.js";
+import { readSettings, SETTING_VALUES, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
 
 /** The scope that tasks and agents live in; its tmux session is `mu-<name>`. */
-export interface Workstream {
-  name: string;
+export const WORKSTREAM = shape({
+  name: "string",
   /** The project's folder, or null. */
-  root: string | null;
-  host: string | null;
-  settings: Settings;
-  createdAt: string;
-}
+  root: "string | null",
+  host: "string | null",
+  settings: SETTING_VALUES,
+  createdAt: "string",
+});
+
+export type Workstream = TypeOf<typeof WORKSTREAM>;
 
 /** A workstream with its sizes. */
-export interface WorkstreamSummary extends Workstream {
-  tasks: number;
-  open: number;
-  edges: number;
-  notes: number;
-  agents: number;
-}
+export const WORKSTREAM_SUMMARY = shape({
+  ...WORKSTREAM,
+  tasks: "number",
+  open: "number",
+  edges: "number",
+  notes: "number",
+  agents: "number",
+});
+
+export type WorkstreamSummary = TypeOf<typeof WORKSTREAM_SUMMARY>;
 
 const selectWorkstream = statement((db, { name }: { name: string }) =>
   db.selectFrom("workstreams").selectAll().where("name", "=", name),

@@ -5,6 +5,7 @@ import type { DeliveriesTable, Reader } from "../../db/schema.js";
 import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import { didYouMean, quote } from "../../names.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { pasteText } from "../../tmux/input.js";
 
 export type DeliveryRow = Selectable<DeliveriesTable>;
@@ -203,23 +204,25 @@ export async function cancelOutbox(tx: Tx, agentId: number): Promise<void> {
 }
 
 /** A prompt on its way to an agent's pane, or at its end. */
-export interface Delivery {
-  id: number;
-  workstream: string;
-  agent: string;
+export const DELIVERY = shape({
+  id: "number",
+  workstream: "string",
+  agent: "string",
   /** The task that it is about. */
-  task: string | null;
-  sender: string;
-  text: string;
-  state: DeliveryState;
+  task: "string | null",
+  sender: "string",
+  text: "string",
+  state: ["queued", "pasted", "proved", "unproved", "refused", "cancelled"],
   /** How often it was typed. */
-  attempt: number;
+  attempt: "number",
   /** What proved it, or why it was refused or could not be proved. */
-  reason: string | null;
-  createdAt: string;
-  pastedAt: string | null;
-  provedAt: string | null;
-}
+  reason: "string | null",
+  createdAt: "string",
+  pastedAt: "string | null",
+  provedAt: "string | null",
+});
+
+export type Delivery = TypeOf<typeof DELIVERY>;
 
 export interface DeliveryFilter {
   workstream?: string | undefined;

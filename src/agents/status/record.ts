@@ -3,7 +3,9 @@ import type { Reader } from "../../db/schema.js";
 import { statement } from "../../db/statement.js";
 import { write } from "../../db/write.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
+import { shape, type TypeOf } from "../../shape.js";
 import {
+  AGENT_STATUSES,
   type Agent,
   type AgentRow,
   type AgentStatus,
@@ -145,19 +147,21 @@ export async function freeAgent(
 }
 
 /** What the database knows of an agent; nobody looks at its pane for it. */
-export interface AgentPoll {
-  name: string;
-  workstream: string;
-  status: AgentStatus | null;
-  reason: string | null;
+export const AGENT_POLL = shape({
+  name: "string",
+  workstream: "string",
+  status: [AGENT_STATUSES, null],
+  reason: "string | null",
   /** How long it has been idle or free, in ms; 0 while it is anything else. */
-  idleMs: number;
+  idleMs: "number",
   /** What it works on. */
-  tasks: string[];
+  tasks: "string[]",
   /** When somebody last looked, ISO 8601. */
-  seenAt: string | null;
-  dead: boolean;
-}
+  seenAt: "string | null",
+  dead: "boolean",
+});
+
+export type AgentPoll = TypeOf<typeof AGENT_POLL>;
 
 /** The agents of a workstream, or of all (`null`), as last seen. Faults `workstream.not_found`. */
 export async function pollAgents(context: Context, workstream: string | null): Promise<AgentPoll[]> {

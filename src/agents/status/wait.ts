@@ -1,7 +1,8 @@
 import { pollUntil } from "../../clock.js";
 import type { Context } from "../../db/context.js";
 import type { AgentRef } from "../../names.js";
-import { type AgentRow, type AgentStatus, openPaneAgent, selectAgents } from "../agent.js";
+import { shape, type TypeOf } from "../../shape.js";
+import { AGENT_STATUSES, type AgentRow, type AgentStatus, openPaneAgent, selectAgents } from "../agent.js";
 
 /** Looks at the agents and stores what it sees, for example `observeAgents`. */
 export type LookAround = () => Promise<unknown>;
@@ -19,30 +20,34 @@ export interface WaitForAgentsOptions {
 }
 
 /** A watched agent as the last look saw it. */
-export interface WaitedAgent {
-  workstream: string;
-  name: string;
-  status: AgentStatus | null;
-  reason: string | null;
+export const WAITED_AGENT = shape({
+  workstream: "string",
+  name: "string",
+  status: [AGENT_STATUSES, null],
+  reason: "string | null",
   /** It has a status that the wait is for. */
-  reached: boolean;
+  reached: "boolean",
   /** It was seen at work since the wait began. */
-  wasBusy: boolean;
+  wasBusy: "boolean",
   /** This incarnation is closed. */
-  dead: boolean;
-}
+  dead: "boolean",
+});
 
-export interface WaitedAgents {
+export type WaitedAgent = TypeOf<typeof WAITED_AGENT>;
+
+export const WAITED_AGENTS = shape({
   /** `died`: an agent that the wait was for is gone. */
-  outcome: "reached" | "timeout" | "died";
+  outcome: ["reached", "timeout", "died"],
   /** The agent that ended the wait; null when all did, or the time. */
-  firing: WaitedAgent | null;
+  firing: [WAITED_AGENT, null],
   /** In the order of the references. */
-  all: WaitedAgent[];
+  all: [WAITED_AGENT],
   /** After a timeout, those that did not get there. */
-  timedOut: WaitedAgent[];
-  elapsedMs: number;
-}
+  timedOut: [WAITED_AGENT],
+  elapsedMs: "number",
+});
+
+export type WaitedAgents = TypeOf<typeof WAITED_AGENTS>;
 
 /**
  * Waits until agents are idle, as `look` finds them; one that is idle already is done at once. The wait is for the

@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import type { Change, EventRow } from "../../db/events.js";
 import { REFERENCES, type Reference, UNIQUE_KEYS, type UniqueKey } from "../../db/relations.js";
-import type { JournalledTable, Reader } from "../../db/schema.js";
+import { JOURNALLED, type Reader } from "../../db/schema.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { eventIds } from "../replay.js";
 import {
   currentRows,
@@ -15,16 +16,18 @@ import {
 } from "./net-changes.js";
 
 /** Something that came later and that undoing would trample on. */
-export interface Obstacle {
-  table: JournalledTable;
+export const OBSTACLE = shape({
+  table: JOURNALLED,
   /** What people call the row. */
-  name: string;
+  name: "string",
   /** The column that was changed again; absent when it is about the whole row. */
-  column?: string | undefined;
-  problem: string;
+  "column?": "string",
+  problem: "string",
   /** What did it; absent when the log does not say, because it happened behind mu's back. */
-  by?: { group: string; op: string; actor: string; at: string } | undefined;
-}
+  "by?": { group: "string", op: "string", actor: "string", at: "string" },
+});
+
+export type Obstacle = TypeOf<typeof OBSTACLE>;
 
 /** Columns that undo neither looks at nor turns back: the clock, and a counter that must never repeat. */
 export const PASSING_COLUMNS: ReadonlySet<string> = new Set(["updated_at", "claim_generation"]);

@@ -1,48 +1,52 @@
 import { sql } from "kysely";
 import { type Context, newGroup } from "../../db/context.js";
 import { type Change, type EventRow, MACHINE_SCOPE } from "../../db/events.js";
-import type { JournalledTable, Reader } from "../../db/schema.js";
+import { JOURNALLED, type JournalledTable, type Reader } from "../../db/schema.js";
 import { write } from "../../db/write.js";
 import { Fault, type NextStep } from "../../errors.js";
 import { quote } from "../../names.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { SILENT_COLUMNS } from "../sentences.js";
 import { currentRows, imageOf, type NetChange, netChanges, rowNames } from "./net-changes.js";
-import { findObstacles, type Obstacle, undoneGroups } from "./obstacles.js";
+import { findObstacles, OBSTACLE, type Obstacle, undoneGroups } from "./obstacles.js";
 import { putBack } from "./put-back.js";
 import { workstreamsOf } from "./scopes.js";
 
 export type { Obstacle } from "./obstacles.js";
 
 /** What was done in one go: the events of one group. */
-export interface UndoGroup {
-  group: string;
+export const UNDO_GROUP = shape({
+  group: "string",
   /** When it began. */
-  at: string;
-  actor: string;
+  at: "string",
+  actor: "string",
   /** Its operations, each once. */
-  ops: string[];
-  subject: string;
+  ops: "string[]",
+  subject: "string",
   /** Rows that its events changed. */
-  changes: number;
+  changes: "number",
   /** The group that undid it, when it is undone at present. */
-  undone?: string;
-}
+  "undone?": "string",
+});
+
+export type UndoGroup = TypeOf<typeof UNDO_GROUP>;
 
 /** One row as undo would change it. */
-export interface InverseChange {
-  table: JournalledTable;
+export const INVERSE_CHANGE = shape({
+  table: JOURNALLED,
   /** What people call the row. */
-  name: string;
-  act: "remove" | "restore" | "patch";
+  name: "string",
+  act: ["remove", "restore", "patch"],
   /** Of a patch: the values now and after the undo. */
-  columns: Record<string, [now: unknown, then: unknown]>;
-}
+  columns: { "*": "unknown[]" },
+});
+
+export type InverseChange = TypeOf<typeof INVERSE_CHANGE>;
 
 /** What an undo would do, and what is in its way. */
-export interface UndoPreview extends UndoGroup {
-  inverse: InverseChange[];
-  superseded: Obstacle[];
-}
+export const UNDO_PREVIEW = shape({ ...UNDO_GROUP, inverse: [INVERSE_CHANGE], superseded: [OBSTACLE] });
+
+export type UndoPreview = TypeOf<typeof UNDO_PREVIEW>;
 
 export interface UndoFilter {
   workstream?: string;

@@ -1,10 +1,10 @@
 import * as z from "zod";
-import { adoptAgent } from "../../crew/adopt.js";
+import { ADOPTED, adoptAgent } from "../../crew/adopt.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
-import { agentShape, CLI_KEYS } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { CLI_KEYS } from "./shapes.js";
 
 export const agentAdopt = defineOperation({
   name: "agent.adopt",
@@ -25,15 +25,7 @@ export const agentAdopt = defineOperation({
         .meta(about("What it is for", { completes: "role" })),
       access: z.enum(["full", "read-only"]).optional().meta(about("What it may do to files")),
     }),
-  output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      adopted: z.boolean(),
-      alreadyAdopted: z.boolean(),
-      previousTitle: z.string(),
-      moved: z.boolean(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ ...ADOPTED, nextSteps: NEXT_STEPS }),
   positional: ["pane"],
   examples: [
     { command: "mu agent adopt stray", shows: "the pane with the title stray is an agent now" },

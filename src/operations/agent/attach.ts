@@ -1,10 +1,11 @@
 import * as z from "zod";
+import { AGENT } from "../../agents/agent.js";
 import { attachCommand } from "../../agents/pane.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
+import { schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape } from "./shapes.js";
 
 export const agentAttach = defineOperation({
   name: "agent.attach",
@@ -13,7 +14,7 @@ export const agentAttach = defineOperation({
     "Attaches this terminal, or moves the client over when it is in the same tmux. Without a terminal it prints the command.",
   effect: "read",
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
-  output: () => z.strictObject({ agent: agentShape(), command: z.array(z.string()), attached: z.boolean() }),
+  output: () => schemaOf({ agent: AGENT, command: "string[]", attached: "boolean" }),
   positional: ["agent"],
   examples: [
     { command: "mu agent attach helper", shows: "its pane on this terminal" },

@@ -1,15 +1,14 @@
 import * as z from "zod";
-import { closeAgent } from "../../crew/close.js";
+import { CLOSED, closeAgent } from "../../crew/close.js";
 import type { NextStep } from "../../errors.js";
 import { counted } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/free.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
 import { agentField } from "./fields.js";
-import { agentShape, leftWorkspaceShape } from "./shapes.js";
 
 export const agentClose = defineOperation({
   name: "agent.close",
@@ -27,16 +26,7 @@ export const agentClose = defineOperation({
         .default(false)
         .meta(about("Free its workspace also when there is work in it; all of it is saved")),
     }),
-  output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      changed: z.boolean(),
-      killedPane: z.boolean(),
-      released: z.array(z.string()),
-      workspace: leftWorkspaceShape(),
-      workspaceFreed: z.boolean(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ ...CLOSED, workspaceFreed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
     { command: "mu agent close ann", shows: "a person leaves, and their task is open again" },

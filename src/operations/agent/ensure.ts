@@ -1,12 +1,11 @@
 import * as z from "zod";
-import { ensureAgent } from "../../crew/ensure.js";
+import { ENSURED, ensureAgent } from "../../crew/ensure.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { spawnFields, spawnOptions } from "./fields.js";
-import { agentShape, agentStatusShape, readinessShape, spawnWorkspaceShape } from "./shapes.js";
 
 export const agentEnsure = defineOperation({
   name: "agent.ensure",
@@ -19,17 +18,7 @@ export const agentEnsure = defineOperation({
       ...spawnFields(),
       idleOnly: z.boolean().default(false).meta(about("Refuse one that is at work")),
     }),
-  output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      created: z.boolean(),
-      reused: z.boolean(),
-      busy: z.boolean(),
-      previousStatus: z.union([agentStatusShape(), z.null()]),
-      readiness: readinessShape(),
-      workspace: spawnWorkspaceShape(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ ...ENSURED, nextSteps: NEXT_STEPS }),
   positional: ["name"],
   examples: [
     { command: "mu agent ensure helper --cli shell --no-ready", shows: "there afterwards, whatever was before" },

@@ -7,8 +7,6 @@ import { resolveAgent } from "../resolve.js";
 import { agentField } from "./fields.js";
 import { CLI_KEYS } from "./shapes.js";
 
-const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
-
 export const agentExplain = defineOperation({
   name: "agent.explain",
   summary: "Say why an agent has the status that it has",
@@ -42,8 +40,8 @@ export const agentExplain = defineOperation({
   output: () =>
     z.looseObject({
       status: z.string(),
-      reason: orNull(z.string()),
-      rule: orNull(z.string()),
+      reason: z.string().nullable(),
+      rule: z.string().nullable(),
       evidence: z.array(z.string()),
       saved: z.array(z.string()).optional(),
     }),

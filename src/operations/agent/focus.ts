@@ -1,17 +1,18 @@
 import * as z from "zod";
+import { AGENT } from "../../agents/agent.js";
 import { focusAgent } from "../../agents/pane.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
+import { schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape } from "./shapes.js";
 
 export const agentFocus = defineOperation({
   name: "agent.focus",
   summary: "Make an agent's pane the one that its session shows",
   effect: "read",
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
-  output: () => z.strictObject({ agent: agentShape() }),
+  output: () => schemaOf({ agent: AGENT }),
   positional: ["agent"],
   examples: [
     { command: "mu agent focus helper", shows: "its pane in front" },

@@ -1,11 +1,11 @@
 import * as z from "zod";
+import { AGENT, AGENT_STATUSES } from "../../agents/agent.js";
 import { freeAgent } from "../../agents/status/record.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape, agentStatusShape } from "./shapes.js";
 
 export const agentFree = defineOperation({
   name: "agent.free",
@@ -13,12 +13,7 @@ export const agentFree = defineOperation({
   effect: "write",
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
   output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      previousStatus: z.union([agentStatusShape(), z.null()]),
-      changed: z.boolean(),
-      nextSteps: nextStepsShape(),
-    }),
+    schemaOf({ agent: AGENT, previousStatus: [AGENT_STATUSES, null], changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
     { command: "mu agent free helper", shows: "it is available, whatever its screen says" },

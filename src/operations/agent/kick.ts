@@ -1,10 +1,10 @@
 import * as z from "zod";
-import { kickAgent } from "../../agents/pane.js";
+import { KICK, kickAgent } from "../../agents/pane.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
+import { schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape } from "./shapes.js";
 
 export const agentKick = defineOperation({
   name: "agent.kick",
@@ -16,14 +16,7 @@ export const agentKick = defineOperation({
       workstream: workstreamField(),
       signal: z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT").meta(about("Which signal")),
     }),
-  output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      tty: z.string(),
-      signal: z.string(),
-      group: z.number(),
-      programs: z.array(z.string()),
-    }),
+  output: () => schemaOf(KICK),
   positional: ["agent"],
   examples: [
     { command: "mu agent kick sleeper", shows: "end the program that it is stuck in" },

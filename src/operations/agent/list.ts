@@ -1,13 +1,12 @@
 import * as z from "zod";
-import { listAgents } from "../../agents/agent.js";
+import { AGENT, listAgents } from "../../agents/agent.js";
 import { followAgents } from "../../agents/status/observe.js";
 import type { App } from "../app.js";
 import { about, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream, resolveWorkstream } from "../resolve.js";
-import { listShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 import { agentTable } from "./card.js";
-import { agentShape } from "./shapes.js";
 
 export const agentList = defineOperation({
   name: "agent.list",
@@ -25,7 +24,7 @@ export const agentList = defineOperation({
       follow: z.boolean().default(false).meta(about("Go on with what changes")),
       reconcile: reconcileField(),
     }),
-  output: () => listShape(agentShape()),
+  output: () => listOf(AGENT),
   examples: [
     { command: "mu agent list", shows: "the crew of this workstream" },
     { command: "mu agent list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },

@@ -1,10 +1,9 @@
 import * as z from "zod";
-import { pollAgents } from "../../agents/status/record.js";
+import { AGENT_POLL, pollAgents } from "../../agents/status/record.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape } from "../shapes.js";
-import { agentStatusShape } from "./shapes.js";
+import { listOf } from "../shapes.js";
 
 export const agentPoll = defineOperation({
   name: "agent.poll",
@@ -15,19 +14,7 @@ export const agentPoll = defineOperation({
       workstream: workstreamField(),
       all: z.boolean().default(false).meta(about("Of all workstreams")),
     }),
-  output: () =>
-    listShape(
-      z.strictObject({
-        name: z.string(),
-        workstream: z.string(),
-        status: z.union([agentStatusShape(), z.null()]),
-        reason: z.union([z.string(), z.null()]),
-        idleMs: z.number(),
-        tasks: z.array(z.string()),
-        seenAt: z.union([z.string(), z.null()]),
-        dead: z.boolean(),
-      }),
-    ),
+  output: () => listOf(AGENT_POLL),
   examples: [
     { command: "mu agent poll", shows: "the crew as last seen" },
     { command: "mu agent poll -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },

@@ -1,10 +1,11 @@
 import * as z from "zod";
+import { AGENT } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
+import { schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape } from "./shapes.js";
 
 export const agentRead = defineOperation({
   name: "agent.read",
@@ -22,12 +23,7 @@ export const agentRead = defineOperation({
         .default(50)
         .meta(about("How many lines", { short: "n" })),
     }),
-  output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      lines: z.array(z.string()),
-      source: z.enum(["pane", "screen", "transcript"]),
-    }),
+  output: () => schemaOf({ agent: AGENT, lines: "string[]", source: ["pane", "screen", "transcript"] }),
   positional: ["agent"],
   examples: [
     { command: "mu agent read helper -n 5", shows: "its last five lines" },

@@ -1,10 +1,9 @@
 import * as z from "zod";
-import { reapIdle } from "../../crew/close.js";
+import { REAPED_IDLE, reapIdle } from "../../crew/close.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
-import { agentStatusShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const agentReapIdle = defineOperation({
   name: "agent.reap-idle",
@@ -16,21 +15,7 @@ export const agentReapIdle = defineOperation({
       idleFor: durationField({ description: "How long is long" }).prefault("30m"),
       dryRun: z.boolean().default(false).meta(about("Only show who would be closed")),
     }),
-  output: () =>
-    z.strictObject({
-      items: z.array(
-        z.strictObject({
-          name: z.string(),
-          status: z.union([agentStatusShape(), z.null()]),
-          idleMs: z.number(),
-          action: z.enum(["closed", "would_close", "skipped"]),
-          reason: z.union([z.string(), z.null()]),
-          workspaceFreed: z.boolean(),
-        }),
-      ),
-      count: z.number(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ items: [REAPED_IDLE], count: "number", nextSteps: NEXT_STEPS }),
   examples: [
     { command: "mu agent reap-idle --dry-run", shows: "who would go" },
     { command: "mu agent reap-idle --idle-for ever", shows: "not a length of time", fault: "usage.invalid_input" },

@@ -1,11 +1,11 @@
 import * as z from "zod";
+import { AGENT } from "../../agents/agent.js";
 import { renameAgent } from "../../crew/rename.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape } from "./shapes.js";
 
 export const agentRename = defineOperation({
   name: "agent.rename",
@@ -17,13 +17,7 @@ export const agentRename = defineOperation({
       to: z.string().min(1).meta(about("Its new name")),
       workstream: workstreamField(),
     }),
-  output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      previousName: z.string(),
-      changed: z.boolean(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ agent: AGENT, previousName: "string", changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent", "to"],
   examples: [
     { command: "mu agent rename helper assistant", shows: "helper is now called assistant" },

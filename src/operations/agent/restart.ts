@@ -1,11 +1,12 @@
 import * as z from "zod";
+import { AGENT } from "../../agents/agent.js";
 import { restartAgent } from "../../crew/restart.js";
+import { READINESS } from "../../crew/start.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { agentField, perAgentHooks } from "./fields.js";
-import { agentShape, readinessShape } from "./shapes.js";
 
 export const agentRestart = defineOperation({
   name: "agent.restart",
@@ -21,13 +22,13 @@ export const agentRestart = defineOperation({
       timeout: durationField({ description: "How long to wait for that" }).prefault("30s"),
     }),
   output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      readiness: readinessShape(),
-      resumed: z.boolean(),
-      beginning: z.string(),
-      tasks: z.array(z.string()),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      agent: AGENT,
+      readiness: [READINESS, null],
+      resumed: "boolean",
+      beginning: "string",
+      tasks: "string[]",
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["agent"],
   examples: [

@@ -1,14 +1,14 @@
 import * as z from "zod";
+import { AGENT_STATUSES } from "../../agents/agent.js";
+import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { sendToAgent } from "../../agents/delivery/send.js";
 import { taskRow } from "../../tasks/task.js";
-import { deliveryShape } from "../delivery/shapes.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent, resolveTask } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { textOrFile } from "../text.js";
 import { agentField } from "./fields.js";
-import { agentStatusShape } from "./shapes.js";
 
 export const agentSend = defineOperation({
   name: "agent.send",
@@ -33,12 +33,7 @@ export const agentSend = defineOperation({
       timeout: durationField({ description: "How long to wait for a busy agent" }).prefault("60s"),
       wait: z.boolean().default(false).meta(about("Also wait until the agent is idle again")),
     }),
-  output: () =>
-    z.strictObject({
-      delivery: deliveryShape(),
-      after: z.union([agentStatusShape(), z.null()]),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ delivery: DELIVERY, after: [AGENT_STATUSES, null], nextSteps: NEXT_STEPS }),
   positional: ["agent", "text"],
   examples: [
     { command: "mu agent send helper 'echo hello'", shows: "a prompt, proved delivered" },

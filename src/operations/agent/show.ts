@@ -1,13 +1,12 @@
 import * as z from "zod";
-import { getAgent } from "../../agents/agent.js";
+import { AGENT, getAgent } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
-import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
+import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
 import { about, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { taskShape } from "../shapes.js";
+import { schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
-import { agentShape } from "./shapes.js";
 
 export const agentShow = defineOperation({
   name: "agent.show",
@@ -27,7 +26,7 @@ export const agentShow = defineOperation({
         .meta(about("Lines of its screen", { short: "n" })),
       reconcile: reconcileField(),
     }),
-  output: () => z.strictObject({ agent: agentShape(), tasks: z.array(taskShape()), lines: z.array(z.string()) }),
+  output: () => schemaOf({ agent: AGENT, tasks: [TASK], lines: "string[]" }),
   positional: ["agent"],
   examples: [
     { command: "mu agent show ann", shows: "a person, who has no screen" },

@@ -1,12 +1,13 @@
 import * as z from "zod";
-import { spawnAgent } from "../../crew/spawn.js";
+import { AGENT } from "../../agents/agent.js";
+import { SPAWN_WORKSPACE, spawnAgent } from "../../crew/spawn.js";
+import { READINESS } from "../../crew/start.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { spawnFields, spawnOptions } from "./fields.js";
-import { agentShape, readinessShape, spawnWorkspaceShape } from "./shapes.js";
 
 export const agentSpawn = defineOperation({
   name: "agent.spawn",
@@ -21,12 +22,7 @@ export const agentSpawn = defineOperation({
       ...spawnFields(),
     }),
   output: () =>
-    z.strictObject({
-      agent: agentShape(),
-      readiness: readinessShape(),
-      workspace: spawnWorkspaceShape(),
-      nextSteps: nextStepsShape(),
-    }),
+    schemaOf({ agent: AGENT, readiness: [READINESS, null], workspace: [SPAWN_WORKSPACE, null], nextSteps: NEXT_STEPS }),
   positional: ["name"],
   examples: [
     { command: "mu agent spawn worker-1 --cli shell --no-ready", shows: "a shell as an agent" },

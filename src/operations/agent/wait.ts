@@ -1,24 +1,12 @@
 import * as z from "zod";
 import { observeAgents } from "../../agents/status/observe.js";
-import { waitForAgents } from "../../agents/status/wait.js";
+import { WAITED_AGENTS, waitForAgents } from "../../agents/status/wait.js";
 import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
-import { agentStatusShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 const EXIT_CODES = { reached: 0, timeout: 5, died: 6 };
-
-const waitedShape = () =>
-  z.strictObject({
-    workstream: z.string(),
-    name: z.string(),
-    status: z.union([agentStatusShape(), z.null()]),
-    reason: z.union([z.string(), z.null()]),
-    reached: z.boolean(),
-    wasBusy: z.boolean(),
-    dead: z.boolean(),
-  });
 
 export const agentWait = defineOperation({
   name: "agent.wait",
@@ -35,15 +23,7 @@ export const agentWait = defineOperation({
       any: z.boolean().default(false).meta(about("One of them is enough")),
       timeout: durationField({ description: "Give up after this; 0 never" }).prefault("10m"),
     }),
-  output: () =>
-    z.object({
-      outcome: z.enum(["reached", "timeout", "died"]),
-      firing: z.union([waitedShape(), z.null()]),
-      all: z.array(waitedShape()),
-      timedOut: z.array(waitedShape()),
-      elapsedMs: z.number(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ ...WAITED_AGENTS, nextSteps: NEXT_STEPS }),
   positional: ["agents"],
   examples: [
     { command: "mu agent wait helper --timeout 30s", shows: "until it takes the next prompt" },

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { auditHead } from "../../journal/audit.js";
+import { auditHead, CHAIN_HEAD } from "../../journal/audit.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { listShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 
 export const auditHeadOperation = defineOperation({
   name: "audit.head",
@@ -11,7 +11,7 @@ export const auditHeadOperation = defineOperation({
     "Whoever can rewrite the database can rewrite a whole chain and its head. A head that is kept elsewhere, in a commit or a mail, finds even that.",
   effect: "read",
   input: () => z.strictObject({ workstream: workstreamField() }),
-  output: () => listShape(z.strictObject({ scope: z.string(), n: z.number(), head: z.string() })),
+  output: () => listOf(CHAIN_HEAD),
   examples: [
     { command: "mu audit head", shows: "one line a chain" },
     { command: "mu audit head --short", shows: "a flag it does not have", fault: "usage.unknown_option" },

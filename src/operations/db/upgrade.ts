@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const dbUpgrade = defineOperation({
   name: "db.upgrade",
@@ -11,13 +11,7 @@ export const dbUpgrade = defineOperation({
   effect: "write",
   standalone: true,
   input: () => z.strictObject({ dryRun: z.boolean().default(false).meta(about("Only show what would be done")) }),
-  output: () =>
-    z.strictObject({
-      location: z.string(),
-      pending: z.array(z.string()),
-      upgraded: z.boolean(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ location: "string", pending: "string[]", upgraded: "boolean", nextSteps: NEXT_STEPS }),
   examples: [
     { command: "mu db upgrade --dry-run", shows: "the migrations still to run" },
     { command: "mu db upgrade --force", shows: "a flag it does not have", fault: "usage.unknown_option" },

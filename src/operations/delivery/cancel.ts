@@ -1,8 +1,7 @@
 import * as z from "zod";
-import { cancelDelivery } from "../../agents/delivery/outbox.js";
+import { cancelDelivery, DELIVERY } from "../../agents/delivery/outbox.js";
 import { defineOperation } from "../operation.js";
-import { nextStepsShape } from "../shapes.js";
-import { deliveryShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { idField } from "./show.js";
 
 export const deliveryCancel = defineOperation({
@@ -11,7 +10,7 @@ export const deliveryCancel = defineOperation({
   effect: "write",
   journalled: false,
   input: () => z.strictObject({ id: idField() }),
-  output: () => z.strictObject({ delivery: deliveryShape(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ delivery: DELIVERY, nextSteps: NEXT_STEPS }),
   positional: ["id"],
   examples: [
     { command: "mu delivery cancel 2", shows: "take one back that still waits" },

@@ -1,11 +1,11 @@
 import * as z from "zod";
+import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { drainDeliveries, pullDelivery } from "../../agents/delivery/send.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
-import { deliveryShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const deliveryDrain = defineOperation({
   name: "delivery.drain",
@@ -21,8 +21,8 @@ export const deliveryDrain = defineOperation({
     }),
   output: () =>
     z.union([
-      z.strictObject({ items: z.array(deliveryShape()), count: z.number(), nextSteps: nextStepsShape() }),
-      z.strictObject({ decision: z.literal("block"), reason: z.string() }),
+      schemaOf({ items: [DELIVERY], count: "number", nextSteps: NEXT_STEPS }),
+      schemaOf({ decision: ["block"], reason: "string" }),
       z.null(),
     ]),
   examples: [

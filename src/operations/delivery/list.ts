@@ -1,10 +1,9 @@
 import * as z from "zod";
-import { listDeliveries } from "../../agents/delivery/outbox.js";
+import { DELIVERY, listDeliveries } from "../../agents/delivery/outbox.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape } from "../shapes.js";
-import { deliveryShape } from "./shapes.js";
+import { listOf } from "../shapes.js";
 
 const STATES = ["queued", "pasted", "proved", "unproved", "refused", "cancelled"] as const;
 
@@ -27,7 +26,7 @@ export const deliveryList = defineOperation({
         .default(50)
         .meta(about("The newest so many; 0 means all", { short: "n" })),
     }),
-  output: () => listShape(deliveryShape()),
+  output: () => listOf(DELIVERY),
   examples: [
     { command: "mu delivery list --state queued", shows: "what still waits" },
     { command: "mu delivery list --state lost", shows: "a state that is none", fault: "usage.invalid_input" },

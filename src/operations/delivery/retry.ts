@@ -1,9 +1,9 @@
 import * as z from "zod";
+import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { retryDelivery } from "../../agents/delivery/send.js";
 import { durationField } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { nextStepsShape } from "../shapes.js";
-import { deliveryShape } from "./shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { idField } from "./show.js";
 
 export const deliveryRetry = defineOperation({
@@ -13,7 +13,7 @@ export const deliveryRetry = defineOperation({
   journalled: false,
   input: () =>
     z.strictObject({ id: idField(), timeout: durationField({ description: "How long to wait" }).prefault("60s") }),
-  output: () => z.strictObject({ delivery: deliveryShape(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ delivery: DELIVERY, nextSteps: NEXT_STEPS }),
   positional: ["id"],
   examples: [
     { command: "mu delivery retry 3", shows: "a cancelled one after all" },

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { showDelivery } from "../../agents/delivery/outbox.js";
+import { DELIVERY, showDelivery } from "../../agents/delivery/outbox.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { deliveryShape } from "./shapes.js";
+import { schemaOf } from "../shapes.js";
 
 export const idField = () => z.number().int().min(1).meta(about("The delivery's number"));
 
@@ -11,7 +11,7 @@ export const deliveryShow = defineOperation({
   summary: "Show one prompt and what became of it",
   effect: "read",
   input: () => z.strictObject({ id: idField() }),
-  output: () => z.strictObject({ delivery: deliveryShape() }),
+  output: () => schemaOf({ delivery: DELIVERY }),
   positional: ["id"],
   examples: [
     { command: "mu delivery show 1", shows: "one prompt, and what became of it" },

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
+import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { taskShape } from "../shapes.js";
+import { schemaOf } from "../shapes.js";
 import { taskTable } from "../task/card.js";
 
 export const me = defineOperation({
@@ -11,14 +11,14 @@ export const me = defineOperation({
   effect: "read",
   input: () => z.strictObject({}),
   output: () =>
-    z.strictObject({
-      name: z.string(),
-      kind: z.enum(["agent", "person"]),
-      workstream: z.union([z.string(), z.null()]),
-      role: z.union([z.string(), z.null()]),
-      evidence: z.array(z.strictObject({ source: z.string(), says: z.string() })),
-      refusal: z.union([z.string(), z.null()]),
-      tasks: z.array(taskShape()),
+    schemaOf({
+      name: "string",
+      kind: ["agent", "person"],
+      workstream: "string | null",
+      role: "string | null",
+      evidence: [{ source: "string", says: "string" }],
+      refusal: "string | null",
+      tasks: [TASK],
     }),
   examples: [
     { command: "mu me", shows: "your name, and what decided it" },

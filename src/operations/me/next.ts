@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { timestamp } from "../../db/context.js";
-import { listReady } from "../../tasks/ready.js";
+import { listReady, READY_TASK } from "../../tasks/ready.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape, readyTaskShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 import { taskTable } from "../task/card.js";
 
 export const meNext = defineOperation({
@@ -21,7 +21,7 @@ export const meNext = defineOperation({
         .default(1)
         .meta(about("How many; 0 means all", { short: "n" })),
     }),
-  output: () => listShape(readyTaskShape()),
+  output: () => listOf(READY_TASK),
   examples: [
     { command: "mu me next", shows: "what you would get from `mu task claim --next`" },
     { command: "mu me next -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },

@@ -1,8 +1,8 @@
 import * as z from "zod";
-import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
+import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { listShape, taskShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 import { taskTable } from "../task/card.js";
 
 export const meTasks = defineOperation({
@@ -10,7 +10,7 @@ export const meTasks = defineOperation({
   summary: "List your tasks",
   effect: "read",
   input: () => z.strictObject({ includeClosed: z.boolean().default(false).meta(about("Finished ones too")) }),
-  output: () => listShape(taskShape()),
+  output: () => listOf(TASK),
   examples: [
     { command: "mu me tasks", shows: "what you are at" },
     { command: "mu me tasks --closed", shows: "a flag it does not have", fault: "usage.unknown_option" },

@@ -1,10 +1,9 @@
 import * as z from "zod";
-import { listSalvages, tellWork } from "../../workspaces/salvage.js";
+import { LISTED_SALVAGE, listSalvages, tellWork } from "../../workspaces/salvage.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape } from "../shapes.js";
-import { salvageShape } from "../workspace/saved.js";
+import { listOf } from "../shapes.js";
 
 export const salvageList = defineOperation({
   name: "salvage.list",
@@ -16,7 +15,7 @@ export const salvageList = defineOperation({
       workstream: workstreamField(),
       all: z.boolean().default(false).meta(about("Of all workstreams, those that are gone too")),
     }),
-  output: () => listShape(salvageShape()),
+  output: () => listOf(LISTED_SALVAGE),
   examples: [
     { command: "mu salvage list", shows: "what can be brought back" },
     { command: "mu salvage list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },

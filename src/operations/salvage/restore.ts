@@ -2,15 +2,15 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { type AgentRef, quote, shellWord } from "../../names.js";
 import { restoreSalvage } from "../../workspaces/restore.js";
-import { getSalvage, type ListedSalvage } from "../../workspaces/salvage.js";
+import { getSalvage, LISTED_SALVAGE, type ListedSalvage } from "../../workspaces/salvage.js";
+import { WORKSPACE } from "../../workspaces/workspace.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream, resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
-import { salvageShape, savedLines, savedShape, savedSteps } from "../workspace/saved.js";
-import { workspaceShape } from "../workspace/shapes.js";
+import { savedLines, savedSteps } from "../workspace/saved.js";
 import { salvageField } from "./fields.js";
 
 export const salvageRestore = defineOperation({
@@ -31,12 +31,12 @@ export const salvageRestore = defineOperation({
       evenIfBusy: whileBusyField(),
     }),
   output: () =>
-    z.strictObject({
-      salvage: salvageShape(),
-      workspace: workspaceShape(),
-      created: z.boolean(),
-      saved: savedShape(),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      salvage: LISTED_SALVAGE,
+      workspace: WORKSPACE,
+      created: "boolean",
+      saved: [LISTED_SALVAGE, null],
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["salvage"],
   examples: [

@@ -1,10 +1,9 @@
 import * as z from "zod";
-import { describeSalvage, getSalvage } from "../../workspaces/salvage.js";
+import { describeSalvage, getSalvage, LISTED_SALVAGE } from "../../workspaces/salvage.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
-import { salvageShape } from "../workspace/saved.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { salvageField } from "./fields.js";
 
 export const salvageShow = defineOperation({
@@ -12,7 +11,7 @@ export const salvageShow = defineOperation({
   summary: "Show what a save holds",
   effect: "read",
   input: () => z.strictObject({ salvage: salvageField(), workstream: workstreamField() }),
-  output: () => z.strictObject({ salvage: salvageShape(), text: z.string(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ salvage: LISTED_SALVAGE, text: "string", nextSteps: NEXT_STEPS }),
   positional: ["salvage"],
   examples: [
     { command: "mu salvage show helper/1", shows: "its commits and files" },

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
+import { schemaOf } from "../shapes.js";
 
 /** Where each CLI looks for skills, below the home folder. */
 const PLACES = {
@@ -21,11 +22,7 @@ export const skillInstall = defineOperation({
   journalled: false,
   standalone: true,
   input: () => z.strictObject({ cli: z.array(z.enum(KEYS)).min(1).optional().meta(about("Only for these CLIs")) }),
-  output: () =>
-    z.strictObject({
-      items: z.array(z.strictObject({ cli: z.string(), path: z.string(), changed: z.boolean() })),
-      count: z.number(),
-    }),
+  output: () => schemaOf({ items: [{ cli: "string", path: "string", changed: "boolean" }], count: "number" }),
   examples: [
     { command: "mu skill install --cli claude", shows: "for Claude Code" },
     { command: "mu skill install --cli emacs", shows: "a CLI that is none", fault: "usage.invalid_input" },

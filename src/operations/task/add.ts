@@ -2,10 +2,11 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { addTask } from "../../tasks/add.js";
+import { TASK } from "../../tasks/task.js";
 import { about, tasksField, textField, untilField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { readMeant } from "../text.js";
 import { labels, settableFields } from "./fields.js";
 
@@ -29,13 +30,7 @@ export const taskAdd = defineOperation({
       hold: z.string().max(64).optional().meta(about("Keep everybody from taking it, with a word why")),
       holdReason: z.string().max(2000).optional().meta(about("The whole reason for the hold")),
     }),
-  output: () =>
-    z.strictObject({
-      task: taskShape(),
-      blockers: z.array(z.string()),
-      truncated: z.string().optional(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS }),
   positional: ["name"],
   examples: [
     {

@@ -6,7 +6,7 @@ import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream, resolveWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 /** More tasks than this are counted, not listed, for a person. */
 const MOST_SHOWN = 20;
@@ -24,15 +24,15 @@ export const taskApply = defineOperation({
       init: z.boolean().default(false).meta(about("Start the workstream if it is not there")),
     }),
   output: () =>
-    z.strictObject({
-      workstream: z.string(),
-      created: z.number(),
-      updated: z.number(),
-      unchanged: z.number(),
-      edgesAdded: z.number(),
-      notesAdded: z.number(),
-      tasks: z.array(z.strictObject({ name: z.string(), change: z.enum(["created", "updated", "unchanged"]) })),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      workstream: "string",
+      created: "number",
+      updated: "number",
+      unchanged: "number",
+      edgesAdded: "number",
+      notesAdded: "number",
+      tasks: [{ name: "string", change: ["created", "updated", "unchanged"] }],
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["file"],
   examples: [

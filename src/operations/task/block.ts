@@ -2,11 +2,11 @@ import * as z from "zod";
 import type { Context } from "../../db/context.js";
 import type { TaskRef } from "../../names.js";
 import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/edge.js";
-import { blockerRef, blockTask, type EdgeChange, unblockTask } from "../../tasks/graph.js";
+import { blockerRef, blockTask, EDGE_CHANGE, type EdgeChange, unblockTask } from "../../tasks/graph.js";
 import { about, taskField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, type Operation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { levelShape, nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 /** What sets `task block` and `task unblock` apart. */
 interface EdgeVerb extends Pick<Operation, "name" | "summary" | "examples"> {
@@ -35,14 +35,7 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
         ...(levels && { until: untilField() }),
         workstream: workstreamField(),
       }),
-    output: () =>
-      z.strictObject({
-        task: taskShape(),
-        blocker: z.string(),
-        until: z.union([levelShape(), z.null()]),
-        changed: z.boolean(),
-        nextSteps: nextStepsShape(),
-      }),
+    output: () => schemaOf({ ...EDGE_CHANGE, nextSteps: NEXT_STEPS }),
     positional: ["task"],
     async run(app, { task, by, workstream, ...given }) {
       const ref = await resolveTask(app, task, workstream);

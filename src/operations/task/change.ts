@@ -1,17 +1,12 @@
 import * as z from "zod";
+import { shape, type TypeOf } from "../../shape.js";
+import { STATUS_CHANGE } from "../../tasks/lifecycle.js";
 import { about } from "../fields.js";
 import type { Paint } from "../paint.js";
-import { nextStepsShape, statusShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS } from "../shapes.js";
 
 /** What a verb that changes a task's status gives back. */
-export const changeShape = () =>
-  z.object({
-    task: taskShape(),
-    previousStatus: statusShape(),
-    previousOwner: z.union([z.string(), z.null()]),
-    changed: z.boolean(),
-    nextSteps: nextStepsShape(),
-  });
+export const CHANGE = shape({ ...STATUS_CHANGE, nextSteps: NEXT_STEPS });
 
 /** `--override`, for an agent that must act on another agent's task. */
 export const overrideField = () =>
@@ -19,11 +14,7 @@ export const overrideField = () =>
 
 /** `Closed build (IN_PROGRESS → CLOSED)`, or that nothing changed. */
 export function renderChange(
-  {
-    task,
-    previousStatus,
-    changed,
-  }: Pick<z.output<ReturnType<typeof changeShape>>, "task" | "previousStatus" | "changed">,
+  { task, previousStatus, changed }: Pick<TypeOf<typeof CHANGE>, "task" | "previousStatus" | "changed">,
   paint: Paint,
 ): string {
   if (!changed) return `${paint.bold(task.name)} is ${task.status} already`;

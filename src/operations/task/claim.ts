@@ -5,13 +5,14 @@ import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
 import { enumerate, parseRef } from "../../names.js";
 import { claimNext, claimTask, type WorkBegun } from "../../tasks/claim.js";
-import type { PassedOver } from "../../tasks/ready.js";
+import { PASSED_OVER, type PassedOver } from "../../tasks/ready.js";
+import { TASK } from "../../tasks/task.js";
 import { workBeforeClaim } from "../../work/work.js";
 import type { App } from "../app.js";
 import { about, durationField, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask, resolveWorkstream } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 interface ClaimInput {
   task?: string | undefined;
@@ -45,20 +46,7 @@ export const taskClaim = defineOperation({
       lease: durationField({ description: "How long the claim holds without a sign of work" }).optional(),
       steal: z.boolean().default(false).meta(about("Take it although another has it, if that claim has run out")),
     }),
-  output: () =>
-    z.strictObject({
-      task: taskShape(),
-      changed: z.boolean(),
-      passedOver: z.array(
-        z.strictObject({
-          task: z.string(),
-          agent: z.string(),
-          by: z.union([z.string(), z.null()]),
-          paths: z.array(z.string()),
-        }),
-      ),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
     { command: "mu task claim build", shows: "take one task" },

@@ -2,14 +2,15 @@ import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
+import { CHECK } from "../../tasks/checks.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
 import { about, taskField, textField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { checkShape } from "../shapes.js";
-import { changeShape, overrideField, renderChange } from "./change.js";
+import { schemaOf } from "../shapes.js";
+import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskClose = defineOperation({
   name: "task.close",
@@ -34,11 +35,12 @@ export const taskClose = defineOperation({
       override: overrideField(),
     }),
   output: () =>
-    changeShape().extend({
-      skipped: z.literal("not_ready").optional(),
-      blockers: z.array(z.string()).optional(),
-      check: z.union([checkShape(), z.null()]),
-      warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+    schemaOf({
+      ...CHANGE,
+      "skipped?": ["not_ready"],
+      "blockers?": "string[]",
+      check: [CHECK, null],
+      warnings: [{ code: "string", message: "string" }],
     }),
   positional: ["task"],
   examples: [

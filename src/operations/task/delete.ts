@@ -5,7 +5,7 @@ import { deleteTask, previewDelete } from "../../tasks/delete.js";
 import { taskField, workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { overrideField } from "./change.js";
 
 export const taskDelete = defineOperation({
@@ -16,13 +16,13 @@ export const taskDelete = defineOperation({
   input: () =>
     z.strictObject({ task: taskField(), workstream: workstreamField(), override: overrideField(), yes: yesField() }),
   output: () =>
-    z.strictObject({
-      task: z.string(),
-      deleted: z.boolean(),
-      dryRun: z.boolean(),
-      edges: z.number(),
-      notes: z.number(),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      task: "string",
+      deleted: "boolean",
+      dryRun: "boolean",
+      edges: "number",
+      notes: "number",
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["task"],
   examples: [

@@ -1,10 +1,10 @@
 import * as z from "zod";
-import { getTask } from "../../tasks/task.js";
+import { getTask, TASK } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
 import { taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const taskEdit = defineOperation({
   name: "task.edit",
@@ -12,7 +12,7 @@ export const taskEdit = defineOperation({
   description: "Opens $VISUAL, else $EDITOR, else vi. The first line is the title, the rest the description.",
   effect: "write",
   input: () => z.strictObject({ task: taskField(), workstream: workstreamField() }),
-  output: () => z.strictObject({ task: taskShape(), changedFields: z.array(z.string()), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
     { command: "mu task edit build", shows: "the text in your editor" },

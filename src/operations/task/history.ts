@@ -1,10 +1,10 @@
 import * as z from "zod";
-import { taskHistory } from "../../tasks/history.js";
+import { HISTORY_ENTRY, taskHistory } from "../../tasks/history.js";
 import { about, taskField, workstreamField } from "../fields.js";
-import { entryShape, entryTable } from "../log.js";
+import { entryTable } from "../log.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { listShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 
 export const taskHistoryOperation = defineOperation({
   name: "task.history",
@@ -21,12 +21,7 @@ export const taskHistoryOperation = defineOperation({
         .default(0)
         .meta(about("Only the newest ones; 0 means all", { short: "n" })),
     }),
-  output: () =>
-    listShape(
-      entryShape().extend({
-        changes: z.array(z.strictObject({ field: z.string(), before: z.unknown(), after: z.unknown() })),
-      }),
-    ),
+  output: () => listOf(HISTORY_ENTRY),
   positional: ["task"],
   examples: [
     { command: "mu task history build", shows: "who did what to build, and when" },

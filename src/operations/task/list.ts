@@ -1,12 +1,12 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
-import { listTasks, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
+import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape, taskShape } from "../shapes.js";
+import { schemaOf } from "../shapes.js";
 import { taskTable } from "./card.js";
 import { labels } from "./fields.js";
 
@@ -38,7 +38,8 @@ export const taskList = defineOperation({
         .meta(about("At most this many; 0 means all", { short: "n" })),
       fields: labels("Only these fields of each").min(1).optional(),
     }),
-  output: () => listShape(taskShape().partial()),
+  output: () =>
+    z.strictObject({ items: z.array((schemaOf(TASK) as unknown as z.ZodObject).partial()), count: z.number() }),
   examples: [
     { command: "mu task list --status OPEN,IN_PROGRESS --sort roi", shows: "what is left, the most worthwhile first" },
     { command: "mu task list --json --fields name,owner", shows: "two fields of every task" },
@@ -61,7 +62,7 @@ export const taskList = defineOperation({
       : fieldTable(items as Task[], paint),
 });
 
-const taskFields = () => Object.keys(taskShape().shape);
+const taskFields = () => Object.keys(TASK);
 
 function checkFields(fields: readonly string[]): void {
   if (fields.length === 0) return;

@@ -1,9 +1,10 @@
 import * as z from "zod";
 import { moveTask } from "../../tasks/move.js";
+import { TASK } from "../../tasks/task.js";
 import { about, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const taskMove = defineOperation({
   name: "task.move",
@@ -15,8 +16,7 @@ export const taskMove = defineOperation({
       to: z.string().meta(about("Where it goes", { completes: "workstream", value: "workstream" })),
       workstream: workstreamField(),
     }),
-  output: () =>
-    z.strictObject({ task: taskShape(), from: z.string(), changed: z.boolean(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ task: TASK, from: "string", changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
     { command: "mu task move docs --to other", shows: "docs now belong to the workstream other" },

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { timestamp } from "../../db/context.js";
-import { listReady } from "../../tasks/ready.js";
+import { listReady, READY_TASK } from "../../tasks/ready.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape, readyTaskShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 import { taskTable } from "./card.js";
 
 export const taskNext = defineOperation({
@@ -27,7 +27,7 @@ export const taskNext = defineOperation({
         .default(1)
         .meta(about("How many; 0 means all", { short: "n", aliases: ["lines"] })),
     }),
-  output: () => listShape(readyTaskShape()),
+  output: () => listOf(READY_TASK),
   examples: [
     { command: "mu task next -n 5", shows: "the five best ready tasks" },
     { command: "mu task next -n many", shows: "not a number", fault: "usage.invalid_input" },

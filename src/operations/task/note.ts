@@ -1,10 +1,11 @@
 import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
-import { addNote } from "../../tasks/notes.js";
+import { addNote, NOTE } from "../../tasks/notes.js";
+import { TASK } from "../../tasks/task.js";
 import { about, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, noteShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { textOrFile } from "../text.js";
 
 export const taskNote = defineOperation({
@@ -25,7 +26,7 @@ export const taskNote = defineOperation({
       rationale: z.string().max(65_536).optional().meta(about("Why, for a decision")),
       author: z.string().max(64).optional().meta(about("Who says it, if not you")),
     }),
-  output: () => z.strictObject({ task: taskShape(), note: noteShape(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ task: TASK, note: NOTE, nextSteps: NEXT_STEPS }),
   positional: ["task", "text"],
   examples: [
     { command: "mu task note build 'The tests need Node 22'", shows: "a note" },

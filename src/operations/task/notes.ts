@@ -1,12 +1,13 @@
 import * as z from "zod";
-import { listNotes } from "../../tasks/notes.js";
+import type { TypeOf } from "../../shape.js";
+import { listNotes, NOTE } from "../../tasks/notes.js";
 import { about, momentField, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { listShape, noteShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 
-type Note = z.output<ReturnType<typeof noteShape>>;
+type Note = TypeOf<typeof NOTE>;
 
 export const taskNotes = defineOperation({
   name: "task.notes",
@@ -24,7 +25,7 @@ export const taskNotes = defineOperation({
         .meta(about("Only the last ones", { short: "n", aliases: ["tail", "lines"] })),
       since: momentField({ description: "Only from this moment on" }).optional(),
     }),
-  output: () => listShape(noteShape()),
+  output: () => listOf(NOTE),
   positional: ["task"],
   examples: [
     { command: "mu task notes build --last 3", shows: "the last three notes" },

@@ -4,14 +4,15 @@ import { openTask } from "../../tasks/lifecycle.js";
 import { taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { changeShape, overrideField, renderChange } from "./change.js";
+import { schemaOf } from "../shapes.js";
+import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskOpen = defineOperation({
   name: "task.open",
   summary: "Open a task again",
   effect: "write",
   input: () => z.strictObject({ task: taskField(), workstream: workstreamField(), override: overrideField() }),
-  output: () => changeShape(),
+  output: () => schemaOf(CHANGE),
   positional: ["task"],
   examples: [
     { command: "mu task open done", shows: "a finished task is to be done again" },

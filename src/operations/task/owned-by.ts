@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { LIVE_STATUSES, listTasks } from "../../tasks/task.js";
+import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape, taskShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 import { taskTable } from "./card.js";
 
 export const taskOwnedBy = defineOperation({
@@ -20,7 +20,7 @@ export const taskOwnedBy = defineOperation({
       includeClosed: z.boolean().default(false).meta(about("Finished ones too")),
       all: z.boolean().default(false).meta(about("Of all workstreams")),
     }),
-  output: () => listShape(taskShape()),
+  output: () => listOf(TASK),
   positional: ["agent"],
   examples: [
     { command: "mu task owned-by worker-1", shows: "what worker-1 is at" },

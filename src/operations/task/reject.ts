@@ -6,11 +6,11 @@ import { Fault } from "../../errors.js";
 import type { TaskRef } from "../../names.js";
 import { counted } from "../../names.js";
 import { deferTask, previewCascade, rejectTask, type Sweep, type SweepOptions } from "../../tasks/lifecycle.js";
-import { getTask } from "../../tasks/task.js";
+import { getTask, TASK } from "../../tasks/task.js";
 import { about, taskField, textField, workstreamField, yesField } from "../fields.js";
 import { defineOperation, type Operation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { overrideField } from "./change.js";
 
 const WORDS = {
@@ -40,13 +40,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
         yes: yesField(),
       }),
     output: () =>
-      z.strictObject({
-        task: taskShape(),
-        changed: z.boolean(),
-        dryRun: z.boolean(),
-        affected: z.array(z.string()),
-        nextSteps: nextStepsShape(),
-      }),
+      schemaOf({ task: TASK, changed: "boolean", dryRun: "boolean", affected: "string[]", nextSteps: NEXT_STEPS }),
     positional: ["task"],
     examples: [
       { command: `mu task ${verb} deploy --reason 'Not this year'`, shows: "set one task aside" },

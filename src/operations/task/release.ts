@@ -4,7 +4,8 @@ import { releaseTask } from "../../tasks/lifecycle.js";
 import { about, taskField, textField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { changeShape, overrideField, renderChange } from "./change.js";
+import { schemaOf } from "../shapes.js";
+import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskRelease = defineOperation({
   name: "task.release",
@@ -18,7 +19,7 @@ export const taskRelease = defineOperation({
       evidence: textField().optional().meta(about("What is done so far, as a note")),
       override: overrideField(),
     }),
-  output: () => changeShape(),
+  output: () => schemaOf(CHANGE),
   positional: ["task"],
   examples: [
     { command: "mu task release build", shows: "build is OPEN again" },

@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { reparentTask } from "../../tasks/graph.js";
+import { REPARENTING, reparentTask } from "../../tasks/graph.js";
 import { taskField, tasksField, untilField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const taskReparent = defineOperation({
   name: "task.reparent",
@@ -16,15 +16,7 @@ export const taskReparent = defineOperation({
       until: untilField(),
       workstream: workstreamField(),
     }),
-  output: () =>
-    z.strictObject({
-      task: taskShape(),
-      blockers: z.array(z.string()),
-      added: z.array(z.string()),
-      removed: z.array(z.string()),
-      changed: z.boolean(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ ...REPARENTING, nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
     { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs and nothing else" },

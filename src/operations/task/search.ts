@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { listTasks } from "../../tasks/task.js";
+import { listTasks, TASK } from "../../tasks/task.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape, taskShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 import { taskTable } from "./card.js";
 
 export const taskSearch = defineOperation({
@@ -22,7 +22,7 @@ export const taskSearch = defineOperation({
         .default(50)
         .meta(about("At most this many; 0 means all", { short: "n" })),
     }),
-  output: () => listShape(taskShape()),
+  output: () => listOf(TASK),
   positional: ["text"],
   examples: [
     { command: "mu task search payment", shows: "every task that speaks of payment" },

@@ -1,18 +1,16 @@
 import * as z from "zod";
-import { lastCheck } from "../../tasks/checks.js";
-import { blockersOf, dependentsOf } from "../../tasks/graph.js";
-import { listNotes } from "../../tasks/notes.js";
-import { getTask, taskRow } from "../../tasks/task.js";
+import type { TypeOf } from "../../shape.js";
+import { CHECK, lastCheck } from "../../tasks/checks.js";
+import { blockersOf, dependentsOf, NEIGHBOUR } from "../../tasks/graph.js";
+import { listNotes, NOTE } from "../../tasks/notes.js";
+import { getTask, TASK, taskRow } from "../../tasks/task.js";
 import { taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { checkShape, levelShape, noteShape, statusShape, taskShape } from "../shapes.js";
+import { schemaOf } from "../shapes.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
-
-const edgeShape = () =>
-  z.strictObject({ name: z.string(), status: statusShape(), until: levelShape(), satisfied: z.boolean() });
 
 export const taskShow = defineOperation({
   name: "task.show",
@@ -20,13 +18,7 @@ export const taskShow = defineOperation({
   effect: "read",
   input: () => z.strictObject({ task: taskField(), workstream: workstreamField() }),
   output: () =>
-    z.strictObject({
-      task: taskShape(),
-      blockers: z.array(edgeShape()),
-      dependents: z.array(edgeShape()),
-      notes: z.array(noteShape()),
-      check: z.union([checkShape(), z.null()]),
-    }),
+    schemaOf({ task: TASK, blockers: [NEIGHBOUR], dependents: [NEIGHBOUR], notes: [NOTE], check: [CHECK, null] }),
   positional: ["task"],
   examples: [
     { command: "mu task show build", shows: "everything about one task" },
@@ -56,7 +48,7 @@ export const taskShow = defineOperation({
     ].join("\n"),
 });
 
-function edgeLines(head: string, edges: readonly z.output<ReturnType<typeof edgeShape>>[], paint: Paint): string[] {
+function edgeLines(head: string, edges: readonly TypeOf<typeof NEIGHBOUR>[], paint: Paint): string[] {
   if (edges.length === 0) return [];
   const shown = edges.map((edge) =>
     edge.satisfied
@@ -69,7 +61,7 @@ function edgeLines(head: string, edges: readonly z.output<ReturnType<typeof edge
 /** The last lines of a red check that a person is shown; all are in the JSON. */
 const LAST_LINES = 10;
 
-function checkLines(check: z.output<ReturnType<typeof checkShape>>, paint: Paint): string[] {
+function checkLines(check: TypeOf<typeof CHECK>, paint: Paint): string[] {
   const { green, exitCode, command, seconds, commit, createdAt, tail } = check;
   const verdict = green ? "green" : exitCode === null ? "ended" : `exit ${exitCode}`;
   const at = commit === null ? "" : ` at ${commit.slice(0, 12)}`;

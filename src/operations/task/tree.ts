@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { drawTree, taskTree } from "../../tasks/tree.js";
+import { drawTree, TASK_TREE, taskTree } from "../../tasks/tree.js";
 import { about, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { levelShape, statusShape } from "../shapes.js";
+import { schemaOf } from "../shapes.js";
 
 export const taskTreeOperation = defineOperation({
   name: "task.tree",
@@ -18,23 +18,7 @@ export const taskTreeOperation = defineOperation({
       down: z.boolean().default(false).meta(about("What waits for it, instead of what it waits for")),
       depth: z.number().int().min(0).optional().meta(about("No deeper than this")),
     }),
-  output: () =>
-    z.strictObject({
-      direction: z.enum(["blockers", "dependents"]),
-      root: z.string(),
-      items: z.array(
-        z.strictObject({
-          name: z.string(),
-          status: statusShape(),
-          title: z.string(),
-          depth: z.number(),
-          parent: z.union([z.string(), z.null()]),
-          until: z.union([levelShape(), z.null()]),
-          repeated: z.boolean(),
-        }),
-      ),
-      count: z.number(),
-    }),
+  output: () => schemaOf(TASK_TREE),
   positional: ["task"],
   examples: [
     { command: "mu task tree deploy", shows: "what deploy waits for" },

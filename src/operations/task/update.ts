@@ -1,10 +1,11 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
+import { TASK } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
 import { about, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, taskShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { readMeant } from "../text.js";
 import { labels, settableFields } from "./fields.js";
 
@@ -29,7 +30,7 @@ export const taskUpdate = defineOperation({
         .optional()
         .meta(about("Fields to empty")),
     }),
-  output: () => z.strictObject({ task: taskShape(), changedFields: z.array(z.string()), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
     { command: "mu task update build --impact 90 --tag urgent", shows: "two fields at once" },

@@ -1,28 +1,16 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { EDGE_LEVELS, parseAwaited } from "../../tasks/edge.js";
-import { TASK_LEVELS, TASK_STATUSES } from "../../tasks/task.js";
-import { waitForTasks } from "../../tasks/wait.js";
+import { TASK_STATUSES } from "../../tasks/task.js";
+import { WAIT_RESULT, waitForTasks } from "../../tasks/wait.js";
 import type { App } from "../app.js";
 import { about, durationField, tasksField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { reconcileBeforeRead } from "../reality.js";
 import { resolveTask } from "../resolve.js";
-import { nextStepsShape, statusShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 const EXIT_CODES = { reached: 0, timeout: 5, reaped: 6, stalled: 7 };
-
-const watchedShape = () =>
-  z.strictObject({
-    workstream: z.string(),
-    name: z.string(),
-    qualifiedName: z.string(),
-    status: statusShape(),
-    level: z.union([z.enum(TASK_LEVELS), z.null()]),
-    owner: z.union([z.string(), z.null()]),
-    reached: z.boolean(),
-    stuck: z.boolean(),
-  });
 
 export const taskWait = defineOperation({
   name: "task.wait",
@@ -47,15 +35,7 @@ export const taskWait = defineOperation({
       }).prefault("5m"),
       onStall: z.enum(["warn", "exit"]).default("warn").meta(about("What to do about a stuck task")),
     }),
-  output: () =>
-    z.strictObject({
-      outcome: z.enum(["reached", "timeout", "reaped", "stalled"]),
-      firing: z.union([watchedShape(), z.null()]),
-      all: z.array(watchedShape()),
-      timedOut: z.array(watchedShape()),
-      elapsedMs: z.number(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ ...WAIT_RESULT, nextSteps: NEXT_STEPS }),
   positional: ["tasks"],
   examples: [
     { command: "mu task wait done --timeout 1s", shows: "a task that is finished already" },

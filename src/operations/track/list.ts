@@ -1,25 +1,11 @@
 import * as z from "zod";
 import { timestamp } from "../../db/context.js";
-import { listTracks } from "../../tracks.js";
+import { listTracks, TRACK, type Track } from "../../tracks.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape } from "../shapes.js";
-
-/** A track: what can be worked on without meeting any other track. */
-export const trackShape = () =>
-  z.strictObject({
-    goals: z.array(z.string()),
-    size: z.number(),
-    tasks: z.array(z.string()),
-    ready: z.array(z.string()),
-    criticalPath: z.strictObject({ days: z.number(), tasks: z.array(z.string()) }),
-    owners: z.array(z.string()),
-    waitsFor: z.array(z.string()),
-  });
-
-type Track = z.output<ReturnType<typeof trackShape>>;
+import { listOf } from "../shapes.js";
 
 export const trackList = defineOperation({
   name: "track.list",
@@ -28,7 +14,7 @@ export const trackList = defineOperation({
     "Two goals that share a task to be done are one track, so that two agents are never sent to the same work. As many tracks as have ready tasks, as many agents are worth having. The critical path is the longest chain, in days. waitsFor names closed tasks that hold a track up until they are verified or landed.",
   effect: "read",
   input: () => z.strictObject({ workstream: workstreamField() }),
-  output: () => listShape(trackShape()),
+  output: () => listOf(TRACK),
   examples: [
     { command: "mu track list", shows: "the tracks of this workstream" },
     { command: "mu track list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },

@@ -1,30 +1,6 @@
-import * as z from "zod";
 import { enumerate } from "../../names.js";
 import type { Collision } from "../../workspaces/radar/radar.js";
 import type { Paint } from "../paint.js";
-
-/** A predicted collision as JSON. */
-export const collisionShape = () =>
-  z.strictObject({
-    a: z.string(),
-    b: z.union([z.string(), z.null()]),
-    branch: z.union([z.string(), z.null()]),
-    paths: z.array(z.string()),
-    since: z.string(),
-  });
-
-/** An open workspace, as the radar last saw it, as JSON. */
-export const sightedShape = () =>
-  z.strictObject({
-    agent: z.string(),
-    backend: z.string(),
-    branch: z.union([z.string(), z.null()]),
-    path: z.string(),
-    state: z.string(),
-    behind: z.union([z.number(), z.null()]),
-    ahead: z.union([z.number(), z.null()]),
-    dirty: z.union([z.number(), z.null()]),
-  });
 
 /** Who collides with whom, in which files and since when; those of two agents first. */
 export function collisionTable(collisions: readonly Collision[], paint: Paint): string {

@@ -1,11 +1,11 @@
 import * as z from "zod";
+import { COMMIT } from "../../vcs/vcs.js";
 import { workspaceCommits } from "../../workspaces/inspect.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { listShape } from "../shapes.js";
+import { schemaOf } from "../shapes.js";
 import { ownerField } from "./fields.js";
-import { commitShape } from "./shapes.js";
 
 export const workspaceCommitsOperation = defineOperation({
   name: "workspace.commits",
@@ -21,7 +21,7 @@ export const workspaceCommitsOperation = defineOperation({
         .optional()
         .meta(about("Counted from this; else from where its own work began", { value: "ref" })),
     }),
-  output: () => listShape(commitShape()).extend({ since: z.string() }),
+  output: () => schemaOf({ items: [COMMIT], count: "number", since: "string" }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace commits helper", shows: "what it has committed" },

@@ -1,35 +1,28 @@
 import * as z from "zod";
 import { counted, enumerate } from "../../names.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
-import { driftOf, workInProgress } from "../../workspaces/radar/predict.js";
-import { lookAround, readSight } from "../../workspaces/radar/radar.js";
+import { DRIFT, driftOf, workInProgress } from "../../workspaces/radar/predict.js";
+import { COLLISION, lookAround, readSight } from "../../workspaces/radar/radar.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
-import { collisionShape, collisionTable } from "./collisions.js";
+import { schemaOf } from "../shapes.js";
+import { collisionTable } from "./collisions.js";
 
-const driftShape = () =>
-  z.strictObject({
-    agent: z.string(),
-    tasks: z.array(z.string()),
-    declared: z.array(z.string()),
-    paths: z.array(z.string()),
-  });
+const CONFLICTS = shape({
+  items: [COLLISION],
+  order: "string[]",
+  resolve: "string[]",
+  drift: [DRIFT],
+  compared: "string[]",
+  skipped: [{ agent: "string", reason: "string" }],
+  count: "number",
+});
 
-const conflictsShape = () =>
-  z.strictObject({
-    items: z.array(collisionShape()),
-    order: z.array(z.string()),
-    resolve: z.array(z.string()),
-    drift: z.array(driftShape()),
-    compared: z.array(z.string()),
-    skipped: z.array(z.strictObject({ agent: z.string(), reason: z.string() })),
-    count: z.number(),
-  });
-
-type Conflicts = z.output<ReturnType<typeof conflictsShape>>;
+type Conflicts = TypeOf<typeof CONFLICTS>;
 
 export const workspaceConflicts = defineOperation({
   name: "workspace.conflicts",
@@ -38,7 +31,7 @@ export const workspaceConflicts = defineOperation({
     "Every two workspaces that land on the same branch, and each against the branch itself, are merged in memory, uncommitted and untracked files included; nothing is written to a work tree, an index or the repository. It tells the files and since when, the order to land in that leaves the fewest conflicts to resolve, and who changes files outside of what its tasks declare with --touches. What collides only because of what has landed already is told as a collision with the branch. Copies without version control, jj and sapling are not predicted.",
   effect: "read",
   input: () => z.strictObject({ workstream: workstreamField() }),
-  output: conflictsShape,
+  output: () => schemaOf(CONFLICTS),
   examples: [
     { command: "mu workspace conflicts", shows: "who collides with whom, and in which order to land" },
     { command: "mu workspace conflicts -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },

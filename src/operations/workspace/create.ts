@@ -2,14 +2,14 @@ import * as z from "zod";
 import { findOpenAgent } from "../../agents/agent.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
 import { createWorkspace } from "../../workspaces/create.js";
+import { WORKSPACE } from "../../workspaces/workspace.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { backendField, ownerField, projectRootField, wishesOf } from "./fields.js";
-import { workspaceShape } from "./shapes.js";
 
 export const workspaceCreate = defineOperation({
   name: "workspace.create",
@@ -29,7 +29,7 @@ export const workspaceCreate = defineOperation({
         .meta(about("Where it begins; else at the branch that work lands on", { value: "ref" })),
       projectRoot: projectRootField({ aliases: ["workspace-project-root"] }),
     }),
-  output: () => z.strictObject({ workspace: workspaceShape(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ workspace: WORKSPACE, nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace create worker-1", shows: "a checkout on the newest state of the branch" },

@@ -3,6 +3,7 @@ import { workspaceDiff } from "../../workspaces/inspect.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
+import { schemaOf } from "../shapes.js";
 import { ownerField } from "./fields.js";
 
 export const workspaceDiffOperation = defineOperation({
@@ -20,7 +21,7 @@ export const workspaceDiffOperation = defineOperation({
         .meta(about("Compared with this; else with where its own work began", { value: "ref" })),
       stat: z.boolean().default(false).meta(about("Only which files, and how much of each")),
     }),
-  output: () => z.strictObject({ agent: z.string(), since: z.string(), text: z.string() }),
+  output: () => schemaOf({ agent: "string", since: "string", text: "string" }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace diff helper --stat", shows: "which files it changes" },

@@ -1,12 +1,13 @@
 import * as z from "zod";
 import { freeWorkspace } from "../../workspaces/free.js";
+import { LISTED_SALVAGE } from "../../workspaces/salvage.js";
+import { WORKSPACE } from "../../workspaces/workspace.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
-import { savedLines, savedShape, savedSteps } from "./saved.js";
-import { workspaceShape } from "./shapes.js";
+import { savedLines, savedSteps } from "./saved.js";
 
 export const workspaceFree = defineOperation({
   name: "workspace.free",
@@ -20,12 +21,7 @@ export const workspaceFree = defineOperation({
       evenIfBusy: whileBusyField("Take its folder away although the agent is open"),
     }),
   output: () =>
-    z.strictObject({
-      workspace: workspaceShape(),
-      salvage: savedShape(),
-      changed: z.boolean(),
-      nextSteps: nextStepsShape(),
-    }),
+    schemaOf({ workspace: WORKSPACE, salvage: [LISTED_SALVAGE, null], changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace free dirty", shows: "gone, and its work is saved" },

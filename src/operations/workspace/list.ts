@@ -1,13 +1,9 @@
 import * as z from "zod";
-import { type ListedWorkspace, listWorkspaces } from "../../workspaces/inspect.js";
+import { LISTED_WORKSPACE, type ListedWorkspace, listWorkspaces } from "../../workspaces/inspect.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listShape } from "../shapes.js";
-import { workspaceShape } from "./shapes.js";
-
-const count = () => z.union([z.number(), z.null()]);
-const text = () => z.union([z.string(), z.null()]);
+import { listOf } from "../shapes.js";
 
 export const workspaceList = defineOperation({
   name: "workspace.list",
@@ -18,19 +14,7 @@ export const workspaceList = defineOperation({
       workstream: workstreamField(),
       all: z.boolean().default(false).meta(about("Of all workstreams")),
     }),
-  output: () =>
-    listShape(
-      workspaceShape().extend({
-        present: z.boolean(),
-        head: text(),
-        behind: count(),
-        ahead: count(),
-        dirty: count(),
-        underway: text(),
-        agentStatus: text(),
-        problem: text(),
-      }),
-    ),
+  output: () => listOf(LISTED_WORKSPACE),
   examples: [
     { command: "mu workspace list", shows: "all of this workstream" },
     { command: "mu workspace list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },

@@ -1,10 +1,10 @@
 import * as z from "zod";
-import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../workspaces/orphans.js";
+import { findWorkspaceOrphans, removeWorkspaceOrphans, WORKSPACE_ORPHAN } from "../../workspaces/orphans.js";
 import { about, workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
-import { savedShape, savedSteps } from "./saved.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { savedSteps } from "./saved.js";
 
 export const workspaceOrphans = defineOperation({
   name: "workspace.orphans",
@@ -18,22 +18,7 @@ export const workspaceOrphans = defineOperation({
       all: z.boolean().default(false).meta(about("Of all workstreams, those that are gone too")),
       yes: yesField(),
     }),
-  output: () =>
-    z.strictObject({
-      items: z.array(
-        z.strictObject({
-          kind: z.enum(["folder", "row"]),
-          workstream: z.string(),
-          agent: z.string(),
-          path: z.string(),
-          action: z.enum(["found", "removed", "left"]),
-          salvage: savedShape(),
-          problem: z.union([z.string(), z.null()]),
-        }),
-      ),
-      count: z.number(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ items: [WORKSPACE_ORPHAN], count: "number", nextSteps: NEXT_STEPS }),
   examples: [
     { command: "mu workspace orphans", shows: "what is out of step" },
     { command: "mu workspace orphans --force", shows: "a flag it does not have", fault: "usage.unknown_option" },

@@ -3,6 +3,7 @@ import { workspaceRow } from "../../workspaces/workspace.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
+import { schemaOf } from "../shapes.js";
 import { ownerField } from "./fields.js";
 
 export const workspacePathOperation = defineOperation({
@@ -10,7 +11,7 @@ export const workspacePathOperation = defineOperation({
   summary: "Print the folder of a workspace",
   effect: "read",
   input: () => z.strictObject({ agent: ownerField(), workstream: workstreamField() }),
-  output: () => z.strictObject({ path: z.string() }),
+  output: () => schemaOf({ path: "string" }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace path helper", shows: 'for cd "$(mu workspace path helper)"' },

@@ -1,12 +1,13 @@
 import * as z from "zod";
 import { recreateWorkspace } from "../../workspaces/recreate.js";
+import { LISTED_SALVAGE } from "../../workspaces/salvage.js";
+import { WORKSPACE } from "../../workspaces/workspace.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
-import { savedLines, savedShape, savedSteps } from "./saved.js";
-import { workspaceShape } from "./shapes.js";
+import { savedLines, savedSteps } from "./saved.js";
 
 export const workspaceRecreate = defineOperation({
   name: "workspace.recreate",
@@ -25,11 +26,11 @@ export const workspaceRecreate = defineOperation({
       evenIfBusy: whileBusyField("Take its folder away although the agent is open"),
     }),
   output: () =>
-    z.strictObject({
-      workspace: workspaceShape(),
-      previousBaseRef: z.union([z.string(), z.null()]),
-      salvage: savedShape(),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      workspace: WORKSPACE,
+      previousBaseRef: "string | null",
+      salvage: [LISTED_SALVAGE, null],
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["agent"],
   examples: [

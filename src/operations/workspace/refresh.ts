@@ -1,14 +1,13 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
-import { refreshAll, refreshWorkspace } from "../../workspaces/refresh.js";
+import { REFRESH_ATTEMPT, refreshAll, refreshWorkspace } from "../../workspaces/refresh.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent, resolveWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
-import { savedLines, savedShape } from "./saved.js";
-import { commitShape, workspaceShape } from "./shapes.js";
+import { savedLines } from "./saved.js";
 
 export const workspaceRefresh = defineOperation({
   name: "workspace.refresh",
@@ -28,21 +27,7 @@ export const workspaceRefresh = defineOperation({
         .meta(about("What to put the work on, in place of the branch", { value: "ref" })),
       evenIfBusy: whileBusyField(),
     }),
-  output: () =>
-    z.strictObject({
-      items: z.array(
-        z.strictObject({
-          workspace: workspaceShape(),
-          outcome: z.enum(["current", "refreshed", "refused"]),
-          replayed: z.array(commitShape()),
-          salvage: savedShape(),
-          problem: z.union([z.string(), z.null()]),
-          code: z.union([z.string(), z.null()]),
-        }),
-      ),
-      count: z.number(),
-      nextSteps: nextStepsShape(),
-    }),
+  output: () => schemaOf({ items: [REFRESH_ATTEMPT], count: "number", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace refresh helper", shows: "on top of what has landed meanwhile" },

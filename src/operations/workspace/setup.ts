@@ -3,10 +3,11 @@ import * as z from "zod";
 import { newGroup } from "../../db/context.js";
 import { Fault } from "../../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../../names.js";
+import { shape } from "../../shape.js";
 import { detectBackend } from "../../vcs/backends.js";
 import { approveCommands, type ForeignCommand, isApproved } from "../../workspaces/setup/command.js";
 import { planSetup, REPOSITORY_FILE, type SetupPlan } from "../../workspaces/setup/plan.js";
-import { type SetupDone, setUpWorkspace } from "../../workspaces/setup/setup.js";
+import { SETUP_DONE, type SetupDone, setUpWorkspace } from "../../workspaces/setup/setup.js";
 import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
 import { changeSetting, getSettings, getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
@@ -15,12 +16,11 @@ import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { requirePerson } from "../require-person.js";
 import { resolveAgent, resolveWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 const KEYS = ["copy", "link", "command", "ports", "timeoutSeconds"] as const;
 
-const orNull = <T extends z.ZodType>(shape: T) => z.union([shape, z.null()]);
-const patterns = () => z.array(z.strictObject({ pattern: z.string(), from: z.string() }));
+const PATTERN = shape({ pattern: "string", from: "string" });
 const names = (description: string) =>
   z
     .array(z.string().trim().min(1))
@@ -52,27 +52,19 @@ export const workspaceSetup = defineOperation({
         .meta(about("Go back to the default", { value: "key" })),
     }),
   output: () =>
-    z.strictObject({
-      workstream: z.string(),
-      root: z.string(),
-      copy: patterns(),
-      link: patterns(),
-      includes: z.boolean(),
-      command: orNull(z.strictObject({ command: z.string(), from: z.string(), approved: z.boolean() })),
-      check: orNull(z.strictObject({ command: z.string(), approved: z.boolean() })),
-      ports: z.number(),
-      timeoutSeconds: z.number(),
-      approved: z.array(z.string()),
-      done: orNull(
-        z.strictObject({
-          agent: z.string(),
-          copied: z.array(z.string()),
-          linked: z.array(z.string()),
-          ports: z.array(z.number()),
-          command: orNull(z.strictObject({ command: z.string(), seconds: z.number(), log: z.string() })),
-        }),
-      ),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      workstream: "string",
+      root: "string",
+      copy: [PATTERN],
+      link: [PATTERN],
+      includes: "boolean",
+      command: [{ command: "string", from: "string", approved: "boolean" }, null],
+      check: [{ command: "string", approved: "boolean" }, null],
+      ports: "number",
+      timeoutSeconds: "number",
+      approved: "string[]",
+      done: [{ agent: "string", ...SETUP_DONE }, null],
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["agent"],
   examples: [

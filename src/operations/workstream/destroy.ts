@@ -5,7 +5,7 @@ import { tellWork } from "../../workspaces/salvage.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { nextStepsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const workstreamDestroy = defineOperation({
   name: "workstream.destroy",
@@ -20,28 +20,21 @@ export const workstreamDestroy = defineOperation({
       yes: yesField(),
     }),
   output: () =>
-    z.strictObject({
-      workstream: z.string(),
-      destroyed: z.boolean(),
-      dryRun: z.boolean(),
-      tasks: z.number(),
-      edges: z.number(),
-      notes: z.number(),
-      agents: z.number(),
-      session: z.string(),
-      sessionAlive: z.boolean(),
-      closing: z.array(z.string()),
-      strangers: z.array(z.strictObject({ pane: z.string(), command: z.string() })),
-      workspaces: z.array(
-        z.strictObject({
-          agent: z.string(),
-          path: z.string(),
-          commits: z.union([z.number(), z.null()]),
-          files: z.union([z.number(), z.null()]),
-        }),
-      ),
-      salvages: z.array(z.string()),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      workstream: "string",
+      destroyed: "boolean",
+      dryRun: "boolean",
+      tasks: "number",
+      edges: "number",
+      notes: "number",
+      agents: "number",
+      session: "string",
+      sessionAlive: "boolean",
+      closing: "string[]",
+      strangers: [{ pane: "string", command: "string" }],
+      workspaces: [{ agent: "string", path: "string", commits: "number | null", files: "number | null" }],
+      salvages: "string[]",
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["name"],
   examples: [

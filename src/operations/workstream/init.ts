@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import { socketArguments } from "../../tmux/run.js";
-import { initWorkstream, sessionOf } from "../../workstreams/workstream.js";
+import { initWorkstream, sessionOf, WORKSTREAM } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { nextStepsShape, workstreamShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const workstreamInit = defineOperation({
   name: "workstream.init",
@@ -21,7 +21,7 @@ export const workstreamInit = defineOperation({
         .optional()
         .meta(about("The project's folder", { value: "folder" })),
     }),
-  output: () => z.strictObject({ workstream: workstreamShape(), created: z.boolean(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ workstream: WORKSTREAM, created: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["name"],
   examples: [
     { command: "mu workstream init shop", shows: "start a workstream for this folder" },

@@ -1,14 +1,14 @@
 import * as z from "zod";
-import { listWorkstreams } from "../../workstreams/workstream.js";
+import { listWorkstreams, WORKSTREAM_SUMMARY } from "../../workstreams/workstream.js";
 import { defineOperation } from "../operation.js";
-import { listShape, workstreamSummaryShape } from "../shapes.js";
+import { listOf } from "../shapes.js";
 
 export const workstreamList = defineOperation({
   name: "workstream.list",
   summary: "List the workstreams with their sizes",
   effect: "read",
   input: () => z.strictObject({}),
-  output: () => listShape(workstreamSummaryShape()),
+  output: () => listOf(WORKSTREAM_SUMMARY),
   examples: [
     { command: "mu workstream list", shows: "every workstream" },
     { command: "mu workstream list --all", shows: "a flag it does not have", fault: "usage.unknown_option" },

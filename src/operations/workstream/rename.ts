@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { renameCrew } from "../../crew/workstream.js";
+import { WORKSTREAM } from "../../workstreams/workstream.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { nextStepsShape, workstreamShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const workstreamRename = defineOperation({
   name: "workstream.rename",
@@ -15,7 +16,7 @@ export const workstreamRename = defineOperation({
       name: z.string().meta(about("Its present name", { completes: "workstream" })),
       to: z.string().meta(about("Its new name")),
     }),
-  output: () => z.strictObject({ workstream: workstreamShape(), from: z.string(), nextSteps: nextStepsShape() }),
+  output: () => schemaOf({ workstream: WORKSTREAM, from: "string", nextSteps: NEXT_STEPS }),
   positional: ["name", "to"],
   examples: [
     { command: "mu workstream rename other store", shows: "other is now called store" },

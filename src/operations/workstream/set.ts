@@ -1,12 +1,12 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { SETTING_KEYS, SETTINGS, settingText } from "../../workstreams/settings.js";
+import { SETTING_KEYS, SETTING_VALUES, SETTINGS, settingText } from "../../workstreams/settings.js";
 import { changeSetting } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { requirePerson } from "../require-person.js";
 import { resolveWorkstream } from "../resolve.js";
-import { nextStepsShape, settingsShape } from "../shapes.js";
+import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 /** Settings that run for others. */
 const COMMANDS: readonly string[] = ["check", "setup.command"];
@@ -24,13 +24,13 @@ export const workstreamSet = defineOperation({
       workstream: workstreamField(),
     }),
   output: () =>
-    z.strictObject({
-      workstream: z.string(),
-      key: z.string(),
-      value: z.unknown(),
-      changed: z.boolean(),
-      settings: settingsShape(),
-      nextSteps: nextStepsShape(),
+    schemaOf({
+      workstream: "string",
+      key: "string",
+      value: "unknown",
+      changed: "boolean",
+      settings: SETTING_VALUES,
+      nextSteps: NEXT_STEPS,
     }),
   positional: ["key", "value"],
   examples: [

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { counted } from "../../names.js";
 import { changedSettings } from "../../workstreams/settings.js";
-import { showWorkstream } from "../../workstreams/workstream.js";
+import { showWorkstream, WORKSTREAM_SUMMARY } from "../../workstreams/workstream.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { workstreamSummaryShape } from "../shapes.js";
+import { schemaOf } from "../shapes.js";
 
 export const workstreamShow = defineOperation({
   name: "workstream.show",
@@ -13,7 +13,7 @@ export const workstreamShow = defineOperation({
   effect: "read",
   input: () =>
     z.strictObject({ name: z.string().optional().meta({ completes: "workstream" }), workstream: workstreamField() }),
-  output: () => z.strictObject({ workstream: workstreamSummaryShape() }),
+  output: () => schemaOf({ workstream: WORKSTREAM_SUMMARY }),
   positional: ["name"],
   examples: [
     { command: "mu workstream show demo", shows: "one workstream" },

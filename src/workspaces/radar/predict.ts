@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { coveredBy } from "../../tasks/touches.js";
 import { git } from "../../vcs/git/git.js";
 import { type Forecast, forecast, type Seen } from "../../vcs/git/predict/forecast.js";
@@ -15,12 +16,14 @@ interface Skipped {
 }
 
 /** A predicted collision of two workspaces, or of one with the branch that it lands on. */
-export interface Foretold {
-  a: string;
+export const FORETOLD = shape({
+  a: "string",
   /** Null for the target branch. */
-  b: string | null;
-  paths: string[];
-}
+  b: "string | null",
+  paths: "string[]",
+});
+
+export type Foretold = TypeOf<typeof FORETOLD>;
 
 /** How one workspace stands, and what it changes against its target. */
 interface Changed extends Omit<Seen, "name"> {
@@ -159,15 +162,17 @@ async function startsOfWork(db: Reader, workstreamId: number): Promise<Map<strin
 }
 
 /** Files that an agent changes although none of its tasks says that it touches them. */
-interface Drift {
-  agent: string;
+export const DRIFT = shape({
+  agent: "string",
   /** The tasks that the agent is at, by name. */
-  tasks: string[];
+  tasks: "string[]",
   /** The globs that they declare. */
-  declared: string[];
+  declared: "string[]",
   /** Outside of them. */
-  paths: string[];
-}
+  paths: "string[]",
+});
+
+export type Drift = TypeOf<typeof DRIFT>;
 
 /**
  * Who changes what it did not declare, by agent. A task that declares nothing may touch anything, so an agent that is

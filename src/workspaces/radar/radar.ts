@@ -4,8 +4,9 @@ import type { Reader } from "../../db/schema.js";
 import { impatient } from "../../db/store.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
-import { type Foretold, type Prediction, predictConflicts } from "./predict.js";
+import { FORETOLD, type Foretold, type Prediction, predictConflicts } from "./predict.js";
 
 /**
  * Looks at all workspaces of a workstream and stores what collides, and what each changes. Faults
@@ -67,26 +68,31 @@ async function isDue({ store, clock }: Context, workstream: string): Promise<boo
 }
 
 /** A collision with its age. */
-export interface Collision extends Foretold {
+export const COLLISION = shape({
+  ...FORETOLD,
   /** The branch that both land on. */
-  branch: string | null;
+  branch: "string | null",
   /** When it was first seen; it lasts while at least one of its paths goes on colliding. */
-  since: string;
-}
+  since: "string",
+});
+
+export type Collision = TypeOf<typeof COLLISION>;
 
 /** An open workspace, as the radar last saw it: the numbers are null where it never did. */
-export interface Sighted {
-  agent: string;
-  backend: string;
-  branch: string | null;
-  path: string;
-  state: string;
+export const SIGHTED = shape({
+  agent: "string",
+  backend: "string",
+  branch: "string | null",
+  path: "string",
+  state: "string",
   /** Commits of the target that it lacks, and of its own that the target lacks. */
-  behind: number | null;
-  ahead: number | null;
+  behind: "number | null",
+  ahead: "number | null",
   /** Files that are not committed. */
-  dirty: number | null;
-}
+  dirty: "number | null",
+});
+
+export type Sighted = TypeOf<typeof SIGHTED>;
 
 /** What the radar last saw. */
 export interface Sight {

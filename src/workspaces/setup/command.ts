@@ -8,6 +8,7 @@ import { write } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { quote, shellWord } from "../../names.js";
+import { shape, type TypeOf } from "../../shape.js";
 
 /** What a setup command runs for. */
 interface CommandSpec {
@@ -20,12 +21,14 @@ interface CommandSpec {
   signal?: AbortSignal | undefined;
 }
 
-export interface CommandRun {
-  command: string;
-  seconds: number;
+export const COMMAND_RUN = shape({
+  command: "string",
+  seconds: "number",
   /** Where its output is kept. */
-  log: string;
-}
+  log: "string",
+});
+
+export type CommandRun = TypeOf<typeof COMMAND_RUN>;
 
 /** A log takes no more than this much of what a command prints. */
 const MOST_BYTES = 16 * 1024 * 1024;

@@ -4,16 +4,19 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { runGit } from "../../vcs/git/run.js";
 import { copyEntry } from "../../vcs/none/copy.js";
 import type { BackendKey, Checkout, VcsWorld } from "../../vcs/vcs.js";
 import { INCLUDE_FILE, type SetupPlan } from "./plan.js";
 
 /** What was put into a workspace, as paths below it; a folder that came whole is one path with `/` at its end. */
-export interface SetupFiles {
-  copied: string[];
-  linked: string[];
-}
+export const SETUP_FILES = shape({
+  copied: "string[]",
+  linked: "string[]",
+});
+
+export type SetupFiles = TypeOf<typeof SETUP_FILES>;
 
 /**
  * Copies and links what the plan names and the repository does not track. Nothing that is there already is touched,

@@ -1,11 +1,12 @@
 import { sep } from "node:path";
 import type { Host } from "../../host.js";
 import type { AgentRef } from "../../names.js";
+import { shape, type TypeOf } from "../../shape.js";
 import type { BackendKey } from "../../vcs/vcs.js";
 import type { SetupSettings } from "../../workstreams/settings.js";
 import { findWorkspaceRow, type WorkspaceRow } from "../workspace.js";
-import { type CommandRun, requireApproved, runSetupCommand } from "./command.js";
-import { putFiles, type SetupFiles } from "./files.js";
+import { COMMAND_RUN, requireApproved, runSetupCommand } from "./command.js";
+import { putFiles, SETUP_FILES } from "./files.js";
 import { planSetup, REPOSITORY_FILE } from "./plan.js";
 import { leasePorts, portsEnv, portsOf } from "./ports.js";
 
@@ -16,10 +17,13 @@ interface SetupOptions {
 }
 
 /** What a workspace got. */
-export interface SetupDone extends SetupFiles {
-  ports: number[];
-  command: CommandRun | null;
-}
+export const SETUP_DONE = shape({
+  ...SETUP_FILES,
+  ports: "number[]",
+  command: [COMMAND_RUN, null],
+});
+
+export type SetupDone = TypeOf<typeof SETUP_DONE>;
 
 /**
  * Makes a checkout that is there ready for work: files, ports, then the command. It can be run again: what is there is
