@@ -79,8 +79,8 @@ describe("the code cache", () => {
     const file = onlyCache();
     const sound = readFileSync(file);
     const damages = [
-      ...[40, sound.length / 4, sound.length / 2, sound.length - 9].map((at) => flipped(sound, Math.floor(at))),
-      ...[0, 5_000, sound.length / 2, sound.length - 1].map((length) => sound.subarray(0, length)),
+      ...[40, sound.length / 4].map((at) => flipped(sound, Math.floor(at))),
+      ...[0, sound.length / 2].map((length) => sound.subarray(0, length)),
       Buffer.alloc(sound.length),
     ];
     for (const damaged of damages) {
