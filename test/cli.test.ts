@@ -12,9 +12,9 @@ afterEach(() => home.end());
 
 /** Runs lines one after the other; all must go well. Gives the last. */
 async function all(...lines: string[]) {
-  let last = await home.mu("me");
+  let last = await home.here("me");
   for (const line of lines) {
-    last = await home.mu(line);
+    last = await home.here(line);
     expect(`${line} → ${last.code} ${last.stderr}`).toBe(`${line} → 0 `);
   }
   return last;
@@ -43,7 +43,7 @@ describe("help", () => {
       "db",
       "workstream",
     ]) {
-      const { code, stdout, stderr } = await home.mu(line);
+      const { code, stdout, stderr } = await home.here(line);
       expect([line, code, stderr]).toEqual([line, 0, ""]);
       const commands = [...stdout.slice(stdout.indexOf("Commands:")).matchAll(/^ {2}([a-z-]+)/gm)].map(
         ([, name]) => name,
@@ -64,7 +64,7 @@ describe("help", () => {
   });
 
   it("of a verb is reached from every side", async () => {
-    const wanted = (await home.mu("task claim --help")).stdout;
+    const wanted = (await home.here("task claim --help")).stdout;
     for (const line of [
       "help task claim",
       "task claim -h",
@@ -72,7 +72,7 @@ describe("help", () => {
       "task --help claim",
       "task claim x --help",
     ]) {
-      expect([line, (await home.mu(line)).stdout]).toEqual([line, wanted]);
+      expect([line, (await home.here(line)).stdout]).toEqual([line, wanted]);
     }
   });
 });
@@ -90,12 +90,12 @@ describe("a wrong line", () => {
     ["task list --status DONE", "usage.invalid_input", "OPEN"],
     ["task wait x --timeout soon", "usage.invalid_input", "--timeout"],
   ])("mu %s", async (line, code, hint) => {
-    const json = await home.mu(`--json ${line}`);
+    const json = await home.here(`--json ${line}`);
     expect([json.code, json.stdout, json.stderr.trim().split("\n").length]).toEqual([2, "", 1]);
     expect(json.fault()).toMatchObject({ error: "usage", code, exitCode: 2 });
     expect(json.fault().message).toContain(hint);
 
-    const text = await home.mu(line);
+    const text = await home.here(line);
     expect([text.code, text.stdout]).toEqual([2, ""]);
     expect(text.stderr).toMatch(/^mu: /);
     expect(text.stderr).toContain("--help");
@@ -104,7 +104,7 @@ describe("a wrong line", () => {
 
   it("tells its usage in JSON, whoever found the mistake", async () => {
     for (const line of ["task claim --nope --json", "task claim --lease soon --json", "task claim --json"]) {
-      const { usage } = (await home.mu(`-w demo ${line}`)).fault();
+      const { usage } = (await home.here(`-w demo ${line}`)).fault();
       expect(usage).toMatchObject({ command: "mu task claim", synopsis: "mu task claim [task] [options]" });
       expect(usage).toHaveProperty("args", [
         { name: "task", required: false, variadic: false, description: expect.any(String) },
@@ -122,7 +122,7 @@ describe("a wrong line", () => {
 describe("-w, --json and --yes", () => {
   it("may stand anywhere on the line", async () => {
     await planned();
-    await home.mu("workstream init elsewhere", { cwd: home.folder });
+    await home.here("workstream init elsewhere", { cwd: home.folder });
     const outside = { cwd: home.folder };
     for (const line of [
       "-w demo --json task list",
@@ -131,29 +131,29 @@ describe("-w, --json and --yes", () => {
       "task --json list --workstream=demo",
       "task list -wdemo --json",
     ]) {
-      expect([line, (await home.mu(line, outside)).json().count]).toEqual([line, 3]);
+      expect([line, (await home.here(line, outside)).json().count]).toEqual([line, 3]);
     }
     for (const line of ["--yes task delete docs --json", "task --yes delete deploy --json"]) {
-      expect([line, (await home.mu(line)).json()]).toMatchObject([line, { deleted: true }]);
+      expect([line, (await home.here(line)).json()]).toMatchObject([line, { deleted: true }]);
     }
-    expect((await home.mu("task show build --yes")).code).toBe(0);
+    expect((await home.here("task show build --yes")).code).toBe(0);
   });
 
   it("are plain words behind --", async () => {
     await all("workstream init demo", "task add -- a", "task note a -- --json", "task note a -- -w");
-    const { items } = (await home.mu("task notes a --json")).json();
+    const { items } = (await home.here("task notes a --json")).json();
     expect(items.map((note: { text: string }) => note.text)).toEqual(["--json", "-w"]);
   });
 });
 
 describe("bare mu", () => {
   it("lists the workstreams, or is the card of the one that this folder is in", async () => {
-    expect((await home.mu("")).stdout).toContain("No workstreams yet");
+    expect((await home.here("")).stdout).toContain("No workstreams yet");
     await planned();
-    const inside = await home.mu("", { cwd: home.project });
+    const inside = await home.here("", { cwd: home.project });
     expect(inside.stdout).toContain("2 ready, 0 in progress, 1 blocked");
-    expect((await home.mu("--json")).json().workstream).toBe("demo");
-    expect((await home.mu("", { cwd: home.folder })).stdout).toContain("Workstreams");
+    expect((await home.here("--json")).json().workstream).toBe("demo");
+    expect((await home.here("", { cwd: home.folder })).stdout).toContain("Workstreams");
   });
 
   it("works in a folder that was removed under it, as an agent's workspace may be", async () => {
@@ -173,10 +173,10 @@ describe("names", () => {
   beforeEach(planned);
 
   it("that are unknown are exit 3, with the nearest", async () => {
-    const fault = (await home.mu("task show biuld --json")).fault();
+    const fault = (await home.here("task show biuld --json")).fault();
     expect(fault).toMatchObject({ error: "missing", code: "task.not_found", exitCode: 3 });
     expect(fault.message).toContain("Did you mean build?");
-    expect((await home.mu("task list -w dmo --json")).fault()).toMatchObject({
+    expect((await home.here("task list -w dmo --json")).fault()).toMatchObject({
       code: "workstream.not_found",
       message: expect.stringContaining("Did you mean demo?"),
     });
@@ -184,26 +184,28 @@ describe("names", () => {
 
   it("that several workstreams have are exit 4, with the candidates", async () => {
     await all("workstream init other", "task add build -t Too -w other");
-    const fault = (await home.mu("task show build --json", { cwd: home.folder })).fault();
+    const fault = (await home.here("task show build --json", { cwd: home.folder })).fault();
     expect(fault).toMatchObject({ error: "conflict", code: "task.ambiguous", exitCode: 4 });
     expect(fault.nextSteps.map((step) => step.command)).toEqual([
       "mu task show demo/build",
       "mu task show other/build",
     ]);
-    expect((await home.mu("task show docs --json", { cwd: home.folder })).json().task.workstream).toBe("demo");
+    expect((await home.here("task show docs --json", { cwd: home.folder })).json().task.workstream).toBe("demo");
   });
 
   it("may be qualified, and must then agree with -w", async () => {
     const outside = { cwd: home.folder, env: { MU_WORKSTREAM: "nowhere" } };
-    expect((await home.mu("task show demo/build --json", outside)).json().task.name).toBe("build");
-    expect((await home.mu("task show demo/build -w demo --json", outside)).code).toBe(0);
-    expect((await home.mu("task show demo/build -w other --json", outside)).fault().code).toBe("usage.two_workstreams");
+    expect((await home.here("task show demo/build --json", outside)).json().task.name).toBe("build");
+    expect((await home.here("task show demo/build -w demo --json", outside)).code).toBe(0);
+    expect((await home.here("task show demo/build -w other --json", outside)).fault().code).toBe(
+      "usage.two_workstreams",
+    );
   });
 
   it("of the workstream come from -w, the environment, then the folder", async () => {
     await all("workstream init other", "workstream init third");
     const scope = async (line: string, env: Record<string, string> = {}) =>
-      (await home.mu(`${line} state --json`, { env, cwd: home.project })).json().workstream;
+      (await home.here(`${line} state --json`, { env, cwd: home.project })).json().workstream;
     expect(await scope("")).toBe("demo");
     expect(await scope("", { MU_SESSION: "third" })).toBe("third");
     expect(await scope("", { MU_WORKSTREAM: "other", MU_SESSION: "third" })).toBe("other");
@@ -216,7 +218,7 @@ describe("output", () => {
     await planned();
     for (const env of [{ TERM: "xterm-256color", FORCE_COLOR: "1" }, { NO_COLOR: "1" }, { CLICOLOR_FORCE: "1" }]) {
       for (const line of ["state", "task list", "task show nope", "task --help"]) {
-        const { stdout, stderr } = await home.mu(line, { env });
+        const { stdout, stderr } = await home.here(line, { env });
         expect(stdout + stderr).not.toContain("\u001b");
       }
     }
@@ -226,9 +228,9 @@ describe("output", () => {
     await planned();
     await all("task add evil --title $'x' --workstream demo");
     const evil = "\u001b]0;gotcha\u0007 \u009b2J and\rmore";
-    await home.mu(["task", "update", "evil", "--title", evil, "--description", evil]);
-    await home.mu(["task", "note", "evil", evil]);
-    await home.mu(["log", evil]);
+    await home.here(["task", "update", "evil", "--title", evil, "--description", evil]);
+    await home.here(["task", "note", "evil", evil]);
+    await home.here(["log", evil]);
     for (const line of [
       "task show evil",
       "task list",
@@ -237,16 +239,16 @@ describe("output", () => {
       "state",
       "sql 'select title from tasks'",
     ]) {
-      const { stdout } = await home.mu(line);
+      const { stdout } = await home.here(line);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
       expect(stdout).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
     }
-    expect((await home.mu("task show evil --json")).json().task.title).toBe(evil);
+    expect((await home.here("task show evil --json")).json().task.title).toBe(evil);
   });
 
   it("of a write ends with what makes sense now", async () => {
     await planned();
-    const { stdout } = await home.mu("task claim --next");
+    const { stdout } = await home.here("task claim --next");
     expect(stdout).toMatch(/^Claimed build for ann: Build it\nNext:\n {2}\S/);
     expect(stdout).toContain(": mu task close demo/build\n");
   });
@@ -261,15 +263,15 @@ describe("texts", () => {
       "task note build --file report.md",
       "task update build --description @report.md",
     );
-    expect((await home.mu("task note build -", { input: "Piped\nin\n" })).code).toBe(0);
-    const { task, notes } = (await home.mu("task show build --json")).json();
+    expect((await home.here("task note build -", { input: "Piped\nin\n" })).code).toBe(0);
+    const { task, notes } = (await home.here("task show build --json")).json();
     expect(notes.map((note: { text: string }) => note.text)).toEqual([
       "As it stands",
       "# Report\n\nAll green.",
       "Piped\nin",
     ]);
     expect(task.description).toBe("# Report\n\nAll green.");
-    expect((await home.mu("task note build --file nothing.md --json")).fault()).toMatchObject({
+    expect((await home.here("task note build --file nothing.md --json")).fault()).toMatchObject({
       code: "file.not_readable",
       exitCode: 2,
       message: expect.stringContaining("nothing.md"),
@@ -282,14 +284,14 @@ describe("texts", () => {
     writeFileSync(editor, `#!/bin/sh\nprintf 'A new title\\n\\nWith\\nwords\\n' > "$1"\n`);
     chmodSync(editor, 0o755);
     const { task, changedFields } = (
-      await home.mu("task edit build --json", { env: { EDITOR: `"${editor}"` } })
+      await home.here("task edit build --json", { env: { EDITOR: `"${editor}"` } })
     ).json();
     expect(task).toMatchObject({ title: "A new title", description: "With\nwords" });
     expect(changedFields.sort()).toEqual(["description", "title"]);
-    expect((await home.mu("task edit build", { env: { VISUAL: "true", EDITOR: "false" } })).stdout).toContain(
+    expect((await home.here("task edit build", { env: { VISUAL: "true", EDITOR: "false" } })).stdout).toContain(
       "Nothing changed",
     );
-    const failed = await home.mu("task edit build --json", { env: { EDITOR: "false" } });
+    const failed = await home.here("task edit build --json", { env: { EDITOR: "false" } });
     expect([failed.code, failed.fault().code]).toEqual([5, "editor.failed"]);
   });
 });
@@ -299,7 +301,7 @@ describe("task list", () => {
     await planned();
     await all("task claim docs", "task close docs --evidence done", "task update build --role dev --kind bug");
     const names = async (flags: string) =>
-      (await home.mu(`task list ${flags} --json`)).json().items.map((task: { name: string }) => task.name);
+      (await home.here(`task list ${flags} --json`)).json().items.map((task: { name: string }) => task.name);
     expect(await names("")).toEqual(["build", "deploy", "docs"]);
     expect(await names("--status OPEN,IN_PROGRESS")).toEqual(["build", "deploy"]);
     expect(await names("--status OPEN --status CLOSED")).toEqual(["build", "deploy", "docs"]);
@@ -308,18 +310,18 @@ describe("task list", () => {
     expect(await names("--role dev --kind bug")).toEqual(["build"]);
     expect(await names("--owner ann,bob")).toEqual(["docs"]);
     expect(await names("--sort roi -n 1")).toEqual(["build"]);
-    expect((await home.mu("task list --fields name,owner,tags --json")).json().items[2]).toEqual({
+    expect((await home.here("task list --fields name,owner,tags --json")).json().items[2]).toEqual({
       name: "docs",
       owner: "ann",
       tags: ["text", "core"],
     });
-    expect((await home.mu("task list --fields name,owner")).stdout).toMatch(/^name +owner\nbuild +—\n/);
-    expect((await home.mu("task list --fields nmae --json")).fault().code).toBe("usage.unknown_field");
+    expect((await home.here("task list --fields name,owner")).stdout).toMatch(/^name +owner\nbuild +—\n/);
+    expect((await home.here("task list --fields nmae --json")).fault().code).toBe("usage.unknown_field");
   });
 
   it("finds text in any letters", async () => {
     await all("workstream init demo", "task add 'ÉTUDE über Maße' -w demo", "task add 'Plain 100%_\\ text'");
-    const found = async (text: string) => (await home.mu(["task", "search", text, "--json"])).json().count;
+    const found = async (text: string) => (await home.here(["task", "search", text, "--json"])).json().count;
     expect(await found("ÉTUDE")).toBe(1);
     expect(await found("maße")).toBe(1);
     expect(await found("PLAIN")).toBe(1);
@@ -337,26 +339,26 @@ describe("task apply", () => {
       ],
     };
     writeFileSync(join(home.project, "plan.yaml"), "tasks:\n  - title: C one\n    blockedBy: [a]\n");
-    expect((await home.mu("task apply plan.yaml -w demo --json")).fault()).toMatchObject({
+    expect((await home.here("task apply plan.yaml -w demo --json")).fault()).toMatchObject({
       code: "workstream.not_found",
       exitCode: 3,
     });
-    const first = await home.mu("task apply - --init -w demo --json", { input: JSON.stringify(plan) });
+    const first = await home.here("task apply - --init -w demo --json", { input: JSON.stringify(plan) });
     expect(first.json()).toMatchObject({ created: 2, edgesAdded: 1, notesAdded: 1 });
-    expect((await home.mu("task apply plan.yaml --json")).json()).toMatchObject({ created: 1, edgesAdded: 1 });
-    expect((await home.mu("task apply plan.yaml --json")).json()).toMatchObject({
+    expect((await home.here("task apply plan.yaml --json")).json()).toMatchObject({ created: 1, edgesAdded: 1 });
+    expect((await home.here("task apply plan.yaml --json")).json()).toMatchObject({
       created: 0,
       unchanged: 1,
       edgesAdded: 0,
     });
-    expect((await home.mu("task show c_one --json")).json().blockers).toMatchObject([{ name: "a" }]);
+    expect((await home.here("task show c_one --json")).json().blockers).toMatchObject([{ name: "a" }]);
   });
 
   it("names the place of a mistake, and changes nothing", async () => {
     await planned();
     const refused = async (input: string) => {
-      const ran = await home.mu("task apply - --json", { input });
-      expect((await home.mu("task list --json")).json().count).toBe(3);
+      const ran = await home.here("task apply - --json", { input });
+      expect((await home.here("task list --json")).json().count).toBe(3);
       const { code, message, exitCode } = ran.fault();
       return `${exitCode} ${code} ${message}`;
     };
@@ -380,7 +382,7 @@ describe("task apply", () => {
 describe("mu sql", () => {
   it("gives a bare array, and tells what is wrong with the SQL without a stack", async () => {
     await planned();
-    const rows = await home.mu("sql 'select name, impact from tasks order by name' --json");
+    const rows = await home.here("sql 'select name, impact from tasks order by name' --json");
     expect(rows.json()).toEqual([
       { name: "build", impact: 80 },
       { name: "deploy", impact: 50 },
@@ -391,21 +393,21 @@ describe("mu sql", () => {
       ["select * from nowhere", /no such table/],
       ["delete from tasks", /--write/],
     ] as const) {
-      const wrong = await home.mu(["sql", query, "--json"]);
+      const wrong = await home.here(["sql", query, "--json"]);
       expect([query, wrong.code, wrong.stdout]).toEqual([query, 2, ""]);
       expect(wrong.stderr).toMatch(said);
-      expect((await home.mu(["sql", query])).stderr).not.toMatch(/^\s+at /m);
+      expect((await home.here(["sql", query])).stderr).not.toMatch(/^\s+at /m);
     }
   });
 
   it("writes what was confirmed, and that can be undone", async () => {
     await planned();
     const update = "update tasks set impact = 1 where name <> 'docs'";
-    const refused = await home.mu(["sql", "--write", update, "--confirm-rows", "1", "--json"]);
+    const refused = await home.here(["sql", "--write", update, "--confirm-rows", "1", "--json"]);
     expect([refused.code, refused.fault().code]).toEqual([2, "sql.rows_mismatch"]);
-    expect((await home.mu(["sql", "--write", update, "--confirm-rows", "2", "--json"])).json().changes).toBe(2);
+    expect((await home.here(["sql", "--write", update, "--confirm-rows", "2", "--json"])).json().changes).toBe(2);
     await all("undo --yes", "audit verify --tables");
-    expect((await home.mu("sql 'select sum(impact) as sum from tasks' --json")).json()).toEqual([{ sum: 180 }]);
+    expect((await home.here("sql 'select sum(impact) as sum from tasks' --json")).json()).toEqual([{ sum: 180 }]);
   });
 });
 
@@ -413,14 +415,14 @@ describe("going back", () => {
   it("undo shows, does, and is undone", async () => {
     await planned();
     await all("task close build --evidence yes");
-    const [newest] = (await home.mu("undo --json")).json().groups;
+    const [newest] = (await home.here("undo --json")).json().groups;
     expect(newest.ops).toEqual(["task.close"]);
-    const { target, undone } = (await home.mu(`undo ${newest.group} --json`)).json();
+    const { target, undone } = (await home.here(`undo ${newest.group} --json`)).json();
     expect(undone).toBe(false);
     expect(target.inverse.length).toBeGreaterThan(0);
-    const status = async () => (await home.mu("task show build --json")).json().task.status;
+    const status = async () => (await home.here("task show build --json")).json().task.status;
     expect(await status()).toBe("CLOSED");
-    const { undoGroup } = (await home.mu("undo --yes --json")).json();
+    const { undoGroup } = (await home.here("undo --yes --json")).json();
     expect(await status()).toBe("OPEN");
     await all(`undo ${undoGroup} --yes`);
     expect(await status()).toBe("CLOSED");
@@ -429,13 +431,16 @@ describe("going back", () => {
 
   it("a workstream goes only with --yes, and its story stays", async () => {
     await planned();
-    const dry = (await home.mu("workstream destroy demo --json")).json();
+    const dry = (await home.here("workstream destroy demo --json")).json();
     expect(dry).toMatchObject({ destroyed: false, dryRun: true, tasks: 3, edges: 1 });
     expect(dry.nextSteps[0].command).toBe("mu workstream destroy demo --yes");
-    expect((await home.mu("task list --json")).json().count).toBe(3);
-    expect((await home.mu("workstream destroy demo --yes --json")).json()).toMatchObject({ destroyed: true, tasks: 3 });
-    expect((await home.mu("workstream list --json")).json().count).toBe(0);
-    expect((await home.mu("log --all --json")).json().count).toBeGreaterThan(4);
+    expect((await home.here("task list --json")).json().count).toBe(3);
+    expect((await home.here("workstream destroy demo --yes --json")).json()).toMatchObject({
+      destroyed: true,
+      tasks: 3,
+    });
+    expect((await home.here("workstream list --json")).json().count).toBe(0);
+    expect((await home.here("log --all --json")).json().count).toBeGreaterThan(4);
     await all("audit verify --tables", "workstream init demo", "audit verify --tables");
   });
 });
@@ -444,7 +449,7 @@ describe("task wait", () => {
   it("tells by its exit code what became of the tasks", async () => {
     await planned();
     const wait = async (flags: string) => {
-      const ran = await home.mu(`task wait ${flags} --json`);
+      const ran = await home.here(`task wait ${flags} --json`);
       return [ran.code, ran.json().outcome];
     };
     expect(await wait("build --timeout 1ms")).toEqual([5, "timeout"]);
@@ -461,11 +466,11 @@ describe("task wait", () => {
 
 describe("mu schema", () => {
   it("prints what every verb takes and gives", async () => {
-    const { input, output } = (await home.mu("schema task claim --json")).json();
+    const { input, output } = (await home.here("schema task claim --json")).json();
     expect(Object.keys(input.properties)).toContain("lease");
     expect(output.properties.task).toBeDefined();
     for (const verb of VERBS) expect((await runHere(["schema", verb.name, "--json"])).code).toBe(0);
-    expect((await home.mu("schema task conquer --json")).fault()).toMatchObject({ exitCode: 3 });
+    expect((await home.here("schema task conquer --json")).fault()).toMatchObject({ exitCode: 3 });
   });
 });
 
@@ -473,7 +478,7 @@ describe("odd values", () => {
   it("are told as what they are", async () => {
     await planned();
     const fault = async (argv: string[], env: Record<string, string> = {}) => {
-      const { code, fault } = await home.mu([...argv, "--json"], { env });
+      const { code, fault } = await home.here([...argv, "--json"], { env });
       return [code, fault().code];
     };
     writeFileSync(join(home.project, "plan.yaml"), "");
@@ -484,7 +489,7 @@ describe("odd values", () => {
       5,
       "hooks.not_writable",
     ]);
-    const block = (await home.mu(["task", "block", "docs", "--by", "demo/build", "-w", " x", "--json"])).fault();
+    const block = (await home.here(["task", "block", "docs", "--by", "demo/build", "-w", " x", "--json"])).fault();
     expect(block.nextSteps[0]?.command).toBe("mu task move build --to ' x' -w demo");
   });
 });
@@ -492,12 +497,12 @@ describe("odd values", () => {
 it("counts one thing as one", async () => {
   const added = await all("workstream init demo", "task add build --title build --effort-days 1");
   expect(added.stdout).toContain("effort 1 day)");
-  expect((await home.mu("task show build")).stdout).toContain("effort 1 day,");
+  expect((await home.here("task show build")).stdout).toContain("effort 1 day,");
   await all("task add docs --title docs --effort-days 0.5 --blocked-by build", "task note docs hello");
-  expect((await home.mu("task show docs")).stdout).toContain("effort 0.5 days,");
-  expect((await home.mu("workstream show demo")).stdout).toContain("1 edge, 1 note\n");
-  expect((await home.mu("task delete docs")).stdout).toContain("with 1 edge and 1 note");
-  expect((await home.mu("workstream destroy demo")).stdout).toContain("2 tasks, 1 edge, 1 note, 0 agents");
+  expect((await home.here("task show docs")).stdout).toContain("effort 0.5 days,");
+  expect((await home.here("workstream show demo")).stdout).toContain("1 edge, 1 note\n");
+  expect((await home.here("task delete docs")).stdout).toContain("with 1 edge and 1 note");
+  expect((await home.here("workstream destroy demo")).stdout).toContain("2 tasks, 1 edge, 1 note, 0 agents");
   await all("workstream init shop", "task add one --title one -w shop");
-  expect((await home.mu("workstream destroy shop")).stdout).toContain("1 task, 0 edges, 0 notes, ");
+  expect((await home.here("workstream destroy shop")).stdout).toContain("1 task, 0 edges, 0 notes, ");
 });

@@ -8,37 +8,37 @@ import { type Home, newHome, outcome } from "./support/cli.js";
 let home: Home;
 beforeEach(async () => {
   home = newHome();
-  await home.mu("workstream init demo");
-  await home.mu("task add build --title 'Build it'");
+  await home.here("workstream init demo");
+  await home.here("task add build --title 'Build it'");
 });
 afterEach(() => home.end());
 
-const status = async () => (await home.mu("task show build --json")).json().task.status;
+const status = async () => (await home.here("task show build --json")).json().task.status;
 
 it("a check is heard while it runs, and its verdict decides", async () => {
-  const red = await home.mu("task close build --check 'echo broken; exit 3'");
+  const red = await home.here("task close build --check 'echo broken; exit 3'");
   expect([red.code, red.stdout]).toEqual([1, ""]);
   expect(red.stderr).toMatch(/^broken\nmu: The check of build ended with 3, so it stays OPEN: echo broken; exit 3/);
   expect(red.stderr.match(/^broken$/gm)).toHaveLength(1);
   expect(await status()).toBe("OPEN");
 
-  const green = await home.mu("task close build --check 'echo good'");
+  const green = await home.here("task close build --check 'echo good'");
   expect([green.code, green.stderr]).toEqual([0, "good\n"]);
   expect(green.stdout).toContain("check echo good: green, verified");
-  expect((await home.mu("task list")).stdout).toMatch(/build +CLOSED verified/);
-  expect((await home.mu("task show build")).stdout).toMatch(
+  expect((await home.here("task list")).stdout).toMatch(/build +CLOSED verified/);
+  expect((await home.here("task show build")).stdout).toMatch(
     /level +verified\n[\s\S]*check +green after [\d.]+ s.*: echo good/,
   );
-  expect((await home.mu("log --limit 2")).stdout).toContain("closed build, echo good green");
+  expect((await home.here("log --limit 2")).stdout).toContain("closed build, echo good green");
 });
 
 it("a program gets one value or one fault, with the last lines in it", async () => {
-  await home.mu("workstream set check 'seq 60; exit 1'");
-  const { error, code, check } = (await home.mu("task close build --json")).fault();
+  await home.here("workstream set check 'seq 60; exit 1'");
+  const { error, code, check } = (await home.here("task close build --json")).fault();
   expect([error, code]).toEqual(["negative", "task.check_failed"]);
   expect(check).toMatchObject({ command: "seq 60; exit 1", exitCode: 1, author: "ann" });
-  expect((await home.mu("task show build --json")).json().check).toEqual(check);
-  const closed = (await home.mu("task close build --no-check --json")).json();
+  expect((await home.here("task show build --json")).json().check).toEqual(check);
+  const closed = (await home.here("task close build --no-check --json")).json();
   expect(closed).toMatchObject({ task: { level: "claimed" }, check: null, warnings: [] });
 });
 

@@ -9,7 +9,7 @@ beforeEach(async () => {
   const git = "git -c init.defaultBranch=main";
   await home.sh(`${git} init -q; git config user.name ann; git config user.email ann@example.org`);
   await home.sh("echo hello > README; echo one > a.txt; git add -A; git commit -qm first");
-  await home.mu("workstream init shop --root .");
+  await home.here("workstream init shop --root .");
 });
 afterEach(() => home.end());
 
@@ -17,13 +17,13 @@ afterEach(() => home.end());
 async function work(who: string, task: string, file: string, text: string): Promise<void> {
   const env = { MU_AGENT: who, MU_WORKSTREAM: "shop" };
   const ok = async (line: string, cwd?: string) => {
-    const { code, stderr } = await home.mu(line, { env, ...(cwd && { cwd }) });
+    const { code, stderr } = await home.here(line, { env, ...(cwd && { cwd }) });
     expect(code, `${line}: ${stderr}`).toBe(0);
   };
   await ok(`workspace create ${who}`);
   await ok(`task add ${task} --title ${task}`);
   await ok(`task claim ${task} --self`);
-  const space = (await home.mu(`workspace path ${who}`, { env })).stdout.trim();
+  const space = (await home.here(`workspace path ${who}`, { env })).stdout.trim();
   writeFileSync(join(space, file), text);
   await home.sh(`git add -A && git commit -qm 'work of ${task}'`, { cwd: space });
   await ok(`task close ${task}`, space);
@@ -33,12 +33,12 @@ it("from claim to main with the real verbs", async () => {
   await work("bob", "build", "build.txt", "b\n");
   await work("eve", "ours", "a.txt", "ours\n");
   await work("joe", "theirs", "a.txt", "theirs\n");
-  const predicted = await home.mu("land --dry-run -w shop");
+  const predicted = await home.here("land --dry-run -w shop");
   expect(predicted.stdout).toMatch(
     /^Would land 2 tasks on main\n {2}✓ build 1 commit\n {2}✓ ours 1 commit\nWould be given back\n/,
   );
   expect(predicted.code).toBe(1);
-  const some = await home.mu([
+  const some = await home.here([
     "land",
     "build",
     "--dry-run",
@@ -51,86 +51,86 @@ it("from claim to main with the real verbs", async () => {
   ]);
   expect(some.stdout).toContain("Do it : mu land build --check 'test -e README' --timeout 9000ms -w shop");
 
-  const landed = await home.mu("land -w shop --check 'test -e README'");
+  const landed = await home.here("land -w shop --check 'test -e README'");
   expect(landed.code, landed.stderr).toBe(1);
   expect(landed.stdout).toMatch(/^Landed 2 tasks on main \w{8} → \w{8}, test -e README green in [\d.]+ s\n/);
   expect(landed.stdout).toContain("✗ theirs conflicts with main in a.txt");
   expect(landed.stdout).toContain("mu task notes shop/theirs --last 1");
   expect(landed.stdout).not.toContain("Push it");
   expect((await home.sh("git log --format=%s main")).stdout).toBe("work of ours\nwork of build\nfirst\n");
-  expect((await home.mu("log -w shop")).stdout).toContain("landed build on main");
+  expect((await home.here("log -w shop")).stdout).toContain("landed build on main");
 
-  const again = await home.mu("land -w shop --json");
+  const again = await home.here("land -w shop --json");
   expect([again.code, again.json().landed, again.json().target]).toEqual([0, [], null]);
-  expect((await home.mu("audit verify")).code).toBe(0);
+  expect((await home.here("audit verify")).code).toBe(0);
 }, 60_000);
 
 it("tells who takes over a task that came back where its work is, and warns who closes it without any", async () => {
   await work("eve", "ours", "a.txt", "ours\n");
   await work("joe", "theirs", "a.txt", "theirs\n");
-  expect((await home.mu("land -w shop")).code).toBe(1);
+  expect((await home.here("land -w shop")).code).toBe(1);
   const commit = (await home.sh("git rev-parse refs/mu/work/shop/theirs")).stdout.trim().slice(0, 10);
   const place = `work is in joe's workspace, up to ${commit}.`;
-  expect((await home.mu("task notes shop/theirs --last 1")).stdout).toContain(`The ${place}`);
+  expect((await home.here("task notes shop/theirs --last 1")).stdout).toContain(`The ${place}`);
 
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
-  await home.mu("task claim theirs --self", { env });
-  const closed = await home.mu("task close theirs", { env });
+  await home.here("task claim theirs --self", { env });
+  const closed = await home.here("task close theirs", { env });
   expect([closed.code, closed.stdout]).toEqual([0, expect.stringContaining(`its earlier ${place}`)]);
-  await home.mu("task open theirs", { env });
-  const unclaimed = await home.mu("task close theirs --json", { env });
+  await home.here("task open theirs", { env });
+  const unclaimed = await home.here("task close theirs --json", { env });
   expect(unclaimed.json().warnings).toMatchObject([{ code: "work_elsewhere" }]);
-  await home.mu("task open theirs", { env });
+  await home.here("task open theirs", { env });
 
   const joe = { MU_AGENT: "joe", MU_WORKSTREAM: "shop" };
-  await home.mu("task claim theirs --self", { env: joe });
-  const own = await home.mu("task close theirs --json", { env: joe });
+  await home.here("task claim theirs --self", { env: joe });
+  const own = await home.here("task close theirs --json", { env: joe });
   expect(JSON.stringify(own.json().warnings)).not.toContain("work_elsewhere");
 }, 60_000);
 
 it("leaves a task whose work may be in files that nobody committed, unless it is named", async () => {
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
-  await home.mu("workspace create bob", { env });
-  await home.mu("task add build --title Build -w shop");
-  await home.mu("task claim build --self", { env });
-  const space = (await home.mu("workspace path bob", { env })).stdout.trim();
+  await home.here("workspace create bob", { env });
+  await home.here("task add build --title Build -w shop");
+  await home.here("task claim build --self", { env });
+  const space = (await home.here("workspace path bob", { env })).stdout.trim();
   writeFileSync(join(space, "build.txt"), "b\n");
-  expect((await home.mu("task close build", { env })).stdout).toContain("not committed");
-  const left = (await home.mu("land -w shop --json")).json();
+  expect((await home.here("task close build", { env })).stdout).toContain("not committed");
+  const left = (await home.here("land -w shop --json")).json();
   expect(left).toMatchObject({ landed: [], skipped: [{ task: "build", why: "uncommitted" }] });
   expect(left.skipped[0].reason).toContain("1 file of bob is not committed");
-  await home.mu("task open build -w shop");
-  await home.mu("task claim build --self", { env });
+  await home.here("task open build -w shop");
+  await home.here("task claim build --self", { env });
   await home.sh("git add -A && git commit -qm 'work of build'", { cwd: space });
-  await home.mu("task close build", { env });
-  expect((await home.mu("land -w shop --json")).json().landed).toMatchObject([{ task: "build", commits: 1 }]);
+  await home.here("task close build", { env });
+  expect((await home.here("land -w shop --json")).json().landed).toMatchObject([{ task: "build", commits: 1 }]);
 
-  await home.mu("task add ask --title Ask -w shop");
-  await home.mu("task claim ask --self", { env });
-  await home.mu("task close ask", { env });
+  await home.here("task add ask --title Ask -w shop");
+  await home.here("task claim ask --self", { env });
+  await home.here("task close ask", { env });
   writeFileSync(join(space, "notes.txt"), "n\n");
-  expect((await home.mu("land ask -w shop --json")).json().landed).toMatchObject([{ task: "ask", commits: 0 }]);
+  expect((await home.here("land ask -w shop --json")).json().landed).toMatchObject([{ task: "ask", commits: 0 }]);
 }, 60_000);
 
 it("closes a task of one's own that is named, commits it to main, and leaves others' tasks alone", async () => {
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
-  await home.mu("workstream set check 'test -f build.txt' -w shop");
-  await home.mu("workspace create bob", { env });
-  await home.mu("task add build --title Build -w shop");
-  await home.mu("task claim build --self", { env });
-  const space = (await home.mu("workspace path bob", { env })).stdout.trim();
-  expect((await home.mu("prime", { env })).stdout).toContain(`You work in ${space}. Commit your work there`);
-  expect((await home.mu("prime", { env })).stdout).not.toContain("--check");
+  await home.here("workstream set check 'test -f build.txt' -w shop");
+  await home.here("workspace create bob", { env });
+  await home.here("task add build --title Build -w shop");
+  await home.here("task claim build --self", { env });
+  const space = (await home.here("workspace path bob", { env })).stdout.trim();
+  expect((await home.here("prime", { env })).stdout).toContain(`You work in ${space}. Commit your work there`);
+  expect((await home.here("prime", { env })).stdout).not.toContain("--check");
   writeFileSync(join(space, "build.txt"), "b\n");
   await home.sh("git add -A && git commit -qm 'work of build'", { cwd: space });
 
-  expect((await home.mu("land build -w shop --json")).fault().code).toBe("landing.not_closed");
-  expect((await home.mu("land build --dry-run --json", { env })).fault().code).toBe("landing.not_closed");
+  expect((await home.here("land build -w shop --json")).fault().code).toBe("landing.not_closed");
+  expect((await home.here("land build --dry-run --json", { env })).fault().code).toBe("landing.not_closed");
   writeFileSync(join(home.project, "README"), "mine\n");
-  expect((await home.mu("land build --json", { env })).fault().code).toBe("landing.checkout_dirty");
-  expect((await home.mu("task show build -w shop --json")).json()).toMatchObject({ task: { status: "IN_PROGRESS" } });
+  expect((await home.here("land build --json", { env })).fault().code).toBe("landing.checkout_dirty");
+  expect((await home.here("task show build -w shop --json")).json()).toMatchObject({ task: { status: "IN_PROGRESS" } });
   await home.sh("git checkout README");
-  const landed = await home.mu("land build", { env });
+  const landed = await home.here("land build", { env });
   expect(landed.code, landed.stderr).toBe(0);
   expect(landed.stderr).toContain("Closed build.");
   expect((await home.sh("git log --format=%s main")).stdout).toBe("work of build\nfirst\n");
@@ -140,17 +140,17 @@ it("says how to push what has landed and nothing else, and what to do when the r
   await home.sh("git init -q --bare ../origin.git; git remote add origin ../origin.git; git push -q origin main");
   await work("bob", "build", "build.txt", "b\n");
   await work("eve", "docs", "docs.txt", "d\n");
-  const { stdout } = await home.mu("land build -w shop");
+  const { stdout } = await home.here("land build -w shop");
   const push = /Push it : mu (.*)/.exec(stdout)?.[1] ?? "";
   expect(push).toBe("land build --push -w shop");
-  expect((await home.mu(push)).stdout).toMatch(/build has landed already\nPushed to origin/);
+  expect((await home.here(push)).stdout).toMatch(/build has landed already\nPushed to origin/);
   expect((await home.sh("git log --format=%s origin/main")).stdout).toBe("work of build\nfirst\n");
 
   await home.sh(
     "git clone -q -b main ../origin.git ../other; cd ../other; git config user.name x; git config user.email x",
   );
   await home.sh("cd ../other && echo o > o && git add o && git commit -qm other && git push -q origin main");
-  const refused = await home.mu("land --push -w shop --json");
+  const refused = await home.here("land --push -w shop --json");
   expect([refused.code, refused.fault().code]).toEqual([5, "landing.push_failed"]);
   const steps = refused.fault().nextSteps as { command: string }[];
   for (const { command } of steps) expect([command, (await home.sh(command)).code]).toEqual([command, 0]);
@@ -161,10 +161,10 @@ it("says how to push what has landed and nothing else, and what to do when the r
 it("refuses in words and with the right codes", async () => {
   await work("bob", "build", "build.txt", "b\n");
   writeFileSync(join(home.project, "README"), "mine\n");
-  const dirty = await home.mu("land -w shop --no-check --json");
+  const dirty = await home.here("land -w shop --no-check --json");
   expect([dirty.code, dirty.fault().code]).toEqual([4, "landing.checkout_dirty"]);
-  expect((await home.mu("land --check true --no-check -w shop --json")).fault().code).toBe("usage.two_checks");
-  expect((await home.mu("land --continue -w shop --json")).fault().code).toBe("landing.nothing_to_continue");
+  expect((await home.here("land --check true --no-check -w shop --json")).fault().code).toBe("usage.two_checks");
+  expect((await home.here("land --continue -w shop --json")).fault().code).toBe("landing.nothing_to_continue");
 }, 60_000);
 
 it("says that nothing lands without version control, and how what waits for it can go on", async () => {

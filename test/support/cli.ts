@@ -55,6 +55,11 @@ export interface Home {
   env: Record<string, string>;
   /** Runs a line, written as in a shell after the word mu, or its arguments, to its end in a process of its own. */
   mu(line: string | readonly string[], options?: RunOptions): Promise<Ran>;
+  /**
+   * Runs a line in this process, for what is about the line and its outcome, not about a process: no program is
+   * started. One line at a time, as the environment and the folder of the process are the home's meanwhile.
+   */
+  here(line: string | readonly string[], options?: Pick<RunOptions, "env" | "cwd" | "input">): Promise<Ran>;
   /** Starts a line and hands out the running process; `end` ends what is still running. */
   start(line: string | readonly string[], options?: RunOptions): ChildProcess;
   /** Runs a script with sh or another shell, where `mu` is on the path. */
@@ -103,6 +108,8 @@ export function newHome(): Home {
     database,
     env,
     start,
+    here: (line, { env: own, cwd = project, input = "" } = {}) =>
+      inPlaceOf({ env: { ...env, ...own }, cwd }, () => runHere(wordsOf(line), { input })),
     mu: (line, options = {}) => outcome(start(line, { input: "", ...options })),
     sh: (script, { shell = "sh", ...options } = {}) => {
       return outcome(launch(shell, ["-c", script], { input: "", ...options }));
@@ -159,4 +166,26 @@ export async function runHere(
   Object.defineProperty(process, "stdin", { get: () => input, configurable: true });
   const code = await runLine(argv, output, options.signal ?? new AbortController().signal);
   return ran(code, null, said.out, said.err);
+}
+
+/** Does something in another environment and folder; what is written to standard error meanwhile is its answer's. */
+async function inPlaceOf(place: { env: NodeJS.ProcessEnv; cwd: string }, run: () => Promise<Ran>): Promise<Ran> {
+  const before = { env: process.env, cwd: process.cwd(), write: process.stderr.write };
+  const stdin = Object.getOwnPropertyDescriptor(process, "stdin") as PropertyDescriptor;
+  let remarks = "";
+  process.env = place.env;
+  process.chdir(place.cwd);
+  process.stderr.write = (text) => {
+    remarks += text;
+    return true;
+  };
+  try {
+    const { code, signal, stdout, stderr } = await run();
+    return ran(code, signal, stdout, remarks + stderr);
+  } finally {
+    process.env = before.env;
+    process.chdir(before.cwd);
+    process.stderr.write = before.write;
+    Object.defineProperty(process, "stdin", stdin);
+  }
 }
