@@ -12,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { MIGRATION_NAMES } from "../src/db/migrations/names.js";
 import { connect } from "../src/db/sqlite/connect.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { planUpgrade, upgradeDatabase } from "../src/db/upgrade.js";
@@ -126,14 +127,14 @@ describeOnce("opening a database", () => {
       location: path,
       age: "older",
       schema: null,
-      pending: ["0001_task_graph", "0002_crew", "0003_workspaces"],
+      pending: MIGRATION_NAMES,
     });
     expect(statSync(path).size).toBe(0);
     expect(await upgradeDatabase(store)).toEqual({
       location: path,
       age: "current",
-      schema: "0003_workspaces",
-      pending: ["0001_task_graph", "0002_crew", "0003_workspaces"],
+      schema: MIGRATION_NAMES.at(-1),
+      pending: MIGRATION_NAMES,
     });
     expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [] });
     await initWorkstream(contextOn(store), "demo");
@@ -248,7 +249,7 @@ describeOnce("other processes", () => {
 onEachDialect("an upgrade", (bench) => {
   it("has nothing to do on a current database", async () => {
     const { store } = bench.context;
-    expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [], schema: "0003_workspaces" });
+    expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [], schema: MIGRATION_NAMES.at(-1) });
     expect(await upgradeDatabase(store)).toMatchObject({ age: "current", pending: [] });
   });
 });

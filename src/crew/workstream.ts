@@ -83,11 +83,9 @@ export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewD
     );
   }
   for (const name of await freeAll(crew, workstream)) salvages.add(name);
-  const ids = (await agentRows(store.db, workstream, { all: true, people: true })).map((row) => row.id);
   await ifInstalled(crew.tmux.killSession(gone.session), undefined);
   await letGoOfWork(crew, workstream);
   await destroyWorkstream(crew.context, workstream);
-  await forgetAgents(crew, ids);
   return { ...gone, salvages: [...salvages] };
 }
 
@@ -139,16 +137,6 @@ async function ifInstalled<T>(answer: Promise<T>, otherwise: T): Promise<T> {
     if (error instanceof Fault && error.code === "tmux.not_installed") return otherwise;
     throw error;
   }
-}
-
-/** What is not journalled has no rows to hang on any more. */
-async function forgetAgents({ context }: Crew, ids: readonly number[]): Promise<void> {
-  if (ids.length === 0) return;
-  await context.store.write(async (db) => {
-    for (const table of ["agent_status", "observations", "deliveries"] as const) {
-      await db.deleteFrom(table).where("agent_id", "in", ids).execute();
-    }
-  });
 }
 
 /**

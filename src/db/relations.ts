@@ -1,4 +1,27 @@
-import type { JournalledTable } from "./schema.js";
+import type { Reader } from "./schema.js";
+import { TABLES, type Table, type TableName } from "./tables.js";
+
+type Tables = typeof TABLES;
+
+/** Tables whose rows are the fold of the events. */
+export type JournalledTable = {
+  [T in keyof Tables]: Tables[T]["journalled"] extends true ? T : never;
+}[keyof Tables];
+
+/** A row of any table. */
+export type Row = Record<string, unknown>;
+
+/** All tables, in the order of their description. */
+export const TABLE_NAMES = Object.keys(TABLES) as TableName[];
+
+/** The journalled tables, in an order in which rows can be put back. */
+export const JOURNALLED = TABLE_NAMES.filter((name) => TABLES[name].journalled) as JournalledTable[];
+
+/** The description of a table; undefined for one that this program does not know. */
+export const findTable = (name: string): Table | undefined => (TABLES as Readonly<Record<string, Table>>)[name];
+
+/** The description of a table. */
+export const describeTable = (name: TableName): Table => TABLES[name];
 
 /** A column that holds the id of a row in `to`. */
 export interface Reference {
@@ -7,18 +30,10 @@ export interface Reference {
   to: JournalledTable;
 }
 
-/** Which rows hang on which; the database's own foreign keys, as data. A test compares the two. */
-export const REFERENCES: readonly Reference[] = [
-  { table: "agents", column: "workstream_id", to: "workstreams" },
-  { table: "tasks", column: "workstream_id", to: "workstreams" },
-  { table: "tasks", column: "owner_id", to: "agents" },
-  { table: "tasks", column: "root_id", to: "tasks" },
-  { table: "task_edges", column: "blocker_id", to: "tasks" },
-  { table: "task_edges", column: "blocked_id", to: "tasks" },
-  { table: "task_notes", column: "task_id", to: "tasks" },
-  { table: "workspaces", column: "workstream_id", to: "workstreams" },
-  { table: "checks", column: "task_id", to: "tasks" },
-];
+/** The references between journalled tables; a test compares them with the database's foreign keys. */
+export const REFERENCES: readonly Reference[] = JOURNALLED.flatMap((table) =>
+  Object.entries(describeTable(table).references).map(([column, to]) => ({ table, column, to: to as JournalledTable })),
+);
 
 /** Columns of which no two rows may have the same values. `whileNull`: only rows in which it is null. */
 export interface UniqueKey {
@@ -27,14 +42,42 @@ export interface UniqueKey {
   whileNull?: string;
 }
 
-/** What names a row for people, and must stay unique when rows come back. */
-export const UNIQUE_KEYS: readonly UniqueKey[] = [
-  { table: "workstreams", columns: ["name"] },
-  { table: "agents", columns: ["workstream_id", "name"], whileNull: "closed_at" },
-  { table: "tasks", columns: ["workstream_id", "name"] },
-  { table: "task_edges", columns: ["blocked_id", "blocker_id"] },
-  { table: "workspaces", columns: ["workstream_id", "agent"], whileNull: "freed_at" },
-  { table: "workspaces", columns: ["path"], whileNull: "freed_at" },
-  { table: "salvages", columns: ["workstream", "agent", "n"] },
-  { table: "approvals", columns: ["root", "hash"] },
-];
+/** What must stay unique when rows come back. */
+export const UNIQUE_KEYS: readonly UniqueKey[] = JOURNALLED.flatMap((table) =>
+  (describeTable(table).unique ?? []).map((key) => ({ table, ...key })),
+);
+
+/** How a column follows from others; undefined where it stands for itself. */
+export const quietness = (table: string, column: string) => findTable(table)?.columns?.[column]?.quiet;
+
+/** Whether a change of the column says something of its own to a person. */
+export const speaks = (table: string, column: string) => quietness(table, column) === undefined;
+
+/** The key of a row among rows of several tables. */
+export const rowKey = (table: string, id: unknown) => `${table} ${id}`;
+
+/** Ids asked for at a time: both dialects limit how many values one query may bind. */
+const PORTION = 500;
+
+/** `values` in portions that fit into one query. */
+export function* portions<T>(values: readonly T[]): Generator<T[]> {
+  for (let at = 0; at < values.length; at += PORTION) yield values.slice(at, at + PORTION);
+}
+
+/** The rows of `table` that have one of `values` in `column`, by id. */
+export async function rowsWhere(
+  db: Reader,
+  table: TableName,
+  column: string,
+  values: readonly number[],
+): Promise<(Row & { id: number })[]> {
+  const found: (Row & { id: number })[] = [];
+  for (const portion of portions(values)) {
+    const query = db
+      .selectFrom(table as "tasks")
+      .selectAll()
+      .where(column as "id", "in", portion);
+    for (const row of await query.orderBy("id").execute()) found.push({ ...row });
+  }
+  return found;
+}

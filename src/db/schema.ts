@@ -1,4 +1,5 @@
 import type { Generated, Kysely } from "kysely";
+import type { StoredTask } from "./task-columns.js";
 
 /** Columns of every journalled row. Timestamps are UTC ISO 8601 text with milliseconds. */
 interface Row {
@@ -15,57 +16,8 @@ export interface WorkstreamsTable extends Row {
   settings: string;
 }
 
-export interface TasksTable extends Row {
-  workstream_id: number;
-  name: string;
-  title: string;
-  description: string | null;
-  kind: string;
-  role: string | null;
-  status: string;
-  hold: string | null;
-  hold_reason: string | null;
-  /** 1–100. */
-  impact: number;
-  /** Days, above 0. */
-  effort_days: number;
-  /** 1 first … 9 last. */
-  priority: number;
-  owner_id: number | null;
-  /** The job or intake that the task belongs to. */
-  root_id: number | null;
-  step: string | null;
-  /** JSON value. */
-  payload: string | null;
-  /** JSON array of text, or null. */
-  tags: string | null;
-  /** JSON array of globs, or null. */
-  touches: string | null;
-  attempts: number;
-  max_retries: number;
-  not_before: string | null;
-  outcome: string | null;
-  external_ref: string | null;
-  /** Counts the claims, so that a late answer to an old claim can be told from the present one. */
-  claim_generation: number;
-  lease_until: string | null;
-  /** Length of the lease, so that the owner's activity can renew it. */
-  lease_seconds: number | null;
-  updated_at: string;
-  closed_at: string | null;
-  /** How well it is proved that a CLOSED task is done: `verified`, `landed`, or null when only its owner says so. */
-  level: string | null;
-  /** Whose workspace has the work. */
-  work_agent: string | null;
-  /** The repository that the work was done in. */
-  work_root: string | null;
-  /** The commit that the owner's workspace was at when it claimed the task: the work begins behind it. */
-  work_from: string | null;
-  /** The commit that the workspace was at when the task was closed: the end of the work. */
-  work_to: string | null;
-  /** The commit on the target branch that has the work. */
-  landed_commit: string | null;
-}
+/** See `task-columns.ts`. */
+export type TasksTable = Row & StoredTask;
 
 export interface TaskEdgesTable extends Row {
   blocker_id: number;
@@ -293,6 +245,15 @@ export interface CollisionsTable {
   seen_at: string;
 }
 
+/** Large texts that no row has any more, by their hash: what undo puts back. Not journalled: the hash is in the chain. */
+export interface TextsTable {
+  id: Generated<number>;
+  /** SHA-256 of its UTF-8 bytes, hexadecimal. */
+  hash: string;
+  text: string;
+  created_at: string;
+}
+
 export interface EventsTable {
   id: Generated<number>;
   scope: string;
@@ -333,27 +294,10 @@ export interface Schema {
   landings: LandingsTable;
   workspace_changes: WorkspaceChangesTable;
   collisions: CollisionsTable;
+  texts: TextsTable;
   events: EventsTable;
   chains: ChainsTable;
 }
 
 /** Anything that can answer a query: the store, or the transaction of a write. */
 export type Reader = Kysely<Schema>;
-
-/**
- * Tables whose rows are the fold of the events, in an order in which rows can be put back:
- * a row only refers to rows of its own table or of tables before it.
- */
-export const JOURNALLED = [
-  "workstreams",
-  "agents",
-  "tasks",
-  "task_edges",
-  "task_notes",
-  "workspaces",
-  "salvages",
-  "checks",
-  "approvals",
-] as const;
-
-export type JournalledTable = (typeof JOURNALLED)[number];

@@ -1,15 +1,25 @@
 import type { CompiledQuery, Selectable } from "kysely";
 import { type Context, newGroup, timestamp } from "./context.js";
 import { appendEvent, type Change, type Head, takeHead } from "./events.js";
-import type { JournalledTable, Reader, Schema } from "./schema.js";
+import type { JournalledTable } from "./relations.js";
+import type { Reader, Schema } from "./schema.js";
 import { storableRow, storableText } from "./text.js";
+import { withTextsByHash } from "./texts.js";
 
 /** A stored row of `T`, whole. */
 export type RowOf<T extends JournalledTable> = Selectable<Schema[T]>;
 /** A row before it has an id. */
 export type NewRow<T extends JournalledTable> = Omit<RowOf<T>, "id" | "created_at">;
 
-/** The only writers of journalled tables. Every row they touch is in the event that ends the write. */
+/**
+ * The only writers of journalled tables. Every row they touch is in the event that ends the write.
+ *
+ * Writes compose: the work of a verb is `verbIn(tx, …)`, and `verb(context, …)` only opens the write for it. Several
+ * works in one write share its transaction, its moment and its one event. Rows change in the order of the calls. The
+ * event has the op and the scope of the write that was opened; `tell` merges payloads, the later call wins a key that
+ * both set; the last `about` names the subject, so only the verb that opens the write calls it. A work that faults
+ * takes the whole write back.
+ */
 export interface Tx {
   readonly db: Reader;
   /** The moment of the write, the same for all its rows. */
@@ -27,13 +37,13 @@ export interface Tx {
     before?: RowOf<T>,
   ): Promise<RowOf<T>>;
   remove<T extends JournalledTable>(table: T, id: number): Promise<RowOf<T>>;
-  /** Puts an image back as it was, id included; for undo and replay. */
+  /** Puts a row back as it was, id included; for undo. */
   restore<T extends JournalledTable>(table: T, row: RowOf<T>): Promise<void>;
-  /** Takes over changes that something else made, for example hand-written SQL. */
+  /** Records changes that something else made, for example hand-written SQL. */
   adopt(changes: readonly Change[]): void;
-  /** Says what the write is about, where that is found only inside it. */
+  /** Sets the event's subject, where it is known only inside the write. */
   about(subject: string): void;
-  /** Adds to what the event says beyond its changes. */
+  /** Adds to the event's payload; the event is then appended even if no row changed. */
   tell(payload: Record<string, unknown>): void;
 }
 
@@ -42,7 +52,7 @@ export interface WriteSpec {
   op: string;
   /**
    * The chain: a workstream's name or `""`. Of several, the first carries the changes, the others a mention.
-   * A function decides when the work is done; for stores that let one writer in at a time.
+   * A function decides after the work; only for stores with one writer at a time.
    */
   scope: string | readonly string[] | ((db: Reader, changes: readonly Change[]) => Promise<readonly string[]>);
   /** What it is about, as text that outlives the row: `workstream/task`. */
@@ -56,8 +66,8 @@ const ROWS_PER_EVENT = 500;
 const ROWS_PER_INSERT = 50;
 
 /**
- * Runs `work` in one transaction that first takes the head of the scope's chain and, if rows changed or
- * something was told, ends by appending the event. A throw leaves nothing behind.
+ * Runs `work` in one transaction that first locks the head of the scope's chain and ends by appending the event, if
+ * rows changed or `tell` was called. A throw leaves nothing behind.
  */
 export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Promise<T>): Promise<T> {
   const { scope: known } = spec;
@@ -78,10 +88,11 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
       await takeHeads(scopes);
     }
 
+    const recorded = await withTextsByHash(db, journal.changes, now);
     const group = context.group ?? newGroup();
     for (const [index, scope] of scopes.entries()) {
       let head = heads.get(scope) as Head;
-      for (const changes of index === 0 ? portions(journal.changes) : [[]]) {
+      for (const changes of index === 0 ? portions(recorded) : [[]]) {
         head = await appendEvent(db, head, {
           scope,
           group,
@@ -109,9 +120,9 @@ function distinct(scopes: string | readonly string[]): string[] {
   return [...new Set(typeof scopes === "string" ? [scopes] : scopes)].map(storableText);
 }
 
-function portions(changes: Change[]): Change[][] {
+function portions(changes: readonly Change[]): (readonly Change[])[] {
   if (changes.length <= ROWS_PER_EVENT) return [changes];
-  const cut: Change[][] = [];
+  const cut: (readonly Change[])[] = [];
   for (let at = 0; at < changes.length; at += ROWS_PER_EVENT) cut.push(changes.slice(at, at + ROWS_PER_EVENT));
   return cut;
 }
@@ -148,7 +159,7 @@ function transaction(db: Reader, now: string, actor: string, journal: Journal): 
           values.push(now);
         }
         const made = await run(db, query(portion.length), values);
-        // Ids are given out in the order of the rows; the order in which RETURNING tells them is nobody's promise.
+        // Ids are assigned in the order of the rows; RETURNING promises no order.
         const fresh = made.map((row) => Number(row.id)).sort((a, b) => a - b);
         for (const [index, row] of portion.entries()) {
           const id = fresh[index] as number;
@@ -226,7 +237,7 @@ function compiledOnce(db: Reader, key: string, build: () => { compile(): Compile
   return query;
 }
 
-// The tables share no column type, so the builder cannot type these four; RowOf and NewRow do it at the door.
+// The tables share no column type, so the builder cannot type these four; RowOf and NewRow type their callers.
 const anyTable = (table: JournalledTable) => table as never;
 const placeholders = (columns: readonly string[]) => Object.fromEntries(columns.map((column) => [column, 0])) as never;
 

@@ -5,7 +5,7 @@ import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 
-/** What a walk along one chain found. `firstBad` is the first event that does not fit, and why. */
+/** The verdict on one chain. `firstBad` is the first event that does not fit, and why, as the end of a sentence. */
 export interface ChainReport {
   /** A workstream's name, or `""` for the machine's own chain. */
   scope: string;
@@ -14,6 +14,8 @@ export interface ChainReport {
   /** Hash of the head. */
   head: string;
   ok: boolean;
+  /** Large texts that its events have by hash only. */
+  byHash: number;
   firstBad?: { n: number; problem: string };
 }
 
@@ -25,6 +27,9 @@ export const CHAIN_HEAD = shape({
 });
 
 export type ChainHead = TypeOf<typeof CHAIN_HEAD>;
+
+/** A chain that holds, and how many large texts its events have by hash only. */
+export const VERIFIED_CHAIN = shape({ ...CHAIN_HEAD, byHash: "number" });
 
 /** Rows read at a time: enough that the query costs nothing per row, few enough to stay flat in memory. */
 const PAGE = 500;
@@ -67,7 +72,7 @@ export async function verifyChains(db: Reader, options: { scope?: string } = {})
   await eachLink(db, options.scope, (event) => {
     let walk = walks.get(event.scope);
     if (walk === undefined) {
-      walk = { n: 0, hash: GENESIS_HASH, bad: undefined };
+      walk = { n: 0, hash: GENESIS_HASH, byHash: 0, bad: undefined };
       walks.set(event.scope, walk);
     }
     if (walk.bad === undefined) follow(walk, event);
@@ -120,26 +125,31 @@ async function firstOf(db: Reader, scope: string | undefined): Promise<number | 
 }
 
 interface Walk extends Head {
+  byHash: number;
   bad: ChainReport["firstBad"];
 }
 
 function follow(walk: Walk, event: EventRow): void {
   const problem = misfit(walk, event);
   if (problem !== undefined) walk.bad = { n: event.n, problem };
+  walk.byHash += countByHash(event.changes);
   walk.n = event.n;
   walk.hash = event.hash;
 }
 
+/** Quotes inside a text are escaped, so that only a value by hash has this. */
+const countByHash = (changes: string) => changes.split('{"sha256":"').length - 1;
+
 function misfit(walk: Walk, event: EventRow): string | undefined {
   const next = walk.n + 1;
-  if (event.n > next) return `${events(next, event.n - 1)} missing before it`;
-  if (event.n < next) return `it stands after event ${walk.n}`;
-  if (event.prev_hash !== walk.hash) return "it does not follow from the event before it";
-  if (event.hash !== eventHash(event)) return "it was changed: its hash does not fit its text";
+  if (event.n > next) return `follows a gap: ${range(next, event.n - 1)} missing`;
+  if (event.n < next) return `comes after event ${walk.n}`;
+  if (event.prev_hash !== walk.hash) return "does not continue the event before it: prev_hash is not that event's hash";
+  if (event.hash !== eventHash(event)) return "was changed: its hash does not match its contents";
   return undefined;
 }
 
-const events = (from: number, to: number) => (from === to ? `event ${from} is` : `events ${from} to ${to} are`);
+const range = (from: number, to: number) => (from === to ? `event ${from} is` : `events ${from} to ${to} are`);
 
 function report(scope: string, walk: Walk | undefined, anchor: ChainHead | undefined): ChainReport {
   const end: Head = walk ?? { n: 0, hash: GENESIS_HASH };
@@ -149,14 +159,19 @@ function report(scope: string, walk: Walk | undefined, anchor: ChainHead | undef
     n: anchor?.n ?? end.n,
     head: anchor?.head ?? end.hash,
     ok: firstBad === undefined,
+    byHash: walk?.byHash ?? 0,
     ...(firstBad && { firstBad }),
   };
 }
 
 function misplacedHead(end: Head, anchor: ChainHead | undefined): ChainReport["firstBad"] {
-  if (anchor === undefined) return { n: end.n, problem: "the chain has events, but no head is kept for it" };
-  if (anchor.n > end.n) return { n: end.n + 1, problem: `${events(end.n + 1, anchor.n)} missing at the end` };
-  if (anchor.n < end.n) return { n: anchor.n + 1, problem: `it stands after the head, which is event ${anchor.n}` };
-  if (anchor.head !== end.hash) return { n: end.n, problem: "it is not the event that the head names" };
+  if (anchor === undefined) return { n: end.n, problem: "is in a chain without a recorded head" };
+  if (anchor.n > end.n)
+    return {
+      n: end.n + 1,
+      problem: `is missing: the chain ends after event ${end.n}, its recorded head is event ${anchor.n}`,
+    };
+  if (anchor.n < end.n) return { n: anchor.n + 1, problem: `comes after the recorded head, event ${anchor.n}` };
+  if (anchor.head !== end.hash) return { n: end.n, problem: "is not the event that the recorded head names" };
   return undefined;
 }

@@ -1,19 +1,20 @@
 import type { Change } from "../db/events.js";
-import { JOURNALLED, type JournalledTable, type Reader } from "../db/schema.js";
+import { JOURNALLED, type JournalledTable, type Row } from "../db/relations.js";
+import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-
-type Row = Record<string, unknown>;
+import { isByHash, sameValue, sha256, type TextByHash } from "../db/texts.js";
+import { labelOf } from "./rows.js";
 
 /** The rows of every journalled table by id, without the columns that are null. */
 export type Tables = Record<JournalledTable, Map<number, Row>>;
 
-/** A row that is not what the events say. */
+/** A row that is not what the events say; of `texts`, a text that is not what its hash says or that is gone. */
 export interface Difference {
-  table: JournalledTable;
+  table: JournalledTable | "texts";
   id: number;
   /** What people call the row, where it has a name: `build`, or `build → deploy` for an edge. */
   name?: string;
-  /** `missing` from the table, `extra` in it (no event made it), or `changed` behind mu's back. */
+  /** `missing` from the table, `extra` in it (no event made it), or `changed` outside mu. */
   problem: "missing" | "extra" | "changed";
   /** The columns that differ; empty for a row that is missing or extra. */
   columns: string[];
@@ -34,15 +35,21 @@ const selectChanges = statement((db, { after, until }: { after: number; until: n
 
 /** Folds the log, up to and with event `untilEventId`, into the rows that the tables had then. */
 export async function foldEvents(db: Reader, options: { untilEventId?: number } = {}): Promise<Tables> {
-  const tables = Object.fromEntries(JOURNALLED.map((table) => [table, new Map()])) as unknown as Tables;
+  const tables = noRows();
+  await eachChange(db, options.untilEventId, (change) => applyChange(tables, change));
+  return tables;
+}
+
+const noRows = () => Object.fromEntries(JOURNALLED.map((table) => [table, new Map()])) as unknown as Tables;
+
+async function eachChange(db: Reader, untilEventId: number | undefined, visit: (change: Change) => void) {
   const { first, last } = await eventIds(db);
-  const until = Math.min(last, options.untilEventId ?? last);
+  const until = Math.min(last, untilEventId ?? last);
   for (let after = first - 1; after < until; ) {
     const page = await selectChanges(db, { after, until });
-    for (const { changes } of page) for (const change of JSON.parse(changes) as Change[]) applyChange(tables, change);
+    for (const { changes } of page) for (const change of JSON.parse(changes) as Change[]) visit(change);
     after = page.at(-1)?.id ?? until;
   }
-  return tables;
 }
 
 /** The smallest and the largest id among the events; 1 and 0 when there are none. */
@@ -54,7 +61,7 @@ export async function eventIds(db: Reader): Promise<{ first: number; last: numbe
   return { first: first ?? 1, last: last ?? 0 };
 }
 
-/** Carries one change out on folded rows. A change of a table that this program does not know is passed over. */
+/** Carries one change out on folded rows. Changes of unknown tables are skipped. */
 export function applyChange(tables: Tables, change: Change): void {
   const rows = tables[change.table as JournalledTable] as Map<number, Row> | undefined;
   if (rows === undefined) return;
@@ -73,14 +80,42 @@ function setColumns(rows: Map<number, Row>, id: number, patch: Record<string, [u
 }
 
 /**
- * Compares the tables with the fold of the log, and names each row that differs, by table and id. Give it one
- * unchanging picture of the database (`store.read`).
+ * Compares the tables with the fold of the log, and names each row that differs, by table and id; large texts are
+ * compared by their hash. Give it one unchanging picture of the database (`store.read`).
  */
 export async function compareTables(db: Reader): Promise<Difference[]> {
-  const tables = await foldEvents(db);
+  const tables = noRows();
+  const left = new Map<string, TextByHash>();
+  await eachChange(db, undefined, (change) => {
+    applyChange(tables, change);
+    for (const value of leaving(change)) if (isByHash(value)) left.set(value.sha256, value);
+  });
   const differences: Difference[] = [];
   for (const table of JOURNALLED) differences.push(...(await compareTable(db, table, tables)));
-  return differences;
+  return [...differences, ...(await compareTexts(db, left))];
+}
+
+/** The values that a change took out of its row. */
+function leaving(change: Change): unknown[] {
+  if ("remove" in change) return Object.values(change.remove);
+  return "patch" in change ? Object.values(change.patch).map(([before]) => before) : [];
+}
+
+/** Compares the texts that rows have lost with the hashes in the log. */
+async function compareTexts(db: Reader, left: Map<string, TextByHash>): Promise<Difference[]> {
+  const found: Difference[] = [];
+  await eachRow(db, "texts", (id, { hash, text }) => {
+    const said = left.get(String(hash));
+    left.delete(String(hash));
+    if (said === undefined) found.push({ table: "texts", id, problem: "extra", columns: [] });
+    else if (sha256(String(text)) !== hash) {
+      found.push({ table: "texts", id, name: `${said.start.slice(0, 40)}…`, problem: "changed", columns: ["text"] });
+    }
+  });
+  for (const { start } of left.values()) {
+    found.push({ table: "texts", id: 0, name: `${start.slice(0, 40)}…`, problem: "missing", columns: [] });
+  }
+  return found;
 }
 
 async function compareTable(db: Reader, table: JournalledTable, tables: Tables): Promise<Difference[]> {
@@ -88,8 +123,8 @@ async function compareTable(db: Reader, table: JournalledTable, tables: Tables):
   const seen = new Set<number>();
   const found: Difference[] = [];
   const note = (id: number, row: Row, problem: Difference["problem"], columns: string[] = []) => {
-    const name = nameOf(table, row, tables);
-    found.push({ table, id, ...(name !== undefined && { name }), problem, columns });
+    const name = labelOf(table, row, (to, key) => tables[to as JournalledTable].get(key));
+    found.push({ table, id, ...(name !== "" && { name }), problem, columns });
   };
   await eachRow(db, table, (id, row) => {
     const said = folded.get(id);
@@ -102,7 +137,7 @@ async function compareTable(db: Reader, table: JournalledTable, tables: Tables):
   return found.sort((a, b) => a.id - b.id);
 }
 
-async function eachRow(db: Reader, table: JournalledTable, visit: (id: number, row: Row) => void): Promise<void> {
+async function eachRow(db: Reader, table: Difference["table"], visit: (id: number, row: Row) => void): Promise<void> {
   const query = db
     .selectFrom(table as "tasks")
     .selectAll()
@@ -116,14 +151,6 @@ async function eachRow(db: Reader, table: JournalledTable, visit: (id: number, r
 }
 
 function differing(said: Row, row: Row): string[] {
-  const columns = Object.keys(row).filter((column) => (row[column] ?? null) !== (said[column] ?? null));
+  const columns = Object.keys(row).filter((column) => !sameValue(row[column], said[column]));
   return [...columns, ...Object.keys(said).filter((column) => !(column in row))];
-}
-
-/** What people call a row; undefined when it has no name and belongs to none that has. */
-function nameOf(table: JournalledTable, row: Row, tables: Tables): string | undefined {
-  const task = (id: unknown) => String(tables.tasks.get(Number(id))?.name ?? id);
-  if (table === "task_edges") return `${task(row.blocker_id)} → ${task(row.blocked_id)}`;
-  if (table === "task_notes" || table === "checks") return task(row.task_id);
-  return row.name === undefined ? undefined : String(row.name);
 }

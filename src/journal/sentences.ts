@@ -1,4 +1,6 @@
 import type { Change } from "../db/events.js";
+import { speaks } from "../db/relations.js";
+import { readable } from "../db/texts.js";
 
 /** What an event is told from. */
 export interface Told {
@@ -105,16 +107,16 @@ function rows(changes: readonly Change[]): string {
 
 function inserted(changes: readonly Change[], table: string): Record<string, unknown> | undefined {
   const found = changes.find((change) => change.table === table && "insert" in change);
-  return found && "insert" in found ? found.insert : undefined;
+  if (found === undefined || !("insert" in found)) return undefined;
+  return Object.fromEntries(Object.entries(found.insert).map(([column, value]) => [column, readable(value)]));
 }
 
 function patchedColumns(changes: readonly Change[]): string[] {
-  const columns = changes.flatMap((change) => ("patch" in change ? Object.keys(change.patch) : []));
-  return [...new Set(columns)].filter((column) => !SILENT_COLUMNS.has(column));
+  const columns = changes.flatMap((change) =>
+    "patch" in change ? Object.keys(change.patch).filter((column) => speaks(change.table, column)) : [],
+  );
+  return [...new Set(columns)];
 }
-
-/** Columns that follow from others, and say nothing to a person. */
-export const SILENT_COLUMNS: ReadonlySet<string> = new Set(["updated_at", "claim_generation", "lease_seconds"]);
 
 const listed = (words: readonly string[]) =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;

@@ -1,11 +1,11 @@
 import type { Context } from "../db/context.js";
-import type { Change } from "../db/events.js";
-import { JOURNALLED } from "../db/schema.js";
+import { type Change, MACHINE_SCOPE } from "../db/events.js";
+import { JOURNALLED } from "../db/relations.js";
+import type { Reader } from "../db/schema.js";
 import type { CapturedRow, SqlResult } from "../db/store.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { checkAcyclic, mayCloseCycle } from "./undo/acyclic.js";
-import { scopesOf } from "./undo/scopes.js";
+import { checkAcyclic, workstreamsOf } from "./rows.js";
 
 /** So much of a statement is kept in its event, in characters; what it changed is kept whole. */
 const KEPT_TEXT = 4_000;
@@ -39,11 +39,17 @@ export function writeSql(context: Context, text: string, options: WriteSqlOption
       if (options.confirmRows !== undefined && options.confirmRows !== result.changes) {
         throw mismatch(result.changes, options.confirmRows);
       }
-      if (mayCloseCycle(changes)) await checkAcyclic(tx.db);
+      await checkAcyclic(tx.db, changes);
       tx.adopt(changes);
       return result;
     },
   );
+}
+
+/** The workstream's chain when all rows are of one; else the machine's, with a mention in each workstream's. */
+async function scopesOf(db: Reader, changes: readonly Change[]): Promise<string[]> {
+  const names = await workstreamsOf(db, changes);
+  return names.length === 1 ? names : [MACHINE_SCOPE, ...names];
 }
 
 const kept = (text: string) => (text.length > KEPT_TEXT ? `${text.slice(0, KEPT_TEXT)}…` : text);

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { readable } from "../db/texts.js";
 import {
   laterSteps,
   listUndoable,
@@ -113,4 +114,4 @@ function targetLines(target: UndoPreview, verb: string, paint: Paint): string {
   ].join("\n");
 }
 
-const shown = (value: unknown) => JSON.stringify(value)?.slice(0, 40) ?? "—";
+const shown = (value: unknown) => JSON.stringify(readable(value))?.slice(0, 40) ?? "—";

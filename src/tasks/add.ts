@@ -7,8 +7,8 @@ import { Fault } from "../errors.js";
 import { checkTaskName, qualifiedName, quote, slug, type TaskRef, unusedName, wholeSlug } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { awaitedName, type EdgeLevel } from "./edge.js";
+import { type NewTaskFields, newTaskRow } from "./fields.js";
 import { blockerRows, insertEdge } from "./graph.js";
-import { type NewTaskFields, newTaskRow } from "./new-task.js";
 import { insertNote, type NewNote } from "./notes.js";
 import { getTask, type Task, taskRow } from "./task.js";
 

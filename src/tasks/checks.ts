@@ -53,9 +53,3 @@ export function toCheck(row: NewCheck & { created_at: string }): Check {
 export async function insertCheck(tx: Tx, task: number, check: NewCheck): Promise<Check> {
   return toCheck(await tx.insert("checks", { task_id: task, ...check }));
 }
-
-/** Row ids of the checks of a task, for a write that takes it away. */
-export async function checkIds(db: Reader, task: number): Promise<number[]> {
-  const rows = await db.selectFrom("checks").select("id").where("task_id", "=", task).orderBy("id").execute();
-  return rows.map((row) => row.id);
-}

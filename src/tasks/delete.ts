@@ -1,15 +1,15 @@
 import type { Claimant } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
+import { removeRows } from "../db/destroy.js";
 import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, type TaskRef } from "../names.js";
 import { type Authority, requireAuthority, taskToChange, writeTask } from "./change.js";
-import { checkIds } from "./checks.js";
 import { dependentsOfId } from "./graph.js";
 import { type Task, type TaskRow, taskRow, toTask } from "./task.js";
 
-/** What goes with a task. */
+/** What is deleted with a task. */
 export interface Deletion {
   task: Task;
   edges: number;
@@ -45,14 +45,11 @@ export async function deleteTaskIn(
 ): Promise<Deletion> {
   const row = await taskToChange(tx.db, ref);
   await requireAuthority(tx.db, row, claimant, options);
-  const { deletion, edges, notes } = await inspect(tx.db, row);
-  for (const note of notes) await tx.remove("task_notes", note.id);
-  for (const check of await checkIds(tx.db, row.id)) await tx.remove("checks", check);
-  for (const edge of edges) {
-    await tx.remove("task_edges", edge.id);
-    if (edge.blocked_id !== row.id) await tx.patch("tasks", edge.blocked_id, { updated_at: tx.now });
+  const { deletion, edges } = await inspect(tx.db, row);
+  for (const { blocked_id } of edges) {
+    if (blocked_id !== row.id) await tx.patch("tasks", blocked_id, { updated_at: tx.now });
   }
-  await tx.remove("tasks", row.id);
+  await removeRows(tx, "tasks", [row.id]);
   return deletion;
 }
 
@@ -66,7 +63,7 @@ async function inspect(db: Reader, row: TaskRow) {
     .execute();
   const notes = await db.selectFrom("task_notes").select("id").where("task_id", "=", row.id).orderBy("id").execute();
   const dependents = (await dependentsOfId(db, row.id)).map((dependent) => dependent.name);
-  return { deletion: { task: toTask(row), edges: edges.length, notes: notes.length, dependents }, edges, notes };
+  return { deletion: { task: toTask(row), edges: edges.length, notes: notes.length, dependents }, edges };
 }
 
 /** Refuses a task that others have as their root. Faults `task.is_root`. */

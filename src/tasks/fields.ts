@@ -1,41 +1,42 @@
+import { type SetFields, type TaskColumn, taskColumnEntries } from "../db/task-columns.js";
 import type { NewRow } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 
 /** The fields of a task that people set. Status and owner are not among them: verbs change those. */
-export interface TaskFields {
-  title?: string | undefined;
-  description?: string | null | undefined;
-  kind?: string | undefined;
-  role?: string | null | undefined;
-  /** 1–100. */
-  impact?: number | undefined;
-  /** Days, at least 0.001. */
-  effortDays?: number | undefined;
-  /** 1 first … 9 last. */
-  priority?: number | undefined;
-  tags?: readonly string[] | undefined;
-  /** Globs of the files that the task expects to change. */
-  touches?: readonly string[] | undefined;
-  /** Any JSON value. */
-  payload?: unknown;
-  /** Why nobody may take the task, in a word; null lets it go. */
-  hold?: string | null | undefined;
-  holdReason?: string | null | undefined;
-  /** A moment, as ISO 8601, before which nobody may take the task. */
-  notBefore?: string | null | undefined;
-  maxRetries?: number | undefined;
-  externalRef?: string | null | undefined;
-  step?: string | null | undefined;
-}
+export type TaskFields = SetFields;
 
-/** The columns that `TaskFields` speak of. */
+/** The columns that `TaskFields` are stored in. */
 export type TaskColumns = Partial<NewRow<"tasks">>;
 
-/** The longest title, in characters: it has to fit a table. */
-const TITLE_LENGTH = 500;
+/** The fields of a task that does not exist yet. */
+export type NewTaskFields = TaskFields & { title: string };
+
 /** The longest role, kind, step, hold or tag, in characters. */
 const LABEL_LENGTH = 64;
+
+type Store = (field: string, value: unknown) => unknown;
+
+/** The fields that verbs set, each with its column and its stored form. */
+const FIELDS = taskColumnEntries().flatMap(([name, column]) =>
+  column.key === undefined || column.set === undefined
+    ? []
+    : [
+        {
+          key: column.key,
+          name,
+          store: column.nullable && !isList(column) ? nullable(storeOf(column)) : storeOf(column),
+        },
+      ],
+);
+
+/** The names of the fields that plans set. */
+export const PLANNED_FIELDS: readonly string[] = taskColumnEntries().flatMap(([, { key, set }]) =>
+  key !== undefined && set === "by verbs and plans" ? [key] : [],
+);
+
+/** Fields by the column that holds them. */
+export const FIELD_OF_COLUMN: ReadonlyMap<string, string> = new Map(FIELDS.map(({ key, name }) => [name, key]));
 
 /**
  * The columns for the fields that are given, checked and in their stored form; `undefined` is not given.
@@ -43,41 +44,55 @@ const LABEL_LENGTH = 64;
  */
 export function taskColumns(fields: TaskFields): TaskColumns {
   const columns: Record<string, unknown> = {};
-  for (const [field, rule] of Object.entries(RULES)) {
-    const value = fields[field as keyof TaskFields];
-    if (value !== undefined) columns[rule.column] = rule.store(field, value);
-  }
+  const given: Readonly<Record<string, unknown>> = fields;
+  for (const { key, name, store } of FIELDS) if (given[key] !== undefined) columns[name] = store(key, given[key]);
   return columns;
 }
 
-/** The column that holds `field`. */
-export function columnOf(field: keyof TaskFields): keyof TaskColumns {
-  return RULES[field].column;
+const INITIAL = Object.fromEntries(
+  taskColumnEntries()
+    .filter(([name]) => name !== "created_at")
+    .map(([name, { initial }]) => [name, initial ?? null]),
+) as NewRow<"tasks">;
+
+/**
+ * The row of a new OPEN task; fields that are not given get their defaults. That the name is valid and free, and
+ * `root_id`, are up to the caller. Faults `task.invalid_field`.
+ */
+export function newTaskRow(workstreamId: number, name: string, fields: NewTaskFields, now: string): NewRow<"tasks"> {
+  return { ...INITIAL, workstream_id: workstreamId, name, title: name, updated_at: now, ...taskColumns(fields) };
 }
 
-interface Rule {
-  column: keyof TaskColumns;
-  store(field: string, value: unknown): unknown;
+function isList({ kind }: TaskColumn): boolean {
+  return kind === "labels" || kind === "texts" || kind === "json";
 }
 
-const RULES: Record<keyof TaskFields, Rule> = {
-  title: { column: "title", store: title },
-  description: { column: "description", store: nullable(cleanText) },
-  kind: { column: "kind", store: label },
-  role: { column: "role", store: nullable(label) },
-  impact: { column: "impact", store: whole(1, 100) },
-  effortDays: { column: "effort_days", store: days },
-  priority: { column: "priority", store: whole(1, 9) },
-  tags: { column: "tags", store: list(label) },
-  touches: { column: "touches", store: list(text) },
-  payload: { column: "payload", store: json },
-  hold: { column: "hold", store: nullable(label) },
-  holdReason: { column: "hold_reason", store: nullable(cleanText) },
-  notBefore: { column: "not_before", store: nullable(moment) },
-  maxRetries: { column: "max_retries", store: whole(0, 1000) },
-  externalRef: { column: "external_ref", store: nullable(text) },
-  step: { column: "step", store: nullable(label) },
-};
+function storeOf({ kind, least = 0, most = Number.MAX_SAFE_INTEGER }: TaskColumn): Store {
+  switch (kind) {
+    case "line":
+      return line(most);
+    case "label":
+      return label;
+    case "text":
+      return cleanText;
+    case "phrase":
+      return phrase;
+    case "whole":
+      return whole(least, most);
+    case "days":
+      return days(least, most);
+    case "moment":
+      return moment;
+    case "labels":
+      return list(label);
+    case "texts":
+      return list(phrase);
+    case "json":
+      return json;
+    case "id":
+      throw new Error("ids are set by the verbs that resolve their names");
+  }
+}
 
 /**
  * Text as both dialects can store it: half a surrogate pair becomes U+FFFD. Faults `task.invalid_field` on NUL,
@@ -97,20 +112,22 @@ export function moment(field: string, value: unknown): string {
   return written;
 }
 
-function title(field: string, value: unknown): string {
-  const found = cleanText(field, value).trim();
-  if (found !== "" && found.length <= TITLE_LENGTH) return found;
-  throw invalid(field, `1 to ${TITLE_LENGTH} characters`, value);
+function line(longest: number): Store {
+  return (field, value) => {
+    const found = cleanText(field, value).trim();
+    if (found !== "" && found.length <= longest) return found;
+    throw invalid(field, `1 to ${longest} characters`, value);
+  };
 }
 
-function text(field: string, value: unknown): string {
+function phrase(field: string, value: unknown): string {
   const found = cleanText(field, value).trim();
   if (found !== "") return found;
   throw invalid(field, "text that is not empty", value);
 }
 
 function label(field: string, value: unknown): string {
-  const found = text(field, value);
+  const found = phrase(field, value);
   if (found.length <= LABEL_LENGTH && !/\p{Control}/u.test(found)) return found;
   throw invalid(field, `1 to ${LABEL_LENGTH} characters on one line`, value);
 }
@@ -122,13 +139,14 @@ function whole(least: number, most: number) {
   };
 }
 
-/** Bounded, so that impact / effort stays a number that sorts and prints. */
-function days(field: string, value: unknown): number {
-  if (typeof value === "number" && value >= 0.001 && value <= 100_000) return value;
-  throw invalid(field, "a number of days from 0.001 to 100000", value);
+function days(least: number, most: number) {
+  return (field: string, value: unknown): number => {
+    if (typeof value === "number" && value >= least && value <= most) return value;
+    throw invalid(field, `a number of days from ${least} to ${most}`, value);
+  };
 }
 
-function list(each: Rule["store"]): Rule["store"] {
+function list(each: Store): Store {
   return (field, value) => {
     if (!Array.isArray(value)) throw invalid(field, "a list", value);
     const found = [...new Set(value.map((item) => each(field, item)))];
@@ -136,7 +154,7 @@ function list(each: Rule["store"]): Rule["store"] {
   };
 }
 
-function nullable(store: Rule["store"]): Rule["store"] {
+function nullable(store: Store): Store {
   return (field, value) => (value === null ? null : store(field, value));
 }
 

@@ -1,15 +1,18 @@
 import { sql } from "kysely";
 import type { Change, EventRow } from "../db/events.js";
-import type { JournalledTable, Reader } from "../db/schema.js";
+import { describeTable, type JournalledTable, speaks, TABLE_NAMES } from "../db/relations.js";
+import type { Reader } from "../db/schema.js";
+import type { TableName } from "../db/tables.js";
+import { readable } from "../db/texts.js";
 import { LOG_ENTRY, toEntry } from "../journal/log.js";
-import { SILENT_COLUMNS } from "../journal/sentences.js";
+import { expandLabel, labelOf, parentsOf } from "../journal/rows.js";
 import type { TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { findTask, taskRow } from "./task.js";
 
 /** One value that an event changed, with the names that ids stood for. */
 export const FIELD_CHANGE = shape({
-  /** A column of the task (`status`, `owner`), or what was added to or taken from it: `note`, `blocker`, `blocks`. */
+  /** A column of the task (`status`, `owner`), or what was added to it or removed: `note`, `check`, `blocker`, `blocks`. */
   field: "string",
   before: "unknown",
   after: "unknown",
@@ -41,12 +44,12 @@ export async function taskHistory(db: Reader, ref: TaskRef): Promise<HistoryEntr
   const own = rows
     .map((row) => ({ row, changes: (JSON.parse(row.changes) as Change[]).filter((change) => isAbout(change, id)) }))
     .filter(({ row, changes }) => changes.length > 0 || (row.subject === subject && row.changes === "[]"));
-  const names = await namesOf(
+  const find = await mentioned(
     db,
     own.flatMap(({ changes }) => changes),
   );
   return withoutMentions(own).map(({ row, changes }) => {
-    const fields = changes.flatMap((change) => fieldsOf(change, id, names));
+    const fields = changes.flatMap((change) => fieldsOf(change, id, find));
     const entry = toEntry(row);
     return { ...entry, text: [entry.text, tellFields(fields)].filter(Boolean).join(": "), changes: fields };
   });
@@ -72,15 +75,17 @@ async function idOf(db: Reader, ref: TaskRef, subject: string): Promise<number> 
   return (await taskRow(db, ref)).id;
 }
 
-const REFERRING: readonly (readonly [JournalledTable, string])[] = [
-  ["task_notes", "task_id"],
-  ["task_edges", "blocker_id"],
-  ["task_edges", "blocked_id"],
-];
+/** Columns by which rows of other tables are in a task's history, each with its field there and the label of its value. */
+const ABOUT_TASKS = TABLE_NAMES.flatMap((table) => {
+  const { destroyedWith, references, noun, label, inHistoryOf } = describeTable(table);
+  return destroyedWith
+    .filter((column) => references[column] === "tasks")
+    .map((column) => ({ table, column, ...(inHistoryOf?.[column] ?? { field: noun, value: label }) }));
+});
 
 function isAbout(change: Change, id: number): boolean {
   if (change.table === "tasks") return change.id === id;
-  return REFERRING.some(([table, column]) => change.table === table && valueIn(change, column) === id);
+  return ABOUT_TASKS.some(({ table, column }) => change.table === table && valueIn(change, column) === id);
 }
 
 function valueIn(change: Change, column: string): unknown {
@@ -89,56 +94,51 @@ function valueIn(change: Change, column: string): unknown {
   return change.patch[column]?.[1];
 }
 
-/** A write that is told in several chains is shown once: where its changes are. */
+/** A write with an event in several chains is shown once: where its changes are. */
 function withoutMentions<T extends { row: EventRow }>(entries: readonly T[]): T[] {
   const told = new Set(entries.filter(({ row }) => row.changes !== "[]").map(({ row }) => `${row.group_id} ${row.op}`));
   return entries.filter(({ row }) => row.changes !== "[]" || !told.has(`${row.group_id} ${row.op}`));
 }
 
-interface Names {
-  tasks: Map<number, string>;
-  agents: Map<number, string>;
+type FindRow = Awaited<ReturnType<typeof parentsOf>>;
+
+/** The rows that the changes mention; those that are gone are not found. */
+function mentioned(db: Reader, changes: readonly Change[]): Promise<FindRow> {
+  const rows = changes.flatMap((change) => {
+    if ("insert" in change) return [change.insert];
+    if ("remove" in change) return [change.remove];
+    const side = (at: 0 | 1) =>
+      Object.fromEntries(Object.entries(change.patch).map(([name, both]) => [name, both[at]]));
+    return [side(0), side(1)];
+  });
+  const tables = changes.flatMap(({ table, ...change }) => ("patch" in change ? [table, table] : [table]));
+  return parentsOf(
+    db,
+    rows.map((row, index) => ({ table: tables[index] as JournalledTable, row })),
+  );
 }
 
-/** The names of the tasks and agents that the changes mention; those that are gone have none. */
-async function namesOf(db: Reader, changes: readonly Change[]): Promise<Names> {
-  const values = (columns: readonly string[]) => [
-    0,
-    ...new Set(changes.flatMap((change) => columns.flatMap((column) => allValues(change, column)))),
-  ];
-  const taskIds = values(["blocker_id", "blocked_id", "root_id"]);
-  const tasks = await db.selectFrom("tasks").select(["id", "name"]).where("id", "in", taskIds).execute();
-  const agents = await db
-    .selectFrom("agents")
-    .select(["id", "name"])
-    .where("id", "in", values(["owner_id"]))
-    .execute();
-  return {
-    tasks: new Map(tasks.map((row) => [row.id, row.name])),
-    agents: new Map(agents.map((row) => [row.id, row.name])),
-  };
-}
-
-function allValues(change: Change, column: string): number[] {
-  const found = "patch" in change ? (change.patch[column] ?? []) : [valueIn(change, column)];
-  return found.filter((value) => typeof value === "number");
-}
-
-function fieldsOf(change: Change, task: number, names: Names): FieldChange[] {
-  if (change.table === "task_notes") return [sides(change, "note", (row) => row.text)];
-  if (change.table === "task_edges") {
-    const blocked = valueIn(change, "blocked_id") === task;
-    const other = blocked ? "blocker_id" : "blocked_id";
-    return [sides(change, blocked ? "blocker" : "blocks", (row) => names.tasks.get(Number(row[other])) ?? "?")];
+function fieldsOf(change: Change, task: number, find: FindRow): FieldChange[] {
+  const table = change.table as JournalledTable;
+  if (table !== "tasks") {
+    return ABOUT_TASKS.filter((about) => about.table === table && valueIn(change, about.column) === task).map(
+      ({ field, value }) => sides(change, field, (row) => expandLabel(value, table, row, find)),
+    );
   }
   if (!("patch" in change)) return [sides(change, "task", (row) => row.title)];
   return Object.entries(change.patch)
-    .filter(([column]) => !SILENT_COLUMNS.has(column))
+    .filter(([column]) => speaks(table, column))
     .map(([column, [before, after]]) => {
-      const named = column === "owner_id" ? names.agents : column === "root_id" ? names.tasks : undefined;
-      const show = (value: unknown) => (named && value !== null ? (named.get(Number(value)) ?? "?") : value);
+      const to = describeTable(table).references[column];
+      const show = (value: unknown) =>
+        to === undefined || value === null ? readable(value) : nameOf(to, Number(value), find);
       return { field: column.replace(/_id$/, ""), before: show(before), after: show(after) };
     });
+}
+
+function nameOf(table: TableName, id: number, find: FindRow): string {
+  const row = find(table, id);
+  return row === undefined ? "?" : labelOf(table, row, find);
 }
 
 function sides(change: Change, field: string, show: (row: Record<string, unknown>) => unknown): FieldChange {
@@ -152,7 +152,7 @@ function sides(change: Change, field: string, show: (row: Record<string, unknown
 /** `status OPEN → IN_PROGRESS, owner – → worker-1`; what was added or removed is in the sentence already. */
 function tellFields(fields: readonly FieldChange[]): string {
   return fields
-    .filter(({ field }) => field !== "task" && field !== "note")
+    .filter(({ field }) => !["task", "note", "check"].includes(field))
     .map(({ field, before, after }) => `${field} ${short(before)} → ${short(after)}`)
     .join(", ");
 }

@@ -7,9 +7,8 @@ import { cycleFault, findCycle } from "../topology.js";
 import { ensureWorkstream, workstreamRow } from "../workstreams/workstream.js";
 import { touched } from "./change.js";
 import { type EdgeLevel, parseAwaited } from "./edge.js";
-import { cleanText } from "./fields.js";
+import { cleanText, newTaskRow } from "./fields.js";
 import { blockerRef } from "./graph.js";
-import { newTaskRow } from "./new-task.js";
 import { insertNote } from "./notes.js";
 import {
   atPlace,

@@ -1,6 +1,7 @@
+import type { SetFields } from "../db/task-columns.js";
 import { Fault } from "../errors.js";
 import { checkTaskName, didYouMean, quote, slug } from "../names.js";
-import { type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
+import { PLANNED_FIELDS, type TaskColumns, taskColumns } from "./fields.js";
 import type { NewNote } from "./notes.js";
 
 /** Steps from a document's top to a value in it: `["tasks", 17, "blockedBy", 0]`. */
@@ -10,27 +11,14 @@ export type PlanPath = readonly (string | number)[];
 export type Place = (path: PlanPath) => string;
 
 /** A task of a plan. What is not given stays as it is, or gets its default in a new task. */
-export interface PlanTask {
+export type PlanTask = SetFields<"by verbs and plans"> & {
+  title: string;
   /** Made from the title when it is not given. */
   name?: string | undefined;
-  title: string;
-  description?: string | null | undefined;
-  kind?: string | undefined;
-  role?: string | null | undefined;
-  /** 1–100. */
-  impact?: number | undefined;
-  /** Days. */
-  effortDays?: number | undefined;
-  /** 1 first … 9 last. */
-  priority?: number | undefined;
-  tags?: readonly string[] | undefined;
-  touches?: readonly string[] | undefined;
-  /** Any JSON value. */
-  payload?: unknown;
   /** Tasks of the plan, earlier or later ones, or of the workstream: `design`, or `design@landed`. */
   blockedBy?: readonly string[] | undefined;
   notes?: readonly (string | NewNote)[] | undefined;
-}
+};
 
 /** Tasks with their edges and notes, to be brought into a workstream in one go. */
 export interface Plan {
@@ -46,20 +34,7 @@ export interface PlannedTask {
   notes: readonly NewNote[];
 }
 
-const FIELDS = [
-  "title",
-  "description",
-  "kind",
-  "role",
-  "impact",
-  "effortDays",
-  "priority",
-  "tags",
-  "touches",
-  "payload",
-] as const satisfies (keyof TaskFields)[];
-
-const KEYS: ReadonlySet<string> = new Set([...FIELDS, "name", "blockedBy", "notes"]);
+const KEYS: ReadonlySet<string> = new Set([...PLANNED_FIELDS, "name", "blockedBy", "notes"]);
 
 /**
  * Checks a plan from anywhere; every fault begins with its place. Faults `plan.invalid`,
@@ -98,7 +73,7 @@ function plannedTask(task: unknown, path: PlanPath, place: Place): PlannedTask {
 
 function columnsOf(task: Record<string, unknown>, path: PlanPath, place: Place): TaskColumns {
   const fields: Record<string, unknown> = {};
-  for (const field of FIELDS) if (task[field] !== undefined) fields[field] = task[field];
+  for (const field of PLANNED_FIELDS) if (task[field] !== undefined) fields[field] = task[field];
   try {
     return taskColumns(fields);
   } catch (error) {

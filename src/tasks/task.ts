@@ -1,12 +1,19 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import {
+  type StoredTask,
+  shapeOfColumn,
+  type TaskLevel,
+  type TaskShape,
+  type TaskStatus,
+  taskColumnEntries,
+} from "../db/task-columns.js";
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
-import { shape, type TypeOf } from "../shape.js";
+import type { TypeOf } from "../shape.js";
 
-export const TASK_STATUSES = ["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"] as const;
-export type TaskStatus = (typeof TASK_STATUSES)[number];
+export { TASK_LEVELS, TASK_STATUSES, type TaskLevel, type TaskStatus } from "../db/task-columns.js";
 
 /** Statuses in which work is still to be done. */
 export const LIVE_STATUSES: readonly TaskStatus[] = ["OPEN", "IN_PROGRESS"];
@@ -14,93 +21,20 @@ export const LIVE_STATUSES: readonly TaskStatus[] = ["OPEN", "IN_PROGRESS"];
 /** Kinds that hold other tasks and are never claimed themselves. */
 export const CONTAINER_KINDS: readonly string[] = ["container", "job", "intake"];
 
-/** How well it is proved that a CLOSED task is done: its owner says so, its check passed, its work is on the target. */
-export const TASK_LEVELS = ["claimed", "verified", "landed"] as const;
-export type TaskLevel = (typeof TASK_LEVELS)[number];
-
-/** A task as everybody outside the database sees it: names, never row ids. */
-export const TASK = shape({
-  name: "string",
-  workstream: "string",
-  title: "string",
-  status: TASK_STATUSES,
-  kind: "string",
-  role: "string | null",
-  /** 1–100. */
-  impact: "number",
-  /** Days. */
-  effortDays: "number",
+/** A task as everyone outside the database sees it: names, never row ids. Its level is null while it is not CLOSED. */
+export const TASK = {
+  ...Object.fromEntries(
+    taskColumnEntries().flatMap(([, column]) =>
+      column.key === undefined ? [] : [[column.key, shapeOfColumn(column)]],
+    ),
+  ),
   /** impact / effortDays. */
   roi: "number",
-  /** 1 first … 9 last. */
-  priority: "number",
-  owner: "string | null",
-  tags: "string[]",
-  /** Globs of the files that the task expects to change. */
-  touches: "string[]",
-  description: "string | null",
-  hold: "string | null",
-  holdReason: "string | null",
-  /** The job or intake that the task belongs to. */
-  root: "string | null",
-  step: "string | null",
-  payload: "unknown",
-  attempts: "number",
-  maxRetries: "number",
-  notBefore: "string | null",
-  outcome: "string | null",
-  externalRef: "string | null",
-  claimGeneration: "number",
-  leaseUntil: "string | null",
-  /** Null while the task is not CLOSED. */
-  level: [TASK_LEVELS, null],
-  /** The commit on the target branch that has the work; null until it has landed. */
-  landedCommit: "string | null",
-  createdAt: "string",
-  updatedAt: "string",
-  closedAt: "string | null",
-});
+} as unknown as TaskShape & { roi: "number" };
 
 export type Task = TypeOf<typeof TASK>;
 
-const COLUMNS = [
-  "t.id",
-  "t.workstream_id",
-  "t.name",
-  "t.title",
-  "t.description",
-  "t.kind",
-  "t.role",
-  "t.status",
-  "t.hold",
-  "t.hold_reason",
-  "t.impact",
-  "t.effort_days",
-  "t.priority",
-  "t.owner_id",
-  "t.root_id",
-  "t.step",
-  "t.payload",
-  "t.tags",
-  "t.touches",
-  "t.attempts",
-  "t.max_retries",
-  "t.not_before",
-  "t.outcome",
-  "t.external_ref",
-  "t.claim_generation",
-  "t.lease_until",
-  "t.lease_seconds",
-  "t.level",
-  "t.work_agent",
-  "t.work_root",
-  "t.work_from",
-  "t.work_to",
-  "t.landed_commit",
-  "t.created_at",
-  "t.updated_at",
-  "t.closed_at",
-] as const;
+const COLUMNS = ["t.id", ...taskColumnEntries().map(([name]) => `t.${name}`)] as (`t.${keyof StoredTask}` | "t.id")[];
 
 /** Tasks with the names that their ids stand for; the start of every task query. */
 export function selectTasks(db: Reader) {
@@ -115,41 +49,24 @@ export function selectTasks(db: Reader) {
 /** A row of `selectTasks`. */
 export type TaskRow = Awaited<ReturnType<ReturnType<typeof selectTasks>["executeTakeFirstOrThrow"]>>;
 
+/** Where each field of a task comes from, and how. */
+const SHOWN = taskColumnEntries().flatMap(([name, { key, kind }]) => {
+  if (key === undefined) return [];
+  const from = kind === "id" ? name.replace(/_id$/, "") : name;
+  const parsed = kind === "labels" || kind === "texts" || kind === "json";
+  return [{ key, from: from as keyof TaskRow, parsed, none: kind === "json" ? () => null : () => [] }];
+});
+
 /** The public shape of a row. */
 export function toTask(row: TaskRow): Task {
-  return {
-    name: row.name,
-    workstream: row.workstream,
-    title: row.title,
-    status: row.status as TaskStatus,
-    kind: row.kind,
-    role: row.role,
-    impact: row.impact,
-    effortDays: row.effort_days,
-    roi: Math.round((row.impact / row.effort_days) * 100) / 100,
-    priority: row.priority,
-    owner: row.owner,
-    tags: row.tags === null ? [] : JSON.parse(row.tags),
-    touches: row.touches === null ? [] : JSON.parse(row.touches),
-    description: row.description,
-    hold: row.hold,
-    holdReason: row.hold_reason,
-    root: row.root,
-    step: row.step,
-    payload: row.payload === null ? null : JSON.parse(row.payload),
-    attempts: row.attempts,
-    maxRetries: row.max_retries,
-    notBefore: row.not_before,
-    outcome: row.outcome,
-    externalRef: row.external_ref,
-    claimGeneration: row.claim_generation,
-    leaseUntil: row.lease_until,
-    level: levelOf(row),
-    landedCommit: row.landed_commit,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-    closedAt: row.closed_at,
-  };
+  const task: Record<string, unknown> = {};
+  for (const { key, from, parsed, none } of SHOWN) {
+    const value = row[from];
+    task[key] = !parsed ? value : value === null ? none() : JSON.parse(String(value));
+  }
+  task.level = levelOf(row);
+  task.roi = Math.round((row.impact / row.effort_days) * 100) / 100;
+  return task as unknown as Task;
 }
 
 /** How well it is proved that the task is done; null while it is not CLOSED. */

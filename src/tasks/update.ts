@@ -3,7 +3,7 @@ import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
 import { touched, writeTask } from "./change.js";
-import { columnOf, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
+import { FIELD_OF_COLUMN, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
 import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
 
 export interface TaskUpdate extends TaskFields {
@@ -36,30 +36,12 @@ export async function updateTaskIn(tx: Tx, ref: TaskRef, update: TaskUpdate): Pr
   const columns = { ...columnsOf(row, update), ...(await rootColumn(tx, row, update.root)) };
   const changed = Object.keys(columns).filter((column) => columns[column as never] !== row[column as never]);
   if (changed.length > 0) await tx.patch("tasks", row.id, { ...columns, ...touched(row, tx.actor, tx.now) }, row);
-  return { task: await getTask(tx.db, ref), changedFields: EDITABLE.filter((field) => changed.includes(at(field))) };
+  const changedFields = [...SETTABLE].filter(([column]) => changed.includes(column)).map(([, field]) => field);
+  return { task: await getTask(tx.db, ref), changedFields };
 }
 
-const EDITABLE = [
-  "title",
-  "description",
-  "kind",
-  "role",
-  "impact",
-  "effortDays",
-  "priority",
-  "tags",
-  "touches",
-  "payload",
-  "hold",
-  "holdReason",
-  "notBefore",
-  "maxRetries",
-  "externalRef",
-  "step",
-  "root",
-] as const satisfies (keyof TaskUpdate)[];
-
-const at = (field: (typeof EDITABLE)[number]) => (field === "root" ? "root_id" : columnOf(field));
+/** The fields that an update sets, by column. */
+const SETTABLE = new Map([...FIELD_OF_COLUMN, ["root_id", "root"]]);
 
 function columnsOf(row: TaskRow, { addTags, removeTags, root: _, ...fields }: TaskUpdate): TaskColumns {
   const columns = taskColumns({ ...fields, tags: tagsAfter(row, fields.tags, addTags, removeTags) });

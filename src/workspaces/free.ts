@@ -1,5 +1,5 @@
 import type { Crew } from "../agents/crew.js";
-import type { Reader } from "../db/schema.js";
+import { forgetRows } from "../db/destroy.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
@@ -82,14 +82,7 @@ function freeSpec({ workstream, agent }: WorkspaceRow) {
 /** Closes the row, inside a write, with what hangs on it and is not journalled. */
 export async function closeRow(tx: Tx, workspace: number): Promise<void> {
   await tx.patch("workspaces", workspace, { freed_at: tx.now });
-  await forgetWorkspace(tx.db, workspace);
-}
-
-/** What is not journalled has no workspace to hang on any more. */
-async function forgetWorkspace(db: Reader, workspace: number): Promise<void> {
-  for (const table of ["port_leases", "workspace_changes", "workspace_holds"] as const) {
-    await db.deleteFrom(table).where("workspace_id", "=", workspace).execute();
-  }
+  await forgetRows(tx.db, "workspaces", [workspace]);
 }
 
 /** What becomes of the workspace of an agent that is closed. */

@@ -1,4 +1,5 @@
 import type { Context } from "../db/context.js";
+import { removeRows } from "../db/destroy.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
@@ -164,7 +165,7 @@ export async function renameWorkstream(context: Context, name: string, to: strin
   );
 }
 
-/** What a destroy takes away. */
+/** What a destroy deletes. */
 export interface Destruction {
   workstream: string;
   tasks: number;
@@ -181,48 +182,14 @@ export async function previewDestroy(db: Reader, name: string): Promise<Destruct
   return { workstream: name, tasks, edges, notes, agents: agents.length };
 }
 
-/** Removes the workstream with all its rows. Its events stay, and a namesake goes on with their chain. */
+/** Removes the workstream with all its rows. Its events stay; a new workstream of that name continues their chain. */
 export async function destroyWorkstream(context: Context, name: string): Promise<Destruction> {
   return write(context, { op: "workstream.destroy", scope: name, subject: name }, async (tx) => {
     const row = await workstreamRow(tx.db, name);
     const gone = await previewDestroy(tx.db, name);
-    const tasks = await tx.db
-      .selectFrom("tasks")
-      .select(["id", "root_id"])
-      .where("workstream_id", "=", row.id)
-      .execute();
-    const ofTasks = tx.db.selectFrom("tasks").select("id").where("workstream_id", "=", row.id);
-    const notes = await tx.db.selectFrom("task_notes").select("id").where("task_id", "in", ofTasks).execute();
-    const checks = await tx.db.selectFrom("checks").select("id").where("task_id", "in", ofTasks).execute();
-    const edges = await tx.db.selectFrom("task_edges").select("id").where("blocked_id", "in", ofTasks).execute();
-    const agents = await tx.db.selectFrom("agents").select("id").where("workstream_id", "=", row.id).execute();
-    const workspaces = await tx.db.selectFrom("workspaces").select("id").where("workstream_id", "=", row.id).execute();
-
-    await forget(
-      tx.db,
-      row.id,
-      workspaces.map((workspace) => workspace.id),
-    );
-    for (const workspace of workspaces) await tx.remove("workspaces", workspace.id);
-    for (const note of notes) await tx.remove("task_notes", note.id);
-    for (const check of checks) await tx.remove("checks", check.id);
-    for (const edge of edges) await tx.remove("task_edges", edge.id);
-    for (const task of tasks) if (task.root_id !== null) await tx.patch("tasks", task.id, { root_id: null });
-    for (const task of tasks) await tx.remove("tasks", task.id);
-    for (const agent of agents) await tx.remove("agents", agent.id);
-    await tx.remove("workstreams", row.id);
+    await removeRows(tx, "workstreams", [row.id]);
     return gone;
   });
-}
-
-/** What is not journalled has nothing to hang on any more. */
-async function forget(db: Reader, workstream: number, workspaces: readonly number[]): Promise<void> {
-  for (const table of ["collisions", "landings"] as const) {
-    await db.deleteFrom(table).where("workstream_id", "=", workstream).execute();
-  }
-  for (const table of ["port_leases", "workspace_changes", "workspace_holds"] as const) {
-    for (const workspace of workspaces) await db.deleteFrom(table).where("workspace_id", "=", workspace).execute();
-  }
 }
 
 /** The settings of a workstream; faults `workstream.not_found`. */

@@ -3,15 +3,13 @@ import { sql } from "kysely";
 import { expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
 import type { Change } from "../../src/db/events.js";
-import { REFERENCES, UNIQUE_KEYS } from "../../src/db/relations.js";
-import { JOURNALLED } from "../../src/db/schema.js";
+import { JOURNALLED, REFERENCES, UNIQUE_KEYS } from "../../src/db/relations.js";
 import { write } from "../../src/db/write.js";
 import { verifyChains } from "../../src/journal/audit.js";
 import { writeMessage } from "../../src/journal/log.js";
 import { applyChange, compareTables, foldEvents, type Tables } from "../../src/journal/replay.js";
 import { writeSql } from "../../src/journal/sql.js";
-import { netChanges } from "../../src/journal/undo/net-changes.js";
-import { PASSING_COLUMNS } from "../../src/journal/undo/obstacles.js";
+import { isPassing, netChanges } from "../../src/journal/undo/net-changes.js";
 import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../../src/journal/undo/undo.js";
 import { destroyWorkstream, initWorkstream, renameWorkstream } from "../../src/workstreams/workstream.js";
 import { act, perform } from "../support/acts.js";
@@ -32,7 +30,7 @@ async function rows(context: Context) {
         id,
         Object.fromEntries(
           Object.entries(row)
-            .filter(([column]) => !PASSING_COLUMNS.has(column))
+            .filter(([column]) => !isPassing(table, column))
             .sort(),
         ),
       ]),
@@ -260,7 +258,7 @@ onEachDialect("undo", (bench) => {
       {
         table: "tasks",
         name: "build",
-        problem: "the workstream it belongs to is gone",
+        problem: "belongs to a deleted workstream",
         by: { op: "workstream.destroy" },
       },
     ]);

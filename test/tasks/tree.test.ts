@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { write } from "../../src/db/write.js";
+import { newTaskRow } from "../../src/tasks/fields.js";
 import { blockTask, insertEdge } from "../../src/tasks/graph.js";
-import { newTaskRow } from "../../src/tasks/new-task.js";
 import { drawTree, taskTree } from "../../src/tasks/tree.js";
 import { workstreamRow } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";

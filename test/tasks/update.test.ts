@@ -23,7 +23,7 @@ onEachDialect("updating a task", (bench) => {
       root: "job",
       notBefore: "2030-01-01",
     });
-    expect(changedFields).toEqual(["title", "effortDays", "tags", "payload", "notBefore", "root"]);
+    expect(changedFields).toEqual(["title", "effortDays", "notBefore", "tags", "payload", "root"]);
     expect(task).toMatchObject({ title: "Build", tags: ["a", "b"], payload: [1], root: "job", effortDays: 2 });
     expect(await updateTask(context, at("build"), { title: "Build", payload: [1] })).toMatchObject({
       changedFields: [],

@@ -1,2 +1,2 @@
 /** The migrations in order. Kept apart from their text so that an up-to-date database loads none of it. */
-export const MIGRATION_NAMES: readonly string[] = ["0001_task_graph", "0002_crew", "0003_workspaces"];
+export const MIGRATION_NAMES: readonly string[] = ["0001_task_graph", "0002_crew", "0003_workspaces", "0004_texts"];

@@ -40,18 +40,10 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   });
 }
 
-/**
- * The file itself, whatever names lead to it; undefined where there is none. A folder that cannot be read throws, and
- * so does a file in a folder's place, which Node 22 would take for a missing entry if asked not to throw.
- */
+/** The file itself, whatever names lead to it; undefined where there is none. A folder that cannot be read throws. */
 function fileAt(path: string): string | undefined {
-  try {
-    const { dev, ino } = statSync(path);
-    return `${dev}:${ino}`;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found && `${found.dev}:${found.ino}`;
 }
 
 /** A store without a file: an empty one in memory, until somebody's first write makes the file. */

@@ -1,17 +1,25 @@
 import type { Change } from "../../db/events.js";
-import type { JournalledTable, Reader } from "../../db/schema.js";
+import {
+  describeTable,
+  JOURNALLED,
+  type JournalledTable,
+  quietness,
+  type Row,
+  rowKey,
+  rowsWhere,
+  UNIQUE_KEYS,
+} from "../../db/relations.js";
+import type { Reader } from "../../db/schema.js";
+import { sameValue, wholeTexts } from "../../db/texts.js";
+import type { Tx } from "../../db/write.js";
+import { checkAcyclic } from "../rows.js";
 
-export type Row = Record<string, unknown>;
-
-/** What several changes did to one row, taken together: made it, took it away, or changed columns of it. */
+/** What several changes did to one row, taken together: inserted it, removed it, or changed columns of it. */
 export type NetChange = { table: JournalledTable; id: number } & (
   | { made: Row }
   | { gone: Row }
   | { changed: Record<string, [before: unknown, after: unknown]> }
 );
-
-/** The key of a row among rows of several tables. */
-export const rowKey = (table: string, id: unknown) => `${table} ${id}`;
 
 /** Folds changes, in their order, into one net change per row; rows that end as they began are left out. */
 export function netChanges(changes: Iterable<Change>): Map<string, NetChange> {
@@ -54,7 +62,7 @@ function difference(from: Row, to: Row): Patch {
   return Object.fromEntries(
     columns
       .map((column): [string, [unknown, unknown]] => [column, [from[column] ?? null, to[column] ?? null]])
-      .filter(([, [before, after]]) => before !== after),
+      .filter(([, [before, after]]) => !sameValue(before, after)),
   );
 }
 
@@ -62,7 +70,7 @@ function merge(first: Patch, then: Patch): Patch {
   const whole: Patch = { ...first };
   for (const [column, [before, after]] of Object.entries(then)) {
     const from = first[column] === undefined ? before : first[column][0];
-    if (from === after) delete whole[column];
+    if (sameValue(from, after)) delete whole[column];
     else whole[column] = [from, after];
   }
   return whole;
@@ -70,28 +78,6 @@ function merge(first: Patch, then: Patch): Patch {
 
 function side(patch: Patch, at: 0 | 1): Row {
   return Object.fromEntries(Object.entries(patch).map(([column, values]) => [column, values[at]]));
-}
-
-/** Ids asked for at a time: both dialects limit how many values one query may bind. */
-const PORTION = 500;
-
-/** The rows of `table` that have one of `values` in `column`. */
-export async function rowsWhere(
-  db: Reader,
-  table: JournalledTable,
-  column: string,
-  values: readonly number[],
-): Promise<(Row & { id: number })[]> {
-  const found: (Row & { id: number })[] = [];
-  for (let at = 0; at < values.length; at += PORTION) {
-    const rows = await db
-      .selectFrom(table as "tasks")
-      .selectAll()
-      .where(column as "id", "in", values.slice(at, at + PORTION))
-      .execute();
-    for (const row of rows) found.push({ ...row });
-  }
-  return found;
 }
 
 /** The whole row of a net change that made or removed it; of a changed one nothing. */
@@ -121,21 +107,110 @@ export function idsByTable(changes: Iterable<NetChange>): Map<JournalledTable, n
   return ids;
 }
 
-/** Gives rows their names for people: `build`, `build → deploy` for an edge, the task's name for a note. */
-export async function rowNames(
-  db: Reader,
-  rows: readonly { table: JournalledTable; row: Row }[],
-): Promise<(table: JournalledTable, row: Row) => string> {
-  const ids = new Set(
-    rows.flatMap(({ row }) => [row.task_id, row.blocker_id, row.blocked_id]).filter((id) => typeof id === "number"),
+/** The values that undo puts back into a row, in the columns that it touches. */
+export function broughtBack(change: NetChange): Row {
+  if ("gone" in change) return change.gone;
+  if ("made" in change) return {};
+  return side(change.changed, 0);
+}
+
+/** Faults `undo.text_not_kept` when a text that would come back is nowhere in the database. */
+export const textsBack = (db: Reader, net: Map<string, NetChange>) =>
+  wholeTexts(
+    db,
+    [...net.values()].flatMap((change) => Object.values(broughtBack(change))),
   );
-  const names = new Map((await rowsWhere(db, "tasks", "id", [...ids])).map((row) => [row.id, String(row.name)]));
-  for (const { table, row } of rows) if (table === "tasks" && row.id) names.set(Number(row.id), String(row.name));
-  const task = (id: unknown) => names.get(Number(id)) ?? "a task that is gone";
-  return (table, row) => {
-    if (table === "task_edges") return `${task(row.blocker_id)} → ${task(row.blocked_id)}`;
-    if (table === "task_notes" || table === "checks") return task(row.task_id);
-    if (table === "salvages") return `${row.workstream}/${row.agent}/${row.n}`;
-    return String(row.name ?? row.agent ?? row.text);
+
+/**
+ * Turns net changes back, in an order that keeps every reference whole at each step. Faults `task.cycle` when an edge
+ * that comes back would close one, `undo.text_not_kept`.
+ */
+export async function putBack(tx: Tx, net: Map<string, NetChange>): Promise<void> {
+  const whole = await textsBack(tx.db, net);
+  const all = [...net.values()];
+  const patches = all.filter((change) => "changed" in change);
+  const renamed = patches.filter((change) => namingColumns(change).length > 0);
+  if (renamed.length > 1) for (const change of renamed) await tx.patch(change.table, change.id, placeholder(change));
+
+  const gone = (table: JournalledTable, column: string, id: unknown) => {
+    const parent = net.get(rowKey(parentTable(table, column) ?? "", id));
+    return parent !== undefined && "gone" in parent;
   };
+  const refers = (table: JournalledTable, column: string) => parentTable(table, column) !== undefined;
+  const turn = async (takes: (table: JournalledTable, column: string, then: unknown) => boolean) => {
+    for (const change of patches) await patchBack(tx, change, whole, takes);
+  };
+  await turn((table, column, then) => refers(table, column) && !gone(table, column, then));
+  for (const change of inOrder(all.filter((one) => "made" in one)).reverse()) await tx.remove(change.table, change.id);
+  await turn((table, column) => !refers(table, column));
+  for (const { table, id, gone: row } of inOrder(all.filter((change) => "gone" in change))) {
+    const values = Object.entries(row).map(([column, value]) => [column, whole(value)]);
+    await tx.restore(table, { id, ...Object.fromEntries(values) } as never);
+  }
+  await turn(gone);
+  await checkAcyclic(tx.db, changesBack(net));
+}
+
+const parentTable = (table: JournalledTable, column: string) => describeTable(table).references[column];
+
+type Changed = Extract<NetChange, { changed: unknown }>;
+
+/** The columns of a change that name its row, and that two rows may have swapped. */
+function namingColumns({ table, changed }: Changed): string[] {
+  const unique = UNIQUE_KEYS.filter((key) => key.table === table).flatMap(({ columns }) => columns);
+  return unique.filter((column) => typeof changed[column]?.[0] === "string");
+}
+
+/** Rows that swapped their names must not meet on the way back. */
+const placeholder = (change: Changed) =>
+  Object.fromEntries(namingColumns(change).map((column) => [column, `undoing_${change.id}`])) as never;
+
+/** Turns back the columns that `takes` says yes to. */
+async function patchBack(
+  tx: Tx,
+  { table, id, changed }: Changed,
+  whole: (value: unknown) => unknown,
+  takes: (table: JournalledTable, column: string, then: unknown) => boolean,
+): Promise<void> {
+  const columns = Object.entries(changed).filter(([column, [then]]) => takes(table, column, then));
+  if (columns.length === 0) return;
+  const back: Row = {};
+  for (const [column, [then]] of columns) if (!isPassing(table, column)) back[column] = whole(then);
+  for (const [column, { quiet }] of Object.entries(describeTable(table).columns ?? {})) {
+    if (quiet === "clock") back[column] = tx.now;
+  }
+  await tx.patch(table, id, back as never);
+}
+
+/** Whether undo leaves a column alone: a clock, or a counter that must never repeat. */
+export function isPassing(table: JournalledTable, column: string): boolean {
+  const quiet = quietness(table, column);
+  return quiet === "clock" || quiet === "counter";
+}
+
+/** Rows in the order in which they can be put back: those that others refer to first. */
+function inOrder<C extends NetChange>(changes: readonly C[]): C[] {
+  const byKey = new Map(changes.map((change) => [rowKey(change.table, change.id), change]));
+  const placed = new Set<C>();
+  const place = (change: C) => {
+    const { table } = change;
+    const self = Object.entries(describeTable(table).references).find(([, to]) => to === table)?.[0];
+    const chain: C[] = [];
+    for (let next: C | undefined = change; next !== undefined && !placed.has(next) && !chain.includes(next); ) {
+      chain.push(next);
+      next = self === undefined ? undefined : byKey.get(rowKey(table, imageOf(next)[self]));
+    }
+    for (const one of chain.reverse()) placed.add(one);
+  };
+  for (const table of JOURNALLED) for (const change of changes) if (change.table === table) place(change);
+  return [...placed];
+}
+
+/** What undo of `net` inserts and patches, as changes. */
+function changesBack(net: Map<string, NetChange>): Change[] {
+  return [...net.values()].flatMap((change): Change[] => {
+    const { table, id } = change;
+    if ("gone" in change) return [{ table, id, insert: change.gone }];
+    return "changed" in change ? [{ table, id, patch: change.changed }] : [];
+  });
 }

@@ -1,21 +1,24 @@
 import { sql } from "kysely";
 import type { Change, EventRow } from "../../db/events.js";
-import { REFERENCES, type Reference, UNIQUE_KEYS, type UniqueKey } from "../../db/relations.js";
-import { JOURNALLED, type Reader } from "../../db/schema.js";
-import { shape, type TypeOf } from "../../shape.js";
-import { eventIds } from "../replay.js";
 import {
-  currentRows,
-  idsByTable,
-  imageOf,
-  type NetChange,
+  describeTable,
+  JOURNALLED,
+  REFERENCES,
+  type Reference,
   type Row,
   rowKey,
-  rowNames,
   rowsWhere,
-} from "./net-changes.js";
+  UNIQUE_KEYS,
+  type UniqueKey,
+} from "../../db/relations.js";
+import type { Reader } from "../../db/schema.js";
+import { sameValue } from "../../db/texts.js";
+import { shape, type TypeOf } from "../../shape.js";
+import { eventIds } from "../replay.js";
+import { rowNames } from "../rows.js";
+import { broughtBack, currentRows, idsByTable, imageOf, isPassing, type NetChange } from "./net-changes.js";
 
-/** Something that came later and that undoing would trample on. */
+/** Something later that undo would overwrite. */
 export const OBSTACLE = shape({
   table: JOURNALLED,
   /** What people call the row. */
@@ -23,16 +26,13 @@ export const OBSTACLE = shape({
   /** The column that was changed again; absent when it is about the whole row. */
   "column?": "string",
   problem: "string",
-  /** What did it; absent when the log does not say, because it happened behind mu's back. */
+  /** What did it; absent when it happened outside mu, so that the log does not say. */
   "by?": { group: "string", op: "string", actor: "string", at: "string" },
 });
 
 export type Obstacle = TypeOf<typeof OBSTACLE>;
 
-/** Columns that undo neither looks at nor turns back: the clock, and a counter that must never repeat. */
-export const PASSING_COLUMNS: ReadonlySet<string> = new Set(["updated_at", "claim_generation"]);
-
-/** Where an undo of `net` stands: what is in the tables now, and what the log says about it. */
+/** What is in the tables now, and what the log says about it. */
 interface Scene {
   db: Reader;
   net: Map<string, NetChange>;
@@ -104,8 +104,10 @@ async function laterChanges(db: Reader, net: Map<string, NetChange>, group: stri
 /** Whether a change may stand in the way: one of the same row, or one that made a row refer to another. */
 function concerns(net: Map<string, NetChange>, change: Change): boolean {
   if (!("patch" in change) || net.has(rowKey(change.table, change.id))) return true;
+  const { patch, table } = change;
   return (
-    REFERENCES.some(({ table, column }) => table === change.table && column in change.patch) || "name" in change.patch
+    REFERENCES.some((reference) => reference.table === table && reference.column in patch) ||
+    UNIQUE_KEYS.some((key) => key.table === table && key.columns.some((column) => column in patch))
   );
 }
 
@@ -133,24 +135,29 @@ function changedAgain({ net, now, later }: Scene): Found[] {
     const events = touched.get(key) ?? [];
     const at = { table: change.table, row: { ...imageOf(change), ...row, id: change.id } };
     if ("gone" in change) {
-      return row === undefined ? [] : [{ ...at, problem: "is there again", ...by(events.at(-1)) }];
+      return row === undefined ? [] : [{ ...at, problem: "exists again", ...by(events.at(-1)) }];
     }
-    if (row === undefined) return [{ ...at, problem: "is gone", ...by(events.at(-1)) }];
+    if (row === undefined) return [{ ...at, problem: "was deleted", ...by(events.at(-1)) }];
     const again = leftBehind(change, row).flatMap(([column, left]) => {
       const event = events.find((one) => changesColumn(one.change, column));
-      if (event === undefined && (row[column] ?? null) === left) return [];
+      if (event === undefined && sameValue(row[column], left)) return [];
       return [{ ...at, column, problem: "was changed again", ...by(event) }];
     });
-    const proved = provedSince(change, events);
-    return proved === undefined ? again : [...again, { ...at, column: "level", problem: "was changed", ...by(proved) }];
+    const rested = restingColumns(change).flatMap((column) => {
+      const event = events.find((one) => changesColumn(one.change, column));
+      return event === undefined ? [] : [{ ...at, column, problem: "was changed", ...by(event) }];
+    });
+    return [...again, ...rested];
   });
 }
 
-/** What gave a task a level after the group set its status: without that status the level is about nothing. */
-function provedSince(change: NetChange, events: readonly Later[]): Later | undefined {
-  const isStatus = change.table === "tasks" && "changed" in change && "status" in change.changed;
-  if (!isStatus || "level" in change.changed) return undefined;
-  return events.find((one) => changesColumn(one.change, "level"));
+/** Columns that the group left alone and that rest on one that it set; see `restsOn`. */
+function restingColumns(change: NetChange): string[] {
+  if (!("changed" in change)) return [];
+  const { changed, table } = change;
+  return Object.entries(describeTable(table).columns ?? {}).flatMap(([column, { restsOn }]) =>
+    restsOn !== undefined && restsOn in changed && !(column in changed) ? [column] : [],
+  );
 }
 
 /** The columns that count, with the values that the group left in them. */
@@ -159,7 +166,7 @@ function leftBehind(change: NetChange, row: Row): [column: string, value: unknow
     "changed" in change
       ? Object.entries(change.changed).map(([column, [, after]]) => [column, after])
       : Object.keys(row).map((column) => [column, imageOf(change)[column] ?? null]);
-  return columns.filter(([column]) => column !== "id" && !PASSING_COLUMNS.has(column));
+  return columns.filter(([column]) => column !== "id" && !isPassing(change.table, column));
 }
 
 const changesColumn = (change: Change, column: string) => !("patch" in change) || column in change.patch;
@@ -194,19 +201,12 @@ async function hanging({ db, net, later }: Scene): Promise<Found[]> {
       found.push({
         table,
         row,
-        problem: `hangs on what would be removed (${column.replace(/_id$/, "")})`,
+        problem: `refers to a row that would be removed (${column.replace(/_id$/, "")})`,
         ...by(event),
       });
     }
   }
   return found;
-}
-
-/** The values that undo puts back into a row, in the columns that it touches. */
-function broughtBack(change: NetChange): Row {
-  if ("gone" in change) return change.gone;
-  if ("made" in change) return {};
-  return Object.fromEntries(Object.entries(change.changed).map(([column, [before]]) => [column, before]));
 }
 
 /** Rows that would refer to one that is gone, and stays gone. */
@@ -222,7 +222,7 @@ async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
       const returning = net.get(parent);
       if (returning === undefined ? there.has(Number(parentOf(change, reference))) : !("made" in returning)) continue;
       const row = { ...broughtBack(change), id: change.id };
-      const problem = `the ${reference.column.replace(/_id$/, "")} it belongs to is gone`;
+      const problem = `belongs to a deleted ${reference.column.replace(/_id$/, "")}`;
       found.push({ table: change.table, row, problem, ...by(touched.get(parent)?.at(-1)) });
     }
   }

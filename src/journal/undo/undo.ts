@@ -1,16 +1,15 @@
 import { sql } from "kysely";
 import { type Context, newGroup } from "../../db/context.js";
 import { type Change, type EventRow, MACHINE_SCOPE } from "../../db/events.js";
-import { JOURNALLED, type JournalledTable, type Reader } from "../../db/schema.js";
+import { describeTable, JOURNALLED, type JournalledTable, speaks, TABLE_NAMES } from "../../db/relations.js";
+import type { Reader } from "../../db/schema.js";
 import { write } from "../../db/write.js";
 import { Fault, type NextStep } from "../../errors.js";
 import { quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
-import { SILENT_COLUMNS } from "../sentences.js";
-import { currentRows, imageOf, type NetChange, netChanges, rowNames } from "./net-changes.js";
+import { rowNames, workstreamsOf } from "../rows.js";
+import { currentRows, imageOf, type NetChange, netChanges, putBack, textsBack } from "./net-changes.js";
 import { findObstacles, OBSTACLE, type Obstacle, undoneGroups } from "./obstacles.js";
-import { putBack } from "./put-back.js";
-import { workstreamsOf } from "./scopes.js";
 
 export type { Obstacle } from "./obstacles.js";
 
@@ -227,7 +226,9 @@ async function plan(db: Reader, group: string): Promise<Plan> {
   }
   if (summary.undone !== undefined) throw alreadyUndone(summary, summary.undone);
   const changes = changesOf(events);
-  return { summary, changes, net: netChanges(changes), firstId: events[0]?.id ?? 0 };
+  const net = netChanges(changes);
+  await textsBack(db, net);
+  return { summary, changes, net, firstId: events[0]?.id ?? 0 };
 }
 
 function alreadyUndone({ group }: UndoGroup, by: string): Fault {
@@ -259,32 +260,20 @@ export function laterSteps(superseded: readonly Obstacle[]): NextStep[] {
 
 /** `task build: title was changed again by ann (task.update, 3f…)`. */
 export function tellObstacle({ table, name, column, problem, by }: Obstacle): string {
-  const what = `${NOUNS[table]} ${name}${column === undefined ? "" : `: ${column}`}`;
-  return `${what} ${problem}${by === undefined ? ", behind mu's back" : ` by ${by.actor} (${by.op}, ${by.group})`}`;
+  const { noun, preposition } = describeTable(table);
+  const what = `${[noun, preposition, name].filter(Boolean).join(" ")}${column === undefined ? "" : `: ${column}`}`;
+  return `${what} ${problem}${by === undefined ? " outside mu" : ` by ${by.actor} (${by.op}, ${by.group})`}`;
 }
 
-const NOUNS: Record<JournalledTable, string> = {
-  workstreams: "workstream",
-  agents: "agent",
-  tasks: "task",
-  task_edges: "edge",
-  task_notes: "note on",
-  workspaces: "workspace of",
-  salvages: "salvage",
-  checks: "check of",
-  approvals: "approval",
-};
-
-/** Operations whose undo would leave the world and the rows apart, by name or by noun, each with the reason. */
+/** Operations that undo refuses, by name or by noun, each with the reason. */
 export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
   ["workstream.destroy", "a destroyed workstream comes back only from a backup of the database"],
-  ["log.write", "a message stays said"],
-  ["agent", "panes are opened and closed in tmux, not in the database"],
-  ["workspace", "folders are made and removed on disk, not in the database"],
-  ["delivery", "what was sent is sent"],
-  ["run", "what a run did and cost stays done and paid"],
-  ["salvage", "what was brought back stands in its folder, not in the database"],
-  ["land", "what is on the main branch is taken back with the version control system"],
+  ["log.write", "messages cannot be unsent"],
+  ["run", "what a run did and cost cannot be taken back"],
+  ["land", "commits on the target branch are reverted with the version control system"],
+  ...TABLE_NAMES.map(describeTable).flatMap(({ noun, notUndoable }): [string, string][] =>
+    notUndoable === undefined ? [] : [[noun, notUndoable]],
+  ),
 ];
 
 function refusal({ ops, changes }: UndoGroup): string | undefined {
@@ -308,14 +297,17 @@ async function describe(db: Reader, net: Map<string, NetChange>): Promise<Invers
     table,
     name: nameOf(table, row),
     act: "made" in change ? "remove" : "gone" in change ? "restore" : "patch",
-    columns: "changed" in change ? turned(change.changed) : {},
+    columns: "changed" in change ? turned(table, change.changed) : {},
   }));
 }
 
-function turned(changed: Record<string, [before: unknown, after: unknown]>): InverseChange["columns"] {
+function turned(
+  table: JournalledTable,
+  changed: Record<string, [before: unknown, after: unknown]>,
+): InverseChange["columns"] {
   return Object.fromEntries(
     Object.entries(changed)
-      .filter(([column]) => !SILENT_COLUMNS.has(column))
+      .filter(([column]) => speaks(table, column))
       .map(([column, [before, after]]) => [column, [after, before]]),
   );
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { CHAIN_HEAD, verifyChains } from "../../journal/audit.js";
+import { VERIFIED_CHAIN, verifyChains } from "../../journal/audit.js";
 import { counted } from "../../names.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -10,7 +10,7 @@ export const auditVerify = defineOperation({
   name: "audit.verify",
   summary: "Check that no event was changed, dropped, added or moved",
   description:
-    "Walks every chain and checks each hash and the anchored head. With --tables it also folds the events and compares the outcome with the tables, so that a row changed behind mu's back is named. Exit 1 when something is wrong.",
+    "Walks every chain and checks each hash and the anchored head. With --tables it also folds the events and compares the outcome with the tables, so that a row changed outside mu is named. Large texts are in the chain by their SHA-256 only: each chain says how many, and --tables compares them with the texts themselves. Exit 1 when something is wrong.",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -20,7 +20,7 @@ export const auditVerify = defineOperation({
   output: () =>
     z.strictObject({
       ok: z.literal(true),
-      chains: z.array(schemaOf(CHAIN_HEAD)),
+      chains: z.array(schemaOf(VERIFIED_CHAIN)),
       events: z.number(),
       tables: z.enum(["same", "not compared"]),
     }),
@@ -38,7 +38,7 @@ export const auditVerify = defineOperation({
     });
     return {
       ok: true as const,
-      chains: chains.map(({ scope, n, head }) => ({ scope, n, head })),
+      chains: chains.map(({ scope, n, head, byHash }) => ({ scope, n, head, byHash })),
       events: chains.reduce((sum, chain) => sum + chain.n, 0),
       tables: tables ? ("same" as const) : ("not compared" as const),
     };
@@ -46,7 +46,11 @@ export const auditVerify = defineOperation({
   render: ({ chains, events, tables }, paint) =>
     [
       `${paint.bold("The chain holds")}: ${counted(events, "event")} in ${counted(chains.length, "chain")}${tables === "same" ? ", and the tables agree with them" : ""}`,
-      ...chains.map((chain) => paint.dim(`  ${chain.scope || "(machine)"}  ${chain.n}  ${chain.head.slice(0, 16)}…`)),
+      ...chains.map(({ scope, n, head, byHash }) =>
+        paint.dim(
+          `  ${scope || "(machine)"}  ${n}  ${head.slice(0, 16)}…${byHash === 0 ? "" : `  ${counted(byHash, "text")} by hash`}`,
+        ),
+      ),
     ].join("\n"),
 });
 
@@ -74,8 +78,8 @@ async function checkTables(db: Parameters<typeof verifyChains>[0]): Promise<void
   throw new Fault(
     "negative",
     "audit.tables_differ",
-    `${differences.length} rows were changed behind mu's back: ${said.join("; ")}.`,
+    `${differences.length} rows were changed outside mu: ${said.join("; ")}.`,
     [],
-    { differences: differences },
+    { differences },
   );
 }

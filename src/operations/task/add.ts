@@ -27,8 +27,6 @@ export const taskAdd = defineOperation({
       }).optional(),
       until: untilField(),
       note: z.array(textField()).optional().meta(about("A first note; may be repeated")),
-      hold: z.string().max(64).optional().meta(about("Keep everybody from taking it, with a word why")),
-      holdReason: z.string().max(2000).optional().meta(about("The whole reason for the hold")),
     }),
   output: () => schemaOf({ task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS }),
   positional: ["name"],

@@ -1,3 +1,4 @@
+import { taskColumnEntries } from "../../db/task-columns.js";
 import { counted } from "../../names.js";
 import type { Task } from "../../tasks/task.js";
 import type { Column, Paint } from "../paint.js";
@@ -25,32 +26,33 @@ function levelText({ level, landedCommit }: Task): string | null {
   return level === "landed" && landedCommit !== null ? `landed as ${landedCommit.slice(0, 12)}` : level;
 }
 
-/** The lines under a task's title: every field that says something. */
+/** Fields whose line on the card says more than their value, or nothing where it says nothing new. */
+const CARD_TEXTS: Readonly<Record<string, (task: Task, paint: Paint) => string | null>> = {
+  status: (task, paint) => paint.status(task.status),
+  level: levelText,
+  impact: (task) => `impact ${task.impact}, effort ${counted(task.effortDays, "day")}, roi ${task.roi}`,
+  hold: ({ hold, holdReason }) => (hold === null ? null : [hold, holdReason].filter(Boolean).join(": ")),
+  attempts: (task) => (task.attempts === 0 ? null : `${task.attempts} of ${task.maxRetries + 1}`),
+  createdAt: (task, paint) => `${task.createdAt} (${paint.ago(task.createdAt)} ago)`,
+  updatedAt: ({ createdAt, updatedAt }, paint) =>
+    updatedAt === createdAt ? null : `${updatedAt} (${paint.ago(updatedAt)} ago)`,
+};
+
+/** The lines under a task's title: every field that is not at its default. */
 export function taskLines(task: Task, paint: Paint): string[] {
-  const fields: [string, string | null | undefined][] = [
-    ["status", paint.status(task.status)],
-    ["level", levelText(task)],
-    ["owner", task.owner],
-    ["role", task.role],
-    ["kind", task.kind === "task" ? null : task.kind],
-    ["priority", task.priority === 5 ? null : String(task.priority)],
-    ["worth", `impact ${task.impact}, effort ${counted(task.effortDays, "day")}, roi ${task.roi}`],
-    ["hold", task.hold === null ? null : [task.hold, task.holdReason].filter(Boolean).join(": ")],
-    ["not before", task.notBefore],
-    ["lease until", task.leaseUntil],
-    ["belongs to", task.root],
-    ["step", task.step],
-    ["tags", task.tags.join(", ")],
-    ["touches", task.touches.join(", ")],
-    ["outcome", task.outcome],
-    ["attempts", task.attempts === 0 ? null : `${task.attempts} of ${task.maxRetries + 1}`],
-    ["elsewhere", task.externalRef],
-    ["payload", task.payload === null ? null : JSON.stringify(task.payload)],
-    ["created", `${task.createdAt} (${paint.ago(task.createdAt)} ago)`],
-    ["updated", task.updatedAt === task.createdAt ? null : `${task.updatedAt} (${paint.ago(task.updatedAt)} ago)`],
-    ["closed", task.closedAt],
-  ];
-  return fields.filter(([, value]) => value).map(([name, value]) => `  ${paint.dim(name.padEnd(11))} ${value}`);
+  return taskColumnEntries().flatMap(([, { key, card, initial }]) => {
+    if (key === undefined || card === undefined) return [];
+    const value = task[key as keyof Task] as unknown;
+    const special = CARD_TEXTS[key];
+    const text = special !== undefined ? special(task, paint) : value === initial ? null : plainText(value);
+    return text ? [`  ${paint.dim(card.padEnd(11))} ${text}`] : [];
+  });
+}
+
+function plainText(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value.join(", ");
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 /** `CLOSED verified` where more than its owner's word shows that it is done. */

@@ -1,5 +1,7 @@
 import * as z from "zod";
-import { getTask, TASK } from "../../tasks/task.js";
+import { taskColumnEntries } from "../../db/task-columns.js";
+import type { TaskFields } from "../../tasks/fields.js";
+import { getTask, TASK, type Task } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
 import { taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -21,13 +23,8 @@ export const taskEdit = defineOperation({
   async run(app, { task, workstream }) {
     const ref = await resolveTask(app, task, workstream);
     const before = await getTask(app.context.store.db, ref);
-    const text = await app.io.edit(`${before.title}\n\n${before.description ?? ""}\n`, `${ref.name}.md`);
-    const [title = "", ...rest] = text.split(/\r?\n/);
-    const description = rest.join("\n").trim();
-    const { task: after, changedFields } = await updateTask(app.context, ref, {
-      title: title.trim(),
-      description: description === "" ? null : description,
-    });
+    const text = await app.io.edit(documentOf(before), `${ref.name}.md`);
+    const { task: after, changedFields } = await updateTask(app.context, ref, fieldsOf(text));
     const nextSteps = [{ intent: "Look at it", command: `mu task show ${ref.workstream}/${ref.name}` }];
     return { task: after, changedFields, nextSteps };
   },
@@ -36,3 +33,27 @@ export const taskEdit = defineOperation({
       ? "Nothing changed."
       : `Changed ${changedFields.join(" and ")} of ${paint.bold(task.name)}`,
 });
+
+/** The fields in the document: a first line, the text below it, and any other below a line with its name. */
+const [LINE = "title", TEXT = "description", ...OTHERS] = taskColumnEntries().flatMap(([, { key, edit }]) =>
+  key === undefined || edit === undefined ? [] : [key],
+);
+
+function documentOf(task: Task): string {
+  const value = (field: string) => String(task[field as keyof Task] ?? "");
+  const others = OTHERS.map((field) => `\n--- ${field} ---\n${value(field)}\n`);
+  return [`${value(LINE)}\n\n${value(TEXT)}\n`, ...others].join("");
+}
+
+function fieldsOf(document: string): TaskFields {
+  const fields: Record<string, string | null> = {};
+  let rest = document.replaceAll("\r\n", "\n");
+  for (const field of [...OTHERS].reverse()) {
+    const [before = "", text] = rest.split(`\n--- ${field} ---\n`);
+    if (text === undefined) continue;
+    fields[field] = text.trim() || null;
+    rest = before;
+  }
+  const [line = "", ...text] = rest.split("\n");
+  return { ...fields, [LINE]: line.trim(), [TEXT]: text.join("\n").trim() || null };
+}

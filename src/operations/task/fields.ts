@@ -1,55 +1,67 @@
 import * as z from "zod";
-import { about, momentField } from "../fields.js";
+import { type TaskColumn, taskColumnEntries } from "../../db/task-columns.js";
+import type { TaskFields } from "../../tasks/fields.js";
+import { about, type Completes, momentField } from "../fields.js";
 
 /** Labels on the command line: repeated, with commas, or both; a blank one is a mistake, not a wildcard. */
-export const labels = (description: string, notes: { aliases?: string[]; short?: string } = {}) =>
+export const labels = (
+  description: string,
+  notes: { aliases?: string[]; short?: string; completes?: Completes } = {},
+) =>
   z
     .array(z.string().trim().min(1, "a blank value is not allowed").max(200))
     .meta(about(description, { value: "label", ...notes }));
 
-/** The fields of a task that `task add` and `task update` set alike. */
+/** Fields that `task add` and `task update` set alike; tags differ. */
+type SetAlike = Omit<TaskFields, "tags">;
+type FieldShapes = {
+  [K in keyof SetAlike]-?: z.ZodOptional<z.ZodType<Exclude<SetAlike[K], null | undefined>, unknown>>;
+};
+
+const SET_ALIKE = taskColumnEntries().flatMap(([name, column]) =>
+  column.key === undefined || column.set === undefined || name === "tags" ? [] : [{ ...column, key: column.key }],
+);
+
+/** The input of `task add` and `task update` for the columns of a task that people set. */
 export const settableFields = () => ({
-  title: z
-    .string()
-    .max(500)
-    .optional()
-    .meta(about("What is to be done, in a line", { short: "t" })),
-  description: z
-    .string()
-    .max(1_048_576)
-    .optional()
-    .meta(about("The whole text; @file reads a file, @- standard input")),
-  impact: z
-    .number()
-    .int()
-    .min(1)
-    .max(100)
-    .optional()
-    .meta(about("Worth, 1 to 100", { short: "i" })),
-  effortDays: z
-    .number()
-    .positive()
-    .max(100_000)
-    .optional()
-    .meta(about("Effort in days, above 0", { short: "e" })),
-  priority: z.number().int().min(1).max(9).optional().meta(about("1 goes first, 9 last")),
-  kind: z.string().max(64).optional().meta(about("What sort of task it is")),
-  role: z
-    .string()
-    .max(64)
-    .optional()
-    .meta(about("Only agents of this role take it", { completes: "role" })),
-  touches: labels("Globs of the files it expects to change").optional(),
-  payload: z
-    .unknown()
-    .optional()
-    .meta(about("Any JSON value to carry along", { value: "json" })),
-  notBefore: momentField({ description: "Nobody may take it before this moment" }).optional(),
-  maxRetries: z.number().int().min(0).max(1000).optional().meta(about("How often a failed run is tried again")),
-  externalRef: z.string().max(2000).optional().meta(about("Its name elsewhere, such as an issue's URL")),
-  step: z.string().max(64).optional().meta(about("The step of its job")),
+  ...(Object.fromEntries(SET_ALIKE.map((column) => [column.key, inputShape(column).optional()])) as FieldShapes),
   root: z
     .string()
     .optional()
     .meta(about("The job or intake it belongs to", { completes: "task" })),
 });
+
+/** The fields that `task update --clear` empties. */
+export const CLEARABLE: readonly string[] = [
+  ...SET_ALIKE.flatMap(({ key, nullable, kind }) =>
+    nullable && kind !== "texts" && key !== "hold" && key !== "holdReason" ? [key] : [],
+  ),
+  "root",
+];
+
+function inputShape({ kind, about: description = "", least = 0, most, short, completes }: TaskColumn): z.ZodType {
+  const notes = { ...(short !== undefined && { short }), ...(completes !== undefined && { completes }) };
+  const whole = () => z.number().int().min(least);
+  switch (kind) {
+    case "whole":
+      return (most === undefined ? whole() : whole().max(most)).meta(about(description, notes));
+    case "days":
+      return z
+        .number()
+        .positive()
+        .max(most ?? Number.MAX_VALUE)
+        .meta(about(description, notes));
+    case "labels":
+    case "texts":
+      return labels(description, notes);
+    case "json":
+      return z.unknown().meta(about(description, { value: "json", ...notes }));
+    case "moment":
+      return momentField({ description });
+    default:
+      return z
+        .string()
+        .max(most ?? (kind === "label" ? 64 : 1_048_576))
+        .meta(about(description, notes));
+  }
+}

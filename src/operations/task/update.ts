@@ -7,7 +7,7 @@ import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { readMeant } from "../text.js";
-import { labels, settableFields } from "./fields.js";
+import { CLEARABLE, labels, settableFields } from "./fields.js";
 
 export const taskUpdate = defineOperation({
   name: "task.update",
@@ -22,13 +22,8 @@ export const taskUpdate = defineOperation({
       tags: labels("Exactly these labels; an empty text for none").optional(),
       tag: labels("Labels to add").optional(),
       untag: labels("Labels to take away").optional(),
-      hold: z.string().max(64).optional().meta(about("Keep everybody from taking it, with a word why")),
-      holdReason: z.string().max(2000).optional().meta(about("The whole reason for the hold")),
       unhold: z.boolean().default(false).meta(about("Let it go again")),
-      clear: z
-        .array(z.enum(["description", "role", "payload", "notBefore", "externalRef", "step", "root"]))
-        .optional()
-        .meta(about("Fields to empty")),
+      clear: z.array(z.enum(CLEARABLE)).optional().meta(about("Fields to empty")),
     }),
   output: () => schemaOf({ task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS }),
   positional: ["task"],

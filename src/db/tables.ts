@@ -1,0 +1,196 @@
+import type { Schema } from "./schema.js";
+import { TASK_COLUMNS, type TaskColumn } from "./task-columns.js";
+
+/** A table as undo, replay, audit, history, destroy and `sql --write` see it. */
+export interface Table {
+  /** What one of its rows is called. */
+  noun: string;
+  /** Joins the noun and a name that is another row's: `note on build`. */
+  preposition?: string;
+  /** How a row is named: columns in braces, where a reference stands for the name of its row. */
+  label: string;
+  /** Whether its rows are the fold of the events. */
+  journalled: boolean;
+  /** Columns that hold the id of a row, each with the table of that row. */
+  references: Readonly<Record<string, TableName>>;
+  /** The references that take a row with them when their row is deleted; the first leads to its workstream. */
+  destroyedWith: readonly string[];
+  /** The column with the name of the row's workstream, where no reference leads to it. */
+  scopeColumn?: string;
+  /** Columns in which no two rows may agree; with `whileNull` only among rows in which that column is null. */
+  unique?: readonly { columns: readonly string[]; whileNull?: string }[];
+  /** Two references that form a graph without cycles: who blocks, who is blocked. */
+  acyclic?: readonly [from: string, to: string];
+  /** Why undo refuses verbs of this noun; absent where rows are all there is to them. */
+  notUndoable?: string;
+  /** What is to be known of single columns. */
+  columns?: Readonly<Record<string, Pick<TaskColumn, "kind" | "quiet" | "restsOn">>>;
+  /** Columns of program output, of which the chain keeps the hash only, like of any large text. */
+  output?: readonly string[];
+  /** What a row is in the history of the row that it refers to: a field and, by its label, a value. */
+  inHistoryOf?: Readonly<Record<string, { field: string; value: string }>>;
+}
+
+/** Tables that are described here: all but the log itself and the texts that belong to it. */
+export type TableName = Exclude<keyof Schema, "events" | "chains" | "texts">;
+
+/**
+ * Every table, in an order in which rows can be put back: a row only refers to rows of its own table or of tables
+ * before it. A new table needs a line here, its columns in `schema.ts`, and a migration.
+ */
+export const TABLES = {
+  workstreams: {
+    noun: "workstream",
+    label: "{name}",
+    journalled: true,
+    references: {},
+    destroyedWith: [],
+    scopeColumn: "name",
+    unique: [{ columns: ["name"] }],
+  },
+  agents: {
+    noun: "agent",
+    label: "{name}",
+    journalled: true,
+    references: { workstream_id: "workstreams" },
+    destroyedWith: ["workstream_id"],
+    unique: [{ columns: ["workstream_id", "name"], whileNull: "closed_at" }],
+    notUndoable: "panes are opened and closed in tmux, not in the database",
+  },
+  tasks: {
+    noun: "task",
+    label: "{name}",
+    journalled: true,
+    references: { workstream_id: "workstreams", owner_id: "agents", root_id: "tasks" },
+    destroyedWith: ["workstream_id"],
+    unique: [{ columns: ["workstream_id", "name"] }],
+    columns: TASK_COLUMNS,
+  },
+  task_edges: {
+    noun: "edge",
+    label: "{blocker_id} → {blocked_id}",
+    journalled: true,
+    references: { blocker_id: "tasks", blocked_id: "tasks" },
+    destroyedWith: ["blocked_id", "blocker_id"],
+    unique: [{ columns: ["blocked_id", "blocker_id"] }],
+    acyclic: ["blocker_id", "blocked_id"],
+    inHistoryOf: {
+      blocked_id: { field: "blocker", value: "{blocker_id}" },
+      blocker_id: { field: "blocks", value: "{blocked_id}" },
+    },
+  },
+  task_notes: {
+    noun: "note",
+    preposition: "on",
+    label: "{task_id}",
+    journalled: true,
+    references: { task_id: "tasks" },
+    destroyedWith: ["task_id"],
+    inHistoryOf: { task_id: { field: "note", value: "{text}" } },
+  },
+  workspaces: {
+    noun: "workspace",
+    preposition: "of",
+    label: "{agent}",
+    journalled: true,
+    references: { workstream_id: "workstreams" },
+    destroyedWith: ["workstream_id"],
+    unique: [
+      { columns: ["workstream_id", "agent"], whileNull: "freed_at" },
+      { columns: ["path"], whileNull: "freed_at" },
+    ],
+    notUndoable: "folders are created and deleted on disk, not in the database",
+  },
+  salvages: {
+    noun: "salvage",
+    label: "{workstream}/{agent}/{n}",
+    journalled: true,
+    references: {},
+    destroyedWith: [],
+    scopeColumn: "workstream",
+    unique: [{ columns: ["workstream", "agent", "n"] }],
+    notUndoable: "restored work is in its folder, not in the database",
+  },
+  checks: {
+    noun: "check",
+    preposition: "of",
+    label: "{task_id}",
+    journalled: true,
+    references: { task_id: "tasks" },
+    destroyedWith: ["task_id"],
+    output: ["tail"],
+    inHistoryOf: { task_id: { field: "check", value: "{command}" } },
+  },
+  approvals: {
+    noun: "approval",
+    label: "{text}",
+    journalled: true,
+    references: {},
+    destroyedWith: [],
+    unique: [{ columns: ["root", "hash"] }],
+  },
+  agent_status: {
+    noun: "status",
+    preposition: "of",
+    label: "{agent_id}",
+    journalled: false,
+    references: { agent_id: "agents" },
+    destroyedWith: ["agent_id"],
+  },
+  observations: {
+    noun: "observation",
+    preposition: "of",
+    label: "{agent_id}",
+    journalled: false,
+    references: { agent_id: "agents" },
+    destroyedWith: ["agent_id"],
+  },
+  deliveries: {
+    noun: "delivery",
+    preposition: "to",
+    label: "{agent}",
+    journalled: false,
+    references: { agent_id: "agents", workstream_id: "workstreams", task_id: "tasks" },
+    destroyedWith: ["agent_id"],
+    notUndoable: "a prompt that was sent cannot be unsent",
+  },
+  port_leases: {
+    noun: "port",
+    label: "{port}",
+    journalled: false,
+    references: { workspace_id: "workspaces" },
+    destroyedWith: ["workspace_id"],
+  },
+  workspace_holds: {
+    noun: "lock",
+    preposition: "on",
+    label: "{workspace_id}",
+    journalled: false,
+    references: { workspace_id: "workspaces" },
+    destroyedWith: ["workspace_id"],
+  },
+  landings: {
+    noun: "landing",
+    preposition: "of",
+    label: "{task_id}",
+    journalled: false,
+    references: { workstream_id: "workstreams", task_id: "tasks" },
+    destroyedWith: ["workstream_id"],
+  },
+  workspace_changes: {
+    noun: "changes",
+    preposition: "of",
+    label: "{workspace_id}",
+    journalled: false,
+    references: { workspace_id: "workspaces" },
+    destroyedWith: ["workspace_id"],
+  },
+  collisions: {
+    noun: "collision",
+    preposition: "of",
+    label: "{a}",
+    journalled: false,
+    references: { workstream_id: "workstreams" },
+    destroyedWith: ["workstream_id"],
+  },
+} as const satisfies Record<TableName, Table>;

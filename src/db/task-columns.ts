@@ -1,0 +1,267 @@
+import type { Shape, TypeOf } from "../shape.js";
+
+export const TASK_STATUSES = ["OPEN", "IN_PROGRESS", "CLOSED", "REJECTED", "DEFERRED"] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+
+/** How well it is proved that a CLOSED task is done: its owner says so, its check passed, its work is on the target. */
+export const TASK_LEVELS = ["claimed", "verified", "landed"] as const;
+export type TaskLevel = (typeof TASK_LEVELS)[number];
+
+/** A column of `tasks`: how it is stored, checked, set, shown and undone. */
+export interface TaskColumn {
+  /**
+   * `line`: a title; `label`: a few words; `phrase`: text that is not blank; `text`: any text; `whole`: an integer; `days`; `moment`: UTC ISO 8601;
+   * `labels` and `texts`: JSON lists; `json`: any value; `id`: a row's id, shown as that row's name.
+   */
+  kind: "line" | "label" | "phrase" | "text" | "whole" | "days" | "moment" | "labels" | "texts" | "json" | "id";
+  nullable: boolean;
+  /** Its name in JSON, plans and input; a column without one is mu's own. */
+  key?: string;
+  /** What a new task has; null without it. */
+  initial?: string | number;
+  /** All its values. */
+  values?: readonly string[];
+  /** Bounds of a number; `most` of a text is its length in characters. */
+  least?: number;
+  most?: number;
+  /** Who sets it beside mu's verbs: `task add` and `update`, or plans as well. */
+  set?: "by verbs" | "by verbs and plans";
+  /** Its place in the document of `task edit`: the first line, or a text below. */
+  edit?: "line" | "text";
+  /** What its flag says. */
+  about?: string;
+  short?: string;
+  completes?: "task" | "role";
+  /** Its label on the card of a task. */
+  card?: string;
+  /**
+   * Follows from other columns, so history leaves it out. Undo sets a `clock` to its own moment, never turns a `counter`
+   * back, and turns back what is `derived`.
+   */
+  quiet?: "clock" | "counter" | "derived";
+  /** The column without whose value this one means nothing: undo of that one refuses once this one is set. */
+  restsOn?: string;
+}
+
+/** The columns of a task beside its id, in the order in which they are shown. A new column needs a line and a migration. */
+export const TASK_COLUMNS = {
+  name: { kind: "label", nullable: false, key: "name" },
+  workstream_id: { kind: "id", nullable: false, key: "workstream" },
+  title: {
+    kind: "line",
+    nullable: false,
+    key: "title",
+    most: 500,
+    set: "by verbs and plans",
+    edit: "line",
+    about: "What is to be done, in a line",
+    short: "t",
+  },
+  status: { kind: "label", nullable: false, key: "status", initial: "OPEN", values: TASK_STATUSES, card: "status" },
+  level: { kind: "label", nullable: true, key: "level", values: TASK_LEVELS, card: "level", restsOn: "status" },
+  owner_id: { kind: "id", nullable: true, key: "owner", card: "owner" },
+  role: {
+    kind: "label",
+    nullable: true,
+    key: "role",
+    set: "by verbs and plans",
+    about: "Only agents of this role take it",
+    completes: "role",
+    card: "role",
+  },
+  kind: {
+    kind: "label",
+    nullable: false,
+    key: "kind",
+    initial: "task",
+    set: "by verbs and plans",
+    about: "What sort of task it is",
+    card: "kind",
+  },
+  /** 1 first … 9 last. */
+  priority: {
+    kind: "whole",
+    nullable: false,
+    key: "priority",
+    initial: 5,
+    least: 1,
+    most: 9,
+    set: "by verbs and plans",
+    about: "1 goes first, 9 last",
+    card: "priority",
+  },
+  impact: {
+    kind: "whole",
+    nullable: false,
+    key: "impact",
+    initial: 50,
+    least: 1,
+    most: 100,
+    set: "by verbs and plans",
+    about: "Worth, 1 to 100",
+    short: "i",
+    card: "worth",
+  },
+  /** Bounded, so that impact / effort stays a number that sorts and prints. */
+  effort_days: {
+    kind: "days",
+    nullable: false,
+    key: "effortDays",
+    initial: 1,
+    least: 0.001,
+    most: 100_000,
+    set: "by verbs and plans",
+    about: "Effort in days, above 0",
+    short: "e",
+  },
+  /** Why nobody may take the task, in a word. */
+  hold: {
+    kind: "label",
+    nullable: true,
+    key: "hold",
+    set: "by verbs",
+    about: "Keep everybody from taking it, with a word why",
+    card: "hold",
+  },
+  hold_reason: {
+    kind: "text",
+    nullable: true,
+    key: "holdReason",
+    most: 2000,
+    set: "by verbs",
+    about: "The whole reason for the hold",
+  },
+  not_before: {
+    kind: "moment",
+    nullable: true,
+    key: "notBefore",
+    set: "by verbs",
+    about: "Nobody may take it before this moment",
+    card: "not before",
+  },
+  lease_until: { kind: "moment", nullable: true, key: "leaseUntil", card: "lease until" },
+  /** Length of the lease, so that the owner's activity can renew it. */
+  lease_seconds: { kind: "whole", nullable: true, quiet: "derived" },
+  /** The job or intake that the task belongs to. */
+  root_id: { kind: "id", nullable: true, key: "root", card: "belongs to" },
+  step: {
+    kind: "label",
+    nullable: true,
+    key: "step",
+    set: "by verbs",
+    about: "The step of its job",
+    card: "step",
+  },
+  tags: { kind: "labels", nullable: true, key: "tags", set: "by verbs and plans", card: "tags" },
+  /** Globs of the files that the task expects to change. */
+  touches: {
+    kind: "texts",
+    nullable: true,
+    key: "touches",
+    set: "by verbs and plans",
+    about: "Globs of the files it expects to change",
+    card: "touches",
+  },
+  outcome: { kind: "text", nullable: true, key: "outcome", card: "outcome" },
+  attempts: { kind: "whole", nullable: false, key: "attempts", initial: 0, card: "attempts" },
+  max_retries: {
+    kind: "whole",
+    nullable: false,
+    key: "maxRetries",
+    initial: 3,
+    least: 0,
+    most: 1000,
+    set: "by verbs",
+    about: "How often a failed run is tried again",
+  },
+  external_ref: {
+    kind: "phrase",
+    nullable: true,
+    key: "externalRef",
+    most: 2000,
+    set: "by verbs",
+    about: "Its name elsewhere, such as an issue's URL",
+    card: "elsewhere",
+  },
+  payload: {
+    kind: "json",
+    nullable: true,
+    key: "payload",
+    set: "by verbs and plans",
+    about: "Any JSON value to carry along",
+    card: "payload",
+  },
+  description: {
+    kind: "text",
+    nullable: true,
+    key: "description",
+    most: 1_048_576,
+    set: "by verbs and plans",
+    edit: "text",
+    about: "The whole text; @file reads a file, @- standard input",
+  },
+  /** The commit on the target branch that has the work. */
+  landed_commit: { kind: "text", nullable: true, key: "landedCommit" },
+  /** Counts the claims, so that a late answer to an old claim can be told from the present one. */
+  claim_generation: { kind: "whole", nullable: false, key: "claimGeneration", initial: 0, quiet: "counter" },
+  created_at: { kind: "moment", nullable: false, key: "createdAt", card: "created" },
+  updated_at: { kind: "moment", nullable: false, key: "updatedAt", card: "updated", quiet: "clock" },
+  closed_at: { kind: "moment", nullable: true, key: "closedAt", card: "closed" },
+  /** Whose workspace has the work. */
+  work_agent: { kind: "text", nullable: true },
+  /** The repository that the work was done in. */
+  work_root: { kind: "text", nullable: true },
+  /** The commit that the owner's workspace was at when it claimed the task: the work begins behind it. */
+  work_from: { kind: "text", nullable: true },
+  /** The commit that the workspace was at when the task was closed: the end of the work. */
+  work_to: { kind: "text", nullable: true },
+} as const satisfies Record<string, TaskColumn>;
+
+type Columns = typeof TASK_COLUMNS;
+type OrNull<C extends TaskColumn> = C["nullable"] extends true ? null : never;
+
+/** A column as the database has it. */
+type Stored<C extends TaskColumn> = (C["kind"] extends "whole" | "days" | "id" ? number : string) | OrNull<C>;
+
+/** The shape of a column in JSON. */
+type ShapeOf<C extends TaskColumn> = C extends { values: infer V extends readonly string[] }
+  ? C["nullable"] extends true
+    ? readonly [V, null]
+    : V
+  : C["kind"] extends "labels" | "texts"
+    ? "string[]"
+    : C["kind"] extends "json"
+      ? "unknown"
+      : `${C["kind"] extends "whole" | "days" ? "number" : "string"}${C["nullable"] extends true ? " | null" : ""}`;
+
+/** The value of a column in JSON. */
+type Shown<C extends TaskColumn> = TypeOf<ShapeOf<C>>;
+
+/** A row of `tasks` beside its id. */
+export type StoredTask = { -readonly [C in keyof Columns]: Stored<Columns[C]> };
+
+/** The shape of the fields of a task that have a column. */
+export type TaskShape = {
+  readonly [C in keyof Columns as Columns[C] extends { key: infer K extends string } ? K : never]: ShapeOf<Columns[C]>;
+};
+
+/** The shape of a column in JSON, as data. */
+export function shapeOfColumn({ kind, values, nullable }: TaskColumn): Shape {
+  if (kind === "json") return "unknown";
+  if (kind === "labels" || kind === "texts") return "string[]";
+  if (values !== undefined) return nullable ? [values, null] : values;
+  const scalar = kind === "whole" || kind === "days" ? "number" : "string";
+  return nullable ? `${scalar} | null` : scalar;
+}
+
+/** The fields that people set, each with the column behind it; `By` narrows it to those that plans set. */
+export type SetFields<By extends TaskColumn["set"] = TaskColumn["set"]> = {
+  [C in keyof Columns as Columns[C] extends { key: infer K extends string; set: By } ? K : never]?:
+    | Given<Shown<Columns[C]>>
+    | undefined;
+};
+
+type Given<V> = V extends readonly string[] ? readonly string[] : V;
+
+/** Every column by its name, as the folds read them. */
+export const taskColumnEntries = (): [name: string, column: TaskColumn][] => Object.entries(TASK_COLUMNS);

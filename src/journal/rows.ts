@@ -1,0 +1,144 @@
+import type { Change } from "../db/events.js";
+import {
+  describeTable,
+  findTable,
+  type JournalledTable,
+  REFERENCES,
+  type Row,
+  rowKey,
+  rowsWhere,
+  TABLE_NAMES,
+} from "../db/relations.js";
+import type { Reader } from "../db/schema.js";
+import type { TableName } from "../db/tables.js";
+import { readable } from "../db/texts.js";
+import { cycleFault, findCycle } from "../topology.js";
+
+/** A row, with the table that it is of. */
+export interface TableRow {
+  table: JournalledTable;
+  row: Row;
+}
+
+/** Finds a row by its table and id. */
+type FindRow = (table: TableName, id: number) => Row | undefined;
+
+/** The name of a row by its table's label: `build`, or `build → deploy` for an edge. */
+export function labelOf(table: TableName, row: Row, find: FindRow): string {
+  return expandLabel(describeTable(table).label, table, row, find);
+}
+
+/** A label with the columns of `row` in it; a reference stands for the label of its row. */
+export function expandLabel(label: string, table: TableName, row: Row, find: FindRow): string {
+  return label.replace(/\{(\w+)\}/g, (_, column: string) => {
+    const to = describeTable(table).references[column];
+    if (to === undefined) return String(readable(row[column]) ?? "");
+    const parent = find(to, Number(row[column]));
+    return parent === undefined ? `a deleted ${describeTable(to).noun}` : labelOf(to, parent, find);
+  });
+}
+
+/** Gives rows their names; rows that their labels refer to are taken from `rows`, else from the database. */
+export async function rowNames(
+  db: Reader,
+  rows: readonly TableRow[],
+): Promise<(table: JournalledTable, row: Row) => string> {
+  const find = await parentsOf(db, rows);
+  return (table, row) => labelOf(table, row, find);
+}
+
+/** Finds the rows that `rows` refer to, and those that these refer to. */
+export async function parentsOf(db: Reader, rows: readonly TableRow[]): Promise<FindRow> {
+  const known = new Map<string, Row>(rows.map(({ table, row }) => [rowKey(table, row.id), row]));
+  for (let level: readonly TableRow[] = rows; level.length > 0; ) {
+    const wanted = new Map<JournalledTable, Set<number>>();
+    for (const { table, row } of level) {
+      for (const { column, to } of REFERENCES.filter((reference) => reference.table === table)) {
+        if (typeof row[column] === "number" && !known.has(rowKey(to, row[column]))) add(wanted, to, row[column]);
+      }
+    }
+    level = await lookUp(db, wanted);
+    for (const { table, row } of level) known.set(rowKey(table, row.id), row);
+  }
+  return (table, id) => known.get(rowKey(table, id));
+}
+
+async function lookUp(db: Reader, wanted: ReadonlyMap<JournalledTable, ReadonlySet<number>>): Promise<TableRow[]> {
+  const found: TableRow[] = [];
+  for (const [table, ids] of wanted) {
+    for (const row of await rowsWhere(db, table, "id", [...ids])) found.push({ table, row });
+  }
+  return found;
+}
+
+function add<K>(sets: Map<K, Set<number>>, key: K, id: number): void {
+  sets.set(key, (sets.get(key) ?? new Set()).add(id));
+}
+
+/**
+ * The names of the workstreams whose rows were changed, sorted; of a renamed one both names. `db` may be asked
+ * before or after the changes are made.
+ */
+export async function workstreamsOf(db: Reader, changes: readonly Change[]): Promise<string[]> {
+  const known = changes.filter(({ table }) => findTable(table) !== undefined);
+  const patched = new Map<JournalledTable, Set<number>>();
+  for (const { table, id, ...change } of known) if ("patch" in change) add(patched, table as JournalledTable, id);
+  const rows = [...known.flatMap(images), ...(await lookUp(db, patched))];
+  const seen = new Set(rows.map(({ table, row }) => rowKey(table, row.id)));
+  const names = new Set<string>();
+  for (let level = rows; level.length > 0; ) {
+    const parents = new Map<JournalledTable, Set<number>>();
+    for (const { table, row } of level) {
+      const { scopeColumn, destroyedWith, references } = describeTable(table);
+      if (scopeColumn !== undefined && scopeColumn in row) names.add(String(row[scopeColumn]));
+      for (const column of destroyedWith) {
+        const to = references[column] as JournalledTable;
+        if (typeof row[column] !== "number" || seen.has(rowKey(to, row[column]))) continue;
+        seen.add(rowKey(to, row[column]));
+        add(parents, to, row[column]);
+      }
+    }
+    level = await lookUp(db, parents);
+  }
+  return [...names].sort();
+}
+
+/** The rows that a change says something about; of a patch what it says of the row's workstream. */
+function images(change: Change): TableRow[] {
+  const table = change.table as JournalledTable;
+  if ("insert" in change) return [{ table, row: { id: change.id, ...change.insert } }];
+  if ("remove" in change) return [{ table, row: { id: change.id, ...change.remove } }];
+  const { scopeColumn, destroyedWith } = describeTable(table);
+  const columns = [scopeColumn, ...destroyedWith].filter((column) => column !== undefined && column in change.patch);
+  return ([0, 1] as const).map((side) => {
+    const values = columns.map((column) => [column, change.patch[String(column)]?.[side]]);
+    return { table, row: { id: change.id, ...Object.fromEntries(values) } };
+  });
+}
+
+/** Faults `task.cycle` when `changes` set edges and the edges of the whole database now have a cycle. O(V + E). */
+export async function checkAcyclic(db: Reader, changes: readonly Change[]): Promise<void> {
+  for (const table of TABLE_NAMES) {
+    const { acyclic, references } = describeTable(table);
+    if (acyclic === undefined || !changes.some((change) => setsColumns(change, table, acyclic))) continue;
+    const [from, to] = acyclic;
+    const edges: Row[] = await db
+      .selectFrom(table as "tasks")
+      .select([from as "id", to as "id"])
+      .execute();
+    const ids = [...new Set(edges.flatMap((edge) => [Number(edge[from]), Number(edge[to])]))];
+    const node = new Map(ids.map((id, index) => [id, index]));
+    const side = (end: string) => edges.map((edge) => node.get(Number(edge[end])) as number);
+    const found = findCycle(ids.length, side(from), side(to))?.map((index) => ids[index] as number);
+    if (found === undefined) continue;
+    const rows = await rowsWhere(db, references[from] as JournalledTable, "id", found);
+    const names = new Map(rows.map((row) => [row.id, String(row.name)]));
+    const path = [...found, found[0] as number].map((id) => names.get(id) ?? "?");
+    throw cycleFault(path, [{ intent: "See what happened", command: "mu log" }]);
+  }
+}
+
+function setsColumns(change: Change, table: string, columns: readonly string[]): boolean {
+  if (change.table !== table || "remove" in change) return false;
+  return "insert" in change || columns.some((column) => column in change.patch);
+}
