@@ -14,6 +14,7 @@ import {
   spoolPath,
   spoolSize,
 } from "../../src/agents/spool.js";
+import { fewOf } from "../support/sample.js";
 
 const root = mkdtempSync(join(tmpdir(), "mu-spool-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -83,19 +84,23 @@ test.each<[string, Record<string, string>]>([
   }
 });
 
-test.each(SHELLS)("20 processes with 100 events each lose nothing in %s", { timeout: 120_000 }, async (shell) => {
+const EVENTS = fewOf(20, 100);
+
+test.each(SHELLS)(`20 processes with ${EVENTS} events each lose nothing in %s`, { timeout: 120_000 }, async (shell) => {
   const stateDir = await newState();
   const writers = Array.from({ length: 20 }, (_, writer) => {
-    const body = 'i=0; while [ $i -lt 100 ]; do printf \'{"n":"%s-%s","fill":"%s"}\' "$W" "$i" "$F"; i=$((i+1)); done';
+    const body = 'i=0; while [ $i -lt "$N" ]; do printf \'{"n":"%s-%s","fill":"%s"}\' "$W" "$i" "$F"; i=$((i+1)); done';
     const script = body.replace('"$F";', `"$F" | sh -c "$HOOK";`);
     const env = { PATH: process.env.PATH ?? "", HOME: root, MU_STATE_DIR: stateDir, MU_AGENT_ID: "7" };
     const fill = "x".repeat(writer % 4 === 0 ? 90_000 : 300);
-    const child = spawn(shell, ["-c", script], { env: { ...env, W: String(writer), F: fill, HOOK: hookLine("Stop") } });
+    const child = spawn(shell, ["-c", script], {
+      env: { ...env, W: String(writer), N: String(EVENTS), F: fill, HOOK: hookLine("Stop") },
+    });
     return new Promise((resolve) => child.on("close", resolve));
   });
   await Promise.all(writers);
   const { events } = await readSpool(spoolPath(stateDir, "7"), Number.POSITIVE_INFINITY);
-  expect(new Set(events.map((event) => event.payload.n)).size).toBe(2000);
+  expect(new Set(events.map((event) => event.payload.n)).size).toBe(20 * EVENTS);
 });
 
 test("what mu appends reads like a hook's event", async () => {

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Checkout, Target, VcsBackend, VcsWorld } from "../../src/vcs/vcs.js";
+import { fewOf, seed } from "../support/sample.js";
 import { manifestOf, type Tree, trees, writeTree } from "../support/trees.js";
 
 /** A project of a test's own, under the version control system at test. */
@@ -316,17 +317,18 @@ export function describeBackend(name: string, { backend, available, history, new
         expect(await standing()).toEqual(was);
         await backend.remove(project.world, checkout);
       };
-      await fc.assert(fc.asyncProperty(trees, trees, trees, law), { numRuns: 15 });
+      await fc.assert(fc.asyncProperty(trees, trees, trees, law), { numRuns: fewOf(4, 15), seed });
     });
   });
 }
 
 /**
- * Runs `act` again and again, ended before and after each program that it runs: nothing of it goes on after that, as
- * after a SIGKILL. The last run goes through.
+ * Runs `act` again and again, ended before and after each program that it runs, or a third of those ends: nothing of it
+ * goes on after that, as after a SIGKILL. The last run goes through.
  */
 async function killedEverywhere(world: VcsWorld, act: (world: VcsWorld) => Promise<unknown>): Promise<void> {
-  for (let step = 0; step < 200; step += 1) {
+  const stride = fewOf(3, 1);
+  for (let step = seed % stride; step < 200; step += stride) {
     let die: () => void = () => undefined;
     const death = new Promise<"killed">((resolve) => {
       die = () => resolve("killed");

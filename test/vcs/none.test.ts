@@ -22,6 +22,7 @@ import { copyFolder } from "../../src/vcs/none/copy.js";
 import { noneBackend } from "../../src/vcs/none/none.js";
 import type { Checkout, VcsWorld } from "../../src/vcs/vcs.js";
 import { temporaryFolder } from "../support/database.js";
+import { fewOf, seed } from "../support/sample.js";
 import { describeBackend } from "./conformance.js";
 
 describeBackend("none", {
@@ -319,7 +320,7 @@ describe("what is saved of a copy", () => {
         if (saved !== null) await noneBackend.restore(world, checkout, saved.place);
         expect(contents(checkout.path)).toEqual(before);
       }),
-      { numRuns: 15 },
+      { numRuns: fewOf(5, 15), seed },
     );
   });
 });

@@ -14,6 +14,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { execProgram } from "../../../src/exec.js";
 import { forecast } from "../../../src/vcs/git/predict/forecast.js";
 import { newRepository, type Repository } from "../../support/repository.js";
+import { fewOf, seed } from "../../support/sample.js";
 
 /** Few folders and files, so that edits meet often. */
 const PLACES = ["a", "b", "d/a", "d/b", "d/e/a", "d/e/b", "f/a", "f/g/a"];
@@ -70,7 +71,7 @@ it("foretells of every pair and of the target what git says when it merges them 
       rmSync(base, { recursive: true });
       await repository.git("worktree", "prune");
     }),
-    { numRuns: Number(process.env["FORECASTS"] ?? 12) },
+    { numRuns: fewOf(4, Number(process.env["FORECASTS"] ?? 12)), seed },
   );
 }, 600_000);
 
