@@ -100,6 +100,12 @@ async function sqliteOnDisk() {
 /** One engine serves all files of the project: it takes seconds and most of a gigabyte to start. */
 const engines = globalThis as { muTestEngine?: Promise<PGlite> };
 
+/** Takes what a story's own migration made out of the engine that other files share; nothing to do on SQLite. */
+export async function dropFromEngine(statements: readonly string[]): Promise<void> {
+  const engine = await engines.muTestEngine;
+  for (const text of statements) await engine?.exec(text);
+}
+
 /** The engine's database, as its migrations left it. */
 async function postgresInProcess() {
   engines.muTestEngine ??= import("@electric-sql/pglite").then(({ PGlite }) => PGlite.create());

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import { counted } from "../../names.js";
+import { PLANNED_FIELDS } from "../../tasks/fields.js";
 import { applyPlan } from "../../tasks/plan.js";
 import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
 import { about, workstreamField } from "../fields.js";
@@ -14,8 +15,7 @@ const MOST_SHOWN = 20;
 export const taskApply = defineOperation({
   name: "task.apply",
   summary: "Bring a whole plan into the graph",
-  description:
-    "The plan is YAML or JSON: {tasks: [{name, title, impact, effortDays, blockedBy: [name, name@landed…], description, role, kind, priority, tags, touches, payload, notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.",
+  description: `The plan is YAML or JSON: {tasks: [{name, ${PLANNED_FIELDS.join(", ")}, blockedBy: [name, name@landed…], notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.`,
   effect: "write",
   input: () =>
     z.strictObject({
