@@ -36,7 +36,7 @@ function install(name: string, answer: string): string {
   const folder = join(home.folder, name);
   cpSync(dirname(PROGRAM), join(folder, "dist"), { recursive: true });
   symlinkSync(fileURLToPath(new URL("../node_modules", import.meta.url)), join(folder, "node_modules"));
-  change(folder, "Nothing yet.", answer);
+  change(folder, "The log is empty.", answer);
   return folder;
 }
 
@@ -66,15 +66,15 @@ async function log(folder: string): Promise<string> {
 
 describe("the code cache", () => {
   it("is written once", async () => {
-    const program = install("mu", "Nothing yet.");
+    const program = install("mu", "The log is empty.");
     await log(program);
     utimesSync(onlyCache(), 1, 1);
-    expect(await log(program)).toBe("0 Nothing yet.\n");
+    expect(await log(program)).toBe("0 The log is empty.\n");
     expect(statSync(onlyCache()).mtimeMs).toBe(1_000);
   });
 
   it("is ignored and replaced if it is damaged", async () => {
-    const program = install("mu", "Nothing yet.");
+    const program = install("mu", "The log is empty.");
     await log(program);
     const file = onlyCache();
     const sound = readFileSync(file);
@@ -85,7 +85,7 @@ describe("the code cache", () => {
     ];
     for (const damaged of damages) {
       writeFileSync(file, damaged);
-      expect(await log(program)).toBe("0 Nothing yet.\n");
+      expect(await log(program)).toBe("0 The log is empty.\n");
       expect(readFileSync(file).equals(damaged)).toBe(false);
     }
   });
@@ -111,9 +111,9 @@ describe("the code cache", () => {
   });
 
   it("is not that of another build, even of the same size and time", async () => {
-    const old = install("old", "Nothing yet.");
+    const old = install("old", "The log is empty.");
     const other = rebuild(install("other", "Changed now."), "0123456789abcdef");
-    expect(await log(old)).toBe("0 Nothing yet.\n");
+    expect(await log(old)).toBe("0 The log is empty.\n");
     const oldCache = onlyCache();
     expect(await log(other)).toBe("0 Changed now.\n");
     const otherCache = cached().find((file) => file !== oldCache) ?? "";
@@ -123,15 +123,15 @@ describe("the code cache", () => {
   });
 
   it("does not survive an edit of the program", async () => {
-    const program = install("mu", "Nothing yet.");
-    expect(await log(program)).toBe("0 Nothing yet.\n");
-    change(program, "Nothing yet.", "Changed now.");
+    const program = install("mu", "The log is empty.");
+    expect(await log(program)).toBe("0 The log is empty.\n");
+    change(program, "The log is empty.", "Changed now.");
     utimesSync(join(program, "dist", "app.cjs"), 2_000_000_000, 2_000_000_000);
     expect(await log(program)).toBe("0 Changed now.\n");
   });
 
   it("is kept for the last four builds only", async () => {
-    const program = install("mu", "Nothing yet.");
+    const program = install("mu", "The log is empty.");
     for (const build of ["1", "2", "3", "4", "5", "6"]) await log(rebuild(program, build.repeat(16)));
     const builds = cached().map((file) => /code-(.)/.exec(file)?.[1]);
     expect(builds.sort()).toEqual(["3", "4", "5", "6"]);
@@ -139,6 +139,6 @@ describe("the code cache", () => {
 
   it("is done without if its folder cannot be made", async () => {
     writeFileSync(dirname(caches), "");
-    expect(await log(install("mu", "Nothing yet."))).toBe("0 Nothing yet.\n");
+    expect(await log(install("mu", "The log is empty."))).toBe("0 The log is empty.\n");
   });
 });

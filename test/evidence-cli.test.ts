@@ -24,10 +24,10 @@ it("a check is heard while it runs, and its verdict decides", async () => {
 
   const green = await home.here("task close build --check 'echo good'");
   expect([green.code, green.stderr]).toEqual([0, "good\n"]);
-  expect(green.stdout).toContain("check echo good: green, verified");
+  expect(green.stdout).toContain("check echo good: passed, verified");
   expect((await home.here("task list")).stdout).toMatch(/build +CLOSED verified/);
   expect((await home.here("task show build")).stdout).toMatch(
-    /level +verified\n[\s\S]*check +green after [\d.]+ s.*: echo good/,
+    /level +verified\n[\s\S]*check +passed after [\d.]+ s.*: echo good/,
   );
   expect((await home.here("log --limit 2")).stdout).toContain("closed build, echo good green");
 });

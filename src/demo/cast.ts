@@ -1,10 +1,10 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how a player script names a variable
 import type { PlanTask } from "../tasks/planned-tasks.js";
 
-/** The goal that everything else is for. */
+/** The goal of the plan. */
 export const GOAL = "launch";
 
-/** What builds on other work waits until that is on main. */
+/** Tasks that build on others wait until those have landed on main. */
 const landed = (...blockers: string[]) => blockers.map((name) => `${name}@landed`);
 
 /**
@@ -50,7 +50,7 @@ export interface Part {
   scripts: readonly [Script, ...Script[]];
 }
 
-/** What an agent is told when it is new, and when there is work again. */
+/** The prompt for a new agent, and the one for an agent that has work again. */
 export const PROMPTS = {
   first:
     "Welcome. Take a task with `mu task claim --next`, do it, commit it and close it with a check; go on while you can.",
@@ -61,7 +61,7 @@ const NEW = "^Welcome";
 /** How landing begins the prompt that gives a task back. */
 const BACK = "^Your task demo/(\\S+) is OPEN again";
 
-/** What has landed meanwhile comes in first. Work that clashes with it stays as it is: landing tells whose it is. */
+/** Start from what has landed since. On a conflict the work stays as it is; landing reports it. */
 const refresh = { run: 'mu workspace refresh "$MU_AGENT"', mayFail: true };
 const claim = { run: "mu task claim --next --json", keep: { task: "task.name", title: "task.title" } };
 const begin = [refresh, claim, { say: "I took ${task}: ${title}." }, { work: 900 }];
@@ -71,12 +71,12 @@ const save = { run: 'git add -A && git commit -qm "$title"' };
 const close = { run: 'mu task close "$task" --check "test -s $task.md"' };
 const finish = [note, write, { work: 400 }, save, close];
 
-/** It did not land because of what landed before it: both changes are kept, as a person would. */
+/** The task came back because of a conflict: keep both changes, as a person would. */
 const putRight = {
   when: BACK,
   steps: [
     { run: 'mu task claim "$1" --json', keep: { task: "task.name" } },
-    { say: "Somebody else changed the same lines. Both changes stay." },
+    { say: "Another agent changed the same lines. I keep both changes." },
     { work: 600 },
     { run: `git rebase -q main || { ${KEEP_BOTH}; }` },
     close,
@@ -84,7 +84,7 @@ const putRight = {
 };
 
 /** Works until nothing is ready for it. */
-const rest = [{ loop: [...begin, ...finish] }, { say: "Nothing is ready for me now." }];
+const rest = [{ loop: [...begin, ...finish] }, { say: "No task is ready for me." }];
 const steady = { acts: [putRight, { steps: rest }] };
 
 const asking = {
@@ -99,7 +99,7 @@ const doomed = {
   acts: [{ when: NEW, steps: [...begin, { run: 'mu task note "$task" "Half of it is done"' }, { crash: true }] }],
 };
 
-/** One asks for permission, one dies in the middle of its first task, one just works. */
+/** One asks for permission, one crashes during its first task, one just works. */
 export const CAST: readonly Part[] = [
   { name: "ann", role: "designer", scripts: [asking, steady] },
   { name: "bob", role: "builder", scripts: [doomed, steady] },

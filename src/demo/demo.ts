@@ -84,12 +84,12 @@ async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept
   const { context } = crew;
   await applyPlan(context, WORKSTREAM, { tasks: PLAN }, { init: { root: scaffold.repository } });
   const { db } = context.store;
-  world.tell(`Three scripted agents, ten tasks, no key and no network:\n`);
+  world.tell(`Three scripted agents, ten tasks, no API key, no network:\n`);
   world.tell(drawTree(await taskTree(db, refOf(GOAL))).join("\n"));
   await Promise.all(CAST.map((part) => enter(crew, scaffold, part, 0)));
   const attach = attachLine(world, scaffold);
-  world.tell(`\nWatch them at work, in another terminal:\n\n    ${attach}\n`);
-  for (const { name } of CAST) tell(name, "is in its pane and ready");
+  world.tell(`\nTo watch them, run in another terminal:\n\n    ${attach}\n`);
+  for (const { name } of CAST) tell(name, "is ready in its pane");
 
   const script = await direct({ crew, scaffold, tell });
   const state = await context.store.read((reader) =>
@@ -121,23 +121,23 @@ async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept
   };
 }
 
-/** Whoever sits in a tmux has to leave it out to look at another one. */
+/** Inside tmux, $TMUX has to be unset to attach to another server. */
 function attachLine({ env }: DemoWorld, { socket }: Scaffold): string {
   return `${env["TMUX"] ? "env -u TMUX " : ""}tmux -L ${socket} attach`;
 }
 
-/** Who closed what the crash left. */
+/** Who closed the tasks of the agent that crashed. */
 function heirs({ tasks }: Crash, stories: readonly TaskStory[]): string[] {
   return stories.filter(({ name }) => tasks.includes(name)).flatMap(({ closings }) => closings);
 }
 
-/** The same crew, for as long as the person wants it: whatever waits then ends with `demo.interrupted`. */
+/** The same crew, but every wait ends with `demo.interrupted` once the signal is aborted. */
 function mortal(crew: Crew, { clock, signal }: DemoWorld): Crew {
   const ending: Clock = {
     now: () => clock.now(),
     async sleep(ms, own) {
       await clock.sleep(ms, own === undefined ? signal : AbortSignal.any([own, signal]));
-      if (signal.aborted) throw new Fault("unavailable", "demo.interrupted", "The demo was ended before its end.");
+      if (signal.aborted) throw new Fault("unavailable", "demo.interrupted", "The demo was interrupted.");
     },
   };
   return { ...crew, context: { ...crew.context, clock: ending } };

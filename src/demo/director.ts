@@ -16,7 +16,7 @@ import { lookAround } from "../workspaces/radar/radar.js";
 import { CAST, PLAN, PROMPTS } from "./cast.js";
 import { enter, refOf, type Scaffold, WORKSTREAM } from "./stage.js";
 
-/** An agent that died, and what came of its work. */
+/** An agent that died, and its tasks. */
 export const CRASH = shape({
   agent: "string",
   reason: "string",
@@ -36,7 +36,7 @@ export const PERMISSION = shape({
 
 export type Permission = TypeOf<typeof PERMISSION>;
 
-/** Two agents whose work would clash, as the radar saw it before any of it had landed. */
+/** Two agents whose work would conflict, as the radar predicted before any of it landed. */
 export const WARNING = shape({
   agents: "string[]",
   paths: "string[]",
@@ -78,7 +78,7 @@ const CHECK = 'for page in *.md; do test -s "$page" || exit 1; done';
 const BEAT_MS = 200;
 /** The whole play takes a fraction of this. */
 const LIMIT_MS = 150_000;
-/** So long a dialog stays on the screen before it is answered, for people who watch. */
+/** How long a dialog stays on the screen before it is answered, for people who watch. */
 const THINKING_MS = 1200;
 const MOST_LIVES = 4;
 
@@ -128,19 +128,19 @@ async function directOnce(play: Play): Promise<boolean> {
   return tasks.every(({ level }) => level === "landed");
 }
 
-/** A task that did not land is on its way to its owner, who shall have it before anybody else is sent for work. */
+/** A returned task goes to its owner before anyone else is sent to work. */
 function isComingBack({ script }: Play, tasks: readonly Task[]): boolean {
   return tasks.some(({ name, status }) => status === "OPEN" && script.returned.some(({ task }) => task === name));
 }
 
-/** Looks for work that will clash, before it lands. */
+/** Looks for work that will conflict, before it lands. */
 async function watch(play: Play): Promise<void> {
   const { foretold } = await lookAround(play.crew, WORKSTREAM);
   for (const { a, b, paths } of foretold) {
     const agents = b === null ? [a] : [a, b];
     if (play.script.warnings.some((known) => known.agents.join() === agents.join())) continue;
     play.script.warnings.push({ agents, paths });
-    play.tell("radar", `${agents.join(" and ") || a} will clash in ${paths.join(", ")}`);
+    play.tell("radar", `${agents.join(" and ") || a} will conflict in ${paths.join(", ")}`);
   }
 }
 
@@ -166,17 +166,17 @@ function lineOf(play: Play, { op, subject, source }: LogEntry): string | undefin
   const task = subject.slice(subject.indexOf("/") + 1);
   if (op === "task.claim") {
     const crash = play.script.crashes.find(({ tasks }) => tasks.includes(task));
-    return crash === undefined ? `claimed ${task}` : `claimed ${task}: it takes over what ${crash.agent} left`;
+    return crash === undefined ? `claimed ${task}` : `claimed ${task}, taking over from ${crash.agent}`;
   }
-  if (op === "land.refuse") return `gave ${task} back: it clashes with what has landed`;
+  if (op === "land.refuse") return `returned ${task}: it conflicts with what has landed`;
   if (op === "land") {
     play.landed += 1;
     return `landed ${task} on main (${play.landed} of ${PLAN.length})`;
   }
-  return op === "task.close" && source !== "demo" ? `closed ${task}, and its check is green` : undefined;
+  return op === "task.close" && source !== "demo" ? `closed ${task}; its check passed` : undefined;
 }
 
-/** Somebody is gone, and reconcile has given the work back: another incarnation comes in. */
+/** An agent died and reconcile released its work: start a replacement. */
 async function replace(play: Play, { agent, reason, tasks }: Reaped): Promise<void> {
   const { lines } = await readAgent(play.crew, refOf(agent), { lines: 20 });
   const lastWords = lines.at(-1)?.trim() ?? "";
@@ -192,7 +192,7 @@ async function replace(play: Play, { agent, reason, tasks }: Reaped): Promise<vo
   play.tell(agent, `is replaced by a new incarnation in pane ${pane}`);
 }
 
-/** Lets a dialog stand for a moment, then says yes. It is typed only while the cursor stays in the dialog. */
+/** Answers a dialog with yes after a moment. The key is sent only while the cursor is in the dialog. */
 async function answer(play: Play, { agent, status, pane }: Observation): Promise<void> {
   if (status !== "needs_permission" || pane?.agentId === undefined) {
     play.asking.delete(agent);
@@ -225,7 +225,7 @@ async function askedIn({ crew }: Play, pane: string): Promise<string> {
   return (await crew.tmux.readPane(pane, 2))[0]?.trim() ?? "";
 }
 
-/** Sends idle agents to work, no more of them than there are ready tasks; true when somebody was sent. */
+/** Sends idle agents to work, at most one per ready task; true if any was sent. */
 async function wake(play: Play, idle: readonly Observation[]): Promise<boolean> {
   if (idle.length === 0) return false;
   const { store, clock } = play.crew.context;

@@ -1,6 +1,6 @@
 import type { Act, PlayerScript, RunStep, Step } from "./player-script.js";
 
-/** What a person, or tmux, does at the keyboard. */
+/** A key press, or a paste, by a person or by tmux. */
 export type Key =
   | { name: "text" | "paste"; text: string }
   | { name: "enter" | "newline" | "backspace" | "escape" | "clear" | "interrupt" | "end" };
@@ -213,7 +213,7 @@ function deny(state: PlayerState): Move {
   return before([print(`Denied: ${questionOf(state)}`)], playNext(state));
 }
 
-/** Gives up what is playing; queued prompts come next. */
+/** Abandons the current prompt; queued prompts come next. */
 export function interrupt(state: PlayerState): Move {
   return before([{ kind: "stop" }, print("Interrupted.")], playNext(state));
 }
@@ -230,7 +230,7 @@ export function submitPrompt(state: PlayerState, text: string): Move {
   return before([receipt], playPrompt(state, text));
 }
 
-/** Ends what is playing and goes on with the oldest queued prompt. */
+/** Ends the current prompt and starts the oldest queued one. */
 export function playNext(state: PlayerState): Move {
   const [prompt, ...queue] = state.queue;
   const idle = { ...state, task: undefined };
@@ -319,7 +319,7 @@ function failTask(state: PlayerState, reason: string): Move {
   return before([print(`Error: ${reason}`)], playNext(state));
 }
 
-/** Goes on after a command: shows what it printed, keeps what the step wants, and decides what a failure means. */
+/** Continues after a command: shows its output, keeps variables, and decides what a failure means. */
 export function takeResult(state: PlayerState, result: RunResult): Move {
   const { task } = state;
   const step = task?.wait.for;

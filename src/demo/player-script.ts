@@ -54,7 +54,7 @@ const DEFAULT_WORK_MS = 20;
 /** What `mu task claim --next` exits with when there is nothing left to claim. */
 const NOTHING_LEFT = 3;
 
-/** The agent that plays when nobody wrote a script: it works a moment and says so. */
+/** The script of an agent without one: it works for a moment and says so. */
 export const DEFAULT_SCRIPT: PlayerScript = {
   acts: [
     {
@@ -150,7 +150,7 @@ function asList(value: unknown, at: string): readonly unknown[] {
 }
 
 function asText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw bad(at, "a text");
+  if (typeof value !== "string") throw bad(at, "a string");
   return value;
 }
 
@@ -160,7 +160,7 @@ function asFlag(value: unknown, at: string): boolean {
 }
 
 function asCount(value: unknown, at: string): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0) throw bad(at, "a whole number from 0 on");
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0) throw bad(at, "a whole number, 0 or more");
   return value;
 }
 
@@ -182,5 +182,5 @@ function asVariables(value: unknown, at: string): Record<string, string> {
 }
 
 function bad(at: string, wanted: string): Fault {
-  return new Fault("usage", "player.bad_script", `player script: ${at} must be ${wanted}`);
+  return new Fault("usage", "player.bad_script", `Invalid player script: ${at} must be ${wanted}.`);
 }

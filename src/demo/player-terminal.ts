@@ -7,7 +7,7 @@ export interface PlayerTerminal {
   /** Adds lines to the transcript; they appear with the next `draw`. */
   print(lines: readonly string[]): void;
   draw(state: PlayerState, folder: string): void;
-  /** Takes the frame away, leaves the transcript and gives the terminal back as it was. */
+  /** Erases the frame, keeps the transcript and restores the terminal. */
   close(): void;
 }
 
@@ -257,7 +257,7 @@ const ESCAPE_SEQUENCE = /^\x1b(?:\[[\x20-\x3f]*[\x40-\x7e]|O[\x20-\x7e]|[\]P][^\
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a terminal speaks in them
 const UNFINISHED_SEQUENCE = /^\x1b(?:\[[\x20-\x3f]*|O|[\]P][^\x07\x1b]*\x1b?)?$/;
 
-/** The first key of `input`; undefined while more input is needed to tell. */
+/** The first key of `input`; undefined if it needs more input. */
 function nextToken(input: string): Token | undefined {
   const text = PLAIN_TEXT.exec(input)?.[0];
   if (text !== undefined) return { length: text.length, key: { name: "text", text } };

@@ -45,7 +45,7 @@ function readScript(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new Fault("missing", "player.no_script", `cannot read the player script ${path}: ${String(error)}`);
+    throw new Fault("missing", "player.no_script", `Cannot read the player script ${path}: ${String(error)}.`);
   }
 }
 

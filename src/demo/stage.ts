@@ -25,7 +25,7 @@ export interface DemoWorld {
   temporary: string;
   /** What the panes run: node, and the files of mu and of the scripted agent. */
   programs: { node: string; mu: string; player: string };
-  /** A crew on a database of its own, made where it is missing. */
+  /** A crew on its own database, which is created if missing. */
   openCrew(place: CrewPlace): Promise<{ crew: Crew; close(): Promise<void> }>;
   /** A line for the person who watches. */
   tell(line: string): void;
@@ -52,7 +52,7 @@ export interface Scaffold {
   socket: string;
   /** All that the crew, its panes and its git see of the environment. */
   env: Readonly<Record<string, string>>;
-  /** The script of an agent in its so-manieth life, from 0. */
+  /** The script of an agent in life number `life`, from 0. */
   scriptOf(agent: string, life: number): string;
 }
 
@@ -82,7 +82,7 @@ export async function buildScaffold(world: DemoWorld, keep: string | undefined):
   return scaffold;
 }
 
-/** Takes away all but what is kept. A transcript's last bytes may still be on their way. */
+/** Removes everything except what is kept. A transcript's last bytes may still be on their way. */
 export async function removeScaffold({ temporary, stage }: Pick<Scaffold, "temporary" | "stage">): Promise<void> {
   await rm(temporary, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   for (const leftover of ["spool", "launches"]) await rm(join(stage, leftover), { recursive: true, force: true });
@@ -92,16 +92,16 @@ async function takeFolder(keep: string): Promise<void> {
   const found = await mkdir(keep, { recursive: true, mode: 0o700 })
     .then(() => readdir(keep))
     .catch((error: NodeJS.ErrnoException) => {
-      const why = `The folder ${quote(keep)} cannot be used (${error.code ?? error.message}).`;
+      const why = `Cannot use the folder ${quote(keep)} (${error.code ?? error.message}).`;
       throw new Fault("usage", "demo.folder_not_usable", why);
     });
   if (found.length === 0) return;
   throw new Fault("conflict", "demo.folder_not_empty", `The folder ${quote(keep)} is not empty.`, [
-    { intent: "Keep it in a new one", command: `mu demo --keep ${quoteWord(`${keep}-2`)}` },
+    { intent: "Use a new folder", command: `mu demo --keep ${quoteWord(`${keep}-2`)}` },
   ]);
 }
 
-/** No configuration, no keys, no other mu: a home of its own, and of the variables only those of a terminal. */
+/** No configuration, no keys, no other mu: its own home, and only the variables of a terminal. */
 function environment({ env, programs }: DemoWorld, temporary: string): Record<string, string> {
   const passed = ["TERM", "TMPDIR", "TMUX_TMPDIR", "USER", "LOGNAME"].flatMap((name) => {
     const value = env[name];
@@ -152,7 +152,7 @@ export async function startRepository(exec: Exec, { repository, env }: Scaffold)
   await git("commit", "-q", "-m", "Begin");
 }
 
-/** What came of main, as a person finds it in their own checkout. */
+/** The main branch, as a person finds it in their own checkout. */
 export const MAIN_BRANCH = shape({
   /** The subjects of its commits, newest first, without the one that it began with. */
   subjects: "string[]",
@@ -194,19 +194,19 @@ export function authorOf(agent: string): Record<string, string> {
 
 function gitFailed(why: string): Fault {
   return new Fault("unavailable", "demo.git_failed", `The demo needs git: ${why}.`, [
-    { intent: "See what mu stands on", command: "mu doctor" },
+    { intent: "Check the prerequisites", command: "mu doctor" },
   ]);
 }
 
 /** The workstream of the demo; its tmux session is `mu-demo`. */
 export const WORKSTREAM = "demo";
 
-/** All panes share a window, so that whoever attaches sees the whole crew. */
+/** All panes share a window, so that one attached client sees all agents. */
 const WINDOW = "crew";
 /** Columns and rows while nobody is attached. */
 const SIZE = { width: 150, height: 54 };
 
-/** Brings an agent on, in its so-manieth life from 0, and waits for its first prompt. */
+/** Starts an agent, in life number `life` from 0, and waits until it is ready for a prompt. */
 export async function enter(crew: Crew, scaffold: Scaffold, part: Part, life: number): Promise<Agent> {
   const { agent }: Spawned = await spawnAgent(crew, refOf(part.name), {
     cli: "player",
@@ -235,7 +235,7 @@ export async function dismissAll(crew: Crew): Promise<void> {
   );
 }
 
-/** Ends the tmux server with all that is left on it, and takes away the socket that it leaves. Fine without one. */
+/** Kills the tmux server, if there is one, and removes its socket. */
 export async function clearStage(crew: Crew, { socket, env }: Scaffold): Promise<void> {
   await crew.tmux.run([["kill-server"]]);
   await rm(join(env["TMUX_TMPDIR"] || "/tmp", `tmux-${userInfo().uid}`, socket), { force: true });

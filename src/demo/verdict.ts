@@ -80,12 +80,12 @@ export function problemsOf(script: Script, tasks: readonly TaskStory[], audit: A
     if (closings.length !== 1 + returns) problems.push(`${name} was closed ${closings.length} times`);
   }
   if (tasks.length !== PLAN.length) problems.push(`there are ${tasks.length} tasks, not ${PLAN.length}`);
-  if (!script.finished) problems.push("the agents did not come to an end in time");
+  if (!script.finished) problems.push("the agents did not finish in time");
   if (script.crashes.length !== 1) problems.push(`${script.crashes.length} agents crashed, not one`);
-  if (script.permissions.length === 0) problems.push("no agent was seen to ask for permission");
-  if (!isForetold(script)) problems.push("the radar did not see the clash coming");
+  if (script.permissions.length === 0) problems.push("no agent asked for permission");
+  if (!isForetold(script)) problems.push("the radar did not predict the conflict");
   if (!audit.ok) problems.push("the chain of events is broken");
-  if (audit.tables !== "same") problems.push("the tables are not what the events make them");
+  if (audit.tables !== "same") problems.push("the tables do not match the events");
   return [...problems, ...(problems.length > 0 ? script.mishaps : [])];
 }
 
@@ -102,8 +102,8 @@ export function problemsOnMain({ subjects, clean }: MainBranch, left: readonly {
   const wrong = [...titles, ...subjects].filter((title) => count(subjects, title) !== 1 || !titles.includes(title));
   return [
     ...[...new Set(wrong)].map((title) => `main has "${title}" ${count(subjects, title)} times`),
-    ...(clean ? [] : ["the checkout of main is not what main is"]),
-    ...left.map(({ agent }) => `the workspace of ${agent} is left`),
+    ...(clean ? [] : ["the checkout of main differs from main"]),
+    ...left.map(({ agent }) => `the workspace of ${agent} was not freed`),
   ];
 }
 

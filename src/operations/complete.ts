@@ -17,19 +17,19 @@ interface Candidate {
 
 export const complete = defineOperation({
   name: "complete",
-  summary: "Print what could stand at the end of a command line",
-  description: "This is what the completion scripts call. The last word is the one being typed; it may be empty.",
+  summary: "Print completions for a command line",
+  description: "Called by the completion scripts. The last word is the one being typed; it can be empty.",
   effect: "read",
   input: () =>
     z.strictObject({
-      words: z.array(z.string()).default([]).meta(about("The words after mu, the last one unfinished")),
+      words: z.array(z.string()).default([]).meta(about("Words after mu; the last one is being typed")),
     }),
   output: () => listOf({ value: "string", about: "string" }),
   positional: ["words"],
   examples: [
-    { command: "mu complete -- task cl", shows: "verbs of task that begin with cl" },
+    { command: "mu complete -- task cl", shows: "task verbs that start with cl" },
     { command: "mu complete -- task claim ''", shows: "names of tasks" },
-    { command: "mu complete --shell bash", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu complete --shell bash", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app, { words }) {
     const typed = words.at(-1) ?? "";

@@ -41,7 +41,7 @@ export const completion = defineOperation({
   positional: ["shell"],
   examples: [
     { command: "mu completion bash", shows: "the script for bash" },
-    { command: "mu completion tcsh", shows: "a shell it does not know", fault: "usage.invalid_input" },
+    { command: "mu completion tcsh", shows: "an unsupported shell", fault: "usage.invalid_input" },
   ],
   run: async (_app, { shell }) => ({ shell, script: SCRIPTS[shell] }),
   render: ({ script }) => script,

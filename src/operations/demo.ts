@@ -9,9 +9,9 @@ import { stateCard } from "./state.js";
 
 export const demo = defineOperation({
   name: "demo",
-  summary: "Watch a crew of scripted agents work through a graph of tasks",
+  summary: "Watch scripted agents work through a task graph",
   description:
-    "Needs no key and no network: three scripted agents in panes of a private tmux share ten tasks, each in a workspace of its own; one asks for permission, one crashes and is replaced, and two change the same lines, which the radar sees before it lands. All of it is gone afterwards, unless --keep names a folder. Exit 0 says that every task landed on main exactly once and that the chain of events holds.",
+    "Needs no API key and no network. Three scripted agents in a private tmux share ten tasks, each in its own workspace. One asks for permission, one crashes and is replaced, and two change the same lines, which the radar predicts before they land. Everything is removed afterwards, unless --keep names a folder. Exits 0 if every task landed on main exactly once and the event chain is intact.",
   effect: "write",
   standalone: true,
   input: () =>
@@ -20,13 +20,13 @@ export const demo = defineOperation({
         .string()
         .min(1)
         .optional()
-        .meta(about("Leave the repository, the transcripts and mu.db in this new folder", { value: "folder" })),
+        .meta(about("Keep the repository, the transcripts and mu.db in this new folder", { value: "folder" })),
     }),
   output: () => schemaOf(DEMO_OUTCOME),
   examples: [
-    { command: "mu demo", shows: "the whole play" },
-    { command: "mu demo --keep shop", shows: "the play, and everything it made afterwards" },
-    { command: "mu demo --agents 5", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu demo", shows: "the whole demo" },
+    { command: "mu demo --keep shop", shows: "the demo, keeping everything it made" },
+    { command: "mu demo --agents 5", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   run: ({ io }, { keep }) => io.playDemo({ keep }),
   render: (outcome, paint) => [stateCard(outcome.state as State, paint), "", ...summary(outcome, paint)].join("\n"),
@@ -36,16 +36,20 @@ export const demo = defineOperation({
 function summary(outcome: DemoOutcome, paint: Paint): string[] {
   const { ok, problems, seconds, tasks, crashes, warnings, returned, prompts, audit, kept } = outcome;
   const done = tasks.filter(({ landings }) => landings === 1).length;
-  const chain = `${audit.ok ? "the chain holds" : "the chain is broken"}, ${audit.events} events, and the tables ${audit.tables === "same" ? "agree with it" : "differ from it"}`;
+  const chain = `the chain of ${audit.events} events is ${audit.ok ? "intact" : "broken"}, and the tables ${audit.tables === "same" ? "match" : "differ from"} it`;
   return [
-    paint.bold(ok ? "It went as it should." : "It did not go as it should."),
+    paint.bold(ok ? "The demo passed." : "The demo failed."),
     `  ${done} of ${tasks.length} tasks landed on main exactly once, in ${seconds.toFixed(1)} s`,
-    `  ${prompts.proved} of ${prompts.sent} prompts were proved to have arrived`,
+    `  ${prompts.proved} of ${prompts.sent} prompts were proved delivered`,
     ...crashes.map(
       (crash) => `  ${crash.agent} crashed on ${crash.tasks.join(", ")}; ${crash.takenOverBy.join(", ")} took over`,
     ),
-    ...warnings.map(({ agents, paths }) => `  the radar saw ${agents.join(" and ")} clash in ${paths.join(", ")}`),
-    ...returned.map(({ task, agent }) => `  ${task} came back to ${agent}, who put it right, and then landed`),
+    ...warnings.map(
+      ({ agents, paths }) => `  the radar predicted that ${agents.join(" and ")} would conflict in ${paths.join(", ")}`,
+    ),
+    ...returned.map(
+      ({ task, agent }) => `  ${task} was returned to ${agent}, who resolved the conflict; then it landed`,
+    ),
     `  ${chain}`,
     ...(kept === null ? [] : [`  everything is in ${kept}: MU_STATE_DIR=${kept} mu log -w demo`]),
     ...problems.map((problem) => `  ${paint.bold("!")} ${problem}`),

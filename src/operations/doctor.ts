@@ -14,14 +14,14 @@ const MARKS = { ok: "✓", warning: "!", error: "✗" };
 
 export const doctor = defineOperation({
   name: "doctor",
-  summary: "Check what mu stands on: the database, tmux, and who you are",
-  description: "Exit 1 when something is wrong. The lines below tmux say which of its features mu can use here.",
+  summary: "Check mu's prerequisites: the database, tmux, and who you are",
+  description: "Exits 1 if something is wrong. The lines below tmux list the features that mu can use here.",
   effect: "read",
   input: () => z.strictObject({}),
   output: () => schemaOf({ checks: [CHECK], features: { "*": "boolean" } }),
   examples: [
-    { command: "mu doctor", shows: "everything that mu stands on" },
-    { command: "mu doctor --fix", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu doctor", shows: "all prerequisites" },
+    { command: "mu doctor --fix", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app) {
     const tmux = await checkTmux(app);
@@ -49,7 +49,7 @@ async function checkTmux(app: App): Promise<{ check: Check; features: Record<str
     const { tmux } = await app.crew();
     const { version, supported, features } = await tmux.probe();
     const panes = await tmux.listPanes();
-    const says = `${version}, ${panes.length} panes${supported ? "" : ", too old: 3.2 is needed"}`;
+    const says = `${version}, ${panes.length} panes${supported ? "" : "; mu needs 3.2 or newer"}`;
     return { check: { name: "tmux", verdict: supported ? "ok" : "error", says }, features: { ...features } };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

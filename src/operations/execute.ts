@@ -77,7 +77,7 @@ function checkInput(operation: Operation, input: unknown): Record<string, unknow
   const checked = operation.input().safeParse(input);
   if (checked.success) return checked.data;
   throw new Fault("usage", "usage.invalid_input", describeIssues(operation, checked.error), [
-    { intent: "See how it is used", command: `mu ${wordsOf(operation.name).join(" ")} --help` },
+    { intent: "See the usage", command: `mu ${wordsOf(operation.name).join(" ")} --help` },
   ]);
 }
 

@@ -26,7 +26,7 @@ export const workstreamField = () =>
     .string()
     .optional()
     .meta(
-      about("The workstream; else $MU_WORKSTREAM, the agent's own, or the one of this folder", {
+      about("Workstream (default: $MU_WORKSTREAM, then the agent's, then this folder's)", {
         short: "w",
         completes: "workstream",
         value: "name",
@@ -34,7 +34,7 @@ export const workstreamField = () =>
     );
 
 /** A task by `name` or `workstream/name`. */
-export const taskField = (description = "The task, as name or workstream/name") =>
+export const taskField = (description = "Task, as name or workstream/name") =>
   z
     .string()
     .min(1)
@@ -45,7 +45,7 @@ export const untilField = () =>
   z
     .enum(EDGE_LEVELS)
     .optional()
-    .meta(about("How far they must be: closed, verified by a check, or landed on the target branch"));
+    .meta(about("What to wait for: closed, verified by a check, or landed on the target branch"));
 
 /** Several tasks; on the command line repeated, with commas, or both. */
 export const tasksField = (description: string, notes: FieldNotes = {}) =>
@@ -56,11 +56,11 @@ export const yesField = () =>
   z
     .boolean()
     .default(false)
-    .meta(about("Do it; without this only show what would happen", { short: "y" }));
+    .meta(about("Apply the change (default: dry run)", { short: "y" }));
 
 /** `--no-reconcile` of a read that looks at the panes first. */
 export const reconcileField = () =>
-  z.boolean().default(true).meta(about("Show what was last known, without looking at the panes"));
+  z.boolean().default(true).meta(about("Show the last known state without reading the panes"));
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -68,7 +68,7 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 
 export const durationField = (notes: { description: string }) =>
   z
     .string()
-    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)?$/, "a length of time such as 30s, 10m or 2h is needed")
+    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)?$/, "must be a duration such as 30s, 10m or 2h")
     .transform((text) => {
       const [, amount, unit] = /^([\d.]+)(\w*)$/.exec(text) ?? [];
       return Math.round(Number(amount) * (UNITS[unit || "s"] ?? 1000));
@@ -84,7 +84,7 @@ export const momentField = (notes: { description: string }) =>
     .string()
     .refine(
       (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
-      "a date such as 2026-01-31 or 2026-01-31T12:00:00Z is needed",
+      "must be a date such as 2026-01-31 or 2026-01-31T12:00:00Z",
     )
     .transform((text) => new Date(text).toISOString())
     .meta({ ...notes, value: "date" });

@@ -29,13 +29,13 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
     ...verb,
     name: `hooks.${hooksVerb}`,
     description:
-      "Of the user, or with --project of a project's folder. Your own entries stay as they are. Agents that mu spawns need none of it: they get their hooks with their command.",
+      "Works on the user's configuration, or on a project's with --project. Your own entries are left alone. Agents that mu spawns do not need this: their hooks are part of their command.",
     standalone: true,
     input: () => z.strictObject(hookFields()),
     output: () => schemaOf(HOOKS),
     examples: [
       { command: `mu hooks ${hooksVerb} --cli claude`, shows: "for Claude Code" },
-      { command: `mu hooks ${hooksVerb} --cli emacs`, shows: "a CLI that is none", fault: "usage.invalid_input" },
+      { command: `mu hooks ${hooksVerb} --cli emacs`, shows: "an unknown CLI", fault: "usage.invalid_input" },
     ],
     async run({ io }, input) {
       const items = [];
@@ -52,7 +52,7 @@ const hookFields = () => ({
     .string()
     .min(1)
     .optional()
-    .meta(about("For one project's folder, not for the user", { value: "folder" })),
+    .meta(about("Install for this project folder, not for the user", { value: "folder" })),
 });
 
 const HOOKS = shape({
@@ -78,20 +78,20 @@ function hookTable(items: TypeOf<typeof HOOKS>["items"], paint: Paint): string {
 }
 
 export const hooksInstall = defineHooksVerb("install", {
-  summary: "Let agent CLIs report to mu what they do",
+  summary: "Install hooks through which agent CLIs report to mu",
   effect: "write",
   journalled: false,
   each: installHooks,
 });
 
 export const hooksStatusOperation = defineHooksVerb("status", {
-  summary: "Say whether mu's hooks are installed",
+  summary: "Show whether mu's hooks are installed",
   effect: "read",
   each: hooksStatus,
 });
 
 export const hooksUninstall = defineHooksVerb("uninstall", {
-  summary: "Take mu's hooks out of agent CLIs again",
+  summary: "Remove mu's hooks from agent CLIs",
   effect: "write",
   journalled: false,
   each: uninstallHooks,

@@ -37,13 +37,13 @@ type Shown = TypeOf<typeof LANDING>;
 
 export const land = defineOperation({
   name: "land",
-  summary: "Take finished work to the main branch",
+  summary: "Land finished work on the target branch",
   description:
-    "Puts the commits of CLOSED tasks on the branch in a checkout of its own, one task after the other, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or turns the check red goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is never touched unless it is clean, and nothing is ever merged with conflicts or pushed by force. A task of your own that is IN_PROGRESS is closed first when you name it. Without a choice an agent lands its own work, a person all that is finished. Exit 1 when something was given back.",
+    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is updated only if it is clean. mu never merges with conflicts and never pushes with force. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
   effect: "write",
   input: () =>
     z.strictObject({
-      tasks: tasksField("The tasks; without any, all that --agent or --all say").optional(),
+      tasks: tasksField("Tasks to land (default: those chosen by --agent or --all)").optional(),
       workstream: workstreamField(),
       all: z.boolean().default(false).meta(about("All finished work of the workstream")),
       agent: z
@@ -56,26 +56,26 @@ export const land = defineOperation({
         .min(1)
         .max(4096)
         .optional()
-        .meta(about("The command that must be green; else the workstream's setting", { value: "command" })),
-      noCheck: z.boolean().default(false).meta(about("Run no check")),
-      timeout: durationField({ description: "How long the check may take; else the workstream's setting" }).optional(),
+        .meta(about("Command that must pass (default: the workstream's check)", { value: "command" })),
+      noCheck: z.boolean().default(false).meta(about("Skip the check")),
+      timeout: durationField({ description: "Timeout of the check (default: the workstream's setting)" }).optional(),
       onto: z
         .string()
         .min(1)
         .optional()
-        .meta(about("The branch to land on; else the workstream's", { value: "branch" })),
-      push: z.boolean().default(false).meta(about("Push the branch afterwards, never by force")),
-      dryRun: z.boolean().default(false).meta(about("Only say what would land and what would conflict")),
-      continue: z.boolean().default(false).meta(about("Go on with what an earlier landing did not finish")),
+        .meta(about("Target branch (default: the workstream's)", { value: "branch" })),
+      push: z.boolean().default(false).meta(about("Push the branch afterwards (never with force)")),
+      dryRun: z.boolean().default(false).meta(about("Only show what would land and what would conflict")),
+      continue: z.boolean().default(false).meta(about("Continue an interrupted landing")),
     }),
   output: () => schemaOf(LANDING),
   positional: ["tasks"],
   examples: [
-    { command: "mu land --agent nobody", shows: "nothing of theirs is finished" },
-    { command: "mu land build", shows: "work that is not finished", fault: "landing.not_closed" },
-    { command: "mu land nothing", shows: "a task that is none", fault: "task.not_found" },
-    { command: "mu land --continue", shows: "nothing was left unfinished", fault: "landing.nothing_to_continue" },
-    { command: "mu land build --all", shows: "two choices at once", fault: "usage.two_choices" },
+    { command: "mu land --agent nobody", shows: "an agent with no finished work" },
+    { command: "mu land build", shows: "a task that is not closed", fault: "landing.not_closed" },
+    { command: "mu land nothing", shows: "an unknown task", fault: "task.not_found" },
+    { command: "mu land --continue", shows: "no unfinished landing", fault: "landing.nothing_to_continue" },
+    { command: "mu land build --all", shows: "two ways of choosing", fault: "usage.two_choices" },
   ],
   async run(app, input) {
     const workstream = await workstreamOf(app, input);
@@ -98,7 +98,7 @@ export const land = defineOperation({
   exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
 });
 
-/** Who names a task of its own that is in progress means that it is finished. */
+/** Naming your own task that is in progress means that it is finished. */
 async function closeOwn(app: App, workstream: string, tasks: readonly string[], onto?: string): Promise<void> {
   const { closeOwnTasks } = await import("../landing/close-first.js");
   const refs = tasks.map((name) => ({ workstream, name }));
@@ -127,7 +127,7 @@ async function workstreamOf(app: App, { tasks = [], workstream }: Wish): Promise
   throw new Fault(
     "usage",
     "usage.two_workstreams",
-    `Work of one workstream lands at a time, not of ${quote(first ?? "")} and others.`,
+    `Tasks of several workstreams cannot land together: ${quote(first ?? "")} and others.`,
   );
 }
 
@@ -152,17 +152,17 @@ function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" 
 }
 
 function twoChoices(words: readonly string[]): Fault {
-  return new Fault("usage", "usage.two_choices", `${words.join(" and ")} say different things: choose one.`, [
-    { intent: "See how it is used", command: "mu land --help" },
+  return new Fault("usage", "usage.two_choices", `${words.join(" and ")} cannot be combined. Choose one.`, [
+    { intent: "See the usage", command: "mu land --help" },
   ]);
 }
 
 type Line = Wish & { onto?: string | undefined; timeout?: number | undefined; push: boolean; dryRun: boolean };
 
 function nextSteps(workstream: string, { landed, returned, pushed, remote }: Landing, line: Line): NextStep[] {
-  if (line.dryRun) return landed.length > 0 ? [{ intent: "Do it", command: sameLine(workstream, line) }] : [];
+  if (line.dryRun) return landed.length > 0 ? [{ intent: "Apply it", command: sameLine(workstream, line) }] : [];
   const steps = returned.slice(0, 3).map(({ task }) => ({
-    intent: `Why ${task} came back`,
+    intent: `See why ${task} was returned`,
     command: `mu task notes ${workstream}/${task} --last 1`,
   }));
   const [first] = landed;
@@ -172,7 +172,7 @@ function nextSteps(workstream: string, { landed, returned, pushed, remote }: Lan
     steps.push({ intent: "Push it", command: `mu land ${first.task}${onto} --push -w ${workstream}` });
   }
   if (landed.length === 0 && returned.length === 0) {
-    steps.push({ intent: "See how the work stands", command: `mu state -w ${workstream}` });
+    steps.push({ intent: "Show the workstream", command: `mu state -w ${workstream}` });
   }
   return steps;
 }
@@ -198,19 +198,19 @@ function sameLine(workstream: string, line: Line): string {
 function renderLanding(landing: Shown, paint: Paint): string {
   const { landed, returned, skipped } = landing;
   if (landed.length + returned.length + skipped.length === 0) {
-    return landing.pushed ? `Pushed to ${landing.pushed.remote}` : "Nothing is finished and waits to land";
+    return landing.pushed ? `Pushed to ${landing.pushed.remote}` : "Nothing to land";
   }
   const blocks = [
     section(headOfLanded(landing, paint), landed, (one) => {
       const what = one.commits === null ? "by an earlier landing" : counted(one.commits, "commit");
-      return `  ✓ ${paint.bold(one.task)} ${one.commit === null ? "" : `${short(one.commit)} `}${paint.dim(one.commits === 0 ? "nothing to bring" : what)}`;
+      return `  ✓ ${paint.bold(one.task)} ${one.commit === null ? "" : `${short(one.commit)} `}${paint.dim(one.commits === 0 ? "no commits" : what)}`;
     }),
-    section(landing.dryRun ? "Would be given back" : "Given back", returned, (one) => {
+    section(landing.dryRun ? "Would be returned" : "Returned", returned, (one) => {
       const files = one.files.length === 0 ? "" : `: ${one.files.slice(0, 5).join(", ")}`;
-      const told = one.delivered ? `; ${one.agent} gets it as a prompt` : "";
+      const told = one.delivered ? `; sent to ${one.agent} as a prompt` : "";
       return `  ✗ ${paint.bold(one.task)} ${one.reason}${one.reason.includes(" in ") ? "" : files}${told}`;
     }),
-    section("Left as they are", skipped, (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
+    section("Skipped", skipped, (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
     landed.length === 0 && landing.pushed ? `Pushed to ${landing.pushed.remote}` : "",
   ];
   return blocks.filter((block) => block !== "").join("\n");
@@ -219,7 +219,7 @@ function renderLanding(landing: Shown, paint: Paint): string {
 function headOfLanded({ dryRun, target, checks, pushed, landed }: Shown, paint: Paint): string {
   const green = checks.findLast((check) => check.green);
   const move = target && target.from !== target.to ? paint.dim(` ${short(target.from)} → ${short(target.to)}`) : "";
-  const checked = green === undefined ? "" : `, ${green.command} green in ${green.seconds.toFixed(1)} s`;
+  const checked = green === undefined ? "" : `, ${green.command} passed in ${green.seconds.toFixed(1)} s`;
   const where = `${counted(landed.length, "task")} on ${target?.branch ?? "the branch"}`;
   return `${dryRun ? "Would land" : "Landed"} ${where}${move}${checked}${pushed ? `, pushed to ${pushed.remote}` : ""}`;
 }

@@ -17,42 +17,42 @@ interface LogInput {
 
 export const log = defineOperation({
   name: "log",
-  summary: "Read what happened, follow it, or write a message into it",
+  summary: "Read or follow the log, or write a message to it",
   description:
-    "With a text it writes; without one it reads the newest entries, the oldest of them first. --follow goes on until Ctrl-C; with --json one object a line.",
+    "With a text it writes a message; without one it prints the newest entries, oldest first. --follow runs until Ctrl-C; with --json it prints one object per line.",
   effect: "write",
   input: () =>
     z.strictObject({
-      text: z.string().min(1).max(65_536).optional().meta(about("A message to write")),
+      text: z.string().min(1).max(65_536).optional().meta(about("Message to write")),
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      all: z.boolean().default(false).meta(about("Include all workstreams")),
       as: z
         .string()
         .max(64)
         .optional()
-        .meta(about("Write in another name", { value: "name" })),
+        .meta(about("Write under another name", { value: "name" })),
       kind: z
         .string()
         .min(1)
         .max(64)
         .optional()
-        .meta(about("Only of this kind: event, message or another word; with a text, its kind")),
+        .meta(about("Only this kind: event, message or another word; when writing, the message's kind")),
       limit: z
         .number()
         .int()
         .min(0)
         .default(50)
-        .meta(about("The newest so many; 0 means all", { short: "n", aliases: ["lines"] })),
-      since: z.number().int().min(0).optional().meta(about("Only after the entry of this number")),
+        .meta(about("Only the newest; 0 means all", { short: "n", aliases: ["lines"] })),
+      since: z.number().int().min(0).optional().meta(about("Only entries after this number")),
       source: z
         .string()
         .min(1)
         .optional()
-        .meta(about("Only by this agent or person", { completes: "agent" })),
+        .meta(about("Only entries by this agent or person", { completes: "agent" })),
       follow: z
         .boolean()
         .default(false)
-        .meta(about("Go on with what comes", { aliases: ["tail"] })),
+        .meta(about("Print new entries as they arrive", { aliases: ["tail"] })),
     }),
   output: () =>
     z.union([schemaOf({ items: [LOG_ENTRY], count: "number" }), schemaOf({ entry: LOG_ENTRY, nextSteps: NEXT_STEPS })]),
@@ -95,7 +95,7 @@ async function filterOf(app: App, { all, workstream, since, source, kind }: LogI
 
 /** Entries as lines, or a line that says there are none. */
 export function entryTable(entries: readonly LogEntry[], paint: Paint): string {
-  return entries.length === 0 ? "Nothing yet." : entries.map((entry) => entryLine(entry, paint)).join("\n");
+  return entries.length === 0 ? "The log is empty." : entries.map((entry) => entryLine(entry, paint)).join("\n");
 }
 
 function entryLine(entry: LogEntry, paint: Paint): string {

@@ -6,14 +6,14 @@ export const mcp = defineOperation({
   name: "mcp",
   summary: "Serve every verb as a tool over the Model Context Protocol",
   description:
-    "Speaks MCP on standard input and output until they close. A tool has the verb's name with an underscore, such as task_claim, and gives what --json prints.",
+    "Speaks MCP on standard input and output until they close. A tool is named after its command, with underscores, such as task_claim, and returns what --json prints.",
   effect: "read",
   standalone: true,
   input: () => z.strictObject({}),
   output: () => schemaOf({}),
   examples: [
     { command: "mu mcp", shows: "serve; for example: claude mcp add mu -- mu mcp" },
-    { command: "mu mcp --port 80", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu mcp --port 80", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run({ io }) {
     await io.serveMcp();

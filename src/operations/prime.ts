@@ -8,7 +8,7 @@ import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
 import { schemaOf } from "./shapes.js";
 
-/** The newest notes say where the work stands; older ones are a command away. */
+/** Older notes are one command away. */
 const NOTES = 5;
 
 const BRIEFING = shape({
@@ -22,15 +22,15 @@ const BRIEFING = shape({
 
 export const prime = defineOperation({
   name: "prime",
-  summary: "Tell an agent who it is, what it is at, and what to do next",
+  summary: "Print an agent's briefing: who it is, its tasks, and what to do next",
   description:
-    "Hooks call it at the start of a conversation and after compaction. Outside a workstream it prints nothing and succeeds.",
+    "Called by hooks at the start of a conversation and after compaction. Outside a workstream it prints nothing and exits 0.",
   effect: "read",
   input: () => z.strictObject({}),
   output: () => schemaOf([BRIEFING, null]),
   examples: [
-    { command: "mu prime", shows: "what a new conversation has to know" },
-    { command: "mu prime --all", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu prime", shows: "the briefing for a new conversation" },
+    { command: "mu prime --all", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app) {
     const { name, role } = app.caller;
@@ -74,8 +74,8 @@ function briefing({ name, workstream, role, workspace, tasks, commands }: TypeOf
   return [
     `You are ${name}${role ? `, the ${role},` : ""} in the mu workstream ${workstream}.`,
     ...(work.length > 0 ? work : ["You have no task yet."]),
-    ...(workspace === null ? [] : [`You work in ${workspace}. Commit your work there: only what is committed lands.`]),
-    "Commands that make sense now:",
+    ...(workspace === null ? [] : [`Work in ${workspace} and commit there: only commits land.`]),
+    "Next:",
     ...commands.map((command) => `  ${command}`),
   ].join("\n");
 }

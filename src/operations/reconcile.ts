@@ -10,12 +10,12 @@ export const reconcile = defineOperation({
   name: "reconcile",
   summary: "Make the database agree with tmux",
   description:
-    "Agents whose pane is gone are closed and their tasks given back with a [reaper] note; statuses are read; waiting prompts are typed; workspaces that were half made or half freed are settled; panes that are nobody's are listed, never taken. Reads such as agent list do it by themselves.",
+    "Closes agents whose pane is gone and releases their tasks with a [reaper] note, reads statuses, types queued prompts, and finishes or undoes workspaces that were left half-made or half-freed. Panes without an agent are listed, never adopted. Reads such as agent list do this on their own.",
   effect: "write",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("All workstreams")),
+      all: z.boolean().default(false).meta(about("Cover all workstreams")),
       dryRun: z.boolean().default(false).meta(about("Only show what would be done")),
     }),
   output: () =>
@@ -29,14 +29,14 @@ export const reconcile = defineOperation({
       nextSteps: NEXT_STEPS,
     }),
   examples: [
-    { command: "mu reconcile", shows: "look, and put right what is wrong" },
-    { command: "mu reconcile --force", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu reconcile", shows: "reconcile now" },
+    { command: "mu reconcile --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app, { workstream, all, dryRun }) {
     const scope = all ? undefined : await findWorkstream(app, workstream);
     const found = await reconcileCrew(await app.crew(), scope, { report: dryRun });
     const nextSteps = found.orphans.slice(0, 3).map((orphan) => ({
-      intent: "Make an agent of it",
+      intent: "Adopt it",
       command: `mu agent adopt ${orphan.pane} --name <name>`,
     }));
     return { ...found, nextSteps };

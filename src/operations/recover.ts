@@ -12,20 +12,20 @@ const ITEM = shape({ ...RECOVERY_PLAN, action: "string", "pane?": "string | null
 
 export const recover = defineOperation({
   name: "recover",
-  summary: "Bring a crew back after its tmux server or its machine went down",
+  summary: "Recover agents after their tmux server or machine went down",
   description:
-    "Bare, it shows database, tmux and processes side by side and what it would do. With --yes it opens the panes again, resumes each CLI's own conversation where it can, and tells each agent its task.",
+    "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task.",
   effect: "destroy",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("All workstreams")),
+      all: z.boolean().default(false).meta(about("Cover all workstreams")),
       yes: yesField(),
     }),
   output: () => schemaOf({ items: [ITEM], count: "number", done: "boolean", nextSteps: NEXT_STEPS }),
   examples: [
-    { command: "mu recover", shows: "what is lost, and what would be done" },
-    { command: "mu recover --force", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu recover", shows: "the recovery plan" },
+    { command: "mu recover --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app, { workstream, all, yes }) {
     const scope = all ? undefined : await findWorkstream(app, workstream);
@@ -34,7 +34,7 @@ export const recover = defineOperation({
       ? await recoverCrew(crew, scope, { eventsFile: perAgentHooks(crew) })
       : await planRecovery(crew, scope);
     const lost = items.some((item) => item.action === "resume" || item.action === "fresh");
-    const nextSteps = !yes && lost ? [{ intent: "Do it", command: "mu recover --yes" }] : [];
+    const nextSteps = !yes && lost ? [{ intent: "Apply it", command: "mu recover --yes" }] : [];
     return { items, count: items.length, done: yes, nextSteps };
   },
   render: ({ items }, paint) =>

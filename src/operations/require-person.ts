@@ -10,7 +10,7 @@ export function requirePerson(app: App, command: string): void {
   throw new Fault(
     "conflict",
     "setup.needs_person",
-    `${app.caller.name} is an agent: which commands run for others is for a person to say.`,
+    `${app.caller.name} is an agent. Only people can choose commands that run for others.`,
     [{ intent: "Ask the person to run it", command }],
   );
 }

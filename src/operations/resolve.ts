@@ -25,9 +25,9 @@ function workstreamRequired(): Fault {
   return new Fault(
     "usage",
     "workstream.required",
-    "Which workstream? Pass -w <name>, set MU_WORKSTREAM, or work in the folder of one.",
+    "No workstream given. Pass -w <name>, set MU_WORKSTREAM, or run mu inside a workstream's folder.",
     [
-      { intent: "See the workstreams", command: "mu workstream list" },
+      { intent: "List the workstreams", command: "mu workstream list" },
       { intent: "Start one here", command: "mu workstream init <name>" },
     ],
   );
@@ -47,7 +47,7 @@ async function workstreamOfFolder(db: Reader, cwd: string): Promise<string | und
 export async function resolveTask(app: App, text: string, named?: string): Promise<TaskRef> {
   const ref = parseRef(text);
   if (ref.workstream !== undefined && named !== undefined && ref.workstream !== named) {
-    throw new Fault("usage", "usage.two_workstreams", `${quote(text)} is not in ${quote(named)}: name one workstream.`);
+    throw new Fault("usage", "usage.two_workstreams", `${quote(text)} is not in ${quote(named)}. Name one workstream.`);
   }
   const workstream = ref.workstream ?? (await findWorkstream(app, named));
   if (workstream !== undefined) return { workstream, name: ref.name };
@@ -68,9 +68,9 @@ async function onlyTaskNamed(db: Reader, name: string): Promise<TaskRef> {
   throw new Fault(
     "conflict",
     "task.ambiguous",
-    `${found.length} workstreams have a task ${quote(name)}.`,
+    `${found.length} workstreams have a task named ${quote(name)}.`,
     found.map((task) => ({
-      intent: `The one in ${task.workstream}`,
+      intent: `Show the one in ${task.workstream}`,
       command: `mu task show ${task.workstream}/${name}`,
     })),
   );

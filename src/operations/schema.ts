@@ -9,7 +9,7 @@ export const schema = defineOperation({
   summary: "Print the JSON schemas of a verb's input and output",
   effect: "read",
   standalone: true,
-  input: () => z.strictObject({ verb: z.array(z.string()).min(1).meta(about("The verb's words, or noun.verb")) }),
+  input: () => z.strictObject({ verb: z.array(z.string()).min(1).meta(about("Command words, or noun.verb")) }),
   output: () =>
     z.strictObject({
       name: z.string(),
@@ -19,8 +19,8 @@ export const schema = defineOperation({
     }),
   positional: ["verb"],
   examples: [
-    { command: "mu schema task claim", shows: "what a claim takes and gives" },
-    { command: "mu schema task conquer", shows: "a verb that is none", fault: "schema.no_such_verb" },
+    { command: "mu schema task claim", shows: "the input and output of a claim" },
+    { command: "mu schema task conquer", shows: "an unknown verb", fault: "schema.no_such_verb" },
   ],
   async run(_app, { verb }) {
     const { OPERATIONS, findOperation } = await import("./index.js");
@@ -29,7 +29,7 @@ export const schema = defineOperation({
     if (operation === undefined) {
       const hint = didYouMean(name, Object.keys(OPERATIONS));
       throw new Fault("missing", "schema.no_such_verb", `There is no verb ${quote(name)}.${hint}`, [
-        { intent: "See the verbs", command: "mu --help" },
+        { intent: "List the commands", command: "mu --help" },
       ]);
     }
     return {

@@ -8,9 +8,9 @@ import { readMeant } from "./text.js";
 
 export const sql = defineOperation({
   name: "sql",
-  summary: "Ask the database in SQL",
+  summary: "Query the database with SQL",
   description:
-    "Reads only, and prints a bare array with --json. With --write it takes INSERT, UPDATE and DELETE in one transaction, leaves an event with the rows before and after, and can be undone. Views ready, blocked and goals answer the usual questions.",
+    "Read-only by default; --json prints an array of rows. With --write it accepts INSERT, UPDATE and DELETE in one transaction, records an event with the rows before and after, and can be undone. The views ready, blocked and goals answer common questions.",
   effect: "write",
   input: () =>
     z.strictObject({
@@ -18,14 +18,14 @@ export const sql = defineOperation({
         .string()
         .min(1)
         .max(1_048_576)
-        .meta(about("One statement to read; with --write one or several; - reads standard input")),
-      write: z.boolean().default(false).meta(about("Allow changes")),
+        .meta(about("A query; with --write one or more statements; - reads standard input")),
+      write: z.boolean().default(false).meta(about("Allow writes")),
       confirmRows: z
         .number()
         .int()
         .min(0)
         .optional()
-        .meta(about("Undo it all unless exactly so many rows change", { value: "n" })),
+        .meta(about("Roll back unless exactly this many rows change", { value: "n" })),
     }),
   output: () =>
     z.union([
@@ -37,7 +37,7 @@ export const sql = defineOperation({
     { command: "mu sql 'select name, status from tasks' --json", shows: "rows for jq" },
     {
       command: "mu sql --write \"update tasks set impact = 60 where name = 'build'\" --confirm-rows 1",
-      shows: "a change of one row",
+      shows: "change one row",
     },
     { command: "mu sql 'delete from tasks'", shows: "a change without --write", fault: "sql.not_a_read" },
   ],
@@ -45,7 +45,7 @@ export const sql = defineOperation({
     const text = query === "-" ? await readMeant(io, "-") : query;
     if (!write) return querySql(context, text);
     const { changes, rows } = await writeSql(context, text, confirmRows === undefined ? {} : { confirmRows });
-    return { changes, rows, nextSteps: changes > 0 ? [{ intent: "Take it back", command: "mu undo --yes" }] : [] };
+    return { changes, rows, nextSteps: changes > 0 ? [{ intent: "Undo it", command: "mu undo --yes" }] : [] };
   },
   render: (result, paint) => {
     const rows = Array.isArray(result) ? result : result.rows;

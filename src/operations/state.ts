@@ -15,9 +15,9 @@ import { collisionTable } from "./workspace/collisions.js";
 
 export const state = defineOperation({
   name: "state",
-  summary: "Show how a workstream stands",
+  summary: "Show a workstream at a glance",
   description:
-    "Tracks, ready work, work in progress, what is blocked, what was closed last, which workspaces would collide, and the newest events. Lists are cut at --limit; totals are whole. Without any workstream it lists them all. Bare `mu` is the same.",
+    "Shows tracks, ready tasks, tasks in progress, blocked tasks, recently closed tasks, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
   effect: "read",
   reconcile: true,
   input: () =>
@@ -30,13 +30,13 @@ export const state = defineOperation({
         .default(20)
         .meta(about("Items per list; 0 means all", { short: "n" })),
       reconcile: reconcileField(),
-      events: z.number().int().min(0).max(10_000).default(20).meta(about("How many of the newest events")),
+      events: z.number().int().min(0).max(10_000).default(20).meta(about("Number of recent events")),
     }),
   output: () => z.union([schemaOf(STATE), schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" })]),
   examples: [
-    { command: "mu state", shows: "the card of this workstream" },
+    { command: "mu state", shows: "this workstream at a glance" },
     { command: "mu state --json --limit 0", shows: "everything, for a program" },
-    { command: "mu state -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu state -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, limit, events, reconcile }) {
     const scope = await findWorkstream(app, workstream);
@@ -67,13 +67,13 @@ export function stateCard(state: State, paint: Paint): string {
   const { tracks, ready, inProgress, blocked, recentlyClosed, collisions } = state;
   const counts = `${ready.total} ready, ${inProgress.total} in progress, ${blocked.total} blocked`;
   return [
-    `${paint.bold(state.workstream)}  ${counts}; work for ${counted(tracks.withReady, "agent")} side by side`,
+    `${paint.bold(state.workstream)}  ${counts}; work for ${counted(tracks.withReady, "agent")} in parallel`,
     ...part(`Agents (${state.agents.length})`, state.agents.length, paint, () => agentTable(state, paint)),
     ...part(heading("Tracks", tracks), tracks.total, paint, () => trackTable(tracks.items, paint)),
     ...part(heading("Ready", ready), ready.total, paint, () => taskTable(ready.items, paint, "")),
     ...part(heading("In progress", inProgress), inProgress.total, paint, () => taskTable(inProgress.items, paint, "")),
     ...part(heading("Blocked", blocked), blocked.total, paint, () => blockedTable(blocked.items, paint)),
-    ...part(heading("Closed last", recentlyClosed), recentlyClosed.total, paint, () =>
+    ...part(heading("Recently closed", recentlyClosed), recentlyClosed.total, paint, () =>
       taskTable(recentlyClosed.items, paint, ""),
     ),
     ...part(`Workspaces (${state.workspaces.length})`, state.workspaces.length, paint, () =>
@@ -111,7 +111,7 @@ function workspaceTable({ workspaces }: State, paint: Paint): string {
 }
 
 function collisionHeading({ collisions }: State, paint: Paint): string {
-  return `${heading("Collisions", collisions)}, seen ${paint.ago(collisions.seenAt)} ago`;
+  return `${heading("Predicted conflicts", collisions)}, seen ${paint.ago(collisions.seenAt)} ago`;
 }
 
 function agentTable({ agents }: State, paint: Paint): string {

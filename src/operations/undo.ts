@@ -20,9 +20,9 @@ import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 export const undo = defineOperation({
   name: "undo",
-  summary: "Take back what a verb did",
+  summary: "Undo a change",
   description:
-    "Bare, it lists what can be taken back. With a group it shows what that would change, with --yes it does it; `mu undo --yes` takes your own newest. It refuses when a later event changed the same columns. An undo is an event too and can be undone. Panes and files are not taken back.",
+    "Without arguments it lists the groups that can be undone. With a group it shows what would change; with --yes it makes the change. `mu undo --yes` undoes your latest. It refuses if a later event changed the same columns. An undo is itself an event and can be undone. Panes and files are not restored.",
   effect: "destroy",
   input: () =>
     z.strictObject({
@@ -30,7 +30,7 @@ export const undo = defineOperation({
         .string()
         .min(1)
         .optional()
-        .meta(about("The group, or the beginning of its name", { completes: "group" })),
+        .meta(about("Group id or a prefix of it", { completes: "group" })),
       workstream: workstreamField(),
       limit: z
         .number()
@@ -38,7 +38,7 @@ export const undo = defineOperation({
         .min(1)
         .max(1000)
         .default(20)
-        .meta(about("How many to list", { short: "n" })),
+        .meta(about("Maximum number to list", { short: "n" })),
       yes: yesField(),
     }),
   output: () =>
@@ -51,9 +51,9 @@ export const undo = defineOperation({
     }),
   positional: ["group"],
   examples: [
-    { command: "mu undo", shows: "what can be taken back" },
-    { command: "mu undo --yes", shows: "take back your own newest" },
-    { command: "mu undo ffffffffff", shows: "a group that is none", fault: "undo.no_such_group" },
+    { command: "mu undo", shows: "the groups that can be undone" },
+    { command: "mu undo --yes", shows: "undo your latest change" },
+    { command: "mu undo ffffffffff", shows: "an unknown group", fault: "undo.no_such_group" },
   ],
   async run({ context, caller, ...app }, { group, workstream, limit, yes }) {
     const { db } = context.store;
@@ -61,7 +61,7 @@ export const undo = defineOperation({
     if (group === undefined && !yes) {
       const groups = await listUndoable(db, { limit, ...(scope !== undefined && { workstream: scope }) });
       const nextSteps = groups.slice(0, 1).map((newest) => ({
-        intent: "See what the newest would change",
+        intent: "Preview undoing the latest",
         command: `mu undo ${newest.group}`,
       }));
       return { groups, target: null, undone: false, nextSteps };
@@ -72,11 +72,11 @@ export const undo = defineOperation({
       const nextSteps =
         target.superseded.length > 0
           ? laterSteps(target.superseded)
-          : [{ intent: "Do it", command: `mu undo ${target.group} --yes` }];
+          : [{ intent: "Apply it", command: `mu undo ${target.group} --yes` }];
       return { groups: [], target, undone: false, nextSteps };
     }
     const { undoGroup: made, ...target } = await undoGroup(context, wanted);
-    const nextSteps = [{ intent: "Take the undo back", command: `mu undo ${made} --yes` }];
+    const nextSteps = [{ intent: "Undo the undo", command: `mu undo ${made} --yes` }];
     return { groups: [], target, undone: true, undoGroup: made, nextSteps };
   },
   render: ({ groups, target, undone }, paint) =>
@@ -110,7 +110,7 @@ function targetLines(target: UndoPreview, verb: string, paint: Paint): string {
     `${verb} ${paint.bold(group)}: ${ops.join(", ")} ${subject}`,
     ...lines,
     ...(more > 0 ? [paint.dim(`  … and ${more} more`)] : []),
-    ...superseded.slice(0, MOST_SHOWN).map((one) => `In the way: ${tellObstacle(one)}`),
+    ...superseded.slice(0, MOST_SHOWN).map((one) => `Conflict: ${tellObstacle(one)}`),
   ].join("\n");
 }
 

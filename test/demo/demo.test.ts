@@ -63,7 +63,7 @@ describeTmux("mu demo", () => {
 
     expect(stderr).toContain(`    ${played.attach}\n`);
     expect(stderr).toMatch(/ann +needs_permission: git commit/);
-    const told = stderr.indexOf("will clash in README.md");
+    const told = stderr.indexOf("will conflict in README.md");
     expect([told > 0, told < stderr.indexOf("landed ")]).toEqual([true, true]);
     expectNothingLeft(played.attach);
   });

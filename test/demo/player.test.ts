@@ -449,16 +449,19 @@ describe("laws", () => {
 
 describe("a script", () => {
   test.each([
-    ["[", /^player script: script must be .*JSON/],
-    ['{"acts": 1}', "player script: acts must be a list"],
-    ['{"acts": [{"steps": [{"sing": "la"}]}]}', "player script: acts[0].steps[0] must be one of say, work, run,"],
-    ['{"acts": [{"when": "(", "steps": []}]}', "player script: acts[0].when must be a regular expression"],
+    ["[", /^Invalid player script: script must be .*JSON/],
+    ['{"acts": 1}', "Invalid player script: acts must be a list"],
+    [
+      '{"acts": [{"steps": [{"sing": "la"}]}]}',
+      "Invalid player script: acts[0].steps[0] must be one of say, work, run,",
+    ],
+    ['{"acts": [{"when": "(", "steps": []}]}', "Invalid player script: acts[0].when must be a regular expression"],
     [
       '{"acts": [{"steps": [{"loop": [{"say": "again"}]}]}]}',
       "acts[0].steps[0].loop must be a list with at least one run",
     ],
     ['{"acts": [{"steps": [{"run": "x", "keep": {"PATH": "a"}}]}]}', "keep.PATH must be a lower-case name"],
-    ['{"quirks": {"slowStartMs": -1}}', "quirks.slowStartMs must be a whole number from 0 on"],
+    ['{"quirks": {"slowStartMs": -1}}', "quirks.slowStartMs must be a whole number, 0 or more"],
   ])("that reads %s is refused with its place", (json, message) => {
     expect(() => parseScript(json)).toThrow(message);
   });

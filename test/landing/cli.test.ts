@@ -35,7 +35,7 @@ it("from claim to main with the real verbs", async () => {
   await work("joe", "theirs", "a.txt", "theirs\n");
   const predicted = await home.here("land --dry-run -w shop");
   expect(predicted.stdout).toMatch(
-    /^Would land 2 tasks on main\n {2}✓ build 1 commit\n {2}✓ ours 1 commit\nWould be given back\n/,
+    /^Would land 2 tasks on main\n {2}✓ build 1 commit\n {2}✓ ours 1 commit\nWould be returned\n/,
   );
   expect(predicted.code).toBe(1);
   const some = await home.here([
@@ -53,7 +53,7 @@ it("from claim to main with the real verbs", async () => {
 
   const landed = await home.here("land -w shop --check 'test -e README'");
   expect(landed.code, landed.stderr).toBe(1);
-  expect(landed.stdout).toMatch(/^Landed 2 tasks on main \w{8} → \w{8}, test -e README green in [\d.]+ s\n/);
+  expect(landed.stdout).toMatch(/^Landed 2 tasks on main \w{8} → \w{8}, test -e README passed in [\d.]+ s\n/);
   expect(landed.stdout).toContain("✗ theirs conflicts with main in a.txt");
   expect(landed.stdout).toContain("mu task notes shop/theirs --last 1");
   expect(landed.stdout).not.toContain("Push it");

@@ -9,17 +9,17 @@ import { agentField } from "./fields.js";
 
 export const agentAttach = defineOperation({
   name: "agent.attach",
-  summary: "Go to an agent's pane",
+  summary: "Attach to an agent's pane",
   description:
-    "Attaches this terminal, or moves the client over when it is in the same tmux. Without a terminal it prints the command.",
+    "Attaches this terminal, or switches the client if it is in the same tmux. Without a terminal it prints the command.",
   effect: "read",
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
   output: () => schemaOf({ agent: AGENT, command: "string[]", attached: "boolean" }),
   positional: ["agent"],
   examples: [
-    { command: "mu agent attach helper", shows: "its pane on this terminal" },
-    { command: "mu agent attach nobody", shows: "an agent that is none", fault: "agent.not_found" },
-    { command: "mu agent attach ann", shows: "people have no pane", fault: "agent.is_person" },
+    { command: "mu agent attach helper", shows: "its pane in this terminal" },
+    { command: "mu agent attach nobody", shows: "an unknown agent", fault: "agent.not_found" },
+    { command: "mu agent attach ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
   async run(app, { agent: text, workstream }) {
     const { agent, command } = await attachCommand(await app.crew(), await resolveAgent(app, text, workstream));

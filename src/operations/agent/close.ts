@@ -12,25 +12,25 @@ import { agentField } from "./fields.js";
 
 export const agentClose = defineOperation({
   name: "agent.close",
-  summary: "End an agent and all its processes",
+  summary: "Close an agent and all its processes",
   description:
-    "Its transcript stays readable; its tasks in progress are OPEN again, each with a note. What is in its workspace is saved; the workspace is freed when all of it is committed and landed, and else kept.",
+    "Its transcript stays readable, and its tasks in progress go back to OPEN, each with a note. Unlanded work in its workspace is saved. The workspace is freed if everything in it is committed and landed, and kept otherwise.",
   effect: "write",
   input: () =>
     z.strictObject({
       agent: agentField(),
       workstream: workstreamField(),
-      reason: z.string().max(2000).optional().meta(about("Why, for the log and the notes")),
+      reason: z.string().max(2000).optional().meta(about("Reason, for the log and the notes")),
       discardWorkspace: z
         .boolean()
         .default(false)
-        .meta(about("Free its workspace also when there is work in it; all of it is saved")),
+        .meta(about("Free its workspace even if it holds unlanded work (which is saved)")),
     }),
   output: () => schemaOf({ ...CLOSED, workspaceFreed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
-    { command: "mu agent close ann", shows: "a person leaves, and their task is open again" },
-    { command: "mu agent close nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent close ann", shows: "close a person; their task is released" },
+    { command: "mu agent close nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
   async run(app, { agent, workstream, reason, discardWorkspace }) {
     const ref = await resolveAgent(app, agent, workstream);
@@ -46,15 +46,15 @@ export const agentClose = defineOperation({
       workspaceFreed: closed.workspace?.freed ?? false,
       nextSteps: [
         ...leftSteps(closed.workspace),
-        { intent: "Read what it left", command: `mu agent read ${ref.workstream}/${ref.name}` },
+        { intent: "Read its last output", command: `mu agent read ${ref.workstream}/${ref.name}` },
       ],
     };
   },
   render: ({ agent, changed, released, workspace }, paint) =>
     [
       changed
-        ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; open again: ${released.join(", ")}` : ""}`
-        : `${paint.bold(agent.name)} is closed already`,
+        ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; released ${released.join(", ")}` : ""}`
+        : `${paint.bold(agent.name)} is already closed`,
       ...leftLines(workspace as LeftWorkspace | null),
     ].join("\n"),
 });
@@ -62,9 +62,9 @@ export const agentClose = defineOperation({
 function leftLines(left: LeftWorkspace | null): string[] {
   if (left === null) return [];
   const { freed, salvage, problem, workspace } = left;
-  if (freed && salvage === null) return ["  workspace freed: everything in it is landed"];
+  if (freed && salvage === null) return ["  workspace freed: everything in it has landed"];
   if (freed) return ["  workspace freed", ...savedLines(salvage)];
-  if (problem !== null) return [`  workspace kept, and not saved: ${problem}`, `  ${workspace.path}`];
+  if (problem !== null) return [`  workspace kept, not saved: ${problem}`, `  ${workspace.path}`];
   const work = salvage === null ? [] : [`  workspace kept: ${tellLeft(salvage)}`];
   return [...work, ...savedLines(salvage)];
 }
@@ -82,8 +82,8 @@ function leftSteps(left: LeftWorkspace | null): NextStep[] {
   if (left === null || left.freed) return savedSteps(left?.salvage ?? null);
   const { agent, workstream } = left.workspace;
   return [
-    { intent: "See its work", command: `mu workspace diff ${workstream}/${agent} --stat` },
-    { intent: "Go on with it", command: `mu agent spawn ${workstream}/${agent} --workspace` },
-    { intent: "Free it; its work is saved", command: `mu workspace free ${workstream}/${agent}` },
+    { intent: "Show its work", command: `mu workspace diff ${workstream}/${agent} --stat` },
+    { intent: "Continue its work", command: `mu agent spawn ${workstream}/${agent} --workspace` },
+    { intent: "Free it (its work is saved)", command: `mu workspace free ${workstream}/${agent}` },
   ];
 }

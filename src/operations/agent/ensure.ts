@@ -9,20 +9,20 @@ import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentEnsure = defineOperation({
   name: "agent.ensure",
-  summary: "Start an agent unless it is there",
+  summary: "Start an agent unless it is already running",
   effect: "write",
   input: () =>
     z.strictObject({
-      name: z.string().min(1).meta(about("Its name")),
+      name: z.string().min(1).meta(about("Agent name")),
       workstream: workstreamField(),
       ...spawnFields(),
-      idleOnly: z.boolean().default(false).meta(about("Refuse one that is at work")),
+      idleOnly: z.boolean().default(false).meta(about("Fail if the agent is busy")),
     }),
   output: () => schemaOf({ ...ENSURED, nextSteps: NEXT_STEPS }),
   positional: ["name"],
   examples: [
-    { command: "mu agent ensure helper --cli shell --no-ready", shows: "there afterwards, whatever was before" },
-    { command: "mu agent ensure Helper", shows: "a name that cannot be", fault: "agent.invalid_name" },
+    { command: "mu agent ensure helper --cli shell --no-ready", shows: "start it if it is not running" },
+    { command: "mu agent ensure Helper", shows: "an invalid name", fault: "agent.invalid_name" },
   ],
   async run(app, { name, workstream, idleOnly, ...wishes }) {
     const ref = await resolveAgent(app, name, workstream);
@@ -32,9 +32,11 @@ export const agentEnsure = defineOperation({
       ...options,
       ...(idleOnly && { require: "idle" as const }),
     });
-    const nextSteps = [{ intent: "Give it work", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }];
+    const nextSteps = [{ intent: "Send it a prompt", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }];
     return { ...ensured, nextSteps };
   },
   render: ({ agent, created, busy }, paint) =>
-    created ? `Spawned ${paint.bold(agent.name)}` : `${paint.bold(agent.name)} is there${busy ? " and at work" : ""}`,
+    created
+      ? `Spawned ${paint.bold(agent.name)}`
+      : `${paint.bold(agent.name)} is already running${busy ? " (busy)" : ""}`,
 });

@@ -9,22 +9,22 @@ import { CLI_KEYS } from "./shapes.js";
 
 export const agentExplain = defineOperation({
   name: "agent.explain",
-  summary: "Say why an agent has the status that it has",
+  summary: "Explain an agent's status",
   description:
-    "Shows the rule, the lines, the hook and their age. --save writes what the pane shows as <name>.txt, .ansi and .meta, to report a wrong status; --from explains such a file, with no agent and no tmux.",
+    "Shows the rule, the screen lines, the hook and their age. --save writes the screen to <name>.txt, .ansi and .meta, to report a wrong status; --from explains such a file without an agent or tmux.",
   effect: "read",
   input: () =>
     z.strictObject({
-      agent: agentField("The agent; leave it out with --from").optional(),
+      agent: agentField("Agent (omit with --from)").optional(),
       workstream: workstreamField(),
-      history: z.boolean().default(false).meta(about("The statuses before, too")),
+      history: z.boolean().default(false).meta(about("Include past statuses")),
       limit: z
         .number()
         .int()
         .min(1)
         .max(500)
         .default(20)
-        .meta(about("How many of them", { short: "n" })),
+        .meta(about("Maximum number of past statuses", { short: "n" })),
       save: z
         .string()
         .min(1)
@@ -35,7 +35,7 @@ export const agentExplain = defineOperation({
         .min(1)
         .optional()
         .meta(about("Explain a saved screen", { value: "capture" })),
-      cli: z.enum(CLI_KEYS).optional().meta(about("Whose screen it is, with --from")),
+      cli: z.enum(CLI_KEYS).optional().meta(about("CLI of the saved screen, with --from")),
     }),
   output: () =>
     z.looseObject({
@@ -50,18 +50,18 @@ export const agentExplain = defineOperation({
     { command: "mu agent explain helper", shows: "the rule and the lines behind its status" },
     {
       command: "mu agent explain --from screen.txt --cli claude --json",
-      shows: "a file that is none",
+      shows: "a missing file",
       fault: "capture.not_found",
     },
-    { command: "mu agent explain nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent explain nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
   async run(app, { agent, workstream, history, limit, save, from, cli }) {
     if (from !== undefined) {
-      if (cli === undefined) throw missing("Whose screen is it? Name the CLI with --cli.");
+      if (cli === undefined) throw missing("No CLI given. Name the CLI of the screen with --cli.");
       const { status, reason, rule, evidence } = await explainCapture(from, cli);
       return { status, reason, rule, evidence };
     }
-    if (agent === undefined) throw missing("Which agent? Name one, or pass --from.");
+    if (agent === undefined) throw missing("No agent given. Name one, or pass --from.");
     const ref = await resolveAgent(app, agent, workstream);
     const crew = await app.crew();
     const explained = await explainAgent(crew, ref, history ? { history: limit } : {});

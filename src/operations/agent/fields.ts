@@ -11,7 +11,7 @@ import { backendField, projectRootField, wishesOf } from "../workspace/fields.js
 import { CLI_KEYS } from "./shapes.js";
 
 /** An agent by `name` or `workstream/name`. */
-export const agentField = (description = "The agent, as name or workstream/name") =>
+export const agentField = (description = "Agent, as name or workstream/name") =>
   z
     .string()
     .min(1)
@@ -19,48 +19,48 @@ export const agentField = (description = "The agent, as name or workstream/name"
 
 /** What `agent spawn` and `agent ensure` take alike. */
 export const spawnFields = () => ({
-  cli: z.enum(CLI_KEYS).optional().meta(about("Which agent CLI; without it told from the command, else pi")),
+  cli: z.enum(CLI_KEYS).optional().meta(about("Agent CLI (default: inferred from the command, else pi)")),
   command: z
     .string()
     .min(1)
     .optional()
-    .meta(about("Command line in place of the CLI's own", { value: "line" })),
+    .meta(about("Command line to run instead of the CLI's own", { value: "line" })),
   role: z
     .string()
     .min(1)
     .max(64)
     .optional()
-    .meta(about("What it is for; tasks with a role are its", { completes: "role" })),
-  access: z.enum(["full", "read-only"]).optional().meta(about("What it may do to files, where the CLI can tell")),
-  model: z.string().min(1).optional().meta(about("The model, in the CLI's own words")),
+    .meta(about("Role: what the agent is for; it can claim tasks with this role", { completes: "role" })),
+  access: z.enum(["full", "read-only"]).optional().meta(about("File access, if the CLI supports it")),
+  model: z.string().min(1).optional().meta(about("Model name, as the CLI spells it")),
   cwd: z
     .string()
     .min(1)
     .optional()
-    .meta(about("Where it works; else the workstream's folder", { value: "folder" })),
+    .meta(about("Working folder (default: the workstream's)", { value: "folder" })),
   env: z
     .array(z.string())
     .optional()
-    .meta(about("NAME=value for its environment; may be repeated", { value: "pair" })),
+    .meta(about("Environment variable NAME=value (repeatable)", { value: "pair" })),
   window: z
     .string()
     .min(1)
     .max(64)
     .optional()
-    .meta(about("A window to share with others; without it one of its own", { aliases: ["tab"], value: "name" })),
-  layout: z.enum(LAYOUTS).optional().meta(about("How the panes of the window are arranged")),
-  workspace: z.boolean().default(false).meta(about("Let it work in a checkout of its own, in place of a folder")),
+    .meta(about("Window to share with other agents (default: its own)", { aliases: ["tab"], value: "name" })),
+  layout: z.enum(LAYOUTS).optional().meta(about("Layout of the window's panes")),
+  workspace: z.boolean().default(false).meta(about("Give it its own checkout of the project")),
   workspaceBackend: backendField(),
   workspaceFrom: z
     .string()
     .min(1)
     .optional()
     .meta(
-      about("Where a new checkout begins; else at the branch that work lands on", { aliases: ["from"], value: "ref" }),
+      about("Ref that a new checkout starts from (default: the target branch)", { aliases: ["from"], value: "ref" }),
     ),
   workspaceProjectRoot: projectRootField({ aliases: ["project-root"] }),
-  ready: z.boolean().default(true).meta(about("Do not wait until the CLI takes a prompt")),
-  timeout: durationField({ description: "How long to wait for that" }).prefault("30s"),
+  ready: z.boolean().default(true).meta(about("Do not wait until the CLI is ready for a prompt")),
+  timeout: durationField({ description: "How long to wait for it" }).prefault("30s"),
 });
 
 type SpawnInput = z.output<z.ZodObject<ReturnType<typeof spawnFields>>>;
@@ -98,8 +98,8 @@ export function perAgentHooks(crew: Crew): NonNullable<SpawnOptions["eventsFile"
 }
 
 function noWorkspace(): Fault {
-  return new Fault("usage", "usage.no_workspace", "These flags say what a workspace shall be: say --workspace too.", [
-    { intent: "Spawn it so", command: "mu agent spawn <name> --workspace" },
+  return new Fault("usage", "usage.no_workspace", "These flags describe a workspace: pass --workspace, too.", [
+    { intent: "Spawn it like this", command: "mu agent spawn <name> --workspace" },
   ]);
 }
 
@@ -112,7 +112,7 @@ function twoFolders(): Fault {
 function pairOf(text: string): [string, string] {
   const at = text.indexOf("=");
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
-  throw new Fault("usage", "usage.bad_pair", `--env takes NAME=value, not ${JSON.stringify(text)}.`);
+  throw new Fault("usage", "usage.bad_pair", `--env takes NAME=value: ${JSON.stringify(text)}.`);
 }
 
 function roleIsAccess(word: string): Fault {
@@ -120,7 +120,7 @@ function roleIsAccess(word: string): Fault {
   return new Fault(
     "usage",
     "usage.role_is_access",
-    `A role says what an agent is for. For what it may do use --access ${access}.`,
-    [{ intent: "Spawn it so", command: `mu agent spawn <name> --access ${access}` }],
+    `A role says what an agent is for. To set what it may do, pass --access ${access}.`,
+    [{ intent: "Spawn it like this", command: `mu agent spawn <name> --access ${access}` }],
   );
 }

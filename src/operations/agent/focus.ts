@@ -9,18 +9,18 @@ import { agentField } from "./fields.js";
 
 export const agentFocus = defineOperation({
   name: "agent.focus",
-  summary: "Make an agent's pane the one that its session shows",
+  summary: "Bring an agent's pane to the front of its session",
   effect: "read",
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
   output: () => schemaOf({ agent: AGENT }),
   positional: ["agent"],
   examples: [
-    { command: "mu agent focus helper", shows: "its pane in front" },
-    { command: "mu agent focus nobody", shows: "an agent that is none", fault: "agent.not_found" },
-    { command: "mu agent focus ann", shows: "people have no pane", fault: "agent.is_person" },
+    { command: "mu agent focus helper", shows: "bring its pane to the front" },
+    { command: "mu agent focus nobody", shows: "an unknown agent", fault: "agent.not_found" },
+    { command: "mu agent focus ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
   async run(app, { agent, workstream }) {
     return { agent: await focusAgent(await app.crew(), await resolveAgent(app, agent, workstream)) };
   },
-  render: ({ agent }, paint) => `${paint.bold(agent.name)} is in front`,
+  render: ({ agent }, paint) => `${paint.bold(agent.name)} is in the foreground`,
 });

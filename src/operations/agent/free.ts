@@ -9,15 +9,15 @@ import { agentField } from "./fields.js";
 
 export const agentFree = defineOperation({
   name: "agent.free",
-  summary: "Mark an agent as available, until it is busy again",
+  summary: "Mark an agent as available until it is busy again",
   effect: "write",
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
   output: () =>
     schemaOf({ agent: AGENT, previousStatus: [AGENT_STATUSES, null], changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
-    { command: "mu agent free helper", shows: "it is available, whatever its screen says" },
-    { command: "mu agent free nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent free helper", shows: "mark it available, whatever its screen says" },
+    { command: "mu agent free nobody", shows: "an unknown agent", fault: "agent.not_found" },
     { command: "mu agent free ann", shows: "people have no status", fault: "agent.is_person" },
   ],
   async run(app, { agent, workstream }) {
@@ -25,8 +25,8 @@ export const agentFree = defineOperation({
     const freed = await freeAgent(await app.crew(), ref);
     return {
       ...freed,
-      nextSteps: [{ intent: "Give it work", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }],
+      nextSteps: [{ intent: "Send it a prompt", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }],
     };
   },
-  render: ({ agent, changed }, paint) => `${paint.bold(agent.name)} is free${changed ? "" : " already"}`,
+  render: ({ agent, changed }, paint) => `${paint.bold(agent.name)} is ${changed ? "" : "already "}free`,
 });

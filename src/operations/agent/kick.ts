@@ -8,20 +8,20 @@ import { agentField } from "./fields.js";
 
 export const agentKick = defineOperation({
   name: "agent.kick",
-  summary: "Signal the program that an agent is stuck in, not the agent itself",
+  summary: "Signal the program that an agent is stuck in, but not the agent",
   effect: "read",
   input: () =>
     z.strictObject({
       agent: agentField(),
       workstream: workstreamField(),
-      signal: z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT").meta(about("Which signal")),
+      signal: z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT").meta(about("Signal to send")),
     }),
   output: () => schemaOf(KICK),
   positional: ["agent"],
   examples: [
-    { command: "mu agent kick sleeper", shows: "end the program that it is stuck in" },
-    { command: "mu agent kick nobody", shows: "an agent that is none", fault: "agent.not_found" },
-    { command: "mu agent kick ann", shows: "people have no pane", fault: "agent.is_person" },
+    { command: "mu agent kick sleeper", shows: "interrupt the program it is stuck in" },
+    { command: "mu agent kick nobody", shows: "an unknown agent", fault: "agent.not_found" },
+    { command: "mu agent kick ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
   run: async (app, { agent, workstream, signal }) =>
     kickAgent(await app.crew(), await resolveAgent(app, agent, workstream), { signal }),

@@ -12,22 +12,22 @@ export const agentList = defineOperation({
   name: "agent.list",
   summary: "List the agents and what they are doing",
   description:
-    "Looks at the panes first: agents whose pane is gone are closed and their tasks given back. --follow goes on with every change until Ctrl-C.",
+    "Reads the panes first: agents whose pane is gone are closed and their tasks released. --follow prints every change until Ctrl-C.",
   effect: "read",
   reconcile: true,
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Of all workstreams")),
-      closed: z.boolean().default(false).meta(about("Closed ones too")),
-      people: z.boolean().default(false).meta(about("People too")),
-      follow: z.boolean().default(false).meta(about("Go on with what changes")),
+      all: z.boolean().default(false).meta(about("Include all workstreams")),
+      closed: z.boolean().default(false).meta(about("Include closed agents")),
+      people: z.boolean().default(false).meta(about("Include people")),
+      follow: z.boolean().default(false).meta(about("Print changes as they happen")),
       reconcile: reconcileField(),
     }),
   output: () => listOf(AGENT),
   examples: [
     { command: "mu agent list", shows: "the crew of this workstream" },
-    { command: "mu agent list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu agent list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, all, closed, people }) {
     const scope = all ? null : await resolveWorkstream(app, workstream);

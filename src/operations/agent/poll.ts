@@ -7,17 +7,17 @@ import { listOf } from "../shapes.js";
 
 export const agentPoll = defineOperation({
   name: "agent.poll",
-  summary: "Tell what is known of the agents without looking at their panes",
+  summary: "Show the last known status of agents without reading their panes",
   effect: "read",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      all: z.boolean().default(false).meta(about("Include all workstreams")),
     }),
   output: () => listOf(AGENT_POLL),
   examples: [
     { command: "mu agent poll", shows: "the crew as last seen" },
-    { command: "mu agent poll -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu agent poll -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, all }) {
     const items = await pollAgents(app.context, all ? null : await resolveWorkstream(app, workstream));

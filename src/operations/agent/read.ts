@@ -9,7 +9,7 @@ import { agentField } from "./fields.js";
 
 export const agentRead = defineOperation({
   name: "agent.read",
-  summary: "Read the last lines of an agent, also when its pane is gone",
+  summary: "Read an agent's last lines, even if its pane is gone",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -21,13 +21,13 @@ export const agentRead = defineOperation({
         .min(1)
         .max(100_000)
         .default(50)
-        .meta(about("How many lines", { short: "n" })),
+        .meta(about("Number of lines", { short: "n" })),
     }),
   output: () => schemaOf({ agent: AGENT, lines: "string[]", source: ["pane", "screen", "transcript"] }),
   positional: ["agent"],
   examples: [
     { command: "mu agent read helper -n 5", shows: "its last five lines" },
-    { command: "mu agent read nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent read nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
   async run(app, { agent, workstream, lines }) {
     return readAgent(await app.crew(), await resolveAgent(app, agent, workstream), { lines });

@@ -7,24 +7,24 @@ import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const agentReapIdle = defineOperation({
   name: "agent.reap-idle",
-  summary: "Close agents that have been idle for long and have no task",
+  summary: "Close agents that have been idle and have no task",
   effect: "write",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      idleFor: durationField({ description: "How long is long" }).prefault("30m"),
-      dryRun: z.boolean().default(false).meta(about("Only show who would be closed")),
+      idleFor: durationField({ description: "How long an agent must have been idle" }).prefault("30m"),
+      dryRun: z.boolean().default(false).meta(about("Only show which agents would be closed")),
     }),
   output: () => schemaOf({ items: [REAPED_IDLE], count: "number", nextSteps: NEXT_STEPS }),
   examples: [
-    { command: "mu agent reap-idle --dry-run", shows: "who would go" },
-    { command: "mu agent reap-idle --idle-for ever", shows: "not a length of time", fault: "usage.invalid_input" },
+    { command: "mu agent reap-idle --dry-run", shows: "which agents would be closed" },
+    { command: "mu agent reap-idle --idle-for ever", shows: "an invalid duration", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, idleFor, dryRun }) {
     const scope = await resolveWorkstream(app, workstream);
     const items = await reapIdle(await app.crew(), scope, { idleForMs: idleFor, mode: dryRun ? "preview" : "close" });
     const nextSteps = dryRun
-      ? [{ intent: "Do it", command: `mu agent reap-idle --idle-for ${Math.round(idleFor / 1000)}s -w ${scope}` }]
+      ? [{ intent: "Apply it", command: `mu agent reap-idle --idle-for ${Math.round(idleFor / 1000)}s -w ${scope}` }]
       : [];
     return { items, count: items.filter((item) => item.action === "closed").length, nextSteps };
   },

@@ -9,26 +9,28 @@ import { agentField } from "./fields.js";
 
 export const agentRename = defineOperation({
   name: "agent.rename",
-  summary: "Give an agent another name",
+  summary: "Rename an agent",
   effect: "write",
   input: () =>
     z.strictObject({
       agent: agentField(),
-      to: z.string().min(1).meta(about("Its new name")),
+      to: z.string().min(1).meta(about("New name")),
       workstream: workstreamField(),
     }),
   output: () => schemaOf({ agent: AGENT, previousName: "string", changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent", "to"],
   examples: [
-    { command: "mu agent rename helper assistant", shows: "helper is now called assistant" },
-    { command: "mu agent rename nobody anybody", shows: "an agent that is none", fault: "agent.not_found" },
-    { command: "mu agent rename ann Ann", shows: "a name that cannot be", fault: "agent.invalid_name" },
+    { command: "mu agent rename helper assistant", shows: "rename helper to assistant" },
+    { command: "mu agent rename nobody anybody", shows: "an unknown agent", fault: "agent.not_found" },
+    { command: "mu agent rename ann Ann", shows: "an invalid name", fault: "agent.invalid_name" },
   ],
   async run(app, { agent, to, workstream }) {
     const ref = await resolveAgent(app, agent, workstream);
     const renamed = await renameAgent(await app.crew(), ref, to);
-    return { ...renamed, nextSteps: [{ intent: "See the crew", command: `mu agent list -w ${ref.workstream}` }] };
+    return { ...renamed, nextSteps: [{ intent: "List the agents", command: `mu agent list -w ${ref.workstream}` }] };
   },
   render: ({ agent, previousName, changed }, paint) =>
-    changed ? `Renamed ${previousName} to ${paint.bold(agent.name)}` : `That is its name already`,
+    changed
+      ? `Renamed ${previousName} to ${paint.bold(agent.name)}`
+      : `${paint.bold(agent.name)} already has that name`,
 });

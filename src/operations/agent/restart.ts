@@ -10,16 +10,16 @@ import { agentField, perAgentHooks } from "./fields.js";
 
 export const agentRestart = defineOperation({
   name: "agent.restart",
-  summary: "End an agent and start it again as it was",
-  description: "It goes on with its tasks and, where its CLI can, with its conversation; it says which.",
+  summary: "Restart an agent",
+  description: "It keeps its tasks and, if its CLI supports it, its conversation; the output says which.",
   effect: "write",
   input: () =>
     z.strictObject({
       agent: agentField(),
       workstream: workstreamField(),
-      fresh: z.boolean().default(false).meta(about("Begin a new conversation")),
-      ready: z.boolean().default(true).meta(about("Do not wait until the CLI takes a prompt")),
-      timeout: durationField({ description: "How long to wait for that" }).prefault("30s"),
+      fresh: z.boolean().default(false).meta(about("Start a new conversation")),
+      ready: z.boolean().default(true).meta(about("Do not wait until the CLI is ready for a prompt")),
+      timeout: durationField({ description: "How long to wait for it" }).prefault("30s"),
     }),
   output: () =>
     schemaOf({
@@ -32,9 +32,9 @@ export const agentRestart = defineOperation({
     }),
   positional: ["agent"],
   examples: [
-    { command: "mu agent restart helper --no-ready", shows: "a new incarnation of it" },
-    { command: "mu agent restart nobody", shows: "an agent that is none", fault: "agent.not_found" },
-    { command: "mu agent restart ann", shows: "people have no pane", fault: "agent.is_person" },
+    { command: "mu agent restart helper --no-ready", shows: "restart it" },
+    { command: "mu agent restart nobody", shows: "an unknown agent", fault: "agent.not_found" },
+    { command: "mu agent restart ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
   async run(app, { agent, workstream, fresh, ready, timeout }) {
     const ref = await resolveAgent(app, agent, workstream);
@@ -46,7 +46,7 @@ export const agentRestart = defineOperation({
     });
     return {
       ...restarted,
-      nextSteps: [{ intent: "See its pane", command: `mu agent read ${ref.workstream}/${ref.name}` }],
+      nextSteps: [{ intent: "Read its screen", command: `mu agent read ${ref.workstream}/${ref.name}` }],
     };
   },
   render: ({ agent, beginning, tasks }, paint) =>

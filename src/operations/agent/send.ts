@@ -12,15 +12,15 @@ import { agentField } from "./fields.js";
 
 export const agentSend = defineOperation({
   name: "agent.send",
-  summary: "Send a prompt to an agent, and come back when it is proved that it arrived",
+  summary: "Send a prompt to an agent and wait for proof that it arrived",
   description:
-    "Never types into a dialog, a half-typed line, a stranger's pane or a shell that the CLI fell back to: that is exit 4 with the reason. A busy agent gets it at its next turn; after --timeout it is exit 5 and stays queued.",
+    "Never types into a dialog, a draft, a pane that is not the agent's or a shell that the CLI fell back to: mu exits 4 with the reason. A busy agent gets the prompt at its next turn; after --timeout mu exits 5 and the prompt stays queued.",
   effect: "write",
   journalled: false,
   input: () =>
     z.strictObject({
       agent: agentField(),
-      text: z.string().max(1_048_576).optional().meta(about("The prompt; - reads standard input")),
+      text: z.string().max(1_048_576).optional().meta(about("Prompt; - reads standard input")),
       workstream: workstreamField(),
       file: z
         .string()
@@ -29,16 +29,16 @@ export const agentSend = defineOperation({
       task: z
         .string()
         .optional()
-        .meta(about("The task that it is about", { completes: "task" })),
+        .meta(about("Task that the prompt is about", { completes: "task" })),
       timeout: durationField({ description: "How long to wait for a busy agent" }).prefault("60s"),
       wait: z.boolean().default(false).meta(about("Also wait until the agent is idle again")),
     }),
   output: () => schemaOf({ delivery: DELIVERY, after: [AGENT_STATUSES, null], nextSteps: NEXT_STEPS }),
   positional: ["agent", "text"],
   examples: [
-    { command: "mu agent send helper 'echo hello'", shows: "a prompt, proved delivered" },
-    { command: "mu agent send ann hello", shows: "people have no pane", fault: "delivery.to_person" },
-    { command: "mu agent send nobody hello", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent send helper 'echo hello'", shows: "send a prompt and wait for proof of delivery" },
+    { command: "mu agent send ann hello", shows: "a person, who has no pane", fault: "delivery.to_person" },
+    { command: "mu agent send nobody hello", shows: "an unknown agent", fault: "agent.not_found" },
   ],
   async run(app, { agent, text, file, workstream, task, timeout, wait }) {
     const ref = await resolveAgent(app, agent, workstream);
@@ -51,8 +51,8 @@ export const agentSend = defineOperation({
       ...(about !== undefined && { taskId: (await taskRow(app.context.store.db, about)).id }),
     });
     const nextSteps = [
-      { intent: "See its pane", command: `mu agent read ${ref.workstream}/${ref.name}` },
-      { intent: "Wait until it is done", command: `mu agent wait ${ref.workstream}/${ref.name}` },
+      { intent: "Read its screen", command: `mu agent read ${ref.workstream}/${ref.name}` },
+      { intent: "Wait until it is idle", command: `mu agent wait ${ref.workstream}/${ref.name}` },
     ];
     return { delivery, after: after?.status ?? null, nextSteps };
   },

@@ -10,7 +10,7 @@ import { agentField } from "./fields.js";
 
 export const agentShow = defineOperation({
   name: "agent.show",
-  summary: "Show an agent, its tasks and the end of its screen",
+  summary: "Show an agent, its tasks and its last lines",
   effect: "read",
   reconcile: true,
   input: () =>
@@ -23,14 +23,14 @@ export const agentShow = defineOperation({
         .min(0)
         .max(10_000)
         .default(20)
-        .meta(about("Lines of its screen", { short: "n" })),
+        .meta(about("Lines of its screen to show", { short: "n" })),
       reconcile: reconcileField(),
     }),
   output: () => schemaOf({ agent: AGENT, tasks: [TASK], lines: "string[]" }),
   positional: ["agent"],
   examples: [
     { command: "mu agent show ann", shows: "a person, who has no screen" },
-    { command: "mu agent show nobody", shows: "an agent that is none", fault: "agent.not_found" },
+    { command: "mu agent show nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
   async run(app, { agent: text, workstream, lines }) {
     const ref = await resolveAgent(app, text, workstream);

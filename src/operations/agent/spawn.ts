@@ -11,13 +11,13 @@ import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentSpawn = defineOperation({
   name: "agent.spawn",
-  summary: "Start an agent in a pane of its own",
+  summary: "Start an agent in its own pane",
   description:
-    "The pane runs the agent's command and knows who it is. A command that dies at once is exit 5 with its last lines, and nothing is left behind. MU_<CLI>_COMMAND overrides a CLI's command.",
+    "The pane runs the agent's command and carries its identity. If the command dies at once, mu exits 5, prints its last lines and leaves nothing behind. MU_<CLI>_COMMAND overrides a CLI's command.",
   effect: "write",
   input: () =>
     z.strictObject({
-      name: z.string().min(1).meta(about("Its name, such as worker-1")),
+      name: z.string().min(1).meta(about("Agent name, such as worker-1")),
       workstream: workstreamField(),
       ...spawnFields(),
     }),
@@ -29,12 +29,12 @@ export const agentSpawn = defineOperation({
     { command: "mu agent spawn worker-1 --cli shell --workspace --no-ready", shows: "in a checkout of its own" },
     {
       command: "mu agent spawn worker-9 --command no-such-program-here",
-      shows: "a program that is not there",
+      shows: "a program that is not installed",
       fault: "agent.command_not_found",
     },
     {
       command: "mu agent spawn worker-9 --role read-only",
-      shows: "a role that means access",
+      shows: "a role that is really an access level",
       fault: "usage.role_is_access",
     },
   ],
@@ -46,9 +46,9 @@ export const agentSpawn = defineOperation({
     return {
       ...spawned,
       nextSteps: [
-        { intent: "Give it work", command: `mu agent send ${at} 'Run mu task claim --next and do it'` },
-        { intent: "Look at it", command: `mu agent attach ${at}` },
-        { intent: "See the crew", command: `mu agent list -w ${ref.workstream}` },
+        { intent: "Send it a prompt", command: `mu agent send ${at} 'Run mu task claim --next and do it'` },
+        { intent: "Show it", command: `mu agent attach ${at}` },
+        { intent: "List the agents", command: `mu agent list -w ${ref.workstream}` },
       ],
     };
   },

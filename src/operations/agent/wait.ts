@@ -11,24 +11,24 @@ const EXIT_CODES = { reached: 0, timeout: 5, died: 6 };
 export const agentWait = defineOperation({
   name: "agent.wait",
   summary: "Wait until agents are idle",
-  description: "Exit 0 when they are, 5 after --timeout, 6 when one of them died.",
+  description: "Exits 0 once they are, 5 after --timeout, 6 if one of them died.",
   effect: "read",
   input: () =>
     z.strictObject({
       agents: z
         .array(z.string().min(1))
         .min(1)
-        .meta(about("The agents", { completes: "agent" })),
+        .meta(about("Agents to wait for", { completes: "agent" })),
       workstream: workstreamField(),
-      any: z.boolean().default(false).meta(about("One of them is enough")),
-      timeout: durationField({ description: "Give up after this; 0 never" }).prefault("10m"),
+      any: z.boolean().default(false).meta(about("Return as soon as one of them is done")),
+      timeout: durationField({ description: "How long to wait; 0 means forever" }).prefault("10m"),
     }),
   output: () => schemaOf({ ...WAITED_AGENTS, nextSteps: NEXT_STEPS }),
   positional: ["agents"],
   examples: [
-    { command: "mu agent wait helper --timeout 30s", shows: "until it takes the next prompt" },
-    { command: "mu agent wait nobody", shows: "an agent that is none", fault: "agent.not_found" },
-    { command: "mu agent wait ann", shows: "people have no pane", fault: "agent.is_person" },
+    { command: "mu agent wait helper --timeout 30s", shows: "wait until it takes the next prompt" },
+    { command: "mu agent wait nobody", shows: "an unknown agent", fault: "agent.not_found" },
+    { command: "mu agent wait ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
   async run(app, { agents, workstream, any, timeout }) {
     const crew = await app.crew();
@@ -39,7 +39,7 @@ export const agentWait = defineOperation({
       signal: app.io.signal,
     });
     const nextSteps = refs.map((ref) => ({
-      intent: "See its pane",
+      intent: "Read its screen",
       command: `mu agent read ${ref.workstream}/${ref.name}`,
     }));
     return { ...result, nextSteps };

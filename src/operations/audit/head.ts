@@ -6,15 +6,15 @@ import { listOf } from "../shapes.js";
 
 export const auditHeadOperation = defineOperation({
   name: "audit.head",
-  summary: "Print the heads of the chains, to keep them somewhere else",
+  summary: "Print the heads of the chains, to store them elsewhere",
   description:
-    "Whoever can rewrite the database can rewrite a whole chain and its head. A head that is kept elsewhere, in a commit or a mail, finds even that.",
+    "Someone who can rewrite the database can rewrite a whole chain with its head. A head stored elsewhere, in a commit or a mail, reveals even that.",
   effect: "read",
   input: () => z.strictObject({ workstream: workstreamField() }),
   output: () => listOf(CHAIN_HEAD),
   examples: [
-    { command: "mu audit head", shows: "one line a chain" },
-    { command: "mu audit head --short", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu audit head", shows: "one line per chain" },
+    { command: "mu audit head --short", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run({ context }, { workstream }) {
     const items = await auditHead(context.store.db, workstream);

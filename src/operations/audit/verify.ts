@@ -8,14 +8,14 @@ import { schemaOf } from "../shapes.js";
 
 export const auditVerify = defineOperation({
   name: "audit.verify",
-  summary: "Check that no event was changed, dropped, added or moved",
+  summary: "Verify that no event was changed, dropped, added or moved",
   description:
-    "Walks every chain and checks each hash and the anchored head. With --tables it also folds the events and compares the outcome with the tables, so that a row changed outside mu is named. Large texts are in the chain by their SHA-256 only: each chain says how many, and --tables compares them with the texts themselves. Exit 1 when something is wrong.",
+    "Checks every hash and the anchored head of every chain. With --tables it also replays the events and compares the result with the tables, to find rows that were changed outside mu. Large texts are in the chain by their SHA-256 only; --tables compares the stored texts with their hashes. Exits 1 if something is wrong.",
   effect: "read",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      tables: z.boolean().default(false).meta(about("Compare the tables with what the events say")),
+      tables: z.boolean().default(false).meta(about("Also compare the tables with the events")),
     }),
   output: () =>
     z.strictObject({
@@ -26,7 +26,7 @@ export const auditVerify = defineOperation({
     }),
   examples: [
     { command: "mu audit verify --tables", shows: "check everything" },
-    { command: "mu audit verify --deep", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu audit verify --deep", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run({ context }, { workstream, tables }) {
     const chains = await context.store.read(async (db) => {
@@ -45,7 +45,7 @@ export const auditVerify = defineOperation({
   },
   render: ({ chains, events, tables }, paint) =>
     [
-      `${paint.bold("The chain holds")}: ${counted(events, "event")} in ${counted(chains.length, "chain")}${tables === "same" ? ", and the tables agree with them" : ""}`,
+      `${paint.bold("The chain is intact")}: ${counted(events, "event")} in ${counted(chains.length, "chain")}${tables === "same" ? ", and the tables match the events" : ""}`,
       ...chains.map(({ scope, n, head, byHash }) =>
         paint.dim(
           `  ${scope || "(machine)"}  ${n}  ${head.slice(0, 16)}…${byHash === 0 ? "" : `  ${counted(byHash, "text")} by hash`}`,
@@ -78,7 +78,7 @@ async function checkTables(db: Parameters<typeof verifyChains>[0]): Promise<void
   throw new Fault(
     "negative",
     "audit.tables_differ",
-    `${differences.length} rows were changed outside mu: ${said.join("; ")}.`,
+    `${counted(differences.length, "row")} changed outside mu: ${said.join("; ")}.`,
     [],
     { differences },
   );

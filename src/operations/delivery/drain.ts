@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { drainDeliveries, pullDelivery } from "../../agents/delivery/send.js";
+import { counted } from "../../names.js";
 import type { App } from "../app.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -9,9 +10,9 @@ import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const deliveryDrain = defineOperation({
   name: "delivery.drain",
-  summary: "Hand over the prompts that wait",
+  summary: "Deliver queued prompts",
   description:
-    "Types what waits to the agents that are ready. With --hook an agent's own stop hook asks for its next prompt: it is printed as the hook's answer, and nothing where nothing waits.",
+    "Types queued prompts into the agents that are ready. With --hook, an agent's stop hook asks for its next prompt, which is printed as the hook's answer; nothing is printed if the queue is empty.",
   effect: "write",
   journalled: false,
   input: () =>
@@ -26,22 +27,24 @@ export const deliveryDrain = defineOperation({
       z.null(),
     ]),
   examples: [
-    { command: "mu delivery drain", shows: "type what waits" },
-    { command: "mu delivery drain --now", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu delivery drain", shows: "type the queued prompts" },
+    { command: "mu delivery drain --now", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app, { workstream, hook }) {
     if (hook) return answerHook(app);
     const scope = await findWorkstream(app, workstream);
     const items = await drainDeliveries(await app.crew(), scope === undefined ? {} : { workstream: scope });
-    return { items, count: items.length, nextSteps: [{ intent: "See them", command: "mu delivery list" }] };
+    return { items, count: items.length, nextSteps: [{ intent: "List the deliveries", command: "mu delivery list" }] };
   },
   render: (result) => {
     if (result === null) return "";
-    return "items" in result ? `${result.items.length} prompts settled` : JSON.stringify(result);
+    return "items" in result
+      ? `${counted(result.items.length, "prompt")} delivered or settled`
+      : JSON.stringify(result);
   },
 });
 
-/** A hook that was itself the reason for this turn may not ask again, or the agent would never stop. */
+/** A hook that caused this turn must not ask again, or the agent would never stop. */
 async function answerHook(app: App): Promise<{ decision: "block"; reason: string } | null> {
   const { caller, io } = app;
   const asked = await io.readText("-").catch(() => "");

@@ -9,7 +9,7 @@ const STATES = ["queued", "pasted", "proved", "unproved", "refused", "cancelled"
 
 export const deliveryList = defineOperation({
   name: "delivery.list",
-  summary: "List the prompts that were sent, and what became of them",
+  summary: "List sent prompts and their states",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -17,19 +17,19 @@ export const deliveryList = defineOperation({
       agent: z
         .string()
         .optional()
-        .meta(about("Only to this agent", { completes: "agent" })),
-      state: z.array(z.enum(STATES)).min(1).optional().meta(about("Only in these states")),
+        .meta(about("Only deliveries to this agent", { completes: "agent" })),
+      state: z.array(z.enum(STATES)).min(1).optional().meta(about("Only deliveries in these states")),
       limit: z
         .number()
         .int()
         .min(0)
         .default(50)
-        .meta(about("The newest so many; 0 means all", { short: "n" })),
+        .meta(about("Only the newest; 0 means all", { short: "n" })),
     }),
   output: () => listOf(DELIVERY),
   examples: [
-    { command: "mu delivery list --state queued", shows: "what still waits" },
-    { command: "mu delivery list --state lost", shows: "a state that is none", fault: "usage.invalid_input" },
+    { command: "mu delivery list --state queued", shows: "prompts still in the queue" },
+    { command: "mu delivery list --state lost", shows: "an unknown state", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, agent, state, limit }) {
     const items = await listDeliveries(app.context.store.db, {
@@ -42,7 +42,7 @@ export const deliveryList = defineOperation({
   },
   render: ({ items }, paint) =>
     items.length === 0
-      ? "Nothing was sent."
+      ? "No prompts."
       : paint.table(items, [
           { head: "id", text: (item) => String(item.id), align: "right" },
           { head: "to", text: (item) => item.agent },

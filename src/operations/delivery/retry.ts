@@ -8,7 +8,7 @@ import { idField } from "./show.js";
 
 export const deliveryRetry = defineOperation({
   name: "delivery.retry",
-  summary: "Send a refused, unproved or cancelled prompt once more",
+  summary: "Resend a refused, unproved or cancelled prompt",
   effect: "write",
   journalled: false,
   input: () =>
@@ -16,14 +16,14 @@ export const deliveryRetry = defineOperation({
   output: () => schemaOf({ delivery: DELIVERY, nextSteps: NEXT_STEPS }),
   positional: ["id"],
   examples: [
-    { command: "mu delivery retry 3", shows: "a cancelled one after all" },
-    { command: "mu delivery retry 999", shows: "a number that is none", fault: "delivery.not_found" },
-    { command: "mu delivery retry", shows: "which one?", fault: "usage.missing_argument" },
+    { command: "mu delivery retry 3", shows: "send a cancelled prompt" },
+    { command: "mu delivery retry 999", shows: "no such delivery", fault: "delivery.not_found" },
+    { command: "mu delivery retry", shows: "no delivery given", fault: "usage.missing_argument" },
   ],
   async run(app, { id, timeout }) {
     const delivery = await retryDelivery(await app.crew(), id, { timeoutMs: timeout, signal: app.io.signal });
     const at = `${delivery.workstream}/${delivery.agent}`;
-    return { delivery, nextSteps: [{ intent: "See its pane", command: `mu agent read ${at}` }] };
+    return { delivery, nextSteps: [{ intent: "Read its screen", command: `mu agent read ${at}` }] };
   },
   render: ({ delivery }, paint) => `Delivery ${delivery.id} to ${paint.bold(delivery.agent)}: ${delivery.state}`,
 });

@@ -4,18 +4,18 @@ import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { schemaOf } from "../shapes.js";
 
-export const idField = () => z.number().int().min(1).meta(about("The delivery's number"));
+export const idField = () => z.number().int().min(1).meta(about("Delivery number"));
 
 export const deliveryShow = defineOperation({
   name: "delivery.show",
-  summary: "Show one prompt and what became of it",
+  summary: "Show one prompt and its state",
   effect: "read",
   input: () => z.strictObject({ id: idField() }),
   output: () => schemaOf({ delivery: DELIVERY }),
   positional: ["id"],
   examples: [
-    { command: "mu delivery show 1", shows: "one prompt, and what became of it" },
-    { command: "mu delivery show 999", shows: "a number that is none", fault: "delivery.not_found" },
+    { command: "mu delivery show 1", shows: "one prompt and its state" },
+    { command: "mu delivery show 999", shows: "no such delivery", fault: "delivery.not_found" },
     { command: "mu delivery show first", shows: "not a number", fault: "usage.invalid_input" },
   ],
   run: async ({ context }, { id }) => ({ delivery: await showDelivery(context.store.db, id) }),

@@ -7,7 +7,7 @@ import { taskTable } from "../task/card.js";
 
 export const me = defineOperation({
   name: "me",
-  summary: "Say who you are to mu, how it knows, and what is yours",
+  summary: "Show who you are to mu, how it knows, and your tasks",
   effect: "read",
   input: () => z.strictObject({}),
   output: () =>
@@ -22,7 +22,7 @@ export const me = defineOperation({
     }),
   examples: [
     { command: "mu me", shows: "your name, and what decided it" },
-    { command: "mu me --verbose", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu me --verbose", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app) {
     const { name, kind, role, evidence, refusal } = app.caller;
@@ -36,6 +36,6 @@ export const me = defineOperation({
       ...evidence.map(({ source, says }) => paint.dim(`  ${source}: ${says}`)),
       ...(refusal ? [refusal] : []),
       "",
-      taskTable(tasks, paint, "You have no task."),
+      taskTable(tasks, paint, "You have no tasks."),
     ].join("\n"),
 });

@@ -9,7 +9,7 @@ import { taskTable } from "../task/card.js";
 
 export const meNext = defineOperation({
   name: "me.next",
-  summary: "Show the ready tasks that your role may take, the best one first",
+  summary: "Show the ready tasks that your role can claim, best first",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -19,12 +19,12 @@ export const meNext = defineOperation({
         .int()
         .min(0)
         .default(1)
-        .meta(about("How many; 0 means all", { short: "n" })),
+        .meta(about("Maximum number; 0 means all", { short: "n" })),
     }),
   output: () => listOf(READY_TASK),
   examples: [
     { command: "mu me next", shows: "what you would get from `mu task claim --next`" },
-    { command: "mu me next -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu me next -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, limit }) {
     const scope = await resolveWorkstream(app, workstream);

@@ -9,11 +9,11 @@ export const meTasks = defineOperation({
   name: "me.tasks",
   summary: "List your tasks",
   effect: "read",
-  input: () => z.strictObject({ includeClosed: z.boolean().default(false).meta(about("Finished ones too")) }),
+  input: () => z.strictObject({ includeClosed: z.boolean().default(false).meta(about("Include finished tasks")) }),
   output: () => listOf(TASK),
   examples: [
-    { command: "mu me tasks", shows: "what you are at" },
-    { command: "mu me tasks --closed", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu me tasks", shows: "your open tasks" },
+    { command: "mu me tasks --closed", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run({ context, caller }, { includeClosed }) {
     const items = await listTasks(context.store.db, {
@@ -22,5 +22,5 @@ export const meTasks = defineOperation({
     });
     return { items, count: items.length };
   },
-  render: ({ items }, paint) => taskTable(items, paint, "You have no task."),
+  render: ({ items }, paint) => taskTable(items, paint, "You have no tasks."),
 });

@@ -2,4 +2,4 @@ import * as z from "zod";
 import { about } from "../fields.js";
 
 /** A save by its name. */
-export const salvageField = () => z.string().min(1).meta(about("Its name, <agent>/<n> or <workstream>/<agent>/<n>"));
+export const salvageField = () => z.string().min(1).meta(about("Save, as <agent>/<n> or <workstream>/<agent>/<n>"));

@@ -7,18 +7,18 @@ import { listOf } from "../shapes.js";
 
 export const salvageList = defineOperation({
   name: "salvage.list",
-  summary: "List the work that was saved before its workspace went, newest first",
-  description: "Also what a crash saved and did not write down. Nothing is ever removed from here by mu.",
+  summary: "List saved work, newest first",
+  description: "Includes saves that a crash left unrecorded. mu never deletes a save.",
   effect: "read",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Of all workstreams, those that are gone too")),
+      all: z.boolean().default(false).meta(about("Include all workstreams, even destroyed ones")),
     }),
   output: () => listOf(LISTED_SALVAGE),
   examples: [
-    { command: "mu salvage list", shows: "what can be brought back" },
-    { command: "mu salvage list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu salvage list", shows: "every save" },
+    { command: "mu salvage list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, all }) {
     const scope = all ? undefined : await resolveWorkstream(app, workstream);
@@ -27,14 +27,14 @@ export const salvageList = defineOperation({
   },
   render: ({ items }, paint) =>
     items.length === 0
-      ? "Nothing was saved: nothing had to be."
+      ? "No saved work."
       : paint.table(items, [
           { head: "salvage", text: (item) => item.name },
           {
             head: "holds",
             text: ({ commits, files }) => (commits === null || files === null ? "?" : tellWork({ commits, files })),
           },
-          { head: "saved by", text: (item) => item.reason ?? "a run that was cut off" },
+          { head: "saved by", text: (item) => item.reason ?? "an interrupted run" },
           { head: "", text: (item) => (item.createdAt === null ? "—" : `${paint.ago(item.createdAt)} ago`) },
         ]),
 });

@@ -15,9 +15,9 @@ import { salvageField } from "./fields.js";
 
 export const salvageRestore = defineOperation({
   name: "salvage.restore",
-  summary: "Bring saved commits and uncommitted files back into a workspace",
+  summary: "Restore saved commits and uncommitted files into a workspace",
   description:
-    "The workspace must have nothing uncommitted in it; it is made when the agent has none. Its own commits are saved first. The salvage stays.",
+    "The workspace must have no uncommitted changes; it is created if the agent has none. Its own commits are saved first. The save stays.",
   effect: "write",
   input: () =>
     z.strictObject({
@@ -26,7 +26,7 @@ export const salvageRestore = defineOperation({
         .string()
         .min(1)
         .optional()
-        .meta(about("Into whose workspace; else the one it was saved from", { completes: "agent" })),
+        .meta(about("Agent whose workspace receives it (default: the one it was saved from)", { completes: "agent" })),
       workstream: workstreamField(),
       evenIfBusy: whileBusyField(),
     }),
@@ -40,9 +40,13 @@ export const salvageRestore = defineOperation({
     }),
   positional: ["salvage"],
   examples: [
-    { command: "mu salvage restore helper/1 --agent second", shows: "into a workspace that is made for it" },
-    { command: "mu salvage restore helper/99", shows: "a save that is none", fault: "salvage.not_found" },
-    { command: "mu salvage restore helper/1 --agent dirty", shows: "not over other work", fault: "workspace.dirty" },
+    { command: "mu salvage restore helper/1 --agent second", shows: "restore into a new workspace" },
+    { command: "mu salvage restore helper/99", shows: "no such save", fault: "salvage.not_found" },
+    {
+      command: "mu salvage restore helper/1 --agent dirty",
+      shows: "a workspace with uncommitted changes",
+      fault: "workspace.dirty",
+    },
   ],
   async run(app, { salvage: name, agent, workstream, evenIfBusy }) {
     const crew = await app.crew();
@@ -51,28 +55,33 @@ export const salvageRestore = defineOperation({
     const restored = await restoreSalvage(crew, salvage, ref, whileBusyOf(evenIfBusy));
     const at = `${ref.workstream}/${ref.name}`;
     const nextSteps = [
-      { intent: "See it", command: `mu workspace diff ${at} --stat` },
-      { intent: "Let somebody go on with it", command: `mu agent spawn ${at} --workspace` },
+      { intent: "Show its changes", command: `mu workspace diff ${at} --stat` },
+      { intent: "Start an agent in it", command: `mu agent spawn ${at} --workspace` },
       ...savedSteps(restored.saved),
     ];
     return { salvage, ...restored, nextSteps };
   },
   render: ({ salvage, workspace, created, saved }, paint) =>
     [
-      `Brought ${paint.bold(salvage.name)} back into ${created ? "a new workspace" : "the workspace"} of ${paint.bold(workspace.agent)}: ${workspace.path}`,
+      `Restored ${paint.bold(salvage.name)} into ${created ? "a new workspace" : "the workspace"} of ${paint.bold(workspace.agent)}: ${workspace.path}`,
       ...savedLines(saved),
     ].join("\n"),
 });
 
-/** The agent that it was saved from; its workstream may be gone by now. */
+/** The agent that it was saved from; its workstream may no longer exist. */
 async function formerAgent(app: App, { name, workstream, agent, root }: ListedSalvage): Promise<AgentRef> {
   try {
     return await resolveAgent(app, `${workstream}/${agent}`);
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== "workstream.not_found") throw error;
-    throw new Fault(error.kind, error.code, `${name} is of the workstream ${quote(workstream)}, which is gone.`, [
-      { intent: "Start it again", command: `mu workstream init ${workstream} --root ${shellWord(root)}` },
-      { intent: "Bring it back then", command: `mu salvage restore ${name}` },
-    ]);
+    throw new Fault(
+      error.kind,
+      error.code,
+      `${name} was saved in the workstream ${quote(workstream)}, which no longer exists.`,
+      [
+        { intent: "Recreate the workstream", command: `mu workstream init ${workstream} --root ${shellWord(root)}` },
+        { intent: "Then restore the save", command: `mu salvage restore ${name}` },
+      ],
+    );
   }
 }

@@ -8,19 +8,19 @@ import { salvageField } from "./fields.js";
 
 export const salvageShow = defineOperation({
   name: "salvage.show",
-  summary: "Show what a save holds",
+  summary: "Show the contents of a save",
   effect: "read",
   input: () => z.strictObject({ salvage: salvageField(), workstream: workstreamField() }),
   output: () => schemaOf({ salvage: LISTED_SALVAGE, text: "string", nextSteps: NEXT_STEPS }),
   positional: ["salvage"],
   examples: [
     { command: "mu salvage show helper/1", shows: "its commits and files" },
-    { command: "mu salvage show helper/99", shows: "a save that is none", fault: "salvage.not_found" },
+    { command: "mu salvage show helper/99", shows: "no such save", fault: "salvage.not_found" },
   ],
   async run(app, { salvage: name, workstream }) {
     const crew = await app.crew();
     const salvage = await getSalvage(crew, name, await findWorkstream(app, workstream));
-    const nextSteps = [{ intent: "Bring it back", command: `mu salvage restore ${salvage.name}` }];
+    const nextSteps = [{ intent: "Restore it", command: `mu salvage restore ${salvage.name}` }];
     return { salvage, text: await describeSalvage(crew, salvage), nextSteps };
   },
   render: ({ salvage, text }, paint) =>

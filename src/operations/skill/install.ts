@@ -17,7 +17,7 @@ const KEYS = Object.keys(PLACES) as (keyof typeof PLACES)[];
 
 export const skillInstall = defineOperation({
   name: "skill.install",
-  summary: "Put mu's skill where agent CLIs look for it",
+  summary: "Install mu's skill for agent CLIs",
   effect: "write",
   journalled: false,
   standalone: true,
@@ -25,7 +25,7 @@ export const skillInstall = defineOperation({
   output: () => schemaOf({ items: [{ cli: "string", path: "string", changed: "boolean" }], count: "number" }),
   examples: [
     { command: "mu skill install --cli claude", shows: "for Claude Code" },
-    { command: "mu skill install --cli emacs", shows: "a CLI that is none", fault: "usage.invalid_input" },
+    { command: "mu skill install --cli emacs", shows: "an unknown CLI", fault: "usage.invalid_input" },
   ],
   async run({ io }, { cli }) {
     const items = [];

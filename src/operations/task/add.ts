@@ -14,19 +14,19 @@ export const taskAdd = defineOperation({
   name: "task.add",
   summary: "Add a task to the graph",
   description:
-    "Without a name the task gets one made from its title. A first word that cannot be a name is taken as the title.",
+    "Without a name, mu derives one from the title. A first argument that is not a valid name is taken as the title.",
   effect: "write",
   input: () =>
     z.strictObject({
-      name: z.string().min(1).optional().meta(about("The task's name: a letter, then letters, digits, _ or -")),
+      name: z.string().min(1).optional().meta(about("Task name: a letter, then letters, digits, _ or -")),
       workstream: workstreamField(),
       ...settableFields(),
-      tags: labels("Labels to find it by", { aliases: ["tag"] }).optional(),
-      blockedBy: tasksField("Tasks that must be closed first; build@landed must have landed", {
+      tags: labels("Tags", { aliases: ["tag"] }).optional(),
+      blockedBy: tasksField("Tasks that must be closed first; build@landed means that build must have landed", {
         short: "b",
       }).optional(),
       until: untilField(),
-      note: z.array(textField()).optional().meta(about("A first note; may be repeated")),
+      note: z.array(textField()).optional().meta(about("A first note (repeatable)")),
     }),
   output: () => schemaOf({ task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS }),
   positional: ["name"],
@@ -37,11 +37,15 @@ export const taskAdd = defineOperation({
     },
     {
       command: "mu task add publish --title 'Publish it' --blocked-by build,docs --until landed",
-      shows: "one that waits until both are on the target branch",
+      shows: "a task that waits until both have landed",
     },
     { command: "mu task add 'Write the docs' --impact 30 --effort-days 0.5", shows: "a task named write_the_docs" },
     { command: "mu task add build --title Again", shows: "a name that is taken", fault: "task.exists" },
-    { command: "mu task add release --until landed", shows: "until what has?", fault: "usage.until_of_nothing" },
+    {
+      command: "mu task add release --until landed",
+      shows: "--until without a blocker",
+      fault: "usage.until_of_nothing",
+    },
   ],
   async run(app, { workstream, name, note, ...fields }) {
     if (fields.until !== undefined && fields.blockedBy === undefined) throw untilOfNothing(fields.until);
@@ -60,8 +64,8 @@ export const taskAdd = defineOperation({
     return {
       ...made,
       nextSteps: [
-        { intent: "Take it", command: `mu task claim ${task} -w ${scope}` },
-        { intent: "Let it wait for another", command: `mu task block ${task} --by <task> -w ${scope}` },
+        { intent: "Claim it", command: `mu task claim ${task} -w ${scope}` },
+        { intent: "Add a blocker", command: `mu task block ${task} --by <task> -w ${scope}` },
       ],
     };
   },
@@ -77,7 +81,7 @@ function untilOfNothing(until: string): Fault {
   return new Fault(
     "usage",
     "usage.until_of_nothing",
-    `--until ${until} is about the tasks of --blocked-by: name them.`,
-    [{ intent: "See how it is used", command: "mu task add --help" }],
+    `--until ${until} needs --blocked-by: name the tasks to wait for.`,
+    [{ intent: "See the usage", command: "mu task add --help" }],
   );
 }

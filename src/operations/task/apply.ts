@@ -14,14 +14,14 @@ const MOST_SHOWN = 20;
 
 export const taskApply = defineOperation({
   name: "task.apply",
-  summary: "Bring a whole plan into the graph",
+  summary: "Add a whole plan to the graph",
   description: `The plan is YAML or JSON: {tasks: [{name, ${PLANNED_FIELDS.join(", ")}, blockedBy: [name, name@landed…], notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.`,
   effect: "write",
   input: () =>
     z.strictObject({
-      file: z.string().min(1).meta(about("The plan's file, or - for standard input")),
+      file: z.string().min(1).meta(about("Plan file; - reads standard input")),
       workstream: workstreamField(),
-      init: z.boolean().default(false).meta(about("Start the workstream if it is not there")),
+      init: z.boolean().default(false).meta(about("Create the workstream if it does not exist")),
     }),
   output: () =>
     schemaOf({
@@ -38,7 +38,7 @@ export const taskApply = defineOperation({
   examples: [
     { command: "mu task apply plan.yaml", shows: "apply a plan from a file" },
     { command: "mu task apply - --init -w shop", shows: "apply one from standard input, starting its workstream" },
-    { command: "mu task apply circle.yaml", shows: "a plan whose tasks wait for each other", fault: "task.cycle" },
+    { command: "mu task apply circle.yaml", shows: "a plan with a cycle", fault: "task.cycle" },
   ],
   async run(app, { file, workstream, init }) {
     const named = await findWorkstream(app, workstream);
@@ -53,9 +53,9 @@ export const taskApply = defineOperation({
       workstream: scope,
       ...result,
       nextSteps: [
-        { intent: "See the tracks", command: `mu track list -w ${scope}` },
-        { intent: "Take the best task", command: `mu task claim --next -w ${scope}` },
-        { intent: "Take it all back", command: "mu undo" },
+        { intent: "List the tracks", command: `mu track list -w ${scope}` },
+        { intent: "Take the best ready task", command: `mu task claim --next -w ${scope}` },
+        { intent: "Undo it", command: "mu undo" },
       ],
     };
   },

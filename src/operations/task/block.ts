@@ -27,7 +27,7 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
     effect: "write",
     input: () =>
       z.strictObject({
-        task: taskField("The task that waits"),
+        task: taskField("Task that waits"),
         by: z
           .string()
           .min(1)
@@ -41,7 +41,7 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
       const ref = await resolveTask(app, task, workstream);
       const wanted = parseAwaited(by, given.until as EdgeLevel | undefined);
       const changed = await change(app.context, ref, blockerRef(ref, wanted.task), wanted.until);
-      const nextSteps = [{ intent: "See the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
+      const nextSteps = [{ intent: "Show the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
       return { ...changed, nextSteps };
     },
     render: ({ task, blocker, until, changed }, paint) =>
@@ -51,29 +51,29 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
 
 export const taskBlock = defineEdgeVerb({
   name: "task.block",
-  summary: "Let a task wait for another",
-  by: "What it waits for",
+  summary: "Make a task wait for another",
+  by: "Task to wait for",
   levels: true,
   change: blockTask,
   done: "now waits for",
   already: "already waits for",
   examples: [
     { command: "mu task block docs --by build", shows: "docs wait for build" },
-    { command: "mu task block docs --by build --until landed", shows: "until its work is on the target branch" },
-    { command: "mu task block build --by deploy", shows: "a circle", fault: "task.cycle" },
+    { command: "mu task block docs --by build --until landed", shows: "wait until it has landed" },
+    { command: "mu task block build --by deploy", shows: "a cycle", fault: "task.cycle" },
   ],
 });
 
 export const taskUnblock = defineEdgeVerb({
   name: "task.unblock",
-  summary: "Let a task no longer wait for another",
-  by: "What it shall not wait for",
+  summary: "Stop a task from waiting for another",
+  by: "Task to stop waiting for",
   levels: false,
   change: unblockTask,
   done: "no longer waits for",
   already: "did not wait for",
   examples: [
-    { command: "mu task unblock deploy --by build", shows: "deploy waits no longer for build" },
-    { command: "mu task unblock deploy --by nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task unblock deploy --by build", shows: "deploy no longer waits for build" },
+    { command: "mu task unblock deploy --by nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
 });

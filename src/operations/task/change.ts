@@ -10,13 +10,13 @@ export const CHANGE = shape({ ...STATUS_CHANGE, nextSteps: NEXT_STEPS });
 
 /** `--override`, for an agent that must act on another agent's task. */
 export const overrideField = () =>
-  z.boolean().default(false).meta(about("Act although another agent owns it; people need no such flag"));
+  z.boolean().default(false).meta(about("Act on a task owned by another agent (people do not need this)"));
 
 /** `Closed build (IN_PROGRESS → CLOSED)`, or that nothing changed. */
 export function renderChange(
   { task, previousStatus, changed }: Pick<TypeOf<typeof CHANGE>, "task" | "previousStatus" | "changed">,
   paint: Paint,
 ): string {
-  if (!changed) return `${paint.bold(task.name)} is ${task.status} already`;
+  if (!changed) return `${paint.bold(task.name)} is already ${task.status}`;
   return `${paint.bold(task.name)}: ${paint.status(previousStatus)} → ${paint.status(task.status)}`;
 }

@@ -25,26 +25,26 @@ interface ClaimInput {
 
 export const taskClaim = defineOperation({
   name: "task.claim",
-  summary: "Take a task, or the best ready one, for yourself or for an agent",
+  summary: "Claim a task, or the best ready one",
   description:
-    "Of any number of claimers one wins; the others get exit 4. A task that is blocked, held, finished or somebody else's cannot be claimed; one's own can, and nothing changes. With --lease the claim ends by itself unless you go on working: notes renew it, and after that others may take it with --steal. Of tasks that are equally good, --next takes one whose declared files (`--touches`) nobody else is changing, and says which it passed over.",
+    "However many try, exactly one gets the task; the others exit 4. A task that is blocked, held, finished or owned by another cannot be claimed. Claiming your own task changes nothing. With --lease, the claim expires without activity: every note renews it, and once it has expired, others can take the task with --steal. Among equally good tasks, --next prefers one whose declared files (`--touches`) nobody else is changing, and reports those it passed over.",
   effect: "write",
   input: () =>
     z.strictObject({
-      task: taskField("The task; leave it out with --next").optional(),
+      task: taskField("Task (omit with --next)").optional(),
       workstream: workstreamField(),
-      next: z.boolean().default(false).meta(about("Take the best ready task that is not yours yet")),
+      next: z.boolean().default(false).meta(about("Claim the best ready task")),
       role: z
         .string()
         .optional()
-        .meta(about("With --next: choose as this role", { completes: "role" })),
+        .meta(about("With --next: choose tasks for this role", { completes: "role" })),
       for: z
         .string()
         .optional()
         .meta(about("Claim for this agent", { short: "f", completes: "agent", value: "agent" })),
-      self: z.boolean().default(false).meta(about("Claim as the person you are, not as this pane's agent")),
-      lease: durationField({ description: "How long the claim holds without a sign of work" }).optional(),
-      steal: z.boolean().default(false).meta(about("Take it although another has it, if that claim has run out")),
+      self: z.boolean().default(false).meta(about("Claim as yourself, not as this pane's agent")),
+      lease: durationField({ description: "How long the claim lasts without activity" }).optional(),
+      steal: z.boolean().default(false).meta(about("Take it from its owner if that claim's lease has expired")),
     }),
   output: () => schemaOf({ task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS }),
   positional: ["task"],
@@ -62,10 +62,10 @@ export const taskClaim = defineOperation({
       changed,
       passedOver,
       nextSteps: [
-        { intent: "Read it", command: `mu task show ${ref}` },
-        { intent: "Say how it goes", command: `mu task note ${ref} '…'` },
-        { intent: "Finish it", command: `mu task close ${ref}` },
-        { intent: "Give it back", command: `mu task release ${ref}` },
+        { intent: "Show the task", command: `mu task show ${ref}` },
+        { intent: "Write a note", command: `mu task note ${ref} '…'` },
+        { intent: "Close it", command: `mu task close ${ref}` },
+        { intent: "Release it", command: `mu task release ${ref}` },
       ],
     };
   },
@@ -75,12 +75,12 @@ export const taskClaim = defineOperation({
           `Claimed ${paint.bold(task.name)} for ${task.owner}: ${task.title}`,
           ...passedOver.map((one) => paint.dim(`Passed over ${one.task}: ${whyPassedOver(one)}`)),
         ].join("\n")
-      : `${paint.bold(task.name)} is ${task.owner}'s already`,
+      : `${paint.bold(task.name)} is already owned by ${task.owner}`,
 });
 
 function whyPassedOver({ agent, by, paths }: PassedOver): string {
   const what = enumerate(paths, 3);
-  return by === null ? `${agent} is changing ${what}` : `${agent} is at ${by}, which touches ${what}`;
+  return by === null ? `${agent} is changing ${what}` : `${agent} is working on ${by}, which touches ${what}`;
 }
 
 function whoClaims({ caller }: App, agent: string | undefined, self: boolean): Claimant {
@@ -100,9 +100,12 @@ async function claimAs(app: App, who: Claimant, { task, workstream, next, role, 
     return claimNext(app.context, scope, who, { ...options, work, ...(role !== undefined && { role }) });
   }
   if (task === undefined) {
-    throw new Fault("usage", "usage.missing_argument", "Which task? Name one, or pass --next for the best ready one.", [
-      { intent: "Take the best ready task", command: "mu task claim --next" },
-    ]);
+    throw new Fault(
+      "usage",
+      "usage.missing_argument",
+      "No task given. Name one, or pass --next for the best ready one.",
+      [{ intent: "Take the best ready task", command: "mu task claim --next" }],
+    );
   }
   const ref = await resolveTask(app, task, workstream);
   const claim = await claimTask(app.context, ref, who, {

@@ -14,24 +14,27 @@ import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskClose = defineOperation({
   name: "task.close",
-  summary: "Finish a task",
+  summary: "Close a task",
   description:
-    "Without a check the task is claimed to be done. With --check, or the workstream's setting check, the command runs in the owner's workspace first: green makes the task verified, red leaves it IN_PROGRESS and is exit 1. What is not committed, and a task without a commit, is said; the setting closeRequires lets agents close only what is committed, checked or landed.",
+    "With --check, or the workstream's setting check, the command runs in the owner's workspace first. If it passes, the task is verified; if it fails, the task stays IN_PROGRESS and mu exits 1. mu warns about uncommitted changes and about a task without a commit. The setting closeRequires restricts agents to closing tasks that are committed, checked or landed.",
   effect: "write",
   input: () =>
     z.strictObject({
       task: taskField(),
       workstream: workstreamField(),
-      evidence: textField().optional().meta(about("What shows that it is done, kept as a note")),
+      evidence: textField().optional().meta(about("Evidence that it is done, kept as a note")),
       check: z
         .string()
         .trim()
         .min(1)
         .max(4096)
         .optional()
-        .meta(about("Run this first; only green closes the task, as verified", { value: "command" })),
-      noCheck: z.boolean().default(false).meta(about("Run no check, though the workstream has one")),
-      ifReady: z.boolean().default(false).meta(about("Only if nothing blocks it; else say so and exit 0")),
+        .meta(about("Command to run first; the task is closed, as verified, only if it passes", { value: "command" })),
+      noCheck: z.boolean().default(false).meta(about("Skip the workstream's check")),
+      ifReady: z
+        .boolean()
+        .default(false)
+        .meta(about("Close only if nothing blocks it; otherwise report that and exit 0")),
       override: overrideField(),
     }),
   output: () =>
@@ -45,10 +48,10 @@ export const taskClose = defineOperation({
   positional: ["task"],
   examples: [
     { command: "mu task close build --evidence 'npm test: 212 passed'", shows: "finish with evidence" },
-    { command: "mu task close build --check 'test -f plan.yaml'", shows: "finish what a check has verified" },
-    { command: "mu task close deploy --if-ready", shows: "skip a task that still waits" },
-    { command: "mu task close nothing", shows: "a task that is none", fault: "task.not_found" },
-    { command: "mu task close build --check true --no-check", shows: "both at once", fault: "usage.two_checks" },
+    { command: "mu task close build --check 'test -f plan.yaml'", shows: "close it once the check passes" },
+    { command: "mu task close deploy --if-ready", shows: "skip a task that is still blocked" },
+    { command: "mu task close nothing", shows: "an unknown task", fault: "task.not_found" },
+    { command: "mu task close build --check true --no-check", shows: "both flags", fault: "usage.two_checks" },
   ],
   async run(app, { task, workstream, check, noCheck, ...options }) {
     if (check !== undefined && noCheck) {
@@ -67,7 +70,7 @@ export const taskClose = defineOperation({
   render: (finish, paint) =>
     [
       finish.skipped
-        ? `Left ${paint.bold(finish.task.name)} as it is: blocked by ${finish.blockers?.join(", ")}`
+        ? `Skipped ${paint.bold(finish.task.name)}: blocked by ${finish.blockers?.join(", ")}`
         : renderChange(finish, paint),
       ...levelLines(finish, paint),
       ...finish.warnings.map(({ message }) => `  ! ${message}`),
@@ -83,19 +86,19 @@ function nextSteps({ task, skipped, blockers = [] }: Finish) {
   const ref = `${task.workstream}/${task.name}`;
   if (skipped) {
     return [
-      { intent: "Wait for what blocks it", command: `mu task wait ${blockers.join(" ")} -w ${task.workstream}` },
-      { intent: "Close it all the same", command: `mu task close ${ref}` },
+      { intent: "Wait for its blockers", command: `mu task wait ${blockers.join(" ")} -w ${task.workstream}` },
+      { intent: "Close it anyway", command: `mu task close ${ref}` },
     ];
   }
   return [
-    { intent: "Take another", command: `mu task claim --next -w ${task.workstream}` },
-    { intent: "Open it again", command: `mu task open ${ref}` },
+    { intent: "Take another task", command: `mu task claim --next -w ${task.workstream}` },
+    { intent: "Reopen it", command: `mu task open ${ref}` },
   ];
 }
 
 function levelLines({ check, task }: Pick<Finish, "check" | "task">, paint: Paint): string[] {
   if (check === null) return [];
   const at = check.commit === null ? "" : ` at ${check.commit.slice(0, 12)}`;
-  const verdict = task.level === "claimed" ? "green" : `green, ${task.level}${at}`;
+  const verdict = task.level === "claimed" ? "passed" : `passed, ${task.level}${at}`;
   return [`  ${paint.dim("check")} ${check.command}: ${verdict}, ${check.seconds} s`];
 }

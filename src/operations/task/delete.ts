@@ -11,7 +11,7 @@ import { overrideField } from "./change.js";
 export const taskDelete = defineOperation({
   name: "task.delete",
   summary: "Delete a task with its edges and notes",
-  description: "Its events stay, and `mu undo` brings it back. To decide against a task, reject it instead.",
+  description: "Its events stay, and `mu undo` restores it. If you decide not to do a task, reject it instead.",
   effect: "destroy",
   input: () =>
     z.strictObject({ task: taskField(), workstream: workstreamField(), override: overrideField(), yes: yesField() }),
@@ -26,17 +26,17 @@ export const taskDelete = defineOperation({
     }),
   positional: ["task"],
   examples: [
-    { command: "mu task delete build", shows: "what would go" },
+    { command: "mu task delete build", shows: "what would be deleted" },
     { command: "mu task delete build --yes", shows: "delete it" },
-    { command: "mu task delete nothing --yes", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task delete nothing --yes", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, override, yes }) {
     const ref = await resolveTask(app, task, workstream);
     const { edges, notes } = yes
       ? await deleteTask(app.context, ref, claimant(app.caller), { override })
       : await previewDelete(app.context.store.db, ref);
-    const again = { intent: "Do it", command: `mu task delete ${ref.workstream}/${ref.name} --yes` };
-    const back = { intent: "Bring it back", command: "mu undo --yes" };
+    const again = { intent: "Apply it", command: `mu task delete ${ref.workstream}/${ref.name} --yes` };
+    const back = { intent: "Restore it", command: "mu undo --yes" };
     return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, nextSteps: [yes ? back : again] };
   },
   render: ({ task, deleted, edges, notes }, paint) =>

@@ -18,14 +18,14 @@ export const taskEdit = defineOperation({
   positional: ["task"],
   examples: [
     { command: "mu task edit build", shows: "the text in your editor" },
-    { command: "mu task edit nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task edit nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream }) {
     const ref = await resolveTask(app, task, workstream);
     const before = await getTask(app.context.store.db, ref);
     const text = await app.io.edit(documentOf(before), `${ref.name}.md`);
     const { task: after, changedFields } = await updateTask(app.context, ref, fieldsOf(text));
-    const nextSteps = [{ intent: "Look at it", command: `mu task show ${ref.workstream}/${ref.name}` }];
+    const nextSteps = [{ intent: "Show it", command: `mu task show ${ref.workstream}/${ref.name}` }];
     return { task: after, changedFields, nextSteps };
   },
   render: ({ task, changedFields }, paint) =>

@@ -9,7 +9,7 @@ export const labels = (
   notes: { aliases?: string[]; short?: string; completes?: Completes } = {},
 ) =>
   z
-    .array(z.string().trim().min(1, "a blank value is not allowed").max(200))
+    .array(z.string().trim().min(1, "must not be blank").max(200))
     .meta(about(description, { value: "label", ...notes }));
 
 /** Fields that `task add` and `task update` set alike; tags differ. */
@@ -28,7 +28,7 @@ export const settableFields = () => ({
   root: z
     .string()
     .optional()
-    .meta(about("The job or intake it belongs to", { completes: "task" })),
+    .meta(about("Job or intake it belongs to", { completes: "task" })),
 });
 
 /** The fields that `task update --clear` empties. */

@@ -8,7 +8,7 @@ import { listOf } from "../shapes.js";
 
 export const taskHistoryOperation = defineOperation({
   name: "task.history",
-  summary: "Show everything that happened to a task",
+  summary: "Show the history of a task",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -19,13 +19,13 @@ export const taskHistoryOperation = defineOperation({
         .int()
         .min(0)
         .default(0)
-        .meta(about("Only the newest ones; 0 means all", { short: "n" })),
+        .meta(about("Only the newest; 0 means all", { short: "n" })),
     }),
   output: () => listOf(HISTORY_ENTRY),
   positional: ["task"],
   examples: [
     { command: "mu task history build", shows: "who did what to build, and when" },
-    { command: "mu task history nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task history nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, limit }) {
     const items = await taskHistory(app.context.store.db, await resolveTask(app, task, workstream));

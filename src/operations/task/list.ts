@@ -13,37 +13,37 @@ import { labels } from "./fields.js";
 export const taskList = defineOperation({
   name: "task.list",
   summary: "List tasks",
-  description: "Several values of one flag mean any of them; several flags mean all of them.",
+  description: "Several values of one flag match any of them; several flags must all match.",
   effect: "read",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      all: z.boolean().default(false).meta(about("Include all workstreams")),
       status: z
         .array(z.enum(TASK_STATUSES))
         .min(1)
         .optional()
-        .meta(about("Only with these statuses", { short: "s" })),
-      role: labels("Only for these roles").min(1).optional(),
-      kind: labels("Only of these kinds").min(1).optional(),
-      tag: labels("Only with all of these tags").min(1).optional(),
-      owner: labels("Only owned by these").min(1).optional(),
-      mine: z.boolean().default(false).meta(about("Only yours")),
-      sort: z.enum(TASK_SORTS).default("name").meta(about("The order")),
+        .meta(about("Only tasks with these statuses", { short: "s" })),
+      role: labels("Only tasks with these roles").min(1).optional(),
+      kind: labels("Only tasks of these kinds").min(1).optional(),
+      tag: labels("Only tasks with all of these tags").min(1).optional(),
+      owner: labels("Only tasks owned by these").min(1).optional(),
+      mine: z.boolean().default(false).meta(about("Only your tasks")),
+      sort: z.enum(TASK_SORTS).default("name").meta(about("Sort order")),
       limit: z
         .number()
         .int()
         .min(0)
         .default(0)
-        .meta(about("At most this many; 0 means all", { short: "n" })),
-      fields: labels("Only these fields of each").min(1).optional(),
+        .meta(about("Maximum number; 0 means all", { short: "n" })),
+      fields: labels("Only these fields").min(1).optional(),
     }),
   output: () =>
     z.strictObject({ items: z.array((schemaOf(TASK) as unknown as z.ZodObject).partial()), count: z.number() }),
   examples: [
-    { command: "mu task list --status OPEN,IN_PROGRESS --sort roi", shows: "what is left, the most worthwhile first" },
+    { command: "mu task list --status OPEN,IN_PROGRESS --sort roi", shows: "unfinished tasks, best value first" },
     { command: "mu task list --json --fields name,owner", shows: "two fields of every task" },
-    { command: "mu task list --status DONE", shows: "a status that is none", fault: "usage.invalid_input" },
+    { command: "mu task list --status DONE", shows: "an unknown status", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, all, mine, fields, owner, ...filter }) {
     checkFields(fields ?? []);
@@ -58,7 +58,7 @@ export const taskList = defineOperation({
   },
   render: ({ items }, paint) =>
     (items as Task[]).every(isWhole)
-      ? taskTable(items as Task[], paint, "No such tasks.")
+      ? taskTable(items as Task[], paint, "No matching tasks.")
       : fieldTable(items as Task[], paint),
 });
 
@@ -69,7 +69,7 @@ function checkFields(fields: readonly string[]): void {
   const known = taskFields();
   const unknown = fields.filter((field) => !known.includes(field));
   if (unknown.length === 0) return;
-  const message = `A task has no field ${enumerate(unknown.map(quote))}. It has: ${known.join(", ")}.`;
+  const message = `Unknown field ${enumerate(unknown.map(quote))}. Known fields: ${known.join(", ")}.`;
   throw new Fault("usage", "usage.unknown_field", message);
 }
 

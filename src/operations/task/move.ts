@@ -13,14 +13,14 @@ export const taskMove = defineOperation({
   input: () =>
     z.strictObject({
       task: taskField(),
-      to: z.string().meta(about("Where it goes", { completes: "workstream", value: "workstream" })),
+      to: z.string().meta(about("Workstream to move it to", { completes: "workstream", value: "workstream" })),
       workstream: workstreamField(),
     }),
   output: () => schemaOf({ task: TASK, from: "string", changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
-    { command: "mu task move docs --to other", shows: "docs now belong to the workstream other" },
-    { command: "mu task move deploy --to other", shows: "edges would be cut", fault: "task.has_edges" },
+    { command: "mu task move docs --to other", shows: "move docs to the workstream other" },
+    { command: "mu task move deploy --to other", shows: "a task with edges", fault: "task.has_edges" },
   ],
   async run(app, { task, to, workstream }) {
     const ref = await resolveTask(app, task, workstream);
@@ -29,7 +29,7 @@ export const taskMove = defineOperation({
       task: moved,
       from: ref.workstream,
       changed,
-      nextSteps: [{ intent: "Look at it", command: `mu task show ${to}/${moved.name}` }],
+      nextSteps: [{ intent: "Show it", command: `mu task show ${to}/${moved.name}` }],
     };
   },
   render: ({ task, from }, paint) => `Moved ${paint.bold(task.name)} from ${from} to ${task.workstream}`,

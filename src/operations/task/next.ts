@@ -9,9 +9,9 @@ import { taskTable } from "./card.js";
 
 export const taskNext = defineOperation({
   name: "task.next",
-  summary: "Show the ready tasks, the best one first",
+  summary: "Show the ready tasks, best first",
   description:
-    "Ready is OPEN, not held, due, and with every blocker closed. The order is priority, impact by effort, how many tasks it frees, age, name. To take one use `mu task claim --next`.",
+    "A task is ready if it is OPEN, due, not held, and no blocker is left. The order is priority, impact per effort, number of tasks unblocked, age, name. To claim one, run `mu task claim --next`.",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -19,13 +19,13 @@ export const taskNext = defineOperation({
       role: z
         .string()
         .optional()
-        .meta(about("Only what this role may take", { completes: "role" })),
+        .meta(about("Only tasks that this role can claim", { completes: "role" })),
       limit: z
         .number()
         .int()
         .min(0)
         .default(1)
-        .meta(about("How many; 0 means all", { short: "n", aliases: ["lines"] })),
+        .meta(about("Maximum number; 0 means all", { short: "n", aliases: ["lines"] })),
     }),
   output: () => listOf(READY_TASK),
   examples: [

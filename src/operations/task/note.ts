@@ -10,21 +10,24 @@ import { textOrFile } from "../text.js";
 
 export const taskNote = defineOperation({
   name: "task.note",
-  summary: "Write a note on a task",
-  description: "Notes are never changed. A note by the task's owner also renews the lease of their claim.",
+  summary: "Add a note to a task",
+  description: "Notes are never changed. A note by the task's owner renews the lease of the claim.",
   effect: "write",
   input: () =>
     z.strictObject({
       task: taskField(),
-      text: z.string().max(1_048_576).optional().meta(about("The note; - reads standard input")),
+      text: z.string().max(1_048_576).optional().meta(about("Note text; - reads standard input")),
       workstream: workstreamField(),
       file: z
         .string()
         .optional()
         .meta(about("Read the note from a file", { value: "path" })),
-      kind: z.enum(["note", "decision", "evidence", "review", "test"]).default("note").meta(about("What it is")),
-      rationale: z.string().max(65_536).optional().meta(about("Why, for a decision")),
-      author: z.string().max(64).optional().meta(about("Who says it, if not you")),
+      kind: z
+        .enum(["note", "decision", "evidence", "review", "test"])
+        .default("note")
+        .meta(about("What kind of note it is")),
+      rationale: z.string().max(65_536).optional().meta(about("Rationale, for a decision")),
+      author: z.string().max(64).optional().meta(about("Author of the note (default: you)")),
     }),
   output: () => schemaOf({ task: TASK, note: NOTE, nextSteps: NEXT_STEPS }),
   positional: ["task", "text"],
@@ -49,10 +52,10 @@ export const taskNote = defineOperation({
       task: noted,
       note,
       nextSteps: [
-        { intent: "Read all notes", command: `mu task notes ${ref.workstream}/${ref.name}` },
-        { intent: "Finish the task", command: `mu task close ${ref.workstream}/${ref.name}` },
+        { intent: "Read the notes", command: `mu task notes ${ref.workstream}/${ref.name}` },
+        { intent: "Close the task", command: `mu task close ${ref.workstream}/${ref.name}` },
       ],
     };
   },
-  render: ({ task, note }, paint) => `Noted on ${paint.bold(task.name)} as ${note.author}`,
+  render: ({ task, note }, paint) => `Added a note to ${paint.bold(task.name)} as ${note.author}`,
 });

@@ -11,7 +11,7 @@ type Note = TypeOf<typeof NOTE>;
 
 export const taskNotes = defineOperation({
   name: "task.notes",
-  summary: "Read a task's notes, the oldest first",
+  summary: "Read a task's notes, oldest first",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -23,13 +23,13 @@ export const taskNotes = defineOperation({
         .min(1)
         .optional()
         .meta(about("Only the last ones", { short: "n", aliases: ["tail", "lines"] })),
-      since: momentField({ description: "Only from this moment on" }).optional(),
+      since: momentField({ description: "Only notes since this date" }).optional(),
     }),
   output: () => listOf(NOTE),
   positional: ["task"],
   examples: [
     { command: "mu task notes build --last 3", shows: "the last three notes" },
-    { command: "mu task notes nobody", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task notes nobody", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, last, since }) {
     const items = await listNotes(app.context.store.db, await resolveTask(app, task, workstream), {

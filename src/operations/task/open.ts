@@ -9,19 +9,19 @@ import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskOpen = defineOperation({
   name: "task.open",
-  summary: "Open a task again",
+  summary: "Reopen a task",
   effect: "write",
   input: () => z.strictObject({ task: taskField(), workstream: workstreamField(), override: overrideField() }),
   output: () => schemaOf(CHANGE),
   positional: ["task"],
   examples: [
-    { command: "mu task open done", shows: "a finished task is to be done again" },
-    { command: "mu task open nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task open done", shows: "reopen a closed task" },
+    { command: "mu task open nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, override }) {
     const ref = await resolveTask(app, task, workstream);
     const change = await openTask(app.context, ref, claimant(app.caller), { override });
-    return { ...change, nextSteps: [{ intent: "Take it", command: `mu task claim ${ref.workstream}/${ref.name}` }] };
+    return { ...change, nextSteps: [{ intent: "Claim it", command: `mu task claim ${ref.workstream}/${ref.name}` }] };
   },
   render: renderChange,
 });

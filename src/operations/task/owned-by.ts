@@ -15,16 +15,16 @@ export const taskOwnedBy = defineOperation({
       agent: z
         .string()
         .min(1)
-        .meta(about("Whose tasks", { completes: "agent" })),
+        .meta(about("Agent or person", { completes: "agent" })),
       workstream: workstreamField(),
-      includeClosed: z.boolean().default(false).meta(about("Finished ones too")),
-      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      includeClosed: z.boolean().default(false).meta(about("Include finished tasks")),
+      all: z.boolean().default(false).meta(about("Include all workstreams")),
     }),
   output: () => listOf(TASK),
   positional: ["agent"],
   examples: [
-    { command: "mu task owned-by worker-1", shows: "what worker-1 is at" },
-    { command: "mu task owned-by", shows: "nobody is named", fault: "usage.missing_argument" },
+    { command: "mu task owned-by worker-1", shows: "the open tasks of worker-1" },
+    { command: "mu task owned-by", shows: "no agent given", fault: "usage.missing_argument" },
   ],
   async run(app, { agent, workstream, includeClosed, all }) {
     const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
@@ -35,5 +35,5 @@ export const taskOwnedBy = defineOperation({
     });
     return { items, count: items.length };
   },
-  render: ({ items }, paint) => taskTable(items, paint, "Nothing."),
+  render: ({ items }, paint) => taskTable(items, paint, "No tasks."),
 });

@@ -14,8 +14,8 @@ import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { overrideField } from "./change.js";
 
 const WORDS = {
-  reject: { summary: "Decide that a task will not be done", done: "Rejected" },
-  defer: { summary: "Put a task off", done: "Deferred" },
+  reject: { summary: "Decide not to do a task", done: "Rejected" },
+  defer: { summary: "Postpone a task", done: "Deferred" },
 };
 
 type SetAside = (context: Context, ref: TaskRef, claimant: Claimant, options: SweepOptions) => Promise<Sweep>;
@@ -26,16 +26,16 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
     name: `task.${verb}`,
     summary: WORDS[verb].summary,
     description:
-      "A task set aside goes on blocking what waits for it, so open dependents are a conflict. --cascade sets them aside too: first as a dry run, with --yes for good.",
+      "A task that is set aside still blocks its dependents, so the command fails if some are open. --cascade sets them aside, too; it is a dry run without --yes.",
     effect: "write",
     input: () =>
       z.strictObject({
         task: taskField(),
         workstream: workstreamField(),
-        cascade: z.boolean().default(false).meta(about("Its open dependents too, and theirs")),
+        cascade: z.boolean().default(false).meta(about("Include open dependents, transitively")),
         reason: textField()
           .optional()
-          .meta(about("Why, kept as a note", { aliases: ["evidence"] })),
+          .meta(about("Reason, kept as a note", { aliases: ["evidence"] })),
         override: overrideField(),
         yes: yesField(),
       }),
@@ -44,8 +44,8 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
     positional: ["task"],
     examples: [
       { command: `mu task ${verb} deploy --reason 'Not this year'`, shows: "set one task aside" },
-      { command: `mu task ${verb} build --cascade`, shows: "what would go along" },
-      { command: `mu task ${verb} build`, shows: "others still wait for it", fault: "task.has_open_dependents" },
+      { command: `mu task ${verb} build --cascade`, shows: "which dependents would follow" },
+      { command: `mu task ${verb} build`, shows: "other tasks depend on it", fault: "task.has_open_dependents" },
     ],
     async run(app, { task, workstream, cascade, yes, reason, override }) {
       const ref = await resolveTask(app, task, workstream);
@@ -59,7 +59,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
           changed: false,
           dryRun: true,
           affected: names,
-          nextSteps: [{ intent: "Do it", command: again }],
+          nextSteps: [{ intent: "Apply it", command: again }],
         };
       }
       const change = await setAside(app.context, ref, claimant(app.caller), {
@@ -74,11 +74,11 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
         changed: change.changed,
         dryRun: false,
         affected: change.affected,
-        nextSteps: [{ intent: "Take it back", command: "mu undo" }],
+        nextSteps: [{ intent: "Undo it", command: "mu undo" }],
       };
     },
     render: ({ task, changed, dryRun, affected }, paint) => {
-      if (!dryRun && !changed) return `${paint.bold(task.name)} is ${task.status} already`;
+      if (!dryRun && !changed) return `${paint.bold(task.name)} is already ${task.status}`;
       const head = dryRun ? "Would set aside" : WORDS[verb].done;
       return `${head} ${counted(affected.length, "task")}: ${affected.join(", ")}`;
     },
@@ -86,7 +86,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
 }
 
 function offering(fault: Fault, command: string): Fault {
-  const preview = { intent: "See what would go along", command: command.replace(" --yes", "") };
+  const preview = { intent: "Preview the cascade", command: command.replace(" --yes", "") };
   return new Fault(fault.kind, fault.code, fault.message, [preview, ...fault.nextSteps], fault.details);
 }
 

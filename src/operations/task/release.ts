@@ -9,26 +9,29 @@ import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskRelease = defineOperation({
   name: "task.release",
-  summary: "Give a task back, so that another can take it",
+  summary: "Release a task so that others can claim it",
   effect: "write",
   input: () =>
     z.strictObject({
       task: taskField(),
       workstream: workstreamField(),
-      reopen: z.boolean().default(false).meta(about("Open it again even if it is finished")),
-      evidence: textField().optional().meta(about("What is done so far, as a note")),
+      reopen: z.boolean().default(false).meta(about("Reopen it even if it is finished")),
+      evidence: textField().optional().meta(about("What is done so far, kept as a note")),
       override: overrideField(),
     }),
   output: () => schemaOf(CHANGE),
   positional: ["task"],
   examples: [
     { command: "mu task release build", shows: "build is OPEN again" },
-    { command: "mu task release nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task release nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, ...options }) {
     const ref = await resolveTask(app, task, workstream);
     const change = await releaseTask(app.context, ref, claimant(app.caller), options);
-    return { ...change, nextSteps: [{ intent: "Take another", command: `mu task claim --next -w ${ref.workstream}` }] };
+    return {
+      ...change,
+      nextSteps: [{ intent: "Take another task", command: `mu task claim --next -w ${ref.workstream}` }],
+    };
   },
   render: renderChange,
 });

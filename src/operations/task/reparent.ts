@@ -7,27 +7,27 @@ import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const taskReparent = defineOperation({
   name: "task.reparent",
-  summary: "Set exactly what a task waits for",
+  summary: "Replace the blockers of a task",
   effect: "write",
   input: () =>
     z.strictObject({
-      task: taskField("The task that waits"),
-      blockedBy: tasksField("All it waits for; an empty text for nothing", { short: "b", aliases: ["by"] }),
+      task: taskField("Task that waits"),
+      blockedBy: tasksField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),
       until: untilField(),
       workstream: workstreamField(),
     }),
   output: () => schemaOf({ ...REPARENTING, nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
-    { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs and nothing else" },
-    { command: "mu task reparent deploy --blocked-by docs,build@landed", shows: "and until build has landed" },
+    { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs only" },
+    { command: "mu task reparent deploy --blocked-by docs,build@landed", shows: "wait for build to land, too" },
     { command: "mu task reparent deploy --blocked-by ''", shows: "deploy waits for nothing" },
-    { command: "mu task reparent build --blocked-by deploy", shows: "a circle", fault: "task.cycle" },
+    { command: "mu task reparent build --blocked-by deploy", shows: "a cycle", fault: "task.cycle" },
   ],
   async run(app, { task, blockedBy, until, workstream }) {
     const ref = await resolveTask(app, task, workstream);
     const change = await reparentTask(app.context, ref, blockedBy, until);
-    const nextSteps = [{ intent: "See the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
+    const nextSteps = [{ intent: "Show the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
     return { ...change, nextSteps };
   },
   render: ({ task, blockers }, paint) =>

@@ -8,24 +8,24 @@ import { taskTable } from "./card.js";
 
 export const taskSearch = defineOperation({
   name: "task.search",
-  summary: "Find tasks by text in their name, title, description or notes",
+  summary: "Search names, titles, descriptions and notes",
   effect: "read",
   input: () =>
     z.strictObject({
-      text: z.string().min(1).max(1000).meta(about("What to look for, without regard to case")),
+      text: z.string().min(1).max(1000).meta(about("Text to search for, ignoring case")),
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("In all workstreams")),
+      all: z.boolean().default(false).meta(about("Search all workstreams")),
       limit: z
         .number()
         .int()
         .min(0)
         .default(50)
-        .meta(about("At most this many; 0 means all", { short: "n" })),
+        .meta(about("Maximum number; 0 means all", { short: "n" })),
     }),
   output: () => listOf(TASK),
   positional: ["text"],
   examples: [
-    { command: "mu task search payment", shows: "every task that speaks of payment" },
+    { command: "mu task search payment", shows: "every task that mentions payment" },
     { command: "mu task search", shows: "nothing to look for", fault: "usage.missing_argument" },
   ],
   async run(app, { text, workstream, all, limit }) {
@@ -33,5 +33,5 @@ export const taskSearch = defineOperation({
     const items = await listTasks(app.context.store.db, { text, limit, sort: "recency", ...scope });
     return { items, count: items.length };
   },
-  render: ({ items }, paint) => taskTable(items, paint, "No task says that."),
+  render: ({ items }, paint) => taskTable(items, paint, "No matching tasks."),
 });

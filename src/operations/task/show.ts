@@ -22,7 +22,7 @@ export const taskShow = defineOperation({
   positional: ["task"],
   examples: [
     { command: "mu task show build", shows: "everything about one task" },
-    { command: "mu task show biuld", shows: "a name that is none, with the nearest", fault: "task.not_found" },
+    { command: "mu task show biuld", shows: "an unknown name, with a suggestion", fault: "task.not_found" },
   ],
   async run(app, { task: text, workstream }) {
     const ref = await resolveTask(app, text, workstream);
@@ -58,12 +58,12 @@ function edgeLines(head: string, edges: readonly TypeOf<typeof NEIGHBOUR>[], pai
   return [`  ${paint.dim(head.padEnd(11))} ${shown.join(", ")}`];
 }
 
-/** The last lines of a red check that a person is shown; all are in the JSON. */
+/** How many of the last lines of a failed check people see; the JSON has all of them. */
 const LAST_LINES = 10;
 
 function checkLines(check: TypeOf<typeof CHECK>, paint: Paint): string[] {
   const { green, exitCode, command, seconds, commit, createdAt, tail } = check;
-  const verdict = green ? "green" : exitCode === null ? "ended" : `exit ${exitCode}`;
+  const verdict = green ? "passed" : exitCode === null ? "ended" : `exit ${exitCode}`;
   const at = commit === null ? "" : ` at ${commit.slice(0, 12)}`;
   const head = `  ${paint.dim("check".padEnd(11))} ${verdict} after ${seconds} s${at}, ${paint.ago(createdAt)} ago: ${command}`;
   if (green || tail === "") return [head];

@@ -7,23 +7,23 @@ import { schemaOf } from "../shapes.js";
 
 export const taskTreeOperation = defineOperation({
   name: "task.tree",
-  summary: "Draw what a task waits for, or what waits for it",
+  summary: "Show the blockers or dependents of a task as a tree",
   description:
-    "A task that is reached twice is drawn once and then marked. Indentation ends at depth 32; deeper lines begin with their depth.",
+    "A task that appears twice is expanded once and marked afterwards. Lines deeper than 32 levels start with their depth instead of more indentation.",
   effect: "read",
   input: () =>
     z.strictObject({
       task: taskField(),
       workstream: workstreamField(),
-      down: z.boolean().default(false).meta(about("What waits for it, instead of what it waits for")),
-      depth: z.number().int().min(0).optional().meta(about("No deeper than this")),
+      down: z.boolean().default(false).meta(about("Show dependents instead of blockers")),
+      depth: z.number().int().min(0).optional().meta(about("Maximum depth")),
     }),
   output: () => schemaOf(TASK_TREE),
   positional: ["task"],
   examples: [
     { command: "mu task tree deploy", shows: "what deploy waits for" },
     { command: "mu task tree build --down --depth 1", shows: "what waits for build directly" },
-    { command: "mu task tree nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task tree nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, down, depth }) {
     const ref = await resolveTask(app, task, workstream);

@@ -12,24 +12,24 @@ import { CLEARABLE, labels, settableFields } from "./fields.js";
 export const taskUpdate = defineOperation({
   name: "task.update",
   summary: "Change a task's fields",
-  description: "The status is changed by claim, release, close, open, reject and defer alone.",
+  description: "To change the status, use claim, release, close, open, reject or defer.",
   effect: "write",
   input: () =>
     z.strictObject({
       task: taskField(),
       workstream: workstreamField(),
       ...settableFields(),
-      tags: labels("Exactly these labels; an empty text for none").optional(),
-      tag: labels("Labels to add").optional(),
-      untag: labels("Labels to take away").optional(),
-      unhold: z.boolean().default(false).meta(about("Let it go again")),
-      clear: z.array(z.enum(CLEARABLE)).optional().meta(about("Fields to empty")),
+      tags: labels("Replace all tags; an empty value means none").optional(),
+      tag: labels("Tags to add").optional(),
+      untag: labels("Tags to remove").optional(),
+      unhold: z.boolean().default(false).meta(about("Remove the hold")),
+      clear: z.array(z.enum(CLEARABLE)).optional().meta(about("Fields to clear")),
     }),
   output: () => schemaOf({ task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS }),
   positional: ["task"],
   examples: [
     { command: "mu task update build --impact 90 --tag urgent", shows: "two fields at once" },
-    { command: "mu task update build --hold review --hold-reason 'Ask Ann first'", shows: "nobody takes it for now" },
+    { command: "mu task update build --hold review --hold-reason 'Ask Ann first'", shows: "hold the task" },
     { command: "mu task update build", shows: "nothing to change", fault: "usage.nothing_to_change" },
   ],
   async run(app, { task, workstream, tags, tag, untag, unhold, clear, ...fields }) {
@@ -51,17 +51,17 @@ export const taskUpdate = defineOperation({
     return {
       task: changed,
       changedFields,
-      nextSteps: [{ intent: "Look at it", command: `mu task show ${ref.workstream}/${ref.name}` }],
+      nextSteps: [{ intent: "Show it", command: `mu task show ${ref.workstream}/${ref.name}` }],
     };
   },
   render: ({ task, changedFields }, paint) =>
     changedFields.length === 0
-      ? `${paint.bold(task.name)} is like that already`
+      ? `${paint.bold(task.name)} is unchanged`
       : `Changed ${changedFields.join(", ")} of ${paint.bold(task.name)}`,
 });
 
 function nothingToChange(name: string): Fault {
-  return new Fault("usage", "usage.nothing_to_change", `Nothing to change about ${name}: name at least one field.`, [
-    { intent: "See the fields", command: "mu task update --help" },
+  return new Fault("usage", "usage.nothing_to_change", `No fields to change on ${name}. Pass at least one.`, [
+    { intent: "List the fields", command: "mu task update --help" },
   ]);
 }

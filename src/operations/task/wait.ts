@@ -16,32 +16,32 @@ export const taskWait = defineOperation({
   name: "task.wait",
   summary: "Wait until tasks are finished",
   description:
-    "Exit 0 when they are, 5 after --timeout, 6 when a watched task went back to OPEN because its owner died, 7 with --on-stall exit when one has not moved for --stuck-after.",
+    "Exits 0 once they are, 5 after --timeout, 6 if a watched task went back to OPEN because its owner died, 7 if --on-stall is exit and a task has not changed for --stuck-after.",
   effect: "read",
   input: () =>
     z.strictObject({
-      tasks: tasksField("The tasks to watch; build@landed until it has landed").min(1),
+      tasks: tasksField("Tasks to watch; build@landed waits until build has landed").min(1),
       workstream: workstreamField(),
-      status: z.enum(TASK_STATUSES).default("CLOSED").meta(about("Wait for this status")),
+      status: z.enum(TASK_STATUSES).default("CLOSED").meta(about("Status to wait for")),
       for: z
         .enum(EDGE_LEVELS)
         .optional()
-        .meta(about("How far they must be: closed, verified by a check, or landed on the target branch")),
-      any: z.boolean().default(false).meta(about("One of them is enough")),
-      first: z.boolean().default(false).meta(about("Like --any, and print its name on the first line")),
-      timeout: durationField({ description: "Give up after this; 0 never" }).prefault("10m"),
+        .meta(about("What to wait for: closed, verified by a check, or landed on the target branch")),
+      any: z.boolean().default(false).meta(about("Return as soon as one of them is done")),
+      first: z.boolean().default(false).meta(about("Like --any; prints its name on the first line")),
+      timeout: durationField({ description: "How long to wait; 0 means forever" }).prefault("10m"),
       stuckAfter: durationField({
-        description: "A task in progress that has not changed for this is stuck; 0 never",
+        description: "How long a task in progress may go unchanged before it counts as stuck; 0 means never",
       }).prefault("5m"),
-      onStall: z.enum(["warn", "exit"]).default("warn").meta(about("What to do about a stuck task")),
+      onStall: z.enum(["warn", "exit"]).default("warn").meta(about("What to do when a task is stuck")),
     }),
   output: () => schemaOf({ ...WAIT_RESULT, nextSteps: NEXT_STEPS }),
   positional: ["tasks"],
   examples: [
-    { command: "mu task wait done --timeout 1s", shows: "a task that is finished already" },
-    { command: "mu task wait done build --any", shows: "one of two is enough" },
-    { command: "mu task wait done --for landed --timeout 1s", shows: "until its work is on the target branch" },
-    { command: "mu task wait nothing", shows: "a task that is none", fault: "task.not_found" },
+    { command: "mu task wait done --timeout 1s", shows: "a task that is already closed" },
+    { command: "mu task wait done build --any", shows: "wait for either" },
+    { command: "mu task wait done --for landed --timeout 1s", shows: "wait until it has landed" },
+    { command: "mu task wait nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { tasks, workstream, any, first, timeout, stuckAfter, onStall, status, for: level }) {
     const refs = await Promise.all(
@@ -63,7 +63,7 @@ export const taskWait = defineOperation({
     const open = result.all.filter((task) => !task.reached);
     const nextSteps = open
       .slice(0, 3)
-      .map((task) => ({ intent: `Look at ${task.name}`, command: `mu task show ${task.qualifiedName}` }));
+      .map((task) => ({ intent: `Show ${task.name}`, command: `mu task show ${task.qualifiedName}` }));
     return { ...result, nextSteps };
   },
   render: ({ outcome, firing, all, elapsedMs }, paint) => {
@@ -81,7 +81,7 @@ function onlyClosed(status: string): Fault {
   return new Fault(
     "usage",
     "usage.two_goals",
-    `Only CLOSED tasks are verified or landed: wait for ${status} or for a level.`,
+    `Only CLOSED tasks can be verified or landed. Wait for ${status} or for a level, not both.`,
   );
 }
 

@@ -9,15 +9,15 @@ import { listOf } from "../shapes.js";
 
 export const trackList = defineOperation({
   name: "track.list",
-  summary: "Show which tracks of work can run side by side",
+  summary: "Show which tracks of work can run in parallel",
   description:
-    "Two goals that share a task to be done are one track, so that two agents are never sent to the same work. As many tracks as have ready tasks, as many agents are worth having. The critical path is the longest chain, in days. waitsFor names closed tasks that hold a track up until they are verified or landed.",
+    "Goals that share an unfinished task form one track, so that two agents never work on the same thing. The number of tracks with ready tasks is the number of agents worth running. The critical path is the longest chain, in days. waitsFor lists closed tasks that block the track until they are verified or landed.",
   effect: "read",
   input: () => z.strictObject({ workstream: workstreamField() }),
   output: () => listOf(TRACK),
   examples: [
     { command: "mu track list", shows: "the tracks of this workstream" },
-    { command: "mu track list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu track list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream }) {
     const scope = await resolveWorkstream(app, workstream);
@@ -35,7 +35,7 @@ export function trackTable(tracks: readonly Track[], paint: Paint): string {
     { head: "tasks", text: (track) => String(track.size), align: "right" },
     { head: "ready", text: (track) => String(track.ready.length), align: "right" },
     { head: "days", text: (track) => String(Math.round(track.criticalPath.days * 100) / 100), align: "right" },
-    { head: "at work", text: (track) => track.owners.join(", ") || "—", max: 30 },
+    { head: "owners", text: (track) => track.owners.join(", ") || "—", max: 30 },
     { head: "next", text: nextOf, max: 40 },
   ]);
 }

@@ -19,14 +19,14 @@ export const workspaceCommitsOperation = defineOperation({
         .string()
         .min(1)
         .optional()
-        .meta(about("Counted from this; else from where its own work began", { value: "ref" })),
+        .meta(about("List commits since this ref (default: where its own work starts)", { value: "ref" })),
     }),
   output: () => schemaOf({ items: [COMMIT], count: "number", since: "string" }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace commits helper", shows: "what it has committed" },
-    { command: "mu workspace commits nobody", shows: "somebody without one", fault: "workspace.not_found" },
-    { command: "mu workspace commits helper --since no-such-ref", shows: "no ref", fault: "vcs.unknown_ref" },
+    { command: "mu workspace commits nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
+    { command: "mu workspace commits helper --since no-such-ref", shows: "an unknown ref", fault: "vcs.unknown_ref" },
   ],
   async run(app, { agent, workstream, since }) {
     const ref = await resolveAgent(app, agent, workstream);

@@ -26,15 +26,15 @@ type Conflicts = TypeOf<typeof CONFLICTS>;
 
 export const workspaceConflicts = defineOperation({
   name: "workspace.conflicts",
-  summary: "Predict which workspaces will collide when they land",
+  summary: "Predict which workspaces will conflict when they land",
   description:
-    "Every two workspaces that land on the same branch, and each against the branch itself, are merged in memory, uncommitted and untracked files included; nothing is written to a work tree, an index or the repository. It tells the files and since when, the order to land in that leaves the fewest conflicts to resolve, and who changes files outside of what its tasks declare with --touches. What collides only because of what has landed already is told as a collision with the branch. Copies without version control, jj and sapling are not predicted.",
+    "Merges, in memory, each pair of workspaces that land on the same branch, and each workspace with the branch, including uncommitted and untracked files. Nothing is written to a work tree, an index or the repository. The output lists the conflicting files and since when they conflict, the landing order with the fewest conflicts to resolve, and agents that change files outside what their tasks declare with --touches. A conflict with work that has already landed counts as a conflict with the branch. Plain copies, jj and Sapling are not covered.",
   effect: "read",
   input: () => z.strictObject({ workstream: workstreamField() }),
   output: () => schemaOf(CONFLICTS),
   examples: [
-    { command: "mu workspace conflicts", shows: "who collides with whom, and in which order to land" },
-    { command: "mu workspace conflicts -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu workspace conflicts", shows: "the predicted collisions and the order to land in" },
+    { command: "mu workspace conflicts -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream }) {
     const scope = await resolveWorkstream(app, workstream);
@@ -59,19 +59,20 @@ export const workspaceConflicts = defineOperation({
 
 function conflictsCard({ items, order, resolve, drift, compared, skipped }: Conflicts, paint: Paint): string {
   const among = `among ${counted(compared.length, "workspace")}`;
-  const headline = items.length === 0 ? `No collisions ${among}` : `${counted(items.length, "collision")} ${among}`;
+  const headline =
+    items.length === 0 ? `No conflicts ${among}` : `${counted(items.length, "conflict")} predicted ${among}`;
   const paragraphs = [
     compared.length === 0 && skipped.length === 0 ? "No workspaces." : paint.bold(headline),
     items.length > 0 && collisionTable(items, paint),
     items.length > 0 && `Land in this order: ${order.join(", ")}\n${paint.dim(toResolve(resolve))}`,
-    drift.length > 0 && `${paint.bold("Outside of what their tasks declare")}\n${driftTable(drift, paint)}`,
+    drift.length > 0 && `${paint.bold("Changes outside the declared files")}\n${driftTable(drift, paint)}`,
     skipped.length > 0 && skipped.map(({ agent, reason }) => paint.dim(`Not compared: ${agent}. ${reason}`)).join("\n"),
   ];
   return paragraphs.filter((paragraph) => paragraph !== false).join("\n\n");
 }
 
 function toResolve(names: readonly string[]): string {
-  if (names.length === 0) return "Nobody then has conflicts to resolve.";
+  if (names.length === 0) return "Nobody has conflicts to resolve then.";
   return `Then only ${names.join(", ")} ${names.length === 1 ? "has" : "have"} conflicts to resolve.`;
 }
 

@@ -13,28 +13,28 @@ import { backendField, ownerField, projectRootField, wishesOf } from "./fields.j
 
 export const workspaceCreate = defineOperation({
   name: "workspace.create",
-  summary: "Make a checkout of the project for one agent",
+  summary: "Create a checkout of the project for one agent",
   description:
-    "The agent need not be there yet: when it is spawned with --workspace, it gets the one of its name. Whatever fails leaves nothing behind, and what a crash left half made is made anew.",
+    "The agent does not have to exist yet: spawned with --workspace, it gets the workspace of its name. A failure leaves nothing behind, and a workspace left half-made by a crash is recreated.",
   effect: "write",
   input: () =>
     z.strictObject({
-      agent: ownerField("For whom, as name or workstream/name"),
+      agent: ownerField("Agent to create it for, as name or workstream/name"),
       workstream: workstreamField(),
       backend: backendField(),
       from: z
         .string()
         .min(1)
         .optional()
-        .meta(about("Where it begins; else at the branch that work lands on", { value: "ref" })),
+        .meta(about("Ref to start from (default: the target branch)", { value: "ref" })),
       projectRoot: projectRootField({ aliases: ["workspace-project-root"] }),
     }),
   output: () => schemaOf({ workspace: WORKSPACE, nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace create worker-1", shows: "a checkout on the newest state of the branch" },
-    { command: "mu workspace create helper", shows: "one that has a workspace", fault: "workspace.exists" },
-    { command: "mu workspace create Worker", shows: "a name that cannot be", fault: "agent.invalid_name" },
+    { command: "mu workspace create helper", shows: "an agent that already has one", fault: "workspace.exists" },
+    { command: "mu workspace create Worker", shows: "an invalid name", fault: "agent.invalid_name" },
   ],
   async run(app, { agent, workstream, ...wishes }) {
     const ref = await resolveAgent(app, agent, workstream);
@@ -45,14 +45,14 @@ export const workspaceCreate = defineOperation({
       workspace,
       nextSteps: [
         ...(canStart ? [{ intent: "Start the agent in it", command: `mu agent spawn ${at} --workspace` }] : []),
-        { intent: "Go there", command: `cd "$(mu workspace path ${at})"` },
-        { intent: "See all of them", command: `mu workspace list -w ${ref.workstream}` },
+        { intent: "Change to its folder", command: `cd "$(mu workspace path ${at})"` },
+        { intent: "List the workspaces", command: `mu workspace list -w ${ref.workstream}` },
       ],
     };
   },
   render: ({ workspace }, paint) => {
     const at = workspace.baseRef === null ? "" : ` at ${workspace.baseRef.slice(0, 12)}`;
-    return `Made the workspace of ${paint.bold(workspace.agent)} (${workspace.backend}${at}): ${workspace.path}`;
+    return `Created the workspace of ${paint.bold(workspace.agent)} (${workspace.backend}${at}): ${workspace.path}`;
   },
 });
 

@@ -8,7 +8,7 @@ import { ownerField } from "./fields.js";
 
 export const workspaceDiffOperation = defineOperation({
   name: "workspace.diff",
-  summary: "Show all changes of a workspace as a patch, uncommitted ones and new files included",
+  summary: "Show all changes of a workspace as a patch, including uncommitted and new files",
   effect: "read",
   input: () =>
     z.strictObject({
@@ -18,14 +18,14 @@ export const workspaceDiffOperation = defineOperation({
         .string()
         .min(1)
         .optional()
-        .meta(about("Compared with this; else with where its own work began", { value: "ref" })),
-      stat: z.boolean().default(false).meta(about("Only which files, and how much of each")),
+        .meta(about("Compare with this ref (default: where its own work starts)", { value: "ref" })),
+      stat: z.boolean().default(false).meta(about("Show only a summary per file")),
     }),
   output: () => schemaOf({ agent: "string", since: "string", text: "string" }),
   positional: ["agent"],
   examples: [
-    { command: "mu workspace diff helper --stat", shows: "which files it changes" },
-    { command: "mu workspace diff nobody", shows: "somebody without one", fault: "workspace.not_found" },
+    { command: "mu workspace diff helper --stat", shows: "the changed files" },
+    { command: "mu workspace diff nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
   ],
   async run(app, { agent, workstream, since, stat }) {
     const ref = await resolveAgent(app, agent, workstream);

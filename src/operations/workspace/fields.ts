@@ -7,7 +7,7 @@ import type { App } from "../app.js";
 import { about } from "../fields.js";
 
 /** Whose workspace. */
-export const ownerField = (description = "Whose workspace, as name or workstream/name") =>
+export const ownerField = (description = "Agent that owns the workspace, as name or workstream/name") =>
   z
     .string()
     .min(1)
@@ -17,17 +17,17 @@ export const backendField = (notes: { aliases?: string[] } = {}) =>
   z
     .enum(["git", "jj", "sl", "none"])
     .optional()
-    .meta(about("Which version control; else what the folder has: jj, sl, git, none", notes));
+    .meta(about("Version control (default: detected: jj, sl, git or none)", notes));
 
 export const projectRootField = (notes: { aliases?: string[] } = {}) =>
   z
     .string()
     .min(1)
     .optional()
-    .meta(about("The project's folder; else the workstream's, else this one", { value: "folder", ...notes }));
+    .meta(about("Project folder (default: the workstream's, then this one)", { value: "folder", ...notes }));
 
 /** `--even-if-busy`. */
-export const whileBusyField = (description = "Change its files although the agent is at work") =>
+export const whileBusyField = (description = "Change its files even if the agent is busy") =>
   z.boolean().default(false).meta(about(description));
 
 /** The flag as the core takes it. */
@@ -35,7 +35,7 @@ export function whileBusyOf(evenIfBusy: boolean): { whileBusy: WhileBusy } {
   return { whileBusy: evenIfBusy ? "go on" : "refuse" };
 }
 
-/** What a new workspace shall be, as the core takes it. */
+/** The options of a new workspace, as the core takes them. */
 export async function wishesOf(
   app: App,
   workstream: string,

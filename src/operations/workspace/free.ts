@@ -11,30 +11,30 @@ import { savedLines, savedSteps } from "./saved.js";
 
 export const workspaceFree = defineOperation({
   name: "workspace.free",
-  summary: "Take a workspace away",
-  description: "Everything in it that is not landed is saved first, and can be brought back.",
+  summary: "Free a workspace: save its work and delete it",
+  description: "Everything that has not landed is saved first and can be restored.",
   effect: "write",
   input: () =>
     z.strictObject({
       agent: ownerField(),
       workstream: workstreamField(),
-      evenIfBusy: whileBusyField("Take its folder away although the agent is open"),
+      evenIfBusy: whileBusyField("Delete its folder even if the agent is open"),
     }),
   output: () =>
     schemaOf({ workspace: WORKSPACE, salvage: [LISTED_SALVAGE, null], changed: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
-    { command: "mu workspace free dirty", shows: "gone, and its work is saved" },
-    { command: "mu workspace free nobody", shows: "somebody without one", fault: "workspace.not_found" },
+    { command: "mu workspace free dirty", shows: "delete it; its work is saved" },
+    { command: "mu workspace free nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
   ],
   async run(app, { agent, workstream, evenIfBusy }) {
     const ref = await resolveAgent(app, agent, workstream);
     const freed = await freeWorkspace(await app.crew(), ref, whileBusyOf(evenIfBusy));
-    const again = { intent: "Make another", command: `mu workspace create ${ref.workstream}/${ref.name}` };
+    const again = { intent: "Create a new one", command: `mu workspace create ${ref.workstream}/${ref.name}` };
     return { ...freed, nextSteps: [...savedSteps(freed.salvage), again] };
   },
   render: ({ workspace, salvage, changed }, paint) =>
     changed
       ? [`Freed the workspace of ${paint.bold(workspace.agent)}`, ...savedLines(salvage)].join("\n")
-      : `The workspace of ${paint.bold(workspace.agent)} is freed already`,
+      : `The workspace of ${paint.bold(workspace.agent)} is already freed`,
 });

@@ -7,17 +7,17 @@ import { listOf } from "../shapes.js";
 
 export const workspaceList = defineOperation({
   name: "workspace.list",
-  summary: "List the workspaces and how far each is from where its work lands",
+  summary: "List workspaces and how far each is from the target branch",
   effect: "read",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Of all workstreams")),
+      all: z.boolean().default(false).meta(about("Include all workstreams")),
     }),
   output: () => listOf(LISTED_WORKSPACE),
   examples: [
     { command: "mu workspace list", shows: "all of this workstream" },
-    { command: "mu workspace list -w nothing", shows: "a workstream that is none", fault: "workstream.not_found" },
+    { command: "mu workspace list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, all }) {
     const scope = all ? undefined : await resolveWorkstream(app, workstream);
@@ -43,7 +43,7 @@ const shown = (value: number | null) => (value === null ? "—" : String(value))
 
 function conditionOf({ state, present, underway, problem }: ListedWorkspace): string {
   if (problem !== null) return problem;
-  if (state !== "ready") return `${state}, cut off`;
+  if (state !== "ready") return `${state} (interrupted)`;
   if (!present) return "its folder is gone";
-  return underway === null ? "" : `${underway} under way`;
+  return underway === null ? "" : `${underway} in progress`;
 }

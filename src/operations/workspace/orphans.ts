@@ -8,20 +8,20 @@ import { savedSteps } from "./saved.js";
 
 export const workspaceOrphans = defineOperation({
   name: "workspace.orphans",
-  summary: "Find folders that are nobody's workspace, and workspaces whose folder is gone",
+  summary: "Find folders without a workspace and workspaces without a folder",
   description:
-    "With --yes each is saved and then removed; what cannot be saved stays. Two databases that share a state folder see each other's workspaces here.",
+    "With --yes each is saved and removed; what cannot be saved stays. Two databases that share a state folder see each other's workspaces here.",
   effect: "destroy",
   input: () =>
     z.strictObject({
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Of all workstreams, those that are gone too")),
+      all: z.boolean().default(false).meta(about("Include all workstreams, even destroyed ones")),
       yes: yesField(),
     }),
   output: () => schemaOf({ items: [WORKSPACE_ORPHAN], count: "number", nextSteps: NEXT_STEPS }),
   examples: [
-    { command: "mu workspace orphans", shows: "what is out of step" },
-    { command: "mu workspace orphans --force", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu workspace orphans", shows: "orphaned folders and workspaces" },
+    { command: "mu workspace orphans --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app, { workstream, all, yes }) {
     const scope = all ? undefined : await findWorkstream(app, workstream);
@@ -37,10 +37,10 @@ export const workspaceOrphans = defineOperation({
   },
   render: ({ items }, paint) =>
     items.length === 0
-      ? "Nothing is out of step."
+      ? "No orphans."
       : paint.table(items, [
           { head: "workspace", text: (item) => `${item.workstream}/${item.agent}` },
-          { head: "what", text: (item) => (item.kind === "folder" ? "nobody's folder" : "its folder is gone") },
+          { head: "what", text: (item) => (item.kind === "folder" ? "no workspace" : "its folder is gone") },
           { head: "", text: (item) => (item.action === "found" ? "" : item.action) },
           { head: "saved as", text: (item) => item.salvage?.name ?? "—" },
           { head: "path", text: (item) => item.path },

@@ -8,14 +8,14 @@ import { ownerField } from "./fields.js";
 
 export const workspacePathOperation = defineOperation({
   name: "workspace.path",
-  summary: "Print the folder of a workspace",
+  summary: "Print the path of a workspace",
   effect: "read",
   input: () => z.strictObject({ agent: ownerField(), workstream: workstreamField() }),
   output: () => schemaOf({ path: "string" }),
   positional: ["agent"],
   examples: [
     { command: "mu workspace path helper", shows: 'for cd "$(mu workspace path helper)"' },
-    { command: "mu workspace path nobody", shows: "somebody without one", fault: "workspace.not_found" },
+    { command: "mu workspace path nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
   ],
   async run(app, { agent, workstream }) {
     const { path } = await workspaceRow(app.context.store.db, await resolveAgent(app, agent, workstream));

@@ -11,8 +11,8 @@ import { savedLines, savedSteps } from "./saved.js";
 
 export const workspaceRecreate = defineOperation({
   name: "workspace.recreate",
-  summary: "Take a workspace away and make it anew",
-  description: "Everything in it that is not landed is saved first, and can be brought back.",
+  summary: "Delete and recreate a workspace",
+  description: "Everything that has not landed is saved first and can be restored.",
   effect: "write",
   input: () =>
     z.strictObject({
@@ -22,8 +22,8 @@ export const workspaceRecreate = defineOperation({
         .string()
         .min(1)
         .optional()
-        .meta(about("Where it begins; else at the branch that work lands on", { value: "ref" })),
-      evenIfBusy: whileBusyField("Take its folder away although the agent is open"),
+        .meta(about("Ref to start from (default: the target branch)", { value: "ref" })),
+      evenIfBusy: whileBusyField("Delete its folder even if the agent is open"),
     }),
   output: () =>
     schemaOf({
@@ -34,16 +34,16 @@ export const workspaceRecreate = defineOperation({
     }),
   positional: ["agent"],
   examples: [
-    { command: "mu workspace recreate dirty", shows: "anew, and the old work is saved" },
-    { command: "mu workspace recreate nobody", shows: "somebody without one", fault: "workspace.not_found" },
+    { command: "mu workspace recreate dirty", shows: "recreate it; the old work is saved" },
+    { command: "mu workspace recreate nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
   ],
   async run(app, { agent, workstream, from, evenIfBusy }) {
     const ref = await resolveAgent(app, agent, workstream);
     const options = { ...(from !== undefined && { from }), ...whileBusyOf(evenIfBusy), signal: app.io.signal };
     const made = await recreateWorkspace(await app.crew(), ref, options);
-    const list = { intent: "See how it stands", command: `mu workspace list -w ${ref.workstream}` };
+    const list = { intent: "Show the workstream", command: `mu workspace list -w ${ref.workstream}` };
     return { ...made, nextSteps: [...savedSteps(made.salvage), list] };
   },
   render: ({ workspace, salvage }, paint) =>
-    [`Made the workspace of ${paint.bold(workspace.agent)} anew: ${workspace.path}`, ...savedLines(salvage)].join("\n"),
+    [`Recreated the workspace of ${paint.bold(workspace.agent)}: ${workspace.path}`, ...savedLines(salvage)].join("\n"),
 });

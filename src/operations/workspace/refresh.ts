@@ -11,28 +11,28 @@ import { savedLines } from "./saved.js";
 
 export const workspaceRefresh = defineOperation({
   name: "workspace.refresh",
-  summary: "Put a workspace's commits on the newest state of the branch that work lands on",
+  summary: "Rebase a workspace onto the target branch",
   description:
-    "Unlanded commits are saved first. Uncommitted changes are refused. After a conflict everything is as it was. With --all those that cannot be refreshed are told, and the exit code is 4.",
+    "Unlanded commits are saved first. A workspace with uncommitted changes is refused. A conflict leaves everything as it was. With --all, mu lists the workspaces that could not be refreshed and exits 4.",
   effect: "write",
   input: () =>
     z.strictObject({
       agent: ownerField().optional(),
       workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("All workspaces of the workstream")),
+      all: z.boolean().default(false).meta(about("Refresh all workspaces of the workstream")),
       from: z
         .string()
         .min(1)
         .optional()
-        .meta(about("What to put the work on, in place of the branch", { value: "ref" })),
+        .meta(about("Ref to rebase onto (default: the target branch)", { value: "ref" })),
       evenIfBusy: whileBusyField(),
     }),
   output: () => schemaOf({ items: [REFRESH_ATTEMPT], count: "number", nextSteps: NEXT_STEPS }),
   positional: ["agent"],
   examples: [
-    { command: "mu workspace refresh helper", shows: "on top of what has landed meanwhile" },
-    { command: "mu workspace refresh nobody", shows: "somebody without one", fault: "workspace.not_found" },
-    { command: "mu workspace refresh", shows: "whose?", fault: "usage.agent_or_all" },
+    { command: "mu workspace refresh helper", shows: "rebase onto what has landed since" },
+    { command: "mu workspace refresh nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
+    { command: "mu workspace refresh", shows: "neither an agent nor --all", fault: "usage.agent_or_all" },
   ],
   async run(app, { agent, workstream, all, from, evenIfBusy }) {
     if ((agent === undefined) !== all) throw agentOrAll();
@@ -44,7 +44,7 @@ export const workspaceRefresh = defineOperation({
         : [{ ...(await refreshWorkspace(crew, await resolveAgent(app, agent, workstream), options)), ...FINE }];
     const [first] = items;
     const nextSteps = first
-      ? [{ intent: "See how they stand", command: `mu workspace list -w ${first.workspace.workstream}` }]
+      ? [{ intent: "List the workspaces", command: `mu workspace list -w ${first.workspace.workstream}` }]
       : [];
     return { items, count: items.length, nextSteps };
   },
@@ -65,14 +65,14 @@ const FINE = { problem: null, code: null };
 type Told = { base: string | null; commits: number; problem: string | null };
 
 const OUTCOMES = {
-  current: ({ base }: Told) => `is on ${base?.slice(0, 12)} already`,
+  current: ({ base }: Told) => `is already on ${base?.slice(0, 12)}`,
   refreshed: ({ base, commits }: Told) =>
-    `is on ${base?.slice(0, 12)} now${commits === 0 ? "" : `, with ${counted(commits, "commit")} of its own`}`,
-  refused: ({ problem }: Told) => `left as it is. ${problem}`,
+    `is now on ${base?.slice(0, 12)}${commits === 0 ? "" : `, with ${counted(commits, "commit")}`}`,
+  refused: ({ problem }: Told) => `not refreshed. ${problem}`,
 };
 
 function agentOrAll(): Fault {
-  return new Fault("usage", "usage.agent_or_all", "Name an agent, or say --all.", [
-    { intent: "See the workspaces", command: "mu workspace list" },
+  return new Fault("usage", "usage.agent_or_all", "Name an agent, or pass --all.", [
+    { intent: "List the workspaces", command: "mu workspace list" },
   ]);
 }

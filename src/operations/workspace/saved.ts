@@ -10,7 +10,7 @@ export function savedLines(salvage: Pick<Salvage, "name"> | null): string[] {
 export function savedSteps(salvage: Pick<Salvage, "name"> | null): NextStep[] {
   if (salvage === null) return [];
   return [
-    { intent: "See what was saved", command: `mu salvage show ${salvage.name}` },
-    { intent: "Bring it back", command: `mu salvage restore ${salvage.name}` },
+    { intent: "Show what was saved", command: `mu salvage show ${salvage.name}` },
+    { intent: "Restore it", command: `mu salvage restore ${salvage.name}` },
   ];
 }

@@ -29,7 +29,7 @@ const names = (description: string) =>
 
 export const workspaceSetup = defineOperation({
   name: "workspace.setup",
-  summary: "Show or change what new workspaces get, or set one up again",
+  summary: "Show or change the setup of new workspaces, or run it again",
   description: `Files that are not tracked are copied or linked from the project's folder, ports are leased (MU_PORT_0 …), then a command runs. Patterns are those of .gitignore. A repository can bring its own wishes in ${REPOSITORY_FILE} (copy, link, command, ports, check) and .worktreeinclude; a command from there runs only after a person approved it, and again after it changed.`,
   effect: "write",
   input: () =>
@@ -38,18 +38,18 @@ export const workspaceSetup = defineOperation({
         .string()
         .min(1)
         .optional()
-        .meta(about("Set this agent's workspace up again", { completes: "agent" })),
+        .meta(about("Run the setup again in this agent's workspace", { completes: "agent" })),
       workstream: workstreamField(),
-      copy: names("Copy untracked files like these into new workspaces"),
-      link: names("Link untracked files like these to the project's own"),
-      command: z.string().optional().meta(about("Run this in every new workspace and wait for it")),
-      ports: z.number().int().optional().meta(about("Lease this many ports for every workspace")),
-      timeoutSeconds: z.number().int().optional().meta(about("Seconds that the command may take")),
-      approve: z.boolean().default(false).meta(about("Let the commands that the repository brings run")),
+      copy: names("Untracked files to copy into new workspaces"),
+      link: names("Untracked files to link to the project's own"),
+      command: z.string().optional().meta(about("Command to run in every new workspace")),
+      ports: z.number().int().optional().meta(about("Number of ports to lease for each workspace")),
+      timeoutSeconds: z.number().int().optional().meta(about("Timeout of the command, in seconds")),
+      approve: z.boolean().default(false).meta(about("Approve the commands defined by the repository")),
       unset: z
         .array(z.enum(KEYS))
         .optional()
-        .meta(about("Go back to the default", { value: "key" })),
+        .meta(about("Restore the default", { value: "key" })),
     }),
   output: () =>
     schemaOf({
@@ -68,12 +68,12 @@ export const workspaceSetup = defineOperation({
     }),
   positional: ["agent"],
   examples: [
-    { command: "mu workspace setup", shows: "what counts, and where it comes from" },
+    { command: "mu workspace setup", shows: "the effective setup and where each value comes from" },
     { command: "mu workspace setup --copy .env --copy 'config/*.local' --ports 2", shows: "files to copy and ports" },
-    { command: "mu workspace setup --command 'npm ci'", shows: "a command that makes a workspace ready" },
-    { command: "mu workspace setup --approve", shows: "a person lets the repository's own command run" },
+    { command: "mu workspace setup --command 'npm ci'", shows: "a command that prepares each workspace" },
+    { command: "mu workspace setup --approve", shows: "approve the repository's own command" },
     { command: "mu workspace setup nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
-    { command: "mu workspace setup --ports 1000", shows: "more than there can be", fault: "setting.invalid" },
+    { command: "mu workspace setup --ports 1000", shows: "an invalid number of ports", fault: "setting.invalid" },
   ],
   async run(app, { agent, workstream: named, approve, unset = [], ...wishes }) {
     const ref = agent === undefined ? undefined : await resolveAgent(app, agent, named);
@@ -126,7 +126,7 @@ async function readyRow(app: App, ref: AgentRef): Promise<WorkspaceRow> {
   const row = await workspaceRow(app.context.store.db, ref);
   if (row.state === "ready") return row;
   throw new Fault("conflict", "workspace.not_ready", `The workspace of ${quote(ref.name)} is ${row.state}.`, [
-    { intent: "Finish what was begun", command: `mu workspace recreate ${qualifiedName(ref)}` },
+    { intent: "Recreate the workspace", command: `mu workspace recreate ${qualifiedName(ref)}` },
   ]);
 }
 
@@ -149,10 +149,10 @@ async function notApproved(app: App, foreign: readonly ForeignCommand[]): Promis
 
 function nextSteps(workstream: string, waiting: readonly string[]) {
   const approve = {
-    intent: "Let the repository's command run",
+    intent: "Approve the repository's command",
     command: `mu workspace setup --approve -w ${workstream}`,
   };
-  const make = { intent: "Make a workspace", command: `mu workspace create <agent> -w ${workstream}` };
+  const make = { intent: "Create a workspace", command: `mu workspace create <agent> -w ${workstream}` };
   return waiting.length > 0 ? [approve, make] : [make];
 }
 

@@ -9,9 +9,9 @@ import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const workstreamDestroy = defineOperation({
   name: "workstream.destroy",
-  summary: "End a workstream's agents and session, and remove it with its tasks, edges and notes",
+  summary: "Destroy a workstream: its agents, session, tasks, edges and notes",
   description:
-    "Every pane of its session goes, those that are no agent's too: the dry run names them. The work in its workspaces is saved first, and nothing goes when that fails. Its events stay: the log, the audit and a later namesake go on with their chain.",
+    "Every pane of its session is closed, even panes without an agent: the dry run lists them. Work in its workspaces is saved first; if that fails, nothing is destroyed. Its events stay: the log, the audit and a later workstream of the same name continue the chain.",
   effect: "destroy",
   input: () =>
     z.strictObject({
@@ -38,24 +38,24 @@ export const workstreamDestroy = defineOperation({
     }),
   positional: ["name"],
   examples: [
-    { command: "mu workstream destroy other", shows: "what would go" },
+    { command: "mu workstream destroy other", shows: "what would be deleted" },
     { command: "mu workstream destroy other --yes", shows: "remove it" },
-    { command: "mu workstream destroy nothing --yes", shows: "a name that is none", fault: "workstream.not_found" },
+    { command: "mu workstream destroy nothing --yes", shows: "an unknown name", fault: "workstream.not_found" },
   ],
   async run(app, { name, workstream, yes }) {
     const scope = await resolveWorkstream(app, name ?? workstream);
     const crew = await app.crew();
     const gone = yes ? await destroyCrew(crew, scope) : await previewCrewDestroy(crew, scope);
     const next = yes
-      ? { intent: "See what is left", command: "mu workstream list" }
-      : { intent: "Do it", command: `mu workstream destroy ${scope} --yes` };
+      ? { intent: "Show the remaining tasks", command: "mu workstream list" }
+      : { intent: "Apply it", command: `mu workstream destroy ${scope} --yes` };
     const saved = gone.salvages.length === 0 ? [] : [BRING_BACK];
     return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [...saved, next] };
   },
   render: ({ destroyed, ...gone }, paint) =>
     [
       `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${counted(gone.tasks, "task")}, ${counted(gone.edges, "edge")}, ${counted(gone.notes, "note")}, ${counted(gone.agents, "agent")}`,
-      ...(gone.closing.length > 0 ? [`  agents at work: ${gone.closing.join(", ")}`] : []),
+      ...(gone.closing.length > 0 ? [`  agents: ${gone.closing.join(", ")}`] : []),
       ...(gone.sessionAlive ? [`  tmux session ${gone.session}`] : []),
       ...gone.workspaces.map(
         ({ agent, path, commits, files }) => `  workspace of ${agent}${workOf(commits, files)}: ${path}`,
@@ -65,7 +65,7 @@ export const workstreamDestroy = defineOperation({
     ].join("\n"),
 });
 
-const BRING_BACK = { intent: "See what was saved and bring it back", command: "mu salvage list --all" };
+const BRING_BACK = { intent: "Show what was saved", command: "mu salvage list --all" };
 
 function workOf(commits: number | null, files: number | null): string {
   if (commits === null && files === null) return "";

@@ -9,23 +9,23 @@ import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const workstreamInit = defineOperation({
   name: "workstream.init",
-  summary: "Start a workstream, and record its project folder",
+  summary: "Create a workstream and record its project folder",
   description:
-    "The project folder is the current one unless --root names another. Commands that run below it then belong to this workstream. Doing it again changes nothing but a --root that is given.",
+    "The project folder is the current one unless --root names another. Commands that run inside it belong to this workstream. Running it again changes only the root, if --root is given.",
   effect: "write",
   input: () =>
     z.strictObject({
-      name: z.string().meta(about("A letter, then up to 31 letters, digits, _ or -, lower case")),
+      name: z.string().meta(about("Name: a lower-case letter, then up to 31 letters, digits, _ or -")),
       root: z
         .string()
         .optional()
-        .meta(about("The project's folder", { value: "folder" })),
+        .meta(about("Project folder", { value: "folder" })),
     }),
   output: () => schemaOf({ workstream: WORKSTREAM, created: "boolean", nextSteps: NEXT_STEPS }),
   positional: ["name"],
   examples: [
     { command: "mu workstream init shop", shows: "start a workstream for this folder" },
-    { command: "mu workstream init Shop", shows: "a name that cannot be", fault: "workstream.invalid_name" },
+    { command: "mu workstream init Shop", shows: "an invalid name", fault: "workstream.invalid_name" },
   ],
   async run({ context, io }, { name, root }) {
     const existing = await context.store.db
@@ -38,11 +38,11 @@ export const workstreamInit = defineOperation({
     return {
       ...made,
       nextSteps: [
-        { intent: "Plan a task", command: `mu task add -w ${name} --title '…'` },
-        { intent: "Plan many at once", command: `mu task apply plan.yaml -w ${name}` },
+        { intent: "Add a task", command: `mu task add -w ${name} --title '…'` },
+        { intent: "Apply a plan", command: `mu task apply plan.yaml -w ${name}` },
         { intent: "Start an agent", command: `mu agent spawn worker-1 -w ${name}` },
-        { intent: "Watch its agents", command: attachLine(io.env, name) },
-        { intent: "See how it stands", command: `mu state -w ${name}` },
+        { intent: "Attach to its session", command: attachLine(io.env, name) },
+        { intent: "Show the workstream", command: `mu state -w ${name}` },
       ],
     };
   },

@@ -5,13 +5,13 @@ import { listOf } from "../shapes.js";
 
 export const workstreamList = defineOperation({
   name: "workstream.list",
-  summary: "List the workstreams with their sizes",
+  summary: "List workstreams",
   effect: "read",
   input: () => z.strictObject({}),
   output: () => listOf(WORKSTREAM_SUMMARY),
   examples: [
     { command: "mu workstream list", shows: "every workstream" },
-    { command: "mu workstream list --all", shows: "a flag it does not have", fault: "usage.unknown_option" },
+    { command: "mu workstream list --all", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run({ context }) {
     const items = await listWorkstreams(context.store.db);

@@ -7,24 +7,24 @@ import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const workstreamRename = defineOperation({
   name: "workstream.rename",
-  summary: "Give a workstream another name",
+  summary: "Rename a workstream",
   description:
-    "Its tmux session is renamed with it, and its agents stay who they are. Its events stay under the old name; the new name's chain begins with a mention of it.",
+    "Its tmux session is renamed, too, and its agents keep their identity. Its events stay under the old name; the new name's chain starts with a reference to it.",
   effect: "write",
   input: () =>
     z.strictObject({
-      name: z.string().meta(about("Its present name", { completes: "workstream" })),
-      to: z.string().meta(about("Its new name")),
+      name: z.string().meta(about("Current name", { completes: "workstream" })),
+      to: z.string().meta(about("New name")),
     }),
   output: () => schemaOf({ workstream: WORKSTREAM, from: "string", nextSteps: NEXT_STEPS }),
   positional: ["name", "to"],
   examples: [
-    { command: "mu workstream rename other store", shows: "other is now called store" },
+    { command: "mu workstream rename other store", shows: "rename other to store" },
     { command: "mu workstream rename other demo", shows: "a name that is taken", fault: "workstream.exists" },
   ],
   async run(app, { name, to }) {
     const workstream = await renameCrew(await app.crew(), name, to);
-    return { workstream, from: name, nextSteps: [{ intent: "See how it stands", command: `mu state -w ${to}` }] };
+    return { workstream, from: name, nextSteps: [{ intent: "Show the workstream", command: `mu state -w ${to}` }] };
   },
   render: ({ workstream, from }, paint) => `Renamed ${from} to ${paint.bold(workstream.name)}`,
 });

@@ -13,14 +13,14 @@ const COMMANDS: readonly string[] = ["check", "setup.command"];
 
 export const workstreamSet = defineOperation({
   name: "workstream.set",
-  summary: "Set how a workstream wants its work done",
+  summary: "Change a setting of a workstream",
   description: `${SETTING_KEYS.map((key) => `${key}: ${lowerFirst(SETTINGS[key]?.about ?? "")}, ${SETTINGS[key]?.wants}.`).join(" ")}`,
   effect: "write",
   input: () =>
     z.strictObject({
-      key: z.string().meta(about("Which setting")),
-      value: z.string().max(65_536).optional().meta(about("Its new value; a list with commas between")),
-      unset: z.boolean().default(false).meta(about("Go back to the default")),
+      key: z.string().meta(about("Setting")),
+      value: z.string().max(65_536).optional().meta(about("New value; separate list items with commas")),
+      unset: z.boolean().default(false).meta(about("Restore the default")),
       workstream: workstreamField(),
     }),
   output: () =>
@@ -38,8 +38,8 @@ export const workstreamSet = defineOperation({
     { command: "mu workstream set closeRequires commit", shows: "agents close only what they have committed" },
     { command: "mu workstream set setup.copy '.env, config/*.local.json'", shows: "a list" },
     { command: "mu workstream set check --unset", shows: "back to the default" },
-    { command: "mu workstream set chek 'npm test'", shows: "a setting that is none", fault: "setting.unknown" },
-    { command: "mu workstream set setup.ports many", shows: "a value that cannot be", fault: "setting.invalid" },
+    { command: "mu workstream set chek 'npm test'", shows: "an unknown setting", fault: "setting.unknown" },
+    { command: "mu workstream set setup.ports many", shows: "an invalid value", fault: "setting.invalid" },
   ],
   async run(app, { key, value, unset, workstream }) {
     const scope = await resolveWorkstream(app, workstream);
@@ -54,7 +54,7 @@ export const workstreamSet = defineOperation({
       workstream: scope,
       key,
       ...change,
-      nextSteps: [{ intent: "See all settings", command: `mu workstream show ${scope}` }],
+      nextSteps: [{ intent: "Show all settings", command: `mu workstream show ${scope}` }],
     };
   },
   render: ({ workstream, key, value, changed }, paint) =>

@@ -9,7 +9,7 @@ import { schemaOf } from "../shapes.js";
 
 export const workstreamShow = defineOperation({
   name: "workstream.show",
-  summary: "Show a workstream with its sizes",
+  summary: "Show a workstream",
   effect: "read",
   input: () =>
     z.strictObject({ name: z.string().optional().meta({ completes: "workstream" }), workstream: workstreamField() }),
@@ -19,7 +19,7 @@ export const workstreamShow = defineOperation({
     { command: "mu workstream show demo", shows: "one workstream" },
     {
       command: "mu workstream show dmeo",
-      shows: "a name that is none, with the nearest",
+      shows: "an unknown name, with a suggestion",
       fault: "workstream.not_found",
     },
   ],

@@ -45,7 +45,7 @@ it("says that there are none, and among how many", async () => {
   expect((await run("workspace.conflicts")).text).toBe("No workspaces.");
   for (const name of ["bob", "cyd"]) await workspace(name);
   change("bob", "new.txt");
-  expect((await run("workspace.conflicts")).text).toBe("No collisions among 2 workspaces");
+  expect((await run("workspace.conflicts")).text).toBe("No conflicts among 2 workspaces");
 });
 
 it("shows who collides, in what order to land, who drifts and who was left out", async () => {
@@ -61,7 +61,7 @@ it("shows who collides, in what order to land, who drifts and who was left out",
   const { text, result } = await run("workspace.conflicts");
   const lines = text.split("\n").map((line) => line.replace(/\d\d:\d\d, \d+s/, "12:03, 0s"));
   expect(lines).toEqual([
-    "2 collisions among 3 workspaces",
+    "2 conflicts predicted among 3 workspaces",
     "",
     "who  with  files        since",
     "bob  cyd   plan.yaml    12:03, 0s",
@@ -70,7 +70,7 @@ it("shows who collides, in what order to land, who drifts and who was left out",
     "Land in this order: bob, dan, cyd",
     "Then only cyd has conflicts to resolve.",
     "",
-    "Outside of what their tasks declare",
+    "Changes outside the declared files",
     "agent  changes      task   declares",
     "dan    circle.yaml  plans  plan.yaml",
     "",
@@ -87,7 +87,7 @@ it("is part of the state, which looks by itself and says what it saw", async () 
   const { text, result } = await run("state");
   expect(result).toMatchObject({ collisions: { items: [{ a: "bob", b: "cyd", paths: ["plan.yaml"] }], total: 1 } });
   expect(text).toContain("Workspaces (2)");
-  expect(text).toMatch(/Collisions \(1\), seen \d+s ago\n {2}who/);
+  expect(text).toMatch(/Predicted conflicts \(1\), seen \d+s ago\n {2}who/);
 });
 
 it("looks before somebody claims the next task, and tells why one was passed over", async () => {
