@@ -9,6 +9,7 @@ import { crew } from "./crew.js";
 import { deliveries } from "./deliveries.js";
 import { follow } from "./follow.js";
 import { land } from "./land.js";
+import { mcp } from "./mcp.js";
 import type { Figure } from "./measure.js";
 import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
@@ -29,6 +30,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   audit,
   size,
   follow,
+  mcp,
   agents,
   deliveries,
   watch,

@@ -36,8 +36,9 @@ async function run(): Promise<void> {
     endsWith = code;
     ending.abort();
   };
-  process.once("SIGINT", endWith(130));
-  process.once("SIGTERM", endWith(143));
+  const handlers = { SIGINT: endWith(130), SIGTERM: endWith(143) };
+  process.once("SIGINT", handlers.SIGINT);
+  process.once("SIGTERM", handlers.SIGTERM);
   const app = compileCached(join(__dirname, "app.cjs"), BUILD, process.env);
   const { runLine } = app.load(require) as typeof import("./cli/run.js");
   const closed = () => ending.abort();
@@ -48,6 +49,10 @@ async function run(): Promise<void> {
       () => process.stderr,
       () => {},
     ),
+    endAtSignals: () => {
+      process.removeListener("SIGINT", handlers.SIGINT);
+      process.removeListener("SIGTERM", handlers.SIGTERM);
+    },
     get endsWith() {
       return endsWith;
     },

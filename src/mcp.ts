@@ -7,43 +7,91 @@ import {
   type Tool,
 } from "@modelcontextprotocol/sdk/types.js";
 import * as z from "zod";
+import { type Store, withParts } from "./db/store.js";
 import { Fault } from "./errors.js";
+import { execProgram } from "./exec.js";
+import type { Request } from "./operations/app.js";
 import { execute, type World } from "./operations/execute.js";
 import { loadOperations } from "./operations/index.js";
 import type { Operation } from "./operations/operation.js";
 import { VERSION } from "./version.js";
 
-/** Serves every verb as a tool on standard input and output, until the other side closes them. */
-export async function serveMcp(world: World): Promise<void> {
+/**
+ * Serves every verb that needs no terminal and no standard input as a tool on standard input and output, many requests
+ * at a time. It ends with its client: then the requests that are in flight are aborted.
+ */
+export async function serveMcp(world: World, served: Request): Promise<void> {
   const operations = new Map<string, Operation>();
   for (const operation of await loadOperations()) {
     if (!operation.standalone) operations.set(toolName(operation), operation);
   }
+  const { stdin: _, terminal: __, ...offered } = served;
+  const { serving, close } = serverWorld(world);
+  const ended = new AbortController();
   const server = new Server({ name: "mu", version: VERSION }, { capabilities: { tools: {} } });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: [...operations.values()].map(describeTool) }));
+  const tools = [...operations.values()].filter((operation) => operation.needs === undefined).map(describeTool);
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools }));
   const running = new Set<Promise<unknown>>();
-  server.setRequestHandler(CallToolRequestSchema, ({ params }) => {
+  server.setRequestHandler(CallToolRequestSchema, ({ params }, { signal }) => {
     const operation = operations.get(params.name);
-    if (operation === undefined) return failure(noSuchTool(params.name));
-    const answer = call(operation, params.arguments ?? {}, world);
+    if (operation === undefined) {
+      return failure(new Fault("missing", "mcp.no_such_tool", `There is no tool ${JSON.stringify(params.name)}.`));
+    }
+    const request = { ...offered, signal: AbortSignal.any([signal, ended.signal]) };
+    const answer = call(operation, params.arguments ?? {}, serving, request);
     running.add(answer);
     void answer.finally(() => running.delete(answer));
     return answer;
   });
   await server.connect(new StdioServerTransport());
-  await inputEnded(world.io.signal);
+  await clientEnded(served.signal);
+  await turn();
+  ended.abort();
   await Promise.all(running);
+  await turn();
   await server.close();
+  await close();
 }
 
-/** The end of standard input; what has been read of it is at work by then. */
-async function inputEnded(signal: AbortSignal): Promise<void> {
+/** Opens the database for each request, and keeps it open until the next: it may be replaced meanwhile. */
+function serverWorld(world: World): { serving: World; close(): Promise<void> } {
+  let kept: Store | undefined;
+  const close = async () => kept?.close();
+  const openStore = async () => {
+    const store = await world.openStore();
+    const keep = async () => {
+      await close();
+      kept = store;
+    };
+    return withParts(store, { close: keep });
+  };
+  return { serving: { ...world, openStore, program: { ...world.program, querySql: queryApart } }, close };
+}
+
+/** Reads in a process of its own: SQLite blocks its thread until it has an answer, and only a process can be ended. */
+async function queryApart(_context: unknown, text: string, { env, signal }: Request) {
+  const { code, stdout, stderr } = await execProgram(process.execPath, [process.argv[1] ?? "", "sql", "-", "--json"], {
+    env: { ...env, MU_PARENT_PID: String(process.pid) },
+    input: text,
+    signal,
+  });
+  if (code === 0) return JSON.parse(stdout);
+  if (signal.aborted) throw new Fault("unavailable", "sql.cancelled", "The query was cancelled.");
+  const { error, code: name, message, nextSteps } = JSON.parse(stderr);
+  throw new Fault(error, name, message, nextSteps);
+}
+
+/** The end of standard input, or of who reads standard output. */
+async function clientEnded(signal: AbortSignal): Promise<void> {
   await new Promise((resolve) => {
-    process.stdin.once("end", resolve);
+    for (const event of ["end", "close", "error"]) process.stdin.once(event, resolve);
+    process.stdout.on("error", resolve);
     signal.addEventListener("abort", resolve, { once: true });
   });
-  await new Promise((resolve) => setImmediate(resolve));
 }
+
+/** What has been read is at work after a turn of the event loop, and what was answered is written. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** `task.claim` as a tool: `task_claim`. */
 function toolName(operation: Operation): string {
@@ -64,9 +112,9 @@ function describeTool(operation: Operation): Tool {
   };
 }
 
-async function call(operation: Operation, input: unknown, world: World): Promise<CallToolResult> {
+async function call(operation: Operation, input: unknown, world: World, request: Request): Promise<CallToolResult> {
   try {
-    const result = operation.output().parse(await execute(operation, input, world));
+    const result = operation.output().parse(await execute(operation, input, world, request));
     const isObject = typeof result === "object" && result !== null && !Array.isArray(result);
     return {
       content: [{ type: "text", text: JSON.stringify(result) }],
@@ -83,8 +131,4 @@ function failure(error: unknown): CallToolResult {
   const { kind, code, message, nextSteps, exitCode, details } = fault;
   const text = JSON.stringify({ error: kind, code, message, nextSteps, exitCode, ...details });
   return { isError: true, content: [{ type: "text", text }] };
-}
-
-function noSuchTool(name: string): Fault {
-  return new Fault("missing", "mcp.no_such_tool", `There is no tool ${JSON.stringify(name)}.`);
 }

@@ -182,7 +182,7 @@ describe("every next step can be run", () => {
       const { verb, input } = parseCommand(command);
       const operation = operations.find((known) => known.name === verb.name);
       if (operation === undefined) throw new Error(`${verb.name} is no operation`);
-      const result = (await execute(operation, input, app.world)) as { nextSteps?: NextStep[] };
+      const result = (await execute(operation, input, app.world, app.request)) as { nextSteps?: NextStep[] };
       return result.nextSteps ?? [];
     } catch (error) {
       if (error instanceof Fault) return error.nextSteps;

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { stringify } from "yaml";
-import { processIo } from "../src/cli/io.js";
+import { processRequest } from "../src/cli/io.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
 import { Fault } from "../src/errors.js";
+import type { Request } from "../src/operations/app.js";
 import { execute } from "../src/operations/execute.js";
 import { loadOperations } from "../src/operations/index.js";
 import { VERBS } from "../src/operations/manifest.js";
@@ -32,19 +33,15 @@ describe("any input of a program", async () => {
 });
 
 async function expectAnswerOrFault(operation: Operation, given: unknown): Promise<void> {
-  const io = processIo(ended, victim.seeded.world.io);
+  const { world: seeded, request: asked } = victim.seeded;
+  // The standard input of a test may never end.
+  const request = { ...asked, ...processRequest(ended), stdin: async () => "tasks: []", terminal: asked.terminal };
   const world = {
-    ...victim.seeded.world,
-    io: {
-      ...io,
-      edit: victim.seeded.world.io.edit,
-      // The standard input of a test is nobody's, and may never end.
-      readText: (path: string) => (path === "-" ? Promise.resolve("tasks: []") : io.readText(path)),
-    },
+    ...seeded,
     openStore: () => openSqlite(victim.database, { missing: "empty", synchronous: "NORMAL" }),
   };
   try {
-    const result = await execute(operation, given, world);
+    const result = await execute(operation, given, world, request as Request);
     const checked = operation.output().safeParse(result);
     if (!checked.success) throw new Error(`a result of another shape: ${JSON.stringify(checked.error.issues)}`);
   } catch (error) {

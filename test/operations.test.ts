@@ -1,6 +1,8 @@
+import { basename } from "node:path";
 import { CommanderError } from "commander";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { Fault } from "../src/errors.js";
+import type { Request } from "../src/operations/app.js";
 import { execute } from "../src/operations/execute.js";
 import { loadOperations } from "../src/operations/index.js";
 import type { Example, Operation } from "../src/operations/operation.js";
@@ -55,7 +57,7 @@ async function outcome(example: Example): Promise<{ result?: unknown; fault?: st
   try {
     const { verb, input } = parseCommand(example.command);
     const operation = operations.find((found) => found.name === verb.name) as Operation;
-    return { result: await execute(operation, input, app.world) };
+    return { result: await execute(operation, input, app.world, app.request) };
   } catch (error) {
     if (error instanceof Fault) return { fault: error.code };
     if (error instanceof CommanderError) return { fault: COMMANDER[error.code] ?? error.code };
@@ -93,4 +95,36 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     const fresh = [...(await groups())].filter((group) => !groupsBefore.has(group));
     expect(fresh.length).toBe(after === before ? 0 : 1);
   });
+});
+
+it("takes - and @file as plain text in every field of every verb, where there is no standard input", async () => {
+  app = await seededApp();
+  const read: string[] = [];
+  const { stdin: _, terminal: __, ...offered } = app.request;
+  const request: Request = {
+    ...offered,
+    signal: AbortSignal.abort(),
+    readFile: async (path) => {
+      read.push(basename(path));
+      throw new Fault("usage", "file.not_readable", path);
+    },
+  };
+  let fields = 0;
+  for (const operation of operations.filter(({ standalone, needs }) => !standalone && !needs)) {
+    const example = operation.examples.find(({ fault }) => fault === undefined)?.command ?? "";
+    const { verb, input } = parseCommand(example);
+    for (const { field, type } of [...verb.arguments, ...verb.options]) {
+      if (type !== "text" && type !== "list") continue;
+      for (const text of ["-", "@-", "@plan.yaml"]) {
+        fields++;
+        const given = { ...input, [field]: type === "list" ? [text] : text };
+        await execute(operation, given, app.world, request).catch((error) => {
+          if (!(error instanceof Fault)) throw error;
+        });
+      }
+    }
+  }
+  expect(fields).toBeGreaterThan(300);
+  // A field that is a file's path may be read under the name that it has.
+  expect(read.filter((name) => !name.startsWith("@"))).toEqual([]);
 });

@@ -5,28 +5,25 @@ import { openStore } from "../db/open.js";
 import { type DemoOutcome, playDemo } from "../demo/demo.js";
 import type { CrewPlace } from "../demo/stage.js";
 import { execProgram } from "../exec.js";
-import type { Io } from "../operations/app.js";
+import type { Request } from "../operations/app.js";
 import { createTmux } from "../tmux/tmux.js";
 
 /** The demo, with the programs that this one was built with. */
-export function playDemoHere(
-  options: { keep?: string | undefined },
-  io: Pick<Io, "cwd" | "env" | "signal" | "remark">,
-): Promise<DemoOutcome> {
-  const keep = options.keep === undefined ? undefined : resolve(io.cwd, options.keep);
+export function playDemoHere(options: { keep?: string | undefined }, request: Request): Promise<DemoOutcome> {
+  const keep = options.keep === undefined ? undefined : resolve(request.cwd, options.keep);
   const beside = (name: string) => join(import.meta.dirname, name);
-  const signal = endingOf(io);
+  const signal = endingOf(request);
   const programs = { node: process.execPath, mu: beside("main.cjs"), player: beside("player.cjs") };
   return playDemo(
     {
       exec: execProgram,
       clock: systemClock,
-      env: io.env,
+      env: request.env,
       temporary: tmpdir(),
       programs,
       openCrew,
       tell: (line) => {
-        if (!signal.aborted) io.remark(line);
+        if (!signal.aborted) request.remark(line);
       },
       signal,
     },
@@ -35,7 +32,7 @@ export function playDemoHere(
 }
 
 /** A terminal that is closed ends the demo, too: nobody would come back for its tmux server. */
-function endingOf({ signal, remark }: Pick<Io, "signal" | "remark">): AbortSignal {
+function endingOf({ signal, remark }: Request): AbortSignal {
   const hangup = new AbortController();
   process.once("SIGHUP", () => {
     process.exitCode = 129;

@@ -4,26 +4,20 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import type { Io } from "../operations/app.js";
+import type { Request } from "../operations/app.js";
 
 /** Input up to this size is read; a larger one is a mistake, in bytes. */
 const MAX_INPUT = 256 * 1024 * 1024;
 
-/** The terminal, files and environment of this process; `json` where standard error is for a program to read. */
-export function processIo(
-  signal: AbortSignal,
-  surfaces: Pick<Io, "serveMcp" | "upgradeDatabase" | "playDemo">,
-  { json }: { json: boolean } = { json: false },
-): Io {
+/** What the person at this process asks; `json` where standard error is for a program to read. */
+export function processRequest(signal: AbortSignal, { json }: { json: boolean } = { json: false }): Request {
   return {
-    ...surfaces,
     env: process.env,
     cwd: folderHere(),
     signal,
-    readText: (path) => (path === "-" ? readStandardInput() : readFileText(path)),
-    edit: (text, name) => editText(text, name),
-    takeTerminal: ({ file, args, env }) => takeTerminal(file, args, env),
-    installSkill: (path) => installSkill(path),
+    readFile: readFileText,
+    stdin: readStandardInput,
+    terminal: { edit: editText, run: ({ file, args, env }) => takeTerminal(file, args, env) },
     remark: (text) => {
       process.stderr.write(`${text}\n`);
     },
@@ -45,7 +39,7 @@ function folderHere(): string {
 }
 
 /** Standard error, so that a pipe gets the result alone; one that nobody reads any more is no reason to stop. */
-function errorStream({ json }: { json: boolean }): Io["stream"] {
+function errorStream({ json }: { json: boolean }): Request["stream"] {
   let watched = false;
   return (chunk) => {
     if (json && !process.stderr.isTTY) return;
@@ -97,19 +91,19 @@ async function editText(text: string, name: string): Promise<string> {
   }
 }
 
-async function takeTerminal(file: string, args: readonly string[], env: Io["env"] | undefined): Promise<boolean> {
+async function takeTerminal(file: string, args: readonly string[], env: Request["env"] | undefined): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) return false;
   const { execOnTerminal } = await import("../exec.js");
   return (await execOnTerminal(file, args, env)) === 0;
 }
 
-/** The skill ships beside the folder of the built program. */
 /** The package's folder: one up from the built program, two up from here. */
 const PACKAGE = [".", ".."]
   .map((up) => join(import.meta.dirname, "..", up))
   .find((dir) => existsSync(join(dir, "skills")));
 
-async function installSkill(path: string): Promise<boolean> {
+/** Writes the skill to `path`; false when it was there already. Faults `file.not_writable`. */
+export async function installSkill(path: string): Promise<boolean> {
   const text = await readFile(join(PACKAGE ?? "", "skills", "mu", "SKILL.md"), "utf8");
   const before = await readFile(path, "utf8").catch(() => undefined);
   if (before === text) return false;

@@ -2,7 +2,7 @@ import { Command, Argument as CommanderArgument, Option } from "commander";
 import { type Argument, type Flag, flagName, type Verb, wordsOf } from "../operations/verb.js";
 
 /** What a parsed command line asks for. */
-export interface Request {
+export interface Call {
   verb: Verb;
   input: Record<string, unknown>;
 }
@@ -26,7 +26,7 @@ const NOUNS: Readonly<Record<string, string>> = {
  * A commander tree over `verbs`. When the line calls one of them, `found` gets it with its input. Parsing
  * throws commander's own errors and never ends the process.
  */
-export function buildProgram(verbs: readonly Verb[], found: (request: Request) => void): Command {
+export function buildProgram(verbs: readonly Verb[], found: (call: Call) => void): Command {
   const program = new Command("mu")
     .description("Crews of coding agents in tmux panes over one task graph")
     .usage("<noun> <verb> [options]")
@@ -41,7 +41,7 @@ export function buildProgram(verbs: readonly Verb[], found: (request: Request) =
   return program;
 }
 
-function addVerb(program: Command, verb: Verb, found: (request: Request) => void): void {
+function addVerb(program: Command, verb: Verb, found: (call: Call) => void): void {
   for (const words of [wordsOf(verb.name), ...verb.aliases.map((alias) => alias.split(" "))]) {
     const command = descend(program, words);
     const canonical = wordsOf(verb.name).join(" ");

@@ -5,8 +5,8 @@ import { findOperation } from "../operations/index.js";
 import { VERBS } from "../operations/manifest.js";
 import { databasePath } from "../paths.js";
 import { findVerb, type Line, readLine } from "./argv.js";
-import { processIo } from "./io.js";
-import { buildProgram, type Request } from "./program.js";
+import { installSkill, processRequest } from "./io.js";
+import { buildProgram, type Call } from "./program.js";
 import { type Output, reportError, showFollowed, showResult } from "./show.js";
 import { usageFault, withUsage } from "./usage.js";
 
@@ -14,22 +14,21 @@ import { usageFault, withUsage } from "./usage.js";
 export async function runLine(argv: readonly string[], output: Output, signal: AbortSignal): Promise<number> {
   const line = readLine(argv, VERBS);
   try {
-    const request = parse(line, output);
-    return request === undefined ? 0 : await perform(request, line.json, output, signal);
+    const call = parse(line, output);
+    return call === undefined ? 0 : await perform(call, line.json, output, signal);
   } catch (error) {
     return reportError(withUsage(error, line, VERBS), line, output);
   }
 }
 
 /** What the line asks for; undefined when it asked for help and got it. */
-function parse(line: Line, output: Output): Request | undefined {
-  let request: Request | undefined;
+function parse(line: Line, output: Output): Call | undefined {
+  let call: Call | undefined;
   const called = findVerb(line.words, VERBS);
   const wanted = called !== undefined && !hasVerbsBelow(called.name, line) ? [called] : VERBS;
   const program = buildProgram(wanted, (found) => {
-    request = found;
+    call = found;
   });
-  program.configureOutput({ writeOut: output.out, writeErr: () => {} });
   for (const command of everyCommand(program)) command.configureOutput({ writeOut: output.out, writeErr: () => {} });
   const help = line.bare ? [...line.words, "--help"] : [...line.argv, "--help"];
   try {
@@ -38,7 +37,7 @@ function parse(line: Line, output: Output): Request | undefined {
     const fault = usageFault(error, line, VERBS);
     if (fault !== undefined) throw fault;
   }
-  return request;
+  return call;
 }
 
 const isHelp = (word: string) => word === "-h" || word === "--help";
@@ -52,21 +51,22 @@ function everyCommand(command: ReturnType<typeof buildProgram>): ReturnType<type
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 
-async function perform({ verb, input }: Request, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
+async function perform({ verb, input }: Call, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
   const operation = await findOperation(verb.name);
   if (operation === undefined) throw new Error(`the manifest names ${verb.name}, which is no operation`);
-  const world = processWorld(signal, json);
+  const world = processWorld(output);
+  const request = processRequest(signal, { json });
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
-    if (await executeFollowing(operation, input, world, show)) return 0;
+    if (await executeFollowing(operation, input, world, request, show)) return 0;
   }
-  const result = await execute(operation, input, world);
+  const result = await execute(operation, input, world, request);
   await showResult(operation, result, json, output);
   return operation.exitCode?.(result as never) ?? 0;
 }
 
 /** This process as verbs see it. */
-function processWorld(signal: AbortSignal, json: boolean): World {
+function processWorld(output: Output): World {
   const address = {
     url: process.env.MU_DATABASE_URL,
     path: databasePath(process.env),
@@ -74,20 +74,31 @@ function processWorld(signal: AbortSignal, json: boolean): World {
   };
   const world: World = {
     clock: systemClock,
-    io: processIo(
-      signal,
-      {
-        serveMcp: async () => (await import("../mcp.js")).serveMcp(world),
-        upgradeDatabase: (options) => upgradeStore(address, options),
-        playDemo: async (options) => (await import("./demo.js")).playDemoHere(options, world.io),
+    program: {
+      registry: { verbs: VERBS, find: findOperation },
+      querySql: async (context, text) => {
+        output.endAtSignals?.();
+        const parent = process.env["MU_PARENT_PID"];
+        if (parent) await endWithParent(Number(parent));
+        return (await import("../journal/sql.js")).querySql(context, text);
       },
-      { json },
-    ),
-    openCrew: async (context) => (await import("./crew.js")).processCrew(context, process.env),
-    askPane: async (pane) => (await import("./crew.js")).askProcessPane(pane, process.env),
+      serveMcp: async (request) => (await import("../mcp.js")).serveMcp(world, request),
+      installSkill,
+      upgradeDatabase: (options) => upgradeStore(address, options),
+      playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),
+    },
+    openCrew: async (context, { env }) => (await import("./crew.js")).processCrew(context, env),
+    askPane: async (pane, { env }) => (await import("./crew.js")).askProcessPane(pane, env),
     openStore: () => openStore(address),
   };
   return world;
+}
+
+/** Ends this process soon after the server that started it, whatever its own thread is busy with. */
+async function endWithParent(pid: number): Promise<void> {
+  const { Worker } = await import("node:worker_threads");
+  const watch = `setInterval(() => process.ppid === ${pid} || process.kill(process.pid, "SIGKILL"), 200)`;
+  new Worker(watch, { eval: true }).unref();
 }
 
 /** A setting in ms; what is no such number counts as not set. */

@@ -1,4 +1,4 @@
-import type { Store } from "./store.js";
+import { type Store, withParts } from "./store.js";
 
 const opened = new Map<string, { store: Promise<Store>; users: number }>();
 
@@ -20,7 +20,7 @@ export async function shared(key: string, open: () => Promise<Store>): Promise<S
   };
   try {
     const store = await entry.store;
-    return { ...store, close: async () => (leave() ? store.close() : undefined) };
+    return withParts(store, { close: async () => (leave() ? store.close() : undefined) });
   } catch (error) {
     leave();
     throw error;

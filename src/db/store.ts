@@ -51,7 +51,18 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** The same store, but for some of its parts. Its `db` changes when a missing database is made. */
+export function withParts(store: Store, parts: Partial<Omit<Store, "db">>): Store {
+  return {
+    ...store,
+    get db() {
+      return store.db;
+    },
+    ...parts,
+  };
+}
+
 /** The same store, whose writes give up with `db.locked` when another process holds them up for `waitMs`. */
 export function impatient(store: Store, waitMs: number): Store {
-  return { ...store, write: (work) => store.write(work, { waitMs }) };
+  return withParts(store, { write: (work) => store.write(work, { waitMs }) });
 }

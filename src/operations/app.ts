@@ -1,39 +1,65 @@
+import type { z } from "zod";
 import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
 import type { Context } from "../db/context.js";
 import type { DemoOutcome } from "../demo/demo.js";
+import type { Verb } from "./verb.js";
 
-/** What a verb may ask of the program that runs it. */
-export interface Io {
+/** One call of a verb: its surroundings, and what the surface that it came through can do. */
+export interface Request {
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
-  /** The text of a file, or of standard input for `-`. Faults `file.not_readable`. */
-  readText(path: string): Promise<string>;
-  /** Lets the person edit `text` in their editor and gives what they saved. Faults `editor.failed`. */
-  edit(text: string, name: string): Promise<string>;
+  /** Aborted when the caller no longer waits for the answer. */
+  signal: AbortSignal;
   /** A remark for the person, beside the result. */
   remark(text: string): void;
   /** Output of a program that the person may watch, as it comes; never mixed with the result. */
   stream(chunk: Uint8Array): void;
-  /** Hands the person's terminal to a program until it ends; false where there is no terminal. */
-  takeTerminal(command: { file: string; args: readonly string[]; env?: Io["env"] }): Promise<boolean>;
+  /** The text of a file. Faults `file.not_readable`. */
+  readFile(path: string): Promise<string>;
+  /** All of standard input. Without it, `-` and `@file` in a text are plain text. */
+  stdin?: () => Promise<string>;
+  terminal?: Terminal;
+}
+
+/** A person at a terminal. */
+export interface Terminal {
+  /** Opens `text` in the person's editor and returns what they saved. Faults `editor.failed`. */
+  edit(text: string, name: string): Promise<string>;
+  /** Hands the terminal to a program until it ends; false if the output is redirected. */
+  run(command: { file: string; args: readonly string[]; env?: Request["env"] }): Promise<boolean>;
+}
+
+/** What a verb cannot work without, and not every surface has. */
+export type Need = "stdin" | "terminal";
+
+/** What a verb may ask of the program that runs it, whoever calls. */
+export interface Program {
+  registry: Registry;
+  /** Runs one statement that only reads; aborting the request ends it. Faults `sql.*`. */
+  querySql(context: Context, text: string, request: Request): Promise<Record<string, unknown>[]>;
   /** Writes mu's skill to `path`; false when it was there already. */
   installSkill(path: string): Promise<boolean>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
-  playDemo(options: { keep?: string | undefined }): Promise<DemoOutcome>;
+  playDemo(options: { keep?: string | undefined }, request: Request): Promise<DemoOutcome>;
   /** Serves the verbs over the Model Context Protocol on standard input and output until it closes. */
-  serveMcp(): Promise<void>;
-  /** Aborted when the person or a closed pipe ends the program. */
-  signal: AbortSignal;
+  serveMcp(request: Request): Promise<void>;
 }
 
-/** Everything one run of a verb has. */
+/** Every verb: as data, and with its schemas. */
+export interface Registry {
+  verbs: readonly Verb[];
+  find(name: string): Promise<{ effect: string; input(): z.ZodType; output(): z.ZodType } | undefined>;
+}
+
+/** Everything that one run of a verb has. */
 export interface App {
   context: Context;
   caller: Caller;
   /** Panes, programs and folders; made when a verb asks for them. */
   crew(): Promise<Crew>;
-  io: Io;
+  request: Request;
+  program: Program;
 }

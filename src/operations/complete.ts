@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { App } from "./app.js";
 import { about } from "./fields.js";
-import { VERBS } from "./manifest.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
 import { listOf } from "./shapes.js";
@@ -41,8 +40,9 @@ export const complete = defineOperation({
 });
 
 async function candidates(app: App, before: readonly string[], typed: string): Promise<Candidate[]> {
-  const { verb, used } = verbOf(before);
-  const next = verb === undefined || used === before.length ? nextWords(before) : [];
+  const { verbs } = app.program.registry;
+  const { verb, used } = verbOf(verbs, before);
+  const next = verb === undefined || used === before.length ? nextWords(verbs, before) : [];
   if (verb === undefined) return next;
   const flag = verb.options.find((option) => takesValueOf(option, before.at(-1) ?? ""));
   if (flag !== undefined && flag.type !== "boolean") return valuesOf(app, flag, before);
@@ -53,18 +53,18 @@ async function candidates(app: App, before: readonly string[], typed: string): P
 }
 
 /** The longest run of words that calls a verb. */
-function verbOf(words: readonly string[]): { verb: Verb | undefined; used: number } {
+function verbOf(verbs: readonly Verb[], words: readonly string[]): { verb: Verb | undefined; used: number } {
   for (let used = words.length; used > 0; used--) {
     const name = words.slice(0, used).join(".");
-    const verb = VERBS.find((candidate) => candidate.name === name);
+    const verb = verbs.find((candidate) => candidate.name === name);
     if (verb !== undefined) return { verb, used };
   }
   return { verb: undefined, used: 0 };
 }
 
-function nextWords(before: readonly string[]): Candidate[] {
+function nextWords(verbs: readonly Verb[], before: readonly string[]): Candidate[] {
   const found = new Map<string, string>();
-  for (const verb of VERBS) {
+  for (const verb of verbs) {
     const words = wordsOf(verb.name);
     if (words.length <= before.length || !before.every((word, at) => word === words[at])) continue;
     const word = words[before.length] as string;

@@ -28,7 +28,7 @@ export const demo = defineOperation({
     { command: "mu demo --keep shop", shows: "the demo, keeping everything it made" },
     { command: "mu demo --agents 5", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  run: ({ io }, { keep }) => io.playDemo({ keep }),
+  run: ({ program, request }, { keep }) => program.playDemo({ keep }, request),
   render: (outcome, paint) => [stateCard(outcome.state as State, paint), "", ...summary(outcome, paint)].join("\n"),
   exitCode: ({ ok }) => (ok ? 0 : 1),
 });

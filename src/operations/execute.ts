@@ -6,25 +6,25 @@ import { type Context, newGroup } from "../db/context.js";
 import type { Store } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import type { App, Io } from "./app.js";
-import type { Operation } from "./operation.js";
+import type { App, Program, Request } from "./app.js";
+import { type Operation, required } from "./operation.js";
 import { flagName, wordsOf } from "./verb.js";
 
 /** What a surface brings along so that verbs can run. */
 export interface World {
   clock: Clock;
-  io: Io;
+  program: Program;
   /** Opens the database. */
   openStore(): Promise<Store>;
   /** The outside world of agents around a context. */
-  openCrew(context: Context): Promise<Crew>;
+  openCrew(context: Context, request: Request): Promise<Crew>;
   /** Who the pane says that the caller is; asked only where the environment does not settle it. */
-  askPane: AskPane;
+  askPane(pane: string, request: Request): ReturnType<AskPane>;
 }
 
 /** Checks the input, runs the verb and gives its result. Every surface comes through here. */
-export async function execute(operation: Operation, input: unknown, world: World): Promise<unknown> {
-  return withApp(operation, world, async (app) => {
+export async function execute(operation: Operation, input: unknown, world: World, request: Request): Promise<unknown> {
+  return withApp(operation, world, request, async (app) => {
     const checked = checkInput(operation, input);
     await reconcileFirst(operation, checked, app);
     return operation.run(app, checked);
@@ -36,11 +36,12 @@ export async function executeFollowing(
   operation: Operation,
   input: unknown,
   world: World,
+  request: Request,
   each: (value: unknown) => void,
 ): Promise<boolean> {
   if (operation.follow === undefined) return false;
   const checked = checkInput(operation, input);
-  return withApp(operation, world, async (app) => {
+  return withApp(operation, world, request, async (app) => {
     const stream = operation.follow?.(app, checked);
     if (stream === undefined) return false;
     for await (const value of stream) each(value);
@@ -48,15 +49,22 @@ export async function executeFollowing(
   });
 }
 
-async function withApp<T>(operation: Operation, world: World, work: (app: App) => Promise<T>): Promise<T> {
-  if (operation.standalone) return work({ io: world.io } as App);
+async function withApp<T>(
+  operation: Operation,
+  world: World,
+  request: Request,
+  work: (app: App) => Promise<T>,
+): Promise<T> {
+  for (const need of operation.needs ?? []) required(request, need);
+  const { program } = world;
+  if (operation.standalone) return work({ request, program } as App);
   const store = await world.openStore();
   try {
-    const caller = await identify(store.db, world.io.env, world.askPane);
+    const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
     if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;
     const known = { store, clock: world.clock, actor: caller.name };
     const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
-    return await work({ context, caller, io: world.io, crew: lazily(() => world.openCrew(context)) });
+    return await work({ context, caller, request, program, crew: lazily(() => world.openCrew(context, request)) });
   } finally {
     await store.close();
   }
@@ -70,7 +78,7 @@ function lazily<T>(make: () => Promise<T>): () => Promise<T> {
 async function reconcileFirst(operation: Operation, input: Record<string, unknown>, app: App): Promise<void> {
   if (!operation.reconcile || input["reconcile"] === false) return;
   const { reconcileBeforeRead } = await import("./reality.js");
-  if (await reconcileBeforeRead(app)) app.io.remark("The database was busy: this is what was last known.");
+  if (await reconcileBeforeRead(app)) app.request.remark("The database was busy: this is what was last known.");
 }
 
 function checkInput(operation: Operation, input: unknown): Record<string, unknown> {

@@ -8,7 +8,7 @@ import {
   uninstallHooks,
 } from "../agents/hooks/install.js";
 import { shape, type TypeOf } from "../shape.js";
-import type { Io } from "./app.js";
+import type { Request } from "./app.js";
 import { about } from "./fields.js";
 import { defineOperation, type Operation } from "./operation.js";
 import type { Paint } from "./paint.js";
@@ -37,9 +37,9 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
       { command: `mu hooks ${hooksVerb} --cli claude`, shows: "for Claude Code" },
       { command: `mu hooks ${hooksVerb} --cli emacs`, shows: "an unknown CLI", fault: "usage.invalid_input" },
     ],
-    async run({ io }, input) {
+    async run({ request }, input) {
       const items = [];
-      for (const target of hookTargets(io, input)) items.push(await each(target));
+      for (const target of hookTargets(request, input)) items.push(await each(target));
       return { items, count: items.length };
     },
     render: ({ items }, paint) => hookTable(items, paint),
@@ -63,7 +63,7 @@ const HOOKS = shape({
 type HookInput = z.output<z.ZodObject<ReturnType<typeof hookFields>>>;
 
 /** Where the hooks of each CLI go. */
-function hookTargets({ env, cwd }: Io, { cli, project }: HookInput): HookTarget[] {
+function hookTargets({ env, cwd }: Request, { cli, project }: HookInput): HookTarget[] {
   const scope =
     project === undefined ? { scope: "user" as const } : { scope: "project" as const, project: resolve(cwd, project) };
   return (cli ?? CLIS).map((key) => ({ cli: key, home: env["HOME"] ?? "/", env, ...scope }));

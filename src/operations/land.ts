@@ -85,8 +85,8 @@ export const land = defineOperation({
       check: input.noCheck ? null : input.check,
       timeoutMs: input.timeout,
       push: input.push,
-      signal: app.io.signal,
-      remark: app.io.remark,
+      signal: app.request.signal,
+      remark: app.request.remark,
     };
     const crew = await app.crew();
     if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.onto);
@@ -102,11 +102,11 @@ export const land = defineOperation({
 async function closeOwn(app: App, workstream: string, tasks: readonly string[], onto?: string): Promise<void> {
   const { closeOwnTasks } = await import("../landing/close-first.js");
   const refs = tasks.map((name) => ({ workstream, name }));
-  const { io } = app;
-  const options = { onto, cwd: io.cwd, signal: io.signal, onOutput: io.stream };
+  const { request } = app;
+  const options = { onto, cwd: request.cwd, signal: request.signal, onOutput: request.stream };
   const { closed, warnings } = await closeOwnTasks(await app.crew(), refs, claimant(app.caller), options);
-  if (closed.length > 0) io.remark(`Closed ${closed.join(", ")}.`);
-  for (const { message } of warnings) io.remark(message);
+  if (closed.length > 0) request.remark(`Closed ${closed.join(", ")}.`);
+  for (const { message } of warnings) request.remark(message);
 }
 
 interface Wish {

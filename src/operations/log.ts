@@ -79,7 +79,7 @@ export const log = defineOperation({
 });
 
 async function* following(app: App, input: LogInput, limit: number): AsyncIterable<LogEntry> {
-  yield* followLog(app.context, { ...(await filterOf(app, input)), limit }, app.io.signal);
+  yield* followLog(app.context, { ...(await filterOf(app, input)), limit }, app.request.signal);
 }
 
 async function filterOf(app: App, { all, workstream, since, source, kind }: LogInput) {

@@ -1,5 +1,6 @@
 import type * as z from "zod";
-import type { App } from "./app.js";
+import { Fault } from "../errors.js";
+import type { App, Need, Request } from "./app.js";
 import type { Paint } from "./paint.js";
 
 /** `read` changes nothing; `write` leaves one group of events; `destroy` is a dry run until `yes`. */
@@ -27,6 +28,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   journalled?: false;
   /** A read that first makes the database agree with tmux, unless its input says `reconcile: false`. */
   reconcile?: true;
+  /** What it cannot work without: surfaces that lack it do not offer the verb. */
+  needs?: readonly Need[];
   /** Opens no database: the verb is about the program itself. */
   standalone?: true;
   input: () => I;
@@ -47,4 +50,13 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
 /** Gives the definition back with its types inferred and then forgotten, so that tables can hold any verb. */
 export function defineOperation<I extends z.ZodObject, O extends z.ZodType>(operation: Operation<I, O>): Operation {
   return operation as unknown as Operation;
+}
+
+const NEEDED: Readonly<Record<Need, string>> = { stdin: "standard input", terminal: "a terminal" };
+
+/** What the surface must have for this. Faults `usage.needs_stdin`, `usage.needs_terminal`. */
+export function required<N extends Need>(request: Request, need: N): NonNullable<Request[N]> {
+  const found = request[need];
+  if (found !== undefined) return found;
+  throw new Fault("usage", `usage.needs_${need}`, `This needs ${NEEDED[need]}. Run mu in a shell.`);
 }

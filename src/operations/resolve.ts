@@ -18,7 +18,7 @@ export async function resolveWorkstream(app: App, named?: string): Promise<strin
 
 /** Like `resolveWorkstream`, but undefined where nothing names one. */
 export async function findWorkstream(app: App, named?: string): Promise<string | undefined> {
-  return named ?? app.caller.workstream ?? (await workstreamOfFolder(app.context.store.db, app.io.cwd));
+  return named ?? app.caller.workstream ?? (await workstreamOfFolder(app.context.store.db, app.request.cwd));
 }
 
 function workstreamRequired(): Fault {

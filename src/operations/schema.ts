@@ -22,12 +22,14 @@ export const schema = defineOperation({
     { command: "mu schema task claim", shows: "the input and output of a claim" },
     { command: "mu schema task conquer", shows: "an unknown verb", fault: "schema.no_such_verb" },
   ],
-  async run(_app, { verb }) {
-    const { OPERATIONS, findOperation } = await import("./index.js");
+  async run({ program: { registry } }, { verb }) {
     const name = verb.join(".");
-    const operation = await findOperation(name);
+    const operation = await registry.find(name);
     if (operation === undefined) {
-      const hint = didYouMean(name, Object.keys(OPERATIONS));
+      const hint = didYouMean(
+        name,
+        registry.verbs.map((known) => known.name),
+      );
       throw new Fault("missing", "schema.no_such_verb", `There is no verb ${quote(name)}.${hint}`, [
         { intent: "List the commands", command: "mu --help" },
       ]);

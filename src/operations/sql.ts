@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { querySql, writeSql } from "../journal/sql.js";
+import { writeSql } from "../journal/sql.js";
 import { counted } from "../names.js";
 import { about } from "./fields.js";
 import { defineOperation } from "./operation.js";
@@ -41,9 +41,9 @@ export const sql = defineOperation({
     },
     { command: "mu sql 'delete from tasks'", shows: "a change without --write", fault: "sql.not_a_read" },
   ],
-  async run({ context, io }, { query, write, confirmRows }) {
-    const text = query === "-" ? await readMeant(io, "-") : query;
-    if (!write) return querySql(context, text);
+  async run({ context, program, request }, { query, write, confirmRows }) {
+    const text = query === "-" ? await readMeant(request, "-") : query;
+    if (!write) return program.querySql(context, text, request);
     const { changes, rows } = await writeSql(context, text, confirmRows === undefined ? {} : { confirmRows });
     return { changes, rows, nextSteps: changes > 0 ? [{ intent: "Undo it", command: "mu undo --yes" }] : [] };
   },

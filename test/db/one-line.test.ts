@@ -186,7 +186,7 @@ itOnce("one more column of tasks is in every verb", async () => {
     const run = (name: string, input: Row) => {
       const operation = operations.find((own) => own.name === name);
       if (operation === undefined) throw new Error(`no verb ${name}`);
-      return execute(operation, input, app.world) as Promise<Row>;
+      return execute(operation, input, app.world, app.request) as Promise<Row>;
     };
     const shown = async () => ((await run("task.show", { task: "calm" })).task as Row).mood;
 
@@ -202,15 +202,16 @@ itOnce("one more column of tasks is in every verb", async () => {
     await run("undo", { yes: true });
     expect(await shown()).toBe("tense");
 
-    const edit = { ...app.world.io, edit: async (text: string) => text.replace("tense", "fine") };
+    const edit = async (text: string) => text.replace("tense", "fine");
+    const request = { ...app.request, terminal: { edit, run: async () => false } };
     const taskEdit = operations.find((own) => own.name === "task.edit");
-    if (taskEdit !== undefined) await execute(taskEdit, { task: "calm" }, { ...app.world, io: edit });
+    if (taskEdit !== undefined) await execute(taskEdit, { task: "calm" }, app.world, request);
     expect(await shown()).toBe("fine");
     await run("task.update", { task: "calm", clear: ["mood"] });
     expect(await shown()).toBeNull();
 
     const tasks = [{ name: "calm", title: "Calm down", mood: "planned" }];
-    writeFileSync(join(app.world.io.cwd, "mood.json"), JSON.stringify({ tasks }));
+    writeFileSync(join(app.request.cwd, "mood.json"), JSON.stringify({ tasks }));
     await run("task.apply", { file: "mood.json" });
     expect(await shown()).toBe("planned");
     const list = await run("task.list", { fields: ["name", "mood"] });

@@ -1,5 +1,5 @@
 import { readLine } from "../../src/cli/argv.js";
-import { buildProgram, type Request } from "../../src/cli/program.js";
+import { buildProgram, type Call } from "../../src/cli/program.js";
 import { VERBS } from "../../src/operations/manifest.js";
 
 /** Splits a command line as a shell does, for quotes and plain words; no variables, no pipes. */
@@ -17,10 +17,10 @@ export function shellWords(line: string): string[] {
 }
 
 /** What `mu …` asks for, by the real command tree. Throws commander's error for a line that it refuses. */
-export function parseCommand(line: string): Request {
+export function parseCommand(line: string): Call {
   const [mu, ...argv] = shellWords(line);
   if (mu !== "mu") throw new Error(`not a mu command: ${line}`);
-  let request: Request | undefined;
+  let request: Call | undefined;
   const program = buildProgram(VERBS, (found) => {
     request = found;
   });

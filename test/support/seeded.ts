@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import { sendToAgent } from "../../src/agents/delivery/send.js";
@@ -7,7 +8,11 @@ import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
 import type { Store } from "../../src/db/store.js";
 import { execProgram } from "../../src/exec.js";
+import { querySql } from "../../src/journal/sql.js";
+import type { Request } from "../../src/operations/app.js";
 import type { World } from "../../src/operations/execute.js";
+import { findOperation } from "../../src/operations/index.js";
+import { VERBS } from "../../src/operations/manifest.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
@@ -23,6 +28,7 @@ export interface Seeded {
   store: Store;
   context: Context;
   world: World;
+  request: Request;
   end(): Promise<void>;
 }
 
@@ -57,26 +63,27 @@ export async function seededApp(
 
   const world: World = {
     clock: systemClock,
-    io: {
-      env: { USER: "ann", MU_WORKSTREAM: "demo" },
-      cwd: project,
-      readText: async (path) => {
-        const { readFile } = await import("node:fs/promises");
-        return path === "-" ? PLAN : readFile(path, "utf8");
-      },
-      edit: async (text) => `${text.trimEnd()} and more\n`,
-      remark: () => {},
-      stream: () => {},
-      takeTerminal: async () => false,
+    program: {
+      registry: { verbs: VERBS, find: findOperation },
+      querySql,
       installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
       playDemo: async () => PLAYED,
-      signal: new AbortController().signal,
     },
     openCrew: async (own) => privateCrew(own, folder.path),
     askPane: async () => undefined,
     openStore: async () => ({ ...store, close: async () => {} }),
+  };
+  const request: Request = {
+    env: { USER: "ann", MU_WORKSTREAM: "demo" },
+    cwd: project,
+    signal: new AbortController().signal,
+    remark: () => {},
+    stream: () => {},
+    readFile: (path) => readFile(path, "utf8"),
+    stdin: async () => PLAN,
+    terminal: { edit: async (text) => `${text.trimEnd()} and more\n`, run: async () => false },
   };
   const crew = privateCrew(context, folder.path);
   if (workspaces === "with workspaces") await openWorkspaces(crew, project);
@@ -86,11 +93,11 @@ export async function seededApp(
     await store.close();
     folder.remove();
   };
-  return { folder: folder.path, store, context, world, end };
+  return { folder: folder.path, store, context, world, request, end };
 }
 
 /** What a demo comes to; the real one is played in test/demo. */
-const PLAYED: Awaited<ReturnType<World["io"]["playDemo"]>> = {
+const PLAYED: Awaited<ReturnType<World["program"]["playDemo"]>> = {
   ok: true,
   problems: [],
   seconds: 20,

@@ -24,8 +24,8 @@ afterEach(() => app.end());
 async function mu(line: string, env: Record<string, string> = {}): Promise<any> {
   const { verb, input } = parseCommand(line);
   const operation = operations.find((found) => found.name === verb.name) as Operation;
-  const { world } = app;
-  return execute(operation, input, { ...world, io: { ...world.io, env: { ...world.io.env, ...env } } });
+  const { world, request } = app;
+  return execute(operation, input, world, { ...request, env: { ...request.env, ...env } });
 }
 
 function put(files: Readonly<Record<string, string>>): void {

@@ -8,7 +8,7 @@ import { oneAtATime, shared } from "../shared.js";
 import type { Store } from "../store.js";
 import { connect } from "./connect.js";
 import type { Connection } from "./connection.js";
-import { BLOCKING_MS, createKysely, type FileConnection, type FileDriver } from "./driver.js";
+import { BLOCKING_MS, createKysely, type FileConnection } from "./driver.js";
 import { foreignDatabase, guarded } from "./faults.js";
 import { readByHand, writeByHand } from "./sql.js";
 import { watchFile, watchForFile } from "./watch.js";
@@ -97,51 +97,23 @@ async function createFile(path: string): Promise<void> {
 
 async function openFile(file: string, location: string, options: SqliteOptions): Promise<Store> {
   const timeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
+  const isMemory = file === MEMORY;
   const open = (timeout: number) => {
     const connection = connect(file, { timeout });
     connection.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
     return connection;
   };
   const connection = open(timeoutMs);
+  const more = isMemory ? {} : { more: () => open(BLOCKING_MS) };
+  const { db, driver } = createKysely(connection, { location, timeoutMs, ...more });
   try {
-    const more = file === MEMORY ? {} : { more: () => open(BLOCKING_MS) };
-    const { db, driver } = createKysely(connection, { location, timeoutMs, ...more });
     if (options.migrate !== "never") await makeCurrent(connection, db, location);
-    connection.pragma(`busy_timeout = ${BLOCKING_MS}`);
-    const reader = () => (file === MEMORY ? connection : connect(file, { timeout: timeoutMs, readonly: true }));
-    return store({ db, driver, file, location, timeoutMs, reader });
   } catch (error) {
     connection.close();
     throw error;
   }
-}
-
-async function makeCurrent(connection: Connection, db: Kysely<Schema>, location: string): Promise<void> {
-  const age = await schemaAge(db);
-  if (age === "newer") throw newerSchema(location);
-  if (age === "current") return;
-  if (isForeign(connection)) throw foreignDatabase(location);
-  if (location !== MEMORY) connection.pragma("journal_mode = WAL");
-  await bringUpToDate(db, "sqlite");
-}
-
-/** Whether there are tables, but not the one that every database of mu's has. */
-function isForeign(connection: Connection): boolean {
-  const tables = connection.prepare("select name from sqlite_master where type = 'table'").pluck().all();
-  return tables.length > 0 && !tables.includes("kysely_migration");
-}
-
-interface OpenFile {
-  db: Kysely<Schema>;
-  driver: FileDriver;
-  file: string;
-  location: string;
-  timeoutMs: number;
-  /** A connection that only reads, for its caller alone; in memory there is but one. */
-  reader(): Connection;
-}
-
-function store({ db, driver, file, location, timeoutMs, reader }: OpenFile): Store {
+  connection.pragma(`busy_timeout = ${BLOCKING_MS}`);
+  const reader = () => (isMemory ? connection : connect(file, { timeout: timeoutMs, readonly: true }));
   const queued = oneAtATime();
   return {
     dialect: "sqlite",
@@ -162,14 +134,29 @@ function store({ db, driver, file, location, timeoutMs, reader }: OpenFile): Sto
         try {
           return readByHand(own, text);
         } finally {
-          if (file !== MEMORY) own.close();
+          if (!isMemory) own.close();
         }
       }),
     run: (tx, text, tables) =>
       tx
         .getExecutor()
         .provideConnection(async (connection) => writeByHand((connection as FileConnection).file, text, tables)),
-    watch: (onChange) => (file === MEMORY ? () => {} : watchFile(reader(), file, onChange)),
+    watch: (onChange) => (isMemory ? () => {} : watchFile(reader(), file, onChange)),
     close: () => db.destroy(),
   };
+}
+
+async function makeCurrent(connection: Connection, db: Kysely<Schema>, location: string): Promise<void> {
+  const age = await schemaAge(db);
+  if (age === "newer") throw newerSchema(location);
+  if (age === "current") return;
+  if (isForeign(connection)) throw foreignDatabase(location);
+  if (location !== MEMORY) connection.pragma("journal_mode = WAL");
+  await bringUpToDate(db, "sqlite");
+}
+
+/** Whether there are tables, but not the one that every database of mu's has. */
+function isForeign(connection: Connection): boolean {
+  const tables = connection.prepare("select name from sqlite_master where type = 'table'").pluck().all();
+  return tables.length > 0 && !tables.includes("kysely_migration");
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { attachCommand } from "../../agents/pane.js";
 import { workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, required } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { schemaOf } from "../shapes.js";
 import { agentField } from "./fields.js";
@@ -13,6 +13,7 @@ export const agentAttach = defineOperation({
   description:
     "Attaches this terminal, or switches the client if it is in the same tmux. Without a terminal it prints the command.",
   effect: "read",
+  needs: ["terminal"],
   input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
   output: () => schemaOf({ agent: AGENT, command: "string[]", attached: "boolean" }),
   positional: ["agent"],
@@ -23,7 +24,7 @@ export const agentAttach = defineOperation({
   ],
   async run(app, { agent: text, workstream }) {
     const { agent, command } = await attachCommand(await app.crew(), await resolveAgent(app, text, workstream));
-    const attached = await app.io.takeTerminal(command);
+    const attached = await required(app.request, "terminal").run(command);
     return { agent, command: [command.file, ...command.args], attached };
   },
   render: ({ command, attached }) => (attached ? "" : `Attach with: ${command.join(" ")}`),

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import * as z from "zod";
 import { explainAgent, explainCapture, saveCapture } from "../../agents/status/explain.js";
 import { Fault } from "../../errors.js";
@@ -58,14 +59,17 @@ export const agentExplain = defineOperation({
   async run(app, { agent, workstream, history, limit, save, from, cli }) {
     if (from !== undefined) {
       if (cli === undefined) throw missing("No CLI given. Name the CLI of the screen with --cli.");
-      const { status, reason, rule, evidence } = await explainCapture(from, cli);
+      const { status, reason, rule, evidence } = await explainCapture(resolve(app.request.cwd, from), cli);
       return { status, reason, rule, evidence };
     }
     if (agent === undefined) throw missing("No agent given. Name one, or pass --from.");
     const ref = await resolveAgent(app, agent, workstream);
     const crew = await app.crew();
     const explained = await explainAgent(crew, ref, history ? { history: limit } : {});
-    return { ...explained, ...(save !== undefined && { saved: await saveCapture(crew, ref, save) }) };
+    return {
+      ...explained,
+      ...(save !== undefined && { saved: await saveCapture(crew, ref, resolve(app.request.cwd, save)) }),
+    };
   },
   render: (found, paint) => {
     const { by, ageMs, hook, hookAgeMs, history } = found as Partial<Awaited<ReturnType<typeof explainAgent>>>;

@@ -82,10 +82,10 @@ export async function spawnOptions(
   const given = Object.entries(wishes).filter(([, value]) => value !== undefined);
   return {
     ...(Object.fromEntries(given) as Partial<SpawnOptions>),
-    cwd: resolve(app.io.cwd, cwd ?? root ?? "."),
+    cwd: resolve(app.request.cwd, cwd ?? root ?? "."),
     ...(workspace && { workspace: await wishesOf(app, workstream, place) }),
     ...(env && { env: Object.fromEntries(env.map(pairOf)) }),
-    ...(ready && { ready: { timeoutMs: timeout, signal: app.io.signal } }),
+    ...(ready && { ready: { timeoutMs: timeout, signal: app.request.signal } }),
     eventsFile: perAgentHooks(crew),
   };
 }

@@ -42,5 +42,5 @@ export const agentList = defineOperation({
 
 async function* following(app: App, all: boolean, workstream: string | undefined): AsyncIterable<unknown> {
   const scope = all ? undefined : await findWorkstream(app, workstream);
-  for await (const change of followAgents(await app.crew(), scope, app.io.signal)) yield change;
+  for await (const change of followAgents(await app.crew(), scope, app.request.signal)) yield change;
 }

@@ -41,7 +41,7 @@ export const agentRestart = defineOperation({
     const crew = await app.crew();
     const restarted = await restartAgent(crew, ref, {
       ...(fresh && { conversation: "fresh" as const }),
-      ...(ready && { ready: { timeoutMs: timeout, signal: app.io.signal } }),
+      ...(ready && { ready: { timeoutMs: timeout, signal: app.request.signal } }),
       eventsFile: perAgentHooks(crew),
     });
     return {

@@ -43,11 +43,11 @@ export const agentSend = defineOperation({
   async run(app, { agent, text, file, workstream, task, timeout, wait }) {
     const ref = await resolveAgent(app, agent, workstream);
     const about = task === undefined ? undefined : await resolveTask(app, task, ref.workstream);
-    const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.io, text, file), {
+    const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.request, text, file), {
       sender: app.caller.name,
       timeoutMs: timeout,
       wait,
-      signal: app.io.signal,
+      signal: app.request.signal,
       ...(about !== undefined && { taskId: (await taskRow(app.context.store.db, about)).id }),
     });
     const nextSteps = [

@@ -36,7 +36,7 @@ export const agentWait = defineOperation({
     const result = await waitForAgents(app.context, refs, () => observeAgents(crew), {
       mode: any ? "any" : "all",
       timeoutMs: timeout,
-      signal: app.io.signal,
+      signal: app.request.signal,
     });
     const nextSteps = refs.map((ref) => ({
       intent: "Read its screen",

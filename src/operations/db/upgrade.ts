@@ -16,8 +16,8 @@ export const dbUpgrade = defineOperation({
     { command: "mu db upgrade --dry-run", shows: "the pending migrations" },
     { command: "mu db upgrade --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run({ io }, { dryRun }) {
-    const { location, pending } = await io.upgradeDatabase({ dryRun });
+  async run({ program }, { dryRun }) {
+    const { location, pending } = await program.upgradeDatabase({ dryRun });
     const upgraded = !dryRun && pending.length > 0;
     const nextSteps = dryRun && pending.length > 0 ? [{ intent: "Apply it", command: "mu db upgrade" }] : [];
     return { location, pending, upgraded, nextSteps };

@@ -46,8 +46,8 @@ export const deliveryDrain = defineOperation({
 
 /** A hook that caused this turn must not ask again, or the agent would never stop. */
 async function answerHook(app: App): Promise<{ decision: "block"; reason: string } | null> {
-  const { caller, io } = app;
-  const asked = await io.readText("-").catch(() => "");
+  const { caller, request } = app;
+  const asked = (await request.stdin?.().catch(() => "")) ?? "";
   if (caller.incarnation === null || /"stop_hook_active"\s*:\s*true/.test(asked)) return null;
   const delivery = await pullDelivery(await app.crew(), caller.incarnation);
   return delivery === undefined ? null : { decision: "block", reason: delivery.text };

@@ -21,7 +21,7 @@ export const deliveryRetry = defineOperation({
     { command: "mu delivery retry", shows: "no delivery given", fault: "usage.missing_argument" },
   ],
   async run(app, { id, timeout }) {
-    const delivery = await retryDelivery(await app.crew(), id, { timeoutMs: timeout, signal: app.io.signal });
+    const delivery = await retryDelivery(await app.crew(), id, { timeoutMs: timeout, signal: app.request.signal });
     const at = `${delivery.workstream}/${delivery.agent}`;
     return { delivery, nextSteps: [{ intent: "Read its screen", command: `mu agent read ${at}` }] };
   },

@@ -27,11 +27,11 @@ export const skillInstall = defineOperation({
     { command: "mu skill install --cli claude", shows: "for Claude Code" },
     { command: "mu skill install --cli emacs", shows: "an unknown CLI", fault: "usage.invalid_input" },
   ],
-  async run({ io }, { cli }) {
+  async run({ program, request }, { cli }) {
     const items = [];
     for (const key of cli ?? KEYS) {
-      const path = join(io.env["HOME"] ?? "/", PLACES[key]);
-      items.push({ cli: key, path, changed: await io.installSkill(path) });
+      const path = join(request.env["HOME"] ?? "/", PLACES[key]);
+      items.push({ cli: key, path, changed: await program.installSkill(path) });
     }
     return { items, count: items.length };
   },

@@ -52,7 +52,7 @@ export const taskAdd = defineOperation({
     const scope = await resolveWorkstream(app, workstream);
     const named = fields.title === undefined && name !== undefined && !/^[a-z][a-z0-9_-]*$/.test(name);
     const title = fields.title ?? name ?? "";
-    const description = fields.description && (await readMeant(app.io, fields.description));
+    const description = fields.description && (await readMeant(app.request, fields.description));
     const made = await addTask(app.context, scope, {
       ...fields,
       ...(description !== undefined && { description }),

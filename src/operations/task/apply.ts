@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import * as z from "zod";
 import { counted } from "../../names.js";
 import { PLANNED_FIELDS } from "../../tasks/fields.js";
@@ -8,6 +7,7 @@ import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream, resolveWorkstream } from "../resolve.js";
 import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { readSource } from "../text.js";
 
 /** More tasks than this are counted, not listed, for a person. */
 const MOST_SHOWN = 20;
@@ -43,11 +43,11 @@ export const taskApply = defineOperation({
   async run(app, { file, workstream, init }) {
     const named = await findWorkstream(app, workstream);
     const scope = init && named !== undefined ? named : await resolveWorkstream(app, workstream);
-    const text = await app.io.readText(file === "-" ? "-" : resolve(app.io.cwd, file));
+    const text = await readSource(app.request, file);
     const { plan, place } = await parsePlan(text);
     const result = await applyPlan(app.context, scope, plan as Plan, {
       place,
-      ...(init && { init: { root: app.io.cwd } }),
+      ...(init && { init: { root: app.request.cwd } }),
     });
     return {
       workstream: scope,

@@ -119,6 +119,6 @@ async function claimAs(app: App, who: Claimant, { task, workstream, next, role, 
 /** Where the agent works that claims; a person has no workspace. */
 async function workOf(app: App, who: Claimant, workstream: string, task?: string): Promise<WorkBegun | undefined> {
   if (!("agent" in who)) return undefined;
-  const world = { env: app.io.env, exec: (async (...call) => (await app.crew()).exec(...call)) satisfies Exec };
+  const world = { env: app.request.env, exec: (async (...call) => (await app.crew()).exec(...call)) satisfies Exec };
   return workBeforeClaim(world, app.context.store.db, { workstream, name: who.agent }, task);
 }

@@ -61,9 +61,9 @@ export const taskClose = defineOperation({
     const finish = await finishTask(world(app), ref, claimant(app.caller), {
       ...options,
       check: noCheck ? null : check,
-      cwd: app.io.cwd,
-      signal: app.io.signal,
-      onOutput: app.io.stream,
+      cwd: app.request.cwd,
+      signal: app.request.signal,
+      onOutput: app.request.stream,
     });
     return { ...finish, nextSteps: nextSteps(finish) };
   },
@@ -78,8 +78,8 @@ export const taskClose = defineOperation({
 });
 
 /** Programs are only run where there is a workspace or a check: a plain close loads none. */
-function world({ context, io, crew }: App) {
-  return { context, env: io.env, exec: async (...call: Parameters<Exec>) => (await crew()).exec(...call) };
+function world({ context, request, crew }: App) {
+  return { context, env: request.env, exec: async (...call: Parameters<Exec>) => (await crew()).exec(...call) };
 }
 
 function nextSteps({ task, skipped, blockers = [] }: Finish) {

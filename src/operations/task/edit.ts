@@ -4,7 +4,7 @@ import type { TaskFields } from "../../tasks/fields.js";
 import { getTask, TASK, type Task } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
 import { taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, required } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
@@ -13,6 +13,7 @@ export const taskEdit = defineOperation({
   summary: "Edit a task's title and description in your editor",
   description: "Opens $VISUAL, else $EDITOR, else vi. The first line is the title, the rest the description.",
   effect: "write",
+  needs: ["terminal"],
   input: () => z.strictObject({ task: taskField(), workstream: workstreamField() }),
   output: () => schemaOf({ task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS }),
   positional: ["task"],
@@ -23,7 +24,7 @@ export const taskEdit = defineOperation({
   async run(app, { task, workstream }) {
     const ref = await resolveTask(app, task, workstream);
     const before = await getTask(app.context.store.db, ref);
-    const text = await app.io.edit(documentOf(before), `${ref.name}.md`);
+    const text = await required(app.request, "terminal").edit(documentOf(before), `${ref.name}.md`);
     const { task: after, changedFields } = await updateTask(app.context, ref, fieldsOf(text));
     const nextSteps = [{ intent: "Show it", command: `mu task show ${ref.workstream}/${ref.name}` }];
     return { task: after, changedFields, nextSteps };

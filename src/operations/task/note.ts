@@ -43,7 +43,7 @@ export const taskNote = defineOperation({
       ref,
       author === undefined ? claimant(app.caller) : { person: author },
       {
-        text: await textOrFile(app.io, text, file),
+        text: await textOrFile(app.request, text, file),
         kind,
         ...(rationale !== undefined && { rationale }),
       },

@@ -44,7 +44,7 @@ export const taskUpdate = defineOperation({
       : [];
     const wanted: Record<string, unknown> = Object.fromEntries([...given, ...emptied, ...held]);
     if (typeof wanted["description"] === "string")
-      wanted["description"] = await readMeant(app.io, wanted["description"]);
+      wanted["description"] = await readMeant(app.request, wanted["description"]);
     if (Object.keys(wanted).length === 0 && !tags && !tag && !untag) throw nothingToChange(ref.name);
     const labelsWanted = { ...(tags && { tags }), ...(tag && { addTags: tag }), ...(untag && { removeTags: untag }) };
     const { task: changed, changedFields } = await updateTask(app.context, ref, { ...wanted, ...labelsWanted });

@@ -57,7 +57,7 @@ export const taskWait = defineOperation({
       timeoutMs: timeout,
       stuckAfterMs: stuckAfter,
       onStall,
-      signal: app.io.signal,
+      signal: app.request.signal,
       beforeLook: lookingAtPanes(app),
     });
     const open = result.all.filter((task) => !task.reached);

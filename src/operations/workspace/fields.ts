@@ -47,9 +47,9 @@ export async function wishesOf(
 ): Promise<WorkspaceWishes> {
   const { root } = await getWorkstream(app.context.store.db, workstream);
   return {
-    projectRoot: resolve(app.io.cwd, input.projectRoot ?? root ?? "."),
+    projectRoot: resolve(app.request.cwd, input.projectRoot ?? root ?? "."),
     ...(input.backend !== undefined && { backend: input.backend }),
     ...(input.from !== undefined && { from: input.from }),
-    signal: app.io.signal,
+    signal: app.request.signal,
   };
 }

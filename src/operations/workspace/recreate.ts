@@ -39,7 +39,7 @@ export const workspaceRecreate = defineOperation({
   ],
   async run(app, { agent, workstream, from, evenIfBusy }) {
     const ref = await resolveAgent(app, agent, workstream);
-    const options = { ...(from !== undefined && { from }), ...whileBusyOf(evenIfBusy), signal: app.io.signal };
+    const options = { ...(from !== undefined && { from }), ...whileBusyOf(evenIfBusy), signal: app.request.signal };
     const made = await recreateWorkspace(await app.crew(), ref, options);
     const list = { intent: "Show the workstream", command: `mu workspace list -w ${ref.workstream}` };
     return { ...made, nextSteps: [...savedSteps(made.salvage), list] };

@@ -100,7 +100,7 @@ export const workspaceSetup = defineOperation({
         ? null
         : {
             agent: row.agent,
-            ...(await setUpWorkspace(await app.crew(), { workspace: row, settings, signal: app.io.signal })),
+            ...(await setUpWorkspace(await app.crew(), { workspace: row, settings, signal: app.request.signal })),
           };
     const waiting = await notApproved(app, foreign);
     return {
@@ -132,7 +132,7 @@ async function readyRow(app: App, ref: AgentRef): Promise<WorkspaceRow> {
 
 async function projectRoot(app: App, workstream: string): Promise<string> {
   const { root } = await getWorkstream(app.context.store.db, workstream);
-  return (await detectBackend(await app.crew(), resolve(app.io.cwd, root ?? "."))).root;
+  return (await detectBackend(await app.crew(), resolve(app.request.cwd, root ?? "."))).root;
 }
 
 /** The commands that the repository brings along and that would run. */

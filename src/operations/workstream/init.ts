@@ -27,13 +27,13 @@ export const workstreamInit = defineOperation({
     { command: "mu workstream init shop", shows: "start a workstream for this folder" },
     { command: "mu workstream init Shop", shows: "an invalid name", fault: "workstream.invalid_name" },
   ],
-  async run({ context, io }, { name, root }) {
+  async run({ context, request }, { name, root }) {
     const existing = await context.store.db
       .selectFrom("workstreams")
       .select("root")
       .where("name", "=", name)
       .executeTakeFirst();
-    const folder = root !== undefined ? resolve(io.cwd, root) : existing === undefined ? io.cwd : undefined;
+    const folder = root !== undefined ? resolve(request.cwd, root) : existing === undefined ? request.cwd : undefined;
     const made = await initWorkstream(context, name, folder === undefined ? {} : { root: folder });
     return {
       ...made,
@@ -41,7 +41,7 @@ export const workstreamInit = defineOperation({
         { intent: "Add a task", command: `mu task add -w ${name} --title '…'` },
         { intent: "Apply a plan", command: `mu task apply plan.yaml -w ${name}` },
         { intent: "Start an agent", command: `mu agent spawn worker-1 -w ${name}` },
-        { intent: "Attach to its session", command: attachLine(io.env, name) },
+        { intent: "Attach to its session", command: attachLine(request.env, name) },
         { intent: "Show the workstream", command: `mu state -w ${name}` },
       ],
     };
@@ -51,6 +51,6 @@ export const workstreamInit = defineOperation({
 });
 
 /** How a person attaches to the session, which the first agent makes. */
-function attachLine(env: App["io"]["env"], name: string): string {
+function attachLine(env: App["request"]["env"], name: string): string {
   return ["tmux", ...socketArguments(env["MU_TMUX_SOCKET"]), "attach", "-t", `=${sessionOf(name)}`].join(" ");
 }

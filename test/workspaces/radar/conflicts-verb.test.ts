@@ -26,7 +26,7 @@ beforeEach(async () => {
 afterEach(() => app.end());
 
 const workspace = async (name: string) => {
-  const crew = await app.world.openCrew(app.context);
+  const crew = await app.world.openCrew(app.context, app.request);
   const projectRoot = join(app.folder, "project");
   places[name] = (await createWorkspace(crew, { workstream: "demo", name }, { projectRoot })).path;
 };
@@ -35,7 +35,7 @@ const change = (agent: string, file: string) => writeFileSync(join(places[agent]
 async function run(verb: string, input: Record<string, unknown> = {}) {
   const operation = await findOperation(verb);
   if (operation === undefined) throw new Error(`There is no ${verb}.`);
-  const result = await execute(operation, { workstream: "demo", ...input }, app.world);
+  const result = await execute(operation, { workstream: "demo", ...input }, app.world, app.request);
   expect(operation.output().safeParse(result).error?.issues ?? []).toEqual([]);
   const paint = createPaint({ colour: false, now: Date.now() });
   return { result, text: operation.render?.(result as never, paint) ?? "" };
