@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { slowest } from "./test/support/reporter.js";
 
 const all = readdirSync("test", { recursive: true, encoding: "utf8" }).map((name) => join("test", name));
@@ -31,6 +32,15 @@ const stories = files.filter(
 /** Everything there is to try, in files of which `npm test` takes a sample. */
 const sampled = files.filter((file) => imports(file, "sample.ts"));
 
+/** Starts the sampled files first: they take longest, and the last file of a run has its core for itself. */
+class LongestFirst extends BaseSequencer {
+  override async sort(specs: TestSpecification[]): Promise<TestSpecification[]> {
+    const isSampled = ({ moduleId }: TestSpecification) => sampled.some((file) => moduleId.endsWith(`/${file}`));
+    const sorted = await super.sort(specs);
+    return [...sorted.filter(isSampled), ...sorted.filter((spec) => !isSampled(spec))];
+  }
+}
+
 export default defineConfig(({ mode }) => {
   const soak = mode === "soak";
   const seed = Number(process.env["MU_TEST_SEED"] ?? randomInt(2 ** 31));
@@ -39,6 +49,7 @@ export default defineConfig(({ mode }) => {
       testTimeout: soak ? 3_600_000 : 120_000,
       hookTimeout: 60_000,
       maxWorkers: 3,
+      sequence: { sequencer: LongestFirst },
       provide: { seed, soak },
       reporters: ["default", slowest(seed), "json"],
       outputFile: { json: ".cache/test-report.json" },
