@@ -1,4 +1,4 @@
-/** Does `work` on every item, at most `most` at a time; answers come in the order of the items. The first failure ends it. */
+/** Maps items with at most `most` calls of `work` at a time. Rejects with the first failure. */
 export async function mapAtMost<T, R>(
   most: number,
   items: readonly T[],

@@ -5,7 +5,7 @@ import type { Exec } from "./exec.js";
 import { quote } from "./names.js";
 import { endProcessTree, isGroupAlive, signalGroup } from "./processes.js";
 
-/** What a check needs of the world; a crew is one. */
+/** What a check needs of its host. */
 interface CheckWorld {
   exec: Exec;
   env: Readonly<Record<string, string | undefined>>;
@@ -13,50 +13,47 @@ interface CheckWorld {
 }
 
 export interface CheckOptions {
-  /** A line for `/bin/sh`. */
+  /** A command line for `/bin/sh`. */
   command: string;
   cwd: string;
-  /** Beside this process's own environment; undefined takes a variable away. */
+  /** Added to this process's environment; undefined removes a variable. */
   env?: Readonly<Record<string, string | undefined>>;
   timeoutMs: number;
   signal?: AbortSignal;
-  /** Gets the output of both streams as it comes. */
+  /** Called with the output of both streams. */
   onOutput?(chunk: Uint8Array): void;
 }
 
 export interface CheckRun {
-  /** Null when a signal, the timeout or `signal` ended it. */
+  /** Null if a signal, the timeout or `signal` ended it. */
   exitCode: number | null;
   timedOut: boolean;
-  /** True when `signal` ended it: then it says nothing about the work. */
+  /** True if `signal` ended it. */
   interrupted: boolean;
   seconds: number;
   /** The last 50 lines, each cut to its last 1,000 bytes. */
   tail: string;
-  outputBytes: number;
 }
 
 const TAIL = { lines: 50, bytes: 1000 };
-/** How long what a command left running may take to end by itself, in ms. */
+/** How long processes that a command leaves behind may take to exit, in ms. */
 const LEFTOVER_MS = 1_000;
 
 /**
- * Runs a command to its end in a process session of its own, its two output streams as one. On timeout and on
- * `signal` all its processes are ended, and so is what it leaves running in its group when it ends: only a daemon
- * outlives it. Faults `check.not_started` (unavailable): the folder is gone, or the line holds a NUL.
+ * Runs a command to its end in its own process session, with both output streams merged. Kills all its processes on
+ * timeout and on `signal`, and what is left of its process group when it exits; only daemons outlive it. Faults
+ * `check.not_started` (unavailable) if the folder is gone or the command contains a NUL.
  */
 export async function runCheck(world: CheckWorld, options: CheckOptions): Promise<CheckRun> {
   if (options.signal?.aborted) return NOT_RUN;
   const { clock } = world.context;
   const tail = tailOf(TAIL);
-  let outputBytes = 0;
-  const watch = watcher(world, options);
+  const watch = watchdog(world, options);
   const began = clock.now().getTime();
   const result = await world.exec("/bin/sh", ["-c", 'exec /bin/sh -c "$1" 2>&1', "sh", options.command], {
     cwd: options.cwd,
     env: { ...withoutRepository(world.env), ...options.env },
     onOutput(chunk) {
-      outputBytes += chunk.length;
       tail.add(chunk);
       options.onOutput?.(chunk);
     },
@@ -74,22 +71,20 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
     interrupted: ended === "signal",
     seconds: Math.max(0, clock.now().getTime() - began) / 1000,
     tail: tail.text(),
-    outputBytes,
   };
 }
 
-/** The person wanted no more of it before it began. */
+/** Cancelled before it started. */
 const NOT_RUN: CheckRun = {
   exitCode: null,
   timedOut: false,
   interrupted: true,
   seconds: 0,
   tail: "",
-  outputBytes: 0,
 };
 
-/** Ends the command when its time is up or the person wants no more of it, and tells which it was. */
-function watcher(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
+/** Kills the command on timeout or on `signal`, and remembers which it was. */
+function watchdog(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
   let timer: NodeJS.Timeout | undefined;
   let why: "timeout" | "signal" | undefined;
   let ending: Promise<unknown> | undefined;
@@ -121,7 +116,7 @@ async function endGroup(clock: Clock, group: number): Promise<void> {
   signalGroup(group, "SIGKILL");
 }
 
-/** Which repository is meant is told by the folder, not by what a hook that runs mu was told. */
+/** Set in hooks that run mu; the repository must be found from the folder instead. */
 const LOCATIONS = [
   "GIT_DIR",
   "GIT_WORK_TREE",
@@ -143,24 +138,25 @@ function notStarted({ command, cwd }: CheckOptions, reason: string): Fault {
   );
 }
 
-/** The end of a program's output, as it is kept. */
+/** The end of a program's output. */
 interface Tail {
   add(chunk: Uint8Array): void;
-  /** The last lines as text: what is no UTF-8 becomes U+FFFD, colours and overwritten lines are left out. */
+  /** The last lines as text, without colors and overwritten lines; invalid UTF-8 becomes U+FFFD. */
   text(): string;
 }
 
 const NEWLINE = 0x0a;
 const CUT = Buffer.from("…");
 
-/** Keeps the last `lines` lines, and of a longer one its last `bytes` bytes, however much comes. */
+/** Keeps the last `lines` lines, and of longer ones the last `bytes` bytes. */
 export function tailOf({ lines, bytes }: { lines: number; bytes: number }): Tail {
   const whole: Buffer[] = [];
   let open: Buffer = Buffer.alloc(0);
 
   const extend = (more: Buffer) => {
     const line = Buffer.concat([open, more]);
-    open = line.length <= bytes ? line : Buffer.concat([CUT, line.subarray(startOfLetter(line, line.length - bytes))]);
+    open =
+      line.length <= bytes ? line : Buffer.concat([CUT, line.subarray(startOfCharacter(line, line.length - bytes))]);
   };
   const end = () => {
     whole.push(open);
@@ -190,7 +186,7 @@ export function tailOf({ lines, bytes }: { lines: number; bytes: number }): Tail
   };
 }
 
-/** Where the last `lines` lines of a chunk begin; what stands before them need not be looked at. */
+/** The start of the last `lines` lines of a chunk. */
 function startOfLast(chunk: Buffer, lines: number): number {
   let at = chunk.length;
   for (let seen = 0; seen <= lines; seen++) {
@@ -201,14 +197,14 @@ function startOfLast(chunk: Buffer, lines: number): number {
   return at + 1;
 }
 
-/** The next place from `at` on that is not inside a letter of several bytes. */
-function startOfLetter(line: Buffer, at: number): number {
+/** The first position from `at` on that is not inside a multi-byte character. */
+function startOfCharacter(line: Buffer, at: number): number {
   let start = at;
   while (start < at + 4 && ((line[start] ?? 0) & 0xc0) === 0x80) start++;
   return start;
 }
 
-/** A line as a terminal leaves it: the last of what was written over itself, without colours. */
+/** A line as a terminal shows it. */
 function asShown(line: string): string {
   const plain = stripVTControlCharacters(line).replace(/\r+$/, "");
   return plain.slice(plain.lastIndexOf("\r") + 1);

@@ -1,7 +1,7 @@
-/** Time as an argument, so that core code and tests agree on what "now" is. */
+/** Time as an argument, so that tests can set it. */
 export interface Clock {
   now(): Date;
-  /** Resolves after `ms`, or at once when `signal` aborts. */
+  /** Resolves after `ms`, or when `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -20,13 +20,10 @@ export const systemClock: Clock = {
     }),
 };
 
-/** What one turn of a loop found: a value ends the loop, `undefined` asks for another turn. */
+/** One turn of a loop: a value ends the loop, `undefined` continues it. */
 export type Turn<T> = () => Promise<T | undefined>;
 
-/**
- * Runs `once` until it gives a value, `timeoutMs` has passed or `signal` aborts; then `undefined`.
- * This is the only loop over time in the tree; everything else is a `…Once` function.
- */
+/** Runs `once` until it gives a value; undefined after `timeoutMs` or when `signal` aborts. The only polling loop here. */
 export async function pollUntil<T>(
   clock: Clock,
   once: Turn<T>,

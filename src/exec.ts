@@ -1,35 +1,35 @@
 import { existsSync } from "node:fs";
 import { execa } from "execa";
 
-/** How a program ended. `code` is null when a signal or the timeout ended it. */
+/** How a program ended. `code` is null if a signal or the timeout ended it. */
 export interface ExecResult {
   code: number | null;
   stdout: string;
   stderr: string;
   timedOut: boolean;
-  /** The operating system's word when the program could not be started at all, for example `ENOENT`. */
+  /** The error code if the program could not be started, for example `ENOENT`. */
   notStarted?: string;
 }
 
 export interface ExecOptions {
   cwd?: string;
-  /** The whole environment of the child; without it the child inherits ours. */
+  /** The child's whole environment; default: ours. */
   env?: Readonly<Record<string, string | undefined>>;
   input?: string | Uint8Array;
   timeoutMs?: number;
   signal?: AbortSignal;
   /**
-   * Gets what the program prints on both streams, as it comes; nothing of it is kept. The program then leads a process
-   * session of its own, and its end is its end, whoever still holds its output open.
+   * Called with the output of both streams, which is not kept. The program then leads its own process session, and this
+   * returns when it exits, even if other processes keep its output open.
    */
   onOutput?(chunk: Uint8Array): void;
-  /** With `onOutput`: called once it runs. */
+  /** With `onOutput`: called when it has started. */
   onStart?(pid: number): void;
-  /** With `onOutput`: called when the program has ended, before its output is given up. */
+  /** With `onOutput`: called when it has exited, before its output is closed. */
   onExit?(pid: number): Promise<void>;
 }
 
-/** Runs one program to its end. A program that fails, hangs or is missing is an answer, never a throw. */
+/** Runs a program to its end. Does not throw if it fails, hangs or is missing. */
 export type Exec = (file: string, args: readonly string[], options?: ExecOptions) => Promise<ExecResult>;
 
 export const execProgram: Exec = async (file, args, options = {}) => {
@@ -61,7 +61,7 @@ function surroundings({ env, cwd }: ExecOptions) {
   } as const;
 }
 
-/** Output that nobody closes is given up after this long, in ms. */
+/** How long to wait for output that stays open after the program has exited, in ms. */
 const DRAIN_MS = 500;
 
 async function streamProgram(
@@ -100,16 +100,16 @@ async function streamProgram(
 
 const ENDED = { stdout: "", stderr: "", timedOut: false };
 
-/** A program cannot be started in a folder that was removed under us, as an agent's workspace is when it closes itself. */
+/** Our folder may have been deleted, as when an agent closes itself in its workspace; programs cannot start there. */
 function currentFolder(): string {
   const folder = process.cwd();
   return existsSync(folder) ? folder : "/";
 }
 
-/** No program can be given an argument with a NUL in it. */
+/** Arguments cannot contain a NUL. */
 const NO_ARGUMENT: ExecResult = { code: null, stdout: "", stderr: "", timedOut: false, notStarted: "EINVAL" };
 
-/** Runs a program that takes over the terminal, such as an editor, and gives its exit code. */
+/** Runs a program on the terminal, such as an editor, and gives its exit code. */
 export async function execOnTerminal(
   file: string,
   args: readonly string[],

@@ -12,7 +12,7 @@ export type AgentRef = TaskRef;
 
 const WORKSTREAM_OR_AGENT = /^[a-z][a-z0-9_-]{0,31}$/;
 const TASK = /^[a-z][a-z0-9_-]{0,63}$/;
-/** Auto-made task names are cut here, at a word's end where there is one. */
+/** Generated task names are cut to this length, at the end of a word if possible. */
 const SLUG_LENGTH = 40;
 
 /** Faults `workstream.invalid_name`: `.` and `:` break tmux targets, and `mu-` would give sessions `mu-mu-…`. */
@@ -22,12 +22,12 @@ export function checkWorkstreamName(name: string): void {
   throw invalid(
     "workstream",
     name,
-    "a letter, then up to 31 letters, digits, `_` or `-`, lower case, without the prefix mu-",
-    [{ intent: "Use a name like it", command: `mu workstream init ${better || "work"}` }],
+    "use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter and not with mu-",
+    [{ intent: "Use a similar name", command: `mu workstream init ${better || "work"}` }],
   );
 }
 
-/** Whether an agent can be called so. */
+/** True for a valid agent name. */
 export function isAgentName(name: string): boolean {
   return WORKSTREAM_OR_AGENT.test(name);
 }
@@ -35,23 +35,23 @@ export function isAgentName(name: string): boolean {
 /** Faults `agent.invalid_name`. */
 export function checkAgentName(name: string): void {
   if (isAgentName(name)) return;
-  throw invalid("agent", name, "a letter, then up to 31 letters, digits, `_` or `-`, lower case", []);
+  throw invalid("agent", name, "use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter", []);
 }
 
 /** Faults `task.invalid_name`. */
 export function checkTaskName(name: string): void {
   if (TASK.test(name)) return;
   const better = slug(name);
-  throw invalid("task", name, "a letter, then up to 63 letters, digits, `_` or `-`, lower case", [
-    { intent: "Use a name like it", command: `mu task add ${better || "task"} --title '…'` },
+  throw invalid("task", name, "use lowercase letters, digits, `_` or `-`, at most 64, starting with a letter", [
+    { intent: "Use a similar name", command: `mu task add ${better || "task"} --title '…'` },
   ]);
 }
 
 function invalid(noun: string, name: string, rule: string, nextSteps: NextStep[]): Fault {
-  return new Fault("usage", `${noun}.invalid_name`, `${quote(name)} is no ${noun} name: ${rule}.`, nextSteps);
+  return new Fault("usage", `${noun}.invalid_name`, `${quote(name)} is not a valid ${noun} name: ${rule}.`, nextSteps);
 }
 
-/** A task name made from a title, at most 40 characters; `""` when the title has no letter or digit. */
+/** A task name for a title, at most 40 characters; `""` if the title has no letter or digit. */
 export function slug(title: string): string {
   const whole = wholeSlug(title);
   if (whole.length <= SLUG_LENGTH) return whole;
@@ -59,7 +59,7 @@ export function slug(title: string): string {
   return whole.slice(0, cut > 0 ? cut : SLUG_LENGTH);
 }
 
-/** The slug of a title before it is cut to a name's length. */
+/** The slug of a title, not cut. */
 export function wholeSlug(title: string): string {
   const words = title
     .normalize("NFKD")
@@ -69,14 +69,14 @@ export function wholeSlug(title: string): string {
   return words === "" || /^[a-z]/.test(words) ? words : `t_${words}`;
 }
 
-/** `name`, else `name_2`, `name_3` … the first that `taken` does not hold. */
+/** The first of `name`, `name_2`, `name_3` … that is not taken. */
 export function unusedName(name: string, taken: (name: string) => boolean): string {
   let found = name;
   for (let n = 2; taken(found); n++) found = `${name}_${n}`;
   return found;
 }
 
-/** `workstream/name`: what events call a task, and a reference that means the same everywhere. */
+/** `workstream/name`, as events name a task. */
 export function qualifiedName({ workstream, name }: TaskRef): string {
   return `${workstream}/${name}`;
 }
@@ -105,24 +105,24 @@ export function didYouMean(name: string, names: Iterable<string>): string {
   return found.length === 0 ? "" : ` Did you mean ${found.join(" or ")}?`;
 }
 
-/** `a, b and 3 more`: names as a message can bear them. */
+/** `a, b and 3 more`. */
 export function enumerate(names: readonly string[], most = 8): string {
   const more = names.length - most;
   return more <= 0 ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${more} more`;
 }
 
-/** A name that nobody checked, as one word of a command that a person may paste. */
+/** An unchecked name, quoted for a shell if necessary. */
 export function shellWord(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** A name as it is shown in a message: quoted, without control characters, not longer than a line. */
+/** A name for a message: quoted, without control characters, at most a line long. */
 export function quote(text: string): string {
   const shown = JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
   return shown.replace(/[\u007f-\u009f\u2028\u2029]/g, "�");
 }
 
-/** `1 task`, `2 tasks`: a number with its noun, for people. */
+/** `1 task`, `2 tasks`. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

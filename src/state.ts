@@ -7,7 +7,7 @@ import { awaitedName, isBlocked, unsatisfied } from "./tasks/edge.js";
 import { READY_TASK, type ReadyTask, selectReadyIds } from "./tasks/ready.js";
 import { selectTasks, TASK, type Task, type TaskRow, toTask } from "./tasks/task.js";
 import { readTracks, TRACK } from "./tracks.js";
-import { COLLISION, readSight, SIGHTED } from "./workspaces/radar/radar.js";
+import { COLLISION, readRadar, SEEN_WORKSPACE } from "./workspaces/radar/radar.js";
 import { workstreamRow } from "./workstreams/workstream.js";
 
 /** The first few of a list, and how long the list is. */
@@ -54,7 +54,7 @@ export const STATE = shape({
   /** CLOSED tasks, newest first. */
   recentlyClosed: excerptOf(TASK),
   /** Open workspaces, by agent, as the radar last saw them. */
-  workspaces: [SIGHTED],
+  workspaces: [SEEN_WORKSPACE],
   /** What the radar last saw, and when that was; null where it never looked. */
   collisions: { ...excerptOf(COLLISION), seenAt: "string | null" },
   /** The newest ones, oldest first. */
@@ -86,7 +86,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
     ready.map((task) => task.id),
   );
   const blocked = await listed(db, id, BLOCKED, limit);
-  const { workspaces, collisions, seenAt } = await readSight(db, id);
+  const { workspaces, collisions, seenAt } = await readRadar(db, id);
   return {
     workstream,
     agents: await openAgents(db, id),

@@ -31,7 +31,7 @@ describe("a check", () => {
       onOutput: (chunk) => heard.push(chunk),
     });
     const text = `${folder.path}\nblue\nend\n`;
-    expect(run).toMatchObject({ exitCode: 3, timedOut: false, interrupted: false, outputBytes: text.length });
+    expect(run).toMatchObject({ exitCode: 3, timedOut: false, interrupted: false });
     expect(run.tail).toBe(text.trimEnd());
     expect(Buffer.concat(heard).toString()).toBe(text);
     expect(run.seconds).toBeGreaterThanOrEqual(0);
@@ -47,12 +47,14 @@ describe("a check", () => {
   it("prints a gigabyte and mu stays small", async () => {
     const before = process.memoryUsage.rss();
     let largest = 0;
+    let bytes = 0;
     const run = await check("yes | head -c 1G", {
-      onOutput: () => {
+      onOutput: (chunk) => {
+        bytes += chunk.length;
         largest = Math.max(largest, process.memoryUsage.rss());
       },
     });
-    expect(run).toMatchObject({ exitCode: 0, outputBytes: 1024 ** 3 });
+    expect([run.exitCode, bytes]).toEqual([0, 1024 ** 3]);
     expect(run.tail).toBe(Array(50).fill("y").join("\n"));
     expect(largest - before).toBeLessThan(300 * 1024 ** 2);
   }, 120_000);

@@ -12,7 +12,7 @@ import { landTasks } from "../landing/land.js";
 import { shape, type TypeOf } from "../shape.js";
 import { listReady } from "../tasks/ready.js";
 import { listTasks, type Task } from "../tasks/task.js";
-import { lookAround } from "../workspaces/radar/radar.js";
+import { refreshRadar } from "../workspaces/radar/radar.js";
 import { CAST, PLAN, PROMPTS } from "./cast.js";
 import { enter, refOf, type Scaffold, WORKSTREAM } from "./stage.js";
 
@@ -135,8 +135,8 @@ function isComingBack({ script }: Play, tasks: readonly Task[]): boolean {
 
 /** Looks for work that will conflict, before it lands. */
 async function watch(play: Play): Promise<void> {
-  const { foretold } = await lookAround(play.crew, WORKSTREAM);
-  for (const { a, b, paths } of foretold) {
+  const { collisions } = await refreshRadar(play.crew, WORKSTREAM);
+  for (const { a, b, paths } of collisions) {
     const agents = b === null ? [a] : [a, b];
     if (play.script.warnings.some((known) => known.agents.join() === agents.join())) continue;
     play.script.warnings.push({ agents, paths });

@@ -3,7 +3,6 @@ import type { Crew } from "../agents/crew.js";
 import type { TaskRef } from "../names.js";
 import { actingAgent, type TaskToChange, taskToChange } from "../tasks/change.js";
 import { getLander } from "../vcs/backends.js";
-import type { BackendKey } from "../vcs/vcs.js";
 import { type FinishOptions, finishTask } from "../work/finish.js";
 import type { Warning } from "../work/requirements.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
@@ -56,6 +55,6 @@ async function requireClean(crew: Crew, row: TaskToChange, wish: string | null):
   const space = await findWorkspaceRow(crew.context.store.db, ref);
   const branch = wish ?? space?.branch ?? null;
   if (space === undefined || branch === null) return;
-  const lander = getLander(space.backend as BackendKey);
+  const lander = getLander(space.backend);
   await lander.requireClean(crew, space.root, branch);
 }

@@ -59,6 +59,6 @@ async function hasWorkspace({ context }: App, workstream: string, besides = ""):
 }
 
 async function look(app: App, workstream: string): Promise<void> {
-  const { glanceAround } = await import("../workspaces/radar/radar.js");
-  await glanceAround(app.context, workstream, () => app.crew());
+  const { refreshRadarIfStale } = await import("../workspaces/radar/radar.js");
+  await refreshRadarIfStale(app.context, workstream, () => app.crew());
 }

@@ -1,15 +1,17 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import { pathTaken, runProgram } from "./program.js";
+import { createOnce, dirtyCheckout, noTarget, parseCommits, SAVED, standingOf } from "./bookmarks.js";
+import { findAbove } from "./folders.js";
+import { runProgram } from "./program.js";
 import type { Checkout, Commit, Refreshed, Standing, Target, VcsBackend, VcsWorld } from "./vcs.js";
 
 /**
- * Jujutsu: a workspace is a `jj workspace`. Its working-copy commit counts as uncommitted work while nobody has
- * described it, and as a commit once it has a description. Saves are bookmarks: they outlive a forgotten workspace and
- * `jj util gc`. Conflicts are undone by reverting our own operation, so that what others did meanwhile stays.
+ * Jujutsu: a workspace is a `jj workspace`. Its working-copy commit counts as uncommitted work until it has a
+ * description. Saves are bookmarks, which outlive a forgotten workspace and `jj util gc`. Conflicts are undone by
+ * reverting our own operation, which keeps what others did in the meantime.
  */
 export const jjBackend: VcsBackend = {
   key: "jj",
@@ -22,13 +24,13 @@ export const jjBackend: VcsBackend = {
   },
   async standings(world, _root, paths, target) {
     const found: Standing[] = [];
-    // One after another: each takes a snapshot, which is an operation of the one repository.
+    // Serial: each takes a snapshot, which is an operation on the shared repository.
     for (const path of paths) found.push(await standing(world, path, target));
     return found;
   },
-  head: async (world, { path }) => (existsSync(path) ? (await lookAt(world, path, [STILL])).head : undefined),
+  head: async (world, { path }) => (existsSync(path) ? (await readFacts(world, path, [STILL])).head : undefined),
   async commits(world, { path }, since) {
-    const { head } = await lookAt(world, path, [STILL]);
+    const { head } = await readFacts(world, path, [STILL]);
     return commitsOf(world, path, `${since}..${head}`);
   },
   async diff(world, { path }, since, { stat = false }) {
@@ -39,7 +41,7 @@ export const jjBackend: VcsBackend = {
   async save(world, { path }, { name, target }) {
     if (!existsSync(path)) return null;
     await jj(world, path, ["workspace", "update-stale", ...EVERYTHING]);
-    const { at, head, files } = await lookAt(world, path, EVERYTHING);
+    const { at, head, files } = await readFacts(world, path, EVERYTHING);
     const unlanded = await commitsOf(world, path, `${target === null ? "root()" : target.commit}..${head}`);
     if (files === 0 && unlanded.length === 0) return null;
     const commit = files === 0 ? head : at;
@@ -48,8 +50,8 @@ export const jjBackend: VcsBackend = {
     return { place, commit, commits: unlanded.length, files };
   },
   async restore(world, { path }, place) {
-    const { files } = await lookAt(world, path);
-    if (files > 0) throw dirty(path, files);
+    const { files } = await readFacts(world, path);
+    if (files > 0) throw dirtyCheckout(path, files, COMMIT);
     const saved = factsIn(await jj(world, path, ["log", "--no-graph", "-r", exact(place), "-T", FACTS, STILL]));
     await jj(world, path, ["new", saved.head]);
     if (saved.head !== saved.at) await jj(world, path, ["restore", "--from", saved.at]);
@@ -69,15 +71,18 @@ export const jjBackend: VcsBackend = {
   },
 };
 
-const SAVED = "mu/salvage/";
-/** Neither takes a snapshot of the work tree nor changes it. */
+const COMMIT = "jj commit -m '…'";
+
+/** Makes jj ignore the work tree: no snapshot, no update. */
 const STILL = "--ignore-working-copy";
-/** Files of any size and kind: what jj would leave out is lost with the folder. */
+
+/** Includes files of any size: what jj leaves out is lost with the folder. */
 const EVERYTHING = ["--config", "snapshot.max-new-file-size=0", "--config", "snapshot.auto-track='all()'"];
+
 const ONE_LINE = String.raw`commit_id.short() ++ " " ++ if(description, description.first_line(), "(uncommitted)") ++ "\n"`;
 
 interface JjOptions {
-  /** An answer that what was asked for is not there counts as none. */
+  /** A workspace that does not exist is no failure. */
   missingIsFine?: true;
 }
 
@@ -91,29 +96,30 @@ async function jj(world: VcsWorld, cwd: string, args: readonly string[], options
     if (missingIsFine && /no such workspace/i.test(error.message)) return "";
     const revision = /Revision `?(.+?)`? doesn't exist|Failed to parse revset/.exec(error.message);
     if (revision !== null)
-      throw new Fault("missing", "vcs.unknown_ref", `jj knows no revision ${quote(revision[1] ?? "of that name")}.`, [
-        { intent: "See the bookmarks", command: "jj bookmark list" },
-      ]);
+      throw new Fault(
+        "missing",
+        "vcs.unknown_ref",
+        `Unknown revision${revision[1] === undefined ? "" : ` ${quote(revision[1])}`}.`,
+        [{ intent: "List the bookmarks", command: "jj bookmark list" }],
+      );
     throw error;
   }
 }
 
-/** A revset that is this bookmark and nothing else, whatever characters are in it. */
+/** A revset for exactly this bookmark, whatever characters it has. */
 const exact = (bookmark: string) => `bookmarks(exact:${JSON.stringify(bookmark)})`;
 
-/** The main workspace's root; the folder of another workspace has a file that points to it. No jj is needed for that. */
+/** The root of the main workspace, found without running jj. Other workspaces have a file that points to it. */
 function findRoot(folder: string): string | undefined {
-  for (let at = resolve(folder); ; at = dirname(at)) {
+  return findAbove(folder, (at) => {
     const repo = join(at, ".jj", "repo");
-    if (existsSync(repo)) {
-      if (statSync(repo).isDirectory()) return at;
-      return dirname(dirname(resolve(join(at, ".jj"), readFileSync(repo, "utf8").trim())));
-    }
-    if (at === dirname(at)) return undefined;
-  }
+    if (!existsSync(repo)) return undefined;
+    if (statSync(repo).isDirectory()) return at;
+    return dirname(dirname(resolve(join(at, ".jj"), readFileSync(repo, "utf8").trim())));
+  });
 }
 
-/** jj's names of workspaces are one for a repository, agents' one for a workstream. */
+/** jj's workspace names are unique in a repository, agents' names in a workstream. */
 const nameOf = (path: string) => `mu-${basename(dirname(path))}-${basename(path)}`;
 
 async function findTarget(world: VcsWorld, root: string, wish?: string): Promise<Target | null> {
@@ -136,40 +142,27 @@ async function findTarget(world: VcsWorld, root: string, wish?: string): Promise
   if (trunk.commit !== "" && trunk.branch !== "") return trunk;
   const near = await look(`heads(::@ & bookmarks()) ~ bookmarks(glob:"${SAVED}*")`);
   if (near.commit !== "") return near;
-  throw new Fault("missing", "vcs.no_target", `${quote(root)} has no bookmark that work could land on.`, [
-    { intent: "Make one", command: "jj bookmark create main -r @-" },
-  ]);
+  throw noTarget(root, "jj bookmark create main -r @-");
 }
 
-async function create(world: VcsWorld, { root, path }: Checkout, { from }: { from?: string | undefined }) {
-  if (existsSync(path) && readdirSync(path).length > 0 && !isOurs(path)) throw pathTaken(path);
-  const known = await madeAt(path);
-  if (known !== undefined) return { base: known };
-  const revision = from ?? (await findTarget(world, root))?.commit ?? "@-";
-  const commit = await jj(world, root, ["log", "--no-graph", "--limit", "1", "-r", revision, "-T", "commit_id", STILL]);
-  // What a crash left has files missing that would be taken for deleted: it is made anew.
-  await jjBackend.remove(world, { root, path });
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const place = ["--name", nameOf(path), "--revision", commit, path];
-  try {
-    await jj(world, root, ["workspace", "add", "--config", "git.colocate=false", ...place]);
-    await writeFile(madeFile(path), commit);
-  } catch (error) {
-    await jjBackend.remove(world, { root, path });
-    throw error;
-  }
-  return { base: commit };
+function create(world: VcsWorld, { root, path }: Checkout, { from }: { from?: string | undefined }) {
+  return createOnce(
+    { path, meta: ".jj", store: join("repo", "store") },
+    {
+      async base() {
+        const revision = from ?? (await findTarget(world, root))?.commit ?? "@-";
+        return jj(world, root, ["log", "--no-graph", "--limit", "1", "-r", revision, "-T", "commit_id", STILL]);
+      },
+      add(base) {
+        const place = ["--name", nameOf(path), "--revision", base, path];
+        return jj(world, root, ["workspace", "add", "--config", "git.colocate=false", ...place]);
+      },
+      remove: () => jjBackend.remove(world, { root, path }),
+    },
+  );
 }
 
-/** True when `path` is another workspace, whole or half made, and not a repository of its own. */
-const isOurs = (path: string) => existsSync(join(path, ".jj")) && !existsSync(join(path, ".jj", "repo", "store"));
-
-/** A file that says that a workspace was made to its end, and where it began. */
-const madeFile = (path: string) => join(path, ".jj", "mu-base");
-
-const madeAt = (path: string) => readFile(madeFile(path), "utf8").catch(() => undefined);
-
-/** Where a workspace is: its working-copy commit, the commit that it counts as being at, and its uncommitted files. */
+/** A workspace's working-copy commit, the commit it counts as being at, and the number of its uncommitted files. */
 interface Facts {
   at: string;
   head: string;
@@ -178,7 +171,7 @@ interface Facts {
 
 const FACTS = String.raw`commit_id ++ "\t" ++ parents.map(|c| c.commit_id()).join(",") ++ "\t" ++ if(description, "described", "") ++ "\t" ++ diff.files().len() ++ "\n"`;
 
-async function lookAt(world: VcsWorld, path: string, options: readonly string[] = []): Promise<Facts> {
+async function readFacts(world: VcsWorld, path: string, options: readonly string[] = []): Promise<Facts> {
   return factsIn(await jj(world, path, ["log", "--no-graph", "-r", "@", "-T", FACTS, ...options]));
 }
 
@@ -188,24 +181,16 @@ function factsIn(line: string): Facts {
   return { at, head: parents.split(",")[0] ?? at, files: Number(files) };
 }
 
-async function standing(world: VcsWorld, path: string, target: Target | null): Promise<Standing> {
-  const none: Standing = { path, present: false, head: null, behind: null, ahead: null, dirty: null, underway: null };
-  if (!existsSync(path)) return none;
-  try {
-    // A stale workspace cannot be asked for its files; its commits can.
-    const facts = await lookAt(world, path).catch(() => undefined);
-    const { head } = facts ?? (await lookAt(world, path, [STILL]));
-    const [behind, ahead] =
-      target === null
-        ? [null, null]
-        : [
-            await countOf(world, path, `${head}..${target.commit}`),
-            await countOf(world, path, `${target.commit}..${head}`),
-          ];
-    return { ...none, present: true, head, behind, ahead, dirty: facts?.files ?? null };
-  } catch {
-    return { ...none, present: true };
-  }
+function standing(world: VcsWorld, path: string, target: Target | null): Promise<Standing> {
+  return standingOf(path, target, {
+    underway: null,
+    async state() {
+      // The files of a stale workspace cannot be read, but its commits can.
+      const facts = await readFacts(world, path).catch(() => undefined);
+      return { head: (facts ?? (await readFacts(world, path, [STILL]))).head, dirty: facts?.files ?? null };
+    },
+    count: (from, to) => countOf(world, path, `${from}..${to}`),
+  });
 }
 
 async function countOf(world: VcsWorld, path: string, revset: string): Promise<number> {
@@ -214,20 +199,12 @@ async function countOf(world: VcsWorld, path: string, revset: string): Promise<n
 
 async function commitsOf(world: VcsWorld, path: string, revset: string): Promise<Commit[]> {
   const template = String.raw`commit_id ++ "\0" ++ author.name() ++ " <" ++ author.email() ++ ">\0" ++ author.timestamp().format("%Y-%m-%dT%H:%M:%S%:z") ++ "\0" ++ description ++ "\0"`;
-  const text = await jj(world, path, ["log", "--no-graph", "--reversed", "-r", revset, "-T", template, STILL]);
-  const parts = text.split("\0");
-  const commits: Commit[] = [];
-  for (let at = 0; at + 3 < parts.length; at += 4) {
-    const [sha = "", author = "", authorDate = "", description = ""] = parts.slice(at, at + 4);
-    const [subject = "", ...rest] = description.trimEnd().split("\n");
-    commits.push({ sha, subject, body: rest.join("\n").trim(), author, authorDate });
-  }
-  return commits;
+  return parseCommits(await jj(world, path, ["log", "--no-graph", "--reversed", "-r", revset, "-T", template, STILL]));
 }
 
 async function refresh(world: VcsWorld, { path }: Checkout, onto: string): Promise<Refreshed> {
-  const { at, head: from, files } = await lookAt(world, path);
-  if (files > 0) throw dirty(path, files);
+  const { at, head: from, files } = await readFacts(world, path);
+  if (files > 0) throw dirtyCheckout(path, files, COMMIT);
   if ((await countOf(world, path, `${from}..${onto}`)) === 0)
     return { outcome: "current", from, onto, head: from, replayed: [] };
   const range = (tip: string) => `(${onto}..${tip}) & conflicts()`;
@@ -239,29 +216,19 @@ async function refresh(world: VcsWorld, { path }: Checkout, onto: string): Promi
     await revert(world, path, ours);
     return { outcome: "conflict", from, onto, conflicts };
   }
-  const { head } = await lookAt(world, path, [STILL]);
+  const { head } = await readFacts(world, path, [STILL]);
   return { outcome: "refreshed", from, onto, head, replayed: await commitsOf(world, path, `${onto}..${head}`) };
 }
 
 async function conflictsIn(world: VcsWorld, path: string, onto: string): Promise<string[]> {
   const template = String.raw`conflicted_files.map(|f| f.path()).join("\n") ++ "\n"`;
   const args = ["log", "--no-graph", "-r", `(${onto}..@) & conflicts()`, "-T", template, STILL];
-  // The word for it is newer than the rest: without it the commits are named.
+  // Older versions lack this keyword: then the commits are listed.
   const text = await jj(world, path, args).catch(() => jj(world, path, [...args.slice(0, 4), "-T", ONE_LINE, STILL]));
   return [...new Set(text.split("\n").filter((line) => line !== ""))].sort();
 }
 
-/** Undoes one operation; the verb was called `undo` in older versions. */
+/** Reverts one operation; older versions call this `undo`. */
 async function revert(world: VcsWorld, path: string, operation: string): Promise<void> {
   await jj(world, path, ["op", "revert", operation]).catch(() => jj(world, path, ["op", "undo", operation]));
-}
-
-function dirty(path: string, files: number): Fault {
-  return new Fault(
-    "conflict",
-    "vcs.dirty",
-    `${quote(path)} has ${files} ${files === 1 ? "file" : "files"} that nobody has committed or described.`,
-    [{ intent: "Commit them", command: "jj commit -m '…'" }],
-    { path, files },
-  );
 }

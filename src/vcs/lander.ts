@@ -1,12 +1,11 @@
 import type { CommitRange, VcsWorld } from "./vcs.js";
 
-/** The branch that work lands on, where it is now. */
+/** The branch that work lands on. */
 export interface LandingTarget {
-  /** The branch's short name. */
   branch: string;
   commit: string;
   tree: string;
-  /** False for a branch that so far is only the remote's: landing makes it here. */
+  /** False for a branch that only a remote has: landing creates it here. */
   exists: boolean;
 }
 
@@ -16,66 +15,62 @@ export interface Tip {
   tree: string;
 }
 
-/** A work to be put on a tip. */
+/** A work to replay on a tip. */
 export interface Replay {
   work: CommitRange;
-  /** Lines such as `Mu-Task: shop/build` for the end of the last commit's message. */
+  /** Trailers such as `Mu-Task: shop/build` for the last commit's message. */
   trailers: readonly string[];
-  /** What the two sides of a conflict are called. */
+  /** Labels for the two sides of a conflict. */
   names: { ours: string; theirs: string };
 }
 
-/** What became of a replay: a tip with `commits` new commits on it (0 when it was all there), or files that clash. */
+/** The new tip with `commits` new commits (0 if it had them all), or the conflicting files. */
 export type Replayed =
   | { outcome: "replayed"; tip: Tip; commits: number }
   | { outcome: "conflict"; files: string[]; words: string[]; hunk: string };
 
-/** Puts works on tips that descend from one target. Nothing but objects of the repository is written. */
+/** Replays works on tips that descend from one target. Writes only objects. */
 export interface Replayer {
   replay(onto: Tip, replay: Replay): Promise<Replayed>;
 }
 
 /**
- * How a version control system takes work to a branch. A checkout that somebody works in is never touched, a branch
- * only ever moves forward, and what it moved to was a commit before.
- *
- * Faults of all: those of `VcsBackend`.
+ * How a version control system lands work on a branch. Never touches a checkout with work in progress, and only moves
+ * branches forward. Faults as `VcsBackend`.
  */
 export interface Lander {
-  /** Faults `vcs.unknown_ref` when the repository has no such branch. */
+  /** Faults `vcs.unknown_ref`. */
   target(world: VcsWorld, root: string, branch: string): Promise<LandingTarget>;
-  /** Which of these commits the repository does not have. */
+  /** Those of these commits that the repository lacks. */
   missing(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]>;
-  /** For these replays, most likely in this order. */
+  /** `replays` are those to expect, in order. */
   replayer(world: VcsWorld, root: string, target: LandingTarget, replays: readonly Replay[]): Promise<Replayer>;
   /**
-   * Refuses a branch that somebody is working on: its checkout has changes that are not committed, or something was
-   * begun there and not ended. Faults `landing.checkout_dirty`.
+   * Faults `landing.checkout_dirty` if the branch's checkout has uncommitted changes or an operation in progress.
    */
   requireClean(world: VcsWorld, root: string, branch: string): Promise<void>;
   /**
-   * Refuses when files that are not in version control stand where going from `from` to `to` would put files. Faults
-   * `landing.checkout_dirty`.
+   * Faults `landing.checkout_dirty` if moving from `from` to `to` would overwrite untracked files.
    */
   requireRoom(world: VcsWorld, root: string, move: { branch: string; from: string; to: string }): Promise<void>;
   /**
-   * Moves the branch from `from` to its descendant `to`, and the files of its checkout with it. `moved` when the branch
-   * is not at `from` any more; then nothing was done. Faults `landing.checkout_dirty`.
+   * Moves the branch, and the files of its checkout, to its descendant `to`. `moved` if the branch has changed; then
+   * nothing was done. Faults `landing.checkout_dirty`.
    */
   advance(world: VcsWorld, root: string, move: { target: LandingTarget; to: string }): Promise<"advanced" | "moved">;
   /**
-   * Undoes an `advance` that was killed between the files of the checkout and the branch; a checkout that is in any
-   * other state is left alone.
+   * Undoes an `advance` that was killed after moving the files and before moving the branch. Leaves any other state
+   * alone.
    */
   takeBack(world: VcsWorld, root: string, move: { branch: string; from: string; to: string }): Promise<void>;
-  /** Whether the branch has the commit. */
+  /** True if the branch contains the commit. */
   contains(world: VcsWorld, root: string, branch: string, commit: string): Promise<boolean>;
-  /** Makes the scratch checkout at `path`, or brings the one that is there to `commit`, clean of what a check left. */
+  /** Creates the scratch checkout at `path`, or resets the existing one, at `commit`. */
   scratch(world: VcsWorld, root: string, path: string, commit: string): Promise<void>;
-  /** Takes the scratch checkout away; one that is gone is fine. */
+  /** Removes the scratch checkout, if it exists. */
   removeScratch(world: VcsWorld, root: string, path: string): Promise<void>;
-  /** Where the branch is pushed to; undefined when the repository has no remote. */
+  /** The remote that the branch is pushed to, if any. */
   remote(world: VcsWorld, root: string, branch: string): Promise<string | undefined>;
-  /** Pushes without force. Gives the words of a refusal, undefined when it went well. */
+  /** Pushes without force. Gives the error if the remote refuses. */
   push(world: VcsWorld, root: string, to: { remote: string; branch: string }): Promise<string | undefined>;
 }

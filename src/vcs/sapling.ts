@@ -1,14 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { Fault } from "../errors.js";
-import { quote } from "../names.js";
-import { pathTaken, runProgram } from "./program.js";
+import { createOnce, dirtyCheckout, noTarget, parseCommits, SAVED, standingOf } from "./bookmarks.js";
+import { findAbove } from "./folders.js";
+import { runProgram } from "./program.js";
 import type { Checkout, Commit, Refreshed, Saved, Standing, Target, VcsBackend, VcsWorld } from "./vcs.js";
 
 /**
- * Sapling: a workspace is a share, a work tree of its own on the store and the bookmarks of the repository. Saves are
- * bookmarks; uncommitted files are saved in a commit of their own, which is taken off the work tree again at once.
+ * Sapling: a workspace is a share, a work tree with the store and bookmarks of the repository. Saves are bookmarks;
+ * uncommitted files are saved in a commit of their own, after which the work tree is reset to its parent.
  */
 export const saplingBackend: VcsBackend = {
   key: "sl",
@@ -47,11 +48,10 @@ export const saplingBackend: VcsBackend = {
   },
 };
 
-const SAVED = "mu/salvage/";
-/** How the commit of uncommitted files is told from others. */
+/** The description of a commit of uncommitted files. */
 const UNCOMMITTED = "Salvage: uncommitted files";
 
-/** Without pagers, questions, colours and the person's aliases and templates. */
+/** Runs sl without prompts, colors, and the user's aliases and templates. */
 async function sl(world: VcsWorld, cwd: string, args: readonly string[], okCodes: number[] = []): Promise<string> {
   const env = { SL_AUTOMATION: "1", HGPLAIN: "1" };
   try {
@@ -59,38 +59,34 @@ async function sl(world: VcsWorld, cwd: string, args: readonly string[], okCodes
   } catch (error) {
     if (!(error instanceof Fault) || !/unknown revision/.test(error.message)) throw error;
     throw new Fault("missing", "vcs.unknown_ref", error.message, [
-      { intent: "See the bookmarks", command: "sl bookmarks" },
+      { intent: "List the bookmarks", command: "sl bookmarks" },
     ]);
   }
 }
 
-/** A revset that is this bookmark and nothing else. */
+/** A revset for exactly this bookmark. */
 const bookmark = (name: string) => `bookmark(${JSON.stringify(`literal:${name}`)})`;
 
 const nodeOf = async (world: VcsWorld, cwd: string, revset: string) =>
   (await sl(world, cwd, ["log", "--limit", "1", `--rev=${revset}`, "-T", "{node}"])).trim();
 
-/** The repository's root; a share has a file that points to it. No sl is needed for that. */
+/** The root of the repository, found without running sl. A share has a file that points to it. */
 function findRoot(folder: string): string | undefined {
-  for (let at = resolve(folder); ; at = dirname(at)) {
-    if (existsSync(join(at, ".sl"))) {
-      const shared = join(at, ".sl", "sharedpath");
-      return existsSync(shared) ? dirname(resolve(join(at, ".sl"), readFileSync(shared, "utf8").trim())) : at;
-    }
-    if (at === dirname(at)) return undefined;
-  }
+  return findAbove(folder, (at) => {
+    if (!existsSync(join(at, ".sl"))) return undefined;
+    const shared = join(at, ".sl", "sharedpath");
+    return existsSync(shared) ? dirname(resolve(join(at, ".sl"), readFileSync(shared, "utf8").trim())) : at;
+  });
 }
 
-async function findTarget(world: VcsWorld, root: string, wish?: string): Promise<Target | null> {
+async function findTarget(world: VcsWorld, root: string, wish?: string): Promise<Target> {
   if (wish !== undefined) return { branch: wish, commit: await nodeOf(world, root, wish) };
   const active = await sl(world, root, ["log", "--rev=.", "-T", "{activebookmark}"]);
   for (const branch of ["main", "master", active.trim()]) {
     const commit = branch === "" ? undefined : await nodeOf(world, root, branch).catch(onlyUnknown);
     if (commit !== undefined && commit !== "") return { branch, commit };
   }
-  throw new Fault("missing", "vcs.no_target", `${quote(root)} has no bookmark that work could land on.`, [
-    { intent: "Make one", command: "sl bookmark main" },
-  ]);
+  throw noTarget(root, "sl bookmark main");
 }
 
 function onlyUnknown(error: unknown): undefined {
@@ -98,34 +94,22 @@ function onlyUnknown(error: unknown): undefined {
   throw error;
 }
 
-async function create(world: VcsWorld, { root, path }: Checkout, { from }: { from?: string | undefined }) {
-  if (existsSync(path) && readdirSync(path).length > 0 && !isOurs(path)) throw pathTaken(path);
-  const known = await madeAt(path);
-  if (known !== undefined) return { base: known };
-  const base = from === undefined ? (await findTarget(world, root))?.commit : await nodeOf(world, root, from);
-  // What a crash left has files missing that would be taken for deleted: it is made anew.
-  await rm(path, { recursive: true, force: true });
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  try {
-    await sl(world, dirname(path), ["--config", "extensions.share=", "share", "--noupdate", "--bookmarks", root, path]);
-    await sl(world, path, ["goto", "--rev", base ?? "."]);
-    await writeFile(madeFile(path), base ?? "");
-  } catch (error) {
-    await rm(path, { recursive: true, force: true });
-    throw error;
-  }
-  return { base: base ?? null };
+function create(world: VcsWorld, { root, path }: Checkout, { from }: { from?: string | undefined }) {
+  return createOnce(
+    { path, meta: ".sl", store: "store" },
+    {
+      base: async () => (from === undefined ? (await findTarget(world, root)).commit : nodeOf(world, root, from)),
+      async add(base) {
+        const share = ["--config", "extensions.share=", "share", "--noupdate", "--bookmarks", root, path];
+        await sl(world, dirname(path), share);
+        await sl(world, path, ["goto", "--rev", base]);
+      },
+      remove: () => rm(path, { recursive: true, force: true }),
+    },
+  );
 }
 
-/** True when `path` is a share, whole or half made, and not a repository of its own. */
-const isOurs = (path: string) => existsSync(join(path, ".sl")) && !existsSync(join(path, ".sl", "store"));
-
-/** A file that says that a share was made to its end, and where it began. */
-const madeFile = (path: string) => join(path, ".sl", "mu-base");
-
-const madeAt = (path: string) => readFile(madeFile(path), "utf8").catch(() => undefined);
-
-/** Changed, added, removed, missing and unknown files, not ignored ones. */
+/** Changed, added, removed, missing and unknown files. */
 async function uncommitted(world: VcsWorld, path: string, which = "-mardu"): Promise<string[]> {
   return (await sl(world, path, ["status", which, "--no-status", "--print0"]))
     .split("\0")
@@ -134,49 +118,32 @@ async function uncommitted(world: VcsWorld, path: string, which = "-mardu"): Pro
 
 async function checkClean(world: VcsWorld, path: string): Promise<void> {
   const files = (await uncommitted(world, path)).length;
-  if (files === 0) return;
-  const count = `${files} uncommitted ${files === 1 ? "file" : "files"}`;
-  throw new Fault("conflict", "vcs.dirty", `${quote(path)} has ${count}.`, [
-    { intent: "Commit them", command: "sl commit --addremove -m '…'" },
-  ]);
+  if (files > 0) throw dirtyCheckout(path, files, "sl commit --addremove -m '…'");
 }
 
-async function standing(world: VcsWorld, path: string, target: Target | null): Promise<Standing> {
-  const none: Standing = { path, present: false, head: null, behind: null, ahead: null, dirty: null, underway: null };
-  if (!existsSync(path)) return none;
-  const known = { ...none, present: true, underway: existsSync(rebaseState(path)) ? "rebase" : null };
-  try {
-    const head = await nodeOf(world, path, ".");
-    const count = async (revset: string) => (await sl(world, path, ["log", `--rev=${revset}`, "-T", "."])).length;
-    const [behind, ahead] =
-      target === null
-        ? [null, null]
-        : [await count(`only(${target.commit}, .)`), await count(`only(., ${target.commit})`)];
-    return { ...known, head, behind, ahead, dirty: (await uncommitted(world, path)).length };
-  } catch {
-    return known;
-  }
+function standing(world: VcsWorld, path: string, target: Target | null): Promise<Standing> {
+  return standingOf(path, target, {
+    underway: existsSync(rebaseState(path)) ? "rebase" : null,
+    state: async () => ({
+      head: await nodeOf(world, path, "."),
+      dirty: (await uncommitted(world, path)).length,
+    }),
+    count: async (from, to) => (await sl(world, path, ["log", `--rev=only(${to}, ${from})`, "-T", "."])).length,
+  });
 }
 
 const rebaseState = (path: string) => join(path, ".sl", "rebasestate");
 
 async function commitsOf(world: VcsWorld, path: string, since: string): Promise<Commit[]> {
   const template = String.raw`{node}\0{author}\0{date|rfc3339date}\0{desc}\0`;
-  const parts = (await sl(world, path, ["log", `--rev=sort(only(., ${since}), rev)`, "-T", template])).split("\0");
-  const commits: Commit[] = [];
-  for (let at = 0; at + 3 < parts.length; at += 4) {
-    const [sha = "", author = "", authorDate = "", description = ""] = parts.slice(at, at + 4);
-    const [subject = "", ...rest] = description.split("\n");
-    commits.push({ sha, subject, body: rest.join("\n").trim(), author, authorDate });
-  }
-  return commits;
+  return parseCommits(await sl(world, path, ["log", `--rev=sort(only(., ${since}), rev)`, "-T", template]));
 }
 
-/** sl's own diff passes over files that were not added: those come behind it. */
+/** The output of `sl diff`, which leaves out unknown files, and a diff of those. */
 async function diff(world: VcsWorld, { path }: Checkout, since: string, { stat = false }): Promise<string> {
   const known = await sl(world, path, ["diff", "--rev", since, stat ? "--stat" : "--git"]);
   const unknown = await uncommitted(world, path, "-u");
-  if (stat) return known + unknown.map((name) => ` ${name} | not added\n`).join("");
+  if (stat) return known + unknown.map((name) => ` ${name} | untracked\n`).join("");
   const patches = unknown.map(async (name) => {
     const labels = ["--label", "/dev/null", "--label", `b/${name}`];
     const args = ["-u", ...labels, "--", "/dev/null", name];
@@ -227,7 +194,7 @@ async function save(
   return { place, commit, commits, files };
 }
 
-/** Moves the work tree's parent and leaves its files alone. */
+/** Changes the work tree's parent and keeps its files. */
 async function resetTo(world: VcsWorld, path: string, node: string): Promise<void> {
   await sl(world, path, ["--config", "extensions.reset=", "reset", "--keep", "--rev", node]);
 }

@@ -77,7 +77,7 @@ export async function workOfTask(
   const space = await readyWorkspace(db, { workstream: row.workstream, name: row.owner });
   if (space === undefined) return undefined;
   const backend = await backendOf(space);
-  const target = options.landing === "look" ? await targetOfSpace(world, backend, space, db) : null;
+  const target = options.landing === "look" ? await targetOfSpace(world, space, db) : null;
   const [standing] = await backend.standings(world, space.root, [space.path], target);
   const from = beginsAt(row, space);
   const to = standing?.head ?? null;
@@ -91,10 +91,10 @@ export async function workOfTask(
   return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
 }
 
-/** Where it lands, with what of it has landed under other names. */
-async function targetOfSpace(world: VcsWorld, backend: VcsBackend, space: WorkspaceRow, db: Reader) {
+/** Loaded only when needed, to keep claims fast. */
+async function targetOfSpace(world: VcsWorld, space: WorkspaceRow, db: Reader) {
   const { targetOf } = await import("../workspaces/target.js");
-  return targetOf({ ...world, context: { store: { db } } }, backend, space);
+  return targetOf(world, db, space);
 }
 
 function beginsAt(row: TaskRow, space: WorkspaceRow): string | null {

@@ -7,33 +7,30 @@ import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import type { WorkspaceRow } from "./workspace.js";
 
-/** What to do with a workspace whose agent is at work. */
+/** What to do with a workspace whose agent is busy. */
 export type WhileBusy = "refuse" | "go on";
 
-const AT_WORK: readonly (string | null)[] = ["busy", "needs_permission", "spawning"];
+const BUSY: readonly (string | null)[] = ["busy", "needs_permission", "spawning"];
 
-/**
- * An agent at work must not have its files changed under it. One that asks for its own workspace knows what it does.
- * Faults `workspace.in_use`.
- */
-export async function requireQuiet(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
+/** Protects the files of a busy agent, unless it is the agent itself that asks. Faults `workspace.in_use`. */
+export async function requireIdle(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
   if (mode === "go on") return;
   const status = await statusOfOther(crew, row);
-  if (AT_WORK.includes(status)) throw inUse(row, status);
+  if (BUSY.includes(status)) throw inUse(row, status);
 }
 
 /**
- * As `requireQuiet`, for a folder that goes, also where another comes in its place: programs that live there stay in the
- * removed one, so the agent must not be open at all. Faults `workspace.in_use`.
+ * As `requireIdle`, before the folder is deleted: the agent must not be open at all, because its programs would stay in
+ * the deleted folder. Faults `workspace.in_use`.
  */
-export async function requireLeft(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
+export async function requireClosed(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
   if (mode === "go on") return;
   const status = await statusOfOther(crew, row);
-  if (AT_WORK.includes(status)) throw inUse(row, status);
+  if (BUSY.includes(status)) throw inUse(row, status);
   if (status !== null && existsSync(row.path)) throw stillOpen(row, status);
 }
 
-/** The status of the workspace's agent; null when it has no living pane, or is the one who asks. */
+/** The status of the workspace's agent; null if it has no living pane, or is the caller. */
 async function statusOfOther(crew: Crew, row: WorkspaceRow): Promise<string | null> {
   if (row.state !== "ready") return null;
   const open = await agentRows(crew.context.store.db, row.workstream);
@@ -55,10 +52,10 @@ function inUse({ agent, workstream }: WorkspaceRow, status: string | null): Faul
   return new Fault(
     "conflict",
     "workspace.in_use",
-    `${quote(agent)} is ${status}: its files are not changed under it.`,
+    `${quote(agent)} is ${status}; its files were not changed.`,
     [
       { intent: "Wait for it", command: `mu agent wait ${workstream}/${agent}` },
-      { intent: "See what it does", command: `mu agent read ${workstream}/${agent}` },
+      { intent: "See its screen", command: `mu agent read ${workstream}/${agent}` },
     ],
     { status },
   );
@@ -68,11 +65,11 @@ function stillOpen({ agent, workstream }: WorkspaceRow, status: string): Fault {
   return new Fault(
     "conflict",
     "workspace.in_use",
-    `${quote(agent)} is open (${status}), and its programs would stay in a removed folder: close it first. That frees the workspace when all of it is landed.`,
+    `${quote(agent)} is open (${status}). Close it first; that frees the workspace if all its work has landed.`,
     [
       { intent: "Close it", command: `mu agent close ${workstream}/${agent}` },
       {
-        intent: "Free what is not landed too; it is saved",
+        intent: "Free it with unlanded work, which is saved",
         command: `mu agent close ${workstream}/${agent} --discard-workspace`,
       },
     ],

@@ -1,19 +1,21 @@
-import { mkdir, readdir, realpath } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
-import { type RowOf, write } from "../db/write.js";
+import { mkdir, readdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, checkAgentName, qualifiedName, quote, shellWord } from "../names.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
+import { realPath } from "../vcs/folders.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
 import { readSettings, type SetupSettings } from "../workstreams/settings.js";
 import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
-import { closeRow, removeWorkspace } from "./free.js";
+import { closeWorkspaceIn, removeWorkspace } from "./free.js";
 import { endHold, insertHold, newHolder, withHold } from "./hold.js";
 import { requireApproved } from "./setup/command.js";
 import { planSetup, REPOSITORY_FILE } from "./setup/plan.js";
 import { setUpWorkspace } from "./setup/setup.js";
 import {
+  aboutWorkspace,
   checkoutOf,
   findWorkspaceRow,
   toWorkspace,
@@ -24,17 +26,17 @@ import {
 } from "./workspace.js";
 
 export interface WorkspaceWishes {
-  /** The project's folder, absolute. */
+  /** The project's folder, an absolute path. */
   projectRoot: string;
-  /** Without it the one that the folder has: jj, sl, git, else `none`. */
+  /** Default: detected in the order jj, sl, git, `none`. */
   backend?: BackendKey | undefined;
-  /** Where it begins; without it at the target branch. */
+  /** Where it starts; default: the target branch. */
   from?: string | undefined;
-  /** Ends the setup's command. */
+  /** Aborts the setup command. */
   signal?: AbortSignal | undefined;
 }
 
-/** What is known before anything is done. */
+/** A checked request for a workspace. */
 interface WorkspacePlan {
   backend: VcsBackend;
   root: string;
@@ -46,8 +48,8 @@ interface WorkspacePlan {
 }
 
 /**
- * Makes a checkout of the project for an agent, who need not be there yet, and sets it up. Whatever fails takes back
- * what was done. What a crash left half made is taken away first and made anew.
+ * Creates and sets up a checkout of the project for an agent, which need not exist yet. If anything fails, it is undone.
+ * What an interrupted run left is removed first.
  *
  * Faults: `workstream.not_found`, `agent.invalid_name`, `workspace.exists`, `workspace.in_progress`,
  * `workspace.path_not_empty`, `workspace.home_as_root`, `workspace.no_repository`, and those of the backend and of the
@@ -63,7 +65,7 @@ export async function createWorkspace(host: Host, ref: AgentRef, wishes: Workspa
   return buildWorkspace(host, ref, plan);
 }
 
-/** Finds out where a workspace goes and what it is a checkout of; nothing is changed. Faults as `createWorkspace`. */
+/** Checks a request without changing anything. Faults as `createWorkspace`. */
 export async function planWorkspace(
   host: Host,
   ref: AgentRef,
@@ -75,13 +77,13 @@ export async function planWorkspace(
   const { settings } = await workstreamRow(host.context.store.db, ref.workstream);
   const { branch, setup } = readSettings(settings);
   await requireSetup(host, ref, root, setup);
-  const look = () => backend.target(host, root, branch ?? undefined);
-  const target = await (branch === null ? look() : namingBranchSetting(ref.workstream, branch, look));
+  const findTarget = () => backend.target(host, root, branch ?? undefined);
+  const target = await (branch === null ? findTarget() : namingBranchSetting(ref.workstream, branch, findTarget));
   const path = await choosePath(host, ref, leftover);
   return { backend, root, branch: target?.branch ?? null, path, from: wishes.from, setup, signal: wishes.signal };
 }
 
-/** What the setup would refuse is refused before anything is taken away for it. */
+/** Refuses what the setup would refuse, before anything is removed. */
 async function requireSetup(host: Host, ref: AgentRef, root: string, settings: SetupSettings): Promise<void> {
   const { command } = await planSetup(root, settings);
   if (command?.from !== REPOSITORY_FILE) return;
@@ -102,12 +104,10 @@ async function findProject(
 
 async function isHome(host: Host, root: string): Promise<boolean> {
   const home = host.env["HOME"];
-  if (home === undefined) return false;
-  const real = (path: string) => realpath(path).catch(() => resolve(path));
-  return (await real(home)) === (await real(root));
+  return home !== undefined && (await realPath(home)) === (await realPath(root));
 }
 
-/** An agent that was renamed keeps its folder, so that a new one of its name takes the next. */
+/** A renamed agent keeps its folder, so a new agent of that name gets a numbered one. */
 async function choosePath(host: Host, ref: AgentRef, leftover: WorkspaceRow | undefined): Promise<string> {
   const first = workspacePath(host.stateDir, ref);
   const rows = await host.context.store.db
@@ -132,7 +132,7 @@ async function isEmpty(path: string): Promise<boolean> {
   return names.length === 0;
 }
 
-/** Reserves the row, makes the checkout, sets it up, confirms. `replaced` is closed in the write that reserves. */
+/** Reserves the row, creates the checkout, sets it up, and confirms. `replaced` is closed in the write that reserves. */
 export async function buildWorkspace(
   host: Host,
   ref: AgentRef,
@@ -141,14 +141,15 @@ export async function buildWorkspace(
 ): Promise<Workspace> {
   const holder = await newHolder(host);
   try {
-    const row = await reserve(host, ref, plan, { holder, replaced });
+    const spec = aboutWorkspace("workspace.create", { workstream: ref.workstream, agent: ref.name });
+    const row = await write(host.context, spec, (tx) => reserveWorkspaceIn(tx, ref, plan, { holder, replaced }));
     try {
       await prepareParent(plan.path);
       const { base } = await plan.backend.create(host, checkoutOf(row), { from: plan.from });
       await setUpWorkspace(host, { workspace: row, settings: plan.setup, signal: plan.signal });
-      return await confirm(host, row, { base, holder });
+      return await write(host.context, spec, (tx) => confirmWorkspaceIn(tx, row, { base, holder }));
     } catch (error) {
-      // The fault that ended it is the one to tell; what is left is half made, and known as such.
+      // Report the original fault; if removal fails too, reconcile finds the unfinished row.
       await removeWorkspace(host, row, "workspace create").catch(() => {});
       throw error;
     }
@@ -157,38 +158,44 @@ export async function buildWorkspace(
   }
 }
 
-async function reserve(
-  host: Host,
+/** Inserts a locked row in the state `creating`. Faults `workspace.exists`. */
+export async function reserveWorkspaceIn(
+  tx: Tx,
   ref: AgentRef,
-  { backend, root, branch, path }: WorkspacePlan,
+  { backend, root, branch, path }: Pick<WorkspacePlan, "backend" | "root" | "branch" | "path">,
   { holder, replaced }: { holder: string; replaced: WorkspaceRow | undefined },
 ): Promise<WorkspaceRow> {
-  return write(host.context, createSpec(ref), async (tx) => {
-    const workstream = await workstreamRow(tx.db, ref.workstream);
-    if (replaced !== undefined) await closeRow(tx, replaced.id);
-    const open = await findWorkspaceRow(tx.db, ref);
-    if (open !== undefined) throw workspaceExists(open);
-    const row: RowOf<"workspaces"> = await tx.insert("workspaces", {
-      workstream_id: workstream.id,
-      agent: ref.name,
-      backend: backend.key,
-      root,
-      path,
-      base_ref: null,
-      branch,
-      state: "creating",
-      freed_at: null,
-    });
-    await insertHold(tx.db, { workspace: row.id, holder, now: tx.now });
-    return { ...row, workstream: ref.workstream };
+  const workstream = await workstreamRow(tx.db, ref.workstream);
+  if (replaced !== undefined) await closeWorkspaceIn(tx, replaced.id);
+  const open = await findWorkspaceRow(tx.db, ref);
+  if (open !== undefined) throw workspaceExists(open);
+  const row = await tx.insert("workspaces", {
+    workstream_id: workstream.id,
+    agent: ref.name,
+    backend: backend.key,
+    root,
+    path,
+    base_ref: null,
+    branch,
+    state: "creating",
+    freed_at: null,
   });
+  await insertHold(tx.db, { workspace: row.id, holder, now: tx.now });
+  return { ...row, workstream: ref.workstream };
 }
 
-function createSpec(ref: AgentRef) {
-  return { op: "workspace.create", scope: ref.workstream, subject: qualifiedName(ref) };
+/** Makes a reserved workspace `ready` and unlocks it. */
+export async function confirmWorkspaceIn(
+  tx: Tx,
+  { id, workstream }: Pick<WorkspaceRow, "id" | "workstream">,
+  { base, holder }: { base: string | null; holder: string },
+): Promise<Workspace> {
+  await tx.db.deleteFrom("workspace_holds").where("holder", "=", holder).execute();
+  const ready = await tx.patch("workspaces", id, { state: "ready", base_ref: base });
+  return toWorkspace({ ...ready, workstream });
 }
 
-/** Work in progress is nobody else's to read. */
+/** Private: other users must not read work in progress. */
 async function prepareParent(path: string): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
@@ -196,33 +203,20 @@ async function prepareParent(path: string): Promise<void> {
     throw new Fault(
       "unavailable",
       "workspace.no_folder",
-      `The folder ${quote(dirname(path))} cannot be made: ${error instanceof Error ? error.message : error}.`,
-      [{ intent: "See how full the disk is", command: "df -h" }],
+      `The folder ${quote(dirname(path))} cannot be created: ${error instanceof Error ? error.message : error}.`,
+      [{ intent: "Check the disk", command: "df -h" }],
     );
   }
-}
-
-async function confirm(
-  host: Host,
-  row: WorkspaceRow,
-  { base, holder }: { base: string | null; holder: string },
-): Promise<Workspace> {
-  const ref = { workstream: row.workstream, name: row.agent };
-  const ready = await write(host.context, createSpec(ref), async (tx) => {
-    await tx.db.deleteFrom("workspace_holds").where("holder", "=", holder).execute();
-    return tx.patch("workspaces", row.id, { state: "ready", base_ref: base });
-  });
-  return toWorkspace({ ...ready, workstream: row.workstream });
 }
 
 function pathNotEmpty(path: string): Fault {
   return new Fault(
     "conflict",
     "workspace.path_not_empty",
-    `There is something in ${quote(path)} already, and it is no workspace that mu knows.`,
+    `${quote(path)} exists, is not empty, and is not a known workspace.`,
     [
-      { intent: "See what lies around there", command: "mu workspace orphans" },
-      { intent: "Save it and take it away", command: "mu workspace orphans --yes" },
+      { intent: "List orphaned folders", command: "mu workspace orphans" },
+      { intent: "Save and remove them", command: "mu workspace orphans --yes" },
     ],
     { path },
   );
@@ -232,10 +226,10 @@ function homeAsRoot(ref: AgentRef, root: string): Fault {
   return new Fault(
     "conflict",
     "workspace.home_as_root",
-    `${quote(root)} is your home folder: a copy of all of it is no workspace.`,
+    `${quote(root)} is your home directory; a workspace would copy all of it.`,
     [
       {
-        intent: "Name the project's folder",
+        intent: "Use the project's folder",
         command: `mu workspace create ${qualifiedName(ref)} --project-root <folder>`,
       },
     ],
@@ -248,9 +242,9 @@ function noRepository(ref: AgentRef, backend: BackendKey, folder: string): Fault
   return new Fault(
     "conflict",
     "workspace.no_repository",
-    `${quote(folder)} is in no repository of ${backend}.`,
+    `${quote(folder)} is not in a ${backend} repository.`,
     [
-      { intent: "Take whatever the folder has", command: again },
+      { intent: "Detect the version control", command: again },
       { intent: "Work in a copy", command: `${again} --backend none` },
     ],
     { backend, folder },

@@ -7,34 +7,33 @@ import { quote } from "../names.js";
 import { isProcessAlive, pidOf, processIdentity } from "../processes.js";
 import type { WorkspaceRow } from "./workspace.js";
 
-/** The right of one process to change a workspace; nobody else touches it meanwhile. */
+/** One process's lock on a workspace. */
 export interface Hold {
   workspace: number;
   holder: string;
-  /** What a process that died while it held the workspace had written down for whoever goes on. */
+  /** What a process that died while it held the lock had noted for its successor. */
   inherited: string | null;
 }
 
-/** The holds of this process: a pid alone cannot tell two of its calls apart. */
+/** The locks of this process: a pid does not tell two of its calls apart. */
 const own = new Set<string>();
 
-/** A name for a hold of this process, to be let go with `endHold`. */
+/** A new name for a lock of this process; release it with `endHold`. */
 export async function newHolder(host: Host): Promise<string> {
   const holder = `${await processIdentity(host)} ${randomUUID().slice(0, 8)}`;
   own.add(holder);
   return holder;
 }
 
-/** Whether somebody is changing the workspace right now. */
+/** True if a living process has the workspace locked. */
 export async function isHeld(host: Host, workspace: number): Promise<boolean> {
   const found = await findHold(host.context.store.db, workspace);
   return found !== undefined && (await isAlive(host, found.holder));
 }
 
 /**
- * Runs `work` while no other process may change the workspace; the hold of one that died is taken over. What `row`
- * says of it is true then: faults `workspace.changed` when somebody changed it after it was read, and
- * `workspace.in_progress`.
+ * Runs `work` with the workspace locked; a dead process's lock is taken over. Faults `workspace.changed` if the row has
+ * changed since it was read, and `workspace.in_progress`.
  */
 export async function withHold<T>(host: Host, row: WorkspaceRow, work: (hold: Hold) => Promise<T>): Promise<T> {
   const hold = await takeHold(host, row);
@@ -45,7 +44,6 @@ export async function withHold<T>(host: Host, row: WorkspaceRow, work: (hold: Ho
   }
 }
 
-/** As `withHold`, for a caller that ends the hold itself. */
 async function takeHold(host: Host, row: WorkspaceRow): Promise<Hold> {
   const { store } = host.context;
   const found = await findHold(store.db, row.id);
@@ -53,7 +51,7 @@ async function takeHold(host: Host, row: WorkspaceRow): Promise<Hold> {
   const holder = await newHolder(host);
   const { taken, isAsRead } = await store.write(async (db) => {
     if (found !== undefined) await db.deleteFrom("workspace_holds").where("holder", "=", found.holder).execute();
-    if (!(await isStill(db, row))) return { taken: "", isAsRead: false };
+    if (!(await isUnchanged(db, row))) return { taken: "", isAsRead: false };
     await insertHold(db, { workspace: row.id, holder, now: timestamp(host.context.clock) });
     return { taken: (await findHold(db, row.id))?.holder ?? "", isAsRead: true };
   });
@@ -62,18 +60,14 @@ async function takeHold(host: Host, row: WorkspaceRow): Promise<Hold> {
   throw isAsRead ? inProgress(row, taken) : changedMeanwhile(row);
 }
 
-/** Whoever had the hold a moment ago may have made the workspace ready, or freed it. */
-async function isStill(db: Reader, row: WorkspaceRow): Promise<boolean> {
-  const now = await db
-    .selectFrom("workspaces")
-    .select(["state", "agent", "base_ref", "freed_at"])
-    .where("id", "=", row.id)
-    .executeTakeFirst();
-  const kept = ["state", "agent", "base_ref", "freed_at"] as const;
-  return now !== undefined && kept.every((column) => now[column] === row[column]);
+const COMPARED = ["state", "agent", "base_ref", "freed_at"] as const;
+
+async function isUnchanged(db: Reader, row: WorkspaceRow): Promise<boolean> {
+  const now = await db.selectFrom("workspaces").select(COMPARED).where("id", "=", row.id).executeTakeFirst();
+  return now !== undefined && COMPARED.every((column) => now[column] === row[column]);
 }
 
-/** Takes the hold inside a write, unless somebody has it. */
+/** Locks the workspace inside a write, unless it is locked. */
 export async function insertHold(
   db: Reader,
   { workspace, holder, now }: { workspace: number; holder: string; now: string },
@@ -85,7 +79,7 @@ export async function insertHold(
     .execute();
 }
 
-/** Writes down what whoever finishes this work would have to know. */
+/** Notes what a successor needs to finish this work. */
 export async function noteIntent(host: Host, { holder }: Hold, intent: unknown): Promise<void> {
   await host.context.store.write((db) =>
     db
@@ -96,7 +90,7 @@ export async function noteIntent(host: Host, { holder }: Hold, intent: unknown):
   );
 }
 
-/** Lets go, also where the write has done so already. One that stays is a dead process's and taken over. */
+/** Releases a lock. If that fails, the lock counts as a dead process's and is taken over. */
 export async function endHold(host: Host, holder: string): Promise<void> {
   own.delete(holder);
   await host.context.store
@@ -120,18 +114,14 @@ function inProgress({ agent, workstream }: WorkspaceRow, holder: string): Fault 
   return new Fault(
     "conflict",
     "workspace.in_progress",
-    `Process ${pid} is changing the workspace of ${quote(agent)} right now.`,
-    [{ intent: "See how it stands", command: `mu workspace list -w ${workstream}` }],
+    `The workspace of ${quote(agent)} is locked by process ${pid}.`,
+    [{ intent: "See its state", command: `mu workspace list -w ${workstream}` }],
     { pid },
   );
 }
 
-/** The fault for a workspace that is another one than was looked at. */
 function changedMeanwhile({ agent, workstream }: WorkspaceRow): Fault {
-  return new Fault(
-    "conflict",
-    "workspace.changed",
-    `Somebody changed the workspace of ${quote(agent)} in this very moment; nothing was done to it.`,
-    [{ intent: "See how it stands", command: `mu workspace list -w ${workstream}` }],
-  );
+  const message = `The workspace of ${quote(agent)} was changed at the same time; nothing was done.`;
+  const next = { intent: "See its state", command: `mu workspace list -w ${workstream}` };
+  return new Fault("conflict", "workspace.changed", message, [next]);
 }

@@ -5,12 +5,13 @@ import type { Host } from "../host.js";
 import { type AgentRef, enumerate, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
-import { type BackendKey, COMMIT, type Commit, type Refreshed, type VcsBackend } from "../vcs/vcs.js";
-import { requireQuiet, type WhileBusy } from "./busy.js";
+import { COMMIT, type Commit, type Refreshed, type VcsBackend } from "../vcs/vcs.js";
+import { requireIdle, type WhileBusy } from "./busy.js";
 import { type Hold, noteIntent, withHold } from "./hold.js";
 import { SALVAGE, salvageWorkspace } from "./salvage.js";
 import { targetOf } from "./target.js";
 import {
+  aboutWorkspace,
   checkoutOf,
   readyRow,
   toWorkspace,
@@ -21,7 +22,7 @@ import {
 } from "./workspace.js";
 
 interface RefreshOptions {
-  /** What to put the work on; without it the target branch. */
+  /** What to rebase onto; default: the target branch. */
   onto?: string | undefined;
   whileBusy?: WhileBusy | undefined;
 }
@@ -43,9 +44,8 @@ interface RefreshedWorkspace extends Omit<RefreshAttempt, "problem" | "code"> {
 }
 
 /**
- * Puts an agent's commits on the newest state of the target branch, after everything unlanded was saved. The work of
- * its tasks that have not landed is the same commits as they are called now. A conflict leaves everything as it was.
- * Interrupted, it can be called again.
+ * Saves an agent's unlanded work and rebases its commits onto the target branch. Updates the commits recorded for its
+ * unlanded tasks. A conflict leaves everything as it was. Can be run again after an interruption.
  *
  * Faults: `workspace.not_found`, `workspace.not_ready`, `workspace.dirty`, `workspace.conflict` with the files,
  * `workspace.in_use`, `workspace.in_progress`, `vcs.required`, `vcs.unknown_ref`, and those of the backend.
@@ -56,25 +56,24 @@ export async function refreshWorkspace(
   options: RefreshOptions = {},
 ): Promise<RefreshedWorkspace> {
   const row = await readyRow(crew, ref);
-  await requireQuiet(crew, row, options.whileBusy);
+  await requireIdle(crew, row, options.whileBusy);
   return withHold(crew, row, async (hold) => {
-    const backend = getBackend(row.backend as BackendKey);
-    const target = await targetOf(crew, backend, row);
+    const backend = getBackend(row.backend);
+    const target = await targetOf(crew, crew.context.store.db, row);
     const onto = options.onto ?? target?.commit;
     if (onto === undefined) throw noTarget(row);
     const salvage = await salvageWorkspace(crew, row, "workspace refresh");
-    const before = await rememberEnds(crew, backend, row, hold);
+    const before = await noteTaskCommits(crew, backend, row, hold);
     const refreshed = await backend.refresh(crew, checkoutOf(row), onto, target?.landed).catch((error) => {
       throw asOwnFault(error, row);
     });
     if (refreshed.outcome === "conflict") throw conflict(row, refreshed);
-    const workspace = await settle(crew, backend, row, { base: refreshed.onto, before });
+    const workspace = await finishRefresh(crew, backend, row, { base: refreshed.onto, before });
     return { workspace, outcome: refreshed.outcome, replayed: refreshed.replayed, salvage };
   });
 }
 
-/** How the refresh of one of several went; `refused` says why, with the fault's code. */
-/** Refreshes all workspaces of a workstream, one after the other; one that is refused does not hinder the others. */
+/** Refreshes all workspaces of a workstream in turn; continues if one is refused. */
 export async function refreshAll(
   crew: Crew,
   workstream: string,
@@ -94,16 +93,16 @@ export async function refreshAll(
   return attempts;
 }
 
-/** A commit as it can be known again after it was put on another base. */
+/** Identifies a commit after a rebase. */
 type Trace = Pick<Commit, "author" | "authorDate" | "subject" | "body">;
 
-/** Where the tasks of a workspace begin and end, by commit; what a refresh that was cut off had noted counts as well. */
-type Ends = Record<string, Trace>;
+/** The first and last commits of a workspace's tasks, by id; includes what an interrupted refresh noted. */
+type TaskCommits = Record<string, Trace>;
 
-async function rememberEnds(host: Host, backend: VcsBackend, row: WorkspaceRow, hold: Hold): Promise<Ends> {
+async function noteTaskCommits(host: Host, backend: VcsBackend, row: WorkspaceRow, hold: Hold): Promise<TaskCommits> {
   const tasks = await unlandedTasks(host.context.store.db, row);
   const wanted = new Set(tasks.flatMap((task) => [task.work_from, task.work_to]));
-  const ends: Ends = hold.inherited === null ? {} : JSON.parse(hold.inherited);
+  const ends: TaskCommits = hold.inherited === null ? {} : JSON.parse(hold.inherited);
   if (wanted.size === 0 || row.base_ref === null) return ends;
   for (const { sha, author, authorDate, subject, body } of await backend.commits(host, checkoutOf(row), row.base_ref)) {
     if (wanted.has(sha)) ends[sha] = { author, authorDate, subject, body };
@@ -112,7 +111,7 @@ async function rememberEnds(host: Host, backend: VcsBackend, row: WorkspaceRow, 
   return ends;
 }
 
-/** The tasks whose work is in this workspace and nowhere else yet: at work on, given back, or finished. */
+/** The tasks with unlanded work in this workspace. */
 function unlandedTasks(db: Tx["db"], row: WorkspaceRow): Promise<RowOf<"tasks">[]> {
   return db
     .selectFrom("tasks")
@@ -127,16 +126,15 @@ function unlandedTasks(db: Tx["db"], row: WorkspaceRow): Promise<RowOf<"tasks">[
     .execute();
 }
 
-/** How the commits of a workspace were called before its refresh, and what is there now. */
+/** The commits of a workspace before and after its refresh. */
 interface Rewritten {
   oldBase: string | null;
   base: string;
-  before: Ends;
+  before: TaskCommits;
   now: Commit[];
 }
 
-/** Writes down the new base, and what the work of the workspace's tasks is now. */
-async function settle(
+async function finishRefresh(
   host: Host,
   backend: VcsBackend,
   row: WorkspaceRow,
@@ -145,46 +143,48 @@ async function settle(
   const now = await backend.commits(host, checkoutOf(row), base);
   const rewritten = { oldBase: row.base_ref, base, before, now };
   await keepEnds(host, backend, row, rewritten);
-  const spec = { op: "workspace.refresh", scope: row.workstream, subject: `${row.workstream}/${row.agent}` };
-  const patched = await write(host.context, spec, async (tx) => {
-    for (const task of await unlandedTasks(tx.db, row)) {
-      await tx.patch("tasks", task.id, workNow(task, rewritten), task);
-    }
-    return tx.patch("workspaces", row.id, { base_ref: base });
-  });
+  return write(host.context, aboutWorkspace("workspace.refresh", row), (tx) => recordRefreshIn(tx, row, rewritten));
+}
+
+/** Records the new base of a workspace, and the new commits of its tasks. */
+export async function recordRefreshIn(tx: Tx, row: WorkspaceRow, rewritten: Rewritten): Promise<Workspace> {
+  for (const task of await unlandedTasks(tx.db, row)) {
+    await tx.patch("tasks", task.id, newCommits(task, rewritten), task);
+  }
+  const patched = await tx.patch("workspaces", row.id, { base_ref: rewritten.base });
   return toWorkspace({ ...patched, workstream: row.workstream });
 }
 
-/** What finished tasks end with now stays alive as their old ends do. */
+/** Keeps the rebased last commits of finished tasks alive. */
 async function keepEnds(host: Host, backend: VcsBackend, row: WorkspaceRow, rewritten: Rewritten): Promise<void> {
   for (const task of await unlandedTasks(host.context.store.db, row)) {
-    const { work_to: end } = workNow(task, rewritten);
+    const { work_to: end } = newCommits(task, rewritten);
     if (end && end !== task.work_to) await backend.keep?.(host, row.root, `${row.workstream}/${task.name}`, end);
   }
 }
 
 /**
- * The work of a task as it is called now. A finished one whose end is not in the workspace any more keeps its own
- * commits, and so does one that was given back and begins elsewhere.
+ * The new first and last commit of a task. Unchanged for a finished task whose last commit is no longer in the
+ * workspace, and for a released task that starts elsewhere.
  */
-function workNow(
+function newCommits(
   { status, work_from: from, work_to: to }: RowOf<"tasks">,
   rewritten: Rewritten,
 ): Partial<Pick<RowOf<"tasks">, "work_from" | "work_to">> {
   if (from === null) return {};
   if (status === "CLOSED") {
-    const end = to === null || to === from ? undefined : nameNow(to, rewritten);
-    return end === undefined ? {} : { work_from: startNow(from, rewritten), work_to: end };
+    const end = to === null || to === from ? undefined : newId(to, rewritten);
+    return end === undefined ? {} : { work_from: newStart(from, rewritten), work_to: end };
   }
   const { oldBase, before, now } = rewritten;
   const isHere = from === oldBase || Object.hasOwn(before, from) || now.some((commit) => commit.sha === from);
-  return status === "IN_PROGRESS" || isHere ? { work_from: startNow(from, rewritten) } : {};
+  return status === "IN_PROGRESS" || isHere ? { work_from: newStart(from, rewritten) } : {};
 }
 
-const startNow = (start: string, rewritten: Rewritten) => nameNow(start, rewritten) ?? rewritten.base;
+const newStart = (start: string, rewritten: Rewritten) => newId(start, rewritten) ?? rewritten.base;
 
-/** What a commit is called now; undefined when it is not among the workspace's own any more. */
-function nameNow(sha: string, { before, now }: Rewritten): string | undefined {
+/** The new id of a commit; undefined if it is no longer one of the workspace's. */
+function newId(sha: string, { before, now }: Rewritten): string | undefined {
   if (now.some((commit) => commit.sha === sha)) return sha;
   const trace = before[sha];
   return trace && now.find((commit) => isSame(commit, trace))?.sha;
@@ -204,16 +204,16 @@ function asOwnFault(error: unknown, { workstream, agent }: WorkspaceRow): unknow
   return dirtyWorkspace({ workstream, name: agent }, error.details);
 }
 
-/** The fault for a verb that needs a workspace without uncommitted changes. */
+/** The fault for a workspace with uncommitted changes. */
 export function dirtyWorkspace({ workstream, name }: AgentRef, details: Fault["details"] = {}): Fault {
   return new Fault(
     "conflict",
     "workspace.dirty",
-    `The workspace of ${quote(name)} has changes that are not committed.`,
+    `The workspace of ${quote(name)} has uncommitted changes.`,
     [
-      { intent: "See them", command: `mu workspace diff ${workstream}/${name} --stat` },
-      { intent: "Let the agent commit them", command: `mu agent send ${workstream}/${name} 'Commit your work'` },
-      { intent: "Save them and begin anew", command: `mu workspace recreate ${workstream}/${name}` },
+      { intent: "List them", command: `mu workspace diff ${workstream}/${name} --stat` },
+      { intent: "Ask the agent to commit them", command: `mu agent send ${workstream}/${name} 'Commit your work'` },
+      { intent: "Save them and start over", command: `mu workspace recreate ${workstream}/${name}` },
     ],
     details,
   );
@@ -226,20 +226,20 @@ function conflict(
   return new Fault(
     "conflict",
     "workspace.conflict",
-    `The work of ${quote(agent)} does not fit on ${onto.slice(0, 12)}: ${enumerate(conflicts)}. Everything is as it was.`,
+    `The work of ${quote(agent)} conflicts with ${onto.slice(0, 12)} in ${enumerate(conflicts)}. Nothing was changed.`,
     [
       {
-        intent: "Let the agent rebase by itself",
+        intent: "Ask the agent to rebase",
         command: `mu agent send ${workstream}/${agent} 'Rebase your commits onto ${onto.slice(0, 12)} and resolve the conflicts'`,
       },
-      { intent: "Do it by hand", command: `cd ${path}` },
+      { intent: "Rebase by hand", command: `cd ${path}` },
     ],
     { conflicts, onto },
   );
 }
 
 function noTarget({ root, workstream }: WorkspaceRow): Fault {
-  return new Fault("conflict", "vcs.required", `${quote(root)} has no branch that work lands on.`, [
-    { intent: "See the workspaces", command: `mu workspace list -w ${workstream}` },
+  return new Fault("conflict", "vcs.required", `${quote(root)} has no branch to land on.`, [
+    { intent: "List the workspaces", command: `mu workspace list -w ${workstream}` },
   ]);
 }

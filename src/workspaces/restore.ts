@@ -1,28 +1,29 @@
+import { existsSync } from "node:fs";
 import type { Crew } from "../agents/crew.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, shellWord } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
-import { requireQuiet, type WhileBusy } from "./busy.js";
+import { requireIdle, type WhileBusy } from "./busy.js";
 import { createWorkspace } from "./create.js";
 import { withHold } from "./hold.js";
 import { standingsOf } from "./inspect.js";
 import { dirtyWorkspace } from "./refresh.js";
 import { type ListedSalvage, type Salvage, salvageWorkspace } from "./salvage.js";
-import { findWorkspaceRow, isThere, readyRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
+import { findWorkspaceRow, readyRow, toWorkspace, type Workspace, type WorkspaceRow } from "./workspace.js";
 
 interface Restored {
   workspace: Workspace;
-  /** There was no workspace, so that one was made. */
+  /** True if the workspace was created for this. */
   created: boolean;
-  /** What the workspace itself had that is not landed, saved before. */
+  /** The workspace's own unlanded work, saved before. */
   saved: Salvage | null;
 }
 
 /**
- * Brings a salvage's commits and uncommitted files back into an agent's clean workspace, which is made when there is
- * none. Faults `salvage.root_gone`, `workspace.dirty`, `workspace.other_repository`, `workspace.in_use`, `workspace.in_progress`, and those
+ * Restores a salvage's commits and uncommitted files into an agent's clean workspace, creating it if necessary. Faults
+ * `salvage.root_gone`, `workspace.dirty`, `workspace.other_repository`, `workspace.in_use`, `workspace.in_progress`, and those
  * of `createWorkspace` and of the backend.
  */
 export async function restoreSalvage(
@@ -34,11 +35,11 @@ export async function restoreSalvage(
   const { backend, root } = salvage;
   const known = await findWorkspaceRow(crew.context.store.db, ref);
   const created = known === undefined || known.state !== "ready";
-  if (created && !(await isThere(root))) throw rootGone(salvage);
+  if (created && !existsSync(root)) throw rootGone(salvage);
   if (created) await createWorkspace(crew, ref, { projectRoot: root, backend });
   const row = await readyRow(crew, ref);
   if (row.root !== root || row.backend !== backend) throw otherRepository(salvage, row);
-  await requireQuiet(crew, row, options.whileBusy);
+  await requireIdle(crew, row, options.whileBusy);
   const saved = await withHold(crew, row, () => bringBack(crew, salvage, row));
   return { workspace: toWorkspace(row), created, saved };
 }
@@ -53,13 +54,12 @@ async function bringBack(host: Host, salvage: ListedSalvage, row: WorkspaceRow):
   return saved;
 }
 
-/** There is nothing to make a workspace of; what an archive holds can be had without. */
 function rootGone({ name, backend, root, place }: ListedSalvage): Fault {
   const unpack = `mkdir restored && tar -x -f ${shellWord(place)} -C restored --strip-components 1`;
   return new Fault(
     "missing",
     "salvage.root_gone",
-    `${name} is of ${root}, which is not there any more.`,
+    `${name} belongs to ${root}, which no longer exists.`,
     backend === "none" ? [{ intent: "Unpack its files here", command: unpack }] : [],
     { root, place },
   );
@@ -69,7 +69,7 @@ function otherRepository({ name, root }: ListedSalvage, row: WorkspaceRow): Faul
   return new Fault(
     "conflict",
     "workspace.other_repository",
-    `${name} is of ${root}, and the workspace of ${row.agent} is of ${row.root}.`,
-    [{ intent: "Bring it back elsewhere", command: `mu salvage restore ${name} --agent <another>` }],
+    `${name} belongs to ${root}, but the workspace of ${row.agent} belongs to ${row.root}.`,
+    [{ intent: "Restore it elsewhere", command: `mu salvage restore ${name} --agent <another>` }],
   );
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Reader } from "../db/schema.js";
-import { type RowOf, write } from "../db/write.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { counted, didYouMean, quote } from "../names.js";
@@ -9,7 +9,7 @@ import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
 import { BACKENDS, type BackendKey, type Saved, type Target, type VcsBackend } from "../vcs/vcs.js";
 import { targetOf } from "./target.js";
-import { checkoutOf, type WorkspaceRow } from "./workspace.js";
+import { aboutWorkspace, checkoutOf, type WorkspaceRow } from "./workspace.js";
 
 /** Work that was saved before its place was taken away. */
 export const SALVAGE = shape({
@@ -34,21 +34,23 @@ export const SALVAGE = shape({
 
 export type Salvage = TypeOf<typeof SALVAGE>;
 
+/** A workspace or a folder that once was one. */
+type Salvageable = Pick<WorkspaceRow, "workstream" | "agent" | "backend" | "root" | "path" | "branch">;
+
 /**
- * Saves what a workspace has and its target lacks: commits and everything uncommitted. Null when there is nothing to
- * save. What is saved already is not saved twice. Called before anything takes a workspace's work away; when it
- * faults, that must not happen. Faults as the backend: `vcs.failed`, `vcs.locked`, `vcs.no_space`.
+ * Saves what a workspace has and its target lacks: commits and everything uncommitted. Null if there is nothing to save.
+ * Does not save the same content twice. Must succeed before work is removed. Faults as the backend.
  */
-export async function salvageWorkspace(host: Host, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
-  const backend = getBackend(row.backend as BackendKey);
-  const target = await targetOf(host, backend, row);
+export async function salvageWorkspace(host: Host, row: Salvageable, reason: string): Promise<Salvage | null> {
+  const backend = getBackend(row.backend);
+  const target = await targetOf(host, host.context.store.db, row);
   const { newest, next } = await numbersOf(host, backend, row);
   const mayOffer = newest !== undefined && backend.knowsItsSaves === true;
   const again = !mayOffer ? undefined : await saveAs(host, backend, row, { n: newest.n, target });
   if (again === null) return null;
   if (newest !== undefined && again !== undefined)
     return recordSalvage(host, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
-  // Another database may save the same name into this repository, or have left an archive of it.
+  // Another database may have used the same name in this repository.
   for (let n = next; ; n++) {
     const saved = await saveAs(host, backend, row, { n, target });
     if (saved === null) return null;
@@ -56,11 +58,11 @@ export async function salvageWorkspace(host: Host, row: WorkspaceRow, reason: st
   }
 }
 
-/** Null when there is nothing to save; undefined when something else was saved under that number. */
+/** Null if there is nothing to save; undefined if that number is taken. */
 async function saveAs(
   host: Host,
   backend: VcsBackend,
-  row: WorkspaceRow,
+  row: Salvageable,
   { n, target }: { n: number; target: Target | null },
 ): Promise<Saved | null | undefined> {
   const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
@@ -76,20 +78,19 @@ function salvageName({ workstream, agent, n }: { workstream: string; agent: stri
   return `${workstream}/${agent}/${n}`;
 }
 
-/** Archives of workspaces that no version control holds. */
+/** The folder of archives, for workspaces without version control. */
 function archivesFolder(stateDir: string): string {
   return join(stateDir, "salvage");
 }
 
 /**
- * The newest save that there is of this workspace, as a ref or an archive, which may be what is to be saved now: it was
- * saved and not changed since, or a crash came before its row. And the next number, greater than any that somebody
- * knows.
+ * The newest save of this workspace, which may have the content to be saved now; and the next number, greater than any
+ * known one.
  */
 async function numbersOf(
   host: Host,
   backend: VcsBackend,
-  row: WorkspaceRow,
+  row: Salvageable,
 ): Promise<{ newest: { n: number; commit: string | null } | undefined; next: number }> {
   const { db } = host.context.store;
   const prefix = `${row.workstream}/${row.agent}/`;
@@ -110,7 +111,7 @@ async function numbersOf(
   };
 }
 
-async function newestArchive(db: Reader, row: WorkspaceRow): Promise<{ n: number; commit: null } | undefined> {
+async function newestArchive(db: Reader, row: Salvageable): Promise<{ n: number; commit: null } | undefined> {
   const known = await db
     .selectFrom("salvages")
     .select(["n", "place"])
@@ -124,31 +125,31 @@ async function newestArchive(db: Reader, row: WorkspaceRow): Promise<{ n: number
   return known !== undefined && existsSync(known.place) ? { n: known.n, commit: null } : undefined;
 }
 
-async function recordSalvage(
-  host: Host,
-  row: WorkspaceRow,
-  { n, reason, saved }: { n: number; reason: string; saved: Saved },
-): Promise<Salvage> {
-  const { workstream, agent } = row;
-  const spec = { op: "salvage.save", scope: workstream, subject: `${workstream}/${agent}` };
-  return write(host.context, spec, async (tx) => {
-    const known = await findByPlace(tx.db, row.root, saved.place);
-    if (known !== undefined) return toSalvage(known);
-    tx.about(salvageName({ workstream, agent, n }));
-    const made = await tx.insert("salvages", {
-      workstream,
-      agent,
-      n,
-      backend: row.backend,
-      root: row.root,
-      place: saved.place,
-      commit_id: saved.commit,
-      commits: saved.commits,
-      files: saved.files,
-      reason,
-    });
-    return toSalvage(made);
+interface NumberedSave {
+  n: number;
+  reason: string;
+  saved: Saved;
+}
+
+async function recordSalvage(host: Host, row: Salvageable, save: NumberedSave): Promise<Salvage> {
+  return write(host.context, aboutWorkspace("salvage.save", row), async (tx) => {
+    const { isNew, salvage } = await recordSalvageIn(tx, row, save);
+    if (isNew) tx.about(salvage.name);
+    return salvage;
   });
+}
+
+/** Inserts the row of a save, unless it has one. */
+export async function recordSalvageIn(
+  tx: Tx,
+  { workstream, agent, backend, root }: Salvageable,
+  { n, reason, saved }: NumberedSave,
+): Promise<{ isNew: boolean; salvage: Salvage }> {
+  const known = await findByPlace(tx.db, root, saved.place);
+  if (known !== undefined) return { isNew: false, salvage: toSalvage(known) };
+  const { place, commit: commit_id, commits, files } = saved;
+  const row = { workstream, agent, n, backend, root, place, commit_id, commits, files, reason };
+  return { isNew: true, salvage: toSalvage(await tx.insert("salvages", row)) };
 }
 
 async function findByPlace(db: Reader, root: string, place: string): Promise<RowOf<"salvages"> | undefined> {
@@ -173,18 +174,18 @@ function toSalvage(row: RowOf<"salvages">): Salvage {
   };
 }
 
-/** `2 commits and 3 files, as demo/w1/4`: what was saved, for people. */
-export function tellSalvage({ commits, files, name }: Salvage): string {
-  return `${tellWork({ commits, files })}, as ${name}`;
+/** `2 commits and 3 files, as demo/w1/4`. */
+export function describeSaved({ commits, files, name }: Salvage): string {
+  return `${describeWork({ commits, files })}, as ${name}`;
 }
 
 /** `2 commits and 3 files`. */
-export function tellWork({ commits, files }: { commits: number; files: number }): string {
+export function describeWork({ commits, files }: { commits: number; files: number }): string {
   const parts = [...(commits > 0 ? [counted(commits, "commit")] : []), ...(files > 0 ? [counted(files, "file")] : [])];
   return parts.length === 0 ? "nothing" : parts.join(" and ");
 }
 
-/** A salvage as a list shows it. One without a row is what a crash left: saved, and not written down. */
+/** A listed salvage. Numbers are null if it was not recorded because of a crash. */
 export const LISTED_SALVAGE = shape({
   ...SALVAGE,
   commits: "number | null",
@@ -195,7 +196,7 @@ export const LISTED_SALVAGE = shape({
 
 export type ListedSalvage = TypeOf<typeof LISTED_SALVAGE>;
 
-/** Everything that was saved and can be brought back, newest first; of one workstream or of all. */
+/** All salvages, newest first, of one workstream or all. */
 export async function listSalvages(host: Host, workstream?: string): Promise<ListedSalvage[]> {
   const { db } = host.context.store;
   let query = db.selectFrom("salvages").selectAll().orderBy("id", "desc");
@@ -205,7 +206,7 @@ export async function listSalvages(host: Host, workstream?: string): Promise<Lis
   return [...unknown, ...known];
 }
 
-/** Saves in the repositories that mu knows, which no row tells of. */
+/** Saves in known repositories that have no row. */
 async function unrecorded(host: Host): Promise<ListedSalvage[]> {
   const { db } = host.context.store;
   const found: ListedSalvage[] = [];
@@ -218,13 +219,13 @@ async function unrecorded(host: Host): Promise<ListedSalvage[]> {
       if (rows.some((row) => row.place === place)) continue;
       const [workstream = "", agent = "", n = "0"] = name.split("/");
       const is = { workstream, agent, n: Number(n) };
-      found.push({ name: salvageName(is), ...is, backend, root, place, commit, ...NOT_WRITTEN });
+      found.push({ name: salvageName(is), ...is, backend, root, place, commit, ...UNRECORDED });
     }
   }
   return found;
 }
 
-const NOT_WRITTEN = { commits: null, files: null, reason: null, createdAt: null };
+const UNRECORDED = { commits: null, files: null, reason: null, createdAt: null };
 
 async function knownRoots(db: Reader): Promise<{ backend: BackendKey; root: string }[]> {
   const roots = [
@@ -235,22 +236,19 @@ async function knownRoots(db: Reader): Promise<{ backend: BackendKey; root: stri
   return [...distinct.values()].map(({ backend, root }) => ({ backend: backend as BackendKey, root }));
 }
 
-/**
- * The salvage by its name: `<workstream>/<agent>/<n>`, or `<agent>/<n>` in `workstream`. Faults `salvage.not_found`
- * with near names.
- */
+/** The salvage `<workstream>/<agent>/<n>`, or `<agent>/<n>` in `workstream`. Faults `salvage.not_found` with near names. */
 export async function getSalvage(host: Host, name: string, workstream?: string): Promise<ListedSalvage> {
   const whole = name.split("/").length === 2 && workstream !== undefined ? `${workstream}/${name}` : name;
   const all = await listSalvages(host);
   const found = all.find((one) => one.name === whole);
   if (found !== undefined) return found;
   const names = all.map((one) => one.name);
-  throw new Fault("missing", "salvage.not_found", `There is no salvage ${quote(name)}.${didYouMean(whole, names)}`, [
-    { intent: "See what was saved", command: "mu salvage list" },
+  throw new Fault("missing", "salvage.not_found", `No such salvage: ${quote(name)}.${didYouMean(whole, names)}`, [
+    { intent: "List salvages", command: "mu salvage list" },
   ]);
 }
 
-/** What a salvage holds, as text for people. Faults `salvage.not_found`, and those of the backend. */
+/** Describes a salvage for people. Faults as the backend. */
 export async function describeSalvage(host: Host, salvage: ListedSalvage): Promise<string> {
   return getBackend(salvage.backend).describe(host, salvage.root, salvage.place);
 }

@@ -3,7 +3,7 @@ import { didYouMean, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 
 const CLOSE_REQUIREMENTS = ["commit", "check", "landed"] as const;
-/** What an agent must have before it may close a task. */
+/** What an agent needs before it may close a task. */
 export type CloseRequirement = (typeof CLOSE_REQUIREMENTS)[number];
 
 /** What a new workspace gets. */
@@ -12,60 +12,58 @@ export const SETUP_SETTINGS = shape({
   copy: "string[]",
   /** Globs of files to link to the project folder. */
   link: "string[]",
-  /** A command that makes it ready for work. */
+  /** A command that prepares it for work. */
   command: "string | null",
-  /** How many ports are leased for it. */
   ports: "number",
-  /** Seconds after which the command counts as failed. */
   timeoutSeconds: "number",
 });
 
 export type SetupSettings = TypeOf<typeof SETUP_SETTINGS>;
 
-/** How a workstream wants its work done; every key has a value, its default where nothing was set. */
+/** Settings that control how work is checked and landed; unset ones have their default. */
 export const SETTING_VALUES = shape({
-  /** The command that shows that work is good. */
+  /** The command that judges work. */
   check: "string | null",
-  /** Seconds after which a check counts as red. */
+  /** After this, a check fails. */
   checkTimeoutSeconds: "number",
   closeRequires: [CLOSE_REQUIREMENTS, null],
-  /** The branch that work lands on; null for the repository's own default branch. */
+  /** The branch that work lands on; null for the repository's default branch. */
   branch: "string | null",
-  /** Whether the panes of agents have mu's borders. */
+  /** Whether agents' panes have mu's borders. */
   borders: ["on", "off"],
   setup: SETUP_SETTINGS,
 });
 
 export type Settings = TypeOf<typeof SETTING_VALUES>;
 
-/** One key: what it is for, how a value is told from its text, and which stored values count. */
+/** A setting: its description, how a value is parsed, and which values are valid. */
 interface Setting {
   about: string;
-  /** The rule for a value, as the end of `… is needed`. */
+  /** Describes valid values, for `It must be …`. */
   wants: string;
   standard: unknown;
   fromText(text: string): unknown;
   accepts(value: unknown): boolean;
 }
 
-/** Every key of `mu workstream set`, in the order in which they are shown. */
+/** Every key of `mu workstream set`, in display order. */
 export const SETTINGS: Readonly<Record<string, Setting>> = {
-  check: command("The command that shows that work is good, for task close and land"),
-  checkTimeoutSeconds: number("Seconds after which a check counts as red", 600, 1, 86_400),
+  check: command("The command that judges work, for task close and land"),
+  checkTimeoutSeconds: number("Seconds after which a check fails", 600, 1, 86_400),
   closeRequires: choice("What an agent needs before it may close a task", [...CLOSE_REQUIREMENTS], null),
   branch: {
     about: "The branch that work lands on",
-    wants: "a branch's name",
+    wants: "a branch name",
     standard: null,
     fromText: (text) => text.trim(),
     accepts: (value) => typeof value === "string" && /^(?!-)[^\s\p{Cc}~^:?*[\\]{1,255}$/u.test(value),
   },
-  borders: choice("Whether the panes of agents have mu's borders", ["on", "off"], "on"),
-  "setup.copy": paths("Files that a new workspace gets a copy of"),
-  "setup.link": paths("Files of the project folder that a new workspace links to"),
-  "setup.command": command("The command that makes a new workspace ready"),
+  borders: choice("Whether agents' panes have mu's borders", ["on", "off"], "on"),
+  "setup.copy": paths("Files that are copied into a new workspace"),
+  "setup.link": paths("Files that are linked into a new workspace"),
+  "setup.command": command("The command that sets up a new workspace"),
   "setup.ports": number("How many ports a new workspace leases", 0, 0, 100),
-  "setup.timeoutSeconds": number("Seconds after which the setup command counts as failed", 600, 1, 86_400),
+  "setup.timeoutSeconds": number("Seconds after which the setup command fails", 600, 1, 86_400),
 };
 
 export const SETTING_KEYS: readonly string[] = Object.keys(SETTINGS);
@@ -104,7 +102,7 @@ function choice(about: string, choices: readonly string[], standard: string | nu
 function paths(about: string): Setting {
   return {
     about,
-    wants: "a list of at most 100 paths or globs inside the project folder, with commas between",
+    wants: "a comma-separated list of at most 100 paths or globs inside the project folder",
     standard: [],
     fromText: (text) => {
       const parts = text.split(/,(?![^{]*\})/).map((part) => part.trim());
@@ -122,7 +120,7 @@ const isInside = (path: unknown) =>
   !path.includes("\0") &&
   !path.split("/").includes("..");
 
-/** The settings in the text of `workstreams.settings`. Whatever cannot be read there counts as not set. */
+/** Parses the text of `workstreams.settings`. Invalid values count as unset. */
 export function readSettings(stored: string): Settings {
   const found = storedValues(stored);
   const settings: Record<string, unknown> = { setup: {} };
@@ -133,15 +131,13 @@ export function readSettings(stored: string): Settings {
   return settings as unknown as Settings;
 }
 
-/**
- * The value of `key` that `text` stands for. Faults `setting.unknown` with near keys, `setting.invalid`.
- */
+/** Parses a value of `key`. Faults `setting.unknown` with near keys, `setting.invalid`. */
 export function settingValue(key: string, text: string): unknown {
   const { fromText, accepts, wants } = settingOf(key);
   const value = fromText(text);
   if (accepts(value)) return value;
-  throw new Fault("usage", "setting.invalid", `${quote(text)} cannot be the value of ${key}: ${wants} is needed.`, [
-    { intent: "Go back to the default", command: `mu workstream set ${key} --unset` },
+  throw new Fault("usage", "setting.invalid", `${quote(text)} is not a valid ${key}. It must be ${wants}.`, [
+    { intent: "Reset it to the default", command: `mu workstream set ${key} --unset` },
   ]);
 }
 
@@ -151,12 +147,12 @@ function settingOf(key: string): Setting {
   throw new Fault(
     "usage",
     "setting.unknown",
-    `There is no setting ${quote(key)}.${didYouMean(key, SETTING_KEYS)} The settings are ${SETTING_KEYS.join(", ")}.`,
-    [{ intent: "See what is set", command: "mu workstream show" }],
+    `Unknown setting ${quote(key)}.${didYouMean(key, SETTING_KEYS)} The settings are ${SETTING_KEYS.join(", ")}.`,
+    [{ intent: "See the settings", command: "mu workstream show" }],
   );
 }
 
-/** The stored text with `key` set to `value`, or without it. Faults `setting.unknown`. */
+/** The stored text with `key` set to `value`, or removed. Faults `setting.unknown`. */
 export function withSetting(stored: string, key: string, value: unknown): string {
   settingOf(key);
   const values = storedValues(stored);
@@ -164,7 +160,7 @@ export function withSetting(stored: string, key: string, value: unknown): string
   return JSON.stringify(values);
 }
 
-/** `key` and its value, where it is not the default. */
+/** Keys and values that differ from their default. */
 export function changedSettings(settings: Settings): [string, string][] {
   return Object.entries(SETTINGS).flatMap(([key, { standard }]): [string, string][] => {
     const value = valueAt(settings, key);
@@ -191,14 +187,14 @@ function storedValues(stored: string): Values {
 const isValues = (value: unknown): value is Values =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** The value behind a key such as `setup.copy`. */
+/** The value of a dotted key such as `setup.copy`. */
 export function valueAt(values: object, key: string): unknown {
   return key
     .split(".")
     .reduce<unknown>((at, part) => (isValues(at) && Object.hasOwn(at, part) ? at[part] : undefined), values);
 }
 
-/** Puts a value behind a key, or takes it away; a group that it empties goes too. */
+/** Sets or removes the value of a dotted key; removes a group that becomes empty. */
 function setAt(values: Values, key: string, value: unknown): void {
   const [first = "", ...rest] = key.split(".");
   if (rest.length === 0) {

@@ -8,10 +8,10 @@ import { checkWorkstreamName, didYouMean, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { readSettings, SETTING_VALUES, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
 
-/** The scope that tasks and agents live in; its tmux session is `mu-<name>`. */
+/** The scope of tasks and agents; its tmux session is `mu-<name>`. */
 export const WORKSTREAM = shape({
   name: "string",
-  /** The project's folder, or null. */
+  /** The project's folder. */
   root: "string | null",
   host: "string | null",
   settings: SETTING_VALUES,
@@ -44,13 +44,13 @@ export async function workstreamRow(db: Reader, name: string): Promise<RowOf<"wo
   throw new Fault(
     "missing",
     "workstream.not_found",
-    `There is no workstream ${quote(name)}.${didYouMean(
+    `Unknown workstream ${quote(name)}.${didYouMean(
       name,
       names.map((known) => known.name),
     )}`,
     [
-      { intent: "See the workstreams", command: "mu workstream list" },
-      { intent: "Start one", command: "mu workstream init <name>" },
+      { intent: "List the workstreams", command: "mu workstream list" },
+      { intent: "Create one", command: "mu workstream init <name>" },
     ],
   );
 }
@@ -119,22 +119,31 @@ export interface InitOptions {
   root?: string;
 }
 
-/** Makes the workstream, or records a new `root` on one that exists. Faults `workstream.invalid_name`. */
+/** Creates the workstream, or sets `root` on an existing one. Faults `workstream.invalid_name`. */
 export async function initWorkstream(
   context: Context,
   name: string,
   options: InitOptions = {},
 ): Promise<{ workstream: Workstream; created: boolean }> {
-  checkWorkstreamName(name);
-  return write(context, { op: "workstream.init", scope: name, subject: name }, async (tx) => {
-    const [row] = await selectWorkstream(tx.db, { name });
-    if (row === undefined) return { workstream: toWorkstream(await newWorkstream(tx, name, options)), created: true };
-    const patched = await tx.patch("workstreams", row.id, options.root === undefined ? {} : { root: options.root });
-    return { workstream: toWorkstream(patched), created: false };
-  });
+  return write(context, { op: "workstream.init", scope: name, subject: name }, (tx) =>
+    initWorkstreamIn(tx, name, options),
+  );
 }
 
-/** The row of `name` inside a write, made when it is missing; for plans that bring their workstream along. */
+/** As `initWorkstream`, inside a write. */
+export async function initWorkstreamIn(
+  tx: Tx,
+  name: string,
+  options: InitOptions = {},
+): Promise<{ workstream: Workstream; created: boolean }> {
+  checkWorkstreamName(name);
+  const [row] = await selectWorkstream(tx.db, { name });
+  if (row === undefined) return { workstream: toWorkstream(await newWorkstream(tx, name, options)), created: true };
+  const patched = await tx.patch("workstreams", row.id, options.root === undefined ? {} : { root: options.root });
+  return { workstream: toWorkstream(patched), created: false };
+}
+
+/** The row of `name`, created if it does not exist. */
 export async function ensureWorkstream(tx: Tx, name: string, options: InitOptions = {}): Promise<RowOf<"workstreams">> {
   checkWorkstreamName(name);
   const [row] = await selectWorkstream(tx.db, { name });
@@ -145,24 +154,25 @@ function newWorkstream(tx: Tx, name: string, options: InitOptions): Promise<RowO
   return tx.insert("workstreams", { name, root: options.root ?? null, host: null, settings: "{}" });
 }
 
-/** Gives the workstream another name. Its chain of events stays under the old one, which the new one mentions. */
+/** Renames the workstream. Its event chain keeps the old name, which the new chain mentions. */
 export async function renameWorkstream(context: Context, name: string, to: string): Promise<Workstream> {
+  const spec = { op: "workstream.rename", scope: [name, to], subject: name, payload: { from: name, to } };
   checkWorkstreamName(to);
-  return write(
-    context,
-    { op: "workstream.rename", scope: [name, to], subject: name, payload: { from: name, to } },
-    async (tx) => {
-      const row = await workstreamRow(tx.db, name);
-      if (name === to) return toWorkstream(row);
-      const [taken] = await selectWorkstream(tx.db, { name: to });
-      if (taken !== undefined) {
-        throw new Fault("conflict", "workstream.exists", `There is a workstream ${quote(to)} already.`, [
-          { intent: "Look at it", command: `mu workstream show -w ${to}` },
-        ]);
-      }
-      return toWorkstream(await tx.patch("workstreams", row.id, { name: to }));
-    },
-  );
+  return write(context, spec, (tx) => renameWorkstreamIn(tx, name, to));
+}
+
+/** As `renameWorkstream`, inside a write. */
+export async function renameWorkstreamIn(tx: Tx, name: string, to: string): Promise<Workstream> {
+  checkWorkstreamName(to);
+  const row = await workstreamRow(tx.db, name);
+  if (name === to) return toWorkstream(row);
+  const [taken] = await selectWorkstream(tx.db, { name: to });
+  if (taken !== undefined) {
+    throw new Fault("conflict", "workstream.exists", `The workstream ${quote(to)} already exists.`, [
+      { intent: "Show it", command: `mu workstream show -w ${to}` },
+    ]);
+  }
+  return toWorkstream(await tx.patch("workstreams", row.id, { name: to }));
 }
 
 /** What a destroy deletes. */
@@ -174,7 +184,7 @@ export interface Destruction {
   agents: number;
 }
 
-/** What `destroyWorkstream` would remove; faults `workstream.not_found`. */
+/** What `destroyWorkstream` would delete; faults `workstream.not_found`. */
 export async function previewDestroy(db: Reader, name: string): Promise<Destruction> {
   const row = await workstreamRow(db, name);
   const { tasks, edges, notes } = await sizes(db, row.id);
@@ -184,12 +194,17 @@ export async function previewDestroy(db: Reader, name: string): Promise<Destruct
 
 /** Removes the workstream with all its rows. Its events stay; a new workstream of that name continues their chain. */
 export async function destroyWorkstream(context: Context, name: string): Promise<Destruction> {
-  return write(context, { op: "workstream.destroy", scope: name, subject: name }, async (tx) => {
-    const row = await workstreamRow(tx.db, name);
-    const gone = await previewDestroy(tx.db, name);
-    await removeRows(tx, "workstreams", [row.id]);
-    return gone;
-  });
+  return write(context, { op: "workstream.destroy", scope: name, subject: name }, (tx) =>
+    destroyWorkstreamIn(tx, name),
+  );
+}
+
+/** As `destroyWorkstream`, inside a write. */
+export async function destroyWorkstreamIn(tx: Tx, name: string): Promise<Destruction> {
+  const row = await workstreamRow(tx.db, name);
+  const gone = await previewDestroy(tx.db, name);
+  await removeRows(tx, "workstreams", [row.id]);
+  return gone;
 }
 
 /** The settings of a workstream; faults `workstream.not_found`. */
@@ -197,17 +212,17 @@ export async function getSettings(db: Reader, workstream: string): Promise<Setti
   return readSettings((await workstreamRow(db, workstream)).settings);
 }
 
-/** What became of a setting. */
+/** The result of changing a setting. */
 export interface SettingChange {
   settings: Settings;
-  /** The value that counts from now on. */
+  /** The new value. */
   value: unknown;
   changed: boolean;
 }
 
 /**
- * Sets `key` to what `text` says, or back to its default without one. Faults `setting.unknown` with near keys,
- * `setting.invalid`, `workstream.not_found`.
+ * Sets `key` to the value in `text`, or resets it. Faults `setting.unknown` with near keys, `setting.invalid`,
+ * `workstream.not_found`.
  */
 export async function changeSetting(
   context: Context,
@@ -217,19 +232,20 @@ export async function changeSetting(
 ): Promise<SettingChange> {
   const value = text === undefined ? undefined : settingValue(key, text);
   const payload = value === undefined ? { key } : { key, value };
-  return write(context, { op: "workstream.set", scope: workstream, subject: workstream, payload }, async (tx) => {
-    const row = await workstreamRow(tx.db, workstream);
-    const stored = withSetting(row.settings, key, value);
-    await tx.patch("workstreams", row.id, { settings: stored }, row);
-    const settings = readSettings(stored);
-    return { settings, value: valueAt(settings, key), changed: stored !== row.settings };
-  });
+  const spec = { op: "workstream.set", scope: workstream, subject: workstream, payload };
+  return write(context, spec, (tx) => changeSettingIn(tx, workstream, key, value));
 }
 
-/**
- * Looks for the branch that the workstream is set to. A branch may be set before it is there, so the fault for one that
- * is not, `vcs.unknown_ref`, says where its name comes from.
- */
+/** Sets `key` to a checked value; undefined resets it. */
+export async function changeSettingIn(tx: Tx, workstream: string, key: string, value: unknown): Promise<SettingChange> {
+  const row = await workstreamRow(tx.db, workstream);
+  const stored = withSetting(row.settings, key, value);
+  await tx.patch("workstreams", row.id, { settings: stored }, row);
+  const settings = readSettings(stored);
+  return { settings, value: valueAt(settings, key), changed: stored !== row.settings };
+}
+
+/** Runs `look` for the branch in the workstream's settings, and makes `vcs.unknown_ref` say where the name comes from. */
 export async function namingBranchSetting<T>(workstream: string, branch: string, look: () => Promise<T>): Promise<T> {
   try {
     return await look();
@@ -238,10 +254,10 @@ export async function namingBranchSetting<T>(workstream: string, branch: string,
     throw new Fault(
       error.kind,
       error.code,
-      `${error.message} The setting branch of ${workstream} says ${quote(branch)}.`,
+      `${error.message} The branch setting of ${workstream} is ${quote(branch)}.`,
       [
         ...error.nextSteps,
-        { intent: "Go back to the repository's own", command: `mu workstream set branch --unset -w ${workstream}` },
+        { intent: "Use the repository's default branch", command: `mu workstream set branch --unset -w ${workstream}` },
       ],
       error.details,
     );
@@ -253,7 +269,7 @@ export function sessionOf(workstream: string): string {
   return `mu-${workstream}`;
 }
 
-/** The workstream whose session that is; undefined for everybody else's sessions. */
+/** The workstream of a session; undefined for sessions that are not mu's. */
 export function workstreamOf(session: string): string | undefined {
   return /^mu-(.+)$/.exec(session)?.[1];
 }

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listDeliveries } from "../../src/agents/delivery/outbox.js";
@@ -65,7 +66,9 @@ describe("two landers", () => {
     await yard.finished("docs", { "docs.txt": "d\n" });
     const other = await yard.another();
     const started = join(yard.repo.dir, "started");
-    const first = yard.land(["build"], { check: `touch '${started}'; sleep 1` });
+    const release = join(yard.repo.dir, "release");
+    const wait = `while [ ! -e '${release}' ]; do sleep 0.1; done`;
+    const first = yard.land(["build"], { check: `touch '${started}'; ${wait}` });
     const second = await yard.another().then(async (crew) => {
       await waitFor(started);
       await expect(landTasks(other, { workstream: WORKSTREAM, tasks: ["build"] })).rejects.toMatchObject({
@@ -78,6 +81,7 @@ describe("two landers", () => {
     });
     expect(names(second.landed)).toEqual(["docs"]);
     expect(second.skipped).toMatchObject([{ task: "build", why: "under_way" }]);
+    writeFileSync(release, "");
     expect(names((await first).landed)).toEqual(["build"]);
     expect(await yard.subjects()).toEqual(["work of docs", "work of build"]);
   });

@@ -93,10 +93,10 @@ it("Ctrl-C ends the setup of a new workspace, and nothing of it stays", async ()
     await home.sh("cat ../begun");
     running.kill("SIGINT");
     const { code, stderr } = await ended;
-    const told = { error: expect.any(String), message: expect.stringMatching(/^The setup command .* was ended\./) };
+    const told = { error: expect.any(String), message: expect.stringMatching(/^The setup command .* was stopped\./) };
     expect(code).toBe(130);
     if (line.endsWith("--json")) expect(JSON.parse(stderr)).toMatchObject({ ...told, exitCode: 130 });
-    else expect(stderr).toMatch(/^mu: The setup command .* was ended\./);
+    else expect(stderr).toMatch(/^mu: The setup command .* was stopped\./);
   }
   expect((await home.here("workspace list --json")).json().count).toBe(0);
   expect(existsSync(join(home.folder, "state", "workspaces", "shop", "bob"))).toBe(false);
@@ -117,7 +117,7 @@ it("a branch that is set and not there is named with its setting, for workspaces
   ]) {
     const refused = await home.here(`${line} --json`);
     expect([line, refused.code, refused.fault().code]).toEqual([line, 3, "vcs.unknown_ref"]);
-    expect(refused.fault().message).toContain('The setting branch of shop says "nope".');
+    expect(refused.fault().message).toContain("It is the setting branch of shop.");
     expect(JSON.stringify(refused.fault())).toContain(unset);
   }
   const asked = await home.here("land --onto nope -w shop --json");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
 import { execProgram } from "../../src/exec.js";
-import { leasePorts, portsEnv, portsOf, releasePorts } from "../../src/workspaces/setup/ports.js";
+import { leasePorts, portsOf } from "../../src/workspaces/setup/ports.js";
 import { bundleChild } from "../support/child.js";
 import { contextOn, describeOnce, onEachDialect, openTestStore, temporaryFolder } from "../support/database.js";
 import { reservedRow } from "../support/workspace-setup.js";
@@ -41,9 +41,8 @@ onEachDialect("the ports of workspaces", (bench) => {
     expect(await leasePorts(world(), ann, 1)).toEqual(first.slice(0, 1));
     const { db } = bench.context.store;
     expect(await portsOf(db, ann)).toEqual(first.slice(0, 1));
-    expect(portsEnv([5, 6])).toEqual({ MU_PORT_0: "5", MU_PORT_1: "6" });
     expect(first.every((port) => port >= 20_000 && port <= 29_999)).toBe(true);
-    await releasePorts(db, ann);
+    await leasePorts(world(), ann, 0);
     expect(await portsOf(db, ann)).toEqual([]);
   });
 
@@ -70,7 +69,7 @@ onEachDialect("the ports of workspaces", (bench) => {
       await expect(leasePorts(world(range), id, 1)).rejects.toMatchObject({ code: "port.none_left" });
       await taken.end();
       await leasePorts(world(range), id, 1);
-      await releasePorts(bench.context.store.db, id);
+      await leasePorts(world(range), id, 0);
     }
   });
 
@@ -100,7 +99,7 @@ describeOnce("ports of several databases of one user", () => {
     expect(new Set([...theirs, ...ours]).size).toBe(4);
     await expect(leasePorts(world(two.context), bob, 2)).rejects.toMatchObject({ code: "port.none_left" });
 
-    await releasePorts(one.store.db, ann);
+    await leasePorts(world(one.context), ann, 0);
     await leasePorts(world(one.context), ann, 2);
     expect(await leasePorts(world(two.context), bob, 2)).toHaveLength(2);
 

@@ -162,7 +162,7 @@ describeOnce("the command of a new workspace", () => {
   it("that is red says how, with its last lines, and what can be done", async () => {
     const failed = await setUp({ command: "seq 1000; echo 'no such package' >&2; exit 3" }).catch((fault) => fault);
     expect(failed).toMatchObject({ code: "setup.failed", kind: "negative", exitCode: 1 });
-    expect(failed.message).toContain("ended with 3");
+    expect(failed.message).toContain("exited with 3");
     expect(failed.message).toContain("no such package");
     expect(failed.details).toMatchObject({ exitCode: 3, timedOut: false });
     expect(readFileSync(failed.details.log, "utf8")).toContain("\n1000\n");

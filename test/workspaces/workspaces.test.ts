@@ -42,7 +42,7 @@ onEachDialect("workspaces", (bench) => {
     expect(ended.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
     const lost = ended.flatMap((one) => (one.status === "rejected" ? [one.reason as Fault] : []));
     expect(lost).toMatchObject([{ code: "workspace.exists", details: { state: "creating" } }]);
-    expect(lost[0]?.message).toMatch(/^Another process is making the workspace of "w1" in demo: /);
+    expect(lost[0]?.message).toMatch(/^Another process is creating the workspace of "w1" in demo: /);
     expect(lost[0]?.nextSteps.map(({ command }) => command)).toEqual(["mu workspace list -w demo"]);
   });
 

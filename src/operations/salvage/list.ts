@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { LISTED_SALVAGE, listSalvages, tellWork } from "../../workspaces/salvage.js";
+import { describeWork, LISTED_SALVAGE, listSalvages } from "../../workspaces/salvage.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
@@ -32,7 +32,7 @@ export const salvageList = defineOperation({
           { head: "salvage", text: (item) => item.name },
           {
             head: "holds",
-            text: ({ commits, files }) => (commits === null || files === null ? "?" : tellWork({ commits, files })),
+            text: ({ commits, files }) => (commits === null || files === null ? "?" : describeWork({ commits, files })),
           },
           { head: "saved by", text: (item) => item.reason ?? "an interrupted run" },
           { head: "", text: (item) => (item.createdAt === null ? "—" : `${paint.ago(item.createdAt)} ago`) },

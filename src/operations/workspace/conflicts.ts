@@ -3,7 +3,7 @@ import { counted, enumerate } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
 import { DRIFT, driftOf, workInProgress } from "../../workspaces/radar/predict.js";
-import { COLLISION, lookAround, readSight } from "../../workspaces/radar/radar.js";
+import { COLLISION, readRadar, refreshRadar } from "../../workspaces/radar/radar.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -40,8 +40,8 @@ export const workspaceConflicts = defineOperation({
     const scope = await resolveWorkstream(app, workstream);
     const { db } = app.context.store;
     const { id } = await workstreamRow(db, scope);
-    const { changed, skipped } = await lookAround(await app.crew(), scope);
-    const { collisions } = await readSight(db, id);
+    const { changed, skipped } = await refreshRadar(await app.crew(), scope);
+    const { collisions } = await readRadar(db, id);
     const landing = changed.filter(({ paths }) => paths.length > 0).map(({ agent }) => agent);
     const order = suggestOrder(landing, collisions);
     return {

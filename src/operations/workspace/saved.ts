@@ -1,9 +1,9 @@
 import type { NextStep } from "../../errors.js";
-import { type Salvage, tellSalvage } from "../../workspaces/salvage.js";
+import { describeSaved, type Salvage } from "../../workspaces/salvage.js";
 
 /** The line about what was saved; `[]` when there was nothing to save. */
 export function savedLines(salvage: Pick<Salvage, "name"> | null): string[] {
-  return salvage === null ? [] : [`  saved ${tellSalvage(salvage as Salvage)}`];
+  return salvage === null ? [] : [`  saved ${describeSaved(salvage as Salvage)}`];
 }
 
 /** How to look at what was saved, and to bring it back. */

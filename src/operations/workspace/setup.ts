@@ -5,7 +5,7 @@ import { Fault } from "../../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../../names.js";
 import { shape } from "../../shape.js";
 import { detectBackend } from "../../vcs/backends.js";
-import { approveCommands, type ForeignCommand, isApproved } from "../../workspaces/setup/command.js";
+import { approveCommands, isApproved, type RepositoryCommand } from "../../workspaces/setup/command.js";
 import { planSetup, REPOSITORY_FILE, type SetupPlan } from "../../workspaces/setup/plan.js";
 import { SETUP_DONE, type SetupDone, setUpWorkspace } from "../../workspaces/setup/setup.js";
 import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
@@ -136,12 +136,12 @@ async function projectRoot(app: App, workstream: string): Promise<string> {
 }
 
 /** The commands that the repository brings along and that would run. */
-function commandsOf(plan: SetupPlan, root: string): ForeignCommand[] {
+function commandsOf(plan: SetupPlan, root: string): RepositoryCommand[] {
   const setup = plan.command?.from === REPOSITORY_FILE ? [plan.command.command] : [];
   return [...setup, ...(plan.check === null ? [] : [plan.check])].map((command) => ({ root, command }));
 }
 
-async function notApproved(app: App, foreign: readonly ForeignCommand[]): Promise<string[]> {
+async function notApproved(app: App, foreign: readonly RepositoryCommand[]): Promise<string[]> {
   const waiting: string[] = [];
   for (const one of foreign) if (!(await isApproved(app.context.store.db, one))) waiting.push(one.command);
   return waiting;

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
 import { counted } from "../../names.js";
-import { tellWork } from "../../workspaces/salvage.js";
+import { describeWork } from "../../workspaces/salvage.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
@@ -70,5 +70,5 @@ const BRING_BACK = { intent: "Show what was saved", command: "mu salvage list --
 function workOf(commits: number | null, files: number | null): string {
   if (commits === null && files === null) return "";
   const work = { commits: commits ?? 0, files: files ?? 0 };
-  return work.commits + work.files === 0 ? " (nothing to save)" : ` (${tellWork(work)} to save)`;
+  return work.commits + work.files === 0 ? " (nothing to save)" : ` (${describeWork(work)} to save)`;
 }

@@ -3,7 +3,7 @@ import { runGit } from "./run.js";
 import { snapshot } from "./snapshot.js";
 import { commitOf } from "./target.js";
 
-/** Commits behind `since` up to where the checkout is, oldest first. Faults `vcs.unknown_ref`. */
+/** Commits after `since` up to the checkout's HEAD, oldest first. Faults `vcs.unknown_ref`. */
 export async function commits(world: VcsWorld, checkout: Checkout, since: string): Promise<Commit[]> {
   const from = await commitOf(world, checkout.path, since);
   return commitsBetween(world, checkout.path, from, "HEAD");
@@ -25,7 +25,7 @@ export async function commitsBetween(world: VcsWorld, cwd: string, from: string,
   return found;
 }
 
-/** A patch from `since` to everything in the work tree. Faults `vcs.unknown_ref`. */
+/** A patch from `since` to the work tree. Faults `vcs.unknown_ref`. */
 export async function diff(
   world: VcsWorld,
   checkout: Checkout,
@@ -34,33 +34,32 @@ export async function diff(
 ): Promise<string> {
   const from = await commitOf(world, checkout.path, since);
   const { tree } = await snapshot(world, checkout);
-  return diffTrees(world, checkout.path, from, tree, options.stat ? "--stat" : "--patch");
+  return diffTrees(world, checkout.path, { from, to: tree }, options.stat ? "--stat" : "--patch");
 }
 
-/** The difference of two trees as people read it, whatever they configured for `git diff`. */
+/** The difference of two trees, whatever the user configured for `git diff`. */
 export async function diffTrees(
   world: VcsWorld,
   cwd: string,
-  from: string,
-  to: string,
+  { from, to }: CommitRange,
   shape: "--stat" | "--patch",
 ): Promise<string> {
   const args = ["diff-tree", "-r", "-M", "--no-ext-diff", "--no-textconv", shape, from, to];
   return (await runGit(world, cwd, args)).stdout;
 }
 
-/** What the checkout has made since it was at `from`: one git process, unless history was rewritten. */
+/** What the checkout has committed since it was at `from`; one git process, unless history was rewritten. */
 export async function since(world: VcsWorld, { path }: Checkout, from: string): Promise<Since> {
   const asked = ["rev-list", "--topo-order", "--boundary", "--end-of-options", "HEAD", `^${from}`, "--"];
   const { code, stdout } = await runGit(world, path, asked, { okCodes: [128] });
-  if (code !== 0) return sinceShared(world, path, await commitOf(world, path, from));
+  if (code !== 0) return sinceMergeBase(world, path, await commitOf(world, path, from));
   const lines = stdout.split("\n").filter(Boolean);
   if (lines.includes(`-${from}`)) return { base: from, commits: lines.filter((line) => !line.startsWith("-")) };
-  return sinceShared(world, path, from);
+  return sinceMergeBase(world, path, from);
 }
 
-/** `from` is at the checkout's own commit, above it, or no part of its history any more. */
-async function sinceShared(world: VcsWorld, path: string, from: string): Promise<Since> {
+/** For a `from` that is HEAD itself, ahead of it, or no longer in its history. */
+async function sinceMergeBase(world: VcsWorld, path: string, from: string): Promise<Since> {
   const { stdout } = await runGit(world, path, ["merge-base", from, "HEAD"], { okCodes: [1] });
   const base = stdout.trim();
   if (base === "") return { base: null, commits: [] };
@@ -68,22 +67,23 @@ async function sinceShared(world: VcsWorld, path: string, from: string): Promise
   return { base, commits: shas.split("\n").filter(Boolean) };
 }
 
-/** Commits with their parents, as `rev-list --parents` prints them, in its order. */
-type Walk = ReadonlyMap<string, readonly string[]>;
+/** Commits with their parents, in the order of `rev-list --parents`. */
+export type Walk = ReadonlyMap<string, readonly string[]>;
 
-export function parseWalk(printed: string): Walk {
+/** Parses the output of `rev-list --parents`. */
+export function parseWalk(output: string): Walk {
   const walk = new Map<string, string[]>();
-  for (const line of printed.split("\n")) {
+  for (const line of output.split("\n")) {
     const [commit = "", ...parents] = line.split(" ");
     if (commit !== "") walk.set(commit, parents);
   }
   return walk;
 }
 
-/** What of the walk leads to one of these commits, they included. */
-export function reachable(walk: Walk, from: readonly string[]): Set<string> {
+/** The commits of the walk that are among `tips` or their ancestors. */
+export function reachable(walk: Walk, tips: readonly string[]): Set<string> {
   const seen = new Set<string>();
-  const open = [...from];
+  const open = [...tips];
   for (let commit = open.pop(); commit !== undefined; commit = open.pop()) {
     const parents = walk.get(commit);
     if (parents === undefined || seen.has(commit)) continue;
@@ -93,18 +93,18 @@ export function reachable(walk: Walk, from: readonly string[]): Set<string> {
   return seen;
 }
 
-/** The commits of the walk that have landed under other names. What lies below such work and is no work of it has not. */
-export function arrivedIn(walk: Walk, landed: readonly CommitRange[]): Set<string> {
-  const arrived = new Set<string>();
+/** The commits of the walk that have landed under other ids. Commits below landed work are not part of it. */
+export function landedIn(walk: Walk, landed: readonly CommitRange[]): Set<string> {
+  const found = new Set<string>();
   for (const { from, to } of landed) {
     if (!walk.has(to)) continue;
     const before = reachable(walk, [from]);
-    for (const commit of reachable(walk, [to])) if (!before.has(commit)) arrived.add(commit);
+    for (const commit of reachable(walk, [to])) if (!before.has(commit)) found.add(commit);
   }
-  return arrived;
+  return found;
 }
 
-/** Which of these commits `tip` has; one that the repository does not know any more is on nothing. One git, mostly. */
+/** Which of these commits `tip` contains; commits that no longer exist are not contained. Mostly one git process. */
 export async function contained(
   world: VcsWorld,
   root: string,
@@ -113,21 +113,22 @@ export async function contained(
 ): Promise<Set<string>> {
   const lacking = await lackedBy(world, root, tip, commits);
   if (lacking !== undefined) return new Set(commits.filter((commit) => !lacking.has(commit)));
-  const asked = ["cat-file", "--batch-check=%(objecttype)"];
-  const types = (await runGit(world, root, asked, { input: commits.map((commit) => `${commit}\n`).join("") })).stdout;
-  const known = commits.filter((_, at) => types.split("\n")[at] === "commit");
-  const beyond = await lackedBy(world, root, tip, known);
-  return new Set(beyond === undefined ? [] : known.filter((commit) => !beyond.has(commit)));
+  const existing = await existingCommits(world, root, commits);
+  const lackingNow = await lackedBy(world, root, tip, existing);
+  return new Set(lackingNow === undefined ? [] : existing.filter((commit) => !lackingNow.has(commit)));
 }
 
-/** All commits behind these that `tip` lacks; undefined when one of them is not there. */
-async function lackedBy(
-  world: VcsWorld,
-  root: string,
-  tip: string,
-  commits: readonly string[],
-): Promise<Set<string> | undefined> {
+/** The ancestors of these commits that `tip` lacks; undefined if one of them does not exist. */
+async function lackedBy(world: VcsWorld, root: string, tip: string, commits: readonly string[]) {
   const input = [...commits, `^${tip}`, ""].join("\n");
   const { code, stdout } = await runGit(world, root, ["rev-list", "--stdin"], { input, okCodes: [128] });
   return code === 0 ? new Set(stdout.split("\n")) : undefined;
+}
+
+/** Those of these commits that the repository has. */
+export async function existingCommits(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]> {
+  const input = commits.map((commit) => `${commit}^{commit}\n`).join("");
+  const { stdout } = await runGit(world, root, ["cat-file", "--batch-check=%(objecttype)"], { input });
+  const types = stdout.split("\n");
+  return commits.filter((_, at) => types[at] === "commit");
 }

@@ -2,45 +2,44 @@ import { existsSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "../../errors.js";
-import { quote, shellWord } from "../../names.js";
+import { enumerate, quote, shellWord } from "../../names.js";
 import type { Lander, LandingTarget, Tip } from "../lander.js";
+import { errorText } from "../program.js";
 import type { VcsWorld } from "../vcs.js";
-import { findGitDir, underwayIn } from "./git-dir.js";
+import { findGitDir, operationIn } from "./git-dir.js";
+import { existingCommits } from "./history.js";
 import { gitReplayer } from "./replay.js";
-import { gitFault, gitLine, gitWords, runGit } from "./run.js";
+import { gitFault, gitLine, NO_HOOKS, runGit } from "./run.js";
 import { target } from "./target.js";
 import { removeScratch } from "./worktree.js";
 
-/** The scratch is nobody's checkout: what a repository does at a checkout is for people's. */
-const NO_HOOKS = ["-c", "core.hooksPath=/dev/null", "-c", "submodule.recurse=false"];
+/** The scratch checkout runs no hooks. */
+const SCRATCH = [...NO_HOOKS, "-c", "submodule.recurse=false"];
 
 const PUSH_TIMEOUT_MS = 300_000;
 
-/** Landing with git: replays on objects, moves the branch by compare-and-swap or by a fast-forward of its checkout. */
+/** Lands with git: replays on objects, and moves the branch by compare-and-swap or by fast-forwarding its checkout. */
 export const gitLander: Lander = {
   target: findTarget,
   async missing(world, root, commits) {
-    const { stdout } = await runGit(world, root, ["cat-file", "--batch-check=%(objecttype)"], {
-      input: commits.map((commit) => `${commit}^{commit}\n`).join(""),
-    });
-    const types = stdout.split("\n");
-    return commits.filter((_, index) => types[index] !== "commit");
+    const existing = new Set(await existingCommits(world, root, commits));
+    return commits.filter((commit) => !existing.has(commit));
   },
   replayer: gitReplayer,
   async requireClean(world, root, branch) {
-    const { checkout, held } = await placeOfBranch(world, root, branch);
-    const obstacle = checkout === undefined ? held : await dirtOf(world, checkout.path);
+    const { checkout, held } = await locateBranch(world, root, branch);
+    const obstacle = checkout === undefined ? held : await uncommittedChanges(world, checkout.path);
     if (obstacle !== undefined) throw checkoutDirty(branch, obstacle);
   },
   async requireRoom(world, root, { branch, from, to }) {
-    const { checkout } = await placeOfBranch(world, root, branch);
+    const { checkout } = await locateBranch(world, root, branch);
     if (checkout === undefined) return;
-    const files = await strangersOf(world, checkout.path, { from, to });
+    const files = await untrackedConflicts(world, checkout.path, { from, to });
     if (files.length > 0) throw checkoutDirty(branch, { path: checkout.path, files, underway: null });
   },
   advance,
   async takeBack(world, root, { branch, from, to }) {
-    const { checkout } = await placeOfBranch(world, root, branch);
+    const { checkout } = await locateBranch(world, root, branch);
     if (checkout !== undefined) await takeBack(world, checkout.path, { from, to });
   },
   async contains(world, root, branch, commit) {
@@ -49,12 +48,12 @@ export const gitLander: Lander = {
   },
   async scratch(world, root, path, commit) {
     if (existsSync(path)) {
-      await runGit(world, path, [...NO_HOOKS, "reset", "-q", "--hard", commit]);
-      await runGit(world, path, [...NO_HOOKS, "clean", "-qffd"]);
+      await runGit(world, path, [...SCRATCH, "reset", "-q", "--hard", commit]);
+      await runGit(world, path, [...SCRATCH, "clean", "-qffd"]);
       return;
     }
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await runGit(world, root, [...NO_HOOKS, "worktree", "add", "-q", "--detach", path, commit]);
+    await runGit(world, root, [...SCRATCH, "worktree", "add", "-q", "--detach", path, commit]);
   },
   removeScratch,
   async remote(world, root, branch) {
@@ -71,7 +70,7 @@ export const gitLander: Lander = {
   },
 };
 
-/** The branch here; else the one that only a remote has. Faults `vcs.unknown_ref`. */
+/** The local branch, else a remote's. Faults `vcs.unknown_ref`. */
 async function findTarget(world: VcsWorld, root: string, branch: string): Promise<LandingTarget> {
   const here = await tipOf(world, root, `refs/heads/${branch}`);
   if (here !== undefined) return { branch, ...here, exists: true };
@@ -92,16 +91,16 @@ async function advance(
   root: string,
   { target, to }: { target: LandingTarget; to: string },
 ): Promise<"advanced" | "moved"> {
-  const { checkout, held } = await placeOfBranch(world, root, target.branch);
+  const { checkout, held } = await locateBranch(world, root, target.branch);
   if (held !== undefined) throw checkoutDirty(target.branch, held);
   if (checkout === undefined) return swap(world, root, { target, to });
   if (checkout.head !== target.commit) return "moved";
-  const dirt = await dirtOf(world, checkout.path);
-  if (dirt !== undefined) throw checkoutDirty(target.branch, dirt);
+  const changes = await uncommittedChanges(world, checkout.path);
+  if (changes !== undefined) throw checkoutDirty(target.branch, changes);
   return forward(world, checkout.path, { target, to });
 }
 
-/** The branch is checked out nowhere: only the ref moves. */
+/** For a branch that is not checked out: moves only the ref. */
 async function swap(world: VcsWorld, root: string, { target, to }: { target: LandingTarget; to: string }) {
   const ref = `refs/heads/${target.branch}`;
   const from = target.exists ? target.commit : "0".repeat(target.commit.length);
@@ -112,17 +111,17 @@ async function swap(world: VcsWorld, root: string, { target, to }: { target: Lan
   throw gitFault(root, args, { code, stdout, stderr });
 }
 
-/** The branch is checked out and clean: its files go along. git itself gives way to a file that would be lost. */
+/** For a branch that is checked out and clean: moves its files too. git refuses if a file would be lost. */
 async function forward(world: VcsWorld, path: string, { target, to }: { target: LandingTarget; to: string }) {
   const settings = ["-c", "submodule.recurse=false", "-c", "merge.autoStash=false"];
   const args = [...settings, "merge", "-q", "--ff-only", "--no-overwrite-ignore", "--no-stat", to];
   const options = { okCodes: [1, 2, 128], locks: true, env: { GIT_REFLOG_ACTION: "mu land" } };
   const { code, stdout, stderr } = await runGit(world, path, args, options);
-  // git moves whatever is checked out: somebody may have gone to another branch in that moment.
+  // git moves whatever is checked out, which may be another branch by now.
   const asked = ["rev-parse", "--verify", "-q", `refs/heads/${target.branch}`];
   const now = await gitLine(world, path, asked, { okCodes: [1, 128] });
   if (now === to) return "advanced";
-  if (code === 0) await giveBackHead(world, path, { from: target.commit, to });
+  if (code === 0) await restoreHead(world, path, { from: target.commit, to });
   if (code === 0) return "moved";
   if (now !== target.commit) return "moved";
   await takeBack(world, path, { from: target.commit, to });
@@ -131,15 +130,15 @@ async function forward(world: VcsWorld, path: string, { target, to }: { target: 
   throw gitFault(path, args, { code, stdout, stderr });
 }
 
-/** Sets what was moved in the branch's place back to where it was, unless something was done there since. */
-async function giveBackHead(world: VcsWorld, path: string, { from, to }: { from: string; to: string }): Promise<void> {
+/** Moves HEAD back if git moved another branch than ours, unless it has changed since. */
+async function restoreHead(world: VcsWorld, path: string, { from, to }: { from: string; to: string }): Promise<void> {
   const head = await gitLine(world, path, ["rev-parse", "-q", "--verify", "HEAD"], { okCodes: [1, 128] });
   if (head === to) await runGit(world, path, ["reset", "-q", "--keep", from], { okCodes: [1, 128], locks: true });
 }
 
 /**
- * git moves the files first and the branch last: where the branch was refused, or git was killed in between, the index
- * is that of `to` on a branch at `from`. Then, and only then, the files go back.
+ * git moves the files first and the branch last: if it was killed in between, the index is that of `to` on a branch at
+ * `from`. Only then are the files moved back.
  */
 async function takeBack(world: VcsWorld, path: string, { from, to }: { from: string; to: string }): Promise<void> {
   const staged = await runGit(world, path, ["diff-index", "--cached", "--quiet", to, "--"], { okCodes: [1, 128] });
@@ -148,59 +147,53 @@ async function takeBack(world: VcsWorld, path: string, { from, to }: { from: str
   await runGit(world, path, ["read-tree", "-m", "-u", to, from], { okCodes: [1, 128], locks: true });
 }
 
-/** The fault for a branch that somebody works on; nothing of it was touched. */
 function checkoutDirty(branch: string, { path, files, underway }: Obstacle): Fault {
-  const what =
-    underway === null
-      ? `has files that are not committed (${files.slice(0, 5).join(", ")}${files.length > 5 ? ", …" : ""})`
-      : `is in the middle of a ${underway}`;
+  const what = underway === null ? `has uncommitted changes (${enumerate(files, 5)})` : `has a ${underway} in progress`;
   return new Fault(
     "conflict",
     "landing.checkout_dirty",
-    `${branch} is checked out in ${quote(path)}, which ${what}. It was not touched, and nothing landed.`,
+    `${branch} is checked out in ${quote(path)}, which ${what}. Nothing landed.`,
     [
-      { intent: "See what is open there", command: `git -C ${shellWord(path)} status` },
-      { intent: "Commit it, or put it aside", command: `git -C ${shellWord(path)} stash -u` },
+      { intent: "See its status", command: `git -C ${shellWord(path)} status` },
+      { intent: "Commit or stash the changes", command: `git -C ${shellWord(path)} stash -u` },
     ],
     { path, files, underway },
   );
 }
 
-/** `!\trefs…\t[rejected] (fetch first)` and what the other side said. */
+/** Extracts `!\trefs…\t[rejected] (fetch first)` and the remote's messages. */
 function pushWords({ stdout, stderr }: { stdout: string; stderr: string }): string {
   const rejected = stdout.split("\n").flatMap((line) => (line.startsWith("!") ? [line.split("\t")[2] ?? ""] : []));
   const remote = stderr.split("\n").flatMap((line) => (line.startsWith("remote:") ? [line.slice(7).trim()] : []));
   const words = [...rejected, ...remote].filter((text) => text !== "");
-  return words.length > 0 ? words.join("; ") : gitWords(stderr);
+  return words.length > 0 ? words.join("; ") : errorText(stderr);
 }
 
-/** Why a branch cannot be moved now: the checkout that has it is somebody's work in progress. */
+/** Why a branch cannot be moved now: its checkout has work in progress. */
 interface Obstacle {
-  /** The checkout. */
   path: string;
-  /** Files changed and not committed, or in the way. */
+  /** Uncommitted or untracked files that block the move. */
   files: string[];
-  /** What somebody began there and did not end, such as a rebase. */
+  /** An operation in progress, such as a rebase. */
   underway: string | null;
 }
 
-/** One work tree of a repository. */
 interface WorkTree {
   path: string;
   head: string | null;
-  /** The full name of the branch that it has; null when it is detached. */
+  /** The full ref of its branch; null if HEAD is detached. */
   branch: string | null;
 }
 
-/** The checkout that has the branch, and whatever else keeps the branch from being moved. */
+/** Where a branch is checked out, and what else keeps it from being moved. */
 interface BranchPlace {
   checkout: WorkTree | undefined;
-  /** A checkout that left the branch to rebase or bisect it, and will come back to it. */
+  /** A checkout that is rebasing or bisecting the branch and will return to it. */
   held: Obstacle | undefined;
 }
 
-/** Where a branch is in use. A work tree whose folder is gone does not count. */
-async function placeOfBranch(world: VcsWorld, root: string, branch: string): Promise<BranchPlace> {
+/** Finds where a branch is in use. Ignores work trees whose folder is gone. */
+async function locateBranch(world: VcsWorld, root: string, branch: string): Promise<BranchPlace> {
   const trees = await workTrees(world, root);
   const checkout = trees.find((tree) => tree.branch === `refs/heads/${branch}`);
   const detached = trees.filter((tree) => tree.branch === null);
@@ -224,7 +217,7 @@ function split(line: string): [string, string] {
   return space < 0 ? [line, ""] : [line.slice(0, space), line.slice(space + 1)];
 }
 
-/** The files that hold the name of the branch that somebody will come back to. */
+/** Files that name the branch to return to. */
 const RETURNS: readonly (readonly [file: string, name: string])[] = [
   ["rebase-merge/head-name", "rebase"],
   ["rebase-apply/head-name", "rebase"],
@@ -240,18 +233,18 @@ async function holding(tree: WorkTree, branch: string): Promise<Obstacle | undef
   return undefined;
 }
 
-/** Why nobody but its owner may touch this checkout; undefined when it is clean. Untracked files do not count. */
-async function dirtOf(world: VcsWorld, path: string): Promise<Obstacle | undefined> {
+/** Uncommitted changes, without untracked files, and operations in progress; undefined for a clean checkout. */
+async function uncommittedChanges(world: VcsWorld, path: string): Promise<Obstacle | undefined> {
   const args = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
   const { stdout } = await runGit(world, path, args);
   const files = stdout.split("\0").flatMap((line) => (line === "" ? [] : [line.slice(3)]));
   const folder = (await findGitDir(path)) ?? path;
-  const underway = underwayIn(await readdir(folder));
+  const underway = operationIn(await readdir(folder));
   return files.length > 0 || underway !== null ? { path, files, underway } : undefined;
 }
 
-/** Files of `path` that are not in version control and would be written over by going from one commit to another. */
-async function strangersOf(
+/** Untracked files of `path` that moving from one commit to another would overwrite. */
+async function untrackedConflicts(
   world: VcsWorld,
   path: string,
   { from, to }: { from: string; to: string },
@@ -259,13 +252,10 @@ async function strangersOf(
   const args = ["diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", from, to];
   const { stdout } = await runGit(world, path, args);
   const added = stdout.split("\0").filter((name) => name !== "");
-  const there = await Promise.all(
-    added.map((name) =>
-      lstat(join(path, name)).then(
-        (found) => !found.isDirectory(),
-        () => false,
-      ),
-    ),
-  );
-  return added.filter((_, index) => there[index]);
+  const isInTheWay = (name: string) =>
+    lstat(join(path, name))
+      .then((found) => !found.isDirectory())
+      .catch(() => false);
+  const inTheWay = await Promise.all(added.map(isInTheWay));
+  return added.filter((_, index) => inTheWay[index]);
 }

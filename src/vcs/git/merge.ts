@@ -4,40 +4,40 @@ import type { Replay } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
 import { gitFault, gitLine, runGit } from "./run.js";
 
-/** What a merge of two commits would come to; nothing is written but objects. */
+/** The merge of two commits. */
 interface Merge {
-  /** The merged tree; where there are conflicts, with their marks in the files. */
+  /** The merged tree, with conflict markers in files that conflict. */
   tree: string;
-  /** The paths that conflict, sorted; empty for a clean merge. */
+  /** The paths that conflict, sorted. */
   conflicts: string[];
 }
 
 /** Two commits that would be merged. */
 type Pair = readonly [ours: string, theirs: string];
 
-/** So many runs of git at a time. */
-const SIDE_BY_SIDE = 2;
+/** Git processes in parallel. */
+const CONCURRENCY = 2;
 /** Fewer pairs than this are not worth another process. */
-const LEAST_PORTION = 24;
+const MIN_BATCH = 24;
 
 /**
- * Merges each pair in memory, as a merge of branches would, renames followed. Every pair needs a common ancestor.
- * Faults `vcs.too_old` below git 2.38, `vcs.failed`.
+ * Merges each pair in memory, following renames. Every pair needs a common ancestor. Faults `vcs.too_old` below git
+ * 2.38, `vcs.failed`.
  */
 export async function mergePairs(world: VcsWorld, root: string, pairs: readonly Pair[]): Promise<Merge[]> {
   if (pairs.length === 0) return [];
   const version = await gitVersion(world, root);
   if (version < WRITE_TREE) throw tooOld();
-  if (version < STDIN) return mapAtMost(SIDE_BY_SIDE, pairs, (pair) => mergeOne(world, root, pair));
-  const size = Math.max(LEAST_PORTION, Math.ceil(pairs.length / SIDE_BY_SIDE));
-  const portions: Pair[][] = [];
-  for (let from = 0; from < pairs.length; from += size) portions.push(pairs.slice(from, from + size));
-  return (await Promise.all(portions.map((portion) => mergeMany(world, root, portion)))).flat();
+  if (version < STDIN) return mapAtMost(CONCURRENCY, pairs, (pair) => mergeOne(world, root, pair));
+  const size = Math.max(MIN_BATCH, Math.ceil(pairs.length / CONCURRENCY));
+  const batches: Pair[][] = [];
+  for (let from = 0; from < pairs.length; from += size) batches.push(pairs.slice(from, from + size));
+  return (await Promise.all(batches.map((batch) => mergeMany(world, root, batch)))).flat();
 }
 
 const MERGE_TREE = ["merge-tree", "--write-tree", "--name-only"];
 
-/** The answer is the tree, the conflicted paths and an empty word; then messages, each with the paths it is about. */
+/** The output is the tree, the conflicted paths, an empty field, and messages with the paths they are about. */
 async function mergeOne(world: VcsWorld, root: string, [ours, theirs]: Pair): Promise<Merge> {
   const { code, stdout } = await runGit(world, root, [...MERGE_TREE, "-z", "--messages", ours, theirs], {
     okCodes: [1],
@@ -45,23 +45,29 @@ async function mergeOne(world: VcsWorld, root: string, [ours, theirs]: Pair): Pr
   const [tree = "", ...words] = stdout.split("\0");
   const end = words.indexOf("");
   const paths = words.slice(0, end).map(realPath([ours, theirs]));
-  // A folder that was split over several others is in no path's way: only the message tells of it.
-  return { tree, conflicts: sorted(code === 1 && paths.length === 0 ? pathsOfConflicts(words.slice(end + 1)) : paths) };
+  // Only the message reports a folder that was split over several others.
+  return {
+    tree,
+    conflicts: sorted(
+      code === 1 && paths.length === 0 ? conflictsIn(words.slice(end + 1)).flatMap(({ paths }) => paths) : paths,
+    ),
+  };
 }
 
-function pathsOfConflicts(messages: readonly string[]): string[] {
-  const found: string[] = [];
+/** Messages of `merge-tree`: each is the number of its paths, the paths, its type, and its text. */
+function conflictsIn(messages: readonly string[]): { paths: string[]; text: string }[] {
+  const found: { paths: string[]; text: string }[] = [];
   for (let at = 0; at < messages.length; ) {
     const count = Number(messages[at] || Number.NaN);
     if (Number.isNaN(count)) break;
-    const kind = messages[at + count + 1] ?? "";
-    if (kind.startsWith("CONFLICT")) found.push(...messages.slice(at + 1, at + 1 + count));
+    const [type = "", text = ""] = messages.slice(at + count + 1, at + count + 3);
+    if (type.startsWith("CONFLICT")) found.push({ paths: messages.slice(at + 1, at + 1 + count), text });
     at += count + 3;
   }
   return found;
 }
 
-/** One process for all: each answer is its verdict, the tree, the paths, and an empty word. */
+/** One process for all: each result is a status, the tree, the paths, and an empty field. */
 async function mergeMany(world: VcsWorld, root: string, pairs: readonly Pair[]): Promise<Merge[]> {
   const args = [...MERGE_TREE, "--no-messages", "--stdin"];
   const input = pairs.map((pair) => `${pair.join(" ")}\n`).join("");
@@ -74,16 +80,16 @@ async function mergeMany(world: VcsWorld, root: string, pairs: readonly Pair[]):
     if (!tree || end < 0) throw gitFault(root, args, result);
     const conflicts = sorted(words.slice(at + 2, end).map(realPath(pair)));
     at = end + 1;
-    return { pair, tree, conflicts, untold: verdict === CONFLICTED && conflicts.length === 0 };
+    return { pair, tree, conflicts, unreported: verdict === CONFLICTED && conflicts.length === 0 };
   });
-  return mapAtMost(SIDE_BY_SIDE, answers, async ({ pair, tree, conflicts, untold }) =>
-    untold ? mergeOne(world, root, pair) : { tree, conflicts },
+  return mapAtMost(CONCURRENCY, answers, async ({ pair, tree, conflicts, unreported }) =>
+    unreported ? mergeOne(world, root, pair) : { tree, conflicts },
   );
 }
 
 const CONFLICTED = "0";
 
-/** Where a file stands in a folder's way, git would put it beside, as `path~<commit>`: that place is nobody's. */
+/** A file that conflicts with a folder would be moved to `path~<commit>`; this is the path that it has now. */
 const realPath = (pair: Pair) => (path: string) => {
   const mark = path.lastIndexOf("~");
   const [commit = ""] = path.slice(mark + 1).split("_");
@@ -98,7 +104,7 @@ const STDIN = 2_039;
 
 const versions = new WeakMap<VcsWorld["env"], number>();
 
-/** git's version as 1000 × major + minor; asked once in an environment. */
+/** git's version as 1000 × major + minor, cached per environment. */
 async function gitVersion(world: VcsWorld, root: string): Promise<number> {
   const known = versions.get(world.env);
   if (known !== undefined) return known;
@@ -109,16 +115,15 @@ async function gitVersion(world: VcsWorld, root: string): Promise<number> {
 }
 
 function tooOld(): Fault {
-  return new Fault("unavailable", "vcs.too_old", "Collisions are predicted with git 2.38 or newer; this one is older.");
+  return new Fault("unavailable", "vcs.too_old", "Predicting collisions needs git 2.38 or newer.");
 }
 
-/** Files larger than this (bytes) are not read for the lines that clash. */
-const READABLE = 1_000_000;
-/** So much of what clashes is shown. */
+/** Larger files are not read for their conflicts, in bytes. */
+const MAX_BYTES = 1_000_000;
 const HUNK_LINES = 40;
 const LINE_LENGTH = 200;
 
-/** The conflicts of a merge in people's terms: its files, git's words about them, and the first lines that clash. */
+/** The conflicts of a merge: the files, git's messages about them, and the first conflicting lines. */
 export async function gitConflict(
   { world, root }: { world: VcsWorld; root: string },
   { tree, report }: { tree: string; report: readonly string[] },
@@ -132,24 +137,20 @@ export async function gitConflict(
   return { files, words, hunk: "" };
 }
 
-/** `mode id stage\tpath` for each conflicted file, an empty field, then messages: count, paths, type, text. */
+/** `mode id stage\tpath` for each conflicted file, an empty field, and messages. */
 function parseReport(report: readonly string[]): { files: string[]; words: string[] } {
   const end = report.indexOf("");
   const files = report.slice(0, end).map((line) => line.slice(line.indexOf("\t") + 1));
-  const words: string[] = [];
-  for (let at = end + 1; at < report.length; ) {
-    const paths = Number(report[at]);
-    if (report[at] === "" || !Number.isInteger(paths)) break;
-    const [type = "", text = ""] = report.slice(at + 1 + paths, at + 3 + paths);
-    if (type.startsWith("CONFLICT")) words.push(text.trim().replaceAll(/\b([0-9a-f]{7})[0-9a-f]{33}\b/g, "$1"));
-    at += 3 + paths;
-  }
-  return { files: [...new Set(files)], words };
+  const texts = conflictsIn(report.slice(end + 1)).map(({ text }) => text.trim());
+  return {
+    files: [...new Set(files)],
+    words: texts.map((text) => text.replaceAll(/\b([0-9a-f]{7})[0-9a-f]{33}\b/g, "$1")),
+  };
 }
 
 async function textOf(world: VcsWorld, root: string, object: string): Promise<string> {
   const { code, stdout } = await runGit(world, root, ["cat-file", "-s", object], { okCodes: [128] });
-  if (code !== 0 || Number(stdout) > READABLE) return "";
+  if (code !== 0 || Number(stdout) > MAX_BYTES) return "";
   return (await runGit(world, root, ["cat-file", "blob", object], { okCodes: [128] })).stdout;
 }
 
@@ -161,7 +162,7 @@ function firstHunk(text: string, { ours, theirs }: Replay["names"]): string {
   const hunk = [`<<<<<<< ${ours}`, ...lines.slice(start + 1, end), `>>>>>>> ${theirs}`].map(shortened);
   if (hunk.length <= HUNK_LINES) return hunk.join("\n");
   const half = HUNK_LINES / 2;
-  return [...hunk.slice(0, half), `… ${hunk.length - HUNK_LINES} lines more …`, ...hunk.slice(-half)].join("\n");
+  return [...hunk.slice(0, half), `… ${hunk.length - HUNK_LINES} more lines …`, ...hunk.slice(-half)].join("\n");
 }
 
 const shortened = (line: string) => (line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH)}…` : line);

@@ -1,17 +1,18 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { VcsWorld } from "../vcs.js";
-import { commonDirOf, findGitDir, isThere } from "./git-dir.js";
+import { commonDirOf, findGitDir } from "./git-dir.js";
 import { gitLine, NO_HOOKS, runGit } from "./run.js";
 import { type Content, makeSavedCommit, type Nested, readSavedCommit, treeOf } from "./saved-commit.js";
 import { wholeTrees } from "./snapshot.js";
 
-/** Nested saves are the same commit when nothing changed between two runs: they all carry this date. */
+/** All nested saves have this date, so that saving the same content again gives the same commit. */
 const DATE = "@86400 +0000";
 
 /**
- * Saves what only the repositories inside of a checkout have (submodules, clones that somebody made there): their
- * commits that no remote of theirs has and their uncommitted files, brought into the checkout's own repository.
+ * Saves what only the repositories inside a checkout have (submodules and clones): commits that none of their remotes
+ * has, and uncommitted files. They are fetched into the checkout's own repository.
  */
 export async function saveNested(world: VcsWorld, path: string, name: string): Promise<Nested[]> {
   const found: Nested[] = [];
@@ -26,7 +27,7 @@ export async function saveNested(world: VcsWorld, path: string, name: string): P
   return found;
 }
 
-/** Repositories in a checkout, tracked as submodules or not, that are not ignored; paths below it. */
+/** Repositories inside a checkout, submodules or not, that are not ignored; relative paths. */
 async function nestedIn(world: VcsWorld, path: string): Promise<string[]> {
   const list = async (...args: string[]) =>
     (await runGit(world, path, ["ls-files", "-z", ...args])).stdout.split("\0").filter(Boolean);
@@ -34,11 +35,10 @@ async function nestedIn(world: VcsWorld, path: string): Promise<string[]> {
   const tracked = links.map((entry) => entry.slice(entry.indexOf("\t") + 1));
   const others = (await list("--others", "--exclude-standard")).filter((entry) => entry.endsWith("/"));
   const candidates = [...new Set([...tracked, ...others.map((entry) => entry.slice(0, -1))])];
-  const there = await Promise.all(candidates.map((below) => isThere(join(path, below, ".git"))));
-  return candidates.filter((_, at) => there[at]);
+  return candidates.filter((below) => existsSync(join(path, below, ".git")));
 }
 
-/** The commit, in the nested repository itself, that holds what it alone has; undefined when it has nothing. */
+/** A commit in the nested repository with all that only it has; undefined if that is nothing. */
 async function saveOne(world: VcsWorld, outer: string, path: string, name: string): Promise<string | undefined> {
   const nested = await saveNested(world, path, name);
   const asked = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
@@ -48,7 +48,7 @@ async function saveOne(world: VcsWorld, outer: string, path: string, name: strin
   const headTree = head === null ? null : await treeOf(world, path, head);
   const isClean = headTree === null ? await isEmpty(world, path, tree) : tree === headTree && indexTree === headTree;
   if (isClean && branches.length === 0 && nested.length === 0) return undefined;
-  const parts = { name, path, head, tree, indexTree, comebacks: branches, nested, files: [] };
+  const parts = { name, path, head, tree, indexTree, resumable: branches, nested, files: [] };
   return makeSavedCommit(world, path, parts, DATE);
 }
 
@@ -56,10 +56,10 @@ async function isEmpty(world: VcsWorld, cwd: string, tree: string): Promise<bool
   return (await runGit(world, cwd, ["ls-tree", "--name-only", tree])).stdout === "";
 }
 
-/** Those of HEAD, branches, tags and the stash that hold commits which no remote has. */
+/** Those of HEAD, branches, tags and the stash with commits that no remote has. */
 async function ownCommits(world: VcsWorld, outer: string, path: string, head: string | null): Promise<string[]> {
   const [mine, theirs] = await Promise.all([path, outer].map(sharedDir));
-  // A linked worktree of the outer repository: its branches stay when it goes.
+  // A linked worktree of the outer repository: its branches outlive it.
   const isSame = mine === theirs;
   const format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)";
   const asked = ["for-each-ref", format, "refs/heads", "refs/tags", "refs/stash"];
@@ -77,20 +77,20 @@ async function sharedDir(path: string): Promise<string | undefined> {
   return gitDir === undefined ? undefined : commonDirOf(gitDir);
 }
 
-/** Brings a commit and all before it into the repository at `into`, where nothing points to it yet. */
+/** Fetches a commit and its ancestors into the repository at `into`, without a ref. */
 async function fetchCommit(world: VcsWorld, into: string, from: string, commit: string): Promise<void> {
   const quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"];
   const plain = [...NO_HOOKS, "-c", "protocol.version=2", "-c", "protocol.file.allow=always"];
   await runGit(world, into, [...plain, "fetch", ...quiet, "--update-shallow", from, commit]);
 }
 
-/** Whether files are put into a clean checkout, or over what an earlier run left that was killed. */
-type Manner = "into a clean one" | "over a killed run";
+/** Whether files go into a clean checkout, or over what a killed run left. */
+type RestoreMode = "clean" | "overwrite";
 
-/** Puts a clean work tree where a saved one was: HEAD, detached, the files, the index, and the repositories inside. */
-export async function restoreFiles(world: VcsWorld, path: string, content: Content, manner: Manner): Promise<void> {
+/** Restores HEAD (detached), the files, the index, and the repositories inside. */
+export async function restoreFiles(world: VcsWorld, path: string, content: Content, mode: RestoreMode): Promise<void> {
   const { head, tree, index, nested } = content;
-  const isClean = manner === "into a clean one";
+  const isClean = mode === "clean";
   const how = isClean ? "--no-overwrite-ignore" : "--force";
   if (head !== null) await runGit(world, path, [...NO_HOOKS, "checkout", "--quiet", "--detach", how, head]);
   if (tree !== null && index !== null) {
@@ -99,18 +99,23 @@ export async function restoreFiles(world: VcsWorld, path: string, content: Conte
     await runGit(world, path, ["read-tree", "-m", index]);
     await runGit(world, path, ["update-index", "-q", "--refresh"], { okCodes: [1] });
   }
-  for (const each of nested) await restoreNested(world, path, each, manner);
+  for (const each of nested) await restoreNested(world, path, each, mode);
 }
 
-/** Makes one nested repository again, or brings its save into the one that is there. */
-async function restoreNested(world: VcsWorld, path: string, { path: below, commit, origin }: Nested, manner: Manner) {
+/** Restores one nested repository, creating it if it does not exist. */
+async function restoreNested(
+  world: VcsWorld,
+  path: string,
+  { path: below, commit, origin }: Nested,
+  mode: RestoreMode,
+) {
   const folder = join(path, below);
   await mkdir(folder, { recursive: true });
-  if (!(await isThere(join(folder, ".git")))) {
+  if (!existsSync(join(folder, ".git"))) {
     if ((await readdir(folder)).length > 0) return;
     await runGit(world, folder, ["init", "--quiet"]);
   }
   if (origin !== null) await runGit(world, folder, ["config", "remote.origin.url", origin]);
   await fetchCommit(world, folder, path, commit);
-  await restoreFiles(world, folder, await readSavedCommit(world, folder, commit), manner);
+  await restoreFiles(world, folder, await readSavedCommit(world, folder, commit), mode);
 }

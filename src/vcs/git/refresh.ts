@@ -1,15 +1,17 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
-import { quote, shellWord } from "../../names.js";
+import { counted, quote, shellWord } from "../../names.js";
+import type { ProgramResult } from "../program.js";
 import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
-import { gitDirOf, readText, underwayIn, waitForOrphan } from "./git-dir.js";
-import { arrivedIn, commitsBetween, parseWalk } from "./history.js";
-import { type GitResult, gitFault, gitLine, gitWords, runGit } from "./run.js";
+import { gitDirOf, operationIn, readText, waitUntilQuiet } from "./git-dir.js";
+import { commitsBetween, landedIn, parseWalk } from "./history.js";
+import { gitFault, gitLine, runGit } from "./run.js";
 import { identity } from "./saved-commit.js";
 import { commitOf } from "./target.js";
+import { hookFailed } from "./worktree.js";
 
-/** What a rebase must not do here: sign (that may ask for a passphrase), stash, reorder, move refs, resolve by itself. */
+/** The rebase must not sign (that may ask for a passphrase), stash, reorder, move refs, or resolve by itself. */
 const PLAIN = [
   "commit.gpgSign=false",
   "rebase.autoStash=false",
@@ -20,10 +22,10 @@ const PLAIN = [
 ].flatMap((setting) => ["-c", setting]);
 
 /**
- * Rebases the checkout's own commits onto `onto`. Where it began is noted in the checkout's git folder, so that a run
- * that was killed is undone by the next, and `from` stays known when the caller was killed before it could note it.
- * Merges are flattened, and commits that `onto` has under another name are left out, as a rebase does. Faults
- * `vcs.dirty`, `vcs.underway`, `vcs.hook_failed`, `vcs.unknown_ref`.
+ * Rebases the checkout's own commits onto `onto`. A note in the checkout's git folder says where it started, so that
+ * the next run can undo a killed one, and still knows `from` if the caller was killed before recording it. Merges are
+ * flattened, and commits that `onto` has under another id are dropped, as a rebase does. Faults `vcs.dirty`,
+ * `vcs.underway`, `vcs.hook_failed`, `vcs.unknown_ref`.
  */
 export async function refresh(
   world: VcsWorld,
@@ -34,9 +36,9 @@ export async function refresh(
   const { path } = checkout;
   const gitDir = await gitDirOf(path);
   const onto = await commitOf(world, path, ontoRef);
-  if ((await refreshedFrom(gitDir)) !== undefined) await waitForOrphan(gitDir);
+  if ((await refreshedFrom(gitDir)) !== undefined) await waitUntilQuiet(gitDir);
   await undoAbandoned(world, path, gitDir);
-  await refuseUnfinished(world, path, gitDir);
+  await requireClean(world, path, "no");
   const head = await commitOf(world, path, "HEAD");
   const isOn = await runGit(world, path, ["merge-base", "--is-ancestor", onto, head], { okCodes: [1] });
   if (isOn.code === 0) {
@@ -47,7 +49,7 @@ export async function refresh(
   return rebase(world, path, gitDir, { from: head, onto, upstream: await upstreamOf(world, path, { onto, landed }) });
 }
 
-/** What the checkout's own work begins behind: a commit up to which all of it has landed, else `onto` itself. */
+/** The last commit up to which all of the checkout's work has landed, else `onto` itself. */
 async function upstreamOf(
   world: VcsWorld,
   path: string,
@@ -56,9 +58,9 @@ async function upstreamOf(
   if (landed.length === 0) return onto;
   const { stdout } = await runGit(world, path, ["rev-list", "--topo-order", "--parents", "HEAD", `^${onto}`]);
   const walk = parseWalk(stdout);
-  const arrived = arrivedIn(walk, landed);
+  const onTarget = landedIn(walk, landed);
   const own = [...walk.keys()];
-  const newest = own[own.findLastIndex((commit) => !arrived.has(commit)) + 1];
+  const newest = own[own.findLastIndex((commit) => !onTarget.has(commit)) + 1];
   return newest ?? onto;
 }
 
@@ -85,21 +87,21 @@ async function rebase(
 
 const REBASE_CODES = [1, 2, 128];
 
-/** Puts everything back to where a refresh began that did not end. A rebase that is not ours is left alone. */
+/** Undoes a refresh that did not end. Leaves a rebase alone that is not ours. */
 async function undoAbandoned(world: VcsWorld, path: string, gitDir: string): Promise<void> {
   const note = await readNote(gitDir);
   if (note === undefined || note.head !== undefined) return;
-  if (underwayIn(await readdir(gitDir)) === "rebase") {
+  if (operationIn(await readdir(gitDir)) === "rebase") {
     const aborted = await runGit(world, path, ["rebase", "--abort"], { okCodes: REBASE_CODES });
     if (aborted.code !== 0) await startOver(world, path, note.from);
   }
   const head = await gitLine(world, path, ["rev-parse", "HEAD"]);
-  // Killed after the rebase and before its note: the rebase is whole.
+  // Killed after the rebase and before its note: the rebase is complete.
   if (head === note.from) await rm(join(gitDir, NOTE), { force: true });
   else await writeNote(gitDir, { ...note, head });
 }
 
-/** For a rebase that was killed before it had written down enough to be aborted. */
+/** For a rebase that was killed too early to be aborted. */
 async function startOver(world: VcsWorld, path: string, from: string): Promise<void> {
   await runGit(world, path, ["rebase", "--quit"], { okCodes: REBASE_CODES });
   const branchless = await runGit(world, path, ["symbolic-ref", "--quiet", "HEAD"], { okCodes: [1] });
@@ -107,46 +109,37 @@ async function startOver(world: VcsWorld, path: string, from: string): Promise<v
   await runGit(world, path, ["reset", "--quiet", "--hard", from]);
 }
 
-async function refuseUnfinished(world: VcsWorld, path: string, gitDir: string): Promise<void> {
-  const underway = underwayIn(await readdir(gitDir));
-  if (underway !== null)
-    throw new Fault("conflict", "vcs.underway", `A ${underway} was begun in ${quote(path)} and not ended.`, [
-      { intent: "See where it stands", command: `git -C ${shellWord(path)} status` },
+/** Faults `vcs.underway` during a rebase or merge, and `vcs.dirty` with uncommitted files; `untracked` is git's option. */
+export async function requireClean(world: VcsWorld, path: string, untracked: "all" | "no"): Promise<void> {
+  const operation = operationIn(await readdir(await gitDirOf(path)));
+  if (operation !== null)
+    throw new Fault("conflict", "vcs.underway", `A ${operation} is in progress in ${quote(path)}.`, [
+      { intent: "See its state", command: `git -C ${shellWord(path)} status` },
     ]);
-  const status = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no"];
+  const status = ["status", "--porcelain", "-z", "--no-renames", `--untracked-files=${untracked}`];
   const changed = (await runGit(world, path, status)).stdout.split("\0").filter(Boolean);
   if (changed.length > 0) throw dirty(path, changed);
 }
 
-/** The fault for uncommitted work that is in the way; `entries` are lines of `git status`. */
-export function dirty(path: string, entries: readonly string[]): Fault {
-  const files = entries.map((entry) => entry.slice(3));
-  const count = files.length === 1 ? "1 file that is" : `${files.length} files that are`;
+function dirty(path: string, statusLines: readonly string[]): Fault {
+  const files = statusLines.map((line) => line.slice(3));
   return new Fault(
     "conflict",
     "vcs.dirty",
-    `There ${files.length === 1 ? "is" : "are"} ${count} not committed in ${quote(path)}.`,
-    [{ intent: "See them", command: `git -C ${shellWord(path)} status` }],
+    `${quote(path)} has ${counted(files.length, "uncommitted file")}.`,
+    [{ intent: "List them", command: `git -C ${shellWord(path)} status` }],
     { files: files.slice(0, 50) },
   );
 }
 
-function rebaseFault(path: string, args: readonly string[], result: GitResult): Fault {
+function rebaseFault(path: string, args: readonly string[], result: ProgramResult): Fault {
   const hook = /The ([a-z-]+) hook refused/.exec(result.stderr)?.[1];
-  if (hook === undefined) return gitFault(path, args, result);
-  const words = gitWords(result.stderr.replaceAll(/^(error|fatal): The .* hook refused.*$/gm, ""));
-  return new Fault(
-    "conflict",
-    "vcs.hook_failed",
-    `The repository's ${hook} hook refused: ${words}`,
-    [{ intent: "See where its hooks are", command: `git -C ${shellWord(path)} rev-parse --git-path hooks` }],
-    { hook, exitCode: result.code, stderr: result.stderr },
-  );
+  return hook === undefined ? gitFault(path, args, result) : hookFailed(hook, path, result);
 }
 
 const NOTE = "mu-refresh";
 
-/** `head` is there once the refresh has ended. */
+/** `head` is set once the refresh is complete. */
 interface Note {
   from: string;
   onto: string;
@@ -163,7 +156,7 @@ async function writeNote(gitDir: string, { from, onto, head }: Note): Promise<vo
   await writeFile(join(gitDir, NOTE), `${from}\n${onto}\n${head ?? ""}\n`);
 }
 
-/** Where an unended refresh of ours began, for whoever must not lose it. */
+/** Where an incomplete refresh of ours started. */
 export async function refreshedFrom(gitDir: string): Promise<string | undefined> {
   const note = await readNote(gitDir);
   return note?.head === undefined ? note?.from : undefined;

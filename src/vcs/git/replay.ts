@@ -1,10 +1,11 @@
 import type { LandingTarget, Replay, Replayed, Replayer, Tip } from "../lander.js";
 import type { CommitRange, VcsWorld } from "../vcs.js";
+import { reachable } from "./history.js";
 import { gitConflict } from "./merge.js";
 import { gitFault, gitLine, runGit, runGits } from "./run.js";
 
-/** A commit that the target does not have. */
-interface Known {
+/** A commit that the target lacks. */
+interface Step {
   sha: string;
   parents: string[];
   tree: string;
@@ -13,8 +14,8 @@ interface Known {
 }
 
 /**
- * Puts works on tips without a work tree: each step of a work becomes a commit of what a merge of that step into the
- * tip gives. So there is nothing to abort and nothing to leave behind, whatever ends this.
+ * Replays works without a work tree: each step of a work becomes a commit of what merging it into the tip gives. There
+ * is nothing to abort or clean up.
  */
 export async function gitReplayer(
   world: VcsWorld,
@@ -23,23 +24,24 @@ export async function gitReplayer(
   replays: readonly Replay[],
 ): Promise<Replayer> {
   const works = replays.map(({ work }) => work);
-  const room = { world, root, known: await commitsBeyond(world, root, target.commit, works) };
+  const scene = { world, root, known: await commitsBeyond(world, root, target.commit, works) };
   const ahead = new Map<string, Replayed>();
   return {
     async replay(onto, replay) {
-      if (!ahead.has(keyOf(onto, replay))) await replayAhead(room, onto, replays.slice(replays.indexOf(replay)), ahead);
-      return ahead.get(keyOf(onto, replay)) ?? replayWork(room, onto, replay);
+      if (!ahead.has(keyOf(onto, replay)))
+        await replayAhead(scene, onto, replays.slice(replays.indexOf(replay)), ahead);
+      return ahead.get(keyOf(onto, replay)) ?? replayWork(scene, onto, replay);
     },
   };
 }
 
 const keyOf = (onto: Tip, { work }: Replay) => `${onto.commit} ${work.from} ${work.to}`;
 
-/** So many works of one commit are put one on the other in one shell; more would not fit on its command line. */
-const MOST_AHEAD = 50;
-const LONGEST_MESSAGE = 8_000;
+/** The most single-commit works replayed in one shell: more would not fit on its command line. */
+const MAX_BATCH = 50;
+const MAX_MESSAGE = 8_000;
 
-/** Five words a work: its commit, its author's name, mail and date, and the message. Stops where one clashes. */
+/** Takes five arguments per work: its commit, author name, email and date, and message. Stops at the first conflict. */
 const REPLAY_AHEAD = `
 tip=$1 tree=$2; shift 2
 while [ $# -ge 5 ]; do
@@ -54,24 +56,24 @@ while [ $# -ge 5 ]; do
 done`;
 
 /**
- * Puts works of a single commit one on the other, as far as they go on cleanly, and remembers what comes out: starting
- * a program costs more than the merge. Whatever is not remembered afterwards is done step by step, with its reasons.
+ * Replays works of a single commit in one shell as far as they merge cleanly, and caches the results: starting a
+ * program costs more than the merge. What is not cached is replayed step by step.
  */
 async function replayAhead(
-  room: Room,
+  scene: Scene,
   onto: Tip,
   replays: readonly Replay[],
   found: Map<string, Replayed>,
 ): Promise<void> {
   const simple: { replay: Replay; words: string[] }[] = [];
-  for (const replay of replays.slice(0, MOST_AHEAD)) {
-    const words = singleStep(replay, room.known);
+  for (const replay of replays.slice(0, MAX_BATCH)) {
+    const words = singleStep(replay, scene.known);
     if (words === undefined) break;
     simple.push({ replay, words });
   }
   if (simple.length < 2) return;
   const args = [onto.commit, onto.tree, ...simple.flatMap(({ words }) => words)];
-  const printed = (await runGits(room.world, room.root, REPLAY_AHEAD, args)) ?? "";
+  const printed = (await runGits(scene.world, scene.root, REPLAY_AHEAD, args)) ?? "";
   let before = onto;
   for (const [index, line] of printed.trimEnd().split("\n").entries()) {
     const [commit = "", tree = ""] = line.split(" ");
@@ -83,31 +85,31 @@ async function replayAhead(
   }
 }
 
-/** The words of a work that is one commit on a base that the target has; undefined for any other. */
-function singleStep({ work, trailers }: Replay, known: Room["known"]): string[] | undefined {
+/** The shell arguments for a work of one commit on a base that the target has; undefined for any other. */
+function singleStep({ work, trailers }: Replay, known: Scene["known"]): string[] | undefined {
   const { steps, base } = stepsOf(work, known);
   const [step] = steps;
   if (step === undefined || steps.length > 1 || base === undefined || known.has(base)) return undefined;
   const message = withTrailers(step.message, trailers);
-  if (message.length > LONGEST_MESSAGE || step.author.name.trim() === "") return undefined;
+  if (message.length > MAX_MESSAGE || step.author.name.trim() === "") return undefined;
   return [step.sha, step.author.name, step.author.email, `@${step.author.date}`, message];
 }
 
-interface Room {
+interface Scene {
   world: VcsWorld;
   root: string;
-  known: ReadonlyMap<string, Known>;
+  known: ReadonlyMap<string, Step>;
 }
 
 const FORMAT = ["%H", "%P", "%T", "%an", "%ae", "%ad", "%B"].join("%n");
 
-/** All commits that the works have and the target does not, by their ids. */
+/** All commits of the works that the target lacks, by id. */
 async function commitsBeyond(
   world: VcsWorld,
   root: string,
   target: string,
   works: readonly CommitRange[],
-): Promise<Map<string, Known>> {
+): Promise<Map<string, Step>> {
   const tips = [...new Set(works.flatMap(({ from, to }) => [from, to]))];
   const args = ["--date=raw", "--encoding=UTF-8", "--no-show-signature", "--no-color", "-z", `--format=${FORMAT}`];
   const { stdout } = await runGit(world, root, ["log", ...args, "--stdin"], {
@@ -117,7 +119,7 @@ async function commitsBeyond(
   return new Map(commits.map(parseCommit).map((commit) => [commit.sha, commit]));
 }
 
-function parseCommit(text: string): Known {
+function parseCommit(text: string): Step {
   const [sha = "", parents = "", tree = "", name = "", email = "", date = "", ...message] = text.split("\n");
   return {
     sha,
@@ -128,10 +130,11 @@ function parseCommit(text: string): Known {
   };
 }
 
-/** The work's own steps, oldest first, and the commit that the first one stands on. */
-function stepsOf({ from, to }: CommitRange, known: Room["known"]): { steps: Known[]; base: string | undefined } {
-  const before = ancestors(from, known);
-  const steps: Known[] = [];
+/** The work's steps, oldest first, and the parent of the first one. */
+function stepsOf({ from, to }: CommitRange, known: Scene["known"]): { steps: Step[]; base: string | undefined } {
+  const parents = new Map([...known].map(([sha, commit]) => [sha, commit.parents]));
+  const before = reachable(parents, [from]);
+  const steps: Step[] = [];
   let at: string | undefined = to;
   for (let commit = known.get(to); commit !== undefined; commit = at === undefined ? undefined : known.get(at)) {
     if (before.has(commit.sha)) break;
@@ -141,72 +144,57 @@ function stepsOf({ from, to }: CommitRange, known: Room["known"]): { steps: Know
   return { steps, base: at };
 }
 
-function ancestors(from: string, known: Room["known"]): Set<string> {
-  const found = new Set<string>();
-  const open = [from];
-  for (let sha = open.pop(); sha !== undefined; sha = open.pop()) {
-    const commit = known.get(sha);
-    if (commit === undefined || found.has(sha)) continue;
-    found.add(sha);
-    open.push(...commit.parents);
-  }
-  return found;
-}
-
-async function replayWork(room: Room, onto: Tip, replay: Replay): Promise<Replayed> {
-  const { steps, base } = stepsOf(replay.work, room.known);
+async function replayWork(scene: Scene, onto: Tip, replay: Replay): Promise<Replayed> {
+  const { steps, base } = stepsOf(replay.work, scene.known);
   const last = steps.at(-1);
   if (last === undefined) return { outcome: "replayed", tip: onto, commits: 0 };
 
-  const stand = await standingOn(room, onto, base);
-  const whole = await mergedTree(room, stand, last);
-  if (whole.outcome === "conflict") return { outcome: "conflict", ...(await gitConflict(room, whole, replay.names)) };
-  const before = await Promise.all(steps.slice(0, -1).map((step) => mergedTree(room, stand, step)));
-  return commitSteps(room, onto, { steps, trees: [...before, whole], trailers: replay.trailers });
+  const side = await mergeSideOf(scene, onto, base);
+  const whole = await mergedTree(scene, side, last);
+  if (whole.outcome === "conflict") return { outcome: "conflict", ...(await gitConflict(scene, whole, replay.names)) };
+  const before = await Promise.all(steps.slice(0, -1).map((step) => mergedTree(scene, side, step)));
+  return commitSteps(scene, onto, { steps, trees: [...before, whole], trailers: replay.trailers });
 }
 
-/** What the steps are merged into: the tip, made to stand on the steps' own base where the target lacks that base. */
-interface Stand {
+/** What the steps are merged into: the tip, or the tip's tree on the steps' own base if the target lacks that base. */
+interface MergeSide {
   commit: string;
-  /** True when the steps stand on the tip itself. */
+  /** True if the steps are based on the tip itself. */
   isBase: boolean;
 }
 
-async function standingOn({ world, root, known }: Room, onto: Tip, base: string | undefined): Promise<Stand> {
+async function mergeSideOf({ world, root, known }: Scene, onto: Tip, base: string | undefined): Promise<MergeSide> {
   if (base === undefined || !known.has(base)) return { commit: onto.commit, isBase: base === onto.commit };
   const who = { GIT_AUTHOR_NAME: "mu", GIT_AUTHOR_EMAIL: "mu", GIT_COMMITTER_NAME: "mu", GIT_COMMITTER_EMAIL: "mu" };
   const args = ["commit-tree", "--no-gpg-sign", onto.tree, "-p", base, "-m", "a base for a merge"];
   return { commit: await gitLine(world, root, args, { env: who }), isBase: false };
 }
 
-/** The tree of a merge, with the paths and words of its conflicts. */
+/** The tree of a merge, with the report of its conflicts. */
 type Merged = { outcome: "clean"; tree: string } | { outcome: "conflict"; tree: string; report: string[] };
 
-async function mergedTree({ world, root }: Room, stand: Stand, step: Known): Promise<Merged> {
-  if (stand.isBase) return { outcome: "clean", tree: step.tree };
+async function mergedTree({ world, root }: Scene, side: MergeSide, step: Step): Promise<Merged> {
+  if (side.isBase) return { outcome: "clean", tree: step.tree };
   const args = ["merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories"];
-  const { code, stdout } = await runGit(world, root, [...args, stand.commit, step.sha], { okCodes: [1] });
+  const { code, stdout } = await runGit(world, root, [...args, side.commit, step.sha], { okCodes: [1] });
   const [tree = "", ...report] = stdout.split("\0");
   return code === 0 ? { outcome: "clean", tree } : { outcome: "conflict", tree, report };
 }
 
 interface Steps {
-  steps: readonly Known[];
-  /** What each step merged with the tip gives. */
+  steps: readonly Step[];
+  /** The merge of each step with the tip. */
   trees: readonly Merged[];
   trailers: readonly string[];
 }
 
-/**
- * Makes a commit of each step that changes something. A step that only clashes on the way to a whole that does not is
- * folded into the one after it.
- */
-async function commitSteps(room: Room, onto: Tip, { steps, trees, trailers }: Steps): Promise<Replayed> {
+/** Commits each step that changes something. A step that conflicts, while the whole work does not, is folded into the next. */
+async function commitSteps(scene: Scene, onto: Tip, { steps, trees, trailers }: Steps): Promise<Replayed> {
   const kept = keptSteps(steps, trees, onto.tree);
   let tip = onto;
   for (const [index, { step, tree, message }] of kept.entries()) {
     const isLast = index === kept.length - 1;
-    const commit = await commitTree(room, {
+    const commit = await commitTree(scene, {
       tree,
       parent: tip.commit,
       author: step.author,
@@ -217,8 +205,8 @@ async function commitSteps(room: Room, onto: Tip, { steps, trees, trailers }: St
   return { outcome: "replayed", tip, commits: kept.length };
 }
 
-function keptSteps(steps: readonly Known[], trees: readonly Merged[], start: string) {
-  const kept: { step: Known; tree: string; message: string }[] = [];
+function keptSteps(steps: readonly Step[], trees: readonly Merged[], start: string) {
+  const kept: { step: Step; tree: string; message: string }[] = [];
   let [before, folded] = [start, ""];
   for (const [index, step] of steps.entries()) {
     const merged = trees[index];
@@ -242,12 +230,12 @@ function keptSteps(steps: readonly Known[], trees: readonly Merged[], start: str
 interface NewCommit {
   tree: string;
   parent: string;
-  author: Known["author"];
+  author: Step["author"];
   message: string;
 }
 
-/** A commit with its author kept; where nobody said who commits here, the author does. */
-async function commitTree({ world, root }: Room, { tree, parent, author, message }: NewCommit): Promise<string> {
+/** Commits a tree under its author, who is also the committer if git has no identity. */
+async function commitTree({ world, root }: Scene, { tree, parent, author, message }: NewCommit): Promise<string> {
   const args = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", "--no-gpg-sign", tree, "-p", parent];
   const env = {
     GIT_AUTHOR_NAME: author.name.trim() || "unknown",
@@ -263,7 +251,7 @@ async function commitTree({ world, root }: Room, { tree, parent, author, message
 
 const TRAILER = /^(?:[A-Za-z0-9][\w-]*: |\s)/;
 
-/** The message with trailers at its end, in the block of those that it has. */
+/** The message with the trailers appended, to its trailer block if it has one. */
 function withTrailers(message: string, trailers: readonly string[]): string {
   if (trailers.length === 0) return message;
   const text = message.trimEnd();

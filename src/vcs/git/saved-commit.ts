@@ -2,38 +2,43 @@ import { quote } from "../../names.js";
 import type { VcsWorld } from "../vcs.js";
 import { gitLine, runGit } from "./run.js";
 
-/** Trailers of a save's message, from which it is brought back. */
-export const TRAILERS = { head: "Mu-Head", index: "Mu-Index", comeback: "Mu-Unfinished", nested: "Mu-Nested" } as const;
+/** Trailers in the message of a save, used to restore it. */
+export const TRAILERS = {
+  head: "Mu-Head",
+  index: "Mu-Index",
+  resumable: "Mu-Unfinished",
+  nested: "Mu-Nested",
+} as const;
 
-/** What a repository inside of a checkout held: its own save, and where it was cloned from. */
+/** The save of a repository inside a checkout, and where that was cloned from. */
 export interface Nested {
-  /** Below the checkout. */
+  /** Relative to the checkout. */
   path: string;
   commit: string;
   origin: string | null;
 }
 
-/** What goes into the commit of a save. */
+/** The content of a save. */
 interface Parts {
   name: string;
   /** Where the files were. */
   path: string;
-  /** Null in a nested repository without a commit. */
+  /** Null in a nested repository without commits. */
   head: string | null;
   tree: string;
   indexTree: string;
-  /** Commits beside HEAD that must stay alive. */
-  comebacks: readonly string[];
+  /** Commits that an unfinished rebase or merge needs. */
+  resumable: readonly string[];
   nested: readonly Nested[];
   files: readonly string[];
 }
 
-/** The most files that a save's message names. */
-const NAMED = 50;
+/** The number of files listed in a save's message. */
+const LISTED = 50;
 
-/** Makes the commit of a save in the repository at `cwd`, dated `date` (as git reads it) or now, and gives its hash. */
+/** Creates the commit of a save in the repository at `cwd`, dated `date` (as git reads it) or now. */
 export async function makeSavedCommit(world: VcsWorld, cwd: string, parts: Parts, date?: string): Promise<string> {
-  const { name, head, tree, indexTree, comebacks, nested } = parts;
+  const { name, head, tree, indexTree, resumable, nested } = parts;
   const dates = date === undefined ? {} : { GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date };
   const env = { ...(await identity(world, cwd)), ...dates };
   const commitTree = async (of: string, parents: readonly string[], message: string) => {
@@ -44,7 +49,7 @@ export async function makeSavedCommit(world: VcsWorld, cwd: string, parts: Parts
   const known = [tree, ...(await Promise.all(heads.map((commit) => treeOf(world, cwd, commit))))];
   const index = known.includes(indexTree) ? [] : [await commitTree(indexTree, heads, `index of ${name}\n`)];
   const inside = nested.map(({ commit }) => commit);
-  return commitTree(tree, [...heads, ...index, ...comebacks, ...inside], messageOf(parts));
+  return commitTree(tree, [...heads, ...index, ...resumable, ...inside], messageOf(parts));
 }
 
 /** The tree of a commit. */
@@ -52,34 +57,34 @@ export async function treeOf(world: VcsWorld, cwd: string, commit: string): Prom
   return gitLine(world, cwd, ["rev-parse", `${commit}^{tree}`]);
 }
 
-function messageOf({ name, path, head, indexTree, comebacks, nested, files }: Parts): string {
-  const list = files.slice(0, NAMED).map((file) => `  ${quote(file)}`);
-  const more = files.length > NAMED ? [`  and ${files.length - NAMED} more`] : [];
+function messageOf({ name, path, head, indexTree, resumable, nested, files }: Parts): string {
+  const list = files.slice(0, LISTED).map((file) => `  ${quote(file)}`);
+  const more = files.length > LISTED ? [`  and ${files.length - LISTED} more`] : [];
   const trailers = [
     `${TRAILERS.head}: ${head ?? "none"}`,
     `${TRAILERS.index}: ${indexTree}`,
-    ...comebacks.map((commit) => `${TRAILERS.comeback}: ${commit}`),
+    ...resumable.map((commit) => `${TRAILERS.resumable}: ${commit}`),
     ...nested.map((each) => `${TRAILERS.nested}: ${JSON.stringify(each)}`),
   ];
   const paragraphs = [
     `Salvage of ${name}`,
-    `What was in ${quote(path)} and not committed: ${files.length} files.`,
+    `Uncommitted in ${quote(path)}: ${files.length} files.`,
     [...list, ...more].join("\n"),
     `${trailers.join("\n")}\n`,
   ];
   return paragraphs.filter(Boolean).join("\n\n");
 }
 
-/** What the commit of a save holds; `tree` and `index` are null when nothing was uncommitted. */
+/** What a save holds; `tree` and `index` are null if nothing was uncommitted. */
 export interface Content {
   head: string | null;
   tree: string | null;
   index: string | null;
-  comebacks: string[];
+  resumable: string[];
   nested: Nested[];
 }
 
-/** Reads a save's commit: one of ours, or a plain commit, which is a save of nothing but commits. */
+/** Reads a save; a plain commit is a save of commits only. */
 export async function readSavedCommit(world: VcsWorld, cwd: string, commit: string): Promise<Content> {
   const shown = ["log", "-1", "--no-show-signature", "--format=%T%n%B", commit];
   const [tree = "", subject, ...body] = (await runGit(world, cwd, shown)).stdout.split("\n");
@@ -89,12 +94,12 @@ export async function readSavedCommit(world: VcsWorld, cwd: string, commit: stri
   };
   const [[head], [index]] = [all("head"), all("index")];
   if (!subject?.startsWith("Salvage of ") || head === undefined || index === undefined)
-    return { head: commit, tree: null, index: null, comebacks: [], nested: [] };
+    return { head: commit, tree: null, index: null, resumable: [], nested: [] };
   const nested = all("nested").map((text) => JSON.parse(text) as Nested);
-  return { head: head === "none" ? null : head, tree, index, comebacks: all("comeback"), nested };
+  return { head: head === "none" ? null : head, tree, index, resumable: all("resumable"), nested };
 }
 
-/** Variables for commits that we make ourselves: empty for a person who told git a name, else ours. */
+/** Variables for commits that we create: empty if the user has an identity in git, else mu's. */
 export async function identity(world: VcsWorld, cwd: string): Promise<Record<string, string>> {
   const known = await runGit(world, cwd, ["var", "GIT_COMMITTER_IDENT"], { okCodes: [128] });
   if (known.code === 0) return {};

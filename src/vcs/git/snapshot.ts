@@ -7,7 +7,7 @@ import type { Checkout, Snapshot, VcsWorld } from "../vcs.js";
 import { gitDirOf } from "./git-dir.js";
 import { type GitOptions, runGit } from "./run.js";
 
-/** Things a person may have configured that must not happen to an index that only we look at. */
+/** Settings of the user's that must not affect our copy of the index. */
 const QUIETLY = [
   ["core.hooksPath", "/dev/null"],
   ["core.fsmonitor", "false"],
@@ -16,29 +16,29 @@ const QUIETLY = [
   ["advice.addEmbeddedRepo", "false"],
 ].flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 
-/** Files change under us while an agent works; git gives up on one that vanished, so we look again this often. */
+/** Files change while an agent works, and git fails on one that vanished; so we retry. */
 const ATTEMPTS = 4;
 
 /**
- * Everything in the checkout as trees of its repository, without touching the checkout, its index or its refs: git
- * works on a copy of the index, which knows what has not changed. Faults `vcs.no_commits`, `vcs.no_folder`.
+ * Everything in the checkout as trees of its repository. Leaves the checkout, its index and refs alone: git works on a
+ * copy of the index. Faults `vcs.no_commits`, `vcs.no_folder`.
  */
 export async function snapshot(world: VcsWorld, checkout: Checkout): Promise<Snapshot> {
   return snapshotWith(world, checkout.path, "as git sees it");
 }
 
-/** A snapshot that also sees changes in files that somebody told git not to look at (assume-unchanged, skip-worktree). */
+/** A snapshot that includes changes in files marked assume-unchanged or skip-worktree. */
 export async function wholeSnapshot(world: VcsWorld, checkout: Checkout): Promise<Snapshot> {
   return snapshotWith(world, checkout.path, "hidden ones too");
 }
 
-/** The trees of everything in a checkout, hidden changes too, also before its first commit. */
+/** As `wholeSnapshot`, for a repository that may have no commits. */
 export async function wholeTrees(world: VcsWorld, path: string): Promise<Pick<Snapshot, "tree" | "indexTree">> {
   return withIndexCopy(await gitDirOf(path), (index) => treesOf(world, path, index, "hidden ones too"));
 }
 
-/** The tree of all files in a folder that is no checkout, as the repository at `root` would have them. */
-export async function strayTree(world: VcsWorld, root: string, path: string): Promise<string> {
+/** The tree of all files in a folder that is not a checkout, as the repository at `root` would store them. */
+export async function folderTree(world: VcsWorld, root: string, path: string): Promise<string> {
   const gitDir = await gitDirOf(root);
   const folder = await mkdtemp(join(gitDir, "mu-snapshot-"));
   try {
@@ -60,7 +60,7 @@ async function snapshotWith(world: VcsWorld, path: string, depth: Depth): Promis
   return { head, tree, indexTree, dirty: tree !== headTree || indexTree !== headTree };
 }
 
-/** The commit a checkout is at, and that commit's tree; faults `vcs.no_commits`. */
+/** HEAD and its tree; faults `vcs.no_commits`. */
 async function headAndTree(world: VcsWorld, path: string): Promise<[string, string]> {
   const asked = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
   const head = (await runGit(world, path, asked, { okCodes: [1] })).stdout.trim();
@@ -69,17 +69,14 @@ async function headAndTree(world: VcsWorld, path: string): Promise<[string, stri
   return [head, stdout.trim()];
 }
 
-/** The fault for a repository in which nothing was committed yet. */
+/** The fault for a repository without commits. */
 export function noCommits(path: string): Fault {
-  return new Fault(
-    "conflict",
-    "vcs.no_commits",
-    `The repository at ${quote(path)} has no commit yet: make a first one.`,
-    [{ intent: "Make a first commit", command: `git -C ${shellWord(path)} commit --allow-empty -m Begin` }],
-  );
+  return new Fault("conflict", "vcs.no_commits", `The repository at ${quote(path)} has no commits yet.`, [
+    { intent: "Make a first commit", command: `git -C ${shellWord(path)} commit --allow-empty -m Begin` },
+  ]);
 }
 
-/** Runs `use` on a copy of the index in `gitDir`, which is gone afterwards. */
+/** Runs `use` on a temporary copy of the index in `gitDir`. */
 async function withIndexCopy<T>(gitDir: string, use: (index: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(gitDir, "mu-snapshot-"));
   try {
@@ -92,8 +89,8 @@ async function withIndexCopy<T>(gitDir: string, use: (index: string) => Promise<
 }
 
 /**
- * Copies an index and its age: git reads a file again that is not older than the index, so a copy that looks newer
- * would hide a change made in the moment after the index was written.
+ * Copies an index with its modification time: git rereads files that are not older than the index, so a newer copy
+ * would hide changes made right after the index was written.
  */
 async function copyIndex(from: string, to: string): Promise<void> {
   const found = await stat(from).catch(() => undefined);
@@ -111,7 +108,7 @@ async function treesOf(
   const git: IndexGit = (args, options) =>
     runGit(world, path, [...QUIETLY, ...args], { ...options, env: { GIT_INDEX_FILE: index, ...options?.env } });
   const indexTree = await treeOfIndex(git, index);
-  if (depth === "hidden ones too") await uncover(git, path);
+  if (depth === "hidden ones too") await unhide(git, path);
   await addAll(git);
   const tree = (await git(["write-tree"])).stdout.trim();
   return { tree, indexTree };
@@ -119,34 +116,34 @@ async function treesOf(
 
 type IndexGit = (args: readonly string[], options?: GitOptions) => ReturnType<typeof runGit>;
 
-/** The tree of the index as it is; of an unmerged path the side that was there before the merge. */
+/** The tree of the index; of an unmerged path, the side from before the merge. */
 async function treeOfIndex(git: IndexGit, index: string): Promise<string> {
   const plain = await git(["write-tree"], { okCodes: [128] });
   if (plain.code === 0) return plain.stdout.trim();
   const unmerged = (await git(["ls-files", "--unmerged", "-z"])).stdout.split("\0").filter(Boolean);
-  const settled = new Map<string, string>();
+  const resolved = new Map<string, string>();
   for (const entry of unmerged) {
     const [, mode, sha, stage, file = ""] = /^(\d+) ([0-9a-f]+) (\d)\t(.*)$/s.exec(entry) ?? [];
-    if (!settled.has(file) || stage === "2") settled.set(file, `${mode} ${sha} 0\t${file}\0`);
+    if (!resolved.has(file) || stage === "2") resolved.set(file, `${mode} ${sha} 0\t${file}\0`);
   }
-  const copy = `${index}-settled`;
+  const copy = `${index}-resolved`;
   await copyIndex(index, copy);
   const env = { GIT_INDEX_FILE: copy };
-  await git(["update-index", "-z", "--index-info"], { input: [...settled.values()].join(""), env });
+  await git(["update-index", "-z", "--index-info"], { input: [...resolved.values()].join(""), env });
   return (await git(["write-tree"], { env })).stdout.trim();
 }
 
-/** Makes git look at files again that it was told to overlook and that are there. */
-async function uncover(git: IndexGit, path: string): Promise<void> {
+/** Clears assume-unchanged and skip-worktree of files that exist. */
+async function unhide(git: IndexGit, path: string): Promise<void> {
   const { stdout } = await git(["ls-files", "-v", "-z"]);
-  const overlooked = stdout.split("\0").filter((entry) => /^[a-zS] /.test(entry));
-  const there: string[] = [];
-  for (const entry of overlooked) {
+  const hidden = stdout.split("\0").filter((entry) => /^[a-zS] /.test(entry));
+  const existing: string[] = [];
+  for (const entry of hidden) {
     const file = entry.slice(2);
-    if ((await lstat(join(path, file)).catch(() => undefined)) !== undefined) there.push(`${file}\0`);
+    if ((await lstat(join(path, file)).catch(() => undefined)) !== undefined) existing.push(`${file}\0`);
   }
-  if (there.length === 0) return;
-  const input = there.join("");
+  if (existing.length === 0) return;
+  const input = existing.join("");
   await git(["update-index", "--no-assume-unchanged", "-z", "--stdin"], { input });
   await git(["update-index", "--no-skip-worktree", "-z", "--stdin"], { input });
 }
@@ -164,7 +161,7 @@ async function addAll(git: IndexGit): Promise<void> {
   }
 }
 
-/** Pathspecs that leave out repositories inside which are not tracked: git gives up on one without a commit. */
+/** Pathspecs that exclude untracked repositories inside: git fails on one without commits. */
 async function nestedRepositories(git: IndexGit): Promise<string[]> {
   const { stdout } = await git(["ls-files", "--others", "--exclude-standard", "-z"]);
   const folders = stdout.split("\0").filter((entry) => entry.endsWith("/"));

@@ -1,16 +1,17 @@
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import type { Standing, Target, VcsWorld } from "../vcs.js";
-import { findGitDir, isThere, readHead, underwayIn } from "./git-dir.js";
-import { arrivedIn, parseWalk, reachable } from "./history.js";
+import { findGitDir, operationIn, readHead } from "./git-dir.js";
+import { landedIn, parseWalk, reachable } from "./history.js";
 import { runGit, runGits } from "./run.js";
 
-/** How many checkouts are looked through at the same time: more than cores only makes them wait for each other. */
-const AT_ONCE = Math.min(4, Math.max(2, availableParallelism()));
+/** Checkouts whose status is read in parallel. */
+const CONCURRENCY = Math.min(4, Math.max(2, availableParallelism()));
 
 /**
- * How all these checkouts stand. HEADs come from files, all distances from one walk whatever their number, and only
- * what is not committed costs a git per checkout; those run beside each other and beside the walk.
+ * How far these checkouts are from the target. HEADs are read from files and one walk gives all distances; only the
+ * status costs a git process per checkout. Those run in parallel with the walk.
  */
 export async function standings(
   world: VcsWorld,
@@ -31,41 +32,39 @@ export async function standings(
   });
 }
 
-type Place = Pick<Standing, "path" | "present" | "head" | "underway">;
-
-async function locate(path: string): Promise<Place> {
+async function locate(path: string): Promise<Pick<Standing, "path" | "present" | "head" | "underway">> {
   const gitDir = await findGitDir(path);
   const names = gitDir === undefined ? [] : await readdir(gitDir).catch(() => []);
   if (gitDir === undefined || names.length === 0)
-    return { path, present: await isThere(path), head: null, underway: null };
+    return { path, present: existsSync(path), head: null, underway: null };
   const head = (await readHead(gitDir).catch(() => undefined)) ?? null;
-  return { path, present: true, head, underway: underwayIn(names) };
+  return { path, present: true, head, underway: operationIn(names) };
 }
 
-/** Prints the status of each folder, then an empty entry and git's exit code: no entry of a status is empty. */
+/** Prints the status of each folder, then an empty entry and git's exit code; status entries are never empty. */
 const STATUS = `for folder do
 git -C "$folder" -c core.fsmonitor=false status --porcelain -z --no-renames --untracked-files=all 2>/dev/null
 printf '\\0%d\\0' $?
 done`;
 
-/** How many files are not committed in each of these folders; null where git cannot tell. */
+/** The number of uncommitted files in each folder; null if git fails. */
 async function countDirty(
   world: VcsWorld,
   root: string,
   paths: readonly string[],
 ): Promise<Map<string, number | null>> {
-  const shares = Array.from({ length: AT_ONCE }, (_, share) => paths.filter((_, at) => at % AT_ONCE === share));
+  const shares = Array.from({ length: CONCURRENCY }, (_, share) => paths.filter((_, at) => at % CONCURRENCY === share));
   const counted = await Promise.all(
     shares.map(async (share) => {
-      const entries = share.length === 0 ? "" : await runGits(world, root, STATUS, share);
-      return countEntries(share, entries ?? "");
+      const output = share.length === 0 ? "" : await runGits(world, root, STATUS, share);
+      return countEntries(share, output ?? "");
     }),
   );
   return new Map(counted.flat());
 }
 
-function countEntries(paths: readonly string[], printed: string): [string, number | null][] {
-  const entries = printed.split("\0");
+function countEntries(paths: readonly string[], output: string): [string, number | null][] {
+  const entries = output.split("\0");
   let at = 0;
   return paths.map((path) => {
     const end = entries.indexOf("", at);
@@ -76,20 +75,19 @@ function countEntries(paths: readonly string[], printed: string): [string, numbe
   });
 }
 
-/** How many commits a head has that the target lacks, and the other way round. */
+/** Commits that a head has and the target lacks, and the reverse. */
 export interface Distance {
   ahead: number;
   behind: number;
 }
 
-/**
- * The distances of many heads from one target: one walk over what they do not all have in
- * common, and the counting in here. A head that is not in the repository is left out.
- */
+type Goal = Omit<Target, "branch">;
+
+/** The distance of each head from the target, with one walk for all if possible. Omits heads that do not exist. */
 export async function distances(
   world: VcsWorld,
   root: string,
-  target: Omit<Target, "branch">,
+  target: Goal,
   heads: readonly string[],
 ): Promise<Map<string, Distance>> {
   const others = [...new Set(heads)].filter((head) => head !== target.commit);
@@ -100,44 +98,34 @@ export async function distances(
   return new Map([...known, ...rest]);
 }
 
-/** All commits of the given ones beyond what they have in common, each with its parents. */
+/** All commits that are not common to all tips, each with its parents. */
 const WALK = `bases=$(git merge-base --octopus --all "$@") && exec git rev-list --parents "$@" --not $bases`;
 
-/** Undefined when a head is broken or shares nothing with the others: then each is counted for itself. */
+/** Undefined if a head does not exist or shares no history with the others. */
 async function walkTogether(
   world: VcsWorld,
   root: string,
-  { commit: target, landed = [] }: Omit<Target, "branch">,
+  { commit: target, landed = [] }: Goal,
   heads: readonly string[],
 ): Promise<Map<string, Distance> | undefined> {
   const stdout = await runGits(world, root, WALK, [target, ...heads]);
   if (stdout === undefined) return undefined;
   const walk = parseWalk(stdout);
   const ofTarget = reachable(walk, [target]);
-  const arrived = arrivedIn(walk, landed);
-  return new Map(heads.map((head) => [head, compare({ ofTarget, arrived }, reachable(walk, [head]))]));
-}
-
-interface Shore {
-  ofTarget: ReadonlySet<string>;
-  /** What the target has under other names. */
-  arrived: ReadonlySet<string>;
-}
-
-function compare({ ofTarget, arrived }: Shore, ofHead: ReadonlySet<string>): Distance {
-  let shared = 0;
-  let ahead = 0;
-  for (const commit of ofHead) {
-    if (ofTarget.has(commit)) shared += 1;
-    else if (!arrived.has(commit)) ahead += 1;
-  }
-  return { ahead, behind: ofTarget.size - shared };
+  const onTarget = landedIn(walk, landed);
+  const distanceOf = (head: string): Distance => {
+    const ofHead = [...reachable(walk, [head])];
+    const own = ofHead.filter((commit) => !ofTarget.has(commit));
+    const ahead = own.filter((commit) => !onTarget.has(commit)).length;
+    return { ahead, behind: ofTarget.size - (ofHead.length - own.length) };
+  };
+  return new Map(heads.map((head) => [head, distanceOf(head)]));
 }
 
 async function oneByOne(
   world: VcsWorld,
   root: string,
-  { commit: target, landed = [] }: Omit<Target, "branch">,
+  { commit: target, landed = [] }: Goal,
   heads: readonly string[],
 ): Promise<Map<string, Distance>> {
   const known = new Map<string, Distance>();
@@ -148,8 +136,8 @@ async function oneByOne(
   for (const head of heads) {
     const behind = (await walk(target, `^${head}`))?.size;
     const own = await walk(head, `^${target}`);
-    const ahead = own && own.size - arrivedIn(own, landed).size;
-    if (behind !== undefined && ahead !== undefined) known.set(head, { ahead, behind });
+    if (behind !== undefined && own !== undefined)
+      known.set(head, { ahead: own.size - landedIn(own, landed).size, behind });
   }
   return known;
 }

@@ -7,7 +7,7 @@ import { runProgram } from "../program.js";
 import type { VcsWorld } from "../vcs.js";
 import { type Differences, sameBytes } from "./compare.js";
 
-/** What an archive says of itself: how a copy differed from its root. */
+/** How a copy differed from its root. */
 interface Manifest {
   root: string;
   path: string;
@@ -16,9 +16,9 @@ interface Manifest {
 }
 
 /**
- * Writes what differs into a tar at `file`: `manifest.json`, and the changed files under `tree/`. It is whole or not
- * there at all, also after a crash. Not compressed: that takes ten times as long, and only what differs is in it. One
- * that is there already stays; faults `vcs.ref_taken` when it is not the same to the byte.
+ * Writes the differences into a tar at `file`: `manifest.json`, and the changed files under `tree/`. Atomic, also if
+ * interrupted. Not compressed, because that takes ten times as long. An existing archive is kept; faults `vcs.ref_taken`
+ * if its bytes differ.
  */
 export async function writeArchive(
   world: VcsWorld,
@@ -32,9 +32,9 @@ export async function writeArchive(
     await mkdir(stage, { mode: 0o700 });
     const manifest: Manifest = { root, path, changed, deleted };
     await writeFile(join(stage, "manifest.json"), JSON.stringify(manifest));
-    // With its own time in it no archive would be the same as an earlier one.
+    // A fixed time makes archives of the same content identical.
     await utimes(join(stage, "manifest.json"), 0, 0);
-    // tar stores what is behind the symlink under the symlink's name, and gets by without a flag of one tar only.
+    // tar stores the symlink's target under the symlink's name, without flags that only one tar has.
     await symlink(path, join(stage, "tree"));
     const list = ["manifest.json", ...changed.map((name) => `tree/${name}`)];
     const draft = join(stage, "draft.tar");
@@ -42,7 +42,7 @@ export async function writeArchive(
     await runProgram(world, "tar", ["-c", "-f", draft, "-C", stage, "--null", "-T", "-"], { input: list.join("\0") });
     if (existsSync(file)) {
       if (sameBytes(draft, file)) return;
-      throw archiveTaken(file);
+      throw new Fault("conflict", "vcs.ref_taken", `${quote(file)} exists and holds something else.`);
     }
     await flush(draft);
     await rename(draft, file);
@@ -51,23 +51,18 @@ export async function writeArchive(
   }
 }
 
-/** An archive is never written over: one of a database that is no more is somebody's only copy. */
-function archiveTaken(place: string): Fault {
-  return new Fault("conflict", "vcs.ref_taken", `${quote(place)} is there already.`);
-}
-
-/** Faults `vcs.no_save` where there is no such archive. */
+/** Faults `vcs.no_save` for anything but an archive of ours. */
 export async function readManifest(world: VcsWorld, file: string): Promise<Manifest> {
   try {
     const { stdout } = await runProgram(world, "tar", ["-x", "-O", "-f", file, "manifest.json"]);
     return JSON.parse(stdout) as Manifest;
   } catch (error) {
     if (error instanceof Fault && error.code === "vcs.not_installed") throw error;
-    throw new Fault("missing", "vcs.no_save", `${quote(file)} is no archive of a workspace, or is not there.`);
+    throw new Fault("missing", "vcs.no_save", `${quote(file)} does not exist or is not an archive of a workspace.`);
   }
 }
 
-/** Puts an archive's files into `path` and takes away what it says was deleted. */
+/** Restores an archive's files into `path` and deletes what it lists as deleted. */
 export async function unpackArchive(world: VcsWorld, file: string, path: string): Promise<void> {
   const { changed, deleted } = await readManifest(world, file);
   for (const name of deleted) if (isInside(name)) await rm(join(path, name), { recursive: true, force: true });

@@ -3,23 +3,22 @@ import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 
-/** How a copy differs from what it was made of: paths below both, sorted as they were found. */
+/** How a copy differs from its root: relative paths. */
 export interface Differences {
-  /** Files, symlinks and added folders of the copy that the root lacks or has otherwise. */
+  /** Files, symlinks and added folders of the copy that the root lacks or that differ there. */
   changed: string[];
-  /** What the root has and the copy lacks, or has as another kind of thing; of a folder only the folder. */
+  /** What the root has and the copy lacks or has with another type; of a folder, only the folder. */
   deleted: string[];
-  /** False when `limit` was reached before the end: there may be more. */
+  /** False if `limit` was reached. */
   complete: boolean;
 }
 
-/** Files that changed after this moment (ms) are compared byte by byte; null for all of them. */
+/** Files changed after this time (ms) are compared by content; null for all files. */
 type Since = number | null;
 
 /**
- * Compares a copy with its root. Files of one size and time that nobody touched since the copy ended at `copiedAt`
- * are the same; of all others the bytes decide. At most `limit` entries are looked at. Faults `vcs.failed` for a folder
- * that cannot be read.
+ * Compares a copy with its root, at most `limit` entries. Files of the same size and time that have not been changed
+ * since `copiedAt` are equal; others are compared by content. Faults `vcs.failed` for an unreadable folder.
  */
 export function compareTrees(root: string, copy: string, copiedAt: Since, limit: number): Differences {
   const found: Differences = { changed: [], deleted: [], complete: true };
@@ -67,9 +66,9 @@ function entries(folder: string): Set<string> {
   }
 }
 
-/** Work that cannot be read cannot be saved, so it must not pass for work that is not there. */
+// An unreadable folder cannot be saved, so it must not count as missing.
 function unreadable(folder: string): Fault {
-  return new Fault("unavailable", "vcs.failed", `The folder ${quote(folder)} cannot be read.`, [
+  return new Fault("unavailable", "vcs.failed", `The folder ${quote(folder)} is not readable.`, [
     { intent: "Make it readable", command: `chmod u+rwx ${shellWord(folder)}` },
   ]);
 }
@@ -86,7 +85,7 @@ const CHUNK = 1 << 18;
 const left = Buffer.allocUnsafe(CHUNK);
 const right = Buffer.allocUnsafe(CHUNK);
 
-/** Whether two files are the same. False also for one that cannot be read: what is not known to be the same is kept. */
+/** True if two files have the same content; false if one cannot be read. */
 export function sameBytes(a: string, b: string): boolean {
   const open: number[] = [];
   try {

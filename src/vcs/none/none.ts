@@ -1,22 +1,19 @@
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { chmod, mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
-import { pathTaken } from "../program.js";
+import { copyFolder, deleteFolder, realPath } from "../folders.js";
+import { noFolder, pathTaken } from "../program.js";
 import type { Checkout, Standing, VcsBackend, VcsWorld } from "../vcs.js";
 import { readManifest, unpackArchive, writeArchive } from "./archive.js";
 import { compareTrees, type Differences } from "./compare.js";
-import { copyFolder } from "./copy.js";
 
-/** A list of workspaces looks at no more than this many files of each copy; `dirty` is null beyond it. */
-const LOOK_AT = 100_000;
+/** `standings` compares at most this many files of each copy; beyond that, `dirty` is null. */
+const MAX_FILES = 100_000;
 
-/**
- * A folder without version control, or one whose version control is not to be used: a workspace is a copy of it. What
- * is saved of a copy is what differs from the folder it was made of.
- */
+/** A folder without version control, or used without it: a workspace is a copy, and a save is what differs from the original. */
 export const noneBackend: VcsBackend = {
   key: "none",
   knowsItsSaves: true,
@@ -51,7 +48,7 @@ export const noneBackend: VcsBackend = {
   listSaved: async () => [],
 };
 
-/** Copies beside the place and moves it there when it is whole, so that half a copy is never taken for one. */
+/** Copies to a draft and renames it when it is complete, so that half a copy is never used. */
 async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ base: null }> {
   await checkRoot(world, root, path);
   const { draft, marker } = beside(path);
@@ -59,7 +56,7 @@ async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ 
     if (existsSync(marker)) return { base: null };
     throw pathTaken(path);
   }
-  await removeTree(world, draft);
+  await deleteFolder(draft);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   try {
     await copyFolder(world, root, draft);
@@ -67,26 +64,26 @@ async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ 
     await writeFile(marker, root, { mode: 0o600 });
     await rename(draft, path);
   } catch (error) {
-    await removeTree(world, draft);
+    await deleteFolder(draft);
     throw error;
   }
   return { base: null };
 }
 
-async function removeCopy(world: VcsWorld, { path }: Checkout): Promise<void> {
+async function removeCopy(_world: VcsWorld, { path }: Checkout): Promise<void> {
   const { draft, marker, restoring } = beside(path);
-  await removeTree(world, draft);
-  await removeTree(world, path);
+  await deleteFolder(draft);
+  await deleteFolder(path);
   for (const file of [restoring, marker]) await rm(file, { force: true });
 }
 
-/** A restore that was killed leaves its name beside the copy: what it has brought back already is in nobody's way. */
+/** A killed restore leaves a file beside the copy with the name of the save, whose files may be overwritten. */
 async function restoreCopy(world: VcsWorld, checkout: Checkout, place: string): Promise<void> {
   const { restoring } = beside(checkout.path);
   const begun = await readFile(restoring, "utf8").catch(() => "");
   const own = begun === place ? await readManifest(world, place) : { changed: [], deleted: [] };
   const expected = new Set([...own.changed, ...own.deleted]);
-  const { changed, deleted } = differences(checkout, LOOK_AT);
+  const { changed, deleted } = differences(checkout, MAX_FILES);
   const others = [...changed, ...deleted].filter((file) => !expected.has(file));
   if (others.length > 0) throw dirtyCopy(checkout.path, others);
   await writeFile(restoring, place, { mode: 0o600 });
@@ -94,7 +91,7 @@ async function restoreCopy(world: VcsWorld, checkout: Checkout, place: string): 
   await rm(restoring);
 }
 
-/** A copy's own root is that of what it was made of, as a checkout's is its repository. */
+/** The root of a copy is the folder it was copied from. */
 async function originOf(folder: string): Promise<string> {
   for (let at = folder; at !== dirname(at); at = dirname(at)) {
     const root = await readFile(beside(at).marker, "utf8").catch(() => "");
@@ -104,45 +101,32 @@ async function originOf(folder: string): Promise<string> {
 }
 
 /**
- * Where a copy is made, the file whose time says when it was done and which names the root, and the one that names the
- * save that is being brought back; hidden, so that no agent's name meets them.
+ * Hidden names beside a copy: where it is being made, a file that names its root and whose time is when it was complete,
+ * and a file that names the save being restored.
  */
 function beside(path: string): { draft: string; marker: string; restoring: string } {
   const hidden = join(dirname(path), `.${basename(path)}`);
   return { draft: `${hidden}.draft`, marker: `${hidden}.copied`, restoring: `${hidden}.restoring` };
 }
 
-async function removeTree(world: VcsWorld, path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch (error) {
-    // A folder that nobody may write to keeps its files from going: caches of packages are made like that.
-    if (!["EACCES", "EPERM", "ENOTEMPTY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    await chmod(path, 0o700);
-    await world.exec("chmod", ["-R", "u+rwX", path]);
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
 /** Faults `vcs.no_folder`, `vcs.home_as_root` and `vcs.copy_into_itself`. */
 async function checkRoot(world: VcsWorld, root: string, path: string): Promise<void> {
-  if (!(await isFolder(root)))
-    throw new Fault("missing", "vcs.no_folder", `The folder ${quote(root)} is not there.`, [], { path: root });
+  if (!(await isFolder(root))) throw noFolder(root);
   const real = await realpath(root);
   const home = await realpath(world.env["HOME"] || homedir()).catch(() => undefined);
   if (real === sep || (home !== undefined && isWithin(home, real)))
     throw new Fault(
       "conflict",
       "vcs.home_as_root",
-      `${quote(root)} ${real === home ? "is" : "holds"} your home directory: a workspace would be a copy of all of it.`,
-      [{ intent: "Use the project's own folder", command: "mu workspace create <agent> --project-root <folder>" }],
+      `${quote(root)} ${real === home ? "is" : "contains"} your home directory; a workspace would copy all of it.`,
+      [{ intent: "Use the project's folder", command: "mu workspace create <agent> --project-root <folder>" }],
       { root },
     );
-  if (isWithin(await realFolder(path), real))
+  if (isWithin(await realPath(path), real))
     throw new Fault(
       "conflict",
       "vcs.copy_into_itself",
-      `${quote(root)} holds the folder of the workspaces, ${quote(dirname(path))}: a copy would go into itself.`,
+      `${quote(root)} contains the workspaces folder ${quote(dirname(path))}; a copy would contain itself.`,
       [{ intent: "Keep mu's files elsewhere", command: "export MU_STATE_DIR=~/.local/state/mu" }],
       { root, path },
     );
@@ -153,31 +137,23 @@ const isWithin = (inner: string, outer: string) => {
   return way === "" || (way !== ".." && !way.startsWith(`..${sep}`));
 };
 
-/** The real path of a place that need not be there yet. */
-async function realFolder(path: string): Promise<string> {
-  const whole = resolve(path);
-  const real = await realpath(whole).catch(() => undefined);
-  if (real !== undefined) return real;
-  return whole === dirname(whole) ? whole : join(await realFolder(dirname(whole)), basename(whole));
-}
-
 function standing(root: string, path: string): Standing {
   const present = existsSync(path);
   const dirty = present && existsSync(root) ? countDirty({ root, path }) : null;
   return { path, present, head: null, behind: null, ahead: null, dirty, underway: null };
 }
 
-/** Null where it cannot be said, or not cheaply. */
+/** Null if it cannot be counted, or not quickly. */
 function countDirty(checkout: Checkout): number | null {
   try {
-    const found = differences(checkout, LOOK_AT);
+    const found = differences(checkout, MAX_FILES);
     return found.complete ? new Set([...found.changed, ...found.deleted]).size : null;
   } catch {
     return null;
   }
 }
 
-/** A copy whose root is gone, or not known any more, differs from it in everything. */
+/** A copy whose root is gone or unknown differs from it in everything. */
 function differences({ root, path }: Checkout, limit: number): Differences {
   const { marker } = beside(path);
   const orphaned = !existsSync(root) || realpathSync(root) === realpathSync(path);
@@ -195,7 +171,7 @@ function needsRepository(what: string, path: string): never {
   throw new Fault(
     "conflict",
     "vcs.required",
-    `${what} needs version control, and the workspace at ${quote(path)} is a plain copy of a folder.`,
+    `${what} needs version control, and the workspace at ${quote(path)} is a plain copy.`,
     [{ intent: "Put the project under version control", command: "git init" }],
     { path },
   );
@@ -205,8 +181,8 @@ function dirtyCopy(path: string, files: readonly string[]): Fault {
   return new Fault(
     "conflict",
     "vcs.dirty",
-    `${quote(path)} has changes of its own (${enumerate(files, 5)}); a save is put into a clean workspace only.`,
-    [{ intent: "Save them and begin anew", command: "mu workspace recreate <agent>" }],
+    `${quote(path)} has changes (${enumerate(files, 5)}); a save can only be restored into a clean workspace.`,
+    [{ intent: "Save them and start over", command: "mu workspace recreate <agent>" }],
     { files: files.slice(0, 100) },
   );
 }

@@ -1,27 +1,27 @@
-/** Two that collide, by name; `b` is null for one that collides with the target. */
+/** A collision of two workspaces by name; `b` is null for the target. */
 export interface Collides {
   a: string;
   b: string | null;
 }
 
-/** Up to so many the best order is found for certain; beyond, a good one is. */
-const CERTAIN = 24;
+/** Exact up to 24 workspaces; heuristic beyond. */
+const EXACT = 24;
 
 /**
- * The order in which `names` should land so that as few as possible have to resolve conflicts. Who collides with the
- * target always has to; of two that collide, whoever lands later. So the free ones are a set of which no two collide,
- * as large as there is one: they go first. The same input gives the same order, whatever order the names came in.
+ * The landing order in which the fewest have to resolve conflicts. One that collides with the target always has to, and
+ * of two that collide, the later one. So a largest set without collisions goes first. Deterministic, independent of the
+ * order of the input.
  */
 export function suggestOrder(names: readonly string[], collisions: readonly Collides[]): string[] {
   const { rivals, late } = graphOf(names, collisions);
   const all = [...rivals.keys()].sort();
   const candidates = all.filter((name) => !late.has(name));
-  const free = new Set(candidates.length <= CERTAIN ? largest(candidates, rivals) : large(candidates, rivals));
+  const free = new Set(candidates.length <= EXACT ? largest(candidates, rivals) : large(candidates, rivals));
   const rest = all.filter((name) => !free.has(name));
   return [...all.filter((name) => free.has(name)), ...fewestFirst(rest, rivals)];
 }
 
-/** Those that would have to resolve conflicts if all landed in this order. */
+/** Those that have to resolve conflicts if all land in this order. */
 export function whoResolves(order: readonly string[], collisions: readonly Collides[]): string[] {
   const { rivals, late } = graphOf(order, collisions);
   const landed = new Set<string>();
@@ -50,7 +50,7 @@ function graphOf(names: readonly string[], collisions: readonly Collides[]) {
 const count = (name: string, among: ReadonlySet<string>, rivals: Rivals) =>
   [...(rivals.get(name) ?? [])].filter((rival) => among.has(rival)).length;
 
-/** The largest set without two rivals: with the most contested one in it or not, whichever leaves more. */
+/** A largest set without rivals: the better of those with and without the most contested name. */
 function largest(names: readonly string[], rivals: Rivals): string[] {
   const among = new Set(names);
   let [worst, most] = ["", 0];
@@ -72,7 +72,7 @@ function largest(names: readonly string[], rivals: Rivals): string[] {
   return without.length >= within.length ? without : within;
 }
 
-/** A large set without two rivals: the least contested first, then one taken out wherever two more fit in. */
+/** A large set without rivals: greedy, then improved by replacing one name with two wherever possible. */
 function large(names: readonly string[], rivals: Rivals): string[] {
   const chosen = new Set(grow(names, rivals));
   for (let improved = true; improved; ) {
@@ -102,7 +102,7 @@ function grow(names: readonly string[], rivals: Rivals): string[] {
   return chosen;
 }
 
-/** Those with the fewest rivals among them first, then by name. */
+/** By number of rivals among them, then by name. */
 function fewestFirst(names: readonly string[], rivals: Rivals): string[] {
   const among = new Set(names);
   const rivalry = new Map(names.map((name) => [name, count(name, among, rivals)]));

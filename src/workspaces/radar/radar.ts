@@ -6,45 +6,42 @@ import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
-import { FORETOLD, type Foretold, type Prediction, predictConflicts } from "./predict.js";
+import { PREDICTED_COLLISION, type PredictedCollision, type Prediction, predictConflicts } from "./predict.js";
 
-/**
- * Looks at all workspaces of a workstream and stores what collides, and what each changes. Faults
- * `workstream.not_found`.
- */
-export async function lookAround(host: Host, workstream: string): Promise<Prediction> {
+/** Predicts and stores the collisions and changes of a workstream's workspaces. Faults `workstream.not_found`. */
+export async function refreshRadar(host: Host, workstream: string): Promise<Prediction> {
   const { id, name } = await workstreamRow(host.context.store.db, workstream);
   const prediction = await predictConflicts(host, { id, name });
-  await recordPrediction(host.context, prediction);
+  await storePrediction(host.context, prediction);
   return prediction;
 }
 
-/** What was seen is fresh for so long, in ms. */
+/** How long a stored prediction is fresh, in ms. */
 const FRESH_MS = 15_000;
-/** A look in passing may take so long before it is broken off, in ms. */
-const PATIENCE_MS = 2_000;
-/** And wait so long for another process's write. */
+/** How long a prediction in passing may take, in ms. */
+const TIMEOUT_MS = 2_000;
+/** How long it waits for another process's write, in ms. */
 const LOCK_WAIT_MS = 200;
 
 /**
- * Looks around in passing, where there are git workspaces and the last look is not fresh: it is broken
- * off after two seconds, and what was seen before stays. True when it looked to the end. `makeHost` is only called for a look.
+ * Refreshes the radar if there are git workspaces and the stored prediction is stale. Aborts after `timeoutMs` and then
+ * keeps what is stored. True if it was refreshed. Calls `makeHost` only if needed.
  */
-export async function glanceAround(
+export async function refreshRadarIfStale(
   context: Context,
   workstream: string,
   makeHost: () => Promise<Host>,
-  patienceMs = PATIENCE_MS,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<boolean> {
-  if (!(await isDue(context, workstream))) return false;
+  if (!(await isStale(context, workstream))) return false;
   const host = await makeHost();
-  const signal = AbortSignal.timeout(patienceMs);
+  const signal = AbortSignal.timeout(timeoutMs);
   const exec: Host["exec"] = (file, args, options) => host.exec(file, args, { ...options, signal });
   try {
     const { id } = await workstreamRow(context.store.db, workstream);
     const prediction = await predictConflicts({ ...host, exec }, { id, name: workstream });
     if (signal.aborted) return false;
-    await recordPrediction({ ...context, store: impatient(context.store, LOCK_WAIT_MS) }, prediction);
+    await storePrediction({ ...context, store: impatient(context.store, LOCK_WAIT_MS) }, prediction);
     return true;
   } catch (error) {
     if (error instanceof Fault) return false;
@@ -52,7 +49,7 @@ export async function glanceAround(
   }
 }
 
-async function isDue({ store, clock }: Context, workstream: string): Promise<boolean> {
+async function isStale({ store, clock }: Context, workstream: string): Promise<boolean> {
   const row = await store.db
     .selectFrom("workspaces as s")
     .innerJoin("workstreams as w", "w.id", "s.workstream_id")
@@ -67,68 +64,31 @@ async function isDue({ store, clock }: Context, workstream: string): Promise<boo
   return row.seenAt === null || clock.now().getTime() - Date.parse(row.seenAt) > FRESH_MS;
 }
 
-/** A collision with its age. */
-export const COLLISION = shape({
-  ...FORETOLD,
-  /** The branch that both land on. */
-  branch: "string | null",
-  /** When it was first seen; it lasts while at least one of its paths goes on colliding. */
-  since: "string",
-});
-
-export type Collision = TypeOf<typeof COLLISION>;
-
-/** An open workspace, as the radar last saw it: the numbers are null where it never did. */
-export const SIGHTED = shape({
-  agent: "string",
-  backend: "string",
-  branch: "string | null",
-  path: "string",
-  state: "string",
-  /** Commits of the target that it lacks, and of its own that the target lacks. */
-  behind: "number | null",
-  ahead: "number | null",
-  /** Files that are not committed. */
-  dirty: "number | null",
-});
-
-export type Sighted = TypeOf<typeof SIGHTED>;
-
-/** What the radar last saw. */
-export interface Sight {
-  /** All open workspaces, by agent. */
-  workspaces: Sighted[];
-  /** By `a`, then `b`, the target first. */
-  collisions: Collision[];
-  /** When it last looked; null for never. */
-  seenAt: string | null;
-}
-
-/** How many rows go into one statement: every dialect bears that many parameters. */
+/** Rows per statement; every dialect accepts that many parameters. */
 const ROWS = 100;
 
-/** Puts the prediction in the place of what the radar saw before; collisions that last keep their age. Not journalled. */
-export async function recordPrediction(context: Context, prediction: Prediction): Promise<void> {
-  const { workstreamId: id, foretold, changed } = prediction;
+/** Replaces the stored prediction; lasting collisions keep their age. Not journalled. */
+export async function storePrediction(context: Context, prediction: Prediction): Promise<void> {
+  const { workstreamId: id, collisions, changed } = prediction;
   await context.store.write(async (db) => {
-    // As a write does, so that on PostgreSQL two looks do not both replace the rows of a third.
+    // Takes the head as a write does: on PostgreSQL, two processes must not both replace the rows.
     await takeHead(db, context.store.dialect, prediction.workstream);
-    const there = await db.selectFrom("workstreams").select("id").where("id", "=", id).executeTakeFirst();
-    if (there === undefined) return;
+    const exists = await db.selectFrom("workstreams").select("id").where("id", "=", id).executeTakeFirst();
+    if (exists === undefined) return;
     const now = timestamp(context.clock);
     const before = await db.selectFrom("collisions").selectAll().where("workstream_id", "=", id).execute();
     await db.deleteFrom("collisions").where("workstream_id", "=", id).execute();
     const ofWorkstream = db.selectFrom("workspaces").select("id").where("workstream_id", "=", id);
     await db.deleteFrom("workspace_changes").where("workspace_id", "in", ofWorkstream).execute();
-    const collisions = foretold.map((one) => ({
+    const collisionRows = collisions.map((one) => ({
       workstream_id: id,
       a: one.a,
       b: one.b,
       paths: JSON.stringify(one.paths),
-      since: sinceWhen(one, before) ?? now,
+      since: sinceOf(one, before) ?? now,
       seen_at: now,
     }));
-    for (const rows of portions(collisions)) await db.insertInto("collisions").values(rows).execute();
+    for (const rows of batches(collisionRows)) await db.insertInto("collisions").values(rows).execute();
     const changes = changed.map(({ workspaceId, paths, behind, ahead, dirty }) => ({
       workspace_id: workspaceId,
       behind,
@@ -137,24 +97,60 @@ export async function recordPrediction(context: Context, prediction: Prediction)
       paths: JSON.stringify(paths),
       seen_at: now,
     }));
-    for (const rows of portions(changes)) await db.insertInto("workspace_changes").values(rows).execute();
+    for (const rows of batches(changes)) await db.insertInto("workspace_changes").values(rows).execute();
   });
 }
 
-function* portions<T>(rows: readonly T[]): Generator<T[]> {
+function* batches<T>(rows: readonly T[]): Generator<T[]> {
   for (let from = 0; from < rows.length; from += ROWS) yield rows.slice(from, from + ROWS);
 }
 
-type Known = { a: string; b: string | null; paths: string; since: string };
+type StoredCollision = { a: string; b: string | null; paths: string; since: string };
 
-function sinceWhen({ a, b, paths }: Foretold, before: readonly Known[]): string | undefined {
+/** When a stored collision that has a path in common was first seen. */
+function sinceOf({ a, b, paths }: PredictedCollision, before: readonly StoredCollision[]): string | undefined {
   const same = before.find((known) => known.a === a && known.b === b);
-  const lasting = same !== undefined && (JSON.parse(same.paths) as string[]).some((path) => paths.includes(path));
-  return lasting ? same.since : undefined;
+  const isLasting = same !== undefined && (JSON.parse(same.paths) as string[]).some((path) => paths.includes(path));
+  return isLasting ? same.since : undefined;
 }
 
-/** What is stored of the workspaces of a workstream, without what is no more. */
-export async function readSight(db: Reader, workstreamId: number): Promise<Sight> {
+/** A stored collision. */
+export const COLLISION = shape({
+  ...PREDICTED_COLLISION,
+  /** The branch that both land on. */
+  branch: "string | null",
+  /** When it was first seen; it lasts while at least one of its paths collides. */
+  since: "string",
+});
+
+export type Collision = TypeOf<typeof COLLISION>;
+
+/** An open workspace as last seen; numbers are null if it was never seen. */
+export const SEEN_WORKSPACE = shape({
+  agent: "string",
+  backend: "string",
+  branch: "string | null",
+  path: "string",
+  state: "string",
+  behind: "number | null",
+  ahead: "number | null",
+  dirty: "number | null",
+});
+
+type SeenWorkspace = TypeOf<typeof SEEN_WORKSPACE>;
+
+/** The stored prediction of a workstream. */
+interface RadarState {
+  /** All open workspaces, by agent. */
+  workspaces: SeenWorkspace[];
+  /** By `a`, then `b`, the target first. */
+  collisions: Collision[];
+  /** When it was last refreshed, if ever. */
+  seenAt: string | null;
+}
+
+/** Reads the stored prediction, without workspaces that are gone. */
+export async function readRadar(db: Reader, workstreamId: number): Promise<RadarState> {
   const open = await db
     .selectFrom("workspaces as s")
     .leftJoin("workspace_changes as c", "c.workspace_id", "s.id")
@@ -169,7 +165,7 @@ export async function readSight(db: Reader, workstreamId: number): Promise<Sight
   const collisions = rows
     .filter(({ a, b }) => branches.has(a) && (b === null || branches.has(b)))
     .map(({ a, b, paths, since }) => ({ a, b, branch: branches.get(a) ?? null, paths: JSON.parse(paths), since }));
-  const key = ({ a, b }: Foretold) => `${a}\0${b ?? ""}`;
+  const key = ({ a, b }: PredictedCollision) => `${a}\0${b ?? ""}`;
   collisions.sort((x, y) => (key(x) < key(y) ? -1 : 1));
   const seen = open.flatMap(({ seen_at }) => seen_at ?? []).sort();
   const workspaces = open.map(({ seen_at: _, ...workspace }) => workspace);

@@ -4,13 +4,12 @@ import { dirname, join } from "node:path";
 import { runCheck } from "../../checks.js";
 import type { Context } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
-import { write } from "../../db/write.js";
+import { type Tx, write } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { quote, shellWord } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 
-/** What a setup command runs for. */
 interface CommandSpec {
   workstream: string;
   agent: string;
@@ -24,24 +23,21 @@ interface CommandSpec {
 export const COMMAND_RUN = shape({
   command: "string",
   seconds: "number",
-  /** Where its output is kept. */
+  /** The file with its output. */
   log: "string",
 });
 
 export type CommandRun = TypeOf<typeof COMMAND_RUN>;
 
-/** A log takes no more than this much of what a command prints. */
-const MOST_BYTES = 16 * 1024 * 1024;
+/** The most output kept in a log, in bytes. */
+const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Where the output of an agent's newest setup command is kept; it outlives the workspace. */
+/** The log of an agent's newest setup command; it outlives the workspace. */
 function setupLog(stateDir: string, { workstream, agent }: { workstream: string; agent: string }): string {
   return join(stateDir, "logs", "setup", workstream, `${agent}.log`);
 }
 
-/**
- * Runs a setup command in the workspace and keeps its output. Faults `setup.failed` (negative) with the last lines when
- * it is red or takes too long, `check.not_started`.
- */
+/** Runs a setup command and logs its output. Faults `setup.failed` (negative) with the last lines, `check.not_started`. */
 export async function runSetupCommand(host: Host, spec: CommandSpec): Promise<CommandRun> {
   const { command, path: cwd, env, timeoutMs, signal } = spec;
   const log = setupLog(host.stateDir, spec);
@@ -50,17 +46,17 @@ export async function runSetupCommand(host: Host, spec: CommandSpec): Promise<Co
     const run = await runCheck(host, { command, cwd, env, timeoutMs, onOutput: file.add, ...(signal && { signal }) });
     if (run.exitCode === 0) return { command, seconds: run.seconds, log };
     const how = run.timedOut
-      ? `did not end within ${timeoutMs / 1000} s`
+      ? `timed out after ${timeoutMs / 1000} s`
       : run.exitCode === null
-        ? "was ended"
-        : `ended with ${run.exitCode}`;
+        ? "was stopped"
+        : `exited with ${run.exitCode}`;
     const tail = run.tail.split("\n").slice(-10).join("\n").trimEnd();
     throw new Fault(
       "negative",
       "setup.failed",
-      `The setup command ${quote(command)} ${how}.${tail === "" ? "" : ` Its last lines:\n${tail}`}`,
+      `The setup command ${quote(command)} ${how}.${tail === "" ? "" : ` Last lines:\n${tail}`}`,
       [
-        { intent: "Read all it said", command: `cat ${shellWord(log)}` },
+        { intent: "Read its output", command: `cat ${shellWord(log)}` },
         { intent: "See or change the setup", command: `mu workspace setup -w ${spec.workstream}` },
       ],
       { command, exitCode: run.exitCode, timedOut: run.timedOut, seconds: run.seconds, tail: run.tail, log },
@@ -70,12 +66,12 @@ export async function runSetupCommand(host: Host, spec: CommandSpec): Promise<Co
   }
 }
 
-/** A log that nobody else may read: setup commands print tokens. What the disk does not take is left out. */
+/** A private log, because setup commands may print tokens. Stops at `MAX_BYTES` or if the disk is full. */
 function openLog(path: string): { add(chunk: Uint8Array): void; close(): void } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   rmSync(path, { force: true });
   const file = openSync(path, "wx", 0o600);
-  let left = MOST_BYTES;
+  let left = MAX_BYTES;
   return {
     add(chunk) {
       if (left <= 0) return;
@@ -83,7 +79,7 @@ function openLog(path: string): { add(chunk: Uint8Array): void; close(): void } 
       left -= part.length;
       try {
         writeSync(file, part);
-        if (left <= 0) writeSync(file, "\n… the rest of the output was left out\n");
+        if (left <= 0) writeSync(file, "\n… output truncated\n");
       } catch {
         left = 0;
       }
@@ -92,14 +88,14 @@ function openLog(path: string): { add(chunk: Uint8Array): void; close(): void } 
   };
 }
 
-/** A command that a repository brings along, and where it is. */
-export interface ForeignCommand {
+/** A setup command from a repository's file. */
+export interface RepositoryCommand {
   root: string;
   command: string;
 }
 
-/** True when a person has said of this very text, in this repository, that it may run. */
-export async function isApproved(db: Reader, { root, command }: ForeignCommand): Promise<boolean> {
+/** True if a person has approved this exact command for this repository. */
+export async function isApproved(db: Reader, { root, command }: RepositoryCommand): Promise<boolean> {
   const found = await db
     .selectFrom("approvals")
     .select("id")
@@ -110,40 +106,44 @@ export async function isApproved(db: Reader, { root, command }: ForeignCommand):
 }
 
 /** Faults `setup.not_approved`, which shows the command. */
-export async function requireApproved(db: Reader, foreign: ForeignCommand, workstream: string): Promise<void> {
-  if (await isApproved(db, foreign)) return;
-  const { root, command } = foreign;
+export async function requireApproved(db: Reader, setup: RepositoryCommand, workstream: string): Promise<void> {
+  if (await isApproved(db, setup)) return;
+  const { root, command } = setup;
   throw new Fault(
     "conflict",
     "setup.not_approved",
-    `The repository at ${root} brings a command that nobody has approved yet: ${quote(command)}.`,
+    `The setup command of ${root} needs approval: ${quote(command)}.`,
     [
-      { intent: "Read it, then let it run", command: `mu workspace setup --approve -w ${workstream}` },
-      { intent: "Use a command of your own", command: `mu workspace setup --command '…' -w ${workstream}` },
+      { intent: "Approve it, after reading it", command: `mu workspace setup --approve -w ${workstream}` },
+      { intent: "Use your own command", command: `mu workspace setup --command '…' -w ${workstream}` },
     ],
     { command, root },
   );
 }
 
-/**
- * Records a person's word that these commands may run, and gives those that were not approved before. The same text
- * needs no second word; another one does.
- */
+/** Records a person's approval of these commands; gives those that were not approved before. */
 export async function approveCommands(
   context: Context,
   workstream: string,
-  commands: readonly ForeignCommand[],
+  commands: readonly RepositoryCommand[],
 ): Promise<string[]> {
   const spec = { op: "workspace.approve", scope: workstream, subject: workstream };
-  return write(context, spec, async (tx) => {
-    const fresh: string[] = [];
-    for (const { root, command } of commands) {
-      if (await isApproved(tx.db, { root, command })) continue;
-      await tx.insert("approvals", { root, hash: hashOf(command), text: command, actor: context.actor });
-      fresh.push(command);
-    }
-    return fresh;
-  });
+  return write(context, spec, (tx) => approveCommandsIn(tx, context.actor, commands));
+}
+
+/** Approves commands in the name of `actor`; gives those that were not approved before. */
+export async function approveCommandsIn(
+  tx: Tx,
+  actor: string,
+  commands: readonly RepositoryCommand[],
+): Promise<string[]> {
+  const approved: string[] = [];
+  for (const { root, command } of commands) {
+    if (await isApproved(tx.db, { root, command })) continue;
+    await tx.insert("approvals", { root, hash: hashOf(command), text: command, actor });
+    approved.push(command);
+  }
+  return approved;
 }
 
 const hashOf = (text: string) => createHash("sha256").update(text).digest("hex");

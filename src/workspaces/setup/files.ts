@@ -5,12 +5,12 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
+import { copyEntry } from "../../vcs/folders.js";
 import { runGit } from "../../vcs/git/run.js";
-import { copyEntry } from "../../vcs/none/copy.js";
 import type { BackendKey, Checkout, VcsWorld } from "../../vcs/vcs.js";
 import { INCLUDE_FILE, type SetupPlan } from "./plan.js";
 
-/** What was put into a workspace, as paths below it; a folder that came whole is one path with `/` at its end. */
+/** Files put into a workspace, as relative paths; a whole folder is one path ending with `/`. */
 export const SETUP_FILES = shape({
   copied: "string[]",
   linked: "string[]",
@@ -19,8 +19,8 @@ export const SETUP_FILES = shape({
 export type SetupFiles = TypeOf<typeof SETUP_FILES>;
 
 /**
- * Copies and links what the plan names and the repository does not track. Nothing that is there already is touched,
- * so it may run again; a copy of a whole folder needs nothing. Faults `setup.outside`, `vcs.*`.
+ * Copies and links what the plan names and the repository does not track. Keeps existing files, so it can run again.
+ * Does nothing for copies of a whole folder. Faults `setup.outside`, `vcs.*`.
  */
 export async function putFiles(
   world: VcsWorld,
@@ -48,12 +48,12 @@ export async function putFiles(
 const FROM_FILE = `--exclude-from=${INCLUDE_FILE}`;
 const excludes = (patterns: SetupPlan["copy"]) => patterns.map(({ pattern }) => `--exclude=${pattern}`);
 
-/** Runs git in the project's folder; `input` is given to it. */
+/** Runs git in the project's folder. */
 type InRepository = (args: readonly string[], input?: string) => Promise<string>;
 
 /**
- * Patterns are git's, so git matches them; other version control lends it an index that tracks nothing. What they
- * track is in the workspace already and is not touched.
+ * Git matches the patterns. For other version control it uses an empty index; files that they track are already in the
+ * workspace and are kept.
  */
 async function withIndexOf<T>(
   world: VcsWorld,
@@ -68,7 +68,7 @@ async function withIndexOf<T>(
     };
   if (backend === "git") {
     const repository = inRoot([]);
-    // A bare repository has no files that anything could be taken from.
+    // A bare repository has no files.
     const bare = (await repository(["rev-parse", "--is-inside-work-tree"])).trim() !== "true";
     return work(bare ? async () => "" : repository);
   }
@@ -94,7 +94,7 @@ async function ignored(repository: InRepository, names: readonly string[]): Prom
 
 const namesIn = (listed: string) => listed.split("\0").filter((name) => name !== "");
 
-/** Where `name` goes; undefined when something is there already. Faults `setup.outside`. */
+/** The path for `name`; undefined if it exists. Faults `setup.outside`. */
 function freePlace(path: string, name: string): string | undefined {
   const place = join(path, name);
   const way = relative(path, place).split(sep);
@@ -114,7 +114,7 @@ async function copyInto(world: VcsWorld, { root, path }: Checkout, name: string)
   try {
     await copyEntry(world, stripSlash(source), stripSlash(place));
   } catch (error) {
-    // Half of a folder would pass for one that is there already.
+    // Half a folder would count as existing.
     await rm(place, { recursive: true, force: true });
     throw error;
   }
@@ -132,15 +132,12 @@ async function linkInto(root: string, path: string, name: string): Promise<boole
 }
 
 /**
- * A pattern such as `node_modules/` ignores folders and no symlink, so that `git add --all` would commit the link. Git
- * has one list of the user's own beside the repository's, shared by all checkouts: there the link is named.
+ * A pattern such as `node_modules/` does not ignore symlinks, so `git add --all` would commit the link. This adds the
+ * link to `info/exclude`, which all checkouts share.
  */
 async function keepIgnored(world: VcsWorld, { root, path }: Checkout, linked: readonly string[]): Promise<void> {
-  const ignoredIn = async (cwd: string, names: readonly string[]) => {
-    if (names.length === 0) return [];
-    const options = { okCodes: [1], input: names.join("\0") };
-    return namesIn((await runGit(world, cwd, ["check-ignore", "-z", "--stdin"], options)).stdout);
-  };
+  const ignoredIn = (cwd: string, names: readonly string[]) =>
+    ignored(async (args, input = "") => (await runGit(world, cwd, args, { okCodes: [1], input })).stdout, names);
   const theirs = (await ignoredIn(root, linked)).map(stripSlash);
   const ours = new Set(await ignoredIn(path, theirs));
   const missing = theirs.filter((name) => !ours.has(name));
@@ -157,7 +154,7 @@ function isLinkTo(place: string, source: string): boolean {
   return lstatSync(place).isSymbolicLink() && readlinkSync(place) === source;
 }
 
-/** A folder of the project that holds the workspaces must not come into one of them. */
+/** True if a folder of the project contains the workspaces: it must not go into one of them. */
 function holds(source: string, path: string): boolean {
   if (!existsSync(source)) return false;
   return `${realpathSync(path)}${sep}`.startsWith(`${realpathSync(source)}${sep}`);
@@ -167,8 +164,8 @@ function outside(name: string, at: string): Fault {
   return new Fault(
     "conflict",
     "setup.outside",
-    `${quote(name)} would not go into the workspace: ${quote(at)} there is a symlink or a file.`,
-    [{ intent: "See which patterns count", command: "mu workspace setup" }],
+    `${quote(name)} would go outside the workspace: ${quote(at)} is a symlink or a file.`,
+    [{ intent: "See the effective setup", command: "mu workspace setup" }],
     { path: name },
   );
 }

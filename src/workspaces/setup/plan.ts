@@ -5,30 +5,30 @@ import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
 import { SETTINGS, type SetupSettings } from "../../workstreams/settings.js";
 
-/** A file of patterns in the project's folder, as `.gitignore` writes them: which ignored files are copied. */
+/** A file of `.gitignore` patterns in the project's folder: which ignored files are copied. */
 export const INCLUDE_FILE = ".worktreeinclude" as const;
 
-/** Where something was said: in the workstream's settings, or in a file of the repository. */
+/** The workstream's settings, or a file of the repository. */
 type SetupSource = "settings" | typeof REPOSITORY_FILE | typeof INCLUDE_FILE;
 
-/** What new workspaces of a project get, and who said so. */
+/** What new workspaces of a project get, and where that is configured. */
 export interface SetupPlan {
   /** Patterns of files to copy. */
   copy: { pattern: string; from: SetupSource }[];
-  /** Patterns of files to link to the project's own. */
+  /** Patterns of files to link. */
   link: { pattern: string; from: SetupSource }[];
-  /** True when there is a file of patterns: of what it names, only ignored files are copied. */
+  /** True if the project has an `INCLUDE_FILE`. */
   includes: boolean;
   command: { command: string; from: SetupSource } | null;
   ports: number;
   timeoutSeconds: number;
-  /** The repository's own command that shows that work is good. */
+  /** The repository's check command. */
   check: string | null;
 }
 
 /**
- * Puts together what the workstream's settings and the repository's files say. Patterns add up; of commands and
- * counts the person's own goes first. Faults `setup.invalid_file`.
+ * Combines the workstream's settings with the repository's files. Patterns add up; the settings' command and port count
+ * take precedence. Faults `setup.invalid_file`.
  */
 export async function planSetup(root: string, settings: SetupSettings): Promise<SetupPlan> {
   const theirs = await readRepositorySetup(root);
@@ -53,19 +53,18 @@ export async function planSetup(root: string, settings: SetupSettings): Promise<
   };
 }
 
-/** What a repository itself says of its workspaces, in a file of its own. */
+/** A repository's own settings for its workspaces. */
 interface RepositorySetup {
   copy: string[];
   link: string[];
   command: string | null;
   ports: number;
-  /** The command that shows that work is good. */
   check: string | null;
 }
 
 export const REPOSITORY_FILE = ".mu/workspace.yaml" as const;
 
-/** The settings that its keys follow the rules of. */
+/** The settings that define valid values for its keys. */
 const KEYS: Readonly<Record<keyof RepositorySetup, string>> = {
   copy: "setup.copy",
   link: "setup.link",
@@ -74,14 +73,14 @@ const KEYS: Readonly<Record<keyof RepositorySetup, string>> = {
   check: "check",
 };
 
-const MOST_BYTES = 65_536;
+const MAX_BYTES = 65_536;
 
-/** Reads it from a project's folder; without one nothing is said. Faults `setup.invalid_file`. */
+/** Reads the repository's file, if there is one. Faults `setup.invalid_file`. */
 async function readRepositorySetup(root: string): Promise<RepositorySetup> {
   const setup: RepositorySetup = { copy: [], link: [], command: null, ports: 0, check: null };
   const text = await readFile(join(root, REPOSITORY_FILE), "utf8").catch(() => undefined);
   if (text === undefined || text.trim() === "") return setup;
-  if (text.length > MOST_BYTES) throw invalid(root, "is too long");
+  if (text.length > MAX_BYTES) throw invalid(root, "is too long");
   return { ...setup, ...checked(root, await parse(root, text)) };
 }
 
@@ -95,12 +94,12 @@ async function parse(root: string, text: string): Promise<unknown> {
 }
 
 function checked(root: string, found: unknown): Partial<RepositorySetup> {
-  if (typeof found !== "object" || found === null || Array.isArray(found)) throw invalid(root, "is no map of keys");
+  if (typeof found !== "object" || found === null || Array.isArray(found)) throw invalid(root, "is not a map of keys");
   for (const [key, value] of Object.entries(found)) {
     const setting = Object.hasOwn(KEYS, key) ? SETTINGS[KEYS[key as keyof RepositorySetup]] : undefined;
     if (setting === undefined)
-      throw invalid(root, `has the key ${quote(key)}; there are ${Object.keys(KEYS).join(", ")}`);
-    if (!setting.accepts(value)) throw invalid(root, `needs ${setting.wants} as ${key}`);
+      throw invalid(root, `has the unknown key ${quote(key)}; valid keys are ${Object.keys(KEYS).join(", ")}`);
+    if (!setting.accepts(value)) throw invalid(root, `needs ${setting.wants} for ${key}`);
   }
   return found;
 }
@@ -108,6 +107,6 @@ function checked(root: string, found: unknown): Partial<RepositorySetup> {
 function invalid(root: string, what: string): Fault {
   const file = join(root, REPOSITORY_FILE);
   return new Fault("conflict", "setup.invalid_file", `${quote(file)} ${what}.`, [
-    { intent: "See what counts", command: "mu workspace setup" },
+    { intent: "See the effective setup", command: "mu workspace setup" },
   ]);
 }

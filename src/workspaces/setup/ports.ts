@@ -10,7 +10,7 @@ import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { quote } from "../../names.js";
 
-/** What leasing needs of a host. */
+/** What leasing needs. */
 type PortWorld = Pick<Host, "context" | "env">;
 
 interface Range {
@@ -20,13 +20,13 @@ interface Range {
 
 const STANDARD: Range = { from: 20_000, to: 29_999 };
 
-/** Ports of one workspace begin this far from those of the next, so that two that lease at once seldom meet. */
+/** The distance between the first ports of two workspaces, so that concurrent leases seldom conflict. */
 const STRIDE = 16;
 
 /**
- * Sees to it that the workspace has exactly `count` ports, and gives them in order: those it has, and new ones that
- * nobody listens on and no other workspace of this user on this machine has, whatever database it is in. Leases of
- * workspaces that are gone are taken back first. Faults `port.none_left`, `port.invalid_range`.
+ * Makes the workspace have exactly `count` ports, in order. New ones are free and not leased by any workspace of this
+ * user on this machine, in any database. Releases the ports of closed workspaces first. Faults `port.none_left`,
+ * `port.invalid_range`.
  */
 export async function leasePorts(world: PortWorld, workspaceId: number, count: number): Promise<number[]> {
   const { store } = world.context;
@@ -44,7 +44,7 @@ export async function leasePorts(world: PortWorld, workspaceId: number, count: n
     }
     return kept.length === count ? kept : undefined;
   };
-  // A port that another mu only tries looks taken: when none seems left, it is asked again for a moment.
+  // A port that another mu is probing looks taken, so retry for a moment.
   const found = await pollUntil(world.context.clock, walk, { everyMs: 100, timeoutMs: 500 });
   if (found === undefined) throw noneLeft(range, count);
   return found.sort((a, b) => a - b);
@@ -56,7 +56,7 @@ function* candidates({ from, to }: Range, workspaceId: number): Generator<number
   for (let step = 0; step < span; step++) yield from + ((start + step) % span);
 }
 
-/** Leases that are too many, or whose workspace is no more, go; the ports that stay come back. */
+/** Releases surplus leases and those of closed workspaces; gives the workspace's remaining ports. */
 async function trim({ context }: PortWorld, workspaceId: number, count: number): Promise<number[]> {
   const kept = await portsOf(context.store.db, workspaceId);
   const stray = await strayLeases(context.store.db);
@@ -77,7 +77,7 @@ async function strayLeases(db: Reader): Promise<number[]> {
   return rows.map((row) => row.port);
 }
 
-/** The file first, then the row, both while the port is held: a crash leaves a file too many, never one too few. */
+/** Writes the file, then the row, both while listening on the port: a crash may leave a surplus file. */
 async function leaseOne(
   { context }: PortWorld,
   { folder, port, workspaceId }: { folder: string; port: number; workspaceId: number },
@@ -85,7 +85,7 @@ async function leaseOne(
   const { store } = context;
   const leased = await holdPort(port, async () => {
     const owner = await ownerOf(folder, port);
-    if (owner !== undefined && owner !== store.location && isThere(owner)) return false;
+    if (owner !== undefined && owner !== store.location && databaseExists(owner)) return false;
     await markPort(folder, port, store.location);
     const lease = { port, workspace_id: workspaceId, created_at: timestamp(context.clock) };
     const made = await store.write((db) =>
@@ -101,29 +101,24 @@ async function leaseOne(
   return leased === true;
 }
 
-/** Takes away the files of our own database's leases that are no more, and those of databases that are gone. */
+/** Deletes the files of released leases, and of databases that no longer exist. */
 async function sweep({ context }: PortWorld, folder: string): Promise<void> {
   const { db, location } = context.store;
   for (const port of await markedPorts(folder)) {
     const stale = async () => {
       const owner = await ownerOf(folder, port);
-      if (owner !== undefined && owner !== location) return !isThere(owner);
+      if (owner !== undefined && owner !== location) return !databaseExists(owner);
       const row = await db.selectFrom("port_leases").select("id").where("port", "=", port).executeTakeFirst();
       return row === undefined;
     };
     if (await stale())
       await holdPort(port, async () => {
-        if (await stale()) await unmarkPort(folder, port);
+        if (await stale()) await rm(join(folder, String(port)), { force: true });
       });
   }
 }
 
-/** Gives a workspace's ports back; its files go with the next lease. */
-export async function releasePorts(db: Reader, workspaceId: number): Promise<void> {
-  await db.deleteFrom("port_leases").where("workspace_id", "=", workspaceId).execute();
-}
-
-/** The ports of a workspace, lowest first. */
+/** The ports of a workspace, sorted. */
 export async function portsOf(db: Reader, workspaceId: number): Promise<number[]> {
   const rows = await db
     .selectFrom("port_leases")
@@ -132,11 +127,6 @@ export async function portsOf(db: Reader, workspaceId: number): Promise<number[]
     .orderBy("port")
     .execute();
   return rows.map((row) => row.port);
-}
-
-/** `MU_PORT_0`, `MU_PORT_1` … for what runs in the workspace. */
-export function portsEnv(ports: readonly number[]): Record<string, string> {
-  return Object.fromEntries(ports.map((port, index) => [`MU_PORT_${index}`, String(port)]));
 }
 
 function rangeOf(env: PortWorld["env"]): Range {
@@ -148,28 +138,20 @@ function rangeOf(env: PortWorld["env"]): Range {
   throw new Fault(
     "usage",
     "port.invalid_range",
-    `MU_PORT_RANGE is ${quote(text)}; two ports such as 20000-29999 are needed.`,
+    `MU_PORT_RANGE is ${quote(text)}; it must be a range such as 20000-29999.`,
   );
 }
 
 function noneLeft({ from, to }: Range, count: number): Fault {
-  return new Fault(
-    "unavailable",
-    "port.none_left",
-    `There are not ${count} free ports between ${from} and ${to} for this workspace.`,
-    [
-      { intent: "See who has them", command: "mu sql 'select * from port_leases'" },
-      { intent: "Take them from elsewhere", command: "export MU_PORT_RANGE=30000-39999" },
-    ],
-  );
+  return new Fault("unavailable", "port.none_left", `Fewer than ${count} ports between ${from} and ${to} are free.`, [
+    { intent: "List leased ports", command: "mu sql 'select * from port_leases'" },
+    { intent: "Use another range", command: "export MU_PORT_RANGE=30000-39999" },
+  ]);
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/**
- * The folder in which all databases of one user say which ports they have leased, one file a port. It is made when it
- * is missing. Faults `port.folder_taken` when it is another user's.
- */
+/** The folder with one file per leased port, shared by all databases of a user. Faults `port.folder_taken`. */
 async function portFolder(env: Environment): Promise<string> {
   const user = process.getuid?.() ?? 0;
   const runtime = env["XDG_RUNTIME_DIR"];
@@ -181,8 +163,8 @@ async function portFolder(env: Environment): Promise<string> {
 }
 
 /**
- * Runs `work` while this process listens on the port, on both loopback addresses; undefined when somebody else does.
- * Only one process can, and the kernel lets go of it when the process dies: that makes it the lock of the port's file.
+ * Runs `work` while this process listens on the port, on both loopback addresses; undefined if the port is taken. This
+ * is the lock of the port's file: only one process can listen, and the kernel releases the port if it dies.
  */
 async function holdPort<T>(port: number, work: () => Promise<T>): Promise<T | undefined> {
   const held: Server[] = [];
@@ -209,30 +191,24 @@ function listen(host: string, port: number): Promise<Server | "taken" | "no such
   });
 }
 
-/** The database that a port's file names; undefined when there is none. Ask while the port is held. */
+/** The database in a port's file, if any. Call while holding the port. */
 async function ownerOf(folder: string, port: number): Promise<string | undefined> {
   const owner = (await readFile(join(folder, String(port)), "utf8").catch(() => "")).trim();
   return owner === "" ? undefined : owner;
 }
 
-/** False for the file of a database that is gone; where it cannot be known, it counts as there. */
-function isThere(owner: string): boolean {
+/** False if the database's file no longer exists; true if that cannot be known. */
+function databaseExists(owner: string): boolean {
   return !isAbsolute(owner) || existsSync(owner);
 }
 
-/** Says that the database `owner` has leased the port. Call it while the port is held. */
+/** Records that the database `owner` has leased the port. Call while holding the port. */
 async function markPort(folder: string, port: number, owner: string): Promise<void> {
   const draft = join(folder, `.${port}.${process.pid}`);
   await writeFile(draft, `${owner}\n`, { mode: 0o600 });
   await rename(draft, join(folder, String(port)));
 }
 
-/** Takes a port's file away. Call it while the port is held. */
-async function unmarkPort(folder: string, port: number): Promise<void> {
-  await rm(join(folder, String(port)), { force: true });
-}
-
-/** All ports that have a file. */
 async function markedPorts(folder: string): Promise<number[]> {
   const names = await readdir(folder);
   return names.filter((name) => /^\d+$/.test(name)).map(Number);

@@ -7,7 +7,7 @@ import { readState } from "../../../src/state.js";
 import { claimNext, claimTask } from "../../../src/tasks/claim.js";
 import { createWorkspace } from "../../../src/workspaces/create.js";
 import { driftOf, predictConflicts, workInProgress } from "../../../src/workspaces/radar/predict.js";
-import { glanceAround, lookAround, readSight, recordPrediction } from "../../../src/workspaces/radar/radar.js";
+import { readRadar, refreshRadar, refreshRadarIfStale, storePrediction } from "../../../src/workspaces/radar/radar.js";
 import { workspaceRow } from "../../../src/workspaces/workspace.js";
 import { destroyWorkstream, workstreamRow } from "../../../src/workstreams/workstream.js";
 import { itOnce, onEachDialect } from "../../support/database.js";
@@ -35,7 +35,7 @@ onEachDialect("the radar", (bench) => {
     places[name] = made.path;
   };
   const change = (agent: string, files: Record<string, string>) => repository.write(files, places[agent] ?? "");
-  const sight = async () => readSight(bench.context.store.db, (await workstreamRow(bench.context.store.db, DEMO)).id);
+  const sight = async () => readRadar(bench.context.store.db, (await workstreamRow(bench.context.store.db, DEMO)).id);
   const collisions = async () => (await sight()).collisions.map(({ a, b, paths }) => [a, b, ...paths]);
   const afterMinutes = (minutes: number): Crew => ({ ...crew, context: later(crew.context, minutes * 60_000) });
 
@@ -43,7 +43,7 @@ onEachDialect("the radar", (bench) => {
     await repository.commit({ "b.txt": "landed\n" });
     change("ann", { "a.txt": "ann\n", "b.txt": "ann\n" });
     change("bob", { "a.txt": "bob\n" });
-    const { skipped } = await lookAround(crew, DEMO);
+    const { skipped } = await refreshRadar(crew, DEMO);
     expect(skipped).toEqual([]);
     expect(await collisions()).toEqual([
       ["ann", null, "b.txt"],
@@ -62,10 +62,10 @@ onEachDialect("the radar", (bench) => {
     const { db } = bench.context.store;
     const { id } = await workstreamRow(db, DEMO);
     const prediction = await predictConflicts(crew, { id, name: DEMO });
-    await Promise.all(Array.from({ length: 6 }, () => recordPrediction(bench.context, prediction)));
+    await Promise.all(Array.from({ length: 6 }, () => storePrediction(bench.context, prediction)));
     expect(await collisions()).toEqual([["ann", "bob", "a.txt"]]);
     await destroyWorkstream(bench.context, DEMO);
-    await recordPrediction(bench.context, prediction);
+    await storePrediction(bench.context, prediction);
     expect(await db.selectFrom("collisions").select("id").execute()).toEqual([]);
     expect(await db.selectFrom("workspace_changes").select("id").execute()).toEqual([]);
   });
@@ -74,19 +74,19 @@ onEachDialect("the radar", (bench) => {
     const since = async () => (await sight()).collisions.find(({ b }) => b === "bob")?.since;
     change("ann", { "a.txt": "ann\n", "b.txt": "ann\n" });
     change("bob", { "a.txt": "bob\n" });
-    await lookAround(crew, DEMO);
+    await refreshRadar(crew, DEMO);
     const first = await since();
     change("bob", { "b.txt": "bob\n" });
-    await lookAround(afterMinutes(5), DEMO);
+    await refreshRadar(afterMinutes(5), DEMO);
     change("bob", { "a.txt": "1\n2\n3\n" });
-    await lookAround(afterMinutes(10), DEMO);
+    await refreshRadar(afterMinutes(10), DEMO);
     expect(await collisions()).toEqual([["ann", "bob", "b.txt"]]);
     expect(await since()).toBe(first);
     change("bob", { "a.txt": "bob\n", "b.txt": "1\n2\n3\n" });
-    await lookAround(afterMinutes(15), DEMO);
+    await refreshRadar(afterMinutes(15), DEMO);
     expect((await since()) ?? "").not.toBe(first);
     change("bob", { "a.txt": "1\n2\n3\n" });
-    await lookAround(afterMinutes(20), DEMO);
+    await refreshRadar(afterMinutes(20), DEMO);
     expect(await collisions()).toEqual([]);
   });
 
@@ -104,7 +104,7 @@ onEachDialect("the radar", (bench) => {
     rmSync(places["fay"] ?? "", { recursive: true });
     change("ann", { "new.txt": "ann\n" });
     change("bob", { "new.txt": "bob\n" });
-    const { skipped, changed } = await lookAround(crew, DEMO);
+    const { skipped, changed } = await refreshRadar(crew, DEMO);
     expect(skipped.map(({ agent }) => agent)).toEqual(["cyd", "dan", "eve", "fay"]);
     expect(skipped[0]?.reason).toContain("git only");
     expect(changed.map(({ agent }) => agent)).toEqual(["ann", "bob"]);
@@ -116,7 +116,7 @@ onEachDialect("the radar", (bench) => {
     change("bob", { "a.txt": "bob\n" });
     const glance = (minutes: number) => {
       const context = later(bench.context, minutes * 60_000);
-      return glanceAround(context, DEMO, async () => ({ ...crew, context }));
+      return refreshRadarIfStale(context, DEMO, async () => ({ ...crew, context }));
     };
     expect(await glance(0)).toBe(true);
     expect(await glance(0.2)).toBe(false);
@@ -133,9 +133,9 @@ onEachDialect("the radar", (bench) => {
   itOnce("keeps what it saw when a look in passing takes too long", async () => {
     change("ann", { "a.txt": "ann\n" });
     change("bob", { "a.txt": "bob\n" });
-    await lookAround(crew, DEMO);
+    await refreshRadar(crew, DEMO);
     const context = later(bench.context, 60_000);
-    expect(await glanceAround(context, DEMO, async () => ({ ...crew, context }), 1)).toBe(false);
+    expect(await refreshRadarIfStale(context, DEMO, async () => ({ ...crew, context }), 1)).toBe(false);
     expect(await collisions()).toEqual([["ann", "bob", "a.txt"]]);
   });
 
@@ -147,7 +147,7 @@ onEachDialect("the radar", (bench) => {
     await claimTask(bench.context, at("two"), { agent: "bob" });
     change("ann", { "src/c.txt": "ann\n", "src/new.txt": "ann\n", "a.txt": "ann\n" });
     change("bob", { "b.txt": "bob\n" });
-    const { changed, workstreamId } = await lookAround(crew, DEMO);
+    const { changed, workstreamId } = await refreshRadar(crew, DEMO);
     expect(driftOf(changed, await workInProgress(bench.context.store.db, workstreamId))).toEqual([
       { agent: "ann", tasks: ["one"], declared: ["src/**", "b.txt"], paths: ["a.txt"] },
     ]);
@@ -161,7 +161,7 @@ onEachDialect("the radar", (bench) => {
     const from = await repository.gitIn(places["ann"] ?? "", "rev-parse", "HEAD");
     await bench.context.store.write((db) => db.updateTable("tasks").set({ work_from: from }).executeTakeFirst());
     change("ann", { "src/c.txt": "ann\n" });
-    const look = await lookAround(crew, DEMO);
+    const look = await refreshRadar(crew, DEMO);
     expect(look.changed[0]?.paths).toEqual(["a.txt", "src/c.txt"]);
     expect(driftOf(look.changed, await workInProgress(bench.context.store.db, look.workstreamId))).toEqual([]);
   });
@@ -171,7 +171,7 @@ onEachDialect("the radar", (bench) => {
     await add(bench.context, { name: "first", title: "First", touches: ["src/**"] });
     await add(bench.context, { name: "second", title: "Second", touches: ["b.txt"] });
     change("ann", { "src/c.txt": "ann\n" });
-    await lookAround(crew, DEMO);
+    await refreshRadar(crew, DEMO);
     const { task, passedOver } = await claimNext(bench.context, DEMO, { agent: "bob" });
     expect(task.name).toBe("second");
     expect(passedOver).toEqual([{ task: "first", agent: "ann", by: null, paths: ["src/c.txt"] }]);
@@ -190,7 +190,7 @@ onEachDialect("the radar", (bench) => {
     await add(bench.context, { name: "first", title: "First", touches: ["src/**"] });
     await add(bench.context, { name: "second", title: "Second" });
     change("ann", { "src/c.txt": "ann\n" });
-    await lookAround(crew, DEMO);
+    await refreshRadar(crew, DEMO);
     expect(await claimNext(bench.context, DEMO, { agent: "ann" })).toMatchObject({
       task: { name: "first" },
       passedOver: [],

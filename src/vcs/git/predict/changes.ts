@@ -1,7 +1,7 @@
 import type { VcsWorld } from "../../vcs.js";
 import { runGit } from "../run.js";
 
-/** The paths that one commit changes against another; a rename is a path deleted and a path added. */
+/** The paths in which two commits differ; a rename is one deleted and one added. */
 export interface Changes {
   added: readonly string[];
   deleted: readonly string[];
@@ -9,10 +9,10 @@ export interface Changes {
   modified: readonly string[];
 }
 
-/** From a commit to another. */
+/** Two commits to compare. */
 export type Span = readonly [from: string, to: string];
 
-/** The changes of every span, in one run of git. */
+/** The changes of every span, in one git process. */
 export async function readChanges(world: VcsWorld, root: string, spans: readonly Span[]): Promise<Changes[]> {
   if (spans.length === 0) return [];
   const args = ["diff-tree", "-r", "-z", "--no-renames", "--name-status", "--ignore-submodules=none", "--always"];
@@ -38,23 +38,26 @@ function parse(output: string, spans: readonly Span[]): Changes[] {
 
 const KINDS: Readonly<Record<string, keyof Changes>> = { A: "added", D: "deleted" };
 
-/** All paths of the changes, sorted. */
+/** All changed paths, sorted. */
 export function pathsOf({ added, deleted, modified }: Changes): string[] {
   return [...added, ...deleted, ...modified].sort();
 }
 
-/** Changes made ready to be held against others. */
+/** No changes at all. */
+export const NO_CHANGES: Changes = { added: [], deleted: [], modified: [] };
+
+/** Changes, prepared for `mayConflict`. */
 export interface Footprint {
   paths: ReadonlySet<string>;
-  /** The folders above all of them, without the root. */
+  /** The folders above all paths, without the root. */
   folders: ReadonlySet<string>;
-  /** The folders above what was added. */
+  /** The folders above added paths. */
   grown: ReadonlySet<string>;
-  /** The folders that may have been moved elsewhere: those above deleted paths, where anything was added at all. */
+  /** Folders that may have been moved: those above deleted paths, if anything was added. */
   moved: ReadonlySet<string>;
 }
 
-/** Changes as `meet` wants them. */
+/** The footprint of changes. */
 export function footprint({ added, deleted, modified }: Changes): Footprint {
   const [grown, shrunk] = [foldersAbove(added), foldersAbove(deleted)];
   return {
@@ -66,11 +69,11 @@ export function footprint({ added, deleted, modified }: Changes): Footprint {
 }
 
 /**
- * False only where merging the two, from the base that both changed, cannot end in a conflict: no path is in both, no
- * path is a folder of the other's, and neither puts a file into a folder that the other may have moved. Renames need
- * no more than that: the old path is deleted, the new one added.
+ * False only if merging the two from their common base cannot conflict: no path is in both, no path is a folder of the
+ * other's, and neither adds a file to a folder that the other may have moved. This covers renames, as the old path is
+ * deleted and the new one added.
  */
-export function meet(a: Footprint, b: Footprint): boolean {
+export function mayConflict(a: Footprint, b: Footprint): boolean {
   return (
     overlap(a.paths, b.paths) ||
     overlap(a.paths, b.folders) ||
@@ -80,7 +83,8 @@ export function meet(a: Footprint, b: Footprint): boolean {
   );
 }
 
-function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+/** True if the sets have an item in common. */
+export function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   const [few, many] = a.size < b.size ? [a, b] : [b, a];
   for (const item of few) if (many.has(item)) return true;
   return false;

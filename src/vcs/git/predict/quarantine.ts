@@ -5,17 +5,17 @@ import type { VcsWorld } from "../../vcs.js";
 import { commonDirOf, gitDirOf } from "../git-dir.js";
 import { runGit } from "../run.js";
 
-/** A place for what a prediction makes. */
+/** Where a forecast keeps its objects. */
 export interface Quarantine {
-  /** The same world, in which git writes new objects to `folder` and finds the repository's own as well. */
+  /** Makes git write new objects to `folder` and read the repository's own as well. */
   world: VcsWorld;
-  /** Empty, private, and gone afterwards. */
+  /** Temporary, empty and private. */
   folder: string;
 }
 
 /**
- * Lets `work` make trees and commits of the repository at `root` without leaving one object in it: they go to a
- * folder that has the repository's objects as its alternate, and which is removed at the end. Faults `vcs.no_folder`.
+ * Lets `work` create objects without adding any to the repository at `root`: they go to a temporary folder that has the
+ * repository's objects as its alternate. Faults `vcs.no_folder`.
  */
 export async function inQuarantine<T>(
   world: VcsWorld,
@@ -36,30 +36,30 @@ export async function inQuarantine<T>(
   }
 }
 
-/** One path in a list that is separated by colons. */
+/** A path in a colon-separated list. */
 const alternate = (path: string) => (/[:"\n]/.test(path) ? JSON.stringify(path) : path);
 
-/** A tree that shall be a commit on another. */
-interface Unborn {
+/** A commit to create. */
+interface NewCommit {
   tree: string;
   parent: string;
 }
 
-/** Makes commits that nothing refers to, all in one run of git; the same input gives the same commits. */
+/** Creates unreferenced commits in one git process; the same input gives the same commits. */
 export async function makeCommits(
   { world, folder }: Quarantine,
   root: string,
-  unborn: readonly Unborn[],
+  commits: readonly NewCommit[],
 ): Promise<string[]> {
-  if (unborn.length === 0) return [];
-  const files = unborn.map((_, n) => join(folder, `commit-${n}`));
-  await Promise.all(unborn.map((one, n) => writeFile(files[n] ?? "", textOf(one))));
+  if (commits.length === 0) return [];
+  const files = commits.map((_, n) => join(folder, `commit-${n}`));
+  await Promise.all(commits.map((one, n) => writeFile(files[n] ?? "", textOf(one))));
   const args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
   const { stdout } = await runGit(world, root, args, { input: files.map((file) => `${file}\n`).join("") });
   return stdout.trimEnd().split("\n");
 }
 
-function textOf({ tree, parent }: Unborn): string {
+function textOf({ tree, parent }: NewCommit): string {
   const nobody = "mu <mu@localhost> 946684800 +0000";
   return `tree ${tree}\nparent ${parent}\nauthor ${nobody}\ncommitter ${nobody}\n\nradar\n`;
 }
