@@ -18,7 +18,7 @@ const status = async () => (await home.here("task show build --json")).json().ta
 it("a check is heard while it runs, and its verdict decides", async () => {
   const red = await home.here("task close build --check 'echo broken; exit 3'");
   expect([red.code, red.stdout]).toEqual([1, ""]);
-  expect(red.stderr).toMatch(/^broken\nmu: The check of build ended with 3, so it stays OPEN: echo broken; exit 3/);
+  expect(red.stderr).toMatch(/^broken\nmu: The check of build ended with 3, so it is still OPEN: echo broken; exit 3/);
   expect(red.stderr.match(/^broken$/gm)).toHaveLength(1);
   expect(await status()).toBe("OPEN");
 
@@ -49,7 +49,7 @@ it("Ctrl-C ends the check with all its processes, and the task stays", async () 
   const pids = first.toString().trim().split(" ").map(Number);
   running.kill("SIGINT");
   const { code, stderr } = await ended;
-  expect([code, stderr]).toEqual([130, expect.stringContaining("The check was stopped; build stays OPEN.")]);
+  expect([code, stderr]).toEqual([130, expect.stringContaining("The check was interrupted; build is still OPEN.")]);
   expect(pids).toHaveLength(2);
   for (const pid of pids) {
     const found = await findProcess({ exec: execProgram, context: { clock: systemClock } }, { pid });

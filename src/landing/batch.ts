@@ -1,9 +1,9 @@
 import type { Crew } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
-import { type CheckAnswer, type createChecker, judge } from "./checker.js";
-import { type Candidate, type Link, waitingFor } from "./choose.js";
-import { confirmLanded, type Landing, returnClash, returnRed, skip } from "./outcome.js";
+import { type CheckAnswer, type createChecker, interrupted, judge } from "./checker.js";
+import type { Candidate, Link } from "./choose.js";
+import { confirmLanded, type Landing, leaveOut, returnClash, returnRed, skip } from "./outcome.js";
 import type { Place } from "./place.js";
 import { stackRows } from "./rows.js";
 import { type Clash, type Stack, type Step, stackTasks } from "./stack.js";
@@ -42,7 +42,8 @@ export async function landBatch(crew: Crew, batch: TakenBatch, candidates: reado
     }
     const back = await giveBack(crew, batch, stack, { good, culprit });
     const done = new Set([...good.map(({ candidate }) => candidate), ...back]);
-    waiting = withoutDependents(batch, waiting, { done, back });
+    const left = waiting.filter((candidate) => !done.has(candidate));
+    waiting = leaveOut(batch.report, left, batch.edges, { out: back, reason: "waits for a task that did not land" });
   }
 }
 
@@ -96,9 +97,8 @@ async function advance(crew: Crew, batch: TakenBatch, { target }: Stack, good: r
   const check = checker?.answers.findLast((answer) => answer.green) ?? null;
   for (const step of good) {
     const { row, work } = step.candidate;
-    await confirmLanded(crew.context, {
+    await confirmLanded(crew.context, row, {
       landing: idOf(step),
-      task: row,
       workTo: row.work_to,
       commit: step.tip.commit,
       branch: place.branch,
@@ -162,29 +162,13 @@ async function unlandedBase(crew: Crew, { candidate }: Clash): Promise<string | 
   return found?.name;
 }
 
-/** What is still to land; what waits for a task that was given back stays as it is. */
-function withoutDependents(
-  { edges, report }: TakenBatch,
-  waiting: readonly Candidate[],
-  { done, back }: { done: ReadonlySet<Candidate>; back: readonly Candidate[] },
-): Candidate[] {
-  const left = waiting.filter((candidate) => !done.has(candidate));
-  const stuck = waitingFor(
-    left,
-    edges,
-    back.map(({ row }) => row.id),
-  );
-  for (const candidate of stuck) skip(report, candidate, "needs_first", "waits for a task that did not land");
-  return left.filter((candidate) => !stuck.includes(candidate));
-}
-
 function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, seconds }: CheckAnswer): Fault {
   return new Fault(
     "negative",
     "landing.target_red",
-    `${command} ${ending} on ${branch} itself, with nothing of ours on it. Nobody's task is to blame; nothing landed.\n${tail}`,
+    `${command} ${ending} on ${branch} itself, with nothing of this landing on it. No task is to blame, and nothing landed.\n${tail}`,
     [
-      { intent: "Make a task of it", command: `mu task add --title 'Make ${branch} green again'` },
+      { intent: "Add a task to fix it", command: `mu task add --title 'Make ${branch} green again'` },
       { intent: "Land without the check", command: "mu land --no-check" },
     ],
     { command, exitCode, timedOut, seconds, tail },
@@ -195,13 +179,7 @@ function keepsMoving(branch: string): Fault {
   return new Fault(
     "unavailable",
     "landing.moving",
-    `${branch} moved ${MOVES} times while work was being put on it. Nothing of it landed.`,
+    `${branch} moved ${MOVES} times during the landing. Nothing landed.`,
     [{ intent: "Try again", command: "mu land --continue" }],
   );
-}
-
-function interrupted(): Fault {
-  return new Fault("unavailable", "landing.interrupted", "The landing was ended on the way; nothing is half done.", [
-    { intent: "Go on with it", command: "mu land --continue" },
-  ]);
 }

@@ -59,16 +59,16 @@ function answerOf({ command, timeoutMs }: CheckPlan, commit: string, run: CheckR
   const { exitCode, timedOut, seconds, tail } = run;
   const green = exitCode === 0;
   const ending = timedOut
-    ? `was still running after ${timeoutMs / 1000} s`
+    ? `timed out after ${timeoutMs / 1000} s`
     : exitCode === null
       ? "was ended by a signal"
       : `ended with ${exitCode}`;
   return { green, command, commit, exitCode, timedOut, seconds, tail, ending };
 }
 
-function interrupted(): Fault {
-  return new Fault("unavailable", "landing.interrupted", "The landing was ended on the way; nothing is half done.", [
-    { intent: "Go on with it", command: "mu land --continue" },
+export function interrupted(): Fault {
+  return new Fault("unavailable", "landing.interrupted", "The landing was interrupted; nothing is half done.", [
+    { intent: "Continue it", command: "mu land --continue" },
   ]);
 }
 

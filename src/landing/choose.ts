@@ -64,7 +64,7 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
   const chosen = new Map<number, Candidate>();
   for (const row of landingOrder(rows, edges)) {
     if (row.level === "landed") {
-      skip(row, "landed", "has landed already");
+      skip(row, "landed", "has already landed");
       continue;
     }
     const pid = busy.get(row.id);
@@ -74,7 +74,7 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
       continue;
     }
     if (copies.has(row.id)) {
-      skip(row, "no_vcs", "was done in a copy without version control, so there is nothing of it to land");
+      skip(row, "no_vcs", "was done in a copy without version control, so it has no commits to land");
       continue;
     }
     if (row.work_root !== null && (row.work_from === null || row.work_to === null)) {
@@ -109,23 +109,6 @@ async function tasksOfCopies(db: Reader, rows: readonly TaskRow[]): Promise<Set<
   const backends = new Map(spaces.map(({ agent, root, backend }) => [keyOf(agent, root), backend]));
   const isCopied = (row: TaskRow) => backends.get(keyOf(row.work_agent, row.work_root)) === "none";
   return new Set(unknown.filter(isCopied).map((row) => row.id));
-}
-
-/** The candidates that wait, however far, for one of `ids`, which will not land. */
-export function waitingFor(
-  candidates: readonly Candidate[],
-  edges: readonly Link[],
-  ids: Iterable<number>,
-): Candidate[] {
-  const lost = new Set(ids);
-  const found: Candidate[] = [];
-  for (const candidate of candidates) {
-    const waits = edges.some((edge) => edge.blocked_id === candidate.row.id && lost.has(edge.blocker_id));
-    if (!waits || lost.has(candidate.row.id)) continue;
-    lost.add(candidate.row.id);
-    found.push(candidate);
-  }
-  return found;
 }
 
 function candidateOf(row: TaskRow): Candidate {

@@ -10,8 +10,8 @@ import { readSettings, type Settings } from "../workstreams/settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
-import { type Candidate, type Choice, chooseTasks, underWay, waitingFor } from "./choose.js";
-import { emptyLanding, type Landing, skip } from "./outcome.js";
+import { type Candidate, type Choice, chooseTasks, underWay } from "./choose.js";
+import { emptyLanding, type Landing, leaveOut, skip } from "./outcome.js";
 import { findPlace, noVersionControl, type Place } from "./place.js";
 import { landingsUnderWay, takeTasks } from "./rows.js";
 import { scratchFolder, settleLandings, settleRows } from "./settle.js";
@@ -76,7 +76,7 @@ export async function predictLanding(crew: Crew, choice: Choice, options: LandOp
 }
 
 function nothingToContinue(workstream: string): Fault {
-  return new Fault("missing", "landing.nothing_to_continue", `No landing of ${workstream} was left unfinished.`, [
+  return new Fault("missing", "landing.nothing_to_continue", `${workstream} has no unfinished landing.`, [
     { intent: "Land what is finished", command: `mu land -w ${workstream}` },
   ]);
 }
@@ -124,14 +124,8 @@ async function dropGone(
   const commits = candidates.flatMap(ends);
   const missing = new Set(commits.length === 0 ? [] : await lander.missing(crew, root, commits));
   const gone = candidates.filter((candidate) => ends(candidate).some((commit) => missing.has(commit)));
-  const waiting = waitingFor(
-    candidates,
-    edges,
-    gone.map(({ row }) => row.id),
-  );
-  for (const candidate of gone) skip(report, candidate, "commits_gone", `has commits that are not in ${root} any more`);
-  for (const candidate of waiting) skip(report, candidate, "needs_first", "waits for a task that cannot land");
-  return candidates.filter((candidate) => !gone.includes(candidate) && !waiting.includes(candidate));
+  for (const candidate of gone) skip(report, candidate, "commits_gone", `has commits that are no longer in ${root}`);
+  return leaveOut(report, candidates, edges, { out: gone, reason: "waits for a task that cannot land" });
 }
 
 /**
@@ -151,16 +145,10 @@ async function dropUncommitted(
     if (!dirty) continue;
     held.push(candidate);
     const files = dirty === 1 ? "1 file of" : `${dirty} files of`;
-    const reason = `brought no commit, and ${files} ${row.work_agent} ${dirty === 1 ? "is" : "are"} not committed: open it and commit them, or name it to land it as it is`;
+    const reason = `has no commits, and ${files} ${row.work_agent} ${dirty === 1 ? "is" : "are"} not committed: open it and commit them, or name it to land it without them`;
     skip(report, candidate, "uncommitted", reason);
   }
-  const waiting = waitingFor(
-    candidates,
-    edges,
-    held.map(({ row }) => row.id),
-  );
-  for (const candidate of waiting) skip(report, candidate, "needs_first", "waits for a task that does not land yet");
-  return candidates.filter((candidate) => !held.includes(candidate) && !waiting.includes(candidate));
+  return leaveOut(report, candidates, edges, { out: held, reason: "waits for a task that does not land yet" });
 }
 
 /** Reserve, act, confirm; whatever ends it, no row and no scratch checkout of ours stays. */
@@ -206,7 +194,7 @@ async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options:
 /** The fault with what had landed and what had been given back before it. */
 function withReport(fault: Fault, { landed, returned, target }: Landing): Fault {
   const { kind, code, message, nextSteps, details } = fault;
-  const before = landed.length === 0 ? "" : ` Before that landed: ${landed.map(({ task }) => task).join(", ")}.`;
+  const before = landed.length === 0 ? "" : ` Landed before that: ${landed.map(({ task }) => task).join(", ")}.`;
   return new Fault(kind, code, `${message}${before}`, nextSteps, { ...details, landed, returned, target });
 }
 
@@ -241,10 +229,10 @@ async function push(
   throw new Fault(
     "unavailable",
     "landing.push_failed",
-    `${what}${remote} did not take ${branch}: ${words}.`,
+    `${what}${remote} rejected ${branch}: ${words}.`,
     [
-      { intent: "See what it has", command: `${git} fetch ${remote}` },
-      { intent: "Bring that in here", command: `${git} switch ${branch} && ${git} merge ${remote}/${branch}` },
+      { intent: "Fetch what it has", command: `${git} fetch ${remote}` },
+      { intent: "Merge it", command: `${git} switch ${branch} && ${git} merge ${remote}/${branch}` },
       { intent: "Push again", command: `${["mu land", ...again].join(" ")} --push -w ${workstream}` },
     ],
     { remote, branch, landed: report.landed, returned: report.returned, target: report.target },

@@ -1,18 +1,18 @@
 import type { Crew } from "../agents/crew.js";
 import { queueForAgent } from "../agents/delivery/send.js";
-import type { Context } from "../db/context.js";
 import { storableText } from "../db/text.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { enumerate, qualifiedName } from "../names.js";
+import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
-import { writeTask } from "../tasks/change.js";
+import { taskVerb } from "../tasks/change.js";
+
 import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
 import { tellPlace } from "../work/work.js";
 import type { CheckAnswer } from "./checker.js";
-import type { Candidate, Skipped } from "./choose.js";
+import type { Candidate, Link, Skipped } from "./choose.js";
 import { endRow } from "./rows.js";
 import type { Clash } from "./stack.js";
 
@@ -46,16 +46,33 @@ export function emptyLanding(skipped: readonly Skipped[]): Landing {
   return { target: null, landed: [], returned: [], skipped: [...skipped], checks: [], pushed: null, remote: null };
 }
 
-/** Says in the report why a task stays as it is. */
+/** Adds to the report why a task does not land. */
 export function skip(report: Landing, { row }: Candidate, why: Skipped["why"], reason: string): void {
   report.skipped.push({ task: row.name, why, reason });
+}
+
+/** The candidates without `out`, and without those that wait for one of them, which are skipped for `reason`. */
+export function leaveOut(
+  report: Landing,
+  candidates: readonly Candidate[],
+  edges: readonly Link[],
+  { out, reason }: { out: readonly Candidate[]; reason: string },
+): Candidate[] {
+  const lost = new Set(out.map(({ row }) => row.id));
+  return candidates.filter((candidate) => {
+    const { id } = candidate.row;
+    if (lost.has(id)) return false;
+    if (!edges.some((edge) => edge.blocked_id === id && lost.has(edge.blocker_id))) return true;
+    lost.add(id);
+    skip(report, candidate, "needs_first", reason);
+    return false;
+  });
 }
 
 /** A work that is on the branch now. */
 export interface Arrival {
   /** Row id of its landing. */
   landing: number;
-  task: Pick<TaskRow, "id" | "name" | "workstream">;
   /** The end of the work as it was when it was taken; null when there was none. */
   workTo: string | null;
   /** The branch's commit that has it. */
@@ -72,12 +89,10 @@ export interface Arrival {
  * Writes down, once, that a task has landed; false when that had been done before. A task that was opened again in the
  * meantime stays open, and one may have been deleted: the event alone says what is on the branch.
  */
-export function confirmLanded(context: Context, arrival: Arrival): Promise<boolean> {
-  return writeTask(context, "land", arrival.task, (tx) => confirmLandedIn(tx, arrival));
-}
+export const confirmLanded = taskVerb("land", confirmLandedIn);
 
-export async function confirmLandedIn(tx: Tx, arrival: Arrival): Promise<boolean> {
-  const { landing, task, workTo, commit, branch, onto, commits, agent, check } = arrival;
+export async function confirmLandedIn(tx: Tx, task: TaskRef & { id: number }, arrival: Arrival): Promise<boolean> {
+  const { landing, workTo, commit, branch, onto, commits, agent, check } = arrival;
   if (!(await endRow(tx, landing, "land", { tip: commit, onto }))) return false;
   tx.tell({ commit, branch, onto, commits, agent, check });
   const row = await findById(tx.db, task.id);
@@ -137,7 +152,7 @@ export function returnRed(crew: Crew, refusal: Refusal, answer: CheckAnswer): Pr
   const reason = `${answer.command} ${answer.ending} with it on ${branch}`;
   const excerpt = answer.tail.split("\n").slice(-TOLD_LINES).join("\n");
   const text = [
-    `It did not land: ${reason}, and is green without it (on ${onto.slice(0, 10)}). ${branch} was not touched.`,
+    `It did not land: ${reason}, and passes without it (on ${onto.slice(0, 10)}). ${branch} was not touched.`,
     ...(excerpt.trim() === "" ? [] : ["", excerpt]),
   ];
   return giveBack(crew, refusal, {
@@ -161,8 +176,7 @@ async function giveBack(crew: Crew, refusal: Refusal, { found, kind, text }: Ver
   const told = [storableText(text), ...placeOf(row)].join("\n");
   const verdict = { found: { ...found, ...clean }, kind, text: told };
   const agent = row.work_agent ?? row.owner;
-  const reopened = await writeTask(crew.context, "land.refuse", row, (tx) => reopenIn(tx, refusal, verdict));
-  if (!reopened) return undefined;
+  if (!(await reopen(crew.context, row, refusal, verdict))) return undefined;
   const delivered = agent !== null && (await tell(crew, { agent, refusal, text: verdict.text }));
   return { task: row.name, agent, ...verdict.found, delivered };
 }
@@ -173,8 +187,9 @@ function placeOf({ work_agent: agent, work_to: commit }: TaskRow): string[] {
 }
 
 /** OPEN again with a note, in one write. The start of its work stays, so that all of it lands after the fix. */
-async function reopenIn(tx: Tx, { landing, candidate, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
-  const { row } = candidate;
+const reopen = taskVerb("land.refuse", reopenIn);
+
+async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
   const { why, reason, files } = verdict.found;
   if (!(await endRow(tx, landing, why, { onto, reason }))) return false;
   const now = await findById(tx.db, row.id);
@@ -195,8 +210,8 @@ async function tell(
   const prompt = [
     `Your task ${name} is OPEN again. ${text}`,
     "",
-    `Take it back first (mu task claim ${name}), bring your workspace up to date (mu workspace refresh ${agent} -w ${row.workstream}),`,
-    `put it right, commit, and close it again (mu task close ${name}).`,
+    `Claim it again first (mu task claim ${name}), update your workspace (mu workspace refresh ${agent} -w ${row.workstream}),`,
+    `fix it, commit, and close it again (mu task close ${name}).`,
   ].join("\n");
   try {
     await queueForAgent(crew, { workstream: row.workstream, name: agent }, prompt, { sender: AUTHOR, taskId: row.id });

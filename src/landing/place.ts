@@ -109,7 +109,7 @@ function several(
   return new Fault(
     "conflict",
     "landing.several_targets",
-    `These tasks belong to several ${what} (${enumerate(places)}): land them one after the other.`,
+    `These tasks belong to several ${what} (${enumerate(places)}). Land them one at a time.`,
     nextSteps,
     { places },
   );
@@ -137,7 +137,7 @@ export async function noVersionControl(db: Reader, workstream: string, tasks: re
   return new Fault(
     "usage",
     "landing.vcs_required",
-    "There is no version control here, so there is no branch to land on: the work stays in the workspaces' copies.",
+    "There is no version control here, so there is no branch to land on. The work stays in the copies.",
     [
       ...waits.map(({ blocker, task }) => ({
         intent: `Let ${task} wait only until ${blocker} is closed`,

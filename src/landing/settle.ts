@@ -72,9 +72,8 @@ async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: st
     );
   }
   const isAsItWas = task.closed_at !== null && task.closed_at <= row.created_at;
-  const arrival = {
+  await confirmLanded(context, task, {
     landing: row.id,
-    task,
     workTo: isAsItWas ? task.work_to : "another one",
     commit: tip,
     branch,
@@ -82,8 +81,7 @@ async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: st
     commits: null,
     agent: task.work_agent,
     check: null,
-  };
-  await confirmLanded(context, arrival);
+  });
   return { workstream: task.workstream, task: task.name, outcome: "landed", commit: tip, agent: task.work_agent };
 }
 

@@ -10,11 +10,23 @@ import { isBlocked } from "./edge.js";
 import type { TaskColumns } from "./fields.js";
 import { selectTasks, type TaskRow, taskNotFound } from "./task.js";
 
+/** A verb about one task: `work` in a write of its own. */
+export function taskVerb<Ref extends TaskRef, Rest extends unknown[], Result>(
+  op: string,
+  work: (tx: Tx, ref: Ref, ...rest: Rest) => Promise<Result>,
+  payloadOf?: (first: Rest[0]) => Record<string, unknown>,
+) {
+  return (context: Context, ref: Ref, ...rest: Rest): Promise<Result> => {
+    const spec = { op, scope: ref.workstream, subject: qualifiedName(ref), payload: payloadOf?.(rest[0]) ?? {} };
+    return write(context, spec, (tx) => work(tx, ref, ...rest));
+  };
+}
+
 /** The row of a task that is about to change, with what verbs decide by. */
 export interface TaskToChange extends TaskRow {
-  /** 1 when a blocker is unsatisfied, else 0. */
+  /** 1 if a blocker is unsatisfied, else 0. */
   blocked: number;
-  /** When the owner's row was closed; null while the owner is there, or when there is none. */
+  /** When the owner's row was closed; null while the owner is there, or without an owner. */
   owner_closed_at: string | null;
 }
 
@@ -31,14 +43,13 @@ export async function taskToChange(db: Reader, ref: TaskRef): Promise<TaskToChan
   return row ?? Promise.reject(await taskNotFound(db, ref));
 }
 
-/** Who may do what to other agents' tasks. */
 export interface Authority {
-  /** Also touch what another agent is working on. */
+  /** Also change what another agent is working on. */
   override?: boolean | undefined;
 }
 
 /**
- * Refuses an agent that would take away what another open agent, or a person, is working on; people may.
+ * Refuses an agent that would take what another open agent, or a person, is working on; people may.
  * Faults `task.not_owner`, `agent.not_found`, `agent.replaced`.
  */
 export async function requireAuthority(
@@ -51,9 +62,9 @@ export async function requireAuthority(
   if (actor === undefined || override) return;
   if (row.status !== "IN_PROGRESS" || row.owner_id === null || row.owner_id === actor) return;
   if (row.owner_closed_at !== null) return;
-  throw new Fault("conflict", "task.not_owner", `${row.name} is ${row.owner}'s work, not yours.`, [
-    { intent: "Tell the owner in a note", command: `mu task note ${row.name} '…' -w ${row.workstream}` },
-    { intent: "See how it goes", command: `mu task show ${row.name} -w ${row.workstream}` },
+  throw new Fault("conflict", "task.not_owner", `${row.name} belongs to ${row.owner}, not to you.`, [
+    { intent: "Leave the owner a note", command: `mu task note ${row.name} '…' -w ${row.workstream}` },
+    { intent: "See its progress", command: `mu task show ${row.name} -w ${row.workstream}` },
   ]);
 }
 
@@ -62,8 +73,8 @@ const selectIncarnation = statement((db, { id, name }: { id: number; name: strin
 );
 
 /**
- * The row id of the agent that acts, which may live in another workstream when its incarnation is known;
- * undefined for a person. Faults `agent.not_found`, `agent.replaced`.
+ * The row id of the acting agent, which may live in another workstream if its incarnation is known; undefined for a
+ * person. Faults `agent.not_found`, `agent.replaced`.
  */
 export async function actingAgent(
   db: Reader,
@@ -88,7 +99,7 @@ export function claimantName(claimant: Claimant): string {
 /** The longest lease, in seconds: 30 days. */
 const LONGEST_LEASE = 30 * 24 * 3600;
 
-/** What every write to a task sets: the moment and, when its owner is the writer, the end of the lease. */
+/** What every write to a task sets: the time and, if its owner is the writer, the end of the lease. */
 export function touched(
   row: Pick<TaskRow, "owner" | "lease_seconds" | "status">,
   writer: string,
@@ -98,28 +109,17 @@ export function touched(
   return { updated_at: now, lease_until: after(now, row.lease_seconds) };
 }
 
-/** The columns of a lease of `seconds` from `now`; of no lease when it is undefined. Faults `task.invalid_lease`. */
+/** The columns of a lease of `seconds` from `now`; of no lease if it is undefined. Faults `task.invalid_lease`. */
 export function lease(now: string, seconds: number | undefined) {
   if (seconds === undefined) return { lease_until: null, lease_seconds: null };
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= LONGEST_LEASE) {
     return { lease_until: after(now, seconds), lease_seconds: seconds };
   }
   throw new Fault("usage", "task.invalid_lease", `A lease is 1 second to 30 days long, not ${seconds} seconds.`, [
-    { intent: "Take a task for half an hour", command: "mu task claim --next --lease 30m" },
+    { intent: "Claim a task for half an hour", command: "mu task claim --next --lease 30m" },
   ]);
 }
 
 function after(now: string, seconds: number): string {
   return new Date(Date.parse(now) + seconds * 1000).toISOString();
-}
-
-/** Opens a write about one task. */
-export function writeTask<T>(
-  context: Context,
-  op: string,
-  ref: TaskRef,
-  work: (tx: Tx) => Promise<T>,
-  payload: Record<string, unknown> = {},
-): Promise<T> {
-  return write(context, { op, scope: ref.workstream, subject: qualifiedName(ref), payload }, work);
 }

@@ -4,7 +4,7 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { claimantName, lease, type TaskToChange, taskToChange, writeTask } from "./change.js";
+import { claimantName, lease, type TaskToChange, taskToChange, taskVerb } from "./change.js";
 import { awaitedName } from "./edge.js";
 import { blockersOfId } from "./graph.js";
 import { transition } from "./lifecycle.js";
@@ -55,15 +55,7 @@ export interface Claim {
  * renews. Faults: `task.not_open`, `task.already_claimed`, `task.lease_active`, `task.container`, `task.held`,
  * `task.not_before`, `task.blocked`, `task.invalid_lease`, `task.not_found`, `agent.not_found`, `agent.replaced`.
  */
-export function claimTask(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: ClaimOptions = {},
-): Promise<Claim> {
-  const payload = { owner: claimantName(claimant) };
-  return writeTask(context, "task.claim", ref, (tx) => claimTaskIn(tx, ref, claimant, options), payload);
-}
+export const claimTask = taskVerb("task.claim", claimTaskIn, (claimant) => ({ owner: claimantName(claimant) }));
 
 export async function claimTaskIn(
   tx: Tx,
@@ -137,7 +129,7 @@ function requireAbandoned(row: TaskToChange, now: string): void {
   throw new Fault(
     "conflict",
     "task.lease_active",
-    `${row.name} is ${row.owner}'s until ${row.lease_until}; it can be taken when that has passed.`,
+    `${row.name} is leased by ${row.owner} until ${row.lease_until}. Retry after that.`,
     [takeAnother(row)],
     { owner: row.owner, leaseUntil: row.lease_until },
   );
@@ -148,8 +140,8 @@ async function requireClaimable(tx: Tx, row: TaskToChange): Promise<void> {
   const refuse = (code: string, why: string, details: Record<string, unknown> = {}) =>
     new Fault("conflict", code, `${row.name} ${why}`, [look(row), takeAnother(row)], details);
 
-  if (row.status !== "OPEN") throw refuse("task.not_open", `is ${row.status}. Open it first if it is to be done.`);
-  if (CONTAINER_KINDS.includes(row.kind)) throw refuse("task.container", `is a ${row.kind}: take a task in it.`);
+  if (row.status !== "OPEN") throw refuse("task.not_open", `is ${row.status}. Open it first.`);
+  if (CONTAINER_KINDS.includes(row.kind)) throw refuse("task.container", `is a ${row.kind}. Claim a task in it.`);
   if (row.hold !== null) {
     throw refuse("task.held", `is held (${row.hold})${row.hold_reason === null ? "." : `: ${row.hold_reason}`}`);
   }
@@ -173,7 +165,7 @@ function alreadyClaimed(row: TaskToChange): Fault {
 }
 
 const takeAnother = ({ workstream }: TaskRow) => ({
-  intent: "Take another one",
+  intent: "Claim another one",
   command: `mu task claim --next -w ${workstream}`,
 });
 
@@ -238,7 +230,7 @@ export async function claimNextIn(
 
 function noneReady(workstream: string, role: string | null, counts: WorkCounts): Fault {
   const { ready, blocked, held, waiting, inProgress, open } = counts;
-  const others = ready === 0 ? "" : ` for ${role === null ? "somebody without a role" : `the role ${role}`}`;
+  const others = ready === 0 ? "" : ` for ${role === null ? "agents without a role" : `the role ${role}`}`;
   const rest = [
     ready > 0 && `${ready} ready for other roles`,
     blocked > 0 && `${blocked} blocked`,
@@ -246,7 +238,7 @@ function noneReady(workstream: string, role: string | null, counts: WorkCounts):
     waiting > 0 && `${waiting} not due yet`,
     inProgress > 0 && `${inProgress} in progress`,
   ].filter((part) => part !== false);
-  const why = open + inProgress === 0 ? "All its work is done." : `${rest.join(", ")}.`;
+  const why = open + inProgress === 0 ? "All work is done." : `${rest.join(", ")}.`;
   return new Fault(
     "missing",
     "task.none_ready",

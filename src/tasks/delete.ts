@@ -1,11 +1,10 @@
 import type { Claimant } from "../agents/agent.js";
-import type { Context } from "../db/context.js";
 import { removeRows } from "../db/destroy.js";
 import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, type TaskRef } from "../names.js";
-import { type Authority, requireAuthority, taskToChange, writeTask } from "./change.js";
+import { type Authority, requireAuthority, taskToChange, taskVerb } from "./change.js";
 import { dependentsOfId } from "./graph.js";
 import { type Task, type TaskRow, taskRow, toTask } from "./task.js";
 
@@ -28,14 +27,7 @@ export async function previewDelete(db: Reader, ref: TaskRef): Promise<Deletion>
  * Removes the task with its edges and notes; its events stay. Faults `task.is_root` while other tasks belong to
  * it, `task.not_owner`, `task.not_found`, `agent.not_found`, `agent.replaced`.
  */
-export function deleteTask(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: Authority = {},
-): Promise<Deletion> {
-  return writeTask(context, "task.delete", ref, (tx) => deleteTaskIn(tx, ref, claimant, options));
-}
+export const deleteTask = taskVerb("task.delete", deleteTaskIn);
 
 export async function deleteTaskIn(
   tx: Tx,

@@ -22,7 +22,7 @@ export function parseAwaited(text: string, otherwise?: EdgeLevel): Awaited {
   throw new Fault(
     "usage",
     "task.invalid_level",
-    `${quote(level)} in ${quote(text)} is no level: ${EDGE_LEVELS.join(", ")} are.`,
+    `Unknown level ${quote(level)} in ${quote(text)}: use ${EDGE_LEVELS.join(", ")}.`,
   );
 }
 

@@ -1,11 +1,12 @@
-import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
+
 import { shape, type TypeOf } from "../shape.js";
-import { touched, writeTask } from "./change.js";
+import { taskVerb, touched } from "./change.js";
+
 import { requireAcyclic } from "./cycle.js";
 import { awaitedName, EDGE_LEVELS, type EdgeLevel, isSatisfied, parseAwaited } from "./edge.js";
 import { TASK, TASK_STATUSES, type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
@@ -22,40 +23,21 @@ export const NEIGHBOUR = shape({
 
 export type Neighbour = TypeOf<typeof NEIGHBOUR>;
 
-const selectBlockers = statement((db, { task }: { task: number }) =>
-  db
-    .selectFrom("task_edges as e")
-    .innerJoin("tasks as b", "b.id", "e.blocker_id")
-    .select([
-      "b.id",
-      "b.name",
-      "b.status",
-      "b.status as blocker_status",
-      "b.level as blocker_level",
-      "e.until",
-      "e.id as edge",
-    ])
-    .where("e.blocked_id", "=", task)
-    .orderBy("b.name"),
-);
+/** Tasks at the `far` end of the edges whose `near` end is a task. */
+const neighbours = (near: "blocked_id" | "blocker_id", far: "blocked_id" | "blocker_id") =>
+  statement((db, { task }: { task: number }) =>
+    db
+      .selectFrom("task_edges as e")
+      .innerJoin("tasks as n", "n.id", `e.${far}`)
+      .innerJoin("tasks as b", "b.id", "e.blocker_id")
+      .select(["n.id", "n.name", "n.status", "e.until", "e.id as edge"])
+      .select(["b.status as blocker_status", "b.level as blocker_level"])
+      .where(`e.${near}`, "=", task)
+      .orderBy("n.name"),
+  );
 
-const selectDependents = statement((db, { task }: { task: number }) =>
-  db
-    .selectFrom("task_edges as e")
-    .innerJoin("tasks as d", "d.id", "e.blocked_id")
-    .innerJoin("tasks as b", "b.id", "e.blocker_id")
-    .select([
-      "d.id",
-      "d.name",
-      "d.status",
-      "b.status as blocker_status",
-      "b.level as blocker_level",
-      "e.until",
-      "e.id as edge",
-    ])
-    .where("e.blocker_id", "=", task)
-    .orderBy("d.name"),
-);
+const selectBlockers = neighbours("blocked_id", "blocker_id");
+const selectDependents = neighbours("blocker_id", "blocked_id");
 
 /** What the task waits for, by name. Faults `task.not_found`. */
 export async function blockersOf(db: Reader, ref: TaskRef): Promise<Neighbour[]> {
@@ -77,16 +59,11 @@ export async function dependentsOfId(db: Reader, id: number): Promise<Neighbour[
   return (await selectDependents(db, { task: id })).map(toNeighbour);
 }
 
-function toNeighbour(row: {
-  name: string;
-  status: string;
-  blocker_status: string;
-  blocker_level: string | null;
-  until: string;
-}): Neighbour {
-  const { name, blocker_status: status, blocker_level: level } = row;
-  const until = row.until as EdgeLevel;
-  return { name, status: row.status as TaskStatus, until, satisfied: isSatisfied({ status, level }, until) };
+type NeighbourRow = Awaited<ReturnType<typeof selectBlockers>>[number];
+
+function toNeighbour({ name, status, until, blocker_status, blocker_level }: NeighbourRow): Neighbour {
+  const satisfied = isSatisfied({ status: blocker_status, level: blocker_level }, until);
+  return { name, status: status as TaskStatus, until: until as EdgeLevel, satisfied };
 }
 
 /** A task and one edge into it. */
@@ -105,10 +82,7 @@ export type EdgeChange = TypeOf<typeof EDGE_CHANGE>;
  * Makes `ref` wait for `blocker`, until that is closed or as far as `until` says. An edge that exists takes over an
  * `until` that is given. Faults `task.cross_workstream`, `task.cycle` naming the cycle, `task.not_found`.
  */
-export function blockTask(context: Context, ref: TaskRef, blocker: TaskRef, until?: EdgeLevel): Promise<EdgeChange> {
-  const payload = { blocker: blocker.name };
-  return writeTask(context, "task.block", ref, (tx) => blockTaskIn(tx, ref, blocker, until), payload);
-}
+export const blockTask = taskVerb("task.block", blockTaskIn, ({ name }) => ({ blocker: name }));
 
 export function blockTaskIn(tx: Tx, ref: TaskRef, blocker: TaskRef, until?: EdgeLevel): Promise<EdgeChange> {
   return changeEdge(tx, ref, blocker, async (row, by, known) => {
@@ -127,10 +101,7 @@ async function setUntil(tx: Tx, edge: { id: number; until: string }, until: Edge
 }
 
 /** Makes `ref` no longer wait for `blocker`. Faults `task.cross_workstream`, `task.not_found`. */
-export function unblockTask(context: Context, ref: TaskRef, blocker: TaskRef): Promise<EdgeChange> {
-  const payload = { blocker: blocker.name };
-  return writeTask(context, "task.unblock", ref, (tx) => unblockTaskIn(tx, ref, blocker), payload);
-}
+export const unblockTask = taskVerb("task.unblock", unblockTaskIn, ({ name }) => ({ blocker: name }));
 
 export function unblockTaskIn(tx: Tx, ref: TaskRef, blocker: TaskRef): Promise<EdgeChange> {
   return changeEdge(tx, ref, blocker, async (_row, _by, known) => {
@@ -184,10 +155,10 @@ export function crossWorkstream(blocked: TaskRef, blocker: TaskRef): Fault {
   return new Fault(
     "usage",
     "task.cross_workstream",
-    `${qualifiedName(blocker)} cannot block ${qualifiedName(blocked)}: edges stay inside a workstream.`,
+    `${qualifiedName(blocker)} cannot block ${qualifiedName(blocked)}: edges cannot cross workstreams.`,
     [
       {
-        intent: "Bring them together",
+        intent: "Move it here",
         command: `mu task move ${shellWord(blocker.name)} --to ${shellWord(blocked.workstream)} -w ${shellWord(blocker.workstream)}`,
       },
     ],
@@ -217,15 +188,7 @@ export type Reparenting = TypeOf<typeof REPARENTING>;
  * where neither the text nor `until` gives one. Faults `task.cycle`, `task.cross_workstream`, `task.not_found`,
  * `task.invalid_level`; then nothing is changed.
  */
-export function reparentTask(
-  context: Context,
-  ref: TaskRef,
-  blockers: readonly string[],
-  until?: EdgeLevel,
-): Promise<Reparenting> {
-  const work = (tx: Tx) => reparentTaskIn(tx, ref, blockers, until);
-  return writeTask(context, "task.reparent", ref, work, { blockers });
-}
+export const reparentTask = taskVerb("task.reparent", reparentTaskIn, (blockers) => ({ blockers }));
 
 export async function reparentTaskIn(
   tx: Tx,

@@ -1,6 +1,5 @@
 import { sql } from "kysely";
 import type { Claimant } from "../agents/agent.js";
-import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
@@ -13,8 +12,8 @@ import {
   requireAuthority,
   type TaskToChange,
   taskToChange,
+  taskVerb,
   touched,
-  writeTask,
 } from "./change.js";
 import { type Check, insertCheck, type NewCheck } from "./checks.js";
 import { awaitedName } from "./edge.js";
@@ -89,14 +88,7 @@ export interface ReleaseOptions extends StatusOptions {
  * Gives the task back: IN_PROGRESS becomes OPEN without an owner; other statuses stay as they are unless `reopen` is
  * set. Faults `task.not_owner`, `task.not_found`, `agent.not_found`, `agent.replaced`.
  */
-export function releaseTask(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: ReleaseOptions = {},
-): Promise<StatusChange> {
-  return writeTask(context, "task.release", ref, (tx) => releaseTaskIn(tx, ref, claimant, options));
-}
+export const releaseTask = taskVerb("task.release", releaseTaskIn);
 
 export async function releaseTaskIn(
   tx: Tx,
@@ -109,22 +101,15 @@ export async function releaseTaskIn(
 }
 
 /** Makes the task OPEN from any status. Faults as `releaseTask`. */
-export function openTask(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: StatusOptions = {},
-): Promise<StatusChange> {
-  return writeTask(context, "task.open", ref, (tx) => openTaskIn(tx, ref, claimant, options));
-}
+export const openTask = taskVerb("task.open", openTaskIn);
 
-export async function openTaskIn(
+export function openTaskIn(
   tx: Tx,
   ref: TaskRef,
   claimant: Claimant,
   options: StatusOptions = {},
 ): Promise<StatusChange> {
-  return changeStatus(tx, await ownTaskToChange(tx, ref, claimant, options), claimant, "open", options);
+  return releaseTaskIn(tx, ref, claimant, { ...options, reopen: true });
 }
 
 export interface CloseOptions extends StatusOptions {
@@ -155,17 +140,12 @@ export interface Closing extends StatusChange {
   check?: Check;
 }
 
-/** Makes the task CLOSED from any status; its owner stays, as history. Faults as `releaseTask`. */
-export function closeTask(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: CloseOptions = {},
-): Promise<Closing> {
-  return writeTask(context, "task.close", ref, (tx) => closeTaskIn(tx, ref, claimant, options));
-}
+/**
+ * Makes the task CLOSED from any status, and records what shows that it is done; a CLOSED one can still be verified. Its
+ * owner stays, as history. Faults as `releaseTask`, and `task.claim_changed`.
+ */
+export const closeTask = taskVerb("task.close", closeTaskIn);
 
-/** As `closeTask`. Records what shows that the task is done; a CLOSED one may still be verified. */
 export async function closeTaskIn(
   tx: Tx,
   ref: TaskRef,
@@ -215,29 +195,18 @@ export interface Sweep extends StatusChange {
 }
 
 /**
- * Makes the task REJECTED: it will not be done. Faults `task.has_open_dependents` without `cascade` when others
- * wait for it, and as `releaseTask`.
+ * Makes the task REJECTED: it will not be done. Faults `task.has_open_dependents` without `cascade` if others wait for
+ * it, and as `releaseTask`.
  */
-export function rejectTask(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: SweepOptions = {},
-): Promise<Sweep> {
-  return writeTask(context, "task.reject", ref, (tx) => sweepTaskIn(tx, ref, claimant, "reject", options));
-}
+export const rejectTask = taskVerb("task.reject", (tx, ref, claimant: Claimant, options?: SweepOptions) =>
+  sweepTaskIn(tx, ref, claimant, "reject", options),
+);
 
 /** Makes the task DEFERRED: not now. Faults as `rejectTask`. */
-export function deferTask(
-  context: Context,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: SweepOptions = {},
-): Promise<Sweep> {
-  return writeTask(context, "task.defer", ref, (tx) => sweepTaskIn(tx, ref, claimant, "defer", options));
-}
+export const deferTask = taskVerb("task.defer", (tx, ref, claimant: Claimant, options?: SweepOptions) =>
+  sweepTaskIn(tx, ref, claimant, "defer", options),
+);
 
-/** As `rejectTask` and `deferTask`. */
 export async function sweepTaskIn(
   tx: Tx,
   ref: TaskRef,
@@ -246,7 +215,8 @@ export async function sweepTaskIn(
   options: SweepOptions = {},
 ): Promise<Sweep> {
   const row = await ownTaskToChange(tx, ref, claimant, options);
-  const dependents = row.status === TRANSITIONS[verb].to && !options.cascade ? [] : await sweepRows(tx.db, row.id);
+  const dependents =
+    row.status === TRANSITIONS[verb].to && !options.cascade ? [] : await selectSweep(tx.db, { root: row.id });
   if (dependents.length > 0 && !options.cascade) throw hasOpenDependents(row, verb, dependents);
 
   const result = await changeStatus(tx, row, claimant, verb, options);
@@ -327,11 +297,6 @@ const selectSweep = statement((db, { root }: { root: number }) =>
     .orderBy("t.name"),
 );
 
-/** The rows that a cascade from `id` takes along, by name, without `id` itself. */
-export function sweepRows(db: Reader, id: number): Promise<TaskToChange[]> {
-  return selectSweep(db, { root: id });
-}
-
 /** What `cascade` would do: the task and every live task that waits for it. */
 export interface SweepPreview {
   task: string;
@@ -341,7 +306,7 @@ export interface SweepPreview {
 /** What rejecting or deferring `ref` with `cascade` would change. Faults `task.not_found`. */
 export async function previewCascade(db: Reader, ref: TaskRef): Promise<SweepPreview> {
   const row = await taskRow(db, ref);
-  const rows = [row, ...(await sweepRows(db, row.id))];
+  const rows = [row, ...(await selectSweep(db, { root: row.id }))];
   return { task: row.name, affected: rows.map(({ name, status }) => ({ name, status: status as TaskStatus })) };
 }
 

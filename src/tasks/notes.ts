@@ -1,12 +1,13 @@
 import type { Claimant } from "../agents/agent.js";
-import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { quote, type TaskRef } from "../names.js";
+
 import { shape, type TypeOf } from "../shape.js";
-import { actingAgent, claimantName, touched, writeTask } from "./change.js";
+import { actingAgent, claimantName, taskVerb, touched } from "./change.js";
+
 import { cleanText, moment } from "./fields.js";
 import { type Task, taskRow, toTask } from "./task.js";
 
@@ -40,9 +41,7 @@ export interface NoteAddition {
  * Adds a note; one by the task's owner renews the owner's lease. An agent of any workstream may write, a
  * replaced incarnation may not. Faults `task.not_found`, `task.invalid_note`, `agent.replaced`.
  */
-export function addNote(context: Context, ref: TaskRef, author: Claimant, note: NewNote): Promise<NoteAddition> {
-  return writeTask(context, "task.note", ref, (tx) => addNoteIn(tx, ref, author, note));
-}
+export const addNote = taskVerb("task.note", addNoteIn);
 
 export async function addNoteIn(tx: Tx, ref: TaskRef, author: Claimant, note: NewNote): Promise<NoteAddition> {
   const row = await taskRow(tx.db, ref);
@@ -69,13 +68,13 @@ export async function insertNote(tx: Tx, taskId: number, author: string, note: N
 function noteKind(kind: string): NoteKind {
   const found = NOTE_KINDS.find((known) => known === kind);
   if (found !== undefined) return found;
-  throw invalid(`A note is one of ${NOTE_KINDS.join(", ")}, not ${quote(kind)}.`);
+  throw invalid(`Unknown note kind ${quote(kind)}: use ${NOTE_KINDS.join(", ")}.`);
 }
 
 function noteText(text: string): string {
   const found = cleanText("text", text);
   if (found.trim() !== "") return found;
-  throw invalid("A note needs a text.");
+  throw invalid("A note needs text.");
 }
 
 function invalid(message: string): Fault {

@@ -334,7 +334,7 @@ function unknownTask(name: string, workstream: string, nodes: ReadonlyMap<string
   return new Fault(
     "missing",
     "task.not_found",
-    `${place}: there is no task ${quote(name)} in the plan or in ${workstream}.${didYouMean(name, nodes.keys())}`,
+    `${place}: unknown task ${quote(name)} in the plan and in ${workstream}.${didYouMean(name, nodes.keys())}`,
     [{ intent: "See the tasks", command: `mu task list -w ${workstream}` }],
     { place },
   );

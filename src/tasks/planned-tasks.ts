@@ -65,7 +65,7 @@ function plannedTask(task: unknown, path: PlanPath, place: Place): PlannedTask {
     columns,
     blockedBy: listOf(task, "blockedBy", path, place).map((name, index) => {
       if (typeof name === "string") return name;
-      throw invalid(place, [...path, "blockedBy", index], "must be the name of a task");
+      throw invalid(place, [...path, "blockedBy", index], "must be a task name");
     }),
     notes: listOf(task, "notes", path, place).map((note, index) => noteOf(note, [...path, "notes", index], place)),
   };
@@ -108,7 +108,7 @@ function listOf(task: Record<string, unknown>, key: string, path: PlanPath, plac
 function noteOf(note: unknown, path: PlanPath, place: Place): NewNote {
   if (typeof note === "string") return { text: note };
   if (!isRecord(note) || typeof note.text !== "string") {
-    throw invalid(place, path, "must be a text, or an object with a text");
+    throw invalid(place, path, "must be text, or an object with a text");
   }
   for (const key of Object.keys(note)) if (!NOTE_KEYS.includes(key)) throw unknownKey(place, [...path, key], NOTE_KEYS);
   return note as unknown as NewNote;
@@ -143,13 +143,13 @@ function unknownKey(place: Place, path: PlanPath, known: Iterable<string>): Faul
   const key = String(path.at(-1));
   const reason = key === "status" ? " A plan never sets a status." : didYouMean(key, known);
   const where = place(path);
-  return new Fault("usage", "plan.invalid", `${where}: there is no field ${quote(key)}.${reason}`, NEXT, {
+  return new Fault("usage", "plan.invalid", `${where}: unknown field ${quote(key)}.${reason}`, NEXT, {
     place: where,
   });
 }
 
 function duplicate(name: string, first: string, second: string): Fault {
-  const message = `${first} and ${second}: two tasks of the plan are named ${quote(name)}.`;
+  const message = `${first} and ${second}: duplicate task name ${quote(name)}.`;
   return new Fault("usage", "plan.duplicate_name", message, NEXT, { place: second, places: [first, second] });
 }
 
@@ -221,8 +221,8 @@ function shallow<T>(parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    if (error instanceof RangeError) throw unreadable("line 1", "it is nested too deeply");
-    if (error instanceof ReferenceError) throw unreadable("line 1", `its aliases are unknown or too many`);
+    if (error instanceof RangeError) throw unreadable("line 1", "nesting is too deep");
+    if (error instanceof ReferenceError) throw unreadable("line 1", `unknown or too many aliases`);
     throw error;
   }
 }
@@ -231,7 +231,7 @@ function unreadable(place: string, reason: string): Fault {
   return new Fault(
     "usage",
     "plan.unreadable",
-    `The plan cannot be read, ${place}: ${reason.slice(0, 200)}.`,
+    `Cannot read the plan, ${place}: ${reason.slice(0, 200)}.`,
     [{ intent: "See what a plan looks like", command: "mu task apply --help" }],
     { place },
   );

@@ -127,14 +127,7 @@ export async function countWork(db: Reader, workstreamId: number, now: string): 
     .where("t.workstream_id", "=", workstreamId)
     .where("t.kind", "not in", CONTAINER_KINDS)
     .executeTakeFirstOrThrow();
-  return {
-    ready: Number(row.ready),
-    blocked: Number(row.blocked),
-    held: Number(row.held),
-    waiting: Number(row.waiting),
-    inProgress: Number(row.inProgress),
-    open: Number(row.open),
-  };
+  return Object.fromEntries(Object.entries(row).map(([name, count]) => [name, Number(count)])) as unknown as WorkCounts;
 }
 
 /** A task that was not taken although it was first: what it touches is being changed elsewhere. */

@@ -1,8 +1,7 @@
-import type { Context } from "../db/context.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
-import { touched, writeTask } from "./change.js";
+import { taskVerb, touched } from "./change.js";
 import { FIELD_OF_COLUMN, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
 import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
 
@@ -25,13 +24,10 @@ export interface Update {
  * setting one without a reason, clears the reason. Faults `task.nothing_to_update` when no field is given,
  * `task.invalid_field`, `task.invalid_root`, `task.not_found`.
  */
-export async function updateTask(context: Context, ref: TaskRef, update: TaskUpdate): Promise<Update> {
-  requireSomething(ref, update);
-  return writeTask(context, "task.update", ref, (tx) => updateTaskIn(tx, ref, update));
-}
+export const updateTask = taskVerb("task.update", updateTaskIn);
 
 export async function updateTaskIn(tx: Tx, ref: TaskRef, update: TaskUpdate): Promise<Update> {
-  requireSomething(ref, update);
+  if (Object.values(update).every((value) => value === undefined)) throw nothingToUpdate(ref);
   const row = await taskRow(tx.db, ref);
   const columns = { ...columnsOf(row, update), ...(await rootColumn(tx, row, update.root)) };
   const changed = Object.keys(columns).filter((column) => columns[column as never] !== row[column as never]);
@@ -68,9 +64,8 @@ async function rootColumn(tx: Tx, row: TaskRow, root: string | null | undefined)
   ]);
 }
 
-function requireSomething({ workstream, name }: TaskRef, update: TaskUpdate): void {
-  if (Object.values(update).some((value) => value !== undefined)) return;
-  throw new Fault("usage", "task.nothing_to_update", `Say what to change in ${name}.`, [
+function nothingToUpdate({ workstream, name }: TaskRef): Fault {
+  return new Fault("usage", "task.nothing_to_update", `Say what to change in ${name}.`, [
     { intent: "Set its title", command: `mu task update ${name} --title '…' -w ${workstream}` },
   ]);
 }

@@ -6,14 +6,7 @@ import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName, shellWord, type TaskRef } from "../names.js";
-import {
-  claimantName,
-  requireAuthority,
-  type TaskToChange,
-  taskToChange,
-  touched,
-  writeTask,
-} from "../tasks/change.js";
+import { claimantName, requireAuthority, type TaskToChange, taskToChange, taskVerb, touched } from "../tasks/change.js";
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
 import type { Settings } from "../workstreams/settings.js";
@@ -109,14 +102,14 @@ function warningsOf(row: TaskToChange, work: WorkDone | undefined): Warning[] {
   const warn = (code: Warning["code"], message: string) => void warnings.push({ code, message });
   if (standing?.present === false) warn("workspace_gone", `The workspace of ${space.agent} is gone: ${space.path}.`);
   else if (commits === null && space.backend !== "none") {
-    warn("unknown_work", `Which commits are the work of ${row.name} cannot be told from ${space.path}.`);
+    warn("unknown_work", `Cannot tell which commits in ${space.path} belong to ${row.name}.`);
   }
   const dirty = standing?.dirty ?? 0;
   if (dirty > 0 && space.backend !== "none") {
     warn("uncommitted", `${dirty} ${dirty === 1 ? "file" : "files"} in the workspace of ${space.agent} not committed.`);
   }
-  if (standing?.underway) warn("underway", `A ${standing.underway} was begun in ${space.path} and not ended.`);
-  if (commits === 0) warn("no_commits", `${space.agent} has committed nothing since it took ${row.name}.`);
+  if (standing?.underway) warn("underway", `A ${standing.underway} is unfinished in ${space.path}.`);
+  if (commits === 0) warn("no_commits", `${space.agent} has committed nothing since it claimed ${row.name}.`);
   return warnings;
 }
 
@@ -173,14 +166,14 @@ function doubtOf(row: TaskToChange, work: WorkDone | undefined, before: Subject,
   if (!isSameSubject(before, after)) {
     return before.commit === after.commit
       ? "Files changed while the check ran: ignore or commit what it writes."
-      : "The workspace was moved to another commit while the check ran.";
+      : "The workspace moved to another commit while the check ran.";
   }
   if (work === undefined) return undefined;
   const recorded = row.status === "CLOSED" ? row.work_to : work.to;
   if (recorded !== null && before.commit !== recorded) {
-    return "The workspace is at another commit than the task's own work.";
+    return "The workspace is not at the commit of the task's work.";
   }
-  return before.dirty ? "The check saw files that are not committed, and that will not land." : undefined;
+  return before.dirty ? "The check saw uncommitted files, which will not land." : undefined;
 }
 
 /** The caller's folder when it is in the project, else the project's own. */
@@ -191,27 +184,21 @@ async function folderInProject({ context }: FinishWorld, workstream: string, cwd
 }
 
 /** Records a check that closes nothing. Faults `task.claim_changed`. */
-async function recordCheckIn(tx: Tx, row: TaskToChange, author: string, check: Checked["check"]): Promise<Check> {
+const recordCheck = taskVerb("task.check", recordCheckIn);
+
+async function recordCheckIn(tx: Tx, row: TaskToChange, claimant: Claimant, { check }: Checked): Promise<Check> {
+  const author = claimantName(claimant);
   const now = await taskToChange(tx.db, row);
   requireSameClaim(row, now);
   await tx.patch("tasks", now.id, touched(now, author, tx.now), now);
   return insertCheck(tx, now.id, { ...check, author });
 }
 
-function recordCheck(
-  { context }: FinishWorld,
-  row: TaskToChange,
-  claimant: Claimant,
-  { check }: Checked,
-): Promise<Check> {
-  return writeTask(context, "task.check", row, (tx) => recordCheckIn(tx, row, claimantName(claimant), check));
-}
-
 async function failed(world: FinishWorld, row: TaskToChange, claimant: Claimant, checked: Checked): Promise<Fault> {
   const { exitCode, timedOut, seconds } = checked.run;
-  const check = await recordCheck(world, row, claimant, checked);
+  const check = await recordCheck(world.context, row, claimant, checked);
   const how = timedOut
-    ? `was still running after ${Math.floor(seconds)} s and was ended`
+    ? `timed out after ${Math.floor(seconds)} s`
     : exitCode === null
       ? "died"
       : `ended with ${exitCode}`;
@@ -219,14 +206,14 @@ async function failed(world: FinishWorld, row: TaskToChange, claimant: Claimant,
   return new Fault(
     "negative",
     "task.check_failed",
-    `The check of ${row.name} ${how}, so it stays ${row.status}: ${checked.check.command}`,
+    `The check of ${row.name} ${how}, so it is still ${row.status}: ${checked.check.command}`,
     [
-      { intent: "See more of its output", command: `mu task show ${name}` },
+      { intent: "See its output", command: `mu task show ${name}` },
       {
-        intent: "Try again when it is mended",
+        intent: "Fix it, then retry",
         command: `mu task close ${name} --check ${shellWord(checked.check.command)}`,
       },
-      { intent: "Give the task back", command: `mu task release ${name}` },
+      { intent: "Release the task", command: `mu task release ${name}` },
     ],
     { task: row.name, check },
   );
@@ -239,15 +226,22 @@ async function notVerified(
   checked: Checked,
   doubt: string,
 ): Promise<Fault> {
-  await recordCheck(world, row, claimant, checked);
+  await recordCheck(world.context, row, claimant, checked);
   const name = qualifiedName(row);
-  return new Fault("conflict", "task.check_required", `${doubt} So the check proves nothing, and ${row.name} stays.`, [
-    { intent: "Commit, and close it again", command: `mu task close ${name}` },
-  ]);
+  return new Fault(
+    "conflict",
+    "task.check_required",
+    `${doubt} The check result does not count; ${row.name} is still ${row.status}.`,
+    [{ intent: "Commit, then close it again", command: `mu task close ${name}` }],
+  );
 }
 
 function interrupted(row: TaskToChange): Fault {
-  return new Fault("unavailable", "check.interrupted", `The check was stopped; ${row.name} stays ${row.status}.`);
+  return new Fault(
+    "unavailable",
+    "check.interrupted",
+    `The check was interrupted; ${row.name} is still ${row.status}.`,
+  );
 }
 
 /** The commits stay alive whatever becomes of the workspace. */

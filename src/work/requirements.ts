@@ -30,7 +30,7 @@ export function requireMet(
 ): Warning[] {
   const name = qualifiedName(row);
   if (wanted === "check") {
-    throw new Fault("conflict", "task.check_required", `${row.name} is closed only with a green check.`, [
+    throw new Fault("conflict", "task.check_required", `${row.name} can only be closed with a green check.`, [
       { intent: "Run one", command: `mu task close ${name} --check '…'` },
       {
         intent: "Ask a person to set one for the workstream",
@@ -62,15 +62,15 @@ function commitRequired(row: TaskRow, { space, standing, commits }: WorkDone): F
       ? `${dirty} ${dirty === 1 ? "file is" : "files are"} not committed`
       : commits === null
         ? "its workspace cannot be read"
-        : "nothing was committed since it was taken";
+        : "nothing was committed since it was claimed";
   return new Fault(
     "conflict",
     "task.commit_required",
-    `${row.name} is closed only when its work is committed, and ${why}.`,
+    `${row.name} can only be closed when its work is committed, and ${why}.`,
     [
       { intent: "Commit it", command: `git -C '${space.path.replaceAll("'", "'\\''")}' commit -a` },
-      { intent: "Close it then", command: `mu task close ${qualifiedName(row)}` },
-      { intent: "Give it back when there is nothing to do", command: `mu task release ${qualifiedName(row)}` },
+      { intent: "Then close it", command: `mu task close ${qualifiedName(row)}` },
+      { intent: "Release it if there is nothing to do", command: `mu task release ${qualifiedName(row)}` },
     ],
     { task: row.name, uncommitted: dirty, commits },
   );
@@ -81,7 +81,7 @@ function landingRequired(row: TaskRow, { space, standing, commits }: WorkDone): 
   return new Fault(
     "conflict",
     "task.landing_required",
-    `${row.name} is closed only when its work is on ${branch}, which lacks ${standing?.ahead ?? commits} of its commits.`,
+    `${row.name} can only be closed when its work is on ${branch}, which lacks ${standing?.ahead ?? commits} of its commits.`,
     [{ intent: "Close and land it", command: `mu land ${row.name} -w ${row.workstream}` }],
     { task: row.name, branch: space.branch, ahead: standing?.ahead ?? null },
   );

@@ -143,7 +143,7 @@ it("says how to push what has landed and nothing else, and what to do when the r
   const { stdout } = await home.here("land build -w shop");
   const push = /Push it : mu (.*)/.exec(stdout)?.[1] ?? "";
   expect(push).toBe("land build --push -w shop");
-  expect((await home.here(push)).stdout).toMatch(/build has landed already\nPushed to origin/);
+  expect((await home.here(push)).stdout).toMatch(/build has already landed\nPushed to origin/);
   expect((await home.sh("git log --format=%s origin/main")).stdout).toBe("work of build\nfirst\n");
 
   await home.sh(

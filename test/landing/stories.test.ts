@@ -127,9 +127,7 @@ describe("pushing", () => {
 
     const refused = await yard.land(undefined, { push: true }).catch((error) => error);
     expect(refused).toMatchObject({ code: "landing.push_failed", kind: "unavailable", exitCode: 5 });
-    expect(refused.message).toMatch(
-      /1 task has landed on main here; origin did not take main: .*(fetch first|rejected)/,
-    );
+    expect(refused.message).toMatch(/1 task has landed on main here; origin rejected main: .*(fetch first|rejected)/);
     expect(refused.details.landed).toMatchObject([{ task: "build" }]);
     expect(await yard.task("build")).toMatchObject({ level: "landed" });
     expect(await yard.repo.gitIn(bare, "rev-parse", "main")).toBe(theirs);

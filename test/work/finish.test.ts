@@ -191,7 +191,7 @@ onEachDialect("finishing a task", (bench) => {
         kind: "negative",
         exitCode: 1,
         code: "task.check_failed",
-        message: "The check of build ended with 3, so it stays IN_PROGRESS: echo broken; exit 3",
+        message: "The check of build ended with 3, so it is still IN_PROGRESS: echo broken; exit 3",
         nextSteps: expect.arrayContaining([
           { intent: expect.any(String), command: "mu task close demo/build --check 'echo broken; exit 3'" },
         ]),
@@ -200,7 +200,7 @@ onEachDialect("finishing a task", (bench) => {
       await set("checkTimeoutSeconds", "1");
       await expect(finish("build", W1, { check: "sleep 100" })).rejects.toMatchObject({
         code: "task.check_failed",
-        message: expect.stringMatching(/ was still running after \d+ s and was ended, /),
+        message: expect.stringMatching(/ timed out after \d+ s, /),
         details: { check: { exitCode: null, green: false } },
       });
       expect(await getTask(db(), at("build"))).toMatchObject({ status: "IN_PROGRESS", owner: "w1", level: null });
