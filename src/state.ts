@@ -1,7 +1,7 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { PERSON_CLI } from "./agents/agent.js";
 import type { Reader } from "./db/schema.js";
-import { statement } from "./db/statement.js";
+import { rowsByIds, statement } from "./db/statement.js";
 import { type Shape, shape, type TypeOf } from "./shape.js";
 import { awaitedName, isBlocked, unsatisfied } from "./tasks/edge.js";
 import { READY_TASK, type ReadyTask, selectReadyIds } from "./tasks/ready.js";
@@ -23,8 +23,6 @@ export const STATE_AGENT = shape({
   /** Null while nothing is known of its pane. */
   status: "string | null",
 });
-
-export type StateAgent = TypeOf<typeof STATE_AGENT>;
 
 /** An event without its row images. */
 export const STATE_EVENT = shape({
@@ -73,7 +71,7 @@ export interface StateOptions {
 }
 
 /**
- * What is going on in a workstream, in a handful of queries whatever its size. Run it inside one `store.read`, so
+ * A workstream at one moment, in a fixed number of queries. Run it inside one `store.read`, so
  * that its parts agree. Faults `workstream.not_found`.
  */
 export async function readState(db: Reader, workstream: string, options: StateOptions): Promise<State> {
@@ -89,7 +87,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
   const { workspaces, collisions, seenAt } = await readRadar(db, id);
   return {
     workstream,
-    agents: await openAgents(db, id),
+    agents: await selectAgents(db, { workstream: id }),
     tracks: { ...excerpt(tracks, limit), withReady: tracks.filter((track) => track.ready.length > 0).length },
     ready: { items: await readyTasks(db, excerpt(ready, limit).items), total: ready.length },
     inProgress: shown(await listed(db, id, IN_PROGRESS, limit)),
@@ -132,19 +130,8 @@ function shown({ items, total }: Excerpt<TaskRow>): Excerpt<Task> {
   return { items: items.map(toTask), total };
 }
 
-/** So many ids go into one query; the least that a dialect allows is far above it. */
-const IDS_PER_QUERY = 500;
-
-async function byIds<T>(ids: readonly number[], read: (portion: readonly number[]) => Promise<T[]>): Promise<T[]> {
-  const found: T[] = [];
-  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
-    for (const row of await read(ids.slice(from, from + IDS_PER_QUERY))) found.push(row);
-  }
-  return found;
-}
-
 async function readyTasks(db: Reader, ready: readonly { id: number; unblocks: number }[]): Promise<ReadyTask[]> {
-  const rows = await byIds(
+  const rows = await rowsByIds(
     ready.map((task) => task.id),
     (ids) => selectTasks(db).where("t.id", "in", ids).execute(),
   );
@@ -156,7 +143,7 @@ async function readyTasks(db: Reader, ready: readonly { id: number; unblocks: nu
 }
 
 async function withBlockers(db: Reader, rows: readonly TaskRow[]): Promise<(Task & { blockedBy: string[] })[]> {
-  const edges = await byIds(
+  const edges = await rowsByIds(
     rows.map((row) => row.id),
     (ids) =>
       db
@@ -182,10 +169,6 @@ const selectAgents = statement((db, { workstream }: { workstream: number }) =>
     .where("a.cli", "<>", PERSON_CLI)
     .orderBy("a.name"),
 );
-
-function openAgents(db: Reader, workstream: number): Promise<StateAgent[]> {
-  return selectAgents(db, { workstream });
-}
 
 const selectEvents = statement((db, { scope, limit }: { scope: string; limit: number }) =>
   db

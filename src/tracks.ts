@@ -9,8 +9,8 @@ import { topologicalOrder } from "./topology.js";
 import { workstreamRow } from "./workstreams/workstream.js";
 
 /**
- * Goals and all that they wait for, cut so that no two tracks share a task: two agents on two tracks never
- * meet at the same dependency. Everything in it is a task's or an owner's name.
+ * Goals and all that they wait for; no two tracks share a task, so agents on two tracks never wait for each other.
+ * Everything in it is a name.
  */
 export const TRACK = shape({
   /** Live tasks that no live task waits for. */
@@ -20,11 +20,11 @@ export const TRACK = shape({
   size: "number",
   /** What can be started now, in ready order. */
   ready: "string[]",
-  /** The longest chain of live tasks, first one first: no crew, however large, is done sooner. */
+  /** The longest chain of live tasks, first one first: a lower bound for any crew. */
   criticalPath: { days: "number", tasks: "string[]" },
   /** Who works on it now. */
   owners: "string[]",
-  /** CLOSED tasks that hold it up until they are verified or landed, as `build@landed`: no work for anybody on it. */
+  /** CLOSED tasks that still block it until they are verified or landed, as `build@landed`. */
   waitsFor: "string[]",
 });
 
@@ -40,7 +40,7 @@ export interface LiveTask {
   owner: string | null;
 }
 
-/** An edge into a live task; where its blocker is not live it counts for nothing. */
+/** An edge into a live task; ignored if its blocker is not live. */
 export interface LiveEdge {
   blocker_id: number;
   blocked_id: number;
@@ -48,7 +48,7 @@ export interface LiveEdge {
 
 /**
  * The tracks of a workstream, by the name of their first goal; `now` is an `…_at` timestamp.
- * As many agents are worth having as there are tracks with ready work. Faults `workstream.not_found`.
+ * Tracks with ready work are the number of agents worth having. Faults `workstream.not_found`.
  */
 export async function listTracks(db: Reader, workstream: string, now: string): Promise<Track[]> {
   const { id } = await workstreamRow(db, workstream);
@@ -67,7 +67,7 @@ export async function readTracks(db: Reader, workstreamId: number, ready: readon
   return computeTracks(tasks, edges, ready, await selectLevelWaits(db, { workstreamId }));
 }
 
-/** Few edges ask for a level, and they have an index of their own. */
+/** Few edges ask for a level, and a partial index has them. */
 const selectLevelWaits = statement((db, { workstreamId }: { workstreamId: number }) =>
   db
     .selectFrom("task_edges as e")
@@ -100,7 +100,7 @@ const selectLiveEdges = statement((db, { workstreamId }: { workstreamId: number 
     .where("d.status", "in", LIVE_STATUSES),
 );
 
-/** A live task and a CLOSED one that it waits for all the same, until that is `until`. */
+/** A live task and a CLOSED one that still blocks it, until that is `until`. */
 export interface LevelWait {
   blocked_id: number;
   name: string;
@@ -246,7 +246,7 @@ interface Chains {
   before: Int32Array;
 }
 
-/** Longest chains in topological order; of equally long ones the first by name, so that input order is nothing. */
+/** Longest chains in topological order; ties go to the first by name, so input order does not matter. */
 function longestChains({ tasks, blockers, blocked }: Graph): Chains {
   const { order, starts, next } = topologicalOrder(tasks.length, blockers, blocked);
   const days = new Float64Array(tasks.length);

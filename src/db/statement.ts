@@ -35,3 +35,18 @@ export function statement<P extends object, Q extends Compilable>(
     return rows as RowOf<Q>;
   };
 }
+
+/** Ids per query: both dialects limit how many values one query may bind. */
+const IDS_PER_QUERY = 500;
+
+/** Reads rows by any number of ids. */
+export async function rowsByIds<Row>(
+  ids: readonly number[],
+  read: (portion: readonly number[]) => Promise<Row[]>,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
+    for (const row of await read(ids.slice(from, from + IDS_PER_QUERY))) rows.push(row);
+  }
+  return rows;
+}

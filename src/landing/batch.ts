@@ -146,7 +146,7 @@ async function giveBack(
   return back;
 }
 
-/** A finished, unlanded task of the same workspace on whose last commit this one's work stands. */
+/** A finished, unlanded task of the same workspace whose last commit this work starts from. */
 async function unlandedBase(crew: Crew, { candidate }: Clash): Promise<string | undefined> {
   if (candidate.work === null) return undefined;
   const found = await crew.context.store.db

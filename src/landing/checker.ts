@@ -27,7 +27,7 @@ export interface CheckPlan {
   signal?: AbortSignal | undefined;
 }
 
-/** Runs the check on tips, in the scratch checkout of a batch. A tree that was green needs no second look. */
+/** Runs the check on tips, in the scratch checkout of a batch. A tree that was green is not checked again. */
 export function createChecker(crew: Crew, place: Place, scratch: Scratch, plan: CheckPlan) {
   const bringTo = scratchCheckout(crew, place, scratch);
   const green = new Map<string, CheckAnswer>();
@@ -77,7 +77,7 @@ export interface Answer {
   green: boolean;
 }
 
-/** What is wrong with a batch, if anything: `good` tasks from its start are green together, the next one is red. */
+/** The verdict on a batch: `good` tasks from its start are green together, the next one is red. */
 export type Judgement<A extends Answer> =
   | { outcome: "green" }
   | { outcome: "culprit"; good: number; answer: A }
@@ -85,8 +85,8 @@ export type Judgement<A extends Answer> =
 
 /**
  * Finds the first of `count` tasks with which a check turns red. The whole batch is asked first, a red answer twice:
- * a check that is green the second time blames nobody. Then the bare target (0 tasks), then halves: about log2(count)
- * answers more. Nobody is blamed for less than two red answers with it and a green one without it.
+ * a check that is green the second time blames no task. Then the bare target (0 tasks), then halves: about log2(count)
+ * answers more. A task is blamed only for two red answers with it and a green one without it.
  */
 export async function judge<A extends Answer>(
   count: number,
@@ -108,7 +108,7 @@ export async function judge<A extends Answer>(
 }
 
 interface Range<A> {
-  /** So many are green, so many are red. */
+  /** This many tasks are green, this many red. */
   good: number;
   red: number;
   answer: A;

@@ -69,7 +69,7 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
     }
     const pid = busy.get(row.id);
     if (pid !== undefined) {
-      if (choice.tasks !== undefined) throw underWay(row, pid);
+      if (choice.tasks !== undefined) throw alreadyLanding(row, pid);
       skip(row, "under_way", `is being landed by process ${pid}`);
       continue;
     }
@@ -158,7 +158,7 @@ export function notClosed(row: TaskRow): Fault {
 }
 
 /** The fault for a task that another process is landing. */
-export function underWay({ name, workstream }: { name: string; workstream: string }, pid: number): Fault {
+export function alreadyLanding({ name, workstream }: { name: string; workstream: string }, pid: number): Fault {
   return new Fault(
     "conflict",
     "landing.under_way",
@@ -257,7 +257,7 @@ function pickInOrder<T>(sorted: readonly T[], starts: Int32Array, next: Int32Arr
   return order;
 }
 
-/** Finished tasks that an earlier landing took and did not bring to the branch: it was cut off or refused. */
+/** Finished tasks that an earlier landing took but did not land, because it was interrupted or refused. */
 export async function unfinishedTasks(db: Reader, workstream: string): Promise<string[]> {
   const { id } = await workstreamRow(db, workstream);
   const rows = await db

@@ -16,8 +16,8 @@ export interface CloseFirstOptions extends Pick<FinishOptions, "cwd" | "signal" 
 }
 
 /**
- * Closes those of the named tasks that the caller is at, because it wants them landed: nobody else's, and none before it
- * is clear that all can be. The landing runs the check, so here only one that the workstream asks for runs. Faults as
+ * Closes those of the named tasks that the caller is working on, since it wants them landed; none before all are known
+ * to be closable. The landing runs the check, so here only one that the workstream asks for runs. Faults as
  * `finishTask`; `landing.not_closed`, `landing.checkout_dirty`.
  */
 export async function closeOwnTasks(
@@ -49,11 +49,11 @@ async function isAtIt(crew: Crew, row: TaskToChange, claimant: Claimant): Promis
 const checkOf = ({ closeRequires }: Settings) => (closeRequires === "check" ? undefined : null);
 
 /** What cannot land in any case is not closed for it. */
-async function requireClean(crew: Crew, row: TaskToChange, wish: string | null): Promise<void> {
+async function requireClean(crew: Crew, row: TaskToChange, wanted: string | null): Promise<void> {
   if (row.owner === null) return;
   const ref = { workstream: row.workstream, name: row.owner };
   const space = await findWorkspaceRow(crew.context.store.db, ref);
-  const branch = wish ?? space?.branch ?? null;
+  const branch = wanted ?? space?.branch ?? null;
   if (space === undefined || branch === null) return;
   const lander = getLander(space.backend);
   await lander.requireClean(crew, space.root, branch);

@@ -10,7 +10,7 @@ import { readSettings, type Settings } from "../workstreams/settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
-import { type Candidate, type Choice, chooseTasks, underWay } from "./choose.js";
+import { alreadyLanding, type Candidate, type Choice, chooseTasks } from "./choose.js";
 import { emptyLanding, type Landing, leaveOut, skip } from "./outcome.js";
 import { findPlace, noVersionControl, type Place } from "./place.js";
 import { landingsUnderWay, takeTasks } from "./rows.js";
@@ -129,8 +129,8 @@ async function dropGone(
 }
 
 /**
- * Leaves out tasks that brought no commit while files are not committed where they were worked on: their work may be in
- * those files. Who names such a task lands it as it is.
+ * Leaves out tasks without commits whose workspace has uncommitted files: their work may be in
+ * those files. A task that is named lands anyway.
  */
 async function dropUncommitted(
   crew: Crew,
@@ -151,7 +151,7 @@ async function dropUncommitted(
   return leaveOut(report, candidates, edges, { out: held, reason: "waits for a task that does not land yet" });
 }
 
-/** Reserve, act, confirm; whatever ends it, no row and no scratch checkout of ours stays. */
+/** Reserve, act, confirm. However it ends, its rows and its scratch checkout are cleaned up. */
 async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options: LandOptions): Promise<void> {
   const { report, settings, place, candidates, edges } = ready;
   const id = newGroup();
@@ -170,7 +170,7 @@ async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options:
   );
   for (const other of others) {
     const row = candidates.find((candidate) => candidate.row.id === other.task_id)?.row;
-    if (row !== undefined) throw underWay(row, pidOf(other.process));
+    if (row !== undefined) throw alreadyLanding(row, pidOf(other.process));
   }
   const command = options.check === undefined ? settings.check : options.check;
   const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;

@@ -10,7 +10,7 @@ import { taskVerb } from "../tasks/change.js";
 import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
-import { tellPlace } from "../work/work.js";
+import { describeWork } from "../work/work.js";
 import type { CheckAnswer } from "./checker.js";
 import type { Candidate, Link, Skipped } from "./choose.js";
 import { endRow } from "./rows.js";
@@ -38,7 +38,7 @@ export interface Landing {
   /** All runs of the check, oldest first. */
   checks: Omit<CheckAnswer, "tail" | "ending">[];
   pushed: { remote: string } | null;
-  /** Where the branch can be pushed to; null as well when nobody looked. */
+  /** Where the branch can be pushed to; null if none, or not looked up. */
   remote: string | null;
 }
 
@@ -69,7 +69,7 @@ export function leaveOut(
   });
 }
 
-/** A work that is on the branch now. */
+/** Work that has reached the branch. */
 export interface Arrival {
   /** Row id of its landing. */
   landing: number;
@@ -79,15 +79,15 @@ export interface Arrival {
   commit: string;
   branch: string;
   onto: string;
-  /** How many commits are new on the branch; null when nobody can tell any more. */
+  /** How many commits are new on the branch; null if no longer known. */
   commits: number | null;
   agent: string | null;
   check: { command: string; exitCode: number | null; seconds: number } | null;
 }
 
 /**
- * Writes down, once, that a task has landed; false when that had been done before. A task that was opened again in the
- * meantime stays open, and one may have been deleted: the event alone says what is on the branch.
+ * Records, once, that a task has landed; false if it was recorded before. A task that was reopened stays open, and one
+ * may have been deleted: then only the event says what is on the branch.
  */
 export const confirmLanded = taskVerb("land", confirmLandedIn);
 
@@ -120,8 +120,8 @@ export type Returned = TypeOf<typeof RETURNED>;
 
 /** Whom the note of a return names. */
 const AUTHOR = "mu";
-/** So much of a check's output is told (lines). */
-const TOLD_LINES = 20;
+/** How much of a check's output is reported (lines). */
+const EXCERPT_LINES = 20;
 
 export interface Refusal {
   landing: number;
@@ -131,7 +131,7 @@ export interface Refusal {
   onto: string;
 }
 
-/** Gives a task back because its files clash with the branch. Undefined when it was changed meanwhile. */
+/** Gives a task back because its files clash with the branch. Undefined if the task has changed. */
 export function returnClash(crew: Crew, refusal: Refusal, clash: Clash): Promise<Returned | undefined> {
   const { branch, onto } = refusal;
   const { files, words, hunk } = clash;
@@ -146,11 +146,11 @@ export function returnClash(crew: Crew, refusal: Refusal, clash: Clash): Promise
   return giveBack(crew, refusal, { found, kind: "review", text: text.join("\n") });
 }
 
-/** Gives a task back because the check is red with it and green without it. Undefined when it was changed meanwhile. */
+/** Gives a task back because the check is red with it and green without it. Undefined if the task has changed. */
 export function returnRed(crew: Crew, refusal: Refusal, answer: CheckAnswer): Promise<Returned | undefined> {
   const { branch, onto } = refusal;
   const reason = `${answer.command} ${answer.ending} with it on ${branch}`;
-  const excerpt = answer.tail.split("\n").slice(-TOLD_LINES).join("\n");
+  const excerpt = answer.tail.split("\n").slice(-EXCERPT_LINES).join("\n");
   const text = [
     `It did not land: ${reason}, and passes without it (on ${onto.slice(0, 10)}). ${branch} was not touched.`,
     ...(excerpt.trim() === "" ? [] : ["", excerpt]),
@@ -173,17 +173,17 @@ async function giveBack(crew: Crew, refusal: Refusal, { found, kind, text }: Ver
   const { reason, files, excerpt } = found;
   const clean = { reason: storableText(reason), files: files.map(storableText), excerpt: storableText(excerpt) };
   const { row } = refusal.candidate;
-  const told = [storableText(text), ...placeOf(row)].join("\n");
-  const verdict = { found: { ...found, ...clean }, kind, text: told };
+  const note = [storableText(text), ...locationOf(row)].join("\n");
+  const verdict = { found: { ...found, ...clean }, kind, text: note };
   const agent = row.work_agent ?? row.owner;
   if (!(await reopen(crew.context, row, refusal, verdict))) return undefined;
-  const delivered = agent !== null && (await tell(crew, { agent, refusal, text: verdict.text }));
+  const delivered = agent !== null && (await sendPrompt(crew, { agent, refusal, text: verdict.text }));
   return { task: row.name, agent, ...verdict.found, delivered };
 }
 
-/** Whoever takes the task next need not be who did it, and has none of its commits. */
-function placeOf({ work_agent: agent, work_to: commit }: TaskRow): string[] {
-  return agent === null || commit === null ? [] : ["", `The work is in ${tellPlace({ agent, commit })}.`];
+/** The next owner may be another agent, without these commits. */
+function locationOf({ work_agent: agent, work_to: commit }: TaskRow): string[] {
+  return agent === null || commit === null ? [] : ["", `The work is in ${describeWork({ agent, commit })}.`];
 }
 
 /** OPEN again with a note, in one write. The start of its work stays, so that all of it lands after the fix. */
@@ -201,7 +201,7 @@ async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal
 }
 
 /** The owner's next prompt; a person, or an agent that is gone, finds the note on the task. */
-async function tell(
+async function sendPrompt(
   crew: Crew,
   { agent, refusal, text }: { agent: string; refusal: Refusal; text: string },
 ): Promise<boolean> {

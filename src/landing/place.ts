@@ -42,10 +42,10 @@ export async function findPlace(
   }
   const lander = getLander(key);
   if (onto !== undefined) return { lander, root, branch: onto };
-  const { branch: wish } = settings;
-  if (wish !== null) {
-    await namingBranchSetting(workstream, wish, () => lander.target(crew, root, wish));
-    return { lander, root, branch: wish };
+  const { branch: configured } = settings;
+  if (configured !== null) {
+    await namingBranchSetting(workstream, configured, () => lander.target(crew, root, configured));
+    return { lander, root, branch: configured };
   }
 
   const branchOf = (candidate: Candidate) => spaces.get(candidate.row.work_agent ?? "")?.branch ?? null;
@@ -115,8 +115,8 @@ function several(
   );
 }
 
-/** So many waits are told that will never end. */
-const TOLD_WAITS = 3;
+/** How many waits that will never end are reported. */
+const SHOWN_WAITS = 3;
 
 /** The fault for work without version control; it names the tasks that wait in vain for one of `tasks` to land. */
 export async function noVersionControl(db: Reader, workstream: string, tasks: readonly string[]): Promise<Fault> {
@@ -131,7 +131,7 @@ export async function noVersionControl(db: Reader, workstream: string, tasks: re
     .where("e.until", "=", "landed")
     .where("t.status", "in", ["OPEN", "IN_PROGRESS", "DEFERRED"])
     .orderBy("t.name")
-    .limit(TOLD_WAITS)
+    .limit(SHOWN_WAITS)
     .execute();
   const scope = shellWord(workstream);
   return new Fault(

@@ -9,7 +9,7 @@ import type { Lander } from "../vcs/lander.js";
 import { confirmLanded } from "./outcome.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
 
-/** What became of a landing that was cut off. */
+/** What became of an interrupted landing. */
 export interface Settled {
   workstream: string;
   task: string;
@@ -19,15 +19,15 @@ export interface Settled {
   agent: string | null;
 }
 
-/** Why a landing ended whose process is gone. */
+/** Why a landing ended if its process died. */
 const CUT_OFF = "cut off";
 
 /** The folder of all scratch checkouts; each has the name of its batch. */
 export const scratchFolder = (stateDir: string) => join(stateDir, "landing");
 
 /**
- * Ends the landings whose process is gone: a task whose commits are on the branch has landed, any other is let go as it
- * was; scratch checkouts are taken away. What cannot be told now (its repository is out of reach) is left alone.
+ * Ends the landings whose process died: a task whose commits are on the branch has landed, any other is dropped
+ * unchanged; scratch checkouts are deleted. A landing whose repository cannot be reached is left alone.
  */
 export async function settleLandings(crew: Crew): Promise<Settled[]> {
   const rows = await landingsUnderWay(crew.context.store.db);
@@ -46,7 +46,7 @@ export async function settleLandings(crew: Crew): Promise<Settled[]> {
   return settled;
 }
 
-/** Ends these landings, whoever began them: what is on the branch has landed, the rest is dropped for `reason`. */
+/** Ends these landings: what is on the branch has landed, the rest is dropped for `reason`. */
 export async function settleRows(crew: Crew, rows: readonly LandingRow[], reason: string): Promise<Settled[]> {
   if (rows.length === 0) return [];
   const lander = getLander("git");
@@ -90,7 +90,7 @@ function ignoreUnreachable(error: unknown): undefined {
   throw error;
 }
 
-/** A scratch without a living landing is nobody's; one whose batch is not in this database may be another's. */
+/** Deletes scratch checkouts without a living landing; one whose batch is not in this database may belong to another. */
 async function removeLeftScratches(crew: Crew, batches: readonly string[]): Promise<void> {
   if (batches.length === 0) return;
   const { db } = crew.context.store;

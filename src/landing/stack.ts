@@ -13,24 +13,24 @@ export interface Step {
   commits: number;
 }
 
-/** A task's work that does not go onto what is below it. */
+/** A task's work that conflicts with what is below it. */
 export interface Clash {
   candidate: Candidate;
-  /** Tasks of the same batch below it, so that it may go onto the bare target all the same. */
+  /** Tasks of the same batch below it; without them it may still apply to the target. */
   below: string[];
   files: string[];
   words: string[];
   hunk: string;
 }
 
-/** A batch on its target: what goes on it, one on the other, and what does not. */
+/** A batch on its target: what applies, in order, and what conflicts. */
 export interface Stack {
   target: LandingTarget;
   steps: Step[];
   clashes: Clash[];
 }
 
-/** Puts the works one on the other; those that clash, and whatever waits for them, are left out. No branch and no checkout is touched. */
+/** Replays the tasks on top of each other, without those that conflict and those that wait for them. Touches no branch and no checkout. */
 export async function stackTasks(
   crew: Crew,
   { lander, root, branch }: Place,

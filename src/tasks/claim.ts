@@ -21,24 +21,24 @@ import {
 } from "./ready.js";
 import { CONTAINER_KINDS, type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
 
-/** Where a claimant works, read before it claims: its commits from `head` on are the task's. */
+/** Where a claimant works, read before the claim: commits after `head` belong to the task. */
 export interface WorkBegun {
   agent: string;
   root: string;
   /** Null for a copy, which has no commits. */
   head: string | null;
-  /** Beginnings of earlier claims that the workspace still builds on. */
+  /** Starting commits of earlier claims that the workspace still contains. */
   continues: ReadonlySet<string>;
 }
 
 export interface ClaimOptions {
-  /** The claim runs out after this long without a sign of life from its owner. */
+  /** The claim expires after this long without activity by its owner. */
   leaseSeconds?: number | undefined;
-  /** `expired`: also take what another holds, when its lease has run out or its owner is gone. */
+  /** `expired`: also take a task whose lease has expired or whose owner is gone. */
   steal?: "expired" | undefined;
   /** Kept as a note of kind `evidence`. */
   evidence?: string | undefined;
-  /** Where the claimant works; without it the task's commits are nowhere. */
+  /** Where the claimant works; without it no commits are recorded. */
   work?: WorkBegun | undefined;
 }
 
@@ -46,13 +46,12 @@ export interface Claim {
   task: Task;
   previousStatus: TaskStatus;
   previousOwner: string | null;
-  /** False when the task was the claimant's already and nothing was written. */
+  /** False if the claimant owned the task already and nothing was written. */
   changed: boolean;
 }
 
 /**
- * Gives the task to the claimant: OPEN becomes IN_PROGRESS. Claiming what one owns is a no-op; with a lease it
- * renews. Faults: `task.not_open`, `task.already_claimed`, `task.lease_active`, `task.container`, `task.held`,
+ * Claims the task: OPEN becomes IN_PROGRESS. Claiming one's own task is a no-op, or renews its lease. Faults: `task.not_open`, `task.already_claimed`, `task.lease_active`, `task.container`, `task.held`,
  * `task.not_before`, `task.blocked`, `task.invalid_lease`, `task.not_found`, `agent.not_found`, `agent.replaced`.
  */
 export const claimTask = taskVerb("task.claim", claimTaskIn, (claimant) => ({ owner: claimantName(claimant) }));
@@ -108,7 +107,7 @@ async function assign(
   };
 }
 
-/** What a claim writes of where its work begins; of nobody's workspace when `begun` is not the claimant's. */
+/** Where the claim's work begins; all null if `begun` is not the claimant's. */
 function workColumnsOf(row: TaskRow, agent: string, begun: WorkBegun | undefined) {
   if (begun === undefined || begun.agent !== agent) return { work_agent: null, work_root: null, work_from: null };
   const { root, head, continues } = begun;
@@ -121,7 +120,7 @@ async function addEvidence(tx: Tx, row: TaskRow, author: string | null, evidence
   if (evidence !== undefined) await insertNote(tx, row.id, author ?? "", { text: evidence, kind: "evidence" });
 }
 
-/** Refuses to steal what its owner still holds. */
+/** Refuses to steal a claim that is still valid. */
 function requireAbandoned(row: TaskToChange, now: string): void {
   if (row.owner_id === null || row.owner_closed_at !== null) return;
   if (row.lease_until === null) throw alreadyClaimed(row);
@@ -175,7 +174,7 @@ const look = ({ workstream, name }: TaskRow) => ({
 });
 
 export interface ClaimNextOptions {
-  /** Take a task for this role or for none, whatever the claimant's own role. */
+  /** Claim a task for this role or for none, instead of the claimant's own role. */
   role?: string | undefined;
   leaseSeconds?: number | undefined;
   /** Where the claimant works. */
@@ -187,8 +186,8 @@ export interface NextClaim extends Claim {
 }
 
 /**
- * Gives the claimant the best ready task for its role, or for no role; never one it owns already. Of tasks that are as
- * good as the best it takes one whose declared files nobody else is changing, and says which it passed over. Faults
+ * Claims the best ready task for the claimant's role, or for no role. Of tasks that are as
+ * good as the best it takes one whose declared files no other agent is changing, and reports the ones it passed over. Faults
  * `task.none_ready` with counts, `workstream.not_found`, `task.invalid_lease`, `agent.not_found`, `agent.replaced`.
  */
 export async function claimNext(

@@ -1,5 +1,5 @@
 import type { Reader } from "../db/schema.js";
-import { statement } from "../db/statement.js";
+import { rowsByIds, statement } from "../db/statement.js";
 import { cycleFault, findCycle } from "../topology.js";
 
 /** A task at the end of an edge. */
@@ -53,19 +53,10 @@ export async function requireAcyclic(db: Reader, blocked: Node, blocker: Node): 
   const side = (end: "below" | "above") => edges.map((edge) => node.get(edge[end]) as number);
   const found = (findCycle(ids.length, side("above"), side("below")) ?? []).map((index) => ids[index] as number);
   const start = found.indexOf(blocked.id);
-  const names = await namesOf(db, [...found.slice(start), ...found.slice(0, start + 1)]);
-  throw cycleFault(names, nextSteps);
-}
-
-/** Ids asked for at a time: both dialects limit how many values one query may bind. */
-const PORTION = 500;
-
-async function namesOf(db: Reader, ids: readonly number[]): Promise<string[]> {
-  const names = new Map<number, string>();
-  for (let at = 0; at < ids.length; at += PORTION) {
-    const portion = ids.slice(at, at + PORTION);
-    const rows = await db.selectFrom("tasks").select(["id", "name"]).where("id", "in", portion).execute();
-    for (const { id, name } of rows) names.set(id, name);
-  }
-  return ids.map((id) => names.get(id) ?? "?");
+  const rows = await rowsByIds(found, (portion) =>
+    db.selectFrom("tasks").select(["id", "name"]).where("id", "in", portion).execute(),
+  );
+  const names = new Map(rows.map((row) => [row.id, row.name]));
+  const path = [...found.slice(start), ...found.slice(0, start + 1)].map((id) => names.get(id) ?? "?");
+  throw cycleFault(path, nextSteps);
 }

@@ -13,7 +13,7 @@ export interface Deletion {
   task: Task;
   edges: number;
   notes: number;
-  /** Names of the tasks that wait for it no more. */
+  /** Names of the tasks that no longer wait for it. */
   dependents: string[];
 }
 

@@ -70,7 +70,7 @@ function toNeighbour({ name, status, until, blocker_status, blocker_level }: Nei
 export const EDGE_CHANGE = shape({
   task: TASK,
   blocker: "string",
-  /** What the edge asks of its blocker; null where there is none any more. */
+  /** What the edge asks of its blocker; null if it was removed. */
   until: [EDGE_LEVELS, null],
   /** False when it was so already. */
   changed: "boolean",
@@ -134,7 +134,7 @@ async function changeEdge(tx: Tx, ref: TaskRef, blocker: TaskRef, work: EdgeWork
   return { task, blocker: by.name, ...outcome };
 }
 
-/** Adds an edge inside a write; that it closes no loop is the caller's to know. */
+/** Adds an edge inside a write; the caller checks for cycles. */
 export async function insertEdge(
   tx: Tx,
   blockerId: number,

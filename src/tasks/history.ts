@@ -29,7 +29,7 @@ export const HISTORY_ENTRY = shape({
 export type HistoryEntry = TypeOf<typeof HISTORY_ENTRY>;
 
 /**
- * Everything that happened to the task, oldest first; also to one that is deleted by now. Faults
+ * Everything that happened to the task, oldest first; also to a deleted one. Faults
  * `workstream.not_found`, `task.not_found`.
  */
 export async function taskHistory(db: Reader, ref: TaskRef): Promise<HistoryEntry[]> {
@@ -51,11 +51,11 @@ export async function taskHistory(db: Reader, ref: TaskRef): Promise<HistoryEntr
   return withoutMentions(own).map(({ row, changes }) => {
     const fields = changes.flatMap((change) => fieldsOf(change, id, find));
     const entry = toEntry(row);
-    return { ...entry, text: [entry.text, tellFields(fields)].filter(Boolean).join(": "), changes: fields };
+    return { ...entry, text: [entry.text, describeFields(fields)].filter(Boolean).join(": "), changes: fields };
   });
 }
 
-/** Events are stored as compact JSON, so an id stands between a colon and one of two signs. */
+/** Events are stored as compact JSON, so an id is followed by one of two signs. */
 const mentions = (id: number, sign: "," | "}") => sql<boolean>`changes like ${`%id":${id}${sign}%`}`;
 
 async function idOf(db: Reader, ref: TaskRef, subject: string): Promise<number> {
@@ -96,8 +96,10 @@ function valueIn(change: Change, column: string): unknown {
 
 /** A write with an event in several chains is shown once: where its changes are. */
 function withoutMentions<T extends { row: EventRow }>(entries: readonly T[]): T[] {
-  const told = new Set(entries.filter(({ row }) => row.changes !== "[]").map(({ row }) => `${row.group_id} ${row.op}`));
-  return entries.filter(({ row }) => row.changes !== "[]" || !told.has(`${row.group_id} ${row.op}`));
+  const recorded = new Set(
+    entries.filter(({ row }) => row.changes !== "[]").map(({ row }) => `${row.group_id} ${row.op}`),
+  );
+  return entries.filter(({ row }) => row.changes !== "[]" || !recorded.has(`${row.group_id} ${row.op}`));
 }
 
 type FindRow = Awaited<ReturnType<typeof parentsOf>>;
@@ -150,7 +152,7 @@ function sides(change: Change, field: string, show: (row: Record<string, unknown
 }
 
 /** `status OPEN → IN_PROGRESS, owner – → worker-1`; what was added or removed is in the sentence already. */
-function tellFields(fields: readonly FieldChange[]): string {
+function describeFields(fields: readonly FieldChange[]): string {
   return fields
     .filter(({ field }) => !["task", "note", "check"].includes(field))
     .map(({ field, before, after }) => `${field} ${short(before)} → ${short(after)}`)

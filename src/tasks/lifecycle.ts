@@ -129,7 +129,7 @@ export interface Finding {
   level?: "verified" | "landed";
 }
 
-/** What tells one claim of a task from another. */
+/** What identifies one claim of a task. */
 export type Claimed = Pick<TaskRow, "name" | "workstream" | "claim_generation" | "owner_id" | "status">;
 
 /** The result of a close; with `skipped`, the task was left alone because of `blockers`. */

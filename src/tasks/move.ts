@@ -15,8 +15,8 @@ export interface Move {
 }
 
 /**
- * Takes the task, with its notes, to another workstream; an event in both chains says so. Faults
- * `task.has_edges`, `task.is_root`, `task.has_root` and `task.owned` for what ties it to where it is,
+ * Moves the task, with its notes, to another workstream; both chains record it. Faults
+ * `task.has_edges`, `task.is_root`, `task.has_root` and `task.owned` for what ties it to its workstream,
  * `task.exists` there, `task.not_found`, `workstream.not_found`.
  */
 export function moveTask(context: Context, ref: TaskRef, toWorkstream: string): Promise<Move> {
@@ -38,7 +38,7 @@ export async function moveTaskIn(tx: Tx, ref: TaskRef, toWorkstream: string): Pr
   return { task: await getTask(tx.db, target), changed: true };
 }
 
-/** Refuses a task that others, or an owner, hold where it is. */
+/** Refuses a task that has edges, an owner, a root or members. */
 async function requireLoose(db: Reader, row: TaskRow): Promise<void> {
   const { name, workstream, owner, root } = row;
   const stay = (code: string, why: string, intent: string, command: string) =>

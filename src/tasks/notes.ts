@@ -14,7 +14,7 @@ import { type Task, taskRow, toTask } from "./task.js";
 export const NOTE_KINDS = ["note", "decision", "evidence", "review", "test"] as const;
 export type NoteKind = (typeof NOTE_KINDS)[number];
 
-/** What somebody wrote about a task. Notes are never changed. */
+/** A note on a task. Notes are never changed. */
 export const NOTE = shape({
   author: "string",
   kind: NOTE_KINDS,
@@ -94,7 +94,7 @@ const selectNotes = statement((db, { task, since, limit }: { task: number; since
 );
 
 export interface NoteFilter {
-  /** Only the newest so many. */
+  /** Only the newest ones, this many. */
   last?: number | undefined;
   /** Only those written at or after this moment, ISO 8601. */
   since?: string | undefined;

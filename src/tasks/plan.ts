@@ -1,8 +1,9 @@
 import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
+import { rowsByIds } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { didYouMean, quote, type TaskRef } from "../names.js";
+import { didYouMean, quote } from "../names.js";
 import { cycleFault, findCycle } from "../topology.js";
 import { ensureWorkstream, workstreamRow } from "../workstreams/workstream.js";
 import { touched } from "./change.js";
@@ -31,7 +32,7 @@ export interface ApplyOptions {
 
 export type PlanChange = "created" | "updated" | "unchanged";
 
-/** What a plan came to. */
+/** What a plan changed. */
 export interface Application {
   created: number;
   updated: number;
@@ -43,9 +44,9 @@ export interface Application {
 }
 
 /**
- * Brings a plan into a workstream in one write. A task of that name gets the fields that are given, else it is
- * made; edges and notes are only added, a status is never set: the same plan twice changes nothing the second time.
- * Any fault changes nothing and says where: `plan.invalid`, `plan.duplicate_name`, `task.invalid_name`,
+ * Brings a plan into a workstream in one write. Tasks are matched by name and get the given fields, or are
+ * created; edges and notes are only added and no status is set, so applying a plan twice changes nothing the second
+ * time. Any fault changes nothing and names the place: `plan.invalid`, `plan.duplicate_name`, `task.invalid_name`,
  * `task.invalid_field`, `task.invalid_note`, `task.not_found`, `task.cross_workstream`, `task.cycle`, `task.invalid_level`,
  * `workstream.not_found`, `workstream.invalid_name`.
  */
@@ -76,20 +77,20 @@ export async function applyPlanIn(
   return application;
 }
 
-/** A plan beside what is there. Nodes are the plan's tasks by index, then the workstream's other tasks. */
+/** A plan compared with the workstream. Nodes are the plan's tasks by index, then the workstream's other tasks. */
 interface Draft {
   workstreamId: number;
   tasks: readonly PlannedTask[];
-  /** Row ids of the nodes; -1 for a task that is still to be made. */
+  /** Row ids of the nodes; -1 for a task that does not exist yet. */
   ids: number[];
-  /** Rows of the plan's tasks that are there already, by index. */
+  /** Rows of the plan's tasks that exist, by index. */
   rows: Map<number, TaskRow>;
   /** Edges to add. */
   edges: readonly PlannedEdge[];
-  /** Edges that are there and are to ask for another level, with their row ids. */
+  /** Existing edges that get another level, with their row ids. */
   altered: readonly (PlannedEdge & { id: number })[];
-  /** Texts of the notes that are there already, by row id. */
-  notes: Map<number, Set<string>>;
+  /** `[row id, text]` of the notes that exist, as JSON. */
+  notes: Set<string>;
 }
 
 async function draftOf(
@@ -112,24 +113,26 @@ async function draftOf(
     nodes.set(name, node);
     ids[node] = id;
   }
-  const present = tasks.flatMap((_, index) => (isThere(ids, index) ? [index] : []));
+  const present = [...tasks.keys()].filter((index) => isThere(ids, index));
+  const idsOf = (indexes: readonly number[]) => indexes.map((index) => ids[index] as number);
   const wanted = plannedEdges(tasks, workstream.name, nodes, place);
-  // An edge can only be there already, or close a loop through what is there, when a task that is there gets one.
+  // Only an edge into an existing task can exist already, or close a cycle with existing edges.
   const there = wanted.some((edge) => isThere(ids, edge.blocked)) ? await edgesThere(db, workstream.id, ids) : NO_EDGES;
   const { edges, altered } = comparedEdges(wanted, there);
   requireAcyclicPlan(names, there, edges, place);
+  const rows = await rowsByIds(idsOf(present), (portion) => selectTasks(db).where("t.id", "in", portion).execute());
+  const noted = present.filter((index) => (tasks[index]?.notes.length ?? 0) > 0);
+  const notes = await rowsByIds(idsOf(noted), (portion) =>
+    db.selectFrom("task_notes").select(["task_id", "text"]).where("task_id", "in", portion).execute(),
+  );
   return {
     workstreamId: workstream.id,
     tasks,
     ids,
-    rows: await rowsOf(db, ids, present),
+    rows: new Map(rows.map((row) => [nodes.get(row.name) as number, row])),
     edges,
     altered,
-    notes: await notesOf(
-      db,
-      ids,
-      present.filter((index) => (tasks[index]?.notes.length ?? 0) > 0),
-    ),
+    notes: new Set(notes.map((note) => JSON.stringify([note.task_id, note.text]))),
   };
 }
 
@@ -179,41 +182,6 @@ function comparedEdges(wanted: readonly PlannedEdge[], there: EdgesThere): Pick<
   };
 }
 
-/** So many ids go into one query; the least that a dialect allows is far above it. */
-const IDS_PER_QUERY = 500;
-
-async function rowsOf(db: Reader, ids: readonly number[], present: readonly number[]): Promise<Map<number, TaskRow>> {
-  const indexOf = new Map(present.map((index) => [ids[index] ?? -1, index]));
-  const rows = new Map<number, TaskRow>();
-  for (const portion of portions([...indexOf.keys()])) {
-    for (const row of await selectTasks(db).where("t.id", "in", portion).execute()) {
-      rows.set(indexOf.get(row.id) ?? -1, row);
-    }
-  }
-  return rows;
-}
-
-async function notesOf(
-  db: Reader,
-  ids: readonly number[],
-  indexes: readonly number[],
-): Promise<Map<number, Set<string>>> {
-  const notes = new Map(indexes.map((index) => [ids[index] ?? -1, new Set<string>()]));
-  for (const portion of portions([...notes.keys()])) {
-    const rows = await db
-      .selectFrom("task_notes")
-      .select(["task_id", "text"])
-      .where("task_id", "in", portion)
-      .execute();
-    for (const row of rows) notes.get(row.task_id)?.add(row.text);
-  }
-  return notes;
-}
-
-function* portions(ids: readonly number[]): Generator<number[]> {
-  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) yield ids.slice(from, from + IDS_PER_QUERY);
-}
-
 async function carryOut(tx: Tx, draft: Draft, place: Place): Promise<Application> {
   await insertTasks(tx, draft);
   await tx.insertAll(
@@ -259,13 +227,13 @@ async function addMissingNotes(tx: Tx, draft: Draft, grown: Set<number>, place: 
   let added = 0;
   for (const [index, task] of draft.tasks.entries()) {
     const id = draft.ids[index] ?? -1;
-    const texts = draft.notes.get(id) ?? new Set();
     for (const [number, note] of task.notes.entries()) {
       const path = ["tasks", index, "notes", number];
       try {
         const text = cleanText("text", note.text);
-        if (texts.has(text)) continue;
-        texts.add(text);
+        const known = JSON.stringify([id, text]);
+        if (draft.notes.has(known)) continue;
+        draft.notes.add(known);
         await insertNote(tx, id, tx.actor, note);
       } catch (error) {
         throw error instanceof Fault ? placed(error, place, path) : error;
@@ -308,10 +276,11 @@ export function plannedEdges(
   for (const [blocked, task] of tasks.entries()) {
     const seen = new Set<number>();
     for (const [index, written] of task.blockedBy.entries()) {
-      const { task: text, until } = atPlace(place, pathOf([blocked, index]), () => parseAwaited(written));
-      const blocker =
-        nodes.get(text) ?? nodes.get(nameIn({ workstream, name: task.name }, text, place, [blocked, index]));
-      if (blocker === undefined) throw unknownTask(text, workstream, nodes, place(pathOf([blocked, index])));
+      const path = pathOf(blocked, index);
+      const { task: text, until } = atPlace(place, path, () => parseAwaited(written));
+      const ref = () => atPlace(place, path, () => blockerRef({ workstream, name: task.name }, text));
+      const blocker = nodes.get(text) ?? nodes.get(ref().name);
+      if (blocker === undefined) throw unknownTask(text, workstream, nodes, place(path));
       if (seen.has(blocker)) continue;
       seen.add(blocker);
       edges.push({ blocker, blocked, until, index });
@@ -320,14 +289,8 @@ export function plannedEdges(
   return edges;
 }
 
-type EdgeAt = [task: number, index: number];
-
-function pathOf([task, index]: EdgeAt): PlanPath {
+function pathOf(task: number, index: number): PlanPath {
   return ["tasks", task, "blockedBy", index];
-}
-
-function nameIn(blocked: TaskRef, text: string, place: Place, at: EdgeAt): string {
-  return atPlace(place, pathOf(at), () => blockerRef(blocked, text)).name;
 }
 
 function unknownTask(name: string, workstream: string, nodes: ReadonlyMap<string, number>, place: string): Fault {
@@ -363,6 +326,6 @@ export function requireAcyclicPlan(
   const closing = fresh.find((edge) => nextOf.get(edge.blocked) === edge.blocker);
   const start = closing === undefined ? 0 : found.indexOf(closing.blocked);
   const path = [...found.slice(start), ...found.slice(0, start + 1)].map((node) => names[node] ?? "?");
-  const where = closing === undefined ? "" : place(pathOf([closing.blocked, closing.index]));
+  const where = closing === undefined ? "" : place(pathOf(closing.blocked, closing.index));
   throw cycleFault(path, [{ intent: "See what a plan looks like", command: "mu task apply --help" }], where);
 }

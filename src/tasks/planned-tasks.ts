@@ -172,7 +172,7 @@ export interface PlanDocument {
 const MOST_ALIASES = 10_000;
 
 /**
- * Reads a plan from JSON or YAML, told apart by trying unless `format` says which. A place is a path in JSON
+ * Reads a plan from JSON or YAML, whichever parses unless `format` says. A place is a path in JSON
  * (`tasks[17].blockedBy[0]`) and a line in YAML. Faults `plan.unreadable`.
  */
 export async function parsePlan(text: string, format?: PlanFormat): Promise<PlanDocument> {
@@ -192,7 +192,7 @@ export const pathPlace: Place = (path) => {
   return steps.join("").replace(/^\./, "") || "the document";
 };
 
-/** V8 tells the offset of what it did not expect, or that the text ended too early. */
+/** V8 reports the offset of the error, or that the text ended too early. */
 function jsonPlace(source: string, error: Error): string {
   const offset = /position (\d+)/.exec(error.message)?.[1];
   return `line ${source.slice(0, offset === undefined ? source.length : Number(offset)).split("\n").length}`;

@@ -15,7 +15,7 @@ export const READY_TASK = shape({
 
 export type ReadyTask = TypeOf<typeof READY_TASK>;
 
-/** True for a task `t` that anybody may take at `now`. */
+/** True for a task `t` that can be claimed at `now`. */
 export const isReady = (now: string) => sql<boolean>`(t.status = 'OPEN' and t.hold is null
   and (t.not_before is null or t.not_before <= ${now})
   and t.kind not in (${sql.join(CONTAINER_KINDS.map((kind) => sql.lit(kind)))})
@@ -39,8 +39,8 @@ interface Values {
 }
 
 /**
- * The order is settled on ids alone, and only the rows that are asked for are fetched whole. Counting what a task
- * unblocks is the dear part, so it is left to those that could still be among the first `limit`.
+ * The order is decided on ids alone, and only the requested rows are fetched whole. Counting what a task
+ * unblocks is the expensive part, so it is done only for those that can still be among the first `limit`.
  */
 const readyRows = (scope: "one workstream" | "all") =>
   statement((db, { now, workstream, anyRole, role, limit }: Values) => {
@@ -130,14 +130,14 @@ export async function countWork(db: Reader, workstreamId: number, now: string): 
   return Object.fromEntries(Object.entries(row).map(([name, count]) => [name, Number(count)])) as unknown as WorkCounts;
 }
 
-/** A task that was not taken although it was first: what it touches is being changed elsewhere. */
+/** A task that was first but was not claimed: another agent is changing what it touches. */
 export const PASSED_OVER = shape({
   task: "string",
   /** Who is changing it. */
   agent: "string",
-  /** The task by which that agent says so; null where its workspace shows it. */
+  /** The task in which that agent declares it; null if its workspace shows it. */
   by: "string | null",
-  /** The files that are changed, at most some; or the globs that are declared. */
+  /** The changed files, at most ten; or the declared globs. */
   paths: "string[]",
 });
 
@@ -146,23 +146,22 @@ export type PassedOver = TypeOf<typeof PASSED_OVER>;
 /** A row that can be taken. */
 type Candidate = Pick<TaskRow, "name" | "touches" | "priority" | "impact" | "effort_days">;
 
-/** Where somebody else is at work. */
+/** What other agents are changing and have claimed. */
 interface Elsewhere {
   changes: { agent: string; paths: string[] }[];
   claims: { agent: string; task: string; touches: string[] }[];
 }
 
-/** So many candidates are looked at when the first one is contested. */
+/** How many candidates are compared if the first one is contested. */
 export const MOST_CANDIDATES = 50;
-/** So many paths are told of each. */
-const MOST_TOLD = 10;
+/** How many paths are reported for each. */
+const SHOWN_PATHS = 10;
 
 /**
  * Chooses between tasks that are as good as each other, the first being `first`: the first of them whose declared files
- * nobody else is changing, or `first` itself when there is none such. Another is as good when it has the same priority
- * and the same impact by effort. It costs nothing where `first` declares nothing, and one query or two where nobody is
- * in its way. `others` gives the ready rows in their order, `first` among them, and
- * `globs` comes from `loadGlobs`.
+ * no other agent is changing, or `first` if there is none. Another is as good if it has the same priority
+ * and the same impact by effort. Costs nothing if `first` declares nothing, and two queries if no one
+ * is in its way. `others` gives the ready rows in their order, `first` among them; `globs` comes from `loadGlobs`.
  */
 export async function chooseUncontested<Row extends Candidate>(
   db: Reader,
@@ -170,13 +169,13 @@ export async function chooseUncontested<Row extends Candidate>(
   first: Row,
   { globs, others }: { globs: Globs | undefined; others: () => Promise<readonly Row[]> },
 ): Promise<{ row: Row; passedOver: PassedOver[] }> {
-  const asItStands = { row: first, passedOver: [] };
-  if (first.touches === null || globs === undefined) return asItStands;
+  const unchanged = { row: first, passedOver: [] };
+  if (first.touches === null || globs === undefined) return unchanged;
   const elsewhere = await readElsewhere(db, taker);
-  if (elsewhere.changes.length + elsewhere.claims.length === 0) return asItStands;
+  if (elsewhere.changes.length + elsewhere.claims.length === 0) return unchanged;
   const why = (row: Row) => inTheWay(globs, row, elsewhere);
   const reason = why(first);
-  if (reason === undefined) return asItStands;
+  if (reason === undefined) return unchanged;
   const passedOver = [reason];
   for (const row of await others()) {
     if (row.name === first.name || !isAsGood(row, first)) continue;
@@ -184,7 +183,7 @@ export async function chooseUncontested<Row extends Candidate>(
     if (against === undefined) return { row, passedOver };
     passedOver.push(against);
   }
-  return asItStands;
+  return unchanged;
 }
 
 const selectDeclared = statement((db, { workstream }: { workstream: string }) =>
@@ -198,7 +197,7 @@ const selectDeclared = statement((db, { workstream }: { workstream: string }) =>
     .limit(1),
 );
 
-/** What matches globs, loaded before a write that may need it, and only where a task declares some. */
+/** The glob matcher, to be loaded before a write that may need it; undefined if no task declares globs. */
 export async function loadGlobs(db: Reader, workstream: string): Promise<Globs | undefined> {
   const [declared] = await selectDeclared(db, { workstream });
   return declared && import("./touches.js");
@@ -248,9 +247,9 @@ function inTheWay(globs: Globs, row: Candidate, { changes, claims }: Elsewhere):
   const covers = globs.coveredBy(touches);
   for (const { agent, paths } of changes) {
     const met = paths.filter(covers);
-    if (met.length > 0) return { task: row.name, agent, by: null, paths: met.slice(0, MOST_TOLD) };
+    if (met.length > 0) return { task: row.name, agent, by: null, paths: met.slice(0, SHOWN_PATHS) };
   }
   const claim = claims.find((one) => globs.mayOverlap(touches, one.touches));
   if (claim === undefined) return undefined;
-  return { task: row.name, agent: claim.agent, by: claim.task, paths: claim.touches.slice(0, MOST_TOLD) };
+  return { task: row.name, agent: claim.agent, by: claim.task, paths: claim.touches.slice(0, SHOWN_PATHS) };
 }

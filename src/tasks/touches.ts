@@ -3,7 +3,7 @@ import picomatch from "picomatch";
 /** What a set of globs covers. */
 export type Covers = (path: string) => boolean;
 
-/** Extended globs can be made to take exponential time, and nobody names files by them. */
+/** Extended globs can take exponential time, and no one names files by them. */
 const OPTIONS = { dot: true, noextglob: true };
 
 /**

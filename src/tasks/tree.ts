@@ -152,7 +152,7 @@ const TITLE_LENGTH = 72;
 /** The tree as lines for a terminal, without colours. */
 export function drawTree(tree: TaskTree): string[] {
   const last = lastAmongSiblings(tree.items);
-  /** `rails[d]` is what stands below an item of depth d + 1, left of its children. */
+  /** `rails[d]` is drawn below an item of depth d + 1, left of its children. */
   const rails: string[] = [];
   return tree.items.map((item, at) => {
     if (item.depth === 0) return label(item);

@@ -16,7 +16,7 @@ import {
   taskRow,
 } from "./task.js";
 
-/** How often a wait looks when nothing tells it of a change, in ms. */
+/** How often a wait looks if no change wakes it, in ms. */
 const LOOK_MS = 1_000;
 
 export interface WaitOptions extends WaitGoal {
@@ -26,7 +26,7 @@ export interface WaitOptions extends WaitGoal {
   signal?: AbortSignal | undefined;
   /** Runs before every look, for example a reconcile. */
   beforeLook?: (() => Promise<unknown>) | undefined;
-  /** Told of each task once, when it is first seen stuck. */
+  /** Called once per task, when it is first seen stuck. */
   onStuck?: ((task: WaitedTask) => void) | undefined;
 }
 
@@ -72,19 +72,19 @@ export async function waitForTasks(
 ): Promise<WaitResult> {
   const start = context.clock.now().getTime();
   const watch = await beginWait(context.store.db, refs);
-  const wakeful = wakefulClock(context);
-  const told = new Set<string>();
+  const clock = wakingClock(context);
+  const reported = new Set<string>();
   let last: Look = { firing: null, all: [] };
   const look = async () => {
-    wakeful.looking();
+    clock.looking();
     await options.beforeLook?.();
     last = await waitOnce(context.store.db, watch, options, timestamp(context.clock));
-    tell(last.all, told, options);
+    reportStuck(last.all, reported, options);
     return last.outcome;
   };
   const every = { everyMs: LOOK_MS, timeoutMs: options.timeoutMs || Number.POSITIVE_INFINITY };
   try {
-    const outcome = await pollUntil(wakeful, look, { ...every, ...(options.signal && { signal: options.signal }) });
+    const outcome = await pollUntil(clock, look, { ...every, ...(options.signal && { signal: options.signal }) });
     return {
       outcome: outcome ?? "timeout",
       firing: last.firing,
@@ -93,12 +93,12 @@ export async function waitForTasks(
       elapsedMs: context.clock.now().getTime() - start,
     };
   } finally {
-    wakeful.end();
+    clock.end();
   }
 }
 
 /** The context's clock, whose sleep ends early when the database changes. */
-function wakefulClock({ clock, store }: Context): Clock & { looking(): void; end(): void } {
+function wakingClock({ clock, store }: Context): Clock & { looking(): void; end(): void } {
   let changed = false;
   let wake = () => {};
   const end = store.watch(() => {
@@ -121,10 +121,10 @@ function wakefulClock({ clock, store }: Context): Clock & { looking(): void; end
   };
 }
 
-function tell(all: readonly WaitedTask[], told: Set<string>, { onStuck }: WaitOptions): void {
+function reportStuck(all: readonly WaitedTask[], reported: Set<string>, { onStuck }: WaitOptions): void {
   for (const task of all) {
-    if (!task.stuck || told.has(task.qualifiedName)) continue;
-    told.add(task.qualifiedName);
+    if (!task.stuck || reported.has(task.qualifiedName)) continue;
+    reported.add(task.qualifiedName);
     onStuck?.(task);
   }
 }
@@ -146,7 +146,7 @@ export interface WaitGoal {
   onStall?: "warn" | "exit" | undefined;
 }
 
-/** What one look found; without an outcome the wait goes on. */
+/** What one look found; without an outcome the wait continues. */
 export interface Look {
   outcome?: "reached" | "reaped" | "stalled";
   /** The task that brings the outcome; null when all do. */

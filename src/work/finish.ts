@@ -14,12 +14,12 @@ import { getSettings, workstreamRow } from "../workstreams/workstream.js";
 import { requireMet, type Warning } from "./requirements.js";
 import {
   backendOf,
+  describeWork,
   earlierWork,
   isSameSubject,
   type Subject,
   subjectOfFolder,
   subjectOfWorkspace,
-  tellPlace,
   type WorkDone,
   workOfTask,
 } from "./work.js";
@@ -30,9 +30,9 @@ export type FinishWorld = Pick<Crew, "context" | "exec" | "env">;
 export interface FinishOptions extends Omit<CloseOptions, "finding"> {
   /** The command that must be green. Without it that of the workstream; null for none. */
   check?: string | null | undefined;
-  /** The caller's folder: a check of who has no workspace runs there when it is in the project. */
+  /** The caller's folder: without a workspace the check runs there, if it is in the project. */
   cwd: string;
-  /** True for whoever lands the work next: then it need not have landed, but an agent must have committed all of it. */
+  /** True if the caller lands the work next: it need not have landed, but an agent must have committed all of it. */
   landsNext?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onOutput?(chunk: Uint8Array): void;
@@ -49,7 +49,7 @@ export interface Finish extends Omit<Closing, "check"> {
  * Closes a task with all that shows that it is done: the commits of its owner's workspace, and a check that is run
  * first. A red check leaves the task as it is. Faults as `closeTask`; `task.check_failed` (negative),
  * `task.commit_required`, `task.check_required`, `task.landing_required` for agents where the workstream asks for it,
- * `task.claim_changed` when the task went elsewhere while the check ran, `check.*`, `vcs.*`.
+ * `task.claim_changed` if the task changed hands while the check ran, `check.*`, `vcs.*`.
  */
 export async function finishTask(
   world: FinishWorld,
@@ -113,12 +113,12 @@ function warningsOf(row: TaskToChange, work: WorkDone | undefined): Warning[] {
   return warnings;
 }
 
-/** Whoever takes over what landing gave back, and adds nothing, closes it without the commits that were to land. */
+/** A new owner who adds nothing to returned work closes the task without the commits that were to land. */
 async function workElsewhere(db: Reader, row: TaskToChange, work: WorkDone | undefined): Promise<Warning[]> {
   if (row.status === "CLOSED" || work?.commits) return [];
   const earlier = await earlierWork(db, row);
   if (earlier === undefined || earlier.agent === row.owner) return [];
-  const message = `Nothing new was committed for ${row.name}: its earlier work is in ${tellPlace(earlier)}.`;
+  const message = `Nothing new was committed for ${row.name}: its earlier work is in ${describeWork(earlier)}.`;
   return [{ code: "work_elsewhere", message }];
 }
 

@@ -6,7 +6,7 @@ import type { TaskRow } from "../tasks/task.js";
 import type { Since, Snapshot, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 import { checkoutOf, findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
 
-/** So many earlier beginnings are looked after where each costs a program. */
+/** How many earlier starts are looked up if each costs a process. */
 const MOST_BEGINNINGS = 8;
 
 /**
@@ -51,20 +51,20 @@ async function stillThere(
   return kept.filter((from) => from !== undefined);
 }
 
-/** What an owner has made of a task, and how its workspace stands. */
+/** The commits of a task, and the state of its owner's workspace. */
 export interface WorkDone {
   space: WorkspaceRow;
   /** Null for a copy, and where the workspace is gone. */
   from: string | null;
   to: string | null;
-  /** How many commits that is; null where nobody can tell. */
+  /** How many commits that is; null if unknown. */
   commits: number | null;
   standing: Standing | undefined;
 }
 
 /**
  * What the owner of a task has made of it so far, or undefined when it has no workspace. With `landing`, the standing
- * also tells how far the workspace is from its target. History that cannot be read is a work that nobody knows. Faults
+ * also says how far the workspace is from its target. Work in unreadable history is unknown. Faults
  * `vcs.*` of the target.
  */
 export async function workOfTask(
@@ -107,7 +107,7 @@ async function readyWorkspace(db: Reader, agent: AgentRef): Promise<WorkspaceRow
   return space?.state === "ready" ? space : undefined;
 }
 
-/** The backend of a workspace; loaded only for those who have one. */
+/** The backend of a workspace, loaded on demand. */
 export async function backendOf({ backend }: { backend: string }): Promise<VcsBackend> {
   const { getBackend } = await import("../vcs/backends.js");
   return getBackend(backend as VcsBackend["key"]);
@@ -178,7 +178,7 @@ export interface EarlierWork {
   commit: string;
 }
 
-/** What lies elsewhere of a task that somebody takes over: the work that its newest landing gave back. */
+/** The work that the newest landing of a task gave back; undefined if there is none. */
 export async function earlierWork(db: Reader, row: TaskRow): Promise<EarlierWork | undefined> {
   const landing = await db
     .selectFrom("landings")
@@ -203,11 +203,11 @@ export async function earlierWork(db: Reader, row: TaskRow): Promise<EarlierWork
 }
 
 /** `ann's workspace, up to 0123456789`: where work is, for people. */
-export function tellPlace({ agent, commit }: EarlierWork): string {
+export function describeWork({ agent, commit }: EarlierWork): string {
   return `${agent}'s workspace, up to ${commit.slice(0, 10)}`;
 }
 
-/** What a check is about, as far as the version control system can tell. */
+/** What a check ran on, as far as version control knows. */
 export interface Subject {
   commit: string | null;
   tree: string | null;
