@@ -12,6 +12,7 @@ import {
 import { Fault } from "../errors.js";
 import { didYouMean, quote, type TaskRef } from "../names.js";
 import type { TypeOf } from "../shape.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 
 export { TASK_LEVELS, TASK_STATUSES, type TaskLevel, type TaskStatus } from "../db/task-columns.js";
 
@@ -102,7 +103,6 @@ export async function getTask(db: Reader, ref: TaskRef): Promise<Task> {
 
 /** The fault for a task that is not there, with near names; or for its workstream. */
 export async function taskNotFound(db: Reader, { workstream, name }: TaskRef): Promise<Fault> {
-  const { workstreamRow } = await import("../workstreams/workstream.js");
   const { id } = await workstreamRow(db, workstream);
   const names = await db.selectFrom("tasks").select("name").where("workstream_id", "=", id).execute();
   const hint = didYouMean(
@@ -150,7 +150,6 @@ export interface TaskFilter {
 export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Task[]> {
   let query = selectTasks(db);
   if (filter.workstream !== undefined) {
-    const { workstreamRow } = await import("../workstreams/workstream.js");
     query = query.where("t.workstream_id", "=", (await workstreamRow(db, filter.workstream)).id);
   }
   if (filter.status?.length) query = query.where("t.status", "in", filter.status);
