@@ -83,8 +83,8 @@ export async function findHead(db: Reader, scope: string): Promise<Head | undefi
 }
 
 /**
- * Takes the chain of `scope` for this transaction: whoever else writes there waits. The first act of every
- * write, so that there is one writer per workstream in both dialects.
+ * Takes the chain of `scope` for this transaction: other writers of it wait. The first step of every
+ * write, so that each workstream has one writer at a time in both dialects.
  */
 export async function takeHead(db: Reader, dialect: "sqlite" | "postgres", scope: string): Promise<Head> {
   const read = dialect === "sqlite" ? selectHead : lockHead;

@@ -5,7 +5,7 @@ export function newerSchema(location: string): Fault {
   return new Fault(
     "conflict",
     "db.newer",
-    `The database ${location} was made by a newer mu; this one would not understand it. Update mu, or name another database.`,
+    `The database ${location} was made by a newer mu. Update mu, or use another database.`,
     [{ intent: "See this mu's version", command: "mu --version --json" }],
   );
 }

@@ -3,7 +3,7 @@ import { type Flavour, postgresFlavour, sqliteFlavour } from "./flavour.js";
 import { MIGRATION_NAMES } from "./migrations/names.js";
 import type { Schema } from "./schema.js";
 
-/** How the stored schema stands to this program's. */
+/** The age of the stored schema, compared with this program's. */
 export type SchemaAge = "current" | "older" | "newer";
 
 /** Looks, without a write, whether the database needs migrations or is ahead of this program. */

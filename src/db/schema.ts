@@ -102,7 +102,7 @@ export interface DeliveriesTable {
   state: string;
   attempt: number;
   reason: string | null;
-  /** JSON: how the pane looked before the paste, so that whoever comes later can look for the proof. */
+  /** JSON: how the pane looked before the paste, so that a later process can look for the proof. */
   baseline: string | null;
   created_at: string;
   /** When the text was last about to be typed; renewed while its sender is at work. */
@@ -130,7 +130,7 @@ export interface WorkspacesTable extends Row {
   freed_at: string | null;
 }
 
-/** Work that was saved before its place was taken away. It outlives its workstream, so it names it as text. */
+/** Work that was saved before its workspace was deleted. It outlives its workstream, so it names it as text. */
 export interface SalvagesTable extends Row {
   workstream: string;
   agent: string;
@@ -188,7 +188,7 @@ export interface WorkspaceHoldsTable {
   workspace_id: number;
   /** `pid start token`: the process, and which of its holds it is. */
   holder: string;
-  /** JSON: what whoever finishes it has to know. */
+  /** JSON: what the process that finishes it needs to know. */
   intent: string | null;
   created_at: string;
 }

@@ -3,7 +3,7 @@ import { pendingMigrations, schemaAge } from "./migrate.js";
 import { MIGRATION_NAMES } from "./migrations/names.js";
 import type { Store } from "./store.js";
 
-/** How a database's schema stands to this program's. */
+/** A database's schema compared with this program's. */
 export interface SchemaState {
   /** The file's path or the server's address. */
   location: string;

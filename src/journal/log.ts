@@ -72,7 +72,7 @@ function checkKind(kind: string): void {
   throw new Fault(
     "usage",
     "log.invalid_kind",
-    `${quote(kind)} is no kind of message: one word of a letter and up to 31 letters, digits, \`_\` or \`-\`, not \`event\`.`,
+    `${quote(kind)} is not a valid kind of message. Use a lower-case letter and up to 31 letters, digits, \`_\` or \`-\`; not \`event\`.`,
     [{ intent: "Write a plain message", command: "mu log 'the text'" }],
   );
 }
@@ -151,8 +151,8 @@ export async function* followLog(
   signal: AbortSignal,
 ): AsyncGenerator<LogEntry, void, undefined> {
   const { store } = context;
-  const bell = newBell(signal);
-  const unwatch = store.watch(bell.ring);
+  const wakeup = newSignal(signal);
+  const unwatch = store.watch(wakeup.notify);
   try {
     const seen = await store.read(async (db) => {
       const old = filter.limit || filter.sinceId !== undefined ? await readLog(db, filter) : [];
@@ -161,7 +161,7 @@ export async function* followLog(
     yield* seen.old;
     while (!signal.aborted) {
       yield* newEntries(store.db, filter, seen.heads);
-      await bell.rung();
+      await wakeup.wait();
     }
   } finally {
     unwatch();
@@ -189,20 +189,20 @@ async function* newEntries(db: Reader, filter: LogFilter, seen: Map<string, numb
   yield* news.sort((a, b) => a.id - b.id);
 }
 
-/** Rings that come while nobody waits are kept as one. */
-function newBell(signal: AbortSignal) {
-  let ringing = false;
+/** Notifications while nothing waits count as one. */
+function newSignal(signal: AbortSignal) {
+  let notified = false;
   let wake = () => {};
-  const ring = () => {
-    ringing = true;
+  const notify = () => {
+    notified = true;
     wake();
   };
-  signal.addEventListener("abort", ring, { once: true });
+  signal.addEventListener("abort", notify, { once: true });
   return {
-    ring,
-    async rung(): Promise<void> {
-      if (!ringing && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
-      ringing = false;
+    notify,
+    async wait(): Promise<void> {
+      if (!notified && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve));
+      notified = false;
     },
   };
 }

@@ -2,7 +2,7 @@ import type { Change } from "../db/events.js";
 import { speaks } from "../db/relations.js";
 import { readable } from "../db/texts.js";
 
-/** What an event is told from. */
+/** The parts of an event that its sentence is made of. */
 export interface Told {
   op: string;
   subject: string;
@@ -59,9 +59,9 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   },
   "task.block": simple("blocked"),
   "task.unblock": simple("unblocked"),
-  "task.reparent": simple("gave other blockers to"),
+  "task.reparent": simple("replaced the blockers of"),
   land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,
-  "land.refuse": ({ subject, payload }) => `gave ${shortName(subject)} back: it ${oneLine(String(payload.reason))}`,
+  "land.refuse": ({ subject, payload }) => `returned ${shortName(subject)}: it ${oneLine(String(payload.reason))}`,
   "agent.spawn": simple("spawned"),
   "agent.close": simple("closed the agent"),
   "agent.adopt": simple("adopted"),
@@ -76,10 +76,10 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
       ? `saved ${subject}`
       : `saved ${saved.commits} commits and ${saved.files} files as ${subject}`;
   },
-  "salvage.restore": ({ subject, payload }) => `brought ${subject} back into ${payload.into}`,
+  "salvage.restore": ({ subject, payload }) => `restored ${subject} into ${payload.into}`,
   "workspace.approve": ({ changes }) => {
     const command = inserted(changes, "approvals")?.text;
-    return `let a command of the repository run${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
+    return `approved a command of the repository${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
   },
 };
 

@@ -7,7 +7,7 @@ import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { checkAcyclic, workstreamsOf } from "./rows.js";
 
-/** So much of a statement is kept in its event, in characters; what it changed is kept whole. */
+/** Characters of a statement that its event keeps. */
 const KEPT_TEXT = 4_000;
 
 /**
@@ -19,7 +19,7 @@ export async function querySql(context: Context, text: string): Promise<Record<s
 }
 
 export interface WriteSqlOptions {
-  /** Take all back unless exactly so many rows are changed. */
+  /** Roll back unless exactly this many rows change. */
   confirmRows?: number;
 }
 

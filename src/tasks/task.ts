@@ -37,41 +37,57 @@ export type Task = TypeOf<typeof TASK>;
 
 const COLUMNS = ["t.id", ...taskColumnEntries().map(([name]) => `t.${name}`)] as (`t.${keyof StoredTask}` | "t.id")[];
 
-/** Tasks with the names that their ids stand for; the start of every task query. */
-export function selectTasks(db: Reader) {
+function joined(db: Reader) {
   return db
     .selectFrom("tasks as t")
     .innerJoin("workstreams as w", "w.id", "t.workstream_id")
     .leftJoin("agents as o", "o.id", "t.owner_id")
-    .leftJoin("tasks as r", "r.id", "t.root_id")
-    .select([...COLUMNS, "w.name as workstream", "o.name as owner", "r.name as root"]);
+    .leftJoin("tasks as r", "r.id", "t.root_id");
+}
+
+/** Tasks with the names that their ids stand for; the start of every task query. */
+export function selectTasks(db: Reader) {
+  return joined(db).select([...COLUMNS, "w.name as workstream", "o.name as owner", "r.name as root"]);
 }
 
 /** A row of `selectTasks`. */
 export type TaskRow = Awaited<ReturnType<ReturnType<typeof selectTasks>["executeTakeFirstOrThrow"]>>;
 
-/** Where each field of a task comes from, and how. */
-const SHOWN = taskColumnEntries().flatMap(([name, { key, kind }]) => {
-  if (key === undefined) return [];
+/** Where each field of a task comes from in a row of `selectTasks`. */
+const SOURCES = taskColumnEntries().flatMap(([name, { key, kind }]) => {
   const from = kind === "id" ? name.replace(/_id$/, "") : name;
-  const parsed = kind === "labels" || kind === "texts" || kind === "json";
-  return [{ key, from: from as keyof TaskRow, parsed, none: kind === "json" ? () => null : () => [] }];
+  return key === undefined ? [] : [{ key, name, from: from as keyof TaskRow, kind }];
 });
+const LISTS = SOURCES.filter(({ kind }) => kind === "labels" || kind === "texts").map(({ key }) => key);
+const VALUES = SOURCES.filter(({ kind }) => kind === "json").map(({ key }) => key);
 
 /** The public shape of a row. */
 export function toTask(row: TaskRow): Task {
-  const task: Record<string, unknown> = {};
-  for (const { key, from, parsed, none } of SHOWN) {
-    const value = row[from];
-    task[key] = !parsed ? value : value === null ? none() : JSON.parse(String(value));
-  }
-  task.level = levelOf(row);
-  task.roi = Math.round((row.impact / row.effort_days) * 100) / 100;
-  return task as unknown as Task;
+  const fields: Record<string, unknown> = {};
+  for (const { key, from } of SOURCES) fields[key] = row[from];
+  return fromStored(fields);
+}
+
+/** Fields as a query of them gives them, made into a task in place: a list of thousands has no time for a copy. */
+function fromStored(fields: Record<string, unknown>): Task {
+  for (const key of LISTS) fields[key] = fields[key] === null ? [] : JSON.parse(String(fields[key]));
+  for (const key of VALUES) if (fields[key] !== null) fields[key] = JSON.parse(String(fields[key]));
+  const task = fields as unknown as Task;
+  task.level = levelOf(task);
+  task.roi = Math.round((task.impact / task.effortDays) * 100) / 100;
+  return task;
+}
+
+const NAME_OF: Readonly<Record<string, string>> = { workstream_id: "w.name", owner_id: "o.name", root_id: "r.name" };
+
+/** Tasks whose columns have the names of their fields. */
+function selectFields(db: Reader) {
+  const fields = SOURCES.map(({ name, key }) => `${NAME_OF[name] ?? `t.${name}`} as ${key}`);
+  return joined(db).select(fields as unknown as "t.id"[]);
 }
 
 /** How well it is proved that the task is done; null while it is not CLOSED. */
-export function levelOf({ status, level }: Pick<TaskRow, "status" | "level">): TaskLevel | null {
+export function levelOf({ status, level }: { status: string; level: string | null }): TaskLevel | null {
   return status === "CLOSED" ? ((level as TaskLevel | null) ?? "claimed") : null;
 }
 
@@ -148,7 +164,7 @@ export interface TaskFilter {
 
 /** The tasks that pass `filter`, sorted by name unless it says otherwise. Faults `workstream.not_found`. */
 export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Task[]> {
-  let query = selectTasks(db);
+  let query = selectFields(db);
   if (filter.workstream !== undefined) {
     query = query.where("t.workstream_id", "=", (await workstreamRow(db, filter.workstream)).id);
   }
@@ -160,7 +176,7 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   if (filter.text !== undefined) query = query.where(matches(filter.text));
   for (const order of ORDERS[filter.sort ?? "name"]) query = query.orderBy(order);
   if (filter.limit) query = query.limit(filter.limit);
-  return (await query.execute()).map(toTask);
+  return (await query.execute()).map(fromStored);
 }
 
 const ORDERS: Record<TaskSort, ReturnType<typeof sql>[]> = {

@@ -84,7 +84,7 @@ export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit
 
 /**
  * What undoing a group would do; a prefix names it when it is the only one. Faults `undo.no_such_group` (missing),
- * `undo.ambiguous_group`, `undo.not_possible`, `undo.already_undone` (conflict). What is superseded is told, no fault.
+ * `undo.ambiguous_group`, `undo.not_possible`, `undo.already_undone` (conflict). Obstacles are returned, not thrown.
  */
 export async function previewUndo(db: Reader, group: string): Promise<UndoPreview> {
   const { summary, net, firstId } = await plan(db, await resolveGroup(db, group));
@@ -201,7 +201,7 @@ async function resolveGroup(db: Reader, prefix: string): Promise<string> {
 }
 
 function noSuchGroup(group: string): Fault {
-  return new Fault("missing", "undo.no_such_group", `There is no group of events ${quote(group)}.`, [
+  return new Fault("missing", "undo.no_such_group", `No such group of events: ${quote(group)}.`, [
     { intent: "See what can be undone", command: "mu undo" },
   ]);
 }
@@ -232,8 +232,8 @@ async function plan(db: Reader, group: string): Promise<Plan> {
 }
 
 function alreadyUndone({ group }: UndoGroup, by: string): Fault {
-  return new Fault("conflict", "undo.already_undone", `${group} is undone already, by ${by}.`, [
-    { intent: "Do it again", command: `mu undo ${by} --yes` },
+  return new Fault("conflict", "undo.already_undone", `${group} is already undone, by ${by}.`, [
+    { intent: "Redo it", command: `mu undo ${by} --yes` },
   ]);
 }
 
