@@ -19,7 +19,9 @@ export const jjBackend: VcsBackend = {
   target: findTarget,
   create,
   async remove(world, { root, path }) {
-    await jj(world, root, ["workspace", "forget", nameOf(path), STILL], { missingIsFine: true });
+    await jj(world, root, ["workspace", "forget", nameOf(path), STILL]).catch((error) => {
+      if (!(error instanceof Fault && /no such workspace/i.test(error.message))) throw error;
+    });
     await rm(path, { recursive: true, force: true });
   },
   async standings(world, _root, paths, target) {
@@ -81,19 +83,12 @@ const EVERYTHING = ["--config", "snapshot.max-new-file-size=0", "--config", "sna
 
 const ONE_LINE = String.raw`commit_id.short() ++ " " ++ if(description, description.first_line(), "(uncommitted)") ++ "\n"`;
 
-interface JjOptions {
-  /** A workspace that does not exist is no failure. */
-  missingIsFine?: true;
-}
-
-async function jj(world: VcsWorld, cwd: string, args: readonly string[], options: JjOptions = {}): Promise<string> {
-  const { missingIsFine } = options;
+async function jj(world: VcsWorld, cwd: string, args: readonly string[]): Promise<string> {
   const words = ["--no-pager", "--color", "never", "--quiet", ...args];
   try {
     return (await runProgram(world, "jj", words, { cwd })).stdout;
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    if (missingIsFine && /no such workspace/i.test(error.message)) return "";
     const revision = /Revision `?(.+?)`? doesn't exist|Failed to parse revset/.exec(error.message);
     if (revision !== null)
       throw new Fault(
