@@ -49,7 +49,7 @@ it("from claim to main with the real verbs", async () => {
     "-w",
     "shop",
   ]);
-  expect(some.stdout).toContain("Do it : mu land build --check 'test -e README' --timeout 9000ms -w shop");
+  expect(some.stdout).toContain("Apply it : mu land build --check 'test -e README' --timeout 9000ms -w shop");
 
   const landed = await home.here("land -w shop --check 'test -e README'");
   expect(landed.code, landed.stderr).toBe(1);
@@ -119,7 +119,7 @@ it("closes a task of one's own that is named, commits it to main, and leaves oth
   await home.here("task add build --title Build -w shop");
   await home.here("task claim build --self", { env });
   const space = (await home.here("workspace path bob", { env })).stdout.trim();
-  expect((await home.here("prime", { env })).stdout).toContain(`You work in ${space}. Commit your work there`);
+  expect((await home.here("prime", { env })).stdout).toContain(`Work in ${space} and commit there`);
   expect((await home.here("prime", { env })).stdout).not.toContain("--check");
   writeFileSync(join(space, "build.txt"), "b\n");
   await home.sh("git add -A && git commit -qm 'work of build'", { cwd: space });

@@ -117,7 +117,7 @@ it("a branch that is set and not there is named with its setting, for workspaces
   ]) {
     const refused = await home.here(`${line} --json`);
     expect([line, refused.code, refused.fault().code]).toEqual([line, 3, "vcs.unknown_ref"]);
-    expect(refused.fault().message).toContain("It is the setting branch of shop.");
+    expect(refused.fault().message).toContain('The branch setting of shop is "nope".');
     expect(JSON.stringify(refused.fault())).toContain(unset);
   }
   const asked = await home.here("land --onto nope -w shop --json");

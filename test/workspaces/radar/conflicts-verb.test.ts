@@ -74,7 +74,7 @@ it("shows who collides, in what order to land, who drifts and who was left out",
     "agent  changes      task   declares",
     "dan    circle.yaml  plans  plan.yaml",
     "",
-    "Not compared: eve. It is a jj workspace: collisions are predicted for git only.",
+    "Not compared: eve. It is a jj workspace; collisions are predicted for git only.",
   ]);
   expect(result).toMatchObject({ count: 2, order: ["bob", "dan", "cyd"], compared: ["bob", "cyd", "dan"] });
 });
