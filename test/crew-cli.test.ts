@@ -109,7 +109,7 @@ describeTmux("a crew on the command line", () => {
     const before = (await list())[0];
     const restarted = await desk.json<Shown & { beginning: string }>("agent", "restart", "worker-2");
     expect(restarted.agent.spawnedAt).not.toBe(before?.spawnedAt);
-    expect(restarted.beginning).toBe("began anew: shell has no conversations to resume");
+    expect(restarted.beginning).toBe("started fresh: shell has no conversations to resume");
     await desk.json("agent", "free", "worker-2");
     expect(await list()).toMatchObject([{ name: "worker-2", status: "free" }]);
     expect((await desk.mu(["agent", "focus", "worker-2"])).code).toBe(0);
@@ -184,6 +184,12 @@ describeTmux("a crew on the command line", () => {
     const id = String(JSON.parse(pending.details).delivery);
     const { items } = await desk.json<Listed<{ id: number; state: string }>>("delivery", "list");
     expect(items.map((delivery) => delivery.state)).toEqual(["queued", "proved"]);
+    const count = async (...flags: string[]) =>
+      (await desk.json<Listed<unknown>>("delivery", "list", ...flags)).items.length;
+    expect(await count("--state", "queued")).toBe(1);
+    expect(await count("--state", "queued", "--state", "proved")).toBe(2);
+    expect(await count("--limit", "1")).toBe(1);
+    expect(await count("--limit", "0")).toBe(2);
     expect((await desk.mu(["delivery", "show", id])).out).toContain("echo later");
     await desk.json("delivery", "cancel", id);
     expect(await desk.fault("delivery", "cancel", id)).toMatchObject({ exit: 4, code: "delivery.settled" });

@@ -11,7 +11,7 @@ import type { Access } from "./clis/cli.js";
 /** The `cli` of a person: no pane, never reaped. */
 export const PERSON_CLI = "human";
 
-/** What an agent may be seen doing. `free` is a person's mark: available. */
+/** What an agent may be doing. `free` is set by a person: available. */
 export const AGENT_STATUSES = [
   "spawning",
   "busy",
@@ -147,8 +147,8 @@ export async function openAgent(db: Reader, ref: AgentRef): Promise<AgentRow> {
 export async function openPaneAgent(db: Reader, ref: AgentRef): Promise<AgentRow> {
   const row = await openAgent(db, ref);
   if (row.cli !== PERSON_CLI) return row;
-  throw new Fault("conflict", "agent.is_person", `${quote(ref.name)} is a person: there is no pane.`, [
-    { intent: "See the agents", command: `mu agent list -w ${ref.workstream}` },
+  throw new Fault("conflict", "agent.is_person", `${quote(ref.name)} is a person and has no pane.`, [
+    { intent: "List agents", command: `mu agent list -w ${ref.workstream}` },
   ]);
 }
 
@@ -178,14 +178,14 @@ export async function listAgents(db: Reader, workstream: string | null, filter: 
   return (await agentRows(db, workstream, filter)).map(toAgent);
 }
 
-/** The open row of an agent; faults `agent.not_found` with near names. */
+/** The open row of an agent; faults `agent.not_found` with similar names. */
 export async function openAgentRow(db: Reader, workstream: number, ref: AgentRef): Promise<RowOf<"agents">> {
   const row = await findOpenAgent(db, workstream, ref.name);
   if (row !== undefined) return row;
   throw await agentNotFound(db, workstream, ref);
 }
 
-/** The fault for an agent that is not there, with near names. */
+/** The fault for an unknown agent, with similar names. */
 async function agentNotFound(db: Reader, workstream: number, ref: AgentRef): Promise<Fault> {
   const open = await db
     .selectFrom("agents")
@@ -198,11 +198,11 @@ async function agentNotFound(db: Reader, workstream: number, ref: AgentRef): Pro
     open.map((agent) => agent.name),
   );
   return new Fault("missing", "agent.not_found", `There is no agent ${quote(ref.name)} in ${ref.workstream}.${hint}`, [
-    { intent: "See who is there", command: `mu agent list -w ${ref.workstream}` },
+    { intent: "List agents", command: `mu agent list -w ${ref.workstream}` },
   ]);
 }
 
-/** The row that stands for `claimant`; a person's is made when it is missing. Faults `agent.not_found`, `agent.replaced`, `agent.not_you`. */
+/** The row of `claimant`; a person's is inserted if it is missing. Faults `agent.not_found`, `agent.replaced`, `agent.not_you`. */
 export async function claimantRow(
   tx: Tx,
   workstream: { id: number; name: string },
@@ -217,38 +217,39 @@ export async function claimantRow(
   const known = await findOpenAgent(tx.db, workstream.id, claimant.person);
   if (known !== undefined && known.cli !== PERSON_CLI) throw notYou(claimant.person);
   if (known !== undefined) return known;
+  return insertAgentIn(tx, { workstream_id: workstream.id, name: claimant.person, cli: PERSON_CLI });
+}
+
+type NewAgent = Pick<RowOf<"agents">, "workstream_id" | "name" | "cli"> & Partial<RowOf<"agents">>;
+
+/** The open row of a new incarnation or person. */
+export function insertAgentIn(tx: Tx, columns: NewAgent): Promise<RowOf<"agents">> {
+  const empty = { role: null, command: null, host: null, pane: null, server: null, pid: null, window: null };
   return tx.insert("agents", {
-    workstream_id: workstream.id,
-    name: claimant.person,
-    role: null,
-    access: "full",
-    cli: PERSON_CLI,
-    command: null,
-    host: null,
-    pane: null,
-    server: null,
-    pid: null,
-    window: null,
-    session_ref: null,
-    spawned_at: tx.now,
-    closed_at: null,
+    ...{ ...empty, access: "full", session_ref: null, spawned_at: tx.now, closed_at: null },
+    ...columns,
   });
 }
 
-/** The fault for a caller with an agent's name who is not shown to be that agent. */
+/** The fault for a caller who uses an agent's name without proof of being it. */
 export function notYou(name: string): Fault {
-  return new Fault("conflict", "agent.not_you", `${quote(name)} is an agent, and nothing shows that you are it.`, [
-    { intent: "See who you are to mu", command: "mu me" },
-    { intent: "Act as a person of another name", command: "MU_AGENT=<name> mu …" },
-  ]);
+  return new Fault(
+    "conflict",
+    "agent.not_you",
+    `${quote(name)} is an agent, and nothing shows that you are that agent.`,
+    [
+      { intent: "See who you are to mu", command: "mu me" },
+      { intent: "Act as a person of another name", command: "MU_AGENT=<name> mu …" },
+    ],
+  );
 }
 
-/** The fault for a call from an incarnation that is no longer the agent of its name. */
+/** The fault for a call from an incarnation that was replaced. */
 export function replaced(name: string): Fault {
   return new Fault(
     "conflict",
     "agent.replaced",
-    `You were replaced: another incarnation of ${quote(name)} is at work now.`,
+    `You were replaced: another incarnation of ${quote(name)} is running now.`,
     [{ intent: "See who you are to mu", command: "mu me" }],
   );
 }
@@ -256,7 +257,7 @@ export function replaced(name: string): Fault {
 /** An agent's last known status, as it is stored. */
 export type StatusRow = Selectable<AgentStatusTable>;
 
-/** An open agent that is no person, with what was last seen of it. */
+/** An open agent that is not a person, with its stored status. */
 export interface Member {
   row: RowOf<"agents">;
   workstream: string;
@@ -295,7 +296,7 @@ export async function listMembers(db: Reader, workstream?: string): Promise<Memb
   return rows.map(({ workstream_name, ...row }) => ({ row, workstream: workstream_name, seen: seen.get(row.id) }));
 }
 
-/** The stored status of an agent; undefined when nobody has looked yet. */
+/** The stored status of an agent; undefined if it was never observed. */
 export async function agentStatus(db: Reader, agentId: number): Promise<StatusRow | undefined> {
   return (await selectStatus(db, { agent: agentId }))[0];
 }

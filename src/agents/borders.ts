@@ -1,11 +1,12 @@
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import type { PaneLabels } from "../tmux/appearance.js";
 import type { Settings } from "../workstreams/settings.js";
 import { getWorkstream, sessionOf } from "../workstreams/workstream.js";
-import type { Crew } from "./crew.js";
-import type { Sighting } from "./status/record.js";
+import type { TmuxHost } from "./crew.js";
+import type { Sample } from "./status/record.js";
 
 type Borders = Settings["borders"];
 
@@ -13,19 +14,19 @@ type Borders = Settings["borders"];
  * Whether the panes of a workstream have borders with name, status and task: not with `MU_BANNER_QUIET=1`, not
  * where the workstream's setting `borders` is `off`. Faults `workstream.not_found`.
  */
-export async function bordersOf(crew: Crew, workstream: string): Promise<Borders> {
-  if (crew.env["MU_BANNER_QUIET"] === "1") return "off";
-  const { settings } = await getWorkstream(crew.context.store.db, workstream);
+export async function bordersOf(host: Host, workstream: string): Promise<Borders> {
+  if (host.env["MU_BANNER_QUIET"] === "1") return "off";
+  const { settings } = await getWorkstream(host.context.store.db, workstream);
   return settings.borders;
 }
 
 /** Draws or removes the borders of the workstream's open windows; gives how many. Faults `tmux.*`. */
-export async function drawBorders(crew: Crew, workstream: string, borders: Borders): Promise<number> {
-  const panes = (await crew.tmux.listPanes()).filter((pane) => pane.session === sessionOf(workstream));
+export async function drawBorders(host: TmuxHost, workstream: string, borders: Borders): Promise<number> {
+  const panes = (await host.tmux.listPanes()).filter((pane) => pane.session === sessionOf(workstream));
   const windows = new Set(panes.map((pane) => pane.window));
   let drawn = 0;
   for (const window of windows) {
-    await crew.tmux.setPaneBorders(window, borders).then(() => drawn++, ignoreGone);
+    await host.tmux.setPaneBorders(window, borders).then(() => drawn++, ignoreGone);
   }
   return drawn;
 }
@@ -36,12 +37,12 @@ function ignoreGone(error: unknown): void {
 }
 
 /** Status and task for the borders of the panes whose labels say something else. */
-export async function staleLabels(crew: Crew, sightings: readonly Sighting[]): Promise<PaneLabels[]> {
-  const here = sightings.flatMap(({ member, place, sensed }) =>
-    place.at === "pane" ? [{ id: member.row.id, pane: place.pane, status: sensed.status as string }] : [],
+export async function outdatedLabels(host: Host, samples: readonly Sample[]): Promise<PaneLabels[]> {
+  const here = samples.flatMap(({ member, place, judgement }) =>
+    place.at === "pane" ? [{ id: member.row.id, pane: place.pane, status: judgement.status as string }] : [],
   );
   if (here.length === 0) return [];
-  const tasks = await currentTasks(crew.context.store.db);
+  const tasks = await currentTasks(host.context.store.db);
   return here.flatMap(({ id, pane, status }): PaneLabels[] => {
     const task = taskLabel(tasks.get(id) ?? []);
     return pane.labels.status === status && pane.labels.task === task ? [] : [{ pane: pane.id, status, task }];

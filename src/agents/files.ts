@@ -6,7 +6,7 @@ import type { AgentRef } from "../names.js";
 import type { Layout } from "../tmux/appearance.js";
 import { quoteWord } from "../tmux/run.js";
 import { type Agent, latestAgentRow, toAgent } from "./agent.js";
-import type { Crew } from "./crew.js";
+import type { TmuxHost } from "./crew.js";
 import { findOwnPane } from "./pane.js";
 
 type Incarnation = Pick<RowOf<"agents">, "id" | "spawned_at">;
@@ -147,24 +147,24 @@ export interface Reading {
 }
 
 /** The last `lines` lines of an agent, also when its pane is gone. Faults `agent.not_found`, `tmux.failed`. */
-export async function readAgent(crew: Crew, ref: AgentRef, { lines }: { lines: number }): Promise<Reading> {
-  const row = await latestAgentRow(crew.context.store.db, ref);
+export async function readAgent(host: TmuxHost, ref: AgentRef, { lines }: { lines: number }): Promise<Reading> {
+  const row = await latestAgentRow(host.context.store.db, ref);
   const agent = toAgent(row);
-  const living = row.closed_at === null ? await readLiving(crew, row, lines) : undefined;
+  const living = row.closed_at === null ? await readLiving(host, row, lines) : undefined;
   if (living !== undefined) return { agent, lines: living, source: "pane" };
-  const saved = await readSavedScreen(crew.stateDir, row);
+  const saved = await readSavedScreen(host.stateDir, row);
   if (saved !== undefined) return { agent, lines: lastOf(saved, lines), source: "screen" };
-  return { agent, lines: await readTail(transcriptPath(crew.stateDir, row), lines), source: "transcript" };
+  return { agent, lines: await readTail(transcriptPath(host.stateDir, row), lines), source: "transcript" };
 }
 
 async function readLiving(
-  crew: Crew,
+  host: TmuxHost,
   row: Parameters<typeof findOwnPane>[1],
   lines: number,
 ): Promise<string[] | undefined> {
-  const pane = await findOwnPane(crew, row);
+  const pane = await findOwnPane(host, row);
   if (pane === undefined) return undefined;
-  return crew.tmux.readPane(pane.id, lines).catch((error) => {
+  return host.tmux.readPane(pane.id, lines).catch((error) => {
     if (error instanceof Fault && error.code === "pane.not_found") return undefined;
     throw error;
   });

@@ -39,9 +39,9 @@ const SANDBOX_MARKS = [
 /**
  * Finds out who calls. In this order: the environment, when its incarnation is open and its pane is the caller's (or
  * a CLI's sandbox keeps the pane away); the option of the caller's pane; that pane's title, where it names an open
- * agent that has this pane or no living one. Whoever is no agent is a person. Where sources disagree, and for an
- * incarnation that was closed, the caller may look but not write: see `refusal`. The environment alone settles it for
- * every agent that mu spawned; only else is `ask` called.
+ * agent that has this pane or no living one. Any other caller is a person. If sources disagree, or the incarnation was
+ * closed, the caller may read but not write: see `refusal`. For agents that mu spawned the environment alone decides;
+ * otherwise `ask` is called.
  */
 export async function identify(db: Reader, env: Environment, ask?: AskPane): Promise<Caller> {
   const caller = await findCaller(db, env, ask);
@@ -63,7 +63,7 @@ async function findCaller(db: Reader, env: Environment, ask: AskPane | undefined
   return decide(db, env, { claimed, located, seat, pane, evidence });
 }
 
-type Seat = ReturnType<typeof callerPane>;
+type CallerPane = ReturnType<typeof callerPane>;
 
 /** An incarnation's row with its workstream's name. */
 interface Incarnation {
@@ -105,22 +105,22 @@ function describe(row: Incarnation): string {
 }
 
 /** How the environment shows that the caller is that incarnation; undefined when it does not. */
-function proofOf(row: Incarnation, env: Environment, seat: Seat): string | undefined {
+function proofOf(row: Incarnation, env: Environment, seat: CallerPane): string | undefined {
   if (row.closed_at !== null || row.cli === PERSON_CLI) return undefined;
   if (seat === undefined && !env["TMUX_PANE"]) {
     if (row.pane === null) return "which has no pane, as the caller";
     const mark = SANDBOX_MARKS.find((name) => env[name]);
     return mark === undefined ? undefined : `and $${mark} shows its sandbox`;
   }
-  return seat !== undefined && isSeatOf(row, seat.pane, seat.serverPid) ? "whose pane is the caller's" : undefined;
+  return seat !== undefined && isPaneOf(row, seat.pane, seat.serverPid) ? "whose pane is the caller's" : undefined;
 }
 
-function isSeatOf(row: Incarnation, pane: string, pid: number): boolean {
+function isPaneOf(row: Incarnation, pane: string, pid: number): boolean {
   return row.pane === pane && row.server !== null && serverPid(row.server) === pid;
 }
 
 async function lookAtPane(
-  seat: Seat,
+  seat: CallerPane,
   ask: AskPane | undefined,
   evidence: Caller["evidence"],
 ): Promise<PaneIdentityFacts | undefined> {
@@ -144,12 +144,12 @@ async function byOption(
 ): Promise<Incarnation | undefined> {
   if (pane.agentId === "") return undefined;
   const [row] = await selectIncarnation(db, { id: Number(pane.agentId) || 0 });
-  const says = row === undefined ? `incarnation ${pane.agentId}, which nobody knows` : describe(row);
+  const says = row === undefined ? `incarnation ${pane.agentId}, which is unknown` : describe(row);
   evidence.push({ source: `@mu_agent_id of ${pane.pane}`, says });
   return row;
 }
 
-/** Titles are for people and anybody may write them: one counts only for an agent that is nowhere else. */
+/** Any program may set a title: one counts only for an agent that has no other pane. */
 async function byTitle(
   db: Reader,
   pane: PaneIdentityFacts,
@@ -165,7 +165,7 @@ async function byTitle(
   const elsewhere = !isHere && row.pane !== null && row.server === pane.server && (await ask?.(row.pane));
   evidence.push({
     source: `title of ${pane.pane}`,
-    says: elsewhere ? `${describe(row)}, which lives there` : describe(row),
+    says: elsewhere ? `${describe(row)}, which is in that pane` : describe(row),
   });
   return elsewhere && elsewhere.agentId === String(row.id) ? undefined : row;
 }
@@ -174,7 +174,7 @@ interface Findings {
   claimed: Incarnation | undefined;
   /** Whom the pane names. */
   located: Incarnation | undefined;
-  seat: Seat;
+  seat: CallerPane;
   pane: PaneIdentityFacts | undefined;
   evidence: Caller["evidence"];
 }
@@ -209,10 +209,15 @@ function decideByPane(env: Environment, located: Incarnation, pane: PaneIdentity
 
 function disagreement(evidence: Caller["evidence"]): Fault {
   const words = evidence.map(({ source, says }) => `${source} says ${says}`).join("; ");
-  return new Fault("conflict", "agent.identity_unclear", `Who are you? ${words}. Nothing was written.`, [
-    { intent: "See what mu knows", command: "mu me" },
-    { intent: "Act as a person", command: "env -u MU_AGENT_ID -u TMUX_PANE MU_AGENT=<name> mu …" },
-  ]);
+  return new Fault(
+    "conflict",
+    "agent.identity_unclear",
+    `It is not clear which agent is calling: ${words}. Nothing was written.`,
+    [
+      { intent: "See what mu knows", command: "mu me" },
+      { intent: "Act as a person", command: "env -u MU_AGENT_ID -u TMUX_PANE MU_AGENT=<name> mu …" },
+    ],
+  );
 }
 
 /** An open incarnation in the environment, and nothing to show that the caller is it. */
@@ -227,7 +232,7 @@ function unproved(claimed: Incarnation, env: Environment, { seat, evidence }: Fi
   return new Fault(
     "conflict",
     "agent.unproved",
-    `The environment says that you are ${claimed.name}, but ${why} is missing (sudo and ssh drop it): nothing was written.`,
+    `The environment says that you are ${claimed.name}, but ${why} is not set (sudo and ssh drop it). Nothing was written.`,
     [
       { intent: "See what mu knows", command: "mu me" },
       { intent: "Act as a person", command: "env -u MU_AGENT_ID MU_AGENT=<name> mu …" },
@@ -291,7 +296,7 @@ async function namesakeOf(db: Reader, { workstream, name }: Caller): Promise<Fau
   return agent === undefined || agent.cli === PERSON_CLI ? null : notYou(name);
 }
 
-/** The caller as somebody who can own tasks. */
+/** The caller as an owner of tasks. */
 export function claimant(caller: Caller): Claimant {
   if (caller.kind === "person" || caller.incarnation === null) return { person: caller.name };
   return { agent: caller.name, incarnation: caller.incarnation };

@@ -1,5 +1,6 @@
 import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
 import { foregroundGroup, hasEnvironment, listProcesses, type ProcessHost, signalGroup } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -7,17 +8,17 @@ import { callerPane, type Pane, type ServerId, serverPid, serverStart } from "..
 import { paneNotFound } from "../tmux/run.js";
 import type { AttachCommand } from "../tmux/tmux.js";
 import { AGENT, type Agent, openPaneAgent, toAgent } from "./agent.js";
-import type { Crew } from "./crew.js";
+import type { TmuxHost } from "./crew.js";
 
 /** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
-export async function findOwnPane(crew: Crew, row: RowOf<"agents">): Promise<Pane | undefined> {
+export async function findOwnPane(host: TmuxHost, row: RowOf<"agents">): Promise<Pane | undefined> {
   if (row.pane === null) return undefined;
-  return (await crew.tmux.listPanes()).find((pane) => isOwnPane(row, pane));
+  return (await host.tmux.listPanes()).find((pane) => isOwnPane(row, pane));
 }
 
 /** As `findOwnPane`; a pane that is gone is `pane.not_found`. */
-export async function ownPane(crew: Crew, row: RowOf<"agents">): Promise<Pane> {
-  const pane = await findOwnPane(crew, row);
+export async function ownPane(host: TmuxHost, row: RowOf<"agents">): Promise<Pane> {
+  const pane = await findOwnPane(host, row);
   if (pane === undefined) throw paneNotFound(row.pane ?? `of ${row.name}`);
   return pane;
 }
@@ -41,14 +42,14 @@ export function isProgramOf(host: ProcessHost, row: RowOf<"agents">, pid: number
 }
 
 /** True when the calling process runs in the pane of `row`. */
-export function sitsIn(crew: Crew, row: RowOf<"agents">): boolean {
-  const caller = callerPane(crew.env);
+export function isCallerIn(host: Host, row: RowOf<"agents">): boolean {
+  const caller = callerPane(host.env);
   if (caller === undefined || row.server === null) return false;
   return caller.pane === row.pane && caller.serverPid === serverPid(row.server);
 }
 
-/** Where an open agent is, as far as tmux and the processes tell. */
-export type Whereabouts =
+/** Where an open agent is, according to tmux and the process list. */
+export type Location =
   | { at: "pane"; pane: Pane }
   /** It has no pane yet: its spawn is on the way, or was cut off. */
   | { at: "nowhere" }
@@ -61,15 +62,15 @@ export type Whereabouts =
  * start) where it was opened and while it carries the agent's incarnation: ids begin again at %0 with every server.
  */
 export async function locate(
-  crew: Crew,
+  host: Host,
   rows: readonly RowOf<"agents">[],
   panes: readonly Pane[],
-): Promise<Map<number, Whereabouts>> {
-  const found = new Map(rows.map((row) => [row.id, whereabouts(row, panes)]));
+): Promise<Map<number, Location>> {
+  const found = new Map(rows.map((row) => [row.id, locationOf(row, panes)]));
   const lost = rows.filter((row) => isServerLost(found.get(row.id)));
   const servers = [...new Set(lost.map((row) => row.server ?? ""))];
   if (servers.length === 0) return found;
-  const living = await livingServers(crew, servers);
+  const living = await livingServers(host, servers);
   for (const row of lost) {
     const why = `its tmux server (pid ${serverPid(row.server ?? "")}) is not the one that is asked here`;
     if (living.has(row.server ?? "")) found.set(row.id, { at: "elsewhere", why });
@@ -77,7 +78,7 @@ export async function locate(
   return found;
 }
 
-function whereabouts(row: RowOf<"agents">, panes: readonly Pane[]): Whereabouts {
+function locationOf(row: RowOf<"agents">, panes: readonly Pane[]): Location {
   if (row.host !== null) return { at: "elsewhere", why: `it is on ${row.host}` };
   if (row.pane === null) return { at: "nowhere" };
   if (!panes.some((pane) => pane.server === row.server)) {
@@ -86,40 +87,40 @@ function whereabouts(row: RowOf<"agents">, panes: readonly Pane[]): Whereabouts 
   const pane = panes.find((one) => one.id === row.pane);
   if (pane === undefined) return { at: "gone", why: `pane ${row.pane} is gone`, lost: "pane" };
   if (pane.agentId === String(row.id)) return { at: "pane", pane };
-  return { at: "gone", why: `pane ${row.pane} belongs to somebody else now`, lost: "taken" };
+  return { at: "gone", why: `pane ${row.pane} belongs to another agent now`, lost: "taken" };
 }
 
-function isServerLost(place: Whereabouts | undefined): boolean {
+function isServerLost(place: Location | undefined): boolean {
   return place?.at === "gone" && place.lost === "server";
 }
 
-/** A server's start and its process's start are told by two clocks, which may have been set in between. */
+/** tmux and ps measure a server's start differently, and the clock may have been set in between. */
 const CLOCKS_MS = 60_000;
 
 /** Those of the servers whose own process still runs: behind another socket, for example that of another user. */
-async function livingServers(crew: Crew, servers: readonly ServerId[]): Promise<Set<ServerId>> {
-  const processes = await listProcesses(crew);
+async function livingServers(host: Host, servers: readonly ServerId[]): Promise<Set<ServerId>> {
+  const processes = await listProcesses(host);
   const isTmux = new Set(processes.filter((one) => !one.zombie && one.name.startsWith("tmux")).map((one) => one.pid));
   const living = new Set<ServerId>();
   for (const server of servers.filter((one) => isTmux.has(serverPid(one)))) {
-    const start = await processStart(crew, serverPid(server));
+    const start = await processStart(host, serverPid(server));
     if (start === undefined || Math.abs(start - serverStart(server)) < CLOCKS_MS) living.add(server);
   }
   return living;
 }
 
 /** When a process started, in ms since the epoch; undefined where `ps` does not tell. */
-async function processStart(crew: Crew, pid: number): Promise<number | undefined> {
+async function processStart(host: Host, pid: number): Promise<number | undefined> {
   const env = { PATH: "/bin:/usr/bin:/usr/local/bin", LC_ALL: "C", TZ: "UTC" };
-  const { stdout } = await crew.exec("ps", ["-o", "lstart=", "-p", String(pid)], { env, timeoutMs: 10_000 });
+  const { stdout } = await host.exec("ps", ["-o", "lstart=", "-p", String(pid)], { env, timeoutMs: 10_000 });
   const start = Date.parse(`${stdout.trim()} UTC`);
   return Number.isNaN(start) ? undefined : start;
 }
 
 /** Makes the agent's pane the one that its session shows. Faults `agent.not_found`, `agent.is_person`, `pane.not_found`. */
-export async function focusAgent(crew: Crew, ref: AgentRef): Promise<Agent> {
-  const row = await openPaneAgent(crew.context.store.db, ref);
-  await crew.tmux.focusPane((await ownPane(crew, row)).id);
+export async function focusAgent(host: TmuxHost, ref: AgentRef): Promise<Agent> {
+  const row = await openPaneAgent(host.context.store.db, ref);
+  await host.tmux.focusPane((await ownPane(host, row)).id);
   return toAgent(row);
 }
 
@@ -127,11 +128,11 @@ export async function focusAgent(crew: Crew, ref: AgentRef): Promise<Agent> {
  * The program that shows the agent on the caller's terminal: it attaches, or moves the client over when the caller
  * sits in the same tmux. Faults as `focusAgent`.
  */
-export async function attachCommand(crew: Crew, ref: AgentRef): Promise<{ agent: Agent; command: AttachCommand }> {
-  const row = await openPaneAgent(crew.context.store.db, ref);
-  const pane = await ownPane(crew, row);
-  await crew.tmux.focusPane(pane.id);
-  return { agent: toAgent(row), command: await crew.tmux.attachCommand(pane.session, pane.id) };
+export async function attachCommand(host: TmuxHost, ref: AgentRef): Promise<{ agent: Agent; command: AttachCommand }> {
+  const row = await openPaneAgent(host.context.store.db, ref);
+  const pane = await ownPane(host, row);
+  await host.tmux.focusPane(pane.id);
+  return { agent: toAgent(row), command: await host.tmux.attachCommand(pane.session, pane.id) };
 }
 
 export const KICK = shape({
@@ -151,13 +152,13 @@ export type Kick = TypeOf<typeof KICK>;
  * `agent.nothing_to_kick`, `agent.not_found`, `agent.is_person`, `pane.not_found`.
  */
 export async function kickAgent(
-  crew: Crew,
+  host: TmuxHost,
   ref: AgentRef,
   { signal = "SIGINT" }: { signal?: NodeJS.Signals | undefined } = {},
 ): Promise<Kick> {
-  const row = await openPaneAgent(crew.context.store.db, ref);
-  const pane = await ownPane(crew, row);
-  const group = await foregroundGroup(crew, pane.tty);
+  const row = await openPaneAgent(host.context.store.db, ref);
+  const pane = await ownPane(host, row);
+  const group = await foregroundGroup(host, pane.tty);
   const [leader] = group;
   const isItself = group.some((one) => one.pid === pane.pid || one.group === pane.pid);
   if (leader === undefined || isItself || !signalGroup(leader.group, signal)) throw nothingToKick(ref, pane.command);
@@ -169,10 +170,10 @@ function nothingToKick({ workstream, name }: AgentRef, command: string): Fault {
   return new Fault(
     "negative",
     "agent.nothing_to_kick",
-    `${quote(name)} runs nothing in front of itself${command === "" ? "" : ` (${command})`}: nothing was signalled.`,
+    `${quote(name)} has no other program in its foreground${command === "" ? "" : ` (${command})`}. Nothing was signalled.`,
     [
-      { intent: "See what it does", command: `mu agent read ${name} -w ${workstream}` },
-      { intent: "End it", command: `mu agent close ${name} -w ${workstream}` },
+      { intent: "See its pane", command: `mu agent read ${name} -w ${workstream}` },
+      { intent: "Close it", command: `mu agent close ${name} -w ${workstream}` },
     ],
   );
 }

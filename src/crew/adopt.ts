@@ -1,20 +1,21 @@
 import { hostname } from "node:os";
 import { basename } from "node:path";
-import { AGENT, agentById, findOpenAgent, type Member } from "../agents/agent.js";
+import { AGENT, agentById, findOpenAgent, insertAgentIn, type Member } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import type { Access } from "../agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { prepareFolders, transcriptCommand, transcriptPath } from "../agents/files.js";
 import { isShell } from "../agents/screen/verdict.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { checkAgentName, qualifiedName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Pane } from "../tmux/panes.js";
 import { PLACEHOLDER_WINDOW } from "../tmux/windows.js";
 import { sessionOf, workstreamOf, workstreamRow } from "../workstreams/workstream.js";
-import { retireAgent } from "./close.js";
+import { retireAgentIn } from "./close.js";
 import { agentExists } from "./spawn.js";
 
 export interface AdoptOptions {
@@ -39,25 +40,25 @@ export const ADOPTED = shape({
 export type Adopted = TypeOf<typeof ADOPTED>;
 
 /**
- * Makes an agent of a pane that mu did not open, given by its id (`%7`) or its title; a pane of another session is
+ * Turns a pane that mu did not open into an agent, given by its id (`%7`) or its title; a pane of another session is
  * moved into the workstream's. Adopting twice is a no-op. Faults `pane.not_found`, `pane.ambiguous`, `pane.dead`,
  * `agent.name_required`, `agent.invalid_name`, `agent.exists`, `cli.unknown`, `workstream.not_found`.
  */
 export async function adoptAgent(
-  crew: Crew,
+  host: TmuxHost,
   workstream: string,
   paneOrTitle: string,
   options: AdoptOptions = {},
 ): Promise<Adopted> {
-  const { id } = await workstreamRow(crew.context.store.db, workstream);
-  const pane = findPane(await crew.tmux.listPanes(), sessionOf(workstream), paneOrTitle);
-  const owner = await ownerOf(crew, pane);
-  if (owner !== undefined) return alreadyAdopted(crew, { id, workstream }, pane, owner, options);
+  const { id } = await workstreamRow(host.context.store.db, workstream);
+  const pane = findPane(await host.tmux.listPanes(), sessionOf(workstream), paneOrTitle);
+  const owner = await ownerOf(host, pane);
+  if (owner !== undefined) return alreadyAdopted(host, { id, workstream }, pane, owner, options);
   const name = nameFor(pane, options);
   const cli = getAgentCli(options.cli ?? cliIn(pane)).key;
-  const row = await reserve(crew, { id, workstream }, pane, { ...options, name, cli });
-  const moved = await takeOver(crew, workstream, row, pane);
-  const agent = await agentById(crew.context.store.db, row.id);
+  const row = await reserve(host, { id, workstream }, pane, { ...options, name, cli });
+  const moved = await takeOver(host, workstream, row, pane);
+  const agent = await agentById(host.context.store.db, row.id);
   return { agent, adopted: true, alreadyAdopted: false, previousTitle: pane.title, moved };
 }
 
@@ -88,8 +89,8 @@ function titleOf(pane: Pane): string {
   return pane.title.split(" · ", 1)[0]?.trim() ?? "";
 }
 
-async function ownerOf(crew: Crew, pane: Pane): Promise<RowOf<"agents"> | undefined> {
-  return crew.context.store.db
+async function ownerOf(host: Host, pane: Pane): Promise<RowOf<"agents"> | undefined> {
+  return host.context.store.db
     .selectFrom("agents")
     .selectAll()
     .where("pane", "=", pane.id)
@@ -99,7 +100,7 @@ async function ownerOf(crew: Crew, pane: Pane): Promise<RowOf<"agents"> | undefi
 }
 
 async function alreadyAdopted(
-  crew: Crew,
+  host: TmuxHost,
   { id, workstream }: { id: number; workstream: string },
   pane: Pane,
   owner: RowOf<"agents">,
@@ -107,11 +108,11 @@ async function alreadyAdopted(
 ): Promise<Adopted> {
   const same = owner.workstream_id === id && (name === undefined || name === owner.name);
   if (!same) throw agentExists({ workstream, name: owner.name }, owner);
-  const agent = await agentById(crew.context.store.db, owner.id);
+  const agent = await agentById(host.context.store.db, owner.id);
   return { agent, adopted: false, alreadyAdopted: true, previousTitle: pane.title, moved: false };
 }
 
-/** tmux gives new panes the host's name as their title: that is nobody's name. */
+/** tmux titles new panes with the host's name, which is not a name for an agent. */
 function nameFor(pane: Pane, options: AdoptOptions): string {
   if (options.name !== undefined) {
     checkAgentName(options.name);
@@ -124,8 +125,8 @@ function nameFor(pane: Pane, options: AdoptOptions): string {
   throw new Fault(
     "usage",
     "agent.name_required",
-    `The title of pane ${pane.id}, ${quote(title)}, is no agent's name.`,
-    [{ intent: "Give it one", command: `mu agent adopt ${pane.id} --name <agent>` }],
+    `The title of pane ${pane.id}, ${quote(title)}, is not a valid agent name.`,
+    [{ intent: "Give it a name", command: `mu agent adopt ${pane.id} --name <agent>` }],
   );
 }
 
@@ -135,72 +136,60 @@ function cliIn(pane: Pane): string {
 }
 
 function reserve(
-  crew: Crew,
+  host: Host,
   { id, workstream }: { id: number; workstream: string },
   pane: Pane,
   { name, cli, role, access }: AdoptOptions & { name: string; cli: string },
 ): Promise<RowOf<"agents">> {
   const ref = { workstream, name };
   const spec = { op: "agent.adopt", scope: workstream, subject: qualifiedName(ref), payload: { title: pane.title } };
-  return write(crew.context, spec, async (tx) => {
+  return write(host.context, spec, async (tx) => {
     const taken = await findOpenAgent(tx.db, id, name);
     if (taken !== undefined) throw agentExists(ref, taken);
-    return tx.insert("agents", {
-      workstream_id: id,
-      name,
-      role: role ?? null,
-      access: access ?? "full",
-      cli,
-      command: pane.command || null,
-      host: null,
-      pane: pane.id,
-      server: pane.server,
-      pid: pane.pid,
-      window: name,
-      session_ref: null,
-      spawned_at: tx.now,
-      closed_at: null,
+    return insertAgentIn(tx, {
+      ...{ workstream_id: id, name, cli, role: role ?? null, access: access ?? "full" },
+      ...{ command: pane.command || null, pane: pane.id, server: pane.server, pid: pane.pid, window: name },
     });
   });
 }
 
-/** Marks, records and moves the pane; when it goes away meanwhile, the row goes too. */
-async function takeOver(crew: Crew, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
+/** Marks, records and moves the pane; if it closes meanwhile, the row is closed too. */
+async function takeOver(host: TmuxHost, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
   try {
-    await crew.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at });
-    await prepareFolders(crew.stateDir);
-    await crew.tmux.pipePane(pane.id, transcriptCommand(transcriptPath(crew.stateDir, row)));
-    const moved = await moveHome(crew, workstream, row, pane);
-    await crew.tmux.setPaneBorders(pane.id, await bordersOf(crew, workstream));
+    await host.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at });
+    await prepareFolders(host.stateDir);
+    await host.tmux.pipePane(pane.id, transcriptCommand(transcriptPath(host.stateDir, row)));
+    const moved = await moveHome(host, workstream, row, pane);
+    await host.tmux.setPaneBorders(pane.id, await bordersOf(host, workstream));
     return moved;
   } catch (error) {
     const code = error instanceof Fault ? error.code : "internal";
     const spec = { op: "agent.adopt", scope: workstream, subject: qualifiedName({ workstream, name: row.name }) };
-    await write(crew.context, { ...spec, payload: { failed: code } }, (tx) =>
-      retireAgent(tx, row.id, { author: crew.context.actor, note: `${row.name} was not adopted (${code}).` }),
+    await write(host.context, { ...spec, payload: { failed: code } }, (tx) =>
+      retireAgentIn(tx, row.id, { author: host.context.actor, note: `${row.name} was not adopted (${code}).` }),
     );
     throw error;
   }
 }
 
-async function moveHome(crew: Crew, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
+async function moveHome(host: TmuxHost, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
   const session = sessionOf(workstream);
   if (pane.session === session) return false;
-  const made = await crew.tmux.openSession(session, crew.env["HOME"] ?? "/");
-  await crew.tmux.movePane(pane.id, { session, window: row.name });
-  if (made) await closePlaceholder(crew, session);
+  const made = await host.tmux.openSession(session, host.env["HOME"] ?? "/");
+  await host.tmux.movePane(pane.id, { session, window: row.name });
+  if (made) await closePlaceholder(host, session);
   return true;
 }
 
-async function closePlaceholder(crew: Crew, session: string): Promise<void> {
-  const panes = await crew.tmux.listPanes();
+async function closePlaceholder(host: TmuxHost, session: string): Promise<void> {
+  const panes = await host.tmux.listPanes();
   const held = panes.find((pane) => pane.session === session && pane.windowName === PLACEHOLDER_WINDOW);
-  if (held !== undefined) await crew.tmux.killPane(held.id);
+  if (held !== undefined) await host.tmux.killPane(held.id);
 }
 
 function notFound(paneOrTitle: string): Fault {
-  return new Fault("missing", "pane.not_found", `No pane is, or is titled, ${quote(paneOrTitle)}.`, [
-    { intent: "See the panes", command: "tmux list-panes -a -F '#{pane_id} #{pane_title} #{pane_current_command}'" },
+  return new Fault("missing", "pane.not_found", `No pane has the id or title ${quote(paneOrTitle)}.`, [
+    { intent: "List panes", command: "tmux list-panes -a -F '#{pane_id} #{pane_title} #{pane_current_command}'" },
   ]);
 }
 
@@ -208,13 +197,13 @@ function ambiguous(title: string, ids: readonly string[]): Fault {
   return new Fault(
     "conflict",
     "pane.ambiguous",
-    `${ids.length} panes are titled ${quote(title)}.`,
+    `${ids.length} panes have the title ${quote(title)}.`,
     ids.map((id) => ({ intent: "This one", command: `mu agent adopt ${id}` })),
     { panes: ids },
   );
 }
 
-/** A pane in one of mu's sessions that looks like an agent's and is nobody's. */
+/** A pane in one of mu's sessions that runs an agent CLI but belongs to no agent. */
 export interface Orphan {
   pane: string;
   workstream: string;
@@ -223,15 +212,15 @@ export interface Orphan {
   command: string;
 }
 
-/** The panes that somebody may want to adopt: in our sessions, with an agent CLI in front, of no open agent. */
+/** The panes that could be adopted: in mu's sessions, running an agent CLI, of no open agent. */
 export function findOrphans(
-  crew: Crew,
+  host: Host,
   members: readonly Member[],
   panes: readonly Pane[],
   workstream?: string,
 ): Orphan[] {
   const ours = new Set(members.map(({ row }) => String(row.id)));
-  const programs = agentPrograms(crew);
+  const programs = agentPrograms(host);
   const seen = new Set<string>();
   return panes.flatMap((pane) => {
     const found = workstreamOf(pane.session);
@@ -243,8 +232,8 @@ export function findOrphans(
   });
 }
 
-/** Shells and interpreters are everybody's, so they tell nothing. */
-function agentPrograms({ env }: Crew): Set<string> {
+/** Programs that only agents run: shells and interpreters say nothing. */
+function agentPrograms({ env }: Host): Set<string> {
   const named = Object.values(AGENT_CLIS).flatMap((cli) => [
     cli.command,
     programOf(env[`MU_${cli.key.toUpperCase()}_COMMAND`] ?? ""),

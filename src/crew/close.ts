@@ -10,13 +10,14 @@ import {
   replaced,
   toAgent,
 } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { cancelOutbox } from "../agents/delivery/outbox.js";
 import { lastScreenPath, prepareFolders } from "../agents/files.js";
-import { isOwnPane, isProgramOf, panesMarkedFor, sitsIn } from "../agents/pane.js";
+import { isCallerIn, isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
 import { pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -59,100 +60,99 @@ export type Closed = TypeOf<typeof CLOSED>;
  *
  * Faults: `agent.not_found`, `agent.replaced`, `agent.still_alive`, `tmux.failed`.
  */
-export async function closeAgent(crew: Crew, ref: AgentRef, options: CloseOptions = {}): Promise<Closed> {
-  const row = await latestAgentRow(crew.context.store.db, ref);
+export async function closeAgent(host: TmuxHost, ref: AgentRef, options: CloseOptions = {}): Promise<Closed> {
+  const row = await latestAgentRow(host.context.store.db, ref);
   requireIncarnation(row, options);
   if (row.closed_at !== null) {
-    const workspace = await leaveWorkspace(crew, ref, options.workspace ?? "keep");
+    const workspace = await leaveWorkspace(host, ref, options.workspace ?? "keep");
     return { agent: toAgent(row), changed: false, killedPane: false, released: [], workspace };
   }
-  await announce(crew, row, options);
-  if (sitsIn(crew, row)) return closeFromInside(crew, row, options);
-  const killedPane = await endAgent(crew, row, options);
-  return finish(crew, row, { ...options, killedPane });
+  await announce(host, row, options);
+  if (isCallerIn(host, row)) return closeFromInside(host, row, options);
+  const killedPane = await endAgent(host, row, options);
+  return finish(host, row, { ...options, killedPane });
 }
 
 function requireIncarnation(row: AgentRow, { incarnation }: CloseOptions): void {
   if (incarnation !== undefined && incarnation !== row.id) throw replaced(row.name);
 }
 
-/** The intent, in the log before anything is ended. */
-async function announce(crew: Crew, row: AgentRow, { reason }: CloseOptions): Promise<void> {
+/** Logs the intent before anything is ended. */
+async function announce(host: Host, row: AgentRow, { reason }: CloseOptions): Promise<void> {
   const payload = { closing: true, pane: row.pane, ...(reason !== undefined && { reason }) };
-  await write(crew.context, closeSpec(row), async (tx) => tx.tell(payload));
+  await write(host.context, closeSpec(row), async (tx) => tx.tell(payload));
 }
 
 function closeSpec(row: AgentRow) {
   return { op: "agent.close", scope: row.workstream, subject: qualifiedName(row) };
 }
 
-/** An agent that closes itself does not live to write it down afterwards. */
-async function closeFromInside(crew: Crew, row: AgentRow, options: CloseOptions): Promise<Closed> {
-  const closed = await finish(crew, row, { ...options, killedPane: true });
-  await endAgent(crew, row, options);
+/** An agent that closes itself must write first: it ends with its pane. */
+async function closeFromInside(host: TmuxHost, row: AgentRow, options: CloseOptions): Promise<Closed> {
+  const closed = await finish(host, row, { ...options, killedPane: true });
+  await endAgent(host, row, options);
   return closed;
 }
 
 async function finish(
-  crew: Crew,
+  host: TmuxHost,
   row: AgentRow,
   { reason, killedPane, workspace: leaving }: CloseOptions & { killedPane: boolean },
 ): Promise<Closed> {
   const note = `[close] ${row.name} was closed${reason === undefined ? "" : `: ${reason}`}; the task is open again.`;
-  const released = await write(crew.context, closeSpec(row), async (tx) => {
-    await cancelOutbox(tx, row.id);
-    return retireAgent(tx, row.id, { author: crew.context.actor, note });
-  });
+  const released = await write(host.context, closeSpec(row), (tx) =>
+    closeAgentIn(tx, row.id, { author: host.context.actor, note }),
+  );
   const ref = { workstream: row.workstream, name: row.name };
-  const workspace = await leaveWorkspace(crew, ref, leaving ?? "keep");
-  return { agent: await agentById(crew.context.store.db, row.id), changed: true, killedPane, released, workspace };
+  const workspace = await leaveWorkspace(host, ref, leaving ?? "keep");
+  return { agent: await agentById(host.context.store.db, row.id), changed: true, killedPane, released, workspace };
 }
 
 /**
  * Ends the processes and the pane of an incarnation, and keeps its last screen; true when there was a pane. Panes
  * of others are left alone. Faults: `agent.still_alive`, `tmux.failed`.
  */
-export async function endAgent(crew: Crew, row: RowOf<"agents">, options: CloseOptions = {}): Promise<boolean> {
-  const panes = await endPrograms(crew, row, options);
-  for (const pane of panes) await killOwnPane(crew, row, pane);
+export async function endAgent(host: TmuxHost, row: RowOf<"agents">, options: CloseOptions = {}): Promise<boolean> {
+  const panes = await endPrograms(host, row, options);
+  for (const pane of panes) await killOwnPane(host, row, pane);
   return panes.length > 0;
 }
 
 /** As `endAgent`, but leaves the panes to the caller: one that is told to stay holds its window and session. */
-export async function endPrograms(crew: Crew, row: RowOf<"agents">, options: CloseOptions = {}): Promise<Pane[]> {
+export async function endPrograms(host: TmuxHost, row: RowOf<"agents">, options: CloseOptions = {}): Promise<Pane[]> {
   if (row.cli === PERSON_CLI) return [];
-  const all = await crew.tmux.listPanes();
+  const all = await host.tmux.listPanes();
   const own = all.filter((pane) => isOwnPane(row, pane));
   const panes = [...new Set([...own, ...panesMarkedFor(row, all)])];
-  const roots = panes.length > 0 ? livingRoots(panes) : await outlivingRoots(crew, row, all);
-  for (const pane of panes) await saveScreen(crew, row, pane);
-  for (const pid of roots) await endTree(crew, row, pid, options);
+  const roots = panes.length > 0 ? livingRoots(panes) : await outlivingRoots(host, row, all);
+  for (const pane of panes) await saveScreen(host, row, pane);
+  for (const pid of roots) await endTree(host, row, pid, options);
   return panes;
 }
 
-/** Full-screen programs draw; what is on the screen now cannot be told from the transcript alone. */
-async function saveScreen(crew: Crew, row: RowOf<"agents">, pane: Pane): Promise<void> {
-  const lines = await crew.tmux.readPane(pane.id, 10_000).catch((error) => {
+/** The transcript alone does not show what a full-screen program has on its screen. */
+async function saveScreen(host: TmuxHost, row: RowOf<"agents">, pane: Pane): Promise<void> {
+  const lines = await host.tmux.readPane(pane.id, 10_000).catch((error) => {
     if (error instanceof Fault && error.code === "pane.not_found") return undefined;
     throw error;
   });
   if (lines === undefined) return;
-  await prepareFolders(crew.stateDir);
-  await writeFile(lastScreenPath(crew.stateDir, row), `${lines.join("\n")}\n`, { mode: 0o600 });
+  await prepareFolders(host.stateDir);
+  await writeFile(lastScreenPath(host.stateDir, row), `${lines.join("\n")}\n`, { mode: 0o600 });
 }
 
 function livingRoots(panes: readonly Pane[]): number[] {
   return panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
 }
 
-/** Some programs outlive their pane and their tmux; the environment of the first one still says whose it is. */
-async function outlivingRoots(crew: Crew, row: RowOf<"agents">, all: readonly Pane[]): Promise<number[]> {
+/** Some programs outlive their pane and their tmux server; their environment still names the incarnation. */
+async function outlivingRoots(host: TmuxHost, row: RowOf<"agents">, all: readonly Pane[]): Promise<number[]> {
   if (row.pid === null || all.some((pane) => pane.id === row.pane && pane.server === row.server)) return [];
-  return (await isProgramOf(crew, row, row.pid)) ? [row.pid] : [];
+  return (await isProgramOf(host, row, row.pid)) ? [row.pid] : [];
 }
 
-async function endTree(crew: Crew, row: RowOf<"agents">, pid: number, { graceMs }: CloseOptions): Promise<void> {
-  const left = await endProcessTree(crew, { pid }, graceMs === undefined ? {} : { graceMs });
+async function endTree(host: TmuxHost, row: RowOf<"agents">, pid: number, { graceMs }: CloseOptions): Promise<void> {
+  const left = await endProcessTree(host, { pid }, graceMs === undefined ? {} : { graceMs });
   if (left.length > 0) throw stillAlive(row, left);
 }
 
@@ -161,24 +161,24 @@ function stillAlive(row: RowOf<"agents">, left: readonly Process[]): Fault {
   return new Fault(
     "unavailable",
     "agent.still_alive",
-    `${quote(row.name)} cannot be ended: ${names} will not go.`,
-    [{ intent: "Look at them", command: `ps -fp ${left.map((one) => one.pid).join(",")}` }],
+    `${quote(row.name)} cannot be ended: ${names} did not exit.`,
+    [{ intent: "Show them", command: `ps -fp ${left.map((one) => one.pid).join(",")}` }],
     { pids: left.map((one) => one.pid) },
   );
 }
 
-/** Looks again first: with its last process gone the pane is closed, and it is never somebody else's. */
-export async function killOwnPane(crew: Crew, row: RowOf<"agents">, pane: Pane): Promise<void> {
-  const now = await crew.tmux.askPane(pane.id);
+/** Checks again first: the pane may have closed, and its id must not be another agent's by now. */
+export async function killOwnPane(host: TmuxHost, row: RowOf<"agents">, pane: Pane): Promise<void> {
+  const now = await host.tmux.askPane(pane.id);
   if (now === undefined || now.server !== pane.server) return;
   if (now.agentId !== String(row.id)) throw paneRefused(pane.id, { dead: false, agentId: now.agentId });
-  await crew.tmux.killPane(pane.id);
+  await host.tmux.killPane(pane.id);
 }
 
 export interface Retirement {
-  /** Whose word the notes carry. */
+  /** Author of the notes. */
   author: string;
-  /** Why, as a note of each task that is given back. */
+  /** A note for each task that is released. */
   note: string;
 }
 
@@ -186,7 +186,7 @@ export interface Retirement {
  * Ends an incarnation inside a write: closes its row and gives its tasks back to OPEN. Gives the names of those
  * tasks. One that is closed already stays as it is.
  */
-export async function retireAgent(tx: Tx, agent: number, { author, note }: Retirement): Promise<string[]> {
+export async function retireAgentIn(tx: Tx, agent: number, { author, note }: Retirement): Promise<string[]> {
   const row = await findRow(tx, agent);
   if (row === undefined || row.closed_at !== null) return [];
   const released = await releaseOwned(tx, agent, { author, text: note });
@@ -201,6 +201,12 @@ export async function retireAgent(tx: Tx, agent: number, { author, note }: Retir
 
 async function findRow(tx: Tx, id: number): Promise<RowOf<"agents"> | undefined> {
   return tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** As `retireAgentIn`, for an agent that is closed on purpose: what waits in its outbox is cancelled. */
+export async function closeAgentIn(tx: Tx, agent: number, retirement: Retirement): Promise<string[]> {
+  await cancelOutbox(tx, agent);
+  return retireAgentIn(tx, agent, retirement);
 }
 
 /** A spawn that has not opened its pane after this long (ms) was cut off. */
@@ -221,7 +227,7 @@ export function isHalfSpawn(
 export interface ReapOptions {
   /** How long an agent must have been idle, in ms. */
   idleForMs: number;
-  /** Close nobody, only tell who would be. */
+  /** Close none, only report which would be. */
   mode?: "close" | "preview" | undefined;
 }
 
@@ -242,15 +248,15 @@ export type Reaped = TypeOf<typeof REAPED_IDLE>;
  * Closes the agents of a workstream that have been idle for too long, as last seen: observe first. Agents with work,
  * and those about which nothing is known, are left alone. Faults `workstream.not_found`.
  */
-export async function reapIdle(crew: Crew, workstream: string, options: ReapOptions): Promise<Reaped[]> {
+export async function reapIdle(host: TmuxHost, workstream: string, options: ReapOptions): Promise<Reaped[]> {
   const reaped: Reaped[] = [];
-  for (const { name, status, idleMs, tasks } of await pollAgents(crew.context, workstream)) {
+  for (const { name, status, idleMs, tasks } of await pollAgents(host.context, workstream)) {
     const spared = reasonToSpare(status, idleMs, tasks, options.idleForMs);
     const seen = { name, status, idleMs };
     if (spared !== null) reaped.push({ ...seen, action: "skipped", reason: spared, workspaceFreed: false });
     else if (options.mode === "preview")
       reaped.push({ ...seen, action: "would_close", reason: null, workspaceFreed: false });
-    else reaped.push({ ...seen, ...(await close(crew, { workstream, name }, idleMs)) });
+    else reaped.push({ ...seen, ...(await close(host, { workstream, name }, idleMs)) });
   }
   return reaped;
 }
@@ -261,19 +267,19 @@ function reasonToSpare(
   tasks: readonly string[],
   idleForMs: number,
 ): string | null {
-  if (status === null) return "nobody has looked at it";
+  if (status === null) return "it was never observed";
   if (status !== "idle" && status !== "free") return `it is ${status}`;
   if (tasks.length > 0) return `it works on ${tasks.join(", ")}`;
   return idle < idleForMs ? `idle for only ${Math.floor(idle / 1000)} s` : null;
 }
 
 async function close(
-  crew: Crew,
+  host: TmuxHost,
   ref: { workstream: string; name: string },
   idle: number,
 ): Promise<Pick<Reaped, "action" | "reason" | "workspaceFreed">> {
   try {
-    const { workspace } = await closeAgent(crew, ref, { reason: `idle for ${Math.floor(idle / 1000)} s` });
+    const { workspace } = await closeAgent(host, ref, { reason: `idle for ${Math.floor(idle / 1000)} s` });
     return { action: "closed", reason: null, workspaceFreed: workspace?.freed ?? false };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

@@ -19,7 +19,7 @@ import { agentExists, SPAWN_WORKSPACE, type SpawnOptions, type SpawnWorkspace, s
 import { READINESS } from "./start.js";
 
 export interface EnsureOptions extends SpawnOptions {
-  /** `idle`: one that works is `agent.busy`. */
+  /** `idle`: a busy agent is `agent.busy`. */
   require?: "idle" | undefined;
 }
 
@@ -41,7 +41,7 @@ export const ENSURED = shape({
 export type Ensured = TypeOf<typeof ENSURED>;
 
 /**
- * Spawns the agent unless it is there; one whose pane is gone is started anew with its tasks. Faults `agent.busy`,
+ * Spawns the agent unless it is running; one whose pane is gone is restarted with its tasks. Faults `agent.busy`,
  * and those of `spawnAgent`.
  */
 export async function ensureAgent(crew: Crew, ref: AgentRef, options: EnsureOptions): Promise<Ensured> {
@@ -49,10 +49,7 @@ export async function ensureAgent(crew: Crew, ref: AgentRef, options: EnsureOpti
   if (there === undefined) return spawnOrReuse(crew, ref, options);
   if (there.cli === PERSON_CLI) throw agentExists(ref, there);
   if (there.pane !== null && (await findOwnPane(crew, there)) === undefined) {
-    const { agent, readiness } = await restartAgent(crew, ref, {
-      ready: options.ready,
-      eventsFile: options.eventsFile,
-    });
+    const { agent, readiness } = await restartAgent(crew, ref, { ready: options.ready });
     const workspace = await workspaceOf(crew, ref);
     return { agent, created: true, reused: false, busy: false, previousStatus: agent.status, readiness, workspace };
   }
@@ -103,7 +100,7 @@ function agentBusy({ name, workstream, status, statusReason }: Agent): Fault {
     `${quote(name)} is ${status}${statusReason === null ? "" : ` (${statusReason})`}.`,
     [
       { intent: "Wait for it", command: `mu agent wait ${name} -w ${workstream}` },
-      { intent: "See what it does", command: `mu agent read ${name} -w ${workstream}` },
+      { intent: "See its pane", command: `mu agent read ${name} -w ${workstream}` },
     ],
     { status },
   );

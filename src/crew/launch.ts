@@ -10,7 +10,7 @@ import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import type { Layout } from "../tmux/appearance.js";
 
-/** What a new agent is to be. */
+/** What to start. */
 export interface LaunchWishes {
   /** Which agent CLI; without it the command's own, when it is one, else `command`; without a command `pi`. */
   cli?: string | undefined;
@@ -28,13 +28,9 @@ export interface LaunchWishes {
   layout?: Layout | undefined;
   /** The conversation to go on with. */
   resume?: string | undefined;
-  /** Makes the file that `LaunchOptions` names, in place of mu's own hooks; undefined leaves the CLI without. */
-  eventsFile?: EventsFile | undefined;
 }
 
-export type EventsFile = (cli: AgentCli, agent: { id: number }) => Promise<string | undefined>;
-
-/** Wishes that were checked: all that is left is to do it. */
+/** A checked launch. */
 export interface LaunchPlan {
   cli: AgentCli;
   record: LaunchRecord;
@@ -44,7 +40,6 @@ export interface LaunchPlan {
   sessionRef: string | null;
   /** Run the command by exec, without a shell. */
   program: readonly string[] | undefined;
-  eventsFile: EventsFile;
 }
 
 /**
@@ -73,7 +68,6 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
     window: wishes.window ?? ref.name,
     sessionRef: wishes.resume !== undefined && canResume(cli, crew) ? wishes.resume : null,
     program,
-    eventsFile: wishes.eventsFile ?? ownHooks(crew),
   };
 }
 
@@ -81,11 +75,12 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
 export async function launchArgv(
   crew: Crew,
   plan: LaunchPlan,
-  agent: { id: number },
 ): Promise<{ argv: [string, ...string[]]; env: Readonly<Record<string, string>> }> {
-  const eventsFile = await plan.eventsFile(plan.cli, agent);
+  const { stateDir, env } = crew;
+  const home = env["HOME"];
+  const eventsFile = await agentEventsFile(plan.cli, { stateDir, env, ...(home !== undefined && { home }) });
   const options: LaunchOptions = {
-    stateDir: crew.stateDir,
+    stateDir,
     writableDirs: databaseFolder(crew),
     access: plan.access,
     ...(plan.record.model !== undefined && { model: plan.record.model }),
@@ -97,15 +92,9 @@ export async function launchArgv(
   return { argv: argvOf(plan, args), env: launch.env };
 }
 
-/** The CLI reports to the agent's spool, and the user's own settings stay untouched. */
-function ownHooks({ stateDir, env }: Crew): EventsFile {
-  const home = env["HOME"];
-  return (cli, { id }) => agentEventsFile(cli.key, { stateDir, agentId: id, env, ...(home !== undefined && { home }) });
-}
-
 /**
- * Switches are for the CLI itself, by whatever path or wrapper that bears its name; a stand-in that the user named
- * instead might choke on them. What was asked for, a conversation or read-only access, is never left out silently.
+ * Switches are for the CLI itself, or a wrapper with its name; any other command might not accept them. A conversation or
+ * read-only access that was asked for is never dropped silently.
  */
 function takesSwitches({ cli, record, access, sessionRef }: LaunchPlan): boolean {
   if (sessionRef !== null || access !== "full" || record.command === cli.command) return true;
@@ -192,7 +181,7 @@ function commandNotFound(cli: AgentCli, word: string): Fault {
     [
       { intent: "Look for it", command: `command -v ${/^[\w./-]+$/.test(word) ? word : "<program>"}` },
       {
-        intent: "Say where it is",
+        intent: "Set its path",
         command: `${overrideOf(cli)}=/path/to/${cli.command} mu agent spawn <agent> --cli ${cli.key}`,
       },
     ],
@@ -201,21 +190,21 @@ function commandNotFound(cli: AgentCli, word: string): Fault {
 }
 
 function invalidCommand(command: string): Fault {
-  return new Fault("usage", "agent.invalid_command", `${quote(command)} is no command line.`, [
+  return new Fault("usage", "agent.invalid_command", `${quote(command)} is not a command line.`, [
     { intent: "Start a shell", command: "mu agent spawn <agent> --cli shell" },
   ]);
 }
 
-/** What tells an agent who it is; nobody else may say it. */
+/** The variables that identify an agent; only mu sets them. */
 export const IDENTITY_VARIABLES = ["MU_WORKSTREAM", "MU_AGENT", "MU_AGENT_ID"] as const;
 
 function checkEnvironment(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(env)) {
     const reserved = (IDENTITY_VARIABLES as readonly string[]).includes(name);
     if (!reserved && /^[A-Za-z_]\w*$/.test(name) && !value.includes("\0")) continue;
-    const why = reserved ? "is mu's own to set" : "cannot be set in an environment";
+    const why = reserved ? "is set by mu" : "is not a valid environment variable";
     throw new Fault("usage", "agent.invalid_env", `${quote(name)} ${why}.`, [
-      { intent: "Give variables like this", command: "mu agent spawn <agent> --env NAME=value" },
+      { intent: "Set a variable", command: "mu agent spawn <agent> --env NAME=value" },
     ]);
   }
   return env;

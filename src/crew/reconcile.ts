@@ -1,18 +1,19 @@
 import { listMembers, type Member } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import type { Delivery } from "../agents/delivery/outbox.js";
 import { drainDeliveries } from "../agents/delivery/send.js";
-import { locate, type Whereabouts } from "../agents/pane.js";
-import { glanceAtAgents, type Observation, observeAgents, recallAgents } from "../agents/status/observe.js";
-import { impatient } from "../db/store.js";
+import { type Location, locate } from "../agents/pane.js";
+import { type Observation, observeAgents, peekAgents, storedObservations } from "../agents/status/observe.js";
+import { withLockTimeout } from "../db/store.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { settleLandings } from "../landing/settle.js";
 import type { Pane } from "../tmux/panes.js";
 import { type SettledWorkspace, settleWorkspaces } from "../workspaces/free.js";
 import { sessionOf } from "../workstreams/workstream.js";
 import { findOrphans, type Orphan } from "./adopt.js";
-import { isHalfSpawn, retireAgent } from "./close.js";
+import { isHalfSpawn, retireAgentIn } from "./close.js";
 
 /** What a reconcile found, and what it did about it. */
 export interface Reconciliation {
@@ -30,68 +31,71 @@ export interface Reconciliation {
 }
 
 export interface ReconcileOptions {
-  /** Only look: nothing is written, typed or closed. */
+  /** Report only: nothing is written, typed or closed. */
   report?: boolean | undefined;
 }
 
-/** So long a read waits for another process's write before it shows what was last known, in ms. */
+/** How long a read waits for another process's write before it shows the stored state, in ms. */
 const LOCK_WAIT_MS = 200;
-const EXCUSES: readonly string[] = ["db.locked", "tmux.unreachable"];
+const STALE_AFTER: readonly string[] = ["db.locked", "tmux.unreachable"];
 
 /**
- * Makes the database agree with tmux, for one workstream or for all: agents without a pane are closed and their
- * tasks given back, statuses are read, waiting deliveries are typed, workspaces and landings that were cut off are
- * settled. Without open agents tmux is not asked. Agents of other hosts are left alone. Faults `tmux.*`.
+ * Makes the database agree with tmux, for one workstream or for all: closes agents without a pane and releases their
+ * tasks, reads statuses, types waiting deliveries, settles workspaces and landings that were interrupted. Without open
+ * agents tmux is not called. Agents on other hosts are left alone. Faults `tmux.*`.
  */
 export async function reconcile(
-  crew: Crew,
+  host: TmuxHost,
   workstream?: string,
   options: ReconcileOptions = {},
 ): Promise<Reconciliation> {
-  const hasty = { ...crew, context: { ...crew.context, store: impatient(crew.context.store, LOCK_WAIT_MS) } };
+  const impatientCrew = {
+    ...host,
+    context: { ...host.context, store: withLockTimeout(host.context.store, LOCK_WAIT_MS) },
+  };
   try {
-    return await (options.report ? report(crew, workstream) : settle(hasty, crew, workstream));
+    return await (options.report ? report(host, workstream) : settle(impatientCrew, host, workstream));
   } catch (error) {
-    if (!(error instanceof Fault) || !EXCUSES.includes(error.code)) throw error;
-    const agents = await recallAgents(crew, workstream);
+    if (!(error instanceof Fault) || !STALE_AFTER.includes(error.code)) throw error;
+    const agents = await storedObservations(host, workstream);
     return { ...NOTHING, agents, stale: true };
   }
 }
 
 const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], workspaces: [], stale: false };
 
-async function settle(crew: Crew, patient: Crew, workstream: string | undefined): Promise<Reconciliation> {
-  await settleLandings(crew);
-  const workspaces = await settleWorkspaces(patient, workstream);
-  const members = await listMembers(crew.context.store.db, workstream);
+async function settle(host: TmuxHost, patientCrew: TmuxHost, workstream: string | undefined): Promise<Reconciliation> {
+  await settleLandings(host);
+  const workspaces = await settleWorkspaces(patientCrew, workstream);
+  const members = await listMembers(host.context.store.db, workstream);
   if (members.length === 0) return { ...NOTHING, workspaces };
-  const panes = await crew.tmux.listPanes();
-  const ghosts = await findGhosts(crew, members, panes);
-  const reaped = await reapGhosts(crew, ghosts);
-  await removeLeftPanes(crew, { ghosts, reaped, panes });
-  const agents = await observeAgents(crew, { workstream, panes });
-  const deliveries = await drainDeliveries(patient, { workstream });
-  const orphans = findOrphans(crew, members, panes, workstream);
+  const panes = await host.tmux.listPanes();
+  const lost = await findLostAgents(host, members, panes);
+  const reaped = await reapLostAgents(host, lost);
+  await removeLeftPanes(host, { lost, reaped, panes });
+  const agents = await observeAgents(host, { workstream, panes });
+  const deliveries = await drainDeliveries(patientCrew, { workstream });
+  const orphans = findOrphans(host, members, panes, workstream);
   return { agents, reaped, orphans, deliveries, workspaces, stale: false };
 }
 
-async function report(crew: Crew, workstream: string | undefined): Promise<Reconciliation> {
-  const members = await listMembers(crew.context.store.db, workstream);
+async function report(host: TmuxHost, workstream: string | undefined): Promise<Reconciliation> {
+  const members = await listMembers(host.context.store.db, workstream);
   if (members.length === 0) return NOTHING;
-  const panes = await crew.tmux.listPanes();
-  const ghosts = await findGhosts(crew, members, panes);
-  const reaped = ghosts.map(({ member, why }) => ({
+  const panes = await host.tmux.listPanes();
+  const lost = await findLostAgents(host, members, panes);
+  const reaped = lost.map(({ member, why }) => ({
     workstream: member.workstream,
     agent: member.row.name,
     reason: why,
     tasks: [],
   }));
-  const agents = await glanceAtAgents(crew, { workstream, panes });
-  return { ...NOTHING, agents, reaped, orphans: findOrphans(crew, members, panes, workstream) };
+  const agents = await peekAgents(host, { workstream, panes });
+  return { ...NOTHING, agents, reaped, orphans: findOrphans(host, members, panes, workstream) };
 }
 
 /** An open agent that has no living pane and never will have. */
-export interface Ghost {
+export interface LostAgent {
   member: Member;
   why: string;
   /** The whole tmux server is gone, not only this pane. */
@@ -106,78 +110,86 @@ export interface Reaped {
   tasks: string[];
 }
 
-/** Whom the notes and events of a reap name. */
+/** The author of a reap's notes and events. */
 const REAPER = "reaper";
-/** A dead pane is kept so long for a spawn that wants to read its last words. */
-const LAST_WORDS_MS = 60_000;
+/** A dead pane is kept this long for a spawn that wants to read why the program ended. */
+const DEAD_PANE_MS = 60_000;
 
 /** The agents among `members` whose pane or server is gone, and spawns that were cut off. */
-export async function findGhosts(crew: Crew, members: readonly Member[], panes: readonly Pane[]): Promise<Ghost[]> {
+export async function findLostAgents(
+  host: Host,
+  members: readonly Member[],
+  panes: readonly Pane[],
+): Promise<LostAgent[]> {
   const places = await locate(
-    crew,
+    host,
     members.map(({ row }) => row),
     panes,
   );
-  const now = crew.context.clock.now();
+  const now = host.context.clock.now();
   return members.flatMap((member) => {
     const place = places.get(member.row.id);
-    const why = whyGhost(member, place, now);
+    const why = whyLost(member, place, now);
     return why === undefined ? [] : [{ member, why, isServerLost: place?.at === "gone" && place.lost === "server" }];
   });
 }
 
-function whyGhost({ row }: Member, place: Whereabouts | undefined, now: Date): string | undefined {
+function whyLost({ row }: Member, place: Location | undefined, now: Date): string | undefined {
   if (place === undefined || place.at === "elsewhere") return undefined;
   if (place.at === "gone") return place.why;
   if (place.at === "nowhere") return isHalfSpawn(row, now) ? "its spawn was cut off before it had a pane" : undefined;
-  const isLeft = place.pane.dead && now.getTime() - Date.parse(row.spawned_at) > LAST_WORDS_MS;
+  const isLeft = place.pane.dead && now.getTime() - Date.parse(row.spawned_at) > DEAD_PANE_MS;
   return isLeft ? `the program in pane ${place.pane.id} has ended` : undefined;
 }
 
-/** Closes the ghosts and gives their tasks back: one write for each workstream. */
-export async function reapGhosts(crew: Crew, ghosts: readonly Ghost[]): Promise<Reaped[]> {
+/** Closes lost agents and releases their tasks: one write for each workstream. */
+export async function reapLostAgents(host: Host, lost: readonly LostAgent[]): Promise<Reaped[]> {
   const reaped: Reaped[] = [];
-  for (const workstream of new Set(ghosts.map(({ member }) => member.workstream))) {
-    const here = ghosts.filter(({ member }) => member.workstream === workstream);
-    const context = { ...crew.context, actor: REAPER };
+  for (const workstream of new Set(lost.map(({ member }) => member.workstream))) {
+    const here = lost.filter(({ member }) => member.workstream === workstream);
+    const context = { ...host.context, actor: REAPER };
     const [only] = here.length === 1 ? here : [];
     const subject = only ? `${workstream}/${only.member.row.name}` : workstream;
-    const found = await write(context, { op: "agent.reap", scope: workstream, subject }, async (tx) => {
-      const closed: Reaped[] = [];
-      for (const ghost of here) closed.push(...(await reap(tx, ghost)));
-      if (closed.length > 0) tx.tell({ reaped: closed.map((one) => tellOf(one, here)) });
-      return closed;
-    });
-    reaped.push(...found);
+    reaped.push(
+      ...(await write(context, { op: "agent.reap", scope: workstream, subject }, (tx) => reapLostAgentsIn(tx, here))),
+    );
   }
   return reaped;
 }
 
-/** What the event says: recover brings back the crew of a server that was lost, with its tasks. */
-function tellOf({ agent, reason, tasks }: Reaped, ghosts: readonly Ghost[]): Record<string, unknown> {
-  const ghost = ghosts.find(({ member }) => member.row.name === agent);
-  return { agent, reason, tasks, ...(ghost?.isServerLost && { lostServer: ghost.member.row.server }) };
+/** Closes those of the lost agents that still are as they were found. */
+async function reapLostAgentsIn(tx: Tx, lost: readonly LostAgent[]): Promise<Reaped[]> {
+  const closed: Reaped[] = [];
+  for (const one of lost) closed.push(...(await reap(tx, one)));
+  if (closed.length > 0) tx.tell({ reaped: closed.map((one) => payloadOf(one, lost)) });
+  return closed;
 }
 
-/** Closes one ghost, if it still is the one that was seen. */
-async function reap(tx: Tx, { member: { row, workstream }, why }: Ghost): Promise<Reaped[]> {
+/** What the event says: recover brings back the crew of a server that was lost, with its tasks. */
+function payloadOf({ agent, reason, tasks }: Reaped, lost: readonly LostAgent[]): Record<string, unknown> {
+  const one = lost.find(({ member }) => member.row.name === agent);
+  return { agent, reason, tasks, ...(one?.isServerLost && { lostServer: one.member.row.server }) };
+}
+
+/** Closes one lost agent, unless its row has changed since. */
+async function reap(tx: Tx, { member: { row, workstream }, why }: LostAgent): Promise<Reaped[]> {
   const now = await tx.db.selectFrom("agents").selectAll().where("id", "=", row.id).executeTakeFirst();
   if (now === undefined || now.closed_at !== null || now.pane !== row.pane || now.server !== row.server) return [];
   const note = `[reaper] ${row.name} is gone (${why}); the task is OPEN again.`;
-  const tasks = await retireAgent(tx, row.id, { author: REAPER, note });
+  const tasks = await retireAgentIn(tx, row.id, { author: REAPER, note });
   await tx.db.updateTable("agent_status").set({ reason: why }).where("agent_id", "=", row.id).execute();
   return [{ workstream, agent: row.name, reason: why, tasks }];
 }
 
 /**
  * Removes the panes that reaped agents left: the dead one of an agent, and of a cut-off spawn the one in the
- * workstream's own session that carries the very incarnation whose row never learnt of it. Any other is somebody's.
+ * workstream's own session that is marked with the incarnation whose row does not know the pane. Other panes are left alone.
  */
 export async function removeLeftPanes(
-  crew: Crew,
-  { ghosts, reaped, panes }: { ghosts: readonly Ghost[]; reaped: readonly Reaped[]; panes: readonly Pane[] },
+  host: TmuxHost,
+  { lost, reaped, panes }: { lost: readonly LostAgent[]; reaped: readonly Reaped[]; panes: readonly Pane[] },
 ): Promise<void> {
-  for (const { member } of ghosts) {
+  for (const { member } of lost) {
     const { row, workstream } = member;
     if (!reaped.some((one) => one.workstream === workstream && one.agent === row.name)) continue;
     const left = panes.filter(
@@ -186,6 +198,6 @@ export async function removeLeftPanes(
         pane.agentId === String(row.id) &&
         (row.pane === null ? pane.session === sessionOf(workstream) : pane.dead && pane.server === row.server),
     );
-    for (const pane of left) await crew.tmux.killPane(pane.id);
+    for (const pane of left) await host.tmux.killPane(pane.id);
   }
 }

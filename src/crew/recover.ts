@@ -4,9 +4,11 @@ import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import { queueForAgent, sendToAgent } from "../agents/delivery/send.js";
 import { type Observation, observeAgents } from "../agents/status/observe.js";
+import { mapAtMost } from "../at-most.js";
 import { pollUntil } from "../clock.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { type AgentRef, qualifiedName } from "../names.js";
 import { resumeTask } from "../tasks/lifecycle.js";
 import { taskRow } from "../tasks/task.js";
@@ -18,15 +20,15 @@ export type { RecoveryPlan } from "./recovery.js";
 
 /** What became of one agent. */
 export interface Recovered extends Omit<RecoveryPlan, "action"> {
-  /** `skipped`: somebody else brought it back meanwhile. `failed`: `why` says what hindered. */
+  /** `skipped`: another process recovered it. `failed`: see `why`. */
   action: RecoveryPlan["action"] | "skipped" | "failed";
   /** Its new pane. */
   pane: string | null;
-  /** Whether it was told about its task: `none` where there is nothing to tell, or nobody to read it. */
+  /** Whether it was sent its task: `none` if it has no task or cannot read a prompt. */
   primed: "proved" | "pending" | "none";
 }
 
-export interface RecoverOptions extends Pick<RestartOptions, "size" | "eventsFile"> {
+export interface RecoverOptions extends Pick<RestartOptions, "size"> {
   /** How long an agent may take to be ready for its prompt, in ms; 4,000 without it. Later it gets it from the outbox. */
   primeMs?: number | undefined;
 }
@@ -34,7 +36,7 @@ export interface RecoverOptions extends Pick<RestartOptions, "size" | "eventsFil
 const PRIME_MS = 4_000;
 /** An agent that was seen ready takes its prompt within this, in ms. */
 const READY_MS = 2_000;
-/** So many agents are started side by side. */
+/** How many agents are started at a time. */
 const AT_ONCE = 6;
 
 /** What `recover` would do, agent by agent; nothing is changed. Faults `tmux.*`. */
@@ -43,14 +45,14 @@ export async function planRecovery(crew: Crew, workstream?: string): Promise<Rec
 }
 
 /**
- * Brings a crew back after its tmux server or its machine went down: new panes, each CLI in its own conversation
- * where it can resume one, the tasks with the new incarnation, and a prompt that says what to go on with. Safe to run
- * twice at once: nobody is started twice. One agent that cannot be started does not hinder the others.
+ * Recovers a crew after its tmux server or its machine went down: new panes, each CLI in its own conversation if it can
+ * resume one, the tasks with the new incarnation, and a prompt that says what to continue. Safe to run twice at once: no
+ * agent is started twice. An agent that cannot be started does not stop the others.
  * Faults `tmux.*`.
  */
 export async function recover(crew: Crew, workstream?: string, options: RecoverOptions = {}): Promise<Recovered[]> {
   const plans = await planAgents(crew, workstream);
-  const started = await inTurns(plans, (plan) => revive(crew, plan, options));
+  const started = await mapAtMost(AT_ONCE, plans, (plan) => revive(crew, plan, options));
   return primeAll(crew, started, options.primeMs ?? PRIME_MS);
 }
 
@@ -67,19 +69,18 @@ async function revive(crew: Crew, { incarnation, ...plan }: Recoverable, options
     if (!(error instanceof Fault)) throw error;
     const isTaken = error.code === "agent.exists" || error.code === "agent.replaced";
     return is(
-      isTaken ? { action: "skipped", why: "somebody else brought it back" } : { action: "failed", why: error.message },
+      isTaken
+        ? { action: "skipped", why: "it was recovered by another process" }
+        : { action: "failed", why: error.message },
     );
   }
 }
 
-/**
- * The tasks that are the agent's again: those that went along with its incarnation, and those that a reconcile gave
- * back meanwhile and nobody has taken since. One write.
- */
-async function giveBack(crew: Crew, ref: AgentRef, names: readonly string[]): Promise<string[]> {
+/** The tasks that are the agent's again: those that it took over, and released ones that are still free. One write. */
+async function giveBack(host: Host, ref: AgentRef, names: readonly string[]): Promise<string[]> {
   if (names.length === 0) return [];
   const spec = { op: "agent.recover", scope: ref.workstream, subject: qualifiedName(ref) };
-  return write(crew.context, spec, async (tx) => {
+  return write(host.context, spec, async (tx) => {
     const { id } = await workstreamRow(tx.db, ref.workstream);
     const agent = await findOpenAgent(tx.db, id, ref.name);
     if (agent === undefined) return [];
@@ -101,12 +102,12 @@ async function giveBack(crew: Crew, ref: AgentRef, names: readonly string[]): Pr
 }
 
 /**
- * Tells the agents what they go on with, each as soon as it is ready: one look at all of them a turn. Who is not ready
- * in time finds it in the outbox.
+ * Sends the agents what to continue, each as soon as it is ready; all are observed together. An agent that is not ready
+ * in time gets it from the outbox.
  */
 async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: number): Promise<Recovered[]> {
   const done = new Map<Recovered, Recovered>();
-  const waiting = () => started.filter((one) => isToTell(one) && !done.has(one));
+  const waiting = () => started.filter((one) => needsPrompt(one) && !done.has(one));
   const once = async () => {
     const seen = waiting().length === 0 ? [] : await observeAgents(crew);
     const ready = waiting().filter((one) => seen.some((now) => isIdle(now) && isOf(one, now)));
@@ -122,8 +123,8 @@ async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: numb
   return started.map((one) => done.get(one) ?? one);
 }
 
-/** A shell would run the words, so it is told nothing. */
-function isToTell(one: Recovered): boolean {
+/** A shell would run the text as a command, so it gets none. */
+function needsPrompt(one: Recovered): boolean {
   return one.pane !== null && one.tasks.length > 0 && readsProse(getAgentCli(one.cli));
 }
 
@@ -174,18 +175,4 @@ function primeText({ action, workstream, agent, tasks }: Recovered, task: string
     `Your task ${task} is still yours and IN_PROGRESS.${others} Read it and its notes with: mu task show ${task} -w ${workstream}`,
     `Then go on with it. Check first what is done already.`,
   ].join("\n");
-}
-
-/** Runs `work` over all items, a few at a time; the answers in the order of the items. */
-async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  const queue = [...items.entries()];
-  const lane = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [at, item] = next;
-      results[at] = await work(item);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  return results;
 }

@@ -1,10 +1,11 @@
 import { listMembers } from "../agents/agent.js";
 import type { AgentCli } from "../agents/clis/cli.js";
 import { getAgentCli } from "../agents/clis/table.js";
-import type { Crew } from "../agents/crew.js";
-import { locate, type Whereabouts } from "../agents/pane.js";
+import type { TmuxHost } from "../agents/crew.js";
+import { type Location, locate } from "../agents/pane.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
+import type { Host } from "../host.js";
 import { hasEnvironment } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 
@@ -46,27 +47,27 @@ interface Candidate {
 const SPAWN_MS = 60_000;
 
 /** Database, tmux and processes side by side, for every open agent and for the crew of the server that was lost last. */
-export async function planAgents(crew: Crew, workstream?: string): Promise<Recoverable[]> {
-  const { db } = crew.context.store;
+export async function planAgents(host: TmuxHost, workstream?: string): Promise<Recoverable[]> {
+  const { db } = host.context.store;
   const members = await listMembers(db, workstream);
   const open = await Promise.all(
     members.map(async (one) => ({ row: one.row, workstream: one.workstream, tasks: await ownTasks(db, one.row.id) })),
   );
   const reaped = await reapedCrew(db, workstream);
   if (open.length + reaped.length === 0) return [];
-  const panes = await crew.tmux.listPanes();
+  const panes = await host.tmux.listPanes();
   const places = await locate(
-    crew,
+    host,
     open.map(({ row }) => row),
     panes,
   );
   return Promise.all([
-    ...open.map((one) => planOne(crew, one, places.get(one.row.id) ?? { at: "nowhere" })),
-    ...reaped.map((one) => planOne(crew, one, { at: "gone", why: "its tmux server was gone", lost: "server" })),
+    ...open.map((one) => planOne(host, one, places.get(one.row.id) ?? { at: "nowhere" })),
+    ...reaped.map((one) => planOne(host, one, { at: "gone", why: "its tmux server was gone", lost: "server" })),
   ]);
 }
 
-async function planOne(crew: Crew, { row, workstream, tasks }: Candidate, place: Whereabouts): Promise<Recoverable> {
+async function planOne(host: Host, { row, workstream, tasks }: Candidate, place: Location): Promise<Recoverable> {
   const isLiving = place.at === "pane" && !place.pane.dead;
   const plan = {
     incarnation: row.id,
@@ -78,32 +79,32 @@ async function planOne(crew: Crew, { row, workstream, tasks }: Candidate, place:
     session: row.session_ref,
     tasks,
   };
-  const decision = decide(crew, row, place);
+  const decision = decide(host, row, place);
   if (isLiving || decision.action === "leave")
     return { ...plan, process: isLiving ? "in its pane" : "gone", ...decision };
   const owned = { name: "MU_AGENT_ID", value: String(row.id) };
-  const survives = row.pid !== null && (await hasEnvironment(crew, row.pid, owned));
+  const survives = row.pid !== null && (await hasEnvironment(host, row.pid, owned));
   return { ...plan, process: survives ? "alive without a pane" : "gone", ...decision };
 }
 
-function tmuxSays(place: Whereabouts): string {
+function tmuxSays(place: Location): string {
   if (place.at === "pane") return place.pane.dead ? `pane ${place.pane.id} is dead` : `pane ${place.pane.id} lives`;
   return place.at === "nowhere" ? "no pane yet" : place.why;
 }
 
-function decide(crew: Crew, row: RowOf<"agents">, place: Whereabouts): Pick<RecoveryPlan, "action" | "why"> {
-  if (place.at === "pane" && !place.pane.dead) return { action: "keep", why: "it lives" };
+function decide(host: Host, row: RowOf<"agents">, place: Location): Pick<RecoveryPlan, "action" | "why"> {
+  if (place.at === "pane" && !place.pane.dead) return { action: "keep", why: "it is running" };
   if (place.at === "elsewhere") return { action: "leave", why: place.why };
-  const ageMs = crew.context.clock.now().getTime() - Date.parse(row.spawned_at);
-  if (place.at === "nowhere" && ageMs < SPAWN_MS) return { action: "leave", why: "its spawn is on the way" };
-  return beginning(getAgentCli(row.cli), row.session_ref, crew.stateDir);
+  const ageMs = host.context.clock.now().getTime() - Date.parse(row.spawned_at);
+  if (place.at === "nowhere" && ageMs < SPAWN_MS) return { action: "leave", why: "it is being spawned" };
+  return beginning(getAgentCli(row.cli), row.session_ref, host.stateDir);
 }
 
 function beginning(cli: AgentCli, session: string | null, stateDir: string): Pick<RecoveryPlan, "action" | "why"> {
   if (cli.resume("", { stateDir }) === undefined)
     return { action: "fresh", why: `${cli.key} has no conversations to resume` };
   if (session === null) return { action: "fresh", why: "its conversation is not known" };
-  return { action: "resume", why: `goes on with conversation ${session}` };
+  return { action: "resume", why: `resumes conversation ${session}` };
 }
 
 async function ownTasks(db: Reader, agent: number): Promise<string[]> {

@@ -1,26 +1,26 @@
-import { type Agent, agentById, findOpenAgent, openAgent, PERSON_CLI } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
+import { type Agent, type AgentRow, agentById, findOpenAgent, openAgent, PERSON_CLI } from "../agents/agent.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { findOwnPane } from "../agents/pane.js";
-import { type Tx, write } from "../db/write.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
 import { findWorkspaceRow, workspaceExists } from "../workspaces/workspace.js";
 import { agentExists } from "./spawn.js";
 
 /**
- * Gives the agent another name: row, workspace and the work in it, pane, and its window when that has the agent's name.
- * It stays the same incarnation, so what runs in the pane is still it, and the workspace stays where it is. Faults `agent.not_found`,
- * `agent.invalid_name`, `agent.exists`, `workspace.exists`.
+ * Renames the agent: row, workspace and its tasks' work, pane, and its window if that has the agent's name. It stays the
+ * same incarnation in the same folder. Faults `agent.not_found`, `agent.invalid_name`, `agent.exists`,
+ * `workspace.exists`.
  */
 export async function renameAgent(
-  crew: Crew,
+  host: TmuxHost,
   ref: AgentRef,
   to: string,
 ): Promise<{ agent: Agent; previousName: string; changed: boolean }> {
   checkAgentName(to);
-  const row = await openAgent(crew.context.store.db, ref);
+  const row = await openAgent(host.context.store.db, ref);
   if (to === ref.name)
-    return { agent: await agentById(crew.context.store.db, row.id), previousName: to, changed: false };
+    return { agent: await agentById(host.context.store.db, row.id), previousName: to, changed: false };
   const ownWindow = row.window === ref.name;
   const spec = {
     op: "agent.rename",
@@ -28,17 +28,19 @@ export async function renameAgent(
     subject: qualifiedName(ref),
     payload: { from: ref.name, to },
   };
-  const renamed = await write(crew.context, spec, async (tx) => {
-    const taken = await findOpenAgent(tx.db, row.workstream_id, to);
-    if (taken !== undefined) throw agentExists({ ...ref, name: to }, taken);
-    await renameWorkspace(tx, ref, to);
-    return tx.patch("agents", row.id, { name: to, ...(ownWindow && { window: to }) });
-  });
-  if (row.cli !== PERSON_CLI) await relabel(crew, renamed, ownWindow ? to : undefined);
-  return { agent: await agentById(crew.context.store.db, row.id), previousName: ref.name, changed: true };
+  const renamed = await write(host.context, spec, (tx) => renameAgentIn(tx, ref, row, to));
+  if (row.cli !== PERSON_CLI) await relabel(host, renamed, ownWindow ? to : undefined);
+  return { agent: await agentById(host.context.store.db, row.id), previousName: ref.name, changed: true };
 }
 
-async function renameWorkspace(tx: Tx, ref: AgentRef, to: string): Promise<void> {
+async function renameAgentIn(tx: Tx, ref: AgentRef, row: AgentRow, to: string): Promise<RowOf<"agents">> {
+  const taken = await findOpenAgent(tx.db, row.workstream_id, to);
+  if (taken !== undefined) throw agentExists({ ...ref, name: to }, taken);
+  await renameWorkspaceIn(tx, ref, to);
+  return tx.patch("agents", row.id, { name: to, ...(row.window === ref.name && { window: to }) });
+}
+
+async function renameWorkspaceIn(tx: Tx, ref: AgentRef, to: string): Promise<void> {
   const own = await findWorkspaceRow(tx.db, ref);
   if (own === undefined) return;
   const taken = await findWorkspaceRow(tx.db, { ...ref, name: to });
@@ -56,12 +58,16 @@ async function renameWorkspace(tx: Tx, ref: AgentRef, to: string): Promise<void>
 }
 
 /** The name on the pane is for people: identity goes by the incarnation, so a pane that is gone is no fault. */
-async function relabel(crew: Crew, row: Parameters<typeof findOwnPane>[1], window: string | undefined): Promise<void> {
-  const pane = await findOwnPane(crew, row);
+async function relabel(
+  host: TmuxHost,
+  row: Parameters<typeof findOwnPane>[1],
+  window: string | undefined,
+): Promise<void> {
+  const pane = await findOwnPane(host, row);
   if (pane === undefined) return;
   try {
-    await crew.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id) });
-    if (window !== undefined) await crew.tmux.renameWindow(pane.id, window);
+    await host.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id) });
+    if (window !== undefined) await host.tmux.renameWindow(pane.id, window);
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== "pane.not_found") throw error;
   }

@@ -1,4 +1,4 @@
-import { findOpenAgent, PERSON_CLI } from "../agents/agent.js";
+import { findOpenAgent, insertAgentIn, PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { inheritOutbox } from "../agents/delivery/outbox.js";
 import type { Context } from "../db/context.js";
@@ -11,7 +11,7 @@ import { freeWorkspace } from "../workspaces/free.js";
 import { reviveWorkspace } from "../workspaces/recreate.js";
 import { WORKSPACE } from "../workspaces/workspace.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { isHalfSpawn, retireAgent } from "./close.js";
+import { isHalfSpawn, retireAgentIn } from "./close.js";
 import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
 import { type Spawned, type StartOptions, spawnSpec, startAgent } from "./start.js";
 
@@ -28,11 +28,10 @@ export interface SpawnedInWorkspace extends Spawned {
 }
 
 /**
- * Starts an agent in a pane of its own: makes its workspace, if it is to have one and has none, reserves its row,
- * opens the pane, writes down which it is, and sees that the program lives. Whatever fails takes back what was done.
- * Safe to call from many processes at once.
+ * Starts an agent in a pane: creates its workspace if asked for, reserves its row, opens the pane, records it, and checks
+ * that the program is alive. A failure rolls everything back. Safe to call from many processes at once.
  *
- * A crash on the way leaves a row without a pane (`isHalfSpawn` after 60 s), perhaps with a pane that carries its
+ * A crash leaves a row without a pane (`isHalfSpawn` after 60 s), perhaps with a pane that is marked with its
  * incarnation, or a row whose pane is dead: reconcile closes both.
  *
  * Faults: `workstream.not_found`, `agent.invalid_name`, `agent.exists`, `agent.command_not_found`, `agent.died`,
@@ -41,19 +40,19 @@ export interface SpawnedInWorkspace extends Spawned {
 export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<SpawnedInWorkspace> {
   checkAgentName(ref.name);
   if (options.workspace === undefined) return { ...(await spawnIn(crew, ref, options)), workspace: null };
-  await requireNobody(crew.context, ref);
+  await requireNameFree(crew.context, ref);
   await planLaunch(crew, ref, options);
   const workspace = await prepareWorkspace(crew, ref, options.workspace);
   try {
     return { ...(await spawnIn(crew, ref, { ...options, cwd: workspace.path })), workspace };
   } catch (error) {
-    await takeBackWorkspace(crew, ref, workspace);
+    await rollBackWorkspace(crew, ref, workspace);
     throw error;
   }
 }
 
-/** Making a workspace may take long, so it is not begun for an agent that is there. */
-async function requireNobody({ store, clock }: Context, ref: AgentRef): Promise<void> {
+/** Checked first, because creating a workspace may take long. */
+async function requireNameFree({ store, clock }: Context, ref: AgentRef): Promise<void> {
   const { id } = await workstreamRow(store.db, ref.workstream);
   const open = await findOpenAgent(store.db, id, ref.name);
   if (open !== undefined && !isHalfSpawn(open, clock.now())) throw agentExists(ref, open);
@@ -62,13 +61,13 @@ async function requireNobody({ store, clock }: Context, ref: AgentRef): Promise<
 async function spawnIn(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<Spawned> {
   const plan = await planLaunch(crew, ref, options);
   const row = await write(crew.context, spawnSpec(ref), (tx) =>
-    reserveAgent(tx, ref, plan, { role: options.role ?? null }),
+    reserveAgentIn(tx, ref, plan, { role: options.role ?? null }),
   );
   return startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
 }
 
-/** The row of a new incarnation, without a pane yet. Faults `workstream.not_found`, `agent.exists`. */
-export async function reserveAgent(
+/** Inserts the row of a new incarnation, without a pane yet. Faults `workstream.not_found`, `agent.exists`. */
+export async function reserveAgentIn(
   tx: Tx,
   ref: AgentRef,
   plan: LaunchPlan,
@@ -78,38 +77,32 @@ export async function reserveAgent(
   const open = await findOpenAgent(tx.db, workstream.id, ref.name);
   if (open !== undefined) {
     if (!isHalfSpawn(open, new Date(tx.now))) throw agentExists(ref, open);
-    await retireAgent(tx, open.id, { author: "mu", note: `The spawn of ${ref.name} was cut off.` });
+    await retireAgentIn(tx, open.id, { author: "mu", note: `The spawn of ${ref.name} was cut off.` });
   }
-  const row = await tx.insert("agents", {
+  const row = await insertAgentIn(tx, {
     workstream_id: workstream.id,
     name: ref.name,
     role,
     access: plan.access,
     cli: plan.cli.key,
     command: plan.record.command,
-    host: null,
-    pane: null,
-    server: null,
-    pid: null,
     window: plan.window,
     session_ref: plan.sessionRef,
-    spawned_at: tx.now,
-    closed_at: null,
   });
   await inheritOutbox(tx, row);
   return row;
 }
 
-/** The fault for a name that is taken; a person has no pane, so that there is nothing to use or to start. */
+/** The fault for a name that is taken. */
 export function agentExists(ref: AgentRef, open: Pick<RowOf<"agents">, "cli">): Fault {
   const isPerson = open.cli === PERSON_CLI;
   const who = isPerson ? "a person" : "an agent";
-  const look = { intent: "Look at it", command: `mu agent show ${ref.name} -w ${ref.workstream}` };
+  const look = { intent: "Show it", command: `mu agent show ${ref.name} -w ${ref.workstream}` };
   const use = [
-    { intent: "Use it if it is there", command: `mu agent ensure ${ref.name} -w ${ref.workstream}` },
-    { intent: "Start it anew", command: `mu agent restart ${ref.name} -w ${ref.workstream}` },
+    { intent: "Reuse it if it is running", command: `mu agent ensure ${ref.name} -w ${ref.workstream}` },
+    { intent: "Restart it", command: `mu agent restart ${ref.name} -w ${ref.workstream}` },
   ];
-  const message = `There is ${who} ${quote(ref.name)} in ${ref.workstream} already.`;
+  const message = `${ref.workstream} already has ${who} ${quote(ref.name)}.`;
   return new Fault("conflict", "agent.exists", message, isPerson ? [look] : [look, ...use]);
 }
 
@@ -122,20 +115,20 @@ export const SPAWN_WORKSPACE = shape({
 
 export type SpawnWorkspace = TypeOf<typeof SPAWN_WORKSPACE>;
 
-/** The agent's workspace, which is made when there is none; its folder, when that is gone. Faults as `createWorkspace`. */
+/** The agent's workspace, created if it has none; a missing folder is recreated. Faults as `createWorkspace`. */
 export async function prepareWorkspace(crew: Crew, ref: AgentRef, wishes: WorkspaceWishes): Promise<SpawnWorkspace> {
   const there = await reviveWorkspace(crew, ref);
   if (there !== undefined) return { ...there, reused: true };
   return { ...(await createWorkspace(crew, ref, wishes)), reused: false };
 }
 
-/** Frees a workspace that was made for a spawn which failed; whatever the agent did in its short life is saved. */
-export async function takeBackWorkspace(crew: Crew, ref: AgentRef, { reused }: SpawnWorkspace): Promise<void> {
+/** Frees the workspace of a failed spawn; whatever the agent did in it is saved. */
+export async function rollBackWorkspace(crew: Crew, ref: AgentRef, { reused }: SpawnWorkspace): Promise<void> {
   if (reused) return;
   try {
     await freeWorkspace(crew, ref, { whileBusy: "go on", reason: "agent spawn" });
   } catch (error) {
-    // The fault that ended the spawn is the one to tell; a workspace that stays is there for the next one.
+    // The first fault is the one to report; a workspace that remains is reused by the next spawn.
     if (!(error instanceof Fault)) throw error;
   }
 }

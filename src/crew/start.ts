@@ -1,10 +1,10 @@
-import { stripVTControlCharacters } from "node:util";
 import { type Agent, agentById } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import { readTail, removeFiles, saveLaunch, transcriptCommand, transcriptPath } from "../agents/files.js";
-import { isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
+import { findOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
+import { blankScreen, viewPane } from "../agents/screen/capture.js";
 import { type Explanation, explainScreen } from "../agents/screen/verdict.js";
 import { pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../db/context.js";
@@ -14,21 +14,20 @@ import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Death, OpenedPane } from "../tmux/open.js";
-import type { Pane } from "../tmux/panes.js";
 import { workspaceEnv } from "../workspaces/setup/setup.js";
 import { sessionOf } from "../workstreams/workstream.js";
-import { retireAgent } from "./close.js";
+import { retireAgentIn } from "./close.js";
 import { type LaunchPlan, launchArgv } from "./launch.js";
 
 export interface Spawned {
   agent: Agent;
-  /** Null when nobody waited for it. */
+  /** Null unless it was waited for. */
   readiness: Readiness | null;
 }
 
 const ALIVE_MS = 100;
 
-/** The event of every write that a spawn does. */
+/** The event of each write of a spawn. */
 export function spawnSpec(ref: AgentRef) {
   return { op: "agent.spawn", scope: ref.workstream, subject: qualifiedName(ref) };
 }
@@ -42,7 +41,7 @@ export interface StartOptions {
   size?: { width: number; height: number } | undefined;
 }
 
-/** Opens the pane of a reserved row, writes it down and sees that its program lives; else takes all of it back. */
+/** Opens the pane of a reserved row, records it and checks that its program is alive; rolls back on any failure. */
 export async function startAgent(
   crew: Crew,
   row: RowOf<"agents">,
@@ -54,15 +53,15 @@ export async function startAgent(
   try {
     opened = await openFor(crew, row, plan, options);
     const deadline = crew.context.clock.now().getTime() + (options.aliveMs ?? ALIVE_MS);
-    const known = await writeDownPane(crew.context, ref, row, opened);
+    const known = await recordPane(crew.context, ref, row, opened);
     const readiness = options.ready === undefined ? null : await waitReady(crew, known, options.ready);
     await crew.context.clock.sleep(Math.max(0, deadline - crew.context.clock.now().getTime()));
     const death = await crew.tmux.confirmPane(opened.pane);
     if (death !== undefined) throw await died(crew, row, death);
-    if (readiness !== null) await noteReadiness(crew.context, row.id, readiness);
+    if (readiness !== null) await recordReadiness(crew.context, row.id, readiness);
     return { agent: await agentById(crew.context.store.db, row.id), readiness };
   } catch (error) {
-    await endSpawn(crew, ref, row, { opened, error });
+    await rollBackSpawn(crew, ref, row, { opened, error });
     throw error;
   }
 }
@@ -75,7 +74,7 @@ async function openFor(
 ): Promise<OpenedPane> {
   const { record } = plan;
   await saveLaunch(crew.stateDir, row, record);
-  const launch = await launchArgv(crew, plan, row);
+  const launch = await launchArgv(crew, plan);
   return crew.tmux.openPane({
     session: sessionOf(workstream),
     window: plan.window,
@@ -97,13 +96,13 @@ async function openFor(
   });
 }
 
-/** How a process in the pane finds out who it is, without asking tmux. */
+/** Tells a process in the pane which agent it is, without a call to tmux. */
 function identityEnv(workstream: string, row: RowOf<"agents">): Record<string, string> {
   return { MU_WORKSTREAM: workstream, MU_AGENT: row.name, MU_AGENT_ID: String(row.id) };
 }
 
-/** From here on the row is the pane's. Faults `agent.closed_meanwhile`. */
-async function writeDownPane(
+/** Stores the pane in the row. Faults `agent.closed_meanwhile`. */
+async function recordPane(
   context: Context,
   ref: AgentRef,
   { id }: RowOf<"agents">,
@@ -126,12 +125,12 @@ function closedMeanwhile(ref: AgentRef): Fault {
   return new Fault(
     "conflict",
     "agent.closed_meanwhile",
-    `${quote(ref.name)} was closed while it was being spawned: nothing is left of it.`,
+    `${quote(ref.name)} was closed while it was being spawned. Nothing of it remains.`,
     [{ intent: "Spawn it again", command: `mu agent spawn ${ref.name} -w ${ref.workstream}` }],
   );
 }
 
-async function noteReadiness(context: Context, agent: number, { status, reason, rule }: Readiness): Promise<void> {
+async function recordReadiness(context: Context, agent: number, { status, reason, rule }: Readiness): Promise<void> {
   const now = timestamp(context.clock);
   await context.store.write((db) =>
     db
@@ -162,7 +161,7 @@ export interface ReadyOptions {
 }
 
 const EVERY_MS = 100;
-/** Real CLIs print a line or two and then load for seconds; a screen that no rule knows is believed after this long. */
+/** Real CLIs print a line or two and then load for seconds; a screen without a matching rule counts after this long. */
 const STRANGE_MS = 4_000;
 
 /**
@@ -189,7 +188,7 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
   return {
     ready: found !== undefined && found.status !== "terminated",
     status: seen?.status ?? "unreachable",
-    reason: seen?.reason ?? "nobody looked",
+    reason: seen?.reason ?? "it was not observed",
     rule: seen?.rule ?? null,
     waitedMs: clock.now().getTime() - start,
   };
@@ -203,20 +202,12 @@ function isSettled(now: Explanation, before: Explanation | undefined, sinceMs: n
 }
 
 async function lookAt(crew: Crew, row: RowOf<"agents">): Promise<Explanation> {
-  const pane = (await crew.tmux.listPanes()).find((one) => isOwnPane(row, one));
+  const pane = await findOwnPane(crew, row);
   if (pane === undefined) return gone(row);
   const cli = getAgentCli(row.cli);
   const needsScreen = cli.reading.by === "screen" || pane.dead;
-  const captured = needsScreen
-    ? (await crew.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id)
-    : undefined;
-  const ansi = captured?.lines.join("\n") ?? "";
-  const { title, cursorX, cursorY } = captured ?? pane;
-  return explainScreen(cli, { ...factsOf(pane), text: stripVTControlCharacters(ansi), ansi, title, cursorX, cursorY });
-}
-
-function factsOf({ command, width, height, dead }: Pane) {
-  return { command, width, height, dead };
+  const view = needsScreen ? await viewPane(crew, cli, pane) : undefined;
+  return view?.verdict ?? explainScreen(cli, blankScreen(pane));
 }
 
 function gone(row: RowOf<"agents">): Explanation {
@@ -224,7 +215,7 @@ function gone(row: RowOf<"agents">): Explanation {
   return { status: "terminated", reason, rule: "gone", evidence: [], draft: false };
 }
 
-/** Faults after which there cannot be a pane, so that nobody has to look for one. */
+/** Faults after which there cannot be a pane. */
 const NOTHING_OPENED = new Set([
   "tmux.not_installed",
   "tmux.too_old",
@@ -234,10 +225,10 @@ const NOTHING_OPENED = new Set([
 ]);
 
 /**
- * Takes back a spawn that failed: its processes, its pane, then its row and files. Where the pane cannot be taken
- * away the row stays open as it is, so that reconcile finds both.
+ * Rolls back a failed spawn: its processes, its pane, then its row and files. If the pane cannot be closed the row stays
+ * open, so that reconcile finds both.
  */
-export async function endSpawn(
+export async function rollBackSpawn(
   crew: Crew,
   ref: AgentRef,
   row: RowOf<"agents">,
@@ -248,11 +239,11 @@ export async function endSpawn(
     if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, opened);
     const spec = { op: "agent.spawn", scope: ref.workstream, subject: qualifiedName(ref), payload: { failed: code } };
     await write(crew.context, spec, (tx) =>
-      retireAgent(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` }),
+      retireAgentIn(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` }),
     );
     await removeFiles(crew.stateDir, row);
   } catch {
-    // The fault that ended the spawn is the one to tell; what is left is a half spawn.
+    // The first fault is the one to report; what remains is a half spawn.
   }
 }
 
@@ -264,7 +255,7 @@ async function removePanes(crew: Crew, row: RowOf<"agents">, opened: OpenedPane 
   for (const pane of panes) await crew.tmux.killPane(pane.id);
 }
 
-/** The fault for a program that ended before it was confirmed, with its last words. */
+/** The fault for a program that ended before it was confirmed, with its last lines. */
 export async function died(crew: Crew, row: RowOf<"agents">, death: Death): Promise<Fault> {
   const lines = death.lines.length > 0 ? death.lines : await readTail(transcriptPath(crew.stateDir, row), 50);
   const { status, signal } = death;
@@ -275,7 +266,7 @@ export async function died(crew: Crew, row: RowOf<"agents">, death: Death): Prom
     "agent.died",
     `${quote(row.name)} ended ${how} as soon as it was started${words.length > 0 ? `:${words.join("")}` : "."}`,
     [
-      { intent: "Try its command by hand", command: row.command ?? "sh" },
+      { intent: "Run its command by hand", command: row.command ?? "sh" },
       { intent: "Start something else", command: `mu agent spawn ${row.name} --command '…'` },
     ],
     { status: status ?? null, signal: signal ?? null, lines, command: row.command },

@@ -1,6 +1,7 @@
 import { agentRows } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { Fault } from "../errors.js";
+import type { Host } from "../host.js";
 import { settleLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
 import { sessionExists } from "../tmux/windows.js";
@@ -36,12 +37,12 @@ export interface CrewDestruction extends Destruction {
 }
 
 /** What `destroyCrew` would end and remove. Faults `workstream.not_found`, `tmux.failed`. */
-export async function previewCrewDestroy(crew: Crew, workstream: string): Promise<CrewDestruction> {
-  const { db } = crew.context.store;
+export async function previewCrewDestroy(host: TmuxHost, workstream: string): Promise<CrewDestruction> {
+  const { db } = host.context.store;
   const rows = await previewDestroy(db, workstream);
   const closing = await agentRows(db, workstream);
   const session = sessionOf(workstream);
-  const panes = (await ifInstalled(crew.tmux.listPanes(), [])).filter((pane) => pane.session === session);
+  const panes = (await ifInstalled(host.tmux.listPanes(), [])).filter((pane) => pane.session === session);
   const strangers = panes.filter((pane) => !closing.some((row) => row.pane === pane.id && row.server === pane.server));
   return {
     ...rows,
@@ -49,14 +50,14 @@ export async function previewCrewDestroy(crew: Crew, workstream: string): Promis
     sessionAlive: panes.length > 0,
     closing: closing.map((row) => row.name),
     strangers: strangers.map(({ id, command }) => ({ pane: id, command })),
-    workspaces: await previewWorkspaces(crew, workstream),
+    workspaces: await previewWorkspaces(host, workstream),
     salvages: [],
   };
 }
 
-async function previewWorkspaces(crew: Crew, workstream: string): Promise<CrewDestruction["workspaces"]> {
-  const rows = await workspaceRows(crew.context.store.db, workstream);
-  const standings = await standingsOf(crew, rows);
+async function previewWorkspaces(host: Host, workstream: string): Promise<CrewDestruction["workspaces"]> {
+  const rows = await workspaceRows(host.context.store.db, workstream);
+  const standings = await standingsOf(host, rows);
   return rows.map(({ agent, path }) => {
     const { ahead = null, dirty = null } = standings.get(path) ?? {};
     return { agent, path, commits: ahead, files: dirty };
@@ -69,48 +70,48 @@ async function previewWorkspaces(crew: Crew, workstream: string): Promise<CrewDe
  * Interrupted, it can be called again. Faults `workstream.not_found`, `agent.still_alive`, `tmux.failed`,
  * `workspace.in_progress`, and those of the backends.
  */
-export async function destroyCrew(crew: Crew, workstream: string): Promise<CrewDestruction> {
-  const { store } = crew.context;
-  const gone = await previewCrewDestroy(crew, workstream);
+export async function destroyCrew(host: TmuxHost, workstream: string): Promise<CrewDestruction> {
+  const { store } = host.context;
+  const gone = await previewCrewDestroy(host, workstream);
   // Without its row nobody would find the scratch checkout of a landing that was cut off.
-  await settleLandings(crew);
-  const salvages = new Set(await salvageAll(crew, workstream));
+  await settleLandings(host);
+  const salvages = new Set(await salvageAll(host, workstream));
   for (const row of await agentRows(store.db, workstream)) {
     await closeAgent(
-      crew,
+      host,
       { workstream, name: row.name },
       { incarnation: row.id, reason: "its workstream is destroyed" },
     );
   }
-  for (const name of await freeAll(crew, workstream)) salvages.add(name);
-  await ifInstalled(crew.tmux.killSession(gone.session), undefined);
-  await letGoOfWork(crew, workstream);
-  await destroyWorkstream(crew.context, workstream);
+  for (const name of await freeAll(host, workstream)) salvages.add(name);
+  await ifInstalled(host.tmux.killSession(gone.session), undefined);
+  await releaseKeptWork(host, workstream);
+  await destroyWorkstream(host.context, workstream);
   return { ...gone, salvages: [...salvages] };
 }
 
-async function salvageAll(crew: Crew, workstream: string): Promise<string[]> {
+async function salvageAll(host: Host, workstream: string): Promise<string[]> {
   const names: string[] = [];
-  for (const row of await workspaceRows(crew.context.store.db, workstream)) {
-    const salvage = row.state === "creating" ? null : await salvageWorkspace(crew, row, "workstream destroy");
+  for (const row of await workspaceRows(host.context.store.db, workstream)) {
+    const salvage = row.state === "creating" ? null : await salvageWorkspace(host, row, "workstream destroy");
     if (salvage !== null) names.push(salvage.name);
   }
   return names;
 }
 
-async function freeAll(crew: Crew, workstream: string): Promise<string[]> {
+async function freeAll(host: TmuxHost, workstream: string): Promise<string[]> {
   const names: string[] = [];
-  for (const { agent } of await workspaceRows(crew.context.store.db, workstream)) {
+  for (const { agent } of await workspaceRows(host.context.store.db, workstream)) {
     const ref = { workstream, name: agent };
-    const { salvage } = await freeWorkspace(crew, ref, { whileBusy: "go on", reason: "workstream destroy" });
+    const { salvage } = await freeWorkspace(host, ref, { whileBusy: "go on", reason: "workstream destroy" });
     if (salvage !== null) names.push(salvage.name);
   }
   return names;
 }
 
 /** What was kept alive for its tasks is let go, where something else has it. A repository out of reach keeps all. */
-async function letGoOfWork(crew: Crew, workstream: string): Promise<void> {
-  const tasks = await crew.context.store.db
+async function releaseKeptWork(host: Host, workstream: string): Promise<void> {
+  const tasks = await host.context.store.db
     .selectFrom("tasks as t")
     .innerJoin("workstreams as w", "w.id", "t.workstream_id")
     .select(["t.work_root", "t.work_to", "t.landed_commit"])
@@ -122,7 +123,7 @@ async function letGoOfWork(crew: Crew, workstream: string): Promise<void> {
       work_root === root && work !== null && commit !== null ? [{ work, commit }] : [],
     );
     try {
-      await getBackend("git").letGo?.(crew, root, workstream, landed);
+      await getBackend("git").letGo?.(host, root, workstream, landed);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
     }
@@ -143,13 +144,13 @@ async function ifInstalled<T>(answer: Promise<T>, otherwise: T): Promise<T> {
  * Renames the workstream and its session; agents that live there keep their identity. Faults
  * `workstream.not_found`, `workstream.exists`, `workstream.invalid_name`, `session.exists`, `tmux.failed`.
  */
-export async function renameCrew(crew: Crew, workstream: string, to: string): Promise<Workstream> {
-  await getWorkstream(crew.context.store.db, workstream);
+export async function renameCrew(host: TmuxHost, workstream: string, to: string): Promise<Workstream> {
+  await getWorkstream(host.context.store.db, workstream);
   checkWorkstreamName(to);
   const [from, target] = [sessionOf(workstream), sessionOf(to)];
-  const runs = (session: string) => ifInstalled(crew.tmux.hasSession(session), false);
+  const runs = (session: string) => ifInstalled(host.tmux.hasSession(session), false);
   if (workstream !== to && (await runs(from)) && (await runs(target))) throw sessionExists(target);
-  const renamed = await renameWorkstream(crew.context, workstream, to);
-  if (workstream !== to) await ifInstalled(crew.tmux.renameSession(from, target), false);
+  const renamed = await renameWorkstream(host.context, workstream, to);
+  if (workstream !== to) await ifInstalled(host.tmux.renameSession(from, target), false);
   return renamed;
 }

@@ -63,6 +63,6 @@ export function withParts(store: Store, parts: Partial<Omit<Store, "db">>): Stor
 }
 
 /** The same store, whose writes give up with `db.locked` when another process holds them up for `waitMs`. */
-export function impatient(store: Store, waitMs: number): Store {
+export function withLockTimeout(store: Store, waitMs: number): Store {
   return withParts(store, { write: (work) => store.write(work, { waitMs }) });
 }

@@ -1,4 +1,4 @@
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
 import { type CheckAnswer, type createChecker, interrupted, judge } from "./checker.js";
@@ -27,7 +27,7 @@ const MOVES = 5;
  * Lands the candidates in rounds. A round puts all that are left on the branch, finds out how far that is good, moves
  * the branch so far, and gives back what is at fault; so each round has fewer left, or finds the branch moved.
  */
-export async function landBatch(crew: Crew, batch: TakenBatch, candidates: readonly Candidate[]): Promise<void> {
+export async function landBatch(crew: TmuxHost, batch: TakenBatch, candidates: readonly Candidate[]): Promise<void> {
   let waiting = [...candidates];
   for (let moves = 0; waiting.length > 0; ) {
     if (batch.signal?.aborted) throw interrupted();
@@ -53,7 +53,7 @@ interface Verdict {
   culprit: { step: Step; answer: CheckAnswer } | undefined;
 }
 
-async function verdictOn(crew: Crew, batch: TakenBatch, { target, steps }: Stack): Promise<Verdict> {
+async function verdictOn(crew: TmuxHost, batch: TakenBatch, { target, steps }: Stack): Promise<Verdict> {
   const { place, checker, report } = batch;
   const last = steps.at(-1);
   if (last === undefined || last.tip.commit === target.commit) return { good: steps, culprit: undefined };
@@ -82,7 +82,7 @@ async function verdictOn(crew: Crew, batch: TakenBatch, { target, steps }: Stack
 }
 
 /** Moves the branch to the last of these steps and writes it down; false when the branch is not where it was. */
-async function advance(crew: Crew, batch: TakenBatch, { target }: Stack, good: readonly Step[]): Promise<boolean> {
+async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, good: readonly Step[]): Promise<boolean> {
   const { place, landings, report, checker } = batch;
   const last = good.at(-1);
   if (last === undefined) return true;
@@ -114,7 +114,7 @@ async function advance(crew: Crew, batch: TakenBatch, { target }: Stack, good: r
 
 /** Gives back the culprit, and what clashes with the bare branch; what clashes with others of the batch is tried again. */
 async function giveBack(
-  crew: Crew,
+  crew: TmuxHost,
   batch: TakenBatch,
   { target, clashes }: Stack,
   { good, culprit }: Verdict,
@@ -147,7 +147,7 @@ async function giveBack(
 }
 
 /** A finished, unlanded task of the same workspace whose last commit this work starts from. */
-async function unlandedBase(crew: Crew, { candidate }: Clash): Promise<string | undefined> {
+async function unlandedBase(crew: TmuxHost, { candidate }: Clash): Promise<string | undefined> {
   if (candidate.work === null) return undefined;
   const found = await crew.context.store.db
     .selectFrom("tasks")

@@ -1,4 +1,4 @@
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks.js";
 import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
@@ -28,7 +28,7 @@ export interface CheckPlan {
 }
 
 /** Runs the check on tips, in the scratch checkout of a batch. A tree that was green is not checked again. */
-export function createChecker(crew: Crew, place: Place, scratch: Scratch, plan: CheckPlan) {
+export function createChecker(crew: TmuxHost, place: Place, scratch: Scratch, plan: CheckPlan) {
   const bringTo = scratchCheckout(crew, place, scratch);
   const green = new Map<string, CheckAnswer>();
   const answers: CheckAnswer[] = [];
@@ -140,7 +140,7 @@ const LANDER = "landing";
  * Brings the scratch checkout to commits one after the other, each time set up as a workspace is, so that the check
  * finds what it finds there: files each time, the command once. Faults `setup.not_approved`, `setup.failed`, `vcs.*`.
  */
-export function scratchCheckout(crew: Crew, { lander, root }: Place, { path, workstream, setup, signal }: Scratch) {
+export function scratchCheckout(crew: TmuxHost, { lander, root }: Place, { path, workstream, setup, signal }: Scratch) {
   let isSetUp = false;
   return async (commit: string): Promise<void> => {
     const plan = await planSetup(root, setup);

@@ -1,5 +1,5 @@
 import type { Claimant } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import type { TaskRef } from "../names.js";
 import { actingAgent, type TaskToChange, taskToChange } from "../tasks/change.js";
 import { getLander } from "../vcs/backends.js";
@@ -21,7 +21,7 @@ export interface CloseFirstOptions extends Pick<FinishOptions, "cwd" | "signal" 
  * `finishTask`; `landing.not_closed`, `landing.checkout_dirty`.
  */
 export async function closeOwnTasks(
-  crew: Crew,
+  crew: TmuxHost,
   refs: readonly TaskRef[],
   claimant: Claimant,
   { onto, ...options }: CloseFirstOptions,
@@ -40,7 +40,7 @@ export async function closeOwnTasks(
   return { closed: open.map((row) => row.name), warnings };
 }
 
-async function isAtIt(crew: Crew, row: TaskToChange, claimant: Claimant): Promise<boolean> {
+async function isAtIt(crew: TmuxHost, row: TaskToChange, claimant: Claimant): Promise<boolean> {
   if (row.status !== "IN_PROGRESS") return false;
   if ("person" in claimant) return row.owner === claimant.person;
   return row.owner_id === (await actingAgent(crew.context.store.db, row, claimant));
@@ -49,7 +49,7 @@ async function isAtIt(crew: Crew, row: TaskToChange, claimant: Claimant): Promis
 const checkOf = ({ closeRequires }: Settings) => (closeRequires === "check" ? undefined : null);
 
 /** What cannot land in any case is not closed for it. */
-async function requireClean(crew: Crew, row: TaskToChange, wanted: string | null): Promise<void> {
+async function requireClean(crew: TmuxHost, row: TaskToChange, wanted: string | null): Promise<void> {
   if (row.owner === null) return;
   const ref = { workstream: row.workstream, name: row.owner };
   const space = await findWorkspaceRow(crew.context.store.db, ref);

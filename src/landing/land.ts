@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { newGroup } from "../db/context.js";
 import { Fault } from "../errors.js";
 import { shellWord } from "../names.js";
@@ -39,7 +39,7 @@ export interface LandOptions {
  * Faults: those of `chooseTasks` and `findPlace`; `landing.nothing_to_continue`, `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
  * `landing.interrupted`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. Whatever has landed until then has.
  */
-export async function landTasks(crew: Crew, choice: Choice, options: LandOptions = {}): Promise<Landing> {
+export async function landTasks(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
   const settled = await settleLandings(crew);
   const arrived = settled.filter((one) => one.workstream === choice.workstream && one.outcome === "landed");
   const ready = await prepare(crew, choice, options);
@@ -57,7 +57,7 @@ export async function landTasks(crew: Crew, choice: Choice, options: LandOptions
 }
 
 /** What `landTasks` would do as far as the check allows: which tasks go onto the branch, which clash. Writes no row and no ref. */
-export async function predictLanding(crew: Crew, choice: Choice, options: LandOptions = {}): Promise<Landing> {
+export async function predictLanding(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
   const { report, place, candidates, edges } = await prepare(crew, choice, options);
   if (place === undefined) return report;
   const stack = await stackTasks(crew, place, candidates, edges);
@@ -89,7 +89,7 @@ interface Ready {
   edges: Awaited<ReturnType<typeof chooseTasks>>["edges"];
 }
 
-async function prepare(crew: Crew, choice: Choice, options: LandOptions): Promise<Ready> {
+async function prepare(crew: TmuxHost, choice: Choice, options: LandOptions): Promise<Ready> {
   const { db } = crew.context.store;
   const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
   const { candidates, edges, skipped } = await chooseTasks(db, choice, await busyTasks(crew));
@@ -105,7 +105,7 @@ async function prepare(crew: Crew, choice: Choice, options: LandOptions): Promis
   return { report, settings, place, candidates: whole, edges };
 }
 
-async function busyTasks(crew: Crew): Promise<Map<number, number>> {
+async function busyTasks(crew: TmuxHost): Promise<Map<number, number>> {
   const rows = await landingsUnderWay(crew.context.store.db);
   const living = await livingProcesses(
     crew,
@@ -116,7 +116,7 @@ async function busyTasks(crew: Crew): Promise<Map<number, number>> {
 
 /** Leaves out tasks whose commits the repository does not have, and whatever waits for them. */
 async function dropGone(
-  crew: Crew,
+  crew: TmuxHost,
   { lander, root }: Place,
   { candidates, edges, report }: Pick<Ready, "candidates" | "edges" | "report">,
 ): Promise<Candidate[]> {
@@ -133,7 +133,7 @@ async function dropGone(
  * those files. A task that is named lands anyway.
  */
 async function dropUncommitted(
-  crew: Crew,
+  crew: TmuxHost,
   { candidates, edges, report }: Pick<Ready, "candidates" | "edges" | "report">,
 ): Promise<Candidate[]> {
   const held: Candidate[] = [];
@@ -152,7 +152,7 @@ async function dropUncommitted(
 }
 
 /** Reserve, act, confirm. However it ends, its rows and its scratch checkout are cleaned up. */
-async function takeAndLand(crew: Crew, ready: Ready & { place: Place }, options: LandOptions): Promise<void> {
+async function takeAndLand(crew: TmuxHost, ready: Ready & { place: Place }, options: LandOptions): Promise<void> {
   const { report, settings, place, candidates, edges } = ready;
   const id = newGroup();
   const scratch = join(scratchFolder(crew.stateDir), id);
@@ -199,7 +199,7 @@ function withReport(fault: Fault, { landed, returned, target }: Landing): Fault 
 }
 
 async function remoteOf(
-  crew: Crew,
+  crew: TmuxHost,
   { lander, root, branch }: Place,
   { push }: LandOptions,
 ): Promise<string | undefined> {
@@ -211,7 +211,7 @@ async function remoteOf(
 }
 
 async function push(
-  crew: Crew,
+  crew: TmuxHost,
   { lander, root, branch }: Place,
   { remote, workstream, onto }: { remote: string; workstream: string; onto?: string | undefined },
   report: Landing,

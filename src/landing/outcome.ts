@@ -1,4 +1,4 @@
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { queueForAgent } from "../agents/delivery/send.js";
 import { storableText } from "../db/text.js";
 import type { Tx } from "../db/write.js";
@@ -132,7 +132,7 @@ export interface Refusal {
 }
 
 /** Gives a task back because its files clash with the branch. Undefined if the task has changed. */
-export function returnClash(crew: Crew, refusal: Refusal, clash: Clash): Promise<Returned | undefined> {
+export function returnClash(crew: TmuxHost, refusal: Refusal, clash: Clash): Promise<Returned | undefined> {
   const { branch, onto } = refusal;
   const { files, words, hunk } = clash;
   const where = files.length === 0 ? "" : ` in ${enumerate(files)}`;
@@ -147,7 +147,7 @@ export function returnClash(crew: Crew, refusal: Refusal, clash: Clash): Promise
 }
 
 /** Gives a task back because the check is red with it and green without it. Undefined if the task has changed. */
-export function returnRed(crew: Crew, refusal: Refusal, answer: CheckAnswer): Promise<Returned | undefined> {
+export function returnRed(crew: TmuxHost, refusal: Refusal, answer: CheckAnswer): Promise<Returned | undefined> {
   const { branch, onto } = refusal;
   const reason = `${answer.command} ${answer.ending} with it on ${branch}`;
   const excerpt = answer.tail.split("\n").slice(-EXCERPT_LINES).join("\n");
@@ -169,7 +169,11 @@ interface Verdict {
 }
 
 /** What programs print and files hold may be anything, so it is made storable first. */
-async function giveBack(crew: Crew, refusal: Refusal, { found, kind, text }: Verdict): Promise<Returned | undefined> {
+async function giveBack(
+  crew: TmuxHost,
+  refusal: Refusal,
+  { found, kind, text }: Verdict,
+): Promise<Returned | undefined> {
   const { reason, files, excerpt } = found;
   const clean = { reason: storableText(reason), files: files.map(storableText), excerpt: storableText(excerpt) };
   const { row } = refusal.candidate;
@@ -202,7 +206,7 @@ async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal
 
 /** The owner's next prompt; a person, or an agent that is gone, finds the note on the task. */
 async function sendPrompt(
-  crew: Crew,
+  crew: TmuxHost,
   { agent, refusal, text }: { agent: string; refusal: Refusal; text: string },
 ): Promise<boolean> {
   const { row } = refusal.candidate;

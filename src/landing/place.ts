@@ -1,4 +1,4 @@
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { enumerate, shellWord } from "../names.js";
@@ -22,7 +22,7 @@ export interface Place {
  * `landing.not_supported`, `vcs.no_target`, `vcs.unknown_ref`.
  */
 export async function findPlace(
-  crew: Crew,
+  crew: TmuxHost,
   workstream: string,
   candidates: readonly Candidate[],
   { onto, settings }: { onto?: string | undefined; settings: Settings },
@@ -78,7 +78,7 @@ function selectSpaces(db: Reader, workstream: number, agents: readonly string[])
 }
 
 async function repository(
-  crew: Crew,
+  crew: TmuxHost,
   workstream: string,
   root: string | undefined,
   spaces: ReadonlyMap<string, Space>,

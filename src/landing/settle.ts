@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import { livingProcesses } from "../processes.js";
 import { findById } from "../tasks/task.js";
@@ -29,7 +29,7 @@ export const scratchFolder = (stateDir: string) => join(stateDir, "landing");
  * Ends the landings whose process died: a task whose commits are on the branch has landed, any other is dropped
  * unchanged; scratch checkouts are deleted. A landing whose repository cannot be reached is left alone.
  */
-export async function settleLandings(crew: Crew): Promise<Settled[]> {
+export async function settleLandings(crew: TmuxHost): Promise<Settled[]> {
   const rows = await landingsUnderWay(crew.context.store.db);
   const left = await readdir(scratchFolder(crew.stateDir)).catch(() => []);
   if (rows.length === 0 && left.length === 0) return [];
@@ -47,7 +47,7 @@ export async function settleLandings(crew: Crew): Promise<Settled[]> {
 }
 
 /** Ends these landings: what is on the branch has landed, the rest is dropped for `reason`. */
-export async function settleRows(crew: Crew, rows: readonly LandingRow[], reason: string): Promise<Settled[]> {
+export async function settleRows(crew: TmuxHost, rows: readonly LandingRow[], reason: string): Promise<Settled[]> {
   if (rows.length === 0) return [];
   const lander = getLander("git");
   const settled: Settled[] = [];
@@ -58,7 +58,12 @@ export async function settleRows(crew: Crew, rows: readonly LandingRow[], reason
   return settled;
 }
 
-async function settleOne(crew: Crew, lander: Lander, row: LandingRow, reason: string): Promise<Settled | undefined> {
+async function settleOne(
+  crew: TmuxHost,
+  lander: Lander,
+  row: LandingRow,
+  reason: string,
+): Promise<Settled | undefined> {
   const { context } = crew;
   const task = await findById(context.store.db, row.task_id);
   const { tip, root, branch } = row;
@@ -91,7 +96,7 @@ function ignoreUnreachable(error: unknown): undefined {
 }
 
 /** Deletes scratch checkouts without a living landing; one whose batch is not in this database may belong to another. */
-async function removeLeftScratches(crew: Crew, batches: readonly string[]): Promise<void> {
+async function removeLeftScratches(crew: TmuxHost, batches: readonly string[]): Promise<void> {
   if (batches.length === 0) return;
   const { db } = crew.context.store;
   const rows = await db

@@ -1,4 +1,4 @@
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { auditHead } from "../journal/audit.js";
 import { qualifiedName } from "../names.js";
 import type { LandingTarget, Replay, Replayed, Tip } from "../vcs/lander.js";
@@ -32,7 +32,7 @@ export interface Stack {
 
 /** Replays the tasks on top of each other, without those that conflict and those that wait for them. Touches no branch and no checkout. */
 export async function stackTasks(
-  crew: Crew,
+  crew: TmuxHost,
   { lander, root, branch }: Place,
   candidates: readonly Candidate[],
   edges: readonly Link[],
@@ -63,7 +63,7 @@ export async function stackTasks(
 }
 
 /** What the chain of the workstream says now, for the trailer that anchors it. */
-async function headOf(crew: Crew, candidate: Candidate | undefined): Promise<string | undefined> {
+async function headOf(crew: TmuxHost, candidate: Candidate | undefined): Promise<string | undefined> {
   if (candidate === undefined) return undefined;
   const head = (await auditHead(crew.context.store.db, candidate.row.workstream))[0];
   return head && `${head.scope} ${head.n} ${head.head}`;

@@ -2,7 +2,6 @@ import * as z from "zod";
 import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
 import { RECOVERY_PLAN } from "../crew/recovery.js";
 import { shape } from "../shape.js";
-import { perAgentHooks } from "./agent/fields.js";
 import { about, workstreamField, yesField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
@@ -30,9 +29,7 @@ export const recover = defineOperation({
   async run(app, { workstream, all, yes }) {
     const scope = all ? undefined : await findWorkstream(app, workstream);
     const crew = await app.crew();
-    const items = yes
-      ? await recoverCrew(crew, scope, { eventsFile: perAgentHooks(crew) })
-      : await planRecovery(crew, scope);
+    const items = yes ? await recoverCrew(crew, scope) : await planRecovery(crew, scope);
     const lost = items.some((item) => item.action === "resume" || item.action === "fresh");
     const nextSteps = !yes && lost ? [{ intent: "Apply it", command: "mu recover --yes" }] : [];
     return { items, count: items.length, done: yes, nextSteps };

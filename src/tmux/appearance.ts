@@ -3,7 +3,7 @@ import { type Command, formatText, inCalls, isServerGone, quoteCommands, type Ru
 export const LAYOUTS = ["even-horizontal", "even-vertical", "main-vertical", "main-horizontal", "tiled"] as const;
 export type Layout = (typeof LAYOUTS)[number];
 
-/** Who lives in a pane, written where programs cannot overwrite it; the title is for people. */
+/** The agent of a pane, stored where programs cannot overwrite it; the title is for people. */
 export interface PaneIdentity {
   agent: string;
   agentId: string;
@@ -27,7 +27,7 @@ export async function setPaneIdentity(run: Run, pane: string, identity: PaneIden
   await runOrFail(run, { what: `name pane ${pane}`, pane }, identityCommands(pane, identity));
 }
 
-/** Labels of many panes in one call; panes that are gone are passed over. Faults: `tmux.failed`. */
+/** Labels of many panes in one call; panes that do not exist are skipped. Faults: `tmux.failed`. */
 export async function setPaneLabels(run: Run, labels: readonly PaneLabels[]): Promise<void> {
   const commandsOf = (label: PaneLabels) => [labelCommand(label)];
   for (const call of inCalls(labels, commandsOf)) {
@@ -41,7 +41,7 @@ export async function setPaneBorders(run: Run, target: string, state: "on" | "of
   await runOrFail(run, { what: `draw the borders of ${target}`, pane: target }, borderCommands(target, state));
 }
 
-/** Gives everything the pane prints to `shellCommand`, in place of the pipe it had. Faults: `pane.not_found`. */
+/** Pipes everything the pane prints to `shellCommand`, in place of an earlier pipe. Faults: `pane.not_found`. */
 export async function pipePane(run: Run, pane: string, shellCommand: string): Promise<void> {
   await runOrFail(run, { what: `record pane ${pane}`, pane }, [pipeCommand(pane, shellCommand)]);
 }

@@ -15,7 +15,7 @@ export interface Paste {
   pane: string;
   /** Goes through `pasteText`. */
   text: string;
-  /** Paste only while the pane carries this `@mu_agent_id`; checked in the same call, so nobody comes between. */
+  /** Paste only while the pane carries this `@mu_agent_id`; checked in the same call, so nothing can come between. */
   agentId?: string;
   /** Paste only while the cursor still is where it was seen; checked in the same call. */
   cursor?: Cursor;

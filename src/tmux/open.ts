@@ -17,7 +17,7 @@ import {
 import { lastLines } from "./screens.js";
 
 export interface OpenPane {
-  /** Made when it does not exist. */
+  /** Created if it does not exist. */
   session: string;
   window: string;
   /** Put the pane beside the others in the window of that name, instead of into a window of its own. */
@@ -68,8 +68,8 @@ const STATUS_LOOKS = 5;
 /** Holds the pane until it is set up. It ends by itself, so a crash between the two steps leaves no pane behind. */
 const PLACEHOLDER = ["sleep", "60"];
 /**
- * Says why on the pane where tmux alone would run the program in $HOME, or end it without a word. The pause is for
- * tmux to read what the shell said (see `pipe`); a program that starts never comes to it.
+ * Prints the error on the pane where tmux alone would run the program in $HOME, or end it silently. The pause lets tmux
+ * read what the shell printed (see `pipe`); a program that starts replaces the shell.
  */
 const START = 'trap "sleep 0.05" EXIT; cd -- "$0" && exec "$@"';
 
@@ -85,7 +85,7 @@ export async function openPane(run: Run, spec: OpenPane): Promise<OpenedPane> {
     const opened = spec.shared ? await openShared(run, spec) : await openOwn(run, spec);
     if (opened !== undefined) return opened;
   }
-  throw refused(`open a pane for ${spec.window}`, `session ${spec.session} comes and goes`);
+  throw refused(`open a pane for ${spec.window}`, `session ${spec.session} keeps appearing and disappearing`);
 }
 
 /**
@@ -104,13 +104,13 @@ export async function confirmPane(run: Run, pane: string): Promise<Death | undef
   }
 }
 
-/** The pane stays when its program ends, until it is closed. A pane that is gone is none to hold. */
+/** Keeps the pane when its program ends. A no-op if the pane does not exist. */
 export async function holdPane(run: Run, pane: string): Promise<void> {
   const hold = ["set-option", "-p", "-t", pane, "remain-on-exit", "on"];
   ignoreGone(await run([hold]), `hold pane ${pane}`);
 }
 
-/** Closing what is closed is a no-op. */
+/** A no-op if it does not exist. */
 export async function killPane(run: Run, pane: string): Promise<void> {
   ignoreGone(await run([["kill-pane", "-t", pane]]), `close pane ${pane}`);
 }
@@ -139,7 +139,7 @@ async function openOwn(run: Run, spec: OpenPane): Promise<OpenedPane | undefined
   return start(run, spec, [...newSession(spec), ...startCommands(`=${spec.session}:^`, spec)]);
 }
 
-/** Runs commands that print a new pane's id and then its facts. A pane that was made in vain is taken away. */
+/** Runs commands that print a new pane's id and then its facts. A pane that could not be set up is closed. */
 async function start(run: Run, spec: OpenPane, commands: readonly Command[]): Promise<OpenedPane | undefined> {
   const answer = await run(commands);
   const [made = "", facts = ""] = answer.stdout.split("\n");
@@ -148,7 +148,7 @@ async function start(run: Run, spec: OpenPane, commands: readonly Command[]): Pr
     return confirmVersion(run, { pane, window, server, pid: Number(pid) }, version);
   }
   if (/^%\d+$/.test(made)) await killPane(run, made);
-  else if (isRaceLost(answer)) return undefined;
+  else if (hasLostRace(answer)) return undefined;
   throw refused(`open a pane for ${spec.window}`, answer.refusal ?? "nothing");
 }
 
@@ -178,22 +178,22 @@ async function placeShared(run: Run, spec: OpenPane): Promise<string | undefined
   const window = await findWindow(run, spec);
   if (window !== undefined) return splitWindow(run, window, spec);
   const pane = await placeOwn(run, spec);
-  return pane === undefined ? undefined : joinTwin(run, pane, spec);
+  return pane === undefined ? undefined : joinOldest(run, pane, spec);
 }
 
 /** A placeholder in a new window; undefined when another process won a race and it is worth another try. */
 async function placeOwn(run: Run, spec: OpenPane): Promise<string | undefined> {
   const added = await run(windowInSession(spec));
   if (added.refusal === undefined) return added.stdout.trim();
-  if (!isRaceLost(added)) throw refused(`open a window in session ${spec.session}`, added.refusal);
+  if (!hasLostRace(added)) throw refused(`open a window in session ${spec.session}`, added.refusal);
   const created = await run(newSession(spec));
   if (created.refusal === undefined) return created.stdout.trim();
-  if (!isRaceLost(created)) throw refused(`create session ${spec.session}`, created.refusal);
+  if (!hasLostRace(created)) throw refused(`create session ${spec.session}`, created.refusal);
   return undefined;
 }
 
-/** Two processes may both have made the shared window: the oldest stays, everyone else moves into it. */
-async function joinTwin(run: Run, pane: string, spec: OpenPane): Promise<string | undefined> {
+/** Two processes may both have created the shared window: the oldest stays, the panes of the others move into it. */
+async function joinOldest(run: Run, pane: string, spec: OpenPane): Promise<string | undefined> {
   const oldest = await findWindow(run, spec);
   const own = (await listPanes(run)).find((other) => other.id === pane)?.window;
   if (oldest === undefined || own === undefined) return undefined;
@@ -211,7 +211,7 @@ async function splitWindow(run: Run, window: string, spec: OpenPane): Promise<st
 }
 
 function retryOrFail(answer: Answer, spec: OpenPane): undefined {
-  if (isRaceLost(answer)) return undefined;
+  if (hasLostRace(answer)) return undefined;
   if (/no space|too small/.test(answer.refusal ?? "")) throw noSpace(spec);
   throw refused(`open a pane in window ${spec.window}`, answer.refusal ?? "");
 }
@@ -225,7 +225,7 @@ async function findWindow(run: Run, { session, window }: OpenPane): Promise<stri
     .sort((a, b) => number(a) - number(b))[0];
 }
 
-function isRaceLost({ refusal }: Answer): boolean {
+function hasLostRace({ refusal }: Answer): boolean {
   return isServerGone(refusal) || isTargetGone(refusal) || /^duplicate session/.test(refusal ?? "");
 }
 
@@ -290,7 +290,7 @@ function setupCommands(pane: string, spec: OpenPane): Command[] {
 }
 
 function noSpace(spec: OpenPane): Fault {
-  return new Fault("conflict", "pane.no_space", `window ${spec.window} has no room for another pane`, [
-    { intent: "open it in a window of its own", command: "mu agent spawn <agent>" },
+  return new Fault("conflict", "pane.no_space", `Window ${spec.window} has no room for another pane.`, [
+    { intent: "Open it in a window of its own", command: "mu agent spawn <agent>" },
   ]);
 }

@@ -114,7 +114,7 @@ export function paneListing(): { command: Command; parse(stdout: string): Pane[]
 export async function findServer(run: Run): Promise<ServerId | undefined> {
   const answer = await run([["list-sessions", "-F", "#{pid}@#{start_time}"]]);
   if (isServerGone(answer.refusal)) return undefined;
-  if (answer.refusal !== undefined) throw refused("ask the server who it is", answer.refusal);
+  if (answer.refusal !== undefined) throw refused("identify the server", answer.refusal);
   return answer.stdout.split("\n")[0] || undefined;
 }
 
@@ -127,7 +127,7 @@ export function serverStart(server: ServerId): number {
   return Number(server.slice(server.indexOf("@") + 1)) * 1000;
 }
 
-/** Where the calling process sits, by its environment alone; undefined outside tmux. */
+/** The pane of the calling process, by its environment alone; undefined outside tmux. */
 export function callerPane(env: Environment): { pane: string; serverPid: number; socket: string } | undefined {
   const [, socket, pid] = /^(.*),(\d+),\d*$/.exec(env.TMUX ?? "") ?? [];
   const pane = env.TMUX_PANE ?? "";
@@ -168,7 +168,7 @@ function parsePane(values: readonly string[]): Pane {
   };
 }
 
-/** Who a pane says it is. `agent` and `agentId` are what mu wrote; the title is whatever a program made of it. */
+/** Which agent a pane belongs to. `agent` and `agentId` are what mu stored; any program may set the title. */
 export interface PaneIdentityFacts {
   pane: string;
   server: ServerId;
@@ -180,20 +180,20 @@ export interface PaneIdentityFacts {
 
 const IDENTITY_FIELDS = ["pane_id", "#{pid}@#{start_time}", "session_name", "pane_title", "@mu_agent", "@mu_agent_id"];
 
-/** Asks one pane who it is; undefined when it is not there. Faults: `tmux.failed`, `tmux.unreachable`. */
+/** Which agent one pane belongs to; undefined if the pane does not exist. Faults: `tmux.failed`, `tmux.unreachable`. */
 export async function askPane(run: Run, pane: string): Promise<PaneIdentityFacts | undefined> {
   const mark = uniqueWord();
   const format = IDENTITY_FIELDS.map((name) => (name.startsWith("#") ? name : `#{${name}}`)).join(mark);
   const { stdout, refusal } = await run([["display-message", "-p", "-t", pane, format]]);
   if (isServerGone(refusal) || isTargetGone(refusal)) return undefined;
-  if (refusal !== undefined) throw refused(`ask pane ${pane} who it is`, refusal);
+  if (refusal !== undefined) throw refused(`identify pane ${pane}`, refusal);
   const [found, server = "", session = "", title = "", agent = "", agentId = ""] = stdout
     .replace(/\n$/, "")
     .split(mark);
   return found === pane ? { pane, server, session, title, agent, agentId } : undefined;
 }
 
-/** Asks panes of the server that the caller sits in, whatever `MU_TMUX_SOCKET` says: `$TMUX_PANE` is one of its. */
+/** As `askPane`, on the caller's own server whatever `MU_TMUX_SOCKET` says: `$TMUX_PANE` is a pane of it. */
 export function askOwnServer({ exec, env }: { exec: Exec; env: Environment }) {
   const socket = callerPane(env)?.socket;
   const run = createRun({ exec, env: { ...env, MU_TMUX_SOCKET: socket } });

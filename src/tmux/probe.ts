@@ -13,7 +13,7 @@ export interface Probe {
   features: Readonly<Record<Feature, boolean>>;
 }
 
-/** What doctor wants to know. Some are newer than the oldest tmux we accept, so they are tried, not assumed. */
+/** What `mu doctor` checks. Some are newer than the oldest supported tmux, so they are tried, not assumed. */
 export type Feature = "exactTargets" | "paneTitles" | "paneDiedHook" | "bracketPasteFlag" | "allowSetTitle";
 
 /** `tmux 3.2a`, `tmux next-3.6`; undefined for builds without a number (`master`, `openbsd-7.5`). */

@@ -5,7 +5,7 @@ import type { Exec } from "../exec.js";
 /** One tmux command with its arguments, as plain words: no quoting, no escaping. */
 export type Command = readonly string[];
 
-/** What tmux printed; `refusal` is its own word when it stopped at a command (the ones before it were run). */
+/** What tmux printed; `refusal` is its error when it stopped at a command (those before it have run). */
 export interface Answer {
   stdout: string;
   refusal?: string;
@@ -48,7 +48,7 @@ export function createRun({ exec, env }: { exec: Exec; env: Environment }): Run 
   };
 }
 
-/** Runs commands that must succeed and gives what they printed; `what` completes "cannot …". */
+/** Runs commands that must succeed and gives what they printed; `what` completes "Cannot …". */
 export async function runOrFail(
   run: Run,
   { what, pane, ...options }: { what: string; pane?: string; input?: string },
@@ -122,7 +122,7 @@ function callBytes(commands: readonly Command[]): number {
 /** The oldest tmux that has per-pane options, `copy-mode -q` and `new-window -e`. */
 export const OLDEST_TMUX = "3.2";
 
-const DOCTOR: NextStep = { intent: "check this machine's tmux", command: "mu doctor" };
+const DOCTOR: NextStep = { intent: "Check tmux on this machine", command: "mu doctor" };
 
 /** True when tmux said that there is no server behind the socket, so there are no panes either. */
 export function isServerGone(refusal: string | undefined): boolean {
@@ -139,63 +139,69 @@ export function isTargetGone(refusal: string | undefined): boolean {
 /** The fault for a command that tmux refused; a pane that is gone is `pane.not_found`. */
 export function refused(what: string, refusal: string, pane?: string): Fault {
   if (pane !== undefined && (isServerGone(refusal) || isTargetGone(refusal))) return paneNotFound(pane);
-  if (isServerGone(refusal)) return new Fault("unavailable", "tmux.failed", `cannot ${what}: no tmux runs`, [DOCTOR]);
-  return new Fault("unavailable", "tmux.failed", `cannot ${what}: tmux says "${refusal}"`, [DOCTOR]);
+  if (isServerGone(refusal))
+    return new Fault("unavailable", "tmux.failed", `Cannot ${what}: tmux is not running.`, [DOCTOR]);
+  return new Fault("unavailable", "tmux.failed", `Cannot ${what}: tmux says "${refusal}".`, [DOCTOR]);
 }
 
 export function paneNotFound(pane: string): Fault {
-  return new Fault("missing", "pane.not_found", `pane ${pane} is not there: it was closed, or its tmux ended`, [
-    { intent: "see which agents still have a pane", command: "mu agent list" },
-    { intent: "bring lost agents back", command: "mu recover" },
-  ]);
+  return new Fault(
+    "missing",
+    "pane.not_found",
+    `Pane ${pane} does not exist: it was closed, or its tmux server ended.`,
+    [
+      { intent: "See which agents still have a pane", command: "mu agent list" },
+      { intent: "Recover lost agents", command: "mu recover" },
+    ],
+  );
 }
 
 /** The pane exists, but not as the living pane of the agent that the caller meant. */
 export function paneRefused(pane: string, found: { dead: boolean; agentId: string }): Fault {
   if (found.dead) {
-    return new Fault("conflict", "pane.dead", `the program in pane ${pane} has ended; nothing was sent`, [
-      { intent: "bring lost agents back", command: "mu recover" },
+    return new Fault("conflict", "pane.dead", `The program in pane ${pane} has ended; nothing was sent.`, [
+      { intent: "Recover lost agents", command: "mu recover" },
     ]);
   }
-  const owner = found.agentId === "" ? "no agent of mu" : `incarnation ${found.agentId}`;
-  return new Fault("conflict", "pane.stranger", `pane ${pane} now belongs to ${owner}; nothing was sent`, [
-    { intent: "see who is where", command: "mu agent list" },
+  const owner = found.agentId === "" ? "no agent" : `incarnation ${found.agentId}`;
+  return new Fault("conflict", "pane.stranger", `Pane ${pane} now belongs to ${owner}; nothing was sent.`, [
+    { intent: "List agents with their panes", command: "mu agent list" },
   ]);
 }
 
-/** Somebody typed, or the program drew, after the pane was looked at. */
+/** Someone typed, or the program drew, after the pane was captured. */
 export function paneMoved(pane: string): Fault {
   return new Fault(
     "conflict",
     "pane.moved",
-    `the cursor of pane ${pane} moved after it was looked at; nothing was sent`,
-    [{ intent: "see what the pane shows", command: "mu agent list" }],
+    `The cursor of pane ${pane} moved after it was captured; nothing was sent.`,
+    [{ intent: "See what the pane shows", command: "mu agent list" }],
   );
 }
 
 export function notInstalled(): Fault {
-  return new Fault("unavailable", "tmux.not_installed", "tmux is not installed, or not on PATH", [
-    { intent: "install it on Debian or Ubuntu", command: "sudo apt-get install tmux" },
-    { intent: "install it on macOS", command: "brew install tmux" },
+  return new Fault("unavailable", "tmux.not_installed", "tmux is not installed, or not on PATH.", [
+    { intent: "Install it on Debian or Ubuntu", command: "sudo apt-get install tmux" },
+    { intent: "Install it on macOS", command: "brew install tmux" },
   ]);
 }
 
 export function tooOld(version: string): Fault {
-  return new Fault("unavailable", "tmux.too_old", `tmux ${version} is too old: mu needs ${OLDEST_TMUX} or newer`, [
+  return new Fault("unavailable", "tmux.too_old", `tmux ${version} is too old: mu needs ${OLDEST_TMUX} or newer.`, [
     DOCTOR,
   ]);
 }
 
 export function timedOut(what: string, timeoutMs: number): Fault {
-  return new Fault("unavailable", "tmux.failed", `tmux did not answer "${what}" within ${timeoutMs / 1000} s`, [
+  return new Fault("unavailable", "tmux.failed", `tmux did not answer "${what}" within ${timeoutMs / 1000} s.`, [
     DOCTOR,
   ]);
 }
 
-/** The server may well be alive: a sandbox or a permission keeps us from its socket. */
+/** The server may be alive: a sandbox or file permissions block its socket. */
 export function unreachable(refusal: string): Fault {
-  return new Fault("unavailable", "tmux.unreachable", `the tmux socket cannot be reached from here: ${refusal}`, [
-    { intent: "see who mu thinks you are", command: "mu me" },
+  return new Fault("unavailable", "tmux.unreachable", `The tmux socket cannot be reached from here: ${refusal}.`, [
+    { intent: "See who mu thinks you are", command: "mu me" },
     DOCTOR,
   ]);
 }
@@ -204,12 +210,12 @@ export function commandTooLong(bytes: number, limit: number): Fault {
   return new Fault(
     "usage",
     "tmux.command_too_long",
-    `the command and its environment are ${bytes} bytes; tmux takes ${limit} at most`,
-    [{ intent: "start the agent first and send it the long text", command: "mu agent send <agent> --file <file>" }],
+    `The command and its environment are ${bytes} bytes; tmux takes ${limit} at most.`,
+    [{ intent: "Start the agent first, then send it the long text", command: "mu agent send <agent> --file <file>" }],
   );
 }
 
-/** Lets an answer pass that says that its target does not exist; any other refusal is a fault. */
+/** Throws unless the command succeeded or its target does not exist. */
 export function ignoreGone({ refusal }: Answer, what: string): void {
   if (refusal !== undefined && !isServerGone(refusal) && !isTargetGone(refusal)) throw refused(what, refusal);
 }

@@ -4,7 +4,6 @@ import {
   type Command,
   inCalls,
   isServerGone,
-  isTargetGone,
   LONGEST_CALL,
   paneNotFound,
   quoteCommands,
@@ -30,7 +29,7 @@ export interface CaptureOptions {
 }
 
 /**
- * The screens of all these panes in one tmux call (one per ~130 panes). Panes that are gone are not in the result;
+ * The screens of all these panes in one tmux call (one per ~90 panes). Panes that do not exist are not in the result;
  * no server means an empty one. Faults: `tmux.failed`.
  */
 export async function captureScreens(
@@ -38,21 +37,14 @@ export async function captureScreens(
   panes: readonly string[],
   options: CaptureOptions = {},
 ): Promise<Map<string, Screen>> {
-  const mark = uniqueWord();
-  const commandsOf = (pane: string) => captureCommands(pane, mark, options);
+  const marks = newMarks();
+  const commandsOf = (pane: string) => [captureIfThere(pane, marks, options)];
   const screens = new Map<string, Screen>();
   for (const call of inCalls([...new Set(panes)], commandsOf)) {
-    for (let rest: readonly string[] = call; rest.length > 0; ) {
-      const answer = await run(rest.flatMap(commandsOf));
-      const captured = parseScreens(answer.stdout, mark);
-      captured.forEach((screen, i) => {
-        screens.set(rest[i] ?? "", screen);
-      });
-      if (answer.refusal === undefined) break;
-      if (isServerGone(answer.refusal)) return new Map();
-      if (!isTargetGone(answer.refusal)) throw refused("read the panes", answer.refusal);
-      rest = rest.slice(captured.length + 1);
-    }
+    const answer = await run(call.flatMap(commandsOf));
+    if (isServerGone(answer.refusal)) return new Map();
+    if (answer.refusal !== undefined) throw refused("read the panes", answer.refusal);
+    for (const part of answer.stdout.split(marks.pane).slice(1)) screens.set(...parsePart(part, marks.facts));
   }
   return screens;
 }
@@ -70,35 +62,8 @@ export function lastLines(lines: readonly string[], count: number): string[] {
   return lines.slice(Math.max(0, end - count), end);
 }
 
-/** Prints the pane's rows, then `mark` with its facts. */
-export function captureCommands(pane: string, mark: string, options: CaptureOptions): Command[] {
-  const flags = options.escapes ? ["-e"] : [];
-  const start = options.history ? ["-S", `-${options.history}`] : [];
-  return [
-    ["capture-pane", "-p", ...flags, ...start, "-t", pane],
-    ["display-message", "-p", "-t", pane, `${mark}#{cursor_x} #{cursor_y} #{pane_title}`],
-  ];
-}
-
-/** Screens in the order they were asked for; each is rows, then the mark with the facts of its pane. */
-function parseScreens(stdout: string, mark: string): Screen[] {
-  const parts = stdout.split(mark);
-  return parts.slice(1).map((part, i) => parseScreen(rows(parts[i] ?? "", i === 0), part));
-}
-
-/** `facts` begin with the cursor and the title, up to the end of their line. */
-export function parseScreen(lines: readonly string[], facts: string): Screen {
-  const [x, y, ...title] = facts.slice(0, facts.indexOf("\n")).split(" ");
-  return { lines, cursorX: Number(x), cursorY: Number(y), title: title.join(" ") };
-}
-
-function rows(part: string, isFirst: boolean): string[] {
-  const text = isFirst ? part : part.slice(part.indexOf("\n") + 1);
-  return text.split("\n").slice(0, -1);
-}
-
 export interface SurveyRequest {
-  /** Panes whose screens are wanted too, as far as they fit into one call; those that are gone are passed over. */
+  /** Panes to capture too, as far as they fit into one call; those that do not exist are skipped. */
   screens?: readonly string[] | undefined;
   /** Keep their colours and attributes as escape sequences. */
   escapes?: boolean;
@@ -114,32 +79,42 @@ export interface Survey {
 /** Labels, list and screens in a single tmux call: starting a process for each would cost more than tmux itself. */
 export async function survey(run: Run, { screens = [], labels = [], escapes = false }: SurveyRequest): Promise<Survey> {
   const listing = paneListing();
-  const marks = { pane: uniqueWord(), facts: uniqueWord() };
+  const marks = newMarks();
   const first = [...labels.map(labelCommand), listing.command];
   const captures = screens.map((pane) => captureIfThere(pane, marks, { escapes }));
   const answer = await run([...first, ...fitting(captures, bytesOf(first))]);
   if (isServerGone(answer.refusal)) return { panes: [], screens: new Map() };
-  if (answer.refusal !== undefined) throw refused("look at the panes", answer.refusal);
+  if (answer.refusal !== undefined) throw refused("read the panes", answer.refusal);
   const [listed = "", ...parts] = answer.stdout.split(marks.pane);
   return { panes: listing.parse(listed), screens: new Map(parts.map((part) => parsePart(part, marks.facts))) };
 }
 
+/** Words that stand before each pane and before its facts in what tmux prints. */
 interface Marks {
   pane: string;
   facts: string;
 }
 
-/** The screen's rows stand between two marks: its pane, then its facts. */
-function captureIfThere(pane: string, marks: Marks, options: CaptureOptions): Command {
-  const announce: Command = ["display-message", "-p", "-t", pane, `${marks.pane}#{pane_id}`];
-  const print = quoteCommands([announce, ...captureCommands(pane, marks.facts, options)]);
+function newMarks(): Marks {
+  return { pane: uniqueWord(), facts: uniqueWord() };
+}
+
+/** Prints `mark pane`, the pane's rows and `mark facts`, if the pane exists. */
+function captureIfThere(pane: string, marks: Marks, { escapes, history }: CaptureOptions): Command {
+  const print = quoteCommands([
+    ["display-message", "-p", "-t", pane, `${marks.pane}#{pane_id}`],
+    ["capture-pane", "-p", ...(escapes ? ["-e"] : []), ...(history ? ["-S", `-${history}`] : []), "-t", pane],
+    ["display-message", "-p", "-t", pane, `${marks.facts}#{cursor_x} #{cursor_y} #{pane_title}`],
+  ]);
   return ["if-shell", "-F", "-t", pane, `#{==:#{pane_id},${pane}}`, print];
 }
 
 function parsePart(part: string, factsMark: string): [string, Screen] {
   const end = part.indexOf("\n");
   const [rows = "", facts = ""] = part.slice(end + 1).split(factsMark);
-  return [part.slice(0, end), parseScreen(rows.split("\n").slice(0, -1), facts)];
+  const [x, y, ...title] = facts.slice(0, facts.indexOf("\n")).split(" ");
+  const lines = rows.split("\n").slice(0, -1);
+  return [part.slice(0, end), { lines, cursorX: Number(x), cursorY: Number(y), title: title.join(" ") }];
 }
 
 function fitting(commands: readonly Command[], used: number): Command[] {

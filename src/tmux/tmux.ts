@@ -3,55 +3,34 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
-import {
-  type PaneIdentity,
-  type PaneLabels,
-  pipePane,
-  setPaneBorders,
-  setPaneIdentity,
-  setPaneLabels,
-} from "./appearance.js";
-import { type Keys, type Paste, paste, sendKeys } from "./input.js";
-import { confirmPane, type Death, holdPane, killPane, type OpenedPane, type OpenPane, openPane } from "./open.js";
-import { askPane, callerPane, findServer, listPanes, type Pane, type PaneIdentityFacts, serverPid } from "./panes.js";
+import { pipePane, setPaneBorders, setPaneIdentity, setPaneLabels } from "./appearance.js";
+import { paste, sendKeys } from "./input.js";
+import { confirmPane, holdPane, killPane, type OpenedPane, type OpenPane, openPane } from "./open.js";
+import { askPane, callerPane, findServer, listPanes, serverPid } from "./panes.js";
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
-import {
-  type CaptureOptions,
-  captureScreens,
-  readPane,
-  type Screen,
-  type Survey,
-  type SurveyRequest,
-  survey,
-} from "./screens.js";
+import { captureScreens, readPane, survey } from "./screens.js";
 import { focusPane, hasSession, killSession, movePane, openSession, renameSession, renameWindow } from "./windows.js";
 
-/** One tmux server, as mu uses it. Panes are `%7`, windows `@3`; sessions go by name. */
-export interface Tmux {
+/** What mu asks of a tmux server. Panes are `%7`, windows `@3`; sessions go by name. */
+const CALLS = {
+  ...{ listPanes, survey, askPane, captureScreens, readPane },
+  ...{ openPane: openOrExplain, confirmPane, holdPane, killPane },
+  ...{ hasSession, openSession, renameSession, killSession, renameWindow, focusPane, movePane },
+  ...{ paste, sendKeys, setPaneIdentity, setPaneLabels, setPaneBorders, pipePane },
+};
+
+/** Functions of a `Run`, as methods. */
+type Bound<Calls> = {
+  [Name in keyof Calls]: Calls[Name] extends (run: Run, ...args: infer Args) => infer Result
+    ? (...args: Args) => Result
+    : never;
+};
+
+/** One tmux server, as mu uses it. */
+export interface Tmux extends Bound<typeof CALLS> {
   run: Run;
-  listPanes(): Promise<Pane[]>;
-  survey(request: SurveyRequest): Promise<Survey>;
-  askPane(pane: string): Promise<PaneIdentityFacts | undefined>;
-  captureScreens(panes: readonly string[], options?: CaptureOptions): Promise<Map<string, Screen>>;
-  readPane(pane: string, lines: number): Promise<string[]>;
-  openPane(spec: OpenPane): Promise<OpenedPane>;
-  confirmPane(pane: string): Promise<Death | undefined>;
-  holdPane(pane: string): Promise<void>;
-  killPane(pane: string): Promise<void>;
-  hasSession(session: string): Promise<boolean>;
-  openSession(session: string, cwd: string): Promise<boolean>;
-  renameSession(from: string, to: string): Promise<boolean>;
-  killSession(session: string): Promise<void>;
-  paste(what: Paste): Promise<void>;
-  sendKeys(what: Keys): Promise<void>;
-  setPaneIdentity(pane: string, identity: PaneIdentity): Promise<void>;
-  setPaneLabels(labels: readonly PaneLabels[]): Promise<void>;
-  setPaneBorders(target: string, state: "on" | "off"): Promise<void>;
-  renameWindow(target: string, name: string): Promise<void>;
-  focusPane(pane: string): Promise<void>;
-  movePane(pane: string, to: { session: string; window: string }): Promise<void>;
-  pipePane(pane: string, shellCommand: string): Promise<void>;
+  /** The program that shows a session, or one pane of it, on the caller's terminal. */
   attachCommand(session: string, pane?: string): Promise<AttachCommand>;
   probe(): Promise<Probe>;
 }
@@ -69,41 +48,24 @@ export interface AttachCommand {
  */
 export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environment; run?: Run }): Tmux {
   const run = given ?? createRun({ exec, env });
+  const calls: Record<string, (run: Run, ...args: never[]) => unknown> = CALLS;
+  const bound = Object.entries(calls).map(([name, call]) => [name, (...args: never[]) => call(run, ...args)]);
   return {
+    ...(Object.fromEntries(bound) as Bound<typeof CALLS>),
     run,
-    listPanes: () => listPanes(run),
-    survey: (request) => survey(run, request),
-    askPane: (pane) => askPane(run, pane),
-    captureScreens: (panes, options) => captureScreens(run, panes, options),
-    readPane: (pane, lines) => readPane(run, pane, lines),
-    openPane: (spec) => openPane(run, spec).catch((error) => explainByAge(run, error)),
-    confirmPane: (pane) => confirmPane(run, pane),
-    holdPane: (pane) => holdPane(run, pane),
-    killPane: (pane) => killPane(run, pane),
-    hasSession: (session) => hasSession(run, session),
-    openSession: (session, cwd) => openSession(run, session, cwd),
-    renameSession: (from, to) => renameSession(run, from, to),
-    killSession: (session) => killSession(run, session),
-    paste: (what) => paste(run, what),
-    sendKeys: (what) => sendKeys(run, what),
-    setPaneIdentity: (pane, identity) => setPaneIdentity(run, pane, identity),
-    setPaneLabels: (labels) => setPaneLabels(run, labels),
-    setPaneBorders: (target, state) => setPaneBorders(run, target, state),
-    renameWindow: (target, name) => renameWindow(run, target, name),
-    focusPane: (pane) => focusPane(run, pane),
-    movePane: (pane, to) => movePane(run, pane, to),
-    pipePane: (pane, shellCommand) => pipePane(run, pane, shellCommand),
     attachCommand: (session, pane) => attachCommand(run, env, pane ?? `=${session}:`),
     probe: () => probe({ exec, env, run }),
   };
 }
 
-/** What an old tmux refuses, it refuses because it is old. */
-async function explainByAge(run: Run, error: unknown): Promise<never> {
-  await requireSupported(run).catch((reason) => {
-    if (reason instanceof Fault && reason.code === "tmux.too_old") throw reason;
+/** An old tmux refuses options that it does not know: then its age is the fault to report. */
+async function openOrExplain(run: Run, spec: OpenPane): Promise<OpenedPane> {
+  return openPane(run, spec).catch(async (error) => {
+    await requireSupported(run).catch((reason) => {
+      if (reason instanceof Fault && reason.code === "tmux.too_old") throw reason;
+    });
+    throw error;
   });
-  throw error;
 }
 
 /** Inside the same server the client switches; inside another one it nests, which tmux refuses unless told. */

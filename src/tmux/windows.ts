@@ -1,10 +1,10 @@
 import { Fault } from "../errors.js";
 import { formatText, ignoreGone, isServerGone, isTargetGone, type Run, refused, runOrFail } from "./run.js";
 
-/** The window that holds a session open while nothing else is in it. */
+/** The window that keeps a session open while nothing else is in it. */
 export const PLACEHOLDER_WINDOW = "_mu";
 
-/** True when this very session runs; a name that merely begins like it does not count. Faults: `tmux.failed`. */
+/** Whether a session of exactly this name exists. Faults: `tmux.failed`. */
 export async function hasSession(run: Run, session: string): Promise<boolean> {
   const { refusal } = await run([["has-session", "-t", `=${session}`]]);
   if (refusal === undefined) return true;
@@ -13,7 +13,7 @@ export async function hasSession(run: Run, session: string): Promise<boolean> {
 }
 
 /**
- * Makes the session with a placeholder window, unless it runs; true when it was made. Safe to call from many
+ * Creates the session with a placeholder window unless it exists; true if it was created. Safe to call from many
  * processes at once. Faults: `tmux.failed`.
  */
 export async function openSession(run: Run, session: string, cwd: string): Promise<boolean> {
@@ -26,10 +26,10 @@ export async function openSession(run: Run, session: string, cwd: string): Promi
   throw refused(`create session ${session}`, refusal);
 }
 
-/** It says what it is for, and takes what somebody types there without doing anything. */
+/** Says what it is for, and ignores what is typed there. */
 const WAITING = ["sh", "-c", "echo 'mu holds this session open for its agents.'; exec cat >/dev/null"];
 
-/** A session that does not run is nothing to rename. Faults: `session.exists`, `tmux.failed`. */
+/** False if there is no such session. Faults: `session.exists`, `tmux.failed`. */
 export async function renameSession(run: Run, from: string, to: string): Promise<boolean> {
   const { refusal } = await run([["rename-session", "-t", `=${from}`, to]]);
   if (refusal === undefined) return true;
@@ -39,12 +39,12 @@ export async function renameSession(run: Run, from: string, to: string): Promise
 }
 
 export function sessionExists(session: string): Fault {
-  return new Fault("conflict", "session.exists", `a tmux session ${session} runs already`, [
-    { intent: "look at it", command: `tmux attach -t '=${session}'` },
+  return new Fault("conflict", "session.exists", `A tmux session ${session} already exists.`, [
+    { intent: "Attach to it", command: `tmux attach -t '=${session}'` },
   ]);
 }
 
-/** Closing what is closed is a no-op. */
+/** A no-op if it does not exist. */
 export async function killSession(run: Run, session: string): Promise<void> {
   ignoreGone(await run([["kill-session", "-t", `=${session}`]]), `close session ${session}`);
 }
@@ -66,7 +66,7 @@ export async function movePane(run: Run, pane: string, to: { session: string; wi
   ]);
 }
 
-/** Makes the pane the one that whoever is attached to its session sees. Faults: `pane.not_found`. */
+/** Selects the pane and its window in their session. Faults: `pane.not_found`. */
 export async function focusPane(run: Run, pane: string): Promise<void> {
   const commands = ["select-window", "select-pane"].map((name) => [name, "-t", pane]);
   await runOrFail(run, { what: `show pane ${pane}`, pane }, commands);

@@ -1,6 +1,6 @@
 import { resolve, sep } from "node:path";
 import type { Claimant } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks.js";
 import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
@@ -25,7 +25,7 @@ import {
 } from "./work.js";
 
 /** What of the world a close needs. */
-export type FinishWorld = Pick<Crew, "context" | "exec" | "env">;
+export type FinishWorld = Pick<TmuxHost, "context" | "exec" | "env">;
 
 export interface FinishOptions extends Omit<CloseOptions, "finding"> {
   /** The command that must be green. Without it that of the workstream; null for none. */

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { agentRows, PERSON_CLI } from "../agents/agent.js";
-import type { Crew } from "../agents/crew.js";
-import { sitsIn } from "../agents/pane.js";
-import { glanceAtAgents, recallAgents } from "../agents/status/observe.js";
+import type { TmuxHost } from "../agents/crew.js";
+import { isCallerIn } from "../agents/pane.js";
+import { peekAgents, storedObservations } from "../agents/status/observe.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import type { WorkspaceRow } from "./workspace.js";
@@ -13,7 +13,7 @@ export type WhileBusy = "refuse" | "go on";
 const BUSY: readonly (string | null)[] = ["busy", "needs_permission", "spawning"];
 
 /** Protects the files of a busy agent, unless it is the agent itself that asks. Faults `workspace.in_use`. */
-export async function requireIdle(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
+export async function requireIdle(crew: TmuxHost, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
   if (mode === "go on") return;
   const status = await statusOfOther(crew, row);
   if (BUSY.includes(status)) throw inUse(row, status);
@@ -23,7 +23,7 @@ export async function requireIdle(crew: Crew, row: WorkspaceRow, mode: WhileBusy
  * As `requireIdle`, before the folder is deleted: the agent must not be open at all, because its programs would stay in
  * the deleted folder. Faults `workspace.in_use`.
  */
-export async function requireClosed(crew: Crew, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
+export async function requireClosed(crew: TmuxHost, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
   if (mode === "go on") return;
   const status = await statusOfOther(crew, row);
   if (BUSY.includes(status)) throw inUse(row, status);
@@ -31,17 +31,17 @@ export async function requireClosed(crew: Crew, row: WorkspaceRow, mode: WhileBu
 }
 
 /** The status of the workspace's agent; null if it has no living pane, or is the caller. */
-async function statusOfOther(crew: Crew, row: WorkspaceRow): Promise<string | null> {
+async function statusOfOther(crew: TmuxHost, row: WorkspaceRow): Promise<string | null> {
   if (row.state !== "ready") return null;
   const open = await agentRows(crew.context.store.db, row.workstream);
   const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
-  if (agent === undefined || agent.pane === null || sitsIn(crew, agent)) return null;
+  if (agent === undefined || agent.pane === null || isCallerIn(crew, agent)) return null;
   return statusNow(crew, row);
 }
 
-async function statusNow(crew: Crew, { workstream, agent }: WorkspaceRow): Promise<string | null> {
-  const seen = await glanceAtAgents(crew, { workstream }).catch((error) => {
-    if (error instanceof Fault) return recallAgents(crew, workstream);
+async function statusNow(crew: TmuxHost, { workstream, agent }: WorkspaceRow): Promise<string | null> {
+  const seen = await peekAgents(crew, { workstream }).catch((error) => {
+    if (error instanceof Fault) return storedObservations(crew, workstream);
     throw error;
   });
   const found = seen.find((one) => one.agent === agent);

@@ -1,4 +1,4 @@
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { forgetRows } from "../db/destroy.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -40,7 +40,7 @@ interface FreeOptions {
  * `workspace.not_found`, `workspace.in_use`, `workspace.in_progress`, and those of the backend; what could not be saved
  * is not removed.
  */
-export async function freeWorkspace(crew: Crew, ref: AgentRef, options: FreeOptions = {}): Promise<Freed> {
+export async function freeWorkspace(crew: TmuxHost, ref: AgentRef, options: FreeOptions = {}): Promise<Freed> {
   const { db } = crew.context.store;
   const freed = (await findWorkspaceRow(db, ref)) === undefined ? await newestWorkspaceRow(db, ref) : undefined;
   if (freed !== undefined) return { workspace: toWorkspace(freed), salvage: null, changed: false };

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import type { AgentRef } from "../names.js";
@@ -40,7 +40,11 @@ interface Recreated {
  * Saves all unlanded work of a workspace, removes it, and creates it again from the same repository. Can be run again
  * after an interruption, and for a freed workspace. Faults as `freeWorkspace` and `createWorkspace`.
  */
-export async function recreateWorkspace(crew: Crew, ref: AgentRef, options: RecreateOptions = {}): Promise<Recreated> {
+export async function recreateWorkspace(
+  crew: TmuxHost,
+  ref: AgentRef,
+  options: RecreateOptions = {},
+): Promise<Recreated> {
   const { db } = crew.context.store;
   const open = await findWorkspaceRow(db, ref);
   const old = open ?? (await newestWorkspaceRow(db, ref)) ?? (await workspaceRow(db, ref));

@@ -1,4 +1,4 @@
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
@@ -51,7 +51,7 @@ interface RefreshedWorkspace extends Omit<RefreshAttempt, "problem" | "code"> {
  * `workspace.in_use`, `workspace.in_progress`, `vcs.required`, `vcs.unknown_ref`, and those of the backend.
  */
 export async function refreshWorkspace(
-  crew: Crew,
+  crew: TmuxHost,
   ref: AgentRef,
   options: RefreshOptions = {},
 ): Promise<RefreshedWorkspace> {
@@ -75,7 +75,7 @@ export async function refreshWorkspace(
 
 /** Refreshes all workspaces of a workstream in turn; continues if one is refused. */
 export async function refreshAll(
-  crew: Crew,
+  crew: TmuxHost,
   workstream: string,
   options: RefreshOptions = {},
 ): Promise<RefreshAttempt[]> {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import type { Crew } from "../agents/crew.js";
+import type { TmuxHost } from "../agents/crew.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
@@ -27,7 +27,7 @@ interface Restored {
  * of `createWorkspace` and of the backend.
  */
 export async function restoreSalvage(
-  crew: Crew,
+  crew: TmuxHost,
   salvage: ListedSalvage,
   ref: AgentRef,
   options: { whileBusy?: WhileBusy | undefined } = {},

@@ -265,27 +265,27 @@ test("only the start of a session and the end of a turn run mu", () => {
 test("an agent's own file is written once, and its spool's folder is there", async () => {
   const stateDir = newHome();
   for (const cli of ["claude", "pi", "codex"] as const) {
-    const path = await agentEventsFile(cli, { stateDir, agentId: 7 });
+    const path = await agentEventsFile(AGENT_CLIS[cli], { stateDir });
     expect(readFileSync(path ?? "", "utf8")).toBe(AGENT_CLIS[cli].hooks?.agentFile.text);
     const written = statSync(path ?? "").ino;
-    expect(await agentEventsFile(cli, { stateDir, agentId: 8 })).toBe(path);
+    expect(await agentEventsFile(AGENT_CLIS[cli], { stateDir })).toBe(path);
     expect(statSync(path ?? "").ino).toBe(written);
   }
   expect(statSync(join(stateDir, "spool")).mode & 0o777).toBe(0o700);
-  expect(await agentEventsFile("gemini", { stateDir, agentId: 7 })).toBeUndefined();
+  expect(await agentEventsFile(AGENT_CLIS.gemini, { stateDir })).toBeUndefined();
 });
 
 test("opencode gets its plugin only where it can load one without the network", async () => {
   const [stateDir, home] = [newHome(), newHome()];
-  expect(await agentEventsFile("opencode", { stateDir, agentId: 7, home })).toBeUndefined();
+  expect(await agentEventsFile(AGENT_CLIS.opencode, { stateDir, home })).toBeUndefined();
   mkdirSync(join(home, ".config/opencode/node_modules/@opencode-ai/plugin"), { recursive: true });
   writeFileSync(join(home, ".config/opencode/node_modules/@opencode-ai/plugin/package.json"), "{}");
-  expect(await agentEventsFile("opencode", { stateDir, agentId: 7, home })).toBe(join(stateDir, "hooks/opencode.js"));
+  expect(await agentEventsFile(AGENT_CLIS.opencode, { stateDir, home })).toBe(join(stateDir, "hooks/opencode.js"));
 });
 
 test("codex's notify program appends its argument", async () => {
   const stateDir = newHome();
-  const program = await agentEventsFile("codex", { stateDir, agentId: 7 });
+  const program = await agentEventsFile(AGENT_CLIS.codex, { stateDir });
   const payload = { type: "agent-turn-complete", "input-messages": ["it's\n$HOME `x` ✓"] };
   const env = { PATH: "/usr/bin:/bin", MU_AGENT_ID: "7", MU_STATE_DIR: stateDir };
   expect(spawnSync(program ?? "", [JSON.stringify(payload)], { env, encoding: "utf8" })).toMatchObject({

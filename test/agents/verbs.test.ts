@@ -61,7 +61,7 @@ describeTmux("an agent", () => {
       expect({ tasks, resumed, beginning }).toEqual({
         tasks: ["build"],
         resumed: false,
-        beginning: "began anew: command has no conversations to resume",
+        beginning: "started fresh: command has no conversations to resume",
       });
       expect(await getTask(db(), ref("build"))).toMatchObject({ status: "IN_PROGRESS", owner: "worker-1" });
       expect(await crew.panes()).toHaveLength(1);
@@ -239,12 +239,12 @@ describeTmux("an agent", () => {
   it("is marked free, which is told once", async () => {
     await spawn("worker-1");
     await see("worker-1", "idle");
-    expect(await freeAgent(crew.crew, ref("worker-1"))).toMatchObject({
+    expect(await freeAgent(crew.crew.context, ref("worker-1"))).toMatchObject({
       previousStatus: "idle",
       changed: true,
       agent: { status: "free" },
     });
-    expect(await freeAgent(crew.crew, ref("worker-1"))).toMatchObject({ changed: false });
+    expect(await freeAgent(crew.crew.context, ref("worker-1"))).toMatchObject({ changed: false });
     expect((await crew.events()).filter((op) => op === "agent.free")).toHaveLength(1);
   });
 

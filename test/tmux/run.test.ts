@@ -113,8 +113,8 @@ describe("what goes wrong with tmux", () => {
       tmuxThat({ code: 1, stderr: "protocol version mismatch (client 8, server 7)" }).listPanes().catch(String),
       tmuxThat({ code: 1, stderr: "can't find pane: %1" }).focusPane("%1").catch(String),
     ]);
-    expect(faults[0]).toContain('cannot list the panes: tmux says "protocol version mismatch');
-    expect(faults[1]).toContain("pane %1 is not there");
+    expect(faults[0]).toContain('Cannot list the panes: tmux says "protocol version mismatch');
+    expect(faults[1]).toContain("Pane %1 does not exist");
     await expect(tmuxThat({ code: 1, stderr: "?" }).listPanes()).rejects.toMatchObject({
       nextSteps: [{ command: "mu doctor" }],
     });

@@ -39,7 +39,7 @@ export function ownFile(content: string): TextEdit {
   return {
     add: (text, path) => {
       if (text === undefined || isOurs(text)) return content;
-      throw new Fault("conflict", "hooks.file_taken", `${path} is there already and is not mu's; move it away first`);
+      throw new Fault("conflict", "hooks.file_taken", `${path} already exists and is not mu's. Move it away first.`);
     },
     strip: (text) => (text !== undefined && isOurs(text) ? undefined : text),
     inspect: (text) => {

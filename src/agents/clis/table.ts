@@ -25,5 +25,5 @@ export function getAgentCli(key: string): AgentCli {
   const found = Object.values(AGENT_CLIS).find((cli) => cli.key === key);
   if (found) return found;
   const keys = Object.keys(AGENT_CLIS).join(", ");
-  throw new Fault("usage", "cli.unknown", `there is no agent CLI "${key}"; known are ${keys}`);
+  throw new Fault("usage", "cli.unknown", `Unknown agent CLI "${key}". Known are ${keys}.`);
 }

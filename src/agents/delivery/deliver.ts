@@ -4,120 +4,119 @@ import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
 import type { AgentCli } from "../clis/cli.js";
 import { getAgentCli } from "../clis/table.js";
-import type { Crew } from "../crew.js";
+import type { TmuxHost } from "../crew.js";
 import { locate } from "../pane.js";
-import { type Look, lookClosely, lookOf } from "../screen/capture.js";
+import { type PaneView, viewOf, viewPane } from "../screen/capture.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
 import { change, type DeliveryRow, deliveryRow, firstPending, isAbandoned, reserve } from "./outbox.js";
 import { isQuestion, proveByRecords, proveByScreen, takeBaseline } from "./proof.js";
 
-/** An obstacle is believed when it is still there after this long (ms): another sender's text is a draft for a moment. */
-const SECOND_LOOK_MS = 250;
+/** An obstacle must still be there after this long (ms): another sender's text looks like a draft for a moment. */
+const RECHECK_MS = 250;
 
 /**
- * Types what stands first in the agent's outbox, if the pane is ready for it, and gives the row when it is settled.
- * What somebody else is typing is left to them, until they must have been cut off. `fresh` is the delivery of a
- * sender who just came: a dialog or a draft refuses it, while older ones go on waiting, those of a dead incarnation
- * for the next one of its name.
+ * Types the first delivery of the agent's outbox, if the pane is ready for it, and gives the row when it is settled.
+ * What another process is typing is left to it, until it must have been interrupted. `fresh` is the sender's own new
+ * delivery: a dialog or a draft refuses it, while older ones keep waiting, those of a dead incarnation for its successor.
  */
 export async function deliverNext(
-  crew: Crew,
+  host: TmuxHost,
   agent: RowOf<"agents">,
   fresh?: number,
 ): Promise<DeliveryRow | undefined> {
-  const { db } = crew.context.store;
+  const { db } = host.context.store;
   const row = await firstPending(db, agent.id);
   if (row === undefined) return undefined;
-  if (row.state === "pasted") return isAbandoned(row, crew.context.clock.now()) ? settle(crew, agent, row) : undefined;
+  if (row.state === "pasted") return isAbandoned(row, host.context.clock.now()) ? settle(host, agent, row) : undefined;
   if (agent.closed_at !== null && fresh === undefined) return undefined;
-  const seen = await approach(crew, agent, row);
+  const seen = await checkPane(host, agent, row);
   if (seen.may === "wait") return undefined;
-  if (seen.may === "type") return type(crew, agent, row, seen.look);
-  if (!PASSING.has(seen.obstacle)) return refuse(crew, row, seen);
+  if (seen.may === "type") return type(host, agent, row, seen.look);
+  if (!TRANSIENT.has(seen.obstacle)) return refuse(host, row, seen);
   if (fresh === undefined) return undefined;
 
-  await crew.context.clock.sleep(SECOND_LOOK_MS);
+  await host.context.clock.sleep(RECHECK_MS);
   if ((await firstPending(db, agent.id))?.state === "pasted") return undefined;
-  const again = await approach(crew, agent, row);
+  const again = await checkPane(host, agent, row);
   if (again.may !== "refuse") return undefined;
-  return refuse(crew, await deliveryRow(db, fresh), again);
+  return refuse(host, await deliveryRow(db, fresh), again);
 }
 
-type Approach = Exclude<Gate, { may: "type" }> | { may: "type"; look: Look };
+type PaneCheck = Exclude<Gate, { may: "type" }> | { may: "type"; look: PaneView };
 
-/** Looks at the agent's pane and judges whether the text may be typed. */
-async function approach(crew: Crew, agent: RowOf<"agents">, row: DeliveryRow): Promise<Approach> {
+/** Captures the agent's pane and decides whether the text may be typed. */
+async function checkPane(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRow): Promise<PaneCheck> {
   if (agent.closed_at !== null) return { may: "refuse", obstacle: "dead", why: "the agent was closed" };
-  const { panes, screens } = await crew.tmux.survey({
+  const { panes, screens } = await host.tmux.survey({
     screens: agent.pane === null ? [] : [agent.pane],
     escapes: true,
   });
-  const place = (await locate(crew, [agent], panes)).get(agent.id);
+  const place = (await locate(host, [agent], panes)).get(agent.id);
   if (place?.at === "gone") {
     return { may: "refuse", obstacle: place.lost === "taken" ? "stranger" : "dead", why: place.why };
   }
   if (place?.at !== "pane") return { may: "wait", why: place?.at === "elsewhere" ? place.why : "it has no pane yet" };
   const cli = getAgentCli(agent.cli);
   const captured = screens.get(place.pane.id);
-  const look = captured ? lookOf(cli, place.pane, captured) : await lookClosely(crew, cli, place.pane);
+  const look = captured ? viewOf(cli, place.pane, captured) : await viewPane(host, cli, place.pane);
   if (look === undefined) return { may: "wait", why: `pane ${place.pane.id} is gone` };
-  const gate = judgeLook(cli, look);
+  const gate = judgeView(cli, look);
   if (gate.may !== "type") return gate;
-  const lines = await judgeLines(crew.exec, place.pane.tty, row.text);
+  const lines = await judgeLines(host.exec, place.pane.tty, row.text);
   return lines.may === "type" ? { may: "type", look } : lines;
 }
 
 async function type(
-  crew: Crew,
+  host: TmuxHost,
   agent: RowOf<"agents">,
   row: DeliveryRow,
-  before: Look,
+  before: PaneView,
 ): Promise<DeliveryRow | undefined> {
-  const baseline = JSON.stringify(await takeBaseline(crew, agent));
-  const reserved = await reserve(crew.context, row, baseline);
+  const baseline = JSON.stringify(await takeBaseline(host, agent));
+  const reserved = await reserve(host.context, row, baseline);
   if (reserved === undefined) return undefined;
-  const typed = await typeAndProve(crew, { agent, cli: getAgentCli(agent.cli), row: reserved, before });
-  const after = await change(crew.context, row.id, VERBS[typed.as], typed.why);
+  const typed = await typeAndProve(host, { agent, cli: getAgentCli(agent.cli), row: reserved, before });
+  const after = await change(host.context, row.id, VERBS[typed.as], typed.why);
   return typed.as === "withdrawn" ? undefined : after;
 }
 
 const VERBS = { proved: "prove", unproved: "doubt", withdrawn: "withdraw" } as const;
 
-/** One that was being typed by somebody who is gone: proved by what is on record, else unproved. Never typed again. */
-async function settle(crew: Crew, agent: RowOf<"agents">, row: DeliveryRow): Promise<DeliveryRow> {
-  const proof = await proveByRecords(crew, { agent, cli: getAgentCli(agent.cli), row });
-  if (proof !== undefined) return change(crew.context, row.id, "prove", proof);
-  return change(crew.context, row.id, "doubt", "its sender was cut off while it was typed");
+/** A delivery whose typing process died: proved by what is on record, else unproved. Never typed again. */
+async function settle(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRow): Promise<DeliveryRow> {
+  const proof = await proveByRecords(host, { agent, cli: getAgentCli(agent.cli), row });
+  if (proof !== undefined) return change(host.context, row.id, "prove", proof);
+  return change(host.context, row.id, "doubt", "its sender was interrupted while typing");
 }
 
-function refuse(crew: Crew, row: DeliveryRow, { obstacle, why }: { obstacle: Obstacle; why: string }) {
-  return change(crew.context, row.id, "refuse", `${obstacle}: ${why}`);
+function refuse(host: TmuxHost, row: DeliveryRow, { obstacle, why }: { obstacle: Obstacle; why: string }) {
+  return change(host.context, row.id, "refuse", `${obstacle}: ${why}`);
 }
 
-/** Whether a text may be typed into a pane now. `wait`: not yet; `refuse`: not at all, unless somebody acts. */
+/** Whether a text may be typed into a pane now. `wait`: not yet; `refuse`: not until someone acts. */
 export type Gate = { may: "type" } | { may: "wait"; why: string } | { may: "refuse"; obstacle: Obstacle; why: string };
 
 export type Obstacle = "dialog" | "draft" | "stranger" | "shell" | "dead" | "long_line";
 
-/** What goes away by itself: such an obstacle refuses a new prompt, but one that waits already goes on waiting. */
-export const PASSING: ReadonlySet<Obstacle> = new Set(["dialog", "draft"]);
+/** Obstacles that go away by themselves: they refuse a new prompt, but one that already waits keeps waiting. */
+export const TRANSIENT: ReadonlySet<Obstacle> = new Set(["dialog", "draft"]);
 
-/** The line that a terminal in canonical mode takes, its line feed left out: longer ones lose their end and the Enter. */
+/** The longest line that a terminal in canonical mode takes, without its line feed; the rest and the Enter would be lost. */
 const CANONICAL_LINE = process.platform === "linux" ? 4095 : 1023;
 
-/** A text is typed only where an empty composer is positively seen, or a program that takes lines. */
-export function judgeLook(cli: AgentCli, { verdict, screen }: Look): Gate {
+/** Types only if an empty composer is on the screen, or the program takes lines. */
+export function judgeView(cli: AgentCli, { verdict, screen }: PaneView): Gate {
   const refuse = (obstacle: Obstacle, why: string): Gate => ({ may: "refuse", obstacle, why });
   if (verdict.status === "terminated") {
     return refuse(verdict.rule === "shell" ? "shell" : "dead", verdict.reason);
   }
-  if (verdict.rule === "unrecognised") return { may: "wait", why: "its screen is not one that mu knows" };
+  if (verdict.rule === "unrecognised") return { may: "wait", why: "mu does not recognise its screen" };
   if (verdict.status === "busy") return { may: "wait", why: `it is busy: ${verdict.reason}` };
   if (verdict.status !== "idle") return refuse("dialog", verdict.reason);
   if (cli.reading.by === "shell" && isHalfTyped(screen))
-    return refuse("draft", "a half-typed line stands at the prompt");
+    return refuse("draft", "there is a half-typed line at the prompt");
   if (cli.reading.by !== "screen") return { may: "type" };
-  if (verdict.draft) return refuse("draft", "a half-typed text stands in the composer");
+  if (verdict.draft) return refuse("draft", "there is a half-typed text in the composer");
   if (layOut(cli.reading, screen).composer === undefined)
     return { may: "wait", why: "its composer is not on the screen" };
   return { may: "type" };
@@ -126,7 +125,7 @@ export function judgeLook(cli: AgentCli, { verdict, screen }: Look): Gate {
 const PROMPT_END = /[$#%>❯➜»λ✗:]\s*$/;
 const TYPED_AFTER_PROMPT = /[$#%❯➜»λ] \S(?:.*\S)?$/;
 
-/** What stands left of the cursor, behind something like a prompt, and does not end like one. */
+/** Whether there is text between something like a prompt and the cursor. */
 function isHalfTyped(screen: Screen): boolean {
   const row = screenRows(screen)[screen.cursorY]?.text ?? "";
   const left = row.slice(0, screen.cursorX).padEnd(screen.cursorX);
@@ -149,44 +148,44 @@ export interface Typing {
   agent: RowOf<"agents">;
   cli: AgentCli;
   row: DeliveryRow;
-  before: Look;
+  before: PaneView;
 }
 
 /** `withdrawn`: surely nothing was typed. */
 export type Typed = { as: "proved"; why: string } | { as: "unproved"; why: string } | { as: "withdrawn"; why: string };
 
-/** So long a composer may take to show a paste (ms), and so much more for each KiB. */
+/** How long a composer may take to show a paste (ms), and per KiB. */
 const ARRIVAL_MS = 2_000;
 const ARRIVAL_MS_PER_KIB = 15;
-/** So long after the last Enter a proof may come. */
+/** How long a proof may take after the last Enter (ms). */
 const PROOF_MS = 8_000;
-/** A text that stands in the composer so long after its Enter was not taken. */
+/** A text that is still in the composer this long after Enter (ms) was not taken. */
 const ENTER_LOST_MS = 500;
-/** A pane's transcript is read without tmux; its screen only every so many turns. */
+/** Reading the transcript needs no tmux call; the screen is captured only every n-th turn. */
 const SCREEN_TURNS = 4;
 /** The first Enter and two more. */
 const ENTERS = 3;
 
-/** Types the text, presses Enter and looks for the proof. Whatever goes wrong on the way, the text is typed once. */
-export async function typeAndProve(crew: Crew, typing: Typing): Promise<Typed> {
+/** Types the text, presses Enter and looks for the proof. Whatever goes wrong, the text is typed at most once. */
+export async function typeAndProve(host: TmuxHost, typing: Typing): Promise<Typed> {
   try {
-    await pasteOnce(crew, typing);
+    await pasteOnce(host, typing);
   } catch (error) {
     return failedPaste(error);
   }
   try {
-    return await (typing.cli.proof.by === "echo" ? awaitEcho(crew, typing) : submit(crew, typing));
+    return await (typing.cli.proof.by === "echo" ? awaitEcho(host, typing) : submit(host, typing));
   } catch (error) {
-    const proof = await proveByRecords(crew, typing).catch(() => undefined);
+    const proof = await proveByRecords(host, typing).catch(() => undefined);
     if (proof !== undefined) return { as: "proved", why: proof };
     return { as: "unproved", why: `it was typed, then: ${messageOf(error)}` };
   }
 }
 
-async function pasteOnce(crew: Crew, { agent, cli, row, before }: Typing): Promise<void> {
+async function pasteOnce(host: TmuxHost, { agent, cli, row, before }: Typing): Promise<void> {
   const { cursorX: x, cursorY: y } = before.screen;
   const paste = { pane: before.pane.id, text: row.text, agentId: String(agent.id), cursor: { x, y } };
-  await crew.tmux.paste(takesEnterAtOnce(cli) ? { ...paste, enter: { afterMs: 0, sleep: async () => {} } } : paste);
+  await host.tmux.paste(takesEnterAtOnce(cli) ? { ...paste, enter: { afterMs: 0, sleep: async () => {} } } : paste);
 }
 
 /** Paste and Enter in one call: a program that reads its terminal line by line takes them in order. */
@@ -194,7 +193,7 @@ function takesEnterAtOnce(cli: AgentCli): boolean {
   return cli.proof.by === "echo" && cli.pasteEnterDelayMs === 0;
 }
 
-/** Refusals that tmux gives before it types. Of anything else nobody knows how far it came. */
+/** Faults that are raised before anything is typed. After any other the text may have arrived. */
 const NOTHING_TYPED: readonly string[] = [
   "pane.moved",
   "pane.stranger",
@@ -206,58 +205,58 @@ const NOTHING_TYPED: readonly string[] = [
 function failedPaste(error: unknown): Typed {
   const why = messageOf(error);
   const isSure = error instanceof Fault && NOTHING_TYPED.includes(error.code);
-  return { as: isSure ? "withdrawn" : "unproved", why: isSure ? why : `its paste was cut off: ${why}` };
+  return { as: isSure ? "withdrawn" : "unproved", why: isSure ? why : `its paste was interrupted: ${why}` };
 }
 
 /** A shell or a plain program: what it echoes is the proof. */
-async function awaitEcho(crew: Crew, typing: Typing): Promise<Typed> {
+async function awaitEcho(host: TmuxHost, typing: Typing): Promise<Typed> {
   const { cli, row, before } = typing;
   if (!takesEnterAtOnce(cli)) {
-    await crew.context.clock.sleep(cli.pasteEnterDelayMs);
-    await press(crew, typing, undefined);
+    await host.context.clock.sleep(cli.pasteEnterDelayMs);
+    await press(host, typing, undefined);
   }
   let turn = 0;
   const once = async () => {
     const why =
-      (await proveByRecords(crew, typing)) ?? (turn++ % SCREEN_TURNS === SCREEN_TURNS - 1 ? await seen() : undefined);
+      (await proveByRecords(host, typing)) ?? (turn++ % SCREEN_TURNS === SCREEN_TURNS - 1 ? await seen() : undefined);
     return why === undefined ? undefined : ({ as: "proved", why } as const);
   };
   const seen = async () => {
-    const after = await lookClosely(crew, cli, before.pane);
+    const after = await viewPane(host, cli, before.pane);
     return after && proveByScreen(cli, row.text, { before, held: undefined, after });
   };
   const timeoutMs = PROOF_MS + arrivalMs(row);
-  const proved = await pollUntil(crew.context.clock, once, growing(4, 100, timeoutMs));
+  const proved = await pollUntil(host.context.clock, once, backoff(4, 100, timeoutMs));
   return proved ?? { as: "unproved", why: "the pane shows no echo of it" };
 }
 
 /** An agent CLI: the text is seen in the composer, Enter is pressed, and the text must leave it. */
-async function submit(crew: Crew, typing: Typing): Promise<Typed> {
+async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
   const { cli, row, before } = typing;
-  const { clock } = crew.context;
-  const look = () => lookClosely(crew, cli, before.pane);
+  const { clock } = host.context;
+  const look = () => viewPane(host, cli, before.pane);
   await clock.sleep(cli.pasteEnterDelayMs);
-  const held = await pollUntil(clock, async () => holding(await look()), growing(15, 150, arrivalMs(row)));
+  const held = await pollUntil(clock, async () => holding(await look()), backoff(15, 150, arrivalMs(row)));
   if (held !== undefined && isQuestion(held)) return openedDialog(held);
 
-  let enters = await press(crew, typing, held);
+  let enters = await press(host, typing, held);
   let pressedAt = clock.now().getTime();
   const once = async (): Promise<Typed | undefined> => {
     const after = await look();
     const seen = after && proveByScreen(cli, row.text, { before, held, after });
-    const why = seen ?? (await proveByRecords(crew, typing));
+    const why = seen ?? (await proveByRecords(host, typing));
     if (why !== undefined) return { as: "proved", why };
     if (after === undefined || !after.verdict.draft || enters >= ENTERS || !isSince(clock, pressedAt)) return undefined;
-    enters += await press(crew, typing, after);
+    enters += await press(host, typing, after);
     pressedAt = clock.now().getTime();
     return undefined;
   };
-  const proved = await pollUntil(clock, once, growing(20, 200, PROOF_MS));
+  const proved = await pollUntil(clock, once, backoff(20, 200, PROOF_MS));
   return proved ?? unproved(await look());
 }
 
-/** A look at a composer that holds a text, or at a question that took its place. */
-function holding(look: Look | undefined): Look | undefined {
+/** The view if its composer holds a text or a question has replaced it. */
+function holding(look: PaneView | undefined): PaneView | undefined {
   return look !== undefined && (look.verdict.draft || isQuestion(look)) ? look : undefined;
 }
 
@@ -266,14 +265,14 @@ function isSince(clock: Clock, pressedAt: number): boolean {
 }
 
 /**
- * Presses Enter once; 0 when the cursor is not where the text was seen, because then something else may have opened
- * that an Enter would answer.
+ * Presses Enter once; 0 if the cursor is not where the text was, because a dialog may have opened that Enter would
+ * answer.
  */
-async function press(crew: Crew, { agent, before }: Typing, seen: Look | undefined): Promise<0 | 1> {
+async function press(host: TmuxHost, { agent, before }: Typing, seen: PaneView | undefined): Promise<0 | 1> {
   const cursor = seen && { x: seen.screen.cursorX, y: seen.screen.cursorY };
   const enter = { pane: before.pane.id, keys: ["Enter"], agentId: String(agent.id) };
   try {
-    await crew.tmux.sendKeys(cursor ? { ...enter, cursor } : enter);
+    await host.tmux.sendKeys(cursor ? { ...enter, cursor } : enter);
     return 1;
   } catch (error) {
     if (error instanceof Fault && error.code === "pane.moved") return 0;
@@ -281,25 +280,24 @@ async function press(crew: Crew, { agent, before }: Typing, seen: Look | undefin
   }
 }
 
-function openedDialog(look: Look): Typed {
-  return { as: "unproved", why: `a question opened while it was typed: ${look.verdict.reason}` };
+function openedDialog(look: PaneView): Typed {
+  return { as: "unproved", why: `a question opened while typing: ${look.verdict.reason}` };
 }
 
-function unproved(look: Look | undefined): Typed {
-  if (look === undefined) return { as: "unproved", why: "its pane went away while it was typed" };
-  if (look.verdict.draft) return { as: "unproved", why: "it stands in the composer; Enter had no effect" };
-  return { as: "unproved", why: `no sign that it was taken; the pane: ${look.verdict.reason}` };
+function unproved(look: PaneView | undefined): Typed {
+  if (look === undefined) return { as: "unproved", why: "its pane was closed while typing" };
+  if (look.verdict.draft) return { as: "unproved", why: "it is still in the composer; Enter had no effect" };
+  return { as: "unproved", why: `no sign that it was taken; the pane shows: ${look.verdict.reason}` };
 }
 
 function arrivalMs({ text }: DeliveryRow): number {
   return ARRIVAL_MS + (Buffer.byteLength(text) / 1024) * ARRIVAL_MS_PER_KIB;
 }
 
-/** How long somebody waits, and how often they look. */
-export type Patience = Parameters<typeof pollUntil>[2];
+export type PollOptions = Parameters<typeof pollUntil>[2];
 
-/** A pace for `pollUntil` that starts quick and slows down. */
-export function growing(fromMs: number, toMs: number, timeoutMs: number, signal?: AbortSignal): Patience {
+/** Options for `pollUntil` with a growing interval. */
+export function backoff(fromMs: number, toMs: number, timeoutMs: number, signal?: AbortSignal): PollOptions {
   let next = fromMs / 1.5;
   return {
     timeoutMs,
@@ -312,5 +310,5 @@ export function growing(fromMs: number, toMs: number, timeoutMs: number, signal?
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
 }

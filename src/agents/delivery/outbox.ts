@@ -24,10 +24,10 @@ export const DELIVERY_TRANSITIONS = {
 
 /** The longest text that is delivered, in bytes. */
 const LONGEST_TEXT = 1024 * 1024;
-/** Whoever types is done within this long, or was cut off. */
+/** Typing takes less than this, or was interrupted. */
 export const HOLD_MS = 60_000;
 
-/** Puts a text into the agent's outbox; the same text that still waits there is that same delivery. */
+/** Adds a text to the agent's outbox; a text that is already waiting there is not added twice. */
 export async function enqueue(
   context: Context,
   agent: RowOf<"agents">,
@@ -70,12 +70,12 @@ function checkText(text: string): string {
   const clean = pasteText(text);
   const bytes = Buffer.byteLength(clean);
   if (clean.trim() === "") {
-    throw new Fault("usage", "delivery.empty", "There is nothing to send: the text is empty or blank.", [
+    throw new Fault("usage", "delivery.empty", "Nothing to send: the text is empty.", [
       { intent: "Send a prompt", command: "mu agent send <agent> 'what to do'" },
     ]);
   }
   if (bytes <= LONGEST_TEXT) return clean;
-  throw new Fault("usage", "delivery.too_long", `The text has ${bytes} bytes; ${LONGEST_TEXT} can be delivered.`, [
+  throw new Fault("usage", "delivery.too_long", `The text is ${bytes} bytes; the limit is ${LONGEST_TEXT}.`, [
     { intent: "Write it to a file and send its path", command: "mu agent send <agent> 'read <file>'" },
   ]);
 }
@@ -89,12 +89,12 @@ export async function deliveryRow(db: Reader, id: number): Promise<DeliveryRow> 
     String(id),
     ids.map((known) => String(known.id)),
   );
-  throw new Fault("missing", "delivery.not_found", `There is no delivery ${quote(String(id))}.${hint}`, [
-    { intent: "See them", command: "mu delivery list" },
+  throw new Fault("missing", "delivery.not_found", `No such delivery: ${quote(String(id))}.${hint}`, [
+    { intent: "List deliveries", command: "mu delivery list" },
   ]);
 }
 
-/** What stands first in the agent's outbox: the one being typed, else the oldest that waits. */
+/** The first delivery in the agent's outbox: the one being typed, else the oldest that waits. */
 export async function firstPending(db: Reader, agentId: number): Promise<DeliveryRow | undefined> {
   const rows = await db
     .selectFrom("deliveries")
@@ -148,7 +148,7 @@ function isInFlight(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "23505";
 }
 
-/** Takes a transition; the row as it is afterwards, also when somebody else was first. */
+/** Applies a transition if the row is in one of its states; gives the row as it is afterwards. */
 export async function change(
   context: Context,
   id: number,
@@ -168,14 +168,14 @@ export async function change(
   });
 }
 
-/** Whether the one who typed it must have been cut off. */
+/** Whether the process that typed it must have been interrupted. */
 export function isAbandoned(row: DeliveryRow, now: Date): boolean {
   return row.state === "pasted" && now.getTime() - Date.parse(row.pasted_at ?? row.updated_at) > HOLD_MS;
 }
 
 /**
- * Inside a write: what still waits for earlier incarnations of the agent's name waits for this one now. What was being
- * typed to them stays theirs: nobody knows whether it was taken.
+ * Inside a write: moves what still waits for earlier incarnations to this one. What was being typed stays with them:
+ * it may have been taken.
  */
 export async function inheritOutbox(tx: Tx, heir: RowOf<"agents">): Promise<void> {
   await tx.db
@@ -193,7 +193,7 @@ export async function inheritOutbox(tx: Tx, heir: RowOf<"agents">): Promise<void
     .execute();
 }
 
-/** Inside a write: takes back what waits for an agent that somebody closed for good. */
+/** Inside a write: cancels what waits for an agent that was closed on purpose. */
 export async function cancelOutbox(tx: Tx, agentId: number): Promise<void> {
   await tx.db
     .updateTable("deliveries")
@@ -227,19 +227,18 @@ export type Delivery = TypeOf<typeof DELIVERY>;
 export interface DeliveryFilter {
   workstream?: string | undefined;
   agent?: string | undefined;
-  state?: DeliveryState | undefined;
-  /** The newest so many; 100 without it. */
+  states?: readonly DeliveryState[] | undefined;
+  /** 100 without it; 0 for all. */
   limit?: number | undefined;
 }
 
 /** Deliveries, newest first. */
 export async function listDeliveries(db: Reader, filter: DeliveryFilter = {}): Promise<Delivery[]> {
-  let query = selectDeliveries(db)
-    .orderBy("d.id", "desc")
-    .limit(filter.limit ?? 100);
+  let query = selectDeliveries(db).orderBy("d.id", "desc");
+  if (filter.limit !== 0) query = query.limit(filter.limit ?? 100);
   if (filter.workstream !== undefined) query = query.where("w.name", "=", filter.workstream);
   if (filter.agent !== undefined) query = query.where("d.agent", "=", filter.agent);
-  if (filter.state !== undefined) query = query.where("d.state", "=", filter.state);
+  if (filter.states !== undefined) query = query.where("d.state", "in", filter.states);
   return (await query.execute()).map(toDelivery);
 }
 
@@ -277,18 +276,18 @@ function toDelivery(
   };
 }
 
-/** Takes back a delivery that waits. Faults `delivery.not_found`, `delivery.settled`. */
+/** Cancels a delivery that waits. Faults `delivery.not_found`, `delivery.settled`. */
 export async function cancelDelivery(context: Context, id: number): Promise<Delivery> {
-  await takeVerb(context, await showDelivery(context.store.db, id), "cancel");
+  await applyVerb(context, await showDelivery(context.store.db, id), "cancel");
   return showDelivery(context.store.db, id);
 }
 
-export async function takeVerb(context: Context, before: Delivery, verb: "retry" | "cancel"): Promise<void> {
+export async function applyVerb(context: Context, before: Delivery, verb: "retry" | "cancel"): Promise<void> {
   const wanted = verb === "retry" ? "queued" : "cancelled";
   const { state } = await change(context, before.id, verb, null);
   if (state === wanted && before.state !== wanted) return;
-  const why = `Delivery ${before.id} is ${before.state}: there is nothing to ${verb}.`;
+  const why = `Delivery ${before.id} is ${before.state} and cannot be ${verb === "retry" ? "retried" : "cancelled"}.`;
   throw new Fault("conflict", "delivery.settled", why, [
-    { intent: "See it", command: `mu delivery show ${before.id}` },
+    { intent: "Show it", command: `mu delivery show ${before.id}` },
   ]);
 }

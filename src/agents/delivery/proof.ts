@@ -1,17 +1,17 @@
 import { open, stat } from "node:fs/promises";
 import type { RowOf } from "../../db/write.js";
+import type { Host } from "../../host.js";
 import { pasteText } from "../../tmux/input.js";
 import type { AgentCli } from "../clis/cli.js";
-import type { Crew } from "../crew.js";
 import type { FeedEvent } from "../feed.js";
 import { plainText, transcriptPath } from "../files.js";
-import type { Look } from "../screen/capture.js";
+import type { PaneView } from "../screen/capture.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
 import { explainScreen } from "../screen/verdict.js";
 import { readFeed } from "../status/fuse.js";
 import type { DeliveryRow } from "./outbox.js";
 
-/** How the pane stood before the paste: what a proof is measured against, also by somebody who comes later. */
+/** The state before the paste, which a proof is compared with, possibly by another process later. */
 export interface Baseline {
   /** Bytes of the pane's transcript; null when there is none. */
   transcript: number | null;
@@ -20,44 +20,44 @@ export interface Baseline {
 /** What proved a delivery, in words; undefined while nothing does. */
 export type Proof = string | undefined;
 
-/** Hooks and mu do not read the clock at the same moment. */
+/** Hooks and mu may read slightly different times. */
 const CLOCK_SLACK_MS = 50;
 
-export async function takeBaseline(crew: Crew, agent: RowOf<"agents">): Promise<Baseline> {
-  const found = await stat(transcriptPath(crew.stateDir, agent)).catch(() => undefined);
+export async function takeBaseline(host: Host, agent: RowOf<"agents">): Promise<Baseline> {
+  const found = await stat(transcriptPath(host.stateDir, agent)).catch(() => undefined);
   return { transcript: found?.size ?? null };
 }
 
-/** The proofs that remain after the moment: the agent's own word, and for programs that echo the pane's transcript. */
+/** Proof that stays available: the agent's own events and, for programs that echo, the pane's transcript. */
 export async function proveByRecords(
-  crew: Crew,
+  host: Host,
   { agent, cli, row }: { agent: RowOf<"agents">; cli: AgentCli; row: DeliveryRow },
 ): Promise<Proof> {
-  const feed = await readFeed(crew, { row: agent, seen: undefined }, cli);
+  const feed = await readFeed(host, { row: agent, seen: undefined }, cli);
   const since = Date.parse(row.pasted_at ?? row.created_at) - CLOCK_SLACK_MS;
   const receipt = provedByFeed(row.text, feed.events, since);
   if (receipt !== undefined) return `${receipt.event.event} at ${new Date(receipt.event.at).toISOString()}`;
   if (cli.proof.by !== "echo" || row.baseline === null) return undefined;
   const { transcript } = JSON.parse(row.baseline) as Baseline;
   if (transcript === null) return undefined;
-  const printed = await readFrom(transcriptPath(crew.stateDir, agent), transcript);
-  return isEchoed(printed, row.text) ? "the pane's transcript holds its echo" : undefined;
+  const printed = await readFrom(transcriptPath(host.stateDir, agent), transcript);
+  return isEchoed(printed, row.text) ? "the pane's transcript contains its echo" : undefined;
 }
 
 /** What the screen proves, `before` the paste, with the text seen in the composer (`held`), and `after` Enter. */
 export function proveByScreen(
   cli: AgentCli,
   text: string,
-  { before, held, after }: { before: Look; held: Look | undefined; after: Look },
+  { before, held, after }: { before: PaneView; held: PaneView | undefined; after: PaneView },
 ): Proof {
   if (provedByScreen(cli, before.screen, after.screen, text)) {
-    return cli.proof.by === "echo" ? "its echo stands behind the cursor's former place" : `the prompt was taken`;
+    return cli.proof.by === "echo" ? "its echo appeared at the cursor" : `the prompt was taken`;
   }
   if (held === undefined || cli.reading.by !== "screen" || after.verdict.draft) return undefined;
-  if (standsAbove(text, after) > standsAbove(text, before) && isQuestion(after)) {
-    return "a question opened under the prompt";
+  if (countOnScreen(text, after) > countOnScreen(text, before) && isQuestion(after)) {
+    return "a question appeared below the prompt";
   }
-  const above = (look: Look) => cli.reading.by === "screen" && layOut(cli.reading, look.screen);
+  const above = (look: PaneView) => cli.reading.by === "screen" && layOut(cli.reading, look.screen);
   const [then, now] = [above(held), above(after)];
   if (!then || !now || now.composer === undefined || after.verdict.status === "terminated") return undefined;
   const textOf = (rows: readonly { text: string }[]) => rows.map((row) => row.text).join("\n");
@@ -65,16 +65,16 @@ export function proveByScreen(
   return "the prompt left the composer";
 }
 
-export function isQuestion({ verdict }: Look): boolean {
+export function isQuestion({ verdict }: PaneView): boolean {
   return verdict.status === "needs_permission" || (verdict.status === "needs_input" && verdict.rule !== "unrecognised");
 }
 
-/** So many characters of a text's start or end tell it from others. */
-const TELLING = 200;
+/** This many characters at the start or end of a text identify it. */
+const DISTINCTIVE = 200;
 
-/** How often the end of the text stands on the screen. Blanks do not count: rows wrap at the pane's width. */
-function standsAbove(text: string, { screen }: Look): number {
-  const end = squeeze(pasteText(text)).slice(-TELLING);
+/** How often the end of the text is on the screen, ignoring blanks: rows wrap at the pane's width. */
+function countOnScreen(text: string, { screen }: PaneView): number {
+  const end = squeeze(pasteText(text)).slice(-DISTINCTIVE);
   return squeeze(screen.text).split(end).length - 1;
 }
 
@@ -85,18 +85,18 @@ function standsAbove(text: string, { screen }: Look): number {
 function isEchoed(stream: string, text: string): boolean {
   const printed = squeeze(plainText(stream).split("\n").slice(0, -1).join("\n"));
   const lines = pasteText(text).split("\n").map(squeeze).filter(Boolean);
-  const start = printed.indexOf((lines[0] ?? "").slice(0, TELLING));
-  return start >= 0 && printed.indexOf((lines.at(-1) ?? "").slice(-TELLING), start) >= 0;
+  const start = printed.indexOf((lines[0] ?? "").slice(0, DISTINCTIVE));
+  return start >= 0 && printed.indexOf((lines.at(-1) ?? "").slice(-DISTINCTIVE), start) >= 0;
 }
 
 function squeeze(text: string): string {
   return text.replace(/\s+/g, "");
 }
 
-/** A stream that grew beyond this is no echo any more. */
+/** At most this much is searched for an echo (bytes). */
 const MAX_ECHO = 8 * 1024 * 1024;
 
-/** What stands behind `position` in a file; all of it when the file was begun anew since. */
+/** The file from `position` on; all of it if the file has been rotated since. */
 async function readFrom(path: string, position: number): Promise<string> {
   const file = await open(path, "r").catch(() => undefined);
   if (file === undefined) return "";

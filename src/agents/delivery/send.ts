@@ -2,14 +2,16 @@ import { pollUntil } from "../../clock.js";
 import type { Reader } from "../../db/schema.js";
 import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
+import type { Host } from "../../host.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { openAgentRow, PERSON_CLI } from "../agent.js";
-import type { Crew } from "../crew.js";
+import type { TmuxHost } from "../crew.js";
 import { appendSpool, DELIVERED_EVENT, spoolPath } from "../spool.js";
 import { type Observation, observeAgents } from "../status/observe.js";
-import { deliverNext, growing, type Patience } from "./deliver.js";
+import { backoff, deliverNext, type PollOptions } from "./deliver.js";
 import {
+  applyVerb,
   change,
   type Delivery,
   deliveryRow,
@@ -17,7 +19,6 @@ import {
   firstPending,
   reserve,
   showDelivery,
-  takeVerb,
 } from "./outbox.js";
 
 export interface SendOptions {
@@ -40,35 +41,34 @@ export interface Sent {
 
 const TIMEOUT_MS = 60_000;
 
-function patienceOf({ timeoutMs = TIMEOUT_MS, signal }: Pick<SendOptions, "timeoutMs" | "signal">): Patience {
-  return growing(20, 500, timeoutMs, signal);
+function pollOptionsOf({ timeoutMs = TIMEOUT_MS, signal }: Pick<SendOptions, "timeoutMs" | "signal">): PollOptions {
+  return backoff(20, 500, timeoutMs, signal);
 }
 
 /**
- * Sends a prompt to an agent and comes back when it is proved that the agent took it. The text goes into the outbox
- * first; the same text that still waits there is that same delivery. Faults: `delivery.refused` (conflict: a dialog,
- * a draft, a stranger's pane, a bare shell, a line too long, a dead program; nothing was typed), `delivery.pending`
- * (unavailable: still queued after the timeout), `delivery.unproved` (unavailable: typed once, and nothing shows that
- * it was taken), `delivery.empty`, `delivery.too_long`, `delivery.to_person`, `agent.not_found`.
+ * Sends a prompt to an agent and returns when it is proved that the agent took it. The text goes to the outbox first; a
+ * text that already waits there is not queued twice. Faults: `delivery.refused` (conflict: a dialog, a draft, another
+ * agent's pane, a bare shell, a line too long, a dead program; nothing was typed), `delivery.pending` (unavailable:
+ * still queued after the timeout), `delivery.unproved` (unavailable: typed once, without proof), `delivery.empty`, `delivery.too_long`, `delivery.to_person`, `agent.not_found`.
  */
-export async function sendToAgent(crew: Crew, ref: AgentRef, text: string, options: SendOptions): Promise<Sent> {
-  const { db } = crew.context.store;
+export async function sendToAgent(host: TmuxHost, ref: AgentRef, text: string, options: SendOptions): Promise<Sent> {
+  const { db } = host.context.store;
   const agent = await receiver(db, ref);
-  const { id } = await enqueue(crew.context, agent, { text, sender: options.sender, taskId: options.taskId });
-  const patience = patienceOf(options);
-  const delivery = await deliver(crew, agent, { id, patience });
-  return options.wait ? { delivery, after: await awaitReady(crew, ref, patience) } : { delivery };
+  const { id } = await enqueue(host.context, agent, { text, sender: options.sender, taskId: options.taskId });
+  const pollOptions = pollOptionsOf(options);
+  const delivery = await deliver(host, agent, { id, pollOptions });
+  return options.wait ? { delivery, after: await awaitReady(host, ref, pollOptions) } : { delivery };
 }
 
-/** Puts a prompt into the agent's outbox for whoever drains it next. Faults as `sendToAgent`; tmux is not asked. */
+/** Adds a prompt to the agent's outbox without typing it. Faults as `sendToAgent`, except `tmux.*`. */
 export async function queueForAgent(
-  crew: Crew,
+  host: Host,
   ref: AgentRef,
   text: string,
   { sender, taskId }: Pick<SendOptions, "sender" | "taskId">,
 ): Promise<Delivery> {
-  const { db } = crew.context.store;
-  const { id } = await enqueue(crew.context, await receiver(db, ref), { text, sender, taskId });
+  const { db } = host.context.store;
+  const { id } = await enqueue(host.context, await receiver(db, ref), { text, sender, taskId });
   return showDelivery(db, id);
 }
 
@@ -76,32 +76,32 @@ async function receiver(db: Reader, ref: AgentRef): Promise<RowOf<"agents">> {
   const workstream = await workstreamRow(db, ref.workstream);
   const agent = await openAgentRow(db, workstream.id, ref);
   if (agent.cli !== PERSON_CLI) return agent;
-  throw new Fault("conflict", "delivery.to_person", `${ref.name} is a person and has no pane to type into.`, [
+  throw new Fault("conflict", "delivery.to_person", `${ref.name} is a person and has no pane.`, [
     { intent: "Leave a note on a task", command: `mu task note <task> '…' -w ${ref.workstream}` },
   ]);
 }
 
-/** Moves the agent's outbox on until delivery `id` is settled or the time is over. Faults as `sendToAgent`. */
+/** Works through the agent's outbox until delivery `id` is settled or the timeout has passed. Faults as `sendToAgent`. */
 async function deliver(
-  crew: Crew,
+  host: TmuxHost,
   agent: RowOf<"agents">,
-  { id, patience }: { id: number; patience: Patience },
+  { id, pollOptions }: { id: number; pollOptions: PollOptions },
 ): Promise<Delivery> {
-  const { db } = crew.context.store;
+  const { db } = host.context.store;
   let fresh: number | undefined = id;
   const once = async () => {
-    await deliverNext(crew, agent, fresh);
+    await deliverNext(host, agent, fresh);
     fresh = undefined;
     const { state } = await deliveryRow(db, id);
     return state === "queued" || state === "pasted" ? undefined : state;
   };
-  await pollUntil(crew.context.clock, once, patience);
+  await pollUntil(host.context.clock, once, pollOptions);
   const delivery = await showDelivery(db, id);
   if (delivery.state === "proved") return delivery;
-  throw notProved(delivery, patience);
+  throw notProved(delivery, pollOptions);
 }
 
-function notProved(delivery: Delivery, { timeoutMs, signal }: Patience): Fault {
+function notProved(delivery: Delivery, { timeoutMs, signal }: PollOptions): Fault {
   const { id, agent, workstream, state, reason } = delivery;
   const details = { delivery: id, state, reason };
   const look = { intent: "See its pane", command: `mu agent read ${agent} -w ${workstream}` };
@@ -119,7 +119,7 @@ function notProved(delivery: Delivery, { timeoutMs, signal }: Patience): Fault {
       return new Fault(
         "unavailable",
         "delivery.unproved",
-        `The text was typed to ${agent} once, and nothing proves that it was taken: ${reason}.`,
+        `The text was typed to ${agent}, but nothing proves that it arrived: ${reason}.`,
         [look, again],
         details,
       );
@@ -129,10 +129,10 @@ function notProved(delivery: Delivery, { timeoutMs, signal }: Patience): Fault {
       return new Fault(
         "unavailable",
         "delivery.pending",
-        `${agent} was not ready ${signal?.aborted ? "before you left" : `within ${timeoutMs / 1000} s`}. Delivery ${id} stays queued and is typed at its next turn.`,
+        `${agent} was not ready ${signal?.aborted ? "before the wait was cancelled" : `within ${timeoutMs / 1000} s`}. Delivery ${id} stays queued and will be typed at its next turn.`,
         [
-          { intent: "See whether it arrived", command: `mu delivery show ${id}` },
-          { intent: "Take it back", command: `mu delivery cancel ${id}` },
+          { intent: "Check whether it arrived", command: `mu delivery show ${id}` },
+          { intent: "Cancel it", command: `mu delivery cancel ${id}` },
         ],
         details,
       );
@@ -146,11 +146,11 @@ export interface DrainOptions {
 }
 
 /**
- * Types what waits in outboxes to the agents that are ready now, and settles what was cut off. Gives what it settled.
- * Without waiting deliveries tmux is not asked. One agent gets one prompt: with it, it is busy.
+ * Types what waits in outboxes to the agents that are ready now, and settles what was interrupted. Gives what it
+ * settled. Each agent gets one prompt at most: then it is busy.
  */
-export async function drainDeliveries(crew: Crew, { workstream, agent }: DrainOptions = {}): Promise<Delivery[]> {
-  const { db } = crew.context.store;
+export async function drainDeliveries(host: TmuxHost, { workstream, agent }: DrainOptions = {}): Promise<Delivery[]> {
+  const { db } = host.context.store;
   let waiting = db
     .selectFrom("agents as a")
     .innerJoin("workstreams as w", "w.id", "a.workstream_id")
@@ -160,17 +160,17 @@ export async function drainDeliveries(crew: Crew, { workstream, agent }: DrainOp
     );
   if (workstream !== undefined) waiting = waiting.where("w.name", "=", workstream);
   if (agent !== undefined) waiting = waiting.where("a.name", "=", agent);
-  const settled = await Promise.all((await waiting.execute()).map((row) => deliverNext(crew, row)));
+  const settled = await Promise.all((await waiting.execute()).map((row) => deliverNext(host, row)));
   const ids = settled.flatMap((row) => (row === undefined ? [] : [row.id]));
   return Promise.all(ids.map((id) => showDelivery(db, id)));
 }
 
 /**
- * Hands the next text in the agent's outbox to the agent itself, which asks for it at the end of its turn: nothing is
- * typed. Undefined when nothing waits. The agent's own feed says that it was handed over.
+ * Hands the next text in the outbox to the agent itself, which fetches it at the end of its turn: nothing is typed.
+ * Undefined if nothing waits. The agent's own feed records it.
  */
-export async function pullDelivery(crew: Crew, agentId: number): Promise<Delivery | undefined> {
-  const { context, stateDir } = crew;
+export async function pullDelivery(host: Host, agentId: number): Promise<Delivery | undefined> {
+  const { context, stateDir } = host;
   const row = await firstPending(context.store.db, agentId);
   const taken = row?.state === "queued" ? await reserve(context, row, null) : undefined;
   if (taken === undefined) return undefined;
@@ -180,53 +180,53 @@ export async function pullDelivery(crew: Crew, agentId: number): Promise<Deliver
     event: DELIVERED_EVENT,
     payload,
   });
-  await change(context, taken.id, "prove", "the agent took it at the end of its turn");
+  await change(context, taken.id, "prove", "the agent fetched it at the end of its turn");
   return showDelivery(context.store.db, taken.id);
 }
 
 /**
- * Sends an unproved, refused or cancelled delivery once more, to the agent that has the name now: a person's verb,
- * because the text may have arrived the first time. Faults `delivery.not_found`, `delivery.settled`, and as
+ * Sends an unproved, refused or cancelled delivery again, to the agent that has the name now. The text may have arrived
+ * the first time, so only a person asks for it. Faults `delivery.not_found`, `delivery.settled`, and as
  * `sendToAgent`.
  */
 export async function retryDelivery(
-  crew: Crew,
+  host: TmuxHost,
   id: number,
   options: Pick<SendOptions, "timeoutMs" | "signal"> = {},
 ): Promise<Delivery> {
-  const before = await showDelivery(crew.context.store.db, id);
-  const agent = await receiver(crew.context.store.db, { workstream: before.workstream, name: before.agent });
-  await takeVerb(crew.context, before, "retry");
-  await crew.context.store.write((db) =>
+  const before = await showDelivery(host.context.store.db, id);
+  const agent = await receiver(host.context.store.db, { workstream: before.workstream, name: before.agent });
+  await applyVerb(host.context, before, "retry");
+  await host.context.store.write((db) =>
     db.updateTable("deliveries").set({ agent_id: agent.id }).where("id", "=", id).execute(),
   );
-  return deliver(crew, agent, { id, patience: patienceOf(options) });
+  return deliver(host, agent, { id, pollOptions: pollOptionsOf(options) });
 }
 
-/** A prompt is taken before the pane says that it is: an agent is done when it keeps looking so for this long (ms). */
+/** The pane shows that a prompt was taken with a delay: an agent is done when it looks idle for this long (ms). */
 const QUIET_MS = 700;
 
 /**
- * Waits until the agent has done what it was sent, or needs somebody. Faults `agent.not_ready` after the timeout,
+ * Waits until the agent has finished, or asks a person. Faults `agent.not_ready` after the timeout,
  * `agent.gone`.
  */
 export async function awaitReady(
-  crew: Crew,
+  host: TmuxHost,
   ref: AgentRef,
-  { timeoutMs, signal }: Pick<Patience, "timeoutMs" | "signal">,
+  { timeoutMs, signal }: Pick<PollOptions, "timeoutMs" | "signal">,
 ): Promise<Observation> {
   let since: number | undefined;
   const once = async () => {
-    const seen = (await observeAgents(crew, { workstream: ref.workstream })).find(({ agent }) => agent === ref.name);
+    const seen = (await observeAgents(host, { workstream: ref.workstream })).find(({ agent }) => agent === ref.name);
     if (seen === undefined || seen.status === "terminated") throw gone(ref, seen);
-    const now = crew.context.clock.now().getTime();
+    const now = host.context.clock.now().getTime();
     if (seen.status === "busy" || seen.status === "spawning") since = undefined;
     else since ??= now;
     return since !== undefined && now - since >= QUIET_MS ? seen : undefined;
   };
-  const ready = await pollUntil(crew.context.clock, once, growing(50, 400, timeoutMs, signal));
+  const ready = await pollUntil(host.context.clock, once, backoff(50, 400, timeoutMs, signal));
   if (ready !== undefined) return ready;
-  const message = `${ref.name} took the prompt and is still at work after ${timeoutMs / 1000} s.`;
+  const message = `${ref.name} took the prompt and is still busy after ${timeoutMs / 1000} s.`;
   throw new Fault("unavailable", "agent.not_ready", message, [
     { intent: "Wait for it", command: `mu agent wait ${ref.name} -w ${ref.workstream}` },
   ]);
@@ -234,7 +234,7 @@ export async function awaitReady(
 
 function gone(ref: AgentRef, seen: Observation | undefined): Fault {
   const why = seen?.reason ?? "it was closed";
-  return new Fault("unavailable", "agent.gone", `${qualifiedName(ref)} took the prompt and is gone: ${why}.`, [
-    { intent: "See who is there", command: `mu agent list -w ${ref.workstream}` },
+  return new Fault("unavailable", "agent.gone", `${qualifiedName(ref)} took the prompt and then ended: ${why}.`, [
+    { intent: "List agents", command: `mu agent list -w ${ref.workstream}` },
   ]);
 }

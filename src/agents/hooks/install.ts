@@ -1,7 +1,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
-import type { AgentCliKey } from "../clis/cli.js";
+import type { AgentCli, AgentCliKey } from "../clis/cli.js";
 import type { HookKit, HookPlace, HookScope, HookState } from "../clis/hook-kit.js";
 import { AGENT_CLIS, getAgentCli } from "../clis/table.js";
 import { prepareSpool } from "../spool.js";
@@ -17,9 +17,9 @@ export interface HookReport {
 }
 
 /**
- * Installs the hooks for all sessions of a user or a project; what is there already stays as it is. `changed` is
+ * Installs the hooks for all sessions of a user or a project and keeps the user's own settings. `changed` is
  * false when they were installed before. Settings that are not plain JSON are `hooks.settings_unreadable`, a file of
- * someone else in mu's place is `hooks.file_taken`.
+ * that name that is not mu's is `hooks.file_taken`.
  */
 export async function installHooks(target: HookTarget): Promise<HookReport & { changed: boolean }> {
   const { path, text, edit } = await open(target);
@@ -52,10 +52,9 @@ async function open(target: HookTarget) {
  * Undefined for a CLI that reports nothing, or that could not load the file here (OpenCode without its package).
  */
 export async function agentEventsFile(
-  cli: AgentCliKey,
-  options: { stateDir: string; agentId: string | number } & Partial<HookPlace>,
+  { hooks: kit }: Pick<AgentCli, "hooks">,
+  options: { stateDir: string } & Partial<HookPlace>,
 ): Promise<string | undefined> {
-  const kit = getAgentCli(cli).hooks;
   if (!kit) return undefined;
   const needed = kit.needs?.({ home: "/", ...options });
   if (needed !== undefined && !(await isThere(needed))) return undefined;
@@ -79,5 +78,5 @@ function getLastingHooks(cli: AgentCliKey): NonNullable<HookKit["lasting"]> {
   if (lasting) return lasting;
   const known = Object.values(AGENT_CLIS).filter(({ hooks }) => hooks?.lasting);
   const keys = known.map(({ key }) => key).join(", ");
-  throw new Fault("usage", "hooks.unsupported", `mu installs no hooks for "${cli}"; it does for ${keys}`);
+  throw new Fault("usage", "hooks.unsupported", `mu cannot install hooks for "${cli}"; supported are ${keys}.`);
 }

@@ -18,13 +18,13 @@ export async function readText(path: string): Promise<string | undefined> {
 }
 
 function unreadable(path: string, why: string): Fault {
-  return new Fault("usage", "hooks.settings_unreadable", `${path} is left as it is: ${why}`);
+  return new Fault("usage", "hooks.settings_unreadable", `${path} was left unchanged: ${why}.`);
 }
 
 /**
- * Changes the file from `before` to `after` (undefined: no file) in one step that a reader sees wholly or not at all.
+ * Changes the file from `before` to `after` (undefined: no file) atomically.
  * A symbolic link stays one, and the mode is kept. When someone else changed the file since `before` was read, it is
- * left alone: `hooks.settings_changed`. A file or folder that cannot be written is `hooks.not_writable`.
+ * left unchanged: `hooks.settings_changed`. A file or folder that cannot be written is `hooks.not_writable`.
  */
 export async function replaceText(path: string, before: string | undefined, after: string | undefined): Promise<void> {
   if (before === after) return;
@@ -38,14 +38,18 @@ export async function replaceText(path: string, before: string | undefined, afte
 }
 
 function unwritable(path: string, why: string): Fault {
-  return new Fault("unavailable", "hooks.not_writable", `${path} cannot be written (${why}); make its folder writable`);
+  return new Fault(
+    "unavailable",
+    "hooks.not_writable",
+    `${path} cannot be written (${why}). Make its folder writable.`,
+  );
 }
 
 function changed(path: string): Fault {
-  return new Fault("conflict", "hooks.settings_changed", `${path} was changed by someone else just now; try again`);
+  return new Fault("conflict", "hooks.settings_changed", `${path} was changed by another program just now. Try again.`);
 }
 
-/** Writes the file under another name, makes it safe and moves it into its place. */
+/** Writes a temporary file, syncs it and renames it into place. */
 export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const draft = `${path}.mu-${randomBytes(6).toString("hex")}`;
@@ -72,7 +76,7 @@ async function followLinks(path: string): Promise<string> {
     if (!(await lstat(target).catch(() => undefined))?.isSymbolicLink()) return target;
     target = resolve(dirname(target), await readlink(target));
   }
-  throw unreadable(path, "its links lead in a circle");
+  throw unreadable(path, "its symbolic links form a cycle");
 }
 
 const MAX_LINKS = 40;

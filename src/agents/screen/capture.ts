@@ -3,26 +3,26 @@ import { stripVTControlCharacters } from "node:util";
 import { Fault } from "../../errors.js";
 import type { Pane } from "../../tmux/panes.js";
 import type { Screen as Captured } from "../../tmux/screens.js";
-import type { Crew } from "../crew.js";
+import type { TmuxHost } from "../crew.js";
 import type { ScreenReader } from "./rules.js";
 import type { Screen } from "./screen.js";
 import { type Explanation, explainScreen } from "./verdict.js";
 
 /** A pane with its screen, and what the screen rules of its CLI say. */
-export interface Look {
+export interface PaneView {
   pane: Pane;
   screen: Screen;
   verdict: Explanation;
 }
 
 /** Looks at one pane closely, with colours; undefined when it is gone. One tmux call. */
-export async function lookClosely(crew: Crew, cli: ScreenReader, pane: Pane): Promise<Look | undefined> {
-  const captured = (await crew.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id);
-  return captured && lookOf(cli, pane, captured);
+export async function viewPane(host: TmuxHost, cli: ScreenReader, pane: Pane): Promise<PaneView | undefined> {
+  const captured = (await host.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id);
+  return captured && viewOf(cli, pane, captured);
 }
 
 /** What a captured screen says by the rules of `cli`. */
-export function lookOf(cli: ScreenReader, pane: Pane, captured: Captured): Look {
+export function viewOf(cli: ScreenReader, pane: Pane, captured: Captured): PaneView {
   const screen = toScreen(pane, captured);
   return { pane, screen, verdict: explainScreen(cli, screen) };
 }
@@ -73,9 +73,12 @@ async function readPart(path: string): Promise<string> {
     return await readFile(path, "utf8");
   } catch (error) {
     const why = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
-    throw new Fault("missing", "capture.not_found", `cannot read ${path} (${why}); a capture is a .txt with a .meta`, [
-      { intent: "record the pane's rows", command: "tmux capture-pane -p -t <pane> > capture.txt" },
-    ]);
+    throw new Fault(
+      "missing",
+      "capture.not_found",
+      `Cannot read ${path} (${why}). A capture is a .txt file with a .meta file.`,
+      [{ intent: "Capture a pane", command: "tmux capture-pane -p -t <pane> > capture.txt" }],
+    );
   }
 }
 
@@ -85,7 +88,7 @@ const META = /^title=\[(.*)\] cmd=(.*?) pid=\d* .*?cursor=(\d+),(\d+) .*?size=(\
 function parseMeta(meta: string, path: string): Omit<Screen, "text" | "ansi"> {
   const match = META.exec(meta.split("\n", 1)[0]?.slice(0, 4000) ?? "");
   if (!match)
-    throw new Fault("usage", "capture.invalid", `${path} is not a line of pane facts (title, cmd, cursor, size)`);
+    throw new Fault("usage", "capture.invalid", `${path} is not a line of pane facts (title, cmd, cursor, size).`);
   const [, title = "", command = "", cursorX, cursorY, width, height, dead] = match;
   return {
     title,

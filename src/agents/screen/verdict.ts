@@ -26,7 +26,7 @@ export interface Explanation {
  */
 export function explainScreen(cli: ScreenReader, screen: Screen): Explanation {
   if (hasEnded(screen)) {
-    const { reason, evidence } = lastWords(screen);
+    const { reason, evidence } = exitReason(screen);
     return explain(screen, { status: "terminated", reason, rule: "ended" }, evidence);
   }
   if (cli.reading.by === "screen") return readScreen(cli, cli.reading, screen);
@@ -129,7 +129,7 @@ export function hasEnded(screen: Screen): boolean {
 }
 
 /** Why it ended: tmux's exit status and the first complaint among its last words. */
-export function lastWords(screen: Screen): { reason: string; evidence: Row[] } {
+export function exitReason(screen: Screen): { reason: string; evidence: Row[] } {
   const rows = nonEmpty(screenRows(screen)).slice(-12);
   const words = rows.filter((row) => !DEAD_PANE.test(row.text));
   const how = rows.map((row) => DEAD_PANE.exec(row.text)?.[1]).find((text) => text !== undefined);

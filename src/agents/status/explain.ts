@@ -8,9 +8,9 @@ import { workstreamRow } from "../../workstreams/workstream.js";
 import { agentStatus, openAgentRow } from "../agent.js";
 import type { AgentCli } from "../clis/cli.js";
 import { getAgentCli } from "../clis/table.js";
-import type { Crew } from "../crew.js";
+import type { TmuxHost } from "../crew.js";
 import type { FeedEvent } from "../feed.js";
-import { lookClosely, readCapture } from "../screen/capture.js";
+import { readCapture, viewPane } from "../screen/capture.js";
 import { type Explanation, explainScreen } from "../screen/verdict.js";
 import { readFeed } from "./fuse.js";
 import { type Observation, observeAgents } from "./observe.js";
@@ -41,7 +41,7 @@ export interface StatusExplanation extends Omit<Observation, "pane"> {
 }
 
 export interface ExplainOptions {
-  /** So many past statuses. */
+  /** How many past statuses to include. */
   history?: number | undefined;
 }
 
@@ -50,18 +50,18 @@ export interface ExplainOptions {
  * `workstream.not_found`, `agent.not_found`, `tmux.*`.
  */
 export async function explainAgent(
-  crew: Crew,
+  host: TmuxHost,
   ref: AgentRef,
   options: ExplainOptions = {},
 ): Promise<StatusExplanation> {
-  const { store, clock } = crew.context;
+  const { store, clock } = host.context;
   const { id } = await workstreamRow(store.db, ref.workstream);
   const row = await openAgentRow(store.db, id, ref);
   const cli = getAgentCli(row.cli === "human" ? "command" : row.cli);
-  const observed = (await observeAgents(crew, { workstream: ref.workstream })).find(({ agent }) => agent === ref.name);
+  const observed = (await observeAgents(host, { workstream: ref.workstream })).find(({ agent }) => agent === ref.name);
   if (observed === undefined) throw notLookedAt(ref);
-  const look = observed.pane === null ? undefined : await lookClosely(crew, cli, observed.pane);
-  const feed = await readFeed(crew, { row, seen: await agentStatus(store.db, row.id) }, cli);
+  const look = observed.pane === null ? undefined : await viewPane(host, cli, observed.pane);
+  const feed = await readFeed(host, { row, seen: await agentStatus(store.db, row.id) }, cli);
   const hook = feed.events.at(-1) ?? null;
   const now = clock.now().getTime();
   return {
@@ -76,8 +76,8 @@ export async function explainAgent(
 }
 
 function notLookedAt({ workstream, name }: AgentRef): Fault {
-  return new Fault("conflict", "agent.is_person", `${quote(name)} is a person: mu looks at no pane of theirs.`, [
-    { intent: "See the agents", command: `mu agent list -w ${workstream}` },
+  return new Fault("conflict", "agent.is_person", `${quote(name)} is a person and has no status.`, [
+    { intent: "List agents", command: `mu agent list -w ${workstream}` },
   ]);
 }
 
@@ -104,17 +104,17 @@ export async function explainCapture(path: string, cliKey: string): Promise<Expl
  * `<name>.ansi` (with colours) and `<name>.meta` (tmux's facts). Gives the files. Faults `agent.not_found`,
  * `pane.not_found`, `capture.not_writable`.
  */
-export async function saveCapture(crew: Crew, ref: AgentRef, file: string): Promise<string[]> {
-  const { pane } = await explainAgent(crew, ref);
-  const facts = pane === null ? undefined : (await crew.tmux.listPanes()).find((one) => one.id === pane);
-  const plain = facts && (await crew.tmux.captureScreens([facts.id])).get(facts.id);
-  const coloured = facts && (await crew.tmux.captureScreens([facts.id], { escapes: true })).get(facts.id);
+export async function saveCapture(host: TmuxHost, ref: AgentRef, file: string): Promise<string[]> {
+  const { pane } = await explainAgent(host, ref);
+  const facts = pane === null ? undefined : (await host.tmux.listPanes()).find((one) => one.id === pane);
+  const plain = facts && (await host.tmux.captureScreens([facts.id])).get(facts.id);
+  const coloured = facts && (await host.tmux.captureScreens([facts.id], { escapes: true })).get(facts.id);
   if (facts === undefined || plain === undefined || coloured === undefined) throw noPane(ref);
   const { command, pid, windowName, width, height } = facts;
   const meta =
     `title=[${plain.title}] cmd=${command} pid=${pid} win=${windowName} alt=${facts.alternate ? 1 : 0} ` +
     `cursor=${plain.cursorX},${plain.cursorY} size=${width}x${height} dead=${facts.dead ? 1 : 0} ` +
-    `inmode=${facts.inMode ? 1 : 0} time=${crew.context.clock.now().toISOString()}\n`;
+    `inmode=${facts.inMode ? 1 : 0} time=${host.context.clock.now().toISOString()}\n`;
   const name = file.replace(/\.(?:txt|ansi|meta)$/, "");
   const parts = { txt: textOf(plain), ansi: textOf(coloured), meta };
   try {
@@ -132,7 +132,7 @@ function textOf({ lines }: Captured): string {
 
 function noPane({ workstream, name }: AgentRef): Fault {
   return new Fault("missing", "pane.not_found", `${quote(name)} has no pane to save.`, [
-    { intent: "See the agents", command: `mu agent list -w ${workstream}` },
+    { intent: "List agents", command: `mu agent list -w ${workstream}` },
   ]);
 }
 

@@ -1,13 +1,13 @@
+import type { Host } from "../../host.js";
 import type { Pane } from "../../tmux/panes.js";
 import type { AgentStatus, Member } from "../agent.js";
 import type { AgentCli } from "../clis/cli.js";
-import type { Crew } from "../crew.js";
 import { DETAILS, type FeedEvent, type FeedKind, foldFeed } from "../feed.js";
 import type { Explanation } from "../screen/verdict.js";
 import { readSpool, spoolPath, spoolSize } from "../spool.js";
 
 /** A status with its grounds. `by` is the authority that decided. */
-export type Sensed = Omit<FusedStatus, "reason" | "rule"> & { reason: string | null; rule: string | null };
+export type Judgement = Omit<FusedStatus, "reason" | "rule"> & { reason: string | null; rule: string | null };
 
 /** What the agent's CLI reported, up to the end of its spool. */
 export interface Feed {
@@ -21,10 +21,10 @@ export interface Feed {
 const KEPT_EVENTS = 40;
 
 /** What the agent's hooks have reported; the stored fold while its spool has not grown. */
-export async function readFeed(crew: Crew, { row, seen }: Pick<Member, "row" | "seen">, cli: AgentCli): Promise<Feed> {
+export async function readFeed(host: Host, { row, seen }: Pick<Member, "row" | "seen">, cli: AgentCli): Promise<Feed> {
   const offset = seen?.spool_offset ?? "";
   if (cli.readEvents === undefined) return { events: [], changed: false, offset };
-  const path = spoolPath(crew.stateDir, row.id);
+  const path = spoolPath(host.stateDir, row.id);
   if ((await spoolSize(path)) === Number(offset)) return { events: storedFeed(seen?.feed), changed: false, offset };
   const { events, end } = await readSpool(path);
   return {
@@ -54,7 +54,7 @@ export interface Evidence {
 }
 
 /** One status from all that is known of an agent with a pane. */
-export function fuse({ row, seen }: Member, { cli, feed, verdict, screenSince, pane, now }: Evidence): Sensed {
+export function fuse({ row, seen }: Member, { cli, feed, verdict, screenSince, pane, now }: Evidence): Judgement {
   const fused = fuseStatus({
     verdict,
     screenChangedAt: screenSince.getTime(),

@@ -1,21 +1,22 @@
 import { statSync } from "node:fs";
+import type { Host } from "../../host.js";
 import type { PaneLabels } from "../../tmux/appearance.js";
 import type { Pane } from "../../tmux/panes.js";
 import type { Screen as Captured } from "../../tmux/screens.js";
 import { type AgentStatus, listMembers, type Member } from "../agent.js";
-import { staleLabels } from "../borders.js";
+import { outdatedLabels } from "../borders.js";
 import type { AgentCli } from "../clis/cli.js";
 import { getAgentCli } from "../clis/table.js";
-import type { Crew } from "../crew.js";
+import type { TmuxHost } from "../crew.js";
 import { transcriptPath } from "../files.js";
-import { locate, type Whereabouts } from "../pane.js";
+import { type Location, locate } from "../pane.js";
 import { blankScreen, toScreen } from "../screen/capture.js";
 import { type Explanation, explainScreen } from "../screen/verdict.js";
-import { type Feed, fuse, readFeed, type Sensed } from "./fuse.js";
-import { recordSightings, type Sighting } from "./record.js";
+import { type Feed, fuse, type Judgement, readFeed } from "./fuse.js";
+import { recordSamples, type Sample } from "./record.js";
 
 /** An open agent's status at this moment, with its grounds. */
-export interface Observation extends Sensed {
+export interface Observation extends Judgement {
   agent: string;
   workstream: string;
   /** Since when it has this status. */
@@ -43,103 +44,109 @@ const UNSETTLED_MS = 15_000;
  * those that may have changed; without open agents there is none. What is new is stored, with its history; nothing
  * is written when nothing is. Faults `tmux.*` when tmux cannot be asked.
  */
-export async function observeAgents(crew: Crew, options: ObserveOptions = {}): Promise<Observation[]> {
-  const { seen, labels } = await observeOnce(crew, options);
-  if (labels.length > 0) await crew.tmux.setPaneLabels(labels);
+export async function observeAgents(host: TmuxHost, options: ObserveOptions = {}): Promise<Observation[]> {
+  const { seen, labels } = await observeOnce(host, options);
+  if (labels.length > 0) await host.tmux.setPaneLabels(labels);
   return seen;
 }
 
 /** As `observeAgents`, but leaves the labels that panes should have to the caller's next look. */
 export async function observeOnce(
-  crew: Crew,
+  host: TmuxHost,
   options: ObserveOptions = {},
 ): Promise<{ seen: Observation[]; labels: PaneLabels[] }> {
-  const sightings = await sight(crew, options);
-  await recordSightings(crew, sightings);
-  return { seen: sightings.map(toObservation), labels: await staleLabels(crew, sightings) };
+  const samples = await collectSamples(host, options);
+  await recordSamples(host, samples);
+  return { seen: samples.map(toObservation), labels: await outdatedLabels(host, samples) };
 }
 
 /** As `observeAgents`, but stores nothing and leaves the panes' labels alone. */
-export async function glanceAtAgents(crew: Crew, options: ObserveOptions = {}): Promise<Observation[]> {
-  return (await sight(crew, options)).map(toObservation);
+export async function peekAgents(host: TmuxHost, options: ObserveOptions = {}): Promise<Observation[]> {
+  return (await collectSamples(host, options)).map(toObservation);
 }
 
 /** The statuses as they were last stored; tmux is not asked. */
-export async function recallAgents(crew: Crew, workstream?: string): Promise<Observation[]> {
-  const members = await listMembers(crew.context.store.db, workstream);
-  const at = crew.context.clock.now();
-  return members.map((member) => toObservation({ member, place: { at: "nowhere" }, sensed: asStored(member), at }));
+export async function storedObservations(host: Host, workstream?: string): Promise<Observation[]> {
+  const members = await listMembers(host.context.store.db, workstream);
+  const at = host.context.clock.now();
+  return members.map((member) => toObservation({ member, place: { at: "nowhere" }, judgement: asStored(member), at }));
 }
 
-async function sight(crew: Crew, { workstream, panes: listed, labels }: ObserveOptions): Promise<Sighting[]> {
-  const members = await listMembers(crew.context.store.db, workstream);
+async function collectSamples(
+  host: TmuxHost,
+  { workstream, panes: listed, labels }: ObserveOptions,
+): Promise<Sample[]> {
+  const members = await listMembers(host.context.store.db, workstream);
   if (members.length === 0) return [];
   const { panes, screens: early } = listed
     ? { panes: listed, screens: NO_SCREENS }
-    : await crew.tmux.survey(request(crew, members, labels));
-  const at = crew.context.clock.now();
+    : await host.tmux.survey(request(host, members, labels));
+  const at = host.context.clock.now();
   const places = await locate(
-    crew,
+    host,
     members.map(({ row }) => row),
     panes,
   );
-  const glances = await Promise.all(
-    members.map((member) => glance(crew, member, places.get(member.row.id) ?? { at: "nowhere" }, at)),
+  const candidates = await Promise.all(
+    members.map((member) => inspect(host, member, places.get(member.row.id) ?? { at: "nowhere" }, at)),
   );
-  const wanted = glances.flatMap((one) =>
+  const wanted = candidates.flatMap((one) =>
     one.wanted === undefined || early.has(one.wanted.id) ? [] : [one.wanted.id],
   );
-  const late = wanted.length === 0 ? NO_SCREENS : await crew.tmux.captureScreens(wanted);
-  return glances.map((one) => sightingOf(one, one.wanted && (early.get(one.wanted.id) ?? late.get(one.wanted.id)), at));
+  const late = wanted.length === 0 ? NO_SCREENS : await host.tmux.captureScreens(wanted);
+  return candidates.map((one) =>
+    sampleOf(one, one.wanted && (early.get(one.wanted.id) ?? late.get(one.wanted.id)), at),
+  );
 }
 
 const NO_SCREENS: ReadonlyMap<string, Captured> = new Map();
 
 /** The list of the panes, and in the same call the screens that are bound to be wanted. */
-function request(crew: Crew, members: readonly Member[], labels: readonly PaneLabels[] | undefined) {
-  return { labels, screens: members.filter((one) => isWorthReading(crew, one)).flatMap(({ row }) => row.pane ?? []) };
+function request(host: Host, members: readonly Member[], labels: readonly PaneLabels[] | undefined) {
+  return { labels, screens: members.filter((one) => isWorthReading(host, one)).flatMap(({ row }) => row.pane ?? []) };
 }
 
 /** An agent that was at work, or whose pane has printed since: its transcript tells, for a file's look. */
-function isWorthReading(crew: Crew, { row, seen }: Member): boolean {
+function isWorthReading(host: Host, { row, seen }: Member): boolean {
   if (getAgentCli(row.cli).reading.by !== "screen") return false;
   if (seen === undefined || RESTLESS.has(seen.status)) return true;
-  const transcript = statSync(transcriptPath(crew.stateDir, row), { throwIfNoEntry: false });
+  const transcript = statSync(transcriptPath(host.stateDir, row), { throwIfNoEntry: false });
   return transcript !== undefined && transcript.mtimeMs > Date.parse(seen.seen_at);
 }
 
 const RESTLESS: ReadonlySet<string> = new Set(["busy", "spawning"]);
 
 /** An agent's place and feed; `wanted` is its pane when the screen must be read. */
-interface Glance {
+interface Candidate {
   member: Member;
   cli: AgentCli;
-  place: Whereabouts;
+  place: Location;
   feed: Feed;
   wanted: Pane | undefined;
 }
 
-async function glance(crew: Crew, member: Member, place: Whereabouts, now: Date): Promise<Glance> {
+async function inspect(host: Host, member: Member, place: Location, now: Date): Promise<Candidate> {
   const cli = getAgentCli(member.row.cli);
-  const feed = await readFeed(crew, member, cli);
+  const feed = await readFeed(host, member, cli);
   const isWanted = place.at === "pane" && needsScreen(member, cli, place.pane, feed, now);
   return { member, cli, place, feed, wanted: isWanted ? place.pane : undefined };
 }
 
-function sightingOf({ member, cli, place, feed, wanted }: Glance, captured: Captured | undefined, at: Date): Sighting {
-  if (place.at !== "pane") return { member, feed, place, sensed: withoutPane(place), at };
+function sampleOf({ member, cli, place, feed, wanted }: Candidate, captured: Captured | undefined, at: Date): Sample {
+  if (place.at !== "pane") return { member, feed, place, judgement: withoutPane(place), at };
   if (wanted !== undefined && captured === undefined) {
     const gone = { at: "gone", why: `pane ${wanted.id} is gone`, lost: "pane" } as const;
-    return { member, feed, place: gone, sensed: withoutPane(gone), at };
+    return { member, feed, place: gone, judgement: withoutPane(gone), at };
   }
-  if (wanted === undefined && cli.reading.by === "screen") return { member, feed, place, sensed: asStored(member), at };
+  if (wanted === undefined && cli.reading.by === "screen")
+    return { member, feed, place, judgement: asStored(member), at };
   const verdict = explainScreen(cli, captured ? toScreen(place.pane, captured) : blankScreen(place.pane));
   const text = verdictText(verdict);
   const evidence = { cli, feed, verdict, screenSince: screenSince(member, text, at), pane: place.pane, now: at };
-  const sensed = fuse(member, evidence);
-  if (captured === undefined) return { member, feed, place, sensed, at };
+  const judgement = fuse(member, evidence);
+  if (captured === undefined) return { member, feed, place, judgement, at };
   const settles = isQuiet(place.pane, at) && !isSettled(member, place.pane);
-  return { member, feed, place, sensed, at, screen: { verdict: text, facts: paneFacts(place.pane), settles } };
+  return { member, feed, place, judgement, at, screen: { verdict: text, facts: paneFacts(place.pane), settles } };
 }
 
 /** Whether the pane may show something that the stored status does not know of. */
@@ -175,36 +182,36 @@ function screenSince({ seen }: Member, verdict: string, now: Date): Date {
   return new Date(seen.screen_at);
 }
 
-function asStored({ seen }: Member): Sensed {
+function asStored({ seen }: Member): Judgement {
   if (seen === undefined) return { ...terminated("nobody has looked yet"), status: "spawning" };
   return {
     status: seen.status as AgentStatus,
     reason: seen.reason,
-    by: seen.by as Sensed["by"],
+    by: seen.by as Judgement["by"],
     rule: seen.rule,
     evidence: seen.evidence === null ? [] : JSON.parse(seen.evidence),
   };
 }
 
-function withoutPane(place: Exclude<Whereabouts, { at: "pane" }>): Sensed {
+function withoutPane(place: Exclude<Location, { at: "pane" }>): Judgement {
   if (place.at === "gone") return terminated(place.why);
-  const is = (status: AgentStatus, reason: string): Sensed => ({ ...terminated(reason), status });
+  const is = (status: AgentStatus, reason: string): Judgement => ({ ...terminated(reason), status });
   return place.at === "nowhere" ? is("spawning", "its pane is not open yet") : is("unreachable", place.why);
 }
 
-function terminated(reason: string): Sensed {
+function terminated(reason: string): Judgement {
   return { status: "terminated", reason, by: "process", rule: null, evidence: [] };
 }
 
 function toObservation({
   member,
   place,
-  sensed,
+  judgement,
   at,
-}: Pick<Sighting, "member" | "place" | "sensed" | "at">): Observation {
+}: Pick<Sample, "member" | "place" | "judgement" | "at">): Observation {
   const { seen, row, workstream } = member;
-  const since = seen?.status === sensed.status ? seen.at : at.toISOString();
-  return { agent: row.name, workstream, ...sensed, since, pane: place.at === "pane" ? place.pane : null };
+  const since = seen?.status === judgement.status ? seen.at : at.toISOString();
+  return { agent: row.name, workstream, ...judgement, since, pane: place.at === "pane" ? place.pane : null };
 }
 
 /** A change is seen within this and the time of one look, in ms. */
@@ -216,18 +223,18 @@ const BEAT_MS = 900;
  * second one for the screens of the panes that printed something. Faults `tmux.*`.
  */
 export async function* followAgents(
-  crew: Crew,
+  host: TmuxHost,
   workstream: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Observation> {
   let known = new Map<string, Observation>();
   let labels: readonly PaneLabels[] = [];
-  for (; !signal.aborted; await crew.context.clock.sleep(BEAT_MS, signal)) {
-    const look = await observeOnce(crew, { workstream, labels });
+  for (; !signal.aborted; await host.context.clock.sleep(BEAT_MS, signal)) {
+    const look = await observeOnce(host, { workstream, labels });
     labels = look.labels;
     const seen = new Map(look.seen.map((one) => [keyOf(one), one]));
     for (const [key, one] of seen) if (!isSame(known.get(key), one)) yield one;
-    for (const [key, one] of known) if (!seen.has(key) && one.status !== "terminated") yield ended(crew, one);
+    for (const [key, one] of known) if (!seen.has(key) && one.status !== "terminated") yield ended(host, one);
     known = seen;
   }
 }
@@ -240,7 +247,7 @@ function isSame(before: Observation | undefined, now: Observation): boolean {
   return before?.status === now.status && before.rule === now.rule && before.since === now.since;
 }
 
-function ended(crew: Crew, one: Observation): Observation {
-  const since = crew.context.clock.now().toISOString();
+function ended(host: Host, one: Observation): Observation {
+  const since = host.context.clock.now().toISOString();
   return { ...one, status: "terminated", reason: "it was closed", by: "process", rule: null, since, pane: null };
 }

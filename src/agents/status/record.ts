@@ -2,6 +2,7 @@ import { type Context, timestamp } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import { statement } from "../../db/statement.js";
 import { write } from "../../db/write.js";
+import type { Host } from "../../host.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import {
@@ -15,22 +16,21 @@ import {
   openPaneAgent,
   type StatusRow,
 } from "../agent.js";
-import type { Crew } from "../crew.js";
-import type { Whereabouts } from "../pane.js";
-import { type Feed, type Sensed, sessionOf } from "./fuse.js";
+import type { Location } from "../pane.js";
+import { type Feed, type Judgement, sessionOf } from "./fuse.js";
 
-/** What one look at one agent found. */
-export interface Sighting {
+/** What was found of one agent at one moment. */
+export interface Sample {
   member: Member;
-  place: Whereabouts;
+  place: Location;
   feed: Feed;
-  sensed: Sensed;
+  judgement: Judgement;
   at: Date;
   /** Of the pane that was read: the verdict as text, tmux's facts, and whether the next look can do without reading it. */
   screen?: { verdict: string; facts: string; settles: boolean };
 }
 
-/** So many changes of status are kept for each agent, and some more between two prunings. */
+/** How many changes of status are kept for each agent, plus those since the last pruning. */
 const HISTORY = 500;
 /** An agent's history is cut when the number of its newest change divides by this. */
 const PRUNE_EVERY = 8;
@@ -39,23 +39,23 @@ const PRUNE_EVERY = 8;
  * Stores what is new: the status, its history, how far the feed is read, and the conversation that the agent is in.
  * One short transaction without an event; the conversation alone is journalled, since recover lives on it.
  */
-export async function recordSightings(crew: Crew, sightings: readonly Sighting[]): Promise<void> {
-  const news = sightings.filter(isNews);
+export async function recordSamples(host: Host, samples: readonly Sample[]): Promise<void> {
+  const news = samples.filter(hasNews);
   if (news.length > 0) {
-    await crew.context.store.write(async (db) => {
-      for (const sighting of news) await record(db, sighting);
+    await host.context.store.write(async (db) => {
+      for (const sample of news) await record(db, sample);
     });
   }
-  for (const sighting of sightings) await learnSession(crew.context, sighting);
+  for (const sample of samples) await learnSession(host.context, sample);
 }
 
-function isNews({ member: { seen }, feed, sensed, screen }: Sighting): boolean {
-  if (seen === undefined || feed.changed || isChange(seen, sensed)) return true;
+function hasNews({ member: { seen }, feed, judgement, screen }: Sample): boolean {
+  if (seen === undefined || feed.changed || isChange(seen, judgement)) return true;
   return screen !== undefined && (screen.settles || seen.screen_hash !== screen.verdict);
 }
 
-function isChange(seen: StatusRow, sensed: Sensed): boolean {
-  return seen.status !== sensed.status || seen.by !== sensed.by || seen.rule !== sensed.rule;
+function isChange(seen: StatusRow, judgement: Judgement): boolean {
+  return seen.status !== judgement.status || seen.by !== judgement.by || seen.rule !== judgement.rule;
 }
 
 type NewStatus = Omit<StatusRow, "id">;
@@ -75,17 +75,17 @@ const insertObservation = statement((db, { agent_id, status, reason, by, rule, e
   db.insertInto("observations").values({ agent_id, status, reason, by, rule, evidence, at }).returning("id"),
 );
 
-async function record(db: Reader, { member: { row, seen }, feed, sensed, screen, at }: Sighting): Promise<void> {
+async function record(db: Reader, { member: { row, seen }, feed, judgement, screen, at }: Sample): Promise<void> {
   const now = at.toISOString();
   const isSameScreen = screen === undefined || screen.verdict === seen?.screen_hash;
   const change: Change = {
     agent_id: row.id,
-    status: sensed.status,
-    reason: sensed.reason,
-    by: sensed.by,
-    rule: sensed.rule,
-    evidence: sensed.evidence.length === 0 ? null : JSON.stringify(sensed.evidence),
-    at: seen?.status === sensed.status ? seen.at : now,
+    status: judgement.status,
+    reason: judgement.reason,
+    by: judgement.by,
+    rule: judgement.rule,
+    evidence: judgement.evidence.length === 0 ? null : JSON.stringify(judgement.evidence),
+    at: seen?.status === judgement.status ? seen.at : now,
   };
   await upsertStatus(db, {
     ...change,
@@ -96,7 +96,7 @@ async function record(db: Reader, { member: { row, seen }, feed, sensed, screen,
     feed: feed.events.length === 0 ? null : JSON.stringify(feed.events),
     seen_at: now,
   });
-  if (seen !== undefined && !isChange(seen, sensed)) return;
+  if (seen !== undefined && !isChange(seen, judgement)) return;
   const [added] = await insertObservation(db, { ...change, at: now });
   if ((added?.id ?? 0) % PRUNE_EVERY === 0) await prune(db, row.id);
 }
@@ -108,7 +108,7 @@ async function prune(db: Reader, agentId: number): Promise<void> {
   await db.deleteFrom("observations").where("agent_id", "=", agentId).where("id", "<=", oldest.id).execute();
 }
 
-async function learnSession(context: Context, { member: { row, workstream }, feed }: Sighting): Promise<void> {
+async function learnSession(context: Context, { member: { row, workstream }, feed }: Sample): Promise<void> {
   const session = sessionOf(feed);
   if (session === undefined || session === row.session_ref) return;
   const subject = qualifiedName({ workstream, name: row.name });
@@ -118,11 +118,11 @@ async function learnSession(context: Context, { member: { row, workstream }, fee
 }
 
 /**
- * Marks the agent as available, which is a person's word and holds until it works again. Faults `agent.not_found`,
+ * Marks the agent as available until it works again; for people. Faults `agent.not_found`,
  * `agent.is_person`.
  */
 export async function freeAgent(
-  { context }: Crew,
+  context: Context,
   ref: AgentRef,
 ): Promise<{ agent: Agent; previousStatus: AgentStatus | null; changed: boolean }> {
   const row = await openPaneAgent(context.store.db, ref);

@@ -5,7 +5,7 @@ import { shape, type TypeOf } from "../../shape.js";
 import { AGENT_STATUSES, type AgentRow, type AgentStatus, openPaneAgent, selectAgents } from "../agent.js";
 
 /** Looks at the agents and stores what it sees, for example `observeAgents`. */
-export type LookAround = () => Promise<unknown>;
+export type Observe = () => Promise<unknown>;
 
 export interface WaitForAgentsOptions {
   /** The statuses that end the wait; `idle` and `free` without it. */
@@ -56,7 +56,7 @@ export type WaitedAgents = TypeOf<typeof WAITED_AGENTS>;
 export async function waitForAgents(
   context: Context,
   refs: readonly AgentRef[],
-  look: LookAround,
+  look: Observe,
   options: WaitForAgentsOptions = {},
 ): Promise<WaitedAgents> {
   const start = context.clock.now().getTime();

@@ -1,7 +1,5 @@
 import { resolve } from "node:path";
 import * as z from "zod";
-import type { Crew } from "../../agents/crew.js";
-import { agentEventsFile } from "../../agents/hooks/install.js";
 import type { SpawnOptions } from "../../crew/spawn.js";
 import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/appearance.js";
@@ -78,7 +76,6 @@ export async function spawnOptions(
   if (!workspace && Object.values(place).some((value) => value !== undefined)) throw noWorkspace();
   if (workspace && cwd !== undefined) throw twoFolders();
   if (wishes.role === "full-access" || wishes.role === "read-only") throw roleIsAccess(wishes.role);
-  const crew = await app.crew();
   const given = Object.entries(wishes).filter(([, value]) => value !== undefined);
   return {
     ...(Object.fromEntries(given) as Partial<SpawnOptions>),
@@ -86,15 +83,7 @@ export async function spawnOptions(
     ...(workspace && { workspace: await wishesOf(app, workstream, place) }),
     ...(env && { env: Object.fromEntries(env.map(pairOf)) }),
     ...(ready && { ready: { timeoutMs: timeout, signal: app.request.signal } }),
-    eventsFile: perAgentHooks(crew),
   };
-}
-
-/** Writes the hooks of an agent into a file of mu's own, so that the user's settings stay untouched. */
-export function perAgentHooks(crew: Crew): NonNullable<SpawnOptions["eventsFile"]> {
-  const home = crew.env["HOME"];
-  return (cli, { id }) =>
-    agentEventsFile(cli.key, { stateDir: crew.stateDir, agentId: id, env: crew.env, ...(home && { home }) });
 }
 
 function noWorkspace(): Fault {

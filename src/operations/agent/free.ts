@@ -22,7 +22,7 @@ export const agentFree = defineOperation({
   ],
   async run(app, { agent, workstream }) {
     const ref = await resolveAgent(app, agent, workstream);
-    const freed = await freeAgent(await app.crew(), ref);
+    const freed = await freeAgent(app.context, ref);
     return {
       ...freed,
       nextSteps: [{ intent: "Send it a prompt", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }],

@@ -6,7 +6,7 @@ import { about, durationField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { NEXT_STEPS, schemaOf } from "../shapes.js";
-import { agentField, perAgentHooks } from "./fields.js";
+import { agentField } from "./fields.js";
 
 export const agentRestart = defineOperation({
   name: "agent.restart",
@@ -42,7 +42,6 @@ export const agentRestart = defineOperation({
     const restarted = await restartAgent(crew, ref, {
       ...(fresh && { conversation: "fresh" as const }),
       ...(ready && { ready: { timeoutMs: timeout, signal: app.request.signal } }),
-      eventsFile: perAgentHooks(crew),
     });
     return {
       ...restarted,

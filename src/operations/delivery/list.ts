@@ -35,8 +35,8 @@ export const deliveryList = defineOperation({
     const items = await listDeliveries(app.context.store.db, {
       workstream: await resolveWorkstream(app, workstream),
       limit,
-      ...(agent !== undefined && { agent }),
-      ...(state !== undefined && { states: state }),
+      agent,
+      states: state,
     });
     return { items, count: items.length };
   },

@@ -1,7 +1,7 @@
 import { type Context, timestamp } from "../../db/context.js";
 import { takeHead } from "../../db/events.js";
 import type { Reader } from "../../db/schema.js";
-import { impatient } from "../../db/store.js";
+import { withLockTimeout } from "../../db/store.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { shape, type TypeOf } from "../../shape.js";
@@ -41,7 +41,7 @@ export async function refreshRadarIfStale(
     const { id } = await workstreamRow(context.store.db, workstream);
     const prediction = await predictConflicts({ ...host, exec }, { id, name: workstream });
     if (signal.aborted) return false;
-    await storePrediction({ ...context, store: impatient(context.store, LOCK_WAIT_MS) }, prediction);
+    await storePrediction({ ...context, store: withLockTimeout(context.store, LOCK_WAIT_MS) }, prediction);
     return true;
   } catch (error) {
     if (error instanceof Fault) return false;

@@ -136,7 +136,7 @@ describeTmux("sending while the world breaks", () => {
     ]);
   });
 
-  it("a sender who leaves does not wait on, and the prompt stays queued", async () => {
+  it("cancelling the wait leaves the prompt queued", async () => {
     const ref = { workstream: "demo", name: "ada" };
     await play("ada", { acts: [{ steps: [{ work: 600_000 }] }] });
     await sendToAgent(stage.crew, ref, "work", { sender: "tester" });
@@ -145,7 +145,7 @@ describeTmux("sending while the world breaks", () => {
     leaving.abort();
     await expect(sent).rejects.toMatchObject({
       code: "delivery.pending",
-      message: expect.stringContaining("before you left"),
+      message: expect.stringContaining("before the wait was cancelled"),
     });
     expect(await states()).toEqual(["queued", "proved"]);
   });

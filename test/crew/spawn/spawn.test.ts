@@ -164,7 +164,7 @@ exec cat`;
     };
     expect(await shown("a", { command: wrapper })).toContain("<--settings>");
     expect(await shown("b", { command: "printf '<%s>'; exec cat" })).toBe("<>");
-    expect(await shown("c", { command: wrapper, eventsFile: async () => undefined, args: ["x y"] })).toBe("<x y>");
+    expect(await shown("c", { command: wrapper, args: ["x y"] })).toMatch(/<x y>$/);
   });
 
   it("a command that dies at once is told with its last words, and nothing is left behind", async () => {

@@ -20,7 +20,7 @@ type Reader = (raw: SpoolEvent, turn: Turn) => FeedEvent | undefined;
  */
 export function readClaudeEvents(events: readonly SpoolEvent[]): FeedEvent[] {
   const turn: Turn = { running: false, queued: 0 };
-  return withoutNested(events.filter(isFirst())).flatMap((raw) => READERS[raw.event]?.(raw, turn) ?? []);
+  return withoutNested(events.filter(isFirstReport())).flatMap((raw) => READERS[raw.event]?.(raw, turn) ?? []);
 }
 
 const READERS: Readonly<Record<string, Reader>> = {
@@ -191,7 +191,7 @@ const TOOL_OVER = new Set([
  */
 const ECHO = 250;
 
-function isFirst(): (raw: SpoolEvent) => boolean {
+function isFirstReport(): (raw: SpoolEvent) => boolean {
   const seen = new Map<string, number>();
   return (raw) => {
     const key = `${raw.event} ${JSON.stringify(raw.payload)}`;

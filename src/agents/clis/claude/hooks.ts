@@ -149,9 +149,9 @@ function check(text: string, path: string): Readonly<Record<string, unknown>> {
   const hooks = asObject(settings).hooks;
   const lists = Object.values(asObject(hooks));
   const isPlain = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isPlain(settings)) throw unexpected(path, "it holds no object");
-  if (hooks !== undefined && !isPlain(hooks)) throw unexpected(path, '"hooks" is no object');
-  if (!lists.every(Array.isArray)) throw unexpected(path, 'a list under "hooks" is none');
+  if (!isPlain(settings)) throw unexpected(path, "it is not a JSON object");
+  if (hooks !== undefined && !isPlain(hooks)) throw unexpected(path, '"hooks" is not an object');
+  if (!lists.every(Array.isArray)) throw unexpected(path, 'an event under "hooks" is not a list');
   return asObject(settings);
 }
 
@@ -159,13 +159,13 @@ function parse(text: string, path: string): unknown {
   try {
     return JSON.parse(text.replace(/^\ufeff/, ""));
   } catch {
-    throw unexpected(path, "it is not plain JSON (comments and trailing commas are not understood)");
+    throw unexpected(path, "it is not plain JSON (comments and trailing commas are not supported)");
   }
 }
 
 function unexpected(path: string, why: string): Fault {
-  return new Fault("usage", "hooks.settings_unreadable", `${path} is left as it is: ${why}`, [
-    { intent: "report from mu's own agents all the same", command: "mu agent spawn <name> --cli claude" },
+  return new Fault("usage", "hooks.settings_unreadable", `${path} was left unchanged: ${why}.`, [
+    { intent: "Spawn an agent, whose own hooks work without it", command: "mu agent spawn <name> --cli claude" },
   ]);
 }
 
