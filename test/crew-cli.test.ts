@@ -246,7 +246,7 @@ describeTmux("a crew on the command line", () => {
 
     await desk.server.raw("split-window", "-d", "-t", "=mu-shop:", "cat");
     const { out } = await desk.mu(["workstream", "destroy", "shop"]);
-    expect(out).toMatch(/agents at work: worker-1\n {2}tmux session mu-shop\n {2}pane %\d+, which is no agent's: /);
+    expect(out).toMatch(/agents: worker-1\n {2}tmux session mu-shop\n {2}pane %\d+, which is no agent's: /);
     expect(await list()).toHaveLength(1);
     await desk.json("workstream", "destroy", "shop", "--yes");
     expect(await desk.server.raw("list-sessions")).toBe("");
