@@ -12,10 +12,10 @@ import {
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { planUpgrade, upgradeDatabase } from "../src/db/migrate.js";
 import { MIGRATION_NAMES } from "../src/db/migrations/names.js";
 import { connect } from "../src/db/sqlite/connect.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
-import { planUpgrade, upgradeDatabase } from "../src/db/upgrade.js";
 import { initWorkstream, listWorkstreams } from "../src/workstreams/workstream.js";
 import { bundleChild, runChild as run } from "./support/child.js";
 import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "./support/database.js";

@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import type { AgentStatusTable, Reader } from "../db/schema.js";
+import type { Reader, Schema } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -255,7 +255,7 @@ export function replaced(name: string): Fault {
 }
 
 /** An agent's last known status, as it is stored. */
-export type StatusRow = Selectable<AgentStatusTable>;
+export type StatusRow = Selectable<Schema["agent_status"]>;
 
 /** An open agent that is not a person, with its stored status. */
 export interface Member {

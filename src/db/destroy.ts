@@ -1,13 +1,6 @@
-import {
-  describeTable,
-  JOURNALLED,
-  type JournalledTable,
-  portions,
-  type Row,
-  rowsWhere,
-  TABLE_NAMES,
-} from "./relations.js";
+import { describeTable, JOURNALLED, type JournalledTable, type Row, rowsWhere, TABLE_NAMES } from "./relations.js";
 import type { Reader } from "./schema.js";
+import { portions } from "./statement.js";
 import type { TableName } from "./tables.js";
 import type { Tx } from "./write.js";
 

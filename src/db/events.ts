@@ -1,5 +1,6 @@
 import { hash as digest } from "node:crypto";
-import type { Reader } from "./schema.js";
+import type { Selectable } from "kysely";
+import type { Reader, Schema } from "./schema.js";
 import { statement } from "./statement.js";
 import { storableJson, storableText } from "./text.js";
 
@@ -15,31 +16,20 @@ export type Change =
   | { table: string; id: number; patch: Record<string, [before: unknown, after: unknown]> }
   | { table: string; id: number; remove: Record<string, unknown> };
 
-/** What the hash covers, with `payload` and `changes` as the stored JSON texts. */
-export interface EventRow {
-  id: number;
-  scope: string;
-  n: number;
-  group_id: string;
-  at: string;
-  actor: string;
-  op: string;
-  subject: string;
-  payload: string;
-  changes: string;
-  prev_hash: string;
-  hash: string;
-}
+/** An event as it is stored, with `payload` and `changes` as JSON texts. */
+export type EventRow = Selectable<Schema["events"]>;
 
 export interface Head {
   n: number;
   hash: string;
 }
 
+/** The columns that the hash covers, in its order. */
+const HASHED = ["prev_hash", "scope", "n", "group_id", "at", "actor", "op", "subject", "payload", "changes"] as const;
+
 /** sha256 over the JSON array of an event's fields; the public format, see docs/audit.md. */
 export function eventHash(event: Omit<EventRow, "id" | "hash">): string {
-  const { prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes } = event;
-  return digest("sha256", JSON.stringify([prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes]));
+  return digest("sha256", JSON.stringify(HASHED.map((column) => event[column])));
 }
 
 const selectHead = statement((db, { scope }: { scope: string }) =>
@@ -61,21 +51,10 @@ const updateHead = statement((db, { scope, n, hash }: { scope: string; n: number
   db.updateTable("chains").set({ head_n: n, head_hash: hash }).where("scope", "=", scope),
 );
 
-const insertEvent = statement((db, event: Omit<EventRow, "id">) =>
-  db.insertInto("events").values({
-    scope: event.scope,
-    n: event.n,
-    group_id: event.group_id,
-    at: event.at,
-    actor: event.actor,
-    op: event.op,
-    subject: event.subject,
-    payload: event.payload,
-    changes: event.changes,
-    prev_hash: event.prev_hash,
-    hash: event.hash,
-  }),
-);
+const insertEvent = statement((db, event: Omit<EventRow, "id">) => {
+  const values = [...HASHED, "hash" as const].map((column) => [column, event[column]]);
+  return db.insertInto("events").values(Object.fromEntries(values));
+});
 
 /** The chain's head; undefined when nothing has happened in `scope`. */
 export async function findHead(db: Reader, scope: string): Promise<Head | undefined> {

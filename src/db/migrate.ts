@@ -1,22 +1,21 @@
 import { type Kysely, Migrator, sql } from "kysely";
+import { Fault } from "../errors.js";
 import { type Flavour, postgresFlavour, sqliteFlavour } from "./flavour.js";
 import { MIGRATION_NAMES } from "./migrations/names.js";
 import type { Schema } from "./schema.js";
+import type { Store } from "./store.js";
 
-/** The age of the stored schema, compared with this program's. */
-export type SchemaAge = "current" | "older" | "newer";
-
-/** Looks, without a write, whether the database needs migrations or is ahead of this program. */
-export async function schemaAge(db: Kysely<Schema>): Promise<SchemaAge> {
+/** Names of the migrations still to run, in order. Faults `db.newer` for a schema that this program does not know. */
+export async function pendingMigrations(db: Kysely<Schema>, location: string): Promise<string[]> {
   const applied = await appliedMigrations(db);
-  if (applied.some((name) => !MIGRATION_NAMES.includes(name))) return "newer";
-  return applied.length < MIGRATION_NAMES.length ? "older" : "current";
-}
-
-/** Names of the migrations still to run, in order. */
-export async function pendingMigrations(db: Kysely<Schema>): Promise<string[]> {
-  const applied = await appliedMigrations(db);
-  return MIGRATION_NAMES.filter((name) => !applied.includes(name));
+  if (applied.every((name) => MIGRATION_NAMES.includes(name)))
+    return MIGRATION_NAMES.filter((name) => !applied.includes(name));
+  throw new Fault(
+    "conflict",
+    "db.newer",
+    `The database ${location} was made by a newer mu. Update mu, or use another database.`,
+    [{ intent: "See this mu's version", command: "mu --version --json" }],
+  );
 }
 
 async function appliedMigrations(db: Kysely<Schema>): Promise<string[]> {
@@ -36,4 +35,29 @@ export async function bringUpToDate(db: Kysely<Schema>, dialect: Flavour["dialec
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(flavour) } });
   const { error } = await migrator.migrateToLatest();
   if (error !== undefined) throw error;
+}
+
+/** A database's schema compared with this program's. */
+export interface SchemaState {
+  /** The file's path or the server's address. */
+  location: string;
+  age: "current" | "older";
+  /** The newest migration that the database has; null before the first. */
+  schema: string | null;
+  /** Migrations still to run, in order. */
+  pending: string[];
+}
+
+/** Says what an upgrade would do, of a store that was opened with `migrate: "never"`. Faults `db.newer`. */
+export async function planUpgrade({ db, location }: Store): Promise<SchemaState> {
+  const pending = await pendingMigrations(db, location);
+  const applied = MIGRATION_NAMES.filter((name) => !pending.includes(name));
+  return { location, age: pending.length === 0 ? "current" : "older", schema: applied.at(-1) ?? null, pending };
+}
+
+/** Runs the pending migrations, and says which they were. Faults `db.newer`, `db.*`. */
+export async function upgradeDatabase(store: Store): Promise<SchemaState> {
+  const before = await planUpgrade(store);
+  if (before.pending.length > 0) await store.migrate();
+  return { ...before, age: "current", schema: MIGRATION_NAMES.at(-1) ?? null };
 }

@@ -1,7 +1,7 @@
 import { Fault } from "../errors.js";
+import { planUpgrade, type SchemaState, upgradeDatabase } from "./migrate.js";
 import { shared } from "./shared.js";
 import type { Store } from "./store.js";
-import { planUpgrade, type SchemaState, upgradeDatabase } from "./upgrade.js";
 
 /** Where a database is: a PostgreSQL server's URL, or else a file's path. */
 export interface Address {

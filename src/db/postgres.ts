@@ -1,7 +1,6 @@
 import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
 import { Fault } from "../errors.js";
-import { newerSchema } from "./faults.js";
-import { bringUpToDate, schemaAge } from "./migrate.js";
+import { bringUpToDate, pendingMigrations } from "./migrate.js";
 import type { Reader, Schema } from "./schema.js";
 import { oneAtATime } from "./shared.js";
 import type { Store } from "./store.js";
@@ -12,9 +11,7 @@ const WATCH_MS = 150;
 /** Opens a store on a PostgreSQL pool and brings its schema up to date. Faults: `db.newer`, `sql.*`. */
 export async function openPostgres(pool: PostgresPool, location: string): Promise<Store> {
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
-  const age = await schemaAge(db);
-  if (age === "newer") throw newerSchema(location);
-  if (age === "older") await bringUpToDate(db, "postgres");
+  if ((await pendingMigrations(db, location)).length > 0) await bringUpToDate(db, "postgres");
   const queued = oneAtATime();
   return {
     dialect: "postgres",

@@ -1,4 +1,5 @@
 import type { Reader } from "./schema.js";
+import { rowsByIds } from "./statement.js";
 import { TABLES, type Table, type TableName } from "./tables.js";
 
 type Tables = typeof TABLES;
@@ -56,28 +57,16 @@ export const speaks = (table: string, column: string) => quietness(table, column
 /** The key of a row among rows of several tables. */
 export const rowKey = (table: string, id: unknown) => `${table} ${id}`;
 
-/** Ids asked for at a time: both dialects limit how many values one query may bind. */
-const PORTION = 500;
-
-/** `values` in portions that fit into one query. */
-export function* portions<T>(values: readonly T[]): Generator<T[]> {
-  for (let at = 0; at < values.length; at += PORTION) yield values.slice(at, at + PORTION);
-}
-
 /** The rows of `table` that have one of `values` in `column`, by id. */
-export async function rowsWhere(
+export function rowsWhere(
   db: Reader,
   table: TableName,
   column: string,
   values: readonly number[],
 ): Promise<(Row & { id: number })[]> {
-  const found: (Row & { id: number })[] = [];
-  for (const portion of portions(values)) {
-    const query = db
-      .selectFrom(table as "tasks")
-      .selectAll()
-      .where(column as "id", "in", portion);
-    for (const row of await query.orderBy("id").execute()) found.push({ ...row });
-  }
-  return found;
+  const all = db
+    .selectFrom(table as "tasks")
+    .selectAll()
+    .orderBy("id");
+  return rowsByIds<Row & { id: number }>(values, (portion) => all.where(column as "id", "in", portion).execute());
 }

@@ -1,57 +1,14 @@
 import type { Generated, Kysely } from "kysely";
 import type { StoredTask } from "./task-columns.js";
 
-/** Columns of every journalled row. Timestamps are UTC ISO 8601 text with milliseconds. */
+/** The columns of most rows. Timestamps are UTC ISO 8601 text with milliseconds. */
 interface Row {
   id: Generated<number>;
   created_at: string;
 }
 
-export interface WorkstreamsTable extends Row {
-  name: string;
-  /** The project's folder on `host`, or null when the workstream belongs to none. */
-  root: string | null;
-  host: string | null;
-  /** JSON object. */
-  settings: string;
-}
-
-/** See `task-columns.ts`. */
-export type TasksTable = Row & StoredTask;
-
-export interface TaskEdgesTable extends Row {
-  blocker_id: number;
-  blocked_id: number;
-  until: string;
-}
-
-export interface TaskNotesTable extends Row {
-  task_id: number;
-  author: string;
-  kind: string;
-  text: string;
-  rationale: string | null;
-}
-
-export interface AgentsTable extends Row {
-  workstream_id: number;
-  name: string;
-  role: string | null;
-  access: string;
-  cli: string;
-  command: string | null;
-  host: string | null;
-  pane: string | null;
-  server: string | null;
-  pid: number | null;
-  window: string | null;
-  session_ref: string | null;
-  spawned_at: string;
-  closed_at: string | null;
-}
-
-/** The last known status of an open agent; one row an agent, not journalled. */
-export interface AgentStatusTable {
+/** A status of an agent. */
+interface StatusColumns {
   id: Generated<number>;
   agent_id: number;
   status: string;
@@ -61,242 +18,230 @@ export interface AgentStatusTable {
   rule: string | null;
   /** JSON array of the lines that decided. */
   evidence: string | null;
-  /** Of the last screen looked at, to tell whether it changed. */
-  screen_hash: string | null;
-  /** When the screen was first seen as it is. */
-  screen_at: string | null;
-  /** What tmux said of the pane when the screen was read: its cursor, title, program and size, as one text. */
-  pane_facts: string | null;
-  /** How far the agent's spool has been folded, in the spool's own words. */
-  spool_offset: string;
-  /** JSON: the newest normalised events of the agent's own feed. */
-  feed: string | null;
   /** Since when it has this status. */
   at: string;
-  /** When the screen was last read, or the feed. */
-  seen_at: string;
-}
-
-/** The history of statuses; pruned. */
-export interface ObservationsTable {
-  id: Generated<number>;
-  agent_id: number;
-  status: string;
-  reason: string | null;
-  by: string;
-  rule: string | null;
-  evidence: string | null;
-  at: string;
-}
-
-/** The outbox of prompts to panes. */
-export interface DeliveriesTable {
-  id: Generated<number>;
-  agent_id: number;
-  workstream_id: number;
-  agent: string;
-  task_id: number | null;
-  sender: string;
-  text: string;
-  text_hash: string;
-  state: string;
-  attempt: number;
-  reason: string | null;
-  /** JSON: how the pane looked before the paste, so that a later process can look for the proof. */
-  baseline: string | null;
-  created_at: string;
-  /** When the text was last about to be typed; renewed while its sender is at work. */
-  pasted_at: string | null;
-  proved_at: string | null;
-  updated_at: string;
-}
-
-/** A checkout of the project for one agent; it outlives the agent's incarnations. */
-export interface WorkspacesTable extends Row {
-  workstream_id: number;
-  /** The agent's name. */
-  agent: string;
-  /** `git`, `jj`, `sl` or `none`. */
-  backend: string;
-  /** The repository, or the folder that was copied. */
-  root: string;
-  path: string;
-  /** The commit that the workspace's own work begins behind; null for a copy. */
-  base_ref: string | null;
-  /** The branch that its work lands on; null where there is none. */
-  branch: string | null;
-  /** `creating` and `freeing` are intents: a crash leaves them, and the same verb finishes them. */
-  state: string;
-  freed_at: string | null;
-}
-
-/** Work that was saved before its workspace was deleted. It outlives its workstream, so it names it as text. */
-export interface SalvagesTable extends Row {
-  workstream: string;
-  agent: string;
-  /** Counts from 1 for every workspace of this name. */
-  n: number;
-  backend: string;
-  root: string;
-  /** The ref that holds it, or the path of its archive. */
-  place: string;
-  /** The commit that `place` points to; null for an archive. */
-  commit_id: string | null;
-  /** How many commits were not landed. */
-  commits: number;
-  /** How many files were not committed. */
-  files: number;
-  /** The verb that took the place away. */
-  reason: string;
-}
-
-/** One run of a task's check command. */
-export interface ChecksTable extends Row {
-  task_id: number;
-  author: string;
-  command: string;
-  /** Null when the timeout or a signal ended it. */
-  exit_code: number | null;
-  seconds: number;
-  commit_id: string | null;
-  /** The tree that was checked, uncommitted files included. */
-  tree: string | null;
-  /** The last 50 lines of its output. */
-  tail: string;
-}
-
-/** A person's word that commands from a repository may run. */
-export interface ApprovalsTable extends Row {
-  root: string;
-  /** SHA-256 of what was approved. */
-  hash: string;
-  text: string;
-  actor: string;
-}
-
-/** Ports that workspaces hold, unique on this machine; not journalled. */
-export interface PortLeasesTable {
-  id: Generated<number>;
-  port: number;
-  workspace_id: number;
-  created_at: string;
-}
-
-/** Who is changing a workspace right now: one process at a time; not journalled. */
-export interface WorkspaceHoldsTable {
-  id: Generated<number>;
-  workspace_id: number;
-  /** `pid start token`: the process, and which of its holds it is. */
-  holder: string;
-  /** JSON: what the process that finishes it needs to know. */
-  intent: string | null;
-  created_at: string;
-}
-
-/** Work on its way to the target branch, one row a task; not journalled: the end is in the task's own row. */
-export interface LandingsTable {
-  id: Generated<number>;
-  workstream_id: number;
-  task_id: number;
-  /** What landed together carries one id. */
-  batch: string;
-  root: string;
-  /** The branch that it lands on. */
-  branch: string;
-  state: string;
-  /** The target's commit that the batch was put on. */
-  onto: string | null;
-  /** The work's own last commit there. */
-  tip: string | null;
-  /** The scratch checkout. */
-  scratch: string;
-  /** The process that lands it, as `pid start`. */
-  process: string;
-  reason: string | null;
-  created_at: string;
-  updated_at: string;
-}
-
-/** Which files a workspace changes against its target, and how far it is from it, as last seen; not journalled. */
-export interface WorkspaceChangesTable {
-  id: Generated<number>;
-  workspace_id: number;
-  /** JSON array of paths. */
-  paths: string;
-  /** Commits of the target that it lacks, and of its own that the target lacks. */
-  behind: number | null;
-  ahead: number | null;
-  /** Files that are not committed. */
-  dirty: number | null;
-  seen_at: string;
-}
-
-/** Predicted collisions of two workspaces, or of one with its target; not journalled. */
-export interface CollisionsTable {
-  id: Generated<number>;
-  workstream_id: number;
-  /** An agent's name. */
-  a: string;
-  /** Another agent's name, or null for the target. */
-  b: string | null;
-  /** JSON array of paths. */
-  paths: string;
-  since: string;
-  seen_at: string;
-}
-
-/** Large texts that no row has any more, by their hash: what undo puts back. Not journalled: the hash is in the chain. */
-export interface TextsTable {
-  id: Generated<number>;
-  /** SHA-256 of its UTF-8 bytes, hexadecimal. */
-  hash: string;
-  text: string;
-  created_at: string;
-}
-
-export interface EventsTable {
-  id: Generated<number>;
-  scope: string;
-  n: number;
-  group_id: string;
-  at: string;
-  actor: string;
-  op: string;
-  subject: string;
-  payload: string;
-  changes: string;
-  prev_hash: string;
-  hash: string;
-}
-
-export interface ChainsTable {
-  id: Generated<number>;
-  scope: string;
-  head_n: number;
-  head_hash: string;
 }
 
 export interface Schema {
-  workstreams: WorkstreamsTable;
-  tasks: TasksTable;
-  task_edges: TaskEdgesTable;
-  task_notes: TaskNotesTable;
-  agents: AgentsTable;
-  agent_status: AgentStatusTable;
-  observations: ObservationsTable;
-  deliveries: DeliveriesTable;
-  workspaces: WorkspacesTable;
-  salvages: SalvagesTable;
-  checks: ChecksTable;
-  approvals: ApprovalsTable;
-  port_leases: PortLeasesTable;
-  workspace_holds: WorkspaceHoldsTable;
-  landings: LandingsTable;
-  workspace_changes: WorkspaceChangesTable;
-  collisions: CollisionsTable;
-  texts: TextsTable;
-  events: EventsTable;
-  chains: ChainsTable;
+  workstreams: Row & {
+    name: string;
+    /** The project's folder on `host`, or null when the workstream belongs to none. */
+    root: string | null;
+    host: string | null;
+    /** JSON object. */
+    settings: string;
+  };
+  /** See `task-columns.ts`. */
+  tasks: Row & StoredTask;
+  task_edges: Row & {
+    blocker_id: number;
+    blocked_id: number;
+    until: string;
+  };
+  task_notes: Row & {
+    task_id: number;
+    author: string;
+    kind: string;
+    text: string;
+    rationale: string | null;
+  };
+  agents: Row & {
+    workstream_id: number;
+    name: string;
+    role: string | null;
+    access: string;
+    cli: string;
+    command: string | null;
+    host: string | null;
+    pane: string | null;
+    server: string | null;
+    pid: number | null;
+    window: string | null;
+    session_ref: string | null;
+    spawned_at: string;
+    closed_at: string | null;
+  };
+  /** The last known status of an open agent; one row an agent, not journalled. */
+  agent_status: StatusColumns & {
+    /** Of the last screen looked at, to tell whether it changed. */
+    screen_hash: string | null;
+    /** When the screen was first seen as it is. */
+    screen_at: string | null;
+    /** What tmux said of the pane when the screen was read: its cursor, title, program and size, as one text. */
+    pane_facts: string | null;
+    /** How far the agent's spool has been folded, in the spool's own words. */
+    spool_offset: string;
+    /** JSON: the newest normalised events of the agent's own feed. */
+    feed: string | null;
+    /** When the screen was last read, or the feed. */
+    seen_at: string;
+  };
+  /** The history of statuses; pruned. */
+  observations: StatusColumns;
+  /** The outbox of prompts to panes. */
+  deliveries: Row & {
+    agent_id: number;
+    workstream_id: number;
+    agent: string;
+    task_id: number | null;
+    sender: string;
+    text: string;
+    text_hash: string;
+    state: string;
+    attempt: number;
+    reason: string | null;
+    /** JSON: how the pane looked before the paste, so that a later process can look for the proof. */
+    baseline: string | null;
+    /** When the text was last about to be typed; renewed while its sender is at work. */
+    pasted_at: string | null;
+    proved_at: string | null;
+    updated_at: string;
+  };
+  /** A checkout of the project for one agent; it outlives the agent's incarnations. */
+  workspaces: Row & {
+    workstream_id: number;
+    /** The agent's name. */
+    agent: string;
+    /** `git`, `jj`, `sl` or `none`. */
+    backend: string;
+    /** The repository, or the folder that was copied. */
+    root: string;
+    path: string;
+    /** The commit that the workspace's own work begins behind; null for a copy. */
+    base_ref: string | null;
+    /** The branch that its work lands on; null where there is none. */
+    branch: string | null;
+    /** `creating` and `freeing` are intents: a crash leaves them, and the same verb finishes them. */
+    state: string;
+    freed_at: string | null;
+  };
+  /** Work that was saved before its workspace was deleted. It outlives its workstream, so it names it as text. */
+  salvages: Row & {
+    workstream: string;
+    agent: string;
+    /** Counts from 1 for every workspace of this name. */
+    n: number;
+    backend: string;
+    root: string;
+    /** The ref that holds it, or the path of its archive. */
+    place: string;
+    /** The commit that `place` points to; null for an archive. */
+    commit_id: string | null;
+    /** How many commits were not landed. */
+    commits: number;
+    /** How many files were not committed. */
+    files: number;
+    /** The verb that took the place away. */
+    reason: string;
+  };
+  /** One run of a task's check command. */
+  checks: Row & {
+    task_id: number;
+    author: string;
+    command: string;
+    /** Null when the timeout or a signal ended it. */
+    exit_code: number | null;
+    seconds: number;
+    commit_id: string | null;
+    /** The tree that was checked, uncommitted files included. */
+    tree: string | null;
+    /** The last 50 lines of its output. */
+    tail: string;
+  };
+  /** A person's word that commands from a repository may run. */
+  approvals: Row & {
+    root: string;
+    /** SHA-256 of what was approved. */
+    hash: string;
+    text: string;
+    actor: string;
+  };
+  /** Ports that workspaces hold, unique on this machine; not journalled. */
+  port_leases: Row & {
+    port: number;
+    workspace_id: number;
+  };
+  /** Who is changing a workspace right now: one process at a time; not journalled. */
+  workspace_holds: Row & {
+    workspace_id: number;
+    /** `pid start token`: the process, and which of its holds it is. */
+    holder: string;
+    /** JSON: what the process that finishes it needs to know. */
+    intent: string | null;
+  };
+  /** Work on its way to the target branch, one row a task; not journalled: the end is in the task's own row. */
+  landings: Row & {
+    workstream_id: number;
+    task_id: number;
+    /** What landed together carries one id. */
+    batch: string;
+    root: string;
+    /** The branch that it lands on. */
+    branch: string;
+    state: string;
+    /** The target's commit that the batch was put on. */
+    onto: string | null;
+    /** The work's own last commit there. */
+    tip: string | null;
+    /** The scratch checkout. */
+    scratch: string;
+    /** The process that lands it, as `pid start`. */
+    process: string;
+    reason: string | null;
+    updated_at: string;
+  };
+  /** Which files a workspace changes against its target, and how far it is from it, as last seen; not journalled. */
+  workspace_changes: {
+    id: Generated<number>;
+    workspace_id: number;
+    /** JSON array of paths. */
+    paths: string;
+    /** Commits of the target that it lacks, and of its own that the target lacks. */
+    behind: number | null;
+    ahead: number | null;
+    /** Files that are not committed. */
+    dirty: number | null;
+    seen_at: string;
+  };
+  /** Predicted collisions of two workspaces, or of one with its target; not journalled. */
+  collisions: {
+    id: Generated<number>;
+    workstream_id: number;
+    /** An agent's name. */
+    a: string;
+    /** Another agent's name, or null for the target. */
+    b: string | null;
+    /** JSON array of paths. */
+    paths: string;
+    since: string;
+    seen_at: string;
+  };
+  /** Large texts that no row has any more, by their hash: what undo puts back. Not journalled: the hash is in the chain. */
+  texts: Row & {
+    /** SHA-256 of its UTF-8 bytes, hexadecimal. */
+    hash: string;
+    text: string;
+  };
+  events: {
+    id: Generated<number>;
+    scope: string;
+    n: number;
+    group_id: string;
+    at: string;
+    actor: string;
+    op: string;
+    subject: string;
+    payload: string;
+    changes: string;
+    prev_hash: string;
+    hash: string;
+  };
+  chains: {
+    id: Generated<number>;
+    scope: string;
+    head_n: number;
+    head_hash: string;
+  };
 }
 
 /** Anything that can answer a query: the store, or the transaction of a write. */

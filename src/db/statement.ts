@@ -36,8 +36,10 @@ export function statement<P extends object, Q extends Compilable>(
   };
 }
 
-/** Ids per query: both dialects limit how many values one query may bind. */
-const IDS_PER_QUERY = 500;
+/** `values` in portions, by default of as many as fit into one query: both dialects limit how many it may bind. */
+export function* portions<T>(values: readonly T[], size = 500): Generator<T[]> {
+  for (let at = 0; at < values.length; at += size) yield values.slice(at, at + size);
+}
 
 /** Reads rows by any number of ids. */
 export async function rowsByIds<Row>(
@@ -45,8 +47,6 @@ export async function rowsByIds<Row>(
   read: (portion: readonly number[]) => Promise<Row[]>,
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  for (let from = 0; from < ids.length; from += IDS_PER_QUERY) {
-    for (const row of await read(ids.slice(from, from + IDS_PER_QUERY))) rows.push(row);
-  }
+  for (const portion of portions(ids)) for (const row of await read(portion)) rows.push(row);
   return rows;
 }

@@ -1,9 +1,9 @@
 import { hash as digest } from "node:crypto";
 import { Fault } from "../errors.js";
 import type { Change } from "./events.js";
-import { findTable, portions, type Row } from "./relations.js";
+import { findTable, type Row } from "./relations.js";
 import type { Reader } from "./schema.js";
-import { statement } from "./statement.js";
+import { portions, statement } from "./statement.js";
 import { storableText } from "./text.js";
 
 /** Texts of more UTF-8 bytes than this are in the chain by their hash only. */

@@ -3,6 +3,7 @@ import { type Context, newGroup, timestamp } from "./context.js";
 import { appendEvent, type Change, type Head, takeHead } from "./events.js";
 import type { JournalledTable } from "./relations.js";
 import type { Reader, Schema } from "./schema.js";
+import { portions } from "./statement.js";
 import { storableRow, storableText } from "./text.js";
 import { withTextsByHash } from "./texts.js";
 
@@ -92,7 +93,7 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
     const group = context.group ?? newGroup();
     for (const [index, scope] of scopes.entries()) {
       let head = heads.get(scope) as Head;
-      for (const changes of index === 0 ? portions(recorded) : [[]]) {
+      for (const changes of index === 0 && recorded.length > 0 ? portions(recorded, ROWS_PER_EVENT) : [[]]) {
         head = await appendEvent(db, head, {
           scope,
           group,
@@ -120,13 +121,6 @@ function distinct(scopes: string | readonly string[]): string[] {
   return [...new Set(typeof scopes === "string" ? [scopes] : scopes)].map(storableText);
 }
 
-function portions(changes: readonly Change[]): (readonly Change[])[] {
-  if (changes.length <= ROWS_PER_EVENT) return [changes];
-  const cut: (readonly Change[])[] = [];
-  for (let at = 0; at < changes.length; at += ROWS_PER_EVENT) cut.push(changes.slice(at, at + ROWS_PER_EVENT));
-  return cut;
-}
-
 type Values = Record<string, unknown>;
 
 function transaction(db: Reader, now: string, actor: string, journal: Journal): Tx {
@@ -151,8 +145,7 @@ function transaction(db: Reader, now: string, actor: string, journal: Journal): 
       const columns = Object.keys(rows[0] ?? {});
       const query = (count: number) => insertRow(db, table, [...columns, "created_at"], count);
       const ids: number[] = [];
-      for (let from = 0; from < rows.length; from += ROWS_PER_INSERT) {
-        const portion = rows.slice(from, from + ROWS_PER_INSERT) as Values[];
+      for (const portion of portions<Values>(rows, ROWS_PER_INSERT)) {
         const values: unknown[] = [];
         for (const row of portion) {
           for (const column of columns) values.push(row[column]);

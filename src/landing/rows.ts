@@ -1,9 +1,9 @@
 import type { Selectable } from "kysely";
 import { type Context, timestamp } from "../db/context.js";
-import type { LandingsTable, Reader } from "../db/schema.js";
+import type { Reader, Schema } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 
-export type LandingRow = Selectable<LandingsTable>;
+export type LandingRow = Selectable<Schema["landings"]>;
 export type LandingState = "taken" | "stacked" | "landed" | "conflict" | "red" | "dropped";
 
 /** From which states a step leads to which. `stacked` is written just before the branch moves. */

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import type { Selectable } from "kysely";
 import { type Context, timestamp } from "../../db/context.js";
-import type { DeliveriesTable, Reader } from "../../db/schema.js";
+import type { Reader, Schema } from "../../db/schema.js";
 import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import { didYouMean, quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { pasteText } from "../../tmux/input.js";
 
-export type DeliveryRow = Selectable<DeliveriesTable>;
+export type DeliveryRow = Selectable<Schema["deliveries"]>;
 export type DeliveryState = "queued" | "pasted" | "proved" | "unproved" | "refused" | "cancelled";
 
 /** From which states a verb leads to which. A `pasted` one is never typed again by itself. */

@@ -22,10 +22,7 @@ export async function guarded<T>(path: string, work: () => Promise<T>): Promise<
 
 /** `error` as a fault that names the file at `path` when it is the file's; else `error` itself. */
 export function asFileFault(error: unknown, path: string): unknown {
-  if (isSqliteError(error)) {
-    const found = fileFault(error.code);
-    return found ? new Fault("unavailable", found.code, found.message(path), found.nextSteps) : error;
-  }
+  if (isSqliteError(error)) return fileFault(error.code, path) ?? error;
   const system = error as NodeJS.ErrnoException;
   if (system instanceof Error && typeof system.syscall === "string") {
     return new Fault(
@@ -44,94 +41,50 @@ export function asFileFault(error: unknown, path: string): unknown {
   return error;
 }
 
-/** How a fault of the file is told. */
-export interface FileFault {
-  code: string;
-  message: (path: string) => string;
-  nextSteps: { intent: string; command: string }[];
-}
-
 const CHECK = [{ intent: "Look at the database without changing it", command: "mu db upgrade --dry-run" }];
 
 /** What a result code says about the file; undefined when the fault is not the file's. */
-export function fileFault(code: string): FileFault | undefined {
-  return FILE_FAULTS.find(([prefix]) => code.startsWith(prefix))?.[1];
+export function fileFault(result: string, path: string): Fault | undefined {
+  const [, code, message] = FILE_FAULTS.find(([prefix]) => result.startsWith(prefix)) ?? [];
+  if (code === undefined || message === undefined) return undefined;
+  return new Fault(
+    "unavailable",
+    code,
+    message.replaceAll("{path}", () => path),
+    CHECK,
+  );
 }
 
-const FILE_FAULTS: readonly (readonly [string, FileFault])[] = [
+const FILE_FAULTS: readonly (readonly [prefix: string, code: string, message: string])[] = [
   [
     "SQLITE_BUSY",
-    {
-      code: "db.locked",
-      message: (path) =>
-        `The database ${path} is locked by another process for too long. Try again; if it stays so, look for a program that holds it open.`,
-      nextSteps: CHECK,
-    },
+    "db.locked",
+    "The database {path} is locked by another process for too long. Try again; if it stays so, look for a program that holds it open.",
   ],
-  [
-    "SQLITE_LOCKED",
-    { code: "db.locked", message: (path) => `The database ${path} is locked. Try again.`, nextSteps: CHECK },
-  ],
+  ["SQLITE_LOCKED", "db.locked", "The database {path} is locked. Try again."],
   [
     "SQLITE_READONLY",
-    {
-      code: "db.read_only",
-      message: (path) =>
-        `The database ${path} is read-only. Give yourself write access to it and its folder, or name another file in MU_DB_PATH.`,
-      nextSteps: CHECK,
-    },
+    "db.read_only",
+    "The database {path} is read-only. Give yourself write access to it and its folder, or name another file in MU_DB_PATH.",
   ],
   [
     "SQLITE_CANTOPEN",
-    {
-      code: "db.cannot_open",
-      message: (path) =>
-        `The database ${path} cannot be opened. Check that it is a file you may read and write, or name another one in MU_DB_PATH.`,
-      nextSteps: CHECK,
-    },
+    "db.cannot_open",
+    "The database {path} cannot be opened. Check that it is a file you may read and write, or name another one in MU_DB_PATH.",
   ],
-  [
-    "SQLITE_PERM",
-    {
-      code: "db.cannot_open",
-      message: (path) => `The database ${path} may not be opened by you. Check its permissions.`,
-      nextSteps: CHECK,
-    },
-  ],
-  [
-    "SQLITE_NOTADB",
-    {
-      code: "db.not_a_database",
-      message: (path) => `${path} is not a database. Move it away, or name another file in MU_DB_PATH.`,
-      nextSteps: CHECK,
-    },
-  ],
+  ["SQLITE_PERM", "db.cannot_open", "The database {path} may not be opened by you. Check its permissions."],
+  ["SQLITE_NOTADB", "db.not_a_database", "{path} is not a database. Move it away, or name another file in MU_DB_PATH."],
   [
     "SQLITE_CORRUPT",
-    {
-      code: "db.corrupt",
-      message: (path) =>
-        `The database ${path} is damaged. Put a backup in its place, or save what is left with: sqlite3 ${path} .recover`,
-      nextSteps: CHECK,
-    },
+    "db.corrupt",
+    "The database {path} is damaged. Put a backup in its place, or save what is left with: sqlite3 {path} .recover",
   ],
   [
     "SQLITE_FULL",
-    {
-      code: "db.disk_full",
-      message: (path) =>
-        `No space is left for the database ${path}. Nothing was changed; free some space and try again.`,
-      nextSteps: CHECK,
-    },
+    "db.disk_full",
+    "No space is left for the database {path}. Nothing was changed; free some space and try again.",
   ],
-  [
-    "SQLITE_IOERR",
-    {
-      code: "db.io",
-      message: (path) => `The disk failed under the database ${path}. Nothing was changed.`,
-      nextSteps: CHECK,
-    },
-  ],
+  ["SQLITE_IOERR", "db.io", "The disk failed under the database {path}. Nothing was changed."],
 ];
 
 /** The fault for a database that another program keeps its own tables in. */

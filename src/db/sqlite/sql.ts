@@ -265,7 +265,7 @@ function presentable(value: unknown): unknown {
 function asSqlFault(error: unknown): unknown {
   if (error instanceof Fault) return error;
   if (isSqliteError(error)) {
-    if (fileFault(error.code) !== undefined) return error;
+    if (fileFault(error.code, "") !== undefined) return error;
     if (error.code === "SQLITE_CONSTRAINT_TRIGGER") return new Fault("usage", "sql.not_allowed", error.message);
   }
   return new Fault("usage", "sql.failed", `SQLite says: ${(error as Error).message}`, [

@@ -1,8 +1,7 @@
 import { chmodSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Kysely } from "kysely";
-import { newerSchema } from "../faults.js";
-import { bringUpToDate, schemaAge } from "../migrate.js";
+import { bringUpToDate, pendingMigrations } from "../migrate.js";
 import type { Schema } from "../schema.js";
 import { oneAtATime, shared } from "../shared.js";
 import type { Store } from "../store.js";
@@ -147,9 +146,7 @@ async function openFile(file: string, location: string, options: SqliteOptions):
 }
 
 async function makeCurrent(connection: Connection, db: Kysely<Schema>, location: string): Promise<void> {
-  const age = await schemaAge(db);
-  if (age === "newer") throw newerSchema(location);
-  if (age === "current") return;
+  if ((await pendingMigrations(db, location)).length === 0) return;
   if (isForeign(connection)) throw foreignDatabase(location);
   if (location !== MEMORY) connection.pragma("journal_mode = WAL");
   await bringUpToDate(db, "sqlite");

@@ -1,6 +1,7 @@
 import { type Context, timestamp } from "../../db/context.js";
 import { takeHead } from "../../db/events.js";
 import type { Reader } from "../../db/schema.js";
+import { portions } from "../../db/statement.js";
 import { withLockTimeout } from "../../db/store.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
@@ -88,7 +89,7 @@ export async function storePrediction(context: Context, prediction: Prediction):
       since: sinceOf(one, before) ?? now,
       seen_at: now,
     }));
-    for (const rows of batches(collisionRows)) await db.insertInto("collisions").values(rows).execute();
+    for (const rows of portions(collisionRows, ROWS)) await db.insertInto("collisions").values(rows).execute();
     const changes = changed.map(({ workspaceId, paths, behind, ahead, dirty }) => ({
       workspace_id: workspaceId,
       behind,
@@ -97,12 +98,8 @@ export async function storePrediction(context: Context, prediction: Prediction):
       paths: JSON.stringify(paths),
       seen_at: now,
     }));
-    for (const rows of batches(changes)) await db.insertInto("workspace_changes").values(rows).execute();
+    for (const rows of portions(changes, ROWS)) await db.insertInto("workspace_changes").values(rows).execute();
   });
-}
-
-function* batches<T>(rows: readonly T[]): Generator<T[]> {
-  for (let from = 0; from < rows.length; from += ROWS) yield rows.slice(from, from + ROWS);
 }
 
 type StoredCollision = { a: string; b: string | null; paths: string; since: string };
