@@ -116,7 +116,7 @@ onEachDialect("the radar", (bench) => {
     change("bob", { "a.txt": "bob\n" });
     const glance = (minutes: number) => {
       const context = later(bench.context, minutes * 60_000);
-      return refreshRadarIfStale(context, DEMO, async () => ({ ...crew, context }));
+      return refreshRadarIfStale(context, DEMO, async () => ({ ...crew, context }), 60_000);
     };
     expect(await glance(0)).toBe(true);
     expect(await glance(0.2)).toBe(false);
