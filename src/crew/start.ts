@@ -194,10 +194,13 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
   };
 }
 
-/** A screen that is half drawn may look like a question, so anything but a composer has to stay for two looks. */
+/**
+ * A screen that is half drawn may look like a question, so anything but a composer has to stay for two looks. A shell in
+ * front may be the launch script, which has drawn something and not yet become the CLI.
+ */
 function isSettled(now: Explanation, before: Explanation | undefined, sinceMs: number): boolean {
   if (now.status === "busy") return false;
-  if (now.rule === "unrecognised") return sinceMs >= STRANGE_MS;
+  if (now.rule === "unrecognised" || now.rule === "shell") return sinceMs >= STRANGE_MS;
   return now.status === "idle" || now.status === "terminated" || before?.rule === now.rule;
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -5,6 +6,7 @@ import { getAgent, listAgents } from "../../../src/agents/agent.js";
 import { readLaunch, readTail, transcriptPath } from "../../../src/agents/files.js";
 import { closeAgent } from "../../../src/crew/close.js";
 import { type SpawnOptions, spawnAgent } from "../../../src/crew/spawn.js";
+import type { Run } from "../../../src/tmux/run.js";
 import { type PrivateCrew, privateCrew } from "../../support/crew.js";
 import { describeTmux, eventually } from "../../support/tmux.js";
 
@@ -250,6 +252,29 @@ exec cat`;
       ready: {},
     });
     expect(readiness).toMatchObject({ ready: true, status: "idle", rule: "pi.editor" });
+  });
+
+  it("a launch script that has drawn and not yet become the CLI is no CLI that has ended", async () => {
+    const rule = "─".repeat(40);
+    const gate = join(crew.server.dir, "gate");
+    execFileSync("mkfifo", [gate]);
+    let calls = 0;
+    const run: Run = (...call) => {
+      calls++;
+      return crew.server.tmux.run(...call);
+    };
+    const options: Partial<SpawnOptions> = {
+      cli: "pi",
+      command: `printf '${rule}\\n\\n${rule}\\n'; read -r word <'${gate}'; exec sleep 1003`,
+      ready: {},
+    };
+    const spawned = spawn("worker-1", options, crew.other({ run }));
+    const drawn = async () => (await crew.server.raw("capture-pane", "-p", "-t", "=mu-demo:")).includes(rule);
+    await eventually("it is drawn", drawn);
+    const before = calls;
+    await eventually("it is looked at", async () => calls > before + 4);
+    writeFileSync(gate, "go\n");
+    expect((await spawned).readiness).toMatchObject({ ready: true, rule: "pi.editor" });
   });
 
   it("a CLI that dies while it is waited for is told with its last words", async () => {
