@@ -127,7 +127,9 @@ async function call(operation: Operation, input: unknown, world: World, request:
 
 function failure(error: unknown): CallToolResult {
   const fault =
-    error instanceof Fault ? error : new Fault("internal", "internal.bug", `mu met a bug of its own: ${String(error)}`);
+    error instanceof Fault
+      ? error
+      : new Fault("internal", "internal.bug", `Internal error (please report): ${String(error)}`);
   const { kind, code, message, nextSteps, exitCode, details } = fault;
   const text = JSON.stringify({ error: kind, code, message, nextSteps, exitCode, ...details });
   return { isError: true, content: [{ type: "text", text }] };

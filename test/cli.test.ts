@@ -63,6 +63,14 @@ describe("help", () => {
     }
   });
 
+  it("fits into 80 columns, but for its examples", async () => {
+    for (const verb of VERBS) {
+      const { stdout } = await runHere([...verb.name.split("."), "--help"]);
+      const [text = ""] = stdout.split("\nExamples:\n");
+      expect(text.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    }
+  });
+
   it("of a verb is reached from every side", async () => {
     const wanted = (await home.here("task claim --help")).stdout;
     for (const line of [
@@ -85,10 +93,11 @@ describe("a wrong line", () => {
     ["task show", "usage.missing_argument", "task"],
     ["task show a b", "usage.too_many_arguments", "argument"],
     ["task add x --title", "usage.missing_value", "--title"],
-    ["task add x --title y --impact much", "usage.invalid_input", "--impact"],
-    ["task add x --title y --impact 101", "usage.invalid_input", "--impact"],
-    ["task list --status DONE", "usage.invalid_input", "OPEN"],
-    ["task wait x --timeout soon", "usage.invalid_input", "--timeout"],
+    ["task add x --title y --impact much", "usage.invalid_input", "--impact: must be a number."],
+    ["task add x --title y --impact 101", "usage.invalid_input", "--impact: must be at most 100."],
+    ["task list --status DONE", "usage.invalid_input", "must be one of OPEN, IN_PROGRESS,"],
+    ["task wait x --timeout soon", "usage.invalid_input", "--timeout: must be a duration"],
+    ["task close x --evidence ''", "usage.invalid_input", "--evidence: must not be empty."],
   ])("mu %s", async (line, code, hint) => {
     const json = await home.here(`--json ${line}`);
     expect([json.code, json.stdout, json.stderr.trim().split("\n").length]).toEqual([2, "", 1]);

@@ -288,7 +288,7 @@ async function person(db: Reader, env: Environment, { seat, pane, evidence }: Fi
   return { ...caller, refusal: await namesakeOf(db, caller) };
 }
 
-const MISSING = "nothing: it is not set, so this is no pane (sudo and ssh drop it)";
+const MISSING = "not set: mu does not run in a tmux pane (or sudo or ssh dropped it)";
 
 async function namesakeOf(db: Reader, { workstream, name }: Caller): Promise<Fault | null> {
   if (workstream === null) return null;

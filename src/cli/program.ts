@@ -8,18 +8,18 @@ export interface Call {
 }
 
 const NOUNS: Readonly<Record<string, string>> = {
-  agent: "Start agents in panes, talk to them, watch and end them",
-  delivery: "Prompts to agents, and what became of them",
-  hooks: "Let agent CLIs report to mu what they do",
+  agent: "Start, prompt, watch and close agents",
+  delivery: "Track prompts sent to agents",
+  hooks: "Install the hooks through which agent CLIs report to mu",
   skill: "Teach agent CLIs to work with mu",
-  audit: "Check and anchor the chain of events",
-  db: "Look after the database",
-  me: "Who you are to mu, and what is yours",
+  audit: "Verify the chain of events",
+  db: "Maintain the database",
+  me: "Show who you are to mu, and your tasks",
   task: "Plan, claim and finish tasks",
-  track: "See which tracks of work can run side by side",
-  salvage: "Bring back work that was saved before its place went",
-  workspace: "Give agents checkouts of their own",
-  workstream: "Start, list and end workstreams",
+  track: "Show which tracks of work can run in parallel",
+  salvage: "Restore work saved from deleted or rewritten workspaces",
+  workspace: "Manage the agents' checkouts",
+  workstream: "Create, configure and destroy workstreams",
 };
 
 /**
@@ -28,7 +28,7 @@ const NOUNS: Readonly<Record<string, string>> = {
  */
 export function buildProgram(verbs: readonly Verb[], found: (call: Call) => void): Command {
   const program = new Command("mu")
-    .description("Crews of coding agents in tmux panes over one task graph")
+    .description("Run crews of coding agents in tmux on one task graph")
     .usage("<noun> <verb> [options]")
     .configureHelp({ sortSubcommands: true, sortOptions: true })
     .option("-V, --version", "Print the version")
@@ -47,15 +47,15 @@ function addVerb(program: Command, verb: Verb, found: (call: Call) => void): voi
     const canonical = wordsOf(verb.name).join(" ");
     const isAlias = words.join(" ") !== canonical;
     command
-      .description(isAlias ? `The same as \`mu ${canonical}\`` : verb.summary)
+      .description(isAlias ? `Alias of \`mu ${canonical}\`` : verb.summary)
       .allowExcessArguments(false)
       .exitOverride();
-    command.addHelpText("after", () => helpAfter(verb));
+    command.addHelpText("after", () => helpAfter(verb, command));
     for (const argument of verb.arguments) command.addArgument(commanderArgument(argument));
     for (const flag of verb.options) for (const option of commanderOptions(flag)) command.addOption(option);
     command.addOption(new Option("--json", "Print JSON"));
     if (!verb.options.some((flag) => flag.field === "yes")) {
-      command.addOption(new Option("-y, --yes", "Accepted everywhere; this verb needs no consent").hideHelp());
+      command.addOption(new Option("-y, --yes", "Accepted everywhere; this verb needs no confirmation").hideHelp());
     }
     if (!verb.options.some((flag) => flag.field === "workstream")) {
       command.addOption(new Option("-w, --workstream <name>", "Accepted everywhere; this verb has none").hideHelp());
@@ -100,7 +100,7 @@ function commanderOptions(flag: Flag): Option[] {
 }
 
 function describeFlag(flag: Flag, index: number): string {
-  if (index > 0) return `The same as --${flag.flag}`;
+  if (index > 0) return `Alias of --${flag.flag}`;
   const notes = [
     flag.required ? "needed" : "",
     flag.choices ? `one of ${flag.choices.join(", ")}` : "",
@@ -109,12 +109,17 @@ function describeFlag(flag: Flag, index: number): string {
   return notes.length > 0 ? `${flag.description} (${notes.join("; ")})` : flag.description;
 }
 
-function helpAfter(verb: Verb): string {
+function helpAfter(verb: Verb, command: Command): string {
   const lines = [];
-  if (verb.description !== "") lines.push("", verb.description);
+  if (verb.description !== "") lines.push("", command.createHelp().boxWrap(verb.description, helpWidth(command)));
   lines.push("", "Examples:");
   for (const { command, shows } of verb.examples) lines.push(`  ${command}`, `      ${shows}`);
   return lines.join("\n");
+}
+
+/** The width in columns that commander wraps the rest of the help to. */
+function helpWidth(command: Command): number {
+  return command.configureOutput().getOutHelpWidth?.() ?? 80;
 }
 
 /** The words that commander collected, as the verb's raw input: numbers read, lists split at commas. */

@@ -77,7 +77,11 @@ function bug(error: unknown): Fault {
       mode: 0o600,
     });
   } catch {
-    return new Fault("internal", "internal.bug", `mu met a bug of its own: ${message}. The trace could not be saved.`);
+    return new Fault(
+      "internal",
+      "internal.bug",
+      `Internal error (please report): ${message}. The trace could not be saved.`,
+    );
   }
-  return new Fault("internal", "internal.bug", `mu met a bug of its own: ${message}. The trace is in ${file}.`);
+  return new Fault("internal", "internal.bug", `Internal error (please report): ${message}. The trace is in ${file}.`);
 }

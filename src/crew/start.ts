@@ -267,7 +267,7 @@ export async function died(crew: Crew, row: RowOf<"agents">, death: Death): Prom
   return new Fault(
     "unavailable",
     "agent.died",
-    `${quote(row.name)} ended ${how} as soon as it was started${words.length > 0 ? `:${words.join("")}` : "."}`,
+    `${quote(row.name)} ended ${how} right after it was started${words.length > 0 ? `:${words.join("")}` : "."}`,
     [
       { intent: "Run its command by hand", command: row.command ?? "sh" },
       { intent: "Start something else", command: `mu agent spawn ${row.name} --command '…'` },

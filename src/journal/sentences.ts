@@ -20,7 +20,7 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   "log.write": ({ payload }) => String(payload.text ?? ""),
   "sql.write": ({ payload, changes }) => `ran SQL${rows(changes)}: ${oneLine(String(payload.sql ?? ""))}`,
   undo: ({ payload, subject }) => `undid ${payload.group}${subject === "" ? "" : ` (${shortName(subject)})`}`,
-  "workstream.init": simple("started"),
+  "workstream.init": simple("created"),
   "workstream.rename": ({ payload }) => `renamed ${payload.from} to ${payload.to}`,
   "workstream.set": ({ subject, payload: { key, value } }) =>
     value === undefined
@@ -62,11 +62,14 @@ const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
   "task.reparent": simple("replaced the blockers of"),
   land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,
   "land.refuse": ({ subject, payload }) => `returned ${shortName(subject)}: it ${oneLine(String(payload.reason))}`,
-  "agent.spawn": simple("spawned"),
+  "agent.spawn": ({ subject, payload, changes }) => {
+    if (payload.failed !== undefined) return `failed to spawn ${shortName(subject)} (${payload.failed})`;
+    return `${inserted(changes, "agents") ? "began to spawn" : "spawned"} ${shortName(subject)}`;
+  },
   "agent.close": simple("closed the agent"),
   "agent.adopt": simple("adopted"),
   "workspace.create": ({ subject, changes }) =>
-    `${inserted(changes, "workspaces") ? "began" : "made"} the workspace of ${shortName(subject)}`,
+    `${inserted(changes, "workspaces") ? "began to create" : "created"} the workspace of ${shortName(subject)}`,
   "workspace.free": ({ subject, changes }) =>
     `${patchedColumns(changes).includes("freed_at") ? "freed" : "began to free"} the workspace of ${shortName(subject)}`,
   "workspace.refresh": simple("refreshed the workspace of"),

@@ -42,7 +42,8 @@ function summary(outcome: DemoOutcome, paint: Paint): string[] {
     `  ${done} of ${tasks.length} tasks landed on main exactly once, in ${seconds.toFixed(1)} s`,
     `  ${prompts.proved} of ${prompts.sent} prompts were proved delivered`,
     ...crashes.map(
-      (crash) => `  ${crash.agent} crashed on ${crash.tasks.join(", ")}; ${crash.takenOverBy.join(", ")} took over`,
+      (crash) =>
+        `  ${crash.agent} crashed on ${crash.tasks.join(", ")}; ${[...new Set(crash.takenOverBy)].join(", ")} took over`,
     ),
     ...warnings.map(
       ({ agents, paths }) => `  the radar predicted that ${agents.join(" and ")} would conflict in ${paths.join(", ")}`,

@@ -28,10 +28,14 @@ export const doctor = defineOperation({
     return { checks: [await checkDatabase(app), tmux.check, checkCaller(app)], features: tmux.features };
   },
   render: ({ checks, features }, paint) =>
-    [
-      ...checks.map(({ name, verdict, says }) => `${MARKS[verdict]} ${paint.bold(name)}  ${says}`),
-      ...Object.entries(features).map(([name, there]) => paint.dim(`    ${there ? "has" : "lacks"} ${name}`)),
-    ].join("\n"),
+    checks
+      .flatMap(({ name, verdict, says }) => [
+        `${MARKS[verdict]} ${paint.bold(name)}  ${says}`,
+        ...Object.entries(name === "tmux" ? features : {}).map(([feature, there]) =>
+          paint.dim(`    ${there ? "has" : "lacks"} ${feature}`),
+        ),
+      ])
+      .join("\n"),
   exitCode: ({ checks }) => (checks.some((check) => check.verdict === "error") ? 1 : 0),
 });
 
@@ -49,7 +53,7 @@ async function checkTmux(app: App): Promise<{ check: Check; features: Record<str
     const { tmux } = await app.crew();
     const { version, supported, features } = await tmux.probe();
     const panes = await tmux.listPanes();
-    const says = `${version}, ${panes.length} panes${supported ? "" : "; mu needs 3.2 or newer"}`;
+    const says = `${version}, ${counted(panes.length, "pane")}${supported ? "" : "; mu needs 3.2 or newer"}`;
     return { check: { name: "tmux", verdict: supported ? "ok" : "error", says }, features: { ...features } };
   } catch (error) {
     if (!(error instanceof Fault)) throw error;

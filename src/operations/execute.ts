@@ -1,4 +1,4 @@
-import type { ZodError } from "zod";
+import type { core, ZodError } from "zod";
 import type { Crew } from "../agents/crew.js";
 import { type AskPane, identify } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
@@ -82,16 +82,48 @@ async function reconcileFirst(operation: Operation, input: Record<string, unknow
 }
 
 function checkInput(operation: Operation, input: unknown): Record<string, unknown> {
-  const checked = operation.input().safeParse(input);
+  const checked = operation.input().safeParse(input, { error: describeProblem });
   if (checked.success) return checked.data;
   throw new Fault("usage", "usage.invalid_input", describeIssues(operation, checked.error), [
     { intent: "See the usage", command: `mu ${wordsOf(operation.name).join(" ")} --help` },
   ]);
 }
 
+/** What is wrong with one value, in plain English; undefined keeps zod's message. */
+function describeProblem(issue: core.$ZodRawIssue): string | undefined {
+  if (issue.input === undefined) return "is missing";
+  switch (issue.code) {
+    case "too_small":
+      if (issue.origin === "string" && issue.minimum === 1) return "must not be empty";
+      return `must be ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${unitOf(issue.origin)}`;
+    case "too_big":
+      return `must be ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}${unitOf(issue.origin)}`;
+    case "invalid_value":
+      return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.join(", ")}`;
+    case "invalid_type":
+      return `must be ${TYPES[issue.expected] ?? issue.expected}`;
+    default:
+      return undefined;
+  }
+}
+
+function unitOf(origin: string): string {
+  if (origin === "string") return " characters long";
+  return origin === "array" ? " items long" : "";
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+};
+
 function describeIssues(operation: Operation, error: ZodError): string {
   const issues = error.issues.slice(0, 5).map((issue) => {
-    if (issue.code === "unrecognized_keys") return `unknown field ${issue.keys.map(quote).join(", ")}`;
+    if (issue.code === "unrecognized_keys") return `Unknown field ${issue.keys.map(quote).join(", ")}`;
     const [field, ...rest] = issue.path;
     const name = String(field ?? "input");
     const shown = operation.positional?.includes(name) ? `<${flagName(name)}>` : `--${flagName(name)}`;

@@ -244,7 +244,7 @@ export async function getSalvage(host: Host, name: string, workstream?: string):
   if (found !== undefined) return found;
   const names = all.map((one) => one.name);
   throw new Fault("missing", "salvage.not_found", `No such salvage: ${quote(name)}.${didYouMean(whole, names)}`, [
-    { intent: "List salvages", command: "mu salvage list" },
+    { intent: "List saved work", command: "mu salvage list" },
   ]);
 }
 

@@ -20,7 +20,7 @@ onEachDialect("the log", (bench) => {
     await writeMessage(context, "", { text: "to the machine" });
     const lines = await readLog(context.store.db);
     expect(lines.map((line) => [line.workstream, line.source, line.kind, line.text])).toEqual([
-      ["demo", "tester", "event", "started demo"],
+      ["demo", "tester", "event", "created demo"],
       ["demo", "tester", "event", "added build: Title of build"],
       ["demo", "alice", "chat", "hello\n'there'"],
       [null, "tester", "message", "to the machine"],
@@ -35,10 +35,10 @@ onEachDialect("the log", (bench) => {
     const texts = async (filter: Parameters<typeof readLog>[1]) =>
       (await readLog(context.store.db, filter)).map((line) => line.text);
     expect(await texts({ limit: 2 })).toEqual(["m3", "m4"]);
-    expect(await texts({ kind: "event" })).toEqual(["started demo", "started other"]);
+    expect(await texts({ kind: "event" })).toEqual(["created demo", "created other"]);
     expect(await texts({ kind: "k_2" })).toEqual(["m2"]);
     expect(await texts({ kind: "kx2" })).toEqual([]);
-    expect(await texts({ workstream: "other" })).toEqual(["started other"]);
+    expect(await texts({ workstream: "other" })).toEqual(["created other"]);
     expect(await texts({ source: "a1", workstream: "demo" })).toEqual(["m1", "m3"]);
     const [first] = await readLog(context.store.db, { kind: "k_1" });
     expect(await texts({ sinceId: first?.id ?? 0, limit: 2 })).toEqual(["m2", "m3"]);
@@ -102,7 +102,7 @@ describeOnce("a log whose database is not there yet", () => {
     const later = await openSqlite(path, { missing: "create" });
     await initWorkstream(contextOn(later), "demo");
     await writeMessage(contextOn(later), "demo", { text: "hello" });
-    expect((await first).value).toMatchObject({ text: "started demo" });
+    expect((await first).value).toMatchObject({ text: "created demo" });
     expect((await lines.next()).value).toMatchObject({ text: "hello" });
     end.abort();
     expect((await lines.next()).done).toBe(true);
@@ -174,6 +174,8 @@ describeOnce("the sentence for an event", () => {
     expect(told("task.claim")).toBe("claimed build");
     expect(told("undo", "", { group: "abc" })).toBe("undid abc");
     expect(told("workstream.rename", "demo", { from: "demo", to: "prod" })).toBe("renamed demo to prod");
+    expect(told("agent.spawn", "demo/ada")).toBe("spawned ada");
+    expect(told("agent.spawn", "demo/ada", { failed: "agent.died" })).toBe("failed to spawn ada (agent.died)");
     expect(told("thing.frob")).toBe("thing frob build");
     expect(told("sql.write", "", { sql: "update\n tasks" })).toBe("ran SQL: update tasks");
   });

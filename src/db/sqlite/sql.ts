@@ -13,7 +13,7 @@ export function readByHand(connection: Connection, text: string): SqlResult {
   const [statement, ...others] = statementsOf(text);
   if (statement === undefined) throw empty();
   if (others.length > 0) {
-    throw new Fault("usage", "sql.several", "`mu sql` reads with one statement at a time.");
+    throw new Fault("usage", "sql.several", "`mu sql` runs one statement at a time.");
   }
   if (isStatement(statement) && !isReading(statement)) throw notARead();
   const prepared = prepare(connection, text);
@@ -62,9 +62,12 @@ const empty = () =>
   ]);
 
 const notARead = () =>
-  new Fault("usage", "sql.not_a_read", "`mu sql` only reads: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that tell.", [
-    { intent: "Write on purpose, with an event", command: "mu sql --write 'UPDATE …'" },
-  ]);
+  new Fault(
+    "usage",
+    "sql.not_a_read",
+    "`mu sql` only reads: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that only read.",
+    [{ intent: "Write on purpose, with an event", command: "mu sql --write 'UPDATE …'" }],
+  );
 
 const notAllowed = () =>
   new Fault(

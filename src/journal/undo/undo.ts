@@ -243,7 +243,7 @@ function supersededFault({ group, ops }: UndoGroup, superseded: readonly Obstacl
   return new Fault(
     "conflict",
     "undo.superseded",
-    `${group} (${ops.join(", ")}) cannot be undone without losing what came later: ${shown}${more}.`,
+    `${group} (${ops.join(", ")}) cannot be undone without losing later changes: ${shown}${more}.`,
     laterSteps(superseded),
     { superseded },
   );

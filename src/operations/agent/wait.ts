@@ -46,7 +46,7 @@ export const agentWait = defineOperation({
   },
   render: ({ outcome, all }, paint) =>
     [
-      { reached: "Reached", timeout: "Timed out", died: "An agent died" }[outcome],
+      { reached: "Done waiting", timeout: "Timed out", died: "An agent died" }[outcome],
       ...all.map((agent) => `  ${agent.name} ${paint.status(agent.status ?? "—")}`),
     ].join("\n"),
   exitCode: ({ outcome }) => EXIT_CODES[outcome],

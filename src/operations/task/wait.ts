@@ -71,7 +71,9 @@ export const taskWait = defineOperation({
       (task) =>
         `  ${task.reached ? "✓" : "•"} ${task.qualifiedName} ${paint.status(task.status)}${task.level === null ? "" : ` ${task.level}`}${task.stuck ? " (stuck)" : ""}`,
     );
-    const head = { reached: "Reached", timeout: "Timed out", reaped: "An owner died", stalled: "Stalled" }[outcome];
+    const head = { reached: "Done waiting", timeout: "Timed out", reaped: "An owner died", stalled: "Stalled" }[
+      outcome
+    ];
     return [...(firing ? [firing.qualifiedName] : []), `${head} after ${elapsedMs} ms`, ...lines].join("\n");
   },
   exitCode: ({ outcome }) => EXIT_CODES[outcome],

@@ -41,16 +41,16 @@ export const workstreamInit = defineOperation({
         { intent: "Add a task", command: `mu task add -w ${name} --title '…'` },
         { intent: "Apply a plan", command: `mu task apply plan.yaml -w ${name}` },
         { intent: "Start an agent", command: `mu agent spawn worker-1 -w ${name}` },
-        { intent: "Attach to its session", command: attachLine(request.env, name) },
+        { intent: "Then attach to it", command: attachLine(request.env, name) },
         { intent: "Show the workstream", command: `mu state -w ${name}` },
       ],
     };
   },
   render: ({ workstream, created }, paint) =>
-    `${created ? "Started" : "Already there:"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
+    `${created ? "Created" : "Using the existing"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
 });
 
-/** How a person attaches to the session, which the first agent makes. */
+/** How a person attaches to the session. It exists once an agent runs. */
 function attachLine(env: App["request"]["env"], name: string): string {
   return ["tmux", ...socketArguments(env["MU_TMUX_SOCKET"]), "attach", "-t", `=${sessionOf(name)}`].join(" ");
 }
