@@ -111,6 +111,12 @@ describe("a wrong line", () => {
     expect(text.stderr.split("\n").length).toBeLessThan(8);
   });
 
+  it("that adds a task without a title says what is missing", async () => {
+    await all("workstream init demo");
+    const { code, stderr } = await home.here("task add");
+    expect([code, stderr.split("\n", 1)]).toEqual([2, ["mu: A task needs a title."]]);
+  });
+
   it("tells its usage in JSON, whoever found the mistake", async () => {
     for (const line of ["task claim --nope --json", "task claim --lease soon --json", "task claim --json"]) {
       const { usage } = (await home.here(`-w demo ${line}`)).fault();

@@ -4,7 +4,7 @@ import { schemaOf } from "./shapes.js";
 
 export const mcp = defineOperation({
   name: "mcp",
-  summary: "Serve every verb as a tool over the Model Context Protocol",
+  summary: "Serve mu's verbs as tools over the Model Context Protocol",
   description:
     "Speaks MCP on standard input and output until they close, and serves many requests at a time. A tool is named after its command, with underscores, such as task_claim, and returns what --json prints. Verbs that need a terminal are not offered; - and @file in a text are plain text.",
   effect: "read",

@@ -102,8 +102,8 @@ const selectNamesLike = statement((db, { id, pattern }: { id: number; pattern: s
 
 /** The fault for a name that another task has. */
 export function taskExists({ workstream, name }: TaskRef): Fault {
-  return new Fault("conflict", "task.exists", `There is a task ${quote(name)} in ${workstream} already.`, [
-    { intent: "Look at it", command: `mu task show ${name} -w ${workstream}` },
+  return new Fault("conflict", "task.exists", `${workstream} already has a task ${quote(name)}.`, [
+    { intent: "Show it", command: `mu task show ${name} -w ${workstream}` },
     { intent: "Change it", command: `mu task update ${name} --title '…' -w ${workstream}` },
   ]);
 }
@@ -112,7 +112,9 @@ function noName(title: string): Fault {
   return new Fault(
     "usage",
     "task.invalid_name",
-    `The title ${quote(title)} has no letter or digit to make a name from. Give the task a name.`,
-    [{ intent: "Name it yourself", command: "mu task add <name> --title '…'" }],
+    title === ""
+      ? "A task needs a title."
+      : `The title ${quote(title)} has no letter or digit to make a name from. Give the task a name.`,
+    [{ intent: title === "" ? "Give it one" : "Name it yourself", command: "mu task add <name> --title '…'" }],
   );
 }
