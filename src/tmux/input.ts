@@ -19,8 +19,8 @@ export interface Paste {
   agentId?: string;
   /** Paste only while the cursor still is where it was seen; checked in the same call. */
   cursor?: Cursor;
-  /** Press Enter so many ms after the text; without it the text stays in the composer. */
-  enter?: { afterMs: number; sleep: (ms: number) => Promise<void> };
+  /** Press Enter in the same call; without it the text stays in the composer. */
+  enter?: boolean;
 }
 
 /** Where a pane's cursor was seen, from the upper left corner, 0 first. */
@@ -31,9 +31,9 @@ export interface Cursor {
 
 export interface Keys {
   pane: string;
-  /** tmux key names (`Enter`, `C-c`), characters to type as they are, or bytes in hex. */
+  /** tmux key names (`Enter`, `C-c`), or characters to type as they are. */
   keys: readonly string[];
-  as?: "names" | "characters" | "hex";
+  as?: "names" | "characters";
   agentId?: string;
   /** Type only while the cursor still is where it was seen; checked in the same call. */
   cursor?: Cursor;
@@ -53,49 +53,36 @@ export function pasteText(text: string): string {
 }
 
 /**
- * Pastes text of any length as one paste; a scrolled pane leaves copy mode first. An Enter that need not wait goes
- * in the same call. Faults: `pane.not_found`, `pane.dead`, `pane.stranger`, `pane.moved`.
+ * Pastes text of any length as one paste; a scrolled pane leaves copy mode first. Faults: `pane.not_found`,
+ * `pane.dead`, `pane.stranger`, `pane.moved`.
  */
 export async function paste(run: Run, { text, enter, ...target }: Paste): Promise<void> {
   const clean = pasteText(text);
-  const isAtOnce = enter?.afterMs === 0;
-  if (clean !== "") await pasteBuffer(run, target, { text: clean, after: isAtOnce ? [pressEnter(target.pane)] : [] });
-  if (enter === undefined || (isAtOnce && clean !== "")) return;
-  await enter.sleep(enter.afterMs);
-  const { cursor: _, ...pane } = target;
-  await sendKeys(run, { ...pane, keys: ["Enter"] });
-}
-
-/** Faults: `pane.not_found`, `pane.dead`, `pane.stranger`, `pane.moved`. */
-export async function sendKeys(run: Run, { keys, as = "names", ...target }: Keys): Promise<void> {
-  const flags = { names: [], characters: ["-l"], hex: ["-H"] }[as];
-  const send = ["send-keys", ...flags, "-t", target.pane, "--", ...keys];
-  await runOnLiving(run, target, { typing: [leaveCopyMode(target.pane), send] });
-}
-
-type Target = Pick<Keys, "pane" | "agentId" | "cursor">;
-
-const pressEnter = (pane: string): Command => ["send-keys", "-t", pane, "--", "Enter"];
-const leaveCopyMode = (pane: string): Command => ["copy-mode", "-q", "-t", pane];
-
-async function pasteBuffer(
-  run: Run,
-  target: Target,
-  { text, after }: { text: string; after: Command[] },
-): Promise<void> {
+  if (clean === "") return enter ? sendKeys(run, { ...target, keys: ["Enter"] }) : undefined;
   const buffer = uniqueWord();
   const pasteIt = ["paste-buffer", "-p", "-r", "-d", "-b", buffer, "-t", target.pane];
+  const pressEnter = ["send-keys", "-t", target.pane, "--", "Enter"];
   try {
     await runOnLiving(run, target, {
       before: [["load-buffer", "-b", buffer, "-"]],
-      input: text,
-      typing: [leaveCopyMode(target.pane), pasteIt, ...after],
+      input: clean,
+      typing: [leaveCopyMode(target.pane), pasteIt, ...(enter ? [pressEnter] : [])],
     });
   } catch (error) {
     await run([["delete-buffer", "-b", buffer]]);
     throw error;
   }
 }
+
+/** Faults: `pane.not_found`, `pane.dead`, `pane.stranger`, `pane.moved`. */
+export async function sendKeys(run: Run, { keys, as = "names", ...target }: Keys): Promise<void> {
+  const send = ["send-keys", ...(as === "characters" ? ["-l"] : []), "-t", target.pane, "--", ...keys];
+  await runOnLiving(run, target, { typing: [leaveCopyMode(target.pane), send] });
+}
+
+type Target = Pick<Keys, "pane" | "agentId" | "cursor">;
+
+const leaveCopyMode = (pane: string): Command => ["copy-mode", "-q", "-t", pane];
 
 /**
  * Runs `typing` only where the pane lives, is still the agent's and has its cursor where it was seen. The check is

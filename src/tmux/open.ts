@@ -33,11 +33,11 @@ export interface OpenPane {
   size?: { width: number; height: number };
   identity?: PaneIdentity;
   /**
-   * A shell command that gets everything the pane prints, from the first byte. Without one, tmux 3.3a loses the
-   * last words of 5 % of the programs that end right after them, because it does not read on once it hears of the end.
+   * A shell command that receives everything the pane prints, from the first byte. Without one, tmux 3.3a loses the
+   * last output of 5 % of the programs that exit right after printing it.
    */
   pipe?: string;
-  /** Whether the window's panes have borders that say who lives in them; without it that stays as it is. */
+  /** Whether the window's panes have borders that name their agents; unchanged without it. */
   borders?: "on" | "off";
 }
 
@@ -61,23 +61,23 @@ export interface Death {
 const HISTORY_LIMIT = 10_000;
 const ATTEMPTS = 10;
 /**
- * A pane is dead when its terminal closes; how its program ended comes later, and where tmux 3.3a misses that
- * signal, only with the end of another child: so a child is run between two looks.
+ * tmux learns the exit status of a dead pane late; tmux 3.3a may learn it only when another child exits, so one is run
+ * between two looks.
  */
 const STATUS_LOOKS = 5;
-/** Holds the pane until it is set up. It ends by itself, so a crash between the two steps leaves no pane behind. */
+/** Keeps the pane open until it is set up, and exits by itself, so that a crash in between leaves no pane. */
 const PLACEHOLDER = ["sleep", "60"];
 /**
- * Prints the error on the pane where tmux alone would run the program in $HOME, or end it silently. The pause lets tmux
- * read what the shell printed (see `pipe`); a program that starts replaces the shell.
+ * Shows an error in the pane; tmux alone would run the program in $HOME or end silently. The pause lets tmux read that
+ * error (see `pipe`); a program that starts replaces the shell.
  */
 const START = 'trap "sleep 0.05" EXIT; cd -- "$0" && exec "$@"';
 
 /**
  * Opens a pane and starts `argv` in it. The pane is set up first (identity, pipe, scrollback), then its program
- * replaces a placeholder, so nothing the program prints or asks comes too early. A program that dies leaves its
- * pane and its last lines until `confirmPane`. Safe to call from many processes at once for one session. A pane
- * with a window of its own takes one tmux call, and one more for a session's first.
+ * replaces a placeholder, so that nothing it prints is missed. A program that dies leaves its pane and its last lines
+ * until `confirmPane`. Safe to call from many processes at once for one session. A pane in a window of its own takes
+ * one tmux call; the first pane of a session takes one more.
  * Faults: `pane.no_space`, `tmux.command_too_long`, `tmux.too_old`, `tmux.failed`.
  */
 export async function openPane(run: Run, spec: OpenPane): Promise<OpenedPane> {
@@ -89,8 +89,8 @@ export async function openPane(run: Run, spec: OpenPane): Promise<OpenedPane> {
 }
 
 /**
- * Ends the trial of a new pane: undefined when its program lives, and from now on the pane goes when it ends;
- * else how it died, and the pane is removed. Faults: `tmux.failed`.
+ * Confirms a new pane: undefined if its program is alive, and from now on the pane closes with it; else how it died,
+ * and the pane is removed. Faults: `tmux.failed`.
  */
 export async function confirmPane(run: Run, pane: string): Promise<Death | undefined> {
   for (let look = 1; ; look++) {
@@ -131,7 +131,7 @@ async function tryPane(run: Run, pane: string): Promise<Death | undefined> {
   return { ...(status && { status: Number(status) }), ...(signal && { signal }), lines: lastLines(lines, 50) };
 }
 
-/** A pane in a new window, set up and started; undefined when another process won a race: worth another try. */
+/** A pane in a new window, set up and started; undefined if another process won a race: try again. */
 async function openOwn(run: Run, spec: OpenPane): Promise<OpenedPane | undefined> {
   const last = `=${spec.session}:$`;
   const added = await start(run, spec, [...windowInSession(spec), ...startCommands(last, spec)]);
@@ -181,7 +181,7 @@ async function placeShared(run: Run, spec: OpenPane): Promise<string | undefined
   return pane === undefined ? undefined : joinOldest(run, pane, spec);
 }
 
-/** A placeholder in a new window; undefined when another process won a race and it is worth another try. */
+/** A placeholder in a new window; undefined if another process won a race: try again. */
 async function placeOwn(run: Run, spec: OpenPane): Promise<string | undefined> {
   const added = await run(windowInSession(spec));
   if (added.refusal === undefined) return added.stdout.trim();
@@ -192,7 +192,7 @@ async function placeOwn(run: Run, spec: OpenPane): Promise<string | undefined> {
   return undefined;
 }
 
-/** Two processes may both have created the shared window: the oldest stays, the panes of the others move into it. */
+/** If two processes created the shared window, the oldest stays and the panes of the others move into it. */
 async function joinOldest(run: Run, pane: string, spec: OpenPane): Promise<string | undefined> {
   const oldest = await findWindow(run, spec);
   const own = (await listPanes(run)).find((other) => other.id === pane)?.window;
@@ -229,12 +229,12 @@ function hasLostRace({ refusal }: Answer): boolean {
   return isServerGone(refusal) || isTargetGone(refusal) || /^duplicate session/.test(refusal ?? "");
 }
 
-/** Behind all other windows, so that the commands after it find it as the session's last. */
+/** After all other windows, so that the commands after it find it as the session's last. */
 function windowInSession(spec: OpenPane): Command[] {
   return [historyOption(spec), ...sizeOption(spec), newWindow(spec, ["-a", "-t", `=${spec.session}:$`])];
 }
 
-/** A pane keeps the scrollback limit it was made with, so the first one is made again once the limit is set. */
+/** A pane keeps the scrollback limit it was created with, so the first one is recreated once the limit is set. */
 function newSession(spec: OpenPane): Command[] {
   const size = spec.size ? ["-x", `${spec.size.width}`, "-y", `${spec.size.height}`] : [];
   return [

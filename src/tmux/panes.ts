@@ -37,9 +37,6 @@ export interface Pane {
   tty: string;
   /** The program has ended and the pane stays for its last lines to be read. */
   dead: boolean;
-  /** Of a dead pane; tmux may learn it late, or (3.3a) not before another of its children ends. */
-  exitStatus?: number;
-  exitSignal?: string;
   /** From the upper left corner, 0 first. */
   cursorX: number;
   cursorY: number;
@@ -51,7 +48,7 @@ export interface Pane {
   inMode: boolean;
   agent?: string;
   agentId?: string;
-  /** What the pane's border says of its agent. */
+  /** What the pane's border shows of its agent. */
   labels: { status: string; task: string };
   /** Rows of scrollback above the screen: with `cursorY`, where the cursor is in all that the pane printed. */
   historySize: number;
@@ -73,8 +70,6 @@ const FIELDS = [
   "pane_pid",
   "pane_tty",
   "pane_dead",
-  "pane_dead_status",
-  "pane_dead_signal",
   "cursor_x",
   "cursor_y",
   "pane_width",
@@ -152,8 +147,6 @@ function parsePane(values: readonly string[]): Pane {
     pid: number("pane_pid"),
     tty: text("pane_tty"),
     dead: flag("pane_dead"),
-    ...(text("pane_dead_status") !== "" && { exitStatus: number("pane_dead_status") }),
-    ...(text("pane_dead_signal") !== "" && { exitSignal: text("pane_dead_signal") }),
     cursorX: number("cursor_x"),
     cursorY: number("cursor_y"),
     width: number("pane_width"),

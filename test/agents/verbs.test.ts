@@ -229,7 +229,7 @@ describeTmux("an agent", () => {
     await crew.server.tmux.paste({
       pane: pane ?? "",
       text: "sleep 1005",
-      enter: { afterMs: 0, sleep: async () => {} },
+      enter: true,
     });
     await eventually("sleep", async () => (await crew.panes())[0]?.command === "sleep");
     expect(await kickAgent(crew.crew, ref("worker-1"))).toMatchObject({ signal: "SIGINT", programs: ["sleep"] });

@@ -1,4 +1,4 @@
-import { type Clock, pollUntil } from "../../clock.js";
+import { pollUntil } from "../../clock.js";
 import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
@@ -152,7 +152,10 @@ export interface Typing {
 }
 
 /** `withdrawn`: surely nothing was typed. */
-export type Typed = { as: "proved"; why: string } | { as: "unproved"; why: string } | { as: "withdrawn"; why: string };
+export interface Typed {
+  as: keyof typeof VERBS;
+  why: string;
+}
 
 /** How long a composer may take to show a paste (ms), and per KiB. */
 const ARRIVAL_MS = 2_000;
@@ -185,7 +188,7 @@ export async function typeAndProve(host: TmuxHost, typing: Typing): Promise<Type
 async function pasteOnce(host: TmuxHost, { agent, cli, row, before }: Typing): Promise<void> {
   const { cursorX: x, cursorY: y } = before.screen;
   const paste = { pane: before.pane.id, text: row.text, agentId: String(agent.id), cursor: { x, y } };
-  await host.tmux.paste(takesEnterAtOnce(cli) ? { ...paste, enter: { afterMs: 0, sleep: async () => {} } } : paste);
+  await host.tmux.paste({ ...paste, enter: takesEnterAtOnce(cli) });
 }
 
 /** Paste and Enter in one call: a program that reads its terminal line by line takes them in order. */
@@ -237,7 +240,9 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
   const look = () => viewPane(host, cli, before.pane);
   await clock.sleep(cli.pasteEnterDelayMs);
   const held = await pollUntil(clock, async () => holding(await look()), backoff(15, 150, arrivalMs(row)));
-  if (held !== undefined && isQuestion(held)) return openedDialog(held);
+  if (held !== undefined && isQuestion(held)) {
+    return { as: "unproved", why: `a question opened while typing: ${held.verdict.reason}` };
+  }
 
   let enters = await press(host, typing, held);
   let pressedAt = clock.now().getTime();
@@ -246,7 +251,8 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
     const seen = after && proveByScreen(cli, row.text, { before, held, after });
     const why = seen ?? (await proveByRecords(host, typing));
     if (why !== undefined) return { as: "proved", why };
-    if (after === undefined || !after.verdict.draft || enters >= ENTERS || !isSince(clock, pressedAt)) return undefined;
+    const isLost = clock.now().getTime() - pressedAt >= ENTER_LOST_MS;
+    if (after === undefined || !after.verdict.draft || enters >= ENTERS || !isLost) return undefined;
     enters += await press(host, typing, after);
     pressedAt = clock.now().getTime();
     return undefined;
@@ -258,10 +264,6 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
 /** The view if its composer holds a text or a question has replaced it. */
 function holding(look: PaneView | undefined): PaneView | undefined {
   return look !== undefined && (look.verdict.draft || isQuestion(look)) ? look : undefined;
-}
-
-function isSince(clock: Clock, pressedAt: number): boolean {
-  return clock.now().getTime() - pressedAt >= ENTER_LOST_MS;
 }
 
 /**
@@ -278,10 +280,6 @@ async function press(host: TmuxHost, { agent, before }: Typing, seen: PaneView |
     if (error instanceof Fault && error.code === "pane.moved") return 0;
     throw error;
   }
-}
-
-function openedDialog(look: PaneView): Typed {
-  return { as: "unproved", why: `a question opened while typing: ${look.verdict.reason}` };
 }
 
 function unproved(look: PaneView | undefined): Typed {

@@ -15,7 +15,7 @@ export interface PaneView {
   verdict: Explanation;
 }
 
-/** Looks at one pane closely, with colours; undefined when it is gone. One tmux call. */
+/** Captures one pane with its colours; undefined if it is gone. One tmux call. */
 export async function viewPane(host: TmuxHost, cli: ScreenReader, pane: Pane): Promise<PaneView | undefined> {
   const captured = (await host.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id);
   return captured && viewOf(cli, pane, captured);
@@ -44,7 +44,7 @@ export function toScreen(pane: Pane, captured: Captured): Screen {
   };
 }
 
-/** The screen of a pane that was not captured: what tmux tells of every pane is all there is. */
+/** The screen of a pane that was not captured, from tmux's list of panes alone. */
 export function blankScreen(pane: Pane): Screen {
   const { title, command, cursorX, cursorY, width, height, dead } = pane;
   return { text: "", title, command, cursorX, cursorY, width, height, dead };
@@ -84,7 +84,7 @@ async function readPart(path: string): Promise<string> {
 
 const META = /^title=\[(.*)\] cmd=(.*?) pid=\d* .*?cursor=(\d+),(\d+) .*?size=(\d+)x(\d+)(?: dead=(\d+))?/;
 
-/** `title=[…] cmd=… pid=… … cursor=X,Y … size=WxH dead=0 …`: tmux's own words for the pane. */
+/** `title=[…] cmd=… pid=… … cursor=X,Y … size=WxH dead=0 …` */
 function parseMeta(meta: string, path: string): Omit<Screen, "text" | "ansi"> {
   const match = META.exec(meta.split("\n", 1)[0]?.slice(0, 4000) ?? "");
   if (!match)

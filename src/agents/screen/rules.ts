@@ -1,6 +1,6 @@
 import type { Drawing, Layout, Region, Row, Screen, ScreenStatus } from "./screen.js";
 
-/** Some row of a region fits `line`. `last` and `first` narrow the region to its outermost non-empty rows. */
+/** A row of the region matches `line`. `last` and `first` narrow the region to its last or first non-empty rows. */
 export interface LineTest {
   in: Region;
   line: RegExp;
@@ -17,8 +17,8 @@ export type Condition =
   | { cursor: "composer" | "elsewhere" };
 
 /**
- * One line of a CLI's table, tried in order of priority; the first that holds decides. In `reason`, `$line` stands
- * for the first row that made the rule hold. No pattern may repeat a repetition: all rules are linear in the row.
+ * One rule of a CLI. Rules are tried in order and the first match decides. In `reason`, `$line` is the first matching
+ * row. Patterns must not nest repetitions, so that matching stays linear in the row.
  */
 export interface ScreenRule {
   name: string;
@@ -28,16 +28,15 @@ export interface ScreenRule {
 }
 
 /**
- * Where the status comes from: the screen, by rules in order of priority; `shell`: idle while the shell itself is in
- * the pane's foreground, else busy with the program's name; `process`: idle while the program lives, because a plain
- * command has no turns that could be told apart.
+ * Where the status comes from. `screen`: the rules. `shell`: idle while the shell itself is in the pane's foreground,
+ * else busy with the program's name. `process`: idle while the program is alive, because a plain command has no turns.
  */
 export type StatusReading =
   | ({ by: "screen"; rules: readonly ScreenRule[] } & Drawing)
   | { by: "shell" }
   | { by: "process" };
 
-/** What is known about the screen of one agent CLI. */
+/** How to read the screen of one agent CLI. */
 export interface ScreenReader {
   key: string;
   /** The cursor's column in the empty composer. */
@@ -45,11 +44,11 @@ export interface ScreenReader {
   reading: StatusReading;
 }
 
-/** The rows that make the condition hold (none for a pure negation), or undefined when it does not hold. */
+/** The matching rows (none for a pure negation), or undefined if the condition does not hold. */
 export function matchCondition(condition: Condition, layout: Layout): Row[] | undefined {
   if ("in" in condition) return matchLine(condition, layout);
   if ("all" in condition) return matchAll(condition.all, layout);
-  if ("any" in condition) return matchAny(condition.any, layout);
+  if ("any" in condition) return condition.any.map((one) => matchCondition(one, layout)).find(Boolean);
   if ("not" in condition) return matchCondition(condition.not, layout) ? undefined : [];
   return cursorPlace(layout) === condition.cursor ? [] : undefined;
 }
@@ -62,21 +61,8 @@ function matchLine(test: LineTest, layout: Layout): Row[] | undefined {
 }
 
 function matchAll(conditions: readonly Condition[], layout: Layout): Row[] | undefined {
-  const evidence: Row[] = [];
-  for (const condition of conditions) {
-    const rows = matchCondition(condition, layout);
-    if (!rows) return undefined;
-    evidence.push(...rows);
-  }
-  return evidence;
-}
-
-function matchAny(conditions: readonly Condition[], layout: Layout): Row[] | undefined {
-  for (const condition of conditions) {
-    const rows = matchCondition(condition, layout);
-    if (rows) return rows;
-  }
-  return undefined;
+  const found = conditions.map((condition) => matchCondition(condition, layout));
+  return found.includes(undefined) ? undefined : found.flatMap((rows) => rows ?? []);
 }
 
 function cursorPlace({ composer, screen }: Layout): "composer" | "elsewhere" {

@@ -1,8 +1,8 @@
-/** What a pane shows at one moment, with the facts that tmux knows about it. Rows and columns count from 0. */
+/** A snapshot of a pane, with what tmux knows about it. Rows and columns count from 0. */
 export interface Screen {
   /** The visible rows, from the top, without escape sequences. */
   text: string;
-  /** The same rows with their colours; with it a placeholder can be told from a typed text. */
+  /** The same rows with their colours, which distinguish a placeholder from typed text. */
   ansi?: string;
   title: string;
   /** The program in the foreground of the pane, as the operating system names it (`pane_current_command`). */
@@ -11,11 +11,11 @@ export interface Screen {
   cursorY: number;
   width: number;
   height: number;
-  /** The pane's program has ended; the pane is kept for its last words. */
+  /** The pane's program has ended; tmux keeps the pane for its last output. */
   dead?: boolean;
 }
 
-/** What an agent does, as far as its screen tells. `idle` means: ready for a prompt. */
+/** An agent's status according to its screen. `idle`: ready for a prompt. */
 export type ScreenStatus = "busy" | "needs_input" | "needs_permission" | "idle" | "terminated";
 
 /** One row of the screen that a rule looked at. */
@@ -24,18 +24,17 @@ export interface Row {
   text: string;
 }
 
-/** Longer rows are cut and further rows left out, far beyond any real pane: it bounds the work on a hostile screen. */
+/** Far beyond any real pane: bounds the work on a hostile screen. */
 const MAX_COLUMNS = 1000;
 const MAX_ROWS = 1000;
 
-/** The rows of a screen without their trailing blanks, blank rows included, so that an index is a screen row. */
+/** All rows of a screen, blank ones included, without trailing blanks; an index is a screen row. */
 export function screenRows(screen: Pick<Screen, "text">): Row[] {
   return screen.text
     .split("\n", MAX_ROWS)
     .map((line, index) => ({ index, text: line.slice(0, MAX_COLUMNS).trimEnd() }));
 }
 
-/** Only the rows that show something. */
 export function nonEmpty(rows: readonly Row[]): Row[] {
   return rows.filter((row) => row.text.trim() !== "");
 }
@@ -48,8 +47,8 @@ export interface Composer {
 }
 
 /**
- * What a CLI's screen is made of. A screen has a composer, or a dialog that took its place (`dialog` is its first
- * row); with neither, all rows count as dialog.
+ * The parts of a CLI's screen: a composer, or a dialog in its place (`dialog` is its first row). With neither, all rows
+ * count as dialog.
  */
 export interface Geometry {
   composer?: Composer;
@@ -59,10 +58,10 @@ export interface Geometry {
 /**
  * The named parts of a screen that rules look at.
  * - `title`: the pane title; `screen`: every row.
- * - `composer`: the input box with its frame; `above` and `footer`: what is over and under it.
- * - `turn`: the rows of `above` since the last prompt of the user; `block`: the last block of `above`.
- * - `dialog`: what took the composer's place. It is empty when there is a composer, so no transcript can fake one;
- *   in the same way the composer's parts are empty under a dialog.
+ * - `composer`: the input box with its frame; `above` and `footer`: the rows before and after it.
+ * - `turn`: the rows of `above` since the user's last prompt; `block`: the last block of `above`.
+ * - `dialog`: what replaced the composer. Empty if there is a composer, so that no transcript can fake a dialog; and
+ *   without a composer, its parts are empty.
  */
 export type Region = "title" | "screen" | "composer" | "above" | "footer" | "turn" | "block" | "dialog";
 
@@ -100,7 +99,7 @@ export function layOut(drawing: Drawing, screen: Screen): Layout {
   return { regions, screen, ...(composer && { composer }) };
 }
 
-/** The index of the last row that fits, or -1. */
+/** The index of the last matching row, or -1. */
 export function findLastRow(rows: readonly Row[], pattern: RegExp, before = rows.length): number {
   return rows.slice(0, Math.max(0, before)).findLastIndex((row) => pattern.test(row.text));
 }

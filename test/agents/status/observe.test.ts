@@ -42,7 +42,7 @@ describeTmux("observing the crew", () => {
       env: { MU_PLAYER_SCRIPT: JSON.stringify(script) },
     });
     await becomes("ada", "idle");
-    await stage.crew.tmux.paste({ pane: agent.pane ?? "", text: "go", enter: { afterMs: 0, sleep: async () => {} } });
+    await stage.crew.tmux.paste({ pane: agent.pane ?? "", text: "go", enter: true });
     await becomes("ada", "needs_permission");
     await stage.crew.tmux.sendKeys({ pane: agent.pane ?? "", keys: ["y"] });
     await becomes("ada", "busy");
