@@ -37,3 +37,10 @@ export class Fault extends Error {
     return EXIT_CODES[this.kind];
   }
 }
+
+/** For `.catch`: a fault of that code becomes undefined, any other error is thrown again. */
+export function ignoreFault(code: string): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof Fault) || error.code !== code) throw error;
+  };
+}

@@ -35,9 +35,9 @@ export interface ProcessRef {
 
 export interface EndOptions {
   /** How long TERM may take before KILL; 3,000 ms without it. */
-  graceMs?: number;
+  graceMs?: number | undefined;
   /** How long to wait after KILL; 2,000 ms without it. */
-  killMs?: number;
+  killMs?: number | undefined;
 }
 
 interface ProcProcess extends Process {
@@ -55,7 +55,7 @@ export async function listProcesses(host: ProcessHost): Promise<Process[]> {
 /** The process, or undefined when it has ended or its pid belongs to another one now. */
 export async function findProcess(host: ProcessHost, ref: ProcessRef): Promise<Process | undefined> {
   const isLinux = (host.platform ?? process.platform) === "linux";
-  const found = isLinux ? await readProc([String(ref.pid)]) : await readPs(host.exec);
+  const found = isLinux ? await readProc([String(ref.pid)]) : await readPs(host.exec, ["-p", String(ref.pid)]);
   return found.find((one) => isSame(one, ref));
 }
 
@@ -129,7 +129,7 @@ export function isGroupAlive(group: number): boolean {
 
 /** `pid start host`, which no other process will ever have; undefined when the process has ended. */
 async function identityOf(host: ProcessHost, pid: number = process.pid): Promise<string | undefined> {
-  const found = await findPid(host, pid);
+  const found = await findProcess(host, { pid });
   return found === undefined || found.zombie ? undefined : `${keyOf(found)} ${hostname()}`;
 }
 
@@ -158,11 +158,6 @@ export async function livingProcesses(host: ProcessHost, identities: Iterable<st
 /** The pid in an identity. */
 export function pidOf(identity: string): number {
   return Number(identity.split(" ", 1)[0]);
-}
-
-async function findPid(host: ProcessHost, pid: number): Promise<Process | undefined> {
-  if ((host.platform ?? process.platform) !== "linux") return (await readPs(host.exec, ["-p", String(pid)]))[0];
-  return parseStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
 }
 
 function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Process[] {

@@ -120,35 +120,47 @@ const selectIncarnations = statement((db, { workstream, name }: AgentRef) =>
     .limit(1),
 );
 
+/** The incarnation of that row id, or undefined. */
+export async function findIncarnation(db: Reader, id: number): Promise<AgentRow | undefined> {
+  return (await selectAgentById(db, { id }))[0];
+}
+
+/** The open incarnation of that name, else the newest closed one, or undefined. */
+export async function findAgent(db: Reader, ref: AgentRef): Promise<AgentRow | undefined> {
+  return (await selectIncarnations(db, ref))[0];
+}
+
 /** The agent of that row id; for callers that just wrote it. */
 export async function agentById(db: Reader, id: number): Promise<Agent> {
-  const [row] = await selectAgentById(db, { id });
+  const row = await findIncarnation(db, id);
   if (row === undefined) throw new Error(`agents has no row ${id}`);
   return toAgent(row);
 }
 
-/**
- * The open incarnation of that name, else the newest closed one. Faults `workstream.not_found`, `agent.not_found`.
- */
+/** As `findAgent`. Faults `workstream.not_found`, `agent.not_found`. */
 export async function latestAgentRow(db: Reader, ref: AgentRef): Promise<AgentRow> {
-  const [row] = await selectIncarnations(db, ref);
+  const row = await findAgent(db, ref);
   if (row !== undefined) return row;
-  throw await agentNotFound(db, (await workstreamRow(db, ref.workstream)).id, ref);
+  throw await agentNotFound(db, ref);
 }
 
 /** The open incarnation of that name. Faults `workstream.not_found`, `agent.not_found`. */
 export async function openAgent(db: Reader, ref: AgentRef): Promise<AgentRow> {
-  const [row] = await selectIncarnations(db, ref);
-  if (row !== undefined && row.closed_at === null) return row;
-  throw await agentNotFound(db, (await workstreamRow(db, ref.workstream)).id, ref);
+  const row = await findAgent(db, ref);
+  if (row?.closed_at === null) return row;
+  throw await agentNotFound(db, ref);
 }
 
 /** As `openAgent`, for what needs a pane: a person is `agent.is_person`. */
 export async function openPaneAgent(db: Reader, ref: AgentRef): Promise<AgentRow> {
-  const row = await openAgent(db, ref);
+  return requirePane(await openAgent(db, ref));
+}
+
+/** The row, unless it is a person's: `agent.is_person`. */
+export function requirePane(row: AgentRow): AgentRow {
   if (row.cli !== PERSON_CLI) return row;
-  throw new Fault("conflict", "agent.is_person", `${quote(ref.name)} is a person and has no pane.`, [
-    { intent: "List agents", command: `mu agent list -w ${ref.workstream}` },
+  throw new Fault("conflict", "agent.is_person", `${quote(row.name)} is a person and has no pane.`, [
+    { intent: "List agents", command: `mu agent list -w ${row.workstream}` },
   ]);
 }
 
@@ -178,19 +190,13 @@ export async function listAgents(db: Reader, workstream: string | null, filter: 
   return (await agentRows(db, workstream, filter)).map(toAgent);
 }
 
-/** The open row of an agent; faults `agent.not_found` with similar names. */
-export async function openAgentRow(db: Reader, workstream: number, ref: AgentRef): Promise<RowOf<"agents">> {
-  const row = await findOpenAgent(db, workstream, ref.name);
-  if (row !== undefined) return row;
-  throw await agentNotFound(db, workstream, ref);
-}
-
 /** The fault for an unknown agent, with similar names. */
-async function agentNotFound(db: Reader, workstream: number, ref: AgentRef): Promise<Fault> {
+async function agentNotFound(db: Reader, ref: AgentRef): Promise<Fault> {
+  const workstream = await workstreamRow(db, ref.workstream);
   const open = await db
     .selectFrom("agents")
     .select("name")
-    .where("workstream_id", "=", workstream)
+    .where("workstream_id", "=", workstream.id)
     .where("closed_at", "is", null)
     .execute();
   const hint = didYouMean(
@@ -209,7 +215,8 @@ export async function claimantRow(
   claimant: Claimant,
 ): Promise<RowOf<"agents">> {
   if ("agent" in claimant) {
-    const row = await openAgentRow(tx.db, workstream.id, { workstream: workstream.name, name: claimant.agent });
+    const row = await findOpenAgent(tx.db, workstream.id, claimant.agent);
+    if (row === undefined) throw await agentNotFound(tx.db, { workstream: workstream.name, name: claimant.agent });
     if (claimant.incarnation !== undefined && claimant.incarnation !== row.id) throw replaced(claimant.agent);
     return row;
   }

@@ -1,6 +1,6 @@
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-import { Fault } from "../errors.js";
+import { ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
 import type { PaneLabels } from "../tmux/appearance.js";
 import type { Settings } from "../workstreams/settings.js";
@@ -26,14 +26,9 @@ export async function drawBorders(host: TmuxHost, workstream: string, borders: B
   const windows = new Set(panes.map((pane) => pane.window));
   let drawn = 0;
   for (const window of windows) {
-    await host.tmux.setPaneBorders(window, borders).then(() => drawn++, ignoreGone);
+    await host.tmux.setPaneBorders(window, borders).then(() => drawn++, ignoreFault("pane.not_found"));
   }
   return drawn;
-}
-
-/** A window that closed meanwhile needs no borders. */
-function ignoreGone(error: unknown): void {
-  if (!(error instanceof Fault) || error.code !== "pane.not_found") throw error;
 }
 
 /** Status and task for the borders of the panes whose labels say something else. */

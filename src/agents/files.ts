@@ -1,10 +1,11 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RowOf } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { ignoreFault } from "../errors.js";
 import type { AgentRef } from "../names.js";
 import type { Layout } from "../tmux/appearance.js";
 import { quoteWord } from "../tmux/run.js";
+import { lastLines } from "../tmux/screens.js";
 import { type Agent, latestAgentRow, toAgent } from "./agent.js";
 import type { TmuxHost } from "./crew.js";
 import { findOwnPane } from "./pane.js";
@@ -94,10 +95,9 @@ export function transcriptCommand(path: string, limitBytes = TRANSCRIPT_BYTES): 
 /** The last `lines` lines of a transcript as plain text, also long after the pane is gone; none when there is no file. */
 export async function readTail(path: string, lines: number): Promise<string[]> {
   const newest = await read(path);
-  const tail = lastLines(plainText(newest.toString("utf8")), lines);
+  const tail = lastLines(plainLines(newest), lines);
   if (tail.length === lines) return tail;
-  const both = Buffer.concat([await read(`${path}.1`), newest]);
-  return lastLines(plainText(both.toString("utf8")), lines);
+  return lastLines(plainLines(Buffer.concat([await read(`${path}.1`), newest])), lines);
 }
 
 export async function removeTranscript(path: string): Promise<void> {
@@ -123,10 +123,10 @@ const SEQUENCES =
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f]/g;
 
-function lastLines(text: string, count: number): string[] {
-  const lines = text.split("\n").map((line) => line.trimEnd());
-  const end = lines.findLastIndex((line) => line !== "") + 1;
-  return lines.slice(Math.max(0, end - count), end);
+function plainLines(raw: Buffer): string[] {
+  return plainText(raw.toString("utf8"))
+    .split("\n")
+    .map((line) => line.trimEnd());
 }
 
 async function read(path: string): Promise<Buffer> {
@@ -150,29 +150,12 @@ export interface Reading {
 export async function readAgent(host: TmuxHost, ref: AgentRef, { lines }: { lines: number }): Promise<Reading> {
   const row = await latestAgentRow(host.context.store.db, ref);
   const agent = toAgent(row);
-  const living = row.closed_at === null ? await readLiving(host, row, lines) : undefined;
+  const pane = row.closed_at === null ? await findOwnPane(host, row) : undefined;
+  const living = pane && (await host.tmux.readPane(pane.id, lines).catch(ignoreFault("pane.not_found")));
   if (living !== undefined) return { agent, lines: living, source: "pane" };
   const saved = await readSavedScreen(host.stateDir, row);
-  if (saved !== undefined) return { agent, lines: lastOf(saved, lines), source: "screen" };
+  if (saved !== undefined) return { agent, lines: lastLines(saved, lines), source: "screen" };
   return { agent, lines: await readTail(transcriptPath(host.stateDir, row), lines), source: "transcript" };
-}
-
-async function readLiving(
-  host: TmuxHost,
-  row: Parameters<typeof findOwnPane>[1],
-  lines: number,
-): Promise<string[] | undefined> {
-  const pane = await findOwnPane(host, row);
-  if (pane === undefined) return undefined;
-  return host.tmux.readPane(pane.id, lines).catch((error) => {
-    if (error instanceof Fault && error.code === "pane.not_found") return undefined;
-    throw error;
-  });
-}
-
-function lastOf(all: readonly string[], count: number): string[] {
-  const end = all.findLastIndex((line) => line.trim() !== "") + 1;
-  return all.slice(Math.max(0, end - count), end);
 }
 
 /** The lines that `closeAgent` kept; undefined when the agent was not closed by it. */

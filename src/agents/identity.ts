@@ -1,9 +1,8 @@
 import type { Reader } from "../db/schema.js";
-import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import { callerPane, type PaneIdentityFacts, serverPid } from "../tmux/panes.js";
 import { workstreamOf } from "../workstreams/workstream.js";
-import { type Claimant, notYou, PERSON_CLI, replaced } from "./agent.js";
+import { type AgentRow, type Claimant, findAgent, findIncarnation, notYou, PERSON_CLI, replaced } from "./agent.js";
 
 /** Who calls, and how mu knows. */
 export interface Caller {
@@ -22,7 +21,7 @@ export interface Caller {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Asks a pane of the caller's own tmux server who it is; undefined when it is not there. May fail: then nothing is known. */
+/** Which agent a pane of the caller's own tmux server belongs to; undefined if there is no such pane. May fail. */
 export type AskPane = (pane: string) => Promise<PaneIdentityFacts | undefined>;
 
 /** What a sandboxed shell of an agent CLI has in its environment. */
@@ -65,35 +64,13 @@ async function findCaller(db: Reader, env: Environment, ask: AskPane | undefined
 
 type CallerPane = ReturnType<typeof callerPane>;
 
-/** An incarnation's row with its workstream's name. */
-interface Incarnation {
-  id: number;
-  name: string;
-  role: string | null;
-  cli: string;
-  pane: string | null;
-  server: string | null;
-  closed_at: string | null;
-  workstream: string;
-}
-
-const incarnations = (db: Reader) =>
-  db
-    .selectFrom("agents as a")
-    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
-    .select(["a.id", "a.name", "a.role", "a.cli", "a.pane", "a.server", "a.closed_at", "w.name as workstream"]);
-
-const selectIncarnation = statement((db, { id }: { id: number }) => incarnations(db).where("a.id", "=", id));
-
-const selectOpen = statement((db, { workstream, name }: { workstream: string; name: string }) =>
-  incarnations(db).where("w.name", "=", workstream).where("a.name", "=", name).where("a.closed_at", "is", null),
-);
+type Incarnation = Pick<AgentRow, "id" | "name" | "role" | "cli" | "pane" | "server" | "closed_at" | "workstream">;
 
 /** The row that `$MU_AGENT_ID` names; one that this database never had is closed. */
 async function claimedRow(db: Reader, env: Environment): Promise<Incarnation | undefined> {
   const id = Number(env["MU_AGENT_ID"]);
   if (!env["MU_AGENT_ID"] || !Number.isSafeInteger(id)) return undefined;
-  const [row] = await selectIncarnation(db, { id });
+  const row = await findIncarnation(db, id);
   if (row !== undefined) return row;
   const nobody = { role: null, cli: "", pane: null, server: null, closed_at: "never" };
   return { ...nobody, id, name: env["MU_AGENT"] || `#${id}`, workstream: env["MU_WORKSTREAM"] ?? "" };
@@ -143,7 +120,7 @@ async function byOption(
   evidence: Caller["evidence"],
 ): Promise<Incarnation | undefined> {
   if (pane.agentId === "") return undefined;
-  const [row] = await selectIncarnation(db, { id: Number(pane.agentId) || 0 });
+  const row = await findIncarnation(db, Number(pane.agentId) || 0);
   const says = row === undefined ? `incarnation ${pane.agentId}, which is unknown` : describe(row);
   evidence.push({ source: `@mu_agent_id of ${pane.pane}`, says });
   return row;
@@ -159,8 +136,8 @@ async function byTitle(
   const name = pane.title.split(" · ", 1)[0]?.trim() ?? "";
   const workstream = workstreamOf(pane.session);
   if (pane.agentId !== "" || name === "" || workstream === undefined) return undefined;
-  const [row] = await selectOpen(db, { workstream, name });
-  if (row === undefined || row.cli === PERSON_CLI) return undefined;
+  const row = await findAgent(db, { workstream, name });
+  if (row === undefined || row.closed_at !== null || row.cli === PERSON_CLI) return undefined;
   const isHere = row.pane === pane.pane && row.server === pane.server;
   const elsewhere = !isHere && row.pane !== null && row.server === pane.server && (await ask?.(row.pane));
   evidence.push({
@@ -292,8 +269,8 @@ const MISSING = "not set: mu does not run in a tmux pane (or sudo or ssh dropped
 
 async function namesakeOf(db: Reader, { workstream, name }: Caller): Promise<Fault | null> {
   if (workstream === null) return null;
-  const [agent] = await selectOpen(db, { workstream, name });
-  return agent === undefined || agent.cli === PERSON_CLI ? null : notYou(name);
+  const agent = await findAgent(db, { workstream, name });
+  return agent?.closed_at === null && agent.cli !== PERSON_CLI ? notYou(name) : null;
 }
 
 /** The caller as an owner of tasks. */

@@ -7,10 +7,10 @@ import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { prepareFolders, transcriptCommand, transcriptPath } from "../agents/files.js";
 import { isShell } from "../agents/screen/verdict.js";
-import { type RowOf, write } from "../db/write.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
-import { checkAgentName, qualifiedName, quote } from "../names.js";
+import { type AgentRef, checkAgentName, qualifiedName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Pane } from "../tmux/panes.js";
 import { PLACEHOLDER_WINDOW } from "../tmux/windows.js";
@@ -56,7 +56,9 @@ export async function adoptAgent(
   if (owner !== undefined) return alreadyAdopted(host, { id, workstream }, pane, owner, options);
   const name = nameFor(pane, options);
   const cli = getAgentCli(options.cli ?? cliIn(pane)).key;
-  const row = await reserve(host, { id, workstream }, pane, { ...options, name, cli });
+  const row = await write(host.context, { ...adoptSpec({ workstream, name }), payload: { title: pane.title } }, (tx) =>
+    adoptAgentIn(tx, { id, workstream }, pane, { ...options, name, cli }),
+  );
   const moved = await takeOver(host, workstream, row, pane);
   const agent = await agentById(host.context.store.db, row.id);
   return { agent, adopted: true, alreadyAdopted: false, previousTitle: pane.title, moved };
@@ -135,22 +137,23 @@ function cliIn(pane: Pane): string {
   return Object.hasOwn(AGENT_CLIS, pane.command) && pane.command !== "shell" ? pane.command : "command";
 }
 
-function reserve(
-  host: Host,
+/** Inserts the row of an agent that lives in `pane`. Faults `agent.exists`. */
+export async function adoptAgentIn(
+  tx: Tx,
   { id, workstream }: { id: number; workstream: string },
   pane: Pane,
   { name, cli, role, access }: AdoptOptions & { name: string; cli: string },
 ): Promise<RowOf<"agents">> {
-  const ref = { workstream, name };
-  const spec = { op: "agent.adopt", scope: workstream, subject: qualifiedName(ref), payload: { title: pane.title } };
-  return write(host.context, spec, async (tx) => {
-    const taken = await findOpenAgent(tx.db, id, name);
-    if (taken !== undefined) throw agentExists(ref, taken);
-    return insertAgentIn(tx, {
-      ...{ workstream_id: id, name, cli, role: role ?? null, access: access ?? "full" },
-      ...{ command: pane.command || null, pane: pane.id, server: pane.server, pid: pane.pid, window: name },
-    });
+  const taken = await findOpenAgent(tx.db, id, name);
+  if (taken !== undefined) throw agentExists({ workstream, name }, taken);
+  return insertAgentIn(tx, {
+    ...{ workstream_id: id, name, cli, role: role ?? null, access: access ?? "full" },
+    ...{ command: pane.command || null, pane: pane.id, server: pane.server, pid: pane.pid, window: name },
   });
+}
+
+function adoptSpec(ref: AgentRef) {
+  return { op: "agent.adopt", scope: ref.workstream, subject: qualifiedName(ref) };
 }
 
 /** Marks, records and moves the pane; if it closes meanwhile, the row is closed too. */
@@ -164,7 +167,7 @@ async function takeOver(host: TmuxHost, workstream: string, row: RowOf<"agents">
     return moved;
   } catch (error) {
     const code = error instanceof Fault ? error.code : "internal";
-    const spec = { op: "agent.adopt", scope: workstream, subject: qualifiedName({ workstream, name: row.name }) };
+    const spec = adoptSpec({ workstream, name: row.name });
     await write(host.context, { ...spec, payload: { failed: code } }, (tx) =>
       retireAgentIn(tx, row.id, { author: host.context.actor, note: `${row.name} was not adopted (${code}).` }),
     );

@@ -16,8 +16,7 @@ import { lastScreenPath, prepareFolders } from "../agents/files.js";
 import { isCallerIn, isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
 import { pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
-import { Fault } from "../errors.js";
-import type { Host } from "../host.js";
+import { Fault, ignoreFault } from "../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -62,36 +61,23 @@ export type Closed = TypeOf<typeof CLOSED>;
  */
 export async function closeAgent(host: TmuxHost, ref: AgentRef, options: CloseOptions = {}): Promise<Closed> {
   const row = await latestAgentRow(host.context.store.db, ref);
-  requireIncarnation(row, options);
+  if (options.incarnation !== undefined && options.incarnation !== row.id) throw replaced(row.name);
   if (row.closed_at !== null) {
     const workspace = await leaveWorkspace(host, ref, options.workspace ?? "keep");
     return { agent: toAgent(row), changed: false, killedPane: false, released: [], workspace };
   }
-  await announce(host, row, options);
-  if (isCallerIn(host, row)) return closeFromInside(host, row, options);
-  const killedPane = await endAgent(host, row, options);
-  return finish(host, row, { ...options, killedPane });
-}
-
-function requireIncarnation(row: AgentRow, { incarnation }: CloseOptions): void {
-  if (incarnation !== undefined && incarnation !== row.id) throw replaced(row.name);
-}
-
-/** Logs the intent before anything is ended. */
-async function announce(host: Host, row: AgentRow, { reason }: CloseOptions): Promise<void> {
-  const payload = { closing: true, pane: row.pane, ...(reason !== undefined && { reason }) };
-  await write(host.context, closeSpec(row), async (tx) => tx.tell(payload));
+  // Logs the intent before anything is ended.
+  const intent = { closing: true, pane: row.pane, ...(options.reason !== undefined && { reason: options.reason }) };
+  await write(host.context, closeSpec(row), async (tx) => tx.tell(intent));
+  if (!isCallerIn(host, row)) return finish(host, row, { ...options, killedPane: await endAgent(host, row, options) });
+  // An agent that closes itself must write first: it ends with its pane.
+  const closed = await finish(host, row, { ...options, killedPane: true });
+  await endAgent(host, row, options);
+  return closed;
 }
 
 function closeSpec(row: AgentRow) {
   return { op: "agent.close", scope: row.workstream, subject: qualifiedName(row) };
-}
-
-/** An agent that closes itself must write first: it ends with its pane. */
-async function closeFromInside(host: TmuxHost, row: AgentRow, options: CloseOptions): Promise<Closed> {
-  const closed = await finish(host, row, { ...options, killedPane: true });
-  await endAgent(host, row, options);
-  return closed;
 }
 
 async function finish(
@@ -124,24 +110,25 @@ export async function endPrograms(host: TmuxHost, row: RowOf<"agents">, options:
   const all = await host.tmux.listPanes();
   const own = all.filter((pane) => isOwnPane(row, pane));
   const panes = [...new Set([...own, ...panesMarkedFor(row, all)])];
-  const roots = panes.length > 0 ? livingRoots(panes) : await outlivingRoots(host, row, all);
+  const roots = panes.length > 0 ? rootsOf(panes) : await outlivingRoots(host, row, all);
   for (const pane of panes) await saveScreen(host, row, pane);
-  for (const pid of roots) await endTree(host, row, pid, options);
+  for (const pid of roots) {
+    const left = await endProcessTree(host, { pid }, options);
+    if (left.length > 0) throw stillAlive(row, left);
+  }
   return panes;
 }
 
 /** The transcript alone does not show what a full-screen program has on its screen. */
 async function saveScreen(host: TmuxHost, row: RowOf<"agents">, pane: Pane): Promise<void> {
-  const lines = await host.tmux.readPane(pane.id, 10_000).catch((error) => {
-    if (error instanceof Fault && error.code === "pane.not_found") return undefined;
-    throw error;
-  });
+  const lines = await host.tmux.readPane(pane.id, 10_000).catch(ignoreFault("pane.not_found"));
   if (lines === undefined) return;
   await prepareFolders(host.stateDir);
   await writeFile(lastScreenPath(host.stateDir, row), `${lines.join("\n")}\n`, { mode: 0o600 });
 }
 
-function livingRoots(panes: readonly Pane[]): number[] {
+/** The first processes of those panes whose program lives. */
+export function rootsOf(panes: readonly Pane[]): number[] {
   return panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
 }
 
@@ -149,11 +136,6 @@ function livingRoots(panes: readonly Pane[]): number[] {
 async function outlivingRoots(host: TmuxHost, row: RowOf<"agents">, all: readonly Pane[]): Promise<number[]> {
   if (row.pid === null || all.some((pane) => pane.id === row.pane && pane.server === row.server)) return [];
   return (await isProgramOf(host, row, row.pid)) ? [row.pid] : [];
-}
-
-async function endTree(host: TmuxHost, row: RowOf<"agents">, pid: number, { graceMs }: CloseOptions): Promise<void> {
-  const left = await endProcessTree(host, { pid }, graceMs === undefined ? {} : { graceMs });
-  if (left.length > 0) throw stillAlive(row, left);
 }
 
 function stillAlive(row: RowOf<"agents">, left: readonly Process[]): Fault {
@@ -187,7 +169,7 @@ export interface Retirement {
  * tasks. One that is closed already stays as it is.
  */
 export async function retireAgentIn(tx: Tx, agent: number, { author, note }: Retirement): Promise<string[]> {
-  const row = await findRow(tx, agent);
+  const row = await tx.db.selectFrom("agents").selectAll().where("id", "=", agent).executeTakeFirst();
   if (row === undefined || row.closed_at !== null) return [];
   const released = await releaseOwned(tx, agent, { author, text: note });
   await tx.patch("agents", agent, { closed_at: tx.now }, row);
@@ -197,10 +179,6 @@ export async function retireAgentIn(tx: Tx, agent: number, { author, note }: Ret
     .where("agent_id", "=", agent)
     .execute();
   return released;
-}
-
-async function findRow(tx: Tx, id: number): Promise<RowOf<"agents"> | undefined> {
-  return tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
 /** As `retireAgentIn`, for an agent that is closed on purpose: what waits in its outbox is cancelled. */

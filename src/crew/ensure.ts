@@ -4,7 +4,7 @@ import {
   type Agent,
   type AgentRow,
   type AgentStatus,
-  latestAgentRow,
+  findAgent,
   PERSON_CLI,
   toAgent,
 } from "../agents/agent.js";
@@ -81,10 +81,7 @@ async function reuse(crew: Crew, row: AgentRow, options: EnsureOptions): Promise
 }
 
 async function findOpen(crew: Crew, ref: AgentRef): Promise<AgentRow | undefined> {
-  const row = await latestAgentRow(crew.context.store.db, ref).catch((error) => {
-    if (error instanceof Fault && error.code === "agent.not_found") return undefined;
-    throw error;
-  });
+  const row = await findAgent(crew.context.store.db, ref);
   return row?.closed_at === null ? row : undefined;
 }
 

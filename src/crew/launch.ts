@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import type { Access, AgentCli, Launch, LaunchOptions } from "../agents/clis/cli.js";
+import { type Access, type AgentCli, type Launch, type LaunchOptions, launchOf } from "../agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import type { LaunchRecord } from "../agents/files.js";
@@ -66,7 +66,7 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
     },
     access: wishes.access ?? "full",
     window: wishes.window ?? ref.name,
-    sessionRef: wishes.resume !== undefined && canResume(cli, crew) ? wishes.resume : null,
+    sessionRef: cli.switches !== undefined ? (wishes.resume ?? null) : null,
     program,
   };
 }
@@ -75,7 +75,7 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
 export async function launchArgv(
   crew: Crew,
   plan: LaunchPlan,
-): Promise<{ argv: [string, ...string[]]; env: Readonly<Record<string, string>> }> {
+): Promise<{ argv: [string, ...string[]]; env: Launch["env"] }> {
   const { stateDir, env } = crew;
   const home = env["HOME"];
   const eventsFile = await agentEventsFile(plan.cli, { stateDir, env, ...(home !== undefined && { home }) });
@@ -86,8 +86,7 @@ export async function launchArgv(
     ...(plan.record.model !== undefined && { model: plan.record.model }),
     ...(eventsFile !== undefined && { eventsFile }),
   };
-  const resumed = plan.sessionRef === null ? undefined : plan.cli.resume(plan.sessionRef, options);
-  const launch: Launch = resumed ?? plan.cli.interactive(options);
+  const launch = launchOf(plan.cli, options, plan.sessionRef);
   const args = [...(takesSwitches(plan) ? launch.args : []), ...plan.record.args];
   return { argv: argvOf(plan, args), env: launch.env };
 }
@@ -113,11 +112,6 @@ function databaseFolder({ databaseEnv, stateDir }: Crew): string[] {
   const path = databaseEnv["MU_DB_PATH"];
   if (path === undefined || resolve(dirname(path)) === resolve(stateDir)) return [];
   return [dirname(path)];
-}
-
-/** Whether the CLI has conversations that can be gone on with. */
-export function canResume(cli: AgentCli, crew: Crew): boolean {
-  return cli.resume("", { stateDir: crew.stateDir }) !== undefined;
 }
 
 function cliOf(command: string | undefined): string {

@@ -1,5 +1,4 @@
 import { findOpenAgent } from "../agents/agent.js";
-import type { AgentCli } from "../agents/clis/cli.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import { queueForAgent, sendToAgent } from "../agents/delivery/send.js";
@@ -24,7 +23,7 @@ export interface Recovered extends Omit<RecoveryPlan, "action"> {
   action: RecoveryPlan["action"] | "skipped" | "failed";
   /** Its new pane. */
   pane: string | null;
-  /** Whether it was sent its task: `none` if it has no task or cannot read a prompt. */
+  /** Whether its task was sent: `none` if it has no task or cannot read a prompt. */
   primed: "proved" | "pending" | "none";
 }
 
@@ -110,7 +109,7 @@ async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: numb
   const waiting = () => started.filter((one) => needsPrompt(one) && !done.has(one));
   const once = async () => {
     const seen = waiting().length === 0 ? [] : await observeAgents(crew);
-    const ready = waiting().filter((one) => seen.some((now) => isIdle(now) && isOf(one, now)));
+    const ready = waiting().filter((one) => seen.some((now) => isReady(one, now)));
     await Promise.all(ready.map(async (one) => done.set(one, await prime(crew, one))));
     return waiting().length === 0 ? true : undefined;
   };
@@ -125,15 +124,11 @@ async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: numb
 
 /** A shell would run the text as a command, so it gets none. */
 function needsPrompt(one: Recovered): boolean {
-  return one.pane !== null && one.tasks.length > 0 && readsProse(getAgentCli(one.cli));
+  return one.pane !== null && one.tasks.length > 0 && getAgentCli(one.cli).reading.by === "screen";
 }
 
-function isIdle({ status }: Observation): boolean {
-  return status === "idle" || status === "free";
-}
-
-function isOf(one: Recovered, { workstream, agent }: Observation): boolean {
-  return one.workstream === workstream && one.agent === agent;
+function isReady(one: Recovered, { workstream, agent, status }: Observation): boolean {
+  return one.workstream === workstream && one.agent === agent && (status === "idle" || status === "free");
 }
 
 function refOf({ workstream, agent }: Recovered): AgentRef {
@@ -161,10 +156,6 @@ async function prime(crew: Crew, one: Recovered): Promise<Recovered> {
       why: `${one.why}; ${error.message}`,
     };
   }
-}
-
-function readsProse(cli: AgentCli): boolean {
-  return cli.reading.by === "screen";
 }
 
 function primeText({ action, workstream, agent, tasks }: Recovered, task: string): string {

@@ -1,5 +1,4 @@
-import { listMembers } from "../agents/agent.js";
-import type { AgentCli } from "../agents/clis/cli.js";
+import { findAgent, listMembers } from "../agents/agent.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { type Location, locate } from "../agents/pane.js";
@@ -9,22 +8,22 @@ import type { Host } from "../host.js";
 import { hasEnvironment } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 
-/** What recover finds of one agent, and what it will do. */
+/** What recover found out about one agent, and what it will do. */
 export const RECOVERY_PLAN = shape({
   workstream: "string",
   agent: "string",
   cli: "string",
   /** `reaped`: a reconcile has closed it already, because its tmux server was gone. */
   database: ["open", "reaped"],
-  /** What tmux says of its pane, for people. */
+  /** The state of its pane, for people. */
   tmux: "string",
-  /** Its program lives, without a pane. */
+  /** Where its program runs. */
   process: ["in its pane", "alive without a pane", "gone"],
-  /** The conversation that its CLI reported last. */
+  /** The conversation that its CLI last reported. */
   session: "string | null",
-  /** The tasks that are its own, or were until it was reaped and are nobody's since. */
+  /** The tasks that it owns, or owned until it was reaped if they are still unowned. */
   tasks: "string[]",
-  /** `keep`: it lives. `leave`: out of our sight, or still on its way. */
+  /** `keep`: it is running. `leave`: on another host or server, or still being spawned. */
   action: ["keep", "leave", "resume", "fresh"],
   /** Why, for people. */
   why: "string",
@@ -43,10 +42,10 @@ interface Candidate {
   tasks: string[];
 }
 
-/** A spawn without a pane is given so long before it counts as cut off, in ms. */
+/** A spawn that has no pane after this long (ms) counts as cut off. */
 const SPAWN_MS = 60_000;
 
-/** Database, tmux and processes side by side, for every open agent and for the crew of the server that was lost last. */
+/** Compares database, tmux and processes, for every open agent and for the crew of the last server that was lost. */
 export async function planAgents(host: TmuxHost, workstream?: string): Promise<Recoverable[]> {
   const { db } = host.context.store;
   const members = await listMembers(db, workstream);
@@ -97,14 +96,10 @@ function decide(host: Host, row: RowOf<"agents">, place: Location): Pick<Recover
   if (place.at === "elsewhere") return { action: "leave", why: place.why };
   const ageMs = host.context.clock.now().getTime() - Date.parse(row.spawned_at);
   if (place.at === "nowhere" && ageMs < SPAWN_MS) return { action: "leave", why: "it is being spawned" };
-  return beginning(getAgentCli(row.cli), row.session_ref, host.stateDir);
-}
-
-function beginning(cli: AgentCli, session: string | null, stateDir: string): Pick<RecoveryPlan, "action" | "why"> {
-  if (cli.resume("", { stateDir }) === undefined)
-    return { action: "fresh", why: `${cli.key} has no conversations to resume` };
-  if (session === null) return { action: "fresh", why: "its conversation is not known" };
-  return { action: "resume", why: `resumes conversation ${session}` };
+  if (getAgentCli(row.cli).switches === undefined)
+    return { action: "fresh", why: `${row.cli} has no conversations to resume` };
+  if (row.session_ref === null) return { action: "fresh", why: "its conversation is not known" };
+  return { action: "resume", why: `resumes conversation ${row.session_ref}` };
 }
 
 async function ownTasks(db: Reader, agent: number): Promise<string[]> {
@@ -122,7 +117,7 @@ interface ReapPayload {
   reaped?: { agent: string; tasks: string[]; lostServer?: string }[];
 }
 
-/** The agents that reconcile closed because their server was lost: of the last such server, and not replaced since. */
+/** The agents that reconcile closed because the last lost server ended, unless replaced since. */
 async function reapedCrew(db: Reader, workstream: string | undefined): Promise<Candidate[]> {
   let reaps = db.selectFrom("events").select(["scope", "payload"]).where("op", "=", "agent.reap").orderBy("id", "desc");
   if (workstream !== undefined) reaps = reaps.where("scope", "=", workstream);
@@ -133,7 +128,7 @@ async function reapedCrew(db: Reader, workstream: string | undefined): Promise<C
   const found: Candidate[] = [];
   for (const { agent, scope, tasks, lostServer } of lost) {
     if (last === undefined || lostServer !== last || found.some((one) => is(one, scope, agent))) continue;
-    const row = await newestRow(db, scope, agent);
+    const row = await findAgent(db, { workstream: scope, name: agent });
     if (row === undefined || row.closed_at === null || row.server !== last) continue;
     found.push({ row, workstream: scope, tasks: await freeAmong(db, row.workstream_id, tasks) });
   }
@@ -144,19 +139,7 @@ function is(one: Candidate, workstream: string, agent: string): boolean {
   return one.workstream === workstream && one.row.name === agent;
 }
 
-async function newestRow(db: Reader, workstream: string, name: string): Promise<RowOf<"agents"> | undefined> {
-  return db
-    .selectFrom("agents as a")
-    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
-    .selectAll("a")
-    .where("w.name", "=", workstream)
-    .where("a.name", "=", name)
-    .orderBy("a.id", "desc")
-    .limit(1)
-    .executeTakeFirst();
-}
-
-/** Those of the tasks that nobody has taken since. */
+/** Those of the tasks that are still unowned. */
 async function freeAmong(db: Reader, workstream: number, names: readonly string[]): Promise<string[]> {
   if (names.length === 0) return [];
   const rows = await db

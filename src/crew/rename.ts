@@ -2,7 +2,7 @@ import { type Agent, type AgentRow, agentById, findOpenAgent, openAgent, PERSON_
 import type { TmuxHost } from "../agents/crew.js";
 import { findOwnPane } from "../agents/pane.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { ignoreFault } from "../errors.js";
 import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
 import { findWorkspaceRow, workspaceExists } from "../workspaces/workspace.js";
 import { agentExists } from "./spawn.js";
@@ -58,17 +58,10 @@ async function renameWorkspaceIn(tx: Tx, ref: AgentRef, to: string): Promise<voi
 }
 
 /** The name on the pane is for people: identity goes by the incarnation, so a pane that is gone is no fault. */
-async function relabel(
-  host: TmuxHost,
-  row: Parameters<typeof findOwnPane>[1],
-  window: string | undefined,
-): Promise<void> {
+async function relabel(host: TmuxHost, row: RowOf<"agents">, window: string | undefined): Promise<void> {
   const pane = await findOwnPane(host, row);
   if (pane === undefined) return;
-  try {
-    await host.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id) });
-    if (window !== undefined) await host.tmux.renameWindow(pane.id, window);
-  } catch (error) {
-    if (!(error instanceof Fault) || error.code !== "pane.not_found") throw error;
-  }
+  const identity = { agent: row.name, agentId: String(row.id) };
+  await host.tmux.setPaneIdentity(pane.id, identity).catch(ignoreFault("pane.not_found"));
+  if (window !== undefined) await host.tmux.renameWindow(pane.id, window).catch(ignoreFault("pane.not_found"));
 }

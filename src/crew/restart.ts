@@ -1,17 +1,17 @@
-import { type AgentRow, latestAgentRow, PERSON_CLI, replaced } from "../agents/agent.js";
+import { type AgentRow, latestAgentRow, replaced, requirePane } from "../agents/agent.js";
 import type { Access } from "../agents/clis/cli.js";
 import type { Crew } from "../agents/crew.js";
 import { readLaunch } from "../agents/files.js";
 import { findOwnPane, isCallerIn } from "../agents/pane.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { type AgentRef, quote } from "../names.js";
+import type { AgentRef } from "../names.js";
 import { passOn } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
 import { reviveWorkspace } from "../workspaces/recreate.js";
 import { getWorkstream } from "../workstreams/workstream.js";
 import { endPrograms, killOwnPane } from "./close.js";
-import { canResume, type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
+import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
 import { reserveAgentIn, type SpawnOptions } from "./spawn.js";
 import { type Spawned, spawnSpec, startAgent } from "./start.js";
 
@@ -45,16 +45,17 @@ export async function restartAgent(
   options: Partial<RestartOptions> = {},
 ): Promise<Restarted> {
   const old = await latestAgentRow(crew.context.store.db, ref);
-  if (old.cli === PERSON_CLI) throw isPerson(ref);
+  requirePane(old);
   if (options.incarnation !== undefined && options.incarnation !== old.id) throw replaced(ref.name);
   if (old.closed_at === null && isCallerIn(crew, old)) throw restartsItself(ref);
   await reviveWorkspace(crew, ref);
   const plan = await planAgain(crew, old, options);
   const held = old.closed_at === null ? await endHeld(crew, old) : [];
   try {
-    const { row, tasks } = await replaceRow(crew, ref, old, plan);
+    const spec = { ...spawnSpec(ref), op: "agent.restart" };
+    const { row, tasks } = await write(crew.context, spec, (tx) => replaceAgentIn(tx, ref, old, plan));
     const spawned = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
-    return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(crew, plan, options), tasks };
+    return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(plan, options), tasks };
   } finally {
     for (const pane of held)
       await killOwnPane(crew, old, pane).catch(() => killOwnPane(crew, old, pane).catch(() => {}));
@@ -71,7 +72,6 @@ async function endHeld(crew: Crew, old: AgentRow): Promise<Pane[]> {
 async function planAgain(crew: Crew, old: AgentRow, options: Partial<RestartOptions>): Promise<LaunchPlan> {
   const launch = await readLaunch(crew.stateDir, old);
   const sessionRef = options.sessionRef ?? old.session_ref ?? undefined;
-  const layout = launch?.layout;
   const wishes: LaunchWishes = {
     cli: old.cli,
     command: launch?.command ?? old.command ?? undefined,
@@ -81,7 +81,7 @@ async function planAgain(crew: Crew, old: AgentRow, options: Partial<RestartOpti
     access: old.access as Access,
     model: launch?.model,
     window: launch?.shared ? (old.window ?? undefined) : undefined,
-    layout,
+    layout: launch?.layout,
     resume: options.conversation === "fresh" ? undefined : sessionRef,
   };
   return planLaunch(crew, old, wishes);
@@ -91,12 +91,7 @@ async function folderOf(crew: Crew, { workstream }: AgentRow): Promise<string> {
   return (await getWorkstream(crew.context.store.db, workstream)).root ?? crew.env["HOME"] ?? "/";
 }
 
-/** Closes the old row, inserts the new one and hands over the tasks, in one write. */
-async function replaceRow(crew: Crew, ref: AgentRef, old: AgentRow, plan: LaunchPlan) {
-  const spec = { ...spawnSpec(ref), op: "agent.restart" };
-  return write(crew.context, spec, (tx) => replaceAgentIn(tx, ref, old, plan));
-}
-
+/** Closes the old row, inserts the new one and hands over the tasks. */
 async function replaceAgentIn(tx: Tx, ref: AgentRef, old: AgentRow, plan: LaunchPlan) {
   const now = await tx.db.selectFrom("agents").selectAll().where("id", "=", old.id).executeTakeFirstOrThrow();
   const isOpen = now.closed_at === null;
@@ -105,9 +100,9 @@ async function replaceAgentIn(tx: Tx, ref: AgentRef, old: AgentRow, plan: Launch
   return { row, tasks: isOpen ? await passOn(tx, old.id, row.id) : [] };
 }
 
-function beginning(crew: Crew, plan: LaunchPlan, options: Partial<RestartOptions>): string {
+function beginning(plan: LaunchPlan, options: Partial<RestartOptions>): string {
   if (plan.sessionRef !== null) return `resumed its conversation ${plan.sessionRef}`;
-  if (!canResume(plan.cli, crew)) return `started fresh: ${plan.cli.key} has no conversations to resume`;
+  if (plan.cli.switches === undefined) return `started fresh: ${plan.cli.key} has no conversations to resume`;
   if (options.conversation === "fresh") return "started a new conversation, as requested";
   return "started a new conversation: the last one is not known";
 }
@@ -115,11 +110,5 @@ function beginning(crew: Crew, plan: LaunchPlan, options: Partial<RestartOptions
 function restartsItself({ name, workstream }: AgentRef): Fault {
   return new Fault("conflict", "agent.restarts_itself", "You are in that agent's pane and would end with it.", [
     { intent: "Restart it from outside", command: `mu agent restart ${name} -w ${workstream}` },
-  ]);
-}
-
-function isPerson({ name, workstream }: AgentRef): Fault {
-  return new Fault("conflict", "agent.is_person", `${quote(name)} is a person and cannot be restarted.`, [
-    { intent: "See the agents", command: `mu agent list -w ${workstream}` },
   ]);
 }

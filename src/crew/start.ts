@@ -16,7 +16,7 @@ import { shape, type TypeOf } from "../shape.js";
 import type { Death, OpenedPane } from "../tmux/open.js";
 import { workspaceEnv } from "../workspaces/setup/setup.js";
 import { sessionOf } from "../workstreams/workstream.js";
-import { retireAgentIn } from "./close.js";
+import { retireAgentIn, rootsOf } from "./close.js";
 import { type LaunchPlan, launchArgv } from "./launch.js";
 
 export interface Spawned {
@@ -252,7 +252,7 @@ export async function rollBackSpawn(
 
 async function removePanes(crew: Crew, row: RowOf<"agents">, opened: OpenedPane | undefined): Promise<void> {
   const panes = panesMarkedFor(row, await crew.tmux.listPanes());
-  const roots = panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
+  const roots = rootsOf(panes);
   if (roots.length === 0 && opened !== undefined && (await isProgramOf(crew, row, opened.pid))) roots.push(opened.pid);
   for (const pid of roots) await endProcessTree(crew, { pid }, { graceMs: 1_000 });
   for (const pane of panes) await crew.tmux.killPane(pane.id);

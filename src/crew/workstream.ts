@@ -1,6 +1,6 @@
 import { agentRows } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
-import { Fault } from "../errors.js";
+import { Fault, ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
 import { settleLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
@@ -132,12 +132,7 @@ async function releaseKeptWork(host: Host, workstream: string): Promise<void> {
 
 /** Where tmux is not installed there are no panes, and a plan of tasks alone can be renamed and removed. */
 async function ifInstalled<T>(answer: Promise<T>, otherwise: T): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof Fault && error.code === "tmux.not_installed") return otherwise;
-    throw error;
-  }
+  return (await answer.catch(ignoreFault("tmux.not_installed"))) ?? otherwise;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import { type Claimant, openAgentRow, replaced } from "../agents/agent.js";
+import { type Claimant, openAgent, replaced } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
@@ -78,13 +78,13 @@ const selectIncarnation = statement((db, { id, name }: { id: number; name: strin
  */
 export async function actingAgent(
   db: Reader,
-  task: { workstream_id: number; workstream: string },
+  task: { workstream: string },
   claimant: Claimant,
 ): Promise<number | undefined> {
   if ("person" in claimant) return undefined;
   const { agent, incarnation } = claimant;
   if (incarnation === undefined) {
-    return (await openAgentRow(db, task.workstream_id, { workstream: task.workstream, name: agent })).id;
+    return (await openAgent(db, { workstream: task.workstream, name: agent })).id;
   }
   const [row] = await selectIncarnation(db, { id: incarnation, name: agent });
   if (row === undefined) throw replaced(agent);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LaunchOptions } from "../../src/agents/clis/cli.js";
+import { type LaunchOptions, launchOf } from "../../src/agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../../src/agents/clis/table.js";
 import { pane } from "./screens.js";
 
@@ -13,8 +13,8 @@ test.each(CLIS)("$key keeps the contract of the table", ({ key, cli }) => {
   expect(cli.pasteEnterDelayMs).toBeGreaterThanOrEqual(cli.reading.by === "shell" ? 0 : 60);
   expect(cli.homeColumn(pane([]))).toBeGreaterThanOrEqual(0);
   expect(cli.proof.by).toBe(cli.reading.by === "screen" ? "composer" : "echo");
-  expect(cli.interactive({ ...OPTIONS, access: "read-only" }).args).toEqual(
-    expect.arrayContaining([...cli.access["read-only"]]),
+  expect(launchOf(cli, { ...OPTIONS, access: "read-only" }, null).args).toEqual(
+    expect.arrayContaining([...(cli.switches?.access["read-only"] ?? [])]),
   );
 });
 
@@ -60,7 +60,7 @@ test.each<[string, LaunchOptions, string[], Record<string, string>]>([
   ],
   ["shell", OPTIONS, [], {}],
 ])("%s starts with its own switches", (key, options, args, env) => {
-  expect(getAgentCli(key).interactive(options)).toEqual({ args, env });
+  expect(launchOf(getAgentCli(key), options, null)).toEqual({ args, env });
 });
 
 test.each([
@@ -69,9 +69,9 @@ test.each([
   ["codex", ["resume", "s1"]],
   ["gemini", ["--resume", "s1"]],
   ["opencode", ["--session", "s1"]],
-  ["shell", undefined],
+  ["shell", []],
 ])("%s resumes its own conversation", (key, args) => {
-  expect(getAgentCli(key).resume("s1", OPTIONS)?.args.slice(0, 2)).toEqual(args);
+  expect(launchOf(getAgentCli(key), OPTIONS, "s1").args.slice(0, 2)).toEqual(args);
 });
 
 test("an unknown key is a usage fault that names the known ones", () => {

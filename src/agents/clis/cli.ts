@@ -28,6 +28,16 @@ export interface Launch {
   env: Readonly<Record<string, string>>;
 }
 
+/** The switches of a CLI that has conversations. */
+export interface Switches {
+  access: Readonly<Record<Access, readonly string[]>>;
+  resume(sessionRef: string): readonly string[];
+  /** Load `LaunchOptions.eventsFile`. */
+  events?(file: string): readonly string[];
+  /** Belong to every start. */
+  always?(options: LaunchOptions): readonly string[];
+}
+
 /**
  * How a delivered prompt is proved.
  * - `composer`: the text left the input box (cursor back at the home column, no `pasted` placeholder left) and the
@@ -41,11 +51,9 @@ export interface AgentCli extends ScreenReader {
   key: AgentCliKey;
   /** The program and its first arguments when the user names none; `$MU_<KEY>_COMMAND` overrides it. */
   command: string;
-  /** The switches for what an agent may do. */
-  access: Readonly<Record<Access, readonly string[]>>;
-  interactive(options: LaunchOptions): Launch;
-  /** Starts again in the conversation that `sessionRef` names; undefined where a CLI has no conversations. */
-  resume(sessionRef: string, options: LaunchOptions): Launch | undefined;
+  /** Absent where a start takes no switches and no conversation can be resumed. */
+  switches?: Switches;
+  env?(options: LaunchOptions): Readonly<Record<string, string>>;
   /** How long to wait between a paste and its Enter (ms). Gemini takes an Enter within 60 ms for a newline. */
   pasteEnterDelayMs: number;
   proof: DeliveryProof;
@@ -53,4 +61,18 @@ export interface AgentCli extends ScreenReader {
   hooks?: HookKit;
   /** Reads what those hooks report. */
   readEvents?: EventReader;
+}
+
+/** What starts the CLI, in the conversation that `sessionRef` names if there is one. */
+export function launchOf({ switches, env }: AgentCli, options: LaunchOptions, sessionRef: string | null): Launch {
+  if (switches === undefined) return { args: [], env: {} };
+  const { access = "full", model, eventsFile } = options;
+  const args = [
+    ...(sessionRef === null ? [] : switches.resume(sessionRef)),
+    ...switches.access[access],
+    ...(switches.always?.(options) ?? []),
+    ...(model === undefined ? [] : ["--model", model]),
+    ...(eventsFile === undefined ? [] : (switches.events?.(eventsFile) ?? [])),
+  ];
+  return { args, env: env?.(options) ?? {} };
 }

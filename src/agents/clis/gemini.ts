@@ -1,5 +1,5 @@
 import { findLastRow, type Geometry, type Row } from "../screen/screen.js";
-import type { AgentCli, LaunchOptions } from "./cli.js";
+import type { AgentCli } from "./cli.js";
 
 /** A rule, or the half blocks that true-colour terminals get instead. */
 const RULE = /^ ?[─▀▄]{8,}/;
@@ -12,9 +12,10 @@ const OPTION = /^[│\s]*●?\s*\d+\.\s+(?:Allow|Yes|No\b|Trust|Don't trust|Modi
 export const gemini: AgentCli = {
   key: "gemini",
   command: "gemini",
-  access: { full: [], "read-only": ["--approval-mode=plan"] },
-  interactive: (options) => ({ args: switches(options), env: {} }),
-  resume: (sessionRef, options) => ({ args: ["--resume", sessionRef, ...switches(options)], env: {} }),
+  switches: {
+    access: { full: [], "read-only": ["--approval-mode=plan"] },
+    resume: (sessionRef) => ["--resume", sessionRef],
+  },
   pasteEnterDelayMs: 150,
   homeColumn: () => 3,
   proof: { by: "composer", pasted: /\[Pasted Text: \d+ lines\]/, queued: /\bQueued \(press ↑ to edit\)/ },
@@ -155,13 +156,6 @@ export const gemini: AgentCli = {
     ],
   },
 };
-
-function switches(options: LaunchOptions): string[] {
-  return [
-    ...gemini.access[options.access ?? "full"],
-    ...(options.model === undefined ? [] : ["--model", options.model]),
-  ];
-}
 
 /** The composer is the prompt within a few rows under the last rule; a dialog is the last box and has no such rule. */
 function findGeometry(rows: readonly Row[]): Geometry {

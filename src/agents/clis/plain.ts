@@ -8,9 +8,6 @@ import type { AgentCli } from "./cli.js";
 export const shell: AgentCli = {
   key: "shell",
   command: "sh",
-  access: { full: [], "read-only": [] },
-  interactive: () => ({ args: [], env: {} }),
-  resume: () => undefined,
   pasteEnterDelayMs: 0,
   homeColumn: (screen) => screen.cursorX,
   proof: { by: "echo" },
@@ -24,9 +21,6 @@ export const shell: AgentCli = {
 export const command: AgentCli = {
   key: "command",
   command: "cat",
-  access: { full: [], "read-only": [] },
-  interactive: () => ({ args: [], env: {} }),
-  resume: () => undefined,
   pasteEnterDelayMs: 150,
   homeColumn: (screen) => screen.cursorX,
   proof: { by: "echo" },

@@ -9,9 +9,6 @@ const DIALOG = /^Allow this command\? {2}\[y\] yes {2}\[n\] no/;
 export const player: AgentCli = {
   key: "player",
   command: "mu-player",
-  access: { full: [], "read-only": [] },
-  interactive: () => ({ args: [], env: {} }),
-  resume: () => undefined,
   pasteEnterDelayMs: 60,
   homeColumn: () => 2,
   proof: { by: "composer", pasted: /^> \[paste #\d+/, queued: /Working… · \d+ queued/ },

@@ -4,8 +4,7 @@ import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
-import { workstreamRow } from "../../workstreams/workstream.js";
-import { openAgentRow, PERSON_CLI } from "../agent.js";
+import { openAgent, PERSON_CLI } from "../agent.js";
 import type { TmuxHost } from "../crew.js";
 import { appendSpool, DELIVERED_EVENT, spoolPath } from "../spool.js";
 import { type Observation, observeAgents } from "../status/observe.js";
@@ -73,8 +72,7 @@ export async function queueForAgent(
 }
 
 async function receiver(db: Reader, ref: AgentRef): Promise<RowOf<"agents">> {
-  const workstream = await workstreamRow(db, ref.workstream);
-  const agent = await openAgentRow(db, workstream.id, ref);
+  const agent = await openAgent(db, ref);
   if (agent.cli !== PERSON_CLI) return agent;
   throw new Fault("conflict", "delivery.to_person", `${ref.name} is a person and has no pane.`, [
     { intent: "Leave a note on a task", command: `mu task note <task> '…' -w ${ref.workstream}` },

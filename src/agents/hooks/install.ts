@@ -1,4 +1,4 @@
-import { access } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import type { AgentCli, AgentCliKey } from "../clis/cli.js";
@@ -28,7 +28,7 @@ export async function installHooks(target: HookTarget): Promise<HookReport & { c
   return { cli: target.cli, path, state: edit.inspect(after, path), changed: after !== text };
 }
 
-/** Takes the hooks out again: the file is then byte for byte what it was before the install. */
+/** Removes the hooks: the file is byte for byte what it was before the install. */
 export async function uninstallHooks(target: HookTarget): Promise<HookReport & { changed: boolean }> {
   const { path, text, edit } = await open(target);
   const after = edit.strip(text, path);
@@ -48,7 +48,7 @@ async function open(target: HookTarget) {
 }
 
 /**
- * Writes what `AgentCli.interactive({eventsFile})` passes, and makes the folder that the agent's spool will be in.
+ * Writes the file that `LaunchOptions.eventsFile` names, and makes the folder that the agent's spool will be in.
  * Undefined for a CLI that reports nothing, or that could not load the file here (OpenCode without its package).
  */
 export async function agentEventsFile(
@@ -57,7 +57,7 @@ export async function agentEventsFile(
 ): Promise<string | undefined> {
   if (!kit) return undefined;
   const needed = kit.needs?.({ home: "/", ...options });
-  if (needed !== undefined && !(await isThere(needed))) return undefined;
+  if (needed !== undefined && !existsSync(needed)) return undefined;
   await prepareSpool(options.stateDir);
   const path = join(options.stateDir, "hooks", kit.agentFile.name);
   const mode = kit.agentFile.executable ? 0o700 : 0o600;
@@ -65,14 +65,7 @@ export async function agentEventsFile(
   return path;
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** The install of that CLI that stays; a CLI without one is `hooks.unsupported`. */
+/** The CLI's lasting install; a CLI without one is `hooks.unsupported`. */
 function getLastingHooks(cli: AgentCliKey): NonNullable<HookKit["lasting"]> {
   const lasting = getAgentCli(cli).hooks?.lasting;
   if (lasting) return lasting;

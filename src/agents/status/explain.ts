@@ -2,14 +2,13 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
-import { type AgentRef, quote } from "../../names.js";
-import type { Screen as Captured } from "../../tmux/screens.js";
-import { workstreamRow } from "../../workstreams/workstream.js";
-import { agentStatus, openAgentRow } from "../agent.js";
-import type { AgentCli } from "../clis/cli.js";
+import type { AgentRef } from "../../names.js";
+import { paneNotFound } from "../../tmux/run.js";
+import { agentStatus, openPaneAgent } from "../agent.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
 import type { FeedEvent } from "../feed.js";
+import { ownPane } from "../pane.js";
 import { readCapture, viewPane } from "../screen/capture.js";
 import { type Explanation, explainScreen } from "../screen/verdict.js";
 import { readFeed } from "./fuse.js";
@@ -46,7 +45,7 @@ export interface ExplainOptions {
 }
 
 /**
- * Looks at one agent and tells its status with its grounds: the rule, the lines, the hook and their age. Faults
+ * Observes one agent and explains its status: the rule, the lines, the hook and their age. Faults
  * `workstream.not_found`, `agent.not_found`, `tmux.*`.
  */
 export async function explainAgent(
@@ -55,11 +54,10 @@ export async function explainAgent(
   options: ExplainOptions = {},
 ): Promise<StatusExplanation> {
   const { store, clock } = host.context;
-  const { id } = await workstreamRow(store.db, ref.workstream);
-  const row = await openAgentRow(store.db, id, ref);
-  const cli = getAgentCli(row.cli === "human" ? "command" : row.cli);
+  const row = await openPaneAgent(store.db, ref);
+  const cli = getAgentCli(row.cli);
   const observed = (await observeAgents(host, { workstream: ref.workstream })).find(({ agent }) => agent === ref.name);
-  if (observed === undefined) throw notLookedAt(ref);
+  if (observed === undefined) throw paneNotFound(`of ${ref.name}`);
   const look = observed.pane === null ? undefined : await viewPane(host, cli, observed.pane);
   const feed = await readFeed(host, { row, seen: await agentStatus(store.db, row.id) }, cli);
   const hook = feed.events.at(-1) ?? null;
@@ -73,12 +71,6 @@ export async function explainAgent(
     hookAgeMs: hook === null ? null : now - hook.at,
     ...(options.history !== undefined && { history: await listHistory(store.db, row.id, options.history) }),
   };
-}
-
-function notLookedAt({ workstream, name }: AgentRef): Fault {
-  return new Fault("conflict", "agent.is_person", `${quote(name)} is a person and has no status.`, [
-    { intent: "List agents", command: `mu agent list -w ${workstream}` },
-  ]);
 }
 
 /** The changes of an agent's status, newest first. */
@@ -95,8 +87,7 @@ export async function listHistory(db: Reader, agentId: number, limit: number): P
 
 /** Explains a saved capture; no agent and no tmux. Faults `capture.not_found`, `capture.invalid`, `cli.unknown`. */
 export async function explainCapture(path: string, cliKey: string): Promise<Explanation> {
-  const cli: AgentCli = getAgentCli(cliKey);
-  return explainScreen(cli, await readCapture(path));
+  return explainScreen(getAgentCli(cliKey), await readCapture(path));
 }
 
 /**
@@ -105,40 +96,25 @@ export async function explainCapture(path: string, cliKey: string): Promise<Expl
  * `pane.not_found`, `capture.not_writable`.
  */
 export async function saveCapture(host: TmuxHost, ref: AgentRef, file: string): Promise<string[]> {
-  const { pane } = await explainAgent(host, ref);
-  const facts = pane === null ? undefined : (await host.tmux.listPanes()).find((one) => one.id === pane);
-  const plain = facts && (await host.tmux.captureScreens([facts.id])).get(facts.id);
-  const coloured = facts && (await host.tmux.captureScreens([facts.id], { escapes: true })).get(facts.id);
-  if (facts === undefined || plain === undefined || coloured === undefined) throw noPane(ref);
-  const { command, pid, windowName, width, height } = facts;
+  const row = await openPaneAgent(host.context.store.db, ref);
+  const pane = await ownPane(host, row);
+  const screen = (await viewPane(host, getAgentCli(row.cli), pane))?.screen;
+  if (screen === undefined) throw paneNotFound(pane.id);
+  const { command, pid, windowName, width, height } = pane;
   const meta =
-    `title=[${plain.title}] cmd=${command} pid=${pid} win=${windowName} alt=${facts.alternate ? 1 : 0} ` +
-    `cursor=${plain.cursorX},${plain.cursorY} size=${width}x${height} dead=${facts.dead ? 1 : 0} ` +
-    `inmode=${facts.inMode ? 1 : 0} time=${host.context.clock.now().toISOString()}\n`;
+    `title=[${screen.title}] cmd=${command} pid=${pid} win=${windowName} alt=${pane.alternate ? 1 : 0} ` +
+    `cursor=${screen.cursorX},${screen.cursorY} size=${width}x${height} dead=${pane.dead ? 1 : 0} ` +
+    `inmode=${pane.inMode ? 1 : 0} time=${host.context.clock.now().toISOString()}\n`;
   const name = file.replace(/\.(?:txt|ansi|meta)$/, "");
-  const parts = { txt: textOf(plain), ansi: textOf(coloured), meta };
+  const parts = { txt: `${screen.text}\n`, ansi: `${screen.ansi ?? screen.text}\n`, meta };
   try {
     await mkdir(dirname(name), { recursive: true });
     for (const [part, text] of Object.entries(parts)) await writeFile(`${name}.${part}`, text);
   } catch (error) {
-    throw notWritable(name, error);
+    const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    throw new Fault("unavailable", "capture.not_writable", `${name} cannot be written (${why}).`, [
+      { intent: "Save it elsewhere", command: "mu agent explain <agent> --save /tmp/capture" },
+    ]);
   }
   return Object.keys(parts).map((part) => `${name}.${part}`);
-}
-
-function textOf({ lines }: Captured): string {
-  return `${lines.join("\n")}\n`;
-}
-
-function noPane({ workstream, name }: AgentRef): Fault {
-  return new Fault("missing", "pane.not_found", `${quote(name)} has no pane to save.`, [
-    { intent: "List agents", command: `mu agent list -w ${workstream}` },
-  ]);
-}
-
-function notWritable(path: string, error: unknown): Fault {
-  const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
-  return new Fault("unavailable", "capture.not_writable", `${path} cannot be written (${why}).`, [
-    { intent: "Save it elsewhere", command: "mu agent explain <agent> --save /tmp/capture" },
-  ]);
 }

@@ -1,12 +1,11 @@
 import type { Host } from "../../host.js";
-import type { Pane } from "../../tmux/panes.js";
 import type { AgentStatus, Member } from "../agent.js";
 import type { AgentCli } from "../clis/cli.js";
 import { DETAILS, type FeedEvent, type FeedKind, foldFeed } from "../feed.js";
 import type { Explanation } from "../screen/verdict.js";
 import { readSpool, spoolPath, spoolSize } from "../spool.js";
 
-/** A status with its grounds. `by` is the authority that decided. */
+/** A status with its evidence; the stored one may lack a reason and a rule. */
 export type Judgement = Omit<FusedStatus, "reason" | "rule"> & { reason: string | null; rule: string | null };
 
 /** What the agent's CLI reported, up to the end of its spool. */
@@ -17,7 +16,7 @@ export interface Feed {
   offset: string;
 }
 
-/** So many of the newest events are stored. */
+/** How many of the newest events are stored. */
 const KEPT_EVENTS = 40;
 
 /** What the agent's hooks have reported; the stored fold while its spool has not grown. */
@@ -25,7 +24,8 @@ export async function readFeed(host: Host, { row, seen }: Pick<Member, "row" | "
   const offset = seen?.spool_offset ?? "";
   if (cli.readEvents === undefined) return { events: [], changed: false, offset };
   const path = spoolPath(host.stateDir, row.id);
-  if ((await spoolSize(path)) === Number(offset)) return { events: storedFeed(seen?.feed), changed: false, offset };
+  if ((await spoolSize(path)) === Number(offset))
+    return { events: JSON.parse(seen?.feed ?? "[]"), changed: false, offset };
   const { events, end } = await readSpool(path);
   return {
     events: foldFeed(cli, events).slice(-KEPT_EVENTS),
@@ -34,37 +34,9 @@ export async function readFeed(host: Host, { row, seen }: Pick<Member, "row" | "
   };
 }
 
-function storedFeed(feed: string | null | undefined): FeedEvent[] {
-  return feed == null ? [] : (JSON.parse(feed) as FeedEvent[]);
-}
-
 /** The conversation that the agent is in, by the newest event that names one. */
 export function sessionOf({ events }: Feed): string | undefined {
   return events.findLast((event) => event.sessionRef !== undefined)?.sessionRef;
-}
-
-export interface Evidence {
-  cli: AgentCli;
-  feed: Feed;
-  verdict: Explanation;
-  /** When the screen first said what it says. */
-  screenSince: Date;
-  pane: Pane;
-  now: Date;
-}
-
-/** One status from all that is known of an agent with a pane. */
-export function fuse({ row, seen }: Member, { cli, feed, verdict, screenSince, pane, now }: Evidence): Judgement {
-  const fused = fuseStatus({
-    verdict,
-    screenChangedAt: screenSince.getTime(),
-    feed: feed.events,
-    process: { alive: !pane.dead, command: pane.command, startedAt: Date.parse(row.spawned_at) },
-    previous: seen && { status: seen.status as AgentStatus, at: Date.parse(seen.at) },
-    now: now.getTime(),
-  });
-  if (cli.reading.by === "screen" || fused.by !== "screen") return fused;
-  return { ...fused, by: "process" };
 }
 
 /** All that is known of an agent at one moment. Times are ms since the epoch. */
@@ -84,13 +56,13 @@ export interface StatusEvidence {
 export interface FusedStatus {
   status: AgentStatus;
   reason: string;
-  /** Whose word it is. */
+  /** The authority that decided. */
   by: "hook" | "screen" | "process" | "person";
   rule: string;
   evidence: string[];
 }
 
-/** An agent's status from all that is known of it. Its own events come first; `overrules` says when the screen does. */
+/** An agent's status from all evidence. Its own events come first; see `overrules` for when the screen wins. */
 export function fuseStatus(evidence: StatusEvidence): FusedStatus {
   const { process, verdict } = evidence;
   if (!process.alive) return terminated(evidence);
@@ -103,11 +75,11 @@ export function fuseStatus(evidence: StatusEvidence): FusedStatus {
   return marked(evidence, overrules(evidence, report) ? fromScreen(verdict) : report.fused);
 }
 
-/** Events from before the pane's program started are another program's; starts are known to a second or so. */
+/** Events from before the program's start belong to another program; starts are known to about a second. */
 const START_SLACK = 2_000;
-/** After an event a screen needs this long (ms) to show it; until then its older look does not count against it. */
+/** A screen may take this long (ms) to show an event; until then it cannot contradict the event. */
 const SETTLE = 1_500;
-/** Behind an event that is this old (ms), a screen that is not busy is right, whenever it changed: working redraws. */
+/** A screen that is not busy wins over an event that is this old (ms): a working CLI keeps redrawing. */
 const STUCK = 10_000;
 /** pi waits 2, 4 and 8 s between its tries. */
 const RETRY_WINDOW = 9_500;
@@ -177,9 +149,9 @@ function quote(text: string | undefined): string {
 }
 
 /**
- * Whether the screen is right and the event is outdated. A screen that no rule knows is right only about a session
- * that just began, where an unknown dialog may stand. Esc fires no hook: the idle screen behind it is newer than the
- * event, or at least keeps still for longer than a working CLI could.
+ * Whether the event is outdated and the screen wins. An unrecognised screen wins only over the start of a session,
+ * where it may be an unknown dialog. Esc fires no hook: the idle screen after it is newer than the event, or at least
+ * unchanged for longer than a working CLI could be.
  */
 function overrules({ screenChangedAt, verdict, now }: StatusEvidence, report: Report): boolean {
   const age = now - report.at;
@@ -190,10 +162,10 @@ function overrules({ screenChangedAt, verdict, now }: StatusEvidence, report: Re
   return age >= STUCK && verdict.status !== "busy" && report.kind !== "ended";
 }
 
-/** A dialog on the screen, or a shell in the CLI's place, is nothing that is still about to be redrawn. */
+/** A dialog, or a shell in the CLI's place, is never a screen that is about to be redrawn. */
 const AT_ONCE: ReadonlySet<AgentStatus> = new Set(["needs_input", "needs_permission", "terminated"]);
 
-/** Both say the same: the event's word, with the reason of whichever looked last. */
+/** Both agree: the event decides, with the reason of the newer of the two. */
 function agree({ screenChangedAt, verdict }: StatusEvidence, report: Report): FusedStatus {
   const evidence = [...report.fused.evidence, ...verdict.evidence];
   const fresher = screenChangedAt > report.at && !PRECISE.has(report.kind);
@@ -201,10 +173,10 @@ function agree({ screenChangedAt, verdict }: StatusEvidence, report: Report): Fu
   return { ...report.fused, evidence, ...(tells && { reason: verdict.reason }) };
 }
 
-/** Their events name the error and the command; a screen shows a piece of it. */
+/** These events name the whole error or command; the screen shows only part of it. */
 const PRECISE: ReadonlySet<FeedKind> = new Set(["error", "permission"]);
 
-/** Rules whose reason says no more than the status does. */
+/** Rules whose reason adds nothing to the status. */
 const PLAIN: ReadonlySet<string> = new Set(["composer", "editor", "interruptible", "title-spinner", "unrecognised"]);
 
 function fromScreen({ status, reason, rule, evidence }: Explanation): FusedStatus {
@@ -229,7 +201,7 @@ function terminated({ verdict, process: { command } }: StatusEvidence): FusedSta
   };
 }
 
-/** `free` is a person's mark on an idle agent; work that began after the mark takes it away. */
+/** A person marks an idle agent `free`; work that begins after the mark removes it. */
 function marked({ previous, feed }: StatusEvidence, fused: FusedStatus): FusedStatus {
   if (fused.status !== "idle" || !previous || previous.status !== "free") return fused;
   if (feed.some((event) => event.at > previous.at && WORK.has(event.kind))) return fused;

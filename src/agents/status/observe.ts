@@ -12,10 +12,10 @@ import { transcriptPath } from "../files.js";
 import { type Location, locate } from "../pane.js";
 import { blankScreen, toScreen } from "../screen/capture.js";
 import { type Explanation, explainScreen } from "../screen/verdict.js";
-import { type Feed, fuse, type Judgement, readFeed } from "./fuse.js";
+import { type Feed, fuseStatus, type Judgement, readFeed } from "./fuse.js";
 import { recordSamples, type Sample } from "./record.js";
 
-/** An open agent's status at this moment, with its grounds. */
+/** An open agent's status now, with its evidence. */
 export interface Observation extends Judgement {
   agent: string;
   workstream: string;
@@ -34,15 +34,14 @@ export interface ObserveOptions {
   labels?: readonly PaneLabels[] | undefined;
 }
 
-/** tmux tells the moment of a window's last output in whole seconds. */
+/** tmux reports a window's last output in whole seconds. */
 const ACTIVITY_MS = 1000;
-/** A status that an agent's own event began may be overtaken by time alone: so long it is looked at again. */
+/** A status from an agent's own event may expire with time alone: the screen is read again for this long (ms). */
 const UNSETTLED_MS = 15_000;
 
 /**
- * The status of every open agent, people left out. One tmux call lists the panes, one more reads the screens of
- * those that may have changed; without open agents there is none. What is new is stored, with its history; nothing
- * is written when nothing is. Faults `tmux.*` when tmux cannot be asked.
+ * The status of every open agent, without people. One tmux call lists the panes, a second reads the screens that may
+ * have changed; without open agents tmux is not called. Stores what is new, with its history. Faults `tmux.*`.
  */
 export async function observeAgents(host: TmuxHost, options: ObserveOptions = {}): Promise<Observation[]> {
   const { seen, labels } = await observeOnce(host, options);
@@ -50,7 +49,7 @@ export async function observeAgents(host: TmuxHost, options: ObserveOptions = {}
   return seen;
 }
 
-/** As `observeAgents`, but leaves the labels that panes should have to the caller's next look. */
+/** As `observeAgents`, but returns the labels for the caller's next call instead of writing them. */
 export async function observeOnce(
   host: TmuxHost,
   options: ObserveOptions = {},
@@ -60,12 +59,12 @@ export async function observeOnce(
   return { seen: samples.map(toObservation), labels: await outdatedLabels(host, samples) };
 }
 
-/** As `observeAgents`, but stores nothing and leaves the panes' labels alone. */
+/** As `observeAgents`, but writes nothing: no rows, no labels. */
 export async function peekAgents(host: TmuxHost, options: ObserveOptions = {}): Promise<Observation[]> {
   return (await collectSamples(host, options)).map(toObservation);
 }
 
-/** The statuses as they were last stored; tmux is not asked. */
+/** The statuses as last stored; tmux is not called. */
 export async function storedObservations(host: Host, workstream?: string): Promise<Observation[]> {
   const members = await listMembers(host.context.store.db, workstream);
   const at = host.context.clock.now();
@@ -101,12 +100,12 @@ async function collectSamples(
 
 const NO_SCREENS: ReadonlyMap<string, Captured> = new Map();
 
-/** The list of the panes, and in the same call the screens that are bound to be wanted. */
+/** One request for the list of panes and for the screens that will surely be needed. */
 function request(host: Host, members: readonly Member[], labels: readonly PaneLabels[] | undefined) {
   return { labels, screens: members.filter((one) => isWorthReading(host, one)).flatMap(({ row }) => row.pane ?? []) };
 }
 
-/** An agent that was at work, or whose pane has printed since: its transcript tells, for a file's look. */
+/** True for an agent that was busy, or whose pane has printed since; the transcript's mtime shows that cheaply. */
 function isWorthReading(host: Host, { row, seen }: Member): boolean {
   if (getAgentCli(row.cli).reading.by !== "screen") return false;
   if (seen === undefined || RESTLESS.has(seen.status)) return true;
@@ -142,8 +141,17 @@ function sampleOf({ member, cli, place, feed, wanted }: Candidate, captured: Cap
     return { member, feed, place, judgement: asStored(member), at };
   const verdict = explainScreen(cli, captured ? toScreen(place.pane, captured) : blankScreen(place.pane));
   const text = verdictText(verdict);
-  const evidence = { cli, feed, verdict, screenSince: screenSince(member, text, at), pane: place.pane, now: at };
-  const judgement = fuse(member, evidence);
+  const { row, seen } = member;
+  const fused = fuseStatus({
+    verdict,
+    screenChangedAt: screenSince(member, text, at).getTime(),
+    feed: feed.events,
+    process: { alive: !place.pane.dead, command: place.pane.command, startedAt: Date.parse(row.spawned_at) },
+    previous: seen && { status: seen.status as AgentStatus, at: Date.parse(seen.at) },
+    now: at.getTime(),
+  });
+  const isByProcess = cli.reading.by !== "screen" && fused.by === "screen";
+  const judgement: Judgement = isByProcess ? { ...fused, by: "process" } : fused;
   if (captured === undefined) return { member, feed, place, judgement, at };
   const settles = isQuiet(place.pane, at) && !isSettled(member, place.pane);
   return { member, feed, place, judgement, at, screen: { verdict: text, facts: paneFacts(place.pane), settles } };
@@ -157,22 +165,22 @@ function needsScreen(member: Member, cli: AgentCli, pane: Pane, feed: Feed, now:
   return seen?.by === "hook" && now.getTime() - Date.parse(seen.at) < UNSETTLED_MS;
 }
 
-/** Whether the stored status rests on the screen that the pane still has. */
+/** Whether the pane still shows the screen that the stored status was read from. */
 function isSettled({ seen }: Member, pane: Pane): boolean {
   return seen !== undefined && seen.pane_facts === paneFacts(pane) && isQuiet(pane, new Date(seen.seen_at));
 }
 
-/** Whether a screen read at `at` is the pane's last: nothing was printed in the second of its reading. */
+/** Whether a screen read at `at` is final: nothing was printed within the same second. */
 function isQuiet(pane: Pane, at: Date): boolean {
   return pane.activityAt.getTime() + ACTIVITY_MS <= at.getTime();
 }
 
-/** What changes in tmux's list when a pane changes: enough to know that a quiet pane shows what it showed. */
+/** The columns of tmux's list that change with a pane's screen: if they are equal, a quiet pane is unchanged. */
 function paneFacts({ cursorX, cursorY, width, height, command, dead, historySize, title }: Pane): string {
   return `${cursorX},${cursorY} ${width}x${height} ${historySize} ${dead ? "dead" : "alive"} ${command} ${title}`;
 }
 
-/** A verdict without what changes while it stays the same: seconds, counters and spinners. */
+/** A verdict without seconds, counters and spinners, which change while the status does not. */
 function verdictText({ status, rule, reason }: Explanation): string {
   return `${status} ${rule} ${reason.replace(/\d+/g, "0").replace(/[^\p{L}\p{N}\s]+/gu, "")}`;
 }
@@ -214,13 +222,13 @@ function toObservation({
   return { agent: row.name, workstream, ...judgement, since, pane: place.at === "pane" ? place.pane : null };
 }
 
-/** A change is seen within this and the time of one look, in ms. */
+/** The pause between two looks, in ms. */
 const BEAT_MS = 900;
 
 /**
- * The agents of a workstream, or of all: first each as it is, then each change of a status or of the rule behind it,
- * until `signal` aborts. An agent that was closed is told once as `terminated`. Each beat costs one tmux call, and a
- * second one for the screens of the panes that printed something. Faults `tmux.*`.
+ * The agents of a workstream, or of all: first every agent, then each change of a status or of its rule, until
+ * `signal` aborts. A closed agent is reported once as `terminated`. Each look costs one tmux call, plus one if panes
+ * have printed something. Faults `tmux.*`.
  */
 export async function* followAgents(
   host: TmuxHost,

@@ -1,7 +1,7 @@
 import { type Context, timestamp } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import { statement } from "../../db/statement.js";
-import { write } from "../../db/write.js";
+import { type Tx, write } from "../../db/write.js";
 import type { Host } from "../../host.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
@@ -130,20 +130,20 @@ export async function freeAgent(
   if (previousStatus === "free")
     return { agent: await agentById(context.store.db, row.id), previousStatus, changed: false };
   const spec = { op: "agent.free", scope: ref.workstream, subject: qualifiedName(ref) };
-  await write(context, spec, async (tx) => {
-    tx.tell({ previousStatus });
-    const mark = { status: "free", reason: "marked free", by: "person", rule: "person.free", at: tx.now };
-    await tx.db
-      .insertInto("agent_status")
-      .values({ agent_id: row.id, spool_offset: "", seen_at: tx.now, ...mark })
-      .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(mark))
-      .execute();
-    await tx.db
-      .insertInto("observations")
-      .values({ agent_id: row.id, ...mark })
-      .execute();
-  });
+  await write(context, spec, (tx) => freeAgentIn(tx, row));
   return { agent: await agentById(context.store.db, row.id), previousStatus, changed: true };
+}
+
+/** Marks an agent as available inside a write. */
+export async function freeAgentIn(tx: Tx, { id, status }: AgentRow): Promise<void> {
+  tx.tell({ previousStatus: status });
+  const mark = { status: "free", reason: "marked free", by: "person", rule: "person.free", at: tx.now };
+  await tx.db
+    .insertInto("agent_status")
+    .values({ agent_id: id, spool_offset: "", seen_at: tx.now, ...mark })
+    .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(mark))
+    .execute();
+  await insertObservation(tx.db, { agent_id: id, evidence: null, ...mark });
 }
 
 /** What the database knows of an agent; nobody looks at its pane for it. */

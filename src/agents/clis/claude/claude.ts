@@ -1,5 +1,5 @@
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
-import type { AgentCli, LaunchOptions } from "../cli.js";
+import type { AgentCli } from "../cli.js";
 import { readClaudeEvents } from "./feed.js";
 import { claudeHooks } from "./hooks.js";
 
@@ -18,9 +18,13 @@ const FAILURE =
 export const claude: AgentCli = {
   key: "claude",
   command: "claude",
-  access: { full: [], "read-only": ["--permission-mode", "plan"] },
-  interactive: (options) => ({ args: switches(options), env: KEEP_TITLE }),
-  resume: (sessionRef, options) => ({ args: ["--resume", sessionRef, ...switches(options)], env: KEEP_TITLE }),
+  switches: {
+    access: { full: [], "read-only": ["--permission-mode", "plan"] },
+    resume: (sessionRef) => ["--resume", sessionRef],
+    events: (file) => ["--settings", file],
+  },
+  // mu names the pane; Claude Code would overwrite the title at its start.
+  env: () => ({ CLAUDE_CODE_DISABLE_TERMINAL_TITLE: "1" }),
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   proof: { by: "composer", pasted: /\[Pasted text #\d+/, queued: /^\s+⎿\s+Queued\b/, event: "UserPromptSubmit" },
@@ -188,17 +192,6 @@ export const claude: AgentCli = {
     ],
   },
 };
-
-/** mu names the pane; Claude Code would overwrite the title at its start. */
-const KEEP_TITLE = { CLAUDE_CODE_DISABLE_TERMINAL_TITLE: "1" };
-
-function switches(options: LaunchOptions): string[] {
-  return [
-    ...claude.access[options.access ?? "full"],
-    ...(options.model === undefined ? [] : ["--model", options.model]),
-    ...(options.eventsFile === undefined ? [] : ["--settings", options.eventsFile]),
-  ];
-}
 
 /** The composer stands between two rules, the upper one directly over the chevron; a dialog has one rule over it. */
 function findGeometry(rows: readonly Row[]): Geometry {

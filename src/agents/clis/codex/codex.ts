@@ -1,5 +1,5 @@
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
-import type { AgentCli, LaunchOptions } from "../cli.js";
+import type { AgentCli } from "../cli.js";
 import { codexHooks, readCodexEvents } from "./notify.js";
 
 const OPTION = /^(?:›|\s)\s*\d+\.\s+(?:Yes|No|Allow|Approve|Deny|Decline|Cancel|Accept|Reject|Trust)\b/;
@@ -15,12 +15,18 @@ const STATUS = new RegExp(`^(?:[•◦] )?\\S.*${TIMER.source}`);
 export const codex: AgentCli = {
   key: "codex",
   command: "codex",
-  access: {
-    full: ["-c", 'sandbox_mode="workspace-write"'],
-    "read-only": ["-c", 'sandbox_mode="read-only"'],
+  switches: {
+    access: {
+      full: ["-c", 'sandbox_mode="workspace-write"'],
+      "read-only": ["-c", 'sandbox_mode="read-only"'],
+    },
+    resume: (sessionRef) => ["resume", sessionRef],
+    events: (file) => ["-c", `notify=[${JSON.stringify(file)}]`],
+    always: ({ stateDir, writableDirs = [] }) => [
+      "-c",
+      `sandbox_workspace_write.writable_roots=${JSON.stringify([stateDir, ...writableDirs])}`,
+    ],
   },
-  interactive: (options) => ({ args: switches(options), env: {} }),
-  resume: (sessionRef, options) => ({ args: ["resume", sessionRef, ...switches(options)], env: {} }),
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   proof: {
@@ -160,19 +166,6 @@ export const codex: AgentCli = {
     ],
   },
 };
-
-/** The sandbox allows no writes outside the project, so mu's state directory is named as one more writable root. */
-function switches(options: LaunchOptions): string[] {
-  return [
-    ...codex.access[options.access ?? "full"],
-    ...[
-      "-c",
-      `sandbox_workspace_write.writable_roots=${JSON.stringify([options.stateDir, ...(options.writableDirs ?? [])])}`,
-    ],
-    ...(options.model === undefined ? [] : ["--model", options.model]),
-    ...(options.eventsFile === undefined ? [] : ["-c", `notify=[${JSON.stringify(options.eventsFile)}]`]),
-  ];
-}
 
 /** The last row with the chevron is the composer, unless it is the chosen option of a dialog or keys of one follow. */
 function findGeometry(rows: readonly Row[]): Geometry {

@@ -11,12 +11,11 @@ const INTERRUPTIBLE = /\besc (?:again to )?interrupt\b/;
 export const opencode: AgentCli = {
   key: "opencode",
   command: "opencode",
-  access: { full: [], "read-only": ["--agent", "plan"] },
-  interactive: (options) => ({ args: switches(options), env: environment(options) }),
-  resume: (sessionRef, options) => ({
-    args: ["--session", sessionRef, ...switches(options)],
-    env: environment(options),
-  }),
+  switches: {
+    access: { full: [], "read-only": ["--agent", "plan"] },
+    resume: (sessionRef) => ["--session", sessionRef],
+  },
+  env: environment,
   pasteEnterDelayMs: 150,
   homeColumn,
   proof: { by: "composer", pasted: /\[Pasted ~\d+ lines\]/, queued: /\bQUEUED\b/, event: "session.status" },
@@ -93,13 +92,6 @@ export const opencode: AgentCli = {
     ],
   },
 };
-
-function switches(options: LaunchOptions): string[] {
-  return [
-    ...opencode.access[options.access ?? "full"],
-    ...(options.model === undefined ? [] : ["--model", options.model]),
-  ];
-}
 
 /** The title stays mu's; a plugin is named by an inline configuration, which is merged over the user's files. */
 function environment(options: LaunchOptions): Record<string, string> {

@@ -1,6 +1,6 @@
 import type { Condition } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
-import type { AgentCli, LaunchOptions } from "../cli.js";
+import type { AgentCli } from "../cli.js";
 import { readPiEvents } from "./feed.js";
 import { piHooks } from "./hooks.js";
 
@@ -24,9 +24,11 @@ function spinner(line: RegExp): Condition {
 export const pi: AgentCli = {
   key: "pi",
   command: "pi",
-  access: { full: [], "read-only": ["--tools", "read,grep,find,ls"] },
-  interactive: (options) => ({ args: switches(options), env: {} }),
-  resume: (sessionRef, options) => ({ args: ["--session", sessionRef, ...switches(options)], env: {} }),
+  switches: {
+    access: { full: [], "read-only": ["--tools", "read,grep,find,ls"] },
+    resume: (sessionRef) => ["--session", sessionRef],
+    events: (file) => ["-e", file],
+  },
   pasteEnterDelayMs: 150,
   homeColumn: () => 0,
   proof: { by: "composer", pasted: /^\[paste #\d+/, queued: /^ (?:Steering|Follow-up): /, event: "input" },
@@ -104,14 +106,6 @@ export const pi: AgentCli = {
     ],
   },
 };
-
-function switches(options: LaunchOptions): string[] {
-  return [
-    ...pi.access[options.access ?? "full"],
-    ...(options.model === undefined ? [] : ["--model", options.model]),
-    ...(options.eventsFile === undefined ? [] : ["-e", options.eventsFile]),
-  ];
-}
 
 function findGeometry(rows: readonly Row[]): Geometry {
   const bottom = findLastRow(rows, RULE);
