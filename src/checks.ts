@@ -5,7 +5,6 @@ import type { Exec } from "./exec.js";
 import { quote } from "./names.js";
 import { endProcessTree, isGroupAlive, signalGroup } from "./processes.js";
 
-/** What a check needs of its host. */
 interface CheckWorld {
   exec: Exec;
   env: Readonly<Record<string, string | undefined>>;
@@ -74,7 +73,6 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
   };
 }
 
-/** Cancelled before it started. */
 const NOT_RUN: CheckRun = {
   exitCode: null,
   timedOut: false,

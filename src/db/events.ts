@@ -74,26 +74,18 @@ export async function takeHead(db: Reader, dialect: "sqlite" | "postgres", scope
   return fresh ?? { n: 0, hash: GENESIS_HASH };
 }
 
-export interface NewEvent {
-  scope: string;
-  group: string;
-  at: string;
-  actor: string;
-  op: string;
-  subject: string;
+type NewEvent = Pick<EventRow, "scope" | "group_id" | "at" | "actor" | "op" | "subject"> & {
   payload: unknown;
   changes: readonly Change[];
-}
+};
 
 /** Appends one event after `head` and gives the new head. Its texts are made storable first, then hashed. */
 export async function appendEvent(db: Reader, head: Head, event: NewEvent): Promise<Head> {
   const body = {
-    scope: event.scope,
+    ...event,
     n: head.n + 1,
-    group_id: storableText(event.group),
-    at: event.at,
+    group_id: storableText(event.group_id),
     actor: storableText(event.actor),
-    op: event.op,
     subject: storableText(event.subject),
     payload: storableJson(event.payload),
     changes: JSON.stringify(event.changes),

@@ -9,10 +9,8 @@ export type JournalledTable = {
   [T in keyof Tables]: Tables[T]["journalled"] extends true ? T : never;
 }[keyof Tables];
 
-/** A row of any table. */
 export type Row = Record<string, unknown>;
 
-/** All tables, in the order of their description. */
 export const TABLE_NAMES = Object.keys(TABLES) as TableName[];
 
 /** The journalled tables, in an order in which rows can be put back. */
@@ -21,7 +19,6 @@ export const JOURNALLED = TABLE_NAMES.filter((name) => TABLES[name].journalled) 
 /** The description of a table; undefined for one that this program does not know. */
 export const findTable = (name: string): Table | undefined => (TABLES as Readonly<Record<string, Table>>)[name];
 
-/** The description of a table. */
 export const describeTable = (name: TableName): Table => TABLES[name];
 
 /** A column that holds the id of a row in `to`. */

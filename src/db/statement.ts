@@ -41,7 +41,6 @@ export function* portions<T>(values: readonly T[], size = 500): Generator<T[]> {
   for (let at = 0; at < values.length; at += size) yield values.slice(at, at + size);
 }
 
-/** Reads rows by any number of ids. */
 export async function rowsByIds<Row>(
   ids: readonly number[],
   read: (portion: readonly number[]) => Promise<Row[]>,

@@ -7,9 +7,7 @@ import { portions } from "./statement.js";
 import { storableRow, storableText } from "./text.js";
 import { withTextsByHash } from "./texts.js";
 
-/** A stored row of `T`, whole. */
 export type RowOf<T extends JournalledTable> = Selectable<Schema[T]>;
-/** A row before it has an id. */
 export type NewRow<T extends JournalledTable> = Omit<RowOf<T>, "id" | "created_at">;
 
 /**
@@ -90,15 +88,15 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
     }
 
     const recorded = await withTextsByHash(db, journal.changes, now);
-    const group = context.group ?? newGroup();
+    const { actor, group: group_id = newGroup() } = context;
     for (const [index, scope] of scopes.entries()) {
       let head = heads.get(scope) as Head;
       for (const changes of index === 0 && recorded.length > 0 ? portions(recorded, ROWS_PER_EVENT) : [[]]) {
         head = await appendEvent(db, head, {
           scope,
-          group,
+          group_id,
           at: now,
-          actor: context.actor,
+          actor,
           op: spec.op,
           subject: journal.subject,
           payload: journal.payload,

@@ -65,7 +65,6 @@ export function programFault(
   return new Fault("unavailable", "vcs.failed", `${verb} ${how}: ${errorText(stderr)}`, [], details);
 }
 
-/** The fault for a folder that does not exist. */
 export function noFolder(path: string): Fault {
   return new Fault("missing", "vcs.no_folder", `The folder ${quote(path)} does not exist.`, [], { path });
 }
@@ -80,7 +79,6 @@ function noSpace(folder: string | undefined, details?: Record<string, unknown>):
   );
 }
 
-/** The fault for a checkout's path that is in use. */
 export function pathTaken(path: string): Fault {
   return new Fault("conflict", "vcs.path_taken", `${quote(path)} exists and is not empty.`, [
     { intent: "See what is in it", command: `ls -lA ${shellWord(path)}` },

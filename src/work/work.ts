@@ -4,7 +4,7 @@ import { type AgentRef, qualifiedName } from "../names.js";
 import type { WorkBegun } from "../tasks/claim.js";
 import type { TaskRow } from "../tasks/task.js";
 import type { Since, Snapshot, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
-import { checkoutOf, findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
+import { findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
 
 /** How many earlier starts are looked up if each costs a process. */
 const MOST_BEGINNINGS = 8;
@@ -22,7 +22,7 @@ export async function workBeforeClaim(
   const space = await readyWorkspace(db, agent);
   if (space === undefined) return undefined;
   const backend = await backendOf(space);
-  const head = await backend.head(world, checkoutOf(space)).catch(unlessFault(undefined));
+  const head = await backend.head(world, space).catch(unlessFault(undefined));
   if (head === undefined) return undefined;
   const continues =
     head === null ? [] : await stillThere(world, { backend, space, head }, await beginnings(db, space, task));
@@ -44,7 +44,7 @@ async function stillThere(
   const kept = await Promise.all(
     earlier.slice(0, MOST_BEGINNINGS).map(async (from) => {
       if (from === head) return from;
-      const since = await backend.since?.(world, checkoutOf(space), from).catch(unlessFault(undefined));
+      const since = await backend.since?.(world, space, from).catch(unlessFault(undefined));
       return since?.base === from ? from : undefined;
     }),
   );
@@ -85,7 +85,7 @@ export async function workOfTask(
     return { space, from: null, to: null, commits: null, standing };
   }
   const nothing: Since = { base: null, commits: [] };
-  const { base, commits } = await backend.since(world, checkoutOf(space), from).catch(unlessFault(nothing));
+  const { base, commits } = await backend.since(world, space, from).catch(unlessFault(nothing));
   if (base === null) return { space, from: null, to: null, commits: null, standing };
   const last = newestEnd(commits, await workOfOthers(db, row, space));
   return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
@@ -219,7 +219,7 @@ const UNKNOWN: Subject = { commit: null, tree: null, dirty: false };
 
 /** What is in an owner's workspace now. */
 export async function subjectOfWorkspace(world: VcsWorld, space: WorkspaceRow): Promise<Subject> {
-  return subjectOf(await (await backendOf(space)).snapshot(world, checkoutOf(space)));
+  return subjectOf(await (await backendOf(space)).snapshot(world, space));
 }
 
 /** What is in the repository around `folder`; unknown outside of any. */

@@ -12,11 +12,15 @@ export type WhileBusy = "refuse" | "go on";
 
 const BUSY: readonly (string | null)[] = ["busy", "needs_permission", "spawning"];
 
-/** Protects the files of a busy agent, unless it is the agent itself that asks. Faults `workspace.in_use`. */
-export async function requireIdle(crew: TmuxHost, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
-  if (mode === "go on") return;
-  const status = await statusOfOther(crew, row);
+/** Protects the files of a busy agent, unless it is the agent itself that asks; gives its status. Faults `workspace.in_use`. */
+export async function requireIdle(
+  crew: TmuxHost,
+  row: WorkspaceRow,
+  mode: WhileBusy = "refuse",
+): Promise<string | null> {
+  const status = mode === "go on" ? null : await statusOfOther(crew, row);
   if (BUSY.includes(status)) throw inUse(row, status);
+  return status;
 }
 
 /**
@@ -24,27 +28,22 @@ export async function requireIdle(crew: TmuxHost, row: WorkspaceRow, mode: While
  * the deleted folder. Faults `workspace.in_use`.
  */
 export async function requireClosed(crew: TmuxHost, row: WorkspaceRow, mode: WhileBusy = "refuse"): Promise<void> {
-  if (mode === "go on") return;
-  const status = await statusOfOther(crew, row);
-  if (BUSY.includes(status)) throw inUse(row, status);
+  const status = await requireIdle(crew, row, mode);
   if (status !== null && existsSync(row.path)) throw stillOpen(row, status);
 }
 
 /** The status of the workspace's agent; null if it has no living pane, or is the caller. */
 async function statusOfOther(crew: TmuxHost, row: WorkspaceRow): Promise<string | null> {
   if (row.state !== "ready") return null;
-  const open = await agentRows(crew.context.store.db, row.workstream);
+  const { workstream } = row;
+  const open = await agentRows(crew.context.store.db, workstream);
   const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
   if (agent === undefined || agent.pane === null || isCallerIn(crew, agent)) return null;
-  return statusNow(crew, row);
-}
-
-async function statusNow(crew: TmuxHost, { workstream, agent }: WorkspaceRow): Promise<string | null> {
   const seen = await peekAgents(crew, { workstream }).catch((error) => {
     if (error instanceof Fault) return storedObservations(crew, workstream);
     throw error;
   });
-  const found = seen.find((one) => one.agent === agent);
+  const found = seen.find((one) => one.agent === row.agent);
   return found === undefined || found.pane === null || found.pane.dead ? null : found.status;
 }
 

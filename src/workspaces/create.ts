@@ -11,12 +11,9 @@ import { readSettings, type SetupSettings } from "../workstreams/settings.js";
 import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
 import { closeWorkspaceIn, removeWorkspace } from "./free.js";
 import { endHold, insertHold, newHolder, withHold } from "./hold.js";
-import { requireApproved } from "./setup/command.js";
-import { planSetup, REPOSITORY_FILE } from "./setup/plan.js";
-import { setUpWorkspace } from "./setup/setup.js";
+import { planApprovedSetup, setUpWorkspace } from "./setup/setup.js";
 import {
   aboutWorkspace,
-  checkoutOf,
   findWorkspaceRow,
   toWorkspace,
   type Workspace,
@@ -76,18 +73,12 @@ export async function planWorkspace(
   if (backend.key === "none" && (await isHome(host, root))) throw homeAsRoot(ref, root);
   const { settings } = await workstreamRow(host.context.store.db, ref.workstream);
   const { branch, setup } = readSettings(settings);
-  await requireSetup(host, ref, root, setup);
+  // Refuses what the setup would refuse, before anything is removed.
+  await planApprovedSetup(host.context.store.db, { root, workstream: ref.workstream }, setup);
   const findTarget = () => backend.target(host, root, branch ?? undefined);
   const target = await (branch === null ? findTarget() : namingBranchSetting(ref.workstream, branch, findTarget));
   const path = await choosePath(host, ref, leftover);
   return { backend, root, branch: target?.branch ?? null, path, from: wishes.from, setup, signal: wishes.signal };
-}
-
-/** Refuses what the setup would refuse, before anything is removed. */
-async function requireSetup(host: Host, ref: AgentRef, root: string, settings: SetupSettings): Promise<void> {
-  const { command } = await planSetup(root, settings);
-  if (command?.from !== REPOSITORY_FILE) return;
-  await requireApproved(host.context.store.db, { root, command: command.command }, ref.workstream);
 }
 
 async function findProject(
@@ -145,7 +136,7 @@ export async function buildWorkspace(
     const row = await write(host.context, spec, (tx) => reserveWorkspaceIn(tx, ref, plan, { holder, replaced }));
     try {
       await prepareParent(plan.path);
-      const { base } = await plan.backend.create(host, checkoutOf(row), { from: plan.from });
+      const { base } = await plan.backend.create(host, row, { from: plan.from });
       await setUpWorkspace(host, { workspace: row, settings: plan.setup, signal: plan.signal });
       return await write(host.context, spec, (tx) => confirmWorkspaceIn(tx, row, { base, holder }));
     } catch (error) {

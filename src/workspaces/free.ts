@@ -11,7 +11,6 @@ import { isHeld, withHold } from "./hold.js";
 import { SALVAGE, type Salvage, salvageWorkspace } from "./salvage.js";
 import {
   aboutWorkspace,
-  checkoutOf,
   findWorkspaceRow,
   newestWorkspaceRow,
   toWorkspace,
@@ -64,7 +63,7 @@ export async function emptyWorkspace(host: Host, row: WorkspaceRow, reason: stri
     await write(host.context, aboutWorkspace("workspace.free", row), (tx) =>
       tx.patch("workspaces", row.id, { state: "freeing" }),
     );
-  await getBackend(row.backend).remove(host, checkoutOf(row));
+  await getBackend(row.backend).remove(host, row);
   return salvage;
 }
 

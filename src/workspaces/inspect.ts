@@ -8,7 +8,6 @@ import { type Commit, STANDING, type Standing } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { targetOf } from "./target.js";
 import {
-  checkoutOf,
   groupByTarget,
   readyRow,
   toWorkspace,
@@ -87,7 +86,7 @@ export async function workspaceCommits(
 ): Promise<{ workspace: Workspace; since: string; commits: Commit[] }> {
   const row = await readyRow(host, ref);
   const from = since ?? (await baseOf(host, row));
-  const commits = await getBackend(row.backend).commits(host, checkoutOf(row), from);
+  const commits = await getBackend(row.backend).commits(host, row, from);
   return { workspace: toWorkspace(row), since: from, commits };
 }
 
@@ -99,7 +98,7 @@ export async function workspaceDiff(
 ): Promise<{ workspace: Workspace; since: string; text: string }> {
   const row = await readyRow(host, ref);
   const since = options.since ?? (await baseOf(host, row));
-  const text = await getBackend(row.backend).diff(host, checkoutOf(row), since, { stat: options.stat ?? false });
+  const text = await getBackend(row.backend).diff(host, row, since, { stat: options.stat ?? false });
   return { workspace: toWorkspace(row), since, text };
 }
 

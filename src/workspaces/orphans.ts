@@ -8,7 +8,7 @@ import { detectBackend, getBackend } from "../vcs/backends.js";
 import { removeWorkspace } from "./free.js";
 import { isHeld, withHold } from "./hold.js";
 import { SALVAGE, type Salvage, salvageWorkspace } from "./salvage.js";
-import { checkoutOf, workspaceRows } from "./workspace.js";
+import { workspaceRows } from "./workspace.js";
 
 /** A folder that belongs to no workspace, or a workspace without its folder. */
 export const WORKSPACE_ORPHAN = shape({
@@ -87,7 +87,7 @@ async function removeFolder(host: Host, { workstream, agent, path }: WorkspaceOr
   if ((await workspaceRows(host.context.store.db)).some((row) => row.path === path)) throw isKnownNow(path);
   const row = { workstream, agent, path, root, backend: backend.key, branch: null };
   const salvage = await salvageWorkspace(host, row, "workspace orphans");
-  await backend.remove(host, checkoutOf(row));
+  await backend.remove(host, row);
   return salvage;
 }
 

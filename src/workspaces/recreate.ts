@@ -13,7 +13,6 @@ import { withHold } from "./hold.js";
 import { type Salvage, salvageWorkspace } from "./salvage.js";
 import { setUpWorkspace } from "./setup/setup.js";
 import {
-  checkoutOf,
   findWorkspaceRow,
   newestWorkspaceRow,
   toWorkspace,
@@ -93,9 +92,9 @@ async function recreateFolder(host: Host, row: WorkspaceRow): Promise<void> {
     if (error instanceof Fault && error.code === "vcs.no_folder") return null;
     throw error;
   });
-  await backend.remove(host, checkoutOf(row));
-  await backend.create(host, checkoutOf(row), { from: row.base_ref ?? undefined });
+  await backend.remove(host, row);
+  await backend.create(host, row, { from: row.base_ref ?? undefined });
   const { setup } = await getSettings(host.context.store.db, row.workstream);
   await setUpWorkspace(host, { workspace: row, settings: setup });
-  if (salvage !== null) await backend.restore(host, checkoutOf(row), salvage.place);
+  if (salvage !== null) await backend.restore(host, row, salvage.place);
 }

@@ -12,7 +12,6 @@ import { SALVAGE, salvageWorkspace } from "./salvage.js";
 import { targetOf } from "./target.js";
 import {
   aboutWorkspace,
-  checkoutOf,
   readyRow,
   toWorkspace,
   WORKSPACE,
@@ -64,7 +63,7 @@ export async function refreshWorkspace(
     if (onto === undefined) throw noTarget(row);
     const salvage = await salvageWorkspace(crew, row, "workspace refresh");
     const before = await noteTaskCommits(crew, backend, row, hold);
-    const refreshed = await backend.refresh(crew, checkoutOf(row), onto, target?.landed).catch((error) => {
+    const refreshed = await backend.refresh(crew, row, onto, target?.landed).catch((error) => {
       throw asOwnFault(error, row);
     });
     if (refreshed.outcome === "conflict") throw conflict(row, refreshed);
@@ -94,7 +93,8 @@ export async function refreshAll(
 }
 
 /** Identifies a commit after a rebase. */
-type Trace = Pick<Commit, "author" | "authorDate" | "subject" | "body">;
+const TRACED = ["author", "authorDate", "subject", "body"] as const;
+type Trace = Pick<Commit, (typeof TRACED)[number]>;
 
 /** The first and last commits of a workspace's tasks, by id; includes what an interrupted refresh noted. */
 type TaskCommits = Record<string, Trace>;
@@ -104,7 +104,7 @@ async function noteTaskCommits(host: Host, backend: VcsBackend, row: WorkspaceRo
   const wanted = new Set(tasks.flatMap((task) => [task.work_from, task.work_to]));
   const ends: TaskCommits = hold.inherited === null ? {} : JSON.parse(hold.inherited);
   if (wanted.size === 0 || row.base_ref === null) return ends;
-  for (const { sha, author, authorDate, subject, body } of await backend.commits(host, checkoutOf(row), row.base_ref)) {
+  for (const { sha, author, authorDate, subject, body } of await backend.commits(host, row, row.base_ref)) {
     if (wanted.has(sha)) ends[sha] = { author, authorDate, subject, body };
   }
   await noteIntent(host, hold, ends);
@@ -140,7 +140,7 @@ async function finishRefresh(
   row: WorkspaceRow,
   { base, before }: Pick<Rewritten, "base" | "before">,
 ): Promise<Workspace> {
-  const now = await backend.commits(host, checkoutOf(row), base);
+  const now = await backend.commits(host, row, base);
   const rewritten = { oldBase: row.base_ref, base, before, now };
   await keepEnds(host, backend, row, rewritten);
   return write(host.context, aboutWorkspace("workspace.refresh", row), (tx) => recordRefreshIn(tx, row, rewritten));
@@ -187,16 +187,7 @@ const newStart = (start: string, rewritten: Rewritten) => newId(start, rewritten
 function newId(sha: string, { before, now }: Rewritten): string | undefined {
   if (now.some((commit) => commit.sha === sha)) return sha;
   const trace = before[sha];
-  return trace && now.find((commit) => isSame(commit, trace))?.sha;
-}
-
-function isSame(commit: Commit, trace: Trace): boolean {
-  return (
-    commit.author === trace.author &&
-    commit.authorDate === trace.authorDate &&
-    commit.subject === trace.subject &&
-    commit.body === trace.body
-  );
+  return trace && now.find((commit) => TRACED.every((field) => commit[field] === trace[field]))?.sha;
 }
 
 function asOwnFault(error: unknown, { workstream, agent }: WorkspaceRow): unknown {

@@ -9,7 +9,7 @@ import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
 import { BACKENDS, type BackendKey, type Saved, type Target, type VcsBackend } from "../vcs/vcs.js";
 import { targetOf } from "./target.js";
-import { aboutWorkspace, checkoutOf, type WorkspaceRow } from "./workspace.js";
+import { aboutWorkspace, type WorkspaceRow } from "./workspace.js";
 
 /** Work that was saved before its place was taken away. */
 export const SALVAGE = shape({
@@ -67,7 +67,7 @@ async function saveAs(
 ): Promise<Saved | null | undefined> {
   const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
   try {
-    return await backend.save(host, checkoutOf(row), { name, target, archives: archivesFolder(host.stateDir) });
+    return await backend.save(host, row, { name, target, archives: archivesFolder(host.stateDir) });
   } catch (error) {
     if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
     throw error;
@@ -156,7 +156,6 @@ async function findByPlace(db: Reader, root: string, place: string): Promise<Row
   return db.selectFrom("salvages").selectAll().where("root", "=", root).where("place", "=", place).executeTakeFirst();
 }
 
-/** The public shape of a row. */
 function toSalvage(row: RowOf<"salvages">): Salvage {
   return {
     name: salvageName(row),
@@ -246,9 +245,4 @@ export async function getSalvage(host: Host, name: string, workstream?: string):
   throw new Fault("missing", "salvage.not_found", `No such salvage: ${quote(name)}.${didYouMean(whole, names)}`, [
     { intent: "List saved work", command: "mu salvage list" },
   ]);
-}
-
-/** Describes a salvage for people. Faults as the backend. */
-export async function describeSalvage(host: Host, salvage: ListedSalvage): Promise<string> {
-  return getBackend(salvage.backend).describe(host, salvage.root, salvage.place);
 }

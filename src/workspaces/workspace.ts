@@ -7,7 +7,7 @@ import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, didYouMean, isAgentName, qualifiedName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
-import { BACKENDS, type BackendKey, type Checkout } from "../vcs/vcs.js";
+import { BACKENDS, type BackendKey } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 
 /** A checkout of the project for one agent. */
@@ -33,7 +33,6 @@ type WorkspaceState = "creating" | "ready" | "freeing";
 
 export type WorkspaceRow = RowOf<"workspaces"> & { workstream: string };
 
-/** The path of a new workspace. */
 export function workspacePath(stateDir: string, { workstream, name }: AgentRef): string {
   return join(stateDir, "workspaces", workstream, name);
 }
@@ -112,7 +111,6 @@ export async function workspaceRows(db: Reader, workstream?: string): Promise<Wo
   return query.execute();
 }
 
-/** The spec of a write about a workspace. */
 export function aboutWorkspace(
   op: string,
   { workstream, agent }: Pick<WorkspaceRow, "workstream" | "agent">,
@@ -120,7 +118,6 @@ export function aboutWorkspace(
   return { op, scope: workstream, subject: `${workstream}/${agent}` };
 }
 
-/** The public shape of a row. */
 export function toWorkspace(row: WorkspaceRow): Workspace {
   return {
     agent: row.agent,
@@ -143,11 +140,6 @@ export function groupByTarget(rows: readonly WorkspaceRow[]): WorkspaceRow[][] {
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   return [...groups.values()];
-}
-
-/** The checkout of a row. */
-export function checkoutOf(row: { root: string; path: string }): Checkout {
-  return { root: row.root, path: row.path };
 }
 
 /** A workspace that is ready. Faults `workspace.not_found`, `workspace.not_ready`, `workspace.folder_gone`. */

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Context } from "../db/context.js";
 import { removeRows } from "../db/destroy.js";
 import type { Reader } from "../db/schema.js";
@@ -20,7 +21,6 @@ export const WORKSTREAM = shape({
 
 export type Workstream = TypeOf<typeof WORKSTREAM>;
 
-/** A workstream with its sizes. */
 export const WORKSTREAM_SUMMARY = shape({
   ...WORKSTREAM,
   tasks: "number",
@@ -70,7 +70,6 @@ function toWorkstream(row: RowOf<"workstreams">): Workstream {
   };
 }
 
-/** Every workstream with its sizes, by name. */
 export async function listWorkstreams(db: Reader): Promise<WorkstreamSummary[]> {
   const rows = await db.selectFrom("workstreams").selectAll().orderBy("name").execute();
   return Promise.all(rows.map(async (row) => ({ ...toWorkstream(row), ...(await sizes(db, row.id)) })));
@@ -82,36 +81,18 @@ export async function showWorkstream(db: Reader, name: string): Promise<Workstre
   return { ...toWorkstream(row), ...(await sizes(db, row.id)) };
 }
 
-async function sizes(db: Reader, id: number) {
-  const tasks = db.selectFrom("tasks").where("workstream_id", "=", id);
-  const count = async (query: { executeTakeFirstOrThrow(): Promise<{ n: string | number | bigint }> }) =>
-    Number((await query.executeTakeFirstOrThrow()).n);
-  return {
-    tasks: await count(tasks.select((e) => e.fn.countAll().as("n"))),
-    open: await count(tasks.where("status", "in", ["OPEN", "IN_PROGRESS"]).select((e) => e.fn.countAll().as("n"))),
-    edges: await count(
-      db
-        .selectFrom("task_edges as e")
-        .innerJoin("tasks as t", "t.id", "e.blocked_id")
-        .where("t.workstream_id", "=", id)
-        .select((e) => e.fn.countAll().as("n")),
-    ),
-    notes: await count(
-      db
-        .selectFrom("task_notes as n")
-        .innerJoin("tasks as t", "t.id", "n.task_id")
-        .where("t.workstream_id", "=", id)
-        .select((e) => e.fn.countAll().as("n")),
-    ),
-    agents: await count(
-      db
-        .selectFrom("agents")
-        .where("workstream_id", "=", id)
-        .where("closed_at", "is", null)
-        .where("cli", "<>", "human")
-        .select((e) => e.fn.countAll().as("n")),
-    ),
-  };
+type Sizes = Pick<WorkstreamSummary, "tasks" | "open" | "edges" | "notes" | "agents">;
+
+async function sizes(db: Reader, id: number): Promise<Sizes> {
+  const ofIt = sql`from tasks where workstream_id = ${id}`;
+  const { rows } = await sql<Record<keyof Sizes, string | number>>`select
+    (select count(*) ${ofIt}) as tasks,
+    (select count(*) ${ofIt} and status in ('OPEN', 'IN_PROGRESS')) as open,
+    (select count(*) from task_edges where blocked_id in (select id ${ofIt})) as edges,
+    (select count(*) from task_notes where task_id in (select id ${ofIt})) as notes,
+    (select count(*) from agents where workstream_id = ${id} and closed_at is null and cli <> 'human') as agents
+  `.execute(db);
+  return Object.fromEntries(Object.entries(rows[0] ?? {}).map(([name, n]) => [name, Number(n)])) as Sizes;
 }
 
 export interface InitOptions {
@@ -130,7 +111,6 @@ export async function initWorkstream(
   );
 }
 
-/** As `initWorkstream`, inside a write. */
 export async function initWorkstreamIn(
   tx: Tx,
   name: string,
@@ -161,7 +141,6 @@ export async function renameWorkstream(context: Context, name: string, to: strin
   return write(context, spec, (tx) => renameWorkstreamIn(tx, name, to));
 }
 
-/** As `renameWorkstream`, inside a write. */
 export async function renameWorkstreamIn(tx: Tx, name: string, to: string): Promise<Workstream> {
   checkWorkstreamName(to);
   const row = await workstreamRow(tx.db, name);
@@ -175,7 +154,6 @@ export async function renameWorkstreamIn(tx: Tx, name: string, to: string): Prom
   return toWorkstream(await tx.patch("workstreams", row.id, { name: to }));
 }
 
-/** What a destroy deletes. */
 export interface Destruction {
   workstream: string;
   tasks: number;
@@ -199,7 +177,6 @@ export async function destroyWorkstream(context: Context, name: string): Promise
   );
 }
 
-/** As `destroyWorkstream`, inside a write. */
 export async function destroyWorkstreamIn(tx: Tx, name: string): Promise<Destruction> {
   const row = await workstreamRow(tx.db, name);
   const gone = await previewDestroy(tx.db, name);
@@ -212,7 +189,6 @@ export async function getSettings(db: Reader, workstream: string): Promise<Setti
   return readSettings((await workstreamRow(db, workstream)).settings);
 }
 
-/** The result of changing a setting. */
 export interface SettingChange {
   settings: Settings;
   /** The new value. */
@@ -264,7 +240,6 @@ export async function namingBranchSetting<T>(workstream: string, branch: string,
   }
 }
 
-/** The tmux session of a workstream. */
 export function sessionOf(workstream: string): string {
   return `mu-${workstream}`;
 }

@@ -140,7 +140,7 @@ onEachDialect("a large text", (bench) => {
     const [first, second] = [long("first"), long("second")];
     const patch = (before: string | null, after: string) => ({
       scope: "demo",
-      group: `old-${after.slice(0, 5)}`,
+      group_id: `old-${after.slice(0, 5)}`,
       at: "2026-01-01T00:00:00.000Z",
       actor: "ann",
       op: "task.update",

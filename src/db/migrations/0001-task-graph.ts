@@ -1,16 +1,12 @@
-import { type Migration, sql } from "kysely";
 import type { Flavour } from "../flavour.js";
 
 /** Workstreams, tasks with their edges and notes, agents, and the event chains that record them. */
-export function taskGraph(flavour: Flavour): Migration {
-  return {
-    async up(db) {
-      for (const text of [...tables(flavour), ...INDEXES, ...views(flavour), ...flavour.appendOnly("events")]) {
-        await sql.raw(text).execute(db);
-      }
-    },
-  };
-}
+export const taskGraph = (flavour: Flavour): string[] => [
+  ...tables(flavour),
+  ...INDEXES,
+  ...views(flavour, "(b.status <> 'CLOSED' or e.until <> 'closed')"),
+  ...flavour.appendOnly("events"),
+];
 
 const tables = ({ id, real }: Flavour): string[] => [
   `create table workstreams (
@@ -125,19 +121,20 @@ const INDEXES = [
   "create index events_that_undo on events (id) where op = 'undo'",
 ];
 
-const views = ({ now }: Flavour): string[] => [
+/** The views of tasks; `unsatisfied` says of an edge `e` whether its blocker `b` still blocks. */
+export const views = ({ now }: Flavour, unsatisfied: string): string[] => [
   `create view blocked as
      select t.* from tasks t
      where t.status = 'OPEN' and exists (
        select 1 from task_edges e join tasks b on b.id = e.blocker_id
-       where e.blocked_id = t.id and (b.status <> 'CLOSED' or e.until <> 'closed'))`,
+       where e.blocked_id = t.id and ${unsatisfied})`,
   `create view ready as
      select t.* from tasks t
      where t.status = 'OPEN' and t.hold is null and (t.not_before is null or t.not_before <= ${now})
        and t.kind not in ('container', 'job', 'intake')
        and not exists (
          select 1 from task_edges e join tasks b on b.id = e.blocker_id
-         where e.blocked_id = t.id and (b.status <> 'CLOSED' or e.until <> 'closed'))`,
+         where e.blocked_id = t.id and ${unsatisfied})`,
   `create view goals as
      select t.* from tasks t
      where t.status in ('OPEN', 'IN_PROGRESS') and not exists (

@@ -1,14 +1,7 @@
-import { type Migration, sql } from "kysely";
 import type { Flavour } from "../flavour.js";
 
 /** What mu sees of agents, and the outbox of prompts to them. None of it is journalled: it changes all the time. */
-export function crew(flavour: Flavour): Migration {
-  return {
-    async up(db) {
-      for (const text of [...tables(flavour), ...INDEXES]) await sql.raw(text).execute(db);
-    },
-  };
-}
+export const crew = (flavour: Flavour): string[] => [...tables(flavour), ...INDEXES];
 
 const tables = ({ id }: Flavour): string[] => [
   `create table agent_status (

@@ -1,15 +1,14 @@
-import { type Migration, sql } from "kysely";
 import type { Flavour } from "../flavour.js";
+import { views } from "./0001-task-graph.js";
 
 /** Workspaces, what was saved of them, checks of tasks, and the way of finished work to its branch. */
-export function workspaces(flavour: Flavour): Migration {
-  return {
-    async up(db) {
-      const statements = [...TASK_COLUMNS, ...tables(flavour), ...INDEXES, ...views(flavour)];
-      for (const text of statements) await sql.raw(text).execute(db);
-    },
-  };
-}
+export const workspaces = (flavour: Flavour): string[] => [
+  ...TASK_COLUMNS,
+  ...tables(flavour),
+  ...INDEXES,
+  ...["blocked", "ready", "goals"].map((view) => `drop view ${view}`),
+  ...views(flavour, UNSATISFIED),
+];
 
 const TASK_COLUMNS = [
   "alter table tasks add column level text check (level in ('verified', 'landed'))",
@@ -134,26 +133,3 @@ const INDEXES = [
 const UNSATISFIED = `(b.status <> 'CLOSED'
   or (e.until = 'verified' and b.level is null)
   or (e.until = 'landed' and (b.level is null or b.level <> 'landed')))`;
-
-const views = ({ now }: Flavour): string[] => [
-  "drop view blocked",
-  "drop view ready",
-  "drop view goals",
-  `create view blocked as
-     select t.* from tasks t
-     where t.status = 'OPEN' and exists (
-       select 1 from task_edges e join tasks b on b.id = e.blocker_id
-       where e.blocked_id = t.id and ${UNSATISFIED})`,
-  `create view ready as
-     select t.* from tasks t
-     where t.status = 'OPEN' and t.hold is null and (t.not_before is null or t.not_before <= ${now})
-       and t.kind not in ('container', 'job', 'intake')
-       and not exists (
-         select 1 from task_edges e join tasks b on b.id = e.blocker_id
-         where e.blocked_id = t.id and ${UNSATISFIED})`,
-  `create view goals as
-     select t.* from tasks t
-     where t.status in ('OPEN', 'IN_PROGRESS') and not exists (
-       select 1 from task_edges e join tasks d on d.id = e.blocked_id
-       where e.blocker_id = t.id and d.status in ('OPEN', 'IN_PROGRESS'))`,
-];

@@ -1,16 +1,18 @@
-import type { Migration } from "kysely";
+import { type Migration, sql } from "kysely";
 import type { Flavour } from "../flavour.js";
 import { taskGraph } from "./0001-task-graph.js";
 import { crew } from "./0002-crew.js";
 import { workspaces } from "./0003-workspaces.js";
 import { texts } from "./0004-texts.js";
+import { MIGRATION_NAMES } from "./names.js";
 
-/** Every migration by its name, written for one dialect. */
+/** Every migration by its name, written for one dialect: statements that run in order. */
 export function migrations(flavour: Flavour): Record<string, Migration> {
-  return {
-    "0001_task_graph": taskGraph(flavour),
-    "0002_crew": crew(flavour),
-    "0003_workspaces": workspaces(flavour),
-    "0004_texts": texts(flavour),
-  };
+  const all = [taskGraph, crew, workspaces, texts].map((statements, at): [string, Migration] => {
+    const up: Migration["up"] = async (db) => {
+      for (const text of statements(flavour)) await sql.raw(text).execute(db);
+    };
+    return [MIGRATION_NAMES[at] ?? "", { up }];
+  });
+  return Object.fromEntries(all);
 }

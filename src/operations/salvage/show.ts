@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { describeSalvage, getSalvage, LISTED_SALVAGE } from "../../workspaces/salvage.js";
+import { getBackend } from "../../vcs/backends.js";
+import { getSalvage, LISTED_SALVAGE } from "../../workspaces/salvage.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
@@ -21,7 +22,8 @@ export const salvageShow = defineOperation({
     const crew = await app.crew();
     const salvage = await getSalvage(crew, name, await findWorkstream(app, workstream));
     const nextSteps = [{ intent: "Restore it", command: `mu salvage restore ${salvage.name}` }];
-    return { salvage, text: await describeSalvage(crew, salvage), nextSteps };
+    const text = await getBackend(salvage.backend).describe(crew, salvage.root, salvage.place);
+    return { salvage, text, nextSteps };
   },
   render: ({ salvage, text }, paint) =>
     `${paint.bold(salvage.name)} of ${salvage.root}\n${paint.dim(`kept as ${salvage.place}`)}\n${text.trimEnd()}`,

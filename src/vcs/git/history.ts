@@ -70,7 +70,6 @@ async function sinceMergeBase(world: VcsWorld, path: string, from: string): Prom
 /** Commits with their parents, in the order of `rev-list --parents`. */
 export type Walk = ReadonlyMap<string, readonly string[]>;
 
-/** Parses the output of `rev-list --parents`. */
 export function parseWalk(output: string): Walk {
   const walk = new Map<string, string[]>();
   for (const line of output.split("\n")) {
@@ -125,7 +124,6 @@ async function lackedBy(world: VcsWorld, root: string, tip: string, commits: rea
   return code === 0 ? new Set(stdout.split("\n")) : undefined;
 }
 
-/** Those of these commits that the repository has. */
 export async function existingCommits(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]> {
   const input = commits.map((commit) => `${commit}^{commit}\n`).join("");
   const { stdout } = await runGit(world, root, ["cat-file", "--batch-check=%(objecttype)"], { input });

@@ -4,7 +4,6 @@ import type { Replay } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
 import { gitFault, gitLine, runGit } from "./run.js";
 
-/** The merge of two commits. */
 interface Merge {
   /** The merged tree, with conflict markers in files that conflict. */
   tree: string;
@@ -12,7 +11,6 @@ interface Merge {
   conflicts: string[];
 }
 
-/** Two commits that would be merged. */
 type Pair = readonly [ours: string, theirs: string];
 
 /** Git processes in parallel. */

@@ -63,7 +63,6 @@ function indent(lines: string): string {
   return lines.trimEnd().replaceAll(/^/gm, "  ");
 }
 
-/** All saves in the repository at `root`, by name. */
 export async function listSaved(
   world: VcsWorld,
   root: string,

@@ -6,7 +6,6 @@ import { type ProgramResult, programFault } from "../program.js";
 import type { VcsWorld } from "../vcs.js";
 
 export interface GitOptions {
-  /** Standard input. */
   input?: string | Uint8Array;
   /** Added to the cleaned environment, for example `GIT_INDEX_FILE`. */
   env?: Readonly<Record<string, string | undefined>>;

@@ -18,7 +18,6 @@ export interface Nested {
   origin: string | null;
 }
 
-/** The content of a save. */
 interface Parts {
   name: string;
   /** Where the files were. */
@@ -33,7 +32,6 @@ interface Parts {
   files: readonly string[];
 }
 
-/** The number of files listed in a save's message. */
 const LISTED = 50;
 
 /** Creates the commit of a save in the repository at `cwd`, dated `date` (as git reads it) or now. */
@@ -52,7 +50,6 @@ export async function makeSavedCommit(world: VcsWorld, cwd: string, parts: Parts
   return commitTree(tree, [...heads, ...index, ...resumable, ...inside], messageOf(parts));
 }
 
-/** The tree of a commit. */
 export async function treeOf(world: VcsWorld, cwd: string, commit: string): Promise<string> {
   return gitLine(world, cwd, ["rev-parse", `${commit}^{tree}`]);
 }

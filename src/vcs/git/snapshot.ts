@@ -69,14 +69,12 @@ async function headAndTree(world: VcsWorld, path: string): Promise<[string, stri
   return [head, stdout.trim()];
 }
 
-/** The fault for a repository without commits. */
 export function noCommits(path: string): Fault {
   return new Fault("conflict", "vcs.no_commits", `The repository at ${quote(path)} has no commits yet.`, [
     { intent: "Make a first commit", command: `git -C ${shellWord(path)} commit --allow-empty -m Begin` },
   ]);
 }
 
-/** Runs `use` on a temporary copy of the index in `gitDir`. */
 async function withIndexCopy<T>(gitDir: string, use: (index: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(gitDir, "mu-snapshot-"));
   try {

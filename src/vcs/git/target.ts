@@ -101,7 +101,6 @@ function branchNamed(branches: readonly Branch[], name: string): Target | undefi
   return short !== undefined && spelled ? branchNamed(branches, short) : undefined;
 }
 
-/** The fault for an unknown branch or commit. */
 function unknownRef(root: string, ref: string): Fault {
   return new Fault("missing", "vcs.unknown_ref", `No branch or commit ${quote(ref)} in ${quote(root)}.`, [
     { intent: "List the branches", command: `git -C ${shellWord(root)} branch --all` },

@@ -81,7 +81,6 @@ function addFault(checkout: Checkout, args: readonly string[], result: ProgramRe
   return hookFailed("post-checkout", checkout.root, result);
 }
 
-/** The fault for a repository's hook that refused. */
 export function hookFailed(hook: string, path: string, { code, stderr }: ProgramResult): Fault {
   const output = errorText(stderr.replaceAll(/^(error|fatal): The .* hook refused.*$/gm, ""));
   return new Fault(

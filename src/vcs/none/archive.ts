@@ -8,11 +8,9 @@ import type { VcsWorld } from "../vcs.js";
 import { type Differences, sameBytes } from "./compare.js";
 
 /** How a copy differed from its root. */
-interface Manifest {
+interface Manifest extends Omit<Differences, "complete"> {
   root: string;
   path: string;
-  changed: string[];
-  deleted: string[];
 }
 
 /**
@@ -20,23 +18,18 @@ interface Manifest {
  * interrupted. Not compressed, because that takes ten times as long. An existing archive is kept; faults `vcs.ref_taken`
  * if its bytes differ.
  */
-export async function writeArchive(
-  world: VcsWorld,
-  file: string,
-  { root, path, changed, deleted }: Omit<Differences, "complete"> & { root: string; path: string },
-): Promise<void> {
+export async function writeArchive(world: VcsWorld, file: string, manifest: Manifest): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const stage = join(dirname(file), `.${basename(file)}.draft`);
   await rm(stage, { recursive: true, force: true });
   try {
     await mkdir(stage, { mode: 0o700 });
-    const manifest: Manifest = { root, path, changed, deleted };
     await writeFile(join(stage, "manifest.json"), JSON.stringify(manifest));
     // A fixed time makes archives of the same content identical.
     await utimes(join(stage, "manifest.json"), 0, 0);
     // tar stores the symlink's target under the symlink's name, without flags that only one tar has.
-    await symlink(path, join(stage, "tree"));
-    const list = ["manifest.json", ...changed.map((name) => `tree/${name}`)];
+    await symlink(manifest.path, join(stage, "tree"));
+    const list = ["manifest.json", ...manifest.changed.map((name) => `tree/${name}`)];
     const draft = join(stage, "draft.tar");
     await writeFile(draft, "", { mode: 0o600 });
     await runProgram(world, "tar", ["-c", "-f", draft, "-C", stage, "--null", "-T", "-"], { input: list.join("\0") });

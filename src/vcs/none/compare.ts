@@ -13,14 +13,11 @@ export interface Differences {
   complete: boolean;
 }
 
-/** Files changed after this time (ms) are compared by content; null for all files. */
-type Since = number | null;
-
 /**
  * Compares a copy with its root, at most `limit` entries. Files of the same size and time that have not been changed
- * since `copiedAt` are equal; others are compared by content. Faults `vcs.failed` for an unreadable folder.
+ * since `copiedAt` (ms; null: unknown) are equal; others are compared by content. Faults `vcs.failed` for an unreadable folder.
  */
-export function compareTrees(root: string, copy: string, copiedAt: Since, limit: number): Differences {
+export function compareTrees(root: string, copy: string, copiedAt: number | null, limit: number): Differences {
   const found: Differences = { changed: [], deleted: [], complete: true };
   let seen = 0;
   const walk = (below: string): void => {
@@ -46,7 +43,7 @@ export function compareTrees(root: string, copy: string, copiedAt: Since, limit:
   return found;
 }
 
-function isSame(before: Stats, after: Stats, theirs: string, ours: string, copiedAt: Since): boolean {
+function isSame(before: Stats, after: Stats, theirs: string, ours: string, copiedAt: number | null): boolean {
   if (typeOf(before) !== typeOf(after)) return false;
   if (after.isSymbolicLink()) return readlinkSync(theirs) === readlinkSync(ours);
   if (!after.isFile()) return true;

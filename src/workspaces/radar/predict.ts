@@ -6,7 +6,7 @@ import { shape, type TypeOf } from "../../shape.js";
 import { coveredBy } from "../../tasks/touches.js";
 import { type Forecast, forecast, type Seen } from "../../vcs/git/predict/forecast.js";
 import { targetOf } from "../target.js";
-import { checkoutOf, groupByTarget, type WorkspaceRow, workspaceRows } from "../workspace.js";
+import { groupByTarget, type WorkspaceRow, workspaceRows } from "../workspace.js";
 
 /** A predicted collision of two workspaces, or of one with the branch that it lands on. */
 export const PREDICTED_COLLISION = shape({
@@ -90,7 +90,7 @@ async function forecastOf(
     if (first === undefined || target === null) return NO_BRANCH;
     const subjects = group.map((row) => ({
       name: row.agent,
-      checkout: checkoutOf(row),
+      checkout: row,
       since: starts.get(row.agent),
     }));
     return await forecast(host, first.root, target, subjects);
@@ -113,7 +113,6 @@ function addForecast(prediction: Prediction, group: readonly WorkspaceRow[], fou
   }
 }
 
-/** A task in progress. */
 interface WorkInProgress {
   task: string;
   agent: string;

@@ -111,7 +111,6 @@ function sinceOf({ a, b, paths }: PredictedCollision, before: readonly StoredCol
   return isLasting ? same.since : undefined;
 }
 
-/** A stored collision. */
 export const COLLISION = shape({
   ...PREDICTED_COLLISION,
   /** The branch that both land on. */

@@ -13,9 +13,7 @@ type SetupSource = "settings" | typeof REPOSITORY_FILE | typeof INCLUDE_FILE;
 
 /** What new workspaces of a project get, and where that is configured. */
 export interface SetupPlan {
-  /** Patterns of files to copy. */
   copy: { pattern: string; from: SetupSource }[];
-  /** Patterns of files to link. */
   link: { pattern: string; from: SetupSource }[];
   /** True if the project has an `INCLUDE_FILE`. */
   includes: boolean;

@@ -10,7 +10,6 @@ import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { quote } from "../../names.js";
 
-/** What leasing needs. */
 type PortWorld = Pick<Host, "context" | "env">;
 
 interface Range {
@@ -118,7 +117,6 @@ async function sweep({ context }: PortWorld, folder: string): Promise<void> {
   }
 }
 
-/** The ports of a workspace, sorted. */
 export async function portsOf(db: Reader, workspaceId: number): Promise<number[]> {
   const rows = await db
     .selectFrom("port_leases")

@@ -1,4 +1,5 @@
 import { sep } from "node:path";
+import type { Reader } from "../../db/schema.js";
 import type { Host } from "../../host.js";
 import type { AgentRef } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
@@ -7,7 +8,7 @@ import type { SetupSettings } from "../../workstreams/settings.js";
 import { findWorkspaceRow, type WorkspaceRow } from "../workspace.js";
 import { COMMAND_RUN, requireApproved, runSetupCommand } from "./command.js";
 import { putFiles, SETUP_FILES } from "./files.js";
-import { planSetup, REPOSITORY_FILE } from "./plan.js";
+import { planSetup, REPOSITORY_FILE, type SetupPlan } from "./plan.js";
 import { leasePorts, portsOf } from "./ports.js";
 
 interface SetupOptions {
@@ -16,7 +17,6 @@ interface SetupOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What was set up. */
 export const SETUP_DONE = shape({
   ...SETUP_FILES,
   ports: "number[]",
@@ -32,9 +32,7 @@ export type SetupDone = TypeOf<typeof SETUP_DONE>;
  */
 export async function setUpWorkspace(host: Host, { workspace, settings, signal }: SetupOptions): Promise<SetupDone> {
   const { id, workstream, agent, root, path } = workspace;
-  const plan = await planSetup(root, settings);
-  if (plan.command?.from === REPOSITORY_FILE)
-    await requireApproved(host.context.store.db, { root, command: plan.command.command }, workstream);
+  const plan = await planApprovedSetup(host.context.store.db, workspace, settings);
   const files = await putFiles(host, { root, path, backend: workspace.backend as BackendKey }, plan);
   const ports = await leasePorts(host, id, plan.ports);
   if (plan.command === null) return { ...files, ports, command: null };
@@ -43,6 +41,18 @@ export async function setUpWorkspace(host: Host, { workspace, settings, signal }
   const timeoutMs = plan.timeoutSeconds * 1000;
   const run = await runSetupCommand(host, { workstream, agent, path, command, env, timeoutMs, signal });
   return { ...files, ports, command: run };
+}
+
+/** As `planSetup`; faults `setup.not_approved` too. */
+export async function planApprovedSetup(
+  db: Reader,
+  { root, workstream }: { root: string; workstream: string },
+  settings: SetupSettings,
+): Promise<SetupPlan> {
+  const plan = await planSetup(root, settings);
+  if (plan.command?.from === REPOSITORY_FILE)
+    await requireApproved(db, { root, command: plan.command.command }, workstream);
+  return plan;
 }
 
 const variables = ({ path, root }: { path: string; root: string }, ports: readonly number[]) => ({

@@ -9,7 +9,6 @@ export interface Changes {
   modified: readonly string[];
 }
 
-/** Two commits to compare. */
 export type Span = readonly [from: string, to: string];
 
 /** The changes of every span, in one git process. */
@@ -38,12 +37,10 @@ function parse(output: string, spans: readonly Span[]): Changes[] {
 
 const KINDS: Readonly<Record<string, keyof Changes>> = { A: "added", D: "deleted" };
 
-/** All changed paths, sorted. */
 export function pathsOf({ added, deleted, modified }: Changes): string[] {
   return [...added, ...deleted, ...modified].sort();
 }
 
-/** No changes at all. */
 export const NO_CHANGES: Changes = { added: [], deleted: [], modified: [] };
 
 /** Changes, prepared for `mayConflict`. */
@@ -57,7 +54,6 @@ export interface Footprint {
   moved: ReadonlySet<string>;
 }
 
-/** The footprint of changes. */
 export function footprint({ added, deleted, modified }: Changes): Footprint {
   const [grown, shrunk] = [foldersAbove(added), foldersAbove(deleted)];
   return {
@@ -83,7 +79,6 @@ export function mayConflict(a: Footprint, b: Footprint): boolean {
   );
 }
 
-/** True if the sets have an item in common. */
 export function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   const [few, many] = a.size < b.size ? [a, b] : [b, a];
   for (const item of few) if (many.has(item)) return true;

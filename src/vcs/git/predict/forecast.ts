@@ -65,25 +65,19 @@ interface Alone {
   merges: ReadonlyMap<string, { tree: string; conflicts: readonly string[] }>;
 }
 
-async function againstTarget(scene: Scene, works: readonly Work[]): Promise<Alone> {
-  const behind = works.filter((work) => !isOn(work, scene.target));
+async function againstTarget({ world, root, target }: Scene, works: readonly Work[]): Promise<Alone> {
+  const behind = works.filter((work) => !isOn(work, target));
   const differ = new Set(works.map((work) => work.base)).size > 1 || behind.some((work) => !work.single);
   const bases = [...new Set(behind.map((work) => work.base))];
-  const news = await readChanges(
-    scene.world,
-    scene.root,
-    bases.map((base) => [base, scene.target.commit]),
-  );
+  const spans = bases.map((base): Span => [base, target.commit]);
+  const news = await readChanges(world, root, spans);
   const newsSince = new Map(bases.map((base, n) => [base, footprint(news[n] ?? NO_CHANGES)]));
   const wanted = behind.filter((work) => {
     const theirs = newsSince.get(work.base);
     return differ || theirs === undefined || mayConflict(work.footprint, theirs);
   });
-  const merges = await mergePairs(
-    scene.world,
-    scene.root,
-    wanted.map((work) => [work.commit, scene.target.commit]),
-  );
+  const pairs = wanted.map(({ commit }): Span => [commit, target.commit]);
+  const merges = await mergePairs(world, root, pairs);
   const clashes = wanted.map((work, n) => ({ a: work.name, b: null, paths: merges[n]?.conflicts ?? [] }));
   return {
     clashes: clashes.filter(({ paths }) => paths.length > 0),
@@ -108,11 +102,8 @@ async function againstEachOther(scene: Scene, works: readonly Work[], alone: Alo
       return [{ a, b, commits: [x.commit, y.commit] as const }];
     }),
   ];
-  const merges = await mergePairs(
-    scene.world,
-    scene.root,
-    candidates.map(({ commits }) => commits),
-  );
+  const commits = candidates.map((pair) => pair.commits);
+  const merges = await mergePairs(scene.world, scene.root, commits);
   return candidates.flatMap(({ a, b }, n) => {
     const targets = isLevel([a, b]) ? [] : [a, b].flatMap(({ name }) => alone.merges.get(name)?.conflicts ?? []);
     const paths = (merges[n]?.conflicts ?? []).filter((path) => !targets.includes(path));

@@ -39,7 +39,6 @@ export async function inQuarantine<T>(
 /** A path in a colon-separated list. */
 const alternate = (path: string) => (/[:"\n]/.test(path) ? JSON.stringify(path) : path);
 
-/** A commit to create. */
 interface NewCommit {
   tree: string;
   parent: string;

@@ -28,7 +28,6 @@ export interface Subject {
   since?: string | undefined;
 }
 
-/** A checkout's state. */
 interface Present {
   head: string;
   /** The tree of the work tree; null if nothing is uncommitted. */
