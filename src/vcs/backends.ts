@@ -6,21 +6,14 @@ import type { Lander } from "./lander.js";
 import { noneBackend } from "./none/none.js";
 import { noFolder } from "./program.js";
 import { saplingBackend } from "./sapling.js";
-import type { BackendKey, VcsBackend, VcsWorld } from "./vcs.js";
+import type { VcsBackend, VcsWorld } from "./vcs.js";
 
 /** The backends in order of detection: jj before git, because a jj repository may contain a git one. */
 const IN_ORDER: readonly VcsBackend[] = [jjBackend, saplingBackend, git, noneBackend];
 
-const BY_KEY: Readonly<Record<BackendKey, VcsBackend>> = {
-  jj: jjBackend,
-  sl: saplingBackend,
-  git,
-  none: noneBackend,
-};
-
 /** The backend of a key, as rows store it. */
 export function getBackend(key: string): VcsBackend {
-  return BY_KEY[key as BackendKey];
+  return IN_ORDER.find((backend) => backend.key === key) as VcsBackend;
 }
 
 /** The backend of a folder, and the root of its repository; `none` accepts every folder. Faults `vcs.no_folder`. */

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "../errors.js";
 import { counted, quote } from "../names.js";
+import { isTaken } from "./folders.js";
 import { pathTaken } from "./program.js";
 import type { Commit, Standing, Target } from "./vcs.js";
 
@@ -21,7 +22,7 @@ export async function createOnce(
   steps: { base(): Promise<string>; add(base: string): Promise<unknown>; remove(): Promise<void> },
 ): Promise<{ base: string }> {
   const isOurs = existsSync(join(path, meta)) && !existsSync(join(path, meta, store));
-  if (existsSync(path) && readdirSync(path).length > 0 && !isOurs) throw pathTaken(path);
+  if (!isOurs && (await isTaken(path))) throw pathTaken(path);
   const done = join(path, meta, "mu-base");
   const known = await readFile(done, "utf8").catch(() => undefined);
   if (known !== undefined) return { base: known };

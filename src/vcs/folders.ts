@@ -50,6 +50,15 @@ function onlyVanished(stderr: string): boolean {
   return lines.length > 0 && paths.every((path) => path !== undefined && !existsSync(path));
 }
 
+/** True unless the path is free for a new folder: missing, or an empty folder. */
+export async function isTaken(path: string): Promise<boolean> {
+  try {
+    return (await readdir(path)).length > 0;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ENOENT";
+  }
+}
+
 /** Deletes a folder, including read-only folders in it such as package caches. Does nothing if it does not exist. */
 export async function deleteFolder(path: string): Promise<void> {
   const options = { recursive: true, force: true, maxRetries: 5, retryDelay: 50 };

@@ -1,11 +1,11 @@
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, checkAgentName, qualifiedName, quote, shellWord } from "../names.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
-import { realPath } from "../vcs/folders.js";
+import { isTaken, realPath } from "../vcs/folders.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
 import { readSettings, type SetupSettings } from "../workstreams/settings.js";
 import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
@@ -110,17 +110,8 @@ async function choosePath(host: Host, ref: AgentRef, leftover: WorkspaceRow | un
   const taken = new Set(rows.map((row) => row.path).filter((path) => path !== leftover?.path));
   let path = first;
   for (let n = 2; taken.has(path); n++) path = `${first}-${n}`;
-  if (path === leftover?.path || (await isEmpty(path))) return path;
-  throw pathNotEmpty(path);
-}
-
-async function isEmpty(path: string): Promise<boolean> {
-  const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    if (error.code === "ENOTDIR") return ["."];
-    throw error;
-  });
-  return names.length === 0;
+  if (path !== leftover?.path && (await isTaken(path))) throw pathNotEmpty(path);
+  return path;
 }
 
 /** Reserves the row, creates the checkout, sets it up, and confirms. `replaced` is closed in the write that reserves. */

@@ -77,8 +77,7 @@ export async function workspaceRow(db: Reader, ref: AgentRef): Promise<Workspace
 export function workspaceExists({ agent, workstream, path, state }: WorkspaceRow): Fault {
   const look = { intent: "See its state", command: `mu workspace list -w ${workstream}` };
   if (state !== "ready") {
-    const what = state === "creating" ? "creating" : "freeing";
-    const message = `Another process is ${what} the workspace of ${quote(agent)} in ${workstream}: ${path}.`;
+    const message = `Another process is ${state} the workspace of ${quote(agent)} in ${workstream}: ${path}.`;
     return new Fault("conflict", "workspace.exists", message, [look], { path, state });
   }
   return new Fault(

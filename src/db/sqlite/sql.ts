@@ -16,9 +16,11 @@ export function readByHand(connection: Connection, text: string): SqlResult {
     throw new Fault("usage", "sql.several", "`mu sql` runs one statement at a time.");
   }
   if (isStatement(statement) && !isReading(statement)) throw notARead();
-  const prepared = prepare(connection, text);
-  if (!prepared.readonly || !prepared.reader) throw notARead();
-  return { rows: rowsOf(prepared), changes: 0 };
+  return explained(() => {
+    const prepared = connection.prepare(text);
+    if (!prepared.readonly || !prepared.reader) throw notARead();
+    return { rows: rowsOf(prepared), changes: 0 };
+  });
 }
 
 /**
@@ -213,39 +215,21 @@ function runAll(connection: Connection, statements: readonly SqlStatement[]): Sq
   const total = connection.prepare("select total_changes()").pluck();
   const before = Number(total.get());
   let rows: SqlResult["rows"] = [];
-  for (const { text } of statements) {
-    const prepared = prepare(connection, text);
-    if (prepared.reader) rows = rowsOf(prepared);
-    else runOne(prepared);
-  }
+  explained(() => {
+    for (const { text } of statements) {
+      const prepared = connection.prepare(text);
+      if (prepared.reader) rows = rowsOf(prepared);
+      else prepared.run();
+    }
+  });
   return { rows, changes: Number(total.get()) - before };
-}
-
-function prepare(connection: Connection, text: string): Statement {
-  try {
-    return connection.prepare(text);
-  } catch (error) {
-    throw asSqlFault(error);
-  }
-}
-
-function runOne(statement: Statement): void {
-  try {
-    statement.run();
-  } catch (error) {
-    throw asSqlFault(error);
-  }
 }
 
 /** The rows with names and values that JSON can carry: see `SqlResult`. */
 function rowsOf(statement: Statement): SqlResult["rows"] {
-  try {
-    const names = distinctNames(statement.columns().map((column) => column.name));
-    const rows = statement.raw().safeIntegers().all() as unknown[][];
-    return rows.map((row) => Object.fromEntries(names.map((name, at) => [name, presentable(row[at])])));
-  } catch (error) {
-    throw asSqlFault(error);
-  }
+  const names = distinctNames(statement.columns().map((column) => column.name));
+  const rows = statement.raw().safeIntegers().all() as unknown[][];
+  return rows.map((row) => Object.fromEntries(names.map((name, at) => [name, presentable(row[at])])));
 }
 
 function distinctNames(names: readonly string[]): string[] {
@@ -264,14 +248,16 @@ function presentable(value: unknown): unknown {
   return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
 }
 
-/** What the user wrote is at fault, unless SQLite says that the file is. */
-function asSqlFault(error: unknown): unknown {
-  if (error instanceof Fault) return error;
-  if (isSqliteError(error)) {
-    if (fileFault(error.code, "") !== undefined) return error;
-    if (error.code === "SQLITE_CONSTRAINT_TRIGGER") return new Fault("usage", "sql.not_allowed", error.message);
+/** Runs `work`: what the user wrote is at fault, unless SQLite says that the file is. */
+function explained<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Fault || (isSqliteError(error) && fileFault(error.code, "") !== undefined)) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "SQLITE_CONSTRAINT_TRIGGER") throw new Fault("usage", "sql.not_allowed", message);
+    throw new Fault("usage", "sql.failed", `SQLite says: ${message}`, [
+      { intent: "See the tables and their columns", command: "mu sql 'select name, sql from sqlite_master'" },
+    ]);
   }
-  return new Fault("usage", "sql.failed", `SQLite says: ${(error as Error).message}`, [
-    { intent: "See the tables and their columns", command: "mu sql 'select name, sql from sqlite_master'" },
-  ]);
 }

@@ -5,7 +5,7 @@ import { Fault } from "../../errors.js";
 import { enumerate, quote, shellWord } from "../../names.js";
 import type { Lander, LandingTarget, Tip } from "../lander.js";
 import { errorText } from "../program.js";
-import type { VcsWorld } from "../vcs.js";
+import type { CommitRange, VcsWorld } from "../vcs.js";
 import { findGitDir, operationIn } from "./git-dir.js";
 import { existingCommits } from "./history.js";
 import { gitReplayer } from "./replay.js";
@@ -131,7 +131,7 @@ async function forward(world: VcsWorld, path: string, { target, to }: { target: 
 }
 
 /** Moves HEAD back if git moved another branch than ours, unless it has changed since. */
-async function restoreHead(world: VcsWorld, path: string, { from, to }: { from: string; to: string }): Promise<void> {
+async function restoreHead(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<void> {
   const head = await gitLine(world, path, ["rev-parse", "-q", "--verify", "HEAD"], { okCodes: [1, 128] });
   if (head === to) await runGit(world, path, ["reset", "-q", "--keep", from], { okCodes: [1, 128], locks: true });
 }
@@ -140,7 +140,7 @@ async function restoreHead(world: VcsWorld, path: string, { from, to }: { from: 
  * git moves the files first and the branch last: if it was killed in between, the index is that of `to` on a branch at
  * `from`. Only then are the files moved back.
  */
-async function takeBack(world: VcsWorld, path: string, { from, to }: { from: string; to: string }): Promise<void> {
+async function takeBack(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<void> {
   const staged = await runGit(world, path, ["diff-index", "--cached", "--quiet", to, "--"], { okCodes: [1, 128] });
   const head = await gitLine(world, path, ["rev-parse", "-q", "--verify", "HEAD"], { okCodes: [1, 128] });
   if (staged.code !== 0 || head !== from) return;
@@ -244,11 +244,7 @@ async function uncommittedChanges(world: VcsWorld, path: string): Promise<Obstac
 }
 
 /** Untracked files of `path` that moving from one commit to another would overwrite. */
-async function untrackedConflicts(
-  world: VcsWorld,
-  path: string,
-  { from, to }: { from: string; to: string },
-): Promise<string[]> {
+async function untrackedConflicts(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<string[]> {
   const args = ["diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", from, to];
   const { stdout } = await runGit(world, path, args);
   const added = stdout.split("\0").filter((name) => name !== "");

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, unlink } from "node:fs/promises";
+import { mkdir, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
-import { deleteFolder } from "../folders.js";
+import { deleteFolder, isTaken } from "../folders.js";
 import { errorText, type ProgramResult, pathTaken } from "../program.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { findEntry, headOf, readText, waitUntilQuiet, worktreesDirOf } from "./git-dir.js";
@@ -47,14 +47,6 @@ async function existingCommit(world: VcsWorld, checkout: Checkout): Promise<stri
   await deleteFolder(checkout.path);
   await rm(entry, { recursive: true, force: true });
   return undefined;
-}
-
-async function isTaken(path: string): Promise<boolean> {
-  try {
-    return (await readdir(path)).length > 0;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ENOENT";
-  }
 }
 
 async function addWorktree(world: VcsWorld, checkout: Checkout, base: string): Promise<void> {

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
-import { copyFolder, deleteFolder, realPath } from "../folders.js";
+import { copyFolder, deleteFolder, isTaken, realPath } from "../folders.js";
 import { noFolder, pathTaken } from "../program.js";
 import type { Checkout, Standing, VcsBackend, VcsWorld } from "../vcs.js";
 import { readManifest, unpackArchive, writeArchive } from "./archive.js";
@@ -52,7 +52,7 @@ export const noneBackend: VcsBackend = {
 async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ base: null }> {
   await checkRoot(world, root, path);
   const { draft, marker } = beside(path);
-  if (existsSync(path) && readdirSync(path).length > 0) {
+  if (await isTaken(path)) {
     if (existsSync(marker)) return { base: null };
     throw pathTaken(path);
   }

@@ -11,8 +11,7 @@ import { PREDICTED_COLLISION, type PredictedCollision, type Prediction, predictC
 
 /** Predicts and stores the collisions and changes of a workstream's workspaces. Faults `workstream.not_found`. */
 export async function refreshRadar(host: Host, workstream: string): Promise<Prediction> {
-  const { id, name } = await workstreamRow(host.context.store.db, workstream);
-  const prediction = await predictConflicts(host, { id, name });
+  const prediction = await predictConflicts(host, await workstreamRow(host.context.store.db, workstream));
   await storePrediction(host.context, prediction);
   return prediction;
 }
@@ -39,8 +38,8 @@ export async function refreshRadarIfStale(
   const signal = AbortSignal.timeout(timeoutMs);
   const exec: Host["exec"] = (file, args, options) => host.exec(file, args, { ...options, signal });
   try {
-    const { id } = await workstreamRow(context.store.db, workstream);
-    const prediction = await predictConflicts({ ...host, exec }, { id, name: workstream });
+    const row = await workstreamRow(context.store.db, workstream);
+    const prediction = await predictConflicts({ ...host, exec }, row);
     if (signal.aborted) return false;
     await storePrediction({ ...context, store: withLockTimeout(context.store, LOCK_WAIT_MS) }, prediction);
     return true;
