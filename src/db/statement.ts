@@ -1,5 +1,5 @@
-import type { CompiledQuery, InferResult } from "kysely";
-import type { Reader } from "./schema.js";
+import type { CompiledQuery, InferResult, SelectQueryBuilder } from "kysely";
+import type { Reader, Schema } from "./schema.js";
 
 class Parameter {
   constructor(readonly key: string) {}
@@ -36,8 +36,11 @@ export function statement<P extends object, Q extends Compilable>(
   };
 }
 
-/** `values` in portions, by default of as many as fit into one query: both dialects limit how many it may bind. */
-export function* portions<T>(values: readonly T[], size = 500): Generator<T[]> {
+/** Values bound, or rows read, by one query: both dialects limit the first. */
+const PORTION = 500;
+
+/** `values` in portions of `size`, by default as many as one query may bind. */
+export function* portions<T>(values: readonly T[], size = PORTION): Generator<T[]> {
   for (let at = 0; at < values.length; at += size) yield values.slice(at, at + size);
 }
 
@@ -48,4 +51,19 @@ export async function rowsByIds<Row>(
   const rows: Row[] = [];
   for (const portion of portions(ids)) for (const row of await read(portion)) rows.push(row);
   return rows;
+}
+
+/** The rows of an unordered query in pages, ordered by a unique column that it selects. */
+export async function* pages<T extends keyof Schema, C extends "id" | "n", Row extends Record<C, number>>(
+  query: SelectQueryBuilder<Schema, T, Row>,
+  column: C,
+  order: "asc" | "desc" = "asc",
+): AsyncGenerator<Row[]> {
+  const ordered = query.orderBy(column as never, order).limit(PORTION);
+  let page = await ordered.execute();
+  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+    yield page;
+    if (page.length < PORTION) return;
+    page = await ordered.where(column as never, order === "asc" ? ">" : "<", last[column] as never).execute();
+  }
 }

@@ -1,6 +1,6 @@
 import { type EventRow, eventHash, GENESIS_HASH, type Head } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
-import { statement } from "../db/statement.js";
+import { pages } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -30,36 +30,6 @@ export type ChainHead = TypeOf<typeof CHAIN_HEAD>;
 
 /** A chain that holds, and how many large texts its events have by hash only. */
 export const VERIFIED_CHAIN = shape({ ...CHAIN_HEAD, byHash: "number" });
-
-/** Rows read at a time: enough that the query costs nothing per row, few enough to stay flat in memory. */
-const PAGE = 500;
-
-const selectPage = statement((db, { after, limit }: { after: number; limit: number }) =>
-  selectLinks(db).where("id", ">", after).orderBy("id").limit(limit),
-);
-
-const selectPageOf = statement((db, { scope, after, limit }: { scope: string; after: number; limit: number }) =>
-  selectLinks(db).where("scope", "=", scope).where("n", ">", after).orderBy("n").limit(limit),
-);
-
-function selectLinks(db: Reader) {
-  return db
-    .selectFrom("events")
-    .select([
-      "id",
-      "scope",
-      "n",
-      "group_id",
-      "at",
-      "actor",
-      "op",
-      "subject",
-      "payload",
-      "changes",
-      "prev_hash",
-      "hash",
-    ]);
-}
 
 /**
  * Walks the chains (all, or that of `scope`) and reports on each, by scope: edited, dropped, inserted, swapped
@@ -95,33 +65,15 @@ export async function auditHead(db: Reader, scope?: string): Promise<ChainHead[]
 }
 
 async function hasEvents(db: Reader, scope: string): Promise<boolean> {
-  return (await firstOf(db, scope)) !== undefined;
+  const query = db.selectFrom("events").select("id").where("scope", "=", scope).limit(1);
+  return (await query.executeTakeFirst()) !== undefined;
 }
 
+/** Visits the events of one chain by number, or of all by id. */
 async function eachLink(db: Reader, scope: string | undefined, visit: (event: EventRow) => void): Promise<void> {
-  const first = await firstOf(db, scope);
-  if (first === undefined) return;
-  for (let after = first - 1; ; ) {
-    const page = await (scope === undefined
-      ? selectPage(db, { after, limit: PAGE })
-      : selectPageOf(db, { scope, after, limit: PAGE }));
-    for (const event of page) visit(event);
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
-    after = scope === undefined ? last.id : last.n;
-  }
-}
-
-/** Where the walk starts: the least id of all, or the least number in the chain; a forger may have used any. */
-async function firstOf(db: Reader, scope: string | undefined): Promise<number | undefined> {
-  const query =
-    scope === undefined
-      ? db.selectFrom("events").select((e) => e.fn.min("id").as("first"))
-      : db
-          .selectFrom("events")
-          .select((e) => e.fn.min("n").as("first"))
-          .where("scope", "=", scope);
-  return (await query.executeTakeFirst())?.first ?? undefined;
+  const all = db.selectFrom("events").selectAll();
+  const links = scope === undefined ? pages(all, "id") : pages(all.where("scope", "=", scope), "n");
+  for await (const page of links) for (const event of page) visit(event);
 }
 
 interface Walk extends Head {

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import { type Context, newGroup } from "../db/context.js";
 import { type EventRow, MACHINE_SCOPE } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
+import { pages } from "../db/statement.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
@@ -137,9 +138,6 @@ export function toEntry(row: EventRow): LogEntry {
   };
 }
 
-/** Lines read at a time while catching up. */
-const PAGE = 500;
-
 /**
  * The lines that fit, as they are written, until `signal` aborts; before them those that `limit` and `sinceId` ask
  * for, as `readLog` gives them (with neither: only new ones). None is lost and none comes twice, in bursts too: the
@@ -177,13 +175,10 @@ async function* newEntries(db: Reader, filter: LogFilter, seen: Map<string, numb
   const news: LogEntry[] = [];
   for (const [scope, head] of await headsOf(db)) {
     if (filter.workstream !== undefined && filter.workstream !== scope) continue;
-    for (let after = seen.get(scope) ?? 0; after < head; after = Math.min(head, after + PAGE)) {
-      const rows = await selectEvents(db, { ...filter, workstream: scope })
-        .where("n", ">", after)
-        .where("n", "<=", Math.min(head, after + PAGE))
-        .execute();
-      news.push(...rows.map(toEntry));
-    }
+    const fresh = selectEvents(db, { ...filter, workstream: scope })
+      .where("n", ">", seen.get(scope) ?? 0)
+      .where("n", "<=", head);
+    for await (const page of pages(fresh, "n")) news.push(...page.map(toEntry));
     seen.set(scope, head);
   }
   yield* news.sort((a, b) => a.id - b.id);

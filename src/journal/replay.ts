@@ -1,7 +1,7 @@
 import type { Change } from "../db/events.js";
 import { JOURNALLED, type JournalledTable, type Row } from "../db/relations.js";
 import type { Reader } from "../db/schema.js";
-import { statement } from "../db/statement.js";
+import { pages } from "../db/statement.js";
 import { isByHash, sameValue, sha256, type TextByHash } from "../db/texts.js";
 import { labelOf } from "./rows.js";
 
@@ -20,19 +20,6 @@ export interface Difference {
   columns: string[];
 }
 
-/** Rows read at a time. */
-const PAGE = 500;
-
-const selectChanges = statement((db, { after, until }: { after: number; until: number }) =>
-  db
-    .selectFrom("events")
-    .select(["id", "changes"])
-    .where("id", ">", after)
-    .where("id", "<=", until)
-    .orderBy("id")
-    .limit(PAGE),
-);
-
 /** Folds the log, up to and with event `untilEventId`, into the rows that the tables had then. */
 export async function foldEvents(db: Reader, options: { untilEventId?: number } = {}): Promise<Tables> {
   const tables = noRows();
@@ -43,22 +30,11 @@ export async function foldEvents(db: Reader, options: { untilEventId?: number } 
 const noRows = () => Object.fromEntries(JOURNALLED.map((table) => [table, new Map()])) as unknown as Tables;
 
 async function eachChange(db: Reader, untilEventId: number | undefined, visit: (change: Change) => void) {
-  const { first, last } = await eventIds(db);
-  const until = Math.min(last, untilEventId ?? last);
-  for (let after = first - 1; after < until; ) {
-    const page = await selectChanges(db, { after, until });
+  let query = db.selectFrom("events").select(["id", "changes"]);
+  if (untilEventId !== undefined) query = query.where("id", "<=", untilEventId);
+  for await (const page of pages(query, "id")) {
     for (const { changes } of page) for (const change of JSON.parse(changes) as Change[]) visit(change);
-    after = page.at(-1)?.id ?? until;
   }
-}
-
-/** The smallest and the largest id among the events; 1 and 0 when there are none. */
-export async function eventIds(db: Reader): Promise<{ first: number; last: number }> {
-  const { first, last } = await db
-    .selectFrom("events")
-    .select((e) => [e.fn.min("id").as("first"), e.fn.max("id").as("last")])
-    .executeTakeFirstOrThrow();
-  return { first: first ?? 1, last: last ?? 0 };
 }
 
 /** Carries one change out on folded rows. Changes of unknown tables are skipped. */
@@ -138,15 +114,8 @@ async function compareTable(db: Reader, table: JournalledTable, tables: Tables):
 }
 
 async function eachRow(db: Reader, table: Difference["table"], visit: (id: number, row: Row) => void): Promise<void> {
-  const query = db
-    .selectFrom(table as "tasks")
-    .selectAll()
-    .orderBy("id")
-    .limit(PAGE);
-  let page = await query.execute();
-  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+  for await (const page of pages(db.selectFrom(table as "tasks").selectAll(), "id")) {
     for (const { id, ...row } of page) visit(id, row);
-    page = await query.where("id", ">", last.id).execute();
   }
 }
 

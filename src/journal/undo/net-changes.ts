@@ -12,6 +12,7 @@ import {
 import type { Reader } from "../../db/schema.js";
 import { sameValue, wholeTexts } from "../../db/texts.js";
 import type { Tx } from "../../db/write.js";
+import { groupBy } from "../../groups.js";
 import { checkAcyclic } from "../rows.js";
 
 /** What several changes did to one row, taken together: inserted it, removed it, or changed columns of it. */
@@ -88,23 +89,17 @@ export function imageOf(change: NetChange): Row {
 
 /** The rows that `net` is about as they are now, by key; those that are gone are left out. */
 export async function currentRows(db: Reader, net: Map<string, NetChange>): Promise<Map<string, Row>> {
-  const ids = idsByTable(net.values());
   const now = new Map<string, Row>();
-  for (const [table, own] of ids) {
+  for (const [table, own] of idsByTable([...net.values()])) {
     for (const row of await rowsWhere(db, table, "id", own)) now.set(rowKey(table, row.id), row);
   }
   return now;
 }
 
 /** The row ids of `changes` by table. */
-export function idsByTable(changes: Iterable<NetChange>): Map<JournalledTable, number[]> {
-  const ids = new Map<JournalledTable, number[]>();
-  for (const { table, id } of changes) {
-    const own = ids.get(table);
-    if (own === undefined) ids.set(table, [id]);
-    else own.push(id);
-  }
-  return ids;
+export function idsByTable(changes: readonly NetChange[]): Map<JournalledTable, number[]> {
+  const tables = groupBy(changes, ({ table }) => table);
+  return new Map([...tables].map(([table, own]) => [table, own.map(({ id }) => id)]));
 }
 
 /** The values that undo puts back into a row, in the columns that it touches. */

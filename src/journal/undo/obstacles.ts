@@ -12,9 +12,10 @@ import {
   type UniqueKey,
 } from "../../db/relations.js";
 import type { Reader } from "../../db/schema.js";
+import { pages, portions } from "../../db/statement.js";
 import { sameValue } from "../../db/texts.js";
+import { groupBy } from "../../groups.js";
 import { shape, type TypeOf } from "../../shape.js";
-import { eventIds } from "../replay.js";
 import { rowNames } from "../rows.js";
 import { broughtBack, currentRows, idsByTable, imageOf, isPassing, type NetChange } from "./net-changes.js";
 
@@ -38,7 +39,8 @@ interface Scene {
   net: Map<string, NetChange>;
   /** The rows of `net` as they are now. */
   now: Map<string, Row>;
-  later: Later[];
+  /** Later changes by the key of their row. */
+  later: Map<string, Later[]>;
 }
 
 interface Later {
@@ -58,7 +60,8 @@ export async function findObstacles(
   group: string,
   firstId: number,
 ): Promise<Obstacle[]> {
-  const scene = { db, net, now: await currentRows(db, net), later: await laterChanges(db, net, group, firstId) };
+  const later = await laterChanges(db, net, group, firstId);
+  const scene = { db, net, now: await currentRows(db, net), later };
   const found = [
     ...changedAgain(scene),
     ...(await hanging(scene)),
@@ -69,36 +72,37 @@ export async function findObstacles(
   return found.map(({ row, table, ...rest }) => ({ table, name: nameOf(table, row), ...rest }));
 }
 
-/** Events read at a time. */
-const PAGE = 500;
 /** With more rows than this, texts are not searched for their ids before they are parsed. */
 const FEW = 20;
 
-async function laterChanges(db: Reader, net: Map<string, NetChange>, group: string, firstId: number): Promise<Later[]> {
+async function laterChanges(
+  db: Reader,
+  net: Map<string, NetChange>,
+  group: string,
+  firstId: number,
+): Promise<Scene["later"]> {
   const ids = [...new Set([...net.values()].map(({ id }) => id))];
   const mention = ids.length > FEW ? /./ : new RegExp(`id":(?:${ids.join("|")})[,}]`);
   const later: Later[] = [];
   const groups = new Set<string>();
-  const { last } = await eventIds(db);
-  for (let after = firstId; after < last; ) {
-    const events = await db
-      .selectFrom("events")
-      .select(["id", "group_id", "op", "actor", "at", "changes"])
-      .where("id", ">", after)
-      .where("group_id", "<>", group)
-      .orderBy("id")
-      .limit(PAGE)
-      .execute();
-    for (const { changes, ...event } of events) {
+  const events = db
+    .selectFrom("events")
+    .select(["id", "group_id", "op", "actor", "at", "changes"])
+    .where("id", ">", firstId)
+    .where("group_id", "<>", group);
+  for await (const page of pages(events, "id")) {
+    for (const { changes, ...event } of page) {
       groups.add(event.group_id);
       if (!mention.test(changes)) continue;
       for (const change of JSON.parse(changes) as Change[]) if (concerns(net, change)) later.push({ event, change });
     }
-    after = events.at(-1)?.id ?? last;
   }
   const undone = await undoneGroups(db);
   const cancelled = new Set([...undone].filter(([target]) => groups.has(target)).flat());
-  return later.filter(({ event }) => !cancelled.has(event.group_id));
+  return groupBy(
+    later.filter(({ event }) => !cancelled.has(event.group_id)),
+    ({ change }) => rowKey(change.table, change.id),
+  );
 }
 
 /** Whether a change may stand in the way: one of the same row, or one that made a row refer to another. */
@@ -129,10 +133,9 @@ export async function undoneGroups(db: Reader): Promise<Map<string, string>> {
 
 /** Rows that are not as the group left them. */
 function changedAgain({ net, now, later }: Scene): Found[] {
-  const touched = laterByRow(later);
   return [...net].flatMap(([key, change]) => {
     const row = now.get(key);
-    const events = touched.get(key) ?? [];
+    const events = later.get(key) ?? [];
     const at = { table: change.table, row: { ...imageOf(change), ...row, id: change.id } };
     if ("gone" in change) {
       return row === undefined ? [] : [{ ...at, problem: "exists again", ...by(events.at(-1)) }];
@@ -171,17 +174,6 @@ function leftBehind(change: NetChange, row: Row): [column: string, value: unknow
 
 const changesColumn = (change: Change, column: string) => !("patch" in change) || column in change.patch;
 
-function laterByRow(later: readonly Later[]): Map<string, Later[]> {
-  const touched = new Map<string, Later[]>();
-  for (const one of later) {
-    const key = rowKey(one.change.table, one.change.id);
-    const known = touched.get(key);
-    if (known === undefined) touched.set(key, [one]);
-    else known.push(one);
-  }
-  return touched;
-}
-
 function by(later: Later | undefined): Pick<Obstacle, "by"> {
   if (later === undefined) return {};
   const { group_id: group, op, actor, at } = later.event;
@@ -191,13 +183,12 @@ function by(later: Later | undefined): Pick<Obstacle, "by"> {
 /** Rows that refer to one that would be removed, and would stay. */
 async function hanging({ db, net, later }: Scene): Promise<Found[]> {
   const made = idsByTable([...net.values()].filter((change) => "made" in change));
-  const touched = laterByRow(later);
   const found: Found[] = [];
   for (const { table, column, to } of REFERENCES) {
     for (const row of await rowsWhere(db, table, column, made.get(to) ?? [])) {
       const own = net.get(rowKey(table, row.id));
       if (own !== undefined && ("made" in own || ("changed" in own && column in own.changed))) continue;
-      const event = touched.get(rowKey(table, row.id))?.find(({ change }) => changesColumn(change, column));
+      const event = later.get(rowKey(table, row.id))?.find(({ change }) => changesColumn(change, column));
       found.push({
         table,
         row,
@@ -211,7 +202,6 @@ async function hanging({ db, net, later }: Scene): Promise<Found[]> {
 
 /** Rows that would refer to one that is gone, and stays gone. */
 async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
-  const touched = laterByRow(later);
   const found: Found[] = [];
   for (const reference of REFERENCES) {
     const wanting = [...net.values()].filter((change) => typeof parentOf(change, reference) === "number");
@@ -223,7 +213,7 @@ async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
       if (returning === undefined ? there.has(Number(parentOf(change, reference))) : !("made" in returning)) continue;
       const row = { ...broughtBack(change), id: change.id };
       const problem = `belongs to a deleted ${reference.column.replace(/_id$/, "")}`;
-      found.push({ table: change.table, row, problem, ...by(touched.get(parent)?.at(-1)) });
+      found.push({ table: change.table, row, problem, ...by(later.get(parent)?.at(-1)) });
     }
   }
   return found;
@@ -234,7 +224,6 @@ const parentOf = (change: NetChange, { table, column }: Reference) =>
 
 /** Rows that have by now what must be unique in a row that would come back. */
 async function takenNames(scene: Scene): Promise<Found[]> {
-  const touched = laterByRow(scene.later);
   const found: Found[] = [];
   for (const key of UNIQUE_KEYS) {
     const wanted = new Map<string, NetChange>();
@@ -248,7 +237,7 @@ async function takenNames(scene: Scene): Promise<Found[]> {
       const own = scene.net.get(rowKey(key.table, row.id));
       if (change === undefined || change.id === row.id || !counts(row, key)) continue;
       if (own !== undefined && ("made" in own || isSetBy(own, key))) continue;
-      const event = touched.get(rowKey(key.table, row.id))?.at(-1);
+      const event = scene.later.get(rowKey(key.table, row.id))?.at(-1);
       found.push({ table: key.table, row, problem: "has the name of a row that would come back", ...by(event) });
     }
   }
@@ -263,13 +252,10 @@ function isSetBy(change: NetChange, { columns, whileNull }: UniqueKey): boolean 
 const counts = (row: Row, { whileNull }: UniqueKey) => whileNull === undefined || (row[whileNull] ?? null) === null;
 const valuesOf = (row: Row, { columns }: UniqueKey) => JSON.stringify(columns.map((column) => row[column]));
 
-/** Keys asked for at a time. */
-const PORTION = 200;
-
 async function rowsOf(db: Reader, key: UniqueKey, wanted: readonly string[]): Promise<(Row & { id: number })[]> {
   const found: (Row & { id: number })[] = [];
-  for (let at = 0; at < wanted.length; at += PORTION) {
-    const values = wanted.slice(at, at + PORTION).map((text) => JSON.parse(text) as unknown[]);
+  for (const portion of portions(wanted)) {
+    const values = portion.map((text) => JSON.parse(text) as unknown[]);
     let query = db.selectFrom(key.table as "tasks").selectAll();
     for (const [place, column] of key.columns.entries()) {
       query = query.where(column as "id", "in", [...new Set(values.map((value) => value[place]))] as number[]);

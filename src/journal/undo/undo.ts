@@ -3,6 +3,7 @@ import { type Context, newGroup } from "../../db/context.js";
 import { type Change, type EventRow, MACHINE_SCOPE } from "../../db/events.js";
 import { describeTable, JOURNALLED, type JournalledTable, speaks, TABLE_NAMES } from "../../db/relations.js";
 import type { Reader } from "../../db/schema.js";
+import { pages } from "../../db/statement.js";
 import { write } from "../../db/write.js";
 import { Fault, type NextStep } from "../../errors.js";
 import { quote } from "../../names.js";
@@ -128,21 +129,16 @@ export async function undoGroup(context: Context, group: string): Promise<Undone
 
 type UndoEvent = Pick<EventRow, "id" | "group_id" | "at" | "actor" | "op" | "subject" | "changes">;
 
-/** Events looked through at a time on the way back. */
-const PAGE = 500;
-
 async function* newestGroups(db: Reader, filter: UndoFilter): AsyncGenerator<string> {
   const seen = new Set<string>();
-  let query = db.selectFrom("events").select(["id", "group_id"]).orderBy("id", "desc").limit(PAGE);
+  let query = db.selectFrom("events").select(["id", "group_id"]);
   if (filter.workstream !== undefined) query = query.where("scope", "=", filter.workstream);
   if (filter.actor !== undefined) query = query.where("actor", "=", filter.actor);
-  let page = await query.execute();
-  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+  for await (const page of pages(query, "id", "desc")) {
     for (const { group_id } of page) {
       if (!seen.has(group_id)) yield group_id;
       seen.add(group_id);
     }
-    page = await query.where("id", "<", last.id).execute();
   }
 }
 
