@@ -8,7 +8,7 @@ import { withLockTimeout } from "../db/store.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
-import { settleLandings } from "../landing/settle.js";
+import { endInterruptedLandings } from "../landing/settle.js";
 import type { Pane } from "../tmux/panes.js";
 import { type SettledWorkspace, settleWorkspaces } from "../workspaces/free.js";
 import { sessionOf } from "../workstreams/workstream.js";
@@ -65,7 +65,7 @@ export async function reconcile(
 const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], workspaces: [], stale: false };
 
 async function settle(host: TmuxHost, patientCrew: TmuxHost, workstream: string | undefined): Promise<Reconciliation> {
-  await settleLandings(host);
+  await endInterruptedLandings(host);
   const workspaces = await settleWorkspaces(patientCrew, workstream);
   const members = await listMembers(host.context.store.db, workstream);
   if (members.length === 0) return { ...NOTHING, workspaces };

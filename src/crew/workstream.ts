@@ -2,7 +2,7 @@ import { agentRows } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { Fault, ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
-import { settleLandings } from "../landing/settle.js";
+import { endInterruptedLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
 import { sessionExists } from "../tmux/windows.js";
 import { getBackend } from "../vcs/backends.js";
@@ -74,7 +74,7 @@ export async function destroyCrew(host: TmuxHost, workstream: string): Promise<C
   const { store } = host.context;
   const gone = await previewCrewDestroy(host, workstream);
   // Without its row nobody would find the scratch checkout of a landing that was cut off.
-  await settleLandings(host);
+  await endInterruptedLandings(host);
   const salvages = new Set(await salvageAll(host, workstream));
   for (const row of await agentRows(store.db, workstream)) {
     await closeAgent(

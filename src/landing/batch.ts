@@ -3,12 +3,12 @@ import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
 import { type CheckAnswer, type createChecker, interrupted, judge } from "./checker.js";
 import type { Candidate, Link } from "./choose.js";
-import { confirmLanded, type Landing, leaveOut, returnClash, returnRed, skip } from "./outcome.js";
+import { confirmLanded, type Landing, leaveOut, type Returned, returnClash, returnRed, skip } from "./outcome.js";
 import type { Place } from "./place.js";
 import { stackRows } from "./rows.js";
 import { type Clash, type Stack, type Step, stackTasks } from "./stack.js";
 
-/** Tasks that were taken, and what it needs to land them. */
+/** Tasks that were taken, and what landing them needs. */
 export interface TakenBatch {
   place: Place;
   /** Row ids of the landings by task. */
@@ -20,12 +20,12 @@ export interface TakenBatch {
   remark?: ((text: string) => void) | undefined;
 }
 
-/** So often the branch may move under us before we give up. */
-const MOVES = 5;
+/** Landing fails once something else has moved the branch this often. */
+const MAX_MOVES = 5;
 
 /**
- * Lands the candidates in rounds. A round puts all that are left on the branch, finds out how far that is good, moves
- * the branch so far, and gives back what is at fault; so each round has fewer left, or finds the branch moved.
+ * Lands the candidates in rounds. A round stacks all that are left, finds the longest good prefix, moves the branch to
+ * it, and returns what is at fault. So each round leaves fewer, or finds that the branch has moved.
  */
 export async function landBatch(crew: TmuxHost, batch: TakenBatch, candidates: readonly Candidate[]): Promise<void> {
   let waiting = [...candidates];
@@ -37,10 +37,10 @@ export async function landBatch(crew: TmuxHost, batch: TakenBatch, candidates: r
     const { good, culprit } = await verdictOn(crew, batch, stack);
     if (!(await advance(crew, batch, stack, good))) {
       moves++;
-      if (moves >= MOVES) throw keepsMoving(batch.place.branch);
+      if (moves >= MAX_MOVES) throw keepsMoving(batch.place.branch);
       continue;
     }
-    const back = await giveBack(crew, batch, stack, { good, culprit });
+    const back = await returnFaulty(crew, batch, stack, { good, culprit });
     const done = new Set([...good.map(({ candidate }) => candidate), ...back]);
     const left = waiting.filter((candidate) => !done.has(candidate));
     waiting = leaveOut(batch.report, left, batch.edges, { out: back, reason: "waits for a task that did not land" });
@@ -81,7 +81,7 @@ async function verdictOn(crew: TmuxHost, batch: TakenBatch, { target, steps }: S
   return { good: steps.slice(0, good), culprit: { step: steps[good] as Step, answer } };
 }
 
-/** Moves the branch to the last of these steps and writes it down; false when the branch is not where it was. */
+/** Moves the branch to the last of these steps and records it; false if the branch has moved. */
 async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, good: readonly Step[]): Promise<boolean> {
   const { place, landings, report, checker } = batch;
   const last = good.at(-1);
@@ -112,8 +112,8 @@ async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, goo
   return true;
 }
 
-/** Gives back the culprit, and what clashes with the bare branch; what clashes with others of the batch is tried again. */
-async function giveBack(
+/** Returns the culprit, and what conflicts with the bare branch; conflicts within the batch are retried. */
+async function returnFaulty(
   crew: TmuxHost,
   batch: TakenBatch,
   { target, clashes }: Stack,
@@ -125,23 +125,28 @@ async function giveBack(
     back.push(candidate);
     return { landing: landings.get(candidate.row.id) as number, candidate, branch: place.branch, onto };
   };
+  const record = (candidate: Candidate, returned: Returned | undefined) => {
+    if (returned === undefined) skip(report, candidate, "not_closed", "was changed while it was landing");
+    else report.returned.push(returned);
+  };
   for (const clash of clashes.filter(({ below }) => below.length === 0)) {
     const base = await unlandedBase(crew, clash);
     if (base !== undefined) {
       back.push(clash.candidate);
-      skip(report, clash.candidate, "builds_on", `clashes with ${place.branch} without ${base}, which has not landed`);
+      skip(
+        report,
+        clash.candidate,
+        "builds_on",
+        `conflicts with ${place.branch} without ${base}, which has not landed`,
+      );
       continue;
     }
-    const returned = await returnClash(crew, refusal(clash.candidate, target.commit), clash);
-    if (returned === undefined) skip(report, clash.candidate, "not_closed", "was changed while it was landing");
-    else report.returned.push(returned);
+    record(clash.candidate, await returnClash(crew, refusal(clash.candidate, target.commit), clash));
   }
   if (culprit !== undefined) {
     const { candidate } = culprit.step;
     const onto = good.at(-1)?.tip.commit ?? target.commit;
-    const returned = await returnRed(crew, refusal(candidate, onto), culprit.answer);
-    if (returned === undefined) skip(report, candidate, "not_closed", "was changed while it was landing");
-    else report.returned.push(returned);
+    record(candidate, await returnRed(crew, refusal(candidate, onto), culprit.answer));
   }
   return back;
 }
@@ -179,7 +184,7 @@ function keepsMoving(branch: string): Fault {
   return new Fault(
     "unavailable",
     "landing.moving",
-    `${branch} moved ${MOVES} times during the landing. Nothing landed.`,
+    `${branch} moved ${MAX_MOVES} times during the landing. Nothing landed.`,
     [{ intent: "Try again", command: "mu land --continue" }],
   );
 }

@@ -1,6 +1,7 @@
 import type { TmuxHost } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks.js";
 import { Fault } from "../errors.js";
+import { shape, type TypeOf } from "../shape.js";
 import type { Tip } from "../vcs/lander.js";
 import { requireApproved, runSetupCommand } from "../workspaces/setup/command.js";
 import { putFiles } from "../workspaces/setup/files.js";
@@ -9,27 +10,31 @@ import type { SetupSettings } from "../workstreams/settings.js";
 import type { Place } from "./place.js";
 
 /** One run of the check, on a commit that may become the branch. */
-export interface CheckAnswer extends Answer {
-  command: string;
-  commit: string;
-  exitCode: number | null;
-  timedOut: boolean;
-  seconds: number;
-  /** Its last lines. */
-  tail: string;
-  /** How it ended, as the end of `npm test …`. */
-  ending: string;
-}
+export const CHECK_RUN = shape({
+  green: "boolean",
+  command: "string",
+  commit: "string",
+  exitCode: "number | null",
+  timedOut: "boolean",
+  seconds: "number",
+});
+
+/** `tail` are its last lines; `ending` is how it ended, as the end of `npm test …`. */
+export type CheckAnswer = TypeOf<typeof CHECK_RUN> & { tail: string; ending: string };
 
 export interface CheckPlan {
   command: string;
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+  /** The scratch checkout. */
+  path: string;
+  workstream: string;
+  setup: SetupSettings;
 }
 
 /** Runs the check on tips, in the scratch checkout of a batch. A tree that was green is not checked again. */
-export function createChecker(crew: TmuxHost, place: Place, scratch: Scratch, plan: CheckPlan) {
-  const bringTo = scratchCheckout(crew, place, scratch);
+export function createChecker(crew: TmuxHost, place: Place, plan: CheckPlan) {
+  const checkOut = scratchCheckout(crew, place, plan);
   const green = new Map<string, CheckAnswer>();
   const answers: CheckAnswer[] = [];
   return {
@@ -39,10 +44,10 @@ export function createChecker(crew: TmuxHost, place: Place, scratch: Scratch, pl
     async ask({ commit, tree }: Tip): Promise<CheckAnswer> {
       const known = green.get(tree);
       if (known !== undefined) return known;
-      await bringTo(commit);
+      await checkOut(commit);
       const run = await runCheck(crew, {
         command: plan.command,
-        cwd: scratch.path,
+        cwd: plan.path,
         timeoutMs: plan.timeoutMs,
         ...(plan.signal && { signal: plan.signal }),
       });
@@ -72,13 +77,8 @@ export function interrupted(): Fault {
   ]);
 }
 
-/** What a check said of a prefix of a batch. */
-export interface Answer {
-  green: boolean;
-}
-
 /** The verdict on a batch: `good` tasks from its start are green together, the next one is red. */
-export type Judgement<A extends Answer> =
+export type Judgement<A> =
   | { outcome: "green" }
   | { outcome: "culprit"; good: number; answer: A }
   | { outcome: "target_red"; answer: A };
@@ -88,7 +88,7 @@ export type Judgement<A extends Answer> =
  * a check that is green the second time blames no task. Then the bare target (0 tasks), then halves: about log2(count)
  * answers more. A task is blamed only for two red answers with it and a green one without it.
  */
-export async function judge<A extends Answer>(
+export async function judge<A extends { green: boolean }>(
   count: number,
   ask: (tasks: number) => Promise<A>,
 ): Promise<Judgement<A>> {
@@ -100,47 +100,23 @@ export async function judge<A extends Answer>(
     if (!bare.green) return { outcome: "target_red", answer: bare };
   }
   for (let good = 0; ; ) {
-    const found = await halve({ good, red: count, answer: whole }, ask);
-    const again = found.red === count ? whole : await ask(found.red);
-    if (!again.green) return { outcome: "culprit", good: found.good, answer: again };
-    good = found.red;
+    let red = count;
+    while (red - good > 1) {
+      const middle = (good + red) >> 1;
+      if ((await ask(middle)).green) good = middle;
+      else red = middle;
+    }
+    const again = red === count ? whole : await ask(red);
+    if (!again.green) return { outcome: "culprit", good, answer: again };
+    good = red;
   }
 }
-
-interface Range<A> {
-  /** This many tasks are green, this many red. */
-  good: number;
-  red: number;
-  answer: A;
-}
-
-async function halve<A extends Answer>(range: Range<A>, ask: (tasks: number) => Promise<A>): Promise<Range<A>> {
-  let { good, red, answer } = range;
-  while (red - good > 1) {
-    const middle = (good + red) >> 1;
-    const found = await ask(middle);
-    if (found.green) good = middle;
-    else [red, answer] = [middle, found];
-  }
-  return { good, red, answer };
-}
-
-/** The scratch checkout of a batch, and what workspaces of its workstream get. */
-export interface Scratch {
-  path: string;
-  workstream: string;
-  setup: SetupSettings;
-  signal?: AbortSignal | undefined;
-}
-
-/** Whose name the output of the setup is kept under. */
-const LANDER = "landing";
 
 /**
- * Brings the scratch checkout to commits one after the other, each time set up as a workspace is, so that the check
- * finds what it finds there: files each time, the command once. Faults `setup.not_approved`, `setup.failed`, `vcs.*`.
+ * Checks out commits in the scratch checkout, set up like a workspace: files each time, the command once. Faults
+ * `setup.not_approved`, `setup.failed`, `vcs.*`.
  */
-export function scratchCheckout(crew: TmuxHost, { lander, root }: Place, { path, workstream, setup, signal }: Scratch) {
+function scratchCheckout(crew: TmuxHost, { lander, root }: Place, { path, workstream, setup, signal }: CheckPlan) {
   let isSetUp = false;
   return async (commit: string): Promise<void> => {
     const plan = await planSetup(root, setup);
@@ -152,7 +128,7 @@ export function scratchCheckout(crew: TmuxHost, { lander, root }: Place, { path,
     const env = { MU_WORKSTREAM: workstream, MU_WORKSPACE: path, MU_PROJECT_ROOT: root };
     const { command } = plan.command;
     const timeoutMs = plan.timeoutSeconds * 1000;
-    await runSetupCommand(crew, { workstream, agent: LANDER, path, command, env, timeoutMs, signal });
+    await runSetupCommand(crew, { workstream, agent: "landing", path, command, env, timeoutMs, signal });
     isSetUp = true;
   };
 }

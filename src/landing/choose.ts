@@ -1,12 +1,13 @@
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
+import { groupBy } from "../groups.js";
 import { enumerate, qualifiedName } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
-import { topologicalOrder } from "../topology.js";
 import type { CommitRange } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 
-/** Which tasks to land: these, those that an earlier landing did not finish, or all finished ones (of one agent). */
+/** Which tasks to land: `tasks`, those of an `unfinished` landing, or all finished ones (of one agent). */
 export interface Choice {
   workstream: string;
   tasks?: readonly string[] | undefined;
@@ -14,45 +15,32 @@ export interface Choice {
   agent?: string | undefined;
 }
 
-/** A task that can land; without `work` there is nothing of it to bring to the branch. */
+/** A task that can land; without `work` it has no commits. */
 export interface Candidate {
   row: TaskRow;
   root: string | null;
   work: CommitRange | null;
 }
 
-/** Why a chosen task stays as it is. */
-export interface Skipped {
-  task: string;
-  why:
-    | "landed"
-    | "needs_first"
-    | "unknown_work"
-    | "no_vcs"
-    | "commits_gone"
-    | "under_way"
-    | "builds_on"
-    | "not_closed"
-    | "uncommitted";
-  reason: string;
-}
+/** Why a chosen task does not land. */
+export const SKIPPED = shape({ task: "string", why: "string", reason: "string" });
+
+export type Skipped = TypeOf<typeof SKIPPED>;
 
 export interface Chosen {
   /** In the order in which they land. */
   candidates: Candidate[];
-  /** Between any tasks of the workstream that matter here. */
+  /** The edges into the chosen tasks. */
   edges: Link[];
   skipped: Skipped[];
 }
 
-/** Tasks that are being landed already, by row id, with the pid that does it. */
-export type Busy = ReadonlyMap<number, number>;
-
 /**
- * The tasks that can land, in order, and why others cannot. A task that was named must be able to. Faults
+ * The tasks that can land, in order, and why others cannot; a named task that cannot is a fault. `landing` has the pids
+ * of the landings under way, by row id of the task. Faults
  * `landing.not_closed`, `landing.needs_first`, `landing.under_way`, `task.not_found`, `workstream.not_found`.
  */
-export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promise<Chosen> {
+export async function chooseTasks(db: Reader, choice: Choice, landing: ReadonlyMap<number, number>): Promise<Chosen> {
   const rows = await chosenRows(db, choice);
   const ids = rows.map((row) => row.id);
   const edges = await blockersAmong(db, ids);
@@ -67,7 +55,7 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
       skip(row, "landed", "has already landed");
       continue;
     }
-    const pid = busy.get(row.id);
+    const pid = landing.get(row.id);
     if (pid !== undefined) {
       if (choice.tasks !== undefined) throw alreadyLanding(row, pid);
       skip(row, "under_way", `is being landed by process ${pid}`);
@@ -94,7 +82,7 @@ export async function chooseTasks(db: Reader, choice: Choice, busy: Busy): Promi
   return { candidates: [...chosen.values()], edges, skipped };
 }
 
-/** Those of the tasks that were worked on in a copy without version control, by row id. */
+/** Row ids of the tasks whose work is in a copy without version control. */
 async function tasksOfCopies(db: Reader, rows: readonly TaskRow[]): Promise<Set<number>> {
   const unknown = rows.filter((row) => row.work_root !== null && row.work_to === null);
   const [first] = unknown;
@@ -142,7 +130,7 @@ async function namedTasks(db: Reader, workstream: string, tasks: readonly string
   return rows;
 }
 
-/** The fault for a task that is not finished. */
+/** The fault for a task that is not CLOSED. */
 export function notClosed(row: TaskRow): Fault {
   const name = qualifiedName(row);
   return new Fault(
@@ -174,16 +162,8 @@ function blockersAmong(db: Reader, ids: readonly number[]) {
   return db
     .selectFrom("task_edges as e")
     .innerJoin("tasks as b", "b.id", "e.blocker_id")
-    .select([
-      "e.blocker_id",
-      "e.blocked_id",
-      "b.name",
-      "b.status",
-      "b.level",
-      "b.work_root",
-      "b.work_from",
-      "b.work_to",
-    ])
+    .select(["e.blocker_id", "e.blocked_id", "b.name", "b.status", "b.level"])
+    .select(["b.work_root", "b.work_from", "b.work_to"])
     .where("e.blocked_id", "in", ids.length > 0 ? ids : [-1])
     .orderBy("b.name")
     .execute();
@@ -206,59 +186,33 @@ function needsFirst(row: TaskRow, blockers: readonly Blocker[], named: readonly 
   );
 }
 
-/** A task as its place in the order is found. */
-export interface Orderable {
-  id: number;
-  closed_at: string | null;
-}
-
 /** An edge between tasks. */
 export interface Link {
   blocker_id: number;
   blocked_id: number;
 }
 
-/** Which of two tasks that do not wait for each other lands first; a better one than age would go here. */
-const byAge = (a: Orderable, b: Orderable) =>
-  (a.closed_at ?? "") < (b.closed_at ?? "") ? -1 : (a.closed_at ?? "") > (b.closed_at ?? "") ? 1 : a.id - b.id;
-
-/**
- * The tasks so that blockers come first, and where that says nothing by `prefer`. Edges to tasks that are not among
- * them count for nothing.
- */
-export function landingOrder<T extends Orderable>(
+/** The tasks so that blockers come first, and otherwise those that were closed first. */
+export function landingOrder<T extends { id: number; closed_at: string | null }>(
   tasks: readonly T[],
   edges: readonly Link[],
-  prefer: (a: Orderable, b: Orderable) => number = byAge,
 ): T[] {
-  const sorted = [...tasks].sort(prefer);
-  const place = new Map(sorted.map((task, index) => [task.id, index]));
-  const inside = edges.filter((edge) => place.has(edge.blocker_id) && place.has(edge.blocked_id));
-  const ends = (end: keyof Link) => inside.map((edge) => place.get(edge[end]) as number);
-  const { starts, next } = topologicalOrder(sorted.length, ends("blocker_id"), ends("blocked_id"));
-  return pickInOrder(sorted, starts, next);
-}
-
-/** Takes the first in `sorted` whose blockers were all taken, again and again. */
-function pickInOrder<T>(sorted: readonly T[], starts: Int32Array, next: Int32Array): T[] {
-  const missing = new Int32Array(sorted.length);
-  for (const node of next) missing[node] = (missing[node] as number) + 1;
-  const left = new Set(sorted.keys());
+  const closed = (task: T) => task.closed_at ?? "";
+  const sorted = [...tasks].sort((a, b) => (closed(a) < closed(b) ? -1 : closed(a) > closed(b) ? 1 : a.id - b.id));
+  const left = new Map(sorted.map((task) => [task.id, task]));
+  const blockers = groupBy(edges, (edge) => edge.blocked_id);
   const order: T[] = [];
   while (left.size > 0) {
-    const node = [...left].find((one) => missing[one] === 0) ?? (left.values().next().value as number);
-    left.delete(node);
-    order.push(sorted[node] as T);
-    for (let slot = starts[node] as number; slot < (starts[node + 1] as number); slot++) {
-      const to = next[slot] as number;
-      missing[to] = (missing[to] as number) - 1;
-    }
+    const isFree = ({ id }: T) => !(blockers.get(id) ?? []).some((edge) => left.has(edge.blocker_id));
+    const next = [...left.values()].find(isFree) ?? (left.values().next().value as T);
+    left.delete(next.id);
+    order.push(next);
   }
   return order;
 }
 
 /** Finished tasks that an earlier landing took but did not land, because it was interrupted or refused. */
-export async function unfinishedTasks(db: Reader, workstream: string): Promise<string[]> {
+async function unfinishedTasks(db: Reader, workstream: string): Promise<string[]> {
   const { id } = await workstreamRow(db, workstream);
   const rows = await db
     .selectFrom("landings as l")

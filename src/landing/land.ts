@@ -14,7 +14,7 @@ import { alreadyLanding, type Candidate, type Choice, chooseTasks } from "./choo
 import { emptyLanding, type Landing, leaveOut, skip } from "./outcome.js";
 import { findPlace, noVersionControl, type Place } from "./place.js";
 import { landingsUnderWay, takeTasks } from "./rows.js";
-import { scratchFolder, settleLandings, settleRows } from "./settle.js";
+import { endInterruptedLandings, endLandings, scratchFolder } from "./settle.js";
 import { stackTasks } from "./stack.js";
 
 export interface LandOptions {
@@ -27,21 +27,21 @@ export interface LandOptions {
   /** Also push the branch. */
   push?: boolean | undefined;
   signal?: AbortSignal | undefined;
-  /** Gets a sentence at each step that may take long. */
+  /** Called with a sentence before each step that may be slow. */
   remark?: ((text: string) => void) | undefined;
 }
 
 /**
- * Takes finished work to its branch: puts it on the branch in a place of its own, checks it there, and moves the branch
- * forward to exactly what was checked. Work that clashes or turns the check red goes back to its owner; the rest lands.
- * What another process left half done is settled first.
+ * Lands finished work: rebases it onto the branch in a scratch checkout, runs the check there, and moves the branch
+ * forward to exactly what was checked. Work that conflicts or fails the check is returned to its owner; the rest lands.
+ * Landings that a dead process left unfinished are ended first.
  *
  * Faults: those of `chooseTasks` and `findPlace`; `landing.nothing_to_continue`, `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
- * `landing.interrupted`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. Whatever has landed until then has.
+ * `landing.interrupted`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. What landed before a fault stays landed.
  */
 export async function landTasks(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
-  const settled = await settleLandings(crew);
-  const arrived = settled.filter((one) => one.workstream === choice.workstream && one.outcome === "landed");
+  const ended = await endInterruptedLandings(crew);
+  const arrived = ended.filter((one) => one.workstream === choice.workstream && one.outcome === "landed");
   const ready = await prepare(crew, choice, options);
   const { report, place, candidates } = ready;
   for (const { task, commit, agent } of arrived) report.landed.push({ task, commit, commits: null, agent });
@@ -56,7 +56,7 @@ export async function landTasks(crew: TmuxHost, choice: Choice, options: LandOpt
   return report;
 }
 
-/** What `landTasks` would do as far as the check allows: which tasks go onto the branch, which clash. Writes no row and no ref. */
+/** What `landTasks` would do if the check passed: which tasks land, which conflict. Writes no row and no ref. */
 export async function predictLanding(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
   const { report, place, candidates, edges } = await prepare(crew, choice, options);
   if (place === undefined) return report;
@@ -114,7 +114,7 @@ async function busyTasks(crew: TmuxHost): Promise<Map<number, number>> {
   return new Map(rows.filter((row) => living.has(row.process)).map((row) => [row.task_id, pidOf(row.process)]));
 }
 
-/** Leaves out tasks whose commits the repository does not have, and whatever waits for them. */
+/** Skips tasks whose commits the repository does not have, and those that wait for them. */
 async function dropGone(
   crew: TmuxHost,
   { lander, root }: Place,
@@ -129,8 +129,8 @@ async function dropGone(
 }
 
 /**
- * Leaves out tasks without commits whose workspace has uncommitted files: their work may be in
- * those files. A task that is named lands anyway.
+ * Skips tasks without commits whose workspace has uncommitted files: their work may be in those files. A task that is
+ * named lands anyway.
  */
 async function dropUncommitted(
   crew: TmuxHost,
@@ -151,18 +151,12 @@ async function dropUncommitted(
   return leaveOut(report, candidates, edges, { out: held, reason: "waits for a task that does not land yet" });
 }
 
-/** Reserve, act, confirm. However it ends, its rows and its scratch checkout are cleaned up. */
+/** Reserves, acts, confirms; always ends its rows and deletes its scratch checkout. */
 async function takeAndLand(crew: TmuxHost, ready: Ready & { place: Place }, options: LandOptions): Promise<void> {
   const { report, settings, place, candidates, edges } = ready;
   const id = newGroup();
   const scratch = join(scratchFolder(crew.stateDir), id);
-  const batch = {
-    id,
-    root: place.root,
-    branch: place.branch,
-    scratch,
-    process: await processIdentity(crew),
-  };
+  const batch = { id, root: place.root, branch: place.branch, scratch, process: await processIdentity(crew) };
   const { taken, others } = await takeTasks(
     crew.context,
     batch,
@@ -174,9 +168,9 @@ async function takeAndLand(crew: TmuxHost, ready: Ready & { place: Place }, opti
   }
   const command = options.check === undefined ? settings.check : options.check;
   const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;
-  const { signal } = options;
-  const space = { path: scratch, workstream: candidates[0]?.row.workstream ?? "", setup: settings.setup, signal };
-  const checker = command === null ? undefined : createChecker(crew, place, space, { command, timeoutMs, signal });
+  const workstream = candidates[0]?.row.workstream ?? "";
+  const space = { path: scratch, workstream, setup: settings.setup, signal: options.signal };
+  const checker = command === null ? undefined : createChecker(crew, place, { ...space, command, timeoutMs });
   let ending = "not landed";
   try {
     await landBatch(crew, { place, landings: taken, edges, checker, report, ...options }, candidates);
@@ -187,11 +181,11 @@ async function takeAndLand(crew: TmuxHost, ready: Ready & { place: Place }, opti
   } finally {
     if (checker !== undefined) await place.lander.removeScratch(crew, place.root, scratch);
     const left = (await landingsUnderWay(crew.context.store.db)).filter((row) => row.batch === id);
-    await settleRows(crew, left, ending);
+    await endLandings(crew, left, ending);
   }
 }
 
-/** The fault with what had landed and what had been given back before it. */
+/** Adds to a fault what landed and what was returned before it. */
 function withReport(fault: Fault, { landed, returned, target }: Landing): Fault {
   const { kind, code, message, nextSteps, details } = fault;
   const before = landed.length === 0 ? "" : ` Landed before that: ${landed.map(({ task }) => task).join(", ")}.`;

@@ -6,13 +6,12 @@ import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { taskVerb } from "../tasks/change.js";
-
 import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
 import { describeWork } from "../work/work.js";
-import type { CheckAnswer } from "./checker.js";
-import type { Candidate, Link, Skipped } from "./choose.js";
+import { CHECK_RUN, type CheckAnswer } from "./checker.js";
+import { type Candidate, type Link, SKIPPED, type Skipped } from "./choose.js";
 import { endRow } from "./rows.js";
 import type { Clash } from "./stack.js";
 
@@ -21,26 +20,44 @@ export const LANDED = shape({
   task: "string",
   /** The branch's commit that has it; null in a prediction. */
   commit: "string | null",
-  /** New commits on the branch, 0 when there was nothing to bring; null when an earlier landing brought it there. */
+  /** New commits on the branch; 0 if it had none, null if an earlier landing landed it. */
   commits: "number | null",
   agent: "string | null",
 });
 
 export type Landed = TypeOf<typeof LANDED>;
 
-/** What a landing came to. */
-export interface Landing {
-  /** The branch, where it was and where it is; null when there was nothing to land. */
-  target: { branch: string; from: string; to: string } | null;
-  landed: Landed[];
-  returned: Returned[];
-  skipped: Skipped[];
+/** A task that was returned to its owner. */
+export const RETURNED = shape({
+  task: "string",
+  why: ["conflict", "red"],
+  reason: "string",
+  /** Whose work it is. */
+  agent: "string | null",
+  /** The files that conflict; none for a failed check. */
+  files: "string[]",
+  /** The first lines that conflict, or the last lines of the check. */
+  excerpt: "string",
+  /** True if it was sent to the owner as a prompt. */
+  delivered: "boolean",
+});
+
+export type Returned = TypeOf<typeof RETURNED>;
+
+/** The outcome of a landing. */
+export const LANDING = shape({
+  /** The branch, where it was and where it is; null if there was nothing to land. */
+  target: [{ branch: "string", from: "string", to: "string" }, null],
+  landed: [LANDED],
+  returned: [RETURNED],
+  skipped: [SKIPPED],
   /** All runs of the check, oldest first. */
-  checks: Omit<CheckAnswer, "tail" | "ending">[];
-  pushed: { remote: string } | null;
-  /** Where the branch can be pushed to; null if none, or not looked up. */
-  remote: string | null;
-}
+  checks: [CHECK_RUN],
+  pushed: [{ remote: "string" }, null],
+});
+
+/** `remote` is where the branch can be pushed to; null if there is no remote, or if it was not looked up. */
+export type Landing = TypeOf<typeof LANDING> & { remote: string | null };
 
 export function emptyLanding(skipped: readonly Skipped[]): Landing {
   return { target: null, landed: [], returned: [], skipped: [...skipped], checks: [], pushed: null, remote: null };
@@ -73,13 +90,13 @@ export function leaveOut(
 export interface Arrival {
   /** Row id of its landing. */
   landing: number;
-  /** The end of the work as it was when it was taken; null when there was none. */
+  /** The last commit of the work when the landing began; null if it had none. */
   workTo: string | null;
   /** The branch's commit that has it. */
   commit: string;
   branch: string;
   onto: string;
-  /** How many commits are new on the branch; null if no longer known. */
+  /** New commits on the branch; null if unknown. */
   commits: number | null;
   agent: string | null;
   check: { command: string; exitCode: number | null; seconds: number } | null;
@@ -93,7 +110,7 @@ export const confirmLanded = taskVerb("land", confirmLandedIn);
 
 export async function confirmLandedIn(tx: Tx, task: TaskRef & { id: number }, arrival: Arrival): Promise<boolean> {
   const { landing, workTo, commit, branch, onto, commits, agent, check } = arrival;
-  if (!(await endRow(tx, landing, "land", { tip: commit, onto }))) return false;
+  if (!(await endRow(tx, landing, "landed", { tip: commit, onto }))) return false;
   tx.tell({ commit, branch, onto, commits, agent, check });
   const row = await findById(tx.db, task.id);
   if (row === undefined || row.status !== "CLOSED" || row.work_to !== workTo) return true;
@@ -101,37 +118,20 @@ export async function confirmLandedIn(tx: Tx, task: TaskRef & { id: number }, ar
   return true;
 }
 
-/** A task that did not land and is its owner's again. */
-export const RETURNED = shape({
-  task: "string",
-  why: ["conflict", "red"],
-  reason: "string",
-  /** Whose work it is. */
-  agent: "string | null",
-  /** The files that clash; for a red check none. */
-  files: "string[]",
-  /** The first lines that clash, or the last lines of the check. */
-  excerpt: "string",
-  /** True when the owner gets it as a prompt. */
-  delivered: "boolean",
-});
-
-export type Returned = TypeOf<typeof RETURNED>;
-
-/** Whom the note of a return names. */
+/** The author of the note on a returned task. */
 const AUTHOR = "mu";
-/** How much of a check's output is reported (lines). */
+/** Lines of a check's output that are reported. */
 const EXCERPT_LINES = 20;
 
 export interface Refusal {
   landing: number;
   candidate: Candidate;
   branch: string;
-  /** The commit that it did not go onto. */
+  /** The commit that it was tested on. */
   onto: string;
 }
 
-/** Gives a task back because its files clash with the branch. Undefined if the task has changed. */
+/** Returns a task whose files conflict with the branch. Undefined if the task has changed. */
 export function returnClash(crew: TmuxHost, refusal: Refusal, clash: Clash): Promise<Returned | undefined> {
   const { branch, onto } = refusal;
   const { files, words, hunk } = clash;
@@ -143,10 +143,10 @@ export function returnClash(crew: TmuxHost, refusal: Refusal, clash: Clash): Pro
     ...(hunk === "" ? [] : ["", hunk]),
   ];
   const found = { why: "conflict", reason, files, excerpt: hunk || words.join("\n") } as const;
-  return giveBack(crew, refusal, { found, kind: "review", text: text.join("\n") });
+  return returnTask(crew, refusal, { found, kind: "review", text: text.join("\n") });
 }
 
-/** Gives a task back because the check is red with it and green without it. Undefined if the task has changed. */
+/** Returns a task with which the check fails and without which it passes. Undefined if the task has changed. */
 export function returnRed(crew: TmuxHost, refusal: Refusal, answer: CheckAnswer): Promise<Returned | undefined> {
   const { branch, onto } = refusal;
   const reason = `${answer.command} ${answer.ending} with it on ${branch}`;
@@ -155,7 +155,7 @@ export function returnRed(crew: TmuxHost, refusal: Refusal, answer: CheckAnswer)
     `It did not land: ${reason}, and passes without it (on ${onto.slice(0, 10)}). ${branch} was not touched.`,
     ...(excerpt.trim() === "" ? [] : ["", excerpt]),
   ];
-  return giveBack(crew, refusal, {
+  return returnTask(crew, refusal, {
     found: { why: "red", reason, files: [], excerpt },
     kind: "test",
     text: text.join("\n"),
@@ -168,12 +168,8 @@ interface Verdict {
   text: string;
 }
 
-/** What programs print and files hold may be anything, so it is made storable first. */
-async function giveBack(
-  crew: TmuxHost,
-  refusal: Refusal,
-  { found, kind, text }: Verdict,
-): Promise<Returned | undefined> {
+/** Makes the text of programs and files storable first. */
+async function returnTask(crew: TmuxHost, refusal: Refusal, { found, kind, text }: Verdict): Promise<Returned | undefined> {
   const { reason, files, excerpt } = found;
   const clean = { reason: storableText(reason), files: files.map(storableText), excerpt: storableText(excerpt) };
   const { row } = refusal.candidate;
@@ -185,12 +181,12 @@ async function giveBack(
   return { task: row.name, agent, ...verdict.found, delivered };
 }
 
-/** The next owner may be another agent, without these commits. */
+/** Where the commits are: the next owner may be another agent. */
 function locationOf({ work_agent: agent, work_to: commit }: TaskRow): string[] {
   return agent === null || commit === null ? [] : ["", `The work is in ${describeWork({ agent, commit })}.`];
 }
 
-/** OPEN again with a note, in one write. The start of its work stays, so that all of it lands after the fix. */
+/** Reopens the task with a note. Its first commit stays recorded, so that all of the work lands after the fix. */
 const reopen = taskVerb("land.refuse", reopenIn);
 
 async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
@@ -204,7 +200,7 @@ async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal
   return true;
 }
 
-/** The owner's next prompt; a person, or an agent that is gone, finds the note on the task. */
+/** Sends it to the owner as a prompt; a person, or a closed agent, finds the note on the task. */
 async function sendPrompt(
   crew: TmuxHost,
   { agent, refusal, text }: { agent: string; refusal: Refusal; text: string },

@@ -5,6 +5,7 @@ import { enumerate, shellWord } from "../names.js";
 import { detectBackend, getBackend, getLander } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
 import type { BackendKey } from "../vcs/vcs.js";
+import type { WorkspaceRow } from "../workspaces/workspace.js";
 import type { Settings } from "../workstreams/settings.js";
 import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
 import type { Candidate } from "./choose.js";
@@ -30,16 +31,10 @@ export async function findPlace(
   const { db } = crew.context.store;
   const spaces = await workspacesOf(db, candidates);
   const working = candidates.filter((candidate) => candidate.work !== null);
-  const roots = distinct(working.map((candidate) => candidate.root));
-  if (roots.length > 1) throw several("repositories", roots, working, (candidate) => candidate.root);
-  const { key, root } = await repository(crew, workstream, roots[0], spaces);
-  if (key === "none") {
-    throw await noVersionControl(
-      db,
-      workstream,
-      candidates.map(({ row }) => row.name),
-    );
-  }
+  const onlyRoot = theOnly("repositories", working, (candidate) => candidate.root);
+  const { key, root } = await repository(crew, workstream, onlyRoot, spaces);
+  const names = candidates.map(({ row }) => row.name);
+  if (key === "none") throw await noVersionControl(db, workstream, names);
   const lander = getLander(key);
   if (onto !== undefined) return { lander, root, branch: onto };
   const { branch: configured } = settings;
@@ -48,33 +43,27 @@ export async function findPlace(
     return { lander, root, branch: configured };
   }
 
-  const branchOf = (candidate: Candidate) => spaces.get(candidate.row.work_agent ?? "")?.branch ?? null;
-  const branches = distinct(working.map(branchOf));
-  if (branches.length > 1) throw several("branches", branches, working, branchOf);
-  const branch = branches[0] ?? (await getBackend(key).target(crew, root))?.branch;
+  const branchOf = ({ row }: Candidate) => spaces.get(row.work_agent ?? "")?.branch ?? null;
+  const branch = theOnly("branches", working, branchOf) ?? (await getBackend(key).target(crew, root))?.branch;
   if (branch === undefined) throw new Error(`${key} names no branch for ${root}`);
   return { lander, root, branch };
 }
 
-type Space = Awaited<ReturnType<typeof selectSpaces>>[number];
+type Space = Pick<WorkspaceRow, "agent" | "backend" | "root" | "branch">;
 
 /** The newest workspace of each agent that did one of the tasks, freed ones included. */
 async function workspacesOf(db: Reader, candidates: readonly Candidate[]): Promise<Map<string, Space>> {
-  const [first] = candidates;
-  if (first === undefined) return new Map();
   const agents = distinct(candidates.map((candidate) => candidate.row.work_agent));
-  const rows = await selectSpaces(db, first.row.workstream_id, agents);
-  return new Map(rows.map((row) => [row.agent, row]));
-}
-
-function selectSpaces(db: Reader, workstream: number, agents: readonly string[]) {
-  return db
+  const [first] = candidates;
+  if (first === undefined || agents.length === 0) return new Map();
+  const rows = await db
     .selectFrom("workspaces")
     .select(["agent", "backend", "root", "branch"])
-    .where("workstream_id", "=", workstream)
-    .where("agent", "in", agents.length > 0 ? agents : [""])
+    .where("workstream_id", "=", first.row.workstream_id)
+    .where("agent", "in", agents)
     .orderBy("id")
     .execute();
+  return new Map(rows.map((row) => [row.agent, row]));
 }
 
 async function repository(
@@ -95,18 +84,20 @@ function distinct(values: readonly (string | null)[]): string[] {
   return [...new Set(values.filter((value) => value !== null))].sort();
 }
 
-function several(
+/** The place that the candidates share, if they have one. Faults `landing.several_targets`. */
+function theOnly(
   what: string,
-  places: readonly string[],
   candidates: readonly Candidate[],
   placeOf: (candidate: Candidate) => string | null,
-): Fault {
+): string | undefined {
+  const places = distinct(candidates.map(placeOf));
+  if (places.length < 2) return places[0];
   const nextSteps = places.map((place) => {
     const names = candidates.filter((candidate) => placeOf(candidate) === place).map(({ row }) => row.name);
     const { workstream } = candidates[0]?.row ?? { workstream: "" };
     return { intent: `Land those of ${place}`, command: `mu land ${names.join(" ")} -w ${workstream}` };
   });
-  return new Fault(
+  throw new Fault(
     "conflict",
     "landing.several_targets",
     `These tasks belong to several ${what} (${enumerate(places)}). Land them one at a time.`,
@@ -115,10 +106,10 @@ function several(
   );
 }
 
-/** How many waits that will never end are reported. */
+/** How many of those tasks it names. */
 const SHOWN_WAITS = 3;
 
-/** The fault for work without version control; it names the tasks that wait in vain for one of `tasks` to land. */
+/** The fault for work without version control; it names the tasks that would wait forever for one of `tasks` to land. */
 export async function noVersionControl(db: Reader, workstream: string, tasks: readonly string[]): Promise<Fault> {
   const waits = await db
     .selectFrom("task_edges as e")

@@ -4,35 +4,21 @@ import type { Reader, Schema } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 
 export type LandingRow = Selectable<Schema["landings"]>;
-export type LandingState = "taken" | "stacked" | "landed" | "conflict" | "red" | "dropped";
+type LandingState = "taken" | "stacked" | "landed" | "conflict" | "red" | "dropped";
 
-/** From which states a step leads to which. `stacked` is written just before the branch moves. */
-const LANDING_STEPS = {
-  stack: { from: ["taken", "stacked"], to: "stacked" },
-  land: { from: ["taken", "stacked"], to: "landed" },
-  conflict: { from: ["taken", "stacked"], to: "conflict" },
-  red: { from: ["taken", "stacked"], to: "red" },
-  drop: { from: ["taken", "stacked"], to: "dropped" },
-} as const satisfies Record<string, { from: readonly LandingState[]; to: LandingState }>;
-
+/** `stacked` is written just before the branch moves. Every other state is final. */
 const UNDER_WAY: readonly LandingState[] = ["taken", "stacked"];
 
-/** Landings that were begun and not ended. */
+/** Landings that have not ended. */
 export function landingsUnderWay(db: Reader): Promise<LandingRow[]> {
   return db.selectFrom("landings").selectAll().where("state", "in", UNDER_WAY).orderBy("id").execute();
 }
 
-export interface Batch {
-  id: string;
-  root: string;
-  branch: string;
-  scratch: string;
-  process: string;
-}
+export type Batch = Pick<LandingRow, "root" | "branch" | "scratch" | "process"> & { id: string };
 
 /**
- * Takes tasks for a batch in one transaction. Gives the row ids by task, and the rows of others that have some of them
- * already: then nothing was taken.
+ * Takes tasks for a batch in one transaction. Returns the row ids by task; or, if other landings have some of the tasks,
+ * takes none and returns the rows of those landings.
  */
 export async function takeTasks(
   context: Context,
@@ -41,20 +27,14 @@ export async function takeTasks(
 ): Promise<{ taken: Map<number, number>; others: LandingRow[] }> {
   const ids = tasks.map((task) => task.id);
   const now = timestamp(context.clock);
+  const { id, ...place } = batch;
+  const blank = { ...place, batch: id, state: "taken", onto: null, tip: null, reason: null };
+  const times = { created_at: now, updated_at: now };
   const rows = tasks.map((task) => ({
+    ...blank,
+    ...times,
     workstream_id: task.workstream_id,
     task_id: task.id,
-    batch: batch.id,
-    root: batch.root,
-    branch: batch.branch,
-    state: "taken",
-    onto: null,
-    tip: null,
-    scratch: batch.scratch,
-    process: batch.process,
-    reason: null,
-    created_at: now,
-    updated_at: now,
   }));
   const others = (db: Reader) =>
     db.selectFrom("landings").selectAll().where("task_id", "in", ids).where("state", "in", UNDER_WAY).execute();
@@ -75,7 +55,7 @@ function isTakenMeanwhile(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "23505";
 }
 
-/** Writes down what each task will be on the branch, before the branch is moved there. */
+/** Records the commit of each task on the branch, before the branch moves there. */
 export async function stackRows(
   context: Context,
   onto: string,
@@ -83,41 +63,35 @@ export async function stackRows(
 ): Promise<void> {
   const now = timestamp(context.clock);
   await context.store.write(async (db) => {
-    for (const { id, tip } of tips) await stepRow(db, id, "stack", { onto, tip, updated_at: now });
+    for (const { id, tip } of tips) await setState(db, id, "stacked", { onto, tip, updated_at: now });
   });
 }
 
-/** Lets tasks go that did not land; they are as they were. */
+/** Ends the landings of tasks that did not land; the tasks stay as they are. */
 export async function dropRows(context: Context, ids: readonly number[], reason: string): Promise<void> {
   if (ids.length === 0) return;
   const now = timestamp(context.clock);
   await context.store.write(async (db) => {
-    for (const id of ids) await stepRow(db, id, "drop", { reason, updated_at: now });
+    for (const id of ids) await setState(db, id, "dropped", { reason, updated_at: now });
   });
 }
 
-/** Ends a landing inside the write that says what came of it; false when it had been ended before. */
+/** Ends a landing inside the write that records its outcome; false if it had ended before. */
 export function endRow(
   tx: Tx,
   id: number,
-  step: "land" | "conflict" | "red",
+  state: "landed" | "conflict" | "red",
   columns: { tip?: string; onto?: string; reason?: string },
 ): Promise<boolean> {
-  return stepRow(tx.db, id, step, { ...columns, updated_at: tx.now });
+  return setState(tx.db, id, state, { ...columns, updated_at: tx.now });
 }
 
-async function stepRow(
-  db: Reader,
-  id: number,
-  step: keyof typeof LANDING_STEPS,
-  columns: Partial<LandingRow>,
-): Promise<boolean> {
-  const { from, to } = LANDING_STEPS[step];
+async function setState(db: Reader, id: number, state: LandingState, columns: Partial<LandingRow>): Promise<boolean> {
   const changed = await db
     .updateTable("landings")
-    .set({ ...columns, state: to })
+    .set({ ...columns, state })
     .where("id", "=", id)
-    .where("state", "in", from)
+    .where("state", "in", UNDER_WAY)
     .returning("id")
     .execute();
   return changed.length > 0;

@@ -9,8 +9,8 @@ import type { Lander } from "../vcs/lander.js";
 import { confirmLanded } from "./outcome.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
 
-/** What became of an interrupted landing. */
-export interface Settled {
+/** How an interrupted landing ended. */
+export interface EndedLanding {
   workstream: string;
   task: string;
   /** `landed`: its work is on the branch; `dropped`: it is not, and the task is as it was. */
@@ -19,9 +19,6 @@ export interface Settled {
   agent: string | null;
 }
 
-/** Why a landing ended if its process died. */
-const CUT_OFF = "cut off";
-
 /** The folder of all scratch checkouts; each has the name of its batch. */
 export const scratchFolder = (stateDir: string) => join(stateDir, "landing");
 
@@ -29,7 +26,7 @@ export const scratchFolder = (stateDir: string) => join(stateDir, "landing");
  * Ends the landings whose process died: a task whose commits are on the branch has landed, any other is dropped
  * unchanged; scratch checkouts are deleted. A landing whose repository cannot be reached is left alone.
  */
-export async function settleLandings(crew: TmuxHost): Promise<Settled[]> {
+export async function endInterruptedLandings(crew: TmuxHost): Promise<EndedLanding[]> {
   const rows = await landingsUnderWay(crew.context.store.db);
   const left = await readdir(scratchFolder(crew.stateDir)).catch(() => []);
   if (rows.length === 0 && left.length === 0) return [];
@@ -37,33 +34,32 @@ export async function settleLandings(crew: TmuxHost): Promise<Settled[]> {
     crew,
     rows.map((row) => row.process),
   );
-  const settled = await settleRows(
+  const ended = await endLandings(
     crew,
     rows.filter((row) => !living.has(row.process)),
-    CUT_OFF,
+    "cut off",
   );
   await removeLeftScratches(crew, left);
-  return settled;
+  return ended;
 }
 
 /** Ends these landings: what is on the branch has landed, the rest is dropped for `reason`. */
-export async function settleRows(crew: TmuxHost, rows: readonly LandingRow[], reason: string): Promise<Settled[]> {
-  if (rows.length === 0) return [];
+export async function endLandings(crew: TmuxHost, rows: readonly LandingRow[], reason: string): Promise<EndedLanding[]> {
   const lander = getLander("git");
-  const settled: Settled[] = [];
+  const ended: EndedLanding[] = [];
   for (const row of rows) {
-    const outcome = await settleOne(crew, lander, row, reason).catch(ignoreUnreachable);
-    if (outcome !== undefined) settled.push(outcome);
+    const outcome = await endLanding(crew, lander, row, reason).catch(ignoreUnreachable);
+    if (outcome !== undefined) ended.push(outcome);
   }
-  return settled;
+  return ended;
 }
 
-async function settleOne(
+async function endLanding(
   crew: TmuxHost,
   lander: Lander,
   row: LandingRow,
   reason: string,
-): Promise<Settled | undefined> {
+): Promise<EndedLanding | undefined> {
   const { context } = crew;
   const task = await findById(context.store.db, row.task_id);
   const { tip, root, branch } = row;

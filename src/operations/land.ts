@@ -3,7 +3,7 @@ import { claimant } from "../agents/identity.js";
 import { Fault, type NextStep } from "../errors.js";
 import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
-import { LANDED, type Landing, RETURNED } from "../landing/outcome.js";
+import { LANDING, type Landing } from "../landing/outcome.js";
 import { counted, parseRef, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
@@ -13,27 +13,9 @@ import type { Paint } from "./paint.js";
 import { resolveWorkstream } from "./resolve.js";
 import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
-const LANDING = shape({
-  dryRun: "boolean",
-  target: [{ branch: "string", from: "string", to: "string" }, null],
-  landed: [LANDED],
-  returned: [RETURNED],
-  skipped: [{ task: "string", why: "string", reason: "string" }],
-  checks: [
-    {
-      green: "boolean",
-      command: "string",
-      commit: "string",
-      exitCode: "number | null",
-      timedOut: "boolean",
-      seconds: "number",
-    },
-  ],
-  pushed: [{ remote: "string" }, null],
-  nextSteps: NEXT_STEPS,
-});
+const OUTPUT = shape({ dryRun: "boolean", ...LANDING, nextSteps: NEXT_STEPS });
 
-type Shown = TypeOf<typeof LANDING>;
+type Shown = TypeOf<typeof OUTPUT>;
 
 export const land = defineOperation({
   name: "land",
@@ -68,7 +50,7 @@ export const land = defineOperation({
       dryRun: z.boolean().default(false).meta(about("Only show what would land and what would conflict")),
       continue: z.boolean().default(false).meta(about("Continue an interrupted landing")),
     }),
-  output: () => schemaOf(LANDING),
+  output: () => schemaOf(OUTPUT),
   positional: ["tasks"],
   examples: [
     { command: "mu land --agent nobody", shows: "an agent with no finished work" },

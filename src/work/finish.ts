@@ -6,7 +6,7 @@ import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName, shellWord, type TaskRef } from "../names.js";
-import { claimantName, requireAuthority, type TaskToChange, taskToChange, taskVerb, touched } from "../tasks/change.js";
+import { claimantName, ownTaskToChange, type TaskToChange, taskToChange, taskVerb, touched } from "../tasks/change.js";
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
 import type { Settings } from "../workstreams/settings.js";
@@ -16,7 +16,6 @@ import {
   backendOf,
   describeWork,
   earlierWork,
-  isSameSubject,
   type Subject,
   subjectOfFolder,
   subjectOfWorkspace,
@@ -24,7 +23,7 @@ import {
   workOfTask,
 } from "./work.js";
 
-/** What of the world a close needs. */
+/** The part of a crew that a close needs. */
 export type FinishWorld = Pick<TmuxHost, "context" | "exec" | "env">;
 
 export interface FinishOptions extends Omit<CloseOptions, "finding"> {
@@ -38,16 +37,16 @@ export interface FinishOptions extends Omit<CloseOptions, "finding"> {
   onOutput?(chunk: Uint8Array): void;
 }
 
-/** What became of a close. */
+/** The result of a close. */
 export interface Finish extends Omit<Closing, "check"> {
-  /** The check that was run for it; null for none. */
+  /** The check that was run; null if none was. */
   check: Check | null;
   warnings: Warning[];
 }
 
 /**
- * Closes a task with all that shows that it is done: the commits of its owner's workspace, and a check that is run
- * first. A red check leaves the task as it is. Faults as `closeTask`; `task.check_failed` (negative),
+ * Closes a task and records the proof that it is done: the commits of its owner's workspace, and a check that runs
+ * first. A failed check leaves the task as it is. Faults as `closeTask`; `task.check_failed` (negative),
  * `task.commit_required`, `task.check_required`, `task.landing_required` for agents where the workstream asks for it,
  * `task.claim_changed` if the task changed hands while the check ran, `check.*`, `vcs.*`.
  */
@@ -58,8 +57,7 @@ export async function finishTask(
   options: FinishOptions,
 ): Promise<Finish> {
   const { db } = world.context.store;
-  const row = await taskToChange(db, ref);
-  await requireAuthority(db, row, claimant, options);
+  const row = await ownTaskToChange(db, ref, claimant, options);
   const settings = await getSettings(db, ref.workstream);
   const command = options.check === undefined ? settings.check : options.check;
   const isDone = row.status === "CLOSED" && options.check == null;
@@ -71,16 +69,21 @@ export async function finishTask(
   const asked = settings.closeRequires ?? (landsNext ? "landed" : null);
   const wanted = "agent" in claimant && row.status !== "CLOSED" ? asked : null;
   const mustHaveLanded = wanted === "landed" && !landsNext;
-  const work = await workOfTask(world, db, row, { landing: mustHaveLanded ? "look" : "no matter" });
+  const work = await workOfTask(world, db, row, { compareWithTarget: mustHaveLanded });
   const warnings = [...warningsOf(row, work), ...(await workElsewhere(db, row, work))];
   if (wanted !== null && (wanted !== "check" || command === null)) {
     warnings.push(...requireMet(wanted, row, work, { landsNext }));
   }
 
   const checked = command === null ? null : await checkWork(world, row, work, { ...options, command, settings });
-  if (checked !== null && checked.check.exit_code !== 0) throw await failed(world, row, claimant, checked);
+  if (checked !== null && checked.check.exit_code !== 0) {
+    throw checkFailed(row, checked.run, await recordCheck(world.context, row, claimant, checked));
+  }
   if (checked?.doubt !== undefined) {
-    if (wanted === "check") throw await notVerified(world, row, claimant, checked, checked.doubt);
+    if (wanted === "check") {
+      await recordCheck(world.context, row, claimant, checked);
+      throw notVerified(row, checked.doubt);
+    }
     warnings.push({ code: "not_verified", message: `${checked.doubt} It is closed, but not verified.` });
   }
   await keepWork(world, row, work);
@@ -113,7 +116,7 @@ function warningsOf(row: TaskToChange, work: WorkDone | undefined): Warning[] {
   return warnings;
 }
 
-/** A new owner who adds nothing to returned work closes the task without the commits that were to land. */
+/** Warns that a new owner closes returned work without the commits that were to land. */
 async function workElsewhere(db: Reader, row: TaskToChange, work: WorkDone | undefined): Promise<Warning[]> {
   if (row.status === "CLOSED" || work?.commits) return [];
   const earlier = await earlierWork(db, row);
@@ -122,27 +125,22 @@ async function workElsewhere(db: Reader, row: TaskToChange, work: WorkDone | und
   return [{ code: "work_elsewhere", message }];
 }
 
-/** A check that was run, and why it says nothing about what is recorded although it is green. */
+/** A check that was run; `doubt` is why a green one proves nothing about the recorded work. */
 interface Checked {
   check: Omit<NewCheck, "author">;
   run: CheckRun;
   doubt?: string;
 }
 
-interface CheckSetting extends FinishOptions {
-  command: string;
-  settings: Settings;
-}
-
 async function checkWork(
   world: FinishWorld,
   row: TaskToChange,
   work: WorkDone | undefined,
-  { command, settings, cwd, signal, onOutput }: CheckSetting,
+  { command, settings, cwd, signal, onOutput }: FinishOptions & { command: string; settings: Settings },
 ): Promise<Checked> {
   const folder = work?.space.path ?? (await folderInProject(world, row.workstream, cwd));
-  const look = () => (work === undefined ? subjectOfFolder(world, folder) : subjectOfWorkspace(world, work.space));
-  const before = await look();
+  const subject = () => (work === undefined ? subjectOfFolder(world, folder) : subjectOfWorkspace(world, work.space));
+  const before = await subject();
   const run = await runCheck(world, {
     command,
     cwd: folder,
@@ -150,8 +148,11 @@ async function checkWork(
     ...(signal && { signal }),
     ...(onOutput && { onOutput }),
   });
-  if (run.interrupted) throw interrupted(row);
-  const after = run.exitCode === 0 ? await look() : before;
+  if (run.interrupted) {
+    const message = `The check was interrupted; ${row.name} is still ${row.status}.`;
+    throw new Fault("unavailable", "check.interrupted", message);
+  }
+  const after = run.exitCode === 0 ? await subject() : before;
   const doubt = doubtOf(row, work, before, after);
   const { exitCode: exit_code, seconds, tail } = run;
   return {
@@ -161,13 +162,10 @@ async function checkWork(
   };
 }
 
-/** Why a green check is no proof: what it ran on is not what will be recorded as the task's work. */
+/** Why a green check proves nothing: it did not run on what will be recorded as the task's work. */
 function doubtOf(row: TaskToChange, work: WorkDone | undefined, before: Subject, after: Subject): string | undefined {
-  if (!isSameSubject(before, after)) {
-    return before.commit === after.commit
-      ? "Files changed while the check ran: ignore or commit what it writes."
-      : "The workspace moved to another commit while the check ran.";
-  }
+  if (before.commit !== after.commit) return "The workspace moved to another commit while the check ran.";
+  if (before.tree !== after.tree) return "Files changed while the check ran: ignore or commit what it writes.";
   if (work === undefined) return undefined;
   const recorded = row.status === "CLOSED" ? row.work_to : work.to;
   if (recorded !== null && before.commit !== recorded) {
@@ -194,9 +192,7 @@ async function recordCheckIn(tx: Tx, row: TaskToChange, claimant: Claimant, { ch
   return insertCheck(tx, now.id, { ...check, author });
 }
 
-async function failed(world: FinishWorld, row: TaskToChange, claimant: Claimant, checked: Checked): Promise<Fault> {
-  const { exitCode, timedOut, seconds } = checked.run;
-  const check = await recordCheck(world.context, row, claimant, checked);
+function checkFailed(row: TaskToChange, { exitCode, timedOut, seconds }: CheckRun, check: Check): Fault {
   const how = timedOut
     ? `timed out after ${Math.floor(seconds)} s`
     : exitCode === null
@@ -206,45 +202,26 @@ async function failed(world: FinishWorld, row: TaskToChange, claimant: Claimant,
   return new Fault(
     "negative",
     "task.check_failed",
-    `The check of ${row.name} ${how}, so it is still ${row.status}: ${checked.check.command}`,
+    `The check of ${row.name} ${how}, so it is still ${row.status}: ${check.command}`,
     [
       { intent: "See its output", command: `mu task show ${name}` },
-      {
-        intent: "Fix it, then retry",
-        command: `mu task close ${name} --check ${shellWord(checked.check.command)}`,
-      },
+      { intent: "Fix it, then retry", command: `mu task close ${name} --check ${shellWord(check.command)}` },
       { intent: "Release the task", command: `mu task release ${name}` },
     ],
     { task: row.name, check },
   );
 }
 
-async function notVerified(
-  world: FinishWorld,
-  row: TaskToChange,
-  claimant: Claimant,
-  checked: Checked,
-  doubt: string,
-): Promise<Fault> {
-  await recordCheck(world.context, row, claimant, checked);
-  const name = qualifiedName(row);
+function notVerified(row: TaskToChange, doubt: string): Fault {
   return new Fault(
     "conflict",
     "task.check_required",
     `${doubt} The check result does not count; ${row.name} is still ${row.status}.`,
-    [{ intent: "Commit, then close it again", command: `mu task close ${name}` }],
+    [{ intent: "Commit, then close it again", command: `mu task close ${qualifiedName(row)}` }],
   );
 }
 
-function interrupted(row: TaskToChange): Fault {
-  return new Fault(
-    "unavailable",
-    "check.interrupted",
-    `The check was interrupted; ${row.name} is still ${row.status}.`,
-  );
-}
-
-/** The commits stay alive whatever becomes of the workspace. */
+/** Keeps the commits even if the workspace is deleted. */
 async function keepWork(world: FinishWorld, row: TaskToChange, work: WorkDone | undefined): Promise<void> {
   if (row.status === "CLOSED" || !work?.to || !work.commits) return;
   const backend = await backendOf(work.space);

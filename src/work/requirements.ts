@@ -19,8 +19,8 @@ export interface Warning {
 }
 
 /**
- * Refuses a close that lacks what the workstream asks of agents. What cannot be asked of an agent without commits of
- * its own is a warning; what lands next need not have landed. Faults `task.commit_required`, `task.check_required`, `task.landing_required`.
+ * Refuses a close that does not meet the workstream's requirement for agents. An agent without commits of its own gets a
+ * warning instead; work that lands next need not have landed. Faults `task.commit_required`, `task.check_required`, `task.landing_required`.
  */
 export function requireMet(
   wanted: CloseRequirement,
@@ -38,21 +38,17 @@ export function requireMet(
       },
     ]);
   }
-  if (work === undefined || work.space.backend === "none") return [cannotAsk(wanted, row)];
+  if (work === undefined || work.space.backend === "none") {
+    const doubt = `whether the work was ${wanted === "commit" ? "committed" : "landed"}`;
+    const message = `${row.owner ?? "Nobody"} has no workspace with commits, so mu cannot tell ${doubt}.`;
+    return [{ code: "no_workspace", message }];
+  }
   const dirty = work.standing?.dirty ?? 0;
   if (dirty > 0 || work.commits === null || (wanted === "commit" && work.commits === 0))
     throw commitRequired(row, work);
   if (wanted === "landed" && !landsNext && work.commits > 0 && work.standing?.ahead !== 0)
     throw landingRequired(row, work);
   return [];
-}
-
-function cannotAsk(wanted: CloseRequirement, row: TaskRow): Warning {
-  const owner = row.owner ?? "Nobody";
-  return {
-    code: "no_workspace",
-    message: `${owner} has no workspace with commits, so mu cannot tell whether the work was ${wanted === "commit" ? "committed" : "landed"}.`,
-  };
 }
 
 function commitRequired(row: TaskRow, { space, standing, commits }: WorkDone): Fault {

@@ -6,12 +6,12 @@ import type { TaskRow } from "../tasks/task.js";
 import type { Since, Snapshot, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
 import { findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
 
-/** How many earlier starts are looked up if each costs a process. */
-const MOST_BEGINNINGS = 8;
+/** Earlier starts that are looked up if each needs a process. */
+const MAX_STARTS = 8;
 
 /**
- * Where the agent works, or undefined without a ready workspace. Costs no program but for tasks that the agent had
- * before. A repository that cannot be read is no reason to refuse a claim.
+ * Where the agent works; undefined without a ready workspace, or if its repository cannot be read, which does not stop
+ * a claim. Starts a program only if the agent had the task before.
  */
 export async function workBeforeClaim(
   world: VcsWorld,
@@ -25,12 +25,12 @@ export async function workBeforeClaim(
   const head = await backend.head(world, space).catch(unlessFault(undefined));
   if (head === undefined) return undefined;
   const continues =
-    head === null ? [] : await stillThere(world, { backend, space, head }, await beginnings(db, space, task));
+    head === null ? [] : await containedStarts(world, { backend, space, head }, await earlierStarts(db, space, task));
   return { agent: space.agent, root: space.root, head, continues: new Set(continues) };
 }
 
-/** Those of the beginnings that the workspace builds on. */
-async function stillThere(
+/** The earlier starting commits that the workspace still contains. */
+async function containedStarts(
   world: VcsWorld,
   { backend, space, head }: { backend: VcsBackend; space: WorkspaceRow; head: string },
   earlier: readonly string[],
@@ -42,7 +42,7 @@ async function stillThere(
       .catch(unlessFault(earlier.filter((from) => from === head)));
   }
   const kept = await Promise.all(
-    earlier.slice(0, MOST_BEGINNINGS).map(async (from) => {
+    earlier.slice(0, MAX_STARTS).map(async (from) => {
       if (from === head) return from;
       const since = await backend.since?.(world, space, from).catch(unlessFault(undefined));
       return since?.base === from ? from : undefined;
@@ -63,23 +63,26 @@ export interface WorkDone {
 }
 
 /**
- * What the owner of a task has made of it so far, or undefined when it has no workspace. With `landing`, the standing
- * also says how far the workspace is from its target. Work in unreadable history is unknown. Faults
+ * What the owner of a task has done so far; undefined if it has no workspace. With
+ * `compareWithTarget`, the standing also says how far the workspace is from its target. Work in unreadable history is unknown. Faults
  * `vcs.*` of the target.
  */
 export async function workOfTask(
   world: VcsWorld,
   db: Reader,
   row: TaskRow,
-  options: { landing: "look" | "no matter" },
+  { compareWithTarget }: { compareWithTarget: boolean },
 ): Promise<WorkDone | undefined> {
   if (row.owner === null) return undefined;
   const space = await readyWorkspace(db, { workstream: row.workstream, name: row.owner });
   if (space === undefined) return undefined;
   const backend = await backendOf(space);
-  const target = options.landing === "look" ? await targetOfSpace(world, space, db) : null;
+  // Loaded only when needed, to keep claims fast.
+  const { targetOf } = compareWithTarget ? await import("../workspaces/target.js") : {};
+  const target = (await targetOf?.(world, db, space)) ?? null;
   const [standing] = await backend.standings(world, space.root, [space.path], target);
-  const from = beginsAt(row, space);
+  const isSame = row.work_agent === space.agent && row.work_root === space.root && row.work_from !== null;
+  const from = isSame ? row.work_from : space.base_ref;
   const to = standing?.head ?? null;
   if (from === null || to === null || backend.since === undefined) {
     return { space, from: null, to: null, commits: null, standing };
@@ -89,17 +92,6 @@ export async function workOfTask(
   if (base === null) return { space, from: null, to: null, commits: null, standing };
   const last = newestEnd(commits, await workOfOthers(db, row, space));
   return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
-}
-
-/** Loaded only when needed, to keep claims fast. */
-async function targetOfSpace(world: VcsWorld, space: WorkspaceRow, db: Reader) {
-  const { targetOf } = await import("../workspaces/target.js");
-  return targetOf(world, db, space);
-}
-
-function beginsAt(row: TaskRow, space: WorkspaceRow): string | null {
-  const isSame = row.work_agent === space.agent && row.work_root === space.root;
-  return isSame && row.work_from !== null ? row.work_from : space.base_ref;
 }
 
 async function readyWorkspace(db: Reader, agent: AgentRef): Promise<WorkspaceRow | undefined> {
@@ -113,8 +105,8 @@ export async function backendOf({ backend }: { backend: string }): Promise<VcsBa
   return getBackend(backend as VcsBackend["key"]);
 }
 
-/** Where the agent began tasks that it may take again; only that of `task` when it is known. */
-async function beginnings(db: Reader, space: WorkspaceRow, task: string | undefined): Promise<string[]> {
+/** Starting commits of OPEN tasks that the agent had before; only that of `task` if it is given. */
+async function earlierStarts(db: Reader, space: WorkspaceRow, task: string | undefined): Promise<string[]> {
   let query = db
     .selectFrom("tasks")
     .select("work_from")
@@ -129,8 +121,8 @@ async function beginnings(db: Reader, space: WorkspaceRow, task: string | undefi
 }
 
 /**
- * Where in `commits`, newest first, the newest work of others ends that holds all the older ones too: it began where
- * these do, or where such a work ends. One that began later, on top of this very task's commits, holds none of them.
+ * The place in `commits`, newest first, of the newest end of other tasks' work that contains all the older ones: work
+ * that began before these commits, or at the end of such work. Work that began on top of this task's commits does not.
  */
 function newestEnd(commits: readonly string[], others: readonly { from: string | null; to: string }[]): number {
   const places = new Map(commits.map((commit, place) => [commit, place]));
@@ -148,7 +140,7 @@ function newestEnd(commits: readonly string[], others: readonly { from: string |
   return newest;
 }
 
-/** The work of the other tasks that were closed in the same workspace. */
+/** The work of other tasks that were closed in this workspace. */
 async function workOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow) {
   const rows = await db
     .selectFrom("tasks")
@@ -170,7 +162,7 @@ function unlessFault<T>(instead: T) {
   };
 }
 
-/** Commits of a task that landing gave back. */
+/** Commits of a task that a landing returned. */
 export interface EarlierWork {
   /** In whose workspace they are. */
   agent: string;
@@ -178,7 +170,7 @@ export interface EarlierWork {
   commit: string;
 }
 
-/** The work that the newest landing of a task gave back; undefined if there is none. */
+/** The work that the newest landing of a task returned; undefined if there is none. */
 export async function earlierWork(db: Reader, row: TaskRow): Promise<EarlierWork | undefined> {
   const landing = await db
     .selectFrom("landings")
@@ -232,9 +224,4 @@ export async function subjectOfFolder(world: VcsWorld, folder: string): Promise<
 
 function subjectOf(snapshot: Snapshot | undefined): Subject {
   return snapshot === undefined ? UNKNOWN : { commit: snapshot.head, tree: snapshot.tree, dirty: snapshot.dirty };
-}
-
-/** True when two looks saw the same. */
-export function isSameSubject(one: Subject, other: Subject): boolean {
-  return one.commit === other.commit && one.tree === other.tree;
 }

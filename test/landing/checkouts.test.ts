@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { stackRows, takeTasks } from "../../src/landing/rows.js";
-import { settleLandings } from "../../src/landing/settle.js";
+import { endInterruptedLandings } from "../../src/landing/settle.js";
 import { taskRow } from "../../src/tasks/task.js";
 import { openYard, type Yard } from "./yard.js";
 
@@ -173,7 +173,7 @@ describe("a repository's own ways", () => {
     await stackRows(crew.context, onto, [{ id: taken.get(task.id) ?? 0, tip }]);
     await repo.git("read-tree", "-m", "-u", onto, tip);
     expect(await checkoutState()).not.toEqual(before);
-    expect(await settleLandings(crew)).toMatchObject([{ task: "build", outcome: "dropped" }]);
+    expect(await endInterruptedLandings(crew)).toMatchObject([{ task: "build", outcome: "dropped" }]);
     expect(await checkoutState()).toEqual(before);
     expect((await yard.land()).landed.length).toBe(1);
   });

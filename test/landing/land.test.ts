@@ -104,7 +104,7 @@ describe("landing", () => {
     await yard.finished("build", { "hang.txt": "b\n" });
     const landing = await yard.land(undefined, { check: "test ! -e hang.txt || sleep 60", timeoutMs: 300 });
     expect(landing.returned).toMatchObject([{ task: "build", why: "red" }]);
-    expect(landing.returned[0]?.reason).toContain("still running after 0.3 s");
+    expect(landing.returned[0]?.reason).toContain("timed out after 0.3 s");
     expect(landing.checks[0]).toMatchObject({ timedOut: true, exitCode: null });
   });
 
