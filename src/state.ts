@@ -2,6 +2,7 @@ import { type RawBuilder, type SqlBool, sql } from "kysely";
 import { PERSON_CLI } from "./agents/agent.js";
 import type { Reader } from "./db/schema.js";
 import { rowsByIds, statement } from "./db/statement.js";
+import { groupBy } from "./groups.js";
 import { type Shape, shape, type TypeOf } from "./shape.js";
 import { awaitedName, isBlocked, unsatisfied } from "./tasks/edge.js";
 import { READY_TASK, type ReadyTask, selectReadyIds } from "./tasks/ready.js";
@@ -47,13 +48,13 @@ export const STATE = shape({
   ready: excerptOf(READY_TASK),
   /** By name. */
   inProgress: excerptOf(TASK),
-  /** OPEN tasks that wait for others, by name, each with what it waits for, as `build` or `build@landed`. */
+  /** Blocked OPEN tasks by name, each with its unsatisfied blockers, as `build` or `build@landed`. */
   blocked: excerptOf({ ...TASK, blockedBy: "string[]" }),
   /** CLOSED tasks, newest first. */
   recentlyClosed: excerptOf(TASK),
   /** Open workspaces, by agent, as the radar last saw them. */
   workspaces: [SEEN_WORKSPACE],
-  /** What the radar last saw, and when that was; null where it never looked. */
+  /** What the radar last saw, and when; null if it never ran. */
   collisions: { ...excerptOf(COLLISION), seenAt: "string | null" },
   /** The newest ones, oldest first. */
   events: [STATE_EVENT],
@@ -78,11 +79,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
   const { id } = await workstreamRow(db, workstream);
   const limit = options.limit ?? 20;
   const ready = await selectReadyIds(db, { workstreamId: id, now: options.now });
-  const tracks = await readTracks(
-    db,
-    id,
-    ready.map((task) => task.id),
-  );
+  const tracks = await readTracks(db, id, ready);
   const blocked = await listed(db, id, BLOCKED, limit);
   const { workspaces, collisions, seenAt } = await readRadar(db, id);
   return {
@@ -154,9 +151,8 @@ async function withBlockers(db: Reader, rows: readonly TaskRow[]): Promise<(Task
         .where(unsatisfied)
         .execute(),
   );
-  const names = new Map(rows.map((row): [number, string[]] => [row.id, []]));
-  for (const edge of edges) names.get(edge.blocked_id)?.push(awaitedName(edge));
-  return rows.map((row) => ({ ...toTask(row), blockedBy: (names.get(row.id) ?? []).sort() }));
+  const blockers = groupBy(edges, (edge) => edge.blocked_id);
+  return rows.map((row) => ({ ...toTask(row), blockedBy: (blockers.get(row.id) ?? []).map(awaitedName).sort() }));
 }
 
 const selectAgents = statement((db, { workstream }: { workstream: number }) =>

@@ -22,7 +22,7 @@ export const TRACK = shape({
   ready: "string[]",
   /** The longest chain of live tasks, first one first: a lower bound for any crew. */
   criticalPath: { days: "number", tasks: "string[]" },
-  /** Who works on it now. */
+  /** The owners of its tasks. */
   owners: "string[]",
   /** CLOSED tasks that still block it until they are verified or landed, as `build@landed`. */
   waitsFor: "string[]",
@@ -52,16 +52,11 @@ export interface LiveEdge {
  */
 export async function listTracks(db: Reader, workstream: string, now: string): Promise<Track[]> {
   const { id } = await workstreamRow(db, workstream);
-  const ready = await selectReadyIds(db, { workstreamId: id, now });
-  return readTracks(
-    db,
-    id,
-    ready.map((task) => task.id),
-  );
+  return readTracks(db, id, await selectReadyIds(db, { workstreamId: id, now }));
 }
 
-/** The tracks of a workstream given by row id; `ready` are the row ids of its ready tasks, best first. */
-export async function readTracks(db: Reader, workstreamId: number, ready: readonly number[]): Promise<Track[]> {
+/** The tracks of a workstream given by row id; `ready` are its ready tasks, best first. */
+export async function readTracks(db: Reader, workstreamId: number, ready: readonly { id: number }[]): Promise<Track[]> {
   const tasks = await selectLiveTasks(db, { workstreamId });
   const edges = await selectLiveEdges(db, { workstreamId });
   return computeTracks(tasks, edges, ready, await selectLevelWaits(db, { workstreamId }));
@@ -108,13 +103,13 @@ export interface LevelWait {
 }
 
 /**
- * The tracks of all live tasks and the edges into them, in any order; `ready` are the ids of ready tasks, best
+ * The tracks of all live tasks and the edges into them, in any order; `ready` are the ready tasks, best
  * first. Union-find over the edges, then one pass over the tasks in the order of their names: O((V + E) α) and a sort.
  */
 export function computeTracks(
   tasks: readonly LiveTask[],
   edges: readonly LiveEdge[],
-  ready: readonly number[] = [],
+  ready: readonly { id: number }[] = [],
   waits: readonly LevelWait[] = [],
 ): Track[] {
   const graph = indexed(tasks, edges);
@@ -142,7 +137,7 @@ export function computeTracks(
     if (at(chains.days, position) > at(chains.days, at(ends, number))) ends[number] = position;
     if (task.owner !== null) track.owners.push(task.owner);
   }
-  for (const id of ready) {
+  for (const { id } of ready) {
     const position = graph.positions.get(id);
     if (position !== undefined) tracks[numberOf(position)]?.ready.push(taskAt(graph, position).name);
   }

@@ -8,7 +8,7 @@ import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { tellEvent } from "./sentences.js";
+import { describeEvent } from "./sentences.js";
 
 /** The op of what people and agents write into the log themselves. */
 export const MESSAGE_OP = "log.write";
@@ -131,7 +131,7 @@ export function toEntry(row: EventRow): LogEntry {
     kind: row.op === MESSAGE_OP ? String(payload.kind) : EVENT_KIND,
     op: row.op,
     subject: row.subject,
-    text: tellEvent({ op: row.op, subject: row.subject, payload, changes: JSON.parse(row.changes) }),
+    text: describeEvent({ op: row.op, subject: row.subject, payload, changes: JSON.parse(row.changes) }),
     payload,
     group: row.group_id,
     at: row.at,

@@ -83,7 +83,7 @@ export async function workstreamsOf(db: Reader, changes: readonly Change[]): Pro
   const known = changes.filter(({ table }) => findTable(table) !== undefined);
   const patched = new Map<JournalledTable, Set<number>>();
   for (const { table, id, ...change } of known) if ("patch" in change) add(patched, table as JournalledTable, id);
-  const rows = [...known.flatMap(images), ...(await lookUp(db, patched))];
+  const rows = [...known.flatMap(rowsIn), ...(await lookUp(db, patched))];
   const seen = new Set(rows.map(({ table, row }) => rowKey(table, row.id)));
   const names = new Set<string>();
   for (let level = rows; level.length > 0; ) {
@@ -103,17 +103,15 @@ export async function workstreamsOf(db: Reader, changes: readonly Change[]): Pro
   return [...names].sort();
 }
 
-/** The rows that a change says something about; of a patch what it says of the row's workstream. */
-function images(change: Change): TableRow[] {
+/** The rows before and after a change; of a patch only the columns that it sets. */
+export function rowsIn(change: Change): TableRow[] {
+  const { id } = change;
   const table = change.table as JournalledTable;
-  if ("insert" in change) return [{ table, row: { id: change.id, ...change.insert } }];
-  if ("remove" in change) return [{ table, row: { id: change.id, ...change.remove } }];
-  const { scopeColumn, destroyedWith } = describeTable(table);
-  const columns = [scopeColumn, ...destroyedWith].filter((column) => column !== undefined && column in change.patch);
-  return ([0, 1] as const).map((side) => {
-    const values = columns.map((column) => [column, change.patch[String(column)]?.[side]]);
-    return { table, row: { id: change.id, ...Object.fromEntries(values) } };
-  });
+  if ("insert" in change) return [{ table, row: { id, ...change.insert } }];
+  if ("remove" in change) return [{ table, row: { id, ...change.remove } }];
+  const columns = Object.entries(change.patch);
+  const side = (at: 0 | 1) => Object.fromEntries(columns.map(([column, both]) => [column, both[at]]));
+  return [side(0), side(1)].map((row) => ({ table, row: { id, ...row } }));
 }
 
 /** Faults `task.cycle` when `changes` set edges and the edges of the whole database now have a cycle. O(V + E). */

@@ -3,7 +3,7 @@ import { speaks } from "../db/relations.js";
 import { readable } from "../db/texts.js";
 
 /** The parts of an event that its sentence is made of. */
-export interface Told {
+export interface EventParts {
   op: string;
   subject: string;
   payload: Record<string, unknown>;
@@ -11,12 +11,12 @@ export interface Told {
 }
 
 /** One sentence a person reads: `claimed build`, `set title and impact of build`, `renamed demo to prod`. */
-export function tellEvent(event: Told): string {
+export function describeEvent(event: EventParts): string {
   const sentence = Object.hasOwn(SENTENCES, event.op) ? SENTENCES[event.op] : undefined;
   return (sentence ?? anyEvent)(event);
 }
 
-const SENTENCES: Readonly<Record<string, (event: Told) => string>> = {
+const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "log.write": ({ payload }) => String(payload.text ?? ""),
   "sql.write": ({ payload, changes }) => `ran SQL${rows(changes)}: ${oneLine(String(payload.sql ?? ""))}`,
   undo: ({ payload, subject }) => `undid ${payload.group}${subject === "" ? "" : ` (${shortName(subject)})`}`,
@@ -92,11 +92,11 @@ function checked({ command, exit_code: code }: Record<string, unknown>): string 
 }
 
 function simple(verb: string) {
-  return ({ subject }: Told) => `${verb} ${shortName(subject)}`.trim();
+  return ({ subject }: EventParts) => `${verb} ${shortName(subject)}`.trim();
 }
 
 /** For an op without a sentence of its own: `task frob build (2 rows)`. */
-function anyEvent({ op, subject, changes }: Told): string {
+function anyEvent({ op, subject, changes }: EventParts): string {
   return `${op.replaceAll(".", " ")} ${shortName(subject)}${rows(changes)}`.replace(/ {2,}/g, " ").trim();
 }
 

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { readable } from "../db/texts.js";
 import {
+  describeObstacle,
   laterSteps,
   listUndoable,
   newestUndoable,
   previewUndo,
-  tellObstacle,
   UNDO_GROUP,
   UNDO_PREVIEW,
   type UndoGroup,
@@ -110,7 +110,7 @@ function targetLines(target: UndoPreview, verb: string, paint: Paint): string {
     `${verb} ${paint.bold(group)}: ${ops.join(", ")} ${subject}`,
     ...lines,
     ...(more > 0 ? [paint.dim(`  … and ${more} more`)] : []),
-    ...superseded.slice(0, MOST_SHOWN).map((one) => `Conflict: ${tellObstacle(one)}`),
+    ...superseded.slice(0, MOST_SHOWN).map((one) => `Conflict: ${describeObstacle(one)}`),
   ].join("\n");
 }
 

@@ -68,6 +68,18 @@ export async function requireAuthority(
   ]);
 }
 
+/** The task that `claimant` is about to change. Faults as `taskToChange` and `requireAuthority`. */
+export async function ownTaskToChange(
+  db: Reader,
+  ref: TaskRef,
+  claimant: Claimant,
+  authority: Authority,
+): Promise<TaskToChange> {
+  const row = await taskToChange(db, ref);
+  await requireAuthority(db, row, claimant, authority);
+  return row;
+}
+
 const selectIncarnation = statement((db, { id, name }: { id: number; name: string }) =>
   db.selectFrom("agents").select("id").where("id", "=", id).where("name", "=", name).where("closed_at", "is", null),
 );

@@ -7,7 +7,7 @@ import { workstreamRow } from "../workstreams/workstream.js";
 import { claimantName, lease, type TaskToChange, taskToChange, taskVerb } from "./change.js";
 import { awaitedName } from "./edge.js";
 import { blockersOfId } from "./graph.js";
-import { transition } from "./lifecycle.js";
+import { type StatusChange, transition, unchanged } from "./lifecycle.js";
 import { insertNote } from "./notes.js";
 import {
   chooseUncontested,
@@ -19,7 +19,7 @@ import {
   readyTaskRows,
   type WorkCounts,
 } from "./ready.js";
-import { CONTAINER_KINDS, type Task, type TaskRow, type TaskStatus, toTask } from "./task.js";
+import { CONTAINER_KINDS, type TaskRow, type TaskStatus, toTask } from "./task.js";
 
 /** Where a claimant works, read before the claim: commits after `head` belong to the task. */
 export interface WorkBegun {
@@ -42,13 +42,8 @@ export interface ClaimOptions {
   work?: WorkBegun | undefined;
 }
 
-export interface Claim {
-  task: Task;
-  previousStatus: TaskStatus;
-  previousOwner: string | null;
-  /** False if the claimant owned the task already and nothing was written. */
-  changed: boolean;
-}
+/** The result of a claim; unchanged if the claimant owned the task already and nothing was written. */
+export type Claim = StatusChange;
 
 /**
  * Claims the task: OPEN becomes IN_PROGRESS. Claiming one's own task is a no-op, or renews its lease. Faults: `task.not_open`, `task.already_claimed`, `task.lease_active`, `task.container`, `task.held`,
@@ -76,12 +71,11 @@ export async function claimTaskIn(
 
 /** The owner claims again: a given lease starts over, anything else stays. */
 async function renew(tx: Tx, row: TaskRow, { leaseSeconds, evidence }: ClaimOptions): Promise<Claim> {
-  const before = { previousStatus: row.status as TaskStatus, previousOwner: row.owner };
-  if (leaseSeconds === undefined && evidence === undefined) return { task: toTask(row), ...before, changed: false };
+  if (leaseSeconds === undefined && evidence === undefined) return unchanged(row);
   const columns = { ...(leaseSeconds !== undefined && lease(tx.now, leaseSeconds)), updated_at: tx.now };
   await tx.patch("tasks", row.id, columns, row);
   await addEvidence(tx, row, row.owner, evidence);
-  return { task: toTask({ ...row, ...columns }), ...before, changed: true };
+  return { ...unchanged(row), task: toTask({ ...row, ...columns }), changed: true };
 }
 
 async function assign(
@@ -99,12 +93,9 @@ async function assign(
   });
   if (after === undefined) throw new Error(`${row.name} is ${row.status}: no ${verb} from there`);
   await addEvidence(tx, row, agent.name, options.evidence);
-  return {
-    task: toTask({ ...after, owner: agent.name }),
-    previousStatus: row.status as TaskStatus,
-    previousOwner: row.owner,
-    changed: true,
-  };
+  const { status, owner } = row;
+  const task = toTask({ ...after, owner: agent.name });
+  return { task, previousStatus: status as TaskStatus, previousOwner: owner, changed: true };
 }
 
 /** Where the claim's work begins; all null if `begun` is not the claimant's. */
@@ -173,12 +164,9 @@ const look = ({ workstream, name }: TaskRow) => ({
   command: `mu task show ${name} -w ${workstream}`,
 });
 
-export interface ClaimNextOptions {
+export interface ClaimNextOptions extends Pick<ClaimOptions, "leaseSeconds" | "work"> {
   /** Claim a task for this role or for none, instead of the claimant's own role. */
   role?: string | undefined;
-  leaseSeconds?: number | undefined;
-  /** Where the claimant works. */
-  work?: WorkBegun | undefined;
 }
 
 export interface NextClaim extends Claim {

@@ -4,7 +4,7 @@ import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, type TaskRef } from "../names.js";
-import { type Authority, requireAuthority, taskToChange, taskVerb } from "./change.js";
+import { type Authority, ownTaskToChange, taskVerb } from "./change.js";
 import { dependentsOfId } from "./graph.js";
 import { type Task, type TaskRow, taskRow, toTask } from "./task.js";
 
@@ -35,8 +35,7 @@ export async function deleteTaskIn(
   claimant: Claimant,
   options: Authority = {},
 ): Promise<Deletion> {
-  const row = await taskToChange(tx.db, ref);
-  await requireAuthority(tx.db, row, claimant, options);
+  const row = await ownTaskToChange(tx.db, ref, claimant, options);
   const { deletion, edges } = await inspect(tx.db, row);
   for (const { blocked_id } of edges) {
     if (blocked_id !== row.id) await tx.patch("tasks", blocked_id, { updated_at: tx.now });

@@ -17,18 +17,32 @@ const LABEL_LENGTH = 64;
 
 type Store = (field: string, value: unknown) => unknown;
 
+const fixed = (store: Store) => () => store;
+
+/** How each kind of column checks and stores a value, within the bounds of the column. */
+const STORES: Readonly<Record<TaskColumn["kind"], (least: number, most: number) => Store>> = {
+  line: (_, most) => line(most),
+  label: fixed(label),
+  text: fixed(cleanText),
+  phrase: fixed(phrase),
+  whole: (least, most) => number("a whole number", Number.isInteger, least, most),
+  days: (least, most) => number("a number of days", Number.isFinite, least, most),
+  moment: fixed(moment),
+  labels: fixed(list(label)),
+  texts: fixed(list(phrase)),
+  json: fixed(json),
+  id: (least, most) => number("a whole number", Number.isInteger, least, most),
+};
+
 /** The fields that verbs set, each with its column and its stored form. */
-const FIELDS = taskColumnEntries().flatMap(([name, column]) =>
-  column.key === undefined || column.set === undefined
-    ? []
-    : [
-        {
-          key: column.key,
-          name,
-          store: column.nullable && !isList(column) ? nullable(storeOf(column)) : storeOf(column),
-        },
-      ],
-);
+const FIELDS = taskColumnEntries().flatMap(([name, { key, set, kind, nullable, least = 0, most }]) => {
+  if (key === undefined || set === undefined) return [];
+  const check = STORES[kind](least, most ?? Number.MAX_SAFE_INTEGER);
+  const store: Store = (field, value) => (nullable && value === null && !isList(kind) ? null : check(field, value));
+  return [{ key, name, store }];
+});
+
+const isList = (kind: TaskColumn["kind"]) => kind === "labels" || kind === "texts";
 
 /** The names of the fields that plans set. */
 export const PLANNED_FIELDS: readonly string[] = taskColumnEntries().flatMap(([, { key, set }]) =>
@@ -61,37 +75,6 @@ const INITIAL = Object.fromEntries(
  */
 export function newTaskRow(workstreamId: number, name: string, fields: NewTaskFields, now: string): NewRow<"tasks"> {
   return { ...INITIAL, workstream_id: workstreamId, name, title: name, updated_at: now, ...taskColumns(fields) };
-}
-
-function isList({ kind }: TaskColumn): boolean {
-  return kind === "labels" || kind === "texts" || kind === "json";
-}
-
-function storeOf({ kind, least = 0, most = Number.MAX_SAFE_INTEGER }: TaskColumn): Store {
-  switch (kind) {
-    case "line":
-      return line(most);
-    case "label":
-      return label;
-    case "text":
-      return cleanText;
-    case "phrase":
-      return phrase;
-    case "whole":
-      return whole(least, most);
-    case "days":
-      return days(least, most);
-    case "moment":
-      return moment;
-    case "labels":
-      return list(label);
-    case "texts":
-      return list(phrase);
-    case "json":
-      return json;
-    case "id":
-      throw new Error("ids are set by the verbs that resolve their names");
-  }
 }
 
 /**
@@ -132,17 +115,10 @@ function label(field: string, value: unknown): string {
   throw invalid(field, `1 to ${LABEL_LENGTH} characters on one line`, value);
 }
 
-function whole(least: number, most: number) {
-  return (field: string, value: unknown): number => {
-    if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) return value;
-    throw invalid(field, `a whole number from ${least} to ${most}`, value);
-  };
-}
-
-function days(least: number, most: number) {
-  return (field: string, value: unknown): number => {
-    if (typeof value === "number" && value >= least && value <= most) return value;
-    throw invalid(field, `a number of days from ${least} to ${most}`, value);
+function number(what: string, is: (value: number) => boolean, least: number, most: number): Store {
+  return (field, value) => {
+    if (typeof value === "number" && is(value) && value >= least && value <= most) return value;
+    throw invalid(field, `${what} from ${least} to ${most}`, value);
   };
 }
 
@@ -152,10 +128,6 @@ function list(each: Store): Store {
     const found = [...new Set(value.map((item) => each(field, item)))];
     return found.length === 0 ? null : JSON.stringify(found);
   };
-}
-
-function nullable(store: Store): Store {
-  return (field, value) => (value === null ? null : store(field, value));
 }
 
 function json(field: string, value: unknown): string | null {

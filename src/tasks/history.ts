@@ -5,12 +5,12 @@ import type { Reader } from "../db/schema.js";
 import type { TableName } from "../db/tables.js";
 import { readable } from "../db/texts.js";
 import { LOG_ENTRY, toEntry } from "../journal/log.js";
-import { expandLabel, labelOf, parentsOf } from "../journal/rows.js";
+import { expandLabel, labelOf, parentsOf, rowsIn } from "../journal/rows.js";
 import type { TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { findTask, taskRow } from "./task.js";
 
-/** One value that an event changed, with the names that ids stood for. */
+/** One value that an event changed, with names in place of ids. */
 export const FIELD_CHANGE = shape({
   /** A column of the task (`status`, `owner`), or what was added to it or removed: `note`, `check`, `blocker`, `blocks`. */
   field: "string",
@@ -44,9 +44,9 @@ export async function taskHistory(db: Reader, ref: TaskRef): Promise<HistoryEntr
   const own = rows
     .map((row) => ({ row, changes: (JSON.parse(row.changes) as Change[]).filter((change) => isAbout(change, id)) }))
     .filter(({ row, changes }) => changes.length > 0 || (row.subject === subject && row.changes === "[]"));
-  const find = await mentioned(
+  const find = await parentsOf(
     db,
-    own.flatMap(({ changes }) => changes),
+    own.flatMap(({ changes }) => changes.flatMap(rowsIn)).map(({ table, row: { id: _, ...row } }) => ({ table, row })),
   );
   return withoutMentions(own).map(({ row, changes }) => {
     const fields = changes.flatMap((change) => fieldsOf(change, id, find));
@@ -55,7 +55,7 @@ export async function taskHistory(db: Reader, ref: TaskRef): Promise<HistoryEntr
   });
 }
 
-/** Events are stored as compact JSON, so an id is followed by one of two signs. */
+/** In compact JSON an id is followed by one of two signs. */
 const mentions = (id: number, sign: "," | "}") => sql<boolean>`changes like ${`%id":${id}${sign}%`}`;
 
 async function idOf(db: Reader, ref: TaskRef, subject: string): Promise<number> {
@@ -75,7 +75,7 @@ async function idOf(db: Reader, ref: TaskRef, subject: string): Promise<number> 
   return (await taskRow(db, ref)).id;
 }
 
-/** Columns by which rows of other tables are in a task's history, each with its field there and the label of its value. */
+/** Columns of other tables that refer to a task and belong in its history, each with its field and label there. */
 const ABOUT_TASKS = TABLE_NAMES.flatMap((table) => {
   const { destroyedWith, references, noun, label, inHistoryOf } = describeTable(table);
   return destroyedWith
@@ -94,7 +94,7 @@ function valueIn(change: Change, column: string): unknown {
   return change.patch[column]?.[1];
 }
 
-/** A write with an event in several chains is shown once: where its changes are. */
+/** Shows a write with events in several chains once: by the event with the changes. */
 function withoutMentions<T extends { row: EventRow }>(entries: readonly T[]): T[] {
   const recorded = new Set(
     entries.filter(({ row }) => row.changes !== "[]").map(({ row }) => `${row.group_id} ${row.op}`),
@@ -103,22 +103,6 @@ function withoutMentions<T extends { row: EventRow }>(entries: readonly T[]): T[
 }
 
 type FindRow = Awaited<ReturnType<typeof parentsOf>>;
-
-/** The rows that the changes mention; those that are gone are not found. */
-function mentioned(db: Reader, changes: readonly Change[]): Promise<FindRow> {
-  const rows = changes.flatMap((change) => {
-    if ("insert" in change) return [change.insert];
-    if ("remove" in change) return [change.remove];
-    const side = (at: 0 | 1) =>
-      Object.fromEntries(Object.entries(change.patch).map(([name, both]) => [name, both[at]]));
-    return [side(0), side(1)];
-  });
-  const tables = changes.flatMap(({ table, ...change }) => ("patch" in change ? [table, table] : [table]));
-  return parentsOf(
-    db,
-    rows.map((row, index) => ({ table: tables[index] as JournalledTable, row })),
-  );
-}
 
 function fieldsOf(change: Change, task: number, find: FindRow): FieldChange[] {
   const table = change.table as JournalledTable;
@@ -151,7 +135,7 @@ function sides(change: Change, field: string, show: (row: Record<string, unknown
   };
 }
 
-/** `status OPEN → IN_PROGRESS, owner – → worker-1`; what was added or removed is in the sentence already. */
+/** `status OPEN → IN_PROGRESS, owner – → worker-1`; the event's own sentence names added and removed rows. */
 function describeFields(fields: readonly FieldChange[]): string {
   return fields
     .filter(({ field }) => !["task", "note", "check"].includes(field))

@@ -9,6 +9,7 @@ import { shape, type TypeOf } from "../shape.js";
 import {
   type Authority,
   claimantName,
+  ownTaskToChange,
   requireAuthority,
   type TaskToChange,
   taskToChange,
@@ -96,19 +97,14 @@ export async function releaseTaskIn(
   claimant: Claimant,
   options: ReleaseOptions = {},
 ): Promise<StatusChange> {
-  const row = await ownTaskToChange(tx, ref, claimant, options);
+  const row = await ownTaskToChange(tx.db, ref, claimant, options);
   return changeStatus(tx, row, claimant, options.reopen ? "open" : "release", options);
 }
 
 /** Makes the task OPEN from any status. Faults as `releaseTask`. */
 export const openTask = taskVerb("task.open", openTaskIn);
 
-export function openTaskIn(
-  tx: Tx,
-  ref: TaskRef,
-  claimant: Claimant,
-  options: StatusOptions = {},
-): Promise<StatusChange> {
+export function openTaskIn(tx: Tx, ref: TaskRef, claimant: Claimant, options?: StatusOptions): Promise<StatusChange> {
   return releaseTaskIn(tx, ref, claimant, { ...options, reopen: true });
 }
 
@@ -172,10 +168,8 @@ export async function closeTaskIn(
 
 /** Refuses what was found out about an earlier claim. Faults `task.claim_changed`. */
 export function requireSameClaim(before: Claimed, now: TaskToChange): void {
-  const isSame = (["claim_generation", "owner_id", "status"] as const).every(
-    (column) => before[column] === now[column],
-  );
-  if (isSame) return;
+  const identity = ["claim_generation", "owner_id", "status"] as const;
+  if (identity.every((column) => before[column] === now[column])) return;
   throw new Fault(
     "conflict",
     "task.claim_changed",
@@ -198,23 +192,25 @@ export interface Sweep extends StatusChange {
  * Makes the task REJECTED: it will not be done. Faults `task.has_open_dependents` without `cascade` if others wait for
  * it, and as `releaseTask`.
  */
-export const rejectTask = taskVerb("task.reject", (tx, ref, claimant: Claimant, options?: SweepOptions) =>
-  sweepTaskIn(tx, ref, claimant, "reject", options),
-);
+export const rejectTask = sweepVerb("reject");
 
 /** Makes the task DEFERRED: not now. Faults as `rejectTask`. */
-export const deferTask = taskVerb("task.defer", (tx, ref, claimant: Claimant, options?: SweepOptions) =>
-  sweepTaskIn(tx, ref, claimant, "defer", options),
-);
+export const deferTask = sweepVerb("defer");
 
-export async function sweepTaskIn(
+function sweepVerb(verb: "reject" | "defer") {
+  return taskVerb(`task.${verb}`, (tx, ref, claimant: Claimant, options?: SweepOptions) =>
+    sweepTaskIn(tx, ref, claimant, verb, options),
+  );
+}
+
+async function sweepTaskIn(
   tx: Tx,
   ref: TaskRef,
   claimant: Claimant,
   verb: "reject" | "defer",
   options: SweepOptions = {},
 ): Promise<Sweep> {
-  const row = await ownTaskToChange(tx, ref, claimant, options);
+  const row = await ownTaskToChange(tx.db, ref, claimant, options);
   const dependents =
     row.status === TRANSITIONS[verb].to && !options.cascade ? [] : await selectSweep(tx.db, { root: row.id });
   if (dependents.length > 0 && !options.cascade) throw hasOpenDependents(row, verb, dependents);
@@ -246,22 +242,13 @@ function hasOpenDependents(row: TaskRow, verb: "reject" | "defer", dependents: r
   );
 }
 
-async function ownTaskToChange(tx: Tx, ref: TaskRef, claimant: Claimant, options: Authority): Promise<TaskToChange> {
-  const row = await taskToChange(tx.db, ref);
-  await requireAuthority(tx.db, row, claimant, options);
-  return row;
-}
-
-/** What a close writes beside the status. */
-type Proof = Partial<Pick<TaskRow, "level" | "landed_commit" | "work_agent" | "work_root" | "work_from" | "work_to">>;
-
 /** Takes the transition if there is one from here, and keeps the evidence in either case. */
 async function changeStatus(
   tx: Tx,
   row: TaskToChange,
   claimant: Claimant,
   verb: Transition,
-  { evidence, proof = {} }: StatusOptions & { proof?: Proof },
+  { evidence, proof = {} }: StatusOptions & { proof?: Partial<RowOf<"tasks">> },
 ): Promise<StatusChange> {
   let after = await transition(tx, row, verb, proof);
   if (after === undefined) {
@@ -276,7 +263,8 @@ async function changeStatus(
   return { ...unchanged(row), task: toTask(after), changed: true };
 }
 
-function unchanged(row: TaskToChange): StatusChange {
+/** The result of a verb that leaves the task as it is. */
+export function unchanged(row: TaskRow): StatusChange {
   return { task: toTask(row), previousStatus: row.status as TaskStatus, previousOwner: row.owner, changed: false };
 }
 
@@ -297,14 +285,11 @@ const selectSweep = statement((db, { root }: { root: number }) =>
     .orderBy("t.name"),
 );
 
-/** What `cascade` would do: the task and every live task that waits for it. */
-export interface SweepPreview {
-  task: string;
-  affected: { name: string; status: TaskStatus }[];
-}
-
 /** What rejecting or deferring `ref` with `cascade` would change. Faults `task.not_found`. */
-export async function previewCascade(db: Reader, ref: TaskRef): Promise<SweepPreview> {
+export async function previewCascade(
+  db: Reader,
+  ref: TaskRef,
+): Promise<{ task: string; affected: { name: string; status: TaskStatus }[] }> {
   const row = await taskRow(db, ref);
   const rows = [row, ...(await selectSweep(db, { root: row.id }))];
   return { task: row.name, affected: rows.map(({ name, status }) => ({ name, status: status as TaskStatus })) };

@@ -1,13 +1,11 @@
 import type { Claimant } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
-import type { Tx } from "../db/write.js";
+import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { quote, type TaskRef } from "../names.js";
-
 import { shape, type TypeOf } from "../shape.js";
 import { actingAgent, claimantName, taskVerb, touched } from "./change.js";
-
 import { cleanText, moment } from "./fields.js";
 import { type Task, taskRow, toTask } from "./task.js";
 
@@ -108,18 +106,6 @@ export async function listNotes(db: Reader, ref: TaskRef, filter: NoteFilter = {
   return rows.reverse().map(toNote);
 }
 
-function toNote(row: {
-  author: string;
-  kind: string;
-  text: string;
-  rationale: string | null;
-  created_at: string;
-}): Note {
-  return {
-    author: row.author,
-    kind: row.kind as NoteKind,
-    text: row.text,
-    rationale: row.rationale,
-    createdAt: row.created_at,
-  };
+function toNote({ author, kind, text, rationale, created_at }: Omit<RowOf<"task_notes">, "id" | "task_id">): Note {
+  return { author, kind: kind as NoteKind, text, rationale, createdAt: created_at };
 }

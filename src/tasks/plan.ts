@@ -4,6 +4,7 @@ import { rowsByIds } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { didYouMean, quote } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { cycleFault, findCycle } from "../topology.js";
 import { ensureWorkstream, workstreamRow } from "../workstreams/workstream.js";
 import { touched } from "./change.js";
@@ -20,28 +21,29 @@ import {
   pathPlace,
   placed,
   plannedTasks,
+  SEE_PLAN,
 } from "./planned-tasks.js";
 import { selectTasks, type TaskRow } from "./task.js";
 
 export interface ApplyOptions {
-  /** Makes the workstream when it is missing. */
+  /** Creates the workstream if it is missing. */
   init?: { root?: string };
-  /** Says where in its document a part of the plan is; without it a path, `tasks[17].blockedBy[0]`. */
+  /** Describes the place of a value in its document; without it a path, `tasks[17].blockedBy[0]`. */
   place?: Place;
 }
 
-export type PlanChange = "created" | "updated" | "unchanged";
+/** What a plan changed; `tasks` are in the order of the plan. */
+export const APPLICATION = shape({
+  created: "number",
+  updated: "number",
+  unchanged: "number",
+  edgesAdded: "number",
+  notesAdded: "number",
+  tasks: [{ name: "string", change: ["created", "updated", "unchanged"] }],
+});
 
-/** What a plan changed. */
-export interface Application {
-  created: number;
-  updated: number;
-  unchanged: number;
-  edgesAdded: number;
-  notesAdded: number;
-  /** In the order of the plan. */
-  tasks: { name: string; change: PlanChange }[];
-}
+export type Application = TypeOf<typeof APPLICATION>;
+export type PlanChange = Application["tasks"][number]["change"];
 
 /**
  * Brings a plan into a workstream in one write. Tasks are matched by name and get the given fields, or are
@@ -87,8 +89,8 @@ interface Draft {
   rows: Map<number, TaskRow>;
   /** Edges to add. */
   edges: readonly PlannedEdge[];
-  /** Existing edges that get another level, with their row ids. */
-  altered: readonly (PlannedEdge & { id: number })[];
+  /** Existing edges that get another level, by row id. */
+  altered: ReadonlyMap<number, PlannedEdge & { until: EdgeLevel }>;
   /** `[row id, text]` of the notes that exist, as JSON. */
   notes: Set<string>;
 }
@@ -117,9 +119,17 @@ async function draftOf(
   const idsOf = (indexes: readonly number[]) => indexes.map((index) => ids[index] as number);
   const wanted = plannedEdges(tasks, workstream.name, nodes, place);
   // Only an edge into an existing task can exist already, or close a cycle with existing edges.
-  const there = wanted.some((edge) => isThere(ids, edge.blocked)) ? await edgesThere(db, workstream.id, ids) : NO_EDGES;
-  const { edges, altered } = comparedEdges(wanted, there);
-  requireAcyclicPlan(names, there, edges, place);
+  const isGraphNeeded = wanted.some((edge) => isThere(ids, edge.blocked));
+  const existing = isGraphNeeded ? await existingEdges(db, workstream.id, ids) : new Map<number, ExistingEdge>();
+  const found = (edge: Ends) => existing.get(keyOf(edge, ids.length));
+  const edges = existing.size === 0 ? wanted : wanted.filter((edge) => found(edge) === undefined);
+  requireAcyclicPlan(names, existing.values(), edges, place);
+  const altered: Draft["altered"] = new Map(
+    wanted.flatMap(({ until, ...edge }) => {
+      const row = found(edge);
+      return row === undefined || until === undefined || until === row.until ? [] : [[row.id, { ...edge, until }]];
+    }),
+  );
   const rows = await rowsByIds(idsOf(present), (portion) => selectTasks(db).where("t.id", "in", portion).execute());
   const noted = present.filter((index) => (tasks[index]?.notes.length ?? 0) > 0);
   const notes = await rowsByIds(idsOf(noted), (portion) =>
@@ -140,14 +150,18 @@ function isThere(ids: readonly number[], node: number): boolean {
   return (ids[node] ?? -1) >= 0;
 }
 
-/** Edges of the workstream, their ends as nodes. */
-interface EdgesThere extends EdgeEnds {
-  rows: readonly { id: number; until: string }[];
+/** An edge between nodes. */
+interface Ends {
+  blocker: number;
+  blocked: number;
 }
 
-const NO_EDGES: EdgesThere = { blockers: [], blocked: [], rows: [] };
+type ExistingEdge = Ends & { id: number; until: string };
 
-async function edgesThere(db: Reader, workstreamId: number, ids: readonly number[]): Promise<EdgesThere> {
+const keyOf = ({ blocker, blocked }: Ends, size: number) => blocked * size + blocker;
+
+/** The edges of the workstream by key. */
+async function existingEdges(db: Reader, workstreamId: number, ids: readonly number[]) {
   const rows = await db
     .selectFrom("tasks as d")
     .innerJoin("task_edges as e", "e.blocked_id", "d.id")
@@ -155,31 +169,12 @@ async function edgesThere(db: Reader, workstreamId: number, ids: readonly number
     .where("d.workstream_id", "=", workstreamId)
     .execute();
   const nodeOf = new Map(ids.map((id, node) => [id, node]));
-  return {
-    blockers: rows.map((row) => nodeOf.get(row.blocker_id) ?? 0),
-    blocked: rows.map((row) => nodeOf.get(row.blocked_id) ?? 0),
-    rows,
-  };
-}
-
-/** Which of the wanted edges are missing, and which are there with another level than the plan gives. */
-function comparedEdges(wanted: readonly PlannedEdge[], there: EdgesThere): Pick<Draft, "edges" | "altered"> {
-  if (there.blocked.length === 0) return { edges: wanted, altered: [] };
-  const blockersOf = new Map<number, Map<number, { id: number; until: string }>>();
-  for (const [edge, row] of there.rows.entries()) {
-    const node = there.blocked[edge] ?? 0;
-    const blockers = blockersOf.get(node) ?? new Map();
-    blockers.set(there.blockers[edge] ?? 0, row);
-    blockersOf.set(node, blockers);
+  const edges = new Map<number, ExistingEdge>();
+  for (const { id, until, blocker_id, blocked_id } of rows) {
+    const edge = { id, until, blocker: nodeOf.get(blocker_id) ?? 0, blocked: nodeOf.get(blocked_id) ?? 0 };
+    edges.set(keyOf(edge, ids.length), edge);
   }
-  const rowOf = (edge: PlannedEdge) => blockersOf.get(edge.blocked)?.get(edge.blocker);
-  return {
-    edges: wanted.filter((edge) => rowOf(edge) === undefined),
-    altered: wanted.flatMap((edge) => {
-      const row = rowOf(edge);
-      return row === undefined || edge.until === undefined || edge.until === row.until ? [] : [{ ...edge, id: row.id }];
-    }),
-  };
+  return edges;
 }
 
 async function carryOut(tx: Tx, draft: Draft, place: Place): Promise<Application> {
@@ -192,8 +187,8 @@ async function carryOut(tx: Tx, draft: Draft, place: Place): Promise<Application
       until: edge.until ?? "closed",
     })),
   );
-  for (const { id, until } of draft.altered) if (until !== undefined) await tx.patch("task_edges", id, { until });
-  const grown = new Set([...draft.edges, ...draft.altered].map((edge) => edge.blocked));
+  for (const [id, { until }] of draft.altered) await tx.patch("task_edges", id, { until });
+  const grown = new Set([...draft.edges, ...draft.altered.values()].map((edge) => edge.blocked));
   const notesAdded = await addMissingNotes(tx, draft, grown, place);
   const changes: Application["tasks"] = [];
   for (const [index, task] of draft.tasks.entries()) {
@@ -252,11 +247,9 @@ async function update(tx: Tx, row: TaskRow, task: PlannedTask, grown: boolean): 
   return "updated";
 }
 
-/** An edge that a plan asks for, between nodes: the plan's tasks by their index, then the workstream's others. */
-export interface PlannedEdge {
-  blocker: number;
-  blocked: number;
-  /** What it is to ask of its blocker, where the plan says so. */
+/** An edge that a plan asks for. */
+interface PlannedEdge extends Ends {
+  /** Undefined if the plan names no level. */
   until: EdgeLevel | undefined;
   /** Index in the `blockedBy` of the blocked task. */
   index: number;
@@ -266,7 +259,7 @@ export interface PlannedEdge {
  * The edges of a plan, each once. `nodes` knows the names of the plan and of the workstream. Faults
  * `task.not_found`, `task.cross_workstream`, `task.invalid_level`, with the place.
  */
-export function plannedEdges(
+function plannedEdges(
   tasks: readonly PlannedTask[],
   workstream: string,
   nodes: ReadonlyMap<string, number>,
@@ -303,29 +296,24 @@ function unknownTask(name: string, workstream: string, nodes: ReadonlyMap<string
   );
 }
 
-/** Two arrays of edge ends, for graphs of any size. */
-export interface EdgeEnds {
-  blockers: readonly number[];
-  blocked: readonly number[];
-}
-
 /**
- * Refuses a plan whose `fresh` edges close a cycle, alone or with edges that are `there`. Faults `task.cycle`
- * at the first edge of the plan in the cycle, with the cycle as `path`.
+ * Refuses a plan whose `fresh` edges close a cycle, alone or with `existing` edges. Faults `task.cycle` at the first
+ * edge of the plan in the cycle, with the cycle as `path`.
  */
-export function requireAcyclicPlan(
+function requireAcyclicPlan(
   names: readonly string[],
-  there: EdgeEnds,
+  existing: Iterable<Ends>,
   fresh: readonly PlannedEdge[],
   place: Place,
 ): void {
-  const blockers = [...there.blockers, ...fresh.map((edge) => edge.blocker)];
-  const found = findCycle(names.length, blockers, [...there.blocked, ...fresh.map((edge) => edge.blocked)]);
+  const edges: Ends[] = [...existing, ...fresh];
+  const [blockers, blocked] = [edges.map((edge) => edge.blocker), edges.map((edge) => edge.blocked)];
+  const found = findCycle(names.length, blockers, blocked);
   if (found === undefined) return;
   const nextOf = new Map(found.map((node, index) => [node, found[(index + 1) % found.length]]));
   const closing = fresh.find((edge) => nextOf.get(edge.blocked) === edge.blocker);
   const start = closing === undefined ? 0 : found.indexOf(closing.blocked);
   const path = [...found.slice(start), ...found.slice(0, start + 1)].map((node) => names[node] ?? "?");
   const where = closing === undefined ? "" : place(pathOf(closing.blocked, closing.index));
-  throw cycleFault(path, [{ intent: "See what a plan looks like", command: "mu task apply --help" }], where);
+  throw cycleFault(path, SEE_PLAN, where);
 }

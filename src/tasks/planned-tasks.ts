@@ -7,7 +7,7 @@ import type { NewNote } from "./notes.js";
 /** Steps from a document's top to a value in it: `["tasks", 17, "blockedBy", 0]`. */
 export type PlanPath = readonly (string | number)[];
 
-/** Says where in its document a value is, in words for people. */
+/** Describes where in its document a value is, for people. */
 export type Place = (path: PlanPath) => string;
 
 /** A task of a plan. What is not given stays as it is, or gets its default in a new task. */
@@ -136,24 +136,25 @@ export function placed(fault: Fault, place: Place, path: PlanPath): Fault {
 
 function invalid(place: Place, path: PlanPath, rule: string): Fault {
   const where = place(path);
-  return new Fault("usage", "plan.invalid", `${where}: ${rule}.`, NEXT, { place: where });
+  return new Fault("usage", "plan.invalid", `${where}: ${rule}.`, SEE_PLAN, { place: where });
 }
 
 function unknownKey(place: Place, path: PlanPath, known: Iterable<string>): Fault {
   const key = String(path.at(-1));
   const reason = key === "status" ? " A plan never sets a status." : didYouMean(key, known);
   const where = place(path);
-  return new Fault("usage", "plan.invalid", `${where}: unknown field ${quote(key)}.${reason}`, NEXT, {
+  return new Fault("usage", "plan.invalid", `${where}: unknown field ${quote(key)}.${reason}`, SEE_PLAN, {
     place: where,
   });
 }
 
 function duplicate(name: string, first: string, second: string): Fault {
   const message = `${first} and ${second}: duplicate task name ${quote(name)}.`;
-  return new Fault("usage", "plan.duplicate_name", message, NEXT, { place: second, places: [first, second] });
+  return new Fault("usage", "plan.duplicate_name", message, SEE_PLAN, { place: second, places: [first, second] });
 }
 
-const NEXT = [{ intent: "See what a plan looks like", command: "mu task apply --help" }];
+/** The next step of a fault in a plan. */
+export const SEE_PLAN = [{ intent: "See what a plan looks like", command: "mu task apply --help" }];
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -162,13 +163,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 export const PLAN_FORMATS = ["json", "yaml"] as const;
 export type PlanFormat = (typeof PLAN_FORMATS)[number];
 
-/** What a document says, still to be checked, and where it says it. */
+/** The unchecked content of a document, and the places of its values. */
 export interface PlanDocument {
   plan: unknown;
   place: Place;
 }
 
-/** So often may aliases be used: a document of a few lines must not unfold into gigabytes. */
+/** Aliases that one document may use: a few lines must not expand into gigabytes. */
 const MOST_ALIASES = 10_000;
 
 /**
@@ -216,7 +217,7 @@ async function parseYaml(source: string): Promise<PlanDocument> {
   return { plan: shallow(() => document.toJS({ maxAliasCount: MOST_ALIASES })), place };
 }
 
-/** Runs the parser; what its recursion or its alias count cannot bear is the document's fault. */
+/** Runs the parser; too deep nesting and too many aliases are faults of the document. */
 function shallow<T>(parse: () => T): T {
   try {
     return parse();
@@ -228,11 +229,6 @@ function shallow<T>(parse: () => T): T {
 }
 
 function unreadable(place: string, reason: string): Fault {
-  return new Fault(
-    "usage",
-    "plan.unreadable",
-    `Cannot read the plan, ${place}: ${reason.slice(0, 200)}.`,
-    [{ intent: "See what a plan looks like", command: "mu task apply --help" }],
-    { place },
-  );
+  const message = `Cannot read the plan, ${place}: ${reason.slice(0, 200)}.`;
+  return new Fault("usage", "plan.unreadable", message, SEE_PLAN, { place });
 }

@@ -146,12 +146,6 @@ export type PassedOver = TypeOf<typeof PASSED_OVER>;
 /** A row that can be taken. */
 type Candidate = Pick<TaskRow, "name" | "touches" | "priority" | "impact" | "effort_days">;
 
-/** What other agents are changing and have claimed. */
-interface Elsewhere {
-  changes: { agent: string; paths: string[] }[];
-  claims: { agent: string; task: string; touches: string[] }[];
-}
-
 /** How many candidates are compared if the first one is contested. */
 export const MOST_CANDIDATES = 50;
 /** How many paths are reported for each. */
@@ -230,18 +224,24 @@ const selectClaims = statement((db, { workstreamId, agent }: { workstreamId: num
     .orderBy("t.name"),
 );
 
-async function readElsewhere(db: Reader, taker: { workstreamId: number; agent: string }): Promise<Elsewhere> {
+/** What other agents are changing and have claimed. */
+async function readElsewhere(db: Reader, taker: { workstreamId: number; agent: string }) {
+  const parsed = (list: string | null): string[] => JSON.parse(list ?? "[]");
   const changes = await selectChanges(db, taker);
   const claims = await selectClaims(db, taker);
   return {
-    changes: changes.map(({ agent, paths }) => ({ agent, paths: JSON.parse(paths) })),
-    claims: claims.map(({ agent, task, touches }) => ({ agent, task, touches: JSON.parse(touches ?? "[]") })),
+    changes: changes.map(({ agent, paths }) => ({ agent, paths: parsed(paths) })),
+    claims: claims.map(({ agent, task, touches }) => ({ agent, task, touches: parsed(touches) })),
   };
 }
 
 export type Globs = typeof import("./touches.js");
 
-function inTheWay(globs: Globs, row: Candidate, { changes, claims }: Elsewhere): PassedOver | undefined {
+function inTheWay(
+  globs: Globs,
+  row: Candidate,
+  { changes, claims }: Awaited<ReturnType<typeof readElsewhere>>,
+): PassedOver | undefined {
   if (row.touches === null) return undefined;
   const touches: string[] = JSON.parse(row.touches);
   const covers = globs.coveredBy(touches);

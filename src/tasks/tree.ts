@@ -1,10 +1,11 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import { groupBy } from "../groups.js";
 import type { TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { EDGE_LEVELS, type EdgeLevel } from "./edge.js";
-import { TASK_STATUSES, type TaskStatus, taskRow } from "./task.js";
+import { TASK_STATUSES, type TaskRow, type TaskStatus, taskRow } from "./task.js";
 
 /** `blockers`: what the root waits for; `dependents`: what waits for the root. */
 export type TreeDirection = "blockers" | "dependents";
@@ -19,7 +20,7 @@ export const TREE_ITEM = shape({
   parent: "string | null",
   /** What the edge to the task above asks of its blocker; null for the root. */
   until: [EDGE_LEVELS, null],
-  /** True where what is below the task is shown at an earlier place. */
+  /** True if the tasks below it are shown at an earlier place. */
   repeated: "boolean",
 });
 
@@ -48,105 +49,66 @@ export interface TreeOptions {
 export async function taskTree(db: Reader, ref: TaskRef, options: TreeOptions = {}): Promise<TaskTree> {
   const direction = options.direction ?? "blockers";
   const root = await taskRow(db, ref);
-  const query = QUERIES[direction];
-  const edges = await query.edges(db, { root: root.id });
-  const tasks = new Map((await query.tasks(db, { root: root.id })).map((task) => [task.id, task]));
-  const items = flatten(root.id, childrenByName(edges, tasks), tasks, options.depth ?? Number.POSITIVE_INFINITY);
+  const edges = await EDGES[direction](db, { root: root.id });
+  const children = groupBy(
+    edges.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    (edge) => edge.above,
+  );
+  const items = flatten(root, children, options.depth ?? Number.POSITIVE_INFINITY);
   return { direction, root: root.name, items, count: items.length };
 }
 
-interface Edge {
-  above: number;
-  below: number;
-  until: string;
-}
+/** The edges below a task, each with the task at its lower end; `near` is the end at the side of the root. */
+const edgesBelow = (near: "blocked_id" | "blocker_id", far: "blocker_id" | "blocked_id") =>
+  statement((db, { root }: { root: number }) =>
+    db
+      .selectFrom("task_edges as e")
+      .innerJoin("tasks as t", "t.id", `e.${far}`)
+      .select([`e.${near} as above`, "e.until", "t.id", "t.name", "t.status", "t.title"])
+      .where(
+        `e.${near}`,
+        "in",
+        sql<number>`(
+          with recursive reach(id) as (
+            select id from tasks where id = ${root}
+            union
+            select e.${sql.ref(far)} from reach r join task_edges e on e.${sql.ref(near)} = r.id)
+          select id from reach)`,
+      ),
+  );
 
-interface TreeTask {
-  id: number;
-  name: string;
-  status: string;
-  title: string;
-}
-
-/** `near` is the edge's end at the side of the root. */
-const treeQueries = (near: "blocked_id" | "blocker_id", far: "blocker_id" | "blocked_id") => {
-  const reach = (root: number) => sql<number>`(
-    with recursive reach(id) as (
-      select id from tasks where id = ${root}
-      union
-      select e.${sql.ref(far)} from reach r join task_edges e on e.${sql.ref(near)} = r.id)
-    select id from reach)`;
-  return {
-    edges: statement((db, { root }: { root: number }) =>
-      db
-        .selectFrom("task_edges as e")
-        .select([`e.${near} as above`, `e.${far} as below`, "e.until"])
-        .where(`e.${near}`, "in", reach(root)),
-    ),
-    tasks: statement((db, { root }: { root: number }) =>
-      db.selectFrom("tasks as t").select(["t.id", "t.name", "t.status", "t.title"]).where("t.id", "in", reach(root)),
-    ),
-  };
+const EDGES = {
+  blockers: edgesBelow("blocked_id", "blocker_id"),
+  dependents: edgesBelow("blocker_id", "blocked_id"),
 };
 
-const QUERIES = {
-  blockers: treeQueries("blocked_id", "blocker_id"),
-  dependents: treeQueries("blocker_id", "blocked_id"),
-};
+type TreeTask = Pick<TaskRow, "id" | "name" | "status" | "title">;
+type Children = ReadonlyMap<number, readonly (TreeTask & { until: string })[]>;
 
-/** A task below another, by way of an edge that asks for `until`. */
-interface Child extends TreeTask {
-  until: EdgeLevel;
-}
-
-type Children = Map<number, Child[]>;
-
-function childrenByName(edges: readonly Edge[], tasks: ReadonlyMap<number, TreeTask>): Children {
-  const children: Children = new Map();
-  for (const { above, below, until } of edges) {
-    const task = tasks.get(below);
-    if (task === undefined) continue;
-    const child = { ...task, until: until as EdgeLevel };
-    const known = children.get(above);
-    if (known === undefined) children.set(above, [child]);
-    else known.push(child);
-  }
-  for (const siblings of children.values()) siblings.sort((a, b) => (a.name < b.name ? -1 : 1));
-  return children;
-}
-
-function flatten(root: number, children: Children, tasks: ReadonlyMap<number, TreeTask>, depth: number): TreeItem[] {
+function flatten(root: TreeTask, children: Children, depth: number): TreeItem[] {
   const items: TreeItem[] = [];
   const shown = new Set<number>();
   const stack: { task: TreeTask; depth: number; parent: string | null; until: EdgeLevel | null }[] = [
-    { task: tasks.get(root) as TreeTask, depth: 0, parent: null, until: null },
+    { task: root, depth: 0, parent: null, until: null },
   ];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-    const { task, parent } = next;
-    const repeated = shown.has(task.id);
-    items.push({
-      name: task.name,
-      status: task.status as TaskStatus,
-      title: task.title,
-      depth: next.depth,
-      parent,
-      until: next.until,
-      repeated,
-    });
-    const below = children.get(task.id) ?? [];
-    if (repeated || (next.depth >= depth && below.length > 0)) continue;
-    shown.add(task.id);
-    for (let at = below.length - 1; at >= 0; at--) {
-      const child = below[at] as Child;
-      stack.push({ task: child, depth: next.depth + 1, parent: task.name, until: child.until });
+    const { task, ...place } = next;
+    const { id, name, title } = task;
+    const repeated = shown.has(id);
+    items.push({ name, status: task.status as TaskStatus, title, ...place, repeated });
+    const below = children.get(id) ?? [];
+    if (repeated || (place.depth >= depth && below.length > 0)) continue;
+    shown.add(id);
+    for (const child of below.toReversed()) {
+      stack.push({ task: child, depth: place.depth + 1, parent: name, until: child.until as EdgeLevel });
     }
   }
   return items;
 }
 
-/** Lines are indented down to here; below, a line begins with its depth instead. */
+/** The deepest level that is indented; below it a line begins with its depth instead. */
 const DEEPEST_INDENT = 32;
-/** Titles are cut here, so that a line stays a line. */
+/** Characters of a title that a line shows. */
 const TITLE_LENGTH = 72;
 
 /** The tree as lines for a terminal, without colours. */
@@ -164,7 +126,7 @@ export function drawTree(tree: TaskTree): string[] {
   });
 }
 
-/** Whether each item is its parent's last child; found from the end, where what follows is known. */
+/** Whether each item is the last child of its parent. */
 function lastAmongSiblings(items: readonly TreeItem[]): boolean[] {
   const last = new Array<boolean>(items.length).fill(true);
   const followed: boolean[] = [];

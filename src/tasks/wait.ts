@@ -16,13 +16,23 @@ import {
   taskRow,
 } from "./task.js";
 
-/** How often a wait looks if no change wakes it, in ms. */
+/** Interval between looks if no change wakes the wait, in ms. */
 const LOOK_MS = 1_000;
 
-export interface WaitOptions extends WaitGoal {
+export interface WaitOptions {
+  /** CLOSED unless it is given. */
+  status?: TaskStatus | undefined;
+  /** How far a CLOSED task must be proved; `closed` unless the reference says otherwise. */
+  level?: EdgeLevel | undefined;
+  /** Wait for all tasks, or for one of them; `first` is `any` for callers that want to know which. */
+  mode?: "all" | "any" | "first" | undefined;
+  /** An IN_PROGRESS task without a change for this long is stuck; 0 or absent: none ever is. */
+  stuckAfterMs?: number | undefined;
+  /** `exit` ends the wait at the first stuck task. */
+  onStall?: "warn" | "exit" | undefined;
   /** 0 or absent waits forever. */
   timeoutMs?: number | undefined;
-  /** Ends the wait as a timeout does. */
+  /** Ends the wait like a timeout. */
   signal?: AbortSignal | undefined;
   /** Runs before every look, for example a reconcile. */
   beforeLook?: (() => Promise<unknown>) | undefined;
@@ -41,7 +51,7 @@ export const WAITED_TASK = shape({
   owner: "string | null",
   /** It has the status, and the level, that the wait is for. */
   reached: "boolean",
-  /** It is IN_PROGRESS, not there yet, and nothing has changed for too long. */
+  /** It is IN_PROGRESS, has not reached the goal, and has not changed for too long. */
   stuck: "boolean",
 });
 
@@ -49,11 +59,11 @@ export type WaitedTask = TypeOf<typeof WAITED_TASK>;
 
 export const WAIT_RESULT = shape({
   outcome: ["reached", "timeout", "reaped", "stalled"],
-  /** The task that ended the wait; null when all did, or the time. */
+  /** The task that ended the wait; null if all tasks or the timeout did. */
   firing: [WAITED_TASK, null],
   /** Every watched task, in the order of the references. */
   all: [WAITED_TASK],
-  /** After a timeout, those that did not get there. */
+  /** After a timeout, the tasks that did not reach the goal. */
   timedOut: [WAITED_TASK],
   elapsedMs: "number",
 });
@@ -107,7 +117,7 @@ function wakingClock({ clock, store }: Context): Clock & { looking(): void; end(
   });
   return {
     now: () => clock.now(),
-    /** What changes from here on is not seen yet. */
+    /** Changes from now on end the next sleep. */
     looking: () => {
       changed = false;
     },
@@ -130,42 +140,22 @@ function reportStuck(all: readonly WaitedTask[], reported: Set<string>, { onStuc
 }
 
 /** Operations that take tasks from owners that died. */
-export const REAPING_OPS: readonly string[] = ["agent.reap", "reconcile"];
+const REAPING_OPS: readonly string[] = ["agent.reap", "reconcile"];
 
-/** What a wait is for, and what ends it early. */
-export interface WaitGoal {
-  /** CLOSED unless it is given. */
-  status?: TaskStatus | undefined;
-  /** How far a CLOSED task must be proved; `closed` unless the reference says otherwise. */
-  level?: EdgeLevel | undefined;
-  /** Wait for all tasks, or for one of them; `first` is `any` for callers that want to know which. */
-  mode?: "all" | "any" | "first" | undefined;
-  /** An IN_PROGRESS task without a change for this long is stuck; 0 or absent: none ever is. */
-  stuckAfterMs?: number | undefined;
-  /** `exit` ends the wait at the first stuck task. */
-  onStall?: "warn" | "exit" | undefined;
-}
-
-/** What one look found; without an outcome the wait continues. */
-export interface Look {
-  outcome?: "reached" | "reaped" | "stalled";
-  /** The task that brings the outcome; null when all do. */
-  firing: WaitedTask | null;
-  /** Every watched task, in the order of the references. */
-  all: WaitedTask[];
-}
+/** The result of one look; without an outcome the wait continues. */
+type Look = Pick<WaitResult, "firing" | "all"> & { outcome?: "reached" | "reaped" | "stalled" };
 
 /** A task to wait for; `until` is for this one what `level` of the goal is for all. */
-export type WaitRef = TaskRef & { until?: EdgeLevel | undefined };
+type WaitRef = TaskRef & { until?: EdgeLevel | undefined };
 
 /** The tasks that a wait watches, and how far it has read the events of their workstreams. */
-export interface Watch {
+interface Watch {
   tasks: { id: number; ref: WaitRef }[];
   cursors: Map<string, number>;
 }
 
-/** Begins to watch: reaps from now on count. Faults `task.not_found`, `workstream.not_found`. */
-export async function beginWait(db: Reader, refs: readonly WaitRef[]): Promise<Watch> {
+/** Begins to watch; only later reaps count. Faults `task.not_found`, `workstream.not_found`. */
+async function beginWait(db: Reader, refs: readonly WaitRef[]): Promise<Watch> {
   const tasks = new Map<number, WaitRef>();
   const cursors = new Map<string, number>();
   for (const ref of refs) {
@@ -176,7 +166,7 @@ export async function beginWait(db: Reader, refs: readonly WaitRef[]): Promise<W
 }
 
 /** Looks once at the watched tasks at the moment `now`. Faults `task.not_found` when one was deleted. */
-export async function waitOnce(db: Reader, watch: Watch, goal: WaitGoal, now: string): Promise<Look> {
+async function waitOnce(db: Reader, watch: Watch, goal: WaitOptions, now: string): Promise<Look> {
   const rows = await watchedRows(db, watch);
   // After the rows: a task that is seen as OPEN because of a reap has that reap's event by now.
   const reaped = await newlyReaped(db, watch);
@@ -184,13 +174,9 @@ export async function waitOnce(db: Reader, watch: Watch, goal: WaitGoal, now: st
   const firingOf = (is: (task: WaitedTask, row: TaskRow) => boolean) =>
     all.find((task, at) => is(task, rows[at] as TaskRow)) ?? null;
 
-  const done = (goal.mode ?? "all") === "all" ? all.every((task) => task.reached) : all.some((task) => task.reached);
-  if (done)
-    return {
-      outcome: "reached",
-      firing: goal.mode === "any" || goal.mode === "first" ? earliest(all, rows) : null,
-      all,
-    };
+  const { mode = "all" } = goal;
+  const done = mode === "all" ? all.every((task) => task.reached) : all.some((task) => task.reached);
+  if (done) return { outcome: "reached", firing: mode === "all" ? null : earliest(all, rows), all };
   const orphan = (goal.status ?? "CLOSED") === "CLOSED" && firingOf((task, row) => !task.reached && reaped.has(row.id));
   if (orphan) return { outcome: "reaped", firing: orphan, all };
   const stalled = goal.onStall === "exit" && firingOf((task) => task.stuck);
@@ -202,14 +188,10 @@ async function watchedRows(db: Reader, { tasks }: Watch): Promise<TaskRow[]> {
   const ids = tasks.map((task) => task.id);
   const rows = ids.length === 0 ? [] : await selectTasks(db).where("t.id", "in", ids).execute();
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return Promise.all(tasks.map(({ id, ref }) => byId.get(id) ?? gone(db, ref)));
+  return Promise.all(tasks.map(async ({ id, ref }) => byId.get(id) ?? Promise.reject(await taskNotFound(db, ref))));
 }
 
-async function gone(db: Reader, ref: TaskRef): Promise<never> {
-  throw await taskNotFound(db, ref);
-}
-
-/** Row ids of tasks that reapers gave back since the last look. */
+/** Row ids of tasks that were released since the last look because their owner died. */
 async function newlyReaped(db: Reader, { cursors }: Watch): Promise<Set<number>> {
   const ids = new Set<number>();
   for (const [scope, cursor] of cursors) {
@@ -235,7 +217,7 @@ function givenBack(changes: readonly Change[]): number[] {
     .map((change) => change.id);
 }
 
-function toWaited(row: TaskRow, goal: WaitGoal, now: string): WaitedTask {
+function toWaited(row: TaskRow, goal: WaitOptions, now: string): WaitedTask {
   const { workstream, name, owner } = row;
   const status = row.status as TaskStatus;
   const wanted = goal.status ?? "CLOSED";
@@ -245,7 +227,7 @@ function toWaited(row: TaskRow, goal: WaitGoal, now: string): WaitedTask {
   return { workstream, name, qualifiedName: qualifiedName(row), status, level: levelOf(row), owner, reached, stuck };
 }
 
-/** Of several that are there, the one whose last change is the oldest. */
+/** The reached task whose last change is the oldest. */
 function earliest(all: readonly WaitedTask[], rows: readonly TaskRow[]): WaitedTask | null {
   const when = new Map(all.map((task, at) => [task, rows[at]?.updated_at ?? ""]));
   const reached = all.filter((task) => task.reached);

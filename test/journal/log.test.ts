@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { write } from "../../src/db/write.js";
 import { followLog, type LogEntry, readLog, writeMessage } from "../../src/journal/log.js";
-import { tellEvent } from "../../src/journal/sentences.js";
+import { describeEvent } from "../../src/journal/sentences.js";
 import { writeSql } from "../../src/journal/sql.js";
 import { taskHistory } from "../../src/tasks/history.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
@@ -168,7 +168,8 @@ onEachDialect("the history of a task", (bench) => {
 });
 
 describeOnce("the sentence for an event", () => {
-  const told = (op: string, subject = "demo/build", payload = {}) => tellEvent({ op, subject, payload, changes: [] });
+  const told = (op: string, subject = "demo/build", payload = {}) =>
+    describeEvent({ op, subject, payload, changes: [] });
 
   it("is short and human", () => {
     expect(told("task.claim")).toBe("claimed build");
@@ -187,7 +188,7 @@ describeOnce("the sentence for an event", () => {
         fc.string({ unit: "binary" }),
         fc.dictionary(fc.string(), fc.jsonValue()),
         (op, subject, payload) => {
-          expect(typeof tellEvent({ op, subject, payload, changes: [] })).toBe("string");
+          expect(typeof describeEvent({ op, subject, payload, changes: [] })).toBe("string");
         },
       ),
     );

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import { type Context, newGroup } from "../../db/context.js";
 import { type Change, type EventRow, MACHINE_SCOPE } from "../../db/events.js";
-import { describeTable, JOURNALLED, type JournalledTable, speaks, TABLE_NAMES } from "../../db/relations.js";
+import { describeTable, JOURNALLED, speaks, TABLE_NAMES } from "../../db/relations.js";
 import type { Reader } from "../../db/schema.js";
 import { pages } from "../../db/statement.js";
 import { write } from "../../db/write.js";
@@ -93,7 +93,7 @@ export async function previewUndo(db: Reader, group: string): Promise<UndoPrevie
   return { ...summary, inverse: await describe(db, net), superseded };
 }
 
-/** A preview that came true, and the group by which it can be undone in turn. */
+/** A finished undo, and the group by which it can be undone itself. */
 export interface Undone extends UndoPreview {
   undoGroup: string;
 }
@@ -168,7 +168,7 @@ function summarize(group: string, events: readonly UndoEvent[], undone: Readonly
   };
 }
 
-/** A longer text is no group; SQLite would refuse to look for it. */
+/** Longer texts are never groups, and SQLite refuses such patterns. */
 const LONGEST_GROUP = 64;
 
 async function resolveGroup(db: Reader, prefix: string): Promise<string> {
@@ -234,7 +234,7 @@ function alreadyUndone({ group }: UndoGroup, by: string): Fault {
 }
 
 function supersededFault({ group, ops }: UndoGroup, superseded: readonly Obstacle[]): Fault {
-  const shown = superseded.slice(0, 5).map(tellObstacle).join("; ");
+  const shown = superseded.slice(0, 5).map(describeObstacle).join("; ");
   const more = superseded.length > 5 ? `; and ${superseded.length - 5} more` : "";
   return new Fault(
     "conflict",
@@ -255,7 +255,7 @@ export function laterSteps(superseded: readonly Obstacle[]): NextStep[] {
 }
 
 /** `task build: title was changed again by ann (task.update, 3f…)`. */
-export function tellObstacle({ table, name, column, problem, by }: Obstacle): string {
+export function describeObstacle({ table, name, column, problem, by }: Obstacle): string {
   const { noun, preposition } = describeTable(table);
   const what = `${[noun, preposition, name].filter(Boolean).join(" ")}${column === undefined ? "" : `: ${column}`}`;
   return `${what} ${problem}${by === undefined ? " outside mu" : ` by ${by.actor} (${by.op}, ${by.group})`}`;
@@ -293,17 +293,10 @@ async function describe(db: Reader, net: Map<string, NetChange>): Promise<Invers
     table,
     name: nameOf(table, row),
     act: "made" in change ? "remove" : "gone" in change ? "restore" : "patch",
-    columns: "changed" in change ? turned(table, change.changed) : {},
+    columns: Object.fromEntries(
+      Object.entries("changed" in change ? change.changed : {})
+        .filter(([column]) => speaks(table, column))
+        .map(([column, [before, after]]) => [column, [after, before]]),
+    ),
   }));
-}
-
-function turned(
-  table: JournalledTable,
-  changed: Record<string, [before: unknown, after: unknown]>,
-): InverseChange["columns"] {
-  return Object.fromEntries(
-    Object.entries(changed)
-      .filter(([column]) => speaks(table, column))
-      .map(([column, [before, after]]) => [column, [after, before]]),
-  );
 }

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { counted } from "../../names.js";
 import { PLANNED_FIELDS } from "../../tasks/fields.js";
-import { applyPlan } from "../../tasks/plan.js";
+import { APPLICATION, applyPlan } from "../../tasks/plan.js";
 import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
 import { about, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -23,17 +23,7 @@ export const taskApply = defineOperation({
       workstream: workstreamField(),
       init: z.boolean().default(false).meta(about("Create the workstream if it does not exist")),
     }),
-  output: () =>
-    schemaOf({
-      workstream: "string",
-      created: "number",
-      updated: "number",
-      unchanged: "number",
-      edgesAdded: "number",
-      notesAdded: "number",
-      tasks: [{ name: "string", change: ["created", "updated", "unchanged"] }],
-      nextSteps: NEXT_STEPS,
-    }),
+  output: () => schemaOf({ workstream: "string", ...APPLICATION, nextSteps: NEXT_STEPS }),
   positional: ["file"],
   examples: [
     { command: "mu task apply plan.yaml", shows: "apply a plan from a file" },
