@@ -32,7 +32,7 @@ export const LOG_ENTRY = shape({
   /** One sentence for a person. */
   text: "string",
   payload: "object",
-  /** What was done in one go has one group; `mu undo` takes it. */
+  /** All events of one command have one group; `mu undo` takes it. */
   group: "string",
   at: "string",
 });
@@ -97,8 +97,8 @@ export interface LogRange {
 }
 
 /**
- * The newest `limit` lines, oldest first; with `sinceId` the first `limit` lines after it, so that a reader can go
- * on from the last it saw.
+ * The newest `limit` lines, oldest first; with `sinceId` the first `limit` lines after it, so that a reader can continue
+ * after the last line it saw.
  */
 export async function readLog(db: Reader, filter: LogFilter & LogRange = {}): Promise<LogEntry[]> {
   let query = selectEvents(db, filter);
@@ -140,8 +140,8 @@ export function toEntry(row: EventRow): LogEntry {
 
 /**
  * The lines that fit, as they are written, until `signal` aborts; before them those that `limit` and `sinceId` ask
- * for, as `readLog` gives them (with neither: only new ones). None is lost and none comes twice, in bursts too: the
- * place in each chain is its event's number.
+ * for, as `readLog` gives them (with neither: only new ones). Each line comes exactly once, in bursts too: the position
+ * in each chain is its event's number.
  */
 export async function* followLog(
   context: Context,

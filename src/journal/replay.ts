@@ -71,7 +71,7 @@ export async function compareTables(db: Reader): Promise<Difference[]> {
   return [...differences, ...(await compareTexts(db, left))];
 }
 
-/** The values that a change took out of its row. */
+/** The values that a change removed from its row. */
 function leaving(change: Change): unknown[] {
   if ("remove" in change) return Object.values(change.remove);
   return "patch" in change ? Object.values(change.patch).map(([before]) => before) : [];

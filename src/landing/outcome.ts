@@ -25,8 +25,6 @@ export const LANDED = shape({
   agent: "string | null",
 });
 
-export type Landed = TypeOf<typeof LANDED>;
-
 /** A task that was returned to its owner. */
 export const RETURNED = shape({
   task: "string",
@@ -169,7 +167,11 @@ interface Verdict {
 }
 
 /** Makes the text of programs and files storable first. */
-async function returnTask(crew: TmuxHost, refusal: Refusal, { found, kind, text }: Verdict): Promise<Returned | undefined> {
+async function returnTask(
+  crew: TmuxHost,
+  refusal: Refusal,
+  { found, kind, text }: Verdict,
+): Promise<Returned | undefined> {
   const { reason, files, excerpt } = found;
   const clean = { reason: storableText(reason), files: files.map(storableText), excerpt: storableText(excerpt) };
   const { row } = refusal.candidate;

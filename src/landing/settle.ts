@@ -44,7 +44,11 @@ export async function endInterruptedLandings(crew: TmuxHost): Promise<EndedLandi
 }
 
 /** Ends these landings: what is on the branch has landed, the rest is dropped for `reason`. */
-export async function endLandings(crew: TmuxHost, rows: readonly LandingRow[], reason: string): Promise<EndedLanding[]> {
+export async function endLandings(
+  crew: TmuxHost,
+  rows: readonly LandingRow[],
+  reason: string,
+): Promise<EndedLanding[]> {
   const lander = getLander("git");
   const ended: EndedLanding[] = [];
   for (const row of rows) {

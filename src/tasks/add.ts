@@ -13,13 +13,13 @@ import { insertNote, type NewNote } from "./notes.js";
 import { getTask, type Task, taskRow } from "./task.js";
 
 export type NewTask = NewTaskFields & {
-  /** Made from the title when it is not given. */
+  /** Derived from the title by default. */
   name?: string | undefined;
   /** The job or intake that the task belongs to, by name. */
   root?: string | null | undefined;
   /** The tasks that it waits for, as `build` or `build@landed`. */
   blockedBy?: readonly string[] | undefined;
-  /** How far those must be that name no level; closed without it. */
+  /** The level for blockers that name none; `closed` by default. */
   until?: EdgeLevel | undefined;
   notes?: readonly (string | NewNote)[] | undefined;
 };
@@ -28,7 +28,7 @@ export interface Addition {
   task: Task;
   /** The tasks that it waits for, as `build` or `build@landed`. */
   blockers: string[];
-  /** The name that the title asked for, when it had to be cut. */
+  /** The full name of the title, if it had to be cut. */
   truncated?: string;
 }
 
@@ -64,7 +64,7 @@ export async function addTaskIn(tx: Tx, workstream: string, spec: NewTask): Prom
   };
 }
 
-/** Adds notes, texts or whole ones, to a new task. Faults `task.invalid_note`. */
+/** Adds notes to a new task. Faults `task.invalid_note`. */
 export async function addNotes(
   tx: Tx,
   taskId: number,
@@ -74,7 +74,7 @@ export async function addNotes(
   for (const note of notes) await insertNote(tx, taskId, author, typeof note === "string" ? { text: note } : note);
 }
 
-/** The given name when it is free, else one from the title. Faults `task.exists`, `task.invalid_name`. */
+/** The given name if it is free; without one, a free name from the title. Faults `task.exists`, `task.invalid_name`. */
 async function chooseName(db: Reader, workstream: string, id: number, spec: NewTask): Promise<string> {
   if (spec.name !== undefined) {
     checkTaskName(spec.name);
@@ -100,7 +100,7 @@ const selectNamesLike = statement((db, { id, pattern }: { id: number; pattern: s
     .where(sql<boolean>`name like ${pattern} escape '\\'`),
 );
 
-/** The fault for a name that another task has. */
+/** The fault for a name that is taken. */
 export function taskExists({ workstream, name }: TaskRef): Fault {
   return new Fault("conflict", "task.exists", `${workstream} already has a task ${quote(name)}.`, [
     { intent: "Show it", command: `mu task show ${name} -w ${workstream}` },

@@ -22,11 +22,11 @@ export function taskVerb<Ref extends TaskRef, Rest extends unknown[], Result>(
   };
 }
 
-/** The row of a task that is about to change, with what verbs decide by. */
+/** The row of a task that is about to change, with what verbs check first. */
 export interface TaskToChange extends TaskRow {
   /** 1 if a blocker is unsatisfied, else 0. */
   blocked: number;
-  /** When the owner's row was closed; null while the owner is there, or without an owner. */
+  /** When the owner's row was closed; null if it is open, or if there is no owner. */
   owner_closed_at: string | null;
 }
 
@@ -49,7 +49,7 @@ export interface Authority {
 }
 
 /**
- * Refuses an agent that would take what another open agent, or a person, is working on; people may.
+ * Refuses to let an agent change what another open agent, or a person, is working on. People may.
  * Faults `task.not_owner`, `agent.not_found`, `agent.replaced`.
  */
 export async function requireAuthority(

@@ -2,17 +2,17 @@ import { sql } from "kysely";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
 
-/** What an edge may ask of its blocker: to be CLOSED, and then to be proved so far. */
+/** What an edge may require of its blocker: to be CLOSED, verified or landed. */
 export const EDGE_LEVELS = ["closed", "verified", "landed"] as const;
 export type EdgeLevel = (typeof EDGE_LEVELS)[number];
 
-/** A blocker as text: the task, and from when on it blocks no more where the text says so. */
+/** A parsed blocker: the task, and the required level if the text names one. */
 export interface Awaited {
   task: string;
   until?: EdgeLevel;
 }
 
-/** Reads `build` or `build@landed`; `otherwise` is for a text that names no level. Faults `task.invalid_level`. */
+/** Parses `build` or `build@landed`; `otherwise` is the level of a text that names none. Faults `task.invalid_level`. */
 export function parseAwaited(text: string, otherwise?: EdgeLevel): Awaited {
   const at = text.lastIndexOf("@");
   if (at < 0) return { task: text, ...(otherwise !== undefined && { until: otherwise }) };
@@ -26,12 +26,12 @@ export function parseAwaited(text: string, otherwise?: EdgeLevel): Awaited {
   );
 }
 
-/** `build`, or `build@landed` where CLOSED is not enough: as a plan and the command line take it. */
+/** `build`, or `build@landed` if CLOSED is not enough; `parseAwaited` reads it. */
 export function awaitedName({ name, until }: { name: string; until: string }): string {
   return until === "closed" ? name : `${name}@${until}`;
 }
 
-/** True when a blocker of this status and level blocks no more; in SQL it is `unsatisfied`. */
+/** True if a blocker of this status and level no longer blocks; in SQL it is `unsatisfied`. */
 export function isSatisfied(blocker: { status: string; level: string | null }, until: string): boolean {
   if (blocker.status !== "CLOSED") return false;
   return until === "closed" || blocker.level === until || blocker.level === "landed";

@@ -13,9 +13,9 @@ import { TASK, TASK_STATUSES, type Task, type TaskRow, type TaskStatus, taskRow,
 export const NEIGHBOUR = shape({
   name: "string",
   status: TASK_STATUSES,
-  /** What the edge asks of its blocker. */
+  /** The level that the edge requires of its blocker. */
   until: EDGE_LEVELS,
-  /** True when the edge blocks no more. */
+  /** True if the edge no longer blocks. */
   satisfied: "boolean",
 });
 
@@ -68,17 +68,16 @@ function toNeighbour({ name, status, until, blocker_status, blocker_level }: Nei
 export const EDGE_CHANGE = shape({
   task: TASK,
   blocker: "string",
-  /** What the edge asks of its blocker; null if it was removed. */
+  /** The level that the edge requires; null if the edge was removed. */
   until: [EDGE_LEVELS, null],
-  /** False when it was so already. */
+  /** False if nothing was written. */
   changed: "boolean",
 });
 
 export type EdgeChange = TypeOf<typeof EDGE_CHANGE>;
 
 /**
- * Makes `ref` wait for `blocker`, until that is closed or as far as `until` says. An edge that exists takes over an
- * `until` that is given. Faults `task.cross_workstream`, `task.cycle` naming the cycle, `task.not_found`.
+ * Makes `ref` wait for `blocker`, until that is closed or has the level `until`. An existing edge gets the given level. Faults `task.cross_workstream`, `task.cycle` naming the cycle, `task.not_found`.
  */
 export const blockTask = taskVerb("task.block", blockTaskIn, ({ name }) => ({ blocker: name }));
 
@@ -91,7 +90,7 @@ export function blockTaskIn(tx: Tx, ref: TaskRef, blocker: TaskRef, until?: Edge
   });
 }
 
-/** Makes an edge ask for `until`; without it the edge stays as it is. */
+/** Sets the level that an edge requires; without `until` the edge stays as it is. */
 async function setUntil(tx: Tx, edge: { id: number; until: string }, until: EdgeLevel | undefined) {
   const changed = until !== undefined && until !== edge.until;
   if (changed) await tx.patch("task_edges", edge.id, { until });
@@ -170,7 +169,7 @@ export function blockerRef(blocked: TaskRef, text: string): TaskRef {
   return { workstream, name };
 }
 
-/** A task with its new set of blockers; those that must be more than closed as `build@landed`. */
+/** A task with its new blockers, as `build` or `build@landed`. */
 export const REPARENTING = shape({
   task: TASK,
   blockers: "string[]",
@@ -225,11 +224,11 @@ export async function reparentTaskIn(
   };
 }
 
-/** A blocker to be, and what the edge is to ask of it. */
+/** A wanted blocker, and the level that its edge requires. */
 export type WantedBlocker = TaskRow & { until: EdgeLevel | undefined };
 
 /**
- * The rows of blockers (`build` or `build@landed`) by id, each once; `until` is for those that name no level.
+ * The rows of blockers (`build` or `build@landed`) by id, each once; `until` is the level of those that name none.
  * Faults `task.not_found`, `task.cross_workstream`, `task.invalid_level`.
  */
 export async function blockerRows(

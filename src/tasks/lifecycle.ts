@@ -36,7 +36,7 @@ export const TRANSITIONS = {
 type Transition = keyof typeof TRANSITIONS;
 
 /**
- * Takes a transition and sets `columns` along with the status. Gives the row after; undefined, with nothing written,
+ * Takes a transition and sets `columns` along with the status. Returns the row after; undefined, with nothing written,
  * if the transition does not start from the row's status. Nothing else sets a task's status.
  */
 export async function transition<Row extends RowOf<"tasks"> & { owner?: string | null }>(
@@ -111,13 +111,13 @@ export function openTaskIn(tx: Tx, ref: TaskRef, claimant: Claimant, options?: S
 export interface CloseOptions extends StatusOptions {
   /** Leave the task alone, without a fault, while something blocks it. */
   ifReady?: boolean | undefined;
-  /** What was found out about the work before the write. */
+  /** The proof that was collected before the write. */
   finding?: Finding | undefined;
 }
 
-/** What shows that a task is done. Valid for one claim only. */
+/** The proof that a task is done. Valid for one claim only. */
 export interface Finding {
-  /** The task when it was looked at. */
+  /** The task when the proof was collected. */
   before: Claimed;
   /** The commits that are the task's work. */
   work?: Pick<TaskRow, "work_agent" | "work_root" | "work_from" | "work_to">;
@@ -137,7 +137,7 @@ export interface Closing extends StatusChange {
 }
 
 /**
- * Makes the task CLOSED from any status, and records what shows that it is done; a CLOSED one can still be verified. Its
+ * Makes the task CLOSED from any status, and records the proof that it is done; a CLOSED one can still be verified. Its
  * owner stays, as history. Faults as `releaseTask`, and `task.claim_changed`.
  */
 export const closeTask = taskVerb("task.close", closeTaskIn);
@@ -166,7 +166,7 @@ export async function closeTaskIn(
   return { ...change, changed: true, check: await insertCheck(tx, row.id, check) };
 }
 
-/** Refuses what was found out about an earlier claim. Faults `task.claim_changed`. */
+/** Refuses a proof of an earlier claim. Faults `task.claim_changed`. */
 export function requireSameClaim(before: Claimed, now: TaskToChange): void {
   const identity = ["claim_generation", "owner_id", "status"] as const;
   if (identity.every((column) => before[column] === now[column])) return;
@@ -296,8 +296,8 @@ export async function previewCascade(
 }
 
 /**
- * Gives back what the agent with row id `owner` is working on, each task with a note that says why; for the write
- * that closes the row. Gives the names of the tasks.
+ * Releases the tasks of the agent with row id `owner`, each with a note that says why; for the write that closes the
+ * row. Returns the names of the tasks.
  */
 export async function releaseOwned(tx: Tx, owner: number, note: { author: string; text: string }): Promise<string[]> {
   const tasks = await ownedTasks(tx, owner);
@@ -308,7 +308,7 @@ export async function releaseOwned(tx: Tx, owner: number, note: { author: string
   return tasks.map(({ name }) => name);
 }
 
-/** Moves what the agent with row id `from` is working on to another incarnation. Gives the tasks' names. */
+/** Moves the tasks of the agent with row id `from` to another incarnation. Returns their names. */
 export async function passOn(tx: Tx, from: number, to: number): Promise<string[]> {
   const tasks = await ownedTasks(tx, from);
   for (const task of tasks) await tx.patch("tasks", task.id, { owner_id: to, updated_at: tx.now }, task);
@@ -316,7 +316,7 @@ export async function passOn(tx: Tx, from: number, to: number): Promise<string[]
 }
 
 /**
- * Gives an OPEN task back to the incarnation with row id `owner`, of an agent that had it before; the start of its work
+ * Returns an OPEN task to the incarnation with row id `owner`, of an agent that had it before; the start of its work
  * stays and nothing is checked. Undefined if the task is not OPEN.
  */
 export function resumeTask(tx: Tx, row: RowOf<"tasks">, owner: number): Promise<RowOf<"tasks"> | undefined> {

@@ -46,7 +46,7 @@ export type Application = TypeOf<typeof APPLICATION>;
 export type PlanChange = Application["tasks"][number]["change"];
 
 /**
- * Brings a plan into a workstream in one write. Tasks are matched by name and get the given fields, or are
+ * Applies a plan to a workstream in one write. Tasks are matched by name and get the given fields, or are
  * created; edges and notes are only added and no status is set, so applying a plan twice changes nothing the second
  * time. Any fault changes nothing and names the place: `plan.invalid`, `plan.duplicate_name`, `task.invalid_name`,
  * `task.invalid_field`, `task.invalid_note`, `task.not_found`, `task.cross_workstream`, `task.cycle`, `task.invalid_level`,

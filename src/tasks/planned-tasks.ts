@@ -10,17 +10,17 @@ export type PlanPath = readonly (string | number)[];
 /** Describes where in its document a value is, for people. */
 export type Place = (path: PlanPath) => string;
 
-/** A task of a plan. What is not given stays as it is, or gets its default in a new task. */
+/** A task of a plan. Fields that are not given keep their value, or get the default in a new task. */
 export type PlanTask = SetFields<"by verbs and plans"> & {
   title: string;
-  /** Made from the title when it is not given. */
+  /** Derived from the title by default. */
   name?: string | undefined;
   /** Tasks of the plan, earlier or later ones, or of the workstream: `design`, or `design@landed`. */
   blockedBy?: readonly string[] | undefined;
   notes?: readonly (string | NewNote)[] | undefined;
 };
 
-/** Tasks with their edges and notes, to be brought into a workstream in one go. */
+/** Tasks with their edges and notes, to apply to a workstream in one write. */
 export interface Plan {
   tasks: readonly PlanTask[];
 }

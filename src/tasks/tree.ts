@@ -18,7 +18,7 @@ export const TREE_ITEM = shape({
   depth: "number",
   /** The name of the task above it in the tree; null for the root. */
   parent: "string | null",
-  /** What the edge to the task above asks of its blocker; null for the root. */
+  /** The level that the edge to the task above requires; null for the root. */
   until: [EDGE_LEVELS, null],
   /** True if the tasks below it are shown at an earlier place. */
   repeated: "boolean",
@@ -38,7 +38,7 @@ export type TaskTree = TypeOf<typeof TASK_TREE>;
 
 export interface TreeOptions {
   direction?: TreeDirection | undefined;
-  /** How far below the root to look; all the way without it. */
+  /** Levels below the root; all by default. */
   depth?: number | undefined;
 }
 

@@ -14,7 +14,7 @@ import { findObstacles, OBSTACLE, type Obstacle, undoneGroups } from "./obstacle
 
 export type { Obstacle } from "./obstacles.js";
 
-/** What was done in one go: the events of one group. */
+/** The events of one group, which one command wrote. */
 export const UNDO_GROUP = shape({
   group: "string",
   /** When it began. */
@@ -55,7 +55,7 @@ export interface UndoFilter {
   limit?: number;
 }
 
-/** The newest groups that can be undone as far as their kind goes, newest first; those that are undone say by what. */
+/** The newest groups whose operations can be undone, newest first; with the undo of those that are undone. */
 export async function listUndoable(db: Reader, filter: UndoFilter = {}): Promise<UndoGroup[]> {
   const undone = await undoneGroups(db);
   const found: UndoGroup[] = [];
@@ -84,7 +84,7 @@ export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit
 }
 
 /**
- * What undoing a group would do; a prefix names it when it is the only one. Faults `undo.no_such_group` (missing),
+ * What undoing a group would do; a unique prefix names it. Faults `undo.no_such_group` (missing),
  * `undo.ambiguous_group`, `undo.not_possible`, `undo.already_undone` (conflict). Obstacles are returned, not thrown.
  */
 export async function previewUndo(db: Reader, group: string): Promise<UndoPreview> {
