@@ -51,7 +51,7 @@ describe.skipIf(python.status !== 0)(title, () => {
     expect(verify()).toBe("0");
   });
 
-  it("finds what was tampered with", async () => {
+  it("detects tampering", async () => {
     await putTask(context, "demo", "build");
     await putTask(context, "demo", "test");
     expect(verify()).toBe("0");

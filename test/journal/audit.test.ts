@@ -29,7 +29,7 @@ onEachDialect("the chain", (bench) => {
     await expect(verify(context, "gamma")).rejects.toMatchObject({ kind: "missing", code: "audit.no_such_chain" });
   });
 
-  it("is sound on an empty database, and where a write took a head and then had nothing to say", async () => {
+  it("is sound on an empty database, and after a write without changes", async () => {
     const { context } = bench;
     expect(await verify(context)).toEqual([]);
     await context.store.write((db) =>

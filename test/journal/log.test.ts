@@ -12,7 +12,7 @@ import { contextOn, describeOnce, onEachDialect, temporaryFolder } from "../supp
 import { patchTask, putEdge, putNote, putTask } from "../support/history.js";
 
 onEachDialect("the log", (bench) => {
-  it("takes messages of any kind, and shows them among the events", async () => {
+  it("accepts messages of any kind, and shows them among the events", async () => {
     const { context } = bench;
     await putTask(context, "demo", "build");
     const said = await writeMessage(bench.as("alice"), "demo", { text: "hello\n'there'", kind: "chat" });
@@ -27,7 +27,7 @@ onEachDialect("the log", (bench) => {
     ]);
   });
 
-  it("filters, and gives the newest lines oldest first or goes on from one", async () => {
+  it("filters, and returns the newest lines oldest first or continues after one", async () => {
     const { context } = bench;
     await initWorkstream(context, "demo");
     await initWorkstream(context, "other");
@@ -76,7 +76,7 @@ onEachDialect("the log", (bench) => {
     expect(seen.map((line) => line.text)).toEqual(["before", ...Array.from({ length: 30 }, (_, n) => `m${n}`), "last"]);
   });
 
-  it("is followed for one kind, and the following ends when it is told to", async () => {
+  it("can be followed for one kind, until the signal aborts", async () => {
     const { context } = bench;
     const end = new AbortController();
     const lines = followLog(context, { kind: "chat" }, end.signal);
@@ -91,7 +91,7 @@ onEachDialect("the log", (bench) => {
   });
 });
 
-describeOnce("a log whose database is not there yet", () => {
+describeOnce("a log without a database", () => {
   it("is followed from the first event on", async () => {
     const folder = temporaryFolder();
     const path = join(folder.path, "deep", "mu.db");
@@ -122,7 +122,7 @@ describeOnce("a log whose database is not there yet", () => {
 });
 
 onEachDialect("the history of a task", (bench) => {
-  it("tells all that happened to it, with names and values before and after", async () => {
+  it("lists every change, with names and values before and after", async () => {
     const { context } = bench;
     const build = await putTask(context, "demo", "build");
     const deploy = await putTask(context, "demo", "deploy");
@@ -151,7 +151,7 @@ onEachDialect("the history of a task", (bench) => {
     ]);
   });
 
-  it("goes on for a deleted task, and does not mix namesakes", async () => {
+  it("includes deleted tasks, and does not mix tasks of the same name", async () => {
     const { context } = bench;
     const first = await putTask(context, "demo", "build");
     await write(context, { op: "task.delete", scope: "demo", subject: "demo/build" }, (tx) =>

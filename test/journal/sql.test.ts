@@ -39,7 +39,7 @@ describeOnce("mu sql reads", () => {
     expect(await querySql(context, "-- a comment; with a semicolon\n select ';' as s; -- end")).toEqual([{ s: ";" }]);
   });
 
-  it("takes WITH, VALUES, EXPLAIN and the pragmas that tell", async () => {
+  it("accepts WITH, VALUES, EXPLAIN and read-only pragmas", async () => {
     for (const text of [
       "with a as (select 1) select * from a",
       "values (1), (2)",
@@ -54,7 +54,7 @@ describeOnce("mu sql reads", () => {
     }
   });
 
-  it("refuses everything else, and nothing of it acts", async () => {
+  it("refuses everything else, without any effect", async () => {
     await putTask(context, "alpha", "build");
     const out = join(path, "..", "copy.db");
     const before = readFileSync(path);
@@ -101,7 +101,7 @@ describeOnce("mu sql reads", () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  it("answers about a database that is not there yet, and makes none", async () => {
+  it("answers without a database, and creates none", async () => {
     const missing = join(path, "..", "none.db");
     const store = await openSqlite(missing, { missing: "empty" });
     expect(await querySql(contextOn(store), "select count(*) as n from tasks")).toEqual([{ n: 0 }]);
@@ -228,7 +228,7 @@ describeOnce("mu sql --write", () => {
     await sound();
   });
 
-  it("takes all back unless as many rows change as were confirmed", async () => {
+  it("rolls back unless exactly the confirmed number of rows change", async () => {
     await putTask(context, "alpha", "build");
     await putTask(context, "alpha", "test");
     await expect(writeSql(context, "update tasks set title = 'x'", { confirmRows: 1 })).rejects.toMatchObject({

@@ -13,7 +13,7 @@ async function judged(count: number, red: ReadonlySet<number>) {
   return { judgement, asked };
 }
 
-it("finds the first red task, with about log2 questions", async () => {
+it("finds the first red task in about log2 runs of the check", async () => {
   const batch = fc.integer({ min: 1, max: 200 });
   const reds = fc.array(fc.integer({ min: 0, max: 199 }), { maxLength: 5 });
   await fc.assert(
@@ -47,11 +47,11 @@ it("ends, and blames only what was red twice with it and green without, however 
   );
 });
 
-it("says that the branch itself is red", async () => {
+it("reports that the branch itself is red", async () => {
   expect(await judge(3, async () => ({ green: false }))).toMatchObject({ outcome: "target_red" });
 });
 
-it("orders by edges first and by age where they say nothing", () => {
+it("orders by edges, then by age", () => {
   const task = fc.record({ closed_at: fc.constantFrom("1", "2", "3", null) });
   const graph = fc.tuple(
     fc.array(task, { maxLength: 12 }),

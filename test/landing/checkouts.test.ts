@@ -27,7 +27,7 @@ async function checkoutState(): Promise<unknown> {
 
 const DIRTY = { code: "landing.checkout_dirty", kind: "conflict" };
 
-describe("somebody's checkout", () => {
+describe("a person's checkout", () => {
   it("is left byte for byte as it is when it has changes, although they are elsewhere", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     yard.repo.write({ "a.txt": "mine\n" });

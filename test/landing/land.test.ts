@@ -12,7 +12,7 @@ afterEach(() => yard.end());
 const names = (items: readonly { task: string }[]) => items.map(({ task }) => task);
 
 describe("landing", () => {
-  it("brings independent work to main, oldest first, and the files of its checkout along", async () => {
+  it("lands independent work on main, oldest first, and updates the checkout", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.finished("docs", { "docs.txt": "d\n" });
     const before = await yard.main();
@@ -28,7 +28,7 @@ describe("landing", () => {
     expect(await yard.repo.git("rev-list", "--count", "main")).toBe("3");
   });
 
-  it("says in the last commit of a task whose it is, and what the log was like", async () => {
+  it("adds trailers with the task and the audit head to its last commit", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const { landed } = await yard.land();
     const message = await yard.repo.git("log", "-1", "--format=%B", landed[0]?.commit ?? "");
@@ -36,7 +36,7 @@ describe("landing", () => {
     expect(await yard.repo.git("log", "-1", "--format=%an <%ae>", "main")).toBe("Ann <ann@example.org>");
   });
 
-  it("keeps blockers before what they block, whatever was closed first", async () => {
+  it("lands blockers before their dependents, whichever closed first", async () => {
     const path = await yard.workspace("bob");
     await yard.finished("first", { "a.txt": "first\n" }, { agent: "bob" });
     expect(yard.repo.read("a.txt", path)).toBe("first\n");
@@ -47,7 +47,7 @@ describe("landing", () => {
     expect(yard.repo.read("a.txt")).toBe("second\n");
   });
 
-  it("gives a conflict back to its owner with files and lines, and lands the rest", async () => {
+  it("returns a conflict to its owner with files and lines, and lands the rest", async () => {
     await yard.finished("ours", { "a.txt": "ours\ntwo\nthree\n" });
     await yard.finished("theirs", { "a.txt": "theirs\ntwo\nthree\n" });
     await yard.finished("other", { "other.txt": "o\n" });
@@ -80,7 +80,7 @@ describe("landing", () => {
     expect(await yard.repo.git("worktree", "list")).not.toContain("landing");
   });
 
-  it("blames nobody for a branch that is red by itself", async () => {
+  it("blames no task if the branch itself fails the check", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const before = await yard.main();
     await expect(yard.land(undefined, { check: "echo broken; false" })).rejects.toMatchObject({
@@ -92,7 +92,7 @@ describe("landing", () => {
     expect(await yard.task("build")).toMatchObject({ status: "CLOSED", level: "claimed" });
   });
 
-  it("asks a flaky check twice before it blames anybody", async () => {
+  it("runs a flaky check twice before it blames a task", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const mark = join(yard.repo.dir, "asked");
     const landing = await yard.land(undefined, { check: `test -e '${mark}' || { touch '${mark}'; exit 1; }` });
@@ -100,7 +100,7 @@ describe("landing", () => {
     expect(landing.checks.map(({ green }) => green)).toEqual([false, true]);
   });
 
-  it("takes a check that hangs for red", async () => {
+  it("counts a check that hangs as failed", async () => {
     await yard.finished("build", { "hang.txt": "b\n" });
     const landing = await yard.land(undefined, { check: "test ! -e hang.txt || sleep 60", timeoutMs: 300 });
     expect(landing.returned).toMatchObject([{ task: "build", why: "red" }]);

@@ -6,7 +6,7 @@ import { onEachDialect } from "../support/database.js";
 import { add, at, ops, plan } from "../support/tasks.js";
 
 onEachDialect("adding a task", (bench) => {
-  it("takes every field and shows it again", async () => {
+  it("stores and returns every field", async () => {
     const { context } = bench;
     await plan(context, ["design"], ["job"]);
     const { task, blockers } = await add(context, {
@@ -50,7 +50,7 @@ onEachDialect("adding a task", (bench) => {
     expect(await ops(context)).toEqual(["workstream.init", "task.add", "task.add", "task.add"]);
   });
 
-  it("makes the name from the title, and tells of a cut", async () => {
+  it("derives the name from the title, and reports if it was cut", async () => {
     const { context } = bench;
     await initWorkstream(context, "demo");
     const long = "Do not delete the production database when the tests are over";
@@ -86,7 +86,7 @@ onEachDialect("adding a task", (bench) => {
     expect(await ops(context)).toHaveLength(2);
   });
 
-  it("makes no workstream", async () => {
+  it("does not create a workstream", async () => {
     await expect(add(bench.context, { title: "x" })).rejects.toMatchObject({ code: "workstream.not_found" });
     expect(await bench.context.store.db.selectFrom("chains").selectAll().execute()).toEqual([]);
   });

@@ -11,7 +11,7 @@ const ann = { person: "ann" };
 const bob = { person: "bob" };
 
 onEachDialect("claiming", (bench) => {
-  it("takes an open task, and taking it again is nothing", async () => {
+  it("takes an open task, and claiming it again changes nothing", async () => {
     const { context } = bench;
     await plan(context, ["build"]);
     const { task } = await claimTask(context, at("build"), ann);
@@ -37,7 +37,7 @@ onEachDialect("claiming", (bench) => {
     expect(await codeOf("nothing")).toBe("task.not_found");
   });
 
-  it("names the blockers, and only CLOSED ones let go", async () => {
+  it("names the blockers, and only CLOSED ones stop blocking", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b"], ["c", "a", "b"]);
     await closeTask(context, at("b"), ann);
@@ -49,7 +49,7 @@ onEachDialect("claiming", (bench) => {
     expect((await claimTask(context, at("c"), ann)).task.status).toBe("IN_PROGRESS");
   });
 
-  it("keeps a lease, renews it and lets it be stolen when it ran out", async () => {
+  it("keeps a lease, renews it, and lets others steal it once it has expired", async () => {
     const { context } = bench;
     await plan(context, ["build"]);
     await claimTask(context, at("build"), ann, { leaseSeconds: 60 });
@@ -72,7 +72,7 @@ onEachDialect("claiming", (bench) => {
     });
   });
 
-  it("lets the task of an agent that is gone be stolen, and refuses a replaced incarnation", async () => {
+  it("lets others steal the task of a closed agent, and refuses a replaced incarnation", async () => {
     const { context } = bench;
     await plan(context, ["build"], ["test"]);
     const first = await spawn(context, "worker-1");
@@ -130,7 +130,7 @@ onEachDialect("the next task", (bench) => {
     });
   });
 
-  it("suits the claimant's role, or the one asked for", async () => {
+  it("fits the claimant's role, or the given one", async () => {
     const { context } = bench;
     await plan(context);
     await add(context, { name: "review", title: "review", role: "reviewer", priority: 1 });
@@ -147,7 +147,7 @@ onEachDialect("the next task", (bench) => {
     });
   });
 
-  it("never is one task for two", async () => {
+  it("is never given to two claimants", async () => {
     const { context } = bench;
     await plan(context, ...Array.from({ length: 10 }, (_, n) => [`t${n}`]));
     const claims = await Promise.all(
@@ -162,7 +162,7 @@ onEachDialect("the next task", (bench) => {
     expect(new Set(subjects.map((event) => event.subject)).size).toBe(10);
   });
 
-  it("asks for a workstream that is there", async () => {
+  it("needs a known workstream", async () => {
     const { context } = bench;
     const now = context.clock.now().toISOString();
     await expect(listReady(context.store.db, "nope", { now })).rejects.toMatchObject({ code: "workstream.not_found" });

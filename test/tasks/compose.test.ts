@@ -12,7 +12,7 @@ import { updateTaskIn } from "../../src/tasks/update.js";
 import { onEachDialect } from "../support/database.js";
 import { at, DEMO, ops, plan } from "../support/tasks.js";
 
-onEachDialect("one write of several works", (bench) => {
+onEachDialect("several verbs in one write", (bench) => {
   const ann = { person: "ann" };
   const settle = (work: (tx: Tx) => Promise<unknown>) =>
     write(bench.context, { op: "run.settle", scope: DEMO, subject: "run 1", payload: { run: 1 } }, work);
@@ -66,7 +66,7 @@ onEachDialect("one write of several works", (bench) => {
     expect(await verifyChains(bench.context.store.db)).toMatchObject([{ ok: true }]);
   });
 
-  it("sees in each work what the ones before it did", async () => {
+  it("shows each verb what the earlier ones did", async () => {
     await start();
     await settle(async (tx) => {
       await releaseTaskIn(tx, at("build"), ann);

@@ -28,12 +28,12 @@ const prove = (context: Context, name: string, level: "verified" | "landed") =>
     await tx.patch("tasks", row.id, { level }, row);
   });
 
-onEachDialect("edges that ask for a level", (bench) => {
+onEachDialect("edges that require a level", (bench) => {
   const db = () => bench.context.store.db;
   // Sorted by name: two tasks may be made in the same millisecond.
   const ready = async () => (await listReady(db(), undefined, { now: NOW })).map((task) => task.name).sort();
 
-  it("block until the blocker is as far as they say, and no longer", async () => {
+  it("block until the blocker has their level, and no longer", async () => {
     const { context } = bench;
     await plan(context, ["build"]);
     await add(context, { title: "docs", blockedBy: ["build"] });
@@ -56,7 +56,7 @@ onEachDialect("edges that ask for a level", (bench) => {
     expect(await ready()).toEqual(["build"]);
   });
 
-  it("are seen as what holds a track up, though there is no work on it", async () => {
+  it("are reported as what holds up a track without ready work", async () => {
     const { context } = bench;
     await plan(context, ["build"], ["docs"]);
     await add(context, { title: "ship", blockedBy: ["build@landed"] });
@@ -87,7 +87,7 @@ onEachDialect("edges that ask for a level", (bench) => {
     ]);
   });
 
-  it("take another level over, and keep theirs where none is given", async () => {
+  it("take a given level, and otherwise keep theirs", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b"], ["c"]);
     const untils = async () => (await blockersOf(db(), at("c"))).map(({ name, until }) => `${name} ${until}`);
@@ -123,7 +123,7 @@ onEachDialect("edges that ask for a level", (bench) => {
     });
   });
 
-  it("are what a wait can be for", async () => {
+  it("can be waited for", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b"]);
     await closeTask(context, at("a"), ANN);
@@ -137,7 +137,7 @@ onEachDialect("edges that ask for a level", (bench) => {
     expect(await wait("landed")).toBe("reached");
   });
 
-  it("mean the same in the queries, in the views and to whoever looks at an edge, in any graph", async () => {
+  it("mean the same in queries, views and functions, in any graph", async () => {
     const { context } = bench;
     const size = 6;
     const task = fc.record({
@@ -204,7 +204,7 @@ onEachDialect("edges that ask for a level", (bench) => {
 });
 
 describeOnce("a blocker", () => {
-  it("is read as a name, with a level after the last @", () => {
+  it("is parsed as a name with a level after the last @", () => {
     expect(parseAwaited("build")).toEqual({ task: "build" });
     expect(parseAwaited("shop/build@landed", "verified")).toEqual({ task: "shop/build", until: "landed" });
     expect(parseAwaited("build", "verified")).toEqual({ task: "build", until: "verified" });

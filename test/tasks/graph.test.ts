@@ -26,7 +26,7 @@ onEachDialect("edges", (bench) => {
     expect((await ops(context)).slice(3)).toEqual(["task.block", "task.close", "task.unblock"]);
   });
 
-  it("close no loop, and the loop is named", async () => {
+  it("never close a cycle, and the fault names it", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b", "a"], ["c", "b"], ["d", "a", "c"]);
     await expect(blockTask(context, at("a"), at("a"))).rejects.toMatchObject({ details: { path: ["a", "a"] } });
@@ -38,7 +38,7 @@ onEachDialect("edges", (bench) => {
     await expect(blockTask(context, at("a"), at("d"))).rejects.toMatchObject({ details: { path: ["a", "d", "a"] } });
   });
 
-  it("stay in their workstream, whatever the names elsewhere", async () => {
+  it("stay in their workstream, even if names repeat elsewhere", async () => {
     const { context } = bench;
     await initWorkstream(context, "aaa");
     await addTask(context, "aaa", { name: "foo", title: "foo" });

@@ -11,7 +11,7 @@ import { add, at, closeAgent, ops, plan, spawn } from "../support/tasks.js";
 const ann = { person: "ann" };
 
 onEachDialect("the life of a task", (bench) => {
-  it("goes round: claimed, released, closed, opened", async () => {
+  it("is claimed, released, closed and reopened", async () => {
     const { context } = bench;
     await plan(context, ["build"]);
     await claimTask(context, at("build"), ann, { leaseSeconds: 60 });
@@ -54,7 +54,7 @@ onEachDialect("the life of a task", (bench) => {
     expect(again).toMatchObject({ changed: true, previousStatus: "CLOSED", task: { status: "CLOSED" } });
   });
 
-  it("closes a blocked task, unless it was to be ready", async () => {
+  it("closes a blocked task, unless ifReady is set", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b", "a"]);
     expect(await closeTask(context, at("b"), ann, { ifReady: true, evidence: "none" })).toMatchObject({
@@ -67,7 +67,7 @@ onEachDialect("the life of a task", (bench) => {
     expect((await closeTask(context, at("b"), ann)).task.status).toBe("CLOSED");
   });
 
-  it("strands nobody: a reject or defer sweeps what waits, or is refused", async () => {
+  it("strands no dependents: a reject or defer cascades, or is refused", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b", "a"], ["c", "b"], ["done", "a"], ["after", "done"]);
     await closeTask(context, at("done"), ann);
@@ -95,7 +95,7 @@ onEachDialect("the life of a task", (bench) => {
     expect(await rejectTask(context, at("c"), ann)).toMatchObject({ affected: [], changed: false });
   });
 
-  it("keeps agents from what others work on; people may", async () => {
+  it("keeps agents from other owners' tasks; people may change them", async () => {
     const { context } = bench;
     await plan(context, ["build"], ["test", "build"]);
     const first = await spawn(context, "worker-1");
@@ -118,7 +118,7 @@ onEachDialect("the life of a task", (bench) => {
     expect((await closeTask(context, at("build"), other)).task).toMatchObject({ status: "CLOSED", owner: "worker-1" });
   });
 
-  it("does not sweep what another agent works on", async () => {
+  it("does not cascade to a task that another agent owns", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b"]);
     await spawn(context, "worker-1");
@@ -133,7 +133,7 @@ onEachDialect("the life of a task", (bench) => {
 });
 
 onEachDialect("deleting a task", (bench) => {
-  it("takes edges and notes along and says so before", async () => {
+  it("deletes edges and notes, too, and previews that", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b", "a"], ["c", "b"]);
     await addNote(context, at("b"), ann, { text: "hm" });

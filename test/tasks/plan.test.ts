@@ -55,7 +55,7 @@ tasks:
 `;
 
 onEachDialect("a plan", (bench) => {
-  it("brings tasks, edges and notes along, forward references included", async () => {
+  it("creates tasks, edges and notes, forward references included", async () => {
     const { context } = bench;
     expect(await applyText(context, SHIP)).toEqual({
       created: 3,
@@ -100,7 +100,7 @@ onEachDialect("a plan", (bench) => {
     expect(await eventCount(context)).toBe(events);
   });
 
-  it("sets the fields that it gives, adds what is new and leaves the rest, the status above all", async () => {
+  it("sets the given fields, adds what is new, and leaves the rest, especially the status", async () => {
     const { context } = bench;
     await applyText(context, SHIP);
     await closeTask(context, ref("docs"), { person: "ann" });
@@ -255,7 +255,7 @@ onEachDialect("a plan", (bench) => {
     });
   }
 
-  it("needs its workstream, or the wish to make it", async () => {
+  it("needs its workstream, unless it may create it", async () => {
     const { context } = bench;
     const plan = { tasks: [{ title: "a" }] };
     await expect(applyPlan(context, "demo", plan)).rejects.toMatchObject({ code: "workstream.not_found" });

@@ -3,7 +3,7 @@ import { claimNext, claimTask } from "../../src/tasks/claim.js";
 import { onEachDialect } from "../support/database.js";
 import { add, at, DEMO, plan, spawn } from "../support/tasks.js";
 
-onEachDialect("taking a task beside others at work", (bench) => {
+onEachDialect("claiming beside agents at work", (bench) => {
   const next = async (agent: string) => {
     const { task, passedOver } = await claimNext(bench.context, DEMO, { agent });
     return [task.name, ...passedOver.map((one) => `${one.task}: ${one.agent} ${one.by} ${one.paths.join(" ")}`)];
@@ -23,7 +23,7 @@ onEachDialect("taking a task beside others at work", (bench) => {
     expect(await next("bob")).toEqual(["c", "a: ann taken src/auth/**", "b: ann taken src/auth/**"]);
   });
 
-  it("keeps the order where no other is as good", async () => {
+  it("keeps the order if no other task is as good", async () => {
     await crewAtWork(["src/**"]);
     await add(bench.context, { name: "a", title: "A", touches: ["src/a.ts"], impact: 60 });
     await add(bench.context, { name: "b", title: "B", impact: 59 });
@@ -31,7 +31,7 @@ onEachDialect("taking a task beside others at work", (bench) => {
     expect(await next("bob")).toEqual(["a"]);
   });
 
-  it("keeps the order where all that are as good are contested", async () => {
+  it("keeps the order if all equally good tasks are contested", async () => {
     await crewAtWork(["src/**"]);
     await add(bench.context, { name: "a", title: "A", touches: ["src/a.ts"] });
     await add(bench.context, { name: "b", title: "B", touches: ["src/b.ts"] });
@@ -45,7 +45,7 @@ onEachDialect("taking a task beside others at work", (bench) => {
     expect(await next("bob")).toEqual(["b", "a: ann taken src/**"]);
   });
 
-  it("does not stand in its own way", async () => {
+  it("ignores the claimant's own changes", async () => {
     await crewAtWork(["src/**"]);
     await add(bench.context, { name: "a", title: "A", touches: ["src/a.ts"] });
     await add(bench.context, { name: "b", title: "B" });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { coveredBy, mayOverlap } from "../../src/tasks/touches.js";
 
-describe("what a task says it touches", () => {
+describe("the globs of a task", () => {
   it.each([
     ["src/a.ts", "src/a.ts", true],
     ["src/a.ts", "src/b.ts", false],
@@ -29,7 +29,7 @@ describe("what a task says it touches", () => {
     expect(coveredBy([])("a")).toBe(false);
   });
 
-  it("bears any text", () => {
+  it("accepts any text", () => {
     fc.assert(
       fc.property(
         fc.array(fc.string({ unit: fc.constantFrom(..."![]{}()*?/.\\,a+@^$|") })),
@@ -59,7 +59,7 @@ describe("what a task says it touches", () => {
     expect(mayOverlap([b], [a])).toBe(overlap);
   });
 
-  it("is never sure of two that cover one path", () => {
+  it("never denies that two globs of one path overlap", () => {
     const name = fc.constantFrom("a", "b", "*", "**", "a*", "?", "{a,b}", "[ab]");
     const glob = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join("/"));
     const path = fc.array(fc.constantFrom("a", "b", "ab"), { minLength: 1, maxLength: 5 }).map((all) => all.join("/"));

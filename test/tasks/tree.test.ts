@@ -8,7 +8,7 @@ import { onEachDialect } from "../support/database.js";
 import { at, DEMO, plan } from "../support/tasks.js";
 
 onEachDialect("a tree", (bench) => {
-  it("shows what a task waits for, a diamond's foot once", async () => {
+  it("shows blockers, and expands a shared one once", async () => {
     const { context } = bench;
     await plan(context, ["root"], ["left", "root"], ["right", "root"], ["top", "left", "right"], ["alone"]);
     const tree = await taskTree(context.store.db, at("top"));
@@ -29,7 +29,7 @@ onEachDialect("a tree", (bench) => {
     ]);
   });
 
-  it("goes the other way, and only so deep", async () => {
+  it("shows dependents, down to a given depth", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b", "a"], ["c", "b"]);
     await blockTask(context, at("c"), at("a"));

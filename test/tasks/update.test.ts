@@ -11,7 +11,7 @@ import { onEachDialect } from "../support/database.js";
 import { at, later, ops, plan } from "../support/tasks.js";
 
 onEachDialect("updating a task", (bench) => {
-  it("sets fields, and says which were different", async () => {
+  it("sets fields, and reports which changed", async () => {
     const { context } = bench;
     await plan(context, ["build"], ["job"]);
     const { task, changedFields } = await updateTask(context, at("build"), {
@@ -40,7 +40,7 @@ onEachDialect("updating a task", (bench) => {
     expect(await tags({ tags: [] })).toEqual([]);
   });
 
-  it("holds with a reason, and lets go of both", async () => {
+  it("sets and clears a hold with its reason", async () => {
     const { context } = bench;
     await plan(context, ["build"]);
     const held = await updateTask(context, at("build"), { hold: "review", holdReason: "look first" });
@@ -71,7 +71,7 @@ onEachDialect("updating a task", (bench) => {
 });
 
 onEachDialect("moving a task", (bench) => {
-  it("leaves one event in either chain, in one group, and takes the notes along", async () => {
+  it("leaves one event in each chain, in one group, and keeps the notes", async () => {
     const { context } = bench;
     await plan(context, ["build"]);
     await initWorkstream(context, "other");
@@ -88,7 +88,7 @@ onEachDialect("moving a task", (bench) => {
     expect((await moveTask(context, { workstream: "other", name: "build" }, "other")).changed).toBe(false);
   });
 
-  it("refuses while something ties it to its place", async () => {
+  it("refuses a task with edges, an owner, a root or members", async () => {
     const { context } = bench;
     await plan(context, ["build"], ["test"], ["job"]);
     await initWorkstream(context, "other");

@@ -36,7 +36,7 @@ const close = (name: string) => (context: Context) => closeTask(context, at(name
 const nothing = async () => {};
 
 onEachDialect("a wait", (bench) => {
-  it("ends when all tasks are there, or one", async () => {
+  it("ends when all tasks, or one of them, reach the goal", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b"], ["c"]);
     const all = await waitForTasks(scripted(context, close("b"), nothing, close("a")), [at("a"), at("b")]);
@@ -51,7 +51,7 @@ onEachDialect("a wait", (bench) => {
     expect(await waitForTasks(parked, [at("c")], { status: "DEFERRED" })).toMatchObject({ outcome: "reached" });
   });
 
-  it("ends with the time, or with the signal, and tells who is missing", async () => {
+  it("ends on timeout or signal, and lists the tasks that are missing", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b"]);
     const late = await waitForTasks(scripted(context, close("a")), [at("a"), at("b")], { timeoutMs: 3_500 });
@@ -95,7 +95,7 @@ onEachDialect("a wait", (bench) => {
     });
   });
 
-  it("faults for a task that is not there, at first or any more", async () => {
+  it("faults for an unknown or deleted task", async () => {
     const { context } = bench;
     await plan(context, ["a"]);
     const missing = { code: "task.not_found" };
@@ -104,7 +104,7 @@ onEachDialect("a wait", (bench) => {
     await expect(waitForTasks(gone, [at("a")])).rejects.toMatchObject(missing);
   });
 
-  it("runs what is to be done before every look", async () => {
+  it("runs beforeLook before every look", async () => {
     const { context } = bench;
     await plan(context, ["a"]);
     let looks = 0;
