@@ -2,13 +2,13 @@ import type { Generated, Kysely } from "kysely";
 import type { StoredTask } from "./task-columns.js";
 
 /** The columns of most rows. Timestamps are UTC ISO 8601 text with milliseconds. */
-interface Row {
+export interface Row {
   id: Generated<number>;
   created_at: string;
 }
 
 /** A status of an agent. */
-interface StatusColumns {
+export interface StatusColumns {
   id: Generated<number>;
   agent_id: number;
   status: string;
