@@ -18,6 +18,7 @@ export function createPaint(options: { colour: boolean; now: number }): Paint {
     dim: (text) => chalk.dim(text),
     status: (text) => colourOf(chalk, text)(text),
     table: (rows, columns) => drawTable(chalk, rows, columns),
+    list: (rows, none, columns) => (rows.length === 0 ? none : drawTable(chalk, rows, columns)),
     ago: (at) => (at === null ? "—" : age(options.now - Date.parse(at))),
   };
 }

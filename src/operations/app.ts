@@ -3,6 +3,7 @@ import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
 import type { Context } from "../db/context.js";
 import type { DemoOutcome } from "../demo/demo.js";
+import { Fault } from "../errors.js";
 import type { Verb } from "./verb.js";
 
 /** One call of a verb: its surroundings, and what the surface that it came through can do. */
@@ -62,4 +63,13 @@ export interface App {
   crew(): Promise<Crew>;
   request: Request;
   program: Program;
+}
+
+const NEEDED: Readonly<Record<Need, string>> = { stdin: "standard input", terminal: "a terminal" };
+
+/** What the surface must have for this. Faults `usage.needs_stdin`, `usage.needs_terminal`. */
+export function required<N extends Need>(request: Request, need: N): NonNullable<Request[N]> {
+  const found = request[need];
+  if (found !== undefined) return found;
+  throw new Fault("usage", `usage.needs_${need}`, `This needs ${NEEDED[need]}. Run mu in a shell.`);
 }

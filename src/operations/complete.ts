@@ -1,9 +1,8 @@
 import * as z from "zod";
 import type { App } from "./app.js";
 import { about } from "./fields.js";
-import { defineOperation } from "./operation.js";
+import { defineOperation, listed, listOf } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { listOf } from "./shapes.js";
 import { type Verb, wordsOf } from "./verb.js";
 
 /** At most this many names from the database: a shell shows no more in any useful way. */
@@ -19,11 +18,8 @@ export const complete = defineOperation({
   summary: "Print completions for a command line",
   description: "Called by the completion scripts. The last word is the one being typed; it can be empty.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      words: z.array(z.string()).default([]).meta(about("Words after mu; the last one is being typed")),
-    }),
-  output: () => listOf({ value: "string", about: "string" }),
+  input: () => ({ words: z.array(z.string()).default([]).meta(about("Words after mu; the last one is being typed")) }),
+  output: listOf({ value: "string", about: "string" }),
   positional: ["words"],
   examples: [
     { command: "mu complete -- task cl", shows: "task verbs that start with cl" },
@@ -34,7 +30,7 @@ export const complete = defineOperation({
     const typed = words.at(-1) ?? "";
     const found = await candidates(app, words.slice(0, -1), typed);
     const items = found.filter((candidate) => candidate.value.startsWith(typed));
-    return { items, count: items.length };
+    return listed(items);
   },
   render: ({ items }) => items.map((item) => `${item.value}\t${item.about}`).join("\n"),
 });

@@ -1,7 +1,6 @@
 import * as z from "zod";
 import { about } from "./fields.js";
 import { defineOperation } from "./operation.js";
-import { schemaOf } from "./shapes.js";
 
 const BASH = `_mu() {
   local line
@@ -36,8 +35,8 @@ export const completion = defineOperation({
     'For bash put `eval "$(mu completion bash)"` into ~/.bashrc, for zsh the same with zsh into ~/.zshrc after compinit, for fish `mu completion fish | source` into config.fish.',
   effect: "read",
   standalone: true,
-  input: () => z.strictObject({ shell: z.enum(["bash", "zsh", "fish"]).meta(about("bash, zsh or fish")) }),
-  output: () => schemaOf({ shell: "string", script: "string" }),
+  input: () => ({ shell: z.enum(["bash", "zsh", "fish"]).meta(about("bash, zsh or fish")) }),
+  output: { shell: "string", script: "string" },
   positional: ["shell"],
   examples: [
     { command: "mu completion bash", shows: "the script for bash" },

@@ -1,10 +1,8 @@
-import * as z from "zod";
 import { DEMO_OUTCOME, type DemoOutcome } from "../demo/demo.js";
 import type { State } from "../state.js";
-import { about } from "./fields.js";
+import { optionalText } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { schemaOf } from "./shapes.js";
 import { stateCard } from "./state.js";
 
 export const demo = defineOperation({
@@ -14,15 +12,10 @@ export const demo = defineOperation({
     "Needs no API key and no network. Three scripted agents in a private tmux share ten tasks, each in its own workspace. One asks for permission, one crashes and is replaced, and two change the same lines, which the radar predicts before they land. Everything is removed afterwards, unless --keep names a folder. Exits 0 if every task landed on main exactly once and the event chain is intact.",
   effect: "write",
   standalone: true,
-  input: () =>
-    z.strictObject({
-      keep: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Keep the repository, the transcripts and mu.db in this new folder", { value: "folder" })),
-    }),
-  output: () => schemaOf(DEMO_OUTCOME),
+  input: () => ({
+    keep: optionalText("Keep the repository, the transcripts and mu.db in this new folder", { value: "folder" }),
+  }),
+  output: DEMO_OUTCOME,
   examples: [
     { command: "mu demo", shows: "the whole demo" },
     { command: "mu demo --keep shop", shows: "the demo, keeping everything it made" },

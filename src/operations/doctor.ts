@@ -1,10 +1,8 @@
-import * as z from "zod";
 import { Fault } from "../errors.js";
 import { counted } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
 import { defineOperation } from "./operation.js";
-import { schemaOf } from "./shapes.js";
 
 const CHECK = shape({ name: "string", verdict: ["ok", "warning", "error"], says: "string" });
 
@@ -17,8 +15,7 @@ export const doctor = defineOperation({
   summary: "Check mu's prerequisites: the database, tmux, and who you are",
   description: "Exits 1 if something is wrong. The lines below tmux list the features that mu can use here.",
   effect: "read",
-  input: () => z.strictObject({}),
-  output: () => schemaOf({ checks: [CHECK], features: { "*": "boolean" } }),
+  output: { checks: [CHECK], features: { "*": "boolean" } },
   examples: [
     { command: "mu doctor", shows: "all prerequisites" },
     { command: "mu doctor --fix", shows: "an unknown flag", fault: "usage.unknown_option" },

@@ -6,8 +6,9 @@ import { type Context, newGroup } from "../db/context.js";
 import type { Store } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
-import type { App, Program, Request } from "./app.js";
-import { type Operation, required } from "./operation.js";
+import { type App, type Program, type Request, required } from "./app.js";
+import type { Operation } from "./operation.js";
+import { step } from "./operation.js";
 import { flagName, wordsOf } from "./verb.js";
 
 /** What a surface brings along so that verbs can run. */
@@ -85,7 +86,7 @@ function checkInput(operation: Operation, input: unknown): Record<string, unknow
   const checked = operation.input().safeParse(input, { error: describeProblem });
   if (checked.success) return checked.data;
   throw new Fault("usage", "usage.invalid_input", describeIssues(operation, checked.error), [
-    { intent: "See the usage", command: `mu ${wordsOf(operation.name).join(" ")} --help` },
+    step("See the usage", `mu ${wordsOf(operation.name).join(" ")} --help`),
   ]);
 }
 

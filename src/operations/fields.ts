@@ -20,6 +20,40 @@ export function about(description: string, notes: FieldNotes = {}): { descriptio
   return { description, ...notes };
 }
 
+/** A switch that is off unless given. */
+export const flag = (description: string, notes: FieldNotes = {}) =>
+  z.boolean().default(false).meta(about(description, notes));
+
+/** A text that may be left out, but not be empty. */
+export const optionalText = (description: string, notes: FieldNotes = {}) =>
+  z.string().min(1).optional().meta(about(description, notes));
+
+/** `-n`, how many to show. */
+export const limitField = (fallback: number, description = "Maximum number; 0 means all", notes: FieldNotes = {}) =>
+  z
+    .number()
+    .int()
+    .min(0)
+    .default(fallback)
+    .meta(about(description, { short: "n", ...notes }));
+
+/** `--all` of a verb that is about one workstream without it. */
+export const allField = () => flag("Include all workstreams");
+
+/** An agent by `name` or `workstream/name`. */
+export const agentField = (description = "Agent, as name or workstream/name") =>
+  z
+    .string()
+    .min(1)
+    .meta(about(description, { completes: "agent" }));
+
+/** `--role` of a verb that chooses tasks by role. */
+export const roleField = (description: string) =>
+  z
+    .string()
+    .optional()
+    .meta(about(description, { completes: "role" }));
+
 /** `-w`, on every verb that is about one workstream. */
 export const workstreamField = () =>
   z
@@ -52,11 +86,7 @@ export const tasksField = (description: string, notes: FieldNotes = {}) =>
   z.array(z.string().min(1)).meta(about(description, { completes: "task", value: "task", ...notes }));
 
 /** `--yes` of a verb that is a dry run without it. */
-export const yesField = () =>
-  z
-    .boolean()
-    .default(false)
-    .meta(about("Apply the change (default: dry run)", { short: "y" }));
+export const yesField = () => flag("Apply the change (default: dry run)", { short: "y" });
 
 /** `--no-reconcile` of a read that looks at the panes first. */
 export const reconcileField = () =>
@@ -65,7 +95,7 @@ export const reconcileField = () =>
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A length of time in ms, written `500ms`, `30s`, `10m`, `2h`, `1d`, or as a number of seconds. */
-export const durationField = (notes: { description: string }) =>
+export const durationField = (description: string) =>
   z
     .string()
     .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)?$/, "must be a duration such as 30s, 10m or 2h")
@@ -73,13 +103,13 @@ export const durationField = (notes: { description: string }) =>
       const [, amount, unit] = /^([\d.]+)(\w*)$/.exec(text) ?? [];
       return Math.round(Number(amount) * (UNITS[unit || "s"] ?? 1000));
     })
-    .meta({ ...notes, value: "time" });
+    .meta(about(description, { value: "time" }));
 
 /** Whole text up to 1 MB: longer belongs into a file of the project. */
 export const textField = () => z.string().min(1).max(1_048_576, "at most 1 MB of text");
 
 /** A moment as UTC ISO 8601 with milliseconds, from anything ISO 8601. */
-export const momentField = (notes: { description: string }) =>
+export const momentField = (description: string) =>
   z
     .string()
     .refine(
@@ -87,4 +117,4 @@ export const momentField = (notes: { description: string }) =>
       "must be a date such as 2026-01-31 or 2026-01-31T12:00:00Z",
     )
     .transform((text) => new Date(text).toISOString())
-    .meta({ ...notes, value: "date" });
+    .meta(about(description, { value: "date" }));

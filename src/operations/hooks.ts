@@ -9,10 +9,9 @@ import {
 } from "../agents/hooks/install.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Request } from "./app.js";
-import { about } from "./fields.js";
-import { defineOperation, type Operation } from "./operation.js";
+import { about, optionalText } from "./fields.js";
+import { defineOperation, listed, type Operation } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { schemaOf } from "./shapes.js";
 
 /** CLIs whose hooks can be installed for good. */
 const CLIS = ["claude", "pi", "opencode"] as const;
@@ -31,8 +30,8 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
     description:
       "Works on the user's configuration, or on a project's with --project. Your own entries are left alone. Agents that mu spawns do not need this: their hooks are part of their command.",
     standalone: true,
-    input: () => z.strictObject(hookFields()),
-    output: () => schemaOf(HOOKS),
+    input: () => hookFields(),
+    output: HOOKS,
     examples: [
       { command: `mu hooks ${hooksVerb} --cli claude`, shows: "for Claude Code" },
       { command: `mu hooks ${hooksVerb} --cli emacs`, shows: "an unknown CLI", fault: "usage.invalid_input" },
@@ -40,7 +39,7 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
     async run({ request }, input) {
       const items = [];
       for (const target of hookTargets(request, input)) items.push(await each(target));
-      return { items, count: items.length };
+      return listed(items);
     },
     render: ({ items }, paint) => hookTable(items, paint),
   });
@@ -48,11 +47,7 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
 
 const hookFields = () => ({
   cli: z.array(z.enum(CLIS)).min(1).optional().meta(about("Only these CLIs")),
-  project: z
-    .string()
-    .min(1)
-    .optional()
-    .meta(about("Install for this project folder, not for the user", { value: "folder" })),
+  project: optionalText("Install for this project folder, not for the user", { value: "folder" }),
 });
 
 const HOOKS = shape({

@@ -7,11 +7,10 @@ import { LANDING, type Landing } from "../landing/outcome.js";
 import { counted, parseRef, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
-import { about, durationField, tasksField, workstreamField } from "./fields.js";
-import { defineOperation } from "./operation.js";
+import { about, durationField, flag, optionalText, tasksField, workstreamField } from "./fields.js";
+import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { resolveWorkstream } from "./resolve.js";
-import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 const OUTPUT = shape({ dryRun: "boolean", ...LANDING, nextSteps: NEXT_STEPS });
 
@@ -23,34 +22,25 @@ export const land = defineOperation({
   description:
     "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is updated only if it is clean. mu never merges with conflicts and never pushes with force. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      tasks: tasksField("Tasks to land (default: those chosen by --agent or --all)").optional(),
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("All finished work of the workstream")),
-      agent: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("All finished work of this agent", { completes: "agent" })),
-      check: z
-        .string()
-        .min(1)
-        .max(4096)
-        .optional()
-        .meta(about("Command that must pass (default: the workstream's check)", { value: "command" })),
-      noCheck: z.boolean().default(false).meta(about("Skip the check")),
-      timeout: durationField({ description: "Timeout of the check (default: the workstream's setting)" }).optional(),
-      onto: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Target branch (default: the workstream's)", { value: "branch" })),
-      push: z.boolean().default(false).meta(about("Push the branch afterwards (never with force)")),
-      dryRun: z.boolean().default(false).meta(about("Only show what would land and what would conflict")),
-      continue: z.boolean().default(false).meta(about("Continue an interrupted landing")),
-    }),
-  output: () => schemaOf(OUTPUT),
+  input: () => ({
+    tasks: tasksField("Tasks to land (default: those chosen by --agent or --all)").optional(),
+    workstream: workstreamField(),
+    all: flag("All finished work of the workstream"),
+    agent: optionalText("All finished work of this agent", { completes: "agent" }),
+    check: z
+      .string()
+      .min(1)
+      .max(4096)
+      .optional()
+      .meta(about("Command that must pass (default: the workstream's check)", { value: "command" })),
+    noCheck: flag("Skip the check"),
+    timeout: durationField("Timeout of the check (default: the workstream's setting)").optional(),
+    onto: optionalText("Target branch (default: the workstream's)", { value: "branch" }),
+    push: flag("Push the branch afterwards (never with force)"),
+    dryRun: flag("Only show what would land and what would conflict"),
+    continue: flag("Continue an interrupted landing"),
+  }),
+  output: OUTPUT,
   positional: ["tasks"],
   examples: [
     { command: "mu land --agent nobody", shows: "an agent with no finished work" },
@@ -135,26 +125,25 @@ function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" 
 
 function twoChoices(words: readonly string[]): Fault {
   return new Fault("usage", "usage.two_choices", `${words.join(" and ")} cannot be combined. Choose one.`, [
-    { intent: "See the usage", command: "mu land --help" },
+    step("See the usage", "mu land --help"),
   ]);
 }
 
 type Line = Wish & { onto?: string | undefined; timeout?: number | undefined; push: boolean; dryRun: boolean };
 
 function nextSteps(workstream: string, { landed, returned, pushed, remote }: Landing, line: Line): NextStep[] {
-  if (line.dryRun) return landed.length > 0 ? [{ intent: "Apply it", command: sameLine(workstream, line) }] : [];
-  const steps = returned.slice(0, 3).map(({ task }) => ({
-    intent: `See why ${task} was returned`,
-    command: `mu task notes ${workstream}/${task} --last 1`,
-  }));
+  if (line.dryRun) return landed.length > 0 ? [step("Apply it", sameLine(workstream, line))] : [];
+  const steps = returned
+    .slice(0, 3)
+    .map(({ task }) => step(`See why ${task} was returned`, `mu task notes ${workstream}/${task} --last 1`));
   const [first] = landed;
   if (first !== undefined && pushed === null && remote !== null) {
     // One that has landed already is named, so that nothing else lands along with the push.
     const onto = line.onto === undefined ? "" : ` --onto ${shellWord(line.onto)}`;
-    steps.push({ intent: "Push it", command: `mu land ${first.task}${onto} --push -w ${workstream}` });
+    steps.push(step("Push it", `mu land ${first.task}${onto} --push -w ${workstream}`));
   }
   if (landed.length === 0 && returned.length === 0) {
-    steps.push({ intent: "Show the workstream", command: `mu state -w ${workstream}` });
+    steps.push(step("Show the workstream", `mu state -w ${workstream}`));
   }
   return steps;
 }

@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { followLog, LOG_ENTRY, type LogEntry, readLog, writeMessage } from "../journal/log.js";
 import type { App } from "./app.js";
-import { about, workstreamField } from "./fields.js";
-import { defineOperation } from "./operation.js";
+import { about, allField, flag, limitField, optionalText, workstreamField } from "./fields.js";
+import { defineOperation, listed, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream, resolveWorkstream } from "./resolve.js";
-import { NEXT_STEPS, schemaOf } from "./shapes.js";
+import { schemaOf } from "./schema-of.js";
 
 interface LogInput {
   workstream?: string | undefined;
@@ -21,39 +21,26 @@ export const log = defineOperation({
   description:
     "With a text it writes a message; without one it prints the newest entries, oldest first. --follow runs until Ctrl-C; with --json it prints one object per line.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      text: z.string().min(1).max(65_536).optional().meta(about("Message to write")),
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Include all workstreams")),
-      as: z
-        .string()
-        .max(64)
-        .optional()
-        .meta(about("Write under another name", { value: "name" })),
-      kind: z
-        .string()
-        .min(1)
-        .max(64)
-        .optional()
-        .meta(about("Only this kind: event, message or another word; when writing, the message's kind")),
-      limit: z
-        .number()
-        .int()
-        .min(0)
-        .default(50)
-        .meta(about("Only the newest; 0 means all", { short: "n", aliases: ["lines"] })),
-      since: z.number().int().min(0).optional().meta(about("Only entries after this number")),
-      source: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Only entries by this agent or person", { completes: "agent" })),
-      follow: z
-        .boolean()
-        .default(false)
-        .meta(about("Print new entries as they arrive", { aliases: ["tail"] })),
-    }),
+  input: () => ({
+    text: z.string().min(1).max(65_536).optional().meta(about("Message to write")),
+    workstream: workstreamField(),
+    all: allField(),
+    as: z
+      .string()
+      .max(64)
+      .optional()
+      .meta(about("Write under another name", { value: "name" })),
+    kind: z
+      .string()
+      .min(1)
+      .max(64)
+      .optional()
+      .meta(about("Only this kind: event, message or another word; when writing, the message's kind")),
+    limit: limitField(50, "Only the newest; 0 means all", { aliases: ["lines"] }),
+    since: z.number().int().min(0).optional().meta(about("Only entries after this number")),
+    source: optionalText("Only entries by this agent or person", { completes: "agent" }),
+    follow: flag("Print new entries as they arrive", { aliases: ["tail"] }),
+  }),
   output: () =>
     z.union([schemaOf({ items: [LOG_ENTRY], count: "number" }), schemaOf({ entry: LOG_ENTRY, nextSteps: NEXT_STEPS })]),
   positional: ["text"],
@@ -64,13 +51,12 @@ export const log = defineOperation({
   ],
   async run(app, { text, as, limit, ...input }) {
     if (text === undefined) {
-      const items = await readLog(app.context.store.db, { ...(await filterOf(app, input)), limit });
-      return { items, count: items.length };
+      return listed(await readLog(app.context.store.db, { ...(await filterOf(app, input)), limit }));
     }
     const scope = await resolveWorkstream(app, input.workstream);
     const context = as === undefined ? app.context : { ...app.context, actor: as };
     const entry = await writeMessage(context, scope, { text, ...(input.kind !== undefined && { kind: input.kind }) });
-    return { entry, nextSteps: [{ intent: "Read the log", command: `mu log -w ${scope}` }] };
+    return { entry, nextSteps: [step("Read the log", `mu log -w ${scope}`)] };
   },
   follow: (app, { text, follow, limit, as: _, ...input }) =>
     follow && text === undefined ? following(app, input, limit) : undefined,

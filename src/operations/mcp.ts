@@ -1,6 +1,4 @@
-import * as z from "zod";
 import { defineOperation } from "./operation.js";
-import { schemaOf } from "./shapes.js";
 
 export const mcp = defineOperation({
   name: "mcp",
@@ -10,8 +8,7 @@ export const mcp = defineOperation({
   effect: "read",
   standalone: true,
   needs: ["stdin"],
-  input: () => z.strictObject({}),
-  output: () => schemaOf({}),
+  output: {},
   examples: [
     { command: "mu mcp", shows: "serve; for example: claude mcp add mu -- mu mcp" },
     { command: "mu mcp --port 80", shows: "an unknown flag", fault: "usage.unknown_option" },

@@ -1,7 +1,20 @@
-import type * as z from "zod";
-import { Fault } from "../errors.js";
-import type { App, Need, Request } from "./app.js";
+import * as z from "zod";
+import { type Shape, shape, type TypeOf } from "../shape.js";
+import type { App, Need } from "./app.js";
 import type { Paint } from "./paint.js";
+import { schemaOf } from "./schema-of.js";
+
+/** Commands that make sense next, each with what it is for. */
+export const NEXT_STEPS = shape([{ intent: "string", command: "string" }]);
+
+/** One of them. */
+export const step = (intent: string, command: string) => ({ intent, command });
+
+/** `{items, count}`, which every list returns. */
+export const listOf = <const S extends Shape>(item: S) => ({ items: [item], count: "number" }) as const;
+
+/** The result of a list. */
+export const listed = <T>(items: T[]) => ({ items, count: items.length });
 
 /** `read` changes nothing; `write` leaves one group of events; `destroy` is a dry run until `yes`. */
 export type Effect = "read" | "write" | "destroy";
@@ -47,16 +60,26 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   exitCode?: (result: z.output<O>) => number;
 }
 
-/** Gives the definition back with its types inferred and then forgotten, so that tables can hold any verb. */
-export function defineOperation<I extends z.ZodObject, O extends z.ZodType>(operation: Operation<I, O>): Operation {
-  return operation as unknown as Operation;
-}
+/** What a verb returns, said by a shape, or by a schema where a shape cannot say it. */
+type Result<S> = S extends () => infer Z ? z.input<Z> : TypeOf<S>;
 
-const NEEDED: Readonly<Record<Need, string>> = { stdin: "standard input", terminal: "a terminal" };
+type Verb<I extends z.ZodRawShape, S> = Omit<
+  Operation<z.ZodObject<I>, z.ZodType<Result<S>, Result<S>>>,
+  "input" | "output"
+>;
 
-/** What the surface must have for this. Faults `usage.needs_stdin`, `usage.needs_terminal`. */
-export function required<N extends Need>(request: Request, need: N): NonNullable<Request[N]> {
-  const found = request[need];
-  if (found !== undefined) return found;
-  throw new Fault("usage", `usage.needs_${need}`, `This needs ${NEEDED[need]}. Run mu in a shell.`);
+/** A verb as it is written down: the fields that it takes, and the shape of what it returns. */
+type Definition<I extends z.ZodRawShape, S> = Verb<I, S> & { input?: () => I; output: S };
+
+/** Gives the verb with its types inferred and then forgotten, so that tables can hold any. */
+export function defineOperation<const S, I extends z.ZodRawShape = Record<never, never>>({
+  input,
+  output,
+  ...verb
+}: Definition<I, S>): Operation {
+  return {
+    ...(verb as unknown as Operation),
+    input: () => z.strictObject(input?.() ?? {}),
+    output: typeof output === "function" ? (output as () => z.ZodType) : () => schemaOf(output as never),
+  };
 }

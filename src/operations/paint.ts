@@ -13,6 +13,8 @@ export interface Paint {
   /** A task's or agent's status in its colour. */
   status(text: string): string;
   table<T>(rows: readonly T[], columns: readonly Column<T>[]): string;
+  /** A table, or `none` where there are no rows. */
+  list<T>(rows: readonly T[], none: string, columns: readonly Column<T>[]): string;
   /** Seconds, minutes, hours or days since `at`, such as `5m`. */
   ago(at: string | null): string;
 }

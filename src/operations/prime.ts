@@ -1,4 +1,3 @@
-import * as z from "zod";
 import { shape, type TypeOf } from "../shape.js";
 import { listNotes, NOTE } from "../tasks/notes.js";
 import { LIVE_STATUSES, listTasks, TASK } from "../tasks/task.js";
@@ -6,7 +5,6 @@ import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { readSettings } from "../workstreams/settings.js";
 import { defineOperation } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { schemaOf } from "./shapes.js";
 
 /** Older notes are one command away. */
 const NOTES = 5;
@@ -26,8 +24,7 @@ export const prime = defineOperation({
   description:
     "Called by hooks at the start of a conversation and after compaction. Outside a workstream it prints nothing and exits 0.",
   effect: "read",
-  input: () => z.strictObject({}),
-  output: () => schemaOf([BRIEFING, null]),
+  output: [BRIEFING, null],
   examples: [
     { command: "mu prime", shows: "the briefing for a new conversation" },
     { command: "mu prime --all", shows: "an unknown flag", fault: "usage.unknown_option" },

@@ -1,10 +1,8 @@
-import * as z from "zod";
 import { reconcile as reconcileCrew } from "../crew/reconcile.js";
 import { counted } from "../names.js";
-import { about, workstreamField } from "./fields.js";
-import { defineOperation } from "./operation.js";
+import { flag, workstreamField } from "./fields.js";
+import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 export const reconcile = defineOperation({
   name: "reconcile",
@@ -12,22 +10,20 @@ export const reconcile = defineOperation({
   description:
     "Closes agents whose pane is gone and releases their tasks with a [reaper] note, reads statuses, types queued prompts, and finishes or undoes workspaces that were left half-made or half-freed. Panes without an agent are listed, never adopted. Reads such as agent list do this on their own.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Cover all workstreams")),
-      dryRun: z.boolean().default(false).meta(about("Only show what would be done")),
-    }),
-  output: () =>
-    schemaOf({
-      agents: "unknown[]",
-      reaped: "unknown[]",
-      orphans: "unknown[]",
-      deliveries: "unknown[]",
-      workspaces: "unknown[]",
-      stale: "boolean",
-      nextSteps: NEXT_STEPS,
-    }),
+  input: () => ({
+    workstream: workstreamField(),
+    all: flag("Cover all workstreams"),
+    dryRun: flag("Only show what would be done"),
+  }),
+  output: {
+    agents: "unknown[]",
+    reaped: "unknown[]",
+    orphans: "unknown[]",
+    deliveries: "unknown[]",
+    workspaces: "unknown[]",
+    stale: "boolean",
+    nextSteps: NEXT_STEPS,
+  },
   examples: [
     { command: "mu reconcile", shows: "reconcile now" },
     { command: "mu reconcile --force", shows: "an unknown flag", fault: "usage.unknown_option" },
@@ -35,10 +31,9 @@ export const reconcile = defineOperation({
   async run(app, { workstream, all, dryRun }) {
     const scope = all ? undefined : await findWorkstream(app, workstream);
     const found = await reconcileCrew(await app.crew(), scope, { report: dryRun });
-    const nextSteps = found.orphans.slice(0, 3).map((orphan) => ({
-      intent: "Adopt it",
-      command: `mu agent adopt ${orphan.pane} --name <name>`,
-    }));
+    const nextSteps = found.orphans
+      .slice(0, 3)
+      .map((orphan) => step("Adopt it", `mu agent adopt ${orphan.pane} --name <name>`));
     return { ...found, nextSteps };
   },
   render: ({ agents, reaped, orphans, deliveries, workspaces, stale }) =>

@@ -1,11 +1,9 @@
-import * as z from "zod";
 import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
 import { RECOVERY_PLAN } from "../crew/recovery.js";
 import { shape } from "../shape.js";
-import { about, workstreamField, yesField } from "./fields.js";
-import { defineOperation } from "./operation.js";
+import { flag, workstreamField, yesField } from "./fields.js";
+import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 const ITEM = shape({ ...RECOVERY_PLAN, action: "string", "pane?": "string | null", "primed?": "string" });
 
@@ -15,13 +13,8 @@ export const recover = defineOperation({
   description:
     "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task.",
   effect: "destroy",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Cover all workstreams")),
-      yes: yesField(),
-    }),
-  output: () => schemaOf({ items: [ITEM], count: "number", done: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({ workstream: workstreamField(), all: flag("Cover all workstreams"), yes: yesField() }),
+  output: { items: [ITEM], count: "number", done: "boolean", nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu recover", shows: "the recovery plan" },
     { command: "mu recover --force", shows: "an unknown flag", fault: "usage.unknown_option" },
@@ -31,19 +24,17 @@ export const recover = defineOperation({
     const crew = await app.crew();
     const items = yes ? await recoverCrew(crew, scope) : await planRecovery(crew, scope);
     const lost = items.some((item) => item.action === "resume" || item.action === "fresh");
-    const nextSteps = !yes && lost ? [{ intent: "Apply it", command: "mu recover --yes" }] : [];
+    const nextSteps = !yes && lost ? [step("Apply it", "mu recover --yes")] : [];
     return { items, count: items.length, done: yes, nextSteps };
   },
   render: ({ items }, paint) =>
-    items.length === 0
-      ? "No agents to recover."
-      : paint.table(items, [
-          { head: "agent", text: (item) => `${item.workstream}/${item.agent}` },
-          { head: "database", text: (item) => item.database },
-          { head: "tmux", text: (item) => item.tmux, max: 30 },
-          { head: "process", text: (item) => item.process },
-          { head: "action", text: (item) => item.action },
-          { head: "tasks", text: (item) => item.tasks.join(", ") || "—", max: 30 },
-          { head: "why", text: (item) => item.why, max: 50 },
-        ]),
+    paint.list(items, "No agents to recover.", [
+      { head: "agent", text: (item) => `${item.workstream}/${item.agent}` },
+      { head: "database", text: (item) => item.database },
+      { head: "tmux", text: (item) => item.tmux, max: 30 },
+      { head: "process", text: (item) => item.process },
+      { head: "action", text: (item) => item.action },
+      { head: "tasks", text: (item) => item.tasks.join(", ") || "—", max: 30 },
+      { head: "why", text: (item) => item.why, max: 50 },
+    ]),
 });

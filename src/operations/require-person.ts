@@ -1,5 +1,6 @@
 import { Fault } from "../errors.js";
 import type { App } from "./app.js";
+import { step } from "./operation.js";
 
 /**
  * Refuses an agent that says which commands run for others: in new workspaces, before a close, before a landing. Its
@@ -11,6 +12,6 @@ export function requirePerson(app: App, command: string): void {
     "conflict",
     "setup.needs_person",
     `${app.caller.name} is an agent. Only people can choose commands that run for others.`,
-    [{ intent: "Ask the person to run it", command }],
+    [step("Ask the person to run it", command)],
   );
 }

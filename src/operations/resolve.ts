@@ -4,6 +4,7 @@ import { Fault } from "../errors.js";
 import { type AgentRef, parseRef, quote, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
+import { step } from "./operation.js";
 
 /**
  * The workstream a verb is about: the one named, else the caller's, else the one whose root holds the current
@@ -26,10 +27,7 @@ function workstreamRequired(): Fault {
     "usage",
     "workstream.required",
     "No workstream given. Pass -w <name>, set MU_WORKSTREAM, or run mu inside a workstream's folder.",
-    [
-      { intent: "List the workstreams", command: "mu workstream list" },
-      { intent: "Start one here", command: "mu workstream init <name>" },
-    ],
+    [step("List the workstreams", "mu workstream list"), step("Start one here", "mu workstream init <name>")],
   );
 }
 
@@ -69,10 +67,7 @@ async function onlyTaskNamed(db: Reader, name: string): Promise<TaskRef> {
     "conflict",
     "task.ambiguous",
     `${found.length} workstreams have a task named ${quote(name)}.`,
-    found.map((task) => ({
-      intent: `Show the one in ${task.workstream}`,
-      command: `mu task show ${task.workstream}/${name}`,
-    })),
+    found.map((task) => step(`Show the one in ${task.workstream}`, `mu task show ${task.workstream}/${name}`)),
   );
 }
 

@@ -2,14 +2,14 @@ import * as z from "zod";
 import { Fault } from "../errors.js";
 import { didYouMean, quote } from "../names.js";
 import { about } from "./fields.js";
-import { defineOperation } from "./operation.js";
+import { defineOperation, step } from "./operation.js";
 
 export const schema = defineOperation({
   name: "schema",
   summary: "Print the JSON schemas of a verb's input and output",
   effect: "read",
   standalone: true,
-  input: () => z.strictObject({ verb: z.array(z.string()).min(1).meta(about("Command words, or noun.verb")) }),
+  input: () => ({ verb: z.array(z.string()).min(1).meta(about("Command words, or noun.verb")) }),
   output: () =>
     z.strictObject({
       name: z.string(),
@@ -31,7 +31,7 @@ export const schema = defineOperation({
         registry.verbs.map((known) => known.name),
       );
       throw new Fault("missing", "schema.no_such_verb", `There is no verb ${quote(name)}.${hint}`, [
-        { intent: "List the commands", command: "mu --help" },
+        step("List the commands", "mu --help"),
       ]);
     }
     return {

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { writeSql } from "../journal/sql.js";
 import { counted } from "../names.js";
-import { about } from "./fields.js";
-import { defineOperation } from "./operation.js";
-import { schemaOf } from "./shapes.js";
+import { about, flag } from "./fields.js";
+import { defineOperation, step } from "./operation.js";
+import { schemaOf } from "./schema-of.js";
 import { readMeant } from "./text.js";
 
 export const sql = defineOperation({
@@ -12,21 +12,20 @@ export const sql = defineOperation({
   description:
     "Read-only by default; --json prints an array of rows. With --write it accepts INSERT, UPDATE and DELETE in one transaction, records an event with the rows before and after, and can be undone. The views ready, blocked and goals answer common questions.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      query: z
-        .string()
-        .min(1)
-        .max(1_048_576)
-        .meta(about("A query; with --write one or more statements; - reads standard input")),
-      write: z.boolean().default(false).meta(about("Allow writes")),
-      confirmRows: z
-        .number()
-        .int()
-        .min(0)
-        .optional()
-        .meta(about("Roll back unless exactly this many rows change", { value: "n" })),
-    }),
+  input: () => ({
+    query: z
+      .string()
+      .min(1)
+      .max(1_048_576)
+      .meta(about("A query; with --write one or more statements; - reads standard input")),
+    write: flag("Allow writes"),
+    confirmRows: z
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .meta(about("Roll back unless exactly this many rows change", { value: "n" })),
+  }),
   output: () =>
     z.union([
       schemaOf("object[]"),
@@ -45,7 +44,7 @@ export const sql = defineOperation({
     const text = query === "-" ? await readMeant(request, "-") : query;
     if (!write) return program.querySql(context, text, request);
     const { changes, rows } = await writeSql(context, text, confirmRows === undefined ? {} : { confirmRows });
-    return { changes, rows, nextSteps: changes > 0 ? [{ intent: "Undo it", command: "mu undo --yes" }] : [] };
+    return { changes, rows, nextSteps: changes > 0 ? [step("Undo it", "mu undo --yes")] : [] };
   },
   render: (result, paint) => {
     const rows = Array.isArray(result) ? result : result.rows;

@@ -4,11 +4,11 @@ import { counted } from "../names.js";
 import { readState, STATE, type State } from "../state.js";
 import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
-import { about, reconcileField, workstreamField } from "./fields.js";
+import { about, limitField, reconcileField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream } from "./resolve.js";
-import { schemaOf } from "./shapes.js";
+import { schemaOf } from "./schema-of.js";
 import { taskTable } from "./task/card.js";
 import { trackTable } from "./track/list.js";
 import { collisionTable } from "./workspace/collisions.js";
@@ -20,18 +20,12 @@ export const state = defineOperation({
     "Shows tracks, ready tasks, tasks in progress, blocked tasks, recently closed tasks, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
   effect: "read",
   reconcile: true,
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      limit: z
-        .number()
-        .int()
-        .min(0)
-        .default(20)
-        .meta(about("Items per list; 0 means all", { short: "n" })),
-      reconcile: reconcileField(),
-      events: z.number().int().min(0).max(10_000).default(20).meta(about("Number of recent events")),
-    }),
+  input: () => ({
+    workstream: workstreamField(),
+    limit: limitField(20, "Items per list; 0 means all"),
+    reconcile: reconcileField(),
+    events: z.number().int().min(0).max(10_000).default(20).meta(about("Number of recent events")),
+  }),
   output: () => z.union([schemaOf(STATE), schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" })]),
   examples: [
     { command: "mu state", shows: "this workstream at a glance" },

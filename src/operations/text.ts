@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { Fault } from "../errors.js";
-import type { Request } from "./app.js";
-import { required } from "./operation.js";
+import { type Request, required } from "./app.js";
 
 /**
  * A text as it was meant: on a command line `-` and `@-` are standard input, `@file` is a file, `\@…` a text that

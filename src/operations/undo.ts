@@ -12,11 +12,10 @@ import {
   type UndoPreview,
   undoGroup,
 } from "../journal/undo/undo.js";
-import { about, workstreamField, yesField } from "./fields.js";
-import { defineOperation } from "./operation.js";
+import { about, optionalText, workstreamField, yesField } from "./fields.js";
+import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream } from "./resolve.js";
-import { NEXT_STEPS, schemaOf } from "./shapes.js";
 
 export const undo = defineOperation({
   name: "undo",
@@ -24,31 +23,25 @@ export const undo = defineOperation({
   description:
     "Without arguments it lists the groups that can be undone. With a group it shows what would change; with --yes it makes the change. `mu undo --yes` undoes your latest. It refuses if a later event changed the same columns. An undo is itself an event and can be undone. Panes and files are not restored.",
   effect: "destroy",
-  input: () =>
-    z.strictObject({
-      group: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Group id or a prefix of it", { completes: "group" })),
-      workstream: workstreamField(),
-      limit: z
-        .number()
-        .int()
-        .min(1)
-        .max(1000)
-        .default(20)
-        .meta(about("Maximum number to list", { short: "n" })),
-      yes: yesField(),
-    }),
-  output: () =>
-    schemaOf({
-      groups: [UNDO_GROUP],
-      target: [UNDO_PREVIEW, null],
-      undone: "boolean",
-      "undoGroup?": "string",
-      nextSteps: NEXT_STEPS,
-    }),
+  input: () => ({
+    group: optionalText("Group id or a prefix of it", { completes: "group" }),
+    workstream: workstreamField(),
+    limit: z
+      .number()
+      .int()
+      .min(1)
+      .max(1000)
+      .default(20)
+      .meta(about("Maximum number to list", { short: "n" })),
+    yes: yesField(),
+  }),
+  output: {
+    groups: [UNDO_GROUP],
+    target: [UNDO_PREVIEW, null],
+    undone: "boolean",
+    "undoGroup?": "string",
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["group"],
   examples: [
     { command: "mu undo", shows: "the groups that can be undone" },
@@ -60,10 +53,9 @@ export const undo = defineOperation({
     const scope = await findWorkstream({ context, caller, ...app }, workstream);
     if (group === undefined && !yes) {
       const groups = await listUndoable(db, { limit, ...(scope !== undefined && { workstream: scope }) });
-      const nextSteps = groups.slice(0, 1).map((newest) => ({
-        intent: "Preview undoing the latest",
-        command: `mu undo ${newest.group}`,
-      }));
+      const nextSteps = groups
+        .slice(0, 1)
+        .map((newest) => step("Preview undoing the latest", `mu undo ${newest.group}`));
       return { groups, target: null, undone: false, nextSteps };
     }
     const wanted = group ?? (await newestUndoable(db, { actor: caller.name })).group;
@@ -72,11 +64,11 @@ export const undo = defineOperation({
       const nextSteps =
         target.superseded.length > 0
           ? laterSteps(target.superseded)
-          : [{ intent: "Apply it", command: `mu undo ${target.group} --yes` }];
+          : [step("Apply it", `mu undo ${target.group} --yes`)];
       return { groups: [], target, undone: false, nextSteps };
     }
     const { undoGroup: made, ...target } = await undoGroup(context, wanted);
-    const nextSteps = [{ intent: "Undo the undo", command: `mu undo ${made} --yes` }];
+    const nextSteps = [step("Undo the undo", `mu undo ${made} --yes`)];
     return { groups: [], target, undone: true, undoGroup: made, nextSteps };
   },
   render: ({ groups, target, undone }, paint) =>
@@ -84,8 +76,7 @@ export const undo = defineOperation({
 });
 
 function groupTable(groups: readonly UndoGroup[], paint: Paint): string {
-  if (groups.length === 0) return "Nothing to undo.";
-  return paint.table(groups, [
+  return paint.list(groups, "Nothing to undo.", [
     { head: "group", text: (row) => row.group },
     { head: "when", text: (row) => `${paint.ago(row.at)} ago` },
     { head: "by", text: (row) => row.actor },

@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { ADOPTED, adoptAgent } from "../../crew/adopt.js";
 import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, NEXT_STEPS } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { CLI_KEYS } from "./shapes.js";
 
 export const agentAdopt = defineOperation({
@@ -11,21 +10,20 @@ export const agentAdopt = defineOperation({
   aliases: ["adopt"],
   summary: "Adopt a pane that mu did not open as an agent",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      pane: z.string().min(1).meta(about("Pane, as %7, or its title")),
-      workstream: workstreamField(),
-      name: z.string().optional().meta(about("Agent name (default: the pane's title)")),
-      cli: z.enum(CLI_KEYS).optional().meta(about("CLI that runs in the pane")),
-      role: z
-        .string()
-        .min(1)
-        .max(64)
-        .optional()
-        .meta(about("Role: what the agent is for", { completes: "role" })),
-      access: z.enum(["full", "read-only"]).optional().meta(about("File access")),
-    }),
-  output: () => schemaOf({ ...ADOPTED, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    pane: z.string().min(1).meta(about("Pane, as %7, or its title")),
+    workstream: workstreamField(),
+    name: z.string().optional().meta(about("Agent name (default: the pane's title)")),
+    cli: z.enum(CLI_KEYS).optional().meta(about("CLI that runs in the pane")),
+    role: z
+      .string()
+      .min(1)
+      .max(64)
+      .optional()
+      .meta(about("Role: what the agent is for", { completes: "role" })),
+    access: z.enum(["full", "read-only"]).optional().meta(about("File access")),
+  }),
+  output: { ...ADOPTED, nextSteps: NEXT_STEPS },
   positional: ["pane"],
   examples: [
     { command: "mu agent adopt stray", shows: "adopt the pane titled stray" },

@@ -1,11 +1,9 @@
-import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { attachCommand } from "../../agents/pane.js";
-import { workstreamField } from "../fields.js";
-import { defineOperation, required } from "../operation.js";
+import { required } from "../app.js";
+import { agentField, workstreamField } from "../fields.js";
+import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentAttach = defineOperation({
   name: "agent.attach",
@@ -14,8 +12,8 @@ export const agentAttach = defineOperation({
     "Attaches this terminal, or switches the client if it is in the same tmux. Without a terminal it prints the command.",
   effect: "read",
   needs: ["terminal"],
-  input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
-  output: () => schemaOf({ agent: AGENT, command: "string[]", attached: "boolean" }),
+  input: () => ({ agent: agentField(), workstream: workstreamField() }),
+  output: { agent: AGENT, command: "string[]", attached: "boolean" },
   positional: ["agent"],
   examples: [
     { command: "mu agent attach helper", shows: "its pane in this terminal" },

@@ -3,8 +3,7 @@ import type { Paint } from "../paint.js";
 
 /** Agents as a table, or a line that says there are none. */
 export function agentTable(agents: readonly Agent[], paint: Paint): string {
-  if (agents.length === 0) return "No agents.";
-  return paint.table(agents, [
+  return paint.list(agents, "No agents.", [
     { head: "name", text: (agent) => agent.name },
     { head: "cli", text: (agent) => agent.cli },
     { head: "status", text: (agent) => paint.status(agent.closedAt === null ? (agent.status ?? "—") : "closed") },

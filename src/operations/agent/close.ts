@@ -1,14 +1,12 @@
 import * as z from "zod";
 import { CLOSED, closeAgent } from "../../crew/close.js";
 import type { NextStep } from "../../errors.js";
-import { counted } from "../../names.js";
+import { counted, qualifiedName } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/free.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, agentField, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
-import { agentField } from "./fields.js";
 
 export const agentClose = defineOperation({
   name: "agent.close",
@@ -16,17 +14,13 @@ export const agentClose = defineOperation({
   description:
     "Its transcript stays readable, and its tasks in progress go back to OPEN, each with a note. Unlanded work in its workspace is saved. The workspace is freed if everything in it is committed and landed, and kept otherwise.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      agent: agentField(),
-      workstream: workstreamField(),
-      reason: z.string().max(2000).optional().meta(about("Reason, for the log and the notes")),
-      discardWorkspace: z
-        .boolean()
-        .default(false)
-        .meta(about("Free its workspace even if it holds unlanded work (which is saved)")),
-    }),
-  output: () => schemaOf({ ...CLOSED, workspaceFreed: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    reason: z.string().max(2000).optional().meta(about("Reason, for the log and the notes")),
+    discardWorkspace: flag("Free its workspace even if it holds unlanded work (which is saved)"),
+  }),
+  output: { ...CLOSED, workspaceFreed: "boolean", nextSteps: NEXT_STEPS },
   positional: ["agent"],
   examples: [
     { command: "mu agent close ann", shows: "close a person; their task is released" },
@@ -44,10 +38,7 @@ export const agentClose = defineOperation({
     return {
       ...closed,
       workspaceFreed: closed.workspace?.freed ?? false,
-      nextSteps: [
-        ...leftSteps(closed.workspace),
-        { intent: "Read its last output", command: `mu agent read ${ref.workstream}/${ref.name}` },
-      ],
+      nextSteps: [...leftSteps(closed.workspace), step("Read its last output", `mu agent read ${qualifiedName(ref)}`)],
     };
   },
   render: ({ agent, changed, released, workspace }, paint) =>
@@ -82,8 +73,8 @@ function leftSteps(left: LeftWorkspace | null): NextStep[] {
   if (left === null || left.freed) return savedSteps(left?.salvage ?? null);
   const { agent, workstream } = left.workspace;
   return [
-    { intent: "Show its work", command: `mu workspace diff ${workstream}/${agent} --stat` },
-    { intent: "Continue its work", command: `mu agent spawn ${workstream}/${agent} --workspace` },
-    { intent: "Free it (its work is saved)", command: `mu workspace free ${workstream}/${agent}` },
+    step("Show its work", `mu workspace diff ${workstream}/${agent} --stat`),
+    step("Continue its work", `mu agent spawn ${workstream}/${agent} --workspace`),
+    step("Free it (its work is saved)", `mu workspace free ${workstream}/${agent}`),
   ];
 }

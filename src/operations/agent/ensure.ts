@@ -1,24 +1,23 @@
 import * as z from "zod";
 import { ENSURED, ensureAgent } from "../../crew/ensure.js";
+import { qualifiedName } from "../../names.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentEnsure = defineOperation({
   name: "agent.ensure",
   summary: "Start an agent unless it is already running",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      name: z.string().min(1).meta(about("Agent name")),
-      workstream: workstreamField(),
-      ...spawnFields(),
-      idleOnly: z.boolean().default(false).meta(about("Fail if the agent is busy")),
-    }),
-  output: () => schemaOf({ ...ENSURED, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    name: z.string().min(1).meta(about("Agent name")),
+    workstream: workstreamField(),
+    ...spawnFields(),
+    idleOnly: flag("Fail if the agent is busy"),
+  }),
+  output: { ...ENSURED, nextSteps: NEXT_STEPS },
   positional: ["name"],
   examples: [
     { command: "mu agent ensure helper --cli shell --no-ready", shows: "start it if it is not running" },
@@ -32,7 +31,7 @@ export const agentEnsure = defineOperation({
       ...options,
       ...(idleOnly && { require: "idle" as const }),
     });
-    const nextSteps = [{ intent: "Send it a prompt", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }];
+    const nextSteps = [step("Send it a prompt", `mu agent send ${qualifiedName(ref)} '…'`)];
     return { ...ensured, nextSteps };
   },
   render: ({ agent, created, busy }, paint) =>

@@ -2,10 +2,9 @@ import { resolve } from "node:path";
 import * as z from "zod";
 import { explainAgent, explainCapture, saveCapture } from "../../agents/status/explain.js";
 import { Fault } from "../../errors.js";
-import { about, workstreamField } from "../fields.js";
+import { about, agentField, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { agentField } from "./fields.js";
 import { CLI_KEYS } from "./shapes.js";
 
 export const agentExplain = defineOperation({
@@ -14,30 +13,21 @@ export const agentExplain = defineOperation({
   description:
     "Shows the rule, the screen lines, the hook and their age. --save writes the screen to <name>.txt, .ansi and .meta, to report a wrong status; --from explains such a file without an agent or tmux.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      agent: agentField("Agent (omit with --from)").optional(),
-      workstream: workstreamField(),
-      history: z.boolean().default(false).meta(about("Include past statuses")),
-      limit: z
-        .number()
-        .int()
-        .min(1)
-        .max(500)
-        .default(20)
-        .meta(about("Maximum number of past statuses", { short: "n" })),
-      save: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Save the screen under this name", { value: "file" })),
-      from: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Explain a saved screen", { value: "capture" })),
-      cli: z.enum(CLI_KEYS).optional().meta(about("CLI of the saved screen, with --from")),
-    }),
+  input: () => ({
+    agent: agentField("Agent (omit with --from)").optional(),
+    workstream: workstreamField(),
+    history: flag("Include past statuses"),
+    limit: z
+      .number()
+      .int()
+      .min(1)
+      .max(500)
+      .default(20)
+      .meta(about("Maximum number of past statuses", { short: "n" })),
+    save: optionalText("Save the screen under this name", { value: "file" }),
+    from: optionalText("Explain a saved screen", { value: "capture" }),
+    cli: z.enum(CLI_KEYS).optional().meta(about("CLI of the saved screen, with --from")),
+  }),
   output: () =>
     z.looseObject({
       status: z.string(),

@@ -4,25 +4,15 @@ import type { SpawnOptions } from "../../crew/spawn.js";
 import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/appearance.js";
 import type { App } from "../app.js";
-import { about, durationField } from "../fields.js";
+import { about, durationField, flag, optionalText } from "../fields.js";
+import { step } from "../operation.js";
 import { backendField, projectRootField, wishesOf } from "../workspace/fields.js";
 import { CLI_KEYS } from "./shapes.js";
-
-/** An agent by `name` or `workstream/name`. */
-export const agentField = (description = "Agent, as name or workstream/name") =>
-  z
-    .string()
-    .min(1)
-    .meta(about(description, { completes: "agent" }));
 
 /** What `agent spawn` and `agent ensure` take alike. */
 export const spawnFields = () => ({
   cli: z.enum(CLI_KEYS).optional().meta(about("Agent CLI (default: inferred from the command, else pi)")),
-  command: z
-    .string()
-    .min(1)
-    .optional()
-    .meta(about("Command line to run instead of the CLI's own", { value: "line" })),
+  command: optionalText("Command line to run instead of the CLI's own", { value: "line" }),
   role: z
     .string()
     .min(1)
@@ -30,12 +20,8 @@ export const spawnFields = () => ({
     .optional()
     .meta(about("Role: what the agent is for; it can claim tasks with this role", { completes: "role" })),
   access: z.enum(["full", "read-only"]).optional().meta(about("File access, if the CLI supports it")),
-  model: z.string().min(1).optional().meta(about("Model name, as the CLI spells it")),
-  cwd: z
-    .string()
-    .min(1)
-    .optional()
-    .meta(about("Working folder (default: the workstream's)", { value: "folder" })),
+  model: optionalText("Model name, as the CLI spells it"),
+  cwd: optionalText("Working folder (default: the workstream's)", { value: "folder" }),
   env: z
     .array(z.string())
     .optional()
@@ -47,18 +33,15 @@ export const spawnFields = () => ({
     .optional()
     .meta(about("Window to share with other agents (default: its own)", { aliases: ["tab"], value: "name" })),
   layout: z.enum(LAYOUTS).optional().meta(about("Layout of the window's panes")),
-  workspace: z.boolean().default(false).meta(about("Give it its own checkout of the project")),
+  workspace: flag("Give it its own checkout of the project"),
   workspaceBackend: backendField(),
-  workspaceFrom: z
-    .string()
-    .min(1)
-    .optional()
-    .meta(
-      about("Ref that a new checkout starts from (default: the target branch)", { aliases: ["from"], value: "ref" }),
-    ),
+  workspaceFrom: optionalText("Ref that a new checkout starts from (default: the target branch)", {
+    aliases: ["from"],
+    value: "ref",
+  }),
   workspaceProjectRoot: projectRootField({ aliases: ["project-root"] }),
   ready: z.boolean().default(true).meta(about("Do not wait until the CLI is ready for a prompt")),
-  timeout: durationField({ description: "How long to wait for it" }).prefault("30s"),
+  timeout: durationField("How long to wait for it").prefault("30s"),
 });
 
 type SpawnInput = z.output<z.ZodObject<ReturnType<typeof spawnFields>>>;
@@ -88,13 +71,13 @@ export async function spawnOptions(
 
 function noWorkspace(): Fault {
   return new Fault("usage", "usage.no_workspace", "These flags describe a workspace: pass --workspace, too.", [
-    { intent: "Spawn it like this", command: "mu agent spawn <name> --workspace" },
+    step("Spawn it like this", "mu agent spawn <name> --workspace"),
   ]);
 }
 
 function twoFolders(): Fault {
   return new Fault("usage", "usage.two_folders", "An agent works in its workspace or in --cwd, not in both.", [
-    { intent: "Spawn it in its workspace", command: "mu agent spawn <name> --workspace" },
+    step("Spawn it in its workspace", "mu agent spawn <name> --workspace"),
   ]);
 }
 
@@ -110,6 +93,6 @@ function roleIsAccess(word: string): Fault {
     "usage",
     "usage.role_is_access",
     `A role says what an agent is for. To set what it may do, pass --access ${access}.`,
-    [{ intent: "Spawn it like this", command: `mu agent spawn <name> --access ${access}` }],
+    [step("Spawn it like this", `mu agent spawn <name> --access ${access}`)],
   );
 }

@@ -1,18 +1,15 @@
-import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { focusAgent } from "../../agents/pane.js";
-import { workstreamField } from "../fields.js";
+import { agentField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentFocus = defineOperation({
   name: "agent.focus",
   summary: "Bring an agent's pane to the front of its session",
   effect: "read",
-  input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
-  output: () => schemaOf({ agent: AGENT }),
+  input: () => ({ agent: agentField(), workstream: workstreamField() }),
+  output: { agent: AGENT },
   positional: ["agent"],
   examples: [
     { command: "mu agent focus helper", shows: "bring its pane to the front" },

@@ -1,19 +1,16 @@
-import * as z from "zod";
 import { AGENT, AGENT_STATUSES } from "../../agents/agent.js";
 import { freeAgent } from "../../agents/status/record.js";
-import { workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { qualifiedName } from "../../names.js";
+import { agentField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentFree = defineOperation({
   name: "agent.free",
   summary: "Mark an agent as available until it is busy again",
   effect: "write",
-  input: () => z.strictObject({ agent: agentField(), workstream: workstreamField() }),
-  output: () =>
-    schemaOf({ agent: AGENT, previousStatus: [AGENT_STATUSES, null], changed: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({ agent: agentField(), workstream: workstreamField() }),
+  output: { agent: AGENT, previousStatus: [AGENT_STATUSES, null], changed: "boolean", nextSteps: NEXT_STEPS },
   positional: ["agent"],
   examples: [
     { command: "mu agent free helper", shows: "mark it available, whatever its screen says" },
@@ -23,10 +20,7 @@ export const agentFree = defineOperation({
   async run(app, { agent, workstream }) {
     const ref = await resolveAgent(app, agent, workstream);
     const freed = await freeAgent(app.context, ref);
-    return {
-      ...freed,
-      nextSteps: [{ intent: "Send it a prompt", command: `mu agent send ${ref.workstream}/${ref.name} '…'` }],
-    };
+    return { ...freed, nextSteps: [step("Send it a prompt", `mu agent send ${qualifiedName(ref)} '…'`)] };
   },
   render: ({ agent, changed }, paint) => `${paint.bold(agent.name)} is ${changed ? "" : "already "}free`,
 });

@@ -1,22 +1,19 @@
 import * as z from "zod";
 import { KICK, kickAgent } from "../../agents/pane.js";
-import { about, workstreamField } from "../fields.js";
+import { about, agentField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentKick = defineOperation({
   name: "agent.kick",
   summary: "Signal the program that an agent is stuck in, but not the agent",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      agent: agentField(),
-      workstream: workstreamField(),
-      signal: z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT").meta(about("Signal to send")),
-    }),
-  output: () => schemaOf(KICK),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    signal: z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT").meta(about("Signal to send")),
+  }),
+  output: KICK,
   positional: ["agent"],
   examples: [
     { command: "mu agent kick sleeper", shows: "interrupt the program it is stuck in" },

@@ -1,29 +1,26 @@
 import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
-import { about, workstreamField } from "../fields.js";
+import { about, agentField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentRead = defineOperation({
   name: "agent.read",
   summary: "Read an agent's last lines, even if its pane is gone",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      agent: agentField(),
-      workstream: workstreamField(),
-      lines: z
-        .number()
-        .int()
-        .min(1)
-        .max(100_000)
-        .default(50)
-        .meta(about("Number of lines", { short: "n" })),
-    }),
-  output: () => schemaOf({ agent: AGENT, lines: "string[]", source: ["pane", "screen", "transcript"] }),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    lines: z
+      .number()
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(50)
+      .meta(about("Number of lines", { short: "n" })),
+  }),
+  output: { agent: AGENT, lines: "string[]", source: ["pane", "screen", "transcript"] },
   positional: ["agent"],
   examples: [
     { command: "mu agent read helper -n 5", shows: "its last five lines" },

@@ -1,21 +1,18 @@
-import * as z from "zod";
 import { REAPED_IDLE, reapIdle } from "../../crew/close.js";
-import { about, durationField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { durationField, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const agentReapIdle = defineOperation({
   name: "agent.reap-idle",
   summary: "Close agents that have been idle and have no task",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      idleFor: durationField({ description: "How long an agent must have been idle" }).prefault("30m"),
-      dryRun: z.boolean().default(false).meta(about("Only show which agents would be closed")),
-    }),
-  output: () => schemaOf({ items: [REAPED_IDLE], count: "number", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    workstream: workstreamField(),
+    idleFor: durationField("How long an agent must have been idle").prefault("30m"),
+    dryRun: flag("Only show which agents would be closed"),
+  }),
+  output: { items: [REAPED_IDLE], count: "number", nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu agent reap-idle --dry-run", shows: "which agents would be closed" },
     { command: "mu agent reap-idle --idle-for ever", shows: "an invalid duration", fault: "usage.invalid_input" },
@@ -24,18 +21,16 @@ export const agentReapIdle = defineOperation({
     const scope = await resolveWorkstream(app, workstream);
     const items = await reapIdle(await app.crew(), scope, { idleForMs: idleFor, mode: dryRun ? "preview" : "close" });
     const nextSteps = dryRun
-      ? [{ intent: "Apply it", command: `mu agent reap-idle --idle-for ${Math.round(idleFor / 1000)}s -w ${scope}` }]
+      ? [step("Apply it", `mu agent reap-idle --idle-for ${Math.round(idleFor / 1000)}s -w ${scope}`)]
       : [];
     return { items, count: items.filter((item) => item.action === "closed").length, nextSteps };
   },
   render: ({ items }, paint) =>
-    items.length === 0
-      ? "No agents."
-      : paint.table(items, [
-          { head: "name", text: (item) => item.name },
-          { head: "status", text: (item) => paint.status(item.status ?? "—") },
-          { head: "idle", text: (item) => `${Math.round(item.idleMs / 1000)}s`, align: "right" },
-          { head: "", text: (item) => item.action.replace("_", " ") },
-          { head: "why", text: (item) => item.reason ?? "" },
-        ]),
+    paint.list(items, "No agents.", [
+      { head: "name", text: (item) => item.name },
+      { head: "status", text: (item) => paint.status(item.status ?? "—") },
+      { head: "idle", text: (item) => `${Math.round(item.idleMs / 1000)}s`, align: "right" },
+      { head: "", text: (item) => item.action.replace("_", " ") },
+      { head: "why", text: (item) => item.reason ?? "" },
+    ]),
 });

@@ -1,23 +1,16 @@
 import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { renameAgent } from "../../crew/rename.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, agentField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentRename = defineOperation({
   name: "agent.rename",
   summary: "Rename an agent",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      agent: agentField(),
-      to: z.string().min(1).meta(about("New name")),
-      workstream: workstreamField(),
-    }),
-  output: () => schemaOf({ agent: AGENT, previousName: "string", changed: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({ agent: agentField(), to: z.string().min(1).meta(about("New name")), workstream: workstreamField() }),
+  output: { agent: AGENT, previousName: "string", changed: "boolean", nextSteps: NEXT_STEPS },
   positional: ["agent", "to"],
   examples: [
     { command: "mu agent rename helper assistant", shows: "rename helper to assistant" },
@@ -27,7 +20,7 @@ export const agentRename = defineOperation({
   async run(app, { agent, to, workstream }) {
     const ref = await resolveAgent(app, agent, workstream);
     const renamed = await renameAgent(await app.crew(), ref, to);
-    return { ...renamed, nextSteps: [{ intent: "List the agents", command: `mu agent list -w ${ref.workstream}` }] };
+    return { ...renamed, nextSteps: [step("List the agents", `mu agent list -w ${ref.workstream}`)] };
   },
   render: ({ agent, previousName, changed }, paint) =>
     changed

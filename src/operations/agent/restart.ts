@@ -2,34 +2,31 @@ import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { restartAgent } from "../../crew/restart.js";
 import { READINESS } from "../../crew/start.js";
-import { about, durationField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { qualifiedName } from "../../names.js";
+import { about, agentField, durationField, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentRestart = defineOperation({
   name: "agent.restart",
   summary: "Restart an agent",
   description: "It keeps its tasks and, if its CLI supports it, its conversation; the output says which.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      agent: agentField(),
-      workstream: workstreamField(),
-      fresh: z.boolean().default(false).meta(about("Start a new conversation")),
-      ready: z.boolean().default(true).meta(about("Do not wait until the CLI is ready for a prompt")),
-      timeout: durationField({ description: "How long to wait for it" }).prefault("30s"),
-    }),
-  output: () =>
-    schemaOf({
-      agent: AGENT,
-      readiness: [READINESS, null],
-      resumed: "boolean",
-      beginning: "string",
-      tasks: "string[]",
-      nextSteps: NEXT_STEPS,
-    }),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    fresh: flag("Start a new conversation"),
+    ready: z.boolean().default(true).meta(about("Do not wait until the CLI is ready for a prompt")),
+    timeout: durationField("How long to wait for it").prefault("30s"),
+  }),
+  output: {
+    agent: AGENT,
+    readiness: [READINESS, null],
+    resumed: "boolean",
+    beginning: "string",
+    tasks: "string[]",
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["agent"],
   examples: [
     { command: "mu agent restart helper --no-ready", shows: "restart it" },
@@ -43,10 +40,7 @@ export const agentRestart = defineOperation({
       ...(fresh && { conversation: "fresh" as const }),
       ...(ready && { ready: { timeoutMs: timeout, signal: app.request.signal } }),
     });
-    return {
-      ...restarted,
-      nextSteps: [{ intent: "Read its screen", command: `mu agent read ${ref.workstream}/${ref.name}` }],
-    };
+    return { ...restarted, nextSteps: [step("Read its screen", `mu agent read ${qualifiedName(ref)}`)] };
   },
   render: ({ agent, beginning, tasks }, paint) =>
     `Restarted ${paint.bold(agent.name)}: ${beginning}${tasks.length > 0 ? `; its tasks: ${tasks.join(", ")}` : ""}`,

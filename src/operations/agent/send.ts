@@ -2,13 +2,12 @@ import * as z from "zod";
 import { AGENT_STATUSES } from "../../agents/agent.js";
 import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { sendToAgent } from "../../agents/delivery/send.js";
+import { qualifiedName } from "../../names.js";
 import { taskRow } from "../../tasks/task.js";
-import { about, durationField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, agentField, durationField, flag, optionalText, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent, resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { textOrFile } from "../text.js";
-import { agentField } from "./fields.js";
 
 export const agentSend = defineOperation({
   name: "agent.send",
@@ -17,23 +16,16 @@ export const agentSend = defineOperation({
     "Never types into a dialog, a draft, a pane that is not the agent's or a shell that the CLI fell back to: mu exits 4 with the reason. A busy agent gets the prompt at its next turn; after --timeout mu exits 5 and the prompt stays queued.",
   effect: "write",
   journalled: false,
-  input: () =>
-    z.strictObject({
-      agent: agentField(),
-      text: z.string().max(1_048_576).optional().meta(about("Prompt; - reads standard input")),
-      workstream: workstreamField(),
-      file: z
-        .string()
-        .optional()
-        .meta(about("Read the prompt from a file", { value: "path" })),
-      task: z
-        .string()
-        .optional()
-        .meta(about("Task that the prompt is about", { completes: "task" })),
-      timeout: durationField({ description: "How long to wait for a busy agent" }).prefault("60s"),
-      wait: z.boolean().default(false).meta(about("Also wait until the agent is idle again")),
-    }),
-  output: () => schemaOf({ delivery: DELIVERY, after: [AGENT_STATUSES, null], nextSteps: NEXT_STEPS }),
+  input: () => ({
+    agent: agentField(),
+    text: z.string().max(1_048_576).optional().meta(about("Prompt; - reads standard input")),
+    workstream: workstreamField(),
+    file: optionalText("Read the prompt from a file", { value: "path" }),
+    task: optionalText("Task that the prompt is about", { completes: "task" }),
+    timeout: durationField("How long to wait for a busy agent").prefault("60s"),
+    wait: flag("Also wait until the agent is idle again"),
+  }),
+  output: { delivery: DELIVERY, after: [AGENT_STATUSES, null], nextSteps: NEXT_STEPS },
   positional: ["agent", "text"],
   examples: [
     { command: "mu agent send helper 'echo hello'", shows: "send a prompt and wait for proof of delivery" },
@@ -42,17 +34,17 @@ export const agentSend = defineOperation({
   ],
   async run(app, { agent, text, file, workstream, task, timeout, wait }) {
     const ref = await resolveAgent(app, agent, workstream);
-    const about = task === undefined ? undefined : await resolveTask(app, task, ref.workstream);
+    const subject = task === undefined ? undefined : await resolveTask(app, task, ref.workstream);
     const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.request, text, file), {
       sender: app.caller.name,
       timeoutMs: timeout,
       wait,
       signal: app.request.signal,
-      ...(about !== undefined && { taskId: (await taskRow(app.context.store.db, about)).id }),
+      ...(subject !== undefined && { taskId: (await taskRow(app.context.store.db, subject)).id }),
     });
     const nextSteps = [
-      { intent: "Read its screen", command: `mu agent read ${ref.workstream}/${ref.name}` },
-      { intent: "Wait until it is idle", command: `mu agent wait ${ref.workstream}/${ref.name}` },
+      step("Read its screen", `mu agent read ${qualifiedName(ref)}`),
+      step("Wait until it is idle", `mu agent wait ${qualifiedName(ref)}`),
     ];
     return { delivery, after: after?.status ?? null, nextSteps };
   },

@@ -2,31 +2,28 @@ import * as z from "zod";
 import { AGENT, getAgent } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
 import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
-import { about, reconcileField, workstreamField } from "../fields.js";
+import { about, agentField, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { agentField } from "./fields.js";
 
 export const agentShow = defineOperation({
   name: "agent.show",
   summary: "Show an agent, its tasks and its last lines",
   effect: "read",
   reconcile: true,
-  input: () =>
-    z.strictObject({
-      agent: agentField(),
-      workstream: workstreamField(),
-      lines: z
-        .number()
-        .int()
-        .min(0)
-        .max(10_000)
-        .default(20)
-        .meta(about("Lines of its screen to show", { short: "n" })),
-      reconcile: reconcileField(),
-    }),
-  output: () => schemaOf({ agent: AGENT, tasks: [TASK], lines: "string[]" }),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    lines: z
+      .number()
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(20)
+      .meta(about("Lines of its screen to show", { short: "n" })),
+    reconcile: reconcileField(),
+  }),
+  output: { agent: AGENT, tasks: [TASK], lines: "string[]" },
   positional: ["agent"],
   examples: [
     { command: "mu agent show ann", shows: "a person, who has no screen" },

@@ -2,11 +2,11 @@ import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { SPAWN_WORKSPACE, spawnAgent } from "../../crew/spawn.js";
 import { READINESS } from "../../crew/start.js";
+import { qualifiedName } from "../../names.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
 import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentSpawn = defineOperation({
@@ -15,14 +15,12 @@ export const agentSpawn = defineOperation({
   description:
     "The pane runs the agent's command and carries its identity. If the command dies at once, mu exits 5, prints its last lines and leaves nothing behind. MU_<CLI>_COMMAND overrides a CLI's command.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      name: z.string().min(1).meta(about("Agent name, such as worker-1")),
-      workstream: workstreamField(),
-      ...spawnFields(),
-    }),
-  output: () =>
-    schemaOf({ agent: AGENT, readiness: [READINESS, null], workspace: [SPAWN_WORKSPACE, null], nextSteps: NEXT_STEPS }),
+  input: () => ({
+    name: z.string().min(1).meta(about("Agent name, such as worker-1")),
+    workstream: workstreamField(),
+    ...spawnFields(),
+  }),
+  output: { agent: AGENT, readiness: [READINESS, null], workspace: [SPAWN_WORKSPACE, null], nextSteps: NEXT_STEPS },
   positional: ["name"],
   examples: [
     { command: "mu agent spawn worker-1 --cli shell --no-ready", shows: "a shell as an agent" },
@@ -42,13 +40,13 @@ export const agentSpawn = defineOperation({
     const ref = await resolveAgent(app, name, workstream);
     const { root } = await getWorkstream(app.context.store.db, ref.workstream);
     const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, ref.workstream, wishes, root));
-    const at = `${ref.workstream}/${ref.name}`;
+    const at = qualifiedName(ref);
     return {
       ...spawned,
       nextSteps: [
-        { intent: "Send it a prompt", command: `mu agent send ${at} 'Run mu task claim --next and do it'` },
-        { intent: "Show it", command: `mu agent attach ${at}` },
-        { intent: "List the agents", command: `mu agent list -w ${ref.workstream}` },
+        step("Send it a prompt", `mu agent send ${at} 'Run mu task claim --next and do it'`),
+        step("Show it", `mu agent attach ${at}`),
+        step("List the agents", `mu agent list -w ${ref.workstream}`),
       ],
     };
   },

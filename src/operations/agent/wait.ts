@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { observeAgents } from "../../agents/status/observe.js";
 import { WAITED_AGENTS, waitForAgents } from "../../agents/status/wait.js";
-import { about, durationField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { qualifiedName } from "../../names.js";
+import { about, durationField, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 const EXIT_CODES = { reached: 0, timeout: 5, died: 6 };
 
@@ -13,17 +13,16 @@ export const agentWait = defineOperation({
   summary: "Wait until agents are idle",
   description: "Exits 0 once they are, 5 after --timeout, 6 if one of them died.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      agents: z
-        .array(z.string().min(1))
-        .min(1)
-        .meta(about("Agents to wait for", { completes: "agent" })),
-      workstream: workstreamField(),
-      any: z.boolean().default(false).meta(about("Return as soon as one of them is done")),
-      timeout: durationField({ description: "How long to wait; 0 means forever" }).prefault("10m"),
-    }),
-  output: () => schemaOf({ ...WAITED_AGENTS, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    agents: z
+      .array(z.string().min(1))
+      .min(1)
+      .meta(about("Agents to wait for", { completes: "agent" })),
+    workstream: workstreamField(),
+    any: flag("Return as soon as one of them is done"),
+    timeout: durationField("How long to wait; 0 means forever").prefault("10m"),
+  }),
+  output: { ...WAITED_AGENTS, nextSteps: NEXT_STEPS },
   positional: ["agents"],
   examples: [
     { command: "mu agent wait helper --timeout 30s", shows: "wait until it takes the next prompt" },
@@ -38,10 +37,7 @@ export const agentWait = defineOperation({
       timeoutMs: timeout,
       signal: app.request.signal,
     });
-    const nextSteps = refs.map((ref) => ({
-      intent: "Read its screen",
-      command: `mu agent read ${ref.workstream}/${ref.name}`,
-    }));
+    const nextSteps = refs.map((ref) => step("Read its screen", `mu agent read ${qualifiedName(ref)}`));
     return { ...result, nextSteps };
   },
   render: ({ outcome, all }, paint) =>

@@ -1,8 +1,6 @@
-import * as z from "zod";
 import { auditHead, CHAIN_HEAD } from "../../journal/audit.js";
 import { workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { listOf } from "../shapes.js";
+import { defineOperation, listed, listOf } from "../operation.js";
 
 export const auditHeadOperation = defineOperation({
   name: "audit.head",
@@ -10,15 +8,14 @@ export const auditHeadOperation = defineOperation({
   description:
     "Someone who can rewrite the database can rewrite a whole chain with its head. A head stored elsewhere, in a commit or a mail, reveals even that.",
   effect: "read",
-  input: () => z.strictObject({ workstream: workstreamField() }),
-  output: () => listOf(CHAIN_HEAD),
+  input: () => ({ workstream: workstreamField() }),
+  output: listOf(CHAIN_HEAD),
   examples: [
     { command: "mu audit head", shows: "one line per chain" },
     { command: "mu audit head --short", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run({ context }, { workstream }) {
-    const items = await auditHead(context.store.db, workstream);
-    return { items, count: items.length };
+    return listed(await auditHead(context.store.db, workstream));
   },
   render: ({ items }) => items.map(({ scope, n, head }) => `${scope || "-"} ${n} ${head}`).join("\n"),
 });

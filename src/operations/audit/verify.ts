@@ -2,9 +2,9 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { VERIFIED_CHAIN, verifyChains } from "../../journal/audit.js";
 import { counted } from "../../names.js";
-import { about, workstreamField } from "../fields.js";
+import { flag, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { schemaOf } from "../shapes.js";
+import { schemaOf } from "../schema-of.js";
 
 export const auditVerify = defineOperation({
   name: "audit.verify",
@@ -12,11 +12,7 @@ export const auditVerify = defineOperation({
   description:
     "Checks every hash and the anchored head of every chain. With --tables it also replays the events and compares the result with the tables, to find rows that were changed outside mu. Large texts are in the chain by their SHA-256 only; --tables compares the stored texts with their hashes. Exits 1 if something is wrong.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      tables: z.boolean().default(false).meta(about("Also compare the tables with the events")),
-    }),
+  input: () => ({ workstream: workstreamField(), tables: flag("Also compare the tables with the events") }),
   output: () =>
     z.strictObject({
       ok: z.literal(true),

@@ -1,7 +1,5 @@
-import * as z from "zod";
-import { about } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { flag } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const dbUpgrade = defineOperation({
   name: "db.upgrade",
@@ -10,8 +8,8 @@ export const dbUpgrade = defineOperation({
     "Every command does this when it opens an older database; use --dry-run to see the pending migrations first.",
   effect: "write",
   standalone: true,
-  input: () => z.strictObject({ dryRun: z.boolean().default(false).meta(about("Only show what would be done")) }),
-  output: () => schemaOf({ location: "string", pending: "string[]", upgraded: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({ dryRun: flag("Only show what would be done") }),
+  output: { location: "string", pending: "string[]", upgraded: "boolean", nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu db upgrade --dry-run", shows: "the pending migrations" },
     { command: "mu db upgrade --force", shows: "an unknown flag", fault: "usage.unknown_option" },
@@ -19,7 +17,7 @@ export const dbUpgrade = defineOperation({
   async run({ program }, { dryRun }) {
     const { location, pending } = await program.upgradeDatabase({ dryRun });
     const upgraded = !dryRun && pending.length > 0;
-    const nextSteps = dryRun && pending.length > 0 ? [{ intent: "Apply it", command: "mu db upgrade" }] : [];
+    const nextSteps = dryRun && pending.length > 0 ? [step("Apply it", "mu db upgrade")] : [];
     return { location, pending, upgraded, nextSteps };
   },
   render: ({ location, pending, upgraded }) => {

@@ -1,7 +1,5 @@
-import * as z from "zod";
 import { cancelDelivery, DELIVERY } from "../../agents/delivery/outbox.js";
-import { defineOperation } from "../operation.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { idField } from "./show.js";
 
 export const deliveryCancel = defineOperation({
@@ -9,8 +7,8 @@ export const deliveryCancel = defineOperation({
   summary: "Cancel a queued prompt",
   effect: "write",
   journalled: false,
-  input: () => z.strictObject({ id: idField() }),
-  output: () => schemaOf({ delivery: DELIVERY, nextSteps: NEXT_STEPS }),
+  input: () => ({ id: idField() }),
+  output: { delivery: DELIVERY, nextSteps: NEXT_STEPS },
   positional: ["id"],
   examples: [
     { command: "mu delivery cancel 2", shows: "cancel a queued prompt" },
@@ -19,7 +17,7 @@ export const deliveryCancel = defineOperation({
   ],
   async run({ context }, { id }) {
     const delivery = await cancelDelivery(context, id);
-    return { delivery, nextSteps: [{ intent: "Send it anyway", command: `mu delivery retry ${id}` }] };
+    return { delivery, nextSteps: [step("Send it anyway", `mu delivery retry ${id}`)] };
   },
   render: ({ delivery }) => `Delivery ${delivery.id} is ${delivery.state}`,
 });

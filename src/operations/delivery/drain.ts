@@ -3,10 +3,10 @@ import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { drainDeliveries, pullDelivery } from "../../agents/delivery/send.js";
 import { counted } from "../../names.js";
 import type { App } from "../app.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { schemaOf } from "../schema-of.js";
 
 export const deliveryDrain = defineOperation({
   name: "delivery.drain",
@@ -15,11 +15,7 @@ export const deliveryDrain = defineOperation({
     "Types queued prompts into the agents that are ready. With --hook, an agent's stop hook asks for its next prompt, which is printed as the hook's answer; nothing is printed if the queue is empty.",
   effect: "write",
   journalled: false,
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      hook: z.boolean().default(false).meta(about("Answer an agent's stop hook")),
-    }),
+  input: () => ({ workstream: workstreamField(), hook: flag("Answer an agent's stop hook") }),
   output: () =>
     z.union([
       schemaOf({ items: [DELIVERY], count: "number", nextSteps: NEXT_STEPS }),
@@ -34,7 +30,7 @@ export const deliveryDrain = defineOperation({
     if (hook) return answerHook(app);
     const scope = await findWorkstream(app, workstream);
     const items = await drainDeliveries(await app.crew(), scope === undefined ? {} : { workstream: scope });
-    return { items, count: items.length, nextSteps: [{ intent: "List the deliveries", command: "mu delivery list" }] };
+    return { items, count: items.length, nextSteps: [step("List the deliveries", "mu delivery list")] };
   },
   render: (result) => {
     if (result === null) return "";

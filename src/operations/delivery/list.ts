@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { DELIVERY, listDeliveries } from "../../agents/delivery/outbox.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, limitField, optionalText, workstreamField } from "../fields.js";
+import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listOf } from "../shapes.js";
 
 const STATES = ["queued", "pasted", "proved", "unproved", "refused", "cancelled"] as const;
 
@@ -11,45 +10,35 @@ export const deliveryList = defineOperation({
   name: "delivery.list",
   summary: "List sent prompts and their states",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      agent: z
-        .string()
-        .optional()
-        .meta(about("Only deliveries to this agent", { completes: "agent" })),
-      state: z.array(z.enum(STATES)).min(1).optional().meta(about("Only deliveries in these states")),
-      limit: z
-        .number()
-        .int()
-        .min(0)
-        .default(50)
-        .meta(about("Only the newest; 0 means all", { short: "n" })),
-    }),
-  output: () => listOf(DELIVERY),
+  input: () => ({
+    workstream: workstreamField(),
+    agent: optionalText("Only deliveries to this agent", { completes: "agent" }),
+    state: z.array(z.enum(STATES)).min(1).optional().meta(about("Only deliveries in these states")),
+    limit: limitField(50, "Only the newest; 0 means all"),
+  }),
+  output: listOf(DELIVERY),
   examples: [
     { command: "mu delivery list --state queued", shows: "prompts still in the queue" },
     { command: "mu delivery list --state lost", shows: "an unknown state", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, agent, state, limit }) {
-    const items = await listDeliveries(app.context.store.db, {
-      workstream: await resolveWorkstream(app, workstream),
-      limit,
-      agent,
-      states: state,
-    });
-    return { items, count: items.length };
+    return listed(
+      await listDeliveries(app.context.store.db, {
+        workstream: await resolveWorkstream(app, workstream),
+        limit,
+        agent,
+        states: state,
+      }),
+    );
   },
   render: ({ items }, paint) =>
-    items.length === 0
-      ? "No prompts."
-      : paint.table(items, [
-          { head: "id", text: (item) => String(item.id), align: "right" },
-          { head: "to", text: (item) => item.agent },
-          { head: "by", text: (item) => item.sender },
-          { head: "state", text: (item) => item.state },
-          { head: "when", text: (item) => `${paint.ago(item.createdAt)} ago` },
-          { head: "text", text: (item) => item.text, max: 40 },
-          { head: "why", text: (item) => item.reason ?? "", max: 40 },
-        ]),
+    paint.list(items, "No prompts.", [
+      { head: "id", text: (item) => String(item.id), align: "right" },
+      { head: "to", text: (item) => item.agent },
+      { head: "by", text: (item) => item.sender },
+      { head: "state", text: (item) => item.state },
+      { head: "when", text: (item) => `${paint.ago(item.createdAt)} ago` },
+      { head: "text", text: (item) => item.text, max: 40 },
+      { head: "why", text: (item) => item.reason ?? "", max: 40 },
+    ]),
 });

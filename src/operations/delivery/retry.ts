@@ -1,9 +1,7 @@
-import * as z from "zod";
 import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { retryDelivery } from "../../agents/delivery/send.js";
 import { durationField } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { idField } from "./show.js";
 
 export const deliveryRetry = defineOperation({
@@ -11,9 +9,8 @@ export const deliveryRetry = defineOperation({
   summary: "Resend a refused, unproved or cancelled prompt",
   effect: "write",
   journalled: false,
-  input: () =>
-    z.strictObject({ id: idField(), timeout: durationField({ description: "How long to wait" }).prefault("60s") }),
-  output: () => schemaOf({ delivery: DELIVERY, nextSteps: NEXT_STEPS }),
+  input: () => ({ id: idField(), timeout: durationField("How long to wait").prefault("60s") }),
+  output: { delivery: DELIVERY, nextSteps: NEXT_STEPS },
   positional: ["id"],
   examples: [
     { command: "mu delivery retry 3", shows: "send a cancelled prompt" },
@@ -23,7 +20,7 @@ export const deliveryRetry = defineOperation({
   async run(app, { id, timeout }) {
     const delivery = await retryDelivery(await app.crew(), id, { timeoutMs: timeout, signal: app.request.signal });
     const at = `${delivery.workstream}/${delivery.agent}`;
-    return { delivery, nextSteps: [{ intent: "Read its screen", command: `mu agent read ${at}` }] };
+    return { delivery, nextSteps: [step("Read its screen", `mu agent read ${at}`)] };
   },
   render: ({ delivery }, paint) => `Delivery ${delivery.id} to ${paint.bold(delivery.agent)}: ${delivery.state}`,
 });

@@ -2,7 +2,6 @@ import * as z from "zod";
 import { DELIVERY, showDelivery } from "../../agents/delivery/outbox.js";
 import { about } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { schemaOf } from "../shapes.js";
 
 export const idField = () => z.number().int().min(1).meta(about("Delivery number"));
 
@@ -10,8 +9,8 @@ export const deliveryShow = defineOperation({
   name: "delivery.show",
   summary: "Show one prompt and its state",
   effect: "read",
-  input: () => z.strictObject({ id: idField() }),
-  output: () => schemaOf({ delivery: DELIVERY }),
+  input: () => ({ id: idField() }),
+  output: { delivery: DELIVERY },
   positional: ["id"],
   examples: [
     { command: "mu delivery show 1", shows: "one prompt and its state" },

@@ -1,25 +1,21 @@
-import * as z from "zod";
 import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
 import { defineOperation } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
 import { taskTable } from "../task/card.js";
 
 export const me = defineOperation({
   name: "me",
   summary: "Show who you are to mu, how it knows, and your tasks",
   effect: "read",
-  input: () => z.strictObject({}),
-  output: () =>
-    schemaOf({
-      name: "string",
-      kind: ["agent", "person"],
-      workstream: "string | null",
-      role: "string | null",
-      evidence: [{ source: "string", says: "string" }],
-      refusal: "string | null",
-      tasks: [TASK],
-    }),
+  output: {
+    name: "string",
+    kind: ["agent", "person"],
+    workstream: "string | null",
+    role: "string | null",
+    evidence: [{ source: "string", says: "string" }],
+    refusal: "string | null",
+    tasks: [TASK],
+  },
   examples: [
     { command: "mu me", shows: "your name, and what decided it" },
     { command: "mu me --verbose", shows: "an unknown flag", fault: "usage.unknown_option" },

@@ -1,39 +1,29 @@
-import * as z from "zod";
 import { timestamp } from "../../db/context.js";
 import { listReady, READY_TASK } from "../../tasks/ready.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { limitField, workstreamField } from "../fields.js";
+import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listOf } from "../shapes.js";
 import { taskTable } from "../task/card.js";
 
 export const meNext = defineOperation({
   name: "me.next",
   summary: "Show the ready tasks that your role can claim, best first",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      limit: z
-        .number()
-        .int()
-        .min(0)
-        .default(1)
-        .meta(about("Maximum number; 0 means all", { short: "n" })),
-    }),
-  output: () => listOf(READY_TASK),
+  input: () => ({ workstream: workstreamField(), limit: limitField(1) }),
+  output: listOf(READY_TASK),
   examples: [
     { command: "mu me next", shows: "what you would get from `mu task claim --next`" },
     { command: "mu me next -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, limit }) {
     const scope = await resolveWorkstream(app, workstream);
-    const items = await listReady(app.context.store.db, scope, {
-      now: timestamp(app.context.clock),
-      ...(limit > 0 && { limit }),
-      ...(app.caller.role !== null && { role: app.caller.role }),
-    });
-    return { items, count: items.length };
+    return listed(
+      await listReady(app.context.store.db, scope, {
+        now: timestamp(app.context.clock),
+        ...(limit > 0 && { limit }),
+        ...(app.caller.role !== null && { role: app.caller.role }),
+      }),
+    );
   },
   render: ({ items }, paint) => taskTable(items, paint, "Nothing is ready for you."),
 });

@@ -1,14 +1,12 @@
-import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { type AgentRef, quote, shellWord } from "../../names.js";
+import { type AgentRef, qualifiedName, quote, shellWord } from "../../names.js";
 import { restoreSalvage } from "../../workspaces/restore.js";
 import { getSalvage, LISTED_SALVAGE, type ListedSalvage } from "../../workspaces/salvage.js";
 import { WORKSPACE } from "../../workspaces/workspace.js";
 import type { App } from "../app.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { optionalText, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { findWorkstream, resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
 import { salvageField } from "./fields.js";
@@ -19,25 +17,21 @@ export const salvageRestore = defineOperation({
   description:
     "The workspace must have no uncommitted changes; it is created if the agent has none. Its own commits are saved first. The save stays.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      salvage: salvageField(),
-      agent: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Agent whose workspace receives it (default: the one it was saved from)", { completes: "agent" })),
-      workstream: workstreamField(),
-      evenIfBusy: whileBusyField(),
+  input: () => ({
+    salvage: salvageField(),
+    agent: optionalText("Agent whose workspace receives it (default: the one it was saved from)", {
+      completes: "agent",
     }),
-  output: () =>
-    schemaOf({
-      salvage: LISTED_SALVAGE,
-      workspace: WORKSPACE,
-      created: "boolean",
-      saved: [LISTED_SALVAGE, null],
-      nextSteps: NEXT_STEPS,
-    }),
+    workstream: workstreamField(),
+    evenIfBusy: whileBusyField(),
+  }),
+  output: {
+    salvage: LISTED_SALVAGE,
+    workspace: WORKSPACE,
+    created: "boolean",
+    saved: [LISTED_SALVAGE, null],
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["salvage"],
   examples: [
     { command: "mu salvage restore helper/1 --agent second", shows: "restore into a new workspace" },
@@ -53,10 +47,10 @@ export const salvageRestore = defineOperation({
     const salvage = await getSalvage(crew, name, await findWorkstream(app, workstream));
     const ref = agent === undefined ? await formerAgent(app, salvage) : await resolveAgent(app, agent, workstream);
     const restored = await restoreSalvage(crew, salvage, ref, whileBusyOf(evenIfBusy));
-    const at = `${ref.workstream}/${ref.name}`;
+    const at = qualifiedName(ref);
     const nextSteps = [
-      { intent: "Show its changes", command: `mu workspace diff ${at} --stat` },
-      { intent: "Start an agent in it", command: `mu agent spawn ${at} --workspace` },
+      step("Show its changes", `mu workspace diff ${at} --stat`),
+      step("Start an agent in it", `mu agent spawn ${at} --workspace`),
       ...savedSteps(restored.saved),
     ];
     return { salvage, ...restored, nextSteps };
@@ -79,8 +73,8 @@ async function formerAgent(app: App, { name, workstream, agent, root }: ListedSa
       error.code,
       `${name} was saved in the workstream ${quote(workstream)}, which no longer exists.`,
       [
-        { intent: "Recreate the workstream", command: `mu workstream init ${workstream} --root ${shellWord(root)}` },
-        { intent: "Then restore the save", command: `mu salvage restore ${name}` },
+        step("Recreate the workstream", `mu workstream init ${workstream} --root ${shellWord(root)}`),
+        step("Then restore the save", `mu salvage restore ${name}`),
       ],
     );
   }

@@ -1,18 +1,16 @@
-import * as z from "zod";
 import { getBackend } from "../../vcs/backends.js";
 import { getSalvage, LISTED_SALVAGE } from "../../workspaces/salvage.js";
 import { workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { salvageField } from "./fields.js";
 
 export const salvageShow = defineOperation({
   name: "salvage.show",
   summary: "Show the contents of a save",
   effect: "read",
-  input: () => z.strictObject({ salvage: salvageField(), workstream: workstreamField() }),
-  output: () => schemaOf({ salvage: LISTED_SALVAGE, text: "string", nextSteps: NEXT_STEPS }),
+  input: () => ({ salvage: salvageField(), workstream: workstreamField() }),
+  output: { salvage: LISTED_SALVAGE, text: "string", nextSteps: NEXT_STEPS },
   positional: ["salvage"],
   examples: [
     { command: "mu salvage show helper/1", shows: "its commits and files" },
@@ -21,7 +19,7 @@ export const salvageShow = defineOperation({
   async run(app, { salvage: name, workstream }) {
     const crew = await app.crew();
     const salvage = await getSalvage(crew, name, await findWorkstream(app, workstream));
-    const nextSteps = [{ intent: "Restore it", command: `mu salvage restore ${salvage.name}` }];
+    const nextSteps = [step("Restore it", `mu salvage restore ${salvage.name}`)];
     const text = await getBackend(salvage.backend).describe(crew, salvage.root, salvage.place);
     return { salvage, text, nextSteps };
   },

@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import * as z from "zod";
 import { about } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { schemaOf } from "../shapes.js";
+import { defineOperation, listed } from "../operation.js";
 
 /** Where each CLI looks for skills, below the home folder. */
 const PLACES = {
@@ -21,8 +20,8 @@ export const skillInstall = defineOperation({
   effect: "write",
   journalled: false,
   standalone: true,
-  input: () => z.strictObject({ cli: z.array(z.enum(KEYS)).min(1).optional().meta(about("Only for these CLIs")) }),
-  output: () => schemaOf({ items: [{ cli: "string", path: "string", changed: "boolean" }], count: "number" }),
+  input: () => ({ cli: z.array(z.enum(KEYS)).min(1).optional().meta(about("Only for these CLIs")) }),
+  output: { items: [{ cli: "string", path: "string", changed: "boolean" }], count: "number" },
   examples: [
     { command: "mu skill install --cli claude", shows: "for Claude Code" },
     { command: "mu skill install --cli emacs", shows: "an unknown CLI", fault: "usage.invalid_input" },
@@ -33,7 +32,7 @@ export const skillInstall = defineOperation({
       const path = join(request.env["HOME"] ?? "/", PLACES[key]);
       items.push({ cli: key, path, changed: await program.installSkill(path) });
     }
-    return { items, count: items.length };
+    return listed(items);
   },
   render: ({ items }, paint) =>
     paint.table(items, [

@@ -3,10 +3,9 @@ import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { addTask } from "../../tasks/add.js";
 import { TASK } from "../../tasks/task.js";
-import { about, tasksField, textField, untilField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, optionalText, tasksField, textField, untilField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { readMeant } from "../text.js";
 import { labels, settableFields } from "./fields.js";
 
@@ -16,19 +15,18 @@ export const taskAdd = defineOperation({
   description:
     "Without a name, mu derives one from the title. A first argument that is not a valid name is taken as the title.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      name: z.string().min(1).optional().meta(about("Task name: a letter, then letters, digits, _ or -")),
-      workstream: workstreamField(),
-      ...settableFields(),
-      tags: labels("Tags", { aliases: ["tag"] }).optional(),
-      blockedBy: tasksField("Tasks that must be closed first; build@landed means that build must have landed", {
-        short: "b",
-      }).optional(),
-      until: untilField(),
-      note: z.array(textField()).optional().meta(about("A first note (repeatable)")),
-    }),
-  output: () => schemaOf({ task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    name: optionalText("Task name: a letter, then letters, digits, _ or -"),
+    workstream: workstreamField(),
+    ...settableFields(),
+    tags: labels("Tags", { aliases: ["tag"] }).optional(),
+    blockedBy: tasksField("Tasks that must be closed first; build@landed means that build must have landed", {
+      short: "b",
+    }).optional(),
+    until: untilField(),
+    note: z.array(textField()).optional().meta(about("A first note (repeatable)")),
+  }),
+  output: { task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS },
   positional: ["name"],
   examples: [
     {
@@ -64,8 +62,8 @@ export const taskAdd = defineOperation({
     return {
       ...made,
       nextSteps: [
-        { intent: "Claim it", command: `mu task claim ${task} -w ${scope}` },
-        { intent: "Add a blocker", command: `mu task block ${task} --by <task> -w ${scope}` },
+        step("Claim it", `mu task claim ${task} -w ${scope}`),
+        step("Add a blocker", `mu task block ${task} --by <task> -w ${scope}`),
       ],
     };
   },
@@ -82,6 +80,6 @@ function untilOfNothing(until: string): Fault {
     "usage",
     "usage.until_of_nothing",
     `--until ${until} needs --blocked-by: name the tasks to wait for.`,
-    [{ intent: "See the usage", command: "mu task add --help" }],
+    [step("See the usage", "mu task add --help")],
   );
 }

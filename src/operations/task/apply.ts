@@ -3,10 +3,9 @@ import { counted } from "../../names.js";
 import { PLANNED_FIELDS } from "../../tasks/fields.js";
 import { APPLICATION, applyPlan } from "../../tasks/plan.js";
 import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { findWorkstream, resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { readSource } from "../text.js";
 
 /** More tasks than this are counted, not listed, for a person. */
@@ -17,13 +16,12 @@ export const taskApply = defineOperation({
   summary: "Add a whole plan to the graph",
   description: `The plan is YAML or JSON: {tasks: [{name, ${PLANNED_FIELDS.join(", ")}, blockedBy: [name, name@landed…], notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.`,
   effect: "write",
-  input: () =>
-    z.strictObject({
-      file: z.string().min(1).meta(about("Plan file; - reads standard input")),
-      workstream: workstreamField(),
-      init: z.boolean().default(false).meta(about("Create the workstream if it does not exist")),
-    }),
-  output: () => schemaOf({ workstream: "string", ...APPLICATION, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    file: z.string().min(1).meta(about("Plan file; - reads standard input")),
+    workstream: workstreamField(),
+    init: flag("Create the workstream if it does not exist"),
+  }),
+  output: { workstream: "string", ...APPLICATION, nextSteps: NEXT_STEPS },
   positional: ["file"],
   examples: [
     { command: "mu task apply plan.yaml", shows: "apply a plan from a file" },
@@ -43,9 +41,9 @@ export const taskApply = defineOperation({
       workstream: scope,
       ...result,
       nextSteps: [
-        { intent: "List the tracks", command: `mu track list -w ${scope}` },
-        { intent: "Take the best ready task", command: `mu task claim --next -w ${scope}` },
-        { intent: "Undo it", command: "mu undo" },
+        step("List the tracks", `mu track list -w ${scope}`),
+        step("Take the best ready task", `mu task claim --next -w ${scope}`),
+        step("Undo it", "mu undo"),
       ],
     };
   },

@@ -1,12 +1,12 @@
 import * as z from "zod";
 import type { Context } from "../../db/context.js";
 import type { TaskRef } from "../../names.js";
+import { qualifiedName } from "../../names.js";
 import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/edge.js";
 import { blockerRef, blockTask, EDGE_CHANGE, type EdgeChange, unblockTask } from "../../tasks/graph.js";
 import { about, taskField, untilField, workstreamField } from "../fields.js";
-import { defineOperation, type Operation } from "../operation.js";
+import { defineOperation, NEXT_STEPS, type Operation, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 /** What sets `task block` and `task unblock` apart. */
 interface EdgeVerb extends Pick<Operation, "name" | "summary" | "examples"> {
@@ -25,23 +25,22 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
   return defineOperation({
     ...verb,
     effect: "write",
-    input: () =>
-      z.strictObject({
-        task: taskField("Task that waits"),
-        by: z
-          .string()
-          .min(1)
-          .meta(about(byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" })),
-        ...(levels && { until: untilField() }),
-        workstream: workstreamField(),
-      }),
-    output: () => schemaOf({ ...EDGE_CHANGE, nextSteps: NEXT_STEPS }),
+    input: () => ({
+      task: taskField("Task that waits"),
+      by: z
+        .string()
+        .min(1)
+        .meta(about(byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" })),
+      ...(levels && { until: untilField() }),
+      workstream: workstreamField(),
+    }),
+    output: { ...EDGE_CHANGE, nextSteps: NEXT_STEPS },
     positional: ["task"],
     async run(app, { task, by, workstream, ...given }) {
       const ref = await resolveTask(app, task, workstream);
       const wanted = parseAwaited(by, given.until as EdgeLevel | undefined);
       const changed = await change(app.context, ref, blockerRef(ref, wanted.task), wanted.until);
-      const nextSteps = [{ intent: "Show the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
+      const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
       return { ...changed, nextSteps };
     },
     render: ({ task, blocker, until, changed }, paint) =>

@@ -1,16 +1,14 @@
-import * as z from "zod";
 import { shape, type TypeOf } from "../../shape.js";
 import { STATUS_CHANGE } from "../../tasks/lifecycle.js";
-import { about } from "../fields.js";
+import { flag } from "../fields.js";
+import { NEXT_STEPS } from "../operation.js";
 import type { Paint } from "../paint.js";
-import { NEXT_STEPS } from "../shapes.js";
 
 /** What a verb that changes a task's status gives back. */
 export const CHANGE = shape({ ...STATUS_CHANGE, nextSteps: NEXT_STEPS });
 
 /** `--override`, for an agent that must act on another agent's task. */
-export const overrideField = () =>
-  z.boolean().default(false).meta(about("Act on a task owned by another agent (people do not need this)"));
+export const overrideField = () => flag("Act on a task owned by another agent (people do not need this)");
 
 /** `Closed build (IN_PROGRESS → CLOSED)`, or that nothing changed. */
 export function renderChange(

@@ -1,4 +1,3 @@
-import * as z from "zod";
 import type { Claimant } from "../../agents/agent.js";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
@@ -9,10 +8,9 @@ import { PASSED_OVER, type PassedOver } from "../../tasks/ready.js";
 import { TASK } from "../../tasks/task.js";
 import { workBeforeClaim } from "../../work/work.js";
 import type { App } from "../app.js";
-import { about, durationField, taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { durationField, flag, optionalText, roleField, taskField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask, resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 interface ClaimInput {
   task?: string | undefined;
@@ -29,24 +27,17 @@ export const taskClaim = defineOperation({
   description:
     "However many try, exactly one gets the task; the others exit 4. A task that is blocked, held, finished or owned by another cannot be claimed. Claiming your own task changes nothing. With --lease, the claim expires without activity: every note renews it, and once it has expired, others can take the task with --steal. Among equally good tasks, --next prefers one whose declared files (`--touches`) nobody else is changing, and reports those it passed over.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      task: taskField("Task (omit with --next)").optional(),
-      workstream: workstreamField(),
-      next: z.boolean().default(false).meta(about("Claim the best ready task")),
-      role: z
-        .string()
-        .optional()
-        .meta(about("With --next: choose tasks for this role", { completes: "role" })),
-      for: z
-        .string()
-        .optional()
-        .meta(about("Claim for this agent", { short: "f", completes: "agent", value: "agent" })),
-      self: z.boolean().default(false).meta(about("Claim as yourself, not as this pane's agent")),
-      lease: durationField({ description: "How long the claim lasts without activity" }).optional(),
-      steal: z.boolean().default(false).meta(about("Take it from its owner if that claim's lease has expired")),
-    }),
-  output: () => schemaOf({ task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS }),
+  input: () => ({
+    task: taskField("Task (omit with --next)").optional(),
+    workstream: workstreamField(),
+    next: flag("Claim the best ready task"),
+    role: roleField("With --next: choose tasks for this role"),
+    for: optionalText("Claim for this agent", { short: "f", completes: "agent", value: "agent" }),
+    self: flag("Claim as yourself, not as this pane's agent"),
+    lease: durationField("How long the claim lasts without activity").optional(),
+    steal: flag("Take it from its owner if that claim's lease has expired"),
+  }),
+  output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [
     { command: "mu task claim build", shows: "take one task" },
@@ -62,10 +53,10 @@ export const taskClaim = defineOperation({
       changed,
       passedOver,
       nextSteps: [
-        { intent: "Show the task", command: `mu task show ${ref}` },
-        { intent: "Write a note", command: `mu task note ${ref} '…'` },
-        { intent: "Close it", command: `mu task close ${ref}` },
-        { intent: "Release it", command: `mu task release ${ref}` },
+        step("Show the task", `mu task show ${ref}`),
+        step("Write a note", `mu task note ${ref} '…'`),
+        step("Close it", `mu task close ${ref}`),
+        step("Release it", `mu task release ${ref}`),
       ],
     };
   },
@@ -104,7 +95,7 @@ async function claimAs(app: App, who: Claimant, { task, workstream, next, role, 
       "usage",
       "usage.missing_argument",
       "No task given. Name one, or pass --next for the best ready one.",
-      [{ intent: "Take the best ready task", command: "mu task claim --next" }],
+      [step("Take the best ready task", "mu task claim --next")],
     );
   }
   const ref = await resolveTask(app, task, workstream);

@@ -5,11 +5,10 @@ import type { Exec } from "../../exec.js";
 import { CHECK } from "../../tasks/checks.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
-import { about, taskField, textField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, flag, taskField, textField, workstreamField } from "../fields.js";
+import { defineOperation, step } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
 import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskClose = defineOperation({
@@ -18,33 +17,28 @@ export const taskClose = defineOperation({
   description:
     "With --check, or the workstream's setting check, the command runs in the owner's workspace first. If it passes, the task is verified; if it fails, the task stays IN_PROGRESS and mu exits 1. mu warns about uncommitted changes and about a task without a commit. The setting closeRequires restricts agents to closing tasks that are committed, checked or landed.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      workstream: workstreamField(),
-      evidence: textField().optional().meta(about("Evidence that it is done, kept as a note")),
-      check: z
-        .string()
-        .trim()
-        .min(1)
-        .max(4096)
-        .optional()
-        .meta(about("Command to run first; the task is closed, as verified, only if it passes", { value: "command" })),
-      noCheck: z.boolean().default(false).meta(about("Skip the workstream's check")),
-      ifReady: z
-        .boolean()
-        .default(false)
-        .meta(about("Close only if nothing blocks it; otherwise report that and exit 0")),
-      override: overrideField(),
-    }),
-  output: () =>
-    schemaOf({
-      ...CHANGE,
-      "skipped?": ["not_ready"],
-      "blockers?": "string[]",
-      check: [CHECK, null],
-      warnings: [{ code: "string", message: "string" }],
-    }),
+  input: () => ({
+    task: taskField(),
+    workstream: workstreamField(),
+    evidence: textField().optional().meta(about("Evidence that it is done, kept as a note")),
+    check: z
+      .string()
+      .trim()
+      .min(1)
+      .max(4096)
+      .optional()
+      .meta(about("Command to run first; the task is closed, as verified, only if it passes", { value: "command" })),
+    noCheck: flag("Skip the workstream's check"),
+    ifReady: flag("Close only if nothing blocks it; otherwise report that and exit 0"),
+    override: overrideField(),
+  }),
+  output: {
+    ...CHANGE,
+    "skipped?": ["not_ready"],
+    "blockers?": "string[]",
+    check: [CHECK, null],
+    warnings: [{ code: "string", message: "string" }],
+  },
   positional: ["task"],
   examples: [
     { command: "mu task close build --evidence 'npm test: 212 passed'", shows: "finish with evidence" },
@@ -86,13 +80,13 @@ function nextSteps({ task, skipped, blockers = [] }: Finish) {
   const ref = `${task.workstream}/${task.name}`;
   if (skipped) {
     return [
-      { intent: "Wait for its blockers", command: `mu task wait ${blockers.join(" ")} -w ${task.workstream}` },
-      { intent: "Close it anyway", command: `mu task close ${ref}` },
+      step("Wait for its blockers", `mu task wait ${blockers.join(" ")} -w ${task.workstream}`),
+      step("Close it anyway", `mu task close ${ref}`),
     ];
   }
   return [
-    { intent: "Take another task", command: `mu task claim --next -w ${task.workstream}` },
-    { intent: "Reopen it", command: `mu task open ${ref}` },
+    step("Take another task", `mu task claim --next -w ${task.workstream}`),
+    step("Reopen it", `mu task open ${ref}`),
   ];
 }
 

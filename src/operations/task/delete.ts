@@ -1,11 +1,9 @@
-import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
-import { counted } from "../../names.js";
+import { counted, qualifiedName } from "../../names.js";
 import { deleteTask, previewDelete } from "../../tasks/delete.js";
 import { taskField, workstreamField, yesField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { overrideField } from "./change.js";
 
 export const taskDelete = defineOperation({
@@ -13,17 +11,15 @@ export const taskDelete = defineOperation({
   summary: "Delete a task with its edges and notes",
   description: "Its events stay, and `mu undo` restores it. If you decide not to do a task, reject it instead.",
   effect: "destroy",
-  input: () =>
-    z.strictObject({ task: taskField(), workstream: workstreamField(), override: overrideField(), yes: yesField() }),
-  output: () =>
-    schemaOf({
-      task: "string",
-      deleted: "boolean",
-      dryRun: "boolean",
-      edges: "number",
-      notes: "number",
-      nextSteps: NEXT_STEPS,
-    }),
+  input: () => ({ task: taskField(), workstream: workstreamField(), override: overrideField(), yes: yesField() }),
+  output: {
+    task: "string",
+    deleted: "boolean",
+    dryRun: "boolean",
+    edges: "number",
+    notes: "number",
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["task"],
   examples: [
     { command: "mu task delete build", shows: "what would be deleted" },
@@ -35,8 +31,8 @@ export const taskDelete = defineOperation({
     const { edges, notes } = yes
       ? await deleteTask(app.context, ref, claimant(app.caller), { override })
       : await previewDelete(app.context.store.db, ref);
-    const again = { intent: "Apply it", command: `mu task delete ${ref.workstream}/${ref.name} --yes` };
-    const back = { intent: "Restore it", command: "mu undo --yes" };
+    const again = step("Apply it", `mu task delete ${qualifiedName(ref)} --yes`);
+    const back = step("Restore it", "mu undo --yes");
     return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, nextSteps: [yes ? back : again] };
   },
   render: ({ task, deleted, edges, notes }, paint) =>

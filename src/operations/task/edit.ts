@@ -1,12 +1,12 @@
-import * as z from "zod";
 import { taskColumnEntries } from "../../db/task-columns.js";
+import { qualifiedName } from "../../names.js";
 import type { TaskFields } from "../../tasks/fields.js";
 import { getTask, TASK, type Task } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
+import { required } from "../app.js";
 import { taskField, workstreamField } from "../fields.js";
-import { defineOperation, required } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const taskEdit = defineOperation({
   name: "task.edit",
@@ -14,8 +14,8 @@ export const taskEdit = defineOperation({
   description: "Opens $VISUAL, else $EDITOR, else vi. The first line is the title, the rest the description.",
   effect: "write",
   needs: ["terminal"],
-  input: () => z.strictObject({ task: taskField(), workstream: workstreamField() }),
-  output: () => schemaOf({ task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS }),
+  input: () => ({ task: taskField(), workstream: workstreamField() }),
+  output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [
     { command: "mu task edit build", shows: "the text in your editor" },
@@ -26,7 +26,7 @@ export const taskEdit = defineOperation({
     const before = await getTask(app.context.store.db, ref);
     const text = await required(app.request, "terminal").edit(documentOf(before), `${ref.name}.md`);
     const { task: after, changedFields } = await updateTask(app.context, ref, fieldsOf(text));
-    const nextSteps = [{ intent: "Show it", command: `mu task show ${ref.workstream}/${ref.name}` }];
+    const nextSteps = [step("Show it", `mu task show ${qualifiedName(ref)}`)];
     return { task: after, changedFields, nextSteps };
   },
   render: ({ task, changedFields }, paint) =>

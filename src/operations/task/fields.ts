@@ -57,7 +57,7 @@ function inputShape({ kind, about: description = "", least = 0, most, short, com
     case "json":
       return z.unknown().meta(about(description, { value: "json", ...notes }));
     case "moment":
-      return momentField({ description });
+      return momentField(description);
     default:
       return z
         .string()

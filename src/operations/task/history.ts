@@ -1,27 +1,19 @@
-import * as z from "zod";
 import { HISTORY_ENTRY, taskHistory } from "../../tasks/history.js";
-import { about, taskField, workstreamField } from "../fields.js";
+import { limitField, taskField, workstreamField } from "../fields.js";
 import { entryTable } from "../log.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, listOf } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { listOf } from "../shapes.js";
 
 export const taskHistoryOperation = defineOperation({
   name: "task.history",
   summary: "Show the history of a task",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      workstream: workstreamField(),
-      limit: z
-        .number()
-        .int()
-        .min(0)
-        .default(0)
-        .meta(about("Only the newest; 0 means all", { short: "n" })),
-    }),
-  output: () => listOf(HISTORY_ENTRY),
+  input: () => ({
+    task: taskField(),
+    workstream: workstreamField(),
+    limit: limitField(0, "Only the newest; 0 means all"),
+  }),
+  output: listOf(HISTORY_ENTRY),
   positional: ["task"],
   examples: [
     { command: "mu task history build", shows: "who did what to build, and when" },

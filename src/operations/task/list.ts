@@ -2,11 +2,11 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
-import { about, workstreamField } from "../fields.js";
+import { about, allField, flag, limitField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
+import { schemaOf } from "../schema-of.js";
 import { taskTable } from "./card.js";
 import { labels } from "./fields.js";
 
@@ -15,29 +15,23 @@ export const taskList = defineOperation({
   summary: "List tasks",
   description: "Several values of one flag match any of them; several flags must all match.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Include all workstreams")),
-      status: z
-        .array(z.enum(TASK_STATUSES))
-        .min(1)
-        .optional()
-        .meta(about("Only tasks with these statuses", { short: "s" })),
-      role: labels("Only tasks with these roles").min(1).optional(),
-      kind: labels("Only tasks of these kinds").min(1).optional(),
-      tag: labels("Only tasks with all of these tags").min(1).optional(),
-      owner: labels("Only tasks owned by these").min(1).optional(),
-      mine: z.boolean().default(false).meta(about("Only your tasks")),
-      sort: z.enum(TASK_SORTS).default("name").meta(about("Sort order")),
-      limit: z
-        .number()
-        .int()
-        .min(0)
-        .default(0)
-        .meta(about("Maximum number; 0 means all", { short: "n" })),
-      fields: labels("Only these fields").min(1).optional(),
-    }),
+  input: () => ({
+    workstream: workstreamField(),
+    all: allField(),
+    status: z
+      .array(z.enum(TASK_STATUSES))
+      .min(1)
+      .optional()
+      .meta(about("Only tasks with these statuses", { short: "s" })),
+    role: labels("Only tasks with these roles").min(1).optional(),
+    kind: labels("Only tasks of these kinds").min(1).optional(),
+    tag: labels("Only tasks with all of these tags").min(1).optional(),
+    owner: labels("Only tasks owned by these").min(1).optional(),
+    mine: flag("Only your tasks"),
+    sort: z.enum(TASK_SORTS).default("name").meta(about("Sort order")),
+    limit: limitField(0),
+    fields: labels("Only these fields").min(1).optional(),
+  }),
   output: () =>
     z.strictObject({ items: z.array((schemaOf(TASK) as unknown as z.ZodObject).partial()), count: z.number() }),
   examples: [

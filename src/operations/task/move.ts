@@ -2,21 +2,19 @@ import * as z from "zod";
 import { moveTask } from "../../tasks/move.js";
 import { TASK } from "../../tasks/task.js";
 import { about, taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const taskMove = defineOperation({
   name: "task.move",
   summary: "Move a task into another workstream",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      to: z.string().meta(about("Workstream to move it to", { completes: "workstream", value: "workstream" })),
-      workstream: workstreamField(),
-    }),
-  output: () => schemaOf({ task: TASK, from: "string", changed: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    task: taskField(),
+    to: z.string().meta(about("Workstream to move it to", { completes: "workstream", value: "workstream" })),
+    workstream: workstreamField(),
+  }),
+  output: { task: TASK, from: "string", changed: "boolean", nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [
     { command: "mu task move docs --to other", shows: "move docs to the workstream other" },
@@ -29,7 +27,7 @@ export const taskMove = defineOperation({
       task: moved,
       from: ref.workstream,
       changed,
-      nextSteps: [{ intent: "Show it", command: `mu task show ${to}/${moved.name}` }],
+      nextSteps: [step("Show it", `mu task show ${to}/${moved.name}`)],
     };
   },
   render: ({ task, from }, paint) => `Moved ${paint.bold(task.name)} from ${from} to ${task.workstream}`,

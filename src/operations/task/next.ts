@@ -1,10 +1,8 @@
-import * as z from "zod";
 import { timestamp } from "../../db/context.js";
 import { listReady, READY_TASK } from "../../tasks/ready.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { limitField, roleField, workstreamField } from "../fields.js";
+import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listOf } from "../shapes.js";
 import { taskTable } from "./card.js";
 
 export const taskNext = defineOperation({
@@ -13,33 +11,25 @@ export const taskNext = defineOperation({
   description:
     "A task is ready if it is OPEN, due, not held, and no blocker is left. The order is priority, impact per effort, number of tasks unblocked, age, name. To claim one, run `mu task claim --next`.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      role: z
-        .string()
-        .optional()
-        .meta(about("Only tasks that this role can claim", { completes: "role" })),
-      limit: z
-        .number()
-        .int()
-        .min(0)
-        .default(1)
-        .meta(about("Maximum number; 0 means all", { short: "n", aliases: ["lines"] })),
-    }),
-  output: () => listOf(READY_TASK),
+  input: () => ({
+    workstream: workstreamField(),
+    role: roleField("Only tasks that this role can claim"),
+    limit: limitField(1, "Maximum number; 0 means all", { aliases: ["lines"] }),
+  }),
+  output: listOf(READY_TASK),
   examples: [
     { command: "mu task next -n 5", shows: "the five best ready tasks" },
     { command: "mu task next -n many", shows: "not a number", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, role, limit }) {
     const scope = await resolveWorkstream(app, workstream);
-    const items = await listReady(app.context.store.db, scope, {
-      now: timestamp(app.context.clock),
-      ...(limit > 0 && { limit }),
-      ...(role !== undefined && { role }),
-    });
-    return { items, count: items.length };
+    return listed(
+      await listReady(app.context.store.db, scope, {
+        now: timestamp(app.context.clock),
+        ...(limit > 0 && { limit }),
+        ...(role !== undefined && { role }),
+      }),
+    );
   },
   render: ({ items }, paint) => taskTable(items, paint, "Nothing is ready."),
 });

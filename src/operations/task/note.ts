@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
+import { qualifiedName } from "../../names.js";
 import { addNote, NOTE } from "../../tasks/notes.js";
 import { TASK } from "../../tasks/task.js";
-import { about, taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, optionalText, taskField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { textOrFile } from "../text.js";
 
 export const taskNote = defineOperation({
@@ -13,23 +13,19 @@ export const taskNote = defineOperation({
   summary: "Add a note to a task",
   description: "Notes are never changed. A note by the task's owner renews the lease of the claim.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      text: z.string().max(1_048_576).optional().meta(about("Note text; - reads standard input")),
-      workstream: workstreamField(),
-      file: z
-        .string()
-        .optional()
-        .meta(about("Read the note from a file", { value: "path" })),
-      kind: z
-        .enum(["note", "decision", "evidence", "review", "test"])
-        .default("note")
-        .meta(about("What kind of note it is")),
-      rationale: z.string().max(65_536).optional().meta(about("Rationale, for a decision")),
-      author: z.string().max(64).optional().meta(about("Author of the note (default: you)")),
-    }),
-  output: () => schemaOf({ task: TASK, note: NOTE, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    task: taskField(),
+    text: z.string().max(1_048_576).optional().meta(about("Note text; - reads standard input")),
+    workstream: workstreamField(),
+    file: optionalText("Read the note from a file", { value: "path" }),
+    kind: z
+      .enum(["note", "decision", "evidence", "review", "test"])
+      .default("note")
+      .meta(about("What kind of note it is")),
+    rationale: z.string().max(65_536).optional().meta(about("Rationale, for a decision")),
+    author: z.string().max(64).optional().meta(about("Author of the note (default: you)")),
+  }),
+  output: { task: TASK, note: NOTE, nextSteps: NEXT_STEPS },
   positional: ["task", "text"],
   examples: [
     { command: "mu task note build 'The tests need Node 22'", shows: "a note" },
@@ -52,8 +48,8 @@ export const taskNote = defineOperation({
       task: noted,
       note,
       nextSteps: [
-        { intent: "Read the notes", command: `mu task notes ${ref.workstream}/${ref.name}` },
-        { intent: "Close the task", command: `mu task close ${ref.workstream}/${ref.name}` },
+        step("Read the notes", `mu task notes ${qualifiedName(ref)}`),
+        step("Close the task", `mu task close ${qualifiedName(ref)}`),
       ],
     };
   },

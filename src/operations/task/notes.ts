@@ -2,10 +2,9 @@ import * as z from "zod";
 import type { TypeOf } from "../../shape.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
 import { about, momentField, taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, listed, listOf } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { listOf } from "../shapes.js";
 
 type Note = TypeOf<typeof NOTE>;
 
@@ -13,30 +12,30 @@ export const taskNotes = defineOperation({
   name: "task.notes",
   summary: "Read a task's notes, oldest first",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      workstream: workstreamField(),
-      last: z
-        .number()
-        .int()
-        .min(1)
-        .optional()
-        .meta(about("Only the last ones", { short: "n", aliases: ["tail", "lines"] })),
-      since: momentField({ description: "Only notes since this date" }).optional(),
-    }),
-  output: () => listOf(NOTE),
+  input: () => ({
+    task: taskField(),
+    workstream: workstreamField(),
+    last: z
+      .number()
+      .int()
+      .min(1)
+      .optional()
+      .meta(about("Only the last ones", { short: "n", aliases: ["tail", "lines"] })),
+    since: momentField("Only notes since this date").optional(),
+  }),
+  output: listOf(NOTE),
   positional: ["task"],
   examples: [
     { command: "mu task notes build --last 3", shows: "the last three notes" },
     { command: "mu task notes nobody", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, last, since }) {
-    const items = await listNotes(app.context.store.db, await resolveTask(app, task, workstream), {
-      ...(last !== undefined && { last }),
-      ...(since !== undefined && { since }),
-    });
-    return { items, count: items.length };
+    return listed(
+      await listNotes(app.context.store.db, await resolveTask(app, task, workstream), {
+        ...(last !== undefined && { last }),
+        ...(since !== undefined && { since }),
+      }),
+    );
   },
   render: ({ items }, paint) =>
     items.length === 0 ? "No notes." : items.flatMap((note) => noteLines(note, paint)).join("\n"),

@@ -1,16 +1,14 @@
-import * as z from "zod";
 import type { Claimant } from "../../agents/agent.js";
 import { claimant } from "../../agents/identity.js";
 import type { Context } from "../../db/context.js";
 import { Fault } from "../../errors.js";
 import type { TaskRef } from "../../names.js";
-import { counted } from "../../names.js";
+import { counted, qualifiedName } from "../../names.js";
 import { deferTask, previewCascade, rejectTask, type Sweep, type SweepOptions } from "../../tasks/lifecycle.js";
 import { getTask, TASK } from "../../tasks/task.js";
-import { about, taskField, textField, workstreamField, yesField } from "../fields.js";
-import { defineOperation, type Operation } from "../operation.js";
+import { about, flag, taskField, textField, workstreamField, yesField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, type Operation, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { overrideField } from "./change.js";
 
 const WORDS = {
@@ -28,19 +26,17 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
     description:
       "A task that is set aside still blocks its dependents, so the command fails if some are open. --cascade sets them aside, too; it is a dry run without --yes.",
     effect: "write",
-    input: () =>
-      z.strictObject({
-        task: taskField(),
-        workstream: workstreamField(),
-        cascade: z.boolean().default(false).meta(about("Include open dependents, transitively")),
-        reason: textField()
-          .optional()
-          .meta(about("Reason, kept as a note", { aliases: ["evidence"] })),
-        override: overrideField(),
-        yes: yesField(),
-      }),
-    output: () =>
-      schemaOf({ task: TASK, changed: "boolean", dryRun: "boolean", affected: "string[]", nextSteps: NEXT_STEPS }),
+    input: () => ({
+      task: taskField(),
+      workstream: workstreamField(),
+      cascade: flag("Include open dependents, transitively"),
+      reason: textField()
+        .optional()
+        .meta(about("Reason, kept as a note", { aliases: ["evidence"] })),
+      override: overrideField(),
+      yes: yesField(),
+    }),
+    output: { task: TASK, changed: "boolean", dryRun: "boolean", affected: "string[]", nextSteps: NEXT_STEPS },
     positional: ["task"],
     examples: [
       { command: `mu task ${verb} deploy --reason 'Not this year'`, shows: "set one task aside" },
@@ -49,18 +45,12 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
     ],
     async run(app, { task, workstream, cascade, yes, reason, override }) {
       const ref = await resolveTask(app, task, workstream);
-      const again = `mu task ${verb} ${ref.workstream}/${ref.name} --cascade --yes`;
+      const again = `mu task ${verb} ${qualifiedName(ref)} --cascade --yes`;
       if (cascade && !yes) {
         const { affected } = await previewCascade(app.context.store.db, ref);
         const root = await getTask(app.context.store.db, ref);
         const names = affected.map((one) => one.name);
-        return {
-          task: root,
-          changed: false,
-          dryRun: true,
-          affected: names,
-          nextSteps: [{ intent: "Apply it", command: again }],
-        };
+        return { task: root, changed: false, dryRun: true, affected: names, nextSteps: [step("Apply it", again)] };
       }
       const change = await setAside(app.context, ref, claimant(app.caller), {
         cascade,
@@ -74,7 +64,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
         changed: change.changed,
         dryRun: false,
         affected: change.affected,
-        nextSteps: [{ intent: "Undo it", command: "mu undo" }],
+        nextSteps: [step("Undo it", "mu undo")],
       };
     },
     render: ({ task, changed, dryRun, affected }, paint) => {
@@ -86,7 +76,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
 }
 
 function offering(fault: Fault, command: string): Fault {
-  const preview = { intent: "Preview the cascade", command: command.replace(" --yes", "") };
+  const preview = step("Preview the cascade", command.replace(" --yes", ""));
   return new Fault(fault.kind, fault.code, fault.message, [preview, ...fault.nextSteps], fault.details);
 }
 

@@ -1,25 +1,22 @@
-import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
 import { releaseTask } from "../../tasks/lifecycle.js";
-import { about, taskField, textField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, flag, taskField, textField, workstreamField } from "../fields.js";
+import { defineOperation, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
 import { CHANGE, overrideField, renderChange } from "./change.js";
 
 export const taskRelease = defineOperation({
   name: "task.release",
   summary: "Release a task so that others can claim it",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      workstream: workstreamField(),
-      reopen: z.boolean().default(false).meta(about("Reopen it even if it is finished")),
-      evidence: textField().optional().meta(about("What is done so far, kept as a note")),
-      override: overrideField(),
-    }),
-  output: () => schemaOf(CHANGE),
+  input: () => ({
+    task: taskField(),
+    workstream: workstreamField(),
+    reopen: flag("Reopen it even if it is finished"),
+    evidence: textField().optional().meta(about("What is done so far, kept as a note")),
+    override: overrideField(),
+  }),
+  output: CHANGE,
   positional: ["task"],
   examples: [
     { command: "mu task release build", shows: "build is OPEN again" },
@@ -28,10 +25,7 @@ export const taskRelease = defineOperation({
   async run(app, { task, workstream, ...options }) {
     const ref = await resolveTask(app, task, workstream);
     const change = await releaseTask(app.context, ref, claimant(app.caller), options);
-    return {
-      ...change,
-      nextSteps: [{ intent: "Take another task", command: `mu task claim --next -w ${ref.workstream}` }],
-    };
+    return { ...change, nextSteps: [step("Take another task", `mu task claim --next -w ${ref.workstream}`)] };
   },
   render: renderChange,
 });

@@ -1,22 +1,20 @@
-import * as z from "zod";
+import { qualifiedName } from "../../names.js";
 import { REPARENTING, reparentTask } from "../../tasks/graph.js";
 import { taskField, tasksField, untilField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const taskReparent = defineOperation({
   name: "task.reparent",
   summary: "Replace the blockers of a task",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      task: taskField("Task that waits"),
-      blockedBy: tasksField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),
-      until: untilField(),
-      workstream: workstreamField(),
-    }),
-  output: () => schemaOf({ ...REPARENTING, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    task: taskField("Task that waits"),
+    blockedBy: tasksField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),
+    until: untilField(),
+    workstream: workstreamField(),
+  }),
+  output: { ...REPARENTING, nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [
     { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs only" },
@@ -27,7 +25,7 @@ export const taskReparent = defineOperation({
   async run(app, { task, blockedBy, until, workstream }) {
     const ref = await resolveTask(app, task, workstream);
     const change = await reparentTask(app.context, ref, blockedBy, until);
-    const nextSteps = [{ intent: "Show the tree", command: `mu task tree ${ref.workstream}/${ref.name}` }];
+    const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
     return { ...change, nextSteps };
   },
   render: ({ task, blockers }, paint) =>

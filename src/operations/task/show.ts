@@ -1,4 +1,3 @@
-import * as z from "zod";
 import type { TypeOf } from "../../shape.js";
 import { CHECK, lastCheck } from "../../tasks/checks.js";
 import { blockersOf, dependentsOf, NEIGHBOUR } from "../../tasks/graph.js";
@@ -8,7 +7,6 @@ import { taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
 
@@ -16,9 +14,8 @@ export const taskShow = defineOperation({
   name: "task.show",
   summary: "Show a task with its edges and notes",
   effect: "read",
-  input: () => z.strictObject({ task: taskField(), workstream: workstreamField() }),
-  output: () =>
-    schemaOf({ task: TASK, blockers: [NEIGHBOUR], dependents: [NEIGHBOUR], notes: [NOTE], check: [CHECK, null] }),
+  input: () => ({ task: taskField(), workstream: workstreamField() }),
+  output: { task: TASK, blockers: [NEIGHBOUR], dependents: [NEIGHBOUR], notes: [NOTE], check: [CHECK, null] },
   positional: ["task"],
   examples: [
     { command: "mu task show build", shows: "everything about one task" },

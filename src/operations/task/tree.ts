@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { drawTree, TASK_TREE, taskTree } from "../../tasks/tree.js";
-import { about, taskField, workstreamField } from "../fields.js";
+import { about, flag, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
 
 export const taskTreeOperation = defineOperation({
   name: "task.tree",
@@ -11,14 +10,13 @@ export const taskTreeOperation = defineOperation({
   description:
     "A task that appears twice is expanded once and marked afterwards. Lines deeper than 32 levels start with their depth instead of more indentation.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      workstream: workstreamField(),
-      down: z.boolean().default(false).meta(about("Show dependents instead of blockers")),
-      depth: z.number().int().min(0).optional().meta(about("Maximum depth")),
-    }),
-  output: () => schemaOf(TASK_TREE),
+  input: () => ({
+    task: taskField(),
+    workstream: workstreamField(),
+    down: flag("Show dependents instead of blockers"),
+    depth: z.number().int().min(0).optional().meta(about("Maximum depth")),
+  }),
+  output: TASK_TREE,
   positional: ["task"],
   examples: [
     { command: "mu task tree deploy", shows: "what deploy waits for" },

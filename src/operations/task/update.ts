@@ -1,11 +1,11 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
+import { qualifiedName } from "../../names.js";
 import { TASK } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
-import { about, taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, flag, taskField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { readMeant } from "../text.js";
 import { CLEARABLE, labels, settableFields } from "./fields.js";
 
@@ -14,18 +14,17 @@ export const taskUpdate = defineOperation({
   summary: "Change a task's fields",
   description: "To change the status, use claim, release, close, open, reject or defer.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      task: taskField(),
-      workstream: workstreamField(),
-      ...settableFields(),
-      tags: labels("Replace all tags; an empty value means none").optional(),
-      tag: labels("Tags to add").optional(),
-      untag: labels("Tags to remove").optional(),
-      unhold: z.boolean().default(false).meta(about("Remove the hold")),
-      clear: z.array(z.enum(CLEARABLE)).optional().meta(about("Fields to clear")),
-    }),
-  output: () => schemaOf({ task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    task: taskField(),
+    workstream: workstreamField(),
+    ...settableFields(),
+    tags: labels("Replace all tags; an empty value means none").optional(),
+    tag: labels("Tags to add").optional(),
+    untag: labels("Tags to remove").optional(),
+    unhold: flag("Remove the hold"),
+    clear: z.array(z.enum(CLEARABLE)).optional().meta(about("Fields to clear")),
+  }),
+  output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [
     { command: "mu task update build --impact 90 --tag urgent", shows: "two fields at once" },
@@ -48,11 +47,7 @@ export const taskUpdate = defineOperation({
     if (Object.keys(wanted).length === 0 && !tags && !tag && !untag) throw nothingToChange(ref.name);
     const labelsWanted = { ...(tags && { tags }), ...(tag && { addTags: tag }), ...(untag && { removeTags: untag }) };
     const { task: changed, changedFields } = await updateTask(app.context, ref, { ...wanted, ...labelsWanted });
-    return {
-      task: changed,
-      changedFields,
-      nextSteps: [{ intent: "Show it", command: `mu task show ${ref.workstream}/${ref.name}` }],
-    };
+    return { task: changed, changedFields, nextSteps: [step("Show it", `mu task show ${qualifiedName(ref)}`)] };
   },
   render: ({ task, changedFields }, paint) =>
     changedFields.length === 0
@@ -62,6 +57,6 @@ export const taskUpdate = defineOperation({
 
 function nothingToChange(name: string): Fault {
   return new Fault("usage", "usage.nothing_to_change", `No fields to change on ${name}. Pass at least one.`, [
-    { intent: "List the fields", command: "mu task update --help" },
+    step("List the fields", "mu task update --help"),
   ]);
 }

@@ -4,11 +4,10 @@ import { EDGE_LEVELS, parseAwaited } from "../../tasks/edge.js";
 import { TASK_STATUSES } from "../../tasks/task.js";
 import { WAIT_RESULT, waitForTasks } from "../../tasks/wait.js";
 import type { App } from "../app.js";
-import { about, durationField, tasksField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, durationField, flag, tasksField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { reconcileBeforeRead } from "../reality.js";
 import { resolveTask } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 const EXIT_CODES = { reached: 0, timeout: 5, reaped: 6, stalled: 7 };
 
@@ -18,24 +17,23 @@ export const taskWait = defineOperation({
   description:
     "Exits 0 once they are, 5 after --timeout, 6 if a watched task went back to OPEN because its owner died, 7 if --on-stall is exit and a task has not changed for --stuck-after.",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      tasks: tasksField("Tasks to watch; build@landed waits until build has landed").min(1),
-      workstream: workstreamField(),
-      status: z.enum(TASK_STATUSES).default("CLOSED").meta(about("Status to wait for")),
-      for: z
-        .enum(EDGE_LEVELS)
-        .optional()
-        .meta(about("What to wait for: closed, verified by a check, or landed on the target branch")),
-      any: z.boolean().default(false).meta(about("Return as soon as one of them is done")),
-      first: z.boolean().default(false).meta(about("Like --any; prints its name on the first line")),
-      timeout: durationField({ description: "How long to wait; 0 means forever" }).prefault("10m"),
-      stuckAfter: durationField({
-        description: "How long a task in progress may go unchanged before it counts as stuck; 0 means never",
-      }).prefault("5m"),
-      onStall: z.enum(["warn", "exit"]).default("warn").meta(about("What to do when a task is stuck")),
-    }),
-  output: () => schemaOf({ ...WAIT_RESULT, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    tasks: tasksField("Tasks to watch; build@landed waits until build has landed").min(1),
+    workstream: workstreamField(),
+    status: z.enum(TASK_STATUSES).default("CLOSED").meta(about("Status to wait for")),
+    for: z
+      .enum(EDGE_LEVELS)
+      .optional()
+      .meta(about("What to wait for: closed, verified by a check, or landed on the target branch")),
+    any: flag("Return as soon as one of them is done"),
+    first: flag("Like --any; prints its name on the first line"),
+    timeout: durationField("How long to wait; 0 means forever").prefault("10m"),
+    stuckAfter: durationField(
+      "How long a task in progress may go unchanged before it counts as stuck; 0 means never",
+    ).prefault("5m"),
+    onStall: z.enum(["warn", "exit"]).default("warn").meta(about("What to do when a task is stuck")),
+  }),
+  output: { ...WAIT_RESULT, nextSteps: NEXT_STEPS },
   positional: ["tasks"],
   examples: [
     { command: "mu task wait done --timeout 1s", shows: "a task that is already closed" },
@@ -61,9 +59,7 @@ export const taskWait = defineOperation({
       beforeLook: lookingAtPanes(app),
     });
     const open = result.all.filter((task) => !task.reached);
-    const nextSteps = open
-      .slice(0, 3)
-      .map((task) => ({ intent: `Show ${task.name}`, command: `mu task show ${task.qualifiedName}` }));
+    const nextSteps = open.slice(0, 3).map((task) => step(`Show ${task.name}`, `mu task show ${task.qualifiedName}`));
     return { ...result, nextSteps };
   },
   render: ({ outcome, firing, all, elapsedMs }, paint) => {

@@ -1,11 +1,9 @@
-import * as z from "zod";
 import { timestamp } from "../../db/context.js";
 import { listTracks, TRACK, type Track } from "../../tracks.js";
 import { workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, listed, listOf } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listOf } from "../shapes.js";
 
 export const trackList = defineOperation({
   name: "track.list",
@@ -13,24 +11,22 @@ export const trackList = defineOperation({
   description:
     "Goals that share an unfinished task form one track, so that two agents never work on the same thing. The number of tracks with ready tasks is the number of agents worth running. The critical path is the longest chain, in days. waitsFor lists closed tasks that block the track until they are verified or landed.",
   effect: "read",
-  input: () => z.strictObject({ workstream: workstreamField() }),
-  output: () => listOf(TRACK),
+  input: () => ({ workstream: workstreamField() }),
+  output: listOf(TRACK),
   examples: [
     { command: "mu track list", shows: "the tracks of this workstream" },
     { command: "mu track list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream }) {
     const scope = await resolveWorkstream(app, workstream);
-    const items = await listTracks(app.context.store.db, scope, timestamp(app.context.clock));
-    return { items, count: items.length };
+    return listed(await listTracks(app.context.store.db, scope, timestamp(app.context.clock)));
   },
   render: ({ items }, paint) => trackTable(items, paint),
 });
 
 /** The tracks as a table, or a line that says there are none. */
 export function trackTable(tracks: readonly Track[], paint: Paint): string {
-  if (tracks.length === 0) return "No open work.";
-  return paint.table(tracks, [
+  return paint.list(tracks, "No open work.", [
     { head: "goals", text: (track) => track.goals.join(", "), max: 50 },
     { head: "tasks", text: (track) => String(track.size), align: "right" },
     { head: "ready", text: (track) => String(track.ready.length), align: "right" },

@@ -1,27 +1,19 @@
-import * as z from "zod";
 import { COMMIT } from "../../vcs/vcs.js";
 import { workspaceCommits } from "../../workspaces/inspect.js";
-import { about, workstreamField } from "../fields.js";
+import { agentField, optionalText, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { ownerField } from "./fields.js";
 
 export const workspaceCommitsOperation = defineOperation({
   name: "workspace.commits",
   summary: "List the commits of a workspace, oldest first",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      agent: ownerField(),
-      workstream: workstreamField(),
-      since: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("List commits since this ref (default: where its own work starts)", { value: "ref" })),
-    }),
-  output: () => schemaOf({ items: [COMMIT], count: "number", since: "string" }),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    since: optionalText("List commits since this ref (default: where its own work starts)", { value: "ref" }),
+  }),
+  output: { items: [COMMIT], count: "number", since: "string" },
   positional: ["agent"],
   examples: [
     { command: "mu workspace commits helper", shows: "what it has committed" },

@@ -1,4 +1,3 @@
-import * as z from "zod";
 import { counted, enumerate } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
@@ -9,7 +8,6 @@ import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
 import { collisionTable } from "./collisions.js";
 
 const CONFLICTS = shape({
@@ -30,8 +28,8 @@ export const workspaceConflicts = defineOperation({
   description:
     "Merges, in memory, each pair of workspaces that land on the same branch, and each workspace with the branch, including uncommitted and untracked files. Nothing is written to a work tree, an index or the repository. The output lists the conflicting files and since when they conflict, the landing order with the fewest conflicts to resolve, and agents that change files outside what their tasks declare with --touches. A conflict with work that has already landed counts as a conflict with the branch. Plain copies, jj and Sapling are not covered.",
   effect: "read",
-  input: () => z.strictObject({ workstream: workstreamField() }),
-  output: () => schemaOf(CONFLICTS),
+  input: () => ({ workstream: workstreamField() }),
+  output: CONFLICTS,
   examples: [
     { command: "mu workspace conflicts", shows: "the predicted collisions and the order to land in" },
     { command: "mu workspace conflicts -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },

@@ -1,15 +1,13 @@
-import * as z from "zod";
 import { findOpenAgent } from "../../agents/agent.js";
 import { type AgentRef, qualifiedName } from "../../names.js";
 import { createWorkspace } from "../../workspaces/create.js";
 import { WORKSPACE } from "../../workspaces/workspace.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { agentField, optionalText, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
-import { backendField, ownerField, projectRootField, wishesOf } from "./fields.js";
+import { backendField, projectRootField, wishesOf } from "./fields.js";
 
 export const workspaceCreate = defineOperation({
   name: "workspace.create",
@@ -17,19 +15,14 @@ export const workspaceCreate = defineOperation({
   description:
     "The agent does not have to exist yet: spawned with --workspace, it gets the workspace of its name. A failure leaves nothing behind, and a workspace left half-made by a crash is recreated.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      agent: ownerField("Agent to create it for, as name or workstream/name"),
-      workstream: workstreamField(),
-      backend: backendField(),
-      from: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Ref to start from (default: the target branch)", { value: "ref" })),
-      projectRoot: projectRootField({ aliases: ["workspace-project-root"] }),
-    }),
-  output: () => schemaOf({ workspace: WORKSPACE, nextSteps: NEXT_STEPS }),
+  input: () => ({
+    agent: agentField("Agent to create it for, as name or workstream/name"),
+    workstream: workstreamField(),
+    backend: backendField(),
+    from: optionalText("Ref to start from (default: the target branch)", { value: "ref" }),
+    projectRoot: projectRootField({ aliases: ["workspace-project-root"] }),
+  }),
+  output: { workspace: WORKSPACE, nextSteps: NEXT_STEPS },
   positional: ["agent"],
   examples: [
     { command: "mu workspace create worker-1", shows: "a checkout on the newest state of the branch" },
@@ -44,9 +37,9 @@ export const workspaceCreate = defineOperation({
     return {
       workspace,
       nextSteps: [
-        ...(canStart ? [{ intent: "Start the agent in it", command: `mu agent spawn ${at} --workspace` }] : []),
-        { intent: "Change to its folder", command: `cd "$(mu workspace path ${at})"` },
-        { intent: "List the workspaces", command: `mu workspace list -w ${ref.workstream}` },
+        ...(canStart ? [step("Start the agent in it", `mu agent spawn ${at} --workspace`)] : []),
+        step("Change to its folder", `cd "$(mu workspace path ${at})"`),
+        step("List the workspaces", `mu workspace list -w ${ref.workstream}`),
       ],
     };
   },

@@ -1,27 +1,19 @@
-import * as z from "zod";
 import { workspaceDiff } from "../../workspaces/inspect.js";
-import { about, workstreamField } from "../fields.js";
+import { agentField, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { ownerField } from "./fields.js";
 
 export const workspaceDiffOperation = defineOperation({
   name: "workspace.diff",
   summary: "Show all changes of a workspace as a patch, including uncommitted and new files",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      agent: ownerField(),
-      workstream: workstreamField(),
-      since: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Compare with this ref (default: where its own work starts)", { value: "ref" })),
-      stat: z.boolean().default(false).meta(about("Show only a summary per file")),
-    }),
-  output: () => schemaOf({ agent: "string", since: "string", text: "string" }),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    since: optionalText("Compare with this ref (default: where its own work starts)", { value: "ref" }),
+    stat: flag("Show only a summary per file"),
+  }),
+  output: { agent: "string", since: "string", text: "string" },
   positional: ["agent"],
   examples: [
     { command: "mu workspace diff helper --stat", shows: "the changed files" },

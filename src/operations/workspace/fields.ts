@@ -4,14 +4,7 @@ import type { WhileBusy } from "../../workspaces/busy.js";
 import type { WorkspaceWishes } from "../../workspaces/create.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { about } from "../fields.js";
-
-/** Whose workspace. */
-export const ownerField = (description = "Agent that owns the workspace, as name or workstream/name") =>
-  z
-    .string()
-    .min(1)
-    .meta(about(description, { completes: "agent" }));
+import { about, flag, optionalText } from "../fields.js";
 
 export const backendField = (notes: { aliases?: string[] } = {}) =>
   z
@@ -20,15 +13,10 @@ export const backendField = (notes: { aliases?: string[] } = {}) =>
     .meta(about("Version control (default: detected: jj, sl, git or none)", notes));
 
 export const projectRootField = (notes: { aliases?: string[] } = {}) =>
-  z
-    .string()
-    .min(1)
-    .optional()
-    .meta(about("Project folder (default: the workstream's, then this one)", { value: "folder", ...notes }));
+  optionalText("Project folder (default: the workstream's, then this one)", { value: "folder", ...notes });
 
 /** `--even-if-busy`. */
-export const whileBusyField = (description = "Change its files even if the agent is busy") =>
-  z.boolean().default(false).meta(about(description));
+export const whileBusyField = (description = "Change its files even if the agent is busy") => flag(description);
 
 /** The flag as the core takes it. */
 export function whileBusyOf(evenIfBusy: boolean): { whileBusy: WhileBusy } {

@@ -1,12 +1,11 @@
-import * as z from "zod";
+import { qualifiedName } from "../../names.js";
 import { freeWorkspace } from "../../workspaces/free.js";
 import { LISTED_SALVAGE } from "../../workspaces/salvage.js";
 import { WORKSPACE } from "../../workspaces/workspace.js";
-import { workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { agentField, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
-import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
+import { whileBusyField, whileBusyOf } from "./fields.js";
 import { savedLines, savedSteps } from "./saved.js";
 
 export const workspaceFree = defineOperation({
@@ -14,14 +13,12 @@ export const workspaceFree = defineOperation({
   summary: "Free a workspace: save its work and delete it",
   description: "Everything that has not landed is saved first and can be restored.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      agent: ownerField(),
-      workstream: workstreamField(),
-      evenIfBusy: whileBusyField("Delete its folder even if the agent is open"),
-    }),
-  output: () =>
-    schemaOf({ workspace: WORKSPACE, salvage: [LISTED_SALVAGE, null], changed: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    agent: agentField(),
+    workstream: workstreamField(),
+    evenIfBusy: whileBusyField("Delete its folder even if the agent is open"),
+  }),
+  output: { workspace: WORKSPACE, salvage: [LISTED_SALVAGE, null], changed: "boolean", nextSteps: NEXT_STEPS },
   positional: ["agent"],
   examples: [
     { command: "mu workspace free dirty", shows: "delete it; its work is saved" },
@@ -30,7 +27,7 @@ export const workspaceFree = defineOperation({
   async run(app, { agent, workstream, evenIfBusy }) {
     const ref = await resolveAgent(app, agent, workstream);
     const freed = await freeWorkspace(await app.crew(), ref, whileBusyOf(evenIfBusy));
-    const again = { intent: "Create a new one", command: `mu workspace create ${ref.workstream}/${ref.name}` };
+    const again = step("Create a new one", `mu workspace create ${qualifiedName(ref)}`);
     return { ...freed, nextSteps: [...savedSteps(freed.salvage), again] };
   },
   render: ({ workspace, salvage, changed }, paint) =>

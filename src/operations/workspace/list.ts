@@ -1,42 +1,33 @@
-import * as z from "zod";
 import { LISTED_WORKSPACE, type ListedWorkspace, listWorkspaces } from "../../workspaces/inspect.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { allField, workstreamField } from "../fields.js";
+import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { listOf } from "../shapes.js";
 
 export const workspaceList = defineOperation({
   name: "workspace.list",
   summary: "List workspaces and how far each is from the target branch",
   effect: "read",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Include all workstreams")),
-    }),
-  output: () => listOf(LISTED_WORKSPACE),
+  input: () => ({ workstream: workstreamField(), all: allField() }),
+  output: listOf(LISTED_WORKSPACE),
   examples: [
     { command: "mu workspace list", shows: "all of this workstream" },
     { command: "mu workspace list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, all }) {
     const scope = all ? undefined : await resolveWorkstream(app, workstream);
-    const items = await listWorkspaces(await app.crew(), scope);
-    return { items, count: items.length };
+    return listed(await listWorkspaces(await app.crew(), scope));
   },
   render: ({ items }, paint) =>
-    items.length === 0
-      ? "No workspaces."
-      : paint.table(items as ListedWorkspace[], [
-          { head: "agent", text: (item) => item.agent },
-          { head: "status", text: (item) => (item.agentStatus === null ? "—" : paint.status(item.agentStatus)) },
-          { head: "behind", text: (item) => shown(item.behind), align: "right" },
-          { head: "ahead", text: (item) => shown(item.ahead), align: "right" },
-          { head: "dirty", text: (item) => shown(item.dirty), align: "right" },
-          { head: "branch", text: (item) => item.branch ?? "—" },
-          { head: "", text: conditionOf, max: 40 },
-          { head: "path", text: (item) => item.path },
-        ]),
+    paint.list(items as ListedWorkspace[], "No workspaces.", [
+      { head: "agent", text: (item) => item.agent },
+      { head: "status", text: (item) => (item.agentStatus === null ? "—" : paint.status(item.agentStatus)) },
+      { head: "behind", text: (item) => shown(item.behind), align: "right" },
+      { head: "ahead", text: (item) => shown(item.ahead), align: "right" },
+      { head: "dirty", text: (item) => shown(item.dirty), align: "right" },
+      { head: "branch", text: (item) => item.branch ?? "—" },
+      { head: "", text: conditionOf, max: 40 },
+      { head: "path", text: (item) => item.path },
+    ]),
 });
 
 const shown = (value: number | null) => (value === null ? "—" : String(value));

@@ -1,9 +1,7 @@
-import * as z from "zod";
 import { findWorkspaceOrphans, removeWorkspaceOrphans, WORKSPACE_ORPHAN } from "../../workspaces/orphans.js";
-import { about, workstreamField, yesField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { flag, workstreamField, yesField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { findWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 import { savedSteps } from "./saved.js";
 
 export const workspaceOrphans = defineOperation({
@@ -12,13 +10,12 @@ export const workspaceOrphans = defineOperation({
   description:
     "With --yes each is saved and removed; what cannot be saved stays. Two databases that share a state folder see each other's workspaces here.",
   effect: "destroy",
-  input: () =>
-    z.strictObject({
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Include all workstreams, even destroyed ones")),
-      yes: yesField(),
-    }),
-  output: () => schemaOf({ items: [WORKSPACE_ORPHAN], count: "number", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    workstream: workstreamField(),
+    all: flag("Include all workstreams, even destroyed ones"),
+    yes: yesField(),
+  }),
+  output: { items: [WORKSPACE_ORPHAN], count: "number", nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu workspace orphans", shows: "orphaned folders and workspaces" },
     { command: "mu workspace orphans --force", shows: "an unknown flag", fault: "usage.unknown_option" },
@@ -32,18 +29,16 @@ export const workspaceOrphans = defineOperation({
       ? items.flatMap((item) => savedSteps(item.salvage)).slice(0, 4)
       : items.length === 0
         ? []
-        : [{ intent: "Save and remove them", command: `mu workspace orphans ${flags} --yes` }];
+        : [step("Save and remove them", `mu workspace orphans ${flags} --yes`)];
     return { items, count: items.length, nextSteps };
   },
   render: ({ items }, paint) =>
-    items.length === 0
-      ? "No orphans."
-      : paint.table(items, [
-          { head: "workspace", text: (item) => `${item.workstream}/${item.agent}` },
-          { head: "what", text: (item) => (item.kind === "folder" ? "no workspace" : "its folder is gone") },
-          { head: "", text: (item) => (item.action === "found" ? "" : item.action) },
-          { head: "saved as", text: (item) => item.salvage?.name ?? "—" },
-          { head: "path", text: (item) => item.path },
-          { head: "why", text: (item) => item.problem ?? "", max: 60 },
-        ]),
+    paint.list(items, "No orphans.", [
+      { head: "workspace", text: (item) => `${item.workstream}/${item.agent}` },
+      { head: "what", text: (item) => (item.kind === "folder" ? "no workspace" : "its folder is gone") },
+      { head: "", text: (item) => (item.action === "found" ? "" : item.action) },
+      { head: "saved as", text: (item) => item.salvage?.name ?? "—" },
+      { head: "path", text: (item) => item.path },
+      { head: "why", text: (item) => item.problem ?? "", max: 60 },
+    ]),
 });

@@ -1,17 +1,14 @@
-import * as z from "zod";
 import { workspaceRow } from "../../workspaces/workspace.js";
-import { workstreamField } from "../fields.js";
+import { agentField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
-import { ownerField } from "./fields.js";
 
 export const workspacePathOperation = defineOperation({
   name: "workspace.path",
   summary: "Print the path of a workspace",
   effect: "read",
-  input: () => z.strictObject({ agent: ownerField(), workstream: workstreamField() }),
-  output: () => schemaOf({ path: "string" }),
+  input: () => ({ agent: agentField(), workstream: workstreamField() }),
+  output: { path: "string" },
   positional: ["agent"],
   examples: [
     { command: "mu workspace path helper", shows: 'for cd "$(mu workspace path helper)"' },

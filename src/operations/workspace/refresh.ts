@@ -1,12 +1,10 @@
-import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { REFRESH_ATTEMPT, refreshAll, refreshWorkspace } from "../../workspaces/refresh.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { agentField, flag, optionalText, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent, resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
-import { ownerField, whileBusyField, whileBusyOf } from "./fields.js";
+import { whileBusyField, whileBusyOf } from "./fields.js";
 import { savedLines } from "./saved.js";
 
 export const workspaceRefresh = defineOperation({
@@ -15,19 +13,14 @@ export const workspaceRefresh = defineOperation({
   description:
     "Unlanded commits are saved first. A workspace with uncommitted changes is refused. A conflict leaves everything as it was. With --all, mu lists the workspaces that could not be refreshed and exits 4.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      agent: ownerField().optional(),
-      workstream: workstreamField(),
-      all: z.boolean().default(false).meta(about("Refresh all workspaces of the workstream")),
-      from: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Ref to rebase onto (default: the target branch)", { value: "ref" })),
-      evenIfBusy: whileBusyField(),
-    }),
-  output: () => schemaOf({ items: [REFRESH_ATTEMPT], count: "number", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    agent: agentField().optional(),
+    workstream: workstreamField(),
+    all: flag("Refresh all workspaces of the workstream"),
+    from: optionalText("Ref to rebase onto (default: the target branch)", { value: "ref" }),
+    evenIfBusy: whileBusyField(),
+  }),
+  output: { items: [REFRESH_ATTEMPT], count: "number", nextSteps: NEXT_STEPS },
   positional: ["agent"],
   examples: [
     { command: "mu workspace refresh helper", shows: "rebase onto what has landed since" },
@@ -43,9 +36,7 @@ export const workspaceRefresh = defineOperation({
         ? await refreshAll(crew, await resolveWorkstream(app, workstream), options)
         : [{ ...(await refreshWorkspace(crew, await resolveAgent(app, agent, workstream), options)), ...FINE }];
     const [first] = items;
-    const nextSteps = first
-      ? [{ intent: "List the workspaces", command: `mu workspace list -w ${first.workspace.workstream}` }]
-      : [];
+    const nextSteps = first ? [step("List the workspaces", `mu workspace list -w ${first.workspace.workstream}`)] : [];
     return { items, count: items.length, nextSteps };
   },
   exitCode: ({ items }) => (items.some((item) => item.outcome === "refused") ? 4 : 0),
@@ -73,6 +64,6 @@ const OUTCOMES = {
 
 function agentOrAll(): Fault {
   return new Fault("usage", "usage.agent_or_all", "Name an agent, or pass --all.", [
-    { intent: "List the workspaces", command: "mu workspace list" },
+    step("List the workspaces", "mu workspace list"),
   ]);
 }

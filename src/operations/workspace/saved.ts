@@ -1,5 +1,6 @@
 import type { NextStep } from "../../errors.js";
 import { describeSaved, type Salvage } from "../../workspaces/salvage.js";
+import { step } from "../operation.js";
 
 /** The line about what was saved; `[]` when there was nothing to save. */
 export function savedLines(salvage: Pick<Salvage, "name"> | null): string[] {
@@ -10,7 +11,7 @@ export function savedLines(salvage: Pick<Salvage, "name"> | null): string[] {
 export function savedSteps(salvage: Pick<Salvage, "name"> | null): NextStep[] {
   if (salvage === null) return [];
   return [
-    { intent: "Show what was saved", command: `mu salvage show ${salvage.name}` },
-    { intent: "Restore it", command: `mu salvage restore ${salvage.name}` },
+    step("Show what was saved", `mu salvage show ${salvage.name}`),
+    step("Restore it", `mu salvage restore ${salvage.name}`),
   ];
 }

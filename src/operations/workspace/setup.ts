@@ -11,12 +11,11 @@ import { SETUP_DONE, type SetupDone, setUpWorkspace } from "../../workspaces/set
 import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
 import { changeSetting, getSettings, getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, flag, optionalText, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { requirePerson } from "../require-person.js";
 import { resolveAgent, resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 const KEYS = ["copy", "link", "command", "ports", "timeoutSeconds"] as const;
 
@@ -32,40 +31,34 @@ export const workspaceSetup = defineOperation({
   summary: "Show or change the setup of new workspaces, or run it again",
   description: `Files that are not tracked are copied or linked from the project's folder, ports are leased (MU_PORT_0 …), then a command runs. Patterns are those of .gitignore. A repository can bring its own wishes in ${REPOSITORY_FILE} (copy, link, command, ports, check) and .worktreeinclude; a command from there runs only after a person approved it, and again after it changed.`,
   effect: "write",
-  input: () =>
-    z.strictObject({
-      agent: z
-        .string()
-        .min(1)
-        .optional()
-        .meta(about("Run the setup again in this agent's workspace", { completes: "agent" })),
-      workstream: workstreamField(),
-      copy: names("Untracked files to copy into new workspaces"),
-      link: names("Untracked files to link to the project's own"),
-      command: z.string().optional().meta(about("Command to run in every new workspace")),
-      ports: z.number().int().optional().meta(about("Number of ports to lease for each workspace")),
-      timeoutSeconds: z.number().int().optional().meta(about("Timeout of the command, in seconds")),
-      approve: z.boolean().default(false).meta(about("Approve the commands defined by the repository")),
-      unset: z
-        .array(z.enum(KEYS))
-        .optional()
-        .meta(about("Restore the default", { value: "key" })),
-    }),
-  output: () =>
-    schemaOf({
-      workstream: "string",
-      root: "string",
-      copy: [PATTERN],
-      link: [PATTERN],
-      includes: "boolean",
-      command: [{ command: "string", from: "string", approved: "boolean" }, null],
-      check: [{ command: "string", approved: "boolean" }, null],
-      ports: "number",
-      timeoutSeconds: "number",
-      approved: "string[]",
-      done: [{ agent: "string", ...SETUP_DONE }, null],
-      nextSteps: NEXT_STEPS,
-    }),
+  input: () => ({
+    agent: optionalText("Run the setup again in this agent's workspace", { completes: "agent" }),
+    workstream: workstreamField(),
+    copy: names("Untracked files to copy into new workspaces"),
+    link: names("Untracked files to link to the project's own"),
+    command: z.string().optional().meta(about("Command to run in every new workspace")),
+    ports: z.number().int().optional().meta(about("Number of ports to lease for each workspace")),
+    timeoutSeconds: z.number().int().optional().meta(about("Timeout of the command, in seconds")),
+    approve: flag("Approve the commands defined by the repository"),
+    unset: z
+      .array(z.enum(KEYS))
+      .optional()
+      .meta(about("Restore the default", { value: "key" })),
+  }),
+  output: {
+    workstream: "string",
+    root: "string",
+    copy: [PATTERN],
+    link: [PATTERN],
+    includes: "boolean",
+    command: [{ command: "string", from: "string", approved: "boolean" }, null],
+    check: [{ command: "string", approved: "boolean" }, null],
+    ports: "number",
+    timeoutSeconds: "number",
+    approved: "string[]",
+    done: [{ agent: "string", ...SETUP_DONE }, null],
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["agent"],
   examples: [
     { command: "mu workspace setup", shows: "the effective setup and where each value comes from" },
@@ -126,7 +119,7 @@ async function readyRow(app: App, ref: AgentRef): Promise<WorkspaceRow> {
   const row = await workspaceRow(app.context.store.db, ref);
   if (row.state === "ready") return row;
   throw new Fault("conflict", "workspace.not_ready", `The workspace of ${quote(ref.name)} is ${row.state}.`, [
-    { intent: "Recreate the workspace", command: `mu workspace recreate ${qualifiedName(ref)}` },
+    step("Recreate the workspace", `mu workspace recreate ${qualifiedName(ref)}`),
   ]);
 }
 
@@ -148,11 +141,8 @@ async function notApproved(app: App, foreign: readonly RepositoryCommand[]): Pro
 }
 
 function nextSteps(workstream: string, waiting: readonly string[]) {
-  const approve = {
-    intent: "Approve the repository's command",
-    command: `mu workspace setup --approve -w ${workstream}`,
-  };
-  const make = { intent: "Create a workspace", command: `mu workspace create <agent> -w ${workstream}` };
+  const approve = step("Approve the repository's command", `mu workspace setup --approve -w ${workstream}`);
+  const make = step("Create a workspace", `mu workspace create <agent> -w ${workstream}`);
   return waiting.length > 0 ? [approve, make] : [make];
 }
 

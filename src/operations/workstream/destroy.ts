@@ -3,9 +3,8 @@ import { destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
 import { counted } from "../../names.js";
 import { describeWork } from "../../workspaces/salvage.js";
 import { workstreamField, yesField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 export const workstreamDestroy = defineOperation({
   name: "workstream.destroy",
@@ -13,29 +12,27 @@ export const workstreamDestroy = defineOperation({
   description:
     "Every pane of its session is closed, even panes without an agent: the dry run lists them. Work in its workspaces is saved first; if that fails, nothing is destroyed. Its events stay: the log, the audit and a later workstream of the same name continue the chain.",
   effect: "destroy",
-  input: () =>
-    z.strictObject({
-      name: z.string().optional().meta({ completes: "workstream" }),
-      workstream: workstreamField(),
-      yes: yesField(),
-    }),
-  output: () =>
-    schemaOf({
-      workstream: "string",
-      destroyed: "boolean",
-      dryRun: "boolean",
-      tasks: "number",
-      edges: "number",
-      notes: "number",
-      agents: "number",
-      session: "string",
-      sessionAlive: "boolean",
-      closing: "string[]",
-      strangers: [{ pane: "string", command: "string" }],
-      workspaces: [{ agent: "string", path: "string", commits: "number | null", files: "number | null" }],
-      salvages: "string[]",
-      nextSteps: NEXT_STEPS,
-    }),
+  input: () => ({
+    name: z.string().optional().meta({ completes: "workstream" }),
+    workstream: workstreamField(),
+    yes: yesField(),
+  }),
+  output: {
+    workstream: "string",
+    destroyed: "boolean",
+    dryRun: "boolean",
+    tasks: "number",
+    edges: "number",
+    notes: "number",
+    agents: "number",
+    session: "string",
+    sessionAlive: "boolean",
+    closing: "string[]",
+    strangers: [{ pane: "string", command: "string" }],
+    workspaces: [{ agent: "string", path: "string", commits: "number | null", files: "number | null" }],
+    salvages: "string[]",
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["name"],
   examples: [
     { command: "mu workstream destroy other", shows: "what would be deleted" },
@@ -47,8 +44,8 @@ export const workstreamDestroy = defineOperation({
     const crew = await app.crew();
     const gone = yes ? await destroyCrew(crew, scope) : await previewCrewDestroy(crew, scope);
     const next = yes
-      ? { intent: "Show the remaining tasks", command: "mu workstream list" }
-      : { intent: "Apply it", command: `mu workstream destroy ${scope} --yes` };
+      ? step("Show the remaining tasks", "mu workstream list")
+      : step("Apply it", `mu workstream destroy ${scope} --yes`);
     const saved = gone.salvages.length === 0 ? [] : [BRING_BACK];
     return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [...saved, next] };
   },
@@ -65,7 +62,7 @@ export const workstreamDestroy = defineOperation({
     ].join("\n"),
 });
 
-const BRING_BACK = { intent: "Show what was saved", command: "mu salvage list --all" };
+const BRING_BACK = step("Show what was saved", "mu salvage list --all");
 
 function workOf(commits: number | null, files: number | null): string {
   if (commits === null && files === null) return "";

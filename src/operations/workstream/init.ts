@@ -4,8 +4,7 @@ import { socketArguments } from "../../tmux/run.js";
 import { initWorkstream, sessionOf, WORKSTREAM } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { about } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const workstreamInit = defineOperation({
   name: "workstream.init",
@@ -13,15 +12,14 @@ export const workstreamInit = defineOperation({
   description:
     "The project folder is the current one unless --root names another. Commands that run inside it belong to this workstream. Running it again changes only the root, if --root is given.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      name: z.string().meta(about("Name: a lower-case letter, then up to 31 letters, digits, _ or -")),
-      root: z
-        .string()
-        .optional()
-        .meta(about("Project folder", { value: "folder" })),
-    }),
-  output: () => schemaOf({ workstream: WORKSTREAM, created: "boolean", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    name: z.string().meta(about("Name: a lower-case letter, then up to 31 letters, digits, _ or -")),
+    root: z
+      .string()
+      .optional()
+      .meta(about("Project folder", { value: "folder" })),
+  }),
+  output: { workstream: WORKSTREAM, created: "boolean", nextSteps: NEXT_STEPS },
   positional: ["name"],
   examples: [
     { command: "mu workstream init shop", shows: "start a workstream for this folder" },
@@ -38,11 +36,11 @@ export const workstreamInit = defineOperation({
     return {
       ...made,
       nextSteps: [
-        { intent: "Add a task", command: `mu task add -w ${name} --title '…'` },
-        { intent: "Apply a plan", command: `mu task apply plan.yaml -w ${name}` },
-        { intent: "Start an agent", command: `mu agent spawn worker-1 -w ${name}` },
-        { intent: "Then attach to it", command: attachLine(request.env, name) },
-        { intent: "Show the workstream", command: `mu state -w ${name}` },
+        step("Add a task", `mu task add -w ${name} --title '…'`),
+        step("Apply a plan", `mu task apply plan.yaml -w ${name}`),
+        step("Start an agent", `mu agent spawn worker-1 -w ${name}`),
+        step("Then attach to it", attachLine(request.env, name)),
+        step("Show the workstream", `mu state -w ${name}`),
       ],
     };
   },

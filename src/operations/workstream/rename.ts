@@ -2,8 +2,7 @@ import * as z from "zod";
 import { renameCrew } from "../../crew/workstream.js";
 import { WORKSTREAM } from "../../workstreams/workstream.js";
 import { about } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const workstreamRename = defineOperation({
   name: "workstream.rename",
@@ -11,12 +10,11 @@ export const workstreamRename = defineOperation({
   description:
     "Its tmux session is renamed, too, and its agents keep their identity. Its events stay under the old name; the new name's chain starts with a reference to it.",
   effect: "write",
-  input: () =>
-    z.strictObject({
-      name: z.string().meta(about("Current name", { completes: "workstream" })),
-      to: z.string().meta(about("New name")),
-    }),
-  output: () => schemaOf({ workstream: WORKSTREAM, from: "string", nextSteps: NEXT_STEPS }),
+  input: () => ({
+    name: z.string().meta(about("Current name", { completes: "workstream" })),
+    to: z.string().meta(about("New name")),
+  }),
+  output: { workstream: WORKSTREAM, from: "string", nextSteps: NEXT_STEPS },
   positional: ["name", "to"],
   examples: [
     { command: "mu workstream rename other store", shows: "rename other to store" },
@@ -24,7 +22,7 @@ export const workstreamRename = defineOperation({
   ],
   async run(app, { name, to }) {
     const workstream = await renameCrew(await app.crew(), name, to);
-    return { workstream, from: name, nextSteps: [{ intent: "Show the workstream", command: `mu state -w ${to}` }] };
+    return { workstream, from: name, nextSteps: [step("Show the workstream", `mu state -w ${to}`)] };
   },
   render: ({ workstream, from }, paint) => `Renamed ${from} to ${paint.bold(workstream.name)}`,
 });

@@ -2,11 +2,10 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { SETTING_KEYS, SETTING_VALUES, SETTINGS, settingText } from "../../workstreams/settings.js";
 import { changeSetting } from "../../workstreams/workstream.js";
-import { about, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { about, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { requirePerson } from "../require-person.js";
 import { resolveWorkstream } from "../resolve.js";
-import { NEXT_STEPS, schemaOf } from "../shapes.js";
 
 /** Settings that run for others. */
 const COMMANDS: readonly string[] = ["check", "setup.command"];
@@ -16,22 +15,20 @@ export const workstreamSet = defineOperation({
   summary: "Change a setting of a workstream",
   description: `${SETTING_KEYS.map((key) => `${key}: ${lowerFirst(SETTINGS[key]?.about ?? "")}, ${SETTINGS[key]?.wants}.`).join(" ")}`,
   effect: "write",
-  input: () =>
-    z.strictObject({
-      key: z.string().meta(about("Setting")),
-      value: z.string().max(65_536).optional().meta(about("New value; separate list items with commas")),
-      unset: z.boolean().default(false).meta(about("Restore the default")),
-      workstream: workstreamField(),
-    }),
-  output: () =>
-    schemaOf({
-      workstream: "string",
-      key: "string",
-      value: "unknown",
-      changed: "boolean",
-      settings: SETTING_VALUES,
-      nextSteps: NEXT_STEPS,
-    }),
+  input: () => ({
+    key: z.string().meta(about("Setting")),
+    value: z.string().max(65_536).optional().meta(about("New value; separate list items with commas")),
+    unset: flag("Restore the default"),
+    workstream: workstreamField(),
+  }),
+  output: {
+    workstream: "string",
+    key: "string",
+    value: "unknown",
+    changed: "boolean",
+    settings: SETTING_VALUES,
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["key", "value"],
   examples: [
     { command: "mu workstream set check 'npm test'", shows: "what must pass before work counts as verified" },
@@ -50,12 +47,7 @@ export const workstreamSet = defineOperation({
       const { drawBorders } = await import("../../agents/borders.js");
       await drawBorders(await app.crew(), scope, change.settings.borders);
     }
-    return {
-      workstream: scope,
-      key,
-      ...change,
-      nextSteps: [{ intent: "Show all settings", command: `mu workstream show ${scope}` }],
-    };
+    return { workstream: scope, key, ...change, nextSteps: [step("Show all settings", `mu workstream show ${scope}`)] };
   },
   render: ({ workstream, key, value, changed }, paint) =>
     `${key} of ${workstream} ${changed ? "is now" : "was already"} ${paint.bold(settingText(value))}`,

@@ -5,15 +5,13 @@ import { showWorkstream, WORKSTREAM_SUMMARY } from "../../workstreams/workstream
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
-import { schemaOf } from "../shapes.js";
 
 export const workstreamShow = defineOperation({
   name: "workstream.show",
   summary: "Show a workstream",
   effect: "read",
-  input: () =>
-    z.strictObject({ name: z.string().optional().meta({ completes: "workstream" }), workstream: workstreamField() }),
-  output: () => schemaOf({ workstream: WORKSTREAM_SUMMARY }),
+  input: () => ({ name: z.string().optional().meta({ completes: "workstream" }), workstream: workstreamField() }),
+  output: { workstream: WORKSTREAM_SUMMARY },
   positional: ["name"],
   examples: [
     { command: "mu workstream show demo", shows: "one workstream" },

@@ -1,16 +1,10 @@
 import * as z from "zod";
-import { type Fields, type Shape, shape, type TypeOf } from "../shape.js";
-
-/** Commands that make sense next, each with what it is for. */
-export const NEXT_STEPS = shape([{ intent: "string", command: "string" }]);
+import type { Fields, Shape, TypeOf } from "../shape.js";
 
 /** The schema of a shape. Objects take no other fields. */
 export function schemaOf<const S extends Shape>(shape: S): z.ZodType<TypeOf<S>, TypeOf<S>> {
   return build(shape) as z.ZodType<TypeOf<S>, TypeOf<S>>;
 }
-
-/** `{items, count}`, which every list returns. */
-export const listOf = <const S extends Shape>(item: S) => schemaOf({ items: [item], count: "number" });
 
 const SCALARS = {
   string: () => z.string(),
