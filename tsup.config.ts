@@ -65,6 +65,9 @@ const appHash: NonNullable<Options["plugins"]>[number] = {
 /** Collects what is bundled into any file of the package. */
 const notices = thirdPartyNotices("dist/THIRD-PARTY-NOTICES.txt");
 
+/** Its main file is in a form that esbuild cannot follow. */
+const alias = { "jsonc-parser": "jsonc-parser/lib/esm/main.js" };
+
 const program: Options = {
   format: "cjs",
   outExtension: () => ({ js: ".cjs" }),
@@ -80,6 +83,7 @@ const program: Options = {
   noExternal: [/^(?!node:|pg-native|bindings)/],
   esbuildOptions(options) {
     options.charset = "ascii";
+    options.alias = alias;
     options.supported = { "dynamic-import": false };
     options.define = { "import.meta.dirname": "__dirname" };
   },
@@ -107,6 +111,9 @@ export default defineConfig([
     external: ["better-sqlite3", "pg-native"],
     esbuildPlugins: [notices],
     noExternal: [/^(?!better-sqlite3|pg-native|node:)/],
+    esbuildOptions(options) {
+      options.alias = alias;
+    },
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
     },

@@ -1,3 +1,4 @@
+import { type Node, parseTree } from "jsonc-parser";
 import { Fault } from "../../../errors.js";
 import { asList, asObject, asText } from "../../json.js";
 import {
@@ -65,12 +66,12 @@ function add(text: string | undefined, path: string): string {
 
 function addGroup(text: string, event: string): string {
   const root = parseJsonText(text);
-  const hooks = findMember(root, "hooks")?.value;
+  const hooks = findValue(root, "hooks");
   if (!hooks) {
     const created = `"hooks": {\n    ${newEvent(event)}\n  }`;
     return appendMember(text, root, created, "  ");
   }
-  const groups = findMember(hooks, event)?.value;
+  const groups = findValue(hooks, event);
   if (!groups) return appendMember(text, hooks, newEvent(event), "    ");
   return appendMember(text, groups, formatJson(groupOf(event), "      "), "      ");
 }
@@ -90,23 +91,23 @@ function stripAll(text: string): string | undefined {
   const root = parseJsonText(text);
   const hooks = findMember(root, "hooks");
   if (!hooks) return text;
-  const events = hooks.value.members;
-  if (events.length > 0 && wasCreated(text, hooks.value) && events.every((event) => isOnlyOurs(text, event))) {
-    if (root.members.length === 1 && wasCreated(text, root)) return undefined;
-    return removeMember(text, root, root.members.indexOf(hooks));
+  const events = membersOf(memberValue(hooks));
+  if (events.length > 0 && wasCreated(text, memberValue(hooks)) && events.every((event) => isOnlyOurs(text, event))) {
+    if (membersOf(root).length === 1 && wasCreated(text, root)) return undefined;
+    return removeMember(text, root, membersOf(root).indexOf(hooks));
   }
-  const without = stripOne(text, hooks.value);
+  const without = stripOne(text, memberValue(hooks));
   return without === undefined ? text : stripAll(without);
 }
 
 /** The text without the first piece of mu's, or undefined when there is none. */
-function stripOne(text: string, hooks: JsonNode): string | undefined {
-  for (const [index, event] of hooks.members.entries()) {
+function stripOne(text: string, hooks: Node): string | undefined {
+  for (const [index, event] of membersOf(hooks).entries()) {
     if (isOnlyOurs(text, event)) return removeMember(text, hooks, index);
-    for (const [at, group] of event.value.members.entries()) {
-      if (isOurGroup(text, group)) return removeMember(text, event.value, at);
-      const handlers = findMember(group.value, "hooks")?.value;
-      const ours = handlers?.members.findIndex((handler) => isOurHandler(text, handler)) ?? -1;
+    for (const [at, group] of membersOf(memberValue(event)).entries()) {
+      if (isOurGroup(text, group)) return removeMember(text, memberValue(event), at);
+      const handlers = findValue(group, "hooks");
+      const ours = membersOf(handlers).findIndex((handler) => isOurHandler(text, handler));
       if (handlers && ours >= 0) return removeMember(text, handlers, ours);
     }
   }
@@ -114,18 +115,18 @@ function stripOne(text: string, hooks: JsonNode): string | undefined {
 }
 
 /** The event's list was written by mu and holds nothing else. */
-function isOnlyOurs(text: string, event: JsonMember): boolean {
-  const groups = event.value.members;
-  return groups.length > 0 && wasCreated(text, event.value) && groups.every((group) => isOurGroup(text, group));
+function isOnlyOurs(text: string, event: Node): boolean {
+  const groups = membersOf(memberValue(event));
+  return groups.length > 0 && wasCreated(text, memberValue(event)) && groups.every((group) => isOurGroup(text, group));
 }
 
-function isOurGroup(text: string, group: JsonMember): boolean {
-  const handlers = findMember(group.value, "hooks")?.value.members ?? [];
+function isOurGroup(text: string, group: Node): boolean {
+  const handlers = membersOf(findValue(group, "hooks"));
   return handlers.length > 0 && handlers.every((handler) => isOurHandler(text, handler));
 }
 
-function isOurHandler(text: string, handler: JsonMember): boolean {
-  return isMarked(JSON.parse(text.slice(handler.start, handler.end)));
+function isOurHandler(text: string, handler: Node): boolean {
+  return isMarked(JSON.parse(text.slice(handler.offset, endOf(handler))));
 }
 
 function isMarked(handler: unknown): boolean {
@@ -169,46 +170,48 @@ function unexpected(path: string, why: string): Fault {
   ]);
 }
 
-/** A value in a JSON text, by its place. Members of an object begin at their key. */
-export interface JsonNode {
-  kind: "object" | "array" | "other";
-  start: number;
-  end: number;
-  members: JsonMember[];
+/** The tree of a text that `JSON.parse` accepts: an object's children are its properties, a list's are its values. */
+function parseJsonText(text: string): Node {
+  const root = parseTree(text);
+  if (root === undefined) throw new Error("a JSON text has a value");
+  return root;
 }
 
-export interface JsonMember {
-  key?: string;
-  start: number;
-  end: number;
-  value: JsonNode;
-}
+const membersOf = (node: Node | undefined): readonly Node[] => node?.children ?? [];
+const endOf = ({ offset, length }: Node): number => offset + length;
 
-/** The places of all values of a text that `JSON.parse` accepts. */
-export function parseJsonText(text: string): JsonNode {
-  return readValue(text, skipBlanks(text, 0));
+/** The value of an object's member, or the item of a list itself. */
+function memberValue(member: Node): Node {
+  return member.type === "property" ? (member.children?.[1] ?? member) : member;
 }
 
 /** The member of that key; of several the last, as in `JSON.parse`. */
-export function findMember(node: JsonNode, key: string): JsonMember | undefined {
-  return node.members.findLast((member) => member.key === key);
+function findMember(node: Node, key: string): Node | undefined {
+  if (node.type !== "object") return undefined;
+  return membersOf(node).findLast((member) => member.children?.[0]?.value === key);
+}
+
+function findValue(node: Node, key: string): Node | undefined {
+  const member = findMember(node, key);
+  return member && memberValue(member);
 }
 
 /**
  * The text with one more member at the container's end. Nothing else is touched, and `removeMember` takes out exactly
  * what was put in. In an empty container the member stands right behind the bracket: see `wasCreated`.
  */
-export function appendMember(text: string, node: JsonNode, member: string, indent: string): string {
-  const last = node.members.at(-1);
-  if (last) return `${text.slice(0, last.end)},\n${indent}${member}${text.slice(last.end)}`;
-  return text.slice(0, node.start + 1) + member + text.slice(node.start + 1);
+function appendMember(text: string, node: Node, member: string, indent: string): string {
+  const last = membersOf(node).at(-1);
+  if (last) return `${text.slice(0, endOf(last))},\n${indent}${member}${text.slice(endOf(last))}`;
+  return text.slice(0, node.offset + 1) + member + text.slice(node.offset + 1);
 }
 
-export function removeMember(text: string, node: JsonNode, index: number): string {
-  const [before, member, after] = [node.members[index - 1], node.members[index], node.members[index + 1]];
+function removeMember(text: string, node: Node, index: number): string {
+  const members = membersOf(node);
+  const [before, member, after] = [members[index - 1], members[index], members[index + 1]];
   if (!member) return text;
-  const start = before ? before.end : member.start;
-  const end = before ? member.end : (after?.start ?? member.end);
+  const start = before ? endOf(before) : member.offset;
+  const end = before ? endOf(member) : (after?.offset ?? endOf(member));
   return text.slice(0, start) + text.slice(end);
 }
 
@@ -216,59 +219,11 @@ export function removeMember(text: string, node: JsonNode, index: number): strin
  * Whether the container was written together with its first member, and not an empty one that someone had: in that
  * case there is space between the bracket and the member.
  */
-export function wasCreated(text: string, node: JsonNode): boolean {
-  return /\s/.test(text[node.start + 1] ?? "");
+function wasCreated(text: string, node: Node): boolean {
+  return /\s/.test(text[node.offset + 1] ?? "");
 }
 
 /** The value as text, its further lines indented to stand in a line that is indented so. */
-export function formatJson(value: unknown, indent: string): string {
+function formatJson(value: unknown, indent: string): string {
   return JSON.stringify(value, null, 2).replace(/\n/g, `\n${indent}`);
-}
-
-function readValue(text: string, start: number): JsonNode {
-  const open = text[start];
-  if (open === "{" || open === "[") return readContainer(text, start, open === "{" ? "object" : "array");
-  const end = open === '"' ? skipString(text, start) : skipScalar(text, start);
-  return { kind: "other", start, end, members: [] };
-}
-
-function readContainer(text: string, start: number, kind: "object" | "array"): JsonNode {
-  const members: JsonMember[] = [];
-  for (let at = skipBlanks(text, start + 1); ; at = skipBlanks(text, at)) {
-    if (text[at] === "}" || text[at] === "]") return { kind, start, end: at + 1, members };
-    if (text[at] === ",") at = skipBlanks(text, at + 1);
-    const member = kind === "object" ? readMember(text, at) : readItem(text, at);
-    members.push(member);
-    at = member.end;
-  }
-}
-
-function readMember(text: string, start: number): JsonMember {
-  const end = skipString(text, start);
-  const key: unknown = JSON.parse(text.slice(start, end));
-  const value = readValue(text, skipBlanks(text, skipBlanks(text, end) + 1));
-  return { key: String(key), start, end: value.end, value };
-}
-
-function readItem(text: string, start: number): JsonMember {
-  const value = readValue(text, start);
-  return { start, end: value.end, value };
-}
-
-function skipString(text: string, start: number): number {
-  let at = start + 1;
-  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-  return at + 1;
-}
-
-function skipScalar(text: string, start: number): number {
-  let at = start;
-  while (at < text.length && !/[\s,\]}]/.test(text[at] ?? "")) at++;
-  return at;
-}
-
-function skipBlanks(text: string, start: number): number {
-  let at = start;
-  while (/[\s\ufeff]/.test(text[at] ?? "")) at++;
-  return at;
 }
