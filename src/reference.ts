@@ -77,7 +77,7 @@ function optionText(flag: Verb["options"][number]): string {
   return `${flag.description}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }
 
-/** Nouns that an agent in a pane works with; the rest is for whoever runs the crew. */
+/** Nouns that an agent in a pane works with; the rest is for the person who runs the crew. */
 const AGENTS_NOUNS = ["task", "me", "track", "log", "state", "prime"];
 
 /** One row a verb, for an agent that must find the right one fast. */

@@ -70,7 +70,7 @@ function nameOf({ id, spawned_at }: Incarnation): string {
   return `${id}-${Date.parse(spawned_at)}`;
 }
 
-/** One file holds so many bytes before it is set aside; there are two at most. */
+/** A file is set aside at this many bytes; there are at most two. */
 export const TRANSCRIPT_BYTES = 4 * 1024 * 1024;
 
 /**

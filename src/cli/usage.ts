@@ -31,7 +31,7 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
   );
 }
 
-/** Tells how the verb is used in every fault that is about its usage, whoever found it. */
+/** Adds the usage line to every fault about usage, wherever it was found. */
 export function withUsage(error: unknown, line: Line, verbs: readonly Verb[]): unknown {
   const verb = findVerb(line.words, verbs);
   if (!(error instanceof Fault) || !error.code.startsWith("usage.") || verb === undefined) return error;

@@ -26,7 +26,7 @@ export interface LaunchWishes {
   /** A window to share with other agents; without it the agent has a window of its own. */
   window?: string | undefined;
   layout?: Layout | undefined;
-  /** The conversation to go on with. */
+  /** The conversation to resume. */
   resume?: string | undefined;
 }
 

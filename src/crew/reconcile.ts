@@ -49,12 +49,12 @@ export async function reconcile(
   workstream?: string,
   options: ReconcileOptions = {},
 ): Promise<Reconciliation> {
-  const impatientCrew = {
+  const hurriedCrew = {
     ...host,
     context: { ...host.context, store: withLockTimeout(host.context.store, LOCK_WAIT_MS) },
   };
   try {
-    return await (options.report ? report(host, workstream) : settle(impatientCrew, host, workstream));
+    return await (options.report ? report(host, workstream) : settle(hurriedCrew, host, workstream));
   } catch (error) {
     if (!(error instanceof Fault) || !STALE_AFTER.includes(error.code)) throw error;
     const agents = await storedObservations(host, workstream);

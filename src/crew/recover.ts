@@ -164,6 +164,6 @@ function primeText({ action, workstream, agent, tasks }: Recovered, task: string
   return [
     `You are ${agent} in the workstream ${workstream}. Your pane was lost and has been opened again. ${memory}`,
     `Your task ${task} is still yours and IN_PROGRESS.${others} Read it and its notes with: mu task show ${task} -w ${workstream}`,
-    `Then go on with it. Check first what is done already.`,
+    `Check what is already done, then continue.`,
   ].join("\n");
 }

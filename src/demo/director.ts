@@ -68,7 +68,7 @@ export interface Script {
 export interface Direction {
   crew: Crew;
   scaffold: Scaffold;
-  /** A line about somebody. */
+  /** A line about one agent. */
   tell(who: string, what: string): void;
 }
 

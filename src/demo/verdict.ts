@@ -83,14 +83,14 @@ export function problemsOf(script: Script, tasks: readonly TaskStory[], audit: A
   if (!script.finished) problems.push("the agents did not finish in time");
   if (script.crashes.length !== 1) problems.push(`${script.crashes.length} agents crashed, not one`);
   if (script.permissions.length === 0) problems.push("no agent asked for permission");
-  if (!isForetold(script)) problems.push("the radar did not predict the conflict");
+  if (!isPredicted(script)) problems.push("the radar did not predict the conflict");
   if (!audit.ok) problems.push("the chain of events is broken");
   if (audit.tables !== "same") problems.push("the tables do not match the events");
   return [...problems, ...(problems.length > 0 ? script.mishaps : [])];
 }
 
 /** One pair clashes on purpose: the radar named both before any of it landed, and one of the two came back. */
-function isForetold({ warnings, returned }: Script): boolean {
+function isPredicted({ warnings, returned }: Script): boolean {
   const [clash] = returned;
   const rival = clash !== undefined && returned.length === 1 && RIVALS.includes(clash.task);
   return rival && warnings.some(({ agents }) => agents.length === 2 && agents.includes(clash.agent ?? ""));

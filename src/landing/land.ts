@@ -92,7 +92,7 @@ interface Ready {
 async function prepare(crew: TmuxHost, choice: Choice, options: LandOptions): Promise<Ready> {
   const { db } = crew.context.store;
   const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
-  const { candidates, edges, skipped } = await chooseTasks(db, choice, await busyTasks(crew));
+  const { candidates, edges, skipped } = await chooseTasks(db, choice, await lockedTasks(crew));
   const report = emptyLanding(skipped);
   const copies = skipped.filter(({ why }) => why === "no_vcs").map(({ task }) => task);
   if (copies.length > 0 && candidates.length === 0 && copies.length === skipped.length) {
@@ -105,7 +105,7 @@ async function prepare(crew: TmuxHost, choice: Choice, options: LandOptions): Pr
   return { report, settings, place, candidates: whole, edges };
 }
 
-async function busyTasks(crew: TmuxHost): Promise<Map<number, number>> {
+async function lockedTasks(crew: TmuxHost): Promise<Map<number, number>> {
   const rows = await landingsUnderWay(crew.context.store.db);
   const living = await livingProcesses(
     crew,

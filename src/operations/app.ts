@@ -34,7 +34,7 @@ export interface Terminal {
 /** What a verb cannot work without, and not every surface has. */
 export type Need = "stdin" | "terminal";
 
-/** What a verb may ask of the program that runs it, whoever calls. */
+/** What a verb may ask of the program that runs it; the same for every caller. */
 export interface Program {
   registry: Registry;
   /** Runs one statement that only reads; aborting the request ends it. Faults `sql.*`. */

@@ -3,7 +3,7 @@ import type { Context } from "../db/context.js";
 import type { App } from "./app.js";
 
 /**
- * Makes the database agree with tmux, as the reaper, before somebody reads it. Nothing happens, and nothing is loaded,
+ * Makes the database agree with tmux, as the reaper, before a read. Nothing happens, and nothing is loaded,
  * where no agent is open. True when what is there is only what was last known. Faults `tmux.*`.
  */
 export async function reconcileBeforeRead(app: App): Promise<boolean> {

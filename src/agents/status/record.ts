@@ -156,7 +156,7 @@ export const AGENT_POLL = shape({
   idleMs: "number",
   /** What it works on. */
   tasks: "string[]",
-  /** When somebody last looked, ISO 8601. */
+  /** When it was last observed, ISO 8601. */
   seenAt: "string | null",
   dead: "boolean",
 });

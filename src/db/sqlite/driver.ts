@@ -63,7 +63,7 @@ class TransactionalAdapter extends SqliteAdapter {
 }
 
 /**
- * A pool that has one connection as long as nothing happens at once. Whoever reads while a transaction is open gets
+ * A pool that has one connection unless requests overlap. A read while a transaction is open gets
  * another connection, and so sees committed rows only.
  */
 export class FileDriver extends SqliteDriver {
@@ -155,7 +155,7 @@ export class FileConnection implements DatabaseConnection {
     return this.execute(query, this.options.timeoutMs) as Promise<QueryResult<R>>;
   }
 
-  /** Runs a query; while another process has the lock, this one goes on with other things, for up to `timeoutMs`. */
+  /** Runs a query; while another process has the lock, this one does other work, for up to `timeoutMs`. */
   async execute({ sql, parameters }: CompiledQuery, timeoutMs: number) {
     if (nowMs() - turnedAt > SLICE_MS) await nextTurn();
     for (let waitedMs = BLOCKING_MS; ; waitedMs += PAUSE_MS + BLOCKING_MS) {
@@ -181,7 +181,7 @@ export class FileConnection implements DatabaseConnection {
   }
 }
 
-/** From so many columns on, rows are read as lists and named here: the driver's own naming takes twice as long. */
+/** From this many columns on, rows are read as lists and named here: the driver's own naming takes twice as long. */
 const WIDE = 9;
 
 function prepare(connection: Connection, text: string): Prepared {

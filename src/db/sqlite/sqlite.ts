@@ -45,7 +45,7 @@ function fileAt(path: string): string | undefined {
   return found && `${found.dev}:${found.ino}`;
 }
 
-/** A store without a file: an empty one in memory, until somebody's first write makes the file. */
+/** A store without a file: an empty one in memory, until the first write creates the file. */
 async function openLater(path: string, options: SqliteOptions): Promise<Store> {
   const empty = await openFile(MEMORY, path, options);
   let opened: Store | undefined;
