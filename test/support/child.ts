@@ -18,6 +18,8 @@ export async function bundleChild(into: string, name: string): Promise<string> {
     format: "esm",
     logLevel: "error",
     external: ["better-sqlite3"],
+    // Its main file is in a form that esbuild cannot follow.
+    alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
     // Some of our libraries are CommonJS and ask for `require` themselves.
     banner: {
       js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
