@@ -10,8 +10,6 @@ import { type Cost, costOf, count, type Figure, inFolder, inTurns } from "./meas
 type Synchronous = "NORMAL" | "FULL";
 const ROUNDS = 5;
 const PORTION: Readonly<Record<Synchronous, number>> = { NORMAL: 4_000, FULL: 1_000 };
-/** Claims in a second. */
-const BAR: Readonly<Record<Synchronous, number>> = { NORMAL: 8_000, FULL: 3_500 };
 
 /** Claims in process, each a transaction with its event, beside the same by hand. */
 export async function claims(): Promise<Figure[]> {
@@ -65,13 +63,6 @@ function figuresOf(synchronous: Synchronous, costs: { floor: Cost; claims: Cost 
       figure: `${text(costs.claims)}: ${share.toFixed(2)} × floor`,
       bar: "≥ 0.3 × floor",
       met: share >= 0.3,
-    },
-    {
-      what: `${what}: the rate alone`,
-      floor: text(costs.floor),
-      figure: text(costs.claims),
-      bar: `≥ ${count(BAR[synchronous])}/s`,
-      met: rate(costs.claims, by) >= BAR[synchronous],
     },
   ];
 }

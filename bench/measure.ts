@@ -111,18 +111,6 @@ export const shown = ({ cpuMs, wallMs }: Cost) => `${ms(cpuMs)} (wall ${ms(wallM
 export const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en")} ms`;
 export const count = (value: number) => Math.round(value).toLocaleString("en");
 
-/** A process beside another: the processor's time may be `plusMs` more. */
-export function beside(what: string, floor: Cost, figure: Cost, plusMs: number): Figure {
-  const more = figure.cpuMs - floor.cpuMs;
-  return {
-    what,
-    floor: shown(floor),
-    figure: `${shown(figure)}: floor + ${ms(more)}`,
-    bar: `≤ floor + ${plusMs} ms`,
-    met: more <= plusMs,
-  };
-}
-
 /** Work beside the same by hand: the processor's time may be `factor` times as much. */
 export function timesFloor(what: string, floor: Cost, figure: Cost, factor: number): Figure {
   const times = figure.cpuMs / floor.cpuMs;

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { seedGraph } from "./graph.js";
-import { beside, costOfNode, type Figure, inFolder, inTurns, MU, peakMemory } from "./measure.js";
+import { costOfNode, type Figure, inFolder, inTurns, MU, peakMemory, timesFloor } from "./measure.js";
 
 const ROUNDS = 25;
 
@@ -16,8 +16,8 @@ export async function startup(): Promise<Figure[]> {
       list: () => costOfNode(list, env),
     });
     return [
-      beside("`mu task list --json`, 1,000 tasks", costs.empty, costs.list, 40),
-      beside("`mu --version`", costs.empty, costs.version, 15),
+      timesFloor("`mu task list --json`, 1,000 tasks", costs.empty, costs.list, 1.7),
+      timesFloor("`mu --version`", costs.empty, costs.version, 1.06),
     ];
   });
 }
@@ -35,7 +35,7 @@ export async function state(): Promise<Figure[]> {
     const floorMb = peakMemory(["-e", "0"]);
     const peakMb = peakMemory(args, env);
     return [
-      beside("`mu state --json`, 10,000 tasks, 20,000 edges", costs.empty, costs.state, 150),
+      timesFloor("`mu state --json`, 10,000 tasks, 20,000 edges", costs.empty, costs.state, 2.7),
       {
         what: "memory of the same",
         floor: `${Math.round(floorMb)} MB`,
