@@ -24,12 +24,13 @@ export interface Head {
   hash: string;
 }
 
-/** The columns that the hash covers, in its order. */
-const HASHED = ["prev_hash", "scope", "n", "group_id", "at", "actor", "op", "subject", "payload", "changes"] as const;
+/** What is stored of an event, but for its hash. */
+const COLUMNS = ["prev_hash", "scope", "n", "group_id", "at", "actor", "op", "subject", "payload", "changes"] as const;
 
 /** sha256 over the JSON array of an event's fields; the public format, see docs/audit.md. */
 export function eventHash(event: Omit<EventRow, "id" | "hash">): string {
-  return digest("sha256", JSON.stringify(HASHED.map((column) => event[column])));
+  const { prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes } = event;
+  return digest("sha256", JSON.stringify([prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes]));
 }
 
 const selectHead = statement((db, { scope }: { scope: string }) =>
@@ -52,7 +53,7 @@ const updateHead = statement((db, { scope, n, hash }: { scope: string; n: number
 );
 
 const insertEvent = statement((db, event: Omit<EventRow, "id">) => {
-  const values = [...HASHED, "hash" as const].map((column) => [column, event[column]]);
+  const values = [...COLUMNS, "hash" as const].map((column) => [column, event[column]]);
   return db.insertInto("events").values(Object.fromEntries(values));
 });
 
@@ -81,18 +82,21 @@ type NewEvent = Pick<EventRow, "scope" | "group_id" | "at" | "actor" | "op" | "s
 
 /** Appends one event after `head` and gives the new head. Its texts are made storable first, then hashed. */
 export async function appendEvent(db: Reader, head: Head, event: NewEvent): Promise<Head> {
-  const body = {
-    ...event,
+  const row = {
+    prev_hash: head.hash,
+    scope: event.scope,
     n: head.n + 1,
     group_id: storableText(event.group_id),
+    at: event.at,
     actor: storableText(event.actor),
+    op: event.op,
     subject: storableText(event.subject),
     payload: storableJson(event.payload),
     changes: JSON.stringify(event.changes),
-    prev_hash: head.hash,
+    hash: "",
   };
-  const hash = eventHash(body);
-  await insertEvent(db, { ...body, hash });
-  await updateHead(db, { scope: event.scope, n: body.n, hash });
-  return { n: body.n, hash };
+  row.hash = eventHash(row);
+  await insertEvent(db, row);
+  await updateHead(db, row);
+  return row;
 }
