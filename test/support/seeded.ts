@@ -21,6 +21,7 @@ import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { openTestStore, temporaryFolder } from "./database.js";
+import { removeFolder } from "./tmux.js";
 
 /** A small project on disk: the workstream `demo` with a few tasks, and `other`, which is empty. */
 export interface Seeded {
@@ -91,7 +92,7 @@ export async function seededApp(
   const end = async () => {
     await crew.tmux.run([["kill-server"]]);
     await store.close();
-    folder.remove();
+    await removeFolder(folder.path);
   };
   return { folder: folder.path, store, context, world, request, end };
 }

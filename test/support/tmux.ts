@@ -52,10 +52,14 @@ export function privateTmux(): PrivateTmux {
     raw,
     dispose: async () => {
       await raw("kill-server");
-      // Programs of the server may still be writing their last files into it.
-      await eventually("the folder goes", async () => isRemoved(dir));
+      await removeFolder(dir);
     },
   };
+}
+
+/** Removes the folder of a server that has ended, whose programs may still be writing their last files into it. */
+export async function removeFolder(dir: string): Promise<void> {
+  await eventually("the folder goes", async () => isRemoved(dir));
 }
 
 /** Waits for what a program in a pane is about to do; fails with `what` after 20 s. */
