@@ -58,7 +58,9 @@ export async function listTracks(db: Reader, workstream: string, now: string): P
 /** The tracks of a workstream given by row id; `ready` are its ready tasks, best first. */
 export async function readTracks(db: Reader, workstreamId: number, ready: readonly { id: number }[]): Promise<Track[]> {
   const tasks = await selectLiveTasks(db, { workstreamId });
-  const edges = await selectLiveEdges(db, { workstreamId });
+  const [row] = await selectLiveEdges(db, { workstreamId });
+  const pairs: [number, number][] = JSON.parse(`[${row?.pairs ?? ""}]`);
+  const edges = pairs.map(([blocker_id, blocked_id]) => ({ blocker_id, blocked_id }));
   return computeTracks(tasks, edges, ready, await selectLevelWaits(db, { workstreamId }));
 }
 
@@ -85,12 +87,15 @@ const selectLiveTasks = statement((db, { workstreamId }: { workstreamId: number 
     .where("t.status", "in", LIVE_STATUSES),
 );
 
-/** Answered from indexes alone, which is why the blockers' status is not asked for. */
+/**
+ * Answered from indexes alone, which is why the blockers' status is not asked for; and as one text, because a row per
+ * edge costs three times as much.
+ */
 const selectLiveEdges = statement((db, { workstreamId }: { workstreamId: number }) =>
   db
     .selectFrom("tasks as d")
     .innerJoin("task_edges as e", "e.blocked_id", "d.id")
-    .select(["e.blocker_id", "e.blocked_id"])
+    .select(sql<string | null>`string_agg('[' || e.blocker_id || ',' || e.blocked_id || ']', ',')`.as("pairs"))
     .where("d.workstream_id", "=", workstreamId)
     .where("d.status", "in", LIVE_STATUSES),
 );
