@@ -99,6 +99,7 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
 
 it("takes - and @file as plain text in every field of every verb, where there is no standard input", async () => {
   app = await seededApp();
+  onTestFinished(app.end);
   const read: string[] = [];
   const { stdin: _, terminal: __, ...offered } = app.request;
   const request: Request = {
