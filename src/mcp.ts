@@ -60,8 +60,9 @@ function serverWorld(world: World): { serving: World; close(): Promise<void> } {
   const openStore = async () => {
     const store = await world.openStore();
     const keep = async () => {
-      await close();
+      const before = kept;
       kept = store;
+      await before?.close();
     };
     return withParts(store, { close: keep });
   };

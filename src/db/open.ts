@@ -1,6 +1,6 @@
 import { Fault } from "../errors.js";
 import { planUpgrade, type SchemaState, upgradeDatabase } from "./migrate.js";
-import { shared } from "./shared.js";
+import { openOnce } from "./one-store.js";
 import type { Store } from "./store.js";
 
 /** Where a database is: a PostgreSQL server's URL, or else a file's path. */
@@ -14,7 +14,7 @@ export interface Address {
 /** Opens the database; a missing file answers as an empty database until the first write makes it. Faults `db.*`. */
 export async function openStore(address: Address): Promise<Store> {
   const { url } = address;
-  if (url) return shared(url, () => openServer(url));
+  if (url) return openOnce(url, () => openServer(url));
   const { openSqlite } = await import("./sqlite/sqlite.js");
   return openSqlite(address.path, { missing: "empty", ...waiting(address) });
 }

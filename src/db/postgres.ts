@@ -1,8 +1,8 @@
 import { Kysely, PostgresDialect, type PostgresPool } from "kysely";
 import { Fault } from "../errors.js";
 import { bringUpToDate, pendingMigrations } from "./migrate.js";
+import { oneAtATime } from "./one-store.js";
 import type { Reader, Schema } from "./schema.js";
-import { oneAtATime } from "./shared.js";
 import type { Store } from "./store.js";
 
 /** How often a follower asks a PostgreSQL server for news, in ms. */

@@ -2,8 +2,8 @@ import { chmodSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Kysely } from "kysely";
 import { bringUpToDate, pendingMigrations } from "../migrate.js";
+import { oneAtATime, openOnce } from "../one-store.js";
 import type { Schema } from "../schema.js";
-import { oneAtATime, shared } from "../shared.js";
 import type { Store } from "../store.js";
 import { connect } from "./connect.js";
 import type { Connection } from "./connection.js";
@@ -35,7 +35,7 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
       await createFile(path);
     }
     const open = () => openFile(path, path, options);
-    return path === MEMORY || options.migrate === "never" ? open() : shared(`${fileAt(path)}`, open);
+    return path === MEMORY || options.migrate === "never" ? open() : openOnce(`${fileAt(path)}`, open);
   });
 }
 

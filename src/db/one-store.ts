@@ -6,7 +6,7 @@ const opened = new Map<string, { store: Promise<Store>; users: number }>();
  * The store that this process has open under `key`, else the one that `open` gives: however often a database is opened
  * in a process, its writes go through one queue. It is closed when all who got it have closed it.
  */
-export async function shared(key: string, open: () => Promise<Store>): Promise<Store> {
+export async function openOnce(key: string, open: () => Promise<Store>): Promise<Store> {
   const entry = opened.get(key) ?? { store: open(), users: 0 };
   opened.set(key, entry);
   entry.users++;
