@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { App } from "./app.js";
-import { about } from "./fields.js";
+import { field } from "./fields.js";
 import { defineOperation, listed, listOf } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
 import { type Verb, wordsOf } from "./verb.js";
@@ -18,7 +18,7 @@ export const complete = defineOperation({
   summary: "Print completions for a command line",
   description: "Called by the completion scripts. The last word is the one being typed; it can be empty.",
   effect: "read",
-  input: () => ({ words: z.array(z.string()).default([]).meta(about("Words after mu; the last one is being typed")) }),
+  input: () => ({ words: field(z.array(z.string()).default([]), "Words after mu; the last one is being typed") }),
   output: listOf({ value: "string", about: "string" }),
   positional: ["words"],
   examples: [

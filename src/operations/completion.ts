@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { about } from "./fields.js";
+import { field } from "./fields.js";
 import { defineOperation } from "./operation.js";
 
 const BASH = `_mu() {
@@ -35,7 +35,7 @@ export const completion = defineOperation({
     'For bash put `eval "$(mu completion bash)"` into ~/.bashrc, for zsh the same with zsh into ~/.zshrc after compinit, for fish `mu completion fish | source` into config.fish.',
   effect: "read",
   standalone: true,
-  input: () => ({ shell: z.enum(["bash", "zsh", "fish"]).meta(about("bash, zsh or fish")) }),
+  input: () => ({ shell: field(z.enum(["bash", "zsh", "fish"]), "bash, zsh or fish") }),
   output: { shell: "string", script: "string" },
   positional: ["shell"],
   examples: [

@@ -15,106 +15,92 @@ type FieldNotes = {
   value?: string;
 };
 
-/** A field's description with its notes. */
-export function about(description: string, notes: FieldNotes = {}): { description: string } & FieldNotes {
-  return { description, ...notes };
+/** A field with its description and notes. */
+export function field<T extends z.ZodType>(schema: T, description: string, notes: FieldNotes = {}): T {
+  return schema.meta({ description, ...notes });
 }
 
 /** A switch that is off unless given. */
 export const flag = (description: string, notes: FieldNotes = {}) =>
-  z.boolean().default(false).meta(about(description, notes));
+  field(z.boolean().default(false), description, notes);
 
 /** A text that may be left out, but not be empty. */
 export const optionalText = (description: string, notes: FieldNotes = {}) =>
-  z.string().min(1).optional().meta(about(description, notes));
+  field(z.string().min(1).optional(), description, notes);
 
 /** `-n`, how many to show. */
 export const limitField = (fallback: number, description = "Maximum number; 0 means all", notes: FieldNotes = {}) =>
-  z
-    .number()
-    .int()
-    .min(0)
-    .default(fallback)
-    .meta(about(description, { short: "n", ...notes }));
+  field(z.number().int().min(0).default(fallback), description, { short: "n", ...notes });
 
 /** `--all` of a verb that is about one workstream without it. */
 export const allField = () => flag("Include all workstreams");
 
 /** An agent by `name` or `workstream/name`. */
 export const agentField = (description = "Agent, as name or workstream/name") =>
-  z
-    .string()
-    .min(1)
-    .meta(about(description, { completes: "agent" }));
+  field(z.string().min(1), description, { completes: "agent" });
 
 /** `--role` of a verb that chooses tasks by role. */
-export const roleField = (description: string) =>
-  z
-    .string()
-    .optional()
-    .meta(about(description, { completes: "role" }));
+export const roleField = (description: string) => field(z.string().optional(), description, { completes: "role" });
 
 /** `-w`, on every verb that is about one workstream. */
 export const workstreamField = () =>
-  z
-    .string()
-    .optional()
-    .meta(
-      about("Workstream (default: $MU_WORKSTREAM, then the agent's, then this folder's)", {
-        short: "w",
-        completes: "workstream",
-        value: "name",
-      }),
-    );
+  field(z.string().optional(), "Workstream (default: $MU_WORKSTREAM, then the agent's, then this folder's)", {
+    short: "w",
+    completes: "workstream",
+    value: "name",
+  });
 
 /** A task by `name` or `workstream/name`. */
 export const taskField = (description = "Task, as name or workstream/name") =>
-  z
-    .string()
-    .min(1)
-    .meta(about(description, { completes: "task" }));
+  field(z.string().min(1), description, { completes: "task" });
 
 /** `--until` of an edge. */
 export const untilField = () =>
-  z
-    .enum(EDGE_LEVELS)
-    .optional()
-    .meta(about("What to wait for: closed, verified by a check, or landed on the target branch"));
+  field(
+    z.enum(EDGE_LEVELS).optional(),
+    "What to wait for: closed, verified by a check, or landed on the target branch",
+  );
 
 /** Several tasks; on the command line repeated, with commas, or both. */
 export const tasksField = (description: string, notes: FieldNotes = {}) =>
-  z.array(z.string().min(1)).meta(about(description, { completes: "task", value: "task", ...notes }));
+  field(z.array(z.string().min(1)), description, { completes: "task", value: "task", ...notes });
 
 /** `--yes` of a verb that is a dry run without it. */
 export const yesField = () => flag("Apply the change (default: dry run)", { short: "y" });
 
 /** `--no-reconcile` of a read that looks at the panes first. */
 export const reconcileField = () =>
-  z.boolean().default(true).meta(about("Show the last known state without reading the panes"));
+  field(z.boolean().default(true), "Show the last known state without reading the panes");
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** A length of time in ms, written `500ms`, `30s`, `10m`, `2h`, `1d`, or as a number of seconds. */
 export const durationField = (description: string) =>
-  z
-    .string()
-    .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)?$/, "must be a duration such as 30s, 10m or 2h")
-    .transform((text) => {
-      const [, amount, unit] = /^([\d.]+)(\w*)$/.exec(text) ?? [];
-      return Math.round(Number(amount) * (UNITS[unit || "s"] ?? 1000));
-    })
-    .meta(about(description, { value: "time" }));
+  field(
+    z
+      .string()
+      .regex(/^\d{1,9}(\.\d{1,3})?(ms|s|m|h|d)?$/, "must be a duration such as 30s, 10m or 2h")
+      .transform((text) => {
+        const [, amount, unit] = /^([\d.]+)(\w*)$/.exec(text) ?? [];
+        return Math.round(Number(amount) * (UNITS[unit || "s"] ?? 1000));
+      }),
+    description,
+    { value: "time" },
+  );
 
 /** Whole text up to 1 MB: longer belongs into a file of the project. */
 export const textField = () => z.string().min(1).max(1_048_576, "at most 1 MB of text");
 
 /** A moment as UTC ISO 8601 with milliseconds, from anything ISO 8601. */
 export const momentField = (description: string) =>
-  z
-    .string()
-    .refine(
-      (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
-      "must be a date such as 2026-01-31 or 2026-01-31T12:00:00Z",
-    )
-    .transform((text) => new Date(text).toISOString())
-    .meta(about(description, { value: "date" }));
+  field(
+    z
+      .string()
+      .refine(
+        (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
+        "must be a date such as 2026-01-31 or 2026-01-31T12:00:00Z",
+      )
+      .transform((text) => new Date(text).toISOString()),
+    description,
+    { value: "date" },
+  );

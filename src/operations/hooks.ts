@@ -9,7 +9,7 @@ import {
 } from "../agents/hooks/install.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Request } from "./app.js";
-import { about, optionalText } from "./fields.js";
+import { field, optionalText } from "./fields.js";
 import { defineOperation, listed, type Operation } from "./operation.js";
 import type { Paint } from "./paint.js";
 
@@ -46,7 +46,7 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
 }
 
 const hookFields = () => ({
-  cli: z.array(z.enum(CLIS)).min(1).optional().meta(about("Only these CLIs")),
+  cli: field(z.array(z.enum(CLIS)).min(1).optional(), "Only these CLIs"),
   project: optionalText("Install for this project folder, not for the user", { value: "folder" }),
 });
 

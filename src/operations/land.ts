@@ -7,7 +7,7 @@ import { LANDING, type Landing } from "../landing/outcome.js";
 import { counted, parseRef, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
-import { about, durationField, flag, optionalText, tasksField, workstreamField } from "./fields.js";
+import { durationField, field, flag, optionalText, tasksField, workstreamField } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { resolveWorkstream } from "./resolve.js";
@@ -27,12 +27,9 @@ export const land = defineOperation({
     workstream: workstreamField(),
     all: flag("All finished work of the workstream"),
     agent: optionalText("All finished work of this agent", { completes: "agent" }),
-    check: z
-      .string()
-      .min(1)
-      .max(4096)
-      .optional()
-      .meta(about("Command that must pass (default: the workstream's check)", { value: "command" })),
+    check: field(z.string().min(1).max(4096).optional(), "Command that must pass (default: the workstream's check)", {
+      value: "command",
+    }),
     noCheck: flag("Skip the check"),
     timeout: durationField("Timeout of the check (default: the workstream's setting)").optional(),
     onto: optionalText("Target branch (default: the workstream's)", { value: "branch" }),

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { followLog, LOG_ENTRY, type LogEntry, readLog, writeMessage } from "../journal/log.js";
 import type { App } from "./app.js";
-import { about, allField, flag, limitField, optionalText, workstreamField } from "./fields.js";
+import { allField, field, flag, limitField, optionalText, workstreamField } from "./fields.js";
 import { defineOperation, listed, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream, resolveWorkstream } from "./resolve.js";
@@ -22,22 +22,16 @@ export const log = defineOperation({
     "With a text it writes a message; without one it prints the newest entries, oldest first. --follow runs until Ctrl-C; with --json it prints one object per line.",
   effect: "write",
   input: () => ({
-    text: z.string().min(1).max(65_536).optional().meta(about("Message to write")),
+    text: field(z.string().min(1).max(65_536).optional(), "Message to write"),
     workstream: workstreamField(),
     all: allField(),
-    as: z
-      .string()
-      .max(64)
-      .optional()
-      .meta(about("Write under another name", { value: "name" })),
-    kind: z
-      .string()
-      .min(1)
-      .max(64)
-      .optional()
-      .meta(about("Only this kind: event, message or another word; when writing, the message's kind")),
+    as: field(z.string().max(64).optional(), "Write under another name", { value: "name" }),
+    kind: field(
+      z.string().min(1).max(64).optional(),
+      "Only this kind: event, message or another word; when writing, the message's kind",
+    ),
     limit: limitField(50, "Only the newest; 0 means all", { aliases: ["lines"] }),
-    since: z.number().int().min(0).optional().meta(about("Only entries after this number")),
+    since: field(z.number().int().min(0).optional(), "Only entries after this number"),
     source: optionalText("Only entries by this agent or person", { completes: "agent" }),
     follow: flag("Print new entries as they arrive", { aliases: ["tail"] }),
   }),

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { Fault } from "../errors.js";
 import { didYouMean, quote } from "../names.js";
-import { about } from "./fields.js";
+import { field } from "./fields.js";
 import { defineOperation, step } from "./operation.js";
 
 export const schema = defineOperation({
@@ -9,7 +9,7 @@ export const schema = defineOperation({
   summary: "Print the JSON schemas of a verb's input and output",
   effect: "read",
   standalone: true,
-  input: () => ({ verb: z.array(z.string()).min(1).meta(about("Command words, or noun.verb")) }),
+  input: () => ({ verb: field(z.array(z.string()).min(1), "Command words, or noun.verb") }),
   output: () =>
     z.strictObject({
       name: z.string(),

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { writeSql } from "../journal/sql.js";
 import { counted } from "../names.js";
-import { about, flag } from "./fields.js";
-import { defineOperation, step } from "./operation.js";
+import { field, flag } from "./fields.js";
+import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import { schemaOf } from "./schema-of.js";
 import { readMeant } from "./text.js";
 
@@ -13,24 +13,17 @@ export const sql = defineOperation({
     "Read-only by default; --json prints an array of rows. With --write it accepts INSERT, UPDATE and DELETE in one transaction, records an event with the rows before and after, and can be undone. The views ready, blocked and goals answer common questions.",
   effect: "write",
   input: () => ({
-    query: z
-      .string()
-      .min(1)
-      .max(1_048_576)
-      .meta(about("A query; with --write one or more statements; - reads standard input")),
+    query: field(
+      z.string().min(1).max(1_048_576),
+      "A query; with --write one or more statements; - reads standard input",
+    ),
     write: flag("Allow writes"),
-    confirmRows: z
-      .number()
-      .int()
-      .min(0)
-      .optional()
-      .meta(about("Roll back unless exactly this many rows change", { value: "n" })),
+    confirmRows: field(z.number().int().min(0).optional(), "Roll back unless exactly this many rows change", {
+      value: "n",
+    }),
   }),
   output: () =>
-    z.union([
-      schemaOf("object[]"),
-      schemaOf({ changes: "number", rows: "object[]", nextSteps: [{ intent: "string", command: "string" }] }),
-    ]),
+    z.union([schemaOf("object[]"), schemaOf({ changes: "number", rows: "object[]", nextSteps: NEXT_STEPS })]),
   positional: ["query"],
   examples: [
     { command: "mu sql 'select name, status from tasks' --json", shows: "rows for jq" },

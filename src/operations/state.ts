@@ -4,7 +4,7 @@ import { counted } from "../names.js";
 import { readState, STATE, type State } from "../state.js";
 import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
-import { about, limitField, reconcileField, workstreamField } from "./fields.js";
+import { field, limitField, reconcileField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream } from "./resolve.js";
@@ -24,7 +24,7 @@ export const state = defineOperation({
     workstream: workstreamField(),
     limit: limitField(20, "Items per list; 0 means all"),
     reconcile: reconcileField(),
-    events: z.number().int().min(0).max(10_000).default(20).meta(about("Number of recent events")),
+    events: field(z.number().int().min(0).max(10_000).default(20), "Number of recent events"),
   }),
   output: () => z.union([schemaOf(STATE), schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" })]),
   examples: [

@@ -12,7 +12,7 @@ import {
   type UndoPreview,
   undoGroup,
 } from "../journal/undo/undo.js";
-import { about, optionalText, workstreamField, yesField } from "./fields.js";
+import { field, optionalText, workstreamField, yesField } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream } from "./resolve.js";
@@ -26,13 +26,7 @@ export const undo = defineOperation({
   input: () => ({
     group: optionalText("Group id or a prefix of it", { completes: "group" }),
     workstream: workstreamField(),
-    limit: z
-      .number()
-      .int()
-      .min(1)
-      .max(1000)
-      .default(20)
-      .meta(about("Maximum number to list", { short: "n" })),
+    limit: field(z.number().int().min(1).max(1000).default(20), "Maximum number to list", { short: "n" }),
     yes: yesField(),
   }),
   output: {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { ADOPTED, adoptAgent } from "../../crew/adopt.js";
-import { about, workstreamField } from "../fields.js";
+import { field, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { CLI_KEYS } from "./shapes.js";
@@ -11,17 +11,12 @@ export const agentAdopt = defineOperation({
   summary: "Adopt a pane that mu did not open as an agent",
   effect: "write",
   input: () => ({
-    pane: z.string().min(1).meta(about("Pane, as %7, or its title")),
+    pane: field(z.string().min(1), "Pane, as %7, or its title"),
     workstream: workstreamField(),
-    name: z.string().optional().meta(about("Agent name (default: the pane's title)")),
-    cli: z.enum(CLI_KEYS).optional().meta(about("CLI that runs in the pane")),
-    role: z
-      .string()
-      .min(1)
-      .max(64)
-      .optional()
-      .meta(about("Role: what the agent is for", { completes: "role" })),
-    access: z.enum(["full", "read-only"]).optional().meta(about("File access")),
+    name: field(z.string().optional(), "Agent name (default: the pane's title)"),
+    cli: field(z.enum(CLI_KEYS).optional(), "CLI that runs in the pane"),
+    role: field(z.string().min(1).max(64).optional(), "Role: what the agent is for", { completes: "role" }),
+    access: field(z.enum(["full", "read-only"]).optional(), "File access"),
   }),
   output: { ...ADOPTED, nextSteps: NEXT_STEPS },
   positional: ["pane"],

@@ -3,7 +3,7 @@ import { CLOSED, closeAgent } from "../../crew/close.js";
 import type { NextStep } from "../../errors.js";
 import { counted, qualifiedName } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/free.js";
-import { about, agentField, flag, workstreamField } from "../fields.js";
+import { agentField, field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
@@ -17,7 +17,7 @@ export const agentClose = defineOperation({
   input: () => ({
     agent: agentField(),
     workstream: workstreamField(),
-    reason: z.string().max(2000).optional().meta(about("Reason, for the log and the notes")),
+    reason: field(z.string().max(2000).optional(), "Reason, for the log and the notes"),
     discardWorkspace: flag("Free its workspace even if it holds unlanded work (which is saved)"),
   }),
   output: { ...CLOSED, workspaceFreed: "boolean", nextSteps: NEXT_STEPS },

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ENSURED, ensureAgent } from "../../crew/ensure.js";
 import { qualifiedName } from "../../names.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
-import { about, flag, workstreamField } from "../fields.js";
+import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { spawnFields, spawnOptions } from "./fields.js";
@@ -12,7 +12,7 @@ export const agentEnsure = defineOperation({
   summary: "Start an agent unless it is already running",
   effect: "write",
   input: () => ({
-    name: z.string().min(1).meta(about("Agent name")),
+    name: field(z.string().min(1), "Agent name"),
     workstream: workstreamField(),
     ...spawnFields(),
     idleOnly: flag("Fail if the agent is busy"),

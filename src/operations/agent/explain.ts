@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import * as z from "zod";
 import { explainAgent, explainCapture, saveCapture } from "../../agents/status/explain.js";
 import { Fault } from "../../errors.js";
-import { about, agentField, flag, optionalText, workstreamField } from "../fields.js";
+import { agentField, field, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { CLI_KEYS } from "./shapes.js";
@@ -17,16 +17,10 @@ export const agentExplain = defineOperation({
     agent: agentField("Agent (omit with --from)").optional(),
     workstream: workstreamField(),
     history: flag("Include past statuses"),
-    limit: z
-      .number()
-      .int()
-      .min(1)
-      .max(500)
-      .default(20)
-      .meta(about("Maximum number of past statuses", { short: "n" })),
+    limit: field(z.number().int().min(1).max(500).default(20), "Maximum number of past statuses", { short: "n" }),
     save: optionalText("Save the screen under this name", { value: "file" }),
     from: optionalText("Explain a saved screen", { value: "capture" }),
-    cli: z.enum(CLI_KEYS).optional().meta(about("CLI of the saved screen, with --from")),
+    cli: field(z.enum(CLI_KEYS).optional(), "CLI of the saved screen, with --from"),
   }),
   output: () =>
     z.looseObject({

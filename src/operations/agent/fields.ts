@@ -4,35 +4,27 @@ import type { SpawnOptions } from "../../crew/spawn.js";
 import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/appearance.js";
 import type { App } from "../app.js";
-import { about, durationField, flag, optionalText } from "../fields.js";
+import { durationField, field, flag, optionalText } from "../fields.js";
 import { step } from "../operation.js";
 import { backendField, projectRootField, wishesOf } from "../workspace/fields.js";
 import { CLI_KEYS } from "./shapes.js";
 
 /** What `agent spawn` and `agent ensure` take alike. */
 export const spawnFields = () => ({
-  cli: z.enum(CLI_KEYS).optional().meta(about("Agent CLI (default: inferred from the command, else pi)")),
+  cli: field(z.enum(CLI_KEYS).optional(), "Agent CLI (default: inferred from the command, else pi)"),
   command: optionalText("Command line to run instead of the CLI's own", { value: "line" }),
-  role: z
-    .string()
-    .min(1)
-    .max(64)
-    .optional()
-    .meta(about("Role: what the agent is for; it can claim tasks with this role", { completes: "role" })),
-  access: z.enum(["full", "read-only"]).optional().meta(about("File access, if the CLI supports it")),
+  role: field(z.string().min(1).max(64).optional(), "Role: what the agent is for; it can claim tasks with this role", {
+    completes: "role",
+  }),
+  access: field(z.enum(["full", "read-only"]).optional(), "File access, if the CLI supports it"),
   model: optionalText("Model name, as the CLI spells it"),
   cwd: optionalText("Working folder (default: the workstream's)", { value: "folder" }),
-  env: z
-    .array(z.string())
-    .optional()
-    .meta(about("Environment variable NAME=value (repeatable)", { value: "pair" })),
-  window: z
-    .string()
-    .min(1)
-    .max(64)
-    .optional()
-    .meta(about("Window to share with other agents (default: its own)", { aliases: ["tab"], value: "name" })),
-  layout: z.enum(LAYOUTS).optional().meta(about("Layout of the window's panes")),
+  env: field(z.array(z.string()).optional(), "Environment variable NAME=value (repeatable)", { value: "pair" }),
+  window: field(z.string().min(1).max(64).optional(), "Window to share with other agents (default: its own)", {
+    aliases: ["tab"],
+    value: "name",
+  }),
+  layout: field(z.enum(LAYOUTS).optional(), "Layout of the window's panes"),
   workspace: flag("Give it its own checkout of the project"),
   workspaceBackend: backendField(),
   workspaceFrom: optionalText("Ref that a new checkout starts from (default: the target branch)", {
@@ -40,7 +32,7 @@ export const spawnFields = () => ({
     value: "ref",
   }),
   workspaceProjectRoot: projectRootField({ aliases: ["project-root"] }),
-  ready: z.boolean().default(true).meta(about("Do not wait until the CLI is ready for a prompt")),
+  ready: field(z.boolean().default(true), "Do not wait until the CLI is ready for a prompt"),
   timeout: durationField("How long to wait for it").prefault("30s"),
 });
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { KICK, kickAgent } from "../../agents/pane.js";
-import { about, agentField, workstreamField } from "../fields.js";
+import { agentField, field, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 
@@ -11,7 +11,7 @@ export const agentKick = defineOperation({
   input: () => ({
     agent: agentField(),
     workstream: workstreamField(),
-    signal: z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT").meta(about("Signal to send")),
+    signal: field(z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT"), "Signal to send"),
   }),
   output: KICK,
   positional: ["agent"],

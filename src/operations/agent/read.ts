@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
-import { about, agentField, workstreamField } from "../fields.js";
+import { agentField, field, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 
@@ -12,13 +12,7 @@ export const agentRead = defineOperation({
   input: () => ({
     agent: agentField(),
     workstream: workstreamField(),
-    lines: z
-      .number()
-      .int()
-      .min(1)
-      .max(100_000)
-      .default(50)
-      .meta(about("Number of lines", { short: "n" })),
+    lines: field(z.number().int().min(1).max(100_000).default(50), "Number of lines", { short: "n" }),
   }),
   output: { agent: AGENT, lines: "string[]", source: ["pane", "screen", "transcript"] },
   positional: ["agent"],

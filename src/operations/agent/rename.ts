@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { renameAgent } from "../../crew/rename.js";
-import { about, agentField, workstreamField } from "../fields.js";
+import { agentField, field, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 
@@ -9,7 +9,7 @@ export const agentRename = defineOperation({
   name: "agent.rename",
   summary: "Rename an agent",
   effect: "write",
-  input: () => ({ agent: agentField(), to: z.string().min(1).meta(about("New name")), workstream: workstreamField() }),
+  input: () => ({ agent: agentField(), to: field(z.string().min(1), "New name"), workstream: workstreamField() }),
   output: { agent: AGENT, previousName: "string", changed: "boolean", nextSteps: NEXT_STEPS },
   positional: ["agent", "to"],
   examples: [

@@ -3,7 +3,7 @@ import { AGENT } from "../../agents/agent.js";
 import { restartAgent } from "../../crew/restart.js";
 import { READINESS } from "../../crew/start.js";
 import { qualifiedName } from "../../names.js";
-import { about, agentField, durationField, flag, workstreamField } from "../fields.js";
+import { agentField, durationField, field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 
@@ -16,7 +16,7 @@ export const agentRestart = defineOperation({
     agent: agentField(),
     workstream: workstreamField(),
     fresh: flag("Start a new conversation"),
-    ready: z.boolean().default(true).meta(about("Do not wait until the CLI is ready for a prompt")),
+    ready: field(z.boolean().default(true), "Do not wait until the CLI is ready for a prompt"),
     timeout: durationField("How long to wait for it").prefault("30s"),
   }),
   output: {

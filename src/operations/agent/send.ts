@@ -4,7 +4,7 @@ import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { sendToAgent } from "../../agents/delivery/send.js";
 import { qualifiedName } from "../../names.js";
 import { taskRow } from "../../tasks/task.js";
-import { about, agentField, durationField, flag, optionalText, workstreamField } from "../fields.js";
+import { agentField, durationField, field, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent, resolveTask } from "../resolve.js";
 import { textOrFile } from "../text.js";
@@ -18,7 +18,7 @@ export const agentSend = defineOperation({
   journalled: false,
   input: () => ({
     agent: agentField(),
-    text: z.string().max(1_048_576).optional().meta(about("Prompt; - reads standard input")),
+    text: field(z.string().max(1_048_576).optional(), "Prompt; - reads standard input"),
     workstream: workstreamField(),
     file: optionalText("Read the prompt from a file", { value: "path" }),
     task: optionalText("Task that the prompt is about", { completes: "task" }),

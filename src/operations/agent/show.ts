@@ -2,7 +2,7 @@ import * as z from "zod";
 import { AGENT, getAgent } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
 import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
-import { about, agentField, reconcileField, workstreamField } from "../fields.js";
+import { agentField, field, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 
@@ -14,13 +14,7 @@ export const agentShow = defineOperation({
   input: () => ({
     agent: agentField(),
     workstream: workstreamField(),
-    lines: z
-      .number()
-      .int()
-      .min(0)
-      .max(10_000)
-      .default(20)
-      .meta(about("Lines of its screen to show", { short: "n" })),
+    lines: field(z.number().int().min(0).max(10_000).default(20), "Lines of its screen to show", { short: "n" }),
     reconcile: reconcileField(),
   }),
   output: { agent: AGENT, tasks: [TASK], lines: "string[]" },

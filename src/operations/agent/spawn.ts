@@ -4,7 +4,7 @@ import { SPAWN_WORKSPACE, spawnAgent } from "../../crew/spawn.js";
 import { READINESS } from "../../crew/start.js";
 import { qualifiedName } from "../../names.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
-import { about, workstreamField } from "../fields.js";
+import { field, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 import { spawnFields, spawnOptions } from "./fields.js";
@@ -16,7 +16,7 @@ export const agentSpawn = defineOperation({
     "The pane runs the agent's command and carries its identity. If the command dies at once, mu exits 5, prints its last lines and leaves nothing behind. MU_<CLI>_COMMAND overrides a CLI's command.",
   effect: "write",
   input: () => ({
-    name: z.string().min(1).meta(about("Agent name, such as worker-1")),
+    name: field(z.string().min(1), "Agent name, such as worker-1"),
     workstream: workstreamField(),
     ...spawnFields(),
   }),

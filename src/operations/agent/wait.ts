@@ -2,7 +2,7 @@ import * as z from "zod";
 import { observeAgents } from "../../agents/status/observe.js";
 import { WAITED_AGENTS, waitForAgents } from "../../agents/status/wait.js";
 import { qualifiedName } from "../../names.js";
-import { about, durationField, flag, workstreamField } from "../fields.js";
+import { durationField, field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 
@@ -14,10 +14,7 @@ export const agentWait = defineOperation({
   description: "Exits 0 once they are, 5 after --timeout, 6 if one of them died.",
   effect: "read",
   input: () => ({
-    agents: z
-      .array(z.string().min(1))
-      .min(1)
-      .meta(about("Agents to wait for", { completes: "agent" })),
+    agents: field(z.array(z.string().min(1)).min(1), "Agents to wait for", { completes: "agent" }),
     workstream: workstreamField(),
     any: flag("Return as soon as one of them is done"),
     timeout: durationField("How long to wait; 0 means forever").prefault("10m"),

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { DELIVERY, listDeliveries } from "../../agents/delivery/outbox.js";
-import { about, limitField, optionalText, workstreamField } from "../fields.js";
+import { field, limitField, optionalText, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 
@@ -13,7 +13,7 @@ export const deliveryList = defineOperation({
   input: () => ({
     workstream: workstreamField(),
     agent: optionalText("Only deliveries to this agent", { completes: "agent" }),
-    state: z.array(z.enum(STATES)).min(1).optional().meta(about("Only deliveries in these states")),
+    state: field(z.array(z.enum(STATES)).min(1).optional(), "Only deliveries in these states"),
     limit: limitField(50, "Only the newest; 0 means all"),
   }),
   output: listOf(DELIVERY),

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import { DELIVERY, showDelivery } from "../../agents/delivery/outbox.js";
-import { about } from "../fields.js";
+import { field } from "../fields.js";
 import { defineOperation } from "../operation.js";
 
-export const idField = () => z.number().int().min(1).meta(about("Delivery number"));
+export const idField = () => field(z.number().int().min(1), "Delivery number");
 
 export const deliveryShow = defineOperation({
   name: "delivery.show",

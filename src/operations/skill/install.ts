@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import * as z from "zod";
-import { about } from "../fields.js";
+import { field } from "../fields.js";
 import { defineOperation, listed } from "../operation.js";
 
 /** Where each CLI looks for skills, below the home folder. */
@@ -20,7 +20,7 @@ export const skillInstall = defineOperation({
   effect: "write",
   journalled: false,
   standalone: true,
-  input: () => ({ cli: z.array(z.enum(KEYS)).min(1).optional().meta(about("Only for these CLIs")) }),
+  input: () => ({ cli: field(z.array(z.enum(KEYS)).min(1).optional(), "Only for these CLIs") }),
   output: { items: [{ cli: "string", path: "string", changed: "boolean" }], count: "number" },
   examples: [
     { command: "mu skill install --cli claude", shows: "for Claude Code" },

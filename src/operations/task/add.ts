@@ -3,7 +3,7 @@ import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { addTask } from "../../tasks/add.js";
 import { TASK } from "../../tasks/task.js";
-import { about, optionalText, tasksField, textField, untilField, workstreamField } from "../fields.js";
+import { field, optionalText, tasksField, textField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { readMeant } from "../text.js";
@@ -24,7 +24,7 @@ export const taskAdd = defineOperation({
       short: "b",
     }).optional(),
     until: untilField(),
-    note: z.array(textField()).optional().meta(about("A first note (repeatable)")),
+    note: field(z.array(textField()).optional(), "A first note (repeatable)"),
   }),
   output: { task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS },
   positional: ["name"],

@@ -3,7 +3,7 @@ import { counted } from "../../names.js";
 import { PLANNED_FIELDS } from "../../tasks/fields.js";
 import { APPLICATION, applyPlan } from "../../tasks/plan.js";
 import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
-import { about, flag, workstreamField } from "../fields.js";
+import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { findWorkstream, resolveWorkstream } from "../resolve.js";
 import { readSource } from "../text.js";
@@ -17,7 +17,7 @@ export const taskApply = defineOperation({
   description: `The plan is YAML or JSON: {tasks: [{name, ${PLANNED_FIELDS.join(", ")}, blockedBy: [name, name@landed…], notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.`,
   effect: "write",
   input: () => ({
-    file: z.string().min(1).meta(about("Plan file; - reads standard input")),
+    file: field(z.string().min(1), "Plan file; - reads standard input"),
     workstream: workstreamField(),
     init: flag("Create the workstream if it does not exist"),
   }),

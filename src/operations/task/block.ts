@@ -4,7 +4,7 @@ import type { TaskRef } from "../../names.js";
 import { qualifiedName } from "../../names.js";
 import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/edge.js";
 import { blockerRef, blockTask, EDGE_CHANGE, type EdgeChange, unblockTask } from "../../tasks/graph.js";
-import { about, taskField, untilField, workstreamField } from "../fields.js";
+import { field, taskField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, type Operation, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 
@@ -27,10 +27,7 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
     effect: "write",
     input: () => ({
       task: taskField("Task that waits"),
-      by: z
-        .string()
-        .min(1)
-        .meta(about(byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" })),
+      by: field(z.string().min(1), byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" }),
       ...(levels && { until: untilField() }),
       workstream: workstreamField(),
     }),

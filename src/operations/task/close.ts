@@ -5,7 +5,7 @@ import type { Exec } from "../../exec.js";
 import { CHECK } from "../../tasks/checks.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
-import { about, flag, taskField, textField, workstreamField } from "../fields.js";
+import { field, flag, taskField, textField, workstreamField } from "../fields.js";
 import { defineOperation, step } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
@@ -20,14 +20,12 @@ export const taskClose = defineOperation({
   input: () => ({
     task: taskField(),
     workstream: workstreamField(),
-    evidence: textField().optional().meta(about("Evidence that it is done, kept as a note")),
-    check: z
-      .string()
-      .trim()
-      .min(1)
-      .max(4096)
-      .optional()
-      .meta(about("Command to run first; the task is closed, as verified, only if it passes", { value: "command" })),
+    evidence: field(textField().optional(), "Evidence that it is done, kept as a note"),
+    check: field(
+      z.string().trim().min(1).max(4096).optional(),
+      "Command to run first; the task is closed, as verified, only if it passes",
+      { value: "command" },
+    ),
     noCheck: flag("Skip the workstream's check"),
     ifReady: flag("Close only if nothing blocks it; otherwise report that and exit 0"),
     override: overrideField(),

@@ -1,16 +1,13 @@
 import * as z from "zod";
 import { type TaskColumn, taskColumnEntries } from "../../db/task-columns.js";
 import type { TaskFields } from "../../tasks/fields.js";
-import { about, type Completes, momentField } from "../fields.js";
+import { type Completes, field, momentField } from "../fields.js";
 
 /** Labels on the command line: repeated, with commas, or both; a blank one is a mistake, not a wildcard. */
 export const labels = (
   description: string,
   notes: { aliases?: string[]; short?: string; completes?: Completes } = {},
-) =>
-  z
-    .array(z.string().trim().min(1, "must not be blank").max(200))
-    .meta(about(description, { value: "label", ...notes }));
+) => field(z.array(z.string().trim().min(1, "must not be blank").max(200)), description, { value: "label", ...notes });
 
 /** Fields that `task add` and `task update` set alike; tags differ. */
 type SetAlike = Omit<TaskFields, "tags">;
@@ -25,10 +22,7 @@ const SET_ALIKE = taskColumnEntries().flatMap(([name, column]) =>
 /** The input of `task add` and `task update` for the columns of a task that people set. */
 export const settableFields = () => ({
   ...(Object.fromEntries(SET_ALIKE.map((column) => [column.key, inputShape(column).optional()])) as FieldShapes),
-  root: z
-    .string()
-    .optional()
-    .meta(about("Job or intake it belongs to", { completes: "task" })),
+  root: field(z.string().optional(), "Job or intake it belongs to", { completes: "task" }),
 });
 
 /** The fields that `task update --clear` empties. */
@@ -44,24 +38,24 @@ function inputShape({ kind, about: description = "", least = 0, most, short, com
   const whole = () => z.number().int().min(least);
   switch (kind) {
     case "whole":
-      return (most === undefined ? whole() : whole().max(most)).meta(about(description, notes));
+      return field(most === undefined ? whole() : whole().max(most), description, notes);
     case "days":
-      return z
-        .number()
-        .positive()
-        .max(most ?? Number.MAX_VALUE)
-        .meta(about(description, notes));
+      return field(
+        z
+          .number()
+          .positive()
+          .max(most ?? Number.MAX_VALUE),
+        description,
+        notes,
+      );
     case "labels":
     case "texts":
       return labels(description, notes);
     case "json":
-      return z.unknown().meta(about(description, { value: "json", ...notes }));
+      return field(z.unknown(), description, { value: "json", ...notes });
     case "moment":
       return momentField(description);
     default:
-      return z
-        .string()
-        .max(most ?? (kind === "label" ? 64 : 1_048_576))
-        .meta(about(description, notes));
+      return field(z.string().max(most ?? (kind === "label" ? 64 : 1_048_576)), description, notes);
   }
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
-import { about, allField, flag, limitField, workstreamField } from "../fields.js";
+import { allField, field, flag, limitField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
@@ -18,17 +18,13 @@ export const taskList = defineOperation({
   input: () => ({
     workstream: workstreamField(),
     all: allField(),
-    status: z
-      .array(z.enum(TASK_STATUSES))
-      .min(1)
-      .optional()
-      .meta(about("Only tasks with these statuses", { short: "s" })),
+    status: field(z.array(z.enum(TASK_STATUSES)).min(1).optional(), "Only tasks with these statuses", { short: "s" }),
     role: labels("Only tasks with these roles").min(1).optional(),
     kind: labels("Only tasks of these kinds").min(1).optional(),
     tag: labels("Only tasks with all of these tags").min(1).optional(),
     owner: labels("Only tasks owned by these").min(1).optional(),
     mine: flag("Only your tasks"),
-    sort: z.enum(TASK_SORTS).default("name").meta(about("Sort order")),
+    sort: field(z.enum(TASK_SORTS).default("name"), "Sort order"),
     limit: limitField(0),
     fields: labels("Only these fields").min(1).optional(),
   }),

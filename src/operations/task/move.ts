@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { moveTask } from "../../tasks/move.js";
 import { TASK } from "../../tasks/task.js";
-import { about, taskField, workstreamField } from "../fields.js";
+import { field, taskField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 
@@ -11,7 +11,7 @@ export const taskMove = defineOperation({
   effect: "write",
   input: () => ({
     task: taskField(),
-    to: z.string().meta(about("Workstream to move it to", { completes: "workstream", value: "workstream" })),
+    to: field(z.string(), "Workstream to move it to", { completes: "workstream", value: "workstream" }),
     workstream: workstreamField(),
   }),
   output: { task: TASK, from: "string", changed: "boolean", nextSteps: NEXT_STEPS },

@@ -3,7 +3,7 @@ import { claimant } from "../../agents/identity.js";
 import { qualifiedName } from "../../names.js";
 import { addNote, NOTE } from "../../tasks/notes.js";
 import { TASK } from "../../tasks/task.js";
-import { about, optionalText, taskField, workstreamField } from "../fields.js";
+import { field, optionalText, taskField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 import { textOrFile } from "../text.js";
@@ -15,15 +15,12 @@ export const taskNote = defineOperation({
   effect: "write",
   input: () => ({
     task: taskField(),
-    text: z.string().max(1_048_576).optional().meta(about("Note text; - reads standard input")),
+    text: field(z.string().max(1_048_576).optional(), "Note text; - reads standard input"),
     workstream: workstreamField(),
     file: optionalText("Read the note from a file", { value: "path" }),
-    kind: z
-      .enum(["note", "decision", "evidence", "review", "test"])
-      .default("note")
-      .meta(about("What kind of note it is")),
-    rationale: z.string().max(65_536).optional().meta(about("Rationale, for a decision")),
-    author: z.string().max(64).optional().meta(about("Author of the note (default: you)")),
+    kind: field(z.enum(["note", "decision", "evidence", "review", "test"]).default("note"), "What kind of note it is"),
+    rationale: field(z.string().max(65_536).optional(), "Rationale, for a decision"),
+    author: field(z.string().max(64).optional(), "Author of the note (default: you)"),
   }),
   output: { task: TASK, note: NOTE, nextSteps: NEXT_STEPS },
   positional: ["task", "text"],

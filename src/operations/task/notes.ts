@@ -1,7 +1,7 @@
 import * as z from "zod";
 import type { TypeOf } from "../../shape.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
-import { about, momentField, taskField, workstreamField } from "../fields.js";
+import { field, momentField, taskField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveTask } from "../resolve.js";
@@ -15,12 +15,7 @@ export const taskNotes = defineOperation({
   input: () => ({
     task: taskField(),
     workstream: workstreamField(),
-    last: z
-      .number()
-      .int()
-      .min(1)
-      .optional()
-      .meta(about("Only the last ones", { short: "n", aliases: ["tail", "lines"] })),
+    last: field(z.number().int().min(1).optional(), "Only the last ones", { short: "n", aliases: ["tail", "lines"] }),
     since: momentField("Only notes since this date").optional(),
   }),
   output: listOf(NOTE),

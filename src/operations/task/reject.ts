@@ -6,7 +6,7 @@ import type { TaskRef } from "../../names.js";
 import { counted, qualifiedName } from "../../names.js";
 import { deferTask, previewCascade, rejectTask, type Sweep, type SweepOptions } from "../../tasks/lifecycle.js";
 import { getTask, TASK } from "../../tasks/task.js";
-import { about, flag, taskField, textField, workstreamField, yesField } from "../fields.js";
+import { field, flag, taskField, textField, workstreamField, yesField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, type Operation, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 import { overrideField } from "./change.js";
@@ -30,9 +30,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
       task: taskField(),
       workstream: workstreamField(),
       cascade: flag("Include open dependents, transitively"),
-      reason: textField()
-        .optional()
-        .meta(about("Reason, kept as a note", { aliases: ["evidence"] })),
+      reason: field(textField().optional(), "Reason, kept as a note", { aliases: ["evidence"] }),
       override: overrideField(),
       yes: yesField(),
     }),

@@ -1,6 +1,6 @@
 import { claimant } from "../../agents/identity.js";
 import { releaseTask } from "../../tasks/lifecycle.js";
-import { about, flag, taskField, textField, workstreamField } from "../fields.js";
+import { field, flag, taskField, textField, workstreamField } from "../fields.js";
 import { defineOperation, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 import { CHANGE, overrideField, renderChange } from "./change.js";
@@ -13,7 +13,7 @@ export const taskRelease = defineOperation({
     task: taskField(),
     workstream: workstreamField(),
     reopen: flag("Reopen it even if it is finished"),
-    evidence: textField().optional().meta(about("What is done so far, kept as a note")),
+    evidence: field(textField().optional(), "What is done so far, kept as a note"),
     override: overrideField(),
   }),
   output: CHANGE,

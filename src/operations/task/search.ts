@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { listTasks, TASK } from "../../tasks/task.js";
-import { about, flag, limitField, workstreamField } from "../fields.js";
+import { field, flag, limitField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { taskTable } from "./card.js";
@@ -10,7 +10,7 @@ export const taskSearch = defineOperation({
   summary: "Search names, titles, descriptions and notes",
   effect: "read",
   input: () => ({
-    text: z.string().min(1).max(1000).meta(about("Text to search for, ignoring case")),
+    text: field(z.string().min(1).max(1000), "Text to search for, ignoring case"),
     workstream: workstreamField(),
     all: flag("Search all workstreams"),
     limit: limitField(50),

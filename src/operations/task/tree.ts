@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { drawTree, TASK_TREE, taskTree } from "../../tasks/tree.js";
-import { about, flag, taskField, workstreamField } from "../fields.js";
+import { field, flag, taskField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 
@@ -14,7 +14,7 @@ export const taskTreeOperation = defineOperation({
     task: taskField(),
     workstream: workstreamField(),
     down: flag("Show dependents instead of blockers"),
-    depth: z.number().int().min(0).optional().meta(about("Maximum depth")),
+    depth: field(z.number().int().min(0).optional(), "Maximum depth"),
   }),
   output: TASK_TREE,
   positional: ["task"],

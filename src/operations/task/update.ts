@@ -3,7 +3,7 @@ import { Fault } from "../../errors.js";
 import { qualifiedName } from "../../names.js";
 import { TASK } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
-import { about, flag, taskField, workstreamField } from "../fields.js";
+import { field, flag, taskField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask } from "../resolve.js";
 import { readMeant } from "../text.js";
@@ -22,7 +22,7 @@ export const taskUpdate = defineOperation({
     tag: labels("Tags to add").optional(),
     untag: labels("Tags to remove").optional(),
     unhold: flag("Remove the hold"),
-    clear: z.array(z.enum(CLEARABLE)).optional().meta(about("Fields to clear")),
+    clear: field(z.array(z.enum(CLEARABLE)).optional(), "Fields to clear"),
   }),
   output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
   positional: ["task"],

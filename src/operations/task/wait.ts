@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { EDGE_LEVELS, parseAwaited } from "../../tasks/edge.js";
+import { parseAwaited } from "../../tasks/edge.js";
 import { TASK_STATUSES } from "../../tasks/task.js";
 import { WAIT_RESULT, waitForTasks } from "../../tasks/wait.js";
 import type { App } from "../app.js";
-import { about, durationField, flag, tasksField, workstreamField } from "../fields.js";
+import { durationField, field, flag, tasksField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { reconcileBeforeRead } from "../reality.js";
 import { resolveTask } from "../resolve.js";
@@ -20,18 +20,15 @@ export const taskWait = defineOperation({
   input: () => ({
     tasks: tasksField("Tasks to watch; build@landed waits until build has landed").min(1),
     workstream: workstreamField(),
-    status: z.enum(TASK_STATUSES).default("CLOSED").meta(about("Status to wait for")),
-    for: z
-      .enum(EDGE_LEVELS)
-      .optional()
-      .meta(about("What to wait for: closed, verified by a check, or landed on the target branch")),
+    status: field(z.enum(TASK_STATUSES).default("CLOSED"), "Status to wait for"),
+    for: untilField(),
     any: flag("Return as soon as one of them is done"),
     first: flag("Like --any; prints its name on the first line"),
     timeout: durationField("How long to wait; 0 means forever").prefault("10m"),
     stuckAfter: durationField(
       "How long a task in progress may go unchanged before it counts as stuck; 0 means never",
     ).prefault("5m"),
-    onStall: z.enum(["warn", "exit"]).default("warn").meta(about("What to do when a task is stuck")),
+    onStall: field(z.enum(["warn", "exit"]).default("warn"), "What to do when a task is stuck"),
   }),
   output: { ...WAIT_RESULT, nextSteps: NEXT_STEPS },
   positional: ["tasks"],

@@ -4,13 +4,14 @@ import type { WhileBusy } from "../../workspaces/busy.js";
 import type { WorkspaceWishes } from "../../workspaces/create.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { about, flag, optionalText } from "../fields.js";
+import { field, flag, optionalText } from "../fields.js";
 
 export const backendField = (notes: { aliases?: string[] } = {}) =>
-  z
-    .enum(["git", "jj", "sl", "none"])
-    .optional()
-    .meta(about("Version control (default: detected: jj, sl, git or none)", notes));
+  field(
+    z.enum(["git", "jj", "sl", "none"]).optional(),
+    "Version control (default: detected: jj, sl, git or none)",
+    notes,
+  );
 
 export const projectRootField = (notes: { aliases?: string[] } = {}) =>
   optionalText("Project folder (default: the workstream's, then this one)", { value: "folder", ...notes });

@@ -11,7 +11,7 @@ import { SETUP_DONE, type SetupDone, setUpWorkspace } from "../../workspaces/set
 import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
 import { changeSetting, getSettings, getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { about, flag, optionalText, workstreamField } from "../fields.js";
+import { field, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { requirePerson } from "../require-person.js";
@@ -21,10 +21,7 @@ const KEYS = ["copy", "link", "command", "ports", "timeoutSeconds"] as const;
 
 const PATTERN = shape({ pattern: "string", from: "string" });
 const names = (description: string) =>
-  z
-    .array(z.string().trim().min(1))
-    .optional()
-    .meta(about(description, { value: "pattern" }));
+  field(z.array(z.string().trim().min(1)).optional(), description, { value: "pattern" });
 
 export const workspaceSetup = defineOperation({
   name: "workspace.setup",
@@ -36,14 +33,11 @@ export const workspaceSetup = defineOperation({
     workstream: workstreamField(),
     copy: names("Untracked files to copy into new workspaces"),
     link: names("Untracked files to link to the project's own"),
-    command: z.string().optional().meta(about("Command to run in every new workspace")),
-    ports: z.number().int().optional().meta(about("Number of ports to lease for each workspace")),
-    timeoutSeconds: z.number().int().optional().meta(about("Timeout of the command, in seconds")),
+    command: field(z.string().optional(), "Command to run in every new workspace"),
+    ports: field(z.number().int().optional(), "Number of ports to lease for each workspace"),
+    timeoutSeconds: field(z.number().int().optional(), "Timeout of the command, in seconds"),
     approve: flag("Approve the commands defined by the repository"),
-    unset: z
-      .array(z.enum(KEYS))
-      .optional()
-      .meta(about("Restore the default", { value: "key" })),
+    unset: field(z.array(z.enum(KEYS)).optional(), "Restore the default", { value: "key" }),
   }),
   output: {
     workstream: "string",

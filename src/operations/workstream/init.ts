@@ -3,7 +3,7 @@ import * as z from "zod";
 import { socketArguments } from "../../tmux/run.js";
 import { initWorkstream, sessionOf, WORKSTREAM } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { about } from "../fields.js";
+import { field } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const workstreamInit = defineOperation({
@@ -13,11 +13,8 @@ export const workstreamInit = defineOperation({
     "The project folder is the current one unless --root names another. Commands that run inside it belong to this workstream. Running it again changes only the root, if --root is given.",
   effect: "write",
   input: () => ({
-    name: z.string().meta(about("Name: a lower-case letter, then up to 31 letters, digits, _ or -")),
-    root: z
-      .string()
-      .optional()
-      .meta(about("Project folder", { value: "folder" })),
+    name: field(z.string(), "Name: a lower-case letter, then up to 31 letters, digits, _ or -"),
+    root: field(z.string().optional(), "Project folder", { value: "folder" }),
   }),
   output: { workstream: WORKSTREAM, created: "boolean", nextSteps: NEXT_STEPS },
   positional: ["name"],

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { renameCrew } from "../../crew/workstream.js";
 import { WORKSTREAM } from "../../workstreams/workstream.js";
-import { about } from "../fields.js";
+import { field } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const workstreamRename = defineOperation({
@@ -11,8 +11,8 @@ export const workstreamRename = defineOperation({
     "Its tmux session is renamed, too, and its agents keep their identity. Its events stay under the old name; the new name's chain starts with a reference to it.",
   effect: "write",
   input: () => ({
-    name: z.string().meta(about("Current name", { completes: "workstream" })),
-    to: z.string().meta(about("New name")),
+    name: field(z.string(), "Current name", { completes: "workstream" }),
+    to: field(z.string(), "New name"),
   }),
   output: { workstream: WORKSTREAM, from: "string", nextSteps: NEXT_STEPS },
   positional: ["name", "to"],

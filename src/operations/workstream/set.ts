@@ -2,7 +2,7 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { SETTING_KEYS, SETTING_VALUES, SETTINGS, settingText } from "../../workstreams/settings.js";
 import { changeSetting } from "../../workstreams/workstream.js";
-import { about, flag, workstreamField } from "../fields.js";
+import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { requirePerson } from "../require-person.js";
 import { resolveWorkstream } from "../resolve.js";
@@ -16,8 +16,8 @@ export const workstreamSet = defineOperation({
   description: `${SETTING_KEYS.map((key) => `${key}: ${lowerFirst(SETTINGS[key]?.about ?? "")}, ${SETTINGS[key]?.wants}.`).join(" ")}`,
   effect: "write",
   input: () => ({
-    key: z.string().meta(about("Setting")),
-    value: z.string().max(65_536).optional().meta(about("New value; separate list items with commas")),
+    key: field(z.string(), "Setting"),
+    value: field(z.string().max(65_536).optional(), "New value; separate list items with commas"),
     unset: flag("Restore the default"),
     workstream: workstreamField(),
   }),
