@@ -1,5 +1,8 @@
+import { rulesOf } from "../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../screen/screen.js";
 import type { AgentCli } from "./cli.js";
+
+const rule = rulesOf("gemini");
 
 /** A rule, or the half blocks that true-colour terminals get instead. */
 const RULE = /^ ?[─▀▄]{8,}/;
@@ -51,70 +54,35 @@ export const gemini: AgentCli = {
           ],
         },
       },
-      {
-        name: "gemini.question",
-        status: "needs_input",
-        reason: "asks a question: $line",
-        when: {
-          any: [
-            { in: "dialog", last: 5, line: /\bEnter to (?:select|submit) ·.*\bEsc to cancel/i },
-            { in: "dialog", line: /^[│\s]*Review your answers/ },
-          ],
-        },
-      },
-      {
-        name: "gemini.login",
-        status: "needs_permission",
-        reason: "asks for a login: $line",
-        when: {
-          in: "dialog",
-          line: /How would you like to authenticate|Login with Google|Enter Gemini API key|Waiting for auth/i,
-        },
-      },
-      {
-        name: "gemini.permission",
-        status: "needs_permission",
-        reason: "asks for permission: $line",
-        when: {
-          all: [
-            { in: "dialog", line: /^[│\s]*(?:Allow|Apply|Do you|Would you|Are you sure)\b.*\?/ },
-            { in: "dialog", line: OPTION },
-          ],
-        },
-      },
-      {
-        name: "gemini.confirm",
-        status: "needs_permission",
-        reason: "asks for a yes or no: $line",
-        when: { in: "dialog", line: OPTION },
-      },
-      {
-        name: "gemini.menu",
-        status: "needs_input",
-        reason: "a menu is open: $line",
-        when: { in: "dialog", line: /^[│\s]*●\s*(?:\d+\.)?\s*\S|\bEsc to close|\(Use Enter to select/i },
-      },
-      {
-        name: "gemini.title-action",
-        status: "needs_permission",
-        reason: "asks for an action: $line",
-        when: { in: "title", line: /^✋/ },
-      },
-      {
-        name: "gemini.retry",
-        status: "busy",
-        reason: "a retry is in progress: $line",
-        when: {
-          all: [
-            {
-              in: "above",
-              last: 4,
-              line: new RegExp(`${SPINNER}(?:attempt \\d+|retry|rate limit|quota|capacity)`, "i"),
-            },
-            { not: READY },
-          ],
-        },
-      },
+      rule("question", {
+        any: [
+          { in: "dialog", last: 5, line: /\bEnter to (?:select|submit) ·.*\bEsc to cancel/i },
+          { in: "dialog", line: /^[│\s]*Review your answers/ },
+        ],
+      }),
+      rule("login", {
+        in: "dialog",
+        line: /How would you like to authenticate|Login with Google|Enter Gemini API key|Waiting for auth/i,
+      }),
+      rule("permission", {
+        all: [
+          { in: "dialog", line: /^[│\s]*(?:Allow|Apply|Do you|Would you|Are you sure)\b.*\?/ },
+          { in: "dialog", line: OPTION },
+        ],
+      }),
+      rule("confirm", { in: "dialog", line: OPTION }),
+      rule("menu", { in: "dialog", line: /^[│\s]*●\s*(?:\d+\.)?\s*\S|\bEsc to close|\(Use Enter to select/i }),
+      rule("title-action", { in: "title", line: /^✋/ }),
+      rule("retry", {
+        all: [
+          {
+            in: "above",
+            last: 4,
+            line: new RegExp(`${SPINNER}(?:attempt \\d+|retry|rate limit|quota|capacity)`, "i"),
+          },
+          { not: READY },
+        ],
+      }),
       {
         name: "gemini.compression",
         status: "busy",
@@ -126,33 +94,18 @@ export const gemini: AgentCli = {
           ],
         },
       },
-      {
-        name: "gemini.spinner",
-        status: "busy",
-        reason: "$line",
-        when: {
-          all: [{ in: "above", last: 4, line: new RegExp(`${SPINNER}\\(?esc to cancel`, "i") }, { not: READY }],
-        },
-      },
+      rule("spinner", {
+        all: [{ in: "above", last: 4, line: new RegExp(`${SPINNER}\\(?esc to cancel`, "i") }, { not: READY }],
+      }),
       {
         name: "gemini.title-working",
         status: "busy",
         reason: "works: $line",
         when: { in: "title", line: /^[✦⏲]/ },
       },
-      {
-        name: "gemini.interrupted",
-        status: "idle",
-        reason: "interrupted: $line",
-        when: { in: "turn", last: 5, line: /^ℹ Request cancelled/ },
-      },
-      { name: "gemini.error", status: "idle", reason: "error: $line", when: { in: "turn", line: /^ ?[✕⚡] / } },
-      {
-        name: "gemini.composer",
-        status: "idle",
-        reason: "ready for a prompt",
-        when: { any: [{ in: "composer", line: PROMPT }, READY] },
-      },
+      rule("interrupted", { in: "turn", last: 5, line: /^ℹ Request cancelled/ }),
+      rule("error", { in: "turn", line: /^ ?[✕⚡] / }),
+      rule("composer", { any: [{ in: "composer", line: PROMPT }, READY] }),
     ],
   },
 };

@@ -27,6 +27,33 @@ export interface ScreenRule {
   when: Condition;
 }
 
+/** What the screens of several CLIs show, each in its own way. */
+const COMMON_RULES = {
+  login: { status: "needs_permission", reason: "asks for a login: $line" },
+  question: { status: "needs_input", reason: "asks a question: $line" },
+  permission: { status: "needs_permission", reason: "asks for permission: $line" },
+  confirm: { status: "needs_permission", reason: "asks for a yes or no: $line" },
+  menu: { status: "needs_input", reason: "a menu is open: $line" },
+  "title-action": { status: "needs_permission", reason: "asks for an action: $line" },
+  retry: { status: "busy", reason: "a retry is in progress: $line" },
+  compaction: { status: "busy", reason: "compaction: $line" },
+  spinner: { status: "busy", reason: "$line" },
+  interruptible: { status: "busy", reason: "works: $line" },
+  "title-spinner": { status: "busy", reason: "works: $line" },
+  interrupted: { status: "idle", reason: "interrupted: $line" },
+  error: { status: "idle", reason: "error: $line" },
+  composer: { status: "idle", reason: "ready for a prompt" },
+} as const;
+
+/** The common rules of one CLI, named after it: `rulesOf("pi")("error", …)` is `pi.error`. */
+export function rulesOf(cli: string) {
+  return (kind: keyof typeof COMMON_RULES, when: Condition): ScreenRule => ({
+    name: `${cli}.${kind}`,
+    ...COMMON_RULES[kind],
+    when,
+  });
+}
+
 /**
  * Where the status comes from. `screen`: the rules. `shell`: idle while the shell itself is in the pane's foreground,
  * else busy with the program's name. `process`: idle while the program is alive, because a plain command has no turns.

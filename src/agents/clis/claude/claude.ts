@@ -1,7 +1,10 @@
+import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import type { AgentCli } from "../cli.js";
 import { readClaudeEvents } from "./feed.js";
 import { claudeHooks } from "./hooks.js";
+
+const rule = rulesOf("claude");
 
 const RULE = /^─{8,}/;
 /** The composer's first row: a chevron, or the mark of bash (`!`) and memory (`#`) input. */
@@ -69,73 +72,48 @@ export const claude: AgentCli = {
         reason: "asks whether to trust the folder",
         when: { in: "dialog", line: /\bI trust (?:this|the) folder|Quick safety check|Do you trust\b/i },
       },
-      {
-        name: "claude.permission",
-        status: "needs_permission",
-        reason: "asks for permission: $line",
-        when: {
-          all: [
-            {
-              in: "dialog",
-              line: /^\s*(?:Do you want|Would you like|Ready to code\?|Claude has written up a plan|Allow\b|Waiting for permission|.{0,80}\bwants to\b)/,
-            },
-            { in: "dialog", line: OPTION },
-          ],
-        },
-      },
-      {
-        name: "claude.confirm",
-        status: "needs_permission",
-        reason: "asks for a yes or no: $line",
-        when: {
-          all: [
-            { in: "dialog", line: OPTION },
-            { in: "dialog", last: 4, line: KEYS },
-          ],
-        },
-      },
-      {
-        name: "claude.menu",
-        status: "needs_input",
-        reason: "a menu is open: $line",
-        when: {
-          any: [
-            { in: "dialog", last: 4, line: KEYS },
-            { in: "dialog", last: 3, line: /Showing detailed transcript/ },
-          ],
-        },
-      },
-      {
-        name: "claude.compaction",
-        status: "busy",
-        reason: "compaction: $line",
-        when: {
-          all: [
-            { in: "block", first: 1, line: /^[·*✢✳✶✻✽✺] .*compacting/i },
-            {
-              any: [
-                { in: "footer", line: INTERRUPTIBLE },
-                { in: "block", first: 1, line: SPINNER },
-              ],
-            },
-          ],
-        },
-      },
-      {
-        name: "claude.retry",
-        status: "busy",
-        reason: "a retry is in progress: $line",
-        when: {
-          all: [
-            {
-              in: "block",
-              first: 1,
-              line: /^[·*✢✳✶✻✽✺] .*(?:retrying|attempt \d+|waiting for .{0,20}(?:limit|capacity))/i,
-            },
-            { in: "footer", line: INTERRUPTIBLE },
-          ],
-        },
-      },
+      rule("permission", {
+        all: [
+          {
+            in: "dialog",
+            line: /^\s*(?:Do you want|Would you like|Ready to code\?|Claude has written up a plan|Allow\b|Waiting for permission|.{0,80}\bwants to\b)/,
+          },
+          { in: "dialog", line: OPTION },
+        ],
+      }),
+      rule("confirm", {
+        all: [
+          { in: "dialog", line: OPTION },
+          { in: "dialog", last: 4, line: KEYS },
+        ],
+      }),
+      rule("menu", {
+        any: [
+          { in: "dialog", last: 4, line: KEYS },
+          { in: "dialog", last: 3, line: /Showing detailed transcript/ },
+        ],
+      }),
+      rule("compaction", {
+        all: [
+          { in: "block", first: 1, line: /^[·*✢✳✶✻✽✺] .*compacting/i },
+          {
+            any: [
+              { in: "footer", line: INTERRUPTIBLE },
+              { in: "block", first: 1, line: SPINNER },
+            ],
+          },
+        ],
+      }),
+      rule("retry", {
+        all: [
+          {
+            in: "block",
+            first: 1,
+            line: /^[·*✢✳✶✻✽✺] .*(?:retrying|attempt \d+|waiting for .{0,20}(?:limit|capacity))/i,
+          },
+          { in: "footer", line: INTERRUPTIBLE },
+        ],
+      }),
       {
         name: "claude.turn",
         status: "busy",
@@ -147,18 +125,8 @@ export const claude: AgentCli = {
           ],
         },
       },
-      {
-        name: "claude.interruptible",
-        status: "busy",
-        reason: "works: $line",
-        when: { in: "footer", line: INTERRUPTIBLE },
-      },
-      {
-        name: "claude.title-spinner",
-        status: "busy",
-        reason: "works: $line",
-        when: { in: "title", line: /^[\u2801-\u28ff◐◑◒◓] / },
-      },
+      rule("interruptible", { in: "footer", line: INTERRUPTIBLE }),
+      rule("title-spinner", { in: "title", line: /^[\u2801-\u28ff◐◑◒◓] / }),
       {
         name: "claude.background",
         status: "busy",
@@ -169,26 +137,16 @@ export const claude: AgentCli = {
           line: /^[·*✢✳✶✻✽✺] (?:Waiting for \d+ background|.*· \d+ MCP tasks? still running)/,
         },
       },
-      {
-        // A footer that was cut short or replaced by a draft's hints no longer says whether a turn runs.
-        name: "claude.spinner",
-        status: "busy",
-        reason: "$line",
-        when: {
-          all: [
-            { in: "block", first: 1, line: SPINNER },
-            { not: { in: "footer", line: /\? for shortcuts|\bon \(shift\+tab|for agents/ } },
-          ],
-        },
-      },
-      { name: "claude.error", status: "idle", reason: "error: $line", when: { in: "turn", last: 5, line: FAILURE } },
-      {
-        name: "claude.interrupted",
-        status: "idle",
-        reason: "interrupted: $line",
-        when: { in: "turn", last: 3, line: /^\s*⎿\s+Interrupted\b/ },
-      },
-      { name: "claude.composer", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: PROMPT } },
+      // A footer that was cut short or replaced by a draft's hints no longer says whether a turn runs.
+      rule("spinner", {
+        all: [
+          { in: "block", first: 1, line: SPINNER },
+          { not: { in: "footer", line: /\? for shortcuts|\bon \(shift\+tab|for agents/ } },
+        ],
+      }),
+      rule("error", { in: "turn", last: 5, line: FAILURE }),
+      rule("interrupted", { in: "turn", last: 3, line: /^\s*⎿\s+Interrupted\b/ }),
+      rule("composer", { in: "composer", line: PROMPT }),
     ],
   },
 };

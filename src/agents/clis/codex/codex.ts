@@ -1,6 +1,9 @@
+import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import type { AgentCli } from "../cli.js";
 import { codexHooks, readCodexEvents } from "./notify.js";
+
+const rule = rulesOf("codex");
 
 const OPTION = /^(?:›|\s)\s*\d+\.\s+(?:Yes|No|Allow|Approve|Deny|Decline|Cancel|Accept|Reject|Trust)\b/;
 const KEYS =
@@ -43,17 +46,12 @@ export const codex: AgentCli = {
     turnStart: /^› /,
     blockStart: new RegExp(`^(?:[•◦](?! (?:Queued follow-up|Messages to be))|[■›✔✗✘⚠✨]|\\S.*${TIMER.source})`),
     rules: [
-      {
-        name: "codex.question",
-        status: "needs_input",
-        reason: "asks a question: $line",
-        when: {
-          any: [
-            { in: "dialog", line: /^\s*Question \d+\/\d+/ },
-            { in: "dialog", last: 3, line: ANSWER_KEYS },
-          ],
-        },
-      },
+      rule("question", {
+        any: [
+          { in: "dialog", line: /^\s*Question \d+\/\d+/ },
+          { in: "dialog", last: 3, line: ANSWER_KEYS },
+        ],
+      }),
       {
         name: "codex.trust",
         status: "needs_permission",
@@ -65,12 +63,10 @@ export const codex: AgentCli = {
           ],
         },
       },
-      {
-        name: "codex.login",
-        status: "needs_permission",
-        reason: "asks for a login: $line",
-        when: { in: "dialog", line: /Sign in with ChatGPT|Provide your own API key|Finish signing in|Signed in with/i },
-      },
+      rule("login", {
+        in: "dialog",
+        line: /Sign in with ChatGPT|Provide your own API key|Finish signing in|Signed in with/i,
+      }),
       {
         name: "codex.update",
         status: "needs_input",
@@ -82,60 +78,30 @@ export const codex: AgentCli = {
           ],
         },
       },
-      {
-        name: "codex.permission",
-        status: "needs_permission",
-        reason: "asks for permission: $line",
-        when: {
-          all: [
-            {
-              in: "dialog",
-              line: /^\s*(?:Would you like|Do you want|Allow\b|Apply changes|Implement this plan|.{0,80}needs your approval)/,
-            },
-            { in: "dialog", line: OPTION },
-            { in: "dialog", last: 3, line: KEYS },
-          ],
-        },
-      },
-      {
-        name: "codex.confirm",
-        status: "needs_permission",
-        reason: "asks for a yes or no: $line",
-        when: {
-          all: [
-            { in: "dialog", line: OPTION },
-            { in: "dialog", last: 3, line: KEYS },
-          ],
-        },
-      },
-      {
-        name: "codex.menu",
-        status: "needs_input",
-        reason: "a menu is open: $line",
-        when: { in: "dialog", last: 3, line: KEYS },
-      },
-      {
-        name: "codex.title-action",
-        status: "needs_permission",
-        reason: "asks for an action: $line",
-        when: { in: "title", line: /\bAction Required\b/ },
-      },
-      {
-        name: "codex.retry",
-        status: "busy",
-        reason: "a retry is in progress: $line",
-        when: {
-          in: "block",
-          first: 1,
-          line: new RegExp(`^(?:[•◦] )?.*(?:reconnecting|retrying|rate limit|server is busy).*${TIMER.source}`, "i"),
-        },
-      },
-      {
-        name: "codex.compaction",
-        status: "busy",
-        reason: "compaction: $line",
-        when: { in: "block", first: 1, line: new RegExp(`^(?:[•◦] )?.*compact.*${TIMER.source}`, "i") },
-      },
+      rule("permission", {
+        all: [
+          {
+            in: "dialog",
+            line: /^\s*(?:Would you like|Do you want|Allow\b|Apply changes|Implement this plan|.{0,80}needs your approval)/,
+          },
+          { in: "dialog", line: OPTION },
+          { in: "dialog", last: 3, line: KEYS },
+        ],
+      }),
+      rule("confirm", {
+        all: [
+          { in: "dialog", line: OPTION },
+          { in: "dialog", last: 3, line: KEYS },
+        ],
+      }),
+      rule("menu", { in: "dialog", last: 3, line: KEYS }),
+      rule("title-action", { in: "title", line: /\bAction Required\b/ }),
+      rule("retry", {
+        in: "block",
+        first: 1,
+        line: new RegExp(`^(?:[•◦] )?.*(?:reconnecting|retrying|rate limit|server is busy).*${TIMER.source}`, "i"),
+      }),
+      rule("compaction", { in: "block", first: 1, line: new RegExp(`^(?:[•◦] )?.*compact.*${TIMER.source}`, "i") }),
       {
         // Only details (`└`, `↳`) follow a status row; plain text under it makes it a quotation in an answer.
         name: "codex.status",
@@ -149,20 +115,10 @@ export const codex: AgentCli = {
           ],
         },
       },
-      {
-        name: "codex.title-spinner",
-        status: "busy",
-        reason: "works: $line",
-        when: { in: "title", line: /(?:^|\s)[\u2801-\u28ff](?:\s|$)/ },
-      },
-      {
-        name: "codex.interrupted",
-        status: "idle",
-        reason: "interrupted: $line",
-        when: { in: "block", first: 1, line: /^■ Conversation interrupted/ },
-      },
-      { name: "codex.error", status: "idle", reason: "error: $line", when: { in: "block", first: 1, line: /^■ / } },
-      { name: "codex.composer", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: /^›/ } },
+      rule("title-spinner", { in: "title", line: /(?:^|\s)[\u2801-\u28ff](?:\s|$)/ }),
+      rule("interrupted", { in: "block", first: 1, line: /^■ Conversation interrupted/ }),
+      rule("error", { in: "block", first: 1, line: /^■ / }),
+      rule("composer", { in: "composer", line: /^›/ }),
     ],
   },
 };

@@ -1,7 +1,10 @@
+import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row, type Screen, screenRows } from "../../screen/screen.js";
 import type { AgentCli, LaunchOptions } from "../cli.js";
 import { readOpencodeEvents } from "./feed.js";
 import { opencodeHooks } from "./hooks.js";
+
+const rule = rulesOf("opencode");
 
 const BAR = /^\s*┃/;
 const BOX_END = /^\s*╹▀/;
@@ -31,64 +34,34 @@ export const opencode: AgentCli = {
         reason: "asks a question",
         when: { in: "dialog", last: 5, line: /\besc\s+dismiss\b/ },
       },
-      {
-        name: "opencode.permission",
-        status: "needs_permission",
-        reason: "asks for permission: $line",
-        when: {
-          any: [
-            { in: "dialog", line: /^\s*┃\s+△ / },
-            { in: "dialog", last: 4, line: /^\s*┃.*\benter\s+confirm\b/ },
-          ],
-        },
-      },
-      {
-        name: "opencode.menu",
-        status: "needs_input",
-        reason: "a menu is open: $line",
-        when: {
-          all: [
-            { cursor: "elsewhere" },
-            { in: "screen", line: /\S {2,}esc\s*$/ },
-            { not: { in: "footer", line: INTERRUPTIBLE } },
-          ],
-        },
-      },
-      {
-        name: "opencode.retry",
-        status: "busy",
-        reason: "a retry is in progress: $line",
-        when: { in: "footer", line: /\[?retrying\b|attempt #\d+/i },
-      },
-      {
-        name: "opencode.interruptible",
-        status: "busy",
-        reason: "works: $line",
-        when: { in: "footer", line: INTERRUPTIBLE },
-      },
-      {
-        name: "opencode.interrupted",
-        status: "idle",
-        reason: "interrupted: $line",
-        when: { in: "above", last: 1, line: /^\s*▣ .*· interrupted\b/ },
-      },
-      {
-        // A turn that ended well carries its duration behind the model's name.
-        name: "opencode.error",
-        status: "idle",
-        reason: "error: $line",
-        when: {
-          all: [
-            {
-              in: "above",
-              last: 5,
-              line: /^\s*┃\s+.*\b(?:error|invalid|credit|balance|quota|limit|unauthori[sz]ed|forbidden|denied|failed|overloaded|time(?:d )?out|unable|exceeded|not found|unavailable|terminated)\b/i,
-            },
-            { not: { in: "above", last: 1, line: /^\s*▣ .*· [\d.]+(?:ms|s|m|h)\b/ } },
-          ],
-        },
-      },
-      { name: "opencode.composer", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: BAR } },
+      rule("permission", {
+        any: [
+          { in: "dialog", line: /^\s*┃\s+△ / },
+          { in: "dialog", last: 4, line: /^\s*┃.*\benter\s+confirm\b/ },
+        ],
+      }),
+      rule("menu", {
+        all: [
+          { cursor: "elsewhere" },
+          { in: "screen", line: /\S {2,}esc\s*$/ },
+          { not: { in: "footer", line: INTERRUPTIBLE } },
+        ],
+      }),
+      rule("retry", { in: "footer", line: /\[?retrying\b|attempt #\d+/i }),
+      rule("interruptible", { in: "footer", line: INTERRUPTIBLE }),
+      rule("interrupted", { in: "above", last: 1, line: /^\s*▣ .*· interrupted\b/ }),
+      // A turn that ended well carries its duration behind the model's name.
+      rule("error", {
+        all: [
+          {
+            in: "above",
+            last: 5,
+            line: /^\s*┃\s+.*\b(?:error|invalid|credit|balance|quota|limit|unauthori[sz]ed|forbidden|denied|failed|overloaded|time(?:d )?out|unable|exceeded|not found|unavailable|terminated)\b/i,
+          },
+          { not: { in: "above", last: 1, line: /^\s*▣ .*· [\d.]+(?:ms|s|m|h)\b/ } },
+        ],
+      }),
+      rule("composer", { in: "composer", line: BAR }),
     ],
   },
 };

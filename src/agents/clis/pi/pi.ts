@@ -1,8 +1,10 @@
-import type { Condition } from "../../screen/rules.js";
+import { type Condition, rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import type { AgentCli } from "../cli.js";
 import { readPiEvents } from "./feed.js";
 import { piHooks } from "./hooks.js";
+
+const rule = rulesOf("pi");
 
 /** The editor, and every dialog that replaces it, stands between the last two rules. */
 const RULE = /^─{8,}/;
@@ -38,16 +40,11 @@ export const pi: AgentCli = {
     by: "screen",
     findGeometry,
     rules: [
-      {
-        name: "pi.login",
-        status: "needs_permission",
-        reason: "asks for a login: $line",
-        when: {
-          in: "dialog",
-          first: 3,
-          line: /^\s*(?:Select (?:a )?provider|Log ?in\b|Sign in\b|Enter .{0,30}API key|Paste\b)/i,
-        },
-      },
+      rule("login", {
+        in: "dialog",
+        first: 3,
+        line: /^\s*(?:Select (?:a )?provider|Log ?in\b|Sign in\b|Enter .{0,30}API key|Paste\b)/i,
+      }),
       {
         name: "pi.confirm",
         status: "needs_permission",
@@ -66,24 +63,9 @@ export const pi: AgentCli = {
         reason: "a question or a menu is open: $line",
         when: { in: "dialog", line: DIALOG },
       },
-      {
-        name: "pi.retry",
-        status: "busy",
-        reason: "a retry is in progress: $line",
-        when: spinner(new RegExp(`${SPINNER}.*(?:retrying|rate limit)`, "i")),
-      },
-      {
-        name: "pi.compaction",
-        status: "busy",
-        reason: "compaction: $line",
-        when: spinner(new RegExp(`${SPINNER}.*(?:compacting|summarizing)`, "i")),
-      },
-      {
-        name: "pi.spinner",
-        status: "busy",
-        reason: "$line",
-        when: spinner(new RegExp(`${SPINNER}\\S`)),
-      },
+      rule("retry", spinner(new RegExp(`${SPINNER}.*(?:retrying|rate limit)`, "i"))),
+      rule("compaction", spinner(new RegExp(`${SPINNER}.*(?:compacting|summarizing)`, "i"))),
+      rule("spinner", spinner(new RegExp(`${SPINNER}\\S`))),
       {
         name: "pi.no-models",
         status: "needs_input",
@@ -96,12 +78,7 @@ export const pi: AgentCli = {
         },
       },
       { name: "pi.error", status: "idle", reason: "$line", when: { in: "block", line: /^ ?Error: /, first: 1 } },
-      {
-        name: "pi.interrupted",
-        status: "idle",
-        reason: "interrupted: $line",
-        when: { in: "block", line: /^ ?Operation aborted/, last: 1 },
-      },
+      rule("interrupted", { in: "block", line: /^ ?Operation aborted/, last: 1 }),
       { name: "pi.editor", status: "idle", reason: "ready for a prompt", when: { in: "composer", line: RULE } },
     ],
   },
