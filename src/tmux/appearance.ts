@@ -1,4 +1,13 @@
-import { type Command, formatText, inCalls, isServerGone, quoteCommands, type Run, refused, runOrFail } from "./run.js";
+import {
+  type Command,
+  formatText,
+  inCalls,
+  isServerGone,
+  quoteCommands,
+  type Run,
+  runOrFail,
+  runUnlessGone,
+} from "./run.js";
 
 export const LAYOUTS = ["even-horizontal", "even-vertical", "main-vertical", "main-horizontal", "tiled"] as const;
 export type Layout = (typeof LAYOUTS)[number];
@@ -31,8 +40,7 @@ export async function setPaneIdentity(run: Run, pane: string, identity: PaneIden
 export async function setPaneLabels(run: Run, labels: readonly PaneLabels[]): Promise<void> {
   const commandsOf = (label: PaneLabels) => [labelCommand(label)];
   for (const call of inCalls(labels, commandsOf)) {
-    const { refusal } = await run(call.flatMap(commandsOf));
-    if (refusal !== undefined && !isServerGone(refusal)) throw refused("label the panes", refusal);
+    await runUnlessGone(run, { what: "label the panes", isGone: isServerGone }, call.flatMap(commandsOf));
   }
 }
 

@@ -6,12 +6,11 @@ import {
   type Answer,
   type Command,
   formatText,
-  ignoreGone,
-  isServerGone,
   isTargetGone,
   quoteCommands,
   type Run,
   refused,
+  runUnlessGone,
   uniqueWord,
 } from "./run.js";
 import { lastLines } from "./screens.js";
@@ -107,12 +106,12 @@ export async function confirmPane(run: Run, pane: string): Promise<Death | undef
 /** Keeps the pane when its program ends. A no-op if the pane does not exist. */
 export async function holdPane(run: Run, pane: string): Promise<void> {
   const hold = ["set-option", "-p", "-t", pane, "remain-on-exit", "on"];
-  ignoreGone(await run([hold]), `hold pane ${pane}`);
+  await runUnlessGone(run, { what: `hold pane ${pane}` }, [hold]);
 }
 
 /** A no-op if it does not exist. */
 export async function killPane(run: Run, pane: string): Promise<void> {
-  ignoreGone(await run([["kill-pane", "-t", pane]]), `close pane ${pane}`);
+  await runUnlessGone(run, { what: `close pane ${pane}` }, [["kill-pane", "-t", pane]]);
 }
 
 async function tryPane(run: Run, pane: string): Promise<Death | undefined> {
@@ -122,11 +121,11 @@ async function tryPane(run: Run, pane: string): Promise<Death | undefined> {
     ["display-message", "-p", "-t", pane, `${mark} #{pane_dead_status} #{pane_dead_signal}`],
     ["capture-pane", "-p", "-S", "-50", "-t", pane],
   ]);
-  const answer = await run([["if-shell", "-F", "-t", pane, `#{==:#{pane_id} #{pane_dead},${pane} 0}`, living, dead]]);
-  if (isServerGone(answer.refusal) || isTargetGone(answer.refusal)) return { lines: [] };
-  if (answer.refusal !== undefined) throw refused(`confirm pane ${pane}`, answer.refusal, pane);
-  if (!answer.stdout.startsWith(mark)) return undefined;
-  const [facts = "", ...lines] = answer.stdout.split("\n");
+  const check = ["if-shell", "-F", "-t", pane, `#{==:#{pane_id} #{pane_dead},${pane} 0}`, living, dead];
+  const printed = await runUnlessGone(run, { what: `confirm pane ${pane}` }, [check]);
+  if (printed === undefined) return { lines: [] };
+  if (!printed.startsWith(mark)) return undefined;
+  const [facts = "", ...lines] = printed.split("\n");
   const [, status, signal] = facts.split(" ");
   return { ...(status && { status: Number(status) }), ...(signal && { signal }), lines: lastLines(lines, 50) };
 }
@@ -226,7 +225,7 @@ async function findWindow(run: Run, { session, window }: OpenPane): Promise<stri
 }
 
 function hasLostRace({ refusal }: Answer): boolean {
-  return isServerGone(refusal) || isTargetGone(refusal) || /^duplicate session/.test(refusal ?? "");
+  return isTargetGone(refusal) || /^duplicate session/.test(refusal ?? "");
 }
 
 /** After all other windows, so that the commands after it find it as the session's last. */

@@ -1,14 +1,5 @@
 import type { Exec } from "../exec.js";
-import {
-  type Command,
-  createRun,
-  type Environment,
-  isServerGone,
-  isTargetGone,
-  type Run,
-  refused,
-  uniqueWord,
-} from "./run.js";
+import { type Command, createRun, type Environment, isServerGone, type Run, runUnlessGone, uniqueWord } from "./run.js";
 
 /**
  * Which tmux server: `<pid>@<start, epoch seconds>`. Pane ids start again at %0 with every server, so a pane is
@@ -87,10 +78,8 @@ const FIELDS = [
 /** All panes of all sessions in one call; no server means no panes. Faults: `tmux.failed`. */
 export async function listPanes(run: Run): Promise<Pane[]> {
   const listing = paneListing();
-  const answer = await run([listing.command]);
-  if (isServerGone(answer.refusal)) return [];
-  if (answer.refusal !== undefined) throw refused("list the panes", answer.refusal);
-  return listing.parse(answer.stdout);
+  const printed = await runUnlessGone(run, { what: "list the panes", isGone: isServerGone }, [listing.command]);
+  return printed === undefined ? [] : listing.parse(printed);
 }
 
 /** The command that lists all panes, and how to read what it prints. */
@@ -107,10 +96,9 @@ export function paneListing(): { command: Command; parse(stdout: string): Pane[]
 
 /** The running server, or undefined when none runs. */
 export async function findServer(run: Run): Promise<ServerId | undefined> {
-  const answer = await run([["list-sessions", "-F", "#{pid}@#{start_time}"]]);
-  if (isServerGone(answer.refusal)) return undefined;
-  if (answer.refusal !== undefined) throw refused("identify the server", answer.refusal);
-  return answer.stdout.split("\n")[0] || undefined;
+  const list = ["list-sessions", "-F", "#{pid}@#{start_time}"];
+  const printed = await runUnlessGone(run, { what: "identify the server", isGone: isServerGone }, [list]);
+  return printed?.split("\n")[0] || undefined;
 }
 
 export function serverPid(server: ServerId): number {
@@ -177,10 +165,9 @@ const IDENTITY_FIELDS = ["pane_id", "#{pid}@#{start_time}", "session_name", "pan
 export async function askPane(run: Run, pane: string): Promise<PaneIdentityFacts | undefined> {
   const mark = uniqueWord();
   const format = IDENTITY_FIELDS.map((name) => (name.startsWith("#") ? name : `#{${name}}`)).join(mark);
-  const { stdout, refusal } = await run([["display-message", "-p", "-t", pane, format]]);
-  if (isServerGone(refusal) || isTargetGone(refusal)) return undefined;
-  if (refusal !== undefined) throw refused(`identify pane ${pane}`, refusal);
-  const [found, server = "", session = "", title = "", agent = "", agentId = ""] = stdout
+  const ask = ["display-message", "-p", "-t", pane, format];
+  const printed = (await runUnlessGone(run, { what: `identify pane ${pane}` }, [ask])) ?? "";
+  const [found, server = "", session = "", title = "", agent = "", agentId = ""] = printed
     .replace(/\n$/, "")
     .split(mark);
   return found === pane ? { pane, server, session, title, agent, agentId } : undefined;

@@ -59,6 +59,18 @@ export async function runOrFail(
   return answer.stdout;
 }
 
+/** As `runOrFail`; undefined if what the commands are about is gone. */
+export async function runUnlessGone(
+  run: Run,
+  { what, isGone = isTargetGone }: { what: string; isGone?: (refusal: string | undefined) => boolean },
+  commands: readonly Command[],
+): Promise<string | undefined> {
+  const { stdout, refusal } = await run(commands);
+  if (isGone(refusal)) return undefined;
+  if (refusal !== undefined) throw refused(what, refusal);
+  return stdout;
+}
+
 /** `-L name`, or `-S path` when the value holds a slash; nothing means the server of `$TMUX`, else the default one. */
 export function socketArguments(socket: string | undefined): readonly string[] {
   if (socket === undefined || socket === "") return [];
@@ -114,7 +126,8 @@ function escapeEnd(command: Command): string[] {
   return command.map((word) => word.replace(/;$/, "\\;"));
 }
 
-function callBytes(commands: readonly Command[]): number {
+/** The size of commands in the client's message. */
+export function callBytes(commands: readonly Command[]): number {
   const words = commands.reduce((sum, command) => sum + command.reduce((s, w) => s + Buffer.byteLength(w) + 2, 0), 0);
   return words + 2 * commands.length;
 }
@@ -131,14 +144,15 @@ export function isServerGone(refusal: string | undefined): boolean {
   );
 }
 
-/** True when tmux said that the pane, window or session it was asked about does not exist. */
+/** True when tmux said that the pane, window or session it was asked about does not exist, or not even a server. */
 export function isTargetGone(refusal: string | undefined): boolean {
-  return /can't find (pane|window|session)|no such (pane|window|session)|target pane has exited/.test(refusal ?? "");
+  const unknown = /can't find (pane|window|session)|no such (pane|window|session)|target pane has exited/;
+  return isServerGone(refusal) || unknown.test(refusal ?? "");
 }
 
 /** The fault for a command that tmux refused; a pane that is gone is `pane.not_found`. */
 export function refused(what: string, refusal: string, pane?: string): Fault {
-  if (pane !== undefined && (isServerGone(refusal) || isTargetGone(refusal))) return paneNotFound(pane);
+  if (pane !== undefined && isTargetGone(refusal)) return paneNotFound(pane);
   if (isServerGone(refusal))
     return new Fault("unavailable", "tmux.failed", `Cannot ${what}: tmux is not running.`, [DOCTOR]);
   return new Fault("unavailable", "tmux.failed", `Cannot ${what}: tmux says "${refusal}".`, [DOCTOR]);
@@ -213,9 +227,4 @@ export function commandTooLong(bytes: number, limit: number): Fault {
     `The command and its environment are ${bytes} bytes; tmux takes ${limit} at most.`,
     [{ intent: "Start the agent first, then send it the long text", command: "mu agent send <agent> --file <file>" }],
   );
-}
-
-/** Throws unless the command succeeded or its target does not exist. */
-export function ignoreGone({ refusal }: Answer, what: string): void {
-  if (refusal !== undefined && !isServerGone(refusal) && !isTargetGone(refusal)) throw refused(what, refusal);
 }

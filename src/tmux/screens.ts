@@ -2,13 +2,14 @@ import { labelCommand, type PaneLabels } from "./appearance.js";
 import { type Pane, paneListing } from "./panes.js";
 import {
   type Command,
+  callBytes,
   inCalls,
   isServerGone,
   LONGEST_CALL,
   paneNotFound,
   quoteCommands,
   type Run,
-  refused,
+  runUnlessGone,
   uniqueWord,
 } from "./run.js";
 
@@ -28,6 +29,8 @@ export interface CaptureOptions {
   history?: number;
 }
 
+const READ_PANES = { what: "read the panes", isGone: isServerGone };
+
 /**
  * The screens of all these panes in one tmux call (one per ~90 panes). Panes that do not exist are not in the result;
  * no server means an empty one. Faults: `tmux.failed`.
@@ -41,10 +44,9 @@ export async function captureScreens(
   const commandsOf = (pane: string) => [captureIfThere(pane, marks, options)];
   const screens = new Map<string, Screen>();
   for (const call of inCalls([...new Set(panes)], commandsOf)) {
-    const answer = await run(call.flatMap(commandsOf));
-    if (isServerGone(answer.refusal)) return new Map();
-    if (answer.refusal !== undefined) throw refused("read the panes", answer.refusal);
-    for (const part of answer.stdout.split(marks.pane).slice(1)) screens.set(...parsePart(part, marks.facts));
+    const printed = await runUnlessGone(run, READ_PANES, call.flatMap(commandsOf));
+    if (printed === undefined) return new Map();
+    for (const part of printed.split(marks.pane).slice(1)) screens.set(...parsePart(part, marks.facts));
   }
   return screens;
 }
@@ -82,10 +84,9 @@ export async function survey(run: Run, { screens = [], labels = [], escapes = fa
   const marks = newMarks();
   const first = [...labels.map(labelCommand), listing.command];
   const captures = screens.map((pane) => captureIfThere(pane, marks, { escapes }));
-  const answer = await run([...first, ...fitting(captures, bytesOf(first))]);
-  if (isServerGone(answer.refusal)) return { panes: [], screens: new Map() };
-  if (answer.refusal !== undefined) throw refused("read the panes", answer.refusal);
-  const [listed = "", ...parts] = answer.stdout.split(marks.pane);
+  const printed = await runUnlessGone(run, READ_PANES, [...first, ...fitting(captures, callBytes(first))]);
+  if (printed === undefined) return { panes: [], screens: new Map() };
+  const [listed = "", ...parts] = printed.split(marks.pane);
   return { panes: listing.parse(listed), screens: new Map(parts.map((part) => parsePart(part, marks.facts))) };
 }
 
@@ -120,11 +121,7 @@ function parsePart(part: string, factsMark: string): [string, Screen] {
 function fitting(commands: readonly Command[], used: number): Command[] {
   let bytes = used;
   return commands.filter((command) => {
-    bytes += bytesOf([command]);
+    bytes += callBytes([command]);
     return bytes <= LONGEST_CALL;
   });
-}
-
-function bytesOf(commands: readonly Command[]): number {
-  return commands.flat().reduce((sum, word) => sum + Buffer.byteLength(word) + 2, 2 * commands.length);
 }

@@ -1,15 +1,13 @@
 import { Fault } from "../errors.js";
-import { formatText, ignoreGone, isServerGone, isTargetGone, type Run, refused, runOrFail } from "./run.js";
+import { formatText, isTargetGone, type Run, refused, runOrFail, runUnlessGone } from "./run.js";
 
 /** The window that keeps a session open while nothing else is in it. */
 export const PLACEHOLDER_WINDOW = "_mu";
 
 /** Whether a session of exactly this name exists. Faults: `tmux.failed`. */
 export async function hasSession(run: Run, session: string): Promise<boolean> {
-  const { refusal } = await run([["has-session", "-t", `=${session}`]]);
-  if (refusal === undefined) return true;
-  if (isServerGone(refusal) || isTargetGone(refusal)) return false;
-  throw refused(`look for session ${session}`, refusal);
+  const ask = ["has-session", "-t", `=${session}`];
+  return (await runUnlessGone(run, { what: `look for session ${session}` }, [ask])) !== undefined;
 }
 
 /**
@@ -33,7 +31,7 @@ const WAITING = ["sh", "-c", "echo 'mu holds this session open for its agents.';
 export async function renameSession(run: Run, from: string, to: string): Promise<boolean> {
   const { refusal } = await run([["rename-session", "-t", `=${from}`, to]]);
   if (refusal === undefined) return true;
-  if (isServerGone(refusal) || isTargetGone(refusal)) return false;
+  if (isTargetGone(refusal)) return false;
   if (/^duplicate session/.test(refusal)) throw sessionExists(to);
   throw refused(`rename session ${from}`, refusal);
 }
@@ -46,7 +44,7 @@ export function sessionExists(session: string): Fault {
 
 /** A no-op if it does not exist. */
 export async function killSession(run: Run, session: string): Promise<void> {
-  ignoreGone(await run([["kill-session", "-t", `=${session}`]]), `close session ${session}`);
+  await runUnlessGone(run, { what: `close session ${session}` }, [["kill-session", "-t", `=${session}`]]);
 }
 
 /** Faults: `pane.not_found`. */
