@@ -63,9 +63,10 @@ export type Location =
  */
 export async function locate(
   host: Host,
-  rows: readonly RowOf<"agents">[],
+  agents: readonly { row: RowOf<"agents"> }[],
   panes: readonly Pane[],
 ): Promise<Map<number, Location>> {
+  const rows = agents.map(({ row }) => row);
   const found = new Map(rows.map((row) => [row.id, locationOf(row, panes)]));
   const lost = rows.filter((row) => isServerLost(found.get(row.id)));
   const servers = [...new Set(lost.map((row) => row.server ?? ""))];

@@ -121,11 +121,7 @@ export async function findLostAgents(
   members: readonly Member[],
   panes: readonly Pane[],
 ): Promise<LostAgent[]> {
-  const places = await locate(
-    host,
-    members.map(({ row }) => row),
-    panes,
-  );
+  const places = await locate(host, members, panes);
   const now = host.context.clock.now();
   return members.flatMap((member) => {
     const place = places.get(member.row.id);

@@ -1,12 +1,12 @@
 import { findAgent, listMembers } from "../agents/agent.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { TmuxHost } from "../agents/crew.js";
-import { type Location, locate } from "../agents/pane.js";
+import { isProgramOf, type Location, locate } from "../agents/pane.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
 import type { Host } from "../host.js";
-import { hasEnvironment } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
+import { isHalfSpawn } from "./close.js";
 
 /** What recover found out about one agent, and what it will do. */
 export const RECOVERY_PLAN = shape({
@@ -42,9 +42,6 @@ interface Candidate {
   tasks: string[];
 }
 
-/** A spawn that has no pane after this long (ms) counts as cut off. */
-const SPAWN_MS = 60_000;
-
 /** Compares database, tmux and processes, for every open agent and for the crew of the last server that was lost. */
 export async function planAgents(host: TmuxHost, workstream?: string): Promise<Recoverable[]> {
   const { db } = host.context.store;
@@ -55,11 +52,7 @@ export async function planAgents(host: TmuxHost, workstream?: string): Promise<R
   const reaped = await reapedCrew(db, workstream);
   if (open.length + reaped.length === 0) return [];
   const panes = await host.tmux.listPanes();
-  const places = await locate(
-    host,
-    open.map(({ row }) => row),
-    panes,
-  );
+  const places = await locate(host, open, panes);
   return Promise.all([
     ...open.map((one) => planOne(host, one, places.get(one.row.id) ?? { at: "nowhere" })),
     ...reaped.map((one) => planOne(host, one, { at: "gone", why: "its tmux server was gone", lost: "server" })),
@@ -81,8 +74,7 @@ async function planOne(host: Host, { row, workstream, tasks }: Candidate, place:
   const decision = decide(host, row, place);
   if (isLiving || decision.action === "leave")
     return { ...plan, process: isLiving ? "in its pane" : "gone", ...decision };
-  const owned = { name: "MU_AGENT_ID", value: String(row.id) };
-  const survives = row.pid !== null && (await hasEnvironment(host, row.pid, owned));
+  const survives = row.pid !== null && (await isProgramOf(host, row, row.pid));
   return { ...plan, process: survives ? "alive without a pane" : "gone", ...decision };
 }
 
@@ -94,8 +86,8 @@ function tmuxSays(place: Location): string {
 function decide(host: Host, row: RowOf<"agents">, place: Location): Pick<RecoveryPlan, "action" | "why"> {
   if (place.at === "pane" && !place.pane.dead) return { action: "keep", why: "it is running" };
   if (place.at === "elsewhere") return { action: "leave", why: place.why };
-  const ageMs = host.context.clock.now().getTime() - Date.parse(row.spawned_at);
-  if (place.at === "nowhere" && ageMs < SPAWN_MS) return { action: "leave", why: "it is being spawned" };
+  if (place.at === "nowhere" && !isHalfSpawn(row, host.context.clock.now()))
+    return { action: "leave", why: "it is being spawned" };
   if (getAgentCli(row.cli).switches === undefined)
     return { action: "fresh", why: `${row.cli} has no conversations to resume` };
   if (row.session_ref === null) return { action: "fresh", why: "its conversation is not known" };

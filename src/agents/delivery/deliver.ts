@@ -51,7 +51,7 @@ async function checkPane(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRo
     screens: agent.pane === null ? [] : [agent.pane],
     escapes: true,
   });
-  const place = (await locate(host, [agent], panes)).get(agent.id);
+  const place = (await locate(host, [{ row: agent }], panes)).get(agent.id);
   if (place?.at === "gone") {
     return { may: "refuse", obstacle: place.lost === "taken" ? "stranger" : "dead", why: place.why };
   }

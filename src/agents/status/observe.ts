@@ -81,11 +81,7 @@ async function collectSamples(
     ? { panes: listed, screens: NO_SCREENS }
     : await host.tmux.survey(request(host, members, labels));
   const at = host.context.clock.now();
-  const places = await locate(
-    host,
-    members.map(({ row }) => row),
-    panes,
-  );
+  const places = await locate(host, members, panes);
   const candidates = await Promise.all(
     members.map((member) => inspect(host, member, places.get(member.row.id) ?? { at: "nowhere" }, at)),
   );
