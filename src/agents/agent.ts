@@ -3,7 +3,7 @@ import type { Reader, Schema } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { type AgentRef, checkAgentName, didYouMean, quote } from "../names.js";
+import { type AgentRef, checkAgentName, didYouMean, qualifiedName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import type { Access } from "./clis/cli.js";
@@ -225,6 +225,11 @@ export async function claimantRow(
   if (known !== undefined && known.cli !== PERSON_CLI) throw notYou(claimant.person);
   if (known !== undefined) return known;
   return insertAgentIn(tx, { workstream_id: workstream.id, name: claimant.person, cli: PERSON_CLI });
+}
+
+/** What a write about one agent is recorded as. */
+export function agentWrite(op: `agent.${string}`, ref: AgentRef) {
+  return { op, scope: ref.workstream, subject: qualifiedName(ref) };
 }
 
 type NewAgent = Pick<RowOf<"agents">, "workstream_id" | "name" | "cli"> & Partial<RowOf<"agents">>;

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { basename } from "node:path";
-import { AGENT, agentById, findOpenAgent, insertAgentIn, type Member } from "../agents/agent.js";
+import { AGENT, agentById, agentWrite, findOpenAgent, insertAgentIn, type Member } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import type { Access } from "../agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
@@ -10,7 +10,7 @@ import { isShell } from "../agents/screen/verdict.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
-import { type AgentRef, checkAgentName, qualifiedName, quote } from "../names.js";
+import { checkAgentName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Pane } from "../tmux/panes.js";
 import { PLACEHOLDER_WINDOW } from "../tmux/windows.js";
@@ -56,7 +56,8 @@ export async function adoptAgent(
   if (owner !== undefined) return alreadyAdopted(host, { id, workstream }, pane, owner, options);
   const name = nameFor(pane, options);
   const cli = getAgentCli(options.cli ?? cliIn(pane)).key;
-  const row = await write(host.context, { ...adoptSpec({ workstream, name }), payload: { title: pane.title } }, (tx) =>
+  const spec = { ...agentWrite("agent.adopt", { workstream, name }), payload: { title: pane.title } };
+  const row = await write(host.context, spec, (tx) =>
     adoptAgentIn(tx, { id, workstream }, pane, { ...options, name, cli }),
   );
   const moved = await takeOver(host, workstream, row, pane);
@@ -152,10 +153,6 @@ export async function adoptAgentIn(
   });
 }
 
-function adoptSpec(ref: AgentRef) {
-  return { op: "agent.adopt", scope: ref.workstream, subject: qualifiedName(ref) };
-}
-
 /** Marks, records and moves the pane; if it closes meanwhile, the row is closed too. */
 async function takeOver(host: TmuxHost, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
   try {
@@ -167,8 +164,8 @@ async function takeOver(host: TmuxHost, workstream: string, row: RowOf<"agents">
     return moved;
   } catch (error) {
     const code = error instanceof Fault ? error.code : "internal";
-    const spec = adoptSpec({ workstream, name: row.name });
-    await write(host.context, { ...spec, payload: { failed: code } }, (tx) =>
+    const spec = { ...agentWrite("agent.adopt", { workstream, name: row.name }), payload: { failed: code } };
+    await write(host.context, spec, (tx) =>
       retireAgentIn(tx, row.id, { author: host.context.actor, note: `${row.name} was not adopted (${code}).` }),
     );
     throw error;

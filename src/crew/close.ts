@@ -5,6 +5,7 @@ import {
   type AgentRow,
   type AgentStatus,
   agentById,
+  agentWrite,
   latestAgentRow,
   PERSON_CLI,
   replaced,
@@ -17,7 +18,7 @@ import { isCallerIn, isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pa
 import { pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault, ignoreFault } from "../errors.js";
-import { type AgentRef, qualifiedName, quote } from "../names.js";
+import { type AgentRef, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import { releaseOwned } from "../tasks/lifecycle.js";
@@ -68,16 +69,12 @@ export async function closeAgent(host: TmuxHost, ref: AgentRef, options: CloseOp
   }
   // Logs the intent before anything is ended.
   const intent = { closing: true, pane: row.pane, ...(options.reason !== undefined && { reason: options.reason }) };
-  await write(host.context, closeSpec(row), async (tx) => tx.tell(intent));
+  await write(host.context, agentWrite("agent.close", row), async (tx) => tx.tell(intent));
   if (!isCallerIn(host, row)) return finish(host, row, { ...options, killedPane: await endAgent(host, row, options) });
   // An agent that closes itself must write first: it ends with its pane.
   const closed = await finish(host, row, { ...options, killedPane: true });
   await endAgent(host, row, options);
   return closed;
-}
-
-function closeSpec(row: AgentRow) {
-  return { op: "agent.close", scope: row.workstream, subject: qualifiedName(row) };
 }
 
 async function finish(
@@ -86,7 +83,7 @@ async function finish(
   { reason, killedPane, workspace: leaving }: CloseOptions & { killedPane: boolean },
 ): Promise<Closed> {
   const note = `[close] ${row.name} was closed${reason === undefined ? "" : `: ${reason}`}; the task is open again.`;
-  const released = await write(host.context, closeSpec(row), (tx) =>
+  const released = await write(host.context, agentWrite("agent.close", row), (tx) =>
     closeAgentIn(tx, row.id, { author: host.context.actor, note }),
   );
   const ref = { workstream: row.workstream, name: row.name };

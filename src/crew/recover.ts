@@ -1,4 +1,4 @@
-import { findOpenAgent } from "../agents/agent.js";
+import { agentWrite, findOpenAgent } from "../agents/agent.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import { queueForAgent, sendToAgent } from "../agents/delivery/send.js";
@@ -8,7 +8,7 @@ import { pollUntil } from "../clock.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
-import { type AgentRef, qualifiedName } from "../names.js";
+import type { AgentRef } from "../names.js";
 import { resumeTask } from "../tasks/lifecycle.js";
 import { taskRow } from "../tasks/task.js";
 import { workstreamRow } from "../workstreams/workstream.js";
@@ -78,8 +78,7 @@ async function revive(crew: Crew, { incarnation, ...plan }: Recoverable, options
 /** The tasks that are the agent's again: those that it took over, and released ones that are still free. One write. */
 async function giveBack(host: Host, ref: AgentRef, names: readonly string[]): Promise<string[]> {
   if (names.length === 0) return [];
-  const spec = { op: "agent.recover", scope: ref.workstream, subject: qualifiedName(ref) };
-  return write(host.context, spec, async (tx) => {
+  return write(host.context, agentWrite("agent.recover", ref), async (tx) => {
     const { id } = await workstreamRow(tx.db, ref.workstream);
     const agent = await findOpenAgent(tx.db, id, ref.name);
     if (agent === undefined) return [];

@@ -1,9 +1,17 @@
-import { type Agent, type AgentRow, agentById, findOpenAgent, openAgent, PERSON_CLI } from "../agents/agent.js";
+import {
+  type Agent,
+  type AgentRow,
+  agentById,
+  agentWrite,
+  findOpenAgent,
+  openAgent,
+  PERSON_CLI,
+} from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { findOwnPane } from "../agents/pane.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { ignoreFault } from "../errors.js";
-import { type AgentRef, checkAgentName, qualifiedName } from "../names.js";
+import { type AgentRef, checkAgentName } from "../names.js";
 import { findWorkspaceRow, workspaceExists } from "../workspaces/workspace.js";
 import { agentExists } from "./spawn.js";
 
@@ -22,12 +30,7 @@ export async function renameAgent(
   if (to === ref.name)
     return { agent: await agentById(host.context.store.db, row.id), previousName: to, changed: false };
   const ownWindow = row.window === ref.name;
-  const spec = {
-    op: "agent.rename",
-    scope: ref.workstream,
-    subject: qualifiedName(ref),
-    payload: { from: ref.name, to },
-  };
+  const spec = { ...agentWrite("agent.rename", ref), payload: { from: ref.name, to } };
   const renamed = await write(host.context, spec, (tx) => renameAgentIn(tx, ref, row, to));
   if (row.cli !== PERSON_CLI) await relabel(host, renamed, ownWindow ? to : undefined);
   return { agent: await agentById(host.context.store.db, row.id), previousName: ref.name, changed: true };

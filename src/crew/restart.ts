@@ -1,4 +1,4 @@
-import { type AgentRow, latestAgentRow, replaced, requirePane } from "../agents/agent.js";
+import { type AgentRow, agentWrite, latestAgentRow, replaced, requirePane } from "../agents/agent.js";
 import type { Access } from "../agents/clis/cli.js";
 import type { Crew } from "../agents/crew.js";
 import { readLaunch } from "../agents/files.js";
@@ -13,7 +13,7 @@ import { getWorkstream } from "../workstreams/workstream.js";
 import { endPrograms, killOwnPane } from "./close.js";
 import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
 import { reserveAgentIn, type SpawnOptions } from "./spawn.js";
-import { type Spawned, spawnSpec, startAgent } from "./start.js";
+import { type Spawned, startAgent } from "./start.js";
 
 export interface RestartOptions extends Pick<SpawnOptions, "ready" | "aliveMs" | "size" | "cwd" | "env"> {
   /** `fresh` starts a new conversation even if the last one is known. */
@@ -52,8 +52,9 @@ export async function restartAgent(
   const plan = await planAgain(crew, old, options);
   const held = old.closed_at === null ? await endHeld(crew, old) : [];
   try {
-    const spec = { ...spawnSpec(ref), op: "agent.restart" };
-    const { row, tasks } = await write(crew.context, spec, (tx) => replaceAgentIn(tx, ref, old, plan));
+    const { row, tasks } = await write(crew.context, agentWrite("agent.restart", ref), (tx) =>
+      replaceAgentIn(tx, ref, old, plan),
+    );
     const spawned = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
     return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(plan, options), tasks };
   } finally {

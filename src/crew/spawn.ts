@@ -1,4 +1,4 @@
-import { findOpenAgent, insertAgentIn, PERSON_CLI } from "../agents/agent.js";
+import { agentWrite, findOpenAgent, insertAgentIn, PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { inheritOutbox } from "../agents/delivery/outbox.js";
 import type { Context } from "../db/context.js";
@@ -13,7 +13,7 @@ import { WORKSPACE } from "../workspaces/workspace.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { isHalfSpawn, retireAgentIn } from "./close.js";
 import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
-import { type Spawned, type StartOptions, spawnSpec, startAgent } from "./start.js";
+import { type Spawned, type StartOptions, startAgent } from "./start.js";
 
 export interface SpawnOptions extends LaunchWishes, StartOptions {
   /** Let it work in a workspace of its own, in place of `cwd`. */
@@ -60,7 +60,7 @@ async function requireNameFree({ store, clock }: Context, ref: AgentRef): Promis
 
 async function spawnIn(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<Spawned> {
   const plan = await planLaunch(crew, ref, options);
-  const row = await write(crew.context, spawnSpec(ref), (tx) =>
+  const row = await write(crew.context, agentWrite("agent.spawn", ref), (tx) =>
     reserveAgentIn(tx, ref, plan, { role: options.role ?? null }),
   );
   return startAgent(crew, row, plan, { ...options, workstream: ref.workstream });

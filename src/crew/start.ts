@@ -1,4 +1,4 @@
-import { type Agent, agentById } from "../agents/agent.js";
+import { type Agent, agentById, agentWrite } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
@@ -10,7 +10,7 @@ import { pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../db/context.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { type AgentRef, qualifiedName, quote } from "../names.js";
+import { type AgentRef, quote } from "../names.js";
 import { endProcessTree } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Death, OpenedPane } from "../tmux/open.js";
@@ -26,11 +26,6 @@ export interface Spawned {
 }
 
 const ALIVE_MS = 100;
-
-/** The event of each write of a spawn. */
-export function spawnSpec(ref: AgentRef) {
-  return { op: "agent.spawn", scope: ref.workstream, subject: qualifiedName(ref) };
-}
 
 export interface StartOptions {
   /** Wait for the CLI's first prompt, too. */
@@ -108,7 +103,7 @@ async function recordPane(
   { id }: RowOf<"agents">,
   { pane, server, pid }: OpenedPane,
 ): Promise<RowOf<"agents">> {
-  return write(context, spawnSpec(ref), async (tx) => {
+  return write(context, agentWrite("agent.spawn", ref), async (tx) => {
     const row = await tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
     if (row === undefined || row.closed_at !== null) throw closedMeanwhile(ref);
     const status = { status: "spawning", reason: null, by: "process", rule: null, at: tx.now, seen_at: tx.now };
@@ -240,7 +235,7 @@ export async function rollBackSpawn(
   const code = error instanceof Fault ? error.code : "internal";
   try {
     if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, opened);
-    const spec = { op: "agent.spawn", scope: ref.workstream, subject: qualifiedName(ref), payload: { failed: code } };
+    const spec = { ...agentWrite("agent.spawn", ref), payload: { failed: code } };
     await write(crew.context, spec, (tx) =>
       retireAgentIn(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` }),
     );

@@ -3,7 +3,7 @@ import type { Reader } from "../../db/schema.js";
 import { statement } from "../../db/statement.js";
 import { type Tx, write } from "../../db/write.js";
 import type { Host } from "../../host.js";
-import { type AgentRef, qualifiedName } from "../../names.js";
+import type { AgentRef } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import {
   AGENT_STATUSES,
@@ -12,6 +12,7 @@ import {
   type AgentStatus,
   agentById,
   agentRows,
+  agentWrite,
   type Member,
   openPaneAgent,
   type StatusRow,
@@ -111,8 +112,7 @@ async function prune(db: Reader, agentId: number): Promise<void> {
 async function learnSession(context: Context, { member: { row, workstream }, feed }: Sample): Promise<void> {
   const session = sessionOf(feed);
   if (session === undefined || session === row.session_ref) return;
-  const subject = qualifiedName({ workstream, name: row.name });
-  await write(context, { op: "agent.session", scope: workstream, subject }, async (tx) => {
+  await write(context, agentWrite("agent.session", { workstream, name: row.name }), async (tx) => {
     await tx.patch("agents", row.id, { session_ref: session });
   });
 }
@@ -129,8 +129,7 @@ export async function freeAgent(
   const previousStatus = row.status as AgentStatus | null;
   if (previousStatus === "free")
     return { agent: await agentById(context.store.db, row.id), previousStatus, changed: false };
-  const spec = { op: "agent.free", scope: ref.workstream, subject: qualifiedName(ref) };
-  await write(context, spec, (tx) => freeAgentIn(tx, row));
+  await write(context, agentWrite("agent.free", ref), (tx) => freeAgentIn(tx, row));
   return { agent: await agentById(context.store.db, row.id), previousStatus, changed: true };
 }
 
