@@ -18,9 +18,9 @@ export interface CheckOptions {
   /** Added to this process's environment; undefined removes a variable. */
   env?: Readonly<Record<string, string | undefined>>;
   timeoutMs: number;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called with the output of both streams. */
-  onOutput?(chunk: Uint8Array): void;
+  onOutput?: ((chunk: Uint8Array) => void) | undefined;
 }
 
 export interface CheckRun {

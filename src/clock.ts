@@ -27,7 +27,7 @@ export type Turn<T> = () => Promise<T | undefined>;
 export async function pollUntil<T>(
   clock: Clock,
   once: Turn<T>,
-  options: { everyMs: number; timeoutMs: number; signal?: AbortSignal },
+  options: { everyMs: number; timeoutMs: number; signal?: AbortSignal | undefined },
 ): Promise<T | undefined> {
   const deadline = clock.now().getTime() + options.timeoutMs;
   for (;;) {

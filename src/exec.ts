@@ -12,17 +12,17 @@ export interface ExecResult {
 }
 
 export interface ExecOptions {
-  cwd?: string;
+  cwd?: string | undefined;
   /** The child's whole environment; default: ours. */
-  env?: Readonly<Record<string, string | undefined>>;
-  input?: string | Uint8Array;
-  timeoutMs?: number;
-  signal?: AbortSignal;
+  env?: Readonly<Record<string, string | undefined>> | undefined;
+  input?: string | Uint8Array | undefined;
+  timeoutMs?: number | undefined;
+  signal?: AbortSignal | undefined;
   /**
    * Called with the output of both streams, which is not kept. The program then leads its own process session, and this
    * returns when it exits, even if other processes keep its output open.
    */
-  onOutput?(chunk: Uint8Array): void;
+  onOutput?: ((chunk: Uint8Array) => void) | undefined;
   /** With `onOutput`: called when it has started. */
   onStart?(pid: number): void;
   /** With `onOutput`: called when it has exited, before its output is closed. */

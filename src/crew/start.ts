@@ -177,7 +177,7 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
   const found = await pollUntil(clock, once, {
     everyMs: EVERY_MS,
     timeoutMs: options.timeoutMs ?? 20_000,
-    ...(options.signal && { signal: options.signal }),
+    signal: options.signal,
   });
   const seen = found ?? last;
   return {

@@ -36,7 +36,7 @@ export const VERIFIED_CHAIN = shape({ ...CHAIN_HEAD, byHash: "number" });
  * and truncated events, and a head that is not the last event's. Give it one unchanging picture of the database
  * (`store.read`): events that are appended meanwhile would look inserted. Faults `audit.no_such_chain`.
  */
-export async function verifyChains(db: Reader, options: { scope?: string } = {}): Promise<ChainReport[]> {
+export async function verifyChains(db: Reader, options: { scope?: string | undefined } = {}): Promise<ChainReport[]> {
   const heads = await auditHead(db, options.scope);
   const walks = new Map<string, Walk>();
   await eachLink(db, options.scope, (event) => {

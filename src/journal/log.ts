@@ -42,7 +42,7 @@ export type LogEntry = TypeOf<typeof LOG_ENTRY>;
 export interface Message {
   text: string;
   /** A word of the writer's choice; `message` without it. */
-  kind?: string;
+  kind?: string | undefined;
 }
 
 /**
@@ -81,19 +81,19 @@ function checkKind(kind: string): void {
 /** Which lines to show; all fields must fit. */
 export interface LogFilter {
   /** A workstream's name, or `""` for the machine's own chain; all without it. */
-  workstream?: string;
+  workstream?: string | undefined;
   /** Who did it. */
-  source?: string;
+  source?: string | undefined;
   /** `event` for what mu wrote, else the kind of a message. */
-  kind?: string;
-  subject?: string;
+  kind?: string | undefined;
+  subject?: string | undefined;
 }
 
 export interface LogRange {
   /** At most this many lines; 0 or absent means all. */
-  limit?: number;
+  limit?: number | undefined;
   /** Only lines after this one. */
-  sinceId?: number;
+  sinceId?: number | undefined;
 }
 
 /**

@@ -20,7 +20,7 @@ export async function querySql(context: Context, text: string): Promise<Record<s
 
 export interface WriteSqlOptions {
   /** Roll back unless exactly this many rows change. */
-  confirmRows?: number;
+  confirmRows?: number | undefined;
 }
 
 /**

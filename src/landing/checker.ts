@@ -49,7 +49,7 @@ export function createChecker(crew: TmuxHost, place: Place, plan: CheckPlan) {
         command: plan.command,
         cwd: plan.path,
         timeoutMs: plan.timeoutMs,
-        ...(plan.signal && { signal: plan.signal }),
+        signal: plan.signal,
       });
       if (run.interrupted) throw interrupted();
       const answer = answerOf(plan, commit, run);

@@ -49,7 +49,7 @@ export const log = defineOperation({
     }
     const scope = await resolveWorkstream(app, input.workstream);
     const context = as === undefined ? app.context : { ...app.context, actor: as };
-    const entry = await writeMessage(context, scope, { text, ...(input.kind !== undefined && { kind: input.kind }) });
+    const entry = await writeMessage(context, scope, { text, kind: input.kind });
     return { entry, nextSteps: [step("Read the log", `mu log -w ${scope}`)] };
   },
   follow: (app, { text, follow, limit, as: _, ...input }) =>
@@ -65,12 +65,7 @@ async function* following(app: App, input: LogInput, limit: number): AsyncIterab
 async function filterOf(app: App, { all, workstream, since, source, kind }: LogInput) {
   const scope = all ? undefined : await findWorkstream(app, workstream);
   if (workstream !== undefined) await resolveWorkstream(app, workstream);
-  return {
-    ...(scope !== undefined && { workstream: scope }),
-    ...(since !== undefined && { sinceId: since }),
-    ...(source !== undefined && { source }),
-    ...(kind !== undefined && { kind }),
-  };
+  return { workstream: scope, sinceId: since, source, kind };
 }
 
 /** Entries as lines, or a line that says there are none. */

@@ -36,7 +36,7 @@ export const sql = defineOperation({
   async run({ context, program, request }, { query, write, confirmRows }) {
     const text = query === "-" ? await readMeant(request, "-") : query;
     if (!write) return program.querySql(context, text, request);
-    const { changes, rows } = await writeSql(context, text, confirmRows === undefined ? {} : { confirmRows });
+    const { changes, rows } = await writeSql(context, text, { confirmRows });
     return { changes, rows, nextSteps: changes > 0 ? [step("Undo it", "mu undo --yes")] : [] };
   },
   render: (result, paint) => {

@@ -46,7 +46,7 @@ export const undo = defineOperation({
     const { db } = context.store;
     const scope = await findWorkstream({ context, caller, ...app }, workstream);
     if (group === undefined && !yes) {
-      const groups = await listUndoable(db, { limit, ...(scope !== undefined && { workstream: scope }) });
+      const groups = await listUndoable(db, { limit, workstream: scope });
       const nextSteps = groups
         .slice(0, 1)
         .map((newest) => step("Preview undoing the latest", `mu undo ${newest.group}`));

@@ -149,17 +149,17 @@ export type TaskSort = (typeof TASK_SORTS)[number];
 
 /** Which tasks to list; several values of one field mean any of them, several fields mean all of them. */
 export interface TaskFilter {
-  workstream?: string;
-  status?: readonly TaskStatus[];
-  role?: readonly string[];
-  kind?: readonly string[];
-  tag?: readonly string[];
-  owner?: readonly string[];
+  workstream?: string | undefined;
+  status?: readonly TaskStatus[] | undefined;
+  role?: readonly string[] | undefined;
+  kind?: readonly string[] | undefined;
+  tag?: readonly string[] | undefined;
+  owner?: readonly string[] | undefined;
   /** Text in name, title, description or a note, without regard to case. */
-  text?: string;
-  sort?: TaskSort;
+  text?: string | undefined;
+  sort?: TaskSort | undefined;
   /** At most this many; 0 or absent means all. */
-  limit?: number;
+  limit?: number | undefined;
 }
 
 /** The tasks that pass `filter`, sorted by name unless it says otherwise. Faults `workstream.not_found`. */

@@ -94,7 +94,7 @@ export async function waitForTasks(
   };
   const every = { everyMs: LOOK_MS, timeoutMs: options.timeoutMs || Number.POSITIVE_INFINITY };
   try {
-    const outcome = await pollUntil(clock, look, { ...every, ...(options.signal && { signal: options.signal }) });
+    const outcome = await pollUntil(clock, look, { ...every, signal: options.signal });
     return {
       outcome: outcome ?? "timeout",
       firing: last.firing,

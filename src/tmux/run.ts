@@ -35,7 +35,7 @@ export function createRun({ exec, env }: { exec: Exec; env: Environment }): Run 
     const result = await exec("tmux", ["-u", ...socket, ...words], {
       env: cleanEnv,
       timeoutMs: TIMEOUT_MS,
-      ...(options.input !== undefined && { input: options.input }),
+      input: options.input,
     });
     if (result.notStarted !== undefined) throw notInstalled();
     if (result.timedOut) throw timedOut(words[0] ?? "", TIMEOUT_MS);

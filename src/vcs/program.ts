@@ -36,8 +36,8 @@ export async function runProgram(
   const result = await world.exec(program, args, {
     env: { ...world.env, LC_MESSAGES: "C", LANGUAGE: undefined, LC_ALL: undefined, ...options.env },
     timeoutMs: TIMEOUT_MS,
-    ...(cwd !== undefined && { cwd }),
-    ...(input !== undefined && { input }),
+    cwd,
+    input,
   });
   const { code, stdout, stderr } = result;
   if (code !== null && (code === 0 || okCodes.includes(code))) return { code, stdout, stderr };

@@ -145,8 +145,8 @@ async function checkWork(
     command,
     cwd: folder,
     timeoutMs: settings.checkTimeoutSeconds * 1000,
-    ...(signal && { signal }),
-    ...(onOutput && { onOutput }),
+    signal,
+    onOutput,
   });
   if (run.interrupted) {
     const message = `The check was interrupted; ${row.name} is still ${row.status}.`;

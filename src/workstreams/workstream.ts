@@ -97,7 +97,7 @@ async function sizes(db: Reader, id: number): Promise<Sizes> {
 
 export interface InitOptions {
   /** The project's folder. */
-  root?: string;
+  root?: string | undefined;
 }
 
 /** Creates the workstream, or sets `root` on an existing one. Faults `workstream.invalid_name`. */

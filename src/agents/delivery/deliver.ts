@@ -299,7 +299,7 @@ export function backoff(fromMs: number, toMs: number, timeoutMs: number, signal?
   let next = fromMs / 1.5;
   return {
     timeoutMs,
-    ...(signal && { signal }),
+    signal,
     get everyMs() {
       next = Math.min(toMs, next * 1.5);
       return next;

@@ -71,7 +71,7 @@ export async function waitForAgents(
   const found = await pollUntil(context.clock, once, {
     everyMs: options.everyMs ?? 500,
     timeoutMs: options.timeoutMs || Number.POSITIVE_INFINITY,
-    ...(options.signal && { signal: options.signal }),
+    signal: options.signal,
   });
   return {
     outcome: found?.outcome ?? "timeout",

@@ -49,10 +49,10 @@ export const UNDO_PREVIEW = shape({ ...UNDO_GROUP, inverse: [INVERSE_CHANGE], su
 export type UndoPreview = TypeOf<typeof UNDO_PREVIEW>;
 
 export interface UndoFilter {
-  workstream?: string;
-  actor?: string;
+  workstream?: string | undefined;
+  actor?: string | undefined;
   /** At most this many groups; 20 without it. */
-  limit?: number;
+  limit?: number | undefined;
 }
 
 /** The newest groups whose operations can be undone, newest first; with the undo of those that are undone. */

@@ -29,12 +29,12 @@ export const agentClose = defineOperation({
   async run(app, { agent, workstream, reason, discardWorkspace }) {
     const ref = await resolveAgent(app, agent, workstream);
     const { caller } = app;
-    const own = caller.kind === "agent" && caller.name === ref.name && caller.incarnation !== null;
+    const own = caller.kind === "agent" && caller.name === ref.name ? caller.incarnation : null;
     const closed = await closeAgent(await app.crew(), ref, {
-      ...(reason !== undefined && { reason }),
-      ...(own && { incarnation: caller.incarnation }),
-      ...(discardWorkspace && { workspace: "discard" as const }),
-    } as Parameters<typeof closeAgent>[2]);
+      reason,
+      incarnation: own ?? undefined,
+      workspace: discardWorkspace ? "discard" : undefined,
+    });
     return {
       ...closed,
       workspaceFreed: closed.workspace?.freed ?? false,

@@ -51,13 +51,12 @@ export async function spawnOptions(
   if (!workspace && Object.values(place).some((value) => value !== undefined)) throw noWorkspace();
   if (workspace && cwd !== undefined) throw twoFolders();
   if (wishes.role === "full-access" || wishes.role === "read-only") throw roleIsAccess(wishes.role);
-  const given = Object.entries(wishes).filter(([, value]) => value !== undefined);
   return {
-    ...(Object.fromEntries(given) as Partial<SpawnOptions>),
+    ...wishes,
     cwd: resolve(app.request.cwd, cwd ?? root ?? "."),
-    ...(workspace && { workspace: await wishesOf(app, workstream, place) }),
-    ...(env && { env: Object.fromEntries(env.map(pairOf)) }),
-    ...(ready && { ready: { timeoutMs: timeout, signal: app.request.signal } }),
+    workspace: workspace ? await wishesOf(app, workstream, place) : undefined,
+    env: env && Object.fromEntries(env.map(pairOf)),
+    ready: ready ? { timeoutMs: timeout, signal: app.request.signal } : undefined,
   };
 }
 

@@ -26,7 +26,7 @@ export const auditVerify = defineOperation({
   ],
   async run({ context }, { workstream, tables }) {
     const chains = await context.store.read(async (db) => {
-      const found = await verifyChains(db, workstream === undefined ? {} : { scope: workstream });
+      const found = await verifyChains(db, { scope: workstream });
       const broken = found.filter((chain) => !chain.ok);
       if (broken.length > 0) throw brokenChain(broken);
       if (tables) await checkTables(db);

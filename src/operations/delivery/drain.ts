@@ -28,8 +28,8 @@ export const deliveryDrain = defineOperation({
   ],
   async run(app, { workstream, hook }) {
     if (hook) return answerHook(app);
-    const scope = await findWorkstream(app, workstream);
-    const items = await drainDeliveries(await app.crew(), scope === undefined ? {} : { workstream: scope });
+    const scope = { workstream: await findWorkstream(app, workstream) };
+    const items = await drainDeliveries(await app.crew(), scope);
     return { items, count: items.length, nextSteps: [step("List the deliveries", "mu delivery list")] };
   },
   render: (result) => {

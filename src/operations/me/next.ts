@@ -20,8 +20,8 @@ export const meNext = defineOperation({
     return listed(
       await listReady(app.context.store.db, scope, {
         now: timestamp(app.context.clock),
-        ...(limit > 0 && { limit }),
-        ...(app.caller.role !== null && { role: app.caller.role }),
+        limit,
+        role: app.caller.role ?? undefined,
       }),
     );
   },

@@ -15,10 +15,7 @@ export const meTasks = defineOperation({
   ],
   async run({ context, caller }, { includeClosed }) {
     return listed(
-      await listTasks(context.store.db, {
-        owner: [caller.name],
-        ...(includeClosed ? {} : { status: LIVE_STATUSES }),
-      }),
+      await listTasks(context.store.db, { owner: [caller.name], status: includeClosed ? undefined : LIVE_STATUSES }),
     );
   },
   render: ({ items }, paint) => taskTable(items, paint, "You have no tasks."),

@@ -53,7 +53,7 @@ export const taskAdd = defineOperation({
     const description = fields.description && (await readMeant(app.request, fields.description));
     const made = await addTask(app.context, scope, {
       ...fields,
-      ...(description !== undefined && { description }),
+      description,
       title,
       ...(named || name === undefined ? {} : { name }),
       ...(note && { notes: note.map((text) => ({ text })) }),

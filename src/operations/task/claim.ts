@@ -88,7 +88,7 @@ async function claimAs(app: App, who: Claimant, { task, workstream, next, role, 
     const { lookBeforeClaim } = await import("../reality.js");
     await lookBeforeClaim(app, scope, "agent" in who ? who.agent : who.person);
     const work = await workOf(app, who, scope);
-    return claimNext(app.context, scope, who, { ...options, work, ...(role !== undefined && { role }) });
+    return claimNext(app.context, scope, who, { ...options, work, role });
   }
   if (task === undefined) {
     throw new Fault(

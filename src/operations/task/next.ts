@@ -23,13 +23,7 @@ export const taskNext = defineOperation({
   ],
   async run(app, { workstream, role, limit }) {
     const scope = await resolveWorkstream(app, workstream);
-    return listed(
-      await listReady(app.context.store.db, scope, {
-        now: timestamp(app.context.clock),
-        ...(limit > 0 && { limit }),
-        ...(role !== undefined && { role }),
-      }),
-    );
+    return listed(await listReady(app.context.store.db, scope, { now: timestamp(app.context.clock), limit, role }));
   },
   render: ({ items }, paint) => taskTable(items, paint, "Nothing is ready."),
 });

@@ -35,11 +35,7 @@ export const taskNote = defineOperation({
       app.context,
       ref,
       author === undefined ? claimant(app.caller) : { person: author },
-      {
-        text: await textOrFile(app.request, text, file),
-        kind,
-        ...(rationale !== undefined && { rationale }),
-      },
+      { text: await textOrFile(app.request, text, file), kind, rationale },
     );
     return {
       task: noted,

@@ -25,12 +25,7 @@ export const taskNotes = defineOperation({
     { command: "mu task notes nobody", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, { task, workstream, last, since }) {
-    return listed(
-      await listNotes(app.context.store.db, await resolveTask(app, task, workstream), {
-        ...(last !== undefined && { last }),
-        ...(since !== undefined && { since }),
-      }),
-    );
+    return listed(await listNotes(app.context.store.db, await resolveTask(app, task, workstream), { last, since }));
   },
   render: ({ items }, paint) =>
     items.length === 0 ? "No notes." : items.flatMap((note) => noteLines(note, paint)).join("\n"),

@@ -26,7 +26,7 @@ export const taskOwnedBy = defineOperation({
       await listTasks(app.context.store.db, {
         owner: [agent],
         ...scope,
-        ...(includeClosed ? {} : { status: LIVE_STATUSES }),
+        status: includeClosed ? undefined : LIVE_STATUSES,
       }),
     );
   },

@@ -53,7 +53,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
       const change = await setAside(app.context, ref, claimant(app.caller), {
         cascade,
         override,
-        ...(reason !== undefined && { evidence: reason }),
+        evidence: reason,
       }).catch((error: unknown) => {
         throw error instanceof Fault && error.code === "task.has_open_dependents" ? offering(error, again) : error;
       });

@@ -25,10 +25,7 @@ export const taskTreeOperation = defineOperation({
   ],
   async run(app, { task, workstream, down, depth }) {
     const ref = await resolveTask(app, task, workstream);
-    return taskTree(app.context.store.db, ref, {
-      direction: down ? "dependents" : "blockers",
-      ...(depth !== undefined && { depth }),
-    });
+    return taskTree(app.context.store.db, ref, { direction: down ? "dependents" : "blockers", depth });
   },
   render: (tree) => drawTree(tree).join("\n"),
 });

@@ -45,7 +45,7 @@ export const taskUpdate = defineOperation({
     if (typeof wanted["description"] === "string")
       wanted["description"] = await readMeant(app.request, wanted["description"]);
     if (Object.keys(wanted).length === 0 && !tags && !tag && !untag) throw nothingToChange(ref.name);
-    const labelsWanted = { ...(tags && { tags }), ...(tag && { addTags: tag }), ...(untag && { removeTags: untag }) };
+    const labelsWanted = { tags, addTags: tag, removeTags: untag };
     const { task: changed, changedFields } = await updateTask(app.context, ref, { ...wanted, ...labelsWanted });
     return { task: changed, changedFields, nextSteps: [step("Show it", `mu task show ${qualifiedName(ref)}`)] };
   },

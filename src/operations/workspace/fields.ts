@@ -37,8 +37,8 @@ export async function wishesOf(
   const { root } = await getWorkstream(app.context.store.db, workstream);
   return {
     projectRoot: resolve(app.request.cwd, input.projectRoot ?? root ?? "."),
-    ...(input.backend !== undefined && { backend: input.backend }),
-    ...(input.from !== undefined && { from: input.from }),
+    backend: input.backend,
+    from: input.from,
     signal: app.request.signal,
   };
 }

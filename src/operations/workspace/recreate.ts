@@ -31,7 +31,7 @@ export const workspaceRecreate = defineOperation({
   ],
   async run(app, { agent, workstream, from, evenIfBusy }) {
     const ref = await resolveAgent(app, agent, workstream);
-    const options = { ...(from !== undefined && { from }), ...whileBusyOf(evenIfBusy), signal: app.request.signal };
+    const options = { from, ...whileBusyOf(evenIfBusy), signal: app.request.signal };
     const made = await recreateWorkspace(await app.crew(), ref, options);
     const list = step("Show the workstream", `mu workspace list -w ${ref.workstream}`);
     return { ...made, nextSteps: [...savedSteps(made.salvage), list] };

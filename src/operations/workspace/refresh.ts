@@ -29,7 +29,7 @@ export const workspaceRefresh = defineOperation({
   ],
   async run(app, { agent, workstream, all, from, evenIfBusy }) {
     if ((agent === undefined) !== all) throw agentOrAll();
-    const options = { ...(from !== undefined && { onto: from }), ...whileBusyOf(evenIfBusy) };
+    const options = { onto: from, ...whileBusyOf(evenIfBusy) };
     const crew = await app.crew();
     const items =
       agent === undefined

@@ -29,7 +29,7 @@ export const workstreamInit = defineOperation({
       .where("name", "=", name)
       .executeTakeFirst();
     const folder = root !== undefined ? resolve(request.cwd, root) : existing === undefined ? request.cwd : undefined;
-    const made = await initWorkstream(context, name, folder === undefined ? {} : { root: folder });
+    const made = await initWorkstream(context, name, { root: folder });
     return {
       ...made,
       nextSteps: [

@@ -6,7 +6,7 @@ import { type ProgramResult, programFault } from "../program.js";
 import type { VcsWorld } from "../vcs.js";
 
 export interface GitOptions {
-  input?: string | Uint8Array;
+  input?: string | Uint8Array | undefined;
   /** Added to the cleaned environment, for example `GIT_INDEX_FILE`. */
   env?: Readonly<Record<string, string | undefined>>;
   /** In ms; ten minutes by default. */
@@ -36,7 +36,7 @@ export async function runGit(
       cwd,
       env: { ...gitEnvironment(world.env, options.locks), ...options.env },
       timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-      ...(options.input !== undefined && { input: options.input }),
+      input: options.input,
     });
     const { code, stdout, stderr } = result;
     if (code !== 0 && pause !== null && isTransient(stderr)) {

@@ -43,7 +43,7 @@ export async function runSetupCommand(host: Host, spec: CommandSpec): Promise<Co
   const log = setupLog(host.stateDir, spec);
   const file = openLog(log);
   try {
-    const run = await runCheck(host, { command, cwd, env, timeoutMs, onOutput: file.add, ...(signal && { signal }) });
+    const run = await runCheck(host, { command, cwd, env, timeoutMs, onOutput: file.add, signal });
     if (run.exitCode === 0) return { command, seconds: run.seconds, log };
     const how = run.timedOut
       ? `timed out after ${timeoutMs / 1000} s`

@@ -63,7 +63,7 @@ async function withIndexOf<T>(
   const inRoot =
     (extra: readonly string[]): InRepository =>
     async (args, input) => {
-      const options = { okCodes: [1], ...(input !== undefined && { input }) };
+      const options = { okCodes: [1], input };
       return (await runGit(world, root, [...extra, ...args], options)).stdout;
     };
   if (backend === "git") {
