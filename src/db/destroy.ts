@@ -1,7 +1,14 @@
-import { describeTable, JOURNALLED, type JournalledTable, type Row, rowsWhere, TABLE_NAMES } from "./relations.js";
+import {
+  describeTable,
+  goingWith,
+  isJournalled,
+  JOURNALLED,
+  type JournalledTable,
+  type Row,
+  rowsWhere,
+} from "./relations.js";
 import type { Reader } from "./schema.js";
 import { portions } from "./statement.js";
-import type { TableName } from "./tables.js";
 import type { Tx } from "./write.js";
 
 type Doomed = Map<JournalledTable, Map<number, Row>>;
@@ -20,8 +27,8 @@ export async function removeRows(tx: Tx, table: JournalledTable, ids: readonly n
 
 /** Deletes what goes with rows and is not journalled, and leaves the rows themselves. */
 export async function forgetRows(db: Reader, table: JournalledTable, ids: readonly number[]): Promise<void> {
-  for (const [name, column] of goingWith(table)) {
-    if (describeTable(name).journalled) continue;
+  for (const { name, column } of goingWith(table)) {
+    if (isJournalled(name)) continue;
     for (const portion of portions(ids)) {
       const query = db.deleteFrom(name as "tasks").where(column as "id", "in", portion);
       await query.execute();
@@ -36,20 +43,9 @@ async function collect(db: Reader, doomed: Doomed, table: JournalledTable, rows:
   for (const row of fresh) known.set(Number(row.id), row);
   doomed.set(table, known);
   const ids = fresh.map(({ id }) => Number(id));
-  for (const [name, column] of goingWith(table)) {
-    if (!describeTable(name).journalled) continue;
-    await collect(db, doomed, name as JournalledTable, await rowsWhere(db, name, column, ids));
+  for (const { name, column } of goingWith(table)) {
+    if (isJournalled(name)) await collect(db, doomed, name, await rowsWhere(db, name, column, ids));
   }
-}
-
-/** The tables whose rows go with rows of `table`, each with the column that says with which. */
-function goingWith(table: TableName): [name: TableName, column: string][] {
-  return TABLE_NAMES.flatMap((name) => {
-    const { destroyedWith, references } = describeTable(name);
-    return destroyedWith
-      .filter((column) => references[column] === table)
-      .map((column): [TableName, string] => [name, column]);
-  });
 }
 
 /** Rows of one table may refer to each other, in circles too; none does when the first is deleted. */

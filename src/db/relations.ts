@@ -6,20 +6,40 @@ type Tables = typeof TABLES;
 
 /** Tables whose rows are the fold of the events. */
 export type JournalledTable = {
-  [T in keyof Tables]: Tables[T]["journalled"] extends true ? T : never;
+  [T in keyof Tables]: Tables[T] extends { journalled: false } ? never : T;
 }[keyof Tables];
 
 export type Row = Record<string, unknown>;
 
+/** A table's description with its defaults. */
+type DescribedTable = Table & Required<Pick<Table, "references" | "destroyedWith">>;
+
+const DESCRIBED = new Map<string, DescribedTable>(
+  Object.entries<Table>(TABLES).map(([name, { references = {}, ...table }]) => [
+    name,
+    { destroyedWith: Object.keys(references), ...table, references },
+  ]),
+);
+
 export const TABLE_NAMES = Object.keys(TABLES) as TableName[];
 
-/** The journalled tables, in an order in which rows can be put back. */
-export const JOURNALLED = TABLE_NAMES.filter((name) => TABLES[name].journalled) as JournalledTable[];
-
 /** The description of a table; undefined for one that this program does not know. */
-export const findTable = (name: string): Table | undefined => (TABLES as Readonly<Record<string, Table>>)[name];
+export const findTable = (name: string): DescribedTable | undefined => DESCRIBED.get(name);
 
-export const describeTable = (name: TableName): Table => TABLES[name];
+export const describeTable = (name: TableName) => DESCRIBED.get(name) as DescribedTable;
+
+export const isJournalled = (name: TableName): name is JournalledTable => describeTable(name).journalled !== false;
+
+/** The journalled tables, in an order in which rows can be put back. */
+export const JOURNALLED: readonly JournalledTable[] = TABLE_NAMES.filter(isJournalled);
+
+/** The tables whose rows go with rows of `table`, each with the column that says with which. */
+export function goingWith(table: TableName): { name: TableName; column: string }[] {
+  return TABLE_NAMES.flatMap((name) => {
+    const { destroyedWith, references } = describeTable(name);
+    return destroyedWith.filter((column) => references[column] === table).map((column) => ({ name, column }));
+  });
+}
 
 /** A column that holds the id of a row in `to`. */
 export interface Reference {

@@ -9,12 +9,12 @@ export interface Table {
   preposition?: string;
   /** How a row is named: columns in braces, where a reference stands for the name of its row. */
   label: string;
-  /** Whether its rows are the fold of the events. */
-  journalled: boolean;
+  /** Without it, its rows are the fold of the events. */
+  journalled?: false;
   /** Columns that hold the id of a row, each with the table of that row. */
-  references: Readonly<Record<string, TableName>>;
-  /** The references that take a row with them when their row is deleted; the first leads to its workstream. */
-  destroyedWith: readonly string[];
+  references?: Readonly<Record<string, TableName>>;
+  /** The references that take a row with them when their row is deleted, all without it; the first leads to its workstream. */
+  destroyedWith?: readonly string[];
   /** The column with the name of the row's workstream, where no reference leads to it. */
   scopeColumn?: string;
   /** Columns in which no two rows may agree; with `whileNull` only among rows in which that column is null. */
@@ -42,25 +42,19 @@ export const TABLES = {
   workstreams: {
     noun: "workstream",
     label: "{name}",
-    journalled: true,
-    references: {},
-    destroyedWith: [],
     scopeColumn: "name",
     unique: [{ columns: ["name"] }],
   },
   agents: {
     noun: "agent",
     label: "{name}",
-    journalled: true,
     references: { workstream_id: "workstreams" },
-    destroyedWith: ["workstream_id"],
     unique: [{ columns: ["workstream_id", "name"], whileNull: "closed_at" }],
     notUndoable: "panes are opened and closed in tmux, not in the database",
   },
   tasks: {
     noun: "task",
     label: "{name}",
-    journalled: true,
     references: { workstream_id: "workstreams", owner_id: "agents", root_id: "tasks" },
     destroyedWith: ["workstream_id"],
     unique: [{ columns: ["workstream_id", "name"] }],
@@ -69,7 +63,6 @@ export const TABLES = {
   task_edges: {
     noun: "edge",
     label: "{blocker_id} → {blocked_id}",
-    journalled: true,
     references: { blocker_id: "tasks", blocked_id: "tasks" },
     destroyedWith: ["blocked_id", "blocker_id"],
     unique: [{ columns: ["blocked_id", "blocker_id"] }],
@@ -83,18 +76,14 @@ export const TABLES = {
     noun: "note",
     preposition: "on",
     label: "{task_id}",
-    journalled: true,
     references: { task_id: "tasks" },
-    destroyedWith: ["task_id"],
     inHistoryOf: { task_id: { field: "note", value: "{text}" } },
   },
   workspaces: {
     noun: "workspace",
     preposition: "of",
     label: "{agent}",
-    journalled: true,
     references: { workstream_id: "workstreams" },
-    destroyedWith: ["workstream_id"],
     unique: [
       { columns: ["workstream_id", "agent"], whileNull: "freed_at" },
       { columns: ["path"], whileNull: "freed_at" },
@@ -104,9 +93,6 @@ export const TABLES = {
   salvages: {
     noun: "salvage",
     label: "{workstream}/{agent}/{n}",
-    journalled: true,
-    references: {},
-    destroyedWith: [],
     scopeColumn: "workstream",
     unique: [{ columns: ["workstream", "agent", "n"] }],
     notUndoable: "restored work is in its folder, not in the database",
@@ -115,18 +101,13 @@ export const TABLES = {
     noun: "check",
     preposition: "of",
     label: "{task_id}",
-    journalled: true,
     references: { task_id: "tasks" },
-    destroyedWith: ["task_id"],
     output: ["tail"],
     inHistoryOf: { task_id: { field: "check", value: "{command}" } },
   },
   approvals: {
     noun: "approval",
     label: "{text}",
-    journalled: true,
-    references: {},
-    destroyedWith: [],
     unique: [{ columns: ["root", "hash"] }],
   },
   agent_status: {
@@ -135,7 +116,6 @@ export const TABLES = {
     label: "{agent_id}",
     journalled: false,
     references: { agent_id: "agents" },
-    destroyedWith: ["agent_id"],
   },
   observations: {
     noun: "observation",
@@ -143,7 +123,6 @@ export const TABLES = {
     label: "{agent_id}",
     journalled: false,
     references: { agent_id: "agents" },
-    destroyedWith: ["agent_id"],
   },
   deliveries: {
     noun: "delivery",
@@ -159,7 +138,6 @@ export const TABLES = {
     label: "{port}",
     journalled: false,
     references: { workspace_id: "workspaces" },
-    destroyedWith: ["workspace_id"],
   },
   workspace_holds: {
     noun: "lock",
@@ -167,7 +145,6 @@ export const TABLES = {
     label: "{workspace_id}",
     journalled: false,
     references: { workspace_id: "workspaces" },
-    destroyedWith: ["workspace_id"],
   },
   landings: {
     noun: "landing",
@@ -183,7 +160,6 @@ export const TABLES = {
     label: "{workspace_id}",
     journalled: false,
     references: { workspace_id: "workspaces" },
-    destroyedWith: ["workspace_id"],
   },
   collisions: {
     noun: "collision",
@@ -191,6 +167,5 @@ export const TABLES = {
     label: "{a}",
     journalled: false,
     references: { workstream_id: "workstreams" },
-    destroyedWith: ["workstream_id"],
   },
 } as const satisfies Record<TableName, Table>;

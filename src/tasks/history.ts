@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Change, EventRow } from "../db/events.js";
-import { describeTable, type JournalledTable, speaks, TABLE_NAMES } from "../db/relations.js";
+import { describeTable, goingWith, type JournalledTable, speaks } from "../db/relations.js";
 import type { Reader } from "../db/schema.js";
 import type { TableName } from "../db/tables.js";
 import { readable } from "../db/texts.js";
@@ -76,11 +76,9 @@ async function idOf(db: Reader, ref: TaskRef, subject: string): Promise<number> 
 }
 
 /** Columns of other tables that refer to a task and belong in its history, each with its field and label there. */
-const ABOUT_TASKS = TABLE_NAMES.flatMap((table) => {
-  const { destroyedWith, references, noun, label, inHistoryOf } = describeTable(table);
-  return destroyedWith
-    .filter((column) => references[column] === "tasks")
-    .map((column) => ({ table, column, ...(inHistoryOf?.[column] ?? { field: noun, value: label }) }));
+const ABOUT_TASKS = goingWith("tasks").map(({ name: table, column }) => {
+  const { noun, label, inHistoryOf } = describeTable(table);
+  return { table, column, ...(inHistoryOf?.[column] ?? { field: noun, value: label }) };
 });
 
 function isAbout(change: Change, id: number): boolean {
