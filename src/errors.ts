@@ -38,9 +38,23 @@ export class Fault extends Error {
   }
 }
 
-/** For `.catch`: a fault of that code becomes undefined, any other error is thrown again. */
-export function ignoreFault(code: string): (error: unknown) => undefined {
+/** For `.catch`: a fault of one of these codes becomes undefined, any other error is thrown again. */
+export function ignoreFault(...codes: readonly string[]): (error: unknown) => undefined {
   return (error) => {
-    if (!(error instanceof Fault) || error.code !== code) throw error;
+    if (!codes.includes(asFault(error).code)) throw error;
   };
+}
+
+/** For `.catch`: any fault becomes `instead`; an error that is none is thrown again. */
+export function insteadOfFault<T>(instead: T): (error: unknown) => T {
+  return (error) => {
+    asFault(error);
+    return instead;
+  };
+}
+
+/** What was caught, if it is a fault; any other error is thrown again. */
+export function asFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
+  throw error;
 }

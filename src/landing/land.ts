@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { TmuxHost } from "../agents/crew.js";
 import { newGroup } from "../db/context.js";
-import { Fault } from "../errors.js";
+import { asFault, Fault } from "../errors.js";
 import { shellWord } from "../names.js";
 import { livingProcesses, pidOf, processIdentity } from "../processes.js";
 import { standingsOf } from "../workspaces/inspect.js";
@@ -175,9 +175,9 @@ async function takeAndLand(crew: TmuxHost, ready: Ready & { place: Place }, opti
   try {
     await landBatch(crew, { place, landings: taken, edges, checker, report, ...options }, candidates);
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    ending = error.code;
-    throw withReport(error, report);
+    const fault = asFault(error);
+    ending = fault.code;
+    throw withReport(fault, report);
   } finally {
     if (checker !== undefined) await place.lander.removeScratch(crew, place.root, scratch);
     const left = (await landingsUnderWay(crew.context.store.db)).filter((row) => row.batch === id);

@@ -2,7 +2,7 @@ import type { TmuxHost } from "../agents/crew.js";
 import { queueForAgent } from "../agents/delivery/send.js";
 import { storableText } from "../db/text.js";
 import type { Tx } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { insteadOfFault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { taskVerb } from "../tasks/change.js";
@@ -215,11 +215,7 @@ async function sendPrompt(
     `Claim it again first (mu task claim ${name}), update your workspace (mu workspace refresh ${agent} -w ${row.workstream}),`,
     `fix it, commit, and close it again (mu task close ${name}).`,
   ].join("\n");
-  try {
-    await queueForAgent(crew, { workstream: row.workstream, name: agent }, prompt, { sender: AUTHOR, taskId: row.id });
-    return true;
-  } catch (error) {
-    if (error instanceof Fault) return false;
-    throw error;
-  }
+  const to = { workstream: row.workstream, name: agent };
+  const sent = queueForAgent(crew, to, prompt, { sender: AUTHOR, taskId: row.id });
+  return sent.then(() => true, insteadOfFault(false));
 }

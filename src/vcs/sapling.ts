@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { Fault } from "../errors.js";
+import { Fault, ignoreFault } from "../errors.js";
 import { createOnce, dirtyCheckout, noTarget, parseCommits, SAVED, standingOf } from "./bookmarks.js";
 import { findAbove } from "./folders.js";
 import { runProgram } from "./program.js";
@@ -83,15 +83,10 @@ async function findTarget(world: VcsWorld, root: string, wish?: string): Promise
   if (wish !== undefined) return { branch: wish, commit: await nodeOf(world, root, wish) };
   const active = await sl(world, root, ["log", "--rev=.", "-T", "{activebookmark}"]);
   for (const branch of ["main", "master", active.trim()]) {
-    const commit = branch === "" ? undefined : await nodeOf(world, root, branch).catch(onlyUnknown);
+    const commit = branch === "" ? undefined : await nodeOf(world, root, branch).catch(ignoreFault("vcs.unknown_ref"));
     if (commit !== undefined && commit !== "") return { branch, commit };
   }
   throw noTarget(root, "sl bookmark main");
-}
-
-function onlyUnknown(error: unknown): undefined {
-  if (error instanceof Fault && error.code === "vcs.unknown_ref") return undefined;
-  throw error;
 }
 
 function create(world: VcsWorld, { root, path }: Checkout, { from }: { from?: string | undefined }) {

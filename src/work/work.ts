@@ -1,5 +1,5 @@
 import type { Reader } from "../db/schema.js";
-import { Fault } from "../errors.js";
+import { insteadOfFault } from "../errors.js";
 import { type AgentRef, qualifiedName } from "../names.js";
 import type { WorkBegun } from "../tasks/claim.js";
 import type { TaskRow } from "../tasks/task.js";
@@ -22,7 +22,7 @@ export async function workBeforeClaim(
   const space = await readyWorkspace(db, agent);
   if (space === undefined) return undefined;
   const backend = await backendOf(space);
-  const head = await backend.head(world, space).catch(unlessFault(undefined));
+  const head = await backend.head(world, space).catch(insteadOfFault(undefined));
   if (head === undefined) return undefined;
   const continues =
     head === null ? [] : await containedStarts(world, { backend, space, head }, await earlierStarts(db, space, task));
@@ -39,12 +39,12 @@ async function containedStarts(
   if (backend.contained !== undefined) {
     return backend
       .contained(world, space.root, head, earlier)
-      .catch(unlessFault(earlier.filter((from) => from === head)));
+      .catch(insteadOfFault(earlier.filter((from) => from === head)));
   }
   const kept = await Promise.all(
     earlier.slice(0, MAX_STARTS).map(async (from) => {
       if (from === head) return from;
-      const since = await backend.since?.(world, space, from).catch(unlessFault(undefined));
+      const since = await backend.since?.(world, space, from).catch(insteadOfFault(undefined));
       return since?.base === from ? from : undefined;
     }),
   );
@@ -88,7 +88,7 @@ export async function workOfTask(
     return { space, from: null, to: null, commits: null, standing };
   }
   const nothing: Since = { base: null, commits: [] };
-  const { base, commits } = await backend.since(world, space, from).catch(unlessFault(nothing));
+  const { base, commits } = await backend.since(world, space, from).catch(insteadOfFault(nothing));
   if (base === null) return { space, from: null, to: null, commits: null, standing };
   const last = newestEnd(commits, await workOfOthers(db, row, space));
   return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
@@ -155,13 +155,6 @@ async function workOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow) {
   return rows.flatMap(({ work_from: from, work_to: to }) => (to === null ? [] : [{ from, to }]));
 }
 
-function unlessFault<T>(instead: T) {
-  return (error: unknown): T => {
-    if (error instanceof Fault) return instead;
-    throw error;
-  };
-}
-
 /** Commits of a task that a landing returned. */
 export interface EarlierWork {
   /** In whose workspace they are. */
@@ -219,7 +212,7 @@ export async function subjectOfFolder(world: VcsWorld, folder: string): Promise<
   const { detectBackend } = await import("../vcs/backends.js");
   return detectBackend(world, folder)
     .then(async ({ backend, root }) => subjectOf(await backend.snapshot(world, { root, path: root })))
-    .catch(unlessFault(UNKNOWN));
+    .catch(insteadOfFault(UNKNOWN));
 }
 
 function subjectOf(snapshot: Snapshot | undefined): Subject {

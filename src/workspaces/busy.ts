@@ -3,7 +3,7 @@ import { agentRows, PERSON_CLI } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { isCallerIn } from "../agents/pane.js";
 import { peekAgents, storedObservations } from "../agents/status/observe.js";
-import { Fault } from "../errors.js";
+import { Fault, insteadOfFault } from "../errors.js";
 import { quote } from "../names.js";
 import type { WorkspaceRow } from "./workspace.js";
 
@@ -39,10 +39,8 @@ async function statusOfOther(crew: TmuxHost, row: WorkspaceRow): Promise<string 
   const open = await agentRows(crew.context.store.db, workstream);
   const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
   if (agent === undefined || agent.pane === null || isCallerIn(crew, agent)) return null;
-  const seen = await peekAgents(crew, { workstream }).catch((error) => {
-    if (error instanceof Fault) return storedObservations(crew, workstream);
-    throw error;
-  });
+  const peeked = await peekAgents(crew, { workstream }).catch(insteadOfFault(undefined));
+  const seen = peeked ?? (await storedObservations(crew, workstream));
   const found = seen.find((one) => one.agent === row.agent);
   return found === undefined || found.pane === null || found.pane.dead ? null : found.status;
 }

@@ -1,7 +1,7 @@
 import type { TmuxHost } from "../agents/crew.js";
 import { forgetRows } from "../db/destroy.js";
 import { type Tx, write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { asFault } from "../errors.js";
 import type { Host } from "../host.js";
 import type { AgentRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -106,8 +106,7 @@ export async function leaveWorkspace(host: Host, ref: AgentRef, leaving: Leaving
       return { workspace, freed: true, salvage, problem: null };
     });
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return { workspace, freed: false, salvage, problem: error.message };
+    return { workspace, freed: false, salvage, problem: asFault(error).message };
   }
 }
 
@@ -141,8 +140,8 @@ async function settleWorkspace(host: Host, row: WorkspaceRow): Promise<SettledWo
     const action = row.state === "creating" ? "undone" : "freed";
     return { workstream, agent, path, action, salvage, problem: null };
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    if (error.code === "workspace.changed") return undefined;
-    return { workstream, agent, path, action: "left", salvage: null, problem: error.message };
+    const { code, message } = asFault(error);
+    if (code === "workspace.changed") return undefined;
+    return { workstream, agent, path, action: "left", salvage: null, problem: message };
   }
 }

@@ -1,5 +1,5 @@
 import { agentRows } from "../agents/agent.js";
-import { Fault } from "../errors.js";
+import { asFault, Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -66,8 +66,8 @@ async function standingsOfGroup(host: Host, rows: readonly WorkspaceRow[]): Prom
     const found = await backend.standings(host, first.root, paths, target);
     return found.map((standing) => ({ ...standing, problem: null }));
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return paths.map((path) => unknown(path, error.message));
+    const { message } = asFault(error);
+    return paths.map((path) => unknown(path, message));
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { Fault } from "../errors.js";
+import { asFault, Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { shape, type TypeOf } from "../shape.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
@@ -64,8 +64,7 @@ export async function removeWorkspaceOrphans(host: Host, workstream?: string): P
       const salvage = await (orphan.kind === "row" ? removeRow(host, orphan) : removeFolder(host, orphan));
       done.push({ ...orphan, action: "removed", salvage });
     } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      done.push({ ...orphan, action: "left", problem: error.message });
+      done.push({ ...orphan, action: "left", problem: asFault(error).message });
     }
   }
   return done;

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { TmuxHost } from "../agents/crew.js";
-import { Fault } from "../errors.js";
+import { Fault, ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
 import type { AgentRef } from "../names.js";
 import { getBackend } from "../vcs/backends.js";
@@ -88,13 +88,10 @@ export async function reviveWorkspace(host: Host, ref: AgentRef): Promise<Worksp
 async function recreateFolder(host: Host, row: WorkspaceRow): Promise<void> {
   if (existsSync(row.path)) return;
   const backend = getBackend(row.backend);
-  const salvage = await salvageWorkspace(host, row, "lost folder").catch((error) => {
-    if (error instanceof Fault && error.code === "vcs.no_folder") return null;
-    throw error;
-  });
+  const salvage = await salvageWorkspace(host, row, "lost folder").catch(ignoreFault("vcs.no_folder"));
   await backend.remove(host, row);
   await backend.create(host, row, { from: row.base_ref ?? undefined });
   const { setup } = await getSettings(host.context.store.db, row.workstream);
   await setUpWorkspace(host, { workspace: row, settings: setup });
-  if (salvage !== null) await backend.restore(host, row, salvage.place);
+  if (salvage) await backend.restore(host, row, salvage.place);
 }

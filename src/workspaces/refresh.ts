@@ -1,6 +1,6 @@
 import type { TmuxHost } from "../agents/crew.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { asFault, Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, enumerate, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -84,8 +84,8 @@ export async function refreshAll(
       const done = await refreshWorkspace(crew, { workstream, name: row.agent }, options);
       attempts.push({ ...done, problem: null, code: null });
     } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      const why = { problem: error.message, code: error.code };
+      const { message: problem, code } = asFault(error);
+      const why = { problem, code };
       attempts.push({ workspace: toWorkspace(row), outcome: "refused", replayed: [], salvage: null, ...why });
     }
   }

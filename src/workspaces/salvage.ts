@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Reader } from "../db/schema.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { Fault, ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
 import { counted, didYouMean, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -59,19 +59,15 @@ export async function salvageWorkspace(host: Host, row: Salvageable, reason: str
 }
 
 /** Null if there is nothing to save; undefined if that number is taken. */
-async function saveAs(
+function saveAs(
   host: Host,
   backend: VcsBackend,
   row: Salvageable,
   { n, target }: { n: number; target: Target | null },
 ): Promise<Saved | null | undefined> {
   const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
-  try {
-    return await backend.save(host, row, { name, target, archives: archivesFolder(host.stateDir) });
-  } catch (error) {
-    if (error instanceof Fault && error.code === "vcs.ref_taken") return undefined;
-    throw error;
-  }
+  const options = { name, target, archives: archivesFolder(host.stateDir) };
+  return backend.save(host, row, options).catch(ignoreFault("vcs.ref_taken"));
 }
 
 function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {

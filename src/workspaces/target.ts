@@ -1,5 +1,5 @@
 import type { Reader } from "../db/schema.js";
-import { Fault } from "../errors.js";
+import { ignoreFault } from "../errors.js";
 import { getBackend } from "../vcs/backends.js";
 import type { CommitRange, Target, VcsWorld } from "../vcs/vcs.js";
 
@@ -10,18 +10,14 @@ export async function targetOf(
   { backend: key, root, branch }: { backend: string; root: string; branch: string | null },
 ): Promise<Target | null> {
   const backend = getBackend(key);
-  try {
-    const target = await backend.target(world, root, branch ?? undefined);
-    if (target === null) return null;
-    const work = await landedWork(db, root);
-    const commits = work.map(({ commit }) => commit);
-    // A branch may have been reset since, and work may have landed on another one.
-    const contained = work.length > 0 && (await backend.contained?.(world, root, target.commit, commits));
-    return { ...target, landed: contained ? work.filter(({ commit }) => contained.has(commit)) : work };
-  } catch (error) {
-    if (error instanceof Fault && (error.code === "vcs.no_target" || error.code === "vcs.unknown_ref")) return null;
-    throw error;
-  }
+  const none = ignoreFault("vcs.no_target", "vcs.unknown_ref");
+  const target = await backend.target(world, root, branch ?? undefined).catch(none);
+  if (!target) return null;
+  const work = await landedWork(db, root);
+  const commits = work.map(({ commit }) => commit);
+  // A branch may have been reset since, and work may have landed on another one.
+  const contained = work.length > 0 && (await backend.contained?.(world, root, target.commit, commits));
+  return { ...target, landed: contained ? work.filter(({ commit }) => contained.has(commit)) : work };
 }
 
 /** Only this many newest landed tasks are known; older work counts as unlanded and is saved. */

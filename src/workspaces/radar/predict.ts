@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Reader } from "../../db/schema.js";
-import { Fault } from "../../errors.js";
+import { asFault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { coveredBy } from "../../tasks/touches.js";
@@ -95,8 +95,7 @@ async function forecastOf(
     }));
     return await forecast(host, first.root, target, subjects);
   } catch (error) {
-    if (error instanceof Fault) return error.message;
-    throw error;
+    return asFault(error).message;
   }
 }
 

@@ -3,7 +3,7 @@ import { takeHead } from "../../db/events.js";
 import type { Reader } from "../../db/schema.js";
 import { portions } from "../../db/statement.js";
 import { withLockTimeout } from "../../db/store.js";
-import { Fault } from "../../errors.js";
+import { insteadOfFault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
@@ -37,16 +37,14 @@ export async function refreshRadarIfStale(
   const host = await makeHost();
   const signal = AbortSignal.timeout(timeoutMs);
   const exec: Host["exec"] = (file, args, options) => host.exec(file, args, { ...options, signal });
-  try {
+  const refresh = async () => {
     const row = await workstreamRow(context.store.db, workstream);
     const prediction = await predictConflicts({ ...host, exec }, row);
     if (signal.aborted) return false;
     await storePrediction({ ...context, store: withLockTimeout(context.store, LOCK_WAIT_MS) }, prediction);
     return true;
-  } catch (error) {
-    if (error instanceof Fault) return false;
-    throw error;
-  }
+  };
+  return refresh().catch(insteadOfFault(false));
 }
 
 async function isStale({ store, clock }: Context, workstream: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapAtMost } from "../../../at-most.js";
-import { Fault } from "../../../errors.js";
+import { asFault, Fault } from "../../../errors.js";
 import type { Checkout, Standing, Target, VcsWorld } from "../../vcs.js";
 import { gitDirOf } from "../git-dir.js";
 import { parseWalk, reachable, type Walk } from "../history.js";
@@ -109,8 +109,7 @@ async function presents({ quarantine, root }: Scene, subjects: readonly Subject[
     try {
       return [{ name, since, ...(await presentOf(quarantine, checkout)) }];
     } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-      skipped.push({ name, reason: error.message });
+      skipped.push({ name, reason: asFault(error).message });
       return [];
     }
   });
