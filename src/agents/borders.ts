@@ -40,7 +40,7 @@ export async function outdatedLabels(host: Host, samples: readonly Sample[]): Pr
   const tasks = await currentTasks(host.context.store.db);
   return here.flatMap(({ id, pane, status }): PaneLabels[] => {
     const task = taskLabel(tasks.get(id) ?? []);
-    return pane.labels.status === status && pane.labels.task === task ? [] : [{ pane: pane.id, status, task }];
+    return pane.statusLabel === status && pane.taskLabel === task ? [] : [{ pane: pane.id, status, task }];
   });
 }
 

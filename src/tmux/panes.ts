@@ -7,73 +7,54 @@ import { type Command, createRun, type Environment, isServerGone, type Run, runU
  */
 export type ServerId = string;
 
-export interface Pane {
-  /** `%7`; unique on one server and never used twice by it. */
-  id: string;
-  server: ServerId;
-  /** A pane of a window that is linked into several sessions is listed once for each of them. */
-  session: string;
-  /** `@3`. */
-  window: string;
-  windowName: string;
-  title: string;
-  /** When its incarnation was reserved: two databases may both have an agent of one name and id. */
-  spawnedAt?: string;
-  /** Name of the program in the foreground. */
-  command: string;
-  /** The command line that the pane was started with, as tmux prints it. */
-  startCommand: string;
-  /** The first process of the pane; it leads the pane's process session. */
-  pid: number;
-  tty: string;
-  /** The program has ended and the pane stays for its last lines to be read. */
-  dead: boolean;
-  /** From the upper left corner, 0 first. */
-  cursorX: number;
-  cursorY: number;
-  width: number;
-  height: number;
-  /** A full-screen program is drawing. */
-  alternate: boolean;
-  /** A person is scrolling, or another tmux mode covers the pane and eats its input. */
-  inMode: boolean;
-  agent?: string;
-  agentId?: string;
-  /** What the pane's border shows of its agent. */
-  labels: { status: string; task: string };
-  /** Rows of scrollback above the screen: with `cursorY`, where the cursor is in all that the pane printed. */
-  historySize: number;
-  /** Last output in the pane's window; whole seconds. */
-  activityAt: Date;
-}
+const text = (printed: string) => printed;
+const optionalText = (printed: string) => printed || undefined;
+const flag = (printed: string) => Number(printed) > 0;
+const time = (printed: string) => new Date(Number(printed) * 1000);
 
-const FIELDS = [
-  "pane_id",
-  "pid",
-  "start_time",
-  "session_name",
-  "window_id",
-  "window_name",
-  "pane_title",
-  "@mu_spawned_at",
-  "pane_current_command",
-  "pane_start_command",
-  "pane_pid",
-  "pane_tty",
-  "pane_dead",
-  "cursor_x",
-  "cursor_y",
-  "pane_width",
-  "pane_height",
-  "alternate_on",
-  "pane_in_mode",
-  "@mu_agent",
-  "@mu_agent_id",
-  "@mu_status",
-  "@mu_task",
-  "history_size",
-  "window_activity",
-] as const;
+/** What mu knows of a pane: the tmux format of each fact, and how to read what it prints. */
+const COLUMNS = {
+  /** `%7`; unique on one server and never used twice by it. */
+  id: ["#{pane_id}", text],
+  server: ["#{pid}@#{start_time}", (printed: string): ServerId => printed],
+  /** A pane of a window that is linked into several sessions is listed once for each of them. */
+  session: ["#{session_name}", text],
+  /** `@3`. */
+  window: ["#{window_id}", text],
+  windowName: ["#{window_name}", text],
+  title: ["#{pane_title}", text],
+  /** When its incarnation was reserved: two databases may both have an agent of one name and id. */
+  spawnedAt: ["#{@mu_spawned_at}", optionalText],
+  /** Name of the program in the foreground. */
+  command: ["#{pane_current_command}", text],
+  /** The command line that the pane was started with, as tmux prints it. */
+  startCommand: ["#{pane_start_command}", text],
+  /** The first process of the pane; it leads the pane's process session. */
+  pid: ["#{pane_pid}", Number],
+  tty: ["#{pane_tty}", text],
+  /** The program has ended and the pane stays for its last lines to be read. */
+  dead: ["#{pane_dead}", flag],
+  /** From the upper left corner, 0 first. */
+  cursorX: ["#{cursor_x}", Number],
+  cursorY: ["#{cursor_y}", Number],
+  width: ["#{pane_width}", Number],
+  height: ["#{pane_height}", Number],
+  /** A full-screen program is drawing. */
+  alternate: ["#{alternate_on}", flag],
+  /** A person is scrolling, or another tmux mode covers the pane and eats its input. */
+  inMode: ["#{pane_in_mode}", flag],
+  agent: ["#{@mu_agent}", optionalText],
+  agentId: ["#{@mu_agent_id}", optionalText],
+  /** What the pane's border shows of its agent. */
+  statusLabel: ["#{@mu_status}", text],
+  taskLabel: ["#{@mu_task}", text],
+  /** Rows of scrollback above the screen: with `cursorY`, where the cursor is in all that the pane printed. */
+  historySize: ["#{history_size}", Number],
+  /** Last output in the pane's window; whole seconds. */
+  activityAt: ["#{window_activity}", time],
+} as const;
+
+export type Pane = { -readonly [Name in keyof typeof COLUMNS]: ReturnType<(typeof COLUMNS)[Name][1]> };
 
 /** All panes of all sessions in one call; no server means no panes. Faults: `tmux.failed`. */
 export async function listPanes(run: Run): Promise<Pane[]> {
@@ -86,7 +67,11 @@ export async function listPanes(run: Run): Promise<Pane[]> {
 export function paneListing(): { command: Command; parse(stdout: string): Pane[] } {
   const record = uniqueWord();
   const field = uniqueWord();
-  const format = record + FIELDS.map((name) => `#{${name}}`).join(field);
+  const format =
+    record +
+    Object.values(COLUMNS)
+      .map(([format]) => format)
+      .join(field);
   const rows = (stdout: string) => stdout.split(record).slice(1);
   return {
     command: ["list-panes", "-a", "-F", format],
@@ -119,34 +104,8 @@ export function callerPane(env: Environment): { pane: string; serverPid: number;
 }
 
 function parsePane(values: readonly string[]): Pane {
-  const text = (name: (typeof FIELDS)[number]) => values[FIELDS.indexOf(name)] ?? "";
-  const number = (name: (typeof FIELDS)[number]) => Number(text(name));
-  const flag = (name: (typeof FIELDS)[number]) => number(name) > 0;
-  return {
-    id: text("pane_id"),
-    server: `${text("pid")}@${text("start_time")}`,
-    session: text("session_name"),
-    window: text("window_id"),
-    windowName: text("window_name"),
-    title: text("pane_title"),
-    ...(text("@mu_spawned_at") !== "" && { spawnedAt: text("@mu_spawned_at") }),
-    command: text("pane_current_command"),
-    startCommand: text("pane_start_command"),
-    pid: number("pane_pid"),
-    tty: text("pane_tty"),
-    dead: flag("pane_dead"),
-    cursorX: number("cursor_x"),
-    cursorY: number("cursor_y"),
-    width: number("pane_width"),
-    height: number("pane_height"),
-    alternate: flag("alternate_on"),
-    inMode: flag("pane_in_mode"),
-    ...(text("@mu_agent") !== "" && { agent: text("@mu_agent") }),
-    ...(text("@mu_agent_id") !== "" && { agentId: text("@mu_agent_id") }),
-    labels: { status: text("@mu_status"), task: text("@mu_task") },
-    historySize: number("history_size"),
-    activityAt: new Date(number("window_activity") * 1000),
-  };
+  const columns = Object.entries(COLUMNS);
+  return Object.fromEntries(columns.map(([name, [, read]], index) => [name, read(values[index] ?? "")])) as Pane;
 }
 
 /** Which agent a pane belongs to. `agent` and `agentId` are what mu stored; any program may set the title. */
@@ -159,12 +118,12 @@ export interface PaneIdentityFacts {
   agentId: string;
 }
 
-const IDENTITY_FIELDS = ["pane_id", "#{pid}@#{start_time}", "session_name", "pane_title", "@mu_agent", "@mu_agent_id"];
+const IDENTITY_COLUMNS = ["id", "server", "session", "title", "agent", "agentId"] as const;
 
 /** Which agent one pane belongs to; undefined if the pane does not exist. Faults: `tmux.failed`, `tmux.unreachable`. */
 export async function askPane(run: Run, pane: string): Promise<PaneIdentityFacts | undefined> {
   const mark = uniqueWord();
-  const format = IDENTITY_FIELDS.map((name) => (name.startsWith("#") ? name : `#{${name}}`)).join(mark);
+  const format = IDENTITY_COLUMNS.map((name) => COLUMNS[name][0]).join(mark);
   const ask = ["display-message", "-p", "-t", pane, format];
   const printed = (await runUnlessGone(run, { what: `identify pane ${pane}` }, [ask])) ?? "";
   const [found, server = "", session = "", title = "", agent = "", agentId = ""] = printed

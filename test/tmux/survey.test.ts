@@ -25,7 +25,7 @@ describeTmux("surveying panes", () => {
     });
     expect([...look.screens.keys()]).toEqual(living);
     expect(look.panes.map((pane) => pane.id).sort()).toEqual([...living].sort());
-    expect(look.panes.every(({ labels }) => labels.status === "idle" && labels.task === "it's; #[x]")).toBe(true);
+    expect(look.panes.every((pane) => pane.statusLabel === "idle" && pane.taskLabel === "it's; #[x]")).toBe(true);
     expect(await server.tmux.captureScreens(living)).toEqual(look.screens);
   });
 });
