@@ -105,35 +105,23 @@ function notProved(delivery: Delivery, { timeoutMs, signal }: PollOptions): Faul
   const look = { intent: "See its pane", command: `mu agent read ${agent} -w ${workstream}` };
   const again = { intent: "Send it once more", command: `mu delivery retry ${id}` };
   switch (state) {
-    case "refused":
-      return new Fault(
-        "conflict",
-        "delivery.refused",
-        `Nothing was typed to ${agent}: ${reason}.`,
-        [look, again],
-        details,
-      );
-    case "unproved":
-      return new Fault(
-        "unavailable",
-        "delivery.unproved",
-        `The text was typed to ${agent}, but nothing proves that it arrived: ${reason}.`,
-        [look, again],
-        details,
-      );
+    case "refused": {
+      const message = `Nothing was typed to ${agent}: ${reason}.`;
+      return new Fault("conflict", "delivery.refused", message, [look, again], details);
+    }
+    case "unproved": {
+      const message = `The text was typed to ${agent}, but nothing proves that it arrived: ${reason}.`;
+      return new Fault("unavailable", "delivery.unproved", message, [look, again], details);
+    }
     case "cancelled":
       return new Fault("conflict", "delivery.cancelled", `Delivery ${id} to ${agent} was cancelled.`, [again], details);
-    default:
-      return new Fault(
-        "unavailable",
-        "delivery.pending",
-        `${agent} was not ready ${signal?.aborted ? "before the wait was cancelled" : `within ${timeoutMs / 1000} s`}. Delivery ${id} stays queued and will be typed at its next turn.`,
-        [
-          { intent: "Check whether it arrived", command: `mu delivery show ${id}` },
-          { intent: "Cancel it", command: `mu delivery cancel ${id}` },
-        ],
-        details,
-      );
+    default: {
+      const limit = signal?.aborted ? "before the wait was cancelled" : `within ${timeoutMs / 1000} s`;
+      const message = `${agent} was not ready ${limit}. Delivery ${id} stays queued and will be typed at its next turn.`;
+      const show = { intent: "Check whether it arrived", command: `mu delivery show ${id}` };
+      const cancel = { intent: "Cancel it", command: `mu delivery cancel ${id}` };
+      return new Fault("unavailable", "delivery.pending", message, [show, cancel], details);
+    }
   }
 }
 
