@@ -295,10 +295,6 @@ const selectOpenStatuses = statement((db, _: object) =>
     .where("a.closed_at", "is", null),
 );
 
-const selectStatus = statement((db, { agent }: { agent: number }) =>
-  db.selectFrom("agent_status").selectAll().where("agent_id", "=", agent),
-);
-
 /** The open agents of one workstream, or of all; people are not among them. Oldest first. */
 export async function listMembers(db: Reader, workstream?: string): Promise<Member[]> {
   const open = await selectOpen(db, {});
@@ -306,9 +302,4 @@ export async function listMembers(db: Reader, workstream?: string): Promise<Memb
   if (rows.length === 0) return [];
   const seen = new Map((await selectOpenStatuses(db, {})).map((row) => [row.agent_id, row]));
   return rows.map(({ workstream_name, ...row }) => ({ row, workstream: workstream_name, seen: seen.get(row.id) }));
-}
-
-/** The stored status of an agent; undefined if it was never observed. */
-export async function agentStatus(db: Reader, agentId: number): Promise<StatusRow | undefined> {
-  return (await selectStatus(db, { agent: agentId }))[0];
 }

@@ -28,26 +28,16 @@ export function viewOf(cli: ScreenReader, pane: Pane, captured: Captured): PaneV
 }
 
 /** What tmux captured, as the screen rules read it. Rows with escape sequences are kept as `ansi` too. */
-export function toScreen(pane: Pane, captured: Captured): Screen {
-  const ansi = captured.lines.join("\n");
+export function toScreen({ command, width, height, dead }: Pane, captured: Captured): Screen {
+  const { lines, title, cursorX, cursorY } = captured;
+  const ansi = lines.join("\n");
   const text = stripVTControlCharacters(ansi).replace(SHIFTS, "");
-  return {
-    text,
-    ...(text !== ansi && { ansi }),
-    title: captured.title,
-    command: pane.command,
-    cursorX: captured.cursorX,
-    cursorY: captured.cursorY,
-    width: pane.width,
-    height: pane.height,
-    dead: pane.dead,
-  };
+  return { text, ...(text !== ansi && { ansi }), title, command, cursorX, cursorY, width, height, dead };
 }
 
 /** The screen of a pane that was not captured, from tmux's list of panes alone. */
 export function blankScreen(pane: Pane): Screen {
-  const { title, command, cursorX, cursorY, width, height, dead } = pane;
-  return { text: "", title, command, cursorX, cursorY, width, height, dead };
+  return toScreen(pane, { ...pane, lines: [] });
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: tmux marks line drawing with them

@@ -4,7 +4,7 @@ import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
 import type { AgentRef } from "../../names.js";
 import { paneNotFound } from "../../tmux/run.js";
-import { agentStatus, openPaneAgent } from "../agent.js";
+import { openPaneAgent } from "../agent.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
 import type { FeedEvent } from "../feed.js";
@@ -59,7 +59,7 @@ export async function explainAgent(
   const observed = (await observeAgents(host, { workstream: ref.workstream })).find(({ agent }) => agent === ref.name);
   if (observed === undefined) throw paneNotFound(`of ${ref.name}`);
   const look = observed.pane === null ? undefined : await viewPane(host, cli, observed.pane);
-  const feed = await readFeed(host, { row, seen: await agentStatus(store.db, row.id) }, cli);
+  const feed = await readFeed(host, { row, seen: undefined }, cli);
   const hook = feed.events.at(-1) ?? null;
   const now = clock.now().getTime();
   return {

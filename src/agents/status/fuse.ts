@@ -98,8 +98,7 @@ function readReport(evidence: StatusEvidence): Report | undefined {
   const event = newest(evidence);
   if (!event) return undefined;
   const { status, reason } = MEANINGS[event.kind](event, evidence.now);
-  const said = event.text?.trim().split("\n", 1)[0]?.slice(0, 200);
-  const seen = [`${event.event} at ${new Date(event.at).toISOString()}${said ? `: ${said}` : ""}`];
+  const seen = [`${event.event} at ${new Date(event.at).toISOString()}${quote(event.text)}`];
   const rule = `hook.${event.event}`;
   return { kind: event.kind, at: event.at, fused: { status, reason, by: "hook", rule, evidence: seen } };
 }
