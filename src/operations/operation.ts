@@ -61,7 +61,7 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
 }
 
 /** What a verb returns, said by a shape, or by a schema where a shape cannot say it. */
-type Result<S> = S extends () => infer Z ? z.input<Z> : TypeOf<S>;
+export type Result<S> = S extends () => infer Z ? z.input<Z> : TypeOf<S>;
 
 type Verb<I extends z.ZodRawShape, S> = Omit<
   Operation<z.ZodObject<I>, z.ZodType<Result<S>, Result<S>>>,
@@ -69,7 +69,7 @@ type Verb<I extends z.ZodRawShape, S> = Omit<
 >;
 
 /** A verb as it is written down: the fields that it takes, and the shape of what it returns. */
-type Definition<I extends z.ZodRawShape, S> = Verb<I, S> & { input?: () => I; output: S };
+export type Definition<I extends z.ZodRawShape, S> = Verb<I, S> & { input?: () => I; output: S };
 
 /** Gives the verb with its types inferred and then forgotten, so that tables can hold any. */
 export function defineOperation<const S, I extends z.ZodRawShape = Record<never, never>>({

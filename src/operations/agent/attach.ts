@@ -1,27 +1,23 @@
 import { AGENT } from "../../agents/agent.js";
 import { attachCommand } from "../../agents/pane.js";
 import { required } from "../app.js";
-import { agentField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { defineAgentVerb } from "../subject.js";
 
-export const agentAttach = defineOperation({
+export const agentAttach = defineAgentVerb({
   name: "agent.attach",
   summary: "Attach to an agent's pane",
   description:
     "Attaches this terminal, or switches the client if it is in the same tmux. Without a terminal it prints the command.",
   effect: "read",
   needs: ["terminal"],
-  input: () => ({ agent: agentField(), workstream: workstreamField() }),
   output: { agent: AGENT, command: "string[]", attached: "boolean" },
-  positional: ["agent"],
   examples: [
     { command: "mu agent attach helper", shows: "its pane in this terminal" },
     { command: "mu agent attach nobody", shows: "an unknown agent", fault: "agent.not_found" },
     { command: "mu agent attach ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
-  async run(app, { agent: text, workstream }) {
-    const { agent, command } = await attachCommand(await app.crew(), await resolveAgent(app, text, workstream));
+  async run(app, ref) {
+    const { agent, command } = await attachCommand(await app.crew(), ref);
     const attached = await required(app.request, "terminal").run(command);
     return { agent, command: [command.file, ...command.args], attached };
   },

@@ -3,31 +3,27 @@ import { CLOSED, closeAgent } from "../../crew/close.js";
 import type { NextStep } from "../../errors.js";
 import { counted, qualifiedName } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/free.js";
-import { agentField, field, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { field, flag } from "../fields.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineAgentVerb } from "../subject.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
 
-export const agentClose = defineOperation({
+export const agentClose = defineAgentVerb({
   name: "agent.close",
   summary: "Close an agent and all its processes",
   description:
     "Its transcript stays readable, and its tasks in progress go back to OPEN, each with a note. Unlanded work in its workspace is saved. The workspace is freed if everything in it is committed and landed, and kept otherwise.",
   effect: "write",
   input: () => ({
-    agent: agentField(),
-    workstream: workstreamField(),
     reason: field(z.string().max(2000).optional(), "Reason, for the log and the notes"),
     discardWorkspace: flag("Free its workspace even if it holds unlanded work (which is saved)"),
   }),
   output: { ...CLOSED, workspaceFreed: "boolean", nextSteps: NEXT_STEPS },
-  positional: ["agent"],
   examples: [
     { command: "mu agent close ann", shows: "close a person; their task is released" },
     { command: "mu agent close nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
-  async run(app, { agent, workstream, reason, discardWorkspace }) {
-    const ref = await resolveAgent(app, agent, workstream);
+  async run(app, ref, { reason, discardWorkspace }) {
     const { caller } = app;
     const own = caller.kind === "agent" && caller.name === ref.name ? caller.incarnation : null;
     const closed = await closeAgent(await app.crew(), ref, {

@@ -1,24 +1,20 @@
 import { AGENT, AGENT_STATUSES } from "../../agents/agent.js";
 import { freeAgent } from "../../agents/status/record.js";
 import { qualifiedName } from "../../names.js";
-import { agentField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineAgentVerb } from "../subject.js";
 
-export const agentFree = defineOperation({
+export const agentFree = defineAgentVerb({
   name: "agent.free",
   summary: "Mark an agent as available until it is busy again",
   effect: "write",
-  input: () => ({ agent: agentField(), workstream: workstreamField() }),
   output: { agent: AGENT, previousStatus: [AGENT_STATUSES, null], changed: "boolean", nextSteps: NEXT_STEPS },
-  positional: ["agent"],
   examples: [
     { command: "mu agent free helper", shows: "mark it available, whatever its screen says" },
     { command: "mu agent free nobody", shows: "an unknown agent", fault: "agent.not_found" },
     { command: "mu agent free ann", shows: "people have no status", fault: "agent.is_person" },
   ],
-  async run(app, { agent, workstream }) {
-    const ref = await resolveAgent(app, agent, workstream);
+  async run(app, ref) {
     const freed = await freeAgent(app.context, ref);
     return { ...freed, nextSteps: [step("Send it a prompt", `mu agent send ${qualifiedName(ref)} '…'`)] };
   },

@@ -4,12 +4,13 @@ import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { sendToAgent } from "../../agents/delivery/send.js";
 import { qualifiedName } from "../../names.js";
 import { taskRow } from "../../tasks/task.js";
-import { agentField, durationField, field, flag, optionalText, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent, resolveTask } from "../resolve.js";
+import { durationField, field, flag, optionalText } from "../fields.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { resolveTask } from "../resolve.js";
+import { defineAgentVerb } from "../subject.js";
 import { textOrFile } from "../text.js";
 
-export const agentSend = defineOperation({
+export const agentSend = defineAgentVerb({
   name: "agent.send",
   summary: "Send a prompt to an agent and wait for proof that it arrived",
   description:
@@ -17,23 +18,20 @@ export const agentSend = defineOperation({
   effect: "write",
   journalled: false,
   input: () => ({
-    agent: agentField(),
     text: field(z.string().max(1_048_576).optional(), "Prompt; - reads standard input"),
-    workstream: workstreamField(),
     file: optionalText("Read the prompt from a file", { value: "path" }),
     task: optionalText("Task that the prompt is about", { completes: "task" }),
     timeout: durationField("How long to wait for a busy agent").prefault("60s"),
     wait: flag("Also wait until the agent is idle again"),
   }),
   output: { delivery: DELIVERY, after: [AGENT_STATUSES, null], nextSteps: NEXT_STEPS },
-  positional: ["agent", "text"],
+  positional: ["text"],
   examples: [
     { command: "mu agent send helper 'echo hello'", shows: "send a prompt and wait for proof of delivery" },
     { command: "mu agent send ann hello", shows: "a person, who has no pane", fault: "delivery.to_person" },
     { command: "mu agent send nobody hello", shows: "an unknown agent", fault: "agent.not_found" },
   ],
-  async run(app, { agent, text, file, workstream, task, timeout, wait }) {
-    const ref = await resolveAgent(app, agent, workstream);
+  async run(app, ref, { text, file, task, timeout, wait }) {
     const subject = task === undefined ? undefined : await resolveTask(app, task, ref.workstream);
     const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.request, text, file), {
       sender: app.caller.name,

@@ -2,29 +2,24 @@ import * as z from "zod";
 import { AGENT, getAgent } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
 import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
-import { agentField, field, reconcileField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { field, reconcileField } from "../fields.js";
+import { defineAgentVerb } from "../subject.js";
 
-export const agentShow = defineOperation({
+export const agentShow = defineAgentVerb({
   name: "agent.show",
   summary: "Show an agent, its tasks and its last lines",
   effect: "read",
   reconcile: true,
   input: () => ({
-    agent: agentField(),
-    workstream: workstreamField(),
     lines: field(z.number().int().min(0).max(10_000).default(20), "Lines of its screen to show", { short: "n" }),
     reconcile: reconcileField(),
   }),
   output: { agent: AGENT, tasks: [TASK], lines: "string[]" },
-  positional: ["agent"],
   examples: [
     { command: "mu agent show ann", shows: "a person, who has no screen" },
     { command: "mu agent show nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
-  async run(app, { agent: text, workstream, lines }) {
-    const ref = await resolveAgent(app, text, workstream);
+  async run(app, ref, { lines }) {
     const { db } = app.context.store;
     const agent = await getAgent(db, ref);
     const tasks = await listTasks(db, { workstream: ref.workstream, owner: [ref.name], status: LIVE_STATUSES });

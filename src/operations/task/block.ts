@@ -4,9 +4,9 @@ import type { TaskRef } from "../../names.js";
 import { qualifiedName } from "../../names.js";
 import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/edge.js";
 import { blockerRef, blockTask, EDGE_CHANGE, type EdgeChange, unblockTask } from "../../tasks/graph.js";
-import { field, taskField, untilField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, type Operation, step } from "../operation.js";
-import { resolveTask } from "../resolve.js";
+import { field, untilField } from "../fields.js";
+import { NEXT_STEPS, type Operation, step } from "../operation.js";
+import { defineTaskVerb } from "../subject.js";
 
 /** What sets `task block` and `task unblock` apart. */
 interface EdgeVerb extends Pick<Operation, "name" | "summary" | "examples"> {
@@ -22,19 +22,16 @@ interface EdgeVerb extends Pick<Operation, "name" | "summary" | "examples"> {
 
 /** A verb that makes or ends one wait of a task for another. */
 function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: EdgeVerb): Operation {
-  return defineOperation({
+  return defineTaskVerb({
     ...verb,
+    about: "Task that waits",
     effect: "write",
     input: () => ({
-      task: taskField("Task that waits"),
       by: field(z.string().min(1), byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" }),
       ...(levels && { until: untilField() }),
-      workstream: workstreamField(),
     }),
     output: { ...EDGE_CHANGE, nextSteps: NEXT_STEPS },
-    positional: ["task"],
-    async run(app, { task, by, workstream, ...given }) {
-      const ref = await resolveTask(app, task, workstream);
+    async run(app, ref, { by, ...given }) {
       const wanted = parseAwaited(by, given.until as EdgeLevel | undefined);
       const changed = await change(app.context, ref, blockerRef(ref, wanted.task), wanted.until);
       const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];

@@ -5,21 +5,19 @@ import type { Exec } from "../../exec.js";
 import { CHECK } from "../../tasks/checks.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
-import { field, flag, taskField, textField, workstreamField } from "../fields.js";
-import { defineOperation, step } from "../operation.js";
+import { field, flag, textField } from "../fields.js";
+import { step } from "../operation.js";
 import type { Paint } from "../paint.js";
-import { resolveTask } from "../resolve.js";
+import { defineTaskVerb } from "../subject.js";
 import { CHANGE, overrideField, renderChange } from "./change.js";
 
-export const taskClose = defineOperation({
+export const taskClose = defineTaskVerb({
   name: "task.close",
   summary: "Close a task",
   description:
     "With --check, or the workstream's setting check, the command runs in the owner's workspace first. If it passes, the task is verified; if it fails, the task stays IN_PROGRESS and mu exits 1. mu warns about uncommitted changes and about a task without a commit. The setting closeRequires restricts agents to closing tasks that are committed, checked or landed.",
   effect: "write",
   input: () => ({
-    task: taskField(),
-    workstream: workstreamField(),
     evidence: field(textField().optional(), "Evidence that it is done, kept as a note"),
     check: field(
       z.string().trim().min(1).max(4096).optional(),
@@ -37,7 +35,6 @@ export const taskClose = defineOperation({
     check: [CHECK, null],
     warnings: [{ code: "string", message: "string" }],
   },
-  positional: ["task"],
   examples: [
     { command: "mu task close build --evidence 'npm test: 212 passed'", shows: "finish with evidence" },
     { command: "mu task close build --check 'test -f plan.yaml'", shows: "close it once the check passes" },
@@ -45,11 +42,10 @@ export const taskClose = defineOperation({
     { command: "mu task close nothing", shows: "an unknown task", fault: "task.not_found" },
     { command: "mu task close build --check true --no-check", shows: "both flags", fault: "usage.two_checks" },
   ],
-  async run(app, { task, workstream, check, noCheck, ...options }) {
+  async run(app, ref, { check, noCheck, ...options }) {
     if (check !== undefined && noCheck) {
       throw new Fault("usage", "usage.two_checks", "Give --check or --no-check, not both.");
     }
-    const ref = await resolveTask(app, task, workstream);
     const finish = await finishTask(world(app), ref, claimant(app.caller), {
       ...options,
       check: noCheck ? null : check,

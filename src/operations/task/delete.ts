@@ -1,17 +1,17 @@
 import { claimant } from "../../agents/identity.js";
 import { counted, qualifiedName } from "../../names.js";
 import { deleteTask, previewDelete } from "../../tasks/delete.js";
-import { taskField, workstreamField, yesField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveTask } from "../resolve.js";
+import { yesField } from "../fields.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineTaskVerb } from "../subject.js";
 import { overrideField } from "./change.js";
 
-export const taskDelete = defineOperation({
+export const taskDelete = defineTaskVerb({
   name: "task.delete",
   summary: "Delete a task with its edges and notes",
   description: "Its events stay, and `mu undo` restores it. If you decide not to do a task, reject it instead.",
   effect: "destroy",
-  input: () => ({ task: taskField(), workstream: workstreamField(), override: overrideField(), yes: yesField() }),
+  input: () => ({ override: overrideField(), yes: yesField() }),
   output: {
     task: "string",
     deleted: "boolean",
@@ -20,14 +20,12 @@ export const taskDelete = defineOperation({
     notes: "number",
     nextSteps: NEXT_STEPS,
   },
-  positional: ["task"],
   examples: [
     { command: "mu task delete build", shows: "what would be deleted" },
     { command: "mu task delete build --yes", shows: "delete it" },
     { command: "mu task delete nothing --yes", shows: "an unknown task", fault: "task.not_found" },
   ],
-  async run(app, { task, workstream, override, yes }) {
-    const ref = await resolveTask(app, task, workstream);
+  async run(app, ref, { override, yes }) {
     const { edges, notes } = yes
       ? await deleteTask(app.context, ref, claimant(app.caller), { override })
       : await previewDelete(app.context.store.db, ref);

@@ -4,25 +4,21 @@ import type { TaskFields } from "../../tasks/fields.js";
 import { getTask, TASK, type Task } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
 import { required } from "../app.js";
-import { taskField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveTask } from "../resolve.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineTaskVerb } from "../subject.js";
 
-export const taskEdit = defineOperation({
+export const taskEdit = defineTaskVerb({
   name: "task.edit",
   summary: "Edit a task's title and description in your editor",
   description: "Opens $VISUAL, else $EDITOR, else vi. The first line is the title, the rest the description.",
   effect: "write",
   needs: ["terminal"],
-  input: () => ({ task: taskField(), workstream: workstreamField() }),
   output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
-  positional: ["task"],
   examples: [
     { command: "mu task edit build", shows: "the text in your editor" },
     { command: "mu task edit nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
-  async run(app, { task, workstream }) {
-    const ref = await resolveTask(app, task, workstream);
+  async run(app, ref) {
     const before = await getTask(app.context.store.db, ref);
     const text = await required(app.request, "terminal").edit(documentOf(before), `${ref.name}.md`);
     const { task: after, changedFields } = await updateTask(app.context, ref, fieldsOf(text));

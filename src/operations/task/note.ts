@@ -3,34 +3,31 @@ import { claimant } from "../../agents/identity.js";
 import { qualifiedName } from "../../names.js";
 import { addNote, NOTE } from "../../tasks/notes.js";
 import { TASK } from "../../tasks/task.js";
-import { field, optionalText, taskField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveTask } from "../resolve.js";
+import { field, optionalText } from "../fields.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineTaskVerb } from "../subject.js";
 import { textOrFile } from "../text.js";
 
-export const taskNote = defineOperation({
+export const taskNote = defineTaskVerb({
   name: "task.note",
   summary: "Add a note to a task",
   description: "Notes are never changed. A note by the task's owner renews the lease of the claim.",
   effect: "write",
   input: () => ({
-    task: taskField(),
     text: field(z.string().max(1_048_576).optional(), "Note text; - reads standard input"),
-    workstream: workstreamField(),
     file: optionalText("Read the note from a file", { value: "path" }),
     kind: field(z.enum(["note", "decision", "evidence", "review", "test"]).default("note"), "What kind of note it is"),
     rationale: field(z.string().max(65_536).optional(), "Rationale, for a decision"),
     author: field(z.string().max(64).optional(), "Author of the note (default: you)"),
   }),
   output: { task: TASK, note: NOTE, nextSteps: NEXT_STEPS },
-  positional: ["task", "text"],
+  positional: ["text"],
   examples: [
     { command: "mu task note build 'The tests need Node 22'", shows: "a note" },
     { command: "mu task note build --kind decision 'Use SQLite' --rationale 'No server to run'", shows: "a decision" },
     { command: "mu task note build", shows: "nothing to write", fault: "usage.missing_argument" },
   ],
-  async run(app, { task, text, file, workstream, author, kind, rationale }) {
-    const ref = await resolveTask(app, task, workstream);
+  async run(app, ref, { text, file, author, kind, rationale }) {
     const { task: noted, note } = await addNote(
       app.context,
       ref,

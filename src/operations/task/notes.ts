@@ -1,31 +1,28 @@
 import * as z from "zod";
 import type { TypeOf } from "../../shape.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
-import { field, momentField, taskField, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
+import { field, momentField } from "../fields.js";
+import { listed, listOf } from "../operation.js";
 import type { Paint } from "../paint.js";
-import { resolveTask } from "../resolve.js";
+import { defineTaskVerb } from "../subject.js";
 
 type Note = TypeOf<typeof NOTE>;
 
-export const taskNotes = defineOperation({
+export const taskNotes = defineTaskVerb({
   name: "task.notes",
   summary: "Read a task's notes, oldest first",
   effect: "read",
   input: () => ({
-    task: taskField(),
-    workstream: workstreamField(),
     last: field(z.number().int().min(1).optional(), "Only the last ones", { short: "n", aliases: ["tail", "lines"] }),
     since: momentField("Only notes since this date").optional(),
   }),
   output: listOf(NOTE),
-  positional: ["task"],
   examples: [
     { command: "mu task notes build --last 3", shows: "the last three notes" },
     { command: "mu task notes nobody", shows: "an unknown task", fault: "task.not_found" },
   ],
-  async run(app, { task, workstream, last, since }) {
-    return listed(await listNotes(app.context.store.db, await resolveTask(app, task, workstream), { last, since }));
+  async run(app, ref, { last, since }) {
+    return listed(await listNotes(app.context.store.db, ref, { last, since }));
   },
   render: ({ items }, paint) =>
     items.length === 0 ? "No notes." : items.flatMap((note) => noteLines(note, paint)).join("\n"),

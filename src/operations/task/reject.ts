@@ -6,9 +6,9 @@ import type { TaskRef } from "../../names.js";
 import { counted, qualifiedName } from "../../names.js";
 import { deferTask, previewCascade, rejectTask, type Sweep, type SweepOptions } from "../../tasks/lifecycle.js";
 import { getTask, TASK } from "../../tasks/task.js";
-import { field, flag, taskField, textField, workstreamField, yesField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, type Operation, step } from "../operation.js";
-import { resolveTask } from "../resolve.js";
+import { field, flag, textField, yesField } from "../fields.js";
+import { NEXT_STEPS, type Operation, step } from "../operation.js";
+import { defineTaskVerb } from "../subject.js";
 import { overrideField } from "./change.js";
 
 const WORDS = {
@@ -20,29 +20,25 @@ type SetAside = (context: Context, ref: TaskRef, claimant: Claimant, options: Sw
 
 /** `task reject` and `task defer`: the same but for the status they set. */
 function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation {
-  return defineOperation({
+  return defineTaskVerb({
     name: `task.${verb}`,
     summary: WORDS[verb].summary,
     description:
       "A task that is set aside still blocks its dependents, so the command fails if some are open. --cascade sets them aside, too; it is a dry run without --yes.",
     effect: "write",
     input: () => ({
-      task: taskField(),
-      workstream: workstreamField(),
       cascade: flag("Include open dependents, transitively"),
       reason: field(textField().optional(), "Reason, kept as a note", { aliases: ["evidence"] }),
       override: overrideField(),
       yes: yesField(),
     }),
     output: { task: TASK, changed: "boolean", dryRun: "boolean", affected: "string[]", nextSteps: NEXT_STEPS },
-    positional: ["task"],
     examples: [
       { command: `mu task ${verb} deploy --reason 'Not this year'`, shows: "set one task aside" },
       { command: `mu task ${verb} build --cascade`, shows: "which dependents would follow" },
       { command: `mu task ${verb} build`, shows: "other tasks depend on it", fault: "task.has_open_dependents" },
     ],
-    async run(app, { task, workstream, cascade, yes, reason, override }) {
-      const ref = await resolveTask(app, task, workstream);
+    async run(app, ref, { cascade, yes, reason, override }) {
       const again = `mu task ${verb} ${qualifiedName(ref)} --cascade --yes`;
       if (cascade && !yes) {
         const { affected } = await previewCascade(app.context.store.db, ref);

@@ -3,26 +3,21 @@ import { CHECK, lastCheck } from "../../tasks/checks.js";
 import { blockersOf, dependentsOf, NEIGHBOUR } from "../../tasks/graph.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
 import { getTask, TASK, taskRow } from "../../tasks/task.js";
-import { taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
-import { resolveTask } from "../resolve.js";
+import { defineTaskVerb } from "../subject.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
 
-export const taskShow = defineOperation({
+export const taskShow = defineTaskVerb({
   name: "task.show",
   summary: "Show a task with its edges and notes",
   effect: "read",
-  input: () => ({ task: taskField(), workstream: workstreamField() }),
   output: { task: TASK, blockers: [NEIGHBOUR], dependents: [NEIGHBOUR], notes: [NOTE], check: [CHECK, null] },
-  positional: ["task"],
   examples: [
     { command: "mu task show build", shows: "everything about one task" },
     { command: "mu task show biuld", shows: "an unknown name, with a suggestion", fault: "task.not_found" },
   ],
-  async run(app, { task: text, workstream }) {
-    const ref = await resolveTask(app, text, workstream);
+  async run(app, ref) {
     return app.context.store.read(async (db) => ({
       task: await getTask(db, ref),
       check: await lastCheck(db, (await taskRow(db, ref)).id),

@@ -1,30 +1,25 @@
 import * as z from "zod";
 import { drawTree, TASK_TREE, taskTree } from "../../tasks/tree.js";
-import { field, flag, taskField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { resolveTask } from "../resolve.js";
+import { field, flag } from "../fields.js";
+import { defineTaskVerb } from "../subject.js";
 
-export const taskTreeOperation = defineOperation({
+export const taskTreeOperation = defineTaskVerb({
   name: "task.tree",
   summary: "Show the blockers or dependents of a task as a tree",
   description:
     "A task that appears twice is expanded once and marked afterwards. Lines deeper than 32 levels start with their depth instead of more indentation.",
   effect: "read",
   input: () => ({
-    task: taskField(),
-    workstream: workstreamField(),
     down: flag("Show dependents instead of blockers"),
     depth: field(z.number().int().min(0).optional(), "Maximum depth"),
   }),
   output: TASK_TREE,
-  positional: ["task"],
   examples: [
     { command: "mu task tree deploy", shows: "what deploy waits for" },
     { command: "mu task tree build --down --depth 1", shows: "what waits for build directly" },
     { command: "mu task tree nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
-  async run(app, { task, workstream, down, depth }) {
-    const ref = await resolveTask(app, task, workstream);
+  async run(app, ref, { down, depth }) {
     return taskTree(app.context.store.db, ref, { direction: down ? "dependents" : "blockers", depth });
   },
   render: (tree) => drawTree(tree).join("\n"),

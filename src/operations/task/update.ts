@@ -3,20 +3,18 @@ import { Fault } from "../../errors.js";
 import { qualifiedName } from "../../names.js";
 import { TASK } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
-import { field, flag, taskField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveTask } from "../resolve.js";
+import { field, flag } from "../fields.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineTaskVerb } from "../subject.js";
 import { readMeant } from "../text.js";
 import { CLEARABLE, labels, settableFields } from "./fields.js";
 
-export const taskUpdate = defineOperation({
+export const taskUpdate = defineTaskVerb({
   name: "task.update",
   summary: "Change a task's fields",
   description: "To change the status, use claim, release, close, open, reject or defer.",
   effect: "write",
   input: () => ({
-    task: taskField(),
-    workstream: workstreamField(),
     ...settableFields(),
     tags: labels("Replace all tags; an empty value means none").optional(),
     tag: labels("Tags to add").optional(),
@@ -25,14 +23,12 @@ export const taskUpdate = defineOperation({
     clear: field(z.array(z.enum(CLEARABLE)).optional(), "Fields to clear"),
   }),
   output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
-  positional: ["task"],
   examples: [
     { command: "mu task update build --impact 90 --tag urgent", shows: "two fields at once" },
     { command: "mu task update build --hold review --hold-reason 'Ask Ann first'", shows: "hold the task" },
     { command: "mu task update build", shows: "nothing to change", fault: "usage.nothing_to_change" },
   ],
-  async run(app, { task, workstream, tags, tag, untag, unhold, clear, ...fields }) {
-    const ref = await resolveTask(app, task, workstream);
+  async run(app, ref, { tags, tag, untag, unhold, clear, ...fields }) {
     const given = Object.entries(fields).filter(([, value]) => value !== undefined);
     const emptied = (clear ?? []).map((field): [string, null] => [field, null]);
     const held: [string, null][] = unhold

@@ -4,33 +4,30 @@ import { createWorkspace } from "../../workspaces/create.js";
 import { WORKSPACE } from "../../workspaces/workspace.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { agentField, optionalText, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { optionalText } from "../fields.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineAgentVerb } from "../subject.js";
 import { backendField, projectRootField, wishesOf } from "./fields.js";
 
-export const workspaceCreate = defineOperation({
+export const workspaceCreate = defineAgentVerb({
   name: "workspace.create",
   summary: "Create a checkout of the project for one agent",
   description:
     "The agent does not have to exist yet: spawned with --workspace, it gets the workspace of its name. A failure leaves nothing behind, and a workspace left half-made by a crash is recreated.",
   effect: "write",
+  about: "Agent to create it for, as name or workstream/name",
   input: () => ({
-    agent: agentField("Agent to create it for, as name or workstream/name"),
-    workstream: workstreamField(),
     backend: backendField(),
     from: optionalText("Ref to start from (default: the target branch)", { value: "ref" }),
     projectRoot: projectRootField({ aliases: ["workspace-project-root"] }),
   }),
   output: { workspace: WORKSPACE, nextSteps: NEXT_STEPS },
-  positional: ["agent"],
   examples: [
     { command: "mu workspace create worker-1", shows: "a checkout on the newest state of the branch" },
     { command: "mu workspace create helper", shows: "an agent that already has one", fault: "workspace.exists" },
     { command: "mu workspace create Worker", shows: "an invalid name", fault: "agent.invalid_name" },
   ],
-  async run(app, { agent, workstream, ...wishes }) {
-    const ref = await resolveAgent(app, agent, workstream);
+  async run(app, ref, { ...wishes }) {
     const workspace = await createWorkspace(await app.crew(), ref, await wishesOf(app, ref.workstream, wishes));
     const at = qualifiedName(ref);
     const canStart = !(await isThere(app, ref));

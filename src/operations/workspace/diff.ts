@@ -1,26 +1,21 @@
 import { workspaceDiff } from "../../workspaces/inspect.js";
-import { agentField, flag, optionalText, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { flag, optionalText } from "../fields.js";
+import { defineAgentVerb } from "../subject.js";
 
-export const workspaceDiffOperation = defineOperation({
+export const workspaceDiffOperation = defineAgentVerb({
   name: "workspace.diff",
   summary: "Show all changes of a workspace as a patch, including uncommitted and new files",
   effect: "read",
   input: () => ({
-    agent: agentField(),
-    workstream: workstreamField(),
     since: optionalText("Compare with this ref (default: where its own work starts)", { value: "ref" }),
     stat: flag("Show only a summary per file"),
   }),
   output: { agent: "string", since: "string", text: "string" },
-  positional: ["agent"],
   examples: [
     { command: "mu workspace diff helper --stat", shows: "the changed files" },
     { command: "mu workspace diff nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
   ],
-  async run(app, { agent, workstream, since, stat }) {
-    const ref = await resolveAgent(app, agent, workstream);
+  async run(app, ref, { since, stat }) {
     const found = await workspaceDiff(await app.crew(), ref, { since, stat });
     return { agent: ref.name, since: found.since, text: found.text };
   },

@@ -1,20 +1,18 @@
 import { recreateWorkspace } from "../../workspaces/recreate.js";
 import { LISTED_SALVAGE } from "../../workspaces/salvage.js";
 import { WORKSPACE } from "../../workspaces/workspace.js";
-import { agentField, optionalText, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
+import { optionalText } from "../fields.js";
+import { NEXT_STEPS, step } from "../operation.js";
+import { defineAgentVerb } from "../subject.js";
 import { whileBusyField, whileBusyOf } from "./fields.js";
 import { savedLines, savedSteps } from "./saved.js";
 
-export const workspaceRecreate = defineOperation({
+export const workspaceRecreate = defineAgentVerb({
   name: "workspace.recreate",
   summary: "Delete and recreate a workspace",
   description: "Everything that has not landed is saved first and can be restored.",
   effect: "write",
   input: () => ({
-    agent: agentField(),
-    workstream: workstreamField(),
     from: optionalText("Ref to start from (default: the target branch)", { value: "ref" }),
     evenIfBusy: whileBusyField("Delete its folder even if the agent is open"),
   }),
@@ -24,13 +22,11 @@ export const workspaceRecreate = defineOperation({
     salvage: [LISTED_SALVAGE, null],
     nextSteps: NEXT_STEPS,
   },
-  positional: ["agent"],
   examples: [
     { command: "mu workspace recreate dirty", shows: "recreate it; the old work is saved" },
     { command: "mu workspace recreate nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
   ],
-  async run(app, { agent, workstream, from, evenIfBusy }) {
-    const ref = await resolveAgent(app, agent, workstream);
+  async run(app, ref, { from, evenIfBusy }) {
     const options = { from, ...whileBusyOf(evenIfBusy), signal: app.request.signal };
     const made = await recreateWorkspace(await app.crew(), ref, options);
     const list = step("Show the workstream", `mu workspace list -w ${ref.workstream}`);
