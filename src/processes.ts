@@ -223,12 +223,20 @@ export function parseStat(line: string): ProcProcess | undefined {
   };
 }
 
+/** When a process started, in ms since the epoch; undefined if `ps` does not show it. */
+export async function processStart({ exec }: ProcessHost, pid: number): Promise<number | undefined> {
+  const start = Date.parse(`${(await ps(exec, ["-o", "lstart=", "-p", String(pid)])).trim()} UTC`);
+  return Number.isNaN(start) ? undefined : start;
+}
+
+async function ps(exec: Exec, args: readonly string[]): Promise<string> {
+  const env = { PATH: "/bin:/usr/bin:/usr/local/bin", LC_ALL: "C", TZ: "UTC" };
+  return (await exec("ps", args, { env, timeoutMs: 10_000 })).stdout;
+}
+
 async function readPs(exec: Exec, select: readonly string[] = ["-ax"]): Promise<Process[]> {
   const columns = ["pid", "ppid", "pgid", "tpgid", "stat", "lstart", "comm"].flatMap((name) => ["-o", `${name}=`]);
-  const { stdout } = await exec("ps", [...select, ...columns], {
-    env: { PATH: "/bin:/usr/bin:/usr/local/bin", LC_ALL: "C", TZ: "UTC" },
-    timeoutMs: 10_000,
-  });
+  const stdout = await ps(exec, [...select, ...columns]);
   const processes = stdout.split("\n").flatMap((line) => parsePs(line) ?? []);
   return processes.filter((one) => !(one.parent === process.pid && /(^|\/)ps$/.test(one.name)));
 }

@@ -2,7 +2,14 @@ import type { RowOf } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
-import { foregroundGroup, hasEnvironment, listProcesses, type ProcessHost, signalGroup } from "../processes.js";
+import {
+  foregroundGroup,
+  hasEnvironment,
+  listProcesses,
+  type ProcessHost,
+  processStart,
+  signalGroup,
+} from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import { callerPane, type Pane, type ServerId, serverPid, serverStart } from "../tmux/panes.js";
 import { paneNotFound } from "../tmux/run.js";
@@ -108,14 +115,6 @@ async function livingServers(host: Host, servers: readonly ServerId[]): Promise<
     if (start === undefined || Math.abs(start - serverStart(server)) < CLOCKS_MS) living.add(server);
   }
   return living;
-}
-
-/** When a process started, in ms since the epoch; undefined where `ps` does not tell. */
-async function processStart(host: Host, pid: number): Promise<number | undefined> {
-  const env = { PATH: "/bin:/usr/bin:/usr/local/bin", LC_ALL: "C", TZ: "UTC" };
-  const { stdout } = await host.exec("ps", ["-o", "lstart=", "-p", String(pid)], { env, timeoutMs: 10_000 });
-  const start = Date.parse(`${stdout.trim()} UTC`);
-  return Number.isNaN(start) ? undefined : start;
 }
 
 /** Makes the agent's pane the one that its session shows. Faults `agent.not_found`, `agent.is_person`, `pane.not_found`. */

@@ -3,7 +3,6 @@ import {
   AGENT,
   AGENT_STATUSES,
   type AgentRow,
-  type AgentStatus,
   agentById,
   agentWrite,
   latestAgentRow,
@@ -15,7 +14,7 @@ import type { TmuxHost } from "../agents/crew.js";
 import { cancelOutbox } from "../agents/delivery/outbox.js";
 import { lastScreenPath, prepareFolders } from "../agents/files.js";
 import { isCallerIn, isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
-import { pollAgents } from "../agents/status/record.js";
+import { type AgentPoll, pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault, ignoreFault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
@@ -225,39 +224,32 @@ export type Reaped = TypeOf<typeof REAPED_IDLE>;
  */
 export async function reapIdle(host: TmuxHost, workstream: string, options: ReapOptions): Promise<Reaped[]> {
   const reaped: Reaped[] = [];
-  for (const { name, status, idleMs, tasks } of await pollAgents(host.context, workstream)) {
-    const spared = reasonToSpare(status, idleMs, tasks, options.idleForMs);
-    const seen = { name, status, idleMs };
-    if (spared !== null) reaped.push({ ...seen, action: "skipped", reason: spared, workspaceFreed: false });
-    else if (options.mode === "preview")
-      reaped.push({ ...seen, action: "would_close", reason: null, workspaceFreed: false });
-    else reaped.push({ ...seen, ...(await close(host, { workstream, name }, idleMs)) });
+  for (const agent of await pollAgents(host.context, workstream)) {
+    const { name, status, idleMs } = agent;
+    const end = await closeIdle(host, agent, options);
+    reaped.push({ name, status, idleMs, reason: null, workspaceFreed: false, ...end });
   }
   return reaped;
 }
 
-function reasonToSpare(
-  status: AgentStatus | null,
-  idle: number,
-  tasks: readonly string[],
-  idleForMs: number,
-): string | null {
+type IdleEnd = Pick<Reaped, "action"> & Partial<Reaped>;
+
+async function closeIdle(host: TmuxHost, agent: AgentPoll, { idleForMs, mode }: ReapOptions): Promise<IdleEnd> {
+  const spared = reasonToSpare(agent, idleForMs);
+  if (spared !== null) return { action: "skipped", reason: spared };
+  if (mode === "preview") return { action: "would_close" };
+  try {
+    const { workspace } = await closeAgent(host, agent, { reason: `idle for ${Math.floor(agent.idleMs / 1000)} s` });
+    return { action: "closed", workspaceFreed: workspace?.freed ?? false };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return { action: "skipped", reason: error.message };
+  }
+}
+
+function reasonToSpare({ status, tasks, idleMs }: AgentPoll, idleForMs: number): string | null {
   if (status === null) return "it was never observed";
   if (status !== "idle" && status !== "free") return `it is ${status}`;
   if (tasks.length > 0) return `it works on ${tasks.join(", ")}`;
-  return idle < idleForMs ? `idle for only ${Math.floor(idle / 1000)} s` : null;
-}
-
-async function close(
-  host: TmuxHost,
-  ref: { workstream: string; name: string },
-  idle: number,
-): Promise<Pick<Reaped, "action" | "reason" | "workspaceFreed">> {
-  try {
-    const { workspace } = await closeAgent(host, ref, { reason: `idle for ${Math.floor(idle / 1000)} s` });
-    return { action: "closed", reason: null, workspaceFreed: workspace?.freed ?? false };
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return { action: "skipped", reason: error.message, workspaceFreed: false };
-  }
+  return idleMs < idleForMs ? `idle for only ${Math.floor(idleMs / 1000)} s` : null;
 }

@@ -11,14 +11,18 @@ import {
   uniqueWord,
 } from "./run.js";
 
-export interface Paste {
+/** What is typed into, and what must still be true of it; checked in the same call, so nothing can come between. */
+interface Target {
   pane: string;
+  /** The `@mu_agent_id` that the pane carries. */
+  agentId?: string;
+  /** Where its cursor is. */
+  cursor?: Cursor;
+}
+
+export interface Paste extends Target {
   /** Goes through `pasteText`. */
   text: string;
-  /** Paste only while the pane carries this `@mu_agent_id`; checked in the same call, so nothing can come between. */
-  agentId?: string;
-  /** Paste only while the cursor still is where it was seen; checked in the same call. */
-  cursor?: Cursor;
   /** Press Enter in the same call; without it the text stays in the composer. */
   enter?: boolean;
 }
@@ -29,14 +33,10 @@ export interface Cursor {
   y: number;
 }
 
-export interface Keys {
-  pane: string;
+export interface Keys extends Target {
   /** tmux key names (`Enter`, `C-c`), or characters to type as they are. */
   keys: readonly string[];
   as?: "names" | "characters";
-  agentId?: string;
-  /** Type only while the cursor still is where it was seen; checked in the same call. */
-  cursor?: Cursor;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
@@ -79,8 +79,6 @@ export async function sendKeys(run: Run, { keys, as = "names", ...target }: Keys
   const send = ["send-keys", ...(as === "characters" ? ["-l"] : []), "-t", target.pane, "--", ...keys];
   await runOnLiving(run, target, { typing: [leaveCopyMode(target.pane), send] });
 }
-
-type Target = Pick<Keys, "pane" | "agentId" | "cursor">;
 
 const leaveCopyMode = (pane: string): Command => ["copy-mode", "-q", "-t", pane];
 

@@ -153,9 +153,8 @@ export function isTargetGone(refusal: string | undefined): boolean {
 /** The fault for a command that tmux refused; a pane that is gone is `pane.not_found`. */
 export function refused(what: string, refusal: string, pane?: string): Fault {
   if (pane !== undefined && isTargetGone(refusal)) return paneNotFound(pane);
-  if (isServerGone(refusal))
-    return new Fault("unavailable", "tmux.failed", `Cannot ${what}: tmux is not running.`, [DOCTOR]);
-  return new Fault("unavailable", "tmux.failed", `Cannot ${what}: tmux says "${refusal}".`, [DOCTOR]);
+  const why = isServerGone(refusal) ? "tmux is not running" : `tmux says "${refusal}"`;
+  return new Fault("unavailable", "tmux.failed", `Cannot ${what}: ${why}.`, [DOCTOR]);
 }
 
 export function paneNotFound(pane: string): Fault {

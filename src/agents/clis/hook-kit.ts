@@ -31,7 +31,13 @@ export interface HookKit {
   /** A file that must be there before the CLI can load `agentFile`. */
   needs?(place: HookPlace): string;
   /** The install that stays; a CLI without it is only told at the start of each agent. */
-  lasting?: { path(place: HookPlace, scope: HookScope): string; edit: TextEdit };
+  lasting?: {
+    /** Its file in a project's folder. */
+    project: string;
+    /** Its file for all sessions of the user. */
+    user(place: HookPlace): string;
+    edit: TextEdit;
+  };
 }
 
 /** A file that is mu's alone, known by its mark. */

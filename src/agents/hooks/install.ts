@@ -42,8 +42,8 @@ export async function hooksStatus(target: HookTarget): Promise<HookReport> {
 }
 
 async function open(target: HookTarget) {
-  const { path: locate, edit } = getLastingHooks(target.cli);
-  const path = locate(target, target);
+  const { project, user, edit } = getLastingHooks(target.cli);
+  const path = target.scope === "project" ? `${target.project}/${project}` : user(target);
   return { path, text: await readText(path), edit };
 }
 

@@ -28,7 +28,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   UserPromptSubmit: readPrompt,
   [DELIVERED_EVENT]: readDelivered,
   PreToolUse: (raw, turn) => {
-    if (isSubagent(raw)) return turn.running ? read(raw, "tool", { detail: tool(raw) }) : undefined;
+    if (isSubagent(raw) && !turn.running) return undefined;
     turn.running = true;
     return read(raw, "tool", { detail: tool(raw) });
   },

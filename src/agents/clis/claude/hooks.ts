@@ -9,7 +9,6 @@ import {
   hookLine,
   muLine,
   PRIME_COMMAND,
-  type TextEdit,
 } from "../hook-kit.js";
 
 /** Those with `matcher: true` are asked for per tool; `*` is every tool. */
@@ -49,11 +48,9 @@ const SETTINGS = `${formatJson({ hooks: Object.fromEntries(Object.keys(EVENTS).m
 export const claudeHooks: HookKit = {
   agentFile: { name: "claude.json", text: SETTINGS },
   lasting: {
-    path: ({ home, env = {} }, scope) =>
-      scope.scope === "project"
-        ? `${scope.project}/.claude/settings.local.json`
-        : `${env.CLAUDE_CONFIG_DIR || `${home}/.claude`}/settings.json`,
-    edit: { add, strip, inspect } satisfies TextEdit,
+    project: ".claude/settings.local.json",
+    user: ({ home, env = {} }) => `${env.CLAUDE_CONFIG_DIR || `${home}/.claude`}/settings.json`,
+    edit: { add, strip, inspect },
   },
 };
 

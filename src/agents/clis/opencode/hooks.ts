@@ -1,4 +1,4 @@
-import { type HookKit, OWN_FILE_HEADER, ownFile, SPOOL_SCRIPT } from "../hook-kit.js";
+import { type HookKit, type HookPlace, OWN_FILE_HEADER, ownFile, SPOOL_SCRIPT } from "../hook-kit.js";
 
 /** The events that say something about a status; texts and files are not among them. */
 const EVENTS = [
@@ -43,12 +43,12 @@ export const opencodeHooks: HookKit = {
   agentFile: { name: "opencode.js", text: PLUGIN },
   needs: (place) => `${configOf(place)}/node_modules/@opencode-ai/plugin/package.json`,
   lasting: {
-    path: (place, scope) =>
-      scope.scope === "project" ? `${scope.project}/.opencode/plugins/mu.js` : `${configOf(place)}/plugins/mu.js`,
+    project: ".opencode/plugins/mu.js",
+    user: (place) => `${configOf(place)}/plugins/mu.js`,
     edit: ownFile(PLUGIN),
   },
 };
 
-function configOf({ home, env = {} }: { home: string; env?: Readonly<Record<string, string | undefined>> }): string {
+function configOf({ home, env = {} }: HookPlace): string {
   return `${env.XDG_CONFIG_HOME || `${home}/.config`}/opencode`;
 }

@@ -90,10 +90,8 @@ export default function (pi) {
 export const piHooks: HookKit = {
   agentFile: { name: "pi.ts", text: EXTENSION },
   lasting: {
-    path: ({ home, env = {} }, scope) =>
-      scope.scope === "project"
-        ? `${scope.project}/.pi/extensions/mu.ts`
-        : `${env.PI_CODING_AGENT_DIR || `${home}/.pi/agent`}/extensions/mu.ts`,
+    project: ".pi/extensions/mu.ts",
+    user: ({ home, env = {} }) => `${env.PI_CODING_AGENT_DIR || `${home}/.pi/agent`}/extensions/mu.ts`,
     edit: ownFile(EXTENSION),
   },
 };
