@@ -6,7 +6,7 @@ import { type Observation, observeAgents } from "../agents/status/observe.js";
 import { mapAtMost } from "../at-most.js";
 import { pollUntil } from "../clock.js";
 import { write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { asFault } from "../errors.js";
 import type { Host } from "../host.js";
 import type { AgentRef } from "../names.js";
 import { resumeTask } from "../tasks/lifecycle.js";
@@ -28,25 +28,25 @@ export interface Recovered extends Omit<RecoveryPlan, "action"> {
 }
 
 export interface RecoverOptions extends Pick<RestartOptions, "size"> {
-  /** How long an agent may take to be ready for its prompt, in ms; 4,000 without it. Later it gets it from the outbox. */
+  /** How long to wait until an agent is ready, in ms; 4,000 without it. After that its prompt waits in the outbox. */
   primeMs?: number | undefined;
 }
 
 const PRIME_MS = 4_000;
-/** An agent that was seen ready takes its prompt within this, in ms. */
+/** How long an agent that looked ready may take to accept its prompt, in ms. */
 const READY_MS = 2_000;
 /** How many agents are started at a time. */
 const AT_ONCE = 6;
 
-/** What `recover` would do, agent by agent; nothing is changed. Faults `tmux.*`. */
+/** What `recover` would do with each agent; changes nothing. Faults `tmux.*`. */
 export async function planRecovery(crew: Crew, workstream?: string): Promise<RecoveryPlan[]> {
   return (await planAgents(crew, workstream)).map(({ incarnation: _, ...plan }) => plan);
 }
 
 /**
- * Recovers a crew after its tmux server or its machine went down: new panes, each CLI in its own conversation if it can
- * resume one, the tasks with the new incarnation, and a prompt that says what to continue. Safe to run twice at once: no
- * agent is started twice. An agent that cannot be started does not stop the others.
+ * Recovers a crew after its tmux server or its machine went down: opens new panes, resumes each conversation that can
+ * be resumed, hands the tasks to the new incarnations and sends each a prompt to continue. Safe to run concurrently: no
+ * agent is started twice. If one agent cannot be started, the others still are.
  * Faults `tmux.*`.
  */
 export async function recover(crew: Crew, workstream?: string, options: RecoverOptions = {}): Promise<Recovered[]> {
@@ -56,27 +56,24 @@ export async function recover(crew: Crew, workstream?: string, options: RecoverO
 }
 
 async function revive(crew: Crew, { incarnation, ...plan }: Recoverable, options: RecoverOptions): Promise<Recovered> {
-  const is = (columns: Partial<Recovered>): Recovered => ({ ...plan, pane: null, primed: "none", ...columns });
-  if (plan.action === "keep" || plan.action === "leave") return is({});
+  const outcome = (found: Partial<Recovered>): Recovered => ({ ...plan, pane: null, primed: "none", ...found });
+  if (plan.action === "keep" || plan.action === "leave") return outcome({});
   const ref = { workstream: plan.workstream, name: plan.agent };
   const conversation = plan.action;
   try {
     const restarted = await restartAgent(crew, ref, { ...options, conversation, incarnation });
-    const tasks = await giveBack(crew, ref, plan.tasks);
-    return is({ pane: restarted.agent.pane, tasks, why: restarted.beginning });
+    const tasks = await reassignTasks(crew, ref, plan.tasks);
+    return outcome({ pane: restarted.agent.pane, tasks, why: restarted.beginning });
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    const isTaken = error.code === "agent.exists" || error.code === "agent.replaced";
-    return is(
-      isTaken
-        ? { action: "skipped", why: "it was recovered by another process" }
-        : { action: "failed", why: error.message },
-    );
+    const { code, message } = asFault(error);
+    const isTaken = code === "agent.exists" || code === "agent.replaced";
+    if (isTaken) return outcome({ action: "skipped", why: "it was recovered by another process" });
+    return outcome({ action: "failed", why: message });
   }
 }
 
-/** The tasks that are the agent's again: those that it took over, and released ones that are still free. One write. */
-async function giveBack(host: Host, ref: AgentRef, names: readonly string[]): Promise<string[]> {
+/** Reassigns the tasks that are still unowned, in one write. Returns all of them that the agent owns now. */
+async function reassignTasks(host: Host, ref: AgentRef, names: readonly string[]): Promise<string[]> {
   if (names.length === 0) return [];
   return write(host.context, agentWrite("agent.recover", ref), async (tx) => {
     const { id } = await workstreamRow(tx.db, ref.workstream);
@@ -100,8 +97,8 @@ async function giveBack(host: Host, ref: AgentRef, names: readonly string[]): Pr
 }
 
 /**
- * Sends the agents what to continue, each as soon as it is ready; all are observed together. An agent that is not ready
- * in time gets it from the outbox.
+ * Sends each agent its prompt as soon as it is ready; all are observed together. If an agent is not ready in time, the
+ * prompt stays in its outbox.
  */
 async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: number): Promise<Recovered[]> {
   const done = new Map<Recovered, Recovered>();
@@ -114,8 +111,7 @@ async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: numb
   };
   await pollUntil(crew.context.clock, once, { everyMs: 200, timeoutMs: primeMs });
   for (const one of waiting()) {
-    const [task = ""] = one.tasks;
-    await queueForAgent(crew, refOf(one), primeText(one, task), { sender: "recover", taskId: await taskId(crew, one) });
+    await queueForAgent(crew, ...(await promptFor(crew, one)));
     done.set(one, { ...one, primed: "pending" });
   }
   return started.map((one) => done.get(one) ?? one);
@@ -130,39 +126,26 @@ function isReady(one: Recovered, { workstream, agent, status }: Observation): bo
   return one.workstream === workstream && one.agent === agent && (status === "idle" || status === "free");
 }
 
-function refOf({ workstream, agent }: Recovered): AgentRef {
-  return { workstream, name: agent };
-}
-
-async function taskId(crew: Crew, { workstream, tasks: [name = ""] }: Recovered): Promise<number> {
-  return (await taskRow(crew.context.store.db, { workstream, name })).id;
-}
-
 async function prime(crew: Crew, one: Recovered): Promise<Recovered> {
-  const [task = ""] = one.tasks;
   try {
-    await sendToAgent(crew, refOf(one), primeText(one, task), {
-      sender: "recover",
-      taskId: await taskId(crew, one),
-      timeoutMs: READY_MS,
-    });
+    const [ref, text, options] = await promptFor(crew, one);
+    await sendToAgent(crew, ref, text, { ...options, timeoutMs: READY_MS });
     return { ...one, primed: "proved" };
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return {
-      ...one,
-      primed: error.code === "delivery.pending" ? "pending" : "none",
-      why: `${one.why}; ${error.message}`,
-    };
+    const { code, message } = asFault(error);
+    return { ...one, primed: code === "delivery.pending" ? "pending" : "none", why: `${one.why}; ${message}` };
   }
 }
 
-function primeText({ action, workstream, agent, tasks }: Recovered, task: string): string {
-  const others = tasks.length > 1 ? ` You also own ${tasks.slice(1).join(", ")}.` : "";
+/** The receiver, text and options of the prompt that reminds an agent of its tasks. */
+async function promptFor(crew: Crew, { action, workstream, agent, tasks: [task = "", ...others] }: Recovered) {
+  const { id } = await taskRow(crew.context.store.db, { workstream, name: task });
+  const also = others.length > 0 ? ` You also own ${others.join(", ")}.` : "";
   const memory = action === "resume" ? "This is your conversation from before." : "You start with a new conversation.";
-  return [
+  const text = [
     `You are ${agent} in the workstream ${workstream}. Your pane was lost and has been opened again. ${memory}`,
-    `Your task ${task} is still yours and IN_PROGRESS.${others} Read it and its notes with: mu task show ${task} -w ${workstream}`,
+    `Your task ${task} is still yours and IN_PROGRESS.${also} Read it and its notes with: mu task show ${task} -w ${workstream}`,
     `Check what is already done, then continue.`,
   ].join("\n");
+  return [{ workstream, name: agent }, text, { sender: "recover", taskId: id }] as const;
 }
