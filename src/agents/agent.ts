@@ -81,7 +81,7 @@ export function selectAgents(db: Reader) {
     .innerJoin("workstreams as w", "w.id", "a.workstream_id")
     .leftJoin("agent_status as s", "s.agent_id", "a.id")
     .selectAll("a")
-    .select(["w.name as workstream", "s.status", "s.reason as status_reason", "s.at as status_since"]);
+    .select(["w.name as workstream", "s.status", "s.reason as status_reason", "s.at as status_since", "s.seen_at"]);
 }
 
 /** A row of `selectAgents`; its `id` is the incarnation. */
@@ -302,4 +302,21 @@ export async function listMembers(db: Reader, workstream?: string): Promise<Memb
   if (rows.length === 0) return [];
   const seen = new Map((await selectOpenStatuses(db, {})).map((row) => [row.agent_id, row]));
   return rows.map(({ workstream_name, ...row }) => ({ row, workstream: workstream_name, seen: seen.get(row.id) }));
+}
+
+const selectWork = statement((db, _: object) =>
+  db
+    .selectFrom("tasks as t")
+    .innerJoin("agents as a", "a.id", "t.owner_id")
+    .select(["a.id as agent", "t.name"])
+    .where("a.closed_at", "is", null)
+    .where("t.status", "=", "IN_PROGRESS")
+    .orderBy("t.id"),
+);
+
+/** The names of the tasks that open agents and people work on, by the row id of their owner. */
+export async function currentTasks(db: Reader): Promise<Map<number, string[]>> {
+  const tasks = new Map<number, string[]>();
+  for (const { agent, name } of await selectWork(db, {})) tasks.set(agent, [...(tasks.get(agent) ?? []), name]);
+  return tasks;
 }

@@ -1,10 +1,9 @@
-import type { Reader } from "../db/schema.js";
-import { statement } from "../db/statement.js";
 import { ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
 import type { PaneLabels } from "../tmux/appearance.js";
 import type { Settings } from "../workstreams/settings.js";
 import { getWorkstream, sessionOf } from "../workstreams/workstream.js";
+import { currentTasks } from "./agent.js";
 import type { TmuxHost } from "./crew.js";
 import type { Sample } from "./status/record.js";
 
@@ -46,21 +45,4 @@ export async function outdatedLabels(host: Host, samples: readonly Sample[]): Pr
 
 function taskLabel(tasks: readonly string[]): string {
   return tasks.length > 1 ? `${tasks.length} tasks` : (tasks[0] ?? "");
-}
-
-const selectWork = statement((db, _: object) =>
-  db
-    .selectFrom("tasks as t")
-    .innerJoin("agents as a", "a.id", "t.owner_id")
-    .select(["a.id as agent", "t.name"])
-    .where("a.closed_at", "is", null)
-    .where("t.status", "=", "IN_PROGRESS")
-    .orderBy("t.id"),
-);
-
-/** The names of the tasks that open agents are working on. */
-async function currentTasks(db: Reader): Promise<Map<number, string[]>> {
-  const tasks = new Map<number, string[]>();
-  for (const { agent, name } of await selectWork(db, {})) tasks.set(agent, [...(tasks.get(agent) ?? []), name]);
-  return tasks;
 }

@@ -1,5 +1,5 @@
 import type { Reader } from "../db/schema.js";
-import { Fault } from "../errors.js";
+import { asFault, Fault } from "../errors.js";
 import { callerPane, type PaneIdentityFacts, serverPid } from "../tmux/panes.js";
 import { workstreamOf } from "../workstreams/workstream.js";
 import { type AgentRow, type Claimant, findAgent, findIncarnation, notYou, PERSON_CLI, replaced } from "./agent.js";
@@ -107,8 +107,7 @@ async function lookAtPane(
     if (pane === undefined) evidence.push({ source: "tmux", says: `there is no pane ${seat.pane}` });
     return pane;
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    evidence.push({ source: "tmux", says: error.message });
+    evidence.push({ source: "tmux", says: asFault(error).message });
     return undefined;
   }
 }

@@ -16,7 +16,7 @@ import { lastScreenPath, prepareFolders } from "../agents/files.js";
 import { isCallerIn, isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
 import { type AgentPoll, pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
-import { Fault, ignoreFault } from "../errors.js";
+import { asFault, Fault, ignoreFault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -242,8 +242,7 @@ async function closeIdle(host: TmuxHost, agent: AgentPoll, { idleForMs, mode }: 
     const { workspace } = await closeAgent(host, agent, { reason: `idle for ${Math.floor(agent.idleMs / 1000)} s` });
     return { action: "closed", workspaceFreed: workspace?.freed ?? false };
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return { action: "skipped", reason: error.message };
+    return { action: "skipped", reason: asFault(error).message };
   }
 }
 

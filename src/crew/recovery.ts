@@ -1,4 +1,4 @@
-import { findAgent, listMembers } from "../agents/agent.js";
+import { currentTasks, findAgent, listMembers } from "../agents/agent.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { isProgramOf, type Location, locate } from "../agents/pane.js";
@@ -45,10 +45,9 @@ interface Candidate {
 /** Compares database, tmux and processes, for every open agent and for the crew of the last server that was lost. */
 export async function planAgents(host: TmuxHost, workstream?: string): Promise<Recoverable[]> {
   const { db } = host.context.store;
+  const tasks = await currentTasks(db);
   const members = await listMembers(db, workstream);
-  const open = await Promise.all(
-    members.map(async (one) => ({ row: one.row, workstream: one.workstream, tasks: await ownTasks(db, one.row.id) })),
-  );
+  const open = members.map((member) => ({ ...member, tasks: tasks.get(member.row.id) ?? [] }));
   const reaped = await reapedCrew(db, workstream);
   if (open.length + reaped.length === 0) return [];
   const panes = await host.tmux.listPanes();
@@ -92,17 +91,6 @@ function decide(host: Host, row: RowOf<"agents">, place: Location): Pick<Recover
     return { action: "fresh", why: `${row.cli} has no conversations to resume` };
   if (row.session_ref === null) return { action: "fresh", why: "its conversation is not known" };
   return { action: "resume", why: `resumes conversation ${row.session_ref}` };
-}
-
-async function ownTasks(db: Reader, agent: number): Promise<string[]> {
-  const rows = await db
-    .selectFrom("tasks")
-    .select("name")
-    .where("owner_id", "=", agent)
-    .where("status", "=", "IN_PROGRESS")
-    .orderBy("id")
-    .execute();
-  return rows.map((row) => row.name);
 }
 
 interface ReapPayload {

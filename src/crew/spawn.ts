@@ -3,7 +3,7 @@ import type { Crew } from "../agents/crew.js";
 import { inheritOutbox } from "../agents/delivery/outbox.js";
 import type { Context } from "../db/context.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { Fault, insteadOfFault } from "../errors.js";
 import { type AgentRef, checkAgentName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { createWorkspace, type WorkspaceWishes } from "../workspaces/create.js";
@@ -125,10 +125,7 @@ export async function prepareWorkspace(crew: Crew, ref: AgentRef, wishes: Worksp
 /** Frees the workspace of a failed spawn; whatever the agent did in it is saved. */
 export async function rollBackWorkspace(crew: Crew, ref: AgentRef, { reused }: SpawnWorkspace): Promise<void> {
   if (reused) return;
-  try {
-    await freeWorkspace(crew, ref, { whileBusy: "go on", reason: "agent spawn" });
-  } catch (error) {
-    // The first fault is the one to report; a workspace that remains is reused by the next spawn.
-    if (!(error instanceof Fault)) throw error;
-  }
+  // The first fault is the one to report; a workspace that remains is reused by the next spawn.
+  const freed = freeWorkspace(crew, ref, { whileBusy: "go on", reason: "agent spawn" });
+  await freed.catch(insteadOfFault(undefined));
 }

@@ -1,6 +1,6 @@
 import { agentRows } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
-import { Fault, ignoreFault } from "../errors.js";
+import { ignoreFault, insteadOfFault } from "../errors.js";
 import type { Host } from "../host.js";
 import { endInterruptedLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
@@ -122,11 +122,7 @@ async function releaseKeptWork(host: Host, workstream: string): Promise<void> {
     const landed = tasks.flatMap(({ work_root, work_to: work, landed_commit: commit }) =>
       work_root === root && work !== null && commit !== null ? [{ work, commit }] : [],
     );
-    try {
-      await getBackend("git").letGo?.(host, root, workstream, landed);
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error;
-    }
+    await getBackend("git").letGo?.(host, root, workstream, landed).catch(insteadOfFault(undefined));
   }
 }
 

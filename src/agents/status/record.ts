@@ -13,6 +13,7 @@ import {
   agentById,
   agentRows,
   agentWrite,
+  currentTasks,
   type Member,
   openPaneAgent,
   type StatusRow,
@@ -166,8 +167,7 @@ export type AgentPoll = TypeOf<typeof AGENT_POLL>;
 export async function pollAgents(context: Context, workstream: string | null): Promise<AgentPoll[]> {
   const { db } = context.store;
   const rows = await agentRows(db, workstream);
-  const ids = rows.map((row) => row.id);
-  const [tasks, seen] = ids.length === 0 ? [[], []] : await Promise.all([selectTasks(ids), selectSeen(ids)]);
+  const tasks = await currentTasks(db);
   const now = timestamp(context.clock);
   return rows.map((row) => ({
     name: row.name,
@@ -175,19 +175,10 @@ export async function pollAgents(context: Context, workstream: string | null): P
     status: row.status as AgentStatus | null,
     reason: row.status_reason,
     idleMs: idleMs(row, now),
-    tasks: tasks.filter((task) => task.owner_id === row.id).map((task) => task.name),
-    seenAt: seen.find((one) => one.agent_id === row.id)?.seen_at ?? null,
+    tasks: tasks.get(row.id) ?? [],
+    seenAt: row.seen_at,
     dead: row.status === "terminated",
   }));
-
-  function selectTasks(owners: number[]) {
-    const owned = db.selectFrom("tasks").select(["owner_id", "name"]).where("owner_id", "in", owners);
-    return owned.where("status", "=", "IN_PROGRESS").orderBy("id").execute();
-  }
-
-  function selectSeen(agents: number[]) {
-    return db.selectFrom("agent_status").select(["agent_id", "seen_at"]).where("agent_id", "in", agents).execute();
-  }
 }
 
 /** How long the agent has been waiting for work at `now`, in ms; 0 while it does anything else. */
