@@ -199,18 +199,16 @@ function answerWith(state: PlayerState, key: Key): Move {
   if (key.name !== "text") return stay(state);
   const at = key.text.search(/[yn]/i);
   if (at < 0) return stay(state);
-  const answered = key.text.charAt(at).toLowerCase() === "y" ? allow(state) : deny(state);
+  const answered = decide(state, key.text.charAt(at).toLowerCase() === "y" ? "Allowed" : "Denied");
   const rest = key.text.slice(at + 1);
   if (rest === "") return answered;
   return before(answered.effects, advance(answered.state, { kind: "key", key: { name: "text", text: rest } }));
 }
 
-function allow(state: PlayerState): Move {
-  return before([print(`Allowed: ${questionOf(state)}`)], playOn(state));
-}
-
-function deny(state: PlayerState): Move {
-  return before([print(`Denied: ${questionOf(state)}`)], playNext(state));
+/** A yes continues the prompt, a no ends it. */
+function decide(state: PlayerState, decision: "Allowed" | "Denied"): Move {
+  const said = print(`${decision}: ${questionOf(state)}`);
+  return before([said], decision === "Allowed" ? playOn(state) : playNext(state));
 }
 
 /** Abandons the current prompt; queued prompts come next. */

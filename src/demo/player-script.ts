@@ -139,29 +139,24 @@ function runsSomething(steps: readonly Step[]): boolean {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function asRecord(value: unknown, at: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw bad(at, "an object");
-  return value as Fields;
-}
+const asRecord = reader(
+  "an object",
+  (value): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value),
+);
+const asList = reader("a list", (value): value is readonly unknown[] => Array.isArray(value));
+const asText = reader("a string", (value) => typeof value === "string");
+const asFlag = reader("true or false", (value) => typeof value === "boolean");
+const asCount = reader(
+  "a whole number, 0 or more",
+  (value): value is number => Number.isInteger(value) && Number(value) >= 0,
+);
 
-function asList(value: unknown, at: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw bad(at, "a list");
-  return value;
-}
-
-function asText(value: unknown, at: string): string {
-  if (typeof value !== "string") throw bad(at, "a string");
-  return value;
-}
-
-function asFlag(value: unknown, at: string): boolean {
-  if (typeof value !== "boolean") throw bad(at, "true or false");
-  return value;
-}
-
-function asCount(value: unknown, at: string): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0) throw bad(at, "a whole number, 0 or more");
-  return value;
+/** Gives a value back whose type `is` confirms. */
+function reader<T>(wanted: string, is: (value: unknown) => value is T): (value: unknown, at: string) => T {
+  return (value, at) => {
+    if (is(value)) return value;
+    throw bad(at, wanted);
+  };
 }
 
 function asPattern(value: unknown, at: string): RegExp {
