@@ -1,7 +1,7 @@
 import { synopsis } from "./cli/usage.js";
 import { describeVerb } from "./operations/describe.js";
 import { loadOperations } from "./operations/index.js";
-import { type Verb, wordsOf } from "./operations/verb.js";
+import { flagSpelling, flagText, type Verb, wordsOf } from "./operations/verb.js";
 
 /** A file that is made from the operations; `render` gets its present text. */
 export interface GeneratedFile {
@@ -50,7 +50,7 @@ function section(verb: Verb): string {
   if (verb.aliases.length > 0) lines.push(`Also: ${verb.aliases.map((alias) => `\`mu ${alias}\``).join(", ")}.`, "");
   const rows = [
     ...verb.arguments.map((argument) => [`<${argument.field}>`, argument.description]),
-    ...verb.options.map((flag) => [flagText(flag), optionText(flag)]),
+    ...verb.options.map((flag) => [flagSpelling(flag), flagText(flag)]),
   ];
   if (rows.length > 0) {
     lines.push("| | |", "| --- | --- |");
@@ -61,20 +61,6 @@ function section(verb: Verb): string {
     lines.push(`- \`${command}\` — ${shows}${fault ? ` (\`${fault}\`)` : ""}`);
   }
   return `${lines.join("\n")}\n`;
-}
-
-function flagText(flag: Verb["options"][number]): string {
-  const short = flag.short ? `-${flag.short}, ` : "";
-  return `${short}--${flag.flag}${flag.type === "boolean" ? "" : ` <${flag.value}>`}`;
-}
-
-function optionText(flag: Verb["options"][number]): string {
-  const notes = [
-    flag.required ? "needed" : "",
-    flag.choices ? `one of ${flag.choices.join(", ")}` : "",
-    flag.default !== undefined ? `default ${flag.default}` : "",
-  ].filter(Boolean);
-  return `${flag.description}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }
 
 /** Nouns that an agent in a pane works with; the rest is for the person who runs the crew. */

@@ -1,5 +1,5 @@
 import { Command, Argument as CommanderArgument, Option } from "commander";
-import { type Argument, type Flag, flagName, type Verb, wordsOf } from "../operations/verb.js";
+import { type Argument, type Flag, flagName, flagSpelling, flagText, type Verb, wordsOf } from "../operations/verb.js";
 
 /** What a parsed command line asks for. */
 export interface Call {
@@ -80,33 +80,22 @@ function descend(program: Command, words: readonly string[]): Command {
 }
 
 function commanderArgument(argument: Argument): CommanderArgument {
-  const name = argument.field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const name = flagName(argument.field);
   const text = argument.variadic ? `${name}...` : name;
   return new CommanderArgument(argument.required ? `<${text}>` : `[${text}]`, argument.description);
 }
 
 function commanderOptions(flag: Flag): Option[] {
-  const value = flag.type === "boolean" ? "" : ` <${flag.value}>`;
-  const spellings = [flag.flag, ...flag.aliases];
-  return spellings.map((spelling, index) => {
-    const short = index === 0 && flag.short ? `-${flag.short}, ` : "";
-    const option = new Option(`${short}--${spelling}${value}`, describeFlag(flag, index));
+  return [flag.flag, ...flag.aliases].map((spelling) => {
+    const isAlias = spelling !== flag.flag;
+    const written = flagSpelling(isAlias ? { ...flag, flag: spelling, short: "" } : flag);
+    const option = new Option(written, isAlias ? `Alias of --${flag.flag}` : flagText(flag));
     option.attributeName = () => flag.field;
     // `--no-check` of a field `noCheck` is a flag like any other; of a field `check` it would turn that one off.
     option.negate = spelling === `no-${flagName(flag.field)}`;
     if (flag.type === "list") option.argParser((text, before) => [...((before as string[] | undefined) ?? []), text]);
     return option;
   });
-}
-
-function describeFlag(flag: Flag, index: number): string {
-  if (index > 0) return `Alias of --${flag.flag}`;
-  const notes = [
-    flag.required ? "needed" : "",
-    flag.choices ? `one of ${flag.choices.join(", ")}` : "",
-    flag.default !== undefined ? `default ${flag.default}` : "",
-  ].filter(Boolean);
-  return notes.length > 0 ? `${flag.description} (${notes.join("; ")})` : flag.description;
 }
 
 function helpAfter(verb: Verb, command: Command): string {

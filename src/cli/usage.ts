@@ -1,6 +1,6 @@
 import { CommanderError } from "commander";
 import { Fault } from "../errors.js";
-import type { Verb } from "../operations/verb.js";
+import { flagSpelling, type Verb } from "../operations/verb.js";
 import { findVerb, type Line } from "./argv.js";
 
 const CODES: Readonly<Record<string, string>> = {
@@ -51,7 +51,7 @@ function usageOf(verb: Verb, command: string) {
       description: argument.description,
     })),
     options: verb.options.map((flag) => ({
-      flags: `${flag.short ? `-${flag.short}, ` : ""}--${flag.flag}${flag.type === "boolean" ? "" : ` <${flag.value}>`}`,
+      flags: flagSpelling(flag),
       description: flag.description,
       mandatory: flag.required,
       valueRequired: flag.type !== "boolean",

@@ -41,6 +41,21 @@ export interface Flag {
 /** How the words of a command line become an input: `json` takes any JSON value. */
 export type ValueType = "text" | "number" | "boolean" | "list" | "json";
 
+/** A flag as it is written, with its short form and the word for its value. */
+export function flagSpelling({ short, flag, type, value }: Flag): string {
+  return `${short ? `-${short}, ` : ""}--${flag}${type === "boolean" ? "" : ` <${value}>`}`;
+}
+
+/** What a flag is for, and which values it takes. */
+export function flagText({ description, required, choices, default: fallback }: Flag): string {
+  const notes = [
+    required ? "needed" : "",
+    choices ? `one of ${choices.join(", ")}` : "",
+    fallback !== undefined ? `default ${fallback}` : "",
+  ].filter(Boolean);
+  return notes.length > 0 ? `${description} (${notes.join("; ")})` : description;
+}
+
 /** Words of the command line that call the verb: `task claim`. */
 export function wordsOf(name: string): string[] {
   return name.split(".");
