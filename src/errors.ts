@@ -36,6 +36,12 @@ export class Fault extends Error {
   get exitCode(): number {
     return EXIT_CODES[this.kind];
   }
+
+  /** What `--json` prints. */
+  toJSON(): Record<string, unknown> {
+    const { kind, code, message, nextSteps, exitCode, details } = this;
+    return { error: kind, code, message, nextSteps, exitCode, ...details };
+  }
 }
 
 /** For `.catch`: a fault of one of these codes becomes undefined, any other error is thrown again. */
@@ -51,6 +57,11 @@ export function insteadOfFault<T>(instead: T): (error: unknown) => T {
     asFault(error);
     return instead;
   };
+}
+
+/** The fault that a surface reports for any other error. */
+export function bugFault(message: string): Fault {
+  return new Fault("internal", "internal.bug", `Internal error (please report): ${message}`);
 }
 
 /** What was caught, if it is a fault; any other error is thrown again. */

@@ -8,7 +8,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import * as z from "zod";
 import { type Store, withParts } from "./db/store.js";
-import { Fault } from "./errors.js";
+import { bugFault, Fault } from "./errors.js";
 import { execProgram } from "./exec.js";
 import type { Request } from "./operations/app.js";
 import { execute, type World } from "./operations/execute.js";
@@ -127,11 +127,6 @@ async function call(operation: Operation, input: unknown, world: World, request:
 }
 
 function failure(error: unknown): CallToolResult {
-  const fault =
-    error instanceof Fault
-      ? error
-      : new Fault("internal", "internal.bug", `Internal error (please report): ${String(error)}`);
-  const { kind, code, message, nextSteps, exitCode, details } = fault;
-  const text = JSON.stringify({ error: kind, code, message, nextSteps, exitCode, ...details });
+  const text = JSON.stringify(error instanceof Fault ? error : bugFault(String(error)));
   return { isError: true, content: [{ type: "text", text }] };
 }

@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Fault, type NextStep } from "../errors.js";
+import { bugFault, Fault, type NextStep } from "../errors.js";
 import type { Operation } from "../operations/operation.js";
 import type { Paint } from "../operations/paint.js";
 import { stateFolder } from "../paths.js";
@@ -56,13 +56,11 @@ export function reportError(error: unknown, line: Pick<Line, "json">, output: Ou
   const fault = error instanceof Fault ? error : bug(error);
   const ended = output.endsWith;
   if (line.json) {
-    const { kind, code, message, nextSteps, exitCode, details } = fault;
-    const told = { error: kind, code, message, nextSteps, exitCode, ...details };
-    output.err(`${JSON.stringify(ended === undefined ? told : { ...told, exitCode: ended })}\n`);
-    return ended ?? exitCode;
+    output.err(`${JSON.stringify(ended === undefined ? fault : { ...fault.toJSON(), exitCode: ended })}\n`);
+  } else {
+    output.err(printable(`mu: ${fault.message}\n`));
+    if (fault.nextSteps.length > 0) output.err(printable(nextBlock(fault.nextSteps, { dim: (text) => text })));
   }
-  output.err(printable(`mu: ${fault.message}\n`));
-  if (fault.nextSteps.length > 0) output.err(printable(nextBlock(fault.nextSteps, { dim: (text) => text })));
   return ended ?? fault.exitCode;
 }
 
@@ -77,11 +75,7 @@ function bug(error: unknown): Fault {
       mode: 0o600,
     });
   } catch {
-    return new Fault(
-      "internal",
-      "internal.bug",
-      `Internal error (please report): ${message}. The trace could not be saved.`,
-    );
+    return bugFault(`${message}. The trace could not be saved.`);
   }
-  return new Fault("internal", "internal.bug", `Internal error (please report): ${message}. The trace is in ${file}.`);
+  return bugFault(`${message}. The trace is in ${file}.`);
 }
