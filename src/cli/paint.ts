@@ -43,23 +43,10 @@ function drawTable<T>(chalk: ChalkInstance, rows: readonly T[], columns: readonl
     .join("\n");
 }
 
-const NO_LINES = {
-  top: "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  bottom: "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  left: "",
-  "left-mid": "",
-  mid: "",
-  "mid-mid": "",
-  right: "",
-  "right-mid": "",
-  middle: "",
-};
+/** The names that cli-table3 has for the lines around and between cells. */
+const LINES =
+  "top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid middle";
+const NO_LINES = Object.fromEntries(LINES.split(" ").map((line) => [line, ""]));
 
 function cut(text: string, max = 60): string {
   return text.length > max ? `${text.slice(0, max - 1)}…` : text;

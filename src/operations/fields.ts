@@ -15,6 +15,9 @@ type FieldNotes = {
   value?: string;
 };
 
+/** What a verb's `run` gets for its fields. */
+export type InputOf<F extends () => z.ZodRawShape> = z.output<z.ZodObject<ReturnType<F>>>;
+
 /** A field with its description and notes. */
 export function field<T extends z.ZodType>(schema: T, description: string, notes: FieldNotes = {}): T {
   return schema.meta({ description, ...notes });

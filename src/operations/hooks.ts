@@ -9,7 +9,7 @@ import {
 } from "../agents/hooks/install.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Request } from "./app.js";
-import { field, optionalText } from "./fields.js";
+import { field, type InputOf, optionalText } from "./fields.js";
 import { defineOperation, listed, type Operation } from "./operation.js";
 import type { Paint } from "./paint.js";
 
@@ -30,7 +30,7 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
     description:
       "Works on the user's configuration, or on a project's with --project. Your own entries are left alone. Agents that mu spawns do not need this: their hooks are part of their command.",
     standalone: true,
-    input: () => hookFields(),
+    input: hookFields,
     output: HOOKS,
     examples: [
       { command: `mu hooks ${hooksVerb} --cli claude`, shows: "for Claude Code" },
@@ -55,10 +55,8 @@ const HOOKS = shape({
   count: "number",
 });
 
-type HookInput = z.output<z.ZodObject<ReturnType<typeof hookFields>>>;
-
 /** Where the hooks of each CLI go. */
-function hookTargets({ env, cwd }: Request, { cli, project }: HookInput): HookTarget[] {
+function hookTargets({ env, cwd }: Request, { cli, project }: InputOf<typeof hookFields>): HookTarget[] {
   const scope =
     project === undefined ? { scope: "user" as const } : { scope: "project" as const, project: resolve(cwd, project) };
   return (cli ?? CLIS).map((key) => ({ cli: key, home: env["HOME"] ?? "/", env, ...scope }));

@@ -7,7 +7,7 @@ import { LANDING, type Landing } from "../landing/outcome.js";
 import { counted, parseRef, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
-import { durationField, field, flag, optionalText, tasksField, workstreamField } from "./fields.js";
+import { durationField, field, flag, type InputOf, optionalText, tasksField, workstreamField } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { resolveWorkstream } from "./resolve.js";
@@ -16,27 +16,29 @@ const OUTPUT = shape({ dryRun: "boolean", ...LANDING, nextSteps: NEXT_STEPS });
 
 type Shown = TypeOf<typeof OUTPUT>;
 
+const landFields = () => ({
+  tasks: tasksField("Tasks to land (default: those chosen by --agent or --all)").optional(),
+  workstream: workstreamField(),
+  all: flag("All finished work of the workstream"),
+  agent: optionalText("All finished work of this agent", { completes: "agent" }),
+  check: field(z.string().min(1).max(4096).optional(), "Command that must pass (default: the workstream's check)", {
+    value: "command",
+  }),
+  noCheck: flag("Skip the check"),
+  timeout: durationField("Timeout of the check (default: the workstream's setting)").optional(),
+  onto: optionalText("Target branch (default: the workstream's)", { value: "branch" }),
+  push: flag("Push the branch afterwards (never with force)"),
+  dryRun: flag("Only show what would land and what would conflict"),
+  continue: flag("Continue an interrupted landing"),
+});
+
 export const land = defineOperation({
   name: "land",
   summary: "Land finished work on the target branch",
   description:
     "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is updated only if it is clean. mu never merges with conflicts and never pushes with force. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
   effect: "write",
-  input: () => ({
-    tasks: tasksField("Tasks to land (default: those chosen by --agent or --all)").optional(),
-    workstream: workstreamField(),
-    all: flag("All finished work of the workstream"),
-    agent: optionalText("All finished work of this agent", { completes: "agent" }),
-    check: field(z.string().min(1).max(4096).optional(), "Command that must pass (default: the workstream's check)", {
-      value: "command",
-    }),
-    noCheck: flag("Skip the check"),
-    timeout: durationField("Timeout of the check (default: the workstream's setting)").optional(),
-    onto: optionalText("Target branch (default: the workstream's)", { value: "branch" }),
-    push: flag("Push the branch afterwards (never with force)"),
-    dryRun: flag("Only show what would land and what would conflict"),
-    continue: flag("Continue an interrupted landing"),
-  }),
+  input: landFields,
   output: OUTPUT,
   positional: ["tasks"],
   examples: [
@@ -78,15 +80,7 @@ async function closeOwn(app: App, workstream: string, tasks: readonly string[], 
   for (const { message } of warnings) request.remark(message);
 }
 
-interface Wish {
-  tasks?: readonly string[] | undefined;
-  workstream?: string | undefined;
-  all: boolean;
-  agent?: string | undefined;
-  check?: string | undefined;
-  noCheck: boolean;
-  continue: boolean;
-}
+type Wish = InputOf<typeof landFields>;
 
 /** Faults `usage.two_workstreams`, `workstream.required`, `workstream.not_found`. */
 async function workstreamOf(app: App, { tasks = [], workstream }: Wish): Promise<string> {
@@ -126,9 +120,7 @@ function twoChoices(words: readonly string[]): Fault {
   ]);
 }
 
-type Line = Wish & { onto?: string | undefined; timeout?: number | undefined; push: boolean; dryRun: boolean };
-
-function nextSteps(workstream: string, { landed, returned, pushed, remote }: Landing, line: Line): NextStep[] {
+function nextSteps(workstream: string, { landed, returned, pushed, remote }: Landing, line: Wish): NextStep[] {
   if (line.dryRun) return landed.length > 0 ? [step("Apply it", sameLine(workstream, line))] : [];
   const steps = returned
     .slice(0, 3)
@@ -146,7 +138,7 @@ function nextSteps(workstream: string, { landed, returned, pushed, remote }: Lan
 }
 
 /** The line of a dry run, without that. */
-function sameLine(workstream: string, line: Line): string {
+function sameLine(workstream: string, line: Wish): string {
   const { tasks = [], agent, onto, check, timeout } = line;
   return [
     "mu land",

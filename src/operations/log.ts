@@ -1,19 +1,28 @@
 import * as z from "zod";
 import { followLog, LOG_ENTRY, type LogEntry, readLog, writeMessage } from "../journal/log.js";
 import type { App } from "./app.js";
-import { allField, field, flag, limitField, optionalText, workstreamField } from "./fields.js";
+import { allField, field, flag, type InputOf, limitField, optionalText, workstreamField } from "./fields.js";
 import { defineOperation, listed, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
 import { findWorkstream, resolveWorkstream } from "./resolve.js";
 import { schemaOf } from "./schema-of.js";
 
-interface LogInput {
-  workstream?: string | undefined;
-  all: boolean;
-  since?: number | undefined;
-  source?: string | undefined;
-  kind?: string | undefined;
-}
+const logFields = () => ({
+  text: field(z.string().min(1).max(65_536).optional(), "Message to write"),
+  workstream: workstreamField(),
+  all: allField(),
+  as: field(z.string().max(64).optional(), "Write under another name", { value: "name" }),
+  kind: field(
+    z.string().min(1).max(64).optional(),
+    "Only this kind: event, message or another word; when writing, the message's kind",
+  ),
+  limit: limitField(50, "Only the newest; 0 means all", { aliases: ["lines"] }),
+  since: field(z.number().int().min(0).optional(), "Only entries after this number"),
+  source: optionalText("Only entries by this agent or person", { completes: "agent" }),
+  follow: flag("Print new entries as they arrive", { aliases: ["tail"] }),
+});
+
+type LogFilters = Pick<InputOf<typeof logFields>, "workstream" | "all" | "since" | "source" | "kind">;
 
 export const log = defineOperation({
   name: "log",
@@ -21,20 +30,7 @@ export const log = defineOperation({
   description:
     "With a text it writes a message; without one it prints the newest entries, oldest first. --follow runs until Ctrl-C; with --json it prints one object per line.",
   effect: "write",
-  input: () => ({
-    text: field(z.string().min(1).max(65_536).optional(), "Message to write"),
-    workstream: workstreamField(),
-    all: allField(),
-    as: field(z.string().max(64).optional(), "Write under another name", { value: "name" }),
-    kind: field(
-      z.string().min(1).max(64).optional(),
-      "Only this kind: event, message or another word; when writing, the message's kind",
-    ),
-    limit: limitField(50, "Only the newest; 0 means all", { aliases: ["lines"] }),
-    since: field(z.number().int().min(0).optional(), "Only entries after this number"),
-    source: optionalText("Only entries by this agent or person", { completes: "agent" }),
-    follow: flag("Print new entries as they arrive", { aliases: ["tail"] }),
-  }),
+  input: logFields,
   output: () =>
     z.union([schemaOf({ items: [LOG_ENTRY], count: "number" }), schemaOf({ entry: LOG_ENTRY, nextSteps: NEXT_STEPS })]),
   positional: ["text"],
@@ -58,11 +54,11 @@ export const log = defineOperation({
   renderFollowed: (entry: LogEntry, paint) => entryLine(entry, paint),
 });
 
-async function* following(app: App, input: LogInput, limit: number): AsyncIterable<LogEntry> {
+async function* following(app: App, input: LogFilters, limit: number): AsyncIterable<LogEntry> {
   yield* followLog(app.context, { ...(await filterOf(app, input)), limit }, app.request.signal);
 }
 
-async function filterOf(app: App, { all, workstream, since, source, kind }: LogInput) {
+async function filterOf(app: App, { all, workstream, since, source, kind }: LogFilters) {
   const scope = all ? undefined : await findWorkstream(app, workstream);
   if (workstream !== undefined) await resolveWorkstream(app, workstream);
   return { workstream: scope, sinceId: since, source, kind };

@@ -4,7 +4,7 @@ import type { SpawnOptions } from "../../crew/spawn.js";
 import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/appearance.js";
 import type { App } from "../app.js";
-import { durationField, field, flag, optionalText } from "../fields.js";
+import { durationField, field, flag, type InputOf, optionalText } from "../fields.js";
 import { step } from "../operation.js";
 import { backendField, projectRootField, wishesOf } from "../workspace/fields.js";
 import { CLI_KEYS } from "./shapes.js";
@@ -36,13 +36,11 @@ export const spawnFields = () => ({
   timeout: durationField("How long to wait for it").prefault("30s"),
 });
 
-type SpawnInput = z.output<z.ZodObject<ReturnType<typeof spawnFields>>>;
-
 /** The flags as the core takes them. Faults `usage.role_is_access`, `usage.bad_pair`, `usage.no_workspace`, `usage.two_folders`. */
 export async function spawnOptions(
   app: App,
   workstream: string,
-  input: SpawnInput,
+  input: InputOf<typeof spawnFields>,
   root: string | null,
 ): Promise<SpawnOptions> {
   const { ready, timeout, cwd, env, workspace, workspaceBackend, workspaceFrom, workspaceProjectRoot, ...wishes } =

@@ -8,18 +8,22 @@ import { PASSED_OVER, type PassedOver } from "../../tasks/ready.js";
 import { TASK } from "../../tasks/task.js";
 import { workBeforeClaim } from "../../work/work.js";
 import type { App } from "../app.js";
-import { durationField, flag, optionalText, roleField, taskField, workstreamField } from "../fields.js";
+import { durationField, flag, type InputOf, optionalText, roleField, taskField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveTask, resolveWorkstream } from "../resolve.js";
 
-interface ClaimInput {
-  task?: string | undefined;
-  workstream?: string | undefined;
-  next: boolean;
-  role?: string | undefined;
-  lease?: number | undefined;
-  steal: boolean;
-}
+const claimFields = () => ({
+  task: taskField("Task (omit with --next)").optional(),
+  workstream: workstreamField(),
+  next: flag("Claim the best ready task"),
+  role: roleField("With --next: choose tasks for this role"),
+  for: optionalText("Claim for this agent", { short: "f", completes: "agent", value: "agent" }),
+  self: flag("Claim as yourself, not as this pane's agent"),
+  lease: durationField("How long the claim lasts without activity").optional(),
+  steal: flag("Take it from its owner if that claim's lease has expired"),
+});
+
+type ClaimInput = Omit<InputOf<typeof claimFields>, "for" | "self">;
 
 export const taskClaim = defineOperation({
   name: "task.claim",
@@ -27,16 +31,7 @@ export const taskClaim = defineOperation({
   description:
     "However many try, exactly one gets the task; the others exit 4. A task that is blocked, held, finished or owned by another cannot be claimed. Claiming your own task changes nothing. With --lease, the claim expires without activity: every note renews it, and once it has expired, others can take the task with --steal. Among equally good tasks, --next prefers one whose declared files (`--touches`) nobody else is changing, and reports those it passed over.",
   effect: "write",
-  input: () => ({
-    task: taskField("Task (omit with --next)").optional(),
-    workstream: workstreamField(),
-    next: flag("Claim the best ready task"),
-    role: roleField("With --next: choose tasks for this role"),
-    for: optionalText("Claim for this agent", { short: "f", completes: "agent", value: "agent" }),
-    self: flag("Claim as yourself, not as this pane's agent"),
-    lease: durationField("How long the claim lasts without activity").optional(),
-    steal: flag("Take it from its owner if that claim's lease has expired"),
-  }),
+  input: claimFields,
   output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [

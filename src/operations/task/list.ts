@@ -39,10 +39,7 @@ export const taskList = defineOperation({
     checkFields(fields ?? []);
     const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
     const owners = mine ? [...(owner ?? []), app.caller.name] : owner;
-    const given = Object.fromEntries(
-      Object.entries({ ...filter, owner: owners }).filter(([, value]) => value !== undefined),
-    );
-    const tasks = await listTasks(app.context.store.db, { ...given, ...scope });
+    const tasks = await listTasks(app.context.store.db, { ...filter, owner: owners, ...scope });
     const items = fields === undefined ? tasks : tasks.map((task) => pick(task, fields));
     return { items: items as Task[], count: items.length };
   },

@@ -3,7 +3,7 @@ import * as z from "zod";
 import { newGroup } from "../../db/context.js";
 import { Fault } from "../../errors.js";
 import { type AgentRef, qualifiedName, quote } from "../../names.js";
-import { shape } from "../../shape.js";
+import { shape, type TypeOf } from "../../shape.js";
 import { detectBackend } from "../../vcs/backends.js";
 import { approveCommands, isApproved, type RepositoryCommand } from "../../workspaces/setup/command.js";
 import { planSetup, REPOSITORY_FILE, type SetupPlan } from "../../workspaces/setup/plan.js";
@@ -23,6 +23,23 @@ const PATTERN = shape({ pattern: "string", from: "string" });
 const names = (description: string) =>
   field(z.array(z.string().trim().min(1)).optional(), description, { value: "pattern" });
 
+const PREPARED = shape({
+  workstream: "string",
+  root: "string",
+  copy: [PATTERN],
+  link: [PATTERN],
+  includes: "boolean",
+  command: [{ command: "string", from: "string", approved: "boolean" }, null],
+  check: [{ command: "string", approved: "boolean" }, null],
+  ports: "number",
+  timeoutSeconds: "number",
+  approved: "string[]",
+  done: [{ agent: "string", ...SETUP_DONE }, null],
+  nextSteps: NEXT_STEPS,
+});
+
+type Prepared = TypeOf<typeof PREPARED>;
+
 export const workspaceSetup = defineOperation({
   name: "workspace.setup",
   summary: "Show or change the setup of new workspaces, or run it again",
@@ -39,20 +56,7 @@ export const workspaceSetup = defineOperation({
     approve: flag("Approve the commands defined by the repository"),
     unset: field(z.array(z.enum(KEYS)).optional(), "Restore the default", { value: "key" }),
   }),
-  output: {
-    workstream: "string",
-    root: "string",
-    copy: [PATTERN],
-    link: [PATTERN],
-    includes: "boolean",
-    command: [{ command: "string", from: "string", approved: "boolean" }, null],
-    check: [{ command: "string", approved: "boolean" }, null],
-    ports: "number",
-    timeoutSeconds: "number",
-    approved: "string[]",
-    done: [{ agent: "string", ...SETUP_DONE }, null],
-    nextSteps: NEXT_STEPS,
-  },
+  output: PREPARED,
   positional: ["agent"],
   examples: [
     { command: "mu workspace setup", shows: "the effective setup and where each value comes from" },
@@ -140,19 +144,8 @@ function nextSteps(workstream: string, waiting: readonly string[]) {
   return waiting.length > 0 ? [approve, make] : [make];
 }
 
-type Patterns = { pattern: string; from: string }[];
-
-type Shown = Pick<SetupPlan, "includes" | "ports" | "timeoutSeconds"> & {
-  copy: Patterns;
-  link: Patterns;
-  workstream: string;
-  root: string;
-  command: { command: string; from: string; approved: boolean } | null;
-  check: { command: string; approved: boolean } | null;
-};
-
-function drawPlan(shown: Shown, paint: Paint): string {
-  const list = (found: Patterns) =>
+function drawPlan(shown: Prepared, paint: Paint): string {
+  const list = (found: Prepared["copy"]) =>
     found.map(({ pattern, from }) => `${pattern} ${paint.dim(`(${from})`)}`).join(", ") || "—";
   const allowed = (approved: boolean) => (approved ? "" : ` ${paint.bold("not approved")}`);
   const { command, check } = shown;
