@@ -1,4 +1,5 @@
-import type { SpoolEvent } from "./spool.js";
+import type { Host } from "../host.js";
+import { readSpool, type SpoolEvent, spoolPath, spoolSize } from "./spool.js";
 
 /** What an agent reported, in words that are the same for all CLIs. */
 export type FeedKind =
@@ -52,10 +53,53 @@ export function feedEvent(
 /** Reads what one CLI reported, in order of time. */
 export type EventReader = (events: readonly SpoolEvent[]) => FeedEvent[];
 
+type Reporter = { readEvents?: EventReader };
+
 /**
  * What an agent's CLI reported, in terms shared by all CLIs, oldest first. Concurrent hooks may append out of order, so
  * events are sorted by time. A CLI that reports nothing has no events.
  */
-export function foldFeed({ readEvents }: { readEvents?: EventReader }, events: readonly SpoolEvent[]): FeedEvent[] {
+export function foldFeed({ readEvents }: Reporter, events: readonly SpoolEvent[]): FeedEvent[] {
   return readEvents?.([...events].sort((a, b) => a.at - b.at)) ?? [];
+}
+
+/** What the agent's CLI reported, up to the end of its spool. */
+export interface Feed {
+  events: readonly FeedEvent[];
+  /** The spool has grown since the stored fold. */
+  changed: boolean;
+  offset: string;
+}
+
+/** The fold as the database keeps it. */
+interface StoredFeed {
+  feed: string | null;
+  spool_offset: string;
+}
+
+/** How many of the newest events are stored. */
+const KEPT_EVENTS = 40;
+
+/** What the agent's hooks have reported; the stored fold while its spool has not grown. */
+export async function readFeed(
+  host: Host,
+  { row, seen }: { row: { id: number }; seen: StoredFeed | undefined },
+  cli: Reporter,
+): Promise<Feed> {
+  const offset = seen?.spool_offset ?? "";
+  if (cli.readEvents === undefined) return { events: [], changed: false, offset };
+  const path = spoolPath(host.stateDir, row.id);
+  if ((await spoolSize(path)) === Number(offset))
+    return { events: JSON.parse(seen?.feed ?? "[]"), changed: false, offset };
+  const { events, end } = await readSpool(path);
+  return {
+    events: foldFeed(cli, events).slice(-KEPT_EVENTS),
+    changed: String(end) !== offset,
+    offset: String(end),
+  };
+}
+
+/** The conversation that the agent is in, by the newest event that names one. */
+export function sessionOf({ events }: Feed): string | undefined {
+  return events.findLast((event) => event.sessionRef !== undefined)?.sessionRef;
 }

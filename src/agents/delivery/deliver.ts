@@ -6,8 +6,8 @@ import type { AgentCli } from "../clis/cli.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
 import { locate } from "../pane.js";
-import { type PaneView, viewOf, viewPane } from "../screen/capture.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
+import { type PaneView, viewOf, viewPane } from "../screen/verdict.js";
 import { change, type DeliveryRow, deliveryRow, firstPending, isAbandoned, reserve } from "./outbox.js";
 import { isQuestion, proveByRecords, proveByScreen, takeBaseline } from "./proof.js";
 

@@ -3,12 +3,10 @@ import type { RowOf } from "../../db/write.js";
 import type { Host } from "../../host.js";
 import { pasteText } from "../../tmux/input.js";
 import type { AgentCli } from "../clis/cli.js";
-import type { FeedEvent } from "../feed.js";
+import { type FeedEvent, readFeed } from "../feed.js";
 import { plainText, transcriptPath } from "../files.js";
-import type { PaneView } from "../screen/capture.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
-import { explainScreen } from "../screen/verdict.js";
-import { readFeed } from "../status/fuse.js";
+import { explainScreen, type PaneView } from "../screen/verdict.js";
 import type { DeliveryRow } from "./outbox.js";
 
 /** The state before the paste, which a proof is compared with, possibly by another process later. */

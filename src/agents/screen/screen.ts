@@ -1,3 +1,7 @@
+import { stripVTControlCharacters } from "node:util";
+import type { Pane } from "../../tmux/panes.js";
+import type { Screen as Captured } from "../../tmux/screens.js";
+
 /** A snapshot of a pane, with what tmux knows about it. Rows and columns count from 0. */
 export interface Screen {
   /** The visible rows, from the top, without escape sequences. */
@@ -14,6 +18,22 @@ export interface Screen {
   /** The pane's program has ended; tmux keeps the pane for its last output. */
   dead?: boolean;
 }
+
+/** What tmux captured, as the screen rules read it. Rows with escape sequences are kept as `ansi` too. */
+export function toScreen({ command, width, height, dead }: Pane, captured: Captured): Screen {
+  const { lines, title, cursorX, cursorY } = captured;
+  const ansi = lines.join("\n");
+  const text = stripVTControlCharacters(ansi).replace(SHIFTS, "");
+  return { text, ...(text !== ansi && { ansi }), title, command, cursorX, cursorY, width, height, dead };
+}
+
+/** The screen of a pane that was not captured, from tmux's list of panes alone. */
+export function blankScreen(pane: Pane): Screen {
+  return toScreen(pane, { ...pane, lines: [] });
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: tmux marks line drawing with them
+const SHIFTS = /[\x0e\x0f]/g;
 
 /** An agent's status according to its screen. `idle`: ready for a prompt. */
 export type ScreenStatus = "busy" | "needs_input" | "needs_permission" | "idle" | "terminated";

@@ -1,3 +1,6 @@
+import type { Pane } from "../../tmux/panes.js";
+import type { Screen as Captured } from "../../tmux/screens.js";
+import type { TmuxHost } from "../crew.js";
 import { matchCondition, type ScreenReader, type ScreenRule } from "./rules.js";
 import {
   type Drawing,
@@ -8,6 +11,7 @@ import {
   type Screen,
   type ScreenStatus,
   screenRows,
+  toScreen,
 } from "./screen.js";
 
 /** A status with its grounds: the rule of the CLI's table that decided and the rows it decided on. */
@@ -31,6 +35,25 @@ export function explainScreen(cli: ScreenReader, screen: Screen): Explanation {
   }
   if (cli.reading.by === "screen") return readScreen(cli, cli.reading, screen);
   return readProcess(cli.reading.by, screen);
+}
+
+/** A pane with its screen, and what the screen rules of its CLI say. */
+export interface PaneView {
+  pane: Pane;
+  screen: Screen;
+  verdict: Explanation;
+}
+
+/** Captures one pane with its colours; undefined if it is gone. One tmux call. */
+export async function viewPane(host: TmuxHost, cli: ScreenReader, pane: Pane): Promise<PaneView | undefined> {
+  const captured = (await host.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id);
+  return captured && viewOf(cli, pane, captured);
+}
+
+/** What a captured screen says by the rules of `cli`. */
+export function viewOf(cli: ScreenReader, pane: Pane, captured: Captured): PaneView {
+  const screen = toScreen(pane, captured);
+  return { pane, screen, verdict: explainScreen(cli, screen) };
 }
 
 type Verdict = Pick<Explanation, "status" | "reason" | "rule">;

@@ -7,11 +7,10 @@ import { paneNotFound } from "../../tmux/run.js";
 import { openPaneAgent } from "../agent.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
-import type { FeedEvent } from "../feed.js";
+import { type FeedEvent, readFeed } from "../feed.js";
 import { ownPane } from "../pane.js";
-import { readCapture, viewPane } from "../screen/capture.js";
-import { type Explanation, explainScreen } from "../screen/verdict.js";
-import { readFeed } from "./fuse.js";
+import { readCapture } from "../screen/capture.js";
+import { type Explanation, explainScreen, viewPane } from "../screen/verdict.js";
 import { type Observation, observeAgents } from "./observe.js";
 
 /** A status of the past. */

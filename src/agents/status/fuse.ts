@@ -1,43 +1,9 @@
-import type { Host } from "../../host.js";
-import type { AgentStatus, Member } from "../agent.js";
-import type { AgentCli } from "../clis/cli.js";
-import { DETAILS, type FeedEvent, type FeedKind, foldFeed } from "../feed.js";
+import type { AgentStatus } from "../agent.js";
+import { DETAILS, type FeedEvent, type FeedKind } from "../feed.js";
 import type { Explanation } from "../screen/verdict.js";
-import { readSpool, spoolPath, spoolSize } from "../spool.js";
 
 /** A status with its evidence; the stored one may lack a reason and a rule. */
 export type Judgement = Omit<FusedStatus, "reason" | "rule"> & { reason: string | null; rule: string | null };
-
-/** What the agent's CLI reported, up to the end of its spool. */
-export interface Feed {
-  events: readonly FeedEvent[];
-  /** The spool has grown since the stored fold. */
-  changed: boolean;
-  offset: string;
-}
-
-/** How many of the newest events are stored. */
-const KEPT_EVENTS = 40;
-
-/** What the agent's hooks have reported; the stored fold while its spool has not grown. */
-export async function readFeed(host: Host, { row, seen }: Pick<Member, "row" | "seen">, cli: AgentCli): Promise<Feed> {
-  const offset = seen?.spool_offset ?? "";
-  if (cli.readEvents === undefined) return { events: [], changed: false, offset };
-  const path = spoolPath(host.stateDir, row.id);
-  if ((await spoolSize(path)) === Number(offset))
-    return { events: JSON.parse(seen?.feed ?? "[]"), changed: false, offset };
-  const { events, end } = await readSpool(path);
-  return {
-    events: foldFeed(cli, events).slice(-KEPT_EVENTS),
-    changed: String(end) !== offset,
-    offset: String(end),
-  };
-}
-
-/** The conversation that the agent is in, by the newest event that names one. */
-export function sessionOf({ events }: Feed): string | undefined {
-  return events.findLast((event) => event.sessionRef !== undefined)?.sessionRef;
-}
 
 /** All that is known of an agent at one moment. Times are ms since the epoch. */
 export interface StatusEvidence {

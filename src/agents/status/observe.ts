@@ -8,11 +8,12 @@ import { outdatedLabels } from "../borders.js";
 import type { AgentCli } from "../clis/cli.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
+import { type Feed, readFeed } from "../feed.js";
 import { transcriptPath } from "../files.js";
 import { type Location, locate } from "../pane.js";
-import { blankScreen, toScreen } from "../screen/capture.js";
+import { blankScreen, toScreen } from "../screen/screen.js";
 import { type Explanation, explainScreen } from "../screen/verdict.js";
-import { type Feed, fuseStatus, type Judgement, readFeed } from "./fuse.js";
+import { fuseStatus, type Judgement } from "./fuse.js";
 import { recordSamples, type Sample } from "./record.js";
 
 /** An open agent's status now, with its evidence. */

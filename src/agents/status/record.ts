@@ -18,8 +18,9 @@ import {
   openPaneAgent,
   type StatusRow,
 } from "../agent.js";
+import { type Feed, sessionOf } from "../feed.js";
 import type { Location } from "../pane.js";
-import { type Feed, type Judgement, sessionOf } from "./fuse.js";
+import type { Judgement } from "./fuse.js";
 
 /** What was found of one agent at one moment. */
 export interface Sample {
