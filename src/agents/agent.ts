@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import { fromRow } from "../db/from-row.js";
 import type { Reader, Schema } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
@@ -6,7 +7,6 @@ import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, didYouMean, qualifiedName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import type { Access } from "./clis/cli.js";
 
 /** The `cli` of a person: no pane, never reaped. */
 export const PERSON_CLI = "human";
@@ -89,24 +89,7 @@ export type AgentRow = Awaited<ReturnType<ReturnType<typeof selectAgents>["execu
 
 /** The public shape of a row. */
 export function toAgent(row: AgentRow): Agent {
-  return {
-    name: row.name,
-    workstream: row.workstream,
-    cli: row.cli,
-    role: row.role,
-    access: row.access as Access,
-    status: row.status as AgentStatus | null,
-    statusReason: row.status_reason,
-    statusSince: row.status_since,
-    command: row.command,
-    host: row.host,
-    pane: row.pane,
-    server: row.server,
-    window: row.window,
-    sessionRef: row.session_ref,
-    spawnedAt: row.spawned_at,
-    closedAt: row.closed_at,
-  };
+  return fromRow(AGENT, row);
 }
 
 const selectAgentById = statement((db, { id }: { id: number }) => selectAgents(db).where("a.id", "=", id));

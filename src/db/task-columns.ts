@@ -14,9 +14,9 @@ export interface TaskColumn {
    * `labels` and `texts`: JSON lists; `json`: any value; `id`: a row's id, shown as that row's name.
    */
   kind: "line" | "label" | "phrase" | "text" | "whole" | "days" | "moment" | "labels" | "texts" | "json" | "id";
-  nullable: boolean;
-  /** Its name in JSON, plans and input; a column without one is mu's own. */
-  key?: string;
+  nullable?: true;
+  /** Mu's own: not in JSON, plans and input. */
+  internal?: true;
   /** What a new task has; null without it. */
   initial?: string | number;
   /** All its values. */
@@ -45,25 +45,22 @@ export interface TaskColumn {
 
 /** The columns of a task beside its id, in the order in which they are shown. A new column needs a line and a migration. */
 export const TASK_COLUMNS = {
-  name: { kind: "label", nullable: false, key: "name" },
-  workstream_id: { kind: "id", nullable: false, key: "workstream" },
+  name: { kind: "label" },
+  workstream_id: { kind: "id" },
   title: {
     kind: "line",
-    nullable: false,
-    key: "title",
     most: 500,
     set: "by verbs and plans",
     edit: "line",
     about: "Title: what to do, in one line",
     short: "t",
   },
-  status: { kind: "label", nullable: false, key: "status", initial: "OPEN", values: TASK_STATUSES, card: "status" },
-  level: { kind: "label", nullable: true, key: "level", values: TASK_LEVELS, card: "level", restsOn: "status" },
-  owner_id: { kind: "id", nullable: true, key: "owner", card: "owner" },
+  status: { kind: "label", initial: "OPEN", values: TASK_STATUSES, card: "status" },
+  level: { kind: "label", nullable: true, values: TASK_LEVELS, card: "level", restsOn: "status" },
+  owner_id: { kind: "id", nullable: true, card: "owner" },
   role: {
     kind: "label",
     nullable: true,
-    key: "role",
     set: "by verbs and plans",
     about: "Only agents with this role can claim it",
     completes: "role",
@@ -71,8 +68,6 @@ export const TASK_COLUMNS = {
   },
   kind: {
     kind: "label",
-    nullable: false,
-    key: "kind",
     initial: "task",
     set: "by verbs and plans",
     about: "Kind of task",
@@ -81,8 +76,6 @@ export const TASK_COLUMNS = {
   /** 1 first … 9 last. */
   priority: {
     kind: "whole",
-    nullable: false,
-    key: "priority",
     initial: 5,
     least: 1,
     most: 9,
@@ -92,8 +85,6 @@ export const TASK_COLUMNS = {
   },
   impact: {
     kind: "whole",
-    nullable: false,
-    key: "impact",
     initial: 50,
     least: 1,
     most: 100,
@@ -105,8 +96,6 @@ export const TASK_COLUMNS = {
   /** Bounded, so that impact / effort stays a number that sorts and prints. */
   effort_days: {
     kind: "days",
-    nullable: false,
-    key: "effortDays",
     initial: 1,
     least: 0.001,
     most: 100_000,
@@ -118,7 +107,6 @@ export const TASK_COLUMNS = {
   hold: {
     kind: "label",
     nullable: true,
-    key: "hold",
     set: "by verbs",
     about: "Hold: nobody can claim it; a word that says why",
     card: "hold",
@@ -126,7 +114,6 @@ export const TASK_COLUMNS = {
   hold_reason: {
     kind: "text",
     nullable: true,
-    key: "holdReason",
     most: 2000,
     set: "by verbs",
     about: "Full reason for the hold",
@@ -134,40 +121,35 @@ export const TASK_COLUMNS = {
   not_before: {
     kind: "moment",
     nullable: true,
-    key: "notBefore",
     set: "by verbs",
     about: "Date before which nobody can claim it",
     card: "not before",
   },
-  lease_until: { kind: "moment", nullable: true, key: "leaseUntil", card: "lease until" },
+  lease_until: { kind: "moment", nullable: true, card: "lease until" },
   /** Length of the lease, so that the owner's activity can renew it. */
-  lease_seconds: { kind: "whole", nullable: true, quiet: "derived" },
+  lease_seconds: { kind: "whole", nullable: true, internal: true, quiet: "derived" },
   /** The job or intake that the task belongs to. */
-  root_id: { kind: "id", nullable: true, key: "root", card: "belongs to" },
+  root_id: { kind: "id", nullable: true, card: "belongs to" },
   step: {
     kind: "label",
     nullable: true,
-    key: "step",
     set: "by verbs",
     about: "Step of its job",
     card: "step",
   },
-  tags: { kind: "labels", nullable: true, key: "tags", set: "by verbs and plans", card: "tags" },
+  tags: { kind: "labels", nullable: true, set: "by verbs and plans", card: "tags" },
   /** Globs of the files that the task expects to change. */
   touches: {
     kind: "texts",
     nullable: true,
-    key: "touches",
     set: "by verbs and plans",
     about: "Globs of the files it is expected to change",
     card: "touches",
   },
-  outcome: { kind: "text", nullable: true, key: "outcome", card: "outcome" },
-  attempts: { kind: "whole", nullable: false, key: "attempts", initial: 0, card: "attempts" },
+  outcome: { kind: "text", nullable: true, card: "outcome" },
+  attempts: { kind: "whole", initial: 0, card: "attempts" },
   max_retries: {
     kind: "whole",
-    nullable: false,
-    key: "maxRetries",
     initial: 3,
     least: 0,
     most: 1000,
@@ -177,7 +159,6 @@ export const TASK_COLUMNS = {
   external_ref: {
     kind: "phrase",
     nullable: true,
-    key: "externalRef",
     most: 2000,
     set: "by verbs",
     about: "Its reference elsewhere, such as an issue URL",
@@ -186,7 +167,6 @@ export const TASK_COLUMNS = {
   payload: {
     kind: "json",
     nullable: true,
-    key: "payload",
     set: "by verbs and plans",
     about: "Any JSON value, stored with the task",
     card: "payload",
@@ -194,30 +174,40 @@ export const TASK_COLUMNS = {
   description: {
     kind: "text",
     nullable: true,
-    key: "description",
     most: 1_048_576,
     set: "by verbs and plans",
     edit: "text",
     about: "Description; @file reads a file, @- standard input",
   },
   /** The commit on the target branch that has the work. */
-  landed_commit: { kind: "text", nullable: true, key: "landedCommit" },
+  landed_commit: { kind: "text", nullable: true },
   /** Counts the claims, so that a late answer to an old claim can be told from the present one. */
-  claim_generation: { kind: "whole", nullable: false, key: "claimGeneration", initial: 0, quiet: "counter" },
-  created_at: { kind: "moment", nullable: false, key: "createdAt", card: "created" },
-  updated_at: { kind: "moment", nullable: false, key: "updatedAt", card: "updated", quiet: "clock" },
-  closed_at: { kind: "moment", nullable: true, key: "closedAt", card: "closed" },
+  claim_generation: { kind: "whole", initial: 0, quiet: "counter" },
+  created_at: { kind: "moment", card: "created" },
+  updated_at: { kind: "moment", card: "updated", quiet: "clock" },
+  closed_at: { kind: "moment", nullable: true, card: "closed" },
   /** Whose workspace has the work. */
-  work_agent: { kind: "text", nullable: true },
+  work_agent: { kind: "text", nullable: true, internal: true },
   /** The repository that the work was done in. */
-  work_root: { kind: "text", nullable: true },
+  work_root: { kind: "text", nullable: true, internal: true },
   /** The commit that the owner's workspace was at when it claimed the task: the work begins behind it. */
-  work_from: { kind: "text", nullable: true },
+  work_from: { kind: "text", nullable: true, internal: true },
   /** The commit that the workspace was at when the task was closed: the end of the work. */
-  work_to: { kind: "text", nullable: true },
+  work_to: { kind: "text", nullable: true, internal: true },
 } as const satisfies Record<string, TaskColumn>;
 
 type Columns = typeof TASK_COLUMNS;
+
+/** The name of a column in JSON, plans and input: `effortDays` for `effort_days`, `owner` for `owner_id`. */
+type FieldOf<C extends string> = C extends `${infer Name}_id` ? Name : CamelCase<C>;
+type CamelCase<C extends string> = C extends `${infer Word}_${infer Rest}`
+  ? `${Word}${Capitalize<CamelCase<Rest>>}`
+  : C;
+
+function fieldOf(column: string): string {
+  return column.replace(/_id$/, "").replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 type OrNull<C extends TaskColumn> = C["nullable"] extends true ? null : never;
 
 /** A column as the database has it. */
@@ -242,7 +232,7 @@ export type StoredTask = { -readonly [C in keyof Columns]: Stored<Columns[C]> };
 
 /** The shape of the fields of a task that have a column. */
 export type TaskShape = {
-  readonly [C in keyof Columns as Columns[C] extends { key: infer K extends string } ? K : never]: ShapeOf<Columns[C]>;
+  readonly [C in keyof Columns as Columns[C] extends { internal: true } ? never : FieldOf<C>]: ShapeOf<Columns[C]>;
 };
 
 /** The shape of a column in JSON, as data. */
@@ -256,12 +246,16 @@ export function shapeOfColumn({ kind, values, nullable }: TaskColumn): Shape {
 
 /** The fields that people set, each with the column behind it; `By` narrows it to those that plans set. */
 export type SetFields<By extends TaskColumn["set"] = TaskColumn["set"]> = {
-  [C in keyof Columns as Columns[C] extends { key: infer K extends string; set: By } ? K : never]?:
-    | Given<Shown<Columns[C]>>
-    | undefined;
+  [C in keyof Columns as Columns[C] extends { set: By } ? FieldOf<C> : never]?: Given<Shown<Columns[C]>> | undefined;
 };
 
 type Given<V> = V extends readonly string[] ? readonly string[] : V;
 
-/** Every column by its name, as the folds read them. */
-export const taskColumnEntries = (): [name: string, column: TaskColumn][] => Object.entries(TASK_COLUMNS);
+/** Every column by its name, as the folds read them; `key` is its name in JSON, plans and input, if it is there. */
+export const taskColumnEntries = (
+  columns: Readonly<Record<string, TaskColumn>> = TASK_COLUMNS,
+): [name: string, column: TaskColumn & { key: string | undefined }][] =>
+  Object.entries(columns).map(([name, column]) => [
+    name,
+    { ...column, key: column.internal ? undefined : fieldOf(name) },
+  ]);

@@ -1,3 +1,4 @@
+import { fromRow } from "../db/from-row.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { NewRow, Tx } from "../db/write.js";
@@ -36,17 +37,7 @@ export async function lastCheck(db: Reader, task: number): Promise<Check | null>
 
 /** The public shape of a row. */
 export function toCheck(row: NewCheck & { created_at: string }): Check {
-  return {
-    command: row.command,
-    author: row.author,
-    green: row.exit_code === 0,
-    exitCode: row.exit_code,
-    seconds: row.seconds,
-    commit: row.commit_id,
-    tree: row.tree,
-    tail: row.tail,
-    createdAt: row.created_at,
-  };
+  return fromRow(CHECK, { ...row, green: row.exit_code === 0, commit: row.commit_id });
 }
 
 /** Writes a check down inside a write. */

@@ -1,4 +1,5 @@
 import type { Claimant } from "../agents/agent.js";
+import { fromRow } from "../db/from-row.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf, Tx } from "../db/write.js";
@@ -106,6 +107,4 @@ export async function listNotes(db: Reader, ref: TaskRef, filter: NoteFilter = {
   return rows.reverse().map(toNote);
 }
 
-function toNote({ author, kind, text, rationale, created_at }: Omit<RowOf<"task_notes">, "id" | "task_id">): Note {
-  return { author, kind: kind as NoteKind, text, rationale, createdAt: created_at };
-}
+const toNote = (row: Omit<RowOf<"task_notes">, "id" | "task_id">): Note => fromRow(NOTE, row);

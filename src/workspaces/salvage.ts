@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fromRow } from "../db/from-row.js";
 import type { Reader } from "../db/schema.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault, ignoreFault } from "../errors.js";
@@ -153,20 +154,7 @@ async function findByPlace(db: Reader, root: string, place: string): Promise<Row
 }
 
 function toSalvage(row: RowOf<"salvages">): Salvage {
-  return {
-    name: salvageName(row),
-    workstream: row.workstream,
-    agent: row.agent,
-    n: row.n,
-    backend: row.backend as BackendKey,
-    root: row.root,
-    place: row.place,
-    commit: row.commit_id,
-    commits: row.commits,
-    files: row.files,
-    reason: row.reason,
-    createdAt: row.created_at,
-  };
+  return fromRow(SALVAGE, { ...row, name: salvageName(row), commit: row.commit_id });
 }
 
 /** `2 commits and 3 files, as demo/w1/4`. */

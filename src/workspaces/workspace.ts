@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fromRow } from "../db/from-row.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf, WriteSpec } from "../db/write.js";
@@ -7,7 +8,7 @@ import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, didYouMean, isAgentName, qualifiedName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
-import { BACKENDS, type BackendKey } from "../vcs/vcs.js";
+import { BACKENDS } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 
 /** A checkout of the project for one agent. */
@@ -22,14 +23,12 @@ export const WORKSPACE = shape({
   baseRef: "string | null",
   /** The branch that its work lands on. */
   branch: "string | null",
+  /** `creating` and `freeing` are unfinished: running the same command again, or reconcile, finishes them. */
   state: ["creating", "ready", "freeing"],
   createdAt: "string",
 });
 
 export type Workspace = TypeOf<typeof WORKSPACE>;
-
-/** `creating` and `freeing` are unfinished: running the same command again, or reconcile, finishes them. */
-type WorkspaceState = "creating" | "ready" | "freeing";
 
 export type WorkspaceRow = RowOf<"workspaces"> & { workstream: string };
 
@@ -118,17 +117,7 @@ export function aboutWorkspace(
 }
 
 export function toWorkspace(row: WorkspaceRow): Workspace {
-  return {
-    agent: row.agent,
-    workstream: row.workstream,
-    backend: row.backend as BackendKey,
-    root: row.root,
-    path: row.path,
-    baseRef: row.base_ref,
-    branch: row.branch,
-    state: row.state as WorkspaceState,
-    createdAt: row.created_at,
-  };
+  return fromRow(WORKSPACE, row);
 }
 
 /** Workspaces of the same repository and branch, together. */

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Context } from "../db/context.js";
 import { removeRows } from "../db/destroy.js";
+import { fromRow } from "../db/from-row.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
@@ -61,13 +62,7 @@ export async function getWorkstream(db: Reader, name: string): Promise<Workstrea
 }
 
 function toWorkstream(row: RowOf<"workstreams">): Workstream {
-  return {
-    name: row.name,
-    root: row.root,
-    host: row.host,
-    settings: readSettings(row.settings),
-    createdAt: row.created_at,
-  };
+  return fromRow(WORKSTREAM, { ...row, settings: readSettings(row.settings) });
 }
 
 export async function listWorkstreams(db: Reader): Promise<WorkstreamSummary[]> {

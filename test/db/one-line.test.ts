@@ -12,9 +12,7 @@ const PROBES = {
   noun: "probe",
   preposition: "of",
   label: "{task_id}",
-  journalled: true,
   references: { task_id: "tasks" },
-  destroyedWith: ["task_id"],
   unique: [{ columns: ["task_id", "word"] }],
   output: ["printed"],
   inHistoryOf: { task_id: { field: "probe", value: "{word}" } },
@@ -22,7 +20,6 @@ const PROBES = {
 const MOOD: TaskColumn = {
   kind: "text",
   nullable: true,
-  key: "mood",
   most: 40,
   set: "by verbs and plans",
   edit: "text",
@@ -39,7 +36,7 @@ vi.doMock("../../src/db/tables.js", async (original) => {
 vi.doMock("../../src/db/task-columns.js", async (original) => {
   const own = await original<typeof import("../../src/db/task-columns.js")>();
   const columns = { ...own.TASK_COLUMNS, mood: MOOD };
-  return { ...own, TASK_COLUMNS: columns, taskColumnEntries: () => Object.entries(columns) };
+  return { ...own, TASK_COLUMNS: columns, taskColumnEntries: () => own.taskColumnEntries(columns) };
 });
 vi.doMock("../../src/db/migrations/names.js", async (original) => {
   const own = await original<typeof import("../../src/db/migrations/names.js")>();

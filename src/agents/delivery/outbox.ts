@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Selectable } from "kysely";
 import { type Context, timestamp } from "../../db/context.js";
+import { fromRow } from "../../db/from-row.js";
 import type { Reader, Schema } from "../../db/schema.js";
 import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
@@ -260,20 +261,7 @@ function selectDeliveries(db: Reader) {
 function toDelivery(
   row: Awaited<ReturnType<ReturnType<typeof selectDeliveries>["executeTakeFirstOrThrow"]>>,
 ): Delivery {
-  return {
-    id: row.id,
-    workstream: row.workstream ?? "",
-    agent: row.agent,
-    task: row.task,
-    sender: row.sender,
-    text: row.text,
-    state: row.state as DeliveryState,
-    attempt: row.attempt,
-    reason: row.reason,
-    createdAt: row.created_at,
-    pastedAt: row.pasted_at,
-    provedAt: row.proved_at,
-  };
+  return fromRow(DELIVERY, { ...row, workstream: row.workstream ?? "" });
 }
 
 /** Cancels a delivery that waits. Faults `delivery.not_found`, `delivery.settled`. */
