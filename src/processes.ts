@@ -134,7 +134,7 @@ async function identityOf(host: ProcessHost, pid: number = process.pid): Promise
 }
 
 /**
- * The identity of this process, for rows that must tell later whether their writer is still alive. If the system does
+ * The identity of this process, for rows from which others find out whether their writer is still alive. If the system does
  * not say when the process started, one that counts as dead.
  */
 export async function processIdentity(host: ProcessHost): Promise<string> {

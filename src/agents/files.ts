@@ -65,7 +65,7 @@ function launchPath(stateDir: string, agent: Incarnation): string {
   return `${join(stateDir, "launches", nameOf(agent))}.json`;
 }
 
-/** Row ids begin again in every database, and two may share a state folder: the moment tells them apart. */
+/** Row ids begin again in every database, and two may share a state folder: the spawn time distinguishes them. */
 function nameOf({ id, spawned_at }: Incarnation): string {
   return `${id}-${Date.parse(spawned_at)}`;
 }

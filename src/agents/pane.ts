@@ -37,7 +37,7 @@ export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
 
 /**
  * All panes that a spawn opened for a row, also where it could not write down which: a server that answers too late
- * makes it try twice. Another database's agent of the same name and id is told apart by its moment.
+ * makes it try twice. An agent of another database with the same name and id has another spawn time.
  */
 export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pane[] {
   return panes.filter((pane) => pane.agentId === String(row.id) && pane.spawnedAt === row.spawned_at);

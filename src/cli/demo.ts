@@ -22,7 +22,7 @@ export function playDemoHere(options: { keep?: string | undefined }, request: Re
       temporary: tmpdir(),
       programs,
       openCrew,
-      tell: (line) => {
+      report: (line) => {
         if (!signal.aborted) request.remark(line);
       },
       signal,

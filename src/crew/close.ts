@@ -68,7 +68,7 @@ export async function closeAgent(host: TmuxHost, ref: AgentRef, options: CloseOp
   }
   // Logs the intent before anything is ended.
   const intent = { closing: true, pane: row.pane, ...(options.reason !== undefined && { reason: options.reason }) };
-  await write(host.context, agentWrite("agent.close", row), async (tx) => tx.tell(intent));
+  await write(host.context, agentWrite("agent.close", row), async (tx) => tx.addPayload(intent));
   if (!isCallerIn(host, row)) return finish(host, row, { ...options, killedPane: await endAgent(host, row, options) });
   // An agent that closes itself must write first: it ends with its pane.
   const closed = await finish(host, row, { ...options, killedPane: true });
@@ -100,7 +100,7 @@ export async function endAgent(host: TmuxHost, row: RowOf<"agents">, options: Cl
   return panes.length > 0;
 }
 
-/** As `endAgent`, but leaves the panes to the caller: one that is told to stay holds its window and session. */
+/** As `endAgent`, but leaves the panes to the caller: a pane that stays holds its window and session. */
 export async function endPrograms(host: TmuxHost, row: RowOf<"agents">, options: CloseOptions = {}): Promise<Pane[]> {
   if (row.cli === PERSON_CLI) return [];
   const all = await host.tmux.listPanes();

@@ -54,7 +54,7 @@ export async function reconcile(
     context: { ...host.context, store: withLockTimeout(host.context.store, LOCK_WAIT_MS) },
   };
   try {
-    return await (options.report ? report(host, workstream) : settle(hurriedCrew, host, workstream));
+    return await (options.report ? report(host, workstream) : reconcileNow(hurriedCrew, host, workstream));
   } catch (error) {
     if (!(error instanceof Fault) || !STALE_AFTER.includes(error.code)) throw error;
     const agents = await storedObservations(host, workstream);
@@ -64,7 +64,11 @@ export async function reconcile(
 
 const NOTHING: Reconciliation = { agents: [], reaped: [], orphans: [], deliveries: [], workspaces: [], stale: false };
 
-async function settle(host: TmuxHost, patientCrew: TmuxHost, workstream: string | undefined): Promise<Reconciliation> {
+async function reconcileNow(
+  host: TmuxHost,
+  patientCrew: TmuxHost,
+  workstream: string | undefined,
+): Promise<Reconciliation> {
   await endInterruptedLandings(host);
   const workspaces = await settleWorkspaces(patientCrew, workstream);
   const members = await listMembers(host.context.store.db, workstream);
@@ -157,7 +161,7 @@ export async function reapLostAgents(host: Host, lost: readonly LostAgent[]): Pr
 async function reapLostAgentsIn(tx: Tx, lost: readonly LostAgent[]): Promise<Reaped[]> {
   const closed: Reaped[] = [];
   for (const one of lost) closed.push(...(await reap(tx, one)));
-  if (closed.length > 0) tx.tell({ reaped: closed.map((one) => payloadOf(one, lost)) });
+  if (closed.length > 0) tx.addPayload({ reaped: closed.map((one) => payloadOf(one, lost)) });
   return closed;
 }
 

@@ -91,7 +91,7 @@ async function openFor(
   });
 }
 
-/** Tells a process in the pane which agent it is, without a call to tmux. */
+/** Identifies the agent to the processes in its pane, without a call to tmux. */
 function identityEnv(workstream: string, row: RowOf<"agents">): Record<string, string> {
   return { MU_WORKSTREAM: workstream, MU_AGENT: row.name, MU_AGENT_ID: String(row.id) };
 }

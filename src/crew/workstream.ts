@@ -30,7 +30,7 @@ export interface CrewDestruction extends Destruction {
   closing: string[];
   /** Panes of the session that are no agent's, with what runs in them. */
   strangers: { pane: string; command: string }[];
-  /** The workspaces, with the work in them that is not landed; null where that cannot be told. */
+  /** The workspaces, with the work in them that is not landed; null if that is unknown. */
   workspaces: { agent: string; path: string; commits: number | null; files: number | null }[];
   /** What was saved of them, by name. */
   salvages: string[];

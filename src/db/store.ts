@@ -37,12 +37,12 @@ export interface Store {
   write<T>(work: (db: Reader) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** Runs `work` on one unchanging picture of the database. */
   read<T>(work: (db: Reader) => Promise<T>): Promise<T>;
-  /** Runs the migrations that are missing; opening a store has done so unless it was told not to. */
+  /** Runs the migrations that are missing; opening a store has done so unless it was asked not to. */
   migrate(): Promise<void>;
   /** Runs one statement that only reads, on a connection that can do nothing else. */
   query(text: string): Promise<SqlResult>;
   /**
-   * Runs hand-written statements inside the write transaction `db` and tells which rows of `tables` they
+   * Runs hand-written statements inside the write transaction `db` and returns which rows of `tables` they
    * changed, in order. Writes to any other table fail.
    */
   run(db: Reader, text: string, tables: readonly string[]): Promise<SqlResult & { captured: CapturedRow[] }>;

@@ -15,8 +15,8 @@ export type NewRow<T extends JournalledTable> = Omit<RowOf<T>, "id" | "created_a
  *
  * Writes compose: the work of a verb is `verbIn(tx, …)`, and `verb(context, …)` only opens the write for it. Several
  * works in one write share its transaction, its moment and its one event. Rows change in the order of the calls. The
- * event has the op and the scope of the write that was opened; `tell` merges payloads, the later call wins a key that
- * both set; the last `about` names the subject, so only the verb that opens the write calls it. A work that faults
+ * event has the op and the scope of the write that was opened; `addPayload` merges payloads, the later call wins a key
+ * that both set; the last `about` names the subject, so only the verb that opens the write calls it. A work that faults
  * takes the whole write back.
  */
 export interface Tx {
@@ -43,7 +43,7 @@ export interface Tx {
   /** Sets the event's subject, where it is known only inside the write. */
   about(subject: string): void;
   /** Adds to the event's payload; the event is then appended even if no row changed. */
-  tell(payload: Record<string, unknown>): void;
+  addPayload(payload: Record<string, unknown>): void;
 }
 
 export interface WriteSpec {
@@ -66,7 +66,7 @@ const ROWS_PER_INSERT = 50;
 
 /**
  * Runs `work` in one transaction that first locks the head of the scope's chain and ends by appending the event, if
- * rows changed or `tell` was called. A throw leaves nothing behind.
+ * rows changed or `addPayload` was called. A throw leaves nothing behind.
  */
 export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Promise<T>): Promise<T> {
   const { scope: known } = spec;
@@ -78,10 +78,10 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
     let scopes = typeof known === "function" ? [] : distinct(known);
     await takeHeads(scopes);
 
-    const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, told: false };
+    const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, hasPayload: false };
     const now = timestamp(context.clock);
     const result = await work(transaction(db, now, context.actor, journal));
-    if (journal.changes.length === 0 && !journal.told) return result;
+    if (journal.changes.length === 0 && !journal.hasPayload) return result;
     if (typeof known === "function") {
       scopes = distinct(await known(db, journal.changes));
       await takeHeads(scopes);
@@ -112,7 +112,7 @@ interface Journal {
   changes: Change[];
   subject: string;
   payload: Record<string, unknown>;
-  told: boolean;
+  hasPayload: boolean;
 }
 
 function distinct(scopes: string | readonly string[]): string[] {
@@ -192,9 +192,9 @@ function transaction(db: Reader, now: string, actor: string, journal: Journal): 
     about(subject) {
       journal.subject = subject;
     },
-    tell(payload) {
+    addPayload(payload) {
       Object.assign(journal.payload, payload);
-      journal.told = true;
+      journal.hasPayload = true;
     },
   };
 }

@@ -24,7 +24,7 @@ import {
   startRepository,
   WORKSTREAM,
 } from "./stage.js";
-import { AUDIT, auditAll, problemsOf, problemsOnMain, TASK_STORY, type TaskStory, tellTasks } from "./verdict.js";
+import { AUDIT, auditAll, problemsOf, problemsOnMain, TASK_STORY, type TaskStory, taskStories } from "./verdict.js";
 
 /** What happened in a demo. */
 export const DEMO_OUTCOME = shape({
@@ -78,26 +78,26 @@ export async function playDemo(world: DemoWorld, { keep }: { keep?: string | und
 async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept: string | null): Promise<DemoOutcome> {
   const start = world.clock.now().getTime();
   const seconds = () => (world.clock.now().getTime() - start) / 1000;
-  const tell = (who: string, what: string) =>
-    world.tell(`${seconds().toFixed(1).padStart(6)}s  ${who.padEnd(7)}${what}`);
+  const report = (who: string, what: string) =>
+    world.report(`${seconds().toFixed(1).padStart(6)}s  ${who.padEnd(7)}${what}`);
   const crew = mortal(patient, world);
   const { context } = crew;
   await applyPlan(context, WORKSTREAM, { tasks: PLAN }, { init: { root: scaffold.repository } });
   const { db } = context.store;
-  world.tell(`Three scripted agents, ten tasks, no API key, no network:\n`);
-  world.tell(drawTree(await taskTree(db, refOf(GOAL))).join("\n"));
+  world.report(`Three scripted agents, ten tasks, no API key, no network:\n`);
+  world.report(drawTree(await taskTree(db, refOf(GOAL))).join("\n"));
   await Promise.all(CAST.map((part) => enter(crew, scaffold, part, 0)));
   const attach = attachLine(world, scaffold);
-  world.tell(`\nTo watch them, run in another terminal:\n\n    ${attach}\n`);
-  for (const { name } of CAST) tell(name, "is ready in its pane");
+  world.report(`\nTo watch them, run in another terminal:\n\n    ${attach}\n`);
+  for (const { name } of CAST) report(name, "is ready in its pane");
 
-  const script = await direct({ crew, scaffold, tell });
+  const script = await direct({ crew, scaffold, report });
   const state = await context.store.read((reader) =>
     readState(reader, WORKSTREAM, { events: 0, now: timestamp(context.clock) }),
   );
   await dismissAll(patient);
 
-  const tasks = await tellTasks(db, WORKSTREAM);
+  const tasks = await taskStories(db, WORKSTREAM);
   const audit = await context.store.read(auditAll);
   const deliveries = await listDeliveries(db, { workstream: WORKSTREAM });
   const main = await readMain(world.exec, scaffold);

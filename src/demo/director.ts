@@ -69,7 +69,7 @@ export interface Direction {
   crew: Crew;
   scaffold: Scaffold;
   /** A line about one agent. */
-  tell(who: string, what: string): void;
+  report(who: string, what: string): void;
 }
 
 /** What main must pass with every batch that lands. */
@@ -140,7 +140,7 @@ async function watch(play: Play): Promise<void> {
     const agents = b === null ? [a] : [a, b];
     if (play.script.warnings.some((known) => known.agents.join() === agents.join())) continue;
     play.script.warnings.push({ agents, paths });
-    play.tell("radar", `${agents.join(" and ") || a} will conflict in ${paths.join(", ")}`);
+    play.report("radar", `${agents.join(" and ") || a} will conflict in ${paths.join(", ")}`);
   }
 }
 
@@ -158,7 +158,7 @@ async function tellEvents(play: Play): Promise<void> {
   play.lastEvent = entries.at(-1)?.id ?? play.lastEvent;
   for (const entry of entries) {
     const line = lineOf(play, entry);
-    if (line !== undefined) play.tell(entry.source, line);
+    if (line !== undefined) play.report(entry.source, line);
   }
 }
 
@@ -181,15 +181,15 @@ async function replace(play: Play, { agent, reason, tasks }: Reaped): Promise<vo
   const { lines } = await readAgent(play.crew, refOf(agent), { lines: 20 });
   const lastWords = lines.at(-1)?.trim() ?? "";
   play.script.crashes.push({ agent, reason, lastWords, tasks });
-  play.tell(agent, `crashed: ${lastWords}`);
-  play.tell("reaper", `closed ${agent}, ${reason}; ${tasks.join(", ") || "no task"} is OPEN again`);
+  play.report(agent, `crashed: ${lastWords}`);
+  play.report("reaper", `closed ${agent}, ${reason}; ${tasks.join(", ") || "no task"} is OPEN again`);
   const life = play.lives.get(agent) ?? 0;
   const part = CAST.find(({ name }) => name === agent);
   if (part === undefined || life >= MOST_LIVES) return;
   play.lives.set(agent, life + 1);
   play.greeted.delete(agent);
   const { pane } = await enter(play.crew, play.scaffold, part, life);
-  play.tell(agent, `is replaced by a new incarnation in pane ${pane}`);
+  play.report(agent, `is replaced by a new incarnation in pane ${pane}`);
 }
 
 /** Answers a dialog with yes after a moment. The key is sent only while the cursor is in the dialog. */
@@ -203,7 +203,7 @@ async function answer(play: Play, { agent, status, pane }: Observation): Promise
   const since = play.asking.get(agent);
   if (since === undefined) {
     play.asking.set(agent, now);
-    play.tell(agent, `needs_permission: ${await askedIn(play, pane.id)}`);
+    play.report(agent, `needs_permission: ${await askedIn(play, pane.id)}`);
     return;
   }
   if (now - since < THINKING_MS) return;
@@ -217,7 +217,7 @@ async function answer(play: Play, { agent, status, pane }: Observation): Promise
   }
   play.script.permissions.push({ agent, command, answer: "yes" });
   play.asking.set(agent, now);
-  play.tell("demo", `pressed y in the pane of ${agent}`);
+  play.report("demo", `pressed y in the pane of ${agent}`);
 }
 
 /** The line above the dialog's question. */
@@ -240,7 +240,7 @@ async function send(play: Play, agent: string): Promise<void> {
   try {
     const { delivery } = await sendToAgent(play.crew, refOf(agent), text, { sender: "demo", timeoutMs: 10_000 });
     play.greeted.add(agent);
-    play.tell(agent, `took the prompt of delivery ${delivery.id} (${delivery.state})`);
+    play.report(agent, `took the prompt of delivery ${delivery.id} (${delivery.state})`);
   } catch (error) {
     if (!(error instanceof Fault) || !/^(delivery|agent|pane)\./.test(error.code)) throw error;
     play.script.mishaps.push(`${agent}: ${error.message}`);

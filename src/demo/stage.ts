@@ -28,7 +28,7 @@ export interface DemoWorld {
   /** A crew on its own database, which is created if missing. */
   openCrew(place: CrewPlace): Promise<{ crew: Crew; close(): Promise<void> }>;
   /** A line for the person who watches. */
-  tell(line: string): void;
+  report(line: string): void;
   /** Aborted when the person ends the demo. */
   signal: AbortSignal;
 }

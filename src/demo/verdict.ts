@@ -33,7 +33,7 @@ export const AUDIT = shape({
 export type Audit = TypeOf<typeof AUDIT>;
 
 /** Reads from the events of `workstream` alone what became of its tasks, by name. */
-export async function tellTasks(db: Reader, workstream: string): Promise<TaskStory[]> {
+export async function taskStories(db: Reader, workstream: string): Promise<TaskStory[]> {
   const stories = new Map<number, TaskStory>();
   const events = await db
     .selectFrom("events")

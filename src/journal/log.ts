@@ -57,7 +57,7 @@ export async function writeMessage(context: Context, workstream: string, message
   const spec = { op: MESSAGE_OP, scope: workstream, subject: workstream };
   await write({ ...context, group }, spec, async (tx) => {
     if (workstream !== MACHINE_SCOPE) await workstreamRow(tx.db, workstream);
-    tx.tell({ kind, text });
+    tx.addPayload({ kind, text });
   });
   const [row] = await selectEvents(context.store.db, { kind })
     .where("group_id", "=", group)

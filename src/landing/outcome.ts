@@ -109,7 +109,7 @@ export const confirmLanded = taskVerb("land", confirmLandedIn);
 export async function confirmLandedIn(tx: Tx, task: TaskRef & { id: number }, arrival: Arrival): Promise<boolean> {
   const { landing, workTo, commit, branch, onto, commits, agent, check } = arrival;
   if (!(await endRow(tx, landing, "landed", { tip: commit, onto }))) return false;
-  tx.tell({ commit, branch, onto, commits, agent, check });
+  tx.addPayload({ commit, branch, onto, commits, agent, check });
   const row = await findById(tx.db, task.id);
   if (row === undefined || row.status !== "CLOSED" || row.work_to !== workTo) return true;
   await tx.patch("tasks", row.id, { level: "landed", landed_commit: commit, updated_at: tx.now }, row);
@@ -196,7 +196,7 @@ async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal
   if (!(await endRow(tx, landing, why, { onto, reason }))) return false;
   const now = await findById(tx.db, row.id);
   if (now === undefined || now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
-  tx.tell({ why, reason, files, branch, onto, agent: row.work_agent, commit: row.work_to });
+  tx.addPayload({ why, reason, files, branch, onto, agent: row.work_agent, commit: row.work_to });
   await transition(tx, now, "open");
   await insertNote(tx, now.id, AUTHOR, { kind: verdict.kind, text: verdict.text });
   return true;

@@ -62,8 +62,8 @@ export const land = defineOperation({
     const crew = await app.crew();
     if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.onto);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
-    const { remote, ...told } = landing;
-    return { dryRun: input.dryRun, ...told, nextSteps: nextSteps(workstream, landing, input) };
+    const { remote, ...outcome } = landing;
+    return { dryRun: input.dryRun, ...outcome, nextSteps: nextSteps(workstream, landing, input) };
   },
   render: (landing, paint) => renderLanding(landing, paint),
   exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
@@ -167,8 +167,8 @@ function renderLanding(landing: Shown, paint: Paint): string {
     }),
     section(landing.dryRun ? "Would be returned" : "Returned", returned, (one) => {
       const files = one.files.length === 0 ? "" : `: ${one.files.slice(0, 5).join(", ")}`;
-      const told = one.delivered ? `; sent to ${one.agent} as a prompt` : "";
-      return `  ✗ ${paint.bold(one.task)} ${one.reason}${one.reason.includes(" in ") ? "" : files}${told}`;
+      const sent = one.delivered ? `; sent to ${one.agent} as a prompt` : "";
+      return `  ✗ ${paint.bold(one.task)} ${one.reason}${one.reason.includes(" in ") ? "" : files}${sent}`;
     }),
     section("Skipped", skipped, (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
     landed.length === 0 && landing.pushed ? `Pushed to ${landing.pushed.remote}` : "",

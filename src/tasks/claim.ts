@@ -62,7 +62,7 @@ export async function claimTaskIn(
   if (row.owner_id === agent.id && row.status === "IN_PROGRESS") return renew(tx, row, options);
   if (row.status === "IN_PROGRESS" && options.steal === "expired") {
     requireAbandoned(row, tx.now);
-    tx.tell({ stolenFrom: row.owner });
+    tx.addPayload({ stolenFrom: row.owner });
     return assign(tx, row, agent, "steal", options);
   }
   await requireClaimable(tx, row);
@@ -211,7 +211,7 @@ export async function claimNextIn(
     globs,
     others: () => best(MOST_CANDIDATES),
   });
-  if (passedOver.length > 0) tx.tell({ passedOver });
+  if (passedOver.length > 0) tx.addPayload({ passedOver });
   return { ...(await assign(tx, row, agent, "claim", options)), passedOver };
 }
 

@@ -75,7 +75,7 @@ export async function applyPlanIn(
   const draft = await draftOf(tx.db, { id, name: workstream }, tasks, place);
   const application = await carryOut(tx, draft, place);
   const { tasks: _, unchanged: __, ...counts } = application;
-  if (Object.values(counts).some((count) => count > 0)) tx.tell(counts);
+  if (Object.values(counts).some((count) => count > 0)) tx.addPayload(counts);
   return application;
 }
 

@@ -50,7 +50,7 @@ async function bringBack(host: Host, salvage: ListedSalvage, row: WorkspaceRow):
   const saved = await salvageWorkspace(host, row, "salvage restore");
   await getBackend(salvage.backend).restore(host, { root: row.root, path: row.path }, salvage.place);
   const spec = { op: "salvage.restore", scope: row.workstream, subject: salvage.name };
-  await write(host.context, spec, async (tx) => tx.tell({ into: `${row.workstream}/${row.agent}` }));
+  await write(host.context, spec, async (tx) => tx.addPayload({ into: `${row.workstream}/${row.agent}` }));
   return saved;
 }
 

@@ -7,7 +7,7 @@ export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "s
 /** What an agent may do: `read-only` agents read and report, they change nothing. */
 export type Access = "full" | "read-only";
 
-/** What a start of a CLI may be told. */
+/** What a CLI is started with. */
 export interface LaunchOptions {
   /** mu's state directory; a sandboxed CLI must be let to write there. */
   stateDir: string;

@@ -30,7 +30,7 @@ export interface HookKit {
   agentFile: { name: string; text: string; executable?: true };
   /** A file that must be there before the CLI can load `agentFile`. */
   needs?(place: HookPlace): string;
-  /** The install that stays; a CLI without it is only told at the start of each agent. */
+  /** The install that stays; a CLI without it gets its hooks only when an agent is started. */
   lasting?: {
     /** Its file in a project's folder. */
     project: string;
@@ -84,7 +84,7 @@ export function hookLine(event: string): string {
 /** A record up to this size (bytes) is one write; a larger one may be torn, and is then skipped. */
 const MAX_RECORD = 16 * 1024 * 1024;
 
-/** What a new or compacted conversation is told: who it is, its task, what to do next. */
+/** What is added to a new or compacted conversation: who it is, its task, what to do next. */
 export const PRIME_COMMAND = "mu prime";
 
 /**

@@ -27,7 +27,8 @@ export async function deliverNext(
   const { db } = host.context.store;
   const row = await firstPending(db, agent.id);
   if (row === undefined) return undefined;
-  if (row.state === "pasted") return isAbandoned(row, host.context.clock.now()) ? settle(host, agent, row) : undefined;
+  if (row.state === "pasted")
+    return isAbandoned(row, host.context.clock.now()) ? resolveInterrupted(host, agent, row) : undefined;
   if (agent.closed_at !== null && fresh === undefined) return undefined;
   const seen = await checkPane(host, agent, row);
   if (seen.may === "wait") return undefined;
@@ -83,7 +84,7 @@ async function type(
 const VERBS = { proved: "prove", unproved: "doubt", withdrawn: "withdraw" } as const;
 
 /** A delivery whose typing process died: proved by what is on record, else unproved. Never typed again. */
-async function settle(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRow): Promise<DeliveryRow> {
+async function resolveInterrupted(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRow): Promise<DeliveryRow> {
   const proof = await proveByRecords(host, { agent, cli: getAgentCli(agent.cli), row });
   if (proof !== undefined) return change(host.context, row.id, "prove", proof);
   return change(host.context, row.id, "doubt", "its sender was interrupted while typing");

@@ -185,11 +185,11 @@ export function provedByScreen(cli: AgentCli, before: Screen, after: Screen, tex
   if (cli.proof.by === "echo") return echoes(before, after, text);
   if (cli.reading.by !== "screen") return false;
   const layout = layOut(cli.reading, after);
-  const told = explainScreen(cli, after);
+  const seen = explainScreen(cli, after);
   const { pasted, queued } = cli.proof;
-  if (!layout.composer || told.draft || layout.regions.composer.some((row) => pasted.test(row.text))) return false;
+  if (!layout.composer || seen.draft || layout.regions.composer.some((row) => pasted.test(row.text))) return false;
   if (queued && countRows(after, queued) > countRows(before, queued)) return true;
-  return told.status === "busy" && explainScreen(cli, before).status === "idle";
+  return seen.status === "busy" && explainScreen(cli, before).status === "idle";
 }
 
 function countRows(screen: Screen, pattern: RegExp): number {

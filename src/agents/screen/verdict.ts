@@ -166,7 +166,7 @@ export function exitReason(screen: Screen): { reason: string; evidence: Row[] } 
 }
 
 /**
- * Whether the composer holds a text that someone typed and did not send. The cursor tells: away from the empty
+ * Whether the composer holds a text that someone typed and did not send. The cursor shows it: away from the empty
  * composer's column, or below its first row. A cursor that was moved back home is seen through by the colours:
  * placeholders are faint, typed text is not.
  */

@@ -134,8 +134,8 @@ const AT_ONCE: ReadonlySet<AgentStatus> = new Set(["needs_input", "needs_permiss
 function agree({ screenChangedAt, verdict }: StatusEvidence, report: Report): FusedStatus {
   const evidence = [...report.fused.evidence, ...verdict.evidence];
   const fresher = screenChangedAt > report.at && !PRECISE.has(report.kind);
-  const tells = fresher && !PLAIN.has(verdict.rule.split(".").at(-1) ?? "");
-  return { ...report.fused, evidence, ...(tells && { reason: verdict.reason }) };
+  const isNewer = fresher && !PLAIN.has(verdict.rule.split(".").at(-1) ?? "");
+  return { ...report.fused, evidence, ...(isNewer && { reason: verdict.reason }) };
 }
 
 /** These events name the whole error or command; the screen shows only part of it. */

@@ -137,7 +137,7 @@ export async function freeAgent(
 
 /** Marks an agent as available inside a write. */
 export async function freeAgentIn(tx: Tx, { id, status }: AgentRow): Promise<void> {
-  tx.tell({ previousStatus: status });
+  tx.addPayload({ previousStatus: status });
   const mark = { status: "free", reason: "marked free", by: "person", rule: "person.free", at: tx.now };
   await tx.db
     .insertInto("agent_status")

@@ -6,7 +6,7 @@ export interface SqliteError extends Error {
   code: string;
 }
 
-/** Whether SQLite itself threw it. The code tells: the class has another name in a minified program. */
+/** Whether SQLite itself threw it. Goes by the code: the class has another name in a minified program. */
 export function isSqliteError(error: unknown): error is SqliteError {
   return error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_");
 }

@@ -24,7 +24,7 @@ export function readByHand(connection: Connection, text: string): SqlResult {
 }
 
 /**
- * Runs hand-written INSERT, UPDATE and DELETE statements in the transaction that is under way, and tells which
+ * Runs hand-written INSERT, UPDATE and DELETE statements in the transaction that is under way, and returns which
  * rows of `tables` they changed, in order. All other tables refuse. Faults: `sql.*`, usage.
  */
 export function writeByHand(
@@ -79,7 +79,7 @@ const notAllowed = () =>
   );
 
 const READING = new Set(["select", "with", "values"]);
-/** All words that a statement of SQLite's can start with; any other is a slip, which SQLite itself tells best. */
+/** All words that a statement of SQLite's can start with; any other is a slip, which SQLite itself explains best. */
 const STARTING = new Set([
   ...READING,
   ..."alter analyze attach begin commit create delete detach drop end explain insert pragma reindex release".split(" "),
@@ -95,7 +95,7 @@ function isReading(statement: SqlStatement): boolean {
   return READING.has((rest[0] === "query" ? rest[2] : rest[0]) ?? "");
 }
 
-/** Pragmas that only tell something, and those of them that may be asked about one table or index. */
+/** Pragmas that only read, and those of them that may be asked about one table or index. */
 const TELLING = new Set(
   [
     "application_id collation_list compile_options data_version database_list encoding foreign_key_check foreign_keys",

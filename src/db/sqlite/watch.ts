@@ -6,7 +6,7 @@ import type { Connection, Statement } from "./connection.js";
 /** How often the counter of commits is looked at when the operating system says nothing, in ms. */
 const POLL_MS = 150;
 /**
- * When to look after the system told of a write to the file, in ms: at once, and again, for a commit is only
+ * When to look after the system reported a write to the file, in ms: at once, and again, for a commit is only
  * visible after its last write to the file has reached the disk.
  */
 const LOOKS_MS = [5, 25, 70];

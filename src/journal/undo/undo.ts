@@ -122,7 +122,7 @@ export async function undoGroup(context: Context, group: string): Promise<Undone
     const superseded = await findObstacles(tx.db, net, name, firstId);
     if (superseded.length > 0) throw supersededFault(summary, superseded);
     await putBack(tx, net);
-    tx.tell({});
+    tx.addPayload({});
   });
   return { ...summary, inverse, superseded: [], undoGroup: own };
 }

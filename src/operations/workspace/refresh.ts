@@ -53,13 +53,13 @@ export const workspaceRefresh = defineOperation({
 
 const FINE = { problem: null, code: null };
 
-type Told = { base: string | null; commits: number; problem: string | null };
+type RefreshOutcome = { base: string | null; commits: number; problem: string | null };
 
 const OUTCOMES = {
-  current: ({ base }: Told) => `is already on ${base?.slice(0, 12)}`,
-  refreshed: ({ base, commits }: Told) =>
+  current: ({ base }: RefreshOutcome) => `is already on ${base?.slice(0, 12)}`,
+  refreshed: ({ base, commits }: RefreshOutcome) =>
     `is now on ${base?.slice(0, 12)}${commits === 0 ? "" : `, with ${counted(commits, "commit")}`}`,
-  refused: ({ problem }: Told) => `not refreshed. ${problem}`,
+  refused: ({ problem }: RefreshOutcome) => `not refreshed. ${problem}`,
 };
 
 function agentOrAll(): Fault {

@@ -16,7 +16,7 @@ type Reader = (raw: SpoolEvent, turn: Turn) => FeedEvent | undefined;
 /**
  * Reads the hooks of Claude Code. A prompt into a running turn carries that turn's `prompt_id`: it is queued, and the
  * next `Stop` begins it without another event. Events of subagents (`agent_id`) say nothing about the pane, except
- * that their dialogs are dialogs. Esc fires no hook: the next prompt, or the screen, tells.
+ * that their dialogs are dialogs. Esc fires no hook: only the next prompt or the screen shows it.
  */
 export function readClaudeEvents(events: readonly SpoolEvent[]): FeedEvent[] {
   const turn: Turn = { running: false, queued: 0 };

@@ -6,7 +6,7 @@ interface Sessions {
   /** Sessions of subagents: they work inside a turn of their parent. */
   children: Set<string>;
   running: boolean;
-  /** The turn has told its end (idle or error); what follows only repeats it. */
+  /** The turn has reported its end (idle or error); what follows only repeats it. */
   over: boolean;
 }
 

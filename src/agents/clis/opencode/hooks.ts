@@ -37,7 +37,7 @@ export const MuPlugin = async () => {
 
 /**
  * A plugin of OpenCode. With any plugin OpenCode first installs its plugin package, and without a network it hangs on
- * a blank screen; so an agent gets the plugin only where that package is there already, and else its screen tells.
+ * a blank screen; so an agent gets the plugin only where that package is there already, and otherwise mu reads only its screen.
  */
 export const opencodeHooks: HookKit = {
   agentFile: { name: "opencode.js", text: PLUGIN },

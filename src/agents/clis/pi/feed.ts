@@ -14,7 +14,7 @@ type Reader = (raw: SpoolEvent, run: Run) => FeedEvent | undefined;
 /**
  * Reads the events of the pi extension. `agent_end` with an error may be followed by a retry after 2, 4 and 8 s;
  * newer versions say `agent_settled` when nothing follows. Dialogs of other extensions are events in newer versions
- * only (`ui_prompt_start`), else they are told by the screen.
+ * only (`ui_prompt_start`), otherwise only the screen shows them.
  */
 export function readPiEvents(events: readonly SpoolEvent[]): FeedEvent[] {
   const run: Run = { running: false };
