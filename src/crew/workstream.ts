@@ -77,11 +77,7 @@ export async function destroyCrew(host: TmuxHost, workstream: string): Promise<C
   await endInterruptedLandings(host);
   const salvages = new Set(await salvageAll(host, workstream));
   for (const row of await agentRows(store.db, workstream)) {
-    await closeAgent(
-      host,
-      { workstream, name: row.name },
-      { incarnation: row.id, reason: "its workstream is destroyed" },
-    );
+    await closeAgent(host, row, { incarnation: row.id, reason: "its workstream is destroyed" });
   }
   for (const name of await freeAll(host, workstream)) salvages.add(name);
   await ifInstalled(host.tmux.killSession(gone.session), undefined);

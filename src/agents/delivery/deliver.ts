@@ -77,11 +77,9 @@ async function type(
   const reserved = await reserve(host.context, row, baseline);
   if (reserved === undefined) return undefined;
   const typed = await typeAndProve(host, { agent, cli: getAgentCli(agent.cli), row: reserved, before });
-  const after = await change(host.context, row.id, VERBS[typed.as], typed.why);
-  return typed.as === "withdrawn" ? undefined : after;
+  const after = await change(host.context, row.id, typed.as, typed.why);
+  return typed.as === "withdraw" ? undefined : after;
 }
-
-const VERBS = { proved: "prove", unproved: "doubt", withdrawn: "withdraw" } as const;
 
 /** A delivery whose typing process died: proved by what is on record, else unproved. Never typed again. */
 async function resolveInterrupted(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRow): Promise<DeliveryRow> {
@@ -152,9 +150,9 @@ export interface Typing {
   before: PaneView;
 }
 
-/** `withdrawn`: surely nothing was typed. */
+/** The delivery's transition; `withdraw`: surely nothing was typed. */
 export interface Typed {
-  as: keyof typeof VERBS;
+  as: "prove" | "doubt" | "withdraw";
   why: string;
 }
 
@@ -181,8 +179,8 @@ export async function typeAndProve(host: TmuxHost, typing: Typing): Promise<Type
     return await (typing.cli.proof.by === "echo" ? awaitEcho(host, typing) : submit(host, typing));
   } catch (error) {
     const proof = await proveByRecords(host, typing).catch(() => undefined);
-    if (proof !== undefined) return { as: "proved", why: proof };
-    return { as: "unproved", why: `it was typed, then: ${messageOf(error)}` };
+    if (proof !== undefined) return { as: "prove", why: proof };
+    return { as: "doubt", why: `it was typed, then: ${messageOf(error)}` };
   }
 }
 
@@ -209,7 +207,7 @@ const NOTHING_TYPED: readonly string[] = [
 function failedPaste(error: unknown): Typed {
   const why = messageOf(error);
   const isSure = error instanceof Fault && NOTHING_TYPED.includes(error.code);
-  return { as: isSure ? "withdrawn" : "unproved", why: isSure ? why : `its paste was interrupted: ${why}` };
+  return { as: isSure ? "withdraw" : "doubt", why: isSure ? why : `its paste was interrupted: ${why}` };
 }
 
 /** A shell or a plain program: what it echoes is the proof. */
@@ -223,7 +221,7 @@ async function awaitEcho(host: TmuxHost, typing: Typing): Promise<Typed> {
   const once = async () => {
     const why =
       (await proveByRecords(host, typing)) ?? (turn++ % SCREEN_TURNS === SCREEN_TURNS - 1 ? await seen() : undefined);
-    return why === undefined ? undefined : ({ as: "proved", why } as const);
+    return why === undefined ? undefined : ({ as: "prove", why } as const);
   };
   const seen = async () => {
     const after = await viewPane(host, cli, before.pane);
@@ -231,7 +229,7 @@ async function awaitEcho(host: TmuxHost, typing: Typing): Promise<Typed> {
   };
   const timeoutMs = PROOF_MS + arrivalMs(row);
   const proved = await pollUntil(host.context.clock, once, backoff(4, 100, timeoutMs));
-  return proved ?? { as: "unproved", why: "the pane shows no echo of it" };
+  return proved ?? { as: "doubt", why: "the pane shows no echo of it" };
 }
 
 /** An agent CLI: the text is seen in the composer, Enter is pressed, and the text must leave it. */
@@ -242,7 +240,7 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
   await clock.sleep(cli.pasteEnterDelayMs);
   const held = await pollUntil(clock, async () => holding(await look()), backoff(15, 150, arrivalMs(row)));
   if (held !== undefined && isQuestion(held)) {
-    return { as: "unproved", why: `a question opened while typing: ${held.verdict.reason}` };
+    return { as: "doubt", why: `a question opened while typing: ${held.verdict.reason}` };
   }
 
   let enters = await press(host, typing, held);
@@ -251,7 +249,7 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
     const after = await look();
     const seen = after && proveByScreen(cli, row.text, { before, held, after });
     const why = seen ?? (await proveByRecords(host, typing));
-    if (why !== undefined) return { as: "proved", why };
+    if (why !== undefined) return { as: "prove", why };
     const isLost = clock.now().getTime() - pressedAt >= ENTER_LOST_MS;
     if (after === undefined || !after.verdict.draft || enters >= ENTERS || !isLost) return undefined;
     enters += await press(host, typing, after);
@@ -284,9 +282,9 @@ async function press(host: TmuxHost, { agent, before }: Typing, seen: PaneView |
 }
 
 function unproved(look: PaneView | undefined): Typed {
-  if (look === undefined) return { as: "unproved", why: "its pane was closed while typing" };
-  if (look.verdict.draft) return { as: "unproved", why: "it is still in the composer; Enter had no effect" };
-  return { as: "unproved", why: `no sign that it was taken; the pane shows: ${look.verdict.reason}` };
+  if (look === undefined) return { as: "doubt", why: "its pane was closed while typing" };
+  if (look.verdict.draft) return { as: "doubt", why: "it is still in the composer; Enter had no effect" };
+  return { as: "doubt", why: `no sign that it was taken; the pane shows: ${look.verdict.reason}` };
 }
 
 function arrivalMs({ text }: DeliveryRow): number {
