@@ -1,5 +1,6 @@
 import { existsSync, lstatSync } from "node:fs";
-import { chmod, lstat, mkdir, readdir, realpath, rm } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, realpath, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { quote } from "../names.js";
 import { programFault } from "./program.js";
@@ -48,6 +49,18 @@ function onlyVanished(stderr: string): boolean {
   const missing = /^cp: (?:cannot (?:stat|open|access) )?'?(.+?)'?(?: for reading)?: No such file or directory$/;
   const paths = lines.map((line) => missing.exec(line)?.[1]);
   return lines.length > 0 && paths.every((path) => path !== undefined && !existsSync(path));
+}
+
+export const temporaryFolder = ({ env }: VcsWorld) => env["TMPDIR"] || tmpdir();
+
+/** Runs `use` with a new private folder whose path begins with `prefix`, and deletes it afterwards. */
+export async function withFolder<T>(prefix: string, use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(prefix);
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** True unless the path is free for a new folder: missing, or an empty folder. */

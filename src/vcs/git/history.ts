@@ -1,5 +1,5 @@
 import type { Checkout, Commit, CommitRange, Since, VcsWorld } from "../vcs.js";
-import { runGit } from "./run.js";
+import { gitLines, runGit } from "./run.js";
 import { snapshot } from "./snapshot.js";
 import { commitOf } from "./target.js";
 
@@ -63,8 +63,7 @@ async function sinceMergeBase(world: VcsWorld, path: string, from: string): Prom
   const { stdout } = await runGit(world, path, ["merge-base", from, "HEAD"], { okCodes: [1] });
   const base = stdout.trim();
   if (base === "") return { base: null, commits: [] };
-  const { stdout: shas } = await runGit(world, path, ["rev-list", "--topo-order", `${base}..HEAD`, "--"]);
-  return { base, commits: shas.split("\n").filter(Boolean) };
+  return { base, commits: await gitLines(world, path, ["rev-list", "--topo-order", `${base}..HEAD`, "--"]) };
 }
 
 /** Commits with their parents, in the order of `rev-list --parents`. */

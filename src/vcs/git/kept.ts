@@ -1,5 +1,5 @@
 import type { LandedAs, VcsWorld } from "../vcs.js";
-import { gitLine, NO_HOOKS, runGit } from "./run.js";
+import { gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 
 const KEPT = "refs/mu/work/";
 
@@ -16,7 +16,7 @@ export async function letGo(
   landed: readonly LandedAs[],
 ): Promise<void> {
   const asked = ["for-each-ref", "--format=%(refname) %(objectname)", `${KEPT}${workstream}/`];
-  const lines = (await runGit(world, root, asked)).stdout.split("\n").filter(Boolean);
+  const lines = await gitLines(world, root, asked);
   if (lines.length === 0) return;
   const kept = lines.map((line) => line.split(" ") as [string, string]);
   const landedAs = new Map(landed.map(({ work, commit }) => [work, commit]));

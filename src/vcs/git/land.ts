@@ -9,7 +9,7 @@ import type { CommitRange, VcsWorld } from "../vcs.js";
 import { findGitDir, operationIn } from "./git-dir.js";
 import { existingCommits } from "./history.js";
 import { gitReplayer } from "./replay.js";
-import { gitFault, gitLine, NO_HOOKS, runGit } from "./run.js";
+import { findCommit, gitEntries, gitFault, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 import { target } from "./target.js";
 import { removeScratch } from "./worktree.js";
 
@@ -57,8 +57,7 @@ export const gitLander: Lander = {
   },
   removeScratch,
   async remote(world, root, branch) {
-    const { stdout } = await runGit(world, root, ["remote"]);
-    const remotes = stdout.split("\n").filter((name) => name !== "");
+    const remotes = await gitLines(world, root, ["remote"]);
     const chosen = await gitLine(world, root, ["config", "--get", `branch.${branch}.remote`], { okCodes: [1] });
     return [chosen, "origin", ...remotes].find((name) => remotes.includes(name));
   },
@@ -118,8 +117,7 @@ async function forward(world: VcsWorld, path: string, { target, to }: { target: 
   const options = { okCodes: [1, 2, 128], locks: true, env: { GIT_REFLOG_ACTION: "mu land" } };
   const { code, stdout, stderr } = await runGit(world, path, args, options);
   // git moves whatever is checked out, which may be another branch by now.
-  const asked = ["rev-parse", "--verify", "-q", `refs/heads/${target.branch}`];
-  const now = await gitLine(world, path, asked, { okCodes: [1, 128] });
+  const now = await findCommit(world, path, `refs/heads/${target.branch}`);
   if (now === to) return "advanced";
   if (code === 0) await restoreHead(world, path, { from: target.commit, to });
   if (code === 0) return "moved";
@@ -132,7 +130,7 @@ async function forward(world: VcsWorld, path: string, { target, to }: { target: 
 
 /** Moves HEAD back if git moved another branch than ours, unless it has changed since. */
 async function restoreHead(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<void> {
-  const head = await gitLine(world, path, ["rev-parse", "-q", "--verify", "HEAD"], { okCodes: [1, 128] });
+  const head = await findCommit(world, path, "HEAD");
   if (head === to) await runGit(world, path, ["reset", "-q", "--keep", from], { okCodes: [1, 128], locks: true });
 }
 
@@ -142,7 +140,7 @@ async function restoreHead(world: VcsWorld, path: string, { from, to }: CommitRa
  */
 async function takeBack(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<void> {
   const staged = await runGit(world, path, ["diff-index", "--cached", "--quiet", to, "--"], { okCodes: [1, 128] });
-  const head = await gitLine(world, path, ["rev-parse", "-q", "--verify", "HEAD"], { okCodes: [1, 128] });
+  const head = await findCommit(world, path, "HEAD");
   if (staged.code !== 0 || head !== from) return;
   await runGit(world, path, ["read-tree", "-m", "-u", to, from], { okCodes: [1, 128], locks: true });
 }
@@ -236,8 +234,7 @@ async function holding(tree: WorkTree, branch: string): Promise<Obstacle | undef
 /** Uncommitted changes, without untracked files, and operations in progress; undefined for a clean checkout. */
 async function uncommittedChanges(world: VcsWorld, path: string): Promise<Obstacle | undefined> {
   const args = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
-  const { stdout } = await runGit(world, path, args);
-  const files = stdout.split("\0").flatMap((line) => (line === "" ? [] : [line.slice(3)]));
+  const files = (await gitEntries(world, path, args)).map((line) => line.slice(3));
   const folder = (await findGitDir(path)) ?? path;
   const underway = operationIn(await readdir(folder));
   return files.length > 0 || underway !== null ? { path, files, underway } : undefined;
@@ -246,8 +243,7 @@ async function uncommittedChanges(world: VcsWorld, path: string): Promise<Obstac
 /** Untracked files of `path` that moving from one commit to another would overwrite. */
 async function untrackedConflicts(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<string[]> {
   const args = ["diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", from, to];
-  const { stdout } = await runGit(world, path, args);
-  const added = stdout.split("\0").filter((name) => name !== "");
+  const added = await gitEntries(world, path, args);
   const isInTheWay = (name: string) =>
     lstat(join(path, name))
       .then((found) => !found.isDirectory())

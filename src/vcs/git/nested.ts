@@ -3,7 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { VcsWorld } from "../vcs.js";
 import { commonDirOf, findGitDir } from "./git-dir.js";
-import { gitLine, NO_HOOKS, runGit } from "./run.js";
+import { gitEntries, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 import { type Content, makeSavedCommit, type Nested, readSavedCommit, treeOf } from "./saved-commit.js";
 import { wholeTrees } from "./snapshot.js";
 
@@ -29,8 +29,7 @@ export async function saveNested(world: VcsWorld, path: string, name: string): P
 
 /** Repositories inside a checkout, submodules or not, that are not ignored; relative paths. */
 async function nestedIn(world: VcsWorld, path: string): Promise<string[]> {
-  const list = async (...args: string[]) =>
-    (await runGit(world, path, ["ls-files", "-z", ...args])).stdout.split("\0").filter(Boolean);
+  const list = (...args: string[]) => gitEntries(world, path, ["ls-files", "-z", ...args]);
   const links = (await list("--stage")).filter((entry) => entry.startsWith("160000 "));
   const tracked = links.map((entry) => entry.slice(entry.indexOf("\t") + 1));
   const others = (await list("--others", "--exclude-standard")).filter((entry) => entry.endsWith("/"));
@@ -63,8 +62,8 @@ async function ownCommits(world: VcsWorld, outer: string, path: string, head: st
   const isSame = mine === theirs;
   const format = "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)";
   const asked = ["for-each-ref", format, "refs/heads", "refs/tags", "refs/stash"];
-  const refs = isSame ? "" : (await runGit(world, path, asked)).stdout;
-  const tips = new Set([...(head === null ? [] : [head]), ...refs.split("\n").filter(Boolean)]);
+  const refs = isSame ? [] : await gitLines(world, path, asked);
+  const tips = new Set([...(head === null ? [] : [head]), ...refs]);
   if (tips.size === 0) return [];
   const known = isSame ? ["--branches", "--remotes"] : ["--remotes"];
   const input = [...tips, ""].join("\n");

@@ -6,7 +6,7 @@ import type { ProgramResult } from "../program.js";
 import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
 import { gitDirOf, operationIn, readText, waitUntilQuiet } from "./git-dir.js";
 import { commitsBetween, landedIn, parseWalk } from "./history.js";
-import { gitFault, gitLine, runGit } from "./run.js";
+import { gitEntries, gitFault, gitLine, runGit } from "./run.js";
 import { identity } from "./saved-commit.js";
 import { commitOf } from "./target.js";
 import { hookFailed } from "./worktree.js";
@@ -78,8 +78,7 @@ async function rebase(
     await writeNote(gitDir, { from, onto, head });
     return { outcome: "refreshed", from, onto, head, replayed: await commitsBetween(world, path, onto, head) };
   }
-  const unmerged = await runGit(world, path, ["diff", "--name-only", "--diff-filter=U", "-z"]);
-  const conflicts = unmerged.stdout.split("\0").filter(Boolean);
+  const conflicts = await gitEntries(world, path, ["diff", "--name-only", "--diff-filter=U", "-z"]);
   await undoAbandoned(world, path, gitDir);
   if (conflicts.length > 0) return { outcome: "conflict", from, onto, conflicts };
   throw rebaseFault(path, args, result);
@@ -117,7 +116,7 @@ export async function requireClean(world: VcsWorld, path: string, untracked: "al
       { intent: "See its state", command: `git -C ${shellWord(path)} status` },
     ]);
   const status = ["status", "--porcelain", "-z", "--no-renames", `--untracked-files=${untracked}`];
-  const changed = (await runGit(world, path, status)).stdout.split("\0").filter(Boolean);
+  const changed = await gitEntries(world, path, status);
   if (changed.length > 0) throw dirty(path, changed);
 }
 

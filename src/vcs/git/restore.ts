@@ -7,7 +7,7 @@ import { gitDirOf, readText } from "./git-dir.js";
 import { diffTrees } from "./history.js";
 import { restoreFiles } from "./nested.js";
 import { requireClean } from "./refresh.js";
-import { gitLine, runGit } from "./run.js";
+import { findCommit, gitLines, runGit } from "./run.js";
 import { SALVAGE } from "./save.js";
 import { readSavedCommit } from "./saved-commit.js";
 
@@ -30,13 +30,11 @@ export async function restore(world: VcsWorld, { path }: Checkout, place: string
 }
 
 async function commitOfSave(world: VcsWorld, cwd: string, place: string): Promise<string> {
-  const asked = ["rev-parse", "--verify", "--quiet", `${place}^{commit}`];
-  const commit = place.startsWith("-") ? "" : await gitLine(world, cwd, asked, { okCodes: [1, 128] });
-  if (commit === "")
-    throw new Fault("missing", "vcs.no_save", `No such save: ${quote(place)}.`, [
-      { intent: "List saves", command: "mu salvage list" },
-    ]);
-  return commit;
+  const commit = await findCommit(world, cwd, place);
+  if (commit !== undefined) return commit;
+  throw new Fault("missing", "vcs.no_save", `No such save: ${quote(place)}.`, [
+    { intent: "List saves", command: "mu salvage list" },
+  ]);
 }
 
 const LISTED = 50;
@@ -67,8 +65,7 @@ export async function listSaved(
   world: VcsWorld,
   root: string,
 ): Promise<{ name: string; place: string; commit: string }[]> {
-  const { stdout } = await runGit(world, root, ["for-each-ref", "--format=%(objectname) %(refname)", SALVAGE]);
-  const lines = stdout.split("\n").filter(Boolean);
+  const lines = await gitLines(world, root, ["for-each-ref", "--format=%(objectname) %(refname)", SALVAGE]);
   return lines.map((line) => {
     const [commit = "", place = ""] = line.split(" ");
     return { name: place.slice(SALVAGE.length), place, commit };

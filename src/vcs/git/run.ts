@@ -60,6 +60,23 @@ export async function gitLine(
   return stdout.split("\n", 1)[0] ?? "";
 }
 
+/** The lines of git's output, without empty ones. */
+export async function gitLines(world: VcsWorld, cwd: string, args: readonly string[]): Promise<string[]> {
+  return (await runGit(world, cwd, args)).stdout.split("\n").filter(Boolean);
+}
+
+/** The entries of git's output if they end with NUL (`-z`), without empty ones. */
+export async function gitEntries(world: VcsWorld, cwd: string, args: readonly string[]): Promise<string[]> {
+  return (await runGit(world, cwd, args)).stdout.split("\0").filter(Boolean);
+}
+
+/** The commit that `ref` names; undefined if there is none. */
+export async function findCommit(world: VcsWorld, cwd: string, ref: string): Promise<string | undefined> {
+  if (ref.startsWith("-")) return undefined;
+  const args = ["rev-parse", "--verify", "--quiet", `${ref}^{commit}`];
+  return (await gitLine(world, cwd, args, { okCodes: [1, 128] })) || undefined;
+}
+
 /**
  * Runs several git commands in one shell: starting a program from Node takes longer than most git commands. Returns
  * their output, or undefined if the shell fails.

@@ -8,7 +8,7 @@ import { findEntry, findGitDir, operationIn, readHead, readText } from "./git-di
 import { landedIn, parseWalk } from "./history.js";
 import { saveNested } from "./nested.js";
 import { refreshedFrom } from "./refresh.js";
-import { gitLine, NO_HOOKS, runGit } from "./run.js";
+import { gitEntries, gitLine, NO_HOOKS, runGit } from "./run.js";
 import { makeSavedCommit, TRAILERS, treeOf } from "./saved-commit.js";
 import { folderTree, wholeSnapshot } from "./snapshot.js";
 
@@ -57,8 +57,7 @@ async function saveFolder(world: VcsWorld, { root, path }: Checkout, name: strin
   const names = await readdir(path).catch(() => []);
   if (names.every((entry) => entry === ".git")) return null;
   const tree = await folderTree(world, root, path);
-  const listed = await runGit(world, root, ["ls-tree", "-r", "-z", "--name-only", tree]);
-  const files = listed.stdout.split("\0").filter(Boolean);
+  const files = await gitEntries(world, root, ["ls-tree", "-r", "-z", "--name-only", tree]);
   if (files.length === 0) return null;
   const parts = { name, path, head: null, tree, indexTree: tree, resumable: [], nested: [], files };
   const commit = await makeSavedCommit(world, root, parts);
@@ -93,8 +92,7 @@ async function changedFiles(world: VcsWorld, cwd: string, { head, tree, indexTre
   const found = new Set<string>();
   for (const changed of new Set([tree, indexTree])) {
     const args = ["diff-tree", "-r", "--no-renames", "--name-only", "-z", head, changed];
-    const { stdout } = await runGit(world, cwd, args);
-    for (const file of stdout.split("\0").filter(Boolean)) found.add(file);
+    for (const file of await gitEntries(world, cwd, args)) found.add(file);
   }
   return [...found].sort();
 }

@@ -1,11 +1,12 @@
 import { constants } from "node:fs";
-import { copyFile, lstat, mkdtemp, rm, stat, utimes } from "node:fs/promises";
+import { copyFile, lstat, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
+import { withFolder } from "../folders.js";
 import type { Checkout, Snapshot, VcsWorld } from "../vcs.js";
 import { gitDirOf } from "./git-dir.js";
-import { type GitOptions, runGit } from "./run.js";
+import { type GitOptions, gitLine, runGit } from "./run.js";
 
 /** Settings of the user's that must not affect our copy of the index. */
 const QUIETLY = [
@@ -40,15 +41,12 @@ export async function wholeTrees(world: VcsWorld, path: string): Promise<Pick<Sn
 /** The tree of all files in a folder that is not a checkout, as the repository at `root` would store them. */
 export async function folderTree(world: VcsWorld, root: string, path: string): Promise<string> {
   const gitDir = await gitDirOf(root);
-  const folder = await mkdtemp(join(gitDir, "mu-snapshot-"));
-  try {
+  return withFolder(join(gitDir, "mu-snapshot-"), async (folder) => {
     const env = { GIT_DIR: gitDir, GIT_WORK_TREE: path, GIT_INDEX_FILE: join(folder, "index") };
     const git: IndexGit = (args, options) => runGit(world, path, [...QUIETLY, ...args], { ...options, env });
     await addAll(git);
     return (await git(["write-tree"])).stdout.trim();
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 type Depth = "as git sees it" | "hidden ones too";
@@ -63,10 +61,9 @@ async function snapshotWith(world: VcsWorld, path: string, depth: Depth): Promis
 /** HEAD and its tree; faults `vcs.no_commits`. */
 async function headAndTree(world: VcsWorld, path: string): Promise<[string, string]> {
   const asked = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
-  const head = (await runGit(world, path, asked, { okCodes: [1] })).stdout.trim();
+  const head = await gitLine(world, path, asked, { okCodes: [1] });
   if (head === "") throw noCommits(path);
-  const { stdout } = await runGit(world, path, ["rev-parse", `${head}^{tree}`]);
-  return [head, stdout.trim()];
+  return [head, await gitLine(world, path, ["rev-parse", `${head}^{tree}`])];
 }
 
 export function noCommits(path: string): Fault {
@@ -75,15 +72,12 @@ export function noCommits(path: string): Fault {
   ]);
 }
 
-async function withIndexCopy<T>(gitDir: string, use: (index: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(gitDir, "mu-snapshot-"));
-  try {
+function withIndexCopy<T>(gitDir: string, use: (index: string) => Promise<T>): Promise<T> {
+  return withFolder(join(gitDir, "mu-snapshot-"), async (folder) => {
     const index = join(folder, "index");
     await copyIndex(join(gitDir, "index"), index);
-    return await use(index);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    return use(index);
+  });
 }
 
 /**

@@ -5,7 +5,7 @@ import { quote, shellWord } from "../../names.js";
 import { findAbove } from "../folders.js";
 import type { Target, VcsWorld } from "../vcs.js";
 import { findGitDir, readBranch } from "./git-dir.js";
-import { gitFault, gitLine, runGit } from "./run.js";
+import { findCommit, gitFault, gitLine, gitLines, runGit } from "./run.js";
 import { noCommits } from "./snapshot.js";
 
 /** The work tree of the main checkout of the repository that `folder` is in; of a bare repository, its git folder. */
@@ -67,8 +67,7 @@ interface Branch {
 
 async function listBranches(world: VcsWorld, root: string): Promise<Branch[]> {
   const format = "--format=%(refname)%00%(objectname)%00%(symref)";
-  const { stdout } = await runGit(world, root, ["for-each-ref", format, "refs/heads", "refs/remotes"]);
-  const lines = stdout.split("\n").filter((line) => line !== "");
+  const lines = await gitLines(world, root, ["for-each-ref", format, "refs/heads", "refs/remotes"]);
   return lines.map((line) => {
     const [ref = "", commit = "", to = ""] = line.split("\0");
     return { ref, commit, to };
@@ -109,9 +108,7 @@ function unknownRef(root: string, ref: string): Fault {
 
 /** Resolves `ref` in the repository at `root`. Faults `vcs.unknown_ref`. */
 export async function commitOf(world: VcsWorld, root: string, ref: string): Promise<string> {
-  if (ref.startsWith("-")) throw unknownRef(root, ref);
-  const args = ["rev-parse", "--verify", "--quiet", `${ref}^{commit}`];
-  const { stdout } = await runGit(world, root, args, { okCodes: [1, 128] });
-  if (stdout.trim() === "") throw unknownRef(root, ref);
-  return stdout.trim();
+  const commit = await findCommit(world, root, ref);
+  if (commit === undefined) throw unknownRef(root, ref);
+  return commit;
 }

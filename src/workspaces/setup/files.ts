@@ -1,12 +1,11 @@
 import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
-import { appendFile, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, mkdir, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
-import { copyEntry } from "../../vcs/folders.js";
-import { runGit } from "../../vcs/git/run.js";
+import { copyEntry, temporaryFolder, withFolder } from "../../vcs/folders.js";
+import { gitLine, runGit } from "../../vcs/git/run.js";
 import type { BackendKey, Checkout, VcsWorld } from "../../vcs/vcs.js";
 import { INCLUDE_FILE, type SetupPlan } from "./plan.js";
 
@@ -72,13 +71,10 @@ async function withIndexOf<T>(
     const bare = (await repository(["rev-parse", "--is-inside-work-tree"])).trim() !== "true";
     return work(bare ? async () => "" : repository);
   }
-  const empty = await mkdtemp(join(world.env["TMPDIR"] || tmpdir(), "mu-index-"));
-  try {
+  return withFolder(join(temporaryFolder(world), "mu-index-"), async (empty) => {
     await runGit(world, empty, ["init", "--quiet", "--bare", empty]);
-    return await work(inRoot([`--git-dir=${empty}`, `--work-tree=${root}`, "-c", "core.bare=false"]));
-  } finally {
-    await rm(empty, { recursive: true, force: true });
-  }
+    return work(inRoot([`--git-dir=${empty}`, `--work-tree=${root}`, "-c", "core.bare=false"]));
+  });
 }
 
 async function untracked(repository: InRepository, patterns: readonly string[]): Promise<string[]> {
@@ -142,7 +138,7 @@ async function keepIgnored(world: VcsWorld, { root, path }: Checkout, linked: re
   const ours = new Set(await ignoredIn(path, theirs));
   const missing = theirs.filter((name) => !ours.has(name));
   if (missing.length === 0) return;
-  const [file = ""] = (await runGit(world, root, ["rev-parse", "--git-path", "info/exclude"])).stdout.split("\n");
+  const file = await gitLine(world, root, ["rev-parse", "--git-path", "info/exclude"]);
   await mkdir(dirname(resolve(root, file)), { recursive: true });
   await appendFile(resolve(root, file), missing.map((name) => `/${name.replace(/[\\*?[ ]/g, "\\$&")}\n`).join(""));
 }

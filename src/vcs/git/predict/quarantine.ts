@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { temporaryFolder, withFolder } from "../../folders.js";
 import type { VcsWorld } from "../../vcs.js";
 import { commonDirOf, gitDirOf } from "../git-dir.js";
 import { runGit } from "../run.js";
@@ -23,17 +23,14 @@ export async function inQuarantine<T>(
   work: (quarantine: Quarantine) => Promise<T>,
 ): Promise<T> {
   const own = join(await commonDirOf(await gitDirOf(root)), "objects");
-  const folder = await mkdtemp(join(world.env["TMPDIR"] || tmpdir(), "mu-radar-"));
-  try {
+  return withFolder(join(temporaryFolder(world), "mu-radar-"), async (folder) => {
     const objects = join(folder, "objects");
     await mkdir(objects);
     const env = { GIT_OBJECT_DIRECTORY: objects, GIT_ALTERNATE_OBJECT_DIRECTORIES: alternate(own) };
     const exec: VcsWorld["exec"] = (file, args, options = {}) =>
       world.exec(file, args, { ...options, env: { ...options.env, ...env } });
-    return await work({ world: { ...world, exec }, folder });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+    return work({ world: { ...world, exec }, folder });
+  });
 }
 
 /** A path in a colon-separated list. */

@@ -6,7 +6,7 @@ import { asFault, Fault } from "../../../errors.js";
 import type { Checkout, Standing, Target, VcsWorld } from "../../vcs.js";
 import { gitDirOf } from "../git-dir.js";
 import { parseWalk, reachable, type Walk } from "../history.js";
-import { gitLine, runGit } from "../run.js";
+import { gitEntries, gitLine, runGit } from "../run.js";
 import { snapshot } from "../snapshot.js";
 import { type Distance, distances } from "../standings.js";
 import { type Changes, type Footprint, footprint, NO_CHANGES, readChanges, type Span } from "./changes.js";
@@ -181,8 +181,7 @@ async function basesOf(world: VcsWorld, root: string, tips: readonly string[], b
  * Faults `vcs.no_folder`, `vcs.no_commits`, `vcs.failed`.
  */
 async function presentOf(quarantine: Quarantine, checkout: Checkout): Promise<Present> {
-  const { stdout } = await runGit(quarantine.world, checkout.path, STATUS);
-  const lines = stdout.split("\0").filter((line) => line !== "");
+  const lines = await gitEntries(quarantine.world, checkout.path, STATUS);
   const head = lines.map((line) => /^# branch\.oid ([0-9a-f]+)$/.exec(line)?.[1]).find((found) => found !== undefined);
   if (head === undefined) throw new Fault("conflict", "vcs.no_commits", "It has no commits yet.");
   const differing = lines.filter((line) => !line.startsWith("# "));
