@@ -29,7 +29,7 @@ export const taskClaim = defineOperation({
   name: "task.claim",
   summary: "Claim a task, or the best ready one",
   description:
-    "However many try, exactly one gets the task; the others exit 4. A task that is blocked, held, finished or owned by another cannot be claimed. Claiming your own task changes nothing. With --lease, the claim expires without activity: every note renews it, and once it has expired, others can take the task with --steal. Among equally good tasks, --next prefers one whose declared files (`--touches`) nobody else is changing, and reports those it passed over.",
+    "However many try, exactly one gets the task; the others exit 4. A task that is blocked, held, finished or owned by another cannot be claimed. Claiming your own task changes nothing. With --lease, the claim expires without activity: every note renews it, and once it has expired, others can take the task with --steal. If another agent is changing the files that a task declares (`--touches`), --next prefers an equally good task without such a conflict, and reports the tasks that it skipped.",
   effect: "write",
   input: claimFields,
   output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS },
