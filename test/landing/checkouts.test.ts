@@ -28,7 +28,7 @@ async function checkoutState(): Promise<unknown> {
 const DIRTY = { code: "landing.checkout_dirty", kind: "conflict" };
 
 describe("a person's checkout", () => {
-  it("is left byte for byte as it is when it has changes, although they are elsewhere", async () => {
+  it("is left untouched if it has uncommitted changes, even in other files", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     yard.repo.write({ "a.txt": "mine\n" });
     const before = await checkoutState();
@@ -38,7 +38,7 @@ describe("a person's checkout", () => {
     expect(await yard.task("build")).toMatchObject({ level: "claimed" });
   });
 
-  it("is left alone when something is staged, or a merge is under way", async () => {
+  it("is left alone if something is staged or a merge is in progress", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.repo.git("checkout", "-qb", "side");
     await yard.repo.commit({ "a.txt": "side\n" });
@@ -52,7 +52,7 @@ describe("a person's checkout", () => {
     await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { files: ["new.txt"] } });
   });
 
-  it("is left alone while its branch is away for a rebase", async () => {
+  it("is left alone while its branch is being rebased", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.repo.git("checkout", "-qb", "side", "main");
     await yard.repo.commit({ "a.txt": "side\n" });
@@ -62,7 +62,7 @@ describe("a person's checkout", () => {
     await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { underway: "rebase" } });
   });
 
-  it("keeps its untracked and ignored files, and those in the way stop the landing before the check", async () => {
+  it("keeps its untracked and ignored files; conflicting ones stop the landing before the check", async () => {
     await yard.repo.commit({ ".gitignore": "*.log\n" });
     await yard.finished("build", { "build.txt": "b\n", "kept/x": "x\n" });
     await yard.finished("logs", { "notes.txt": "n\n" });
@@ -81,7 +81,7 @@ describe("a person's checkout", () => {
     expect(yard.repo.read("other.txt")).toBe("o\n");
   });
 
-  it("keeps an ignored file that the landing would write over", async () => {
+  it("keeps an ignored file that the landing would overwrite", async () => {
     const path = await yard.workspace("bob");
     yard.repo.write({ ".git/info/exclude": "*.log\n" });
     yard.repo.write({ "b.log": "mine\n" });
@@ -92,7 +92,7 @@ describe("a person's checkout", () => {
     expect(yard.repo.read("b.log")).toBe("mine\n");
   });
 
-  it("does not matter when it is detached: only the branch moves", async () => {
+  it("does not matter if it is detached: only the branch moves", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.repo.git("checkout", "-q", "--detach");
     yard.repo.write({ "a.txt": "mine\n" });
@@ -115,7 +115,7 @@ describe("a person's checkout", () => {
     expect(await repo.gitIn(tree, "status", "--porcelain")).toBe("");
   });
 
-  it("does not count when its folder was deleted by hand", async () => {
+  it("is ignored if its folder was deleted by hand", async () => {
     const { repo } = yard;
     await yard.finished("build", { "build.txt": "b\n" });
     await repo.git("checkout", "-q", "--detach");
@@ -127,8 +127,8 @@ describe("a person's checkout", () => {
   });
 });
 
-describe("a repository's own ways", () => {
-  it("hooks that fail stop neither the replay nor the scratch checkout", async () => {
+describe("a repository's hooks, locks and settings", () => {
+  it("failing hooks stop neither the replay nor the scratch checkout", async () => {
     const hooks = join(yard.repo.root, ".git", "hooks");
     mkdirSync(hooks, { recursive: true });
     await yard.finished("build", { "build.txt": "b\n" });
@@ -147,7 +147,7 @@ describe("a repository's own ways", () => {
     expect(landed.length).toBe(1);
   });
 
-  it("a hook that guards the branch is heard: nothing moves", async () => {
+  it("a hook that rejects the update keeps the branch where it is", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const hook = join(yard.repo.root, ".git", "hooks", "reference-transaction");
     mkdirSync(join(hook, ".."), { recursive: true });
@@ -161,7 +161,7 @@ describe("a repository's own ways", () => {
     expect((await yard.land()).landed.length).toBe(1);
   });
 
-  it("a git that was killed between the files and the branch is undone", async () => {
+  it("a git killed after moving the files and before the branch is undone", async () => {
     const { repo, crew } = yard;
     await yard.finished("build", { "build.txt": "b\n", "a.txt": "built\n" });
     const before = await checkoutState();
@@ -178,7 +178,7 @@ describe("a repository's own ways", () => {
     expect((await yard.land()).landed.length).toBe(1);
   });
 
-  it("a locked index stops it, and it goes on when the lock is gone", async () => {
+  it("a locked index stops the landing until the lock is gone", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const lock = join(yard.repo.root, ".git", "index.lock");
     writeFileSync(lock, "");
@@ -187,7 +187,7 @@ describe("a repository's own ways", () => {
     expect((await yard.land()).landed.length).toBe(1);
   });
 
-  it("a person without a name in git lands with the author's", async () => {
+  it("without a git identity, the author is also the committer", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const { GIT_COMMITTER_NAME: _, GIT_COMMITTER_EMAIL: __, ...env } = yard.repo.env;
     const crew = {

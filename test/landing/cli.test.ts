@@ -65,7 +65,7 @@ it("from claim to main with the real verbs", async () => {
   expect((await home.here("audit verify")).code).toBe(0);
 }, 60_000);
 
-it("tells who takes over a task that came back where its work is, and warns who closes it without any", async () => {
+it("shows the next owner of a returned task where its work is, and warns on a close without it", async () => {
   await work("eve", "ours", "a.txt", "ours\n");
   await work("joe", "theirs", "a.txt", "theirs\n");
   expect((await home.here("land -w shop")).code).toBe(1);
@@ -88,7 +88,7 @@ it("tells who takes over a task that came back where its work is, and warns who 
   expect(JSON.stringify(own.json().warnings)).not.toContain("work_elsewhere");
 }, 60_000);
 
-it("leaves a task whose work may be in files that nobody committed, unless it is named", async () => {
+it("skips a task whose work may be uncommitted, unless it is named", async () => {
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
   await home.here("workspace create bob", { env });
   await home.here("task add build --title Build -w shop");
@@ -112,7 +112,7 @@ it("leaves a task whose work may be in files that nobody committed, unless it is
   expect((await home.here("land ask -w shop --json")).json().landed).toMatchObject([{ task: "ask", commits: 0 }]);
 }, 60_000);
 
-it("closes a task of one's own that is named, commits it to main, and leaves others' tasks alone", async () => {
+it("closes and lands the caller's named task, and leaves other tasks alone", async () => {
   const env = { MU_AGENT: "bob", MU_WORKSTREAM: "shop" };
   await home.here("workstream set check 'test -f build.txt' -w shop");
   await home.here("workspace create bob", { env });
@@ -136,7 +136,7 @@ it("closes a task of one's own that is named, commits it to main, and leaves oth
   expect((await home.sh("git log --format=%s main")).stdout).toBe("work of build\nfirst\n");
 }, 60_000);
 
-it("says how to push what has landed and nothing else, and what to do when the remote has more", async () => {
+it("suggests how to push what has landed, and what to do if the remote is ahead", async () => {
   await home.sh("git init -q --bare ../origin.git; git remote add origin ../origin.git; git push -q origin main");
   await work("bob", "build", "build.txt", "b\n");
   await work("eve", "docs", "docs.txt", "d\n");
@@ -158,7 +158,7 @@ it("says how to push what has landed and nothing else, and what to do when the r
   expect((await home.sh("git diff main origin/main")).stdout).toBe("");
 }, 60_000);
 
-it("refuses in words and with the right codes", async () => {
+it("faults with a message and the right exit code", async () => {
   await work("bob", "build", "build.txt", "b\n");
   writeFileSync(join(home.project, "README"), "mine\n");
   const dirty = await home.here("land -w shop --no-check --json");
@@ -167,7 +167,7 @@ it("refuses in words and with the right codes", async () => {
   expect((await home.here("land --continue -w shop --json")).fault().code).toBe("landing.nothing_to_continue");
 }, 60_000);
 
-it("says that nothing lands without version control, and how what waits for it can go on", async () => {
+it("explains that nothing lands without version control, and how to unblock dependents", async () => {
   const bare = newHome();
   try {
     const env = { MU_AGENT: "bob", MU_WORKSTREAM: "bare" };

@@ -20,7 +20,7 @@ async function finished(task: string, workstream = "shop"): Promise<string> {
   return commit;
 }
 
-it("the work of tasks stays alive once it has landed, and until its workstream is destroyed", async () => {
+it("landed work stays reachable until its workstream is destroyed", async () => {
   await finished("build");
   await yard.land(["build"]);
   expect(await kept()).toEqual(["shop/build"]);
@@ -28,7 +28,7 @@ it("the work of tasks stays alive once it has landed, and until its workstream i
   expect(await kept()).toEqual([""]);
 });
 
-it("a destroyed workstream leaves work that nothing else has, and that of others", async () => {
+it("destroying a workstream keeps work that no other ref has, and that of other workstreams", async () => {
   const main = await yard.main();
   for (const task of ["back", "saved", "lost"]) await finished(task);
   await finished("other", "shop2");

@@ -45,7 +45,7 @@ const land = (tasks: string[], check: string | null = null) =>
 const task = (name: string) => getTask(shop.crew.context.store.db, ref(name));
 const onMain = (file: string) => shop.repository.git("show", `main:${file}`);
 
-it("a task that was given back after its workspace was refreshed lands whole with its fix", async () => {
+it("a task returned after a refresh lands completely with its fix", async () => {
   await done("first", { "first.txt": "1\n" });
   await done("second", { "second.txt": "bad\n" });
   expect((await land(["first"])).landed).toMatchObject([{ task: "first" }]);
@@ -60,7 +60,7 @@ it("a task that was given back after its workspace was refreshed lands whole wit
   expect(await shop.repository.git("log", "--format=%s", "main")).toContain("work of second");
 });
 
-it("a task that was given back and whose workspace is refreshed before it is taken again keeps its commits", async () => {
+it("a returned task keeps its commits if its workspace is refreshed before it is claimed again", async () => {
   await done("first", { "first.txt": "1\n" });
   await done("second", { "second.txt": "bad\n" });
   await land(["first"]);
@@ -74,7 +74,7 @@ it("a task that was given back and whose workspace is refreshed before it is tak
   expect(await onMain("second.txt")).toBe("bad");
 });
 
-it("a finished task whose workspace is refreshed lands once, and nothing of it is ahead any more", async () => {
+it("a closed task lands once after a refresh, and its workspace is no longer ahead", async () => {
   await done("first", { "first.txt": "1\n" });
   await shop.repository.commit({ "other.txt": "x\n" }, "somebody's");
   await refreshWorkspace(shop.crew, w1);
@@ -83,7 +83,7 @@ it("a finished task whose workspace is refreshed lands once, and nothing of it i
   expect(await listWorkspaces(shop.crew, "demo")).toMatchObject([{ ahead: 0, dirty: 0 }]);
 });
 
-it("what had landed on a branch that was set back is saved again before its workspace goes", async () => {
+it("work that landed on a branch that was then reset is saved before its workspace is freed", async () => {
   const before = await shop.repository.git("rev-parse", "main");
   await done("first", { "first.txt": "1\n" });
   await land(["first"]);
@@ -93,7 +93,7 @@ it("what had landed on a branch that was set back is saved again before its work
   expect(await listSalvages(shop.crew, "demo")).toMatchObject([{ commits: 1 }]);
 });
 
-it("what landed on another branch stays in the workspace when that is refreshed", async () => {
+it("work that landed on another branch stays in the workspace after a refresh", async () => {
   await shop.repository.git("branch", "release");
   await done("first", { "first.txt": "1\n" });
   await landTasks(shop.crew, { workstream: "demo", tasks: ["first"] }, { check: null, onto: "release" });

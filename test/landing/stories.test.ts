@@ -27,8 +27,8 @@ function meddling(times: number, act: string): string {
   return `n=$(cat '${count}' 2>/dev/null || echo 0); [ $n -ge ${times} ] || { echo $((n+1)) > '${count}'; cd '${yard.repo.root}'; ${act}; }`;
 }
 
-describe("a branch that moves meanwhile", () => {
-  it("gets the work on its new commit, checked there", async () => {
+describe("a branch that moves during the landing", () => {
+  it("gets the work replayed on its new commit and checked there", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const { landed, checks } = await yard.land(undefined, {
       check: meddling(1, "echo x > x; git add x; git commit -qm theirs"),
@@ -39,7 +39,7 @@ describe("a branch that moves meanwhile", () => {
     expect(checks.at(-1)?.commit).toBe(await yard.main());
   });
 
-  it("does not come back when it was moved back", async () => {
+  it("does not regain commits that were reset away", async () => {
     await yard.repo.commit({ "old.txt": "o\n" }, "regretted");
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.land(undefined, { check: meddling(1, "git reset -q --hard HEAD~1") });
@@ -47,7 +47,7 @@ describe("a branch that moves meanwhile", () => {
     expect(await yard.repo.git("log", "--format=%s", "main")).not.toContain("regretted\nwork");
   });
 
-  it("is given up when it moves again and again", async () => {
+  it("makes the landing fail if it keeps moving", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const check = meddling(
       9,
@@ -60,8 +60,8 @@ describe("a branch that moves meanwhile", () => {
   });
 });
 
-describe("two landers", () => {
-  it("never have the same task, and both their tasks land", async () => {
+describe("two landings at once", () => {
+  it("never take the same task, and the tasks of both land", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.finished("docs", { "docs.txt": "d\n" });
     const other = await yard.another();
@@ -86,7 +86,7 @@ describe("two landers", () => {
     expect(await yard.subjects()).toEqual(["work of docs", "work of build"]);
   });
 
-  it("of everything at once land everything once", async () => {
+  it("land every task exactly once", async () => {
     for (const task of ["a1", "a2", "a3"]) await yard.finished(task, { [`${task}.txt`]: "x\n" });
     const crews = await Promise.all([yard.another(), yard.another(), yard.another()]);
     const landings = await Promise.allSettled(crews.map((crew) => landTasks(crew, { workstream: WORKSTREAM })));
@@ -114,7 +114,7 @@ describe("pushing", () => {
     expect(await yard.repo.gitIn(bare, "rev-parse", "main")).toBe(await yard.main());
   });
 
-  it("that is refused leaves the work landed here, and can be tried again", async () => {
+  it("that is rejected keeps the work landed locally, and can be retried", async () => {
     const bare = join(yard.repo.dir, "bare.git");
     await yard.repo.git("clone", "-q", "--bare", yard.repo.root, bare);
     await yard.repo.git("remote", "add", "origin", bare);
@@ -137,7 +137,7 @@ describe("pushing", () => {
     expect((await yard.land(undefined, { push: true })).pushed).toEqual({ remote: "origin" });
   });
 
-  it("needs a remote, and says so before anything lands", async () => {
+  it("needs a remote, and faults before anything lands if there is none", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await expect(yard.land(undefined, { push: true })).rejects.toMatchObject({ code: "landing.no_remote" });
     expect(await yard.task("build")).toMatchObject({ level: "claimed" });
@@ -162,7 +162,7 @@ it("a prediction writes no ref, no row, no file", async () => {
 });
 
 describe("the work of one workspace", () => {
-  it("lands in either order when its tasks have nothing in common", async () => {
+  it("lands in either order if its tasks are independent", async () => {
     await yard.finished("one", { "one.txt": "1\n" }, { agent: "bob" });
     await yard.finished("two", { "two.txt": "2\n" }, { agent: "bob" });
     expect(names((await yard.land(["two"])).landed)).toEqual(["two"]);
@@ -171,7 +171,7 @@ describe("the work of one workspace", () => {
     expect(await yard.subjects()).toEqual(["work of two", "work of one"]);
   });
 
-  it("waits for the task that it builds on, instead of going back", async () => {
+  it("waits for the task that it builds on instead of being returned", async () => {
     await yard.finished("one", { "a.txt": "1\n" }, { agent: "bob" });
     await yard.finished("two", { "a.txt": "2\n" }, { agent: "bob" });
     const { landed, returned, skipped } = await yard.land(["two"]);
@@ -190,7 +190,7 @@ describe("the work of one workspace", () => {
     expect(await yard.subjects()).toEqual(["on main", "work of one", "work of two"]);
   });
 
-  it("keeps how its conflicts with main were solved in a merge", async () => {
+  it("keeps the conflict resolution of a merge with main", async () => {
     const path = await yard.workspace("bob");
     const from = await yard.repo.gitIn(path, "rev-parse", "HEAD");
     await yard.repo.commit({ "a.txt": "bob\ntwo\nthree\n" }, "work", path);
@@ -206,7 +206,7 @@ describe("the work of one workspace", () => {
     expect(await yard.repo.git("show", "-s", "--format=%B", "main")).toContain("work\n");
   });
 
-  it("has nothing to bring when main has it already", async () => {
+  it("adds no commits if main has them already", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.repo.git("cherry-pick", await yard.repo.gitIn(await yard.workspace("build"), "rev-parse", "HEAD"));
     const before = await yard.main();
@@ -217,7 +217,7 @@ describe("the work of one workspace", () => {
 });
 
 describe("a task", () => {
-  it("without commits of its own has landed where main is, and is told so", async () => {
+  it("without commits of its own counts as landed at main", async () => {
     await addTask(yard.crew.context, WORKSTREAM, { name: "think", title: "Think" });
     await closeTask(yard.crew.context, ref("think"), ann);
     const { landed } = await yard.land();
@@ -226,7 +226,7 @@ describe("a task", () => {
     expect((await yard.land()).landed).toEqual([]);
   });
 
-  it("whose commits are gone stays, and so does what waits for it", async () => {
+  it("whose commits are gone is skipped, and so are its dependents", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.finished("ship", { "ship.txt": "s\n" }, { blockedBy: ["build"] });
     const gone = "1".repeat(40);
@@ -239,7 +239,7 @@ describe("a task", () => {
     ]);
   });
 
-  it("that waits for one that went back stays finished and unlanded", async () => {
+  it("that waits for a returned one stays closed and does not land", async () => {
     await yard.finished("bad", { "bad.txt": "b\n" });
     await yard.finished("next", { "next.txt": "n\n" }, { blockedBy: ["bad"] });
     await yard.finished("free", { "free.txt": "f\n" });
@@ -248,7 +248,7 @@ describe("a task", () => {
     expect(await yard.task("next")).toMatchObject({ status: "CLOSED", level: "claimed" });
   });
 
-  it("that was opened again while it landed stays open", async () => {
+  it("that is reopened during its landing stays open", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const landing = await yard.land(undefined, {
       check: "true",
@@ -258,7 +258,7 @@ describe("a task", () => {
     expect(await yard.task("build")).toMatchObject({ status: "OPEN", level: null });
   });
 
-  it("that was deleted while it landed hinders no other", async () => {
+  it("that is deleted during its landing does not stop the others", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.finished("docs", { "docs.txt": "d\n" });
     const remark = () => void deleteTask(yard.crew.context, ref("build"), ann).catch(() => {});
@@ -268,7 +268,7 @@ describe("a task", () => {
     expect(await yard.subjects()).toEqual(["work of build", "work of docs"]);
   });
 
-  it("that was deleted while it turned the check red goes back to nobody", async () => {
+  it("that is deleted while its check fails is returned to no one", async () => {
     await yard.finished("build", { "build.txt": "bad\n" });
     await yard.finished("docs", { "docs.txt": "d\n" });
     const remark = () => void deleteTask(yard.crew.context, ref("build"), ann).catch(() => {});
@@ -277,7 +277,7 @@ describe("a task", () => {
     expect(landing.skipped).toMatchObject([{ task: "build", why: "not_closed" }]);
   });
 
-  it("lands on its branch though somebody leaves that branch in the very moment", async () => {
+  it("lands on its branch even if someone checks out another branch at that moment", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     const before = await yard.main();
     let left = false;
@@ -295,7 +295,7 @@ describe("a task", () => {
     expect(await yard.repo.git("status", "--porcelain")).toBe("");
   });
 
-  it("that went back is fixed and lands whole", async () => {
+  it("that was returned lands completely after its fix", async () => {
     await yard.finished("ours", { "a.txt": "ours\ntwo\nthree\n" });
     await yard.finished("theirs", { "a.txt": "theirs\ntwo\nthree\n", "more.txt": "m\n" });
     expect(names((await yard.land()).returned)).toEqual(["theirs"]);
@@ -309,7 +309,7 @@ describe("a task", () => {
     expect(yard.repo.read("more.txt")).toBe("m\n");
   });
 
-  it("that goes back is its owner's next prompt", async () => {
+  it("that is returned is sent to its owner as a prompt", async () => {
     await write(yard.crew.context, { op: "test", scope: WORKSTREAM, subject: "bob" }, async (tx) => {
       const { id } = await tx.db.selectFrom("workstreams").select("id").executeTakeFirstOrThrow();
       const nothing = { role: null, command: null, host: null, pane: null, server: null, pid: null, window: null };
@@ -326,7 +326,7 @@ describe("a task", () => {
   });
 });
 
-it("the check finds what workspaces find: files that are not in version control, and what the setup makes", async () => {
+it("the check has the untracked files and the setup that workspaces have", async () => {
   await yard.repo.commit({ ".gitignore": "modules/\n.env\nmade\n" });
   yard.repo.write({ "modules/lib.txt": "l\n", ".env": "SECRET=1\n" });
   const set = (key: string, value: string) => changeSetting(yard.crew.context, WORKSTREAM, key, value);
@@ -341,7 +341,7 @@ it("the check finds what workspaces find: files that are not in version control,
   expect(await yard.repo.git("ls-files")).not.toContain("made");
 });
 
-it("an interrupted check leaves everything as it was, and --continue goes on", async () => {
+it("an interrupted check changes nothing, and --continue resumes the landing", async () => {
   await yard.finished("build", { "build.txt": "b\n" });
   const end = new AbortController();
   const before = await yard.main();

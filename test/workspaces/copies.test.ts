@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterEach(() => shop.end());
 
-it("a folder without version control is copied, and what changed in the copy is saved and comes back", async () => {
+it("a folder without version control is copied, and changes in the copy are saved and restored", async () => {
   const { path } = await createWorkspace(shop.crew, w1, { projectRoot: project });
   expect(await listWorkspaces(shop.crew)).toMatchObject([{ backend: "none", branch: null, baseRef: null, dirty: 0 }]);
   writeFileSync(join(path, "b.txt"), "b");
@@ -38,7 +38,7 @@ it("a folder without version control is copied, and what changed in the copy is 
   expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ freed: false, salvage: { files: 1 } });
 });
 
-it("a copy is saved once by what looks at it twice, and anew once it was changed", async () => {
+it("an unchanged copy is saved only once, a changed one again", async () => {
   const { path } = await createWorkspace(shop.crew, w1, { projectRoot: project });
   writeFileSync(join(path, "b.txt"), "b");
   expect(await leaveWorkspace(shop.crew, w1, "keep")).toMatchObject({ salvage: { name: "demo/w1/1" } });
@@ -49,7 +49,7 @@ it("a copy is saved once by what looks at it twice, and anew once it was changed
   expect((await listSalvages(shop.crew)).map(({ name }) => name).sort()).toEqual(["demo/w1/1", "demo/w1/2"]);
 });
 
-it("the home folder is refused", async () => {
+it("refuses the home folder", async () => {
   const home = createWorkspace(shop.crew, w1, { projectRoot: shop.repository.dir, backend: "none" });
   await expect(home).rejects.toMatchObject({ code: "workspace.home_as_root", exitCode: 4 });
   const svn = createWorkspace(shop.crew, w1, { projectRoot: project, backend: "git" });

@@ -51,7 +51,7 @@ it.skipIf(!mountsHere)("a full disk leaves no half workspace (skipped where noth
   expect(await make()).toMatchObject({ state: "ready" });
 });
 
-it("what cannot be saved is not removed: the disk is full", async () => {
+it("work that cannot be saved because the disk is full is not removed", async () => {
   const { path } = await make();
   shop.repository.write({ "new.txt": "new" }, path);
   const full = shop.with(async (file, args, options) => {
@@ -67,7 +67,7 @@ it("what cannot be saved is not removed: the disk is full", async () => {
   expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ salvage: { files: 1 } });
 });
 
-it("a locked index hinders a refresh, and nothing else", async () => {
+it("a locked index blocks a refresh and nothing else", async () => {
   const { path } = await make();
   await shop.repository.commit({ "b.txt": "b" }, "work", path);
   await shop.repository.commit({ "landed.txt": "landed" }, "landed");
@@ -80,7 +80,7 @@ it("a locked index hinders a refresh, and nothing else", async () => {
   expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ salvage: { commits: 1 } });
 });
 
-it("a branch that moved, or was rewritten, under a workspace is where the next refresh goes", async () => {
+it("a refresh follows a branch that moved or was rewritten", async () => {
   const { path } = await make();
   await shop.repository.commit({ "b.txt": "b" }, "work", path);
   await shop.repository.commit({ "c.txt": "c" }, "other");
@@ -93,7 +93,7 @@ it("a branch that moved, or was rewritten, under a workspace is where the next r
   expect(await freeWorkspace(shop.crew, w1)).toMatchObject({ changed: true, salvage: { commits: expect.any(Number) } });
 });
 
-it("hooks that fail refuse a new workspace, and cannot keep work from being saved", async () => {
+it("failing hooks stop a new workspace but not a save", async () => {
   const { path } = await make();
   shop.repository.write({ "new.txt": "new" }, path);
   for (const hook of ["post-checkout", "pre-commit", "reference-transaction"]) refusingHook(hook);

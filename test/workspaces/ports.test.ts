@@ -33,7 +33,7 @@ async function occupy(host: string, port = 0): Promise<{ port: number; end: () =
 onEachDialect("the ports of workspaces", (bench) => {
   const world = (more: Record<string, string> = {}) => ({ context: bench.context, env: { ...env, ...more } });
 
-  it("are its own, stay the same, and become fewer and more as they are wanted", async () => {
+  it("are its own, stay the same, and shrink and grow on demand", async () => {
     const [ann, bob] = [await workspace(bench.context, "ann"), await workspace(bench.context, "bob")];
     const first = await leasePorts(world(), ann, 3);
     expect(new Set([...first, ...(await leasePorts(world(), bob, 3))]).size).toBe(6);
@@ -46,7 +46,7 @@ onEachDialect("the ports of workspaces", (bench) => {
     expect(await portsOf(db, ann)).toEqual([]);
   });
 
-  it("are taken back from workspaces that are gone, files and all", async () => {
+  it("are released, with their files, if the workspace is gone", async () => {
     const range = { MU_PORT_RANGE: "29000-29001" };
     const [ann, bob] = [await workspace(bench.context, "ann"), await workspace(bench.context, "bob")];
     await leasePorts(world(range), ann, 2);
@@ -60,7 +60,7 @@ onEachDialect("the ports of workspaces", (bench) => {
     expect(files()).toHaveLength(1);
   });
 
-  it("are none that somebody listens on, on either address", async () => {
+  it("exclude ports that are in use on either loopback address", async () => {
     const four = await occupy("127.0.0.1");
     const six = await occupy("::1").catch(() => undefined);
     const id = await workspace(bench.context, "ann");
@@ -90,7 +90,7 @@ describeOnce("ports of several databases of one user", () => {
   };
   const range = { MU_PORT_RANGE: "29100-29103" };
 
-  it("are never the same, until a database is gone or has given them back", async () => {
+  it("never overlap until a database is gone or has released them", async () => {
     const [one, two] = [await open("one.db"), await open("two.db")];
     const [ann, bob] = [await workspace(one.context, "ann"), await workspace(two.context, "bob")];
     const world = (context: Context) => ({ context, env: { ...env, ...range } });
