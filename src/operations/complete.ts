@@ -1,4 +1,7 @@
 import * as z from "zod";
+import { listAgents } from "../agents/agent.js";
+import { insteadOfFault } from "../errors.js";
+import { listTasks } from "../tasks/task.js";
 import type { App } from "./app.js";
 import { field } from "./fields.js";
 import { defineOperation, listed, listOf } from "./operation.js";
@@ -90,36 +93,20 @@ async function valuesOf(
     return rows.map((row) => ({ value: row.name, about: "workstream" }));
   }
   const scope = await findWorkstream(app, namedWorkstream(before));
-  if (field.completes === "task") return scope === undefined ? [] : taskNames(app, scope);
-  if (field.completes === "agent") return scope === undefined ? [] : agentNames(app, scope);
+  if (scope === undefined) return [];
+  if (field.completes === "task") {
+    const filter = { workstream: scope, sort: "recency", limit: MOST_NAMES } as const;
+    const tasks = await listTasks(db, filter).catch(insteadOfFault([]));
+    return tasks.map(({ name, title }) => ({ value: name, about: title.replace(/\s+/g, " ").slice(0, 60) }));
+  }
+  if (field.completes === "agent") {
+    const agents = await listAgents(db, scope, { people: true }).catch(insteadOfFault([]));
+    return agents.slice(0, MOST_NAMES).map(({ name, cli }) => ({ value: name, about: cli }));
+  }
   return [];
 }
 
 function namedWorkstream(words: readonly string[]): string | undefined {
   const at = words.findIndex((word) => word === "-w" || word === "--workstream");
   return at < 0 ? undefined : words[at + 1];
-}
-
-async function taskNames(app: App, workstream: string): Promise<Candidate[]> {
-  const rows = await app.context.store.db
-    .selectFrom("tasks as t")
-    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
-    .select(["t.name", "t.title"])
-    .where("w.name", "=", workstream)
-    .orderBy("t.updated_at", "desc")
-    .limit(MOST_NAMES)
-    .execute();
-  return rows.map((row) => ({ value: row.name, about: row.title.replace(/\s+/g, " ").slice(0, 60) }));
-}
-
-async function agentNames(app: App, workstream: string): Promise<Candidate[]> {
-  const rows = await app.context.store.db
-    .selectFrom("agents as a")
-    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
-    .select(["a.name", "a.cli"])
-    .where("w.name", "=", workstream)
-    .where("a.closed_at", "is", null)
-    .limit(MOST_NAMES)
-    .execute();
-  return rows.map((row) => ({ value: row.name, about: row.cli }));
 }
