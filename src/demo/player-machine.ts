@@ -326,7 +326,10 @@ export function takeResult(state: PlayerState, result: RunResult): Move {
   const shown = [print(...shownLines(result, kept ?? {}))];
   const variables = { ...task.variables, output: fitForEnvironment(result.stdout.trim()), ...kept };
   const after = { ...state, task: { ...task, variables } };
-  if (kept === undefined) return before(shown, failTask(after, `${step.command} printed no ${wantedBy(step)}`));
+  if (kept === undefined) {
+    const wanted = Object.values(step.keep).join(", ");
+    return before(shown, failTask(after, `${step.command} printed no ${wanted}`));
+  }
   if (result.code === 0) return before(shown, playOn(after));
   return before(shown, takeFailure(after, task, step, result.code));
 }
@@ -336,11 +339,8 @@ function takeFailure(state: PlayerState, task: PlayingTask, step: RunStep, code:
   if (loop >= 0 && state.task) {
     return playOn({ ...state, task: { ...state.task, frames: task.frames.slice(0, loop) } });
   }
-  return step.mayFail ? playOn(state) : failTask(state, `${step.command} ${endOf(code)}`);
-}
-
-function endOf(code: number | null): string {
-  return code === null ? "was ended" : `exited with ${code}`;
+  if (step.mayFail) return playOn(state);
+  return failTask(state, `${step.command} ${code === null ? "was ended" : `exited with ${code}`}`);
 }
 
 /** JSON that was asked for is for the script; a person sees what was found in it. */
@@ -371,10 +371,6 @@ function keepVariables(step: RunStep, stdout: string): Record<string, string> | 
       fitForEnvironment(typeof value === "object" ? JSON.stringify(value) : String(value)),
     ]),
   );
-}
-
-function wantedBy(step: RunStep): string {
-  return Object.values(step.keep).join(", ");
 }
 
 function parseJson(text: string): unknown {

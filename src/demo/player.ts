@@ -58,11 +58,14 @@ function play(script: PlayerScript, prompts: readonly string[], io: PlayerIo): P
   let state = startPlayer(script);
   let wait = new AbortController();
 
-  const { promise, resolve } = createResult();
+  let end: (code: number) => void = () => {};
+  const ended = new Promise<number>((resolve) => {
+    end = resolve;
+  });
   const keyboard = openKeyboard(io.stdin, io.clock, take);
   take(prompts.map((text) => ({ kind: "prompt", text })));
   void spin();
-  return promise.finally(() => {
+  return ended.finally(() => {
     keyboard.close();
     terminal.close();
   });
@@ -86,7 +89,7 @@ function play(script: PlayerScript, prompts: readonly string[], io: PlayerIo): P
     }
     if (effect.kind === "exit") {
       life.abort();
-      resolve(effect.code);
+      end(effect.code);
     }
   }
 
@@ -98,14 +101,6 @@ function play(script: PlayerScript, prompts: readonly string[], io: PlayerIo): P
     const forever = { everyMs: SPINNER_MS, timeoutMs: Number.POSITIVE_INFINITY, signal: life.signal };
     return pollUntil(io.clock, once, forever);
   }
-}
-
-function createResult(): { promise: Promise<number>; resolve: (code: number) => void } {
-  let resolve: (code: number) => void = () => {};
-  const promise = new Promise<number>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }
 
 /** Lets a step take its time and says how it went. */

@@ -143,7 +143,8 @@ export async function startRepository(exec: Exec, { repository, env }: Scaffold)
   await git("init", "-q");
   await git("symbolic-ref", "HEAD", "refs/heads/main");
   for (const [name, value] of Object.entries({
-    ...authorConfig("demo"),
+    "user.name": "demo",
+    "user.email": "demo@demo.invalid",
     "commit.gpgsign": "false",
   }))
     await git("config", name, value);
@@ -175,10 +176,6 @@ async function runGit(exec: Exec, { repository, env }: Place, args: readonly str
   const { code, stdout, stderr, notStarted } = await exec("git", args, { cwd: repository, env, timeoutMs: 20_000 });
   if (code !== 0) throw gitFailed(notStarted === undefined ? stderr.trim() : "it is not installed");
   return stdout;
-}
-
-function authorConfig(name: string) {
-  return { "user.name": name, "user.email": `${name}@demo.invalid` };
 }
 
 /** Makes the commits of a pane its agent's. */
