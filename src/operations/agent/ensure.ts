@@ -1,7 +1,6 @@
 import * as z from "zod";
 import { ENSURED, ensureAgent } from "../../crew/ensure.js";
 import { qualifiedName } from "../../names.js";
-import { getWorkstream } from "../../workstreams/workstream.js";
 import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
@@ -25,12 +24,8 @@ export const agentEnsure = defineOperation({
   ],
   async run(app, { name, workstream, idleOnly, ...wishes }) {
     const ref = await resolveAgent(app, name, workstream);
-    const { root } = await getWorkstream(app.context.store.db, ref.workstream);
-    const options = await spawnOptions(app, ref.workstream, wishes, root);
-    const ensured = await ensureAgent(await app.crew(), ref, {
-      ...options,
-      ...(idleOnly && { require: "idle" as const }),
-    });
+    const options = await spawnOptions(app, ref.workstream, wishes);
+    const ensured = await ensureAgent(await app.crew(), ref, { ...options, require: idleOnly ? "idle" : undefined });
     const nextSteps = [step("Send it a prompt", `mu agent send ${qualifiedName(ref)} '…'`)];
     return { ...ensured, nextSteps };
   },

@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { SpawnOptions } from "../../crew/spawn.js";
 import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/appearance.js";
+import { getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { durationField, field, flag, type InputOf, optionalText } from "../fields.js";
 import { step } from "../operation.js";
@@ -41,8 +42,8 @@ export async function spawnOptions(
   app: App,
   workstream: string,
   input: InputOf<typeof spawnFields>,
-  root: string | null,
 ): Promise<SpawnOptions> {
+  const { root } = await getWorkstream(app.context.store.db, workstream);
   const { ready, timeout, cwd, env, workspace, workspaceBackend, workspaceFrom, workspaceProjectRoot, ...wishes } =
     input;
   const place = { backend: workspaceBackend, from: workspaceFrom, projectRoot: workspaceProjectRoot };

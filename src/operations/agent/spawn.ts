@@ -3,7 +3,6 @@ import { AGENT } from "../../agents/agent.js";
 import { SPAWN_WORKSPACE, spawnAgent } from "../../crew/spawn.js";
 import { READINESS } from "../../crew/start.js";
 import { qualifiedName } from "../../names.js";
-import { getWorkstream } from "../../workstreams/workstream.js";
 import { field, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
@@ -38,8 +37,7 @@ export const agentSpawn = defineOperation({
   ],
   async run(app, { name, workstream, ...wishes }) {
     const ref = await resolveAgent(app, name, workstream);
-    const { root } = await getWorkstream(app.context.store.db, ref.workstream);
-    const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, ref.workstream, wishes, root));
+    const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, ref.workstream, wishes));
     const at = qualifiedName(ref);
     return {
       ...spawned,

@@ -30,14 +30,8 @@ export const taskUpdate = defineTaskVerb({
   ],
   async run(app, ref, { tags, tag, untag, unhold, clear, ...fields }) {
     const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-    const emptied = (clear ?? []).map((field): [string, null] => [field, null]);
-    const held: [string, null][] = unhold
-      ? [
-          ["hold", null],
-          ["holdReason", null],
-        ]
-      : [];
-    const wanted: Record<string, unknown> = Object.fromEntries([...given, ...emptied, ...held]);
+    const emptied = [...(clear ?? []), ...(unhold ? ["hold", "holdReason"] : [])];
+    const wanted: Record<string, unknown> = Object.fromEntries([...given, ...emptied.map((name) => [name, null])]);
     if (typeof wanted["description"] === "string")
       wanted["description"] = await readMeant(app.request, wanted["description"]);
     if (Object.keys(wanted).length === 0 && !tags && !tag && !untag) throw nothingToChange(ref.name);

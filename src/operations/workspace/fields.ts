@@ -28,17 +28,9 @@ export function whileBusyOf(evenIfBusy: boolean): { whileBusy: WhileBusy } {
 export async function wishesOf(
   app: App,
   workstream: string,
-  input: {
-    projectRoot?: string | undefined;
-    backend?: WorkspaceWishes["backend"] | undefined;
-    from?: string | undefined;
-  },
+  { projectRoot, ...wishes }: Omit<WorkspaceWishes, "projectRoot"> & { projectRoot?: string | undefined },
 ): Promise<WorkspaceWishes> {
   const { root } = await getWorkstream(app.context.store.db, workstream);
-  return {
-    projectRoot: resolve(app.request.cwd, input.projectRoot ?? root ?? "."),
-    backend: input.backend,
-    from: input.from,
-    signal: app.request.signal,
-  };
+  const folder = resolve(app.request.cwd, projectRoot ?? root ?? ".");
+  return { ...wishes, projectRoot: folder, signal: app.request.signal };
 }
