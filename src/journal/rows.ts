@@ -1,4 +1,4 @@
-import type { Change } from "../db/events.js";
+import type { Change, Patch } from "../db/events.js";
 import {
   describeTable,
   findTable,
@@ -109,9 +109,13 @@ export function rowsIn(change: Change): TableRow[] {
   const table = change.table as JournalledTable;
   if ("insert" in change) return [{ table, row: { id, ...change.insert } }];
   if ("remove" in change) return [{ table, row: { id, ...change.remove } }];
-  const columns = Object.entries(change.patch);
-  const side = (at: 0 | 1) => Object.fromEntries(columns.map(([column, both]) => [column, both[at]]));
-  return [side(0), side(1)].map((row) => ({ table, row: { id, ...row } }));
+  const { patch } = change;
+  return ([0, 1] as const).map((at) => ({ table, row: { id, ...sideOf(patch, at) } }));
+}
+
+/** The values before (0) or after (1) a patch. */
+export function sideOf(patch: Patch, at: 0 | 1): Row {
+  return Object.fromEntries(Object.entries(patch).map(([column, values]) => [column, values[at]]));
 }
 
 /** Faults `task.cycle` when `changes` set edges and the edges of the whole database now have a cycle. O(V + E). */
