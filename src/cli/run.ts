@@ -51,11 +51,16 @@ function everyCommand(command: ReturnType<typeof buildProgram>): ReturnType<type
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 
-async function perform({ verb, input }: Call, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
+async function perform(
+  { verb, input, self }: Call,
+  json: boolean,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
   const operation = await findOperation(verb.name);
   if (operation === undefined) throw new Error(`the manifest names ${verb.name}, which is no operation`);
   const world = processWorld(output);
-  const request = processRequest(signal, { json });
+  const request = { ...processRequest(signal, { json }), self };
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
     if (await executeFollowing(operation, input, world, request, show)) return 0;
