@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { type Clock, pollUntil } from "./clock.js";
@@ -153,6 +154,34 @@ export async function livingProcesses(host: ProcessHost, identities: Iterable<st
   const living = new Set<string>();
   for (const one of new Set(identities)) if (await isProcessAlive(host, one)) living.add(one);
   return living;
+}
+
+/** The names of this process's holds: a pid does not tell two of its calls apart. */
+const ownHolders = new Set<string>();
+
+/** A new name for a lock of this process, alive until it is passed to `endHolder`. */
+export async function newHolder(host: ProcessHost): Promise<string> {
+  const holder = `${await processIdentity(host)} ${randomUUID().slice(0, 8)}`;
+  ownHolders.add(holder);
+  return holder;
+}
+
+/** After this the holder counts as dead, so a lock that could not be released is taken over. */
+export function endHolder(holder: string): void {
+  ownHolders.delete(holder);
+}
+
+/** True while the holder's process is alive and has not ended the hold. One on another host counts as alive. */
+export async function isHolderAlive(host: ProcessHost, holder: string): Promise<boolean> {
+  if (ownHolders.has(holder)) return true;
+  const identity = holder.slice(0, holder.lastIndexOf(" "));
+  if (identity === (await processIdentity(host))) return false;
+  return isProcessAlive(host, identity);
+}
+
+/** Tells one start of this machine from the next; empty where a process's start time is absolute. */
+export async function bootId(): Promise<string> {
+  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
 }
 
 /** The pid in an identity. */

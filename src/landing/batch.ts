@@ -3,6 +3,7 @@ import { Fault } from "../errors.js";
 import type { Tip } from "../vcs/lander.js";
 import { type CheckAnswer, type createChecker, interrupted, judge } from "./checker.js";
 import type { Candidate, Link } from "./choose.js";
+import type { LandingLock } from "./lock.js";
 import { confirmLanded, type Landing, leaveOut, type Returned, returnClash, returnRed, skip } from "./outcome.js";
 import type { Place } from "./place.js";
 import { stackRows } from "./rows.js";
@@ -11,6 +12,7 @@ import { type Clash, type Stack, type Step, stackTasks } from "./stack.js";
 /** Tasks that were taken, and what landing them needs. */
 export interface TakenBatch {
   place: Place;
+  lock: LandingLock;
   /** Row ids of the landings by task. */
   landings: ReadonlyMap<number, number>;
   edges: readonly Link[];
@@ -83,14 +85,15 @@ async function verdictOn(crew: TmuxHost, batch: TakenBatch, { target, steps }: S
 
 /** Moves the branch to the last of these steps and records it; false if the branch has moved. */
 async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, good: readonly Step[]): Promise<boolean> {
-  const { place, landings, report, checker } = batch;
+  const { place, lock, landings, report, checker } = batch;
   const last = good.at(-1);
   if (last === undefined) return true;
   const idOf = (step: Step) => landings.get(step.candidate.row.id) as number;
   const tips = good.map((step) => ({ id: idOf(step), tip: step.tip.commit }));
   await stackRows(crew.context, target.commit, tips);
   if (last.tip.commit !== target.commit) {
-    const moved = await place.lander.advance(crew, place.root, { target, to: last.tip.commit });
+    const world = { ...crew, env: { ...crew.env, ...lock.env } };
+    const moved = await place.lander.advance(world, place.root, { target, to: last.tip.commit, note: lock.note });
     if (moved === "moved") return false;
   }
   if (report.target !== null) report.target.to = last.tip.commit;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { TmuxHost } from "../agents/crew.js";
 import { newGroup } from "../db/context.js";
 import { asFault, Fault } from "../errors.js";
-import { shellWord } from "../names.js";
+import { enumerate, shellWord } from "../names.js";
 import { livingProcesses, pidOf, processIdentity } from "../processes.js";
 import { standingsOf } from "../workspaces/inspect.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
@@ -11,10 +11,11 @@ import { workstreamRow } from "../workstreams/workstream.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
 import { alreadyLanding, type Candidate, type Choice, chooseTasks } from "./choose.js";
+import { type LandingLock, withLandingLock } from "./lock.js";
 import { emptyLanding, type Landing, leaveOut, skip } from "./outcome.js";
 import { findPlace, noVersionControl, type Place } from "./place.js";
 import { landingsUnderWay, takeTasks } from "./rows.js";
-import { endInterruptedLandings, endLandings, scratchFolder } from "./settle.js";
+import { type EndedLanding, endInterruptedLandings, endLandings, scratchFolder, settleLeft } from "./settle.js";
 import { stackTasks } from "./stack.js";
 
 export interface LandOptions {
@@ -34,31 +35,56 @@ export interface LandOptions {
 /**
  * Lands finished work: rebases it onto the branch in a scratch checkout, runs the check there, and moves the branch
  * forward to exactly what was checked. Work that conflicts or fails the check is returned to its owner; the rest lands.
- * Landings that a dead process left unfinished are ended first.
+ * One landing of a repository runs at a time, the next one waits. What a dead one left unfinished is ended first.
  *
  * Faults: those of `chooseTasks` and `findPlace`; `landing.nothing_to_continue`, `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
- * `landing.interrupted`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. What landed before a fault stays landed.
+ * `landing.interrupted`, `landing.lock_lost`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. What landed before a fault stays landed.
  */
 export async function landTasks(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
-  const ended = await endInterruptedLandings(crew);
-  const arrived = ended.filter((one) => one.workstream === choice.workstream && one.outcome === "landed");
-  const ready = await prepare(crew, choice, options);
-  const { report, place, candidates } = ready;
-  for (const { task, commit, agent } of arrived) report.landed.push({ task, commit, commits: null, agent });
-  if (choice.unfinished && candidates.length + arrived.length === 0) throw nothingToContinue(choice.workstream);
-  if (place === undefined) return report;
+  const ended = await endInterruptedLandings(crew, options.remark);
+  const chosen = await prepare(crew, choice, options, new Map());
+  const { place } = chosen;
+  if (place === undefined) return begin(choice, chosen, ended);
   const remote = await remoteOf(crew, place, options);
+  const land = async (lock: LandingLock) => {
+    await settleLeft(crew, lock, options.remark);
+    ended.push(...(await endInterruptedLandings(crew, options.remark)));
+    const ready = await prepare(crew, choice, options, await lockedTasks(crew));
+    const report = begin(choice, ready, ended);
+    if (ready.place?.root === place.root && ready.candidates.length > 0) {
+      await takeAndLand(crew, { ...ready, place: ready.place, lock }, options);
+    }
+    return report;
+  };
+  const names = enumerate(
+    chosen.candidates.map(({ row }) => row.name),
+    SHOWN_NAMES,
+  );
+  const purpose = `${names} in ${choice.workstream} by ${crew.context.actor}`;
+  const report =
+    chosen.candidates.length === 0
+      ? begin(choice, chosen, ended)
+      : await withLandingLock(crew, await place.lander.lockFile(place.root), { ...options, purpose }, land);
   report.remote = remote ?? null;
-  await place.lander.requireClean(crew, place.root, place.branch);
-  if (candidates.length > 0) await takeAndLand(crew, { ...ready, place }, options);
   if (options.push && remote !== undefined)
     await push(crew, place, { remote, workstream: choice.workstream, onto: options.onto }, report);
   return report;
 }
 
+/** How many of a landing's tasks are named to those who wait for it. */
+const SHOWN_NAMES = 3;
+
+/** The report, which begins with what an interrupted landing had landed. */
+function begin(choice: Choice, { report, candidates }: Ready, ended: readonly EndedLanding[]): Landing {
+  const arrived = ended.filter((one) => one.workstream === choice.workstream && one.outcome === "landed");
+  for (const { task, commit, agent } of arrived) report.landed.push({ task, commit, commits: null, agent });
+  if (choice.unfinished && candidates.length + arrived.length === 0) throw nothingToContinue(choice.workstream);
+  return report;
+}
+
 /** What `landTasks` would do if the check passed: which tasks land, which conflict. Writes no row and no ref. */
 export async function predictLanding(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
-  const { report, place, candidates, edges } = await prepare(crew, choice, options);
+  const { report, place, candidates, edges } = await prepare(crew, choice, options, await lockedTasks(crew));
   if (place === undefined) return report;
   const stack = await stackTasks(crew, place, candidates, edges);
   const { commit } = stack.target;
@@ -89,10 +115,16 @@ interface Ready {
   edges: Awaited<ReturnType<typeof chooseTasks>>["edges"];
 }
 
-async function prepare(crew: TmuxHost, choice: Choice, options: LandOptions): Promise<Ready> {
+/** `locked` has the pids of landings under way, by row id of the task. */
+async function prepare(
+  crew: TmuxHost,
+  choice: Choice,
+  options: LandOptions,
+  locked: ReadonlyMap<number, number>,
+): Promise<Ready> {
   const { db } = crew.context.store;
   const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
-  const { candidates, edges, skipped } = await chooseTasks(db, choice, await lockedTasks(crew));
+  const { candidates, edges, skipped } = await chooseTasks(db, choice, locked);
   const report = emptyLanding(skipped);
   const copies = skipped.filter(({ why }) => why === "no_vcs").map(({ task }) => task);
   if (copies.length > 0 && candidates.length === 0 && copies.length === skipped.length) {
@@ -152,8 +184,12 @@ async function dropUncommitted(
 }
 
 /** Reserves, acts, confirms; always ends its rows and deletes its scratch checkout. */
-async function takeAndLand(crew: TmuxHost, ready: Ready & { place: Place }, options: LandOptions): Promise<void> {
-  const { report, settings, place, candidates, edges } = ready;
+async function takeAndLand(
+  crew: TmuxHost,
+  ready: Ready & { place: Place; lock: LandingLock },
+  options: LandOptions,
+): Promise<void> {
+  const { report, settings, place, lock, candidates, edges } = ready;
   const id = newGroup();
   const scratch = join(scratchFolder(crew.stateDir), id);
   const batch = { id, root: place.root, branch: place.branch, scratch, process: await processIdentity(crew) };
@@ -173,7 +209,7 @@ async function takeAndLand(crew: TmuxHost, ready: Ready & { place: Place }, opti
   const checker = command === null ? undefined : createChecker(crew, place, { ...space, command, timeoutMs });
   let ending = "not landed";
   try {
-    await landBatch(crew, { place, landings: taken, edges, checker, report, ...options }, candidates);
+    await landBatch(crew, { place, lock, landings: taken, edges, checker, report, ...options }, candidates);
   } catch (error) {
     const fault = asFault(error);
     ending = fault.code;

@@ -2,10 +2,12 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TmuxHost } from "../agents/crew.js";
 import { Fault } from "../errors.js";
+import { enumerate, quote } from "../names.js";
 import { livingProcesses } from "../processes.js";
 import { findById } from "../tasks/task.js";
 import { getLander } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
+import { type LandingLock, withLeftMove } from "./lock.js";
 import { confirmLanded } from "./outcome.js";
 import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
 
@@ -26,7 +28,8 @@ export const scratchFolder = (stateDir: string) => join(stateDir, "landing");
  * Ends the landings whose process died: a task whose commits are on the branch has landed, any other is dropped
  * unchanged; scratch checkouts are deleted. A landing whose repository cannot be reached is left alone.
  */
-export async function endInterruptedLandings(crew: TmuxHost): Promise<EndedLanding[]> {
+export async function endInterruptedLandings(crew: TmuxHost, remark?: (text: string) => void): Promise<EndedLanding[]> {
+  await settleLeftMoves(crew, remark);
   const rows = await landingsUnderWay(crew.context.store.db);
   const left = await readdir(scratchFolder(crew.stateDir)).catch(() => []);
   if (rows.length === 0 && left.length === 0) return [];
@@ -41,6 +44,33 @@ export async function endInterruptedLandings(crew: TmuxHost): Promise<EndedLandi
   );
   await removeLeftScratches(crew, left);
   return ended;
+}
+
+/** Ends the moves of checkouts that dead landings left, of any database, in the repositories that this one knows. */
+async function settleLeftMoves(crew: TmuxHost, remark?: (text: string) => void): Promise<void> {
+  const { db } = crew.context.store;
+  const roots = await db
+    .selectFrom("workspaces")
+    .select("root")
+    .where("backend", "=", "git")
+    .union(db.selectFrom("landings").select("root"))
+    .execute();
+  for (const { root } of roots) {
+    const file = await getLander("git").lockFile(root).catch(ignoreUnreachable);
+    if (file !== undefined) await withLeftMove(crew, file, (lock) => settleLeft(crew, lock, remark));
+  }
+}
+
+/** Ends the move that the lock's last holder left. Remarks on files that the user has changed since, which are kept. */
+export async function settleLeft(crew: TmuxHost, lock: LandingLock, remark?: (text: string) => void): Promise<void> {
+  const { left } = lock;
+  if (left === null) return;
+  const kept = await getLander("git").settle({ ...crew, env: { ...crew.env, ...lock.env } }, left);
+  lock.note(null);
+  if (kept.length === 0) return;
+  remark?.(
+    `A landing was cut off in ${quote(left.path)}. These files were changed since, and are kept: ${enumerate(kept)}.`,
+  );
 }
 
 /** Ends these landings: what is on the branch has landed, the rest is dropped for `reason`. */
@@ -69,8 +99,6 @@ async function endLanding(
   const { tip, root, branch } = row;
   const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
   if (task === undefined || !arrived || tip === null) {
-    const onto = row.state === "stacked" ? row.onto : null;
-    if (tip !== null && onto !== null) await lander.takeBack(crew, root, { branch, from: onto, to: tip });
     await dropRows(context, [row.id], reason);
     return (
       task && { workstream: task.workstream, task: task.name, outcome: "dropped", commit: null, agent: task.work_agent }

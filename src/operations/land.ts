@@ -36,7 +36,7 @@ export const land = defineOperation({
   name: "land",
   summary: "Land finished work on the target branch",
   description:
-    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. Your own checkout is updated only if it is clean. mu never merges with conflicts and never pushes with force. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
+    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
   effect: "write",
   input: landFields,
   output: OUTPUT,
@@ -60,7 +60,7 @@ export const land = defineOperation({
       remark: app.request.remark,
     };
     const crew = await app.crew();
-    if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.onto);
+    if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
     const { remote, ...outcome } = landing;
     return { dryRun: input.dryRun, ...outcome, nextSteps: nextSteps(workstream, landing, input) };
@@ -70,11 +70,11 @@ export const land = defineOperation({
 });
 
 /** Naming your own task that is in progress means that it is finished. */
-async function closeOwn(app: App, workstream: string, tasks: readonly string[], onto?: string): Promise<void> {
+async function closeOwn(app: App, workstream: string, tasks: readonly string[]): Promise<void> {
   const { closeOwnTasks } = await import("../landing/close-first.js");
   const refs = tasks.map((name) => ({ workstream, name }));
   const { request } = app;
-  const options = { onto, cwd: request.cwd, signal: request.signal, onOutput: request.stream };
+  const options = { cwd: request.cwd, signal: request.signal, onOutput: request.stream };
   const { closed, warnings } = await closeOwnTasks(await app.crew(), refs, claimant(app.caller), options);
   if (closed.length > 0) request.remark(`Closed ${closed.join(", ")}.`);
   for (const { message } of warnings) request.remark(message);

@@ -15,6 +15,14 @@ export interface Tip {
   tree: string;
 }
 
+/** A checkout that goes from one commit to its descendant, with its branch. */
+export interface Move {
+  path: string;
+  branch: string;
+  from: string;
+  to: string;
+}
+
 /** A work to replay on a tip. */
 export interface Replay {
   work: CommitRange;
@@ -35,7 +43,7 @@ export interface Replayer {
 }
 
 /**
- * How a version control system lands work on a branch. Never touches a checkout with work in progress, and only moves
+ * How a version control system lands work on a branch. Never changes what a user has not committed, and only moves
  * branches forward. Faults as `VcsBackend`.
  */
 export interface Lander {
@@ -45,24 +53,24 @@ export interface Lander {
   missing(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]>;
   /** `replays` are those to expect, in order. */
   replayer(world: VcsWorld, root: string, target: LandingTarget, replays: readonly Replay[]): Promise<Replayer>;
+  /** The file that all landings in this repository share. Faults `vcs.no_folder`. */
+  lockFile(root: string): Promise<string>;
   /**
-   * Faults `landing.checkout_dirty` if the branch's checkout has uncommitted changes or an operation in progress.
-   */
-  requireClean(world: VcsWorld, root: string, branch: string): Promise<void>;
-  /**
-   * Faults `landing.checkout_dirty` if moving from `from` to `to` would overwrite untracked files.
+   * Faults `landing.checkout_dirty` if the branch's checkout has an operation in progress, or uncommitted changes to what
+   * differs between the two commits.
    */
   requireRoom(world: VcsWorld, root: string, move: { branch: string; from: string; to: string }): Promise<void>;
   /**
-   * Moves the branch, and the files of its checkout, to its descendant `to`. `moved` if the branch has changed; then
-   * nothing was done. Faults `landing.checkout_dirty`.
+   * Moves the branch, and its checkout, to its descendant `to`. `moved` if the branch has changed; then nothing was done.
+   * Calls `note` before it changes anything and after that. Faults `landing.checkout_dirty`.
    */
-  advance(world: VcsWorld, root: string, move: { target: LandingTarget; to: string }): Promise<"advanced" | "moved">;
-  /**
-   * Undoes an `advance` that was killed after moving the files and before moving the branch. Leaves any other state
-   * alone.
-   */
-  takeBack(world: VcsWorld, root: string, move: { branch: string; from: string; to: string }): Promise<void>;
+  advance(
+    world: VcsWorld,
+    root: string,
+    move: { target: LandingTarget; to: string; note: (move: Move | null) => void },
+  ): Promise<"advanced" | "moved">;
+  /** Ends a move that was cut off. Gives the files that the user has changed since, which are kept. */
+  settle(world: VcsWorld, move: Move): Promise<string[]>;
   /** True if the branch contains the commit. */
   contains(world: VcsWorld, root: string, branch: string, commit: string): Promise<boolean>;
   /** Creates the scratch checkout at `path`, or resets the existing one, at `commit`. */

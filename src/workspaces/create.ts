@@ -4,13 +4,14 @@ import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, checkAgentName, qualifiedName, quote, shellWord } from "../names.js";
+import { newHolder } from "../processes.js";
 import { detectBackend, getBackend } from "../vcs/backends.js";
 import { isTaken, realPath } from "../vcs/folders.js";
 import type { BackendKey, VcsBackend } from "../vcs/vcs.js";
 import { readSettings, type SetupSettings } from "../workstreams/settings.js";
 import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
 import { closeWorkspaceIn, removeWorkspace } from "./free.js";
-import { endHold, insertHold, newHolder, withHold } from "./hold.js";
+import { endHold, insertHold, withHold } from "./hold.js";
 import { planApprovedSetup, setUpWorkspace } from "./setup/setup.js";
 import {
   aboutWorkspace,

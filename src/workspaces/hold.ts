@@ -1,10 +1,9 @@
-import { randomUUID } from "node:crypto";
 import { timestamp } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { quote } from "../names.js";
-import { isProcessAlive, pidOf, processIdentity } from "../processes.js";
+import { endHolder, isHolderAlive, newHolder, pidOf } from "../processes.js";
 import type { WorkspaceRow } from "./workspace.js";
 
 /** One process's lock on a workspace. */
@@ -15,20 +14,10 @@ export interface Hold {
   inherited: string | null;
 }
 
-/** The locks of this process: a pid does not tell two of its calls apart. */
-const own = new Set<string>();
-
-/** A new name for a lock of this process; release it with `endHold`. */
-export async function newHolder(host: Host): Promise<string> {
-  const holder = `${await processIdentity(host)} ${randomUUID().slice(0, 8)}`;
-  own.add(holder);
-  return holder;
-}
-
 /** True if a living process has the workspace locked. */
 export async function isHeld(host: Host, workspace: number): Promise<boolean> {
   const found = await findHold(host.context.store.db, workspace);
-  return found !== undefined && (await isAlive(host, found.holder));
+  return found !== undefined && (await isHolderAlive(host, found.holder));
 }
 
 /**
@@ -47,7 +36,7 @@ export async function withHold<T>(host: Host, row: WorkspaceRow, work: (hold: Ho
 async function takeHold(host: Host, row: WorkspaceRow): Promise<Hold> {
   const { store } = host.context;
   const found = await findHold(store.db, row.id);
-  if (found !== undefined && (await isAlive(host, found.holder))) throw inProgress(row, found.holder);
+  if (found !== undefined && (await isHolderAlive(host, found.holder))) throw inProgress(row, found.holder);
   const holder = await newHolder(host);
   const { taken, isAsRead } = await store.write(async (db) => {
     if (found !== undefined) await db.deleteFrom("workspace_holds").where("holder", "=", found.holder).execute();
@@ -56,7 +45,7 @@ async function takeHold(host: Host, row: WorkspaceRow): Promise<Hold> {
     return { taken: (await findHold(db, row.id))?.holder ?? "", isAsRead: true };
   });
   if (isAsRead && taken === holder) return { workspace: row.id, holder, inherited: found?.intent ?? null };
-  own.delete(holder);
+  endHolder(holder);
   throw isAsRead ? inProgress(row, taken) : changedMeanwhile(row);
 }
 
@@ -92,7 +81,7 @@ export async function noteIntent(host: Host, { holder }: Hold, intent: unknown):
 
 /** Releases a lock. If that fails, the lock counts as a dead process's and is taken over. */
 export async function endHold(host: Host, holder: string): Promise<void> {
-  own.delete(holder);
+  endHolder(holder);
   await host.context.store
     .write((db) => db.deleteFrom("workspace_holds").where("holder", "=", holder).execute())
     .catch(() => {});
@@ -100,13 +89,6 @@ export async function endHold(host: Host, holder: string): Promise<void> {
 
 async function findHold(db: Reader, workspace: number) {
   return db.selectFrom("workspace_holds").selectAll().where("workspace_id", "=", workspace).executeTakeFirst();
-}
-
-async function isAlive(host: Host, holder: string): Promise<boolean> {
-  if (own.has(holder)) return true;
-  const identity = holder.slice(0, holder.lastIndexOf(" "));
-  if (identity === (await processIdentity(host))) return false;
-  return isProcessAlive(host, identity);
 }
 
 function inProgress({ agent, workstream }: WorkspaceRow, holder: string): Fault {

@@ -1,10 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { stackRows, takeTasks } from "../../src/landing/rows.js";
-import { endInterruptedLandings } from "../../src/landing/settle.js";
-import { taskRow } from "../../src/tasks/task.js";
 import { openYard, type Yard } from "./yard.js";
 
 let yard: Yard;
@@ -14,7 +10,7 @@ beforeEach(async () => {
 afterEach(() => yard.end());
 
 /** Everything about the person's checkout that a landing could spoil. */
-async function checkoutState(): Promise<unknown> {
+async function checkoutState() {
   const { repo } = yard;
   return {
     main: await yard.main(),
@@ -28,17 +24,55 @@ async function checkoutState(): Promise<unknown> {
 const DIRTY = { code: "landing.checkout_dirty", kind: "conflict" };
 
 describe("a person's checkout", () => {
-  it("is left untouched if it has uncommitted changes, even in other files", async () => {
-    await yard.finished("build", { "build.txt": "b\n" });
-    yard.repo.write({ "a.txt": "mine\n" });
+  it("keeps changes that do not meet what lands: staged, unstaged and untracked ones", async () => {
+    await yard.repo.commit({ "b.txt": "b\n", "gone.txt": "g\n" });
+    await yard.finished("build", { "build.txt": "b\n", "README.md": "built\n" });
+    yard.repo.write({ "a.txt": "staged\n", "new.txt": "n\n" });
+    await yard.repo.git("add", "-A");
+    yard.repo.write({ "a.txt": "mine\n", "b.txt": "mine\n", "gone.txt": null, "untracked.txt": "u\n" });
     const before = await checkoutState();
-    const refused = yard.land(undefined, { check: "touch checked" });
-    await expect(refused).rejects.toMatchObject({ ...DIRTY, details: { path: yard.repo.root, files: ["a.txt"] } });
-    expect(await checkoutState()).toEqual(before);
-    expect(await yard.task("build")).toMatchObject({ level: "claimed" });
+    const { landed } = await yard.land(undefined, { check: "test -e build.txt" });
+    const after = await checkoutState();
+    expect(after).toMatchObject({ main: landed[0]?.commit, status: before.status, text: "mine\n" });
+    expect(await yard.repo.git("show", ":a.txt")).toBe("staged");
+    expect([yard.repo.read("build.txt"), yard.repo.read("README.md")]).toEqual(["b\n", "built\n"]);
   });
 
-  it("is left alone if something is staged or a merge is in progress", async () => {
+  it("is left byte for byte as it is when its changes meet what lands, before the check runs", async () => {
+    await yard.finished("build", { "a.txt": "built\n", "build.txt": "b\n" });
+    const mark = join(yard.repo.dir, "checked");
+    for (const act of [["status"], ["add", "a.txt"]]) {
+      yard.repo.write({ "a.txt": "mine\n" });
+      await yard.repo.git(...act);
+      const before = await checkoutState();
+      const refused = yard.land(undefined, { check: `touch '${mark}'` });
+      await expect(refused).rejects.toMatchObject({ ...DIRTY, details: { path: yard.repo.root, files: ["a.txt"] } });
+      expect(await checkoutState()).toEqual(before);
+    }
+    expect(existsSync(mark)).toBe(false);
+    expect(await yard.task("build")).toMatchObject({ status: "CLOSED", level: "claimed" });
+  });
+
+  it("can follow the advice of the refusal, and loses nothing", async () => {
+    yard.repo.write({ ".git/info/exclude": "*.log\n" });
+    const path = await yard.workspace("bob");
+    yard.repo.write({ "b.log": "theirs\n" }, path);
+    await yard.repo.gitIn(path, "add", "-f", "b.log");
+    await yard.finished("build", { "a.txt": "built\n", "new/n.txt": "n\n" }, { agent: "bob" });
+    yard.repo.write({ "a.txt": "mine\n", "b.log": "mine\n", new: "mine\n" });
+    const refused = await yard.land().catch((error) => error);
+    expect(refused.details.files.sort()).toEqual(["a.txt", "b.log", "new"]);
+    for (const { command } of refused.nextSteps) {
+      const { code, stderr } = await yard.crew.exec("sh", ["-c", command], { env: yard.repo.env });
+      expect([command, code, stderr]).toEqual([command, 0, ""]);
+    }
+    expect((await yard.land()).landed.length).toBe(1);
+    expect(await yard.repo.git("show", "stash@{0}:a.txt")).toBe("mine");
+    expect(await yard.repo.git("show", "stash@{0}^3:b.log")).toBe("mine");
+    expect(await yard.repo.git("show", "stash@{0}^3:new")).toBe("mine");
+  });
+
+  it("is left alone while a merge is in progress", async () => {
     await yard.finished("build", { "build.txt": "b\n" });
     await yard.repo.git("checkout", "-qb", "side");
     await yard.repo.commit({ "a.txt": "side\n" });
@@ -47,9 +81,7 @@ describe("a person's checkout", () => {
     await yard.repo.git("merge", "side").catch(() => {});
     await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { underway: "merge" } });
     await yard.repo.git("merge", "--abort");
-    yard.repo.write({ "new.txt": "n\n" });
-    await yard.repo.git("add", "new.txt");
-    await expect(yard.land()).rejects.toMatchObject({ ...DIRTY, details: { files: ["new.txt"] } });
+    expect((await yard.land()).landed.length).toBe(1);
   });
 
   it("is left alone while its branch is being rebased", async () => {
@@ -158,23 +190,6 @@ describe("a repository's hooks, locks and settings", () => {
     expect(await checkoutState()).toEqual(before);
     expect(await yard.task("build")).toMatchObject({ level: "claimed" });
     rmSync(hook);
-    expect((await yard.land()).landed.length).toBe(1);
-  });
-
-  it("a git killed after moving the files and before the branch is undone", async () => {
-    const { repo, crew } = yard;
-    await yard.finished("build", { "build.txt": "b\n", "a.txt": "built\n" });
-    const before = await checkoutState();
-    const onto = await yard.main();
-    const tip = await repo.gitIn(await yard.workspace("build"), "rev-parse", "HEAD");
-    const task = await taskRow(crew.context.store.db, { workstream: "shop", name: "build" });
-    const batch = { id: "dead", root: repo.root, branch: "main", scratch: "/none", process: `1 0 ${hostname()}` };
-    const { taken } = await takeTasks(crew.context, batch, [task]);
-    await stackRows(crew.context, onto, [{ id: taken.get(task.id) ?? 0, tip }]);
-    await repo.git("read-tree", "-m", "-u", onto, tip);
-    expect(await checkoutState()).not.toEqual(before);
-    expect(await endInterruptedLandings(crew)).toMatchObject([{ task: "build", outcome: "dropped" }]);
-    expect(await checkoutState()).toEqual(before);
     expect((await yard.land()).landed.length).toBe(1);
   });
 

@@ -1,15 +1,17 @@
 import { existsSync } from "node:fs";
-import { lstat, mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote, shellWord } from "../../names.js";
-import type { Lander, LandingTarget, Tip } from "../lander.js";
+import type { Lander, LandingTarget, Move, Tip } from "../lander.js";
 import { errorText } from "../program.js";
-import type { CommitRange, VcsWorld } from "../vcs.js";
-import { findGitDir, operationIn } from "./git-dir.js";
+import type { VcsWorld } from "../vcs.js";
+import { commonDirOf, findGitDir, gitDirOf, operationIn } from "./git-dir.js";
 import { existingCommits } from "./history.js";
+import { moveCheckout } from "./move.js";
 import { gitReplayer } from "./replay.js";
-import { findCommit, gitEntries, gitFault, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
+import { gitEntries, gitFault, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
+import { hasFile, settleMove } from "./settle-move.js";
 import { target } from "./target.js";
 import { removeScratch } from "./worktree.js";
 
@@ -26,22 +28,16 @@ export const gitLander: Lander = {
     return commits.filter((commit) => !existing.has(commit));
   },
   replayer: gitReplayer,
-  async requireClean(world, root, branch) {
-    const { checkout, held } = await locateBranch(world, root, branch);
-    const obstacle = checkout === undefined ? held : await uncommittedChanges(world, checkout.path);
-    if (obstacle !== undefined) throw checkoutDirty(branch, obstacle);
+  async lockFile(root) {
+    return join(await commonDirOf(await gitDirOf(root)), "mu", "landing.db");
   },
   async requireRoom(world, root, { branch, from, to }) {
-    const { checkout } = await locateBranch(world, root, branch);
-    if (checkout === undefined) return;
-    const files = await untrackedConflicts(world, checkout.path, { from, to });
-    if (files.length > 0) throw checkoutDirty(branch, { path: checkout.path, files, underway: null });
+    const { checkout, held } = await locateBranch(world, root, branch);
+    if (held !== undefined) throw checkoutDirty(branch, held);
+    if (checkout !== undefined) await requireRoom(world, { path: checkout.path, branch, from, to });
   },
   advance,
-  async takeBack(world, root, { branch, from, to }) {
-    const { checkout } = await locateBranch(world, root, branch);
-    if (checkout !== undefined) await takeBack(world, checkout.path, { from, to });
-  },
+  settle: settleMove,
   async contains(world, root, branch, commit) {
     const args = ["merge-base", "--is-ancestor", commit, `refs/heads/${branch}`];
     return (await runGit(world, root, args, { okCodes: [1, 128] })).code === 0;
@@ -88,18 +84,23 @@ async function tipOf(world: VcsWorld, root: string, ref: string): Promise<Tip | 
 async function advance(
   world: VcsWorld,
   root: string,
-  { target, to }: { target: LandingTarget; to: string },
+  { target, to, note }: { target: LandingTarget; to: string; note: (move: Move | null) => void },
 ): Promise<"advanced" | "moved"> {
   const { checkout, held } = await locateBranch(world, root, target.branch);
   if (held !== undefined) throw checkoutDirty(target.branch, held);
-  if (checkout === undefined) return swap(world, root, { target, to });
-  if (checkout.head !== target.commit) return "moved";
-  const changes = await uncommittedChanges(world, checkout.path);
-  if (changes !== undefined) throw checkoutDirty(target.branch, changes);
-  return forward(world, checkout.path, { target, to });
+  if (checkout === undefined) {
+    note(null);
+    return swap(world, root, { target, to });
+  }
+  const move = { path: checkout.path, branch: target.branch, from: target.commit, to };
+  return moveCheckout(world, move, {
+    requireRoom: () => requireRoom(world, move),
+    note,
+    swap: () => swap(world, root, { target, to }),
+  });
 }
 
-/** For a branch that is not checked out: moves only the ref. */
+/** Moves only the ref. */
 async function swap(world: VcsWorld, root: string, { target, to }: { target: LandingTarget; to: string }) {
   const ref = `refs/heads/${target.branch}`;
   const from = target.exists ? target.commit : "0".repeat(target.commit.length);
@@ -110,51 +111,19 @@ async function swap(world: VcsWorld, root: string, { target, to }: { target: Lan
   throw gitFault(root, args, { code, stdout, stderr });
 }
 
-/** For a branch that is checked out and clean: moves its files too. git refuses if a file would be lost. */
-async function forward(world: VcsWorld, path: string, { target, to }: { target: LandingTarget; to: string }) {
-  const settings = ["-c", "submodule.recurse=false", "-c", "merge.autoStash=false"];
-  const args = [...settings, "merge", "-q", "--ff-only", "--no-overwrite-ignore", "--no-stat", to];
-  const options = { okCodes: [1, 2, 128], locks: true, env: { GIT_REFLOG_ACTION: "mu land" } };
-  const { code, stdout, stderr } = await runGit(world, path, args, options);
-  // git moves whatever is checked out, which may be another branch by now.
-  const now = await findCommit(world, path, `refs/heads/${target.branch}`);
-  if (now === to) return "advanced";
-  if (code === 0) await restoreHead(world, path, { from: target.commit, to });
-  if (code === 0) return "moved";
-  if (now !== target.commit) return "moved";
-  await takeBack(world, path, { from: target.commit, to });
-  const files = stderr.split("\n").flatMap((line) => (line.startsWith("\t") ? [line.trim()] : []));
-  if (files.length > 0) throw checkoutDirty(target.branch, { path, files, underway: null });
-  throw gitFault(path, args, { code, stdout, stderr });
-}
-
-/** Moves HEAD back if git moved another branch than ours, unless it has changed since. */
-async function restoreHead(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<void> {
-  const head = await findCommit(world, path, "HEAD");
-  if (head === to) await runGit(world, path, ["reset", "-q", "--keep", from], { okCodes: [1, 128], locks: true });
-}
-
-/**
- * git moves the files first and the branch last: if it was killed in between, the index is that of `to` on a branch at
- * `from`. Only then are the files moved back.
- */
-async function takeBack(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<void> {
-  const staged = await runGit(world, path, ["diff-index", "--cached", "--quiet", to, "--"], { okCodes: [1, 128] });
-  const head = await findCommit(world, path, "HEAD");
-  if (staged.code !== 0 || head !== from) return;
-  await runGit(world, path, ["read-tree", "-m", "-u", to, from], { okCodes: [1, 128], locks: true });
-}
-
 function checkoutDirty(branch: string, { path, files, underway }: Obstacle): Fault {
-  const what = underway === null ? `has uncommitted changes (${enumerate(files, 5)})` : `has a ${underway} in progress`;
+  const git = `git -C ${shellWord(path)}`;
+  const what =
+    underway === null
+      ? `has uncommitted changes to files that would land (${enumerate(files, 5)})`
+      : `has a ${underway} in progress`;
+  const words = files.map((file) => shellWord(file)).join(" ");
+  const stash = { intent: "Put those changes away", command: `${git} stash push --all -- ${words}` };
   return new Fault(
     "conflict",
     "landing.checkout_dirty",
-    `${branch} is checked out in ${quote(path)}, which ${what}. Nothing landed.`,
-    [
-      { intent: "See its status", command: `git -C ${shellWord(path)} status` },
-      { intent: "Commit or stash the changes", command: `git -C ${shellWord(path)} stash -u` },
-    ],
+    `${branch} is checked out in ${quote(path)}, which ${what}. The work stays finished and lands after that.`,
+    [{ intent: "See its status", command: `${git} status` }, ...(files.length > 0 ? [stash] : [])],
     { path, files, underway },
   );
 }
@@ -231,23 +200,35 @@ async function holding(tree: WorkTree, branch: string): Promise<Obstacle | undef
   return undefined;
 }
 
-/** Uncommitted changes, without untracked files, and operations in progress; undefined for a clean checkout. */
-async function uncommittedChanges(world: VcsWorld, path: string): Promise<Obstacle | undefined> {
-  const args = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
-  const files = (await gitEntries(world, path, args)).map((line) => line.slice(3));
-  const folder = (await findGitDir(path)) ?? path;
-  const underway = operationIn(await readdir(folder));
-  return files.length > 0 || underway !== null ? { path, files, underway } : undefined;
+/** Faults if an operation is in progress, or if what the user has not committed meets what differs between the commits. */
+async function requireRoom(world: VcsWorld, { path, branch, from, to }: Move): Promise<void> {
+  const underway = operationIn(await readdir((await findGitDir(path)) ?? path));
+  if (underway !== null) throw checkoutDirty(branch, { path, files: [], underway });
+  const status = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=all", "--no-renames"];
+  const [fields, changes] = await Promise.all([
+    gitEntries(world, path, ["diff-tree", "-r", "--name-status", "--no-renames", "-z", from, to]),
+    gitEntries(world, path, status),
+  ]);
+  const landing = new Map(fields.flatMap((kind, at) => (at % 2 === 0 ? [[fields[at + 1] ?? "", kind]] : [])));
+  const changed = changes.map((line) => line.slice(3));
+  const added = [...landing].flatMap(([name, kind]) => (kind === "A" ? [name] : []));
+  const inTheWay = await Promise.all(added.map((name) => untrackedInTheWay(path, name, landing)));
+  const files = [...changed.filter((name) => meets(name, landing)), ...inTheWay.flat()];
+  if (files.length > 0) throw checkoutDirty(branch, { path, files: [...new Set(files)], underway: null });
 }
 
-/** Untracked files of `path` that moving from one commit to another would overwrite. */
-async function untrackedConflicts(world: VcsWorld, path: string, { from, to }: CommitRange): Promise<string[]> {
-  const args = ["diff", "--name-only", "--no-renames", "--diff-filter=A", "-z", from, to];
-  const added = await gitEntries(world, path, args);
-  const isInTheWay = (name: string) =>
-    lstat(join(path, name))
-      .then((found) => !found.isDirectory())
-      .catch(() => false);
-  const inTheWay = await Promise.all(added.map(isInTheWay));
-  return added.filter((_, index) => inTheWay[index]);
+/** True if the path, or a folder above it that would have to be a file, is among `landing`. */
+function meets(name: string, landing: ReadonlyMap<string, string>): boolean {
+  return landing.has(name) || foldersAbove(name).some((folder) => landing.has(folder));
+}
+
+/** What stands where the landing adds a file: a file of that name, or one where a folder is needed. Ignored files too. */
+async function untrackedInTheWay(path: string, name: string, landing: ReadonlyMap<string, string>): Promise<string[]> {
+  for (const above of foldersAbove(name)) if (!landing.has(above) && (await hasFile(path, above))) return [above];
+  return (await hasFile(path, name)) ? [name] : [];
+}
+
+function foldersAbove(name: string): string[] {
+  const parts = name.split("/").slice(0, -1);
+  return parts.map((_, at) => parts.slice(0, at + 1).join("/"));
 }

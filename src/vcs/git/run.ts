@@ -19,7 +19,7 @@ export interface GitOptions {
 
 const TIMEOUT_MS = 600_000;
 /** Pauses before each retry while another process holds a lock, in ms. */
-const LOCK_WAITS = [100, 200, 400, 800];
+export const LOCK_WAITS = [100, 200, 400, 800];
 
 /**
  * Runs git in `cwd` without prompts, ignoring the caller's git variables. Retries while a lock is held. Faults as
@@ -136,6 +136,11 @@ export function gitFault(cwd: string, args: readonly string[], result: Omit<Exec
   const details = { command: ["git", ...args], cwd, exitCode: result.code };
   const lock = lockIn(result.stderr);
   if (lock === undefined) return programFault("git", result, { verb, cwd, details });
+  return lockedFault(verb, lock, details);
+}
+
+/** The fault for a lock of git's that stays. */
+export function lockedFault(verb: string, lock: string, details: Record<string, unknown>): Fault {
   return new Fault(
     "unavailable",
     "vcs.locked",
