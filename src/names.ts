@@ -59,19 +59,11 @@ export function slug(title: string): string {
   return whole.slice(0, cut > 0 ? cut : SLUG_LENGTH);
 }
 
-/** Latin letters that Unicode does not decompose into a base letter and a mark. */
-const UNDECOMPOSED: Readonly<Record<string, string>> = {
-  ...{ ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", þ: "th", ł: "l", ı: "i", ħ: "h", ŧ: "t", ŋ: "n", ĸ: "k" },
-  ...{ ə: "e", ɛ: "e", ɔ: "o", ɓ: "b", ɗ: "d", ƙ: "k", ɲ: "n" },
-};
-
 /** The slug of a title, not cut. */
 export function wholeSlug(title: string): string {
   const words = title
-    .toLowerCase()
     .normalize("NFKD")
-    .replace(/\p{Mark}/gu, "")
-    .replace(/[^\0-\x7f]/gu, (letter) => UNDECOMPOSED[letter] ?? letter)
+    .toLowerCase()
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^_+|_+$/g, "");
   return words === "" || /^[a-z]/.test(words) ? words : `t_${words}`;
@@ -128,6 +120,16 @@ export function shellWord(text: string): string {
 export function quote(text: string): string {
   const shown = JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
   return shown.replace(/[\u007f-\u009f\u2028\u2029]/g, "�");
+}
+
+/** A length of time in ms as people write it: `3.6 s`, `12 min 5 s`, `2 h 5 min`. */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 100) / 10);
+  if (seconds < 60) return `${seconds} s`;
+  const whole = Math.round(seconds);
+  const [larger, smaller, parts] = whole < 3600 ? ["min", "s", whole] : ["h", "min", Math.floor(whole / 60)];
+  const rest = parts % 60;
+  return `${Math.floor(parts / 60)} ${larger}${rest > 0 ? ` ${rest} ${smaller}` : ""}`;
 }
 
 /** `1 task`, `2 tasks`. */

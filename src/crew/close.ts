@@ -17,7 +17,7 @@ import { isCallerIn, isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pa
 import { type AgentPoll, pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { asFault, Fault, ignoreFault } from "../errors.js";
-import { type AgentRef, quote } from "../names.js";
+import { type AgentRef, duration, quote } from "../names.js";
 import { endProcessTree, type Process } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import { releaseOwned } from "../tasks/lifecycle.js";
@@ -239,7 +239,7 @@ async function closeIdle(host: TmuxHost, agent: AgentPoll, { idleForMs, mode }: 
   if (spared !== null) return { action: "skipped", reason: spared };
   if (mode === "preview") return { action: "would_close" };
   try {
-    const { workspace } = await closeAgent(host, agent, { reason: `idle for ${Math.floor(agent.idleMs / 1000)} s` });
+    const { workspace } = await closeAgent(host, agent, { reason: `idle for ${duration(agent.idleMs)}` });
     return { action: "closed", workspaceFreed: workspace?.freed ?? false };
   } catch (error) {
     return { action: "skipped", reason: asFault(error).message };
@@ -250,5 +250,5 @@ function reasonToSpare({ status, tasks, idleMs }: AgentPoll, idleForMs: number):
   if (status === null) return "it was never observed";
   if (status !== "idle" && status !== "free") return `it is ${status}`;
   if (tasks.length > 0) return `it works on ${tasks.join(", ")}`;
-  return idleMs < idleForMs ? `idle for only ${Math.floor(idleMs / 1000)} s` : null;
+  return idleMs < idleForMs ? `idle for only ${duration(idleMs)}` : null;
 }

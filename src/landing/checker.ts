@@ -1,6 +1,7 @@
 import type { TmuxHost } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks.js";
 import { Fault } from "../errors.js";
+import { duration } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Tip } from "../vcs/lander.js";
 import { requireApproved, runSetupCommand } from "../workspaces/setup/command.js";
@@ -64,7 +65,7 @@ function answerOf({ command, timeoutMs }: CheckPlan, commit: string, run: CheckR
   const { exitCode, timedOut, seconds, tail } = run;
   const green = exitCode === 0;
   const ending = timedOut
-    ? `timed out after ${timeoutMs / 1000} s`
+    ? `timed out after ${duration(timeoutMs)}`
     : exitCode === null
       ? "was ended by a signal"
       : `ended with ${exitCode}`;

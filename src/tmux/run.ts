@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Fault, type NextStep } from "../errors.js";
 import type { Exec } from "../exec.js";
+import { duration } from "../names.js";
 
 /** One tmux command with its arguments, as plain words: no quoting, no escaping. */
 export type Command = readonly string[];
@@ -206,7 +207,7 @@ export function tooOld(version: string): Fault {
 }
 
 export function timedOut(what: string, timeoutMs: number): Fault {
-  return new Fault("unavailable", "tmux.failed", `tmux did not answer "${what}" within ${timeoutMs / 1000} s.`, [
+  return new Fault("unavailable", "tmux.failed", `tmux did not answer "${what}" within ${duration(timeoutMs)}.`, [
     DOCTOR,
   ]);
 }

@@ -5,7 +5,7 @@ import { type CheckRun, runCheck } from "../checks.js";
 import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { qualifiedName, shellWord, type TaskRef } from "../names.js";
+import { duration, qualifiedName, shellWord, type TaskRef } from "../names.js";
 import { claimantName, ownTaskToChange, type TaskToChange, taskToChange, taskVerb, touched } from "../tasks/change.js";
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
@@ -194,7 +194,7 @@ async function recordCheckIn(tx: Tx, row: TaskToChange, claimant: Claimant, { ch
 
 function checkFailed(row: TaskToChange, { exitCode, timedOut, seconds }: CheckRun, check: Check): Fault {
   const how = timedOut
-    ? `timed out after ${Math.floor(seconds)} s`
+    ? `timed out after ${duration(seconds * 1000)}`
     : exitCode === null
       ? "died"
       : `ended with ${exitCode}`;

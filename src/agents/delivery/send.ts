@@ -3,7 +3,7 @@ import type { Reader } from "../../db/schema.js";
 import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
-import { type AgentRef, qualifiedName } from "../../names.js";
+import { type AgentRef, duration, qualifiedName } from "../../names.js";
 import { openAgent, PERSON_CLI } from "../agent.js";
 import type { TmuxHost } from "../crew.js";
 import { appendSpool, DELIVERED_EVENT, spoolPath } from "../spool.js";
@@ -116,7 +116,7 @@ function notProved(delivery: Delivery, { timeoutMs, signal }: PollOptions): Faul
     case "cancelled":
       return new Fault("conflict", "delivery.cancelled", `Delivery ${id} to ${agent} was cancelled.`, [again], details);
     default: {
-      const limit = signal?.aborted ? "before the wait was cancelled" : `within ${timeoutMs / 1000} s`;
+      const limit = signal?.aborted ? "before the wait was cancelled" : `within ${duration(timeoutMs)}`;
       const message = `${agent} was not ready ${limit}. Delivery ${id} stays queued and will be typed at its next turn.`;
       const show = { intent: "Check whether it arrived", command: `mu delivery show ${id}` };
       const cancel = { intent: "Cancel it", command: `mu delivery cancel ${id}` };
@@ -212,7 +212,7 @@ export async function awaitReady(
   };
   const ready = await pollUntil(host.context.clock, once, backoff(50, 400, timeoutMs, signal));
   if (ready !== undefined) return ready;
-  const message = `${ref.name} took the prompt and is still busy after ${timeoutMs / 1000} s.`;
+  const message = `${ref.name} took the prompt and is still busy after ${duration(timeoutMs)}.`;
   throw new Fault("unavailable", "agent.not_ready", message, [
     { intent: "Wait for it", command: `mu agent wait ${ref.name} -w ${ref.workstream}` },
   ]);

@@ -1,4 +1,5 @@
 import { AGENT_POLL, pollAgents } from "../../agents/status/record.js";
+import { duration } from "../../names.js";
 import { allField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
@@ -20,7 +21,7 @@ export const agentPoll = defineOperation({
     paint.list(items, "No agents.", [
       { head: "name", text: (item) => item.name },
       { head: "status", text: (item) => paint.status(item.status ?? "—") },
-      { head: "idle", text: (item) => `${Math.round(item.idleMs / 1000)}s`, align: "right" },
+      { head: "idle", text: (item) => duration(item.idleMs), align: "right" },
       { head: "seen", text: (item) => `${paint.ago(item.seenAt)} ago`, align: "right" },
       { head: "tasks", text: (item) => item.tasks.join(", ") || "—", max: 40 },
     ]),

@@ -1,4 +1,5 @@
 import { REAPED_IDLE, reapIdle } from "../../crew/close.js";
+import { duration } from "../../names.js";
 import { durationField, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
@@ -29,7 +30,7 @@ export const agentReapIdle = defineOperation({
     paint.list(items, "No agents.", [
       { head: "name", text: (item) => item.name },
       { head: "status", text: (item) => paint.status(item.status ?? "—") },
-      { head: "idle", text: (item) => `${Math.round(item.idleMs / 1000)}s`, align: "right" },
+      { head: "idle", text: (item) => duration(item.idleMs), align: "right" },
       { head: "", text: (item) => item.action.replace("_", " ") },
       { head: "why", text: (item) => item.reason ?? "" },
     ]),

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
+import { duration } from "../../names.js";
 import { CHECK } from "../../tasks/checks.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
@@ -88,5 +89,5 @@ function levelLines({ check, task }: Pick<Finish, "check" | "task">, paint: Pain
   if (check === null) return [];
   const at = check.commit === null ? "" : ` at ${check.commit.slice(0, 12)}`;
   const verdict = task.level === "claimed" ? "passed" : `passed, ${task.level}${at}`;
-  return [`  ${paint.dim("check")} ${check.command}: ${verdict}, ${check.seconds} s`];
+  return [`  ${paint.dim("check")} ${check.command}: ${verdict}, ${duration(check.seconds * 1000)}`];
 }

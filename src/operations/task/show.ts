@@ -1,3 +1,4 @@
+import { duration } from "../../names.js";
 import type { TypeOf } from "../../shape.js";
 import { CHECK, lastCheck } from "../../tasks/checks.js";
 import { blockersOf, dependentsOf, NEIGHBOUR } from "../../tasks/graph.js";
@@ -57,7 +58,7 @@ function checkLines(check: TypeOf<typeof CHECK>, paint: Paint): string[] {
   const { green, exitCode, command, seconds, commit, createdAt, tail } = check;
   const verdict = green ? "passed" : exitCode === null ? "ended" : `exit ${exitCode}`;
   const at = commit === null ? "" : ` at ${commit.slice(0, 12)}`;
-  const head = `  ${paint.dim("check".padEnd(11))} ${verdict} after ${seconds} s${at}, ${paint.ago(createdAt)} ago: ${command}`;
+  const head = `  ${paint.dim("check".padEnd(11))} ${verdict} after ${duration(seconds * 1000)}${at}, ${paint.ago(createdAt)} ago: ${command}`;
   if (green || tail === "") return [head];
   const lines = tail.split("\n").slice(-LAST_LINES);
   return [head, ...lines.map((line) => `              ${paint.dim(line)}`)];

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import * as z from "zod";
 import { newGroup } from "../../db/context.js";
 import { Fault } from "../../errors.js";
-import { type AgentRef, qualifiedName, quote } from "../../names.js";
+import { type AgentRef, duration, qualifiedName, quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { detectBackend } from "../../vcs/backends.js";
 import { approveCommands, isApproved, type RepositoryCommand } from "../../workspaces/setup/command.js";
@@ -154,7 +154,7 @@ function drawPlan(shown: Prepared, paint: Paint): string {
     ["copy", `${list(shown.copy)}${shown.includes ? ", what .worktreeinclude names" : ""}`],
     ["link", list(shown.link)],
     ["command", command ? `${command.command} ${paint.dim(`(${command.from})`)}${allowed(command.approved)}` : "—"],
-    ["timeout", `${shown.timeoutSeconds} s`],
+    ["timeout", duration(shown.timeoutSeconds * 1000)],
     ["ports", String(shown.ports)],
   ];
   if (check !== null)
