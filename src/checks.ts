@@ -37,6 +37,8 @@ export interface CheckRun {
 const TAIL = { lines: 50, bytes: 1000 };
 /** How long processes that a command leaves behind may take to exit, in ms. */
 const LEFTOVER_MS = 1_000;
+/** How long a command may take to exit when its request is aborted, in ms. */
+const INTERRUPTED_MS = 150;
 
 /**
  * Runs a command to its end in its own process session, with both output streams merged. Kills all its processes on
@@ -92,7 +94,7 @@ function watchdog(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
     started(pid: number) {
       end = (reason) => {
         why ??= reason;
-        ending ??= endProcessTree(world, { pid });
+        ending ??= endProcessTree(world, { pid }, why === "signal" ? { graceMs: INTERRUPTED_MS } : {});
       };
       timer = setTimeout(() => end?.("timeout"), timeoutMs);
       signal?.addEventListener("abort", aborted, { once: true });

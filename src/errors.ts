@@ -44,6 +44,11 @@ export class Fault extends Error {
   }
 }
 
+/** The fault of a request whose caller no longer waits for it. */
+export function interrupted(message = "Interrupted. Nothing was changed."): Fault {
+  return new Fault("unavailable", "request.interrupted", message);
+}
+
 /** For `.catch`: a fault of one of these codes becomes undefined, any other error is thrown again. */
 export function ignoreFault(...codes: readonly string[]): (error: unknown) => undefined {
   return (error) => {

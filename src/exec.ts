@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { execa } from "execa";
+import { interrupted } from "./errors.js";
 
 /** How a program ended. `code` is null if a signal or the timeout ended it. */
 export interface ExecResult {
@@ -18,6 +19,8 @@ export interface ExecOptions {
   input?: string | Uint8Array | undefined;
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** What `signal` and the timeout end it with; `SIGTERM` without it. */
+  endWith?: NodeJS.Signals | undefined;
   /**
    * Called with the output of both streams, which is not kept. The program then leads its own process session, and this
    * returns when it exits, even if other processes keep its output open.
@@ -40,7 +43,8 @@ export const execProgram: Exec = async (file, args, options = {}) => {
     stripFinalNewline: false,
     ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
     ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
-    ...(options.signal && { cancelSignal: options.signal }),
+    ...(options.signal && { cancelSignal: options.signal, forceKillAfterDelay: FORCE_MS }),
+    ...(options.endWith && { killSignal: options.endWith }),
   });
   const started = result.exitCode !== undefined || result.isTerminated || result.timedOut;
   return {
@@ -51,6 +55,23 @@ export const execProgram: Exec = async (file, args, options = {}) => {
     ...(!started && { notStarted: result.code ?? "ENOENT" }),
   };
 };
+
+/** How long a program that is ended may take, in ms. */
+const FORCE_MS = 150;
+
+/**
+ * Programs that are at work when `signal` is aborted are ended, and fault `request.interrupted`: half an answer is none.
+ * What is started after that tidies up, and what has `onOutput` is watched by its caller.
+ */
+export function interruptible(exec: Exec, signal: AbortSignal): Exec {
+  return async (file, args, options = {}) => {
+    if (signal.aborted || options.onOutput !== undefined) return exec(file, args, options);
+    const both = options.signal ? AbortSignal.any([options.signal, signal]) : signal;
+    const result = await exec(file, args, { ...options, signal: both });
+    if (signal.aborted && result.code === null) throw interrupted();
+    return result;
+  };
+}
 
 function surroundings({ env, cwd }: ExecOptions) {
   return {

@@ -32,13 +32,13 @@ async function run(): Promise<void> {
   const ending = new AbortController();
   let endsWith: number | undefined;
   const endWith = (code: number) => () => {
-    process.exitCode = code;
+    if (endsWith !== undefined) process.exit(code);
     endsWith = code;
     ending.abort();
   };
-  const handlers = { SIGINT: endWith(130), SIGTERM: endWith(143) };
-  process.once("SIGINT", handlers.SIGINT);
-  process.once("SIGTERM", handlers.SIGTERM);
+  // These stay: execa ends a process by the signal if it has no other listener.
+  process.on("SIGINT", endWith(130));
+  process.on("SIGTERM", endWith(143));
   const app = compileCached(join(__dirname, "app.cjs"), BUILD, process.env);
   const { runLine } = app.load(require) as typeof import("./cli/run.js");
   const closed = () => ending.abort();
@@ -49,10 +49,7 @@ async function run(): Promise<void> {
       () => process.stderr,
       () => {},
     ),
-    endAtSignals: () => {
-      process.removeListener("SIGINT", handlers.SIGINT);
-      process.removeListener("SIGTERM", handlers.SIGTERM);
-    },
+    program: __filename,
     get endsWith() {
       return endsWith;
     },
@@ -63,6 +60,8 @@ async function run(): Promise<void> {
   const code = await runLine(argv, output, ending.signal);
   process.exitCode ??= code;
   app.keep();
+  // What a verb has left behind, such as an open terminal, does not hold up the end.
+  if (endsWith !== undefined) process.exit();
 }
 
 /**

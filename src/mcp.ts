@@ -9,7 +9,6 @@ import {
 import * as z from "zod";
 import { type Store, withParts } from "./db/store.js";
 import { bugFault, Fault } from "./errors.js";
-import { execProgram } from "./exec.js";
 import type { Request } from "./operations/app.js";
 import { execute, type World } from "./operations/execute.js";
 import { loadOperations } from "./operations/index.js";
@@ -66,20 +65,7 @@ function serverWorld(world: World): { serving: World; close(): Promise<void> } {
     };
     return withParts(store, { close: keep });
   };
-  return { serving: { ...world, openStore, program: { ...world.program, querySql: queryApart } }, close };
-}
-
-/** Reads in a process of its own: SQLite blocks its thread until it has an answer, and only a process can be ended. */
-async function queryApart(_context: unknown, text: string, { env, signal }: Request) {
-  const { code, stdout, stderr } = await execProgram(process.execPath, [process.argv[1] ?? "", "sql", "-", "--json"], {
-    env: { ...env, MU_PARENT_PID: String(process.pid) },
-    input: text,
-    signal,
-  });
-  if (code === 0) return JSON.parse(stdout);
-  if (signal.aborted) throw new Fault("unavailable", "sql.cancelled", "The query was cancelled.");
-  const { error, code: name, message, nextSteps } = JSON.parse(stderr);
-  throw new Fault(error, name, message, nextSteps);
+  return { serving: { ...world, openStore }, close };
 }
 
 /** The end of standard input, or of who reads standard output. */

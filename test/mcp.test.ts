@@ -163,17 +163,3 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
-
-it("Ctrl-C ends a slow query of the command line at once", async () => {
-  const running = home.start(["sql", ENDLESS]);
-  const ended = new Promise((resolve) => running.once("exit", (code, signal) => resolve([code, signal])));
-  // SQLite is at work once it has the database open for the query alone.
-  await until(() => openDatabases(running.pid ?? 0) >= 2);
-  running.kill("SIGINT");
-  expect(await ended).toEqual([null, "SIGINT"]);
-});
-
-function openDatabases(pid: number): number {
-  const { stdout } = spawnSync("ls", ["-l", `/proc/${pid}/fd`], { encoding: "utf8" });
-  return stdout.split("\n").filter((line) => line.endsWith(home.database)).length;
-}

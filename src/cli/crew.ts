@@ -1,21 +1,21 @@
 import { resolve } from "node:path";
 import type { Crew } from "../agents/crew.js";
 import type { Context } from "../db/context.js";
-import { execProgram } from "../exec.js";
+import { execProgram, interruptible } from "../exec.js";
 import { databasePath, stateFolder } from "../paths.js";
 import { askOwnServer, type PaneIdentityFacts } from "../tmux/panes.js";
 import { createTmux } from "../tmux/tmux.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The panes and programs around this process. */
-export function processCrew(context: Context, env: Environment): Crew {
+/** The panes and programs around this process. What is typed into a pane is typed to its end, whatever `signal` says. */
+export function processCrew(context: Context, env: Environment, signal?: AbortSignal): Crew {
   const url = env["MU_DATABASE_URL"];
   const stateDir = resolve(stateFolder(env));
   return {
     context,
     tmux: createTmux({ exec: execProgram, env }),
-    exec: execProgram,
+    exec: signal ? interruptible(execProgram, signal) : execProgram,
     stateDir,
     env,
     databaseEnv: {

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { Fault } from "../errors.js";
+import { Fault, interrupted } from "../errors.js";
 import { quote } from "../names.js";
 import type { Request } from "../operations/app.js";
 
@@ -16,7 +16,7 @@ export function processRequest(signal: AbortSignal, { json }: { json: boolean } 
     cwd: folderHere(),
     signal,
     readFile: readFileText,
-    stdin: readStandardInput,
+    stdin: () => readStandardInput(signal),
     terminal: { edit: editText, run: ({ file, args, env }) => takeTerminal(file, args, env) },
     remark: (text) => {
       process.stderr.write(`${text}\n`);
@@ -49,8 +49,11 @@ function errorStream({ json }: { json: boolean }): Request["stream"] {
   };
 }
 
-async function readStandardInput(): Promise<string> {
+async function readStandardInput(signal: AbortSignal): Promise<string> {
   const parts: Buffer[] = [];
+  const end = () => process.stdin.destroy(interrupted());
+  if (signal.aborted) end();
+  signal.addEventListener("abort", end, { once: true });
   let size = 0;
   for await (const part of process.stdin as AsyncIterable<Buffer>) {
     size += part.length;

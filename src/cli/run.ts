@@ -1,8 +1,11 @@
 import { systemClock } from "../clock.js";
 import { openStore, upgradeStore } from "../db/open.js";
+import { Fault, interrupted } from "../errors.js";
+import type { Request } from "../operations/app.js";
 import { execute, executeFollowing, type World } from "../operations/execute.js";
 import { findOperation } from "../operations/index.js";
 import { VERBS } from "../operations/manifest.js";
+import type { Operation } from "../operations/operation.js";
 import { databasePath } from "../paths.js";
 import { findVerb, type Line, readLine } from "./argv.js";
 import { installSkill, processRequest } from "./io.js";
@@ -51,55 +54,87 @@ function everyCommand(command: ReturnType<typeof buildProgram>): ReturnType<type
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 
-async function perform(
-  { verb, input, self }: Call,
-  json: boolean,
-  output: Output,
-  signal: AbortSignal,
-): Promise<number> {
+async function perform({ verb, input }: Call, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
   const operation = await findOperation(verb.name);
   if (operation === undefined) throw new Error(`the manifest names ${verb.name}, which is no operation`);
-  const world = processWorld(output);
-  const request = { ...processRequest(signal, { json }), self };
+  const parent = process.env[PARENT];
+  if (parent) await endWithParent(Number(parent));
+  const world = processWorld(parent ? { ...output, program: undefined } : output, signal);
+  const request = processRequest(signal, { json });
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
-    if (await executeFollowing(operation, input, world, request, show)) return 0;
+    const following = executeFollowing(operation, input, world, request, show);
+    if (await untilTidy(operation, following, signal)) return output.endsWith ?? 0;
   }
-  const result = await execute(operation, input, world, request);
+  const result = await untilTidy(operation, execute(operation, input, world, request), signal);
   await showResult(operation, result, json, output);
-  return operation.exitCode?.(result as never) ?? 0;
+  const code = operation.exitCode?.(result as never) ?? 0;
+  // A write that gives its result is done, however late the signal came; of a read it may be a part.
+  return operation.effect === "read" ? (output.endsWith ?? code) : code;
+}
+
+/** How long an interrupted verb may take to undo what it began, in ms: what is left then is settled as after a crash. */
+const TIDY_MS = { read: 200, write: 2_000, destroy: 2_000 };
+
+/** The verb's answer, or the fault that it was interrupted where it does not end by itself. */
+async function untilTidy<T>({ effect, standalone }: Operation, answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (standalone) return answer;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const giveUp = () => {
+      timer = setTimeout(() => reject(interrupted("Interrupted.")), TIDY_MS[effect]);
+    };
+    if (signal.aborted) giveUp();
+    else signal.addEventListener("abort", giveUp, { once: true });
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
 /** This process as verbs see it. */
-function processWorld(output: Output): World {
+function processWorld(output: Output, signal: AbortSignal): World {
   const address = {
     url: process.env.MU_DATABASE_URL,
     path: databasePath(process.env),
     busyTimeoutMs: milliseconds(process.env["MU_BUSY_TIMEOUT_MS"]),
+    signal,
   };
   const world: World = {
     clock: systemClock,
     program: {
       registry: { verbs: VERBS, find: findOperation },
-      querySql: async (context, text) => {
-        output.endAtSignals?.();
-        const parent = process.env["MU_PARENT_PID"];
-        if (parent) await endWithParent(Number(parent));
-        return (await import("../journal/sql.js")).querySql(context, text);
-      },
+      runApart: output.program === undefined ? undefined : (...call) => runApart(output.program as string, ...call),
       serveMcp: async (request) => (await import("../mcp.js")).serveMcp(world, request),
       installSkill,
       upgradeDatabase: (options) => upgradeStore(address, options),
       playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),
     },
-    openCrew: async (context, { env }) => (await import("./crew.js")).processCrew(context, env),
+    openCrew: async (context, { env, signal }) => (await import("./crew.js")).processCrew(context, env, signal),
     askPane: async (pane, { env }) => (await import("./crew.js")).askProcessPane(pane, env),
     openStore: () => openStore(address),
   };
   return world;
 }
 
-/** Ends this process soon after the server that started it, whatever its own thread is busy with. */
+/** SQLite blocks its thread until it has an answer, and only a process can be ended. */
+async function runApart(program: string, words: readonly string[], input: string, { env, cwd, signal }: Request) {
+  const { execProgram } = await import("../exec.js");
+  const { code, stdout, stderr } = await execProgram(process.execPath, [program, ...words, "--json"], {
+    env: { ...env, [PARENT]: String(process.pid) },
+    cwd,
+    input,
+    signal,
+    endWith: "SIGKILL",
+  });
+  if (code === 0) return JSON.parse(stdout);
+  if (signal.aborted) throw interrupted();
+  const { error, code: name, message, nextSteps, exitCode: _, ...details } = JSON.parse(stderr);
+  throw new Fault(error, name, message, nextSteps, details);
+}
+
+/** Names the process that a process apart ends with. */
+const PARENT = "MU_PARENT_PID";
+
+/** Ends this process soon after the one that started it, whatever its own thread is busy with. */
 async function endWithParent(pid: number): Promise<void> {
   const { Worker } = await import("node:worker_threads");
   const watch = `setInterval(() => process.ppid === ${pid} || process.kill(process.pid, "SIGKILL"), 200)`;

@@ -14,8 +14,8 @@ export interface Output {
   colour: boolean;
   /** The exit code that a signal has fixed, such as 130 for Ctrl-C; it goes before any other. */
   endsWith?: number | undefined;
-  /** From here on Ctrl-C ends the process at once: what follows does not come back to JavaScript to hear of it. */
-  endAtSignals?(): void;
+  /** The file of this program, where it can be started once more. */
+  program?: string | undefined;
 }
 
 /** Prints a verb's result: one JSON value, or the drawing with the commands that make sense now. */

@@ -4,8 +4,8 @@ import type { Crew } from "../agents/crew.js";
 import { readLaunch } from "../agents/files.js";
 import { findOwnPane, isCallerIn } from "../agents/pane.js";
 import { type Tx, write } from "../db/write.js";
-import { Fault } from "../errors.js";
-import type { AgentRef } from "../names.js";
+import { Fault, interrupted } from "../errors.js";
+import { type AgentRef, quote } from "../names.js";
 import { passOn } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
 import { reviveWorkspace } from "../workspaces/recreate.js";
@@ -55,7 +55,11 @@ export async function restartAgent(
     const { row, tasks } = await write(crew.context, agentWrite("agent.restart", ref), (tx) =>
       replaceAgentIn(tx, ref, old, plan),
     );
-    const spawned = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
+    const ready = options.ready && { ...options.ready, ifInterrupted: "keep" as const };
+    const spawned = await startAgent(crew, row, plan, { ...options, ready, workstream: ref.workstream });
+    if (ready?.signal?.aborted && !spawned.readiness?.ready) {
+      throw interrupted(`${quote(ref.name)} was restarted, but the wait until it is ready was interrupted.`);
+    }
     return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(plan, options), tasks };
   } finally {
     for (const pane of held)

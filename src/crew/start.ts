@@ -9,7 +9,7 @@ import { type Explanation, explainScreen, viewPane } from "../agents/screen/verd
 import { pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../db/context.js";
 import { type RowOf, write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { Fault, interrupted } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { endProcessTree } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -85,7 +85,6 @@ async function openFor(
       ...crew.databaseEnv,
       ...identityEnv(workstream, row),
     },
-    sessionEnv: crew.databaseEnv,
     identity: { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at },
     pipe: transcriptCommand(transcriptPath(crew.stateDir, row)),
     borders: await bordersOf(crew, workstream),
@@ -94,8 +93,7 @@ async function openFor(
 
 /** Identifies the agent to the processes in its pane, without a call to tmux. */
 function identityEnv(workstream: string, row: RowOf<"agents">): Record<string, string> {
-  const identity = { MU_AGENT: row.name, MU_AGENT_ID: String(row.id), MU_AGENT_SINCE: row.spawned_at };
-  return { MU_WORKSTREAM: workstream, ...identity };
+  return { MU_WORKSTREAM: workstream, MU_AGENT: row.name, MU_AGENT_ID: String(row.id) };
 }
 
 /** Stores the pane in the row. Faults `agent.closed_meanwhile`. */
@@ -155,6 +153,8 @@ export interface ReadyOptions {
   /** 20,000 without it. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** What an interrupted wait leaves: nothing, or the agent that was started. */
+  ifInterrupted?: "keep" | undefined;
 }
 
 const EVERY_MS = 100;
@@ -163,7 +163,7 @@ const STRANGE_MS = 4_000;
 
 /**
  * Waits until the agent's screen takes a prompt (`idle`) or asks a person something (`needs_input`,
- * `needs_permission`), or its program has ended (`terminated`, not ready). Faults `tmux.failed`.
+ * `needs_permission`), or its program has ended (`terminated`, not ready). Faults `tmux.failed`, `request.interrupted`.
  */
 export async function waitReady(crew: Crew, row: RowOf<"agents">, options: ReadyOptions = {}): Promise<Readiness> {
   const { clock } = crew.context;
@@ -181,6 +181,7 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
     timeoutMs: options.timeoutMs ?? 20_000,
     signal: options.signal,
   });
+  if (found === undefined && options.signal?.aborted && options.ifInterrupted !== "keep") throw interrupted();
   const seen = found ?? last;
   return {
     ready: found !== undefined && found.status !== "terminated",
@@ -236,7 +237,8 @@ export async function rollBackSpawn(
 ): Promise<void> {
   const code = error instanceof Fault ? error.code : "internal";
   try {
-    if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, opened);
+    const graceMs = code === interrupted().code ? 100 : 1_000;
+    if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, opened, graceMs);
     const spec = { ...agentWrite("agent.spawn", ref), payload: { failed: code } };
     await write(crew.context, spec, (tx) =>
       retireAgentIn(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` }),
@@ -247,11 +249,16 @@ export async function rollBackSpawn(
   }
 }
 
-async function removePanes(crew: Crew, row: RowOf<"agents">, opened: OpenedPane | undefined): Promise<void> {
+async function removePanes(
+  crew: Crew,
+  row: RowOf<"agents">,
+  opened: OpenedPane | undefined,
+  graceMs: number,
+): Promise<void> {
   const panes = panesMarkedFor(row, await crew.tmux.listPanes());
   const roots = rootsOf(panes);
   if (roots.length === 0 && opened !== undefined && (await isProgramOf(crew, row, opened.pid))) roots.push(opened.pid);
-  for (const pid of roots) await endProcessTree(crew, { pid }, { graceMs: 1_000 });
+  for (const pid of roots) await endProcessTree(crew, { pid }, { graceMs });
   for (const pane of panes) await crew.tmux.killPane(pane.id);
 }
 

@@ -9,6 +9,8 @@ export interface Address {
   path: string;
   /** How long to wait for another process's lock on the file, in ms; 15 s without it. */
   busyTimeoutMs?: number | undefined;
+  /** Ends the wait for that lock with `request.interrupted`. */
+  signal?: AbortSignal | undefined;
 }
 
 /** Opens the database; a missing file answers as an empty database until the first write makes it. Faults `db.*`. */
@@ -32,17 +34,14 @@ export async function upgradeStore(address: Address, { dryRun }: { dryRun: boole
   }
 }
 
-const waiting = ({ busyTimeoutMs }: Address) => (busyTimeoutMs === undefined ? {} : { busyTimeoutMs });
+const waiting = ({ busyTimeoutMs, signal }: Address) => ({
+  ...(busyTimeoutMs !== undefined && { busyTimeoutMs }),
+  ...(signal && { signal }),
+});
 
 async function openServer(url: string): Promise<Store> {
-  const [{ openPostgres, POSTGRES_PARSERS }, { default: pg }] = await Promise.all([
-    import("./postgres.js"),
-    import("pg"),
-  ]);
-  const types = {
-    getTypeParser: (oid: number, format?: never) => POSTGRES_PARSERS[oid] ?? pg.types.getTypeParser(oid, format),
-  };
-  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 10_000, types: types as typeof pg.types });
+  const [{ openPostgres }, { default: pg }] = await Promise.all([import("./postgres.js"), import("pg")]);
+  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 10_000 });
   const location = url.replace(/\/\/[^@/]*@/, "//");
   try {
     return await openPostgres(pool as never, location);

@@ -21,6 +21,11 @@ export interface CapturedRow {
 export interface WriteOptions {
   /** How long to wait for another process's write; without it as long as the store does. */
   waitMs?: number;
+  /**
+   * Aborting it takes the write back, or ends its wait, with `request.interrupted`. A write that begins after that tidies
+   * up: it runs, but waits for nobody.
+   */
+  signal?: AbortSignal;
 }
 
 /** A database with mu's schema. All that differs between SQLite and PostgreSQL is behind this. */
@@ -64,5 +69,10 @@ export function withParts(store: Store, parts: Partial<Omit<Store, "db">>): Stor
 
 /** The same store, whose writes give up with `db.locked` when another process holds them up for `waitMs`. */
 export function withLockTimeout(store: Store, waitMs: number): Store {
-  return withParts(store, { write: (work) => store.write(work, { waitMs }) });
+  return withParts(store, { write: (work, options) => store.write(work, { ...options, waitMs }) });
+}
+
+/** The same store, whose writes end with `request.interrupted` when `signal` is aborted. */
+export function withSignal(store: Store, signal: AbortSignal): Store {
+  return withParts(store, { write: (work, options) => store.write(work, { ...options, signal }) });
 }

@@ -10,8 +10,6 @@ import type { Verb } from "./verb.js";
 export interface Request {
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
-  /** The caller is a person, also in a pane that shows somebody else. */
-  self?: boolean;
   /** Aborted when the caller no longer waits for the answer. */
   signal: AbortSignal;
   /** A remark for the person, beside the result. */
@@ -39,8 +37,11 @@ export type Need = "stdin" | "terminal";
 /** What a verb may ask of the program that runs it; the same for every caller. */
 export interface Program {
   registry: Registry;
-  /** Runs one statement that only reads; aborting the request ends it. Faults `sql.*`. */
-  querySql(context: Context, text: string, request: Request): Promise<Record<string, unknown>[]>;
+  /**
+   * Runs a verb that may hold up its whole process, in a process of its own that ends with the request; gives what
+   * `--json` prints. Undefined in that process itself, and where there is no program to start.
+   */
+  runApart?: ((words: readonly string[], input: string, request: Request) => Promise<unknown>) | undefined;
   /** Writes mu's skill to `path`; false when it was there already. */
   installSkill(path: string): Promise<boolean>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */

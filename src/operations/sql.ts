@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { writeSql } from "../journal/sql.js";
+import { querySql, writeSql } from "../journal/sql.js";
 import { counted } from "../names.js";
 import { field, flag } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
@@ -12,7 +12,6 @@ export const sql = defineOperation({
   description:
     "Read-only by default; --json prints an array of rows. With --write it accepts INSERT, UPDATE and DELETE in one transaction, records an event with the rows before and after, and can be undone. The views ready, blocked and goals answer common questions.",
   effect: "write",
-  writes: ({ write }) => write,
   input: () => ({
     query: field(
       z.string().min(1).max(1_048_576),
@@ -36,7 +35,11 @@ export const sql = defineOperation({
   ],
   async run({ context, program, request }, { query, write, confirmRows }) {
     const text = query === "-" ? await readMeant(request, "-") : query;
-    if (!write) return program.querySql(context, text, request);
+    if (program.runApart !== undefined) {
+      const confirmed = confirmRows === undefined ? [] : ["--confirm-rows", String(confirmRows)];
+      return program.runApart(["sql", "-", ...(write ? ["--write"] : []), ...confirmed], text, request) as never;
+    }
+    if (!write) return querySql(context, text);
     const { changes, rows } = await writeSql(context, text, { confirmRows });
     return { changes, rows, nextSteps: changes > 0 ? [step("Undo it", "mu undo --yes")] : [] };
   },

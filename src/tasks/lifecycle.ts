@@ -17,7 +17,8 @@ import {
   touched,
 } from "./change.js";
 import { type Check, insertCheck, type NewCheck } from "./checks.js";
-import { openBlockers } from "./graph.js";
+import { awaitedName } from "./edge.js";
+import { blockersOfId } from "./graph.js";
 import { insertNote } from "./notes.js";
 import { selectTasks, TASK, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 
@@ -151,7 +152,8 @@ export async function closeTaskIn(
   if (options.finding !== undefined) requireSameClaim(options.finding.before, row);
   await requireAuthority(tx.db, row, claimant, options);
   if (options.ifReady && row.blocked !== 0) {
-    return { ...unchanged(row), skipped: "not_ready", blockers: await openBlockers(tx.db, row.id) };
+    const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
+    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map(awaitedName) };
   }
   const { check, work, level } = options.finding ?? {};
   const proof = {

@@ -3,6 +3,7 @@ import { Fault } from "../errors.js";
 import { checkTaskName, didYouMean, quote, slug } from "../names.js";
 import { PLANNED_FIELDS, type TaskColumns, taskColumns } from "./fields.js";
 import type { NewNote } from "./notes.js";
+import { readLongYaml, type YamlContent } from "./yaml.js";
 
 /** Steps from a document's top to a value in it: `["tasks", 17, "blockedBy", 0]`. */
 export type PlanPath = readonly (string | number)[];
@@ -134,15 +135,18 @@ export function placed(fault: Fault, place: Place, path: PlanPath): Fault {
   });
 }
 
-function invalid(place: Place, path: PlanPath, rule: string, hint = ""): Fault {
+function invalid(place: Place, path: PlanPath, rule: string): Fault {
   const where = place(path);
-  return new Fault("usage", "plan.invalid", `${where}: ${rule}.${hint}`, SEE_PLAN, { place: where });
+  return new Fault("usage", "plan.invalid", `${where}: ${rule}.`, SEE_PLAN, { place: where });
 }
 
 function unknownKey(place: Place, path: PlanPath, known: Iterable<string>): Fault {
   const key = String(path.at(-1));
-  const hint = key === "status" ? " A plan never sets a status." : didYouMean(key, known);
-  return invalid(place, path, `unknown field ${quote(key)}`, hint);
+  const reason = key === "status" ? " A plan never sets a status." : didYouMean(key, known);
+  const where = place(path);
+  return new Fault("usage", "plan.invalid", `${where}: unknown field ${quote(key)}.${reason}`, SEE_PLAN, {
+    place: where,
+  });
 }
 
 function duplicate(name: string, first: string, second: string): Fault {
@@ -169,18 +173,24 @@ export interface PlanDocument {
 /** Aliases that one document may use: a few lines must not expand into gigabytes. */
 const MOST_ALIASES = 10_000;
 
+export interface ParseOptions {
+  /** Either, whichever parses, without it. */
+  format?: PlanFormat;
+  signal?: AbortSignal;
+}
+
 /**
- * Reads a plan from JSON or YAML, whichever parses unless `format` says. A place is a path in JSON
- * (`tasks[17].blockedBy[0]`) and a line in YAML. Faults `plan.unreadable`.
+ * Reads a plan from JSON or YAML. A place is a path in JSON (`tasks[17].blockedBy[0]`) and a line in YAML. Faults
+ * `plan.unreadable`, `request.interrupted`.
  */
-export async function parsePlan(text: string, format?: PlanFormat): Promise<PlanDocument> {
+export async function parsePlan(text: string, { format, signal }: ParseOptions = {}): Promise<PlanDocument> {
   const source = text.replace(/^\ufeff/, "");
-  if (format === "yaml") return parseYaml(source);
+  if (format === "yaml") return parseYaml(source, signal);
   try {
     return { plan: JSON.parse(source), place: pathPlace };
   } catch (error) {
     if (format === "json") throw unreadable(jsonPlace(source, error as Error), (error as Error).message);
-    return parseYaml(source);
+    return parseYaml(source, signal);
   }
 }
 
@@ -193,31 +203,40 @@ export const pathPlace: Place = (path) => {
 /** V8 reports the offset of the error, or that the text ended too early. */
 function jsonPlace(source: string, error: Error): string {
   const offset = /position (\d+)/.exec(error.message)?.[1];
-  return `line ${source.slice(0, offset === undefined ? source.length : Number(offset)).split("\n").length}`;
+  return lineAt(source, offset === undefined ? source.length : Number(offset));
 }
 
-async function parseYaml(source: string): Promise<PlanDocument> {
+const lineAt = (source: string, offset: number) => `line ${source.slice(0, offset).split("\n").length}`;
+
+async function parseYaml(source: string, signal?: AbortSignal): Promise<PlanDocument> {
   const { isNode, LineCounter, parseDocument } = await import("yaml");
   const lines = new LineCounter();
-  const line = (offset: number) => `line ${lines.linePos(offset).line}`;
-  const document = shallow(() => parseDocument(source, { lineCounter: lines, prettyErrors: false }));
-  const [error] = document.errors;
-  if (error !== undefined) throw unreadable(line(error.pos[0]), error.message);
+  const parse = () => parseDocument(source, { lineCounter: lines, prettyErrors: false });
+  const options = { maxAliasCount: MOST_ALIASES };
+  let document: ReturnType<typeof parse> | undefined;
+  const readHere = (): YamlContent => {
+    document = parse();
+    const [error] = document.errors;
+    return error ? { at: error.pos[0], problem: error.message } : { value: document.toJS(options) };
+  };
+  const content = await shallow(async () => (await readLongYaml(source, options, signal)) ?? readHere());
+  if ("problem" in content) throw unreadable(lineAt(source, content.at), content.problem);
 
   const place: Place = (path) => {
+    document ??= parse();
     for (let length = path.length; length >= 0; length--) {
       const node = length === 0 ? document.contents : document.getIn(path.slice(0, length), true);
-      if (isNode(node) && node.range) return line(node.range[0]);
+      if (isNode(node) && node.range) return `line ${lines.linePos(node.range[0]).line}`;
     }
     return "line 1";
   };
-  return { plan: shallow(() => document.toJS({ maxAliasCount: MOST_ALIASES })), place };
+  return { plan: content.value, place };
 }
 
 /** Runs the parser; too deep nesting and too many aliases are faults of the document. */
-function shallow<T>(parse: () => T): T {
+async function shallow<T>(parse: () => Promise<T>): Promise<T> {
   try {
-    return parse();
+    return await parse();
   } catch (error) {
     if (error instanceof RangeError) throw unreadable("line 1", "nesting is too deep");
     if (error instanceof ReferenceError) throw unreadable("line 1", `unknown or too many aliases`);

@@ -32,7 +32,7 @@ export interface WaitOptions {
   onStall?: "warn" | "exit" | undefined;
   /** 0 or absent waits forever. */
   timeoutMs?: number | undefined;
-  /** Ends the wait like a timeout. */
+  /** Ends the wait as `interrupted`. */
   signal?: AbortSignal | undefined;
   /** Runs before every look, for example a reconcile. */
   beforeLook?: (() => Promise<unknown>) | undefined;
@@ -58,12 +58,12 @@ export const WAITED_TASK = shape({
 export type WaitedTask = TypeOf<typeof WAITED_TASK>;
 
 export const WAIT_RESULT = shape({
-  outcome: ["reached", "timeout", "reaped", "stalled"],
-  /** The task that ended the wait; null if all tasks or the timeout did. */
+  outcome: ["reached", "timeout", "interrupted", "reaped", "stalled"],
+  /** The task that ended the wait; null if all tasks, the timeout or an interruption did. */
   firing: [WAITED_TASK, null],
   /** Every watched task, in the order of the references. */
   all: [WAITED_TASK],
-  /** After a timeout, the tasks that did not reach the goal. */
+  /** After a timeout or an interruption, the tasks that did not reach the goal. */
   timedOut: [WAITED_TASK],
   elapsedMs: "number",
 });
@@ -96,7 +96,7 @@ export async function waitForTasks(
   try {
     const outcome = await pollUntil(clock, look, { ...every, signal: options.signal });
     return {
-      outcome: outcome ?? "timeout",
+      outcome: outcome ?? (options.signal?.aborted ? "interrupted" : "timeout"),
       firing: last.firing,
       all: last.all,
       timedOut: outcome === undefined ? last.all.filter((task) => !task.reached) : [],

@@ -8,7 +8,6 @@ import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
 import type { Store } from "../../src/db/store.js";
 import { execProgram } from "../../src/exec.js";
-import { querySql } from "../../src/journal/sql.js";
 import type { Request } from "../../src/operations/app.js";
 import type { World } from "../../src/operations/execute.js";
 import { findOperation } from "../../src/operations/index.js";
@@ -66,7 +65,6 @@ export async function seededApp(
     clock: systemClock,
     program: {
       registry: { verbs: VERBS, find: findOperation },
-      querySql,
       installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},

@@ -58,7 +58,7 @@ onEachDialect("a wait", (bench) => {
     expect(late).toMatchObject({ outcome: "timeout", firing: null, elapsedMs: 3_500 });
     expect(late.timedOut.map((task) => task.name)).toEqual(["b"]);
     const ended = await waitForTasks(scripted(context), [at("b")], { signal: AbortSignal.abort() });
-    expect(ended).toMatchObject({ outcome: "timeout", timedOut: [{ name: "b" }] });
+    expect(ended).toMatchObject({ outcome: "interrupted", timedOut: [{ name: "b" }] });
   });
 
   it("ends when a watched task's owner died, not when it was released", async () => {

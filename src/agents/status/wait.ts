@@ -37,12 +37,12 @@ export type WaitedAgent = TypeOf<typeof WAITED_AGENT>;
 
 export const WAITED_AGENTS = shape({
   /** `died`: an agent that the wait was for is gone. */
-  outcome: ["reached", "timeout", "died"],
-  /** The agent that ended the wait; null when all did, or the time. */
+  outcome: ["reached", "timeout", "interrupted", "died"],
+  /** The agent that ended the wait; null if all did, the timeout or an interruption. */
   firing: [WAITED_AGENT, null],
   /** In the order of the references. */
   all: [WAITED_AGENT],
-  /** After a timeout, those that did not get there. */
+  /** After a timeout or an interruption, those that did not get there. */
   timedOut: [WAITED_AGENT],
   elapsedMs: "number",
 });
@@ -74,7 +74,7 @@ export async function waitForAgents(
     signal: options.signal,
   });
   return {
-    outcome: found?.outcome ?? "timeout",
+    outcome: found?.outcome ?? (options.signal?.aborted ? "interrupted" : "timeout"),
     firing: found?.firing ?? null,
     all,
     timedOut: found === undefined ? all.filter((agent) => !agent.reached) : [],

@@ -8,6 +8,7 @@ import {
   SqliteDriver,
   type TransactionSettings,
 } from "kysely";
+import { interrupted } from "../../errors.js";
 import type { Schema } from "../schema.js";
 import type { Connection, Statement } from "./connection.js";
 import { asFileFault, isSqliteError } from "./faults.js";
@@ -31,6 +32,29 @@ let turnedAt = nowMs();
 async function nextTurn(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   turnedAt = nowMs();
+}
+
+/**
+ * Does `work`, and again while another process has the lock: this one does other work meanwhile, for up to
+ * `busyTimeoutMs`. Faults `request.interrupted` once `signal` is aborted.
+ */
+export async function whileLocked<T>(work: () => T, { busyTimeoutMs, signal }: LockOptions): Promise<T> {
+  for (let waitedMs = BLOCKING_MS; ; waitedMs += PAUSE_MS + BLOCKING_MS) {
+    if (signal?.aborted) throw interrupted();
+    try {
+      return work();
+    } catch (error) {
+      const isLocked = isSqliteError(error) && error.code.startsWith("SQLITE_BUSY");
+      if (!isLocked || waitedMs >= busyTimeoutMs) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+export interface LockOptions {
+  /** How long to wait for another process's lock, in ms. */
+  busyTimeoutMs: number;
+  signal?: AbortSignal | undefined;
 }
 
 export interface DriverOptions {
@@ -69,6 +93,8 @@ class TransactionalAdapter extends SqliteAdapter {
 export class FileDriver extends SqliteDriver {
   /** How long the next write waits for another process's write, in ms. */
   lockTimeoutMs: number;
+  /** What interrupts the next write. */
+  signal: AbortSignal | undefined;
   readonly #options: DriverOptions;
   readonly #all: FileConnection[] = [];
   readonly #idle: FileConnection[] = [];
@@ -90,6 +116,7 @@ export class FileDriver extends SqliteDriver {
 
   override async releaseConnection(connection?: DatabaseConnection): Promise<void> {
     this.#inTransaction.delete(connection as FileConnection);
+    (connection as FileConnection).signal = undefined;
     this.#handOn(connection as FileConnection);
   }
 
@@ -99,11 +126,15 @@ export class FileDriver extends SqliteDriver {
     const more = this.#waiting.length > 0 ? this.#another() : undefined;
     if (more !== undefined) this.#handOn(more);
     if (settings?.accessMode === "read only") await connection.executeQuery(BEGIN);
-    else await (connection as FileConnection).execute(BEGIN_IMMEDIATE, this.lockTimeoutMs);
+    else {
+      (connection as FileConnection).signal = this.signal;
+      await (connection as FileConnection).execute(BEGIN_IMMEDIATE, this.lockTimeoutMs);
+    }
   }
 
   /** A full or failing disk makes SQLite roll back by itself; a second rollback would hide what went wrong. */
   override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    (connection as FileConnection).signal = undefined;
     if ((connection as FileConnection).file.inTransaction) await super.rollbackTransaction(connection);
   }
 
@@ -144,6 +175,8 @@ interface Prepared {
 
 /** A connection as Kysely uses it. What is wrong with the file is thrown as a fault. */
 export class FileConnection implements DatabaseConnection {
+  /** While a write is open: what interrupts it. */
+  signal: AbortSignal | undefined;
   readonly #prepared = new Map<string, Prepared>();
 
   constructor(
@@ -158,14 +191,11 @@ export class FileConnection implements DatabaseConnection {
   /** Runs a query; while another process has the lock, this one does other work, for up to `timeoutMs`. */
   async execute({ sql, parameters }: CompiledQuery, timeoutMs: number) {
     if (nowMs() - turnedAt > SLICE_MS) await nextTurn();
-    for (let waitedMs = BLOCKING_MS; ; waitedMs += PAUSE_MS + BLOCKING_MS) {
-      try {
-        return run(this.#prepare(sql), parameters);
-      } catch (error) {
-        const isLocked = isSqliteError(error) && error.code.startsWith("SQLITE_BUSY");
-        if (!isLocked || waitedMs >= timeoutMs) throw asFileFault(error, this.options.location);
-      }
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    try {
+      const { signal } = this;
+      return await whileLocked(() => run(this.#prepare(sql), parameters), { busyTimeoutMs: timeoutMs, signal });
+    } catch (error) {
+      throw asFileFault(error, this.options.location);
     }
   }
 

@@ -7,13 +7,15 @@ import type { Schema } from "../schema.js";
 import type { Store } from "../store.js";
 import { connect } from "./connect.js";
 import type { Connection } from "./connection.js";
-import { BLOCKING_MS, createKysely, type FileConnection } from "./driver.js";
+import { BLOCKING_MS, createKysely, type FileConnection, type LockOptions, whileLocked } from "./driver.js";
 import { foreignDatabase, guarded } from "./faults.js";
 import { readByHand, writeByHand } from "./sql.js";
 import { watchFile, watchForFile } from "./watch.js";
 
 /** How long a write waits for another process's write before it gives up, in ms. */
 const BUSY_TIMEOUT_MS = 15_000;
+/** How long a write waits that tidies up after its request was aborted, in ms. */
+const TIDY_MS = 50;
 const MEMORY = ":memory:";
 
 export interface SqliteOptions {
@@ -23,6 +25,8 @@ export interface SqliteOptions {
   synchronous?: "FULL" | "NORMAL";
   /** How long to wait for another process's lock, in ms; 15 s without it. */
   busyTimeoutMs?: number;
+  /** Ends the opening with `request.interrupted` while it waits for a lock. */
+  signal?: AbortSignal;
   /** `never` opens a database as it is, older and newer ones too, to look at its schema. */
   migrate?: "never";
 }
@@ -97,34 +101,42 @@ async function createFile(path: string): Promise<void> {
 async function openFile(file: string, location: string, options: SqliteOptions): Promise<Store> {
   const timeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
   const isMemory = file === MEMORY;
-  const open = (timeout: number) => {
-    const connection = connect(file, { timeout });
-    connection.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
-    return connection;
+  const open = () => {
+    const connection = connect(file, { timeout: BLOCKING_MS });
+    try {
+      connection.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   };
-  const connection = open(timeoutMs);
-  const more = isMemory ? {} : { more: () => open(BLOCKING_MS) };
+  const waiting = { busyTimeoutMs: timeoutMs, signal: options.signal };
+  const connection = await whileLocked(open, waiting);
+  const more = isMemory ? {} : { more: open };
   const { db, driver } = createKysely(connection, { location, timeoutMs, ...more });
   try {
-    if (options.migrate !== "never") await makeCurrent(connection, db, location);
+    if (options.migrate !== "never") await makeCurrent(connection, db, location, waiting);
   } catch (error) {
     connection.close();
     throw error;
   }
-  connection.pragma(`busy_timeout = ${BLOCKING_MS}`);
   const reader = () => (isMemory ? connection : connect(file, { timeout: timeoutMs, readonly: true }));
   const queued = oneAtATime();
   return {
     dialect: "sqlite",
     location,
     db,
-    write: (work, { waitMs = timeoutMs } = {}) =>
-      guarded(location, () =>
+    write: (work, { waitMs = timeoutMs, signal } = {}) => {
+      const tidiesUp = signal?.aborted === true;
+      return guarded(location, () =>
         queued(() => {
-          driver.lockTimeoutMs = waitMs;
+          driver.lockTimeoutMs = tidiesUp ? TIDY_MS : waitMs;
+          driver.signal = tidiesUp ? undefined : signal;
           return db.transaction().execute(work);
         }),
-      ),
+      );
+    },
     read: (work) => guarded(location, () => db.transaction().setAccessMode("read only").execute(work)),
     migrate: () => guarded(location, () => queued(() => bringUpToDate(db, "sqlite"))),
     query: (text) =>
@@ -145,10 +157,15 @@ async function openFile(file: string, location: string, options: SqliteOptions):
   };
 }
 
-async function makeCurrent(connection: Connection, db: Kysely<Schema>, location: string): Promise<void> {
+async function makeCurrent(
+  connection: Connection,
+  db: Kysely<Schema>,
+  location: string,
+  waiting: LockOptions,
+): Promise<void> {
   if ((await pendingMigrations(db, location)).length === 0) return;
   if (isForeign(connection)) throw foreignDatabase(location);
-  if (location !== MEMORY) connection.pragma("journal_mode = WAL");
+  if (location !== MEMORY) await whileLocked(() => connection.pragma("journal_mode = WAL"), waiting);
   await bringUpToDate(db, "sqlite");
 }
 

@@ -1,12 +1,14 @@
 import * as z from "zod";
 import { observeAgents } from "../../agents/status/observe.js";
 import { WAITED_AGENTS, waitForAgents } from "../../agents/status/wait.js";
-import { qualifiedName } from "../../names.js";
+import { duration, qualifiedName } from "../../names.js";
 import { durationField, field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveAgent } from "../resolve.js";
 
-const EXIT_CODES = { reached: 0, timeout: 5, died: 6 };
+const EXIT_CODES = { reached: 0, timeout: 5, interrupted: 130, died: 6 };
+
+const HEADS = { reached: "Done waiting", timeout: "Timed out", interrupted: "Interrupted", died: "An agent died" };
 
 export const agentWait = defineOperation({
   name: "agent.wait",
@@ -37,9 +39,9 @@ export const agentWait = defineOperation({
     const nextSteps = refs.map((ref) => step("Read its screen", `mu agent read ${qualifiedName(ref)}`));
     return { ...result, nextSteps };
   },
-  render: ({ outcome, all }, paint) =>
+  render: ({ outcome, all, elapsedMs }, paint) =>
     [
-      { reached: "Done waiting", timeout: "Timed out", died: "An agent died" }[outcome],
+      `${HEADS[outcome]} after ${duration(elapsedMs)}`,
       ...all.map((agent) => `  ${agent.name} ${paint.status(agent.status ?? "—")}`),
     ].join("\n"),
   exitCode: ({ outcome }) => EXIT_CODES[outcome],

@@ -32,7 +32,7 @@ export const taskApply = defineOperation({
     const named = await findWorkstream(app, workstream);
     const scope = init && named !== undefined ? named : await resolveWorkstream(app, workstream);
     const text = await readSource(app.request, file);
-    const { plan, place } = await parsePlan(text);
+    const { plan, place } = await parsePlan(text, { signal: app.request.signal });
     const result = await applyPlan(app.context, scope, plan as Plan, {
       place,
       ...(init && { init: { root: app.request.cwd } }),

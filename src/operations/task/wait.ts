@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
+import { duration } from "../../names.js";
 import { parseAwaited } from "../../tasks/edge.js";
 import { TASK_STATUSES } from "../../tasks/task.js";
 import { WAIT_RESULT, waitForTasks } from "../../tasks/wait.js";
@@ -9,13 +10,13 @@ import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { reconcileBeforeRead } from "../reality.js";
 import { resolveTask } from "../resolve.js";
 
-const EXIT_CODES = { reached: 0, timeout: 5, reaped: 6, stalled: 7 };
+const EXIT_CODES = { reached: 0, timeout: 5, interrupted: 130, reaped: 6, stalled: 7 };
 
 export const taskWait = defineOperation({
   name: "task.wait",
   summary: "Wait until tasks are finished",
   description:
-    "Exits 0 once they are, 5 after --timeout, 6 if a watched task went back to OPEN because its owner died, 7 if --on-stall is exit and a task has not changed for --stuck-after.",
+    "Exits 0 once they are, 5 after --timeout, 6 if a watched task went back to OPEN because its owner died, 7 if --on-stall is exit and a task has not changed for --stuck-after, 130 or 143 if a signal ended the wait.",
   effect: "read",
   input: () => ({
     tasks: tasksField("Tasks to watch; build@landed waits until build has landed").min(1),
@@ -64,13 +65,20 @@ export const taskWait = defineOperation({
       (task) =>
         `  ${task.reached ? "✓" : "•"} ${task.qualifiedName} ${paint.status(task.status)}${task.level === null ? "" : ` ${task.level}`}${task.stuck ? " (stuck)" : ""}`,
     );
-    const head = { reached: "Done waiting", timeout: "Timed out", reaped: "An owner died", stalled: "Stalled" }[
-      outcome
-    ];
-    return [...(firing ? [firing.qualifiedName] : []), `${head} after ${elapsedMs} ms`, ...lines].join("\n");
+    return [...(firing ? [firing.qualifiedName] : []), `${HEADS[outcome]} after ${duration(elapsedMs)}`, ...lines].join(
+      "\n",
+    );
   },
   exitCode: ({ outcome }) => EXIT_CODES[outcome],
 });
+
+const HEADS = {
+  reached: "Done waiting",
+  timeout: "Timed out",
+  interrupted: "Interrupted",
+  reaped: "An owner died",
+  stalled: "Stalled",
+};
 
 function onlyClosed(status: string): Fault {
   return new Fault(
