@@ -59,11 +59,19 @@ export function slug(title: string): string {
   return whole.slice(0, cut > 0 ? cut : SLUG_LENGTH);
 }
 
+/** Latin letters that Unicode does not decompose into a base letter and a mark. */
+const UNDECOMPOSED: Readonly<Record<string, string>> = {
+  ...{ ß: "ss", æ: "ae", œ: "oe", ø: "o", đ: "d", ð: "d", þ: "th", ł: "l", ı: "i", ħ: "h", ŧ: "t", ŋ: "n", ĸ: "k" },
+  ...{ ə: "e", ɛ: "e", ɔ: "o", ɓ: "b", ɗ: "d", ƙ: "k", ɲ: "n" },
+};
+
 /** The slug of a title, not cut. */
 export function wholeSlug(title: string): string {
   const words = title
-    .normalize("NFKD")
     .toLowerCase()
+    .normalize("NFKD")
+    .replace(/\p{Mark}/gu, "")
+    .replace(/[^\0-\x7f]/gu, (letter) => UNDECOMPOSED[letter] ?? letter)
     .replace(/[^a-z0-9]+/g, "_")
     .replace(/^_+|_+$/g, "");
   return words === "" || /^[a-z]/.test(words) ? words : `t_${words}`;

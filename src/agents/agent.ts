@@ -92,6 +92,14 @@ export function toAgent(row: AgentRow): Agent {
   return fromRow(AGENT, row);
 }
 
+/** Whether a pane's mark is of this incarnation; its moment tells apart the incarnations of one id in two databases. */
+export function isMarkedFor(
+  row: Pick<RowOf<"agents">, "id" | "spawned_at">,
+  { agentId, spawnedAt }: { agentId?: string | undefined; spawnedAt?: string | undefined },
+): boolean {
+  return agentId === String(row.id) && (!spawnedAt || spawnedAt === row.spawned_at);
+}
+
 const selectAgentById = statement((db, { id }: { id: number }) => selectAgents(db).where("a.id", "=", id));
 
 const selectIncarnations = statement((db, { workstream, name }: AgentRef) =>

@@ -2,7 +2,16 @@ import type { Reader } from "../db/schema.js";
 import { asFault, Fault } from "../errors.js";
 import { callerPane, type PaneIdentityFacts, serverPid } from "../tmux/panes.js";
 import { workstreamOf } from "../workstreams/workstream.js";
-import { type AgentRow, type Claimant, findAgent, findIncarnation, notYou, PERSON_CLI, replaced } from "./agent.js";
+import {
+  type AgentRow,
+  type Claimant,
+  findAgent,
+  findIncarnation,
+  isMarkedFor,
+  notYou,
+  PERSON_CLI,
+  replaced,
+} from "./agent.js";
 
 /** Who calls, and how mu knows. */
 export interface Caller {
@@ -64,16 +73,26 @@ async function findCaller(db: Reader, env: Environment, ask: AskPane | undefined
 
 type CallerPane = ReturnType<typeof callerPane>;
 
-type Incarnation = Pick<AgentRow, "id" | "name" | "role" | "cli" | "pane" | "server" | "closed_at" | "workstream">;
+type Incarnation = Pick<
+  AgentRow,
+  "id" | "name" | "role" | "cli" | "pane" | "server" | "spawned_at" | "closed_at" | "workstream"
+>;
 
-/** The row that `$MU_AGENT_ID` names; one that this database never had is closed. */
+/** The row that `$MU_AGENT_ID` names; one that this database never had, but perhaps another, is closed. */
 async function claimedRow(db: Reader, env: Environment): Promise<Incarnation | undefined> {
   const id = Number(env["MU_AGENT_ID"]);
   if (!env["MU_AGENT_ID"] || !Number.isSafeInteger(id)) return undefined;
   const row = await findIncarnation(db, id);
-  if (row !== undefined) return row;
+  const since = env["MU_AGENT_SINCE"];
+  if (row !== undefined && (!since || since === row.spawned_at)) return row;
   const nobody = { role: null, cli: "", pane: null, server: null, closed_at: "never" };
-  return { ...nobody, id, name: env["MU_AGENT"] || `#${id}`, workstream: env["MU_WORKSTREAM"] ?? "" };
+  return {
+    ...nobody,
+    id,
+    spawned_at: since ?? "",
+    name: env["MU_AGENT"] || `#${id}`,
+    workstream: env["MU_WORKSTREAM"] ?? "",
+  };
 }
 
 function describe(row: Incarnation): string {
@@ -120,9 +139,10 @@ async function byOption(
 ): Promise<Incarnation | undefined> {
   if (pane.agentId === "") return undefined;
   const row = await findIncarnation(db, Number(pane.agentId) || 0);
-  const says = row === undefined ? `incarnation ${pane.agentId}, which is unknown` : describe(row);
+  const own = row !== undefined && isMarkedFor(row, pane) ? row : undefined;
+  const says = own === undefined ? `incarnation ${pane.agentId}, which this database does not have` : describe(own);
   evidence.push({ source: `@mu_agent_id of ${pane.pane}`, says });
-  return row;
+  return own;
 }
 
 /** Any program may set a title: one counts only for an agent that has no other pane. */
@@ -261,7 +281,38 @@ async function person(db: Reader, env: Environment, { seat, pane, evidence }: Fi
     evidence,
     refusal: null,
   };
-  return { ...caller, refusal: await namesakeOf(db, caller) };
+  const stranger = pane === undefined ? null : await refuseStranger(env, pane);
+  return { ...caller, refusal: stranger ?? (await namesakeOf(db, caller)) };
+}
+
+/**
+ * Why the pane of a caller who is no agent may not write: it is an agent's of another database, or an agent CLI runs
+ * in it that nobody adopted, and all such would share the person.
+ */
+async function refuseStranger(env: Environment, { pane, session, agentId, ...seen }: PaneIdentityFacts) {
+  if (agentId !== "") {
+    const why = `Pane ${pane} is an agent of another database than this one. Nothing was written.`;
+    return new Fault("conflict", "agent.other_database", why, [
+      { intent: "Show the database in use", command: "mu doctor" },
+      ACT_AS_PERSON,
+    ]);
+  }
+  const workstream = workstreamOf(session);
+  if (workstream === undefined) return null;
+  const { runsAgentCli } = await import("./clis/programs.js");
+  if (!SANDBOX_MARKS.some((name) => env[name]) && !runsAgentCli(env, seen)) return null;
+  const why = `Pane ${pane} of ${session} runs an agent CLI but is no agent yet. Nothing was written.`;
+  return new Fault("conflict", "agent.not_adopted", why, [
+    { intent: "Adopt it", command: `mu agent adopt ${pane} --name <agent> -w ${workstream}` },
+    ACT_AS_PERSON,
+  ]);
+}
+
+const ACT_AS_PERSON = { intent: "Act as a person", command: "mu … --self" };
+
+/** Whether a person who says `--self` may act all the same. */
+export function yieldsToSelf({ code }: Fault): boolean {
+  return code === "agent.other_database" || code === "agent.not_adopted";
 }
 
 const MISSING = "not set: mu does not run in a tmux pane (or sudo or ssh dropped it)";

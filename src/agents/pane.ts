@@ -14,7 +14,7 @@ import { shape, type TypeOf } from "../shape.js";
 import { callerPane, type Pane, type ServerId, serverPid, serverStart } from "../tmux/panes.js";
 import { paneNotFound } from "../tmux/run.js";
 import type { AttachCommand } from "../tmux/tmux.js";
-import { AGENT, type Agent, openPaneAgent, toAgent } from "./agent.js";
+import { AGENT, type Agent, isMarkedFor, openPaneAgent, toAgent } from "./agent.js";
 import type { TmuxHost } from "./crew.js";
 
 /** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
@@ -32,7 +32,7 @@ export async function ownPane(host: TmuxHost, row: RowOf<"agents">): Promise<Pan
 
 /** True for the pane that was opened for this incarnation, on the server where it was opened. */
 export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
-  return pane.id === row.pane && pane.server === row.server && pane.agentId === String(row.id);
+  return pane.id === row.pane && pane.server === row.server && isMarkedFor(row, pane);
 }
 
 /**
@@ -94,7 +94,7 @@ function locationOf(row: RowOf<"agents">, panes: readonly Pane[]): Location {
   }
   const pane = panes.find((one) => one.id === row.pane);
   if (pane === undefined) return { at: "gone", why: `pane ${row.pane} is gone`, lost: "pane" };
-  if (pane.agentId === String(row.id)) return { at: "pane", pane };
+  if (isMarkedFor(row, pane)) return { at: "pane", pane };
   return { at: "gone", why: `pane ${row.pane} belongs to another agent now`, lost: "taken" };
 }
 

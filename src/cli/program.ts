@@ -5,6 +5,8 @@ import { type Argument, type Flag, flagName, flagSpelling, flagText, type Verb, 
 export interface Call {
   verb: Verb;
   input: Record<string, unknown>;
+  /** The line says `--self`. */
+  self: boolean;
 }
 
 const NOUNS: Readonly<Record<string, string>> = {
@@ -57,10 +59,13 @@ function addVerb(program: Command, verb: Verb, found: (call: Call) => void): voi
     if (!verb.options.some((flag) => flag.field === "yes")) {
       command.addOption(new Option("-y, --yes", "Accepted everywhere; this verb needs no confirmation").hideHelp());
     }
+    if (verb.effect !== "read" && !verb.options.some((flag) => flag.field === "self")) {
+      command.addOption(new Option("--self", "Act as a person, also in the pane of an agent CLI").hideHelp());
+    }
     if (!verb.options.some((flag) => flag.field === "workstream")) {
       command.addOption(new Option("-w, --workstream <name>", "Accepted everywhere; this verb has none").hideHelp());
     }
-    command.action(() => found({ verb, input: inputOf(verb, command) }));
+    command.action(() => found({ verb, input: inputOf(verb, command), self: command.opts()["self"] === true }));
   }
 }
 

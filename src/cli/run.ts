@@ -54,13 +54,18 @@ function everyCommand(command: ReturnType<typeof buildProgram>): ReturnType<type
   return [command, ...command.commands.flatMap(everyCommand)];
 }
 
-async function perform({ verb, input }: Call, json: boolean, output: Output, signal: AbortSignal): Promise<number> {
+async function perform(
+  { verb, input, self }: Call,
+  json: boolean,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
   const operation = await findOperation(verb.name);
   if (operation === undefined) throw new Error(`the manifest names ${verb.name}, which is no operation`);
   const parent = process.env[PARENT];
   if (parent) await endWithParent(Number(parent));
   const world = processWorld(parent ? { ...output, program: undefined } : output, signal);
-  const request = processRequest(signal, { json });
+  const request = { ...processRequest(signal, { json }), self };
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
     const following = executeFollowing(operation, input, world, request, show);
@@ -116,15 +121,20 @@ function processWorld(output: Output, signal: AbortSignal): World {
 }
 
 /** SQLite blocks its thread until it has an answer, and only a process can be ended. */
-async function runApart(program: string, words: readonly string[], input: string, { env, cwd, signal }: Request) {
+async function runApart(program: string, words: readonly string[], input: string, request: Request) {
+  const { env, cwd, signal, self } = request;
   const { execProgram } = await import("../exec.js");
-  const { code, stdout, stderr } = await execProgram(process.execPath, [program, ...words, "--json"], {
-    env: { ...env, [PARENT]: String(process.pid) },
-    cwd,
-    input,
-    signal,
-    endWith: "SIGKILL",
-  });
+  const { code, stdout, stderr } = await execProgram(
+    process.execPath,
+    [program, ...words, "--json", ...(self ? ["--self"] : [])],
+    {
+      env: { ...env, [PARENT]: String(process.pid) },
+      cwd,
+      input,
+      signal,
+      endWith: "SIGKILL",
+    },
+  );
   if (code === 0) return JSON.parse(stdout);
   if (signal.aborted) throw interrupted();
   const { error, code: name, message, nextSteps, exitCode: _, ...details } = JSON.parse(stderr);

@@ -1,22 +1,36 @@
 import { hostname } from "node:os";
-import { basename } from "node:path";
-import { AGENT, agentById, agentWrite, findOpenAgent, insertAgentIn, type Member } from "../agents/agent.js";
+import { resolve } from "node:path";
+import {
+  AGENT,
+  type Agent,
+  agentById,
+  agentWrite,
+  findIncarnation,
+  findOpenAgent,
+  insertAgentIn,
+  isMarkedFor,
+  type Member,
+} from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import type { Access } from "../agents/clis/cli.js";
+import { runsAgentCli } from "../agents/clis/programs.js";
 import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
-import type { TmuxHost } from "../agents/crew.js";
+import type { Crew, TmuxHost } from "../agents/crew.js";
 import { prepareFolders, transcriptCommand, transcriptPath } from "../agents/files.js";
 import { isShell } from "../agents/screen/verdict.js";
+import type { Reader } from "../db/schema.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
-import { checkAgentName, quote } from "../names.js";
+import { checkAgentName, qualifiedName, quote } from "../names.js";
+import { databasePath } from "../paths.js";
+import { hasEnvironment } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Pane } from "../tmux/panes.js";
-import { PLACEHOLDER_WINDOW } from "../tmux/windows.js";
 import { sessionOf, workstreamOf, workstreamRow } from "../workstreams/workstream.js";
 import { retireAgentIn } from "./close.js";
 import { agentExists } from "./spawn.js";
+import { openCrewSession } from "./workstream.js";
 
 export interface AdoptOptions {
   /** Without it the pane's title, when that is a name. */
@@ -25,6 +39,8 @@ export interface AdoptOptions {
   cli?: string | undefined;
   role?: string | undefined;
   access?: Access | undefined;
+  /** Take the pane out of another session into a window of the workstream's. */
+  move?: boolean | undefined;
 }
 
 export const ADOPTED = shape({
@@ -33,36 +49,70 @@ export const ADOPTED = shape({
   /** The pane was this agent's before. */
   alreadyAdopted: "boolean",
   previousTitle: "string",
-  /** The pane was in another session and is in the workstream's now. */
+  /** The session that the pane is in. */
+  session: "string",
+  /** It was in another session before. */
   moved: "boolean",
 });
 
 export type Adopted = TypeOf<typeof ADOPTED>;
 
 /**
- * Turns a pane that mu did not open into an agent, given by its id (`%7`) or its title; a pane of another session is
- * moved into the workstream's. Adopting twice is a no-op. Faults `pane.not_found`, `pane.ambiguous`, `pane.dead`,
+ * Turns a pane that mu did not open into an agent, given by its id (`%7`) or its title. It stays in its
+ * session unless `move` is set. Adopting twice is a no-op. Faults `pane.not_found`, `pane.ambiguous`, `pane.dead`,
  * `agent.name_required`, `agent.invalid_name`, `agent.exists`, `cli.unknown`, `workstream.not_found`.
  */
 export async function adoptAgent(
-  host: TmuxHost,
+  host: Crew,
   workstream: string,
   paneOrTitle: string,
   options: AdoptOptions = {},
 ): Promise<Adopted> {
   const { id } = await workstreamRow(host.context.store.db, workstream);
   const pane = findPane(await host.tmux.listPanes(), sessionOf(workstream), paneOrTitle);
+  await requireNotForeign(host.context.store.db, pane);
   const owner = await ownerOf(host, pane);
-  if (owner !== undefined) return alreadyAdopted(host, { id, workstream }, pane, owner, options);
+  if (owner !== undefined) {
+    await requireSame(host, { id, workstream }, pane, owner, options);
+    const moved = options.move === true && (await moveHome(host, workstream, owner, pane));
+    return adoption(host, owner, pane, {
+      adopted: false,
+      moved,
+      session: moved ? sessionOf(workstream) : pane.session,
+    });
+  }
   const name = nameFor(pane, options);
   const cli = getAgentCli(options.cli ?? cliIn(pane)).key;
   const spec = { ...agentWrite("agent.adopt", { workstream, name }), payload: { title: pane.title } };
   const row = await write(host.context, spec, (tx) =>
     adoptAgentIn(tx, { id, workstream }, pane, { ...options, name, cli }),
   );
-  const moved = await takeOver(host, workstream, row, pane);
+  const moved = await takeOver(host, workstream, row, pane, options);
+  return adoption(host, row, pane, { adopted: true, moved, session: moved ? sessionOf(workstream) : pane.session });
+}
+
+async function adoption(
+  host: TmuxHost,
+  row: RowOf<"agents">,
+  pane: Pane,
+  outcome: Pick<Adopted, "adopted" | "moved" | "session">,
+): Promise<Adopted> {
   const agent = await agentById(host.context.store.db, row.id);
-  return { agent, adopted: true, alreadyAdopted: false, previousTitle: pane.title, moved };
+  return { agent, alreadyAdopted: !outcome.adopted, previousTitle: pane.title, ...outcome };
+}
+
+/** The variables that lead to this database and that the program in the agent's pane was started without. */
+export async function lackingVariables(crew: Crew, { pane }: Agent): Promise<[string, string][]> {
+  const found = (await crew.tmux.listPanes()).find(({ id }) => id === pane);
+  if (found === undefined || isDefaultDatabase(crew)) return [];
+  const variables = Object.entries(crew.databaseEnv);
+  const known = await Promise.all(variables.map(([name, value]) => hasEnvironment(crew, found.pid, { name, value })));
+  return variables.filter((_, at) => !known[at]);
+}
+
+function isDefaultDatabase({ databaseEnv, env }: Crew): boolean {
+  const plain = { HOME: env["HOME"], XDG_STATE_HOME: env["XDG_STATE_HOME"] };
+  return databaseEnv["MU_DB_PATH"] === resolve(databasePath(plain));
 }
 
 /** A pane of a window that is linked into several sessions is listed for each: the workstream's own counts first. */
@@ -92,6 +142,17 @@ function titleOf(pane: Pane): string {
   return pane.title.split(" · ", 1)[0]?.trim() ?? "";
 }
 
+/** Refuses a pane whose mark no incarnation of this database left. */
+async function requireNotForeign(db: Reader, pane: Pane): Promise<void> {
+  if (pane.agentId === undefined) return;
+  const row = await findIncarnation(db, Number(pane.agentId) || 0);
+  if (row !== undefined && isMarkedFor(row, pane)) return;
+  throw new Fault("conflict", "pane.other_database", `Pane ${pane.id} is an agent of another database.`, [
+    { intent: "Show the database in use", command: "mu doctor" },
+    { intent: "Remove its mark", command: `tmux set-option -p -t ${pane.id} -u @mu_agent_id` },
+  ]);
+}
+
 async function ownerOf(host: Host, pane: Pane): Promise<RowOf<"agents"> | undefined> {
   return host.context.store.db
     .selectFrom("agents")
@@ -102,17 +163,21 @@ async function ownerOf(host: Host, pane: Pane): Promise<RowOf<"agents"> | undefi
     .executeTakeFirst();
 }
 
-async function alreadyAdopted(
+/** Refuses a pane that is another agent's, and says whose. */
+async function requireSame(
   host: TmuxHost,
   { id, workstream }: { id: number; workstream: string },
   pane: Pane,
   owner: RowOf<"agents">,
   { name }: AdoptOptions,
-): Promise<Adopted> {
-  const same = owner.workstream_id === id && (name === undefined || name === owner.name);
-  if (!same) throw agentExists({ workstream, name: owner.name }, owner);
-  const agent = await agentById(host.context.store.db, owner.id);
-  return { agent, adopted: false, alreadyAdopted: true, previousTitle: pane.title, moved: false };
+): Promise<void> {
+  if (owner.workstream_id === id && (name === undefined || name === owner.name)) return;
+  const of = qualifiedName(await agentById(host.context.store.db, owner.id));
+  const elsewhere = owner.workstream_id === id ? "" : `, not ${workstream}'s`;
+  throw new Fault("conflict", "agent.exists", `Pane ${pane.id} is the agent ${quote(of)} already${elsewhere}.`, [
+    { intent: "Show it", command: `mu agent show ${of}` },
+    { intent: "Close it first", command: `mu agent close ${of}` },
+  ]);
 }
 
 /** tmux titles new panes with the host's name, which is not a name for an agent. */
@@ -153,14 +218,21 @@ export async function adoptAgentIn(
   });
 }
 
-/** Marks, records and moves the pane; if it closes meanwhile, the row is closed too. */
-async function takeOver(host: TmuxHost, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
+/** Marks, records and, if asked to, moves the pane; if it closes meanwhile, the row is closed too. */
+async function takeOver(
+  host: Crew,
+  workstream: string,
+  row: RowOf<"agents">,
+  pane: Pane,
+  { move }: AdoptOptions,
+): Promise<boolean> {
   try {
     await host.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at });
     await prepareFolders(host.stateDir);
     await host.tmux.pipePane(pane.id, transcriptCommand(transcriptPath(host.stateDir, row)));
-    const moved = await moveHome(host, workstream, row, pane);
-    await host.tmux.setPaneBorders(pane.id, await bordersOf(host, workstream));
+    const moved = move === true && (await moveHome(host, workstream, row, pane));
+    const isHome = moved || pane.session === sessionOf(workstream);
+    if (isHome) await host.tmux.setPaneBorders(pane.id, await bordersOf(host, workstream));
     return moved;
   } catch (error) {
     const code = error instanceof Fault ? error.code : "internal";
@@ -172,19 +244,12 @@ async function takeOver(host: TmuxHost, workstream: string, row: RowOf<"agents">
   }
 }
 
-async function moveHome(host: TmuxHost, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
+async function moveHome(crew: Crew, workstream: string, row: RowOf<"agents">, pane: Pane): Promise<boolean> {
   const session = sessionOf(workstream);
   if (pane.session === session) return false;
-  const made = await host.tmux.openSession(session, host.env["HOME"] ?? "/");
-  await host.tmux.movePane(pane.id, { session, window: row.name });
-  if (made) await closePlaceholder(host, session);
+  await openCrewSession(crew, workstream);
+  await crew.tmux.movePane(pane.id, { session, window: row.name });
   return true;
-}
-
-async function closePlaceholder(host: TmuxHost, session: string): Promise<void> {
-  const panes = await host.tmux.listPanes();
-  const held = panes.find((pane) => pane.session === session && pane.windowName === PLACEHOLDER_WINDOW);
-  if (held !== undefined) await host.tmux.killPane(held.id);
 }
 
 function notFound(paneOrTitle: string): Fault {
@@ -219,35 +284,13 @@ export function findOrphans(
   panes: readonly Pane[],
   workstream?: string,
 ): Orphan[] {
-  const ours = new Set(members.map(({ row }) => String(row.id)));
-  const programs = agentPrograms(host);
   const seen = new Set<string>();
   return panes.flatMap((pane) => {
     const found = workstreamOf(pane.session);
     if (found === undefined || (workstream !== undefined && found !== workstream)) return [];
-    if (pane.dead || seen.has(pane.id) || ours.has(pane.agentId ?? "")) return [];
-    if (!programs.has(pane.command) && !programs.has(programOf(pane.startCommand))) return [];
+    if (pane.dead || seen.has(pane.id) || members.some(({ row }) => isMarkedFor(row, pane))) return [];
+    if (!runsAgentCli(host.env, pane)) return [];
     seen.add(pane.id);
     return [{ pane: pane.id, workstream: found, window: pane.windowName, title: pane.title, command: pane.command }];
   });
-}
-
-/** Programs that only agents run: shells and interpreters say nothing. */
-function agentPrograms({ env }: Host): Set<string> {
-  const named = Object.values(AGENT_CLIS).flatMap((cli) => [
-    cli.command,
-    programOf(env[`MU_${cli.key.toUpperCase()}_COMMAND`] ?? ""),
-  ]);
-  return new Set(named.filter((name) => name !== "" && name !== "cat" && !isShell(name) && !INTERPRETERS.has(name)));
-}
-
-const INTERPRETERS = new Set(["node", "bun", "deno", "npx", "env", "python", "python3", "exec"]);
-
-function programOf(commandLine: string): string {
-  return basename(
-    commandLine
-      .trim()
-      .replace(/^["']/, "")
-      .split(/["'\s]/, 1)[0] ?? "",
-  );
 }

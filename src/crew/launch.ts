@@ -190,7 +190,7 @@ function invalidCommand(command: string): Fault {
 }
 
 /** The variables that identify an agent; only mu sets them. */
-export const IDENTITY_VARIABLES = ["MU_WORKSTREAM", "MU_AGENT", "MU_AGENT_ID"] as const;
+export const IDENTITY_VARIABLES = ["MU_WORKSTREAM", "MU_AGENT", "MU_AGENT_ID", "MU_AGENT_SINCE"] as const;
 
 function checkEnvironment(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [name, value] of Object.entries(env)) {

@@ -85,6 +85,7 @@ async function openFor(
       ...crew.databaseEnv,
       ...identityEnv(workstream, row),
     },
+    sessionEnv: crew.databaseEnv,
     identity: { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at },
     pipe: transcriptCommand(transcriptPath(crew.stateDir, row)),
     borders: await bordersOf(crew, workstream),
@@ -93,7 +94,8 @@ async function openFor(
 
 /** Identifies the agent to the processes in its pane, without a call to tmux. */
 function identityEnv(workstream: string, row: RowOf<"agents">): Record<string, string> {
-  return { MU_WORKSTREAM: workstream, MU_AGENT: row.name, MU_AGENT_ID: String(row.id) };
+  const identity = { MU_AGENT: row.name, MU_AGENT_ID: String(row.id), MU_AGENT_SINCE: row.spawned_at };
+  return { MU_WORKSTREAM: workstream, ...identity };
 }
 
 /** Stores the pane in the row. Faults `agent.closed_meanwhile`. */

@@ -1,10 +1,11 @@
 import { agentRows } from "../agents/agent.js";
-import type { TmuxHost } from "../agents/crew.js";
+import type { Crew, TmuxHost } from "../agents/crew.js";
 import { ignoreFault, insteadOfFault } from "../errors.js";
 import type { Host } from "../host.js";
 import { endInterruptedLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
-import { sessionExists } from "../tmux/windows.js";
+import { shape, type TypeOf } from "../shape.js";
+import { PLACEHOLDER_WINDOW, sessionExists } from "../tmux/windows.js";
 import { getBackend } from "../vcs/backends.js";
 import { freeWorkspace } from "../workspaces/free.js";
 import { standingsOf } from "../workspaces/inspect.js";
@@ -14,12 +15,20 @@ import {
   type Destruction,
   destroyWorkstream,
   getWorkstream,
+  listWorkstreams,
   previewDestroy,
   renameWorkstream,
   sessionOf,
+  WORKSTREAM_SUMMARY,
   type Workstream,
+  workstreamOf,
 } from "../workstreams/workstream.js";
 import { closeAgent } from "./close.js";
+
+/** A workstream and its tmux session. */
+export const LISTED_WORKSTREAM = shape({ ...WORKSTREAM_SUMMARY, session: "string", sessionAlive: "boolean" });
+
+export type ListedWorkstream = TypeOf<typeof LISTED_WORKSTREAM>;
 
 /** What goes with a workstream that is destroyed. */
 export interface CrewDestruction extends Destruction {
@@ -36,6 +45,23 @@ export interface CrewDestruction extends Destruction {
   salvages: string[];
 }
 
+/** Creates the workstream's session unless it runs; true if it was created. Faults `workstream.not_found`, `tmux.*`. */
+export async function openCrewSession({ tmux, env, context, databaseEnv }: Crew, workstream: string): Promise<boolean> {
+  const { root } = await getWorkstream(context.store.db, workstream);
+  return tmux.openSession(sessionOf(workstream), root ?? env["HOME"] ?? "/", databaseEnv);
+}
+
+/** Workstreams with their sessions, and mu's sessions that belong to none of them. */
+export async function listCrewSessions(host: TmuxHost): Promise<{ items: ListedWorkstream[]; strays: string[] }> {
+  const rows = await listWorkstreams(host.context.store.db);
+  const running = await host.tmux.listSessions().catch(insteadOfFault<string[]>([]));
+  const items = rows.map((row) => ({ ...row, session: sessionOf(row.name) }));
+  const strays = running.filter(
+    (name) => workstreamOf(name) !== undefined && !items.some((row) => row.session === name),
+  );
+  return { items: items.map((row) => ({ ...row, sessionAlive: running.includes(row.session) })), strays };
+}
+
 /** What `destroyCrew` would end and remove. Faults `workstream.not_found`, `tmux.failed`. */
 export async function previewCrewDestroy(host: TmuxHost, workstream: string): Promise<CrewDestruction> {
   const { db } = host.context.store;
@@ -43,7 +69,11 @@ export async function previewCrewDestroy(host: TmuxHost, workstream: string): Pr
   const closing = await agentRows(db, workstream);
   const session = sessionOf(workstream);
   const panes = (await ifInstalled(host.tmux.listPanes(), [])).filter((pane) => pane.session === session);
-  const strangers = panes.filter((pane) => !closing.some((row) => row.pane === pane.id && row.server === pane.server));
+  const strangers = panes.filter(
+    (pane) =>
+      pane.windowName !== PLACEHOLDER_WINDOW &&
+      !closing.some((row) => row.pane === pane.id && row.server === pane.server),
+  );
   return {
     ...rows,
     session,

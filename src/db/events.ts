@@ -13,8 +13,10 @@ export const GENESIS_HASH = "0".repeat(64);
 /** One changed row, as events store it. A column that is absent from `insert` or `remove` was null. */
 export type Change =
   | { table: string; id: number; insert: Record<string, unknown> }
-  | { table: string; id: number; patch: Record<string, [before: unknown, after: unknown]> }
+  | { table: string; id: number; patch: Patch }
   | { table: string; id: number; remove: Record<string, unknown> };
+
+export type Patch = Record<string, [before: unknown, after: unknown]>;
 
 /** An event as it is stored, with `payload` and `changes` as JSON texts. */
 export type EventRow = Selectable<Schema["events"]>;

@@ -40,8 +40,14 @@ const waiting = ({ busyTimeoutMs, signal }: Address) => ({
 });
 
 async function openServer(url: string): Promise<Store> {
-  const [{ openPostgres }, { default: pg }] = await Promise.all([import("./postgres.js"), import("pg")]);
-  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  const [{ openPostgres, POSTGRES_PARSERS }, { default: pg }] = await Promise.all([
+    import("./postgres.js"),
+    import("pg"),
+  ]);
+  const types = {
+    getTypeParser: (oid: number, format?: never) => POSTGRES_PARSERS[oid] ?? pg.types.getTypeParser(oid, format),
+  };
+  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 10_000, types: types as typeof pg.types });
   const location = url.replace(/\/\/[^@/]*@/, "//");
   try {
     return await openPostgres(pool as never, location);

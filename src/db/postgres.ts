@@ -30,7 +30,7 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
         .catch((error: Error) => {
           throw new Fault("usage", "sql.failed", `PostgreSQL says: ${error.message}`);
         });
-      return { rows: result.rows, changes: 0 };
+      return { rows: result.rows.map(asOnSqlite), changes: 0 };
     },
     run: () => {
       throw new Fault("usage", "sql.not_allowed", "`mu sql --write` works on SQLite only; on PostgreSQL use psql.");
@@ -41,6 +41,25 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
     },
     close: () => db.destroy(),
   };
+}
+
+const INT8 = 20;
+const NUMERIC = 1700;
+
+/** How values come out of PostgreSQL: counts and averages as numbers, like SQLite's, unless that would lose digits. */
+export const POSTGRES_PARSERS: Readonly<Record<number, (text: string) => number | string>> = {
+  [INT8]: (text) => (Number.isSafeInteger(Number(text)) ? Number(text) : text),
+  [NUMERIC]: (text) => (Number.isFinite(Number(text)) ? Number(text) : text),
+};
+
+/** A row of a hand-written query with the values that SQLite has for the same question. */
+function asOnSqlite(row: Record<string, unknown>): Record<string, unknown> {
+  const same = (value: unknown) => {
+    if (typeof value === "boolean") return Number(value);
+    if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+    return value instanceof Uint8Array ? `x'${Buffer.from(value).toString("hex")}'` : value;
+  };
+  return Object.fromEntries(Object.entries(row).map(([name, value]) => [name, same(value)]));
 }
 
 /** A semicolon could end the read-only transaction, whatever quotes it stands in for PostgreSQL. */

@@ -1,4 +1,4 @@
-import type { Change } from "../db/events.js";
+import type { Change, Patch } from "../db/events.js";
 import {
   describeTable,
   findTable,
@@ -80,17 +80,28 @@ function add<K>(sets: Map<K, Set<number>>, key: K, id: number): void {
  * before or after the changes are made.
  */
 export async function workstreamsOf(db: Reader, changes: readonly Change[]): Promise<string[]> {
+  const rows = await workstreamRowsOf(db, changes);
+  const names = rows.flatMap(({ row, scopeColumn }) => (scopeColumn in row ? [String(row[scopeColumn])] : []));
+  return [...new Set(names)].sort();
+}
+
+/** Whether the changes are about a workstream or rows in it, by its id: names are given away and used again. */
+export async function isAboutWorkstream(db: Reader, changes: readonly Change[], id: number): Promise<boolean> {
+  return (await workstreamRowsOf(db, changes)).some(({ row }) => row.id === id);
+}
+
+async function workstreamRowsOf(db: Reader, changes: readonly Change[]): Promise<{ row: Row; scopeColumn: string }[]> {
   const known = changes.filter(({ table }) => findTable(table) !== undefined);
   const patched = new Map<JournalledTable, Set<number>>();
   for (const { table, id, ...change } of known) if ("patch" in change) add(patched, table as JournalledTable, id);
   const rows = [...known.flatMap(rowsIn), ...(await lookUp(db, patched))];
   const seen = new Set(rows.map(({ table, row }) => rowKey(table, row.id)));
-  const names = new Set<string>();
+  const found: { row: Row; scopeColumn: string }[] = [];
   for (let level = rows; level.length > 0; ) {
     const parents = new Map<JournalledTable, Set<number>>();
     for (const { table, row } of level) {
       const { scopeColumn, destroyedWith, references } = describeTable(table);
-      if (scopeColumn !== undefined && scopeColumn in row) names.add(String(row[scopeColumn]));
+      if (scopeColumn !== undefined) found.push({ row, scopeColumn });
       for (const column of destroyedWith) {
         const to = references[column] as JournalledTable;
         if (typeof row[column] !== "number" || seen.has(rowKey(to, row[column]))) continue;
@@ -100,7 +111,7 @@ export async function workstreamsOf(db: Reader, changes: readonly Change[]): Pro
     }
     level = await lookUp(db, parents);
   }
-  return [...names].sort();
+  return found;
 }
 
 /** The rows before and after a change; of a patch only the columns that it sets. */
@@ -109,9 +120,13 @@ export function rowsIn(change: Change): TableRow[] {
   const table = change.table as JournalledTable;
   if ("insert" in change) return [{ table, row: { id, ...change.insert } }];
   if ("remove" in change) return [{ table, row: { id, ...change.remove } }];
-  const columns = Object.entries(change.patch);
-  const side = (at: 0 | 1) => Object.fromEntries(columns.map(([column, both]) => [column, both[at]]));
-  return [side(0), side(1)].map((row) => ({ table, row: { id, ...row } }));
+  const { patch } = change;
+  return ([0, 1] as const).map((at) => ({ table, row: { id, ...sideOf(patch, at) } }));
+}
+
+/** The values before (0) or after (1) a patch. */
+export function sideOf(patch: Patch, at: 0 | 1): Row {
+  return Object.fromEntries(Object.entries(patch).map(([column, values]) => [column, values[at]]));
 }
 
 /** Faults `task.cycle` when `changes` set edges and the edges of the whole database now have a cycle. O(V + E). */

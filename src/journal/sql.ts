@@ -65,9 +65,10 @@ function mismatch(changed: number, confirmed: number): Fault {
 }
 
 function toChanges({ table, before, after }: CapturedRow): Change[] {
-  if (before === null) return after === null ? [] : [inserted(table, after)];
-  if (after === null) return [removed(table, before)];
-  if (before.id !== after.id) return [removed(table, before), inserted(table, after)];
+  if (before === null || after === null || before.id !== after.id) {
+    const gone: Change[] = before === null ? [] : [{ table, id: Number(before.id), remove: image(before) }];
+    return after === null ? gone : [...gone, { table, id: Number(after.id), insert: image(after) }];
+  }
   const columns = Object.keys(after).filter((column) => before[column] !== after[column]);
   if (columns.length === 0) return [];
   const patch = Object.fromEntries(
@@ -75,18 +76,6 @@ function toChanges({ table, before, after }: CapturedRow): Change[] {
   );
   return [{ table, id: Number(after.id), patch }];
 }
-
-const inserted = (table: string, row: Record<string, unknown>): Change => ({
-  table,
-  id: Number(row.id),
-  insert: image(row),
-});
-
-const removed = (table: string, row: Record<string, unknown>): Change => ({
-  table,
-  id: Number(row.id),
-  remove: image(row),
-});
 
 const image = ({ id: _, ...row }: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));

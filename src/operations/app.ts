@@ -10,6 +10,8 @@ import type { Verb } from "./verb.js";
 export interface Request {
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
+  /** The caller is a person, also in a pane that shows somebody else. */
+  self?: boolean;
   /** Aborted when the caller no longer waits for the answer. */
   signal: AbortSignal;
   /** A remark for the person, beside the result. */

@@ -1,6 +1,6 @@
 import type { core, ZodError } from "zod";
 import type { Crew } from "../agents/crew.js";
-import { type AskPane, identify } from "../agents/identity.js";
+import { type AskPane, type Caller, identify, yieldsToSelf } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
 import { type Context, newGroup } from "../db/context.js";
 import { type Store, withSignal } from "../db/store.js";
@@ -25,8 +25,8 @@ export interface World {
 
 /** Checks the input, runs the verb and gives its result. Every surface comes through here. */
 export async function execute(operation: Operation, input: unknown, world: World, request: Request): Promise<unknown> {
-  return withApp(operation, world, request, async (app) => {
-    const checked = checkInput(operation, input);
+  const checked = checkInput(operation, input);
+  return withApp(operation, checked, world, request, async (app) => {
     await reconcileFirst(operation, checked, app);
     return operation.run(app, checked);
   });
@@ -42,7 +42,7 @@ export async function executeFollowing(
 ): Promise<boolean> {
   if (operation.follow === undefined) return false;
   const checked = checkInput(operation, input);
-  return withApp(operation, world, request, async (app) => {
+  return withApp(operation, checked, world, request, async (app) => {
     const stream = operation.follow?.(app, checked);
     if (stream === undefined) return false;
     for await (const value of stream) each(value);
@@ -52,6 +52,7 @@ export async function executeFollowing(
 
 async function withApp<T>(
   operation: Operation,
+  input: Record<string, unknown>,
   world: World,
   request: Request,
   work: (app: App) => Promise<T>,
@@ -62,13 +63,22 @@ async function withApp<T>(
   const store = await world.openStore();
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
-    if (caller.refusal !== null && operation.effect !== "read") throw caller.refusal;
+    requireProof(operation, input, caller, request);
     const known = { store: withSignal(store, request.signal), clock: world.clock, actor: caller.name };
     const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
     return await work({ context, caller, request, program, crew: lazily(() => world.openCrew(context, request)) });
   } finally {
     await store.close();
   }
+}
+
+/** Refuses a write of a caller who may not write. */
+function requireProof(operation: Operation, input: Record<string, unknown>, caller: Caller, { self }: Request): void {
+  const { refusal } = caller;
+  const writes = operation.writes?.(input) ?? (operation.effect === "write" || input["yes"] === true);
+  if (refusal === null || operation.effect === "read" || !writes) return;
+  if (yieldsToSelf(refusal) && (operation.unadopted || self || input["self"] === true)) return;
+  throw refusal;
 }
 
 function lazily<T>(make: () => Promise<T>): () => Promise<T> {

@@ -30,6 +30,7 @@ export const log = defineOperation({
   description:
     "With a text it writes a message; without one it prints the newest entries, oldest first. --follow runs until Ctrl-C; with --json it prints one object per line.",
   effect: "write",
+  writes: ({ text }) => text !== undefined,
   input: logFields,
   output: () =>
     z.union([schemaOf({ items: [LOG_ENTRY], count: "number" }), schemaOf({ entry: LOG_ENTRY, nextSteps: NEXT_STEPS })]),

@@ -43,6 +43,10 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   reconcile?: true;
   /** What it cannot work without: surfaces that lack it do not offer the verb. */
   needs?: readonly Need[];
+  /** Also for an agent CLI in a pane that nobody adopted: it changes nothing in anybody's name. */
+  unadopted?: true;
+  /** Whether a call writes; without it a `write` does, and a `destroy` with `yes`. */
+  writes?: (input: z.output<I>) => boolean;
   /** Opens no database: the verb is about the program itself. */
   standalone?: true;
   input: () => I;

@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { findAgent, findIncarnation } from "../agents/agent.js";
 import { readable } from "../db/texts.js";
+import { Fault } from "../errors.js";
 import {
   describeObstacle,
   laterSteps,
@@ -12,6 +14,8 @@ import {
   type UndoPreview,
   undoGroup,
 } from "../journal/undo/undo.js";
+import { quote } from "../names.js";
+import type { App } from "./app.js";
 import { field, optionalText, workstreamField, yesField } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
@@ -21,7 +25,7 @@ export const undo = defineOperation({
   name: "undo",
   summary: "Undo a change",
   description:
-    "Without arguments it lists the groups that can be undone. With a group it shows what would change; with --yes it makes the change. `mu undo --yes` undoes your latest. It refuses if a later event changed the same columns. An undo is itself an event and can be undone. Panes and files are not restored.",
+    "Without arguments it lists the groups that can be undone. With a group it shows what would change; with --yes it makes the change. `mu undo --yes` undoes your latest in the workstream. It refuses if a later event changed the same columns. An undo is itself an event and can be undone. Panes and files are not restored.",
   effect: "destroy",
   input: () => ({
     group: optionalText("Group id or a prefix of it", { completes: "group" }),
@@ -42,9 +46,10 @@ export const undo = defineOperation({
     { command: "mu undo --yes", shows: "undo your latest change" },
     { command: "mu undo ffffffffff", shows: "an unknown group", fault: "undo.no_such_group" },
   ],
-  async run({ context, caller, ...app }, { group, workstream, limit, yes }) {
+  async run(app, { group, workstream, limit, yes }) {
+    const { context } = app;
     const { db } = context.store;
-    const scope = await findWorkstream({ context, caller, ...app }, workstream);
+    const scope = await findWorkstream(app, workstream);
     if (group === undefined && !yes) {
       const groups = await listUndoable(db, { limit, workstream: scope });
       const nextSteps = groups
@@ -52,7 +57,7 @@ export const undo = defineOperation({
         .map((newest) => step("Preview undoing the latest", `mu undo ${newest.group}`));
       return { groups, target: null, undone: false, nextSteps };
     }
-    const wanted = group ?? (await newestUndoable(db, { actor: caller.name })).group;
+    const wanted = group ?? (await newestUndoable(db, { actor: await actorIn(app, scope), workstream: scope })).group;
     if (!yes) {
       const target = await previewUndo(db, wanted);
       const nextSteps =
@@ -68,6 +73,18 @@ export const undo = defineOperation({
   render: ({ groups, target, undone }, paint) =>
     target === null ? groupTable(groups, paint) : targetLines(target, undone ? "Undid" : "Would undo", paint),
 });
+
+/** The name by which events know the caller's changes, unless it is a namesake's there. */
+async function actorIn({ context, caller }: App, workstream: string | undefined): Promise<string> {
+  const { name, incarnation } = caller;
+  if (incarnation === null || workstream === undefined) return name;
+  const { db } = context.store;
+  const [self, there] = [await findIncarnation(db, incarnation), await findAgent(db, { workstream, name })];
+  if (there === undefined || there.workstream_id === self?.workstream_id) return name;
+  throw new Fault("conflict", "undo.namesake", `${workstream} has an agent ${quote(name)} of its own. Name a group.`, [
+    step("List the groups", `mu undo -w ${workstream}`),
+  ]);
+}
 
 function groupTable(groups: readonly UndoGroup[], paint: Paint): string {
   return paint.list(groups, "Nothing to undo.", [

@@ -10,7 +10,7 @@ import { awaitedName, type EdgeLevel } from "./edge.js";
 import { type NewTaskFields, newTaskRow } from "./fields.js";
 import { blockerRows, insertEdge } from "./graph.js";
 import { insertNote, type NewNote } from "./notes.js";
-import { getTask, type Task, taskRow } from "./task.js";
+import { findTask, getTask, type Task, taskRow } from "./task.js";
 
 export type NewTask = NewTaskFields & {
   /** Derived from the title by default. */
@@ -78,7 +78,8 @@ export async function addNotes(
 async function chooseName(db: Reader, workstream: string, id: number, spec: NewTask): Promise<string> {
   if (spec.name !== undefined) {
     checkTaskName(spec.name);
-    if ((await selectName(db, { id, name: spec.name })).length > 0) throw taskExists({ workstream, name: spec.name });
+    const ref = { workstream, name: spec.name };
+    if ((await findTask(db, ref)) !== undefined) throw taskExists(ref);
     return spec.name;
   }
   const wanted = slug(spec.title);
@@ -87,10 +88,6 @@ async function chooseName(db: Reader, workstream: string, id: number, spec: NewT
   const taken = new Set((await selectNamesLike(db, { id, pattern })).map((row) => row.name));
   return unusedName(wanted, (name) => taken.has(name));
 }
-
-const selectName = statement((db, { id, name }: { id: number; name: string }) =>
-  db.selectFrom("tasks").select("id").where("workstream_id", "=", id).where("name", "=", name),
-);
 
 const selectNamesLike = statement((db, { id, pattern }: { id: number; pattern: string }) =>
   db

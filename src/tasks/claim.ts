@@ -5,8 +5,7 @@ import { Fault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { claimantName, lease, type TaskToChange, taskToChange, taskVerb } from "./change.js";
-import { awaitedName } from "./edge.js";
-import { blockersOfId } from "./graph.js";
+import { openBlockers } from "./graph.js";
 import { type StatusChange, transition, unchanged } from "./lifecycle.js";
 import { insertNote } from "./notes.js";
 import {
@@ -139,9 +138,8 @@ async function requireClaimable(tx: Tx, row: TaskToChange): Promise<void> {
     throw refuse("task.not_before", `may not start before ${row.not_before}.`, { notBefore: row.not_before });
   }
   if (row.blocked === 0) return;
-  const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
-  const names = blockers.map(awaitedName);
-  throw refuse("task.blocked", `is blocked by ${enumerate(names)}.`, { blockers: names });
+  const blockers = await openBlockers(tx.db, row.id);
+  throw refuse("task.blocked", `is blocked by ${enumerate(blockers)}.`, { blockers });
 }
 
 function alreadyClaimed(row: TaskToChange): Fault {

@@ -47,6 +47,11 @@ export async function blockersOfId(db: Reader, id: number): Promise<Neighbour[]>
   return (await selectBlockers(db, { task: id })).map(toNeighbour);
 }
 
+/** The names of what still blocks the task with this row id, as `build` or `build@landed`. */
+export async function openBlockers(db: Reader, id: number): Promise<string[]> {
+  return (await blockersOfId(db, id)).filter((blocker) => !blocker.satisfied).map(awaitedName);
+}
+
 /** What waits for the task, by name. Faults `task.not_found`. */
 export async function dependentsOf(db: Reader, ref: TaskRef): Promise<Neighbour[]> {
   return dependentsOfId(db, (await taskRow(db, ref)).id);

@@ -17,8 +17,7 @@ import {
   touched,
 } from "./change.js";
 import { type Check, insertCheck, type NewCheck } from "./checks.js";
-import { awaitedName } from "./edge.js";
-import { blockersOfId } from "./graph.js";
+import { openBlockers } from "./graph.js";
 import { insertNote } from "./notes.js";
 import { selectTasks, TASK, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 
@@ -152,8 +151,7 @@ export async function closeTaskIn(
   if (options.finding !== undefined) requireSameClaim(options.finding.before, row);
   await requireAuthority(tx.db, row, claimant, options);
   if (options.ifReady && row.blocked !== 0) {
-    const blockers = (await blockersOfId(tx.db, row.id)).filter((blocker) => !blocker.satisfied);
-    return { ...unchanged(row), skipped: "not_ready", blockers: blockers.map(awaitedName) };
+    return { ...unchanged(row), skipped: "not_ready", blockers: await openBlockers(tx.db, row.id) };
   }
   const { check, work, level } = options.finding ?? {};
   const proof = {

@@ -135,18 +135,15 @@ export function placed(fault: Fault, place: Place, path: PlanPath): Fault {
   });
 }
 
-function invalid(place: Place, path: PlanPath, rule: string): Fault {
+function invalid(place: Place, path: PlanPath, rule: string, hint = ""): Fault {
   const where = place(path);
-  return new Fault("usage", "plan.invalid", `${where}: ${rule}.`, SEE_PLAN, { place: where });
+  return new Fault("usage", "plan.invalid", `${where}: ${rule}.${hint}`, SEE_PLAN, { place: where });
 }
 
 function unknownKey(place: Place, path: PlanPath, known: Iterable<string>): Fault {
   const key = String(path.at(-1));
-  const reason = key === "status" ? " A plan never sets a status." : didYouMean(key, known);
-  const where = place(path);
-  return new Fault("usage", "plan.invalid", `${where}: unknown field ${quote(key)}.${reason}`, SEE_PLAN, {
-    place: where,
-  });
+  const hint = key === "status" ? " A plan never sets a status." : didYouMean(key, known);
+  return invalid(place, path, `unknown field ${quote(key)}`, hint);
 }
 
 function duplicate(name: string, first: string, second: string): Fault {

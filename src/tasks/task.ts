@@ -172,7 +172,8 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   if (filter.role?.length) query = query.where("t.role", "in", filter.role);
   if (filter.kind?.length) query = query.where("t.kind", "in", filter.kind);
   if (filter.owner?.length) query = query.where("o.name", "in", filter.owner);
-  for (const tag of filter.tag ?? []) query = query.where(sql<boolean>`t.tags like ${jsonPattern(tag)} escape '\\'`);
+  for (const tag of filter.tag ?? [])
+    query = query.where(sql<boolean>`replace(t.tags, ${JSON.stringify(tag)}, '') <> t.tags`);
   if (filter.text !== undefined) query = query.where(matches(filter.text));
   for (const order of ORDERS[filter.sort ?? "name"]) query = query.orderBy(order);
   if (filter.limit) query = query.limit(filter.limit);
@@ -190,7 +191,6 @@ const ORDERS: Record<TaskSort, ReturnType<typeof sql>[]> = {
 };
 
 const escaped = (text: string) => text.replace(/[\\%_]/g, "\\$&");
-const jsonPattern = (tag: string) => `%${escaped(JSON.stringify(tag))}%`;
 
 function matches(text: string) {
   const pattern = sql`lower(${`%${escaped(text)}%`}) escape '\\'`;

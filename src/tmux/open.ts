@@ -14,6 +14,7 @@ import {
   uniqueWord,
 } from "./run.js";
 import { lastLines } from "./screens.js";
+import { PLACEHOLDER_WINDOW, variables } from "./windows.js";
 
 export interface OpenPane {
   /** Created if it does not exist. */
@@ -28,6 +29,8 @@ export interface OpenPane {
   /** The program and its arguments, passed on verbatim. */
   argv: readonly [string, ...string[]];
   env?: Readonly<Record<string, string>>;
+  /** For every pane of a session that is created for it. */
+  sessionEnv?: Readonly<Record<string, string>>;
   /** Columns and rows of the session's windows while nobody is attached. */
   size?: { width: number; height: number };
   identity?: PaneIdentity;
@@ -236,8 +239,9 @@ function windowInSession(spec: OpenPane): Command[] {
 /** A pane keeps the scrollback limit it was created with, so the first one is recreated once the limit is set. */
 function newSession(spec: OpenPane): Command[] {
   const size = spec.size ? ["-x", `${spec.size.width}`, "-y", `${spec.size.height}`] : [];
+  const first = ["-c", formatText(spec.cwd), ...size, ...variables(spec.sessionEnv), "--", ...PLACEHOLDER];
   return [
-    ["new-session", "-d", "-s", spec.session, "-c", formatText(spec.cwd), ...size, "--", ...PLACEHOLDER],
+    ["new-session", "-d", "-s", spec.session, ...first],
     ["set-option", "-t", `=${spec.session}:`, "destroy-unattached", "off"],
     historyOption(spec),
     newWindow(spec, ["-k", "-t", `=${spec.session}:^`]),
@@ -274,7 +278,7 @@ function startCommands(target: string, spec: OpenPane): Command[] {
 }
 
 function setupCommands(pane: string, spec: OpenPane): Command[] {
-  const env = Object.entries(spec.env ?? {}).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+  const env = variables(spec.env);
   const argv = ["/bin/sh", "-c", START, spec.cwd, ...spec.argv];
   return [
     ["set-option", "-p", "-t", pane, "remain-on-exit", "on"],
@@ -284,8 +288,15 @@ function setupCommands(pane: string, spec: OpenPane): Command[] {
     ...(spec.identity ? identityCommands(pane, spec.identity) : []),
     ...(spec.pipe !== undefined ? [pipeCommand(pane, spec.pipe)] : []),
     ...(spec.borders !== undefined ? borderCommands(pane, spec.borders) : []),
+    leavePlaceholder(pane, spec),
     ["respawn-pane", "-k", "-t", pane, "-c", formatText(spec.cwd), ...env, "--", ...argv],
   ];
+}
+
+/** A session that shows nothing but its placeholder shows the new window instead. */
+function leavePlaceholder(target: string, { session }: OpenPane): Command {
+  const select = quoteCommands([["select-window", "-t", target]]);
+  return ["if-shell", "-F", "-t", `=${session}:`, `#{==:#{window_name},${PLACEHOLDER_WINDOW}}`, select];
 }
 
 function noSpace(spec: OpenPane): Fault {

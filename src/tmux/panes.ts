@@ -116,9 +116,15 @@ export interface PaneIdentityFacts {
   title: string;
   agent: string;
   agentId: string;
+  /** When its incarnation was reserved; empty for a pane without an agent. */
+  spawnedAt: string;
+  /** Name of the program in the foreground, and the command line that the pane was started with. */
+  command: string;
+  startCommand: string;
 }
 
-const IDENTITY_COLUMNS = ["id", "server", "session", "title", "agent", "agentId"] as const;
+const MARKS = ["id", "server", "session", "title", "agent", "agentId", "spawnedAt"] as const;
+const IDENTITY_COLUMNS = [...MARKS, "command", "startCommand"] as const;
 
 /** Which agent one pane belongs to; undefined if the pane does not exist. Faults: `tmux.failed`, `tmux.unreachable`. */
 export async function askPane(run: Run, pane: string): Promise<PaneIdentityFacts | undefined> {
@@ -126,10 +132,11 @@ export async function askPane(run: Run, pane: string): Promise<PaneIdentityFacts
   const format = IDENTITY_COLUMNS.map((name) => COLUMNS[name][0]).join(mark);
   const ask = ["display-message", "-p", "-t", pane, format];
   const printed = (await runUnlessGone(run, { what: `identify pane ${pane}` }, [ask])) ?? "";
-  const [found, server = "", session = "", title = "", agent = "", agentId = ""] = printed
-    .replace(/\n$/, "")
-    .split(mark);
-  return found === pane ? { pane, server, session, title, agent, agentId } : undefined;
+  const [found, ...values] = printed.replace(/\n$/, "").split(mark);
+  if (found !== pane) return undefined;
+  const [server = "", session = "", title = "", agent = "", agentId = "", spawnedAt = ""] = values;
+  const [command = "", startCommand = ""] = values.slice(6);
+  return { pane, server, session, title, agent, agentId, spawnedAt, command, startCommand };
 }
 
 /** As `askPane`, on the caller's own server whatever `MU_TMUX_SOCKET` says: `$TMUX_PANE` is a pane of it. */

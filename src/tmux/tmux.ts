@@ -10,13 +10,22 @@ import { askPane, callerPane, findServer, listPanes, serverPid } from "./panes.j
 import { isSupported, type Probe, parseVersion, probeFeatures, readVersion, requireSupported } from "./probe.js";
 import { createRun, type Environment, type Run, socketArguments, withoutMu } from "./run.js";
 import { captureScreens, readPane, survey } from "./screens.js";
-import { focusPane, hasSession, killSession, movePane, openSession, renameSession, renameWindow } from "./windows.js";
+import {
+  focusPane,
+  hasSession,
+  killSession,
+  listSessions,
+  movePane,
+  openSession,
+  renameSession,
+  renameWindow,
+} from "./windows.js";
 
 /** What mu asks of a tmux server. Panes are `%7`, windows `@3`; sessions go by name. */
 const CALLS = {
   ...{ listPanes, survey, askPane, captureScreens, readPane },
   ...{ openPane: openOrExplain, confirmPane, holdPane, killPane },
-  ...{ hasSession, openSession, renameSession, killSession, renameWindow, focusPane, movePane },
+  ...{ hasSession, listSessions, openSession, renameSession, killSession, renameWindow, focusPane, movePane },
   ...{ paste, sendKeys, setPaneIdentity, setPaneLabels, setPaneBorders, pipePane },
 };
 

@@ -1,5 +1,5 @@
 import { Fault } from "../errors.js";
-import { formatText, isTargetGone, type Run, refused, runOrFail, runUnlessGone } from "./run.js";
+import { formatText, isServerGone, isTargetGone, type Run, refused, runOrFail, runUnlessGone } from "./run.js";
 
 /** The window that keeps a session open while nothing else is in it. */
 export const PLACEHOLDER_WINDOW = "_mu";
@@ -11,17 +11,36 @@ export async function hasSession(run: Run, session: string): Promise<boolean> {
 }
 
 /**
- * Creates the session with a placeholder window unless it exists; true if it was created. Safe to call from many
- * processes at once. Faults: `tmux.failed`.
+ * Creates the session with a placeholder window unless it exists; true if it was created. Every pane that is opened in
+ * it, also by hand, gets `env`. Safe to call from many processes at once. Faults: `tmux.failed`.
  */
-export async function openSession(run: Run, session: string, cwd: string): Promise<boolean> {
+export async function openSession(
+  run: Run,
+  session: string,
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
+  const named = ["-s", session, "-n", PLACEHOLDER_WINDOW, "-c", formatText(cwd), ...variables(env)];
   const { refusal } = await run([
-    ["new-session", "-d", "-s", session, "-n", PLACEHOLDER_WINDOW, "-c", cwd.replaceAll("#", "##"), "--", ...WAITING],
+    ["new-session", "-d", ...named, "--", ...WAITING],
     ["set-option", "-t", `=${session}:`, "destroy-unattached", "off"],
+    ["set-option", "-w", "-t", `=${session}:^`, "automatic-rename", "off"],
   ]);
   if (refusal === undefined) return true;
   if (/^duplicate session/.test(refusal)) return false;
   throw refused(`create session ${session}`, refusal);
+}
+
+/** Variables as options of a tmux command. */
+export function variables(env: Readonly<Record<string, string>> = {}): string[] {
+  return Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`]);
+}
+
+/** All sessions of the server by name; none where none runs. Faults: `tmux.failed`. */
+export async function listSessions(run: Run): Promise<string[]> {
+  const list = ["list-sessions", "-F", "#{session_name}"];
+  const printed = await runUnlessGone(run, { what: "list the sessions", isGone: isServerGone }, [list]);
+  return (printed ?? "").split("\n").filter((name) => name !== "");
 }
 
 /** Says what it is for, and ignores what is typed there. */

@@ -75,21 +75,15 @@ export async function workspaceRow(db: Reader, ref: AgentRef): Promise<Workspace
 /** The fault for an agent that already has a workspace; unless it is ready, another process is working on it. */
 export function workspaceExists({ agent, workstream, path, state }: WorkspaceRow): Fault {
   const look = { intent: "See its state", command: `mu workspace list -w ${workstream}` };
-  if (state !== "ready") {
-    const message = `Another process is ${state} the workspace of ${quote(agent)} in ${workstream}: ${path}.`;
-    return new Fault("conflict", "workspace.exists", message, [look], { path, state });
-  }
-  return new Fault(
-    "conflict",
-    "workspace.exists",
-    `${quote(agent)} already has a workspace in ${workstream}: ${path}.`,
-    [
-      look,
-      { intent: "Rebase it onto its branch", command: `mu workspace refresh ${workstream}/${agent}` },
-      { intent: "Recreate it; its work is saved first", command: `mu workspace recreate ${workstream}/${agent}` },
-    ],
-    { path, state },
-  );
+  const whenReady = [
+    { intent: "Rebase it onto its branch", command: `mu workspace refresh ${workstream}/${agent}` },
+    { intent: "Recreate it; its work is saved first", command: `mu workspace recreate ${workstream}/${agent}` },
+  ];
+  const [message, nextSteps] =
+    state === "ready"
+      ? [`${quote(agent)} already has a workspace in ${workstream}: ${path}.`, [look, ...whenReady]]
+      : [`Another process is ${state} the workspace of ${quote(agent)} in ${workstream}: ${path}.`, [look]];
+  return new Fault("conflict", "workspace.exists", message, nextSteps, { path, state });
 }
 
 /** The agent's newest workspace, open or freed. */

@@ -45,7 +45,10 @@ onEachDialect("who calls", (bench) => {
   const who = (env: Record<string, string>, ask?: AskPane) => identify(bench.context.store.db, env, ask);
   const never: AskPane = () => Promise.reject(new Error("tmux was asked"));
   const panes = (...known: Partial<PaneIdentityFacts>[]): AskPane => {
-    const whole = { server: SERVER, session: "mu-demo", title: "", agent: "", agentId: "" };
+    const whole = {
+      ...{ server: SERVER, session: "mu-demo", title: "", agent: "", agentId: "", spawnedAt: "" },
+      ...{ command: "sh", startCommand: "" },
+    };
     return async (pane) => {
       const found = known.find((one) => one.pane === pane);
       return found && { ...whole, ...found, pane };

@@ -11,7 +11,7 @@ import { renameAgent } from "../../src/crew/rename.js";
 import { restartAgent } from "../../src/crew/restart.js";
 import { type SpawnOptions, spawnAgent } from "../../src/crew/spawn.js";
 import { getTask } from "../../src/tasks/task.js";
-import { changeSetting } from "../../src/workstreams/workstream.js";
+import { changeSetting, initWorkstream } from "../../src/workstreams/workstream.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { describeTmux, eventually } from "../support/tmux.js";
 
@@ -134,15 +134,30 @@ describeTmux("an agent", () => {
       expect((await closeAgent(crew.crew, ref("worker-1"))).killedPane).toBe(true);
     });
 
-    it("from another session moves into the workstream's", async () => {
+    it("in another session stays there, and moves into the workstream's when asked to", async () => {
       const pane = await open("person", "helper");
       await open("person", "stays");
-      expect(await adoptAgent(crew.crew, "demo", pane, { cli: "command" })).toMatchObject({ moved: true });
+      const adopted = await adoptAgent(crew.crew, "demo", pane, { cli: "command" });
+      expect(adopted).toMatchObject({ adopted: true, moved: false, session: "person" });
+      expect((await crew.panes()).map(({ session }) => session)).toEqual(["person", "person"]);
+      const moved = await adoptAgent(crew.crew, "demo", pane, { move: true });
+      expect(moved).toMatchObject({ alreadyAdopted: true, moved: true, session: "mu-demo" });
       const panes = await crew.panes();
       expect(panes.map(({ session, windowName }) => [session, windowName]).sort()).toEqual([
+        ["mu-demo", "_mu"],
         ["mu-demo", "helper"],
         ["person", "w"],
       ]);
+    });
+
+    it("that is another's says whose it is", async () => {
+      await initWorkstream(crew.crew.context, "wb");
+      const pane = await open("mu-demo", "solo");
+      await adoptAgent(crew.crew, "demo", pane);
+      const fault = await adoptAgent(crew.crew, "wb", pane).catch((error) => error);
+      expect(fault).toMatchObject({ kind: "conflict", code: "agent.exists" });
+      expect(fault.message).toContain('"demo/solo"');
+      expect(fault.nextSteps[0].command).toBe("mu agent show demo/solo");
     });
 
     it("is not named after the machine, nor like somebody else, nor found by a title that two have", async () => {

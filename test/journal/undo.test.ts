@@ -305,6 +305,32 @@ onEachDialect("undo", (bench) => {
     expect(last?.scope).toBe("beta");
   });
 
+  it("knows a workstream by its identity: a name that was given away brings nothing along", async () => {
+    const { context } = bench;
+    const { db } = context.store;
+    await putTask(context, "shop", "old");
+    await renameWorkstream(context, "shop", "store");
+    await initWorkstream(context, "shop");
+    const subjects = async (workstream: string) =>
+      (await listUndoable(db, { workstream })).map(({ ops, subject }) => `${ops[0]} ${subject}`);
+    expect(await subjects("shop")).toEqual(["workstream.init shop"]);
+    expect(await subjects("store")).toEqual(["workstream.rename shop", "task.add shop/old", "workstream.init shop"]);
+    await putTask(context, "shop", "fresh");
+    await putTask(context, "store", "more");
+    expect(await newestUndoable(db, { workstream: "shop" })).toMatchObject({ subject: "shop/fresh" });
+    expect(await newestUndoable(db, { workstream: "store", actor: "tester" })).toMatchObject({ subject: "store/more" });
+    await expect(newestUndoable(db, { workstream: "shop", actor: "bob" })).rejects.toMatchObject({
+      code: "undo.nothing",
+    });
+    for (const list of [listUndoable, newestUndoable]) {
+      await expect(list(db, { workstream: "shpo" })).rejects.toMatchObject({
+        kind: "missing",
+        code: "workstream.not_found",
+        message: expect.stringContaining("shop"),
+      });
+    }
+  });
+
   it("says what cannot be undone, and which groups there are not", async () => {
     const { context } = bench;
     await putTask(context, "alpha", "build");

@@ -5,7 +5,7 @@ import type { PGlite } from "@electric-sql/pglite";
 import { afterEach, beforeEach, describe, inject, it } from "vitest";
 import { systemClock } from "../../src/clock.js";
 import type { Context } from "../../src/db/context.js";
-import { openPostgres } from "../../src/db/postgres.js";
+import { openPostgres, POSTGRES_PARSERS } from "../../src/db/postgres.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 
@@ -108,7 +108,9 @@ export async function dropFromEngine(statements: readonly string[]): Promise<voi
 
 /** The engine's database, as its migrations left it. */
 async function postgresInProcess() {
-  engines.muTestEngine ??= import("@electric-sql/pglite").then(({ PGlite }) => PGlite.create());
+  engines.muTestEngine ??= import("@electric-sql/pglite").then(({ PGlite }) =>
+    PGlite.create({ parsers: POSTGRES_PARSERS }),
+  );
   const engine = await engines.muTestEngine;
   await truncate(engine);
   const store = await openPostgres(singleClientPool(engine), "pglite");

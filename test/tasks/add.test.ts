@@ -65,6 +65,18 @@ onEachDialect("adding a task", (bench) => {
   });
 
   it.each([
+    ["Über größe änderung", "uber_grosse_anderung"],
+    ["ÜBER GRÖSSE", "uber_grosse"],
+    ["Smørrebrød & Œuvre", "smorrebrod_oeuvre"],
+    ["Łódź þing Ðakovo", "lodz_thing_dakovo"],
+    ["İstanbul ığdır naïve ﬁnish ②", "istanbul_igdir_naive_finish_2"],
+    ["Đà Nẵng", "da_nang"],
+  ])("spells %s with the letters of a name", async (title, name) => {
+    await initWorkstream(bench.context, "demo");
+    expect((await add(bench.context, { title })).task.name).toBe(name);
+  });
+
+  it.each([
     [{ name: "build", title: "again" }, "task.exists"],
     [{ title: "…" }, "task.invalid_name"],
     [{ name: "Build", title: "x" }, "task.invalid_name"],

@@ -1,4 +1,4 @@
-import type { Change } from "../../db/events.js";
+import type { Change, Patch } from "../../db/events.js";
 import {
   describeTable,
   JOURNALLED,
@@ -13,14 +13,10 @@ import type { Reader } from "../../db/schema.js";
 import { sameValue, wholeTexts } from "../../db/texts.js";
 import type { Tx } from "../../db/write.js";
 import { groupBy } from "../../groups.js";
-import { checkAcyclic } from "../rows.js";
+import { checkAcyclic, sideOf } from "../rows.js";
 
 /** What several changes did to one row, taken together: inserted it, removed it, or changed columns of it. */
-export type NetChange = { table: JournalledTable; id: number } & (
-  | { made: Row }
-  | { gone: Row }
-  | { changed: Record<string, [before: unknown, after: unknown]> }
-);
+export type NetChange = { table: JournalledTable; id: number } & ({ made: Row } | { gone: Row } | { changed: Patch });
 
 /** Folds changes, in their order, into one net change per row; rows that end as they began are left out. */
 export function netChanges(changes: Iterable<Change>): Map<string, NetChange> {
@@ -40,9 +36,9 @@ function compose(before: NetChange | undefined, change: Change): NetChange | und
   if ("insert" in change) return "gone" in before ? changed(at, difference(before.gone, change.insert)) : before;
   if ("remove" in change) {
     if ("made" in before) return undefined;
-    return { ...at, gone: "changed" in before ? { ...change.remove, ...side(before.changed, 0) } : change.remove };
+    return { ...at, gone: "changed" in before ? { ...change.remove, ...sideOf(before.changed, 0) } : change.remove };
   }
-  if ("made" in before) return { ...at, made: { ...before.made, ...side(change.patch, 1) } };
+  if ("made" in before) return { ...at, made: { ...before.made, ...sideOf(change.patch, 1) } };
   return "changed" in before ? changed(at, merge(before.changed, change.patch)) : before;
 }
 
@@ -51,8 +47,6 @@ function alone(change: Change) {
   if ("remove" in change) return { gone: change.remove };
   return { changed: change.patch };
 }
-
-type Patch = Record<string, [before: unknown, after: unknown]>;
 
 function changed(at: { table: JournalledTable; id: number }, patch: Patch): NetChange | undefined {
   return Object.keys(patch).length === 0 ? undefined : { ...at, changed: patch };
@@ -75,10 +69,6 @@ function merge(first: Patch, then: Patch): Patch {
     else whole[column] = [from, after];
   }
   return whole;
-}
-
-function side(patch: Patch, at: 0 | 1): Row {
-  return Object.fromEntries(Object.entries(patch).map(([column, values]) => [column, values[at]]));
 }
 
 /** The whole row of a net change that made or removed it; of a changed one nothing. */
@@ -106,7 +96,7 @@ export function idsByTable(changes: readonly NetChange[]): Map<JournalledTable, 
 export function broughtBack(change: NetChange): Row {
   if ("gone" in change) return change.gone;
   if ("made" in change) return {};
-  return side(change.changed, 0);
+  return sideOf(change.changed, 0);
 }
 
 /** Faults `undo.text_not_kept` when a text that would come back is nowhere in the database. */

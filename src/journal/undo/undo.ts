@@ -8,7 +8,8 @@ import { write } from "../../db/write.js";
 import { Fault, type NextStep } from "../../errors.js";
 import { quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
-import { rowNames, workstreamsOf } from "../rows.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
+import { isAboutWorkstream, rowNames, workstreamsOf } from "../rows.js";
 import { currentRows, imageOf, type NetChange, netChanges, putBack, textsBack } from "./net-changes.js";
 import { findObstacles, OBSTACLE, type Obstacle, undoneGroups } from "./obstacles.js";
 
@@ -49,13 +50,14 @@ export const UNDO_PREVIEW = shape({ ...UNDO_GROUP, inverse: [INVERSE_CHANGE], su
 export type UndoPreview = TypeOf<typeof UNDO_PREVIEW>;
 
 export interface UndoFilter {
+  /** Only what changed the workstream that has this name now, or rows in it. */
   workstream?: string | undefined;
   actor?: string | undefined;
   /** At most this many groups; 20 without it. */
   limit?: number | undefined;
 }
 
-/** The newest groups whose operations can be undone, newest first; with the undo of those that are undone. */
+/** The newest groups whose operations can be undone, newest first; with the undo of those that are undone. Faults `workstream.not_found`. */
 export async function listUndoable(db: Reader, filter: UndoFilter = {}): Promise<UndoGroup[]> {
   const undone = await undoneGroups(db);
   const found: UndoGroup[] = [];
@@ -69,7 +71,7 @@ export async function listUndoable(db: Reader, filter: UndoFilter = {}): Promise
 
 /**
  * The newest group that `mu undo` takes when none is named: not undone yet and no undo itself, so that one undo after
- * the other goes back step by step. Faults `undo.nothing`.
+ * the other goes back step by step. Faults `undo.nothing`, `workstream.not_found`.
  */
 export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit"> = {}): Promise<UndoGroup> {
   const undone = await undoneGroups(db);
@@ -78,7 +80,8 @@ export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit
     const summary = summarize(group, await eventsOf(db, group), undone);
     if (refusal(summary) === undefined && !summary.ops.includes("undo")) return summary;
   }
-  throw new Fault("missing", "undo.nothing", "There is nothing to undo.", [
+  const where = filter.workstream === undefined ? "" : ` of yours in ${filter.workstream}`;
+  throw new Fault("missing", "undo.nothing", `There is nothing${where} to undo.`, [
     { intent: "See what happened", command: "mu log" },
   ]);
 }
@@ -132,14 +135,32 @@ type UndoEvent = Pick<EventRow, "id" | "group_id" | "at" | "actor" | "op" | "sub
 async function* newestGroups(db: Reader, filter: UndoFilter): AsyncGenerator<string> {
   const seen = new Set<string>();
   let query = db.selectFrom("events").select(["id", "group_id"]);
-  if (filter.workstream !== undefined) query = query.where("scope", "=", filter.workstream);
   if (filter.actor !== undefined) query = query.where("actor", "=", filter.actor);
+  const own = filter.workstream === undefined ? undefined : await workstreamRow(db, filter.workstream);
+  if (own !== undefined) query = query.where("scope", "in", await namesOf(db, own)).where("at", ">=", own.created_at);
   for await (const page of pages(query, "id", "desc")) {
     for (const { group_id } of page) {
-      if (!seen.has(group_id)) yield group_id;
+      if (seen.has(group_id)) continue;
       seen.add(group_id);
+      if (own === undefined) yield group_id;
+      else if (await isAboutWorkstream(db, changesOf(await eventsOf(db, group_id)), own.id)) yield group_id;
     }
   }
+}
+
+/** The names that a workstream has and had: its events stay in the chains of these. */
+async function namesOf(db: Reader, { id, name }: { id: number; name: string }): Promise<string[]> {
+  const renames = await db
+    .selectFrom("events")
+    .select("changes")
+    .where("op", "in", ["workstream.rename", "undo", "sql.write"])
+    .where(sql<boolean>`changes like ${`%"table":"workstreams","id":${id},"patch":%`}`)
+    .execute();
+  const patches = renames.flatMap(({ changes }) => JSON.parse(changes) as Change[]).filter((one) => one.id === id);
+  const names = patches.flatMap((one) =>
+    "patch" in one && one.table === "workstreams" ? (one.patch["name"] ?? []) : [],
+  );
+  return [...new Set([name, ...names.map(String)])];
 }
 
 function eventsOf(db: Reader, group: string): Promise<UndoEvent[]> {

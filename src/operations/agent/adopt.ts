@@ -1,7 +1,10 @@
 import * as z from "zod";
-import { ADOPTED, adoptAgent } from "../../crew/adopt.js";
-import { field, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS } from "../operation.js";
+import type { Crew } from "../../agents/crew.js";
+import { ADOPTED, type Adopted, adoptAgent, lackingVariables } from "../../crew/adopt.js";
+import { shellWord } from "../../names.js";
+import { sessionOf } from "../../workstreams/workstream.js";
+import { field, flag, workstreamField } from "../fields.js";
+import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { CLI_KEYS } from "./shapes.js";
 
@@ -9,13 +12,17 @@ export const agentAdopt = defineOperation({
   name: "agent.adopt",
   aliases: ["adopt"],
   summary: "Adopt a pane that mu did not open as an agent",
+  description:
+    "The pane stays in its session unless --move is given. A session ends with its last pane, so --move can end the one that the pane leaves.",
   effect: "write",
+  unadopted: true,
   input: () => ({
     pane: field(z.string().min(1), "Pane, as %7, or its title"),
     workstream: workstreamField(),
     name: field(z.string().optional(), "Agent name (default: the pane's title)"),
     cli: field(z.enum(CLI_KEYS).optional(), "CLI that runs in the pane"),
     role: field(z.string().min(1).max(64).optional(), "Role: what the agent is for", { completes: "role" }),
+    move: flag("Take the pane out of its session into a window of the workstream's"),
     access: field(z.enum(["full", "read-only"]).optional(), "File access"),
   }),
   output: { ...ADOPTED, nextSteps: NEXT_STEPS },
@@ -27,9 +34,28 @@ export const agentAdopt = defineOperation({
   ],
   async run(app, { pane, workstream, ...options }) {
     const scope = await resolveWorkstream(app, workstream);
-    const adopted = await adoptAgent(await app.crew(), scope, pane, options);
-    return { ...adopted, nextSteps: [{ intent: "List the agents", command: `mu agent list -w ${scope}` }] };
+    const crew = await app.crew();
+    const adopted = await adoptAgent(crew, scope, pane, options);
+    return { ...adopted, nextSteps: await nextSteps(crew, adopted) };
   },
-  render: ({ agent, alreadyAdopted }, paint) =>
-    `${alreadyAdopted ? "Already adopted:" : "Adopted"} ${paint.bold(agent.name)} (${agent.cli}), pane ${agent.pane}`,
+  render: ({ agent, alreadyAdopted, moved, session }, paint) =>
+    `${alreadyAdopted ? "Already adopted:" : "Adopted"} ${paint.bold(agent.name)} (${agent.cli}), pane ${agent.pane}, ${moved ? "moved to" : "in"} session ${session}`,
 });
+
+/** A shell that was opened elsewhere does not know the database; one in the workstream's session does. */
+async function nextSteps(crew: Crew, { agent, session }: Adopted) {
+  const { workstream, name, pane } = agent;
+  const isHome = session === sessionOf(workstream);
+  const lacking = isHome ? [] : await lackingVariables(crew, agent);
+  return [
+    ...(lacking.length > 0
+      ? [step("Type this in the pane first, so that mu finds its database", exportLine(lacking))]
+      : []),
+    ...(isHome ? [] : [step("Move it to the workstream's session", `mu agent adopt ${pane} --move -w ${workstream}`)]),
+    step("Show it", `mu agent show ${workstream}/${name}`),
+    step("List the agents", `mu agent list -w ${workstream}`),
+  ];
+}
+
+const exportLine = (lacking: [string, string][]) =>
+  `export ${lacking.map(([name, value]) => `${name}=${shellWord(value)}`).join(" ")}`;

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import * as z from "zod";
+import { asFault } from "../../errors.js";
 import { socketArguments } from "../../tmux/run.js";
 import { initWorkstream, sessionOf, WORKSTREAM } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
@@ -8,21 +9,22 @@ import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const workstreamInit = defineOperation({
   name: "workstream.init",
-  summary: "Create a workstream and record its project folder",
+  summary: "Create a workstream with its tmux session, and record its project folder",
   description:
-    "The project folder is the current one unless --root names another. Commands that run inside it belong to this workstream. Running it again changes only the root, if --root is given.",
+    "The project folder is the current one unless --root names another. Commands that run inside it belong to this workstream. Running it again changes only the root, if --root is given, and opens the session if it does not run. A placeholder window keeps the session open when its last agent ends.",
   effect: "write",
   input: () => ({
     name: field(z.string(), "Name: a lower-case letter, then up to 31 letters, digits, _ or -"),
     root: field(z.string().optional(), "Project folder", { value: "folder" }),
   }),
-  output: { workstream: WORKSTREAM, created: "boolean", nextSteps: NEXT_STEPS },
+  output: { workstream: WORKSTREAM, created: "boolean", session: "string | null", nextSteps: NEXT_STEPS },
   positional: ["name"],
   examples: [
     { command: "mu workstream init shop", shows: "start a workstream for this folder" },
     { command: "mu workstream init Shop", shows: "an invalid name", fault: "workstream.invalid_name" },
   ],
-  async run({ context, request }, { name, root }) {
+  async run(app, { name, root }) {
+    const { context, request } = app;
     const existing = await context.store.db
       .selectFrom("workstreams")
       .select("root")
@@ -30,13 +32,15 @@ export const workstreamInit = defineOperation({
       .executeTakeFirst();
     const folder = root !== undefined ? resolve(request.cwd, root) : existing === undefined ? request.cwd : undefined;
     const made = await initWorkstream(context, name, { root: folder });
+    const session = await openSession(app, name);
     return {
       ...made,
+      session,
       nextSteps: [
         step("Add a task", `mu task add -w ${name} --title '…'`),
         step("Apply a plan", `mu task apply plan.yaml -w ${name}`),
         step("Start an agent", `mu agent spawn worker-1 -w ${name}`),
-        step("Then attach to it", attachLine(request.env, name)),
+        ...(session === null ? [] : [step("Attach to its session", attachLine(request.env, session))]),
         step("Show the workstream", `mu state -w ${name}`),
       ],
     };
@@ -45,7 +49,18 @@ export const workstreamInit = defineOperation({
     `${created ? "Created" : "Using the existing"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
 });
 
-/** How a person attaches to the session. It exists once an agent runs. */
-function attachLine(env: App["request"]["env"], name: string): string {
-  return ["tmux", ...socketArguments(env["MU_TMUX_SOCKET"]), "attach", "-t", `=${sessionOf(name)}`].join(" ");
+/** A plan of tasks needs no tmux: where it does not answer, the workstream is there all the same. */
+async function openSession(app: App, workstream: string): Promise<string | null> {
+  try {
+    const { openCrewSession } = await import("../../crew/workstream.js");
+    await openCrewSession(await app.crew(), workstream);
+    return sessionOf(workstream);
+  } catch (error) {
+    app.request.remark(`Its tmux session was not opened: ${asFault(error).message}`);
+    return null;
+  }
+}
+
+function attachLine(env: App["request"]["env"], session: string): string {
+  return ["tmux", ...socketArguments(env["MU_TMUX_SOCKET"]), "attach", "-t", `=${session}`].join(" ");
 }

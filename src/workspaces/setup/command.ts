@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { runCheck } from "../../checks.js";
 import type { Context } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
+import { sha256 } from "../../db/texts.js";
 import { type Tx, write } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
@@ -100,7 +100,7 @@ export async function isApproved(db: Reader, { root, command }: RepositoryComman
     .selectFrom("approvals")
     .select("id")
     .where("root", "=", root)
-    .where("hash", "=", hashOf(command))
+    .where("hash", "=", sha256(command))
     .executeTakeFirst();
   return found !== undefined;
 }
@@ -140,10 +140,8 @@ export async function approveCommandsIn(
   const approved: string[] = [];
   for (const { root, command } of commands) {
     if (await isApproved(tx.db, { root, command })) continue;
-    await tx.insert("approvals", { root, hash: hashOf(command), text: command, actor });
+    await tx.insert("approvals", { root, hash: sha256(command), text: command, actor });
     approved.push(command);
   }
   return approved;
 }
-
-const hashOf = (text: string) => createHash("sha256").update(text).digest("hex");
