@@ -36,7 +36,8 @@ function reference(verbs: readonly Verb[]): string {
   return `# Reference
 
 Made from the operations by \`npm run docs\`. Every verb also takes \`--json\`, and \`-w\` and \`--yes\` anywhere on
-the line; \`mu schema <verb>\` prints its input and output as JSON schemas. Exit codes: 0 done, 1 a check came
+the line; in notes, descriptions, reasons and evidence \`\\n\` begins a new line unless the line has \`--raw\`.
+Commas separate names in lists of names only. \`mu schema <verb>\` prints its input and output as JSON schemas. Exit codes: 0 done, 1 a check came
 out red or a bug, 2 usage, 3 not found, 4 conflict, 5 unavailable or timed out, 6 a watched task's owner died,
 7 a watched task stalled,
 130 or 143 ended by SIGINT or SIGTERM.
@@ -59,7 +60,7 @@ function section(verb: Verb): string {
     lines.push("");
   }
   for (const { command, shows, fault } of verb.examples) {
-    lines.push(`- \`${command}\` — ${shows}${fault ? ` (\`${fault}\`)` : ""}`);
+    lines.push(`- \`${command}\` — ${fault ? `refused (\`${fault}\`): ` : ""}${shows}`);
   }
   return `${lines.join("\n")}\n`;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERBS } from "../src/operations/manifest.js";
 import { type Home, newHome, outcome, runHere } from "./support/cli.js";
+import { parseCommand } from "./support/command.js";
 
 let home: Home;
 beforeEach(() => {
@@ -58,7 +59,10 @@ describe("help", () => {
       const { code, stdout } = await runHere([...verb.name.split("."), "--help"]);
       expect(code).toBe(0);
       expect(stdout).toContain(verb.summary.slice(0, 30));
-      for (const { command } of verb.examples) expect(stdout).toContain(command);
+      for (const { command, shows, fault } of verb.examples) {
+        const marked = fault === undefined ? shows : `refused (${fault}): ${shows}`;
+        expect(stdout).toContain(`  ${command}\n      ${marked}\n`);
+      }
       expect(stdout).toContain("--json");
     }
   });
@@ -291,6 +295,56 @@ describe("texts", () => {
       exitCode: 2,
       message: expect.stringContaining("nothing.md"),
     });
+  });
+
+  it("are split at commas only in lists of names", async () => {
+    await planned();
+    await all(
+      "task add pages --title Pages --tag core,ui --note 'Two pages, one cart' --note 'a, b'",
+      "task update build --tags a,b",
+    );
+    const { task, notes } = (await home.here("task show pages --json")).json();
+    expect(notes.map((note: { text: string }) => note.text)).toEqual(["Two pages, one cart", "a, b"]);
+    expect(task.tags).toEqual(["core", "ui"]);
+    expect(parseCommand("mu complete -- task note 'a, b'").input["words"]).toEqual(["task", "note", "a, b"]);
+    expect(parseCommand("mu agent spawn ada --env LIST=a,b").input["env"]).toEqual(["LIST=a,b"]);
+  });
+
+  it("may begin with a dash, and the message names -- where one looks like a flag", async () => {
+    await planned();
+    const texts = ["- fixed\n- tested", "--- a/file\n+++ b/file", "-> see docs", "-"];
+    for (const text of texts) {
+      expect((await home.here(["task", "note", "build", text, "--kind", "test"], { input: "piped" })).code).toBe(0);
+      expect((await home.here(["task", "release", "build", "--evidence", text])).code).toBe(0);
+    }
+    expect((await home.here(["log", "- a message", "-w", "demo"])).code).toBe(0);
+    const { notes } = (await home.here("task show build --json")).json();
+    expect(notes.map((note: { text: string }) => note.text)).toEqual(
+      texts.flatMap((text) => [text === "-" ? "piped" : text, text]),
+    );
+    const flaglike = await home.here(["task", "note", "build", "-fixed", "--json"]);
+    expect([flaglike.code, JSON.stringify(flaglike.fault().nextSteps)]).toEqual([2, expect.stringContaining(" -- ")]);
+    expect((await home.here(["task", "note", "build", "--", "-fixed"])).code).toBe(0);
+  });
+
+  it("begin a new line at \\n, which --raw keeps; files and standard input are as they are", async () => {
+    await planned();
+    writeFileSync(join(home.project, "raw.txt"), "a\\nb");
+    for (const words of [["a\\nb"], ["a\\nb", "--raw"], ["a\\\\nb"], ["-"], ["--file", "raw.txt"]]) {
+      expect((await home.here(["task", "note", "docs", ...words], { input: "a\\nb" })).code).toBe(0);
+    }
+    await home.here(["task", "close", "docs", "--evidence", "c\\nd"]);
+    await home.here(["task", "update", "docs", "--description", "e\\nf", "--title", "g\\nh"]);
+    const { task, notes } = (await home.here("task show docs --json")).json();
+    expect(notes.map((note: { text: string }) => note.text)).toEqual([
+      "a\nb",
+      "a\\nb",
+      "a\\\\nb",
+      "a\\nb",
+      "a\\nb",
+      "c\nd",
+    ]);
+    expect(task).toMatchObject({ description: "e\nf", title: "g\\nh" });
   });
 
   it("are edited in the person's editor", async () => {

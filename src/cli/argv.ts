@@ -18,6 +18,12 @@ const VALUED = new Set(["-w", "--workstream"]);
 const BARE = new Set(["--json", "-y", "--yes"]);
 const HELP = new Set(["-h", "--help"]);
 
+/** A word that begins with a dash but is no flag's: `- fixed`, or `-> see`. */
+const DASHED_TEXT = /^-+[^\w-]/;
+
+/** Goes before such a word, which commander would take for a flag. No word of a command line can hold it itself. */
+export const TEXT_MARK = "\0";
+
 /** Reads the line just far enough to know which verb it calls. */
 export function readLine(argv: readonly string[], verbs: readonly Verb[]): Line {
   const known = new Set(verbs.flatMap((verb) => [wordsOf(verb.name).join(" "), ...verb.aliases]));
@@ -42,12 +48,14 @@ export function readLine(argv: readonly string[], verbs: readonly Verb[]): Line 
   const isVerb = known.has(words.join(" "));
   return {
     words,
-    argv: isVerb ? [...words, ...moved, ...rest] : [...words, ...rest, ...moved],
+    argv: isVerb ? [...words, ...moved, ...rest.map(markText)] : [...words, ...rest, ...moved],
     json: before.includes("--json"),
     help,
     bare: !isVerb && rest.length === 0,
   };
 }
+
+const markText = (word: string) => (DASHED_TEXT.test(word) ? TEXT_MARK + word : word);
 
 /** The verb that `words` call, by its name or an alias. */
 export function findVerb(words: readonly string[], verbs: readonly Verb[]): Verb | undefined {

@@ -1,5 +1,6 @@
 import { Command, Argument as CommanderArgument, Option } from "commander";
 import { type Argument, type Flag, flagName, flagSpelling, flagText, type Verb, wordsOf } from "../operations/verb.js";
+import { TEXT_MARK } from "./argv.js";
 
 /** What a parsed command line asks for. */
 export interface Call {
@@ -56,6 +57,7 @@ function addVerb(program: Command, verb: Verb, found: (call: Call) => void): voi
     for (const argument of verb.arguments) command.addArgument(commanderArgument(argument));
     for (const flag of verb.options) for (const option of commanderOptions(flag)) command.addOption(option);
     command.addOption(new Option("--json", "Print JSON"));
+    if (takesLines(verb)) command.addOption(new Option("--raw", "Keep \\n in texts as it is, not as a new line"));
     if (!verb.options.some((flag) => flag.field === "yes")) {
       command.addOption(new Option("-y, --yes", "Accepted everywhere; this verb needs no confirmation").hideHelp());
     }
@@ -107,7 +109,9 @@ function helpAfter(verb: Verb, command: Command): string {
   const lines = [];
   if (verb.description !== "") lines.push("", command.createHelp().boxWrap(verb.description, helpWidth(command)));
   lines.push("", "Examples:");
-  for (const { command, shows } of verb.examples) lines.push(`  ${command}`, `      ${shows}`);
+  for (const { command, shows, fault } of verb.examples) {
+    lines.push(`  ${command}`, `      ${fault === undefined ? "" : `refused (${fault}): `}${shows}`);
+  }
   return lines.join("\n");
 }
 
@@ -116,27 +120,48 @@ function helpWidth(command: Command): number {
   return command.configureOutput().getOutHelpWidth?.() ?? 80;
 }
 
-/** The words that commander collected, as the verb's raw input: numbers read, lists split at commas. */
+/** Whether the verb has texts that can have several lines. */
+export const takesLines = (verb: Verb) => [...verb.arguments, ...verb.options].some(({ lines }) => lines);
+
+/** The words that commander collected, as the verb's raw input: numbers read, lists of names split at commas. */
 function inputOf(verb: Verb, command: Command): Record<string, unknown> {
   const input: Record<string, unknown> = {};
+  const options = command.opts<Record<string, Written>>();
+  const read = (field: Argument | Flag, value: Written) =>
+    convert(options["raw"] ? { ...field, lines: false } : field, value);
   verb.arguments.forEach((argument, index) => {
     const value = command.processedArgs[index] as string | string[] | undefined;
     if (value === undefined || (argument.variadic && value.length === 0 && !argument.required)) return;
-    input[argument.field] = convert(argument.type, value);
+    input[argument.field] = read(argument, value);
   });
-  const options = command.opts<Record<string, string | string[] | boolean>>();
   for (const flag of verb.options) {
     const value = options[flag.field];
-    if (value !== undefined) input[flag.field] = convert(flag.type, value);
+    if (value !== undefined) input[flag.field] = read(flag, value);
   }
   return input;
 }
 
-function convert(type: Verb["options"][number]["type"], value: string | string[] | boolean): unknown {
-  if (type === "list") return (Array.isArray(value) ? value : [String(value)]).flatMap(fragments);
-  if (type === "number") return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(String(value)) ? Number(value) : value;
-  if (type === "json") return parsedJson(String(value));
+type Written = string | string[] | boolean;
+
+function convert(field: Argument | Flag, written: Written): unknown {
+  const value = textOf(written, field.lines === true);
+  if (field.type === "list") {
+    const items = Array.isArray(value) ? value : [String(value)];
+    return field.commas ? items.flatMap(fragments) : items;
+  }
+  if (field.type === "number") {
+    return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(String(value)) ? Number(value) : value;
+  }
+  if (field.type === "json") return parsedJson(String(value));
   return value;
+}
+
+/** The word as it was meant: agents write `\n` where a shell gives them no way to type a new line. */
+function textOf(written: Written, lines: boolean): Written {
+  if (typeof written === "boolean") return written;
+  if (Array.isArray(written)) return written.map((text) => textOf(text, lines) as string);
+  const text = written.startsWith(TEXT_MARK) ? written.slice(TEXT_MARK.length) : written;
+  return lines ? text.replace(/(?<!\\)\\n/g, "\n") : text;
 }
 
 /** `a, b` as two; braces keep a glob like `src/{a,b}.ts` in one piece. A lone `""` empties the list. */

@@ -26,7 +26,12 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
     "usage",
     CODES[error.code] ?? "usage.wrong",
     /[.?]$/.test(message) ? message : `${message}.`,
-    [{ intent: "See how it is used", command: `${command} --help` }],
+    [
+      { intent: "See how it is used", command: `${command} --help` },
+      ...(error.code === "commander.unknownOption" && verb?.arguments.length
+        ? [{ intent: "Put a text that begins with - behind --", command: `${command} … -- '- a text'` }]
+        : []),
+    ],
     verb ? { usage: usageOf(verb, command) } : {},
   );
 }

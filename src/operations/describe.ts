@@ -13,6 +13,8 @@ interface Property {
   aliases?: string[];
   completes?: string;
   value?: string;
+  commas?: boolean;
+  lines?: boolean;
 }
 
 /** The command line's picture of an operation, read off its input schema. */
@@ -49,7 +51,16 @@ function argument(field: string, property: Property, required: boolean): Argumen
     variadic: property.type === "array",
     type: valueType(property),
     ...(property.enum && { choices: property.enum }),
-    ...(property.completes && { completes: property.completes }),
+    ...writtenForm(property),
+  };
+}
+
+/** How its words are read and completed. */
+function writtenForm({ type, items, completes, commas, lines }: Property) {
+  return {
+    ...(completes && { completes }),
+    ...(type === "array" && (commas || completes || items?.enum) && { commas: true }),
+    ...(lines && { lines }),
   };
 }
 
@@ -69,7 +80,7 @@ function flag(field: string, property: Property, required: boolean): Flag {
     required,
     ...(choices && { choices }),
     ...(fallback !== undefined && fallback !== false && !negated && { default: String(fallback) }),
-    ...(property.completes && { completes: property.completes }),
+    ...writtenForm(property),
   };
 }
 

@@ -13,6 +13,10 @@ type FieldNotes = {
   completes?: Completes;
   /** Another word than the field's name for the flag's value. */
   value?: string;
+  /** A list of names: on the command line commas separate them. Lists of tasks, agents and choices are so anyway. */
+  commas?: true;
+  /** A text in which `\n` begins a new line on the command line, unless it has `--raw`. */
+  lines?: true;
 };
 
 /** What a verb's `run` gets for its fields. */

@@ -20,6 +20,8 @@ export interface Argument {
   type: ValueType;
   choices?: string[];
   completes?: string;
+  commas?: boolean;
+  lines?: boolean;
 }
 
 export interface Flag {
@@ -36,6 +38,10 @@ export interface Flag {
   choices?: string[];
   default?: string;
   completes?: string;
+  /** A list whose items commas separate, too. */
+  commas?: boolean;
+  /** A text in which `\n` begins a new line. */
+  lines?: boolean;
 }
 
 /** How the words of a command line become an input: `json` takes any JSON value. */

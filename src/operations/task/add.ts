@@ -24,7 +24,7 @@ export const taskAdd = defineOperation({
       short: "b",
     }).optional(),
     until: untilField(),
-    note: field(z.array(textField()).optional(), "A first note (repeatable)"),
+    note: field(z.array(textField()).optional(), "A first note (repeatable)", { lines: true }),
   }),
   output: { task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS },
   positional: ["name"],

@@ -7,7 +7,12 @@ import { type Completes, field, momentField } from "../fields.js";
 export const labels = (
   description: string,
   notes: { aliases?: string[]; short?: string; completes?: Completes } = {},
-) => field(z.array(z.string().trim().min(1, "must not be blank").max(200)), description, { value: "label", ...notes });
+) =>
+  field(z.array(z.string().trim().min(1, "must not be blank").max(200)), description, {
+    value: "label",
+    commas: true,
+    ...notes,
+  });
 
 /** Fields that `task add` and `task update` set alike; tags differ. */
 type SetAlike = Omit<TaskFields, "tags">;
@@ -34,7 +39,11 @@ export const CLEARABLE: readonly string[] = [
 ];
 
 function inputShape({ kind, about: description = "", least = 0, most, short, completes }: TaskColumn): z.ZodType {
-  const notes = { ...(short !== undefined && { short }), ...(completes !== undefined && { completes }) };
+  const notes = {
+    ...(short !== undefined && { short }),
+    ...(completes !== undefined && { completes }),
+    ...(kind === "text" && { lines: true as const }),
+  };
   const whole = () => z.number().int().min(least);
   switch (kind) {
     case "whole":

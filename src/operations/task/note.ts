@@ -14,10 +14,10 @@ export const taskNote = defineTaskVerb({
   description: "Notes are never changed. A note by the task's owner renews the lease of the claim.",
   effect: "write",
   input: () => ({
-    text: field(z.string().max(1_048_576).optional(), "Note text; - reads standard input"),
+    text: field(z.string().max(1_048_576).optional(), "Note text; - reads standard input", { lines: true }),
     file: optionalText("Read the note from a file", { value: "path" }),
     kind: field(z.enum(["note", "decision", "evidence", "review", "test"]).default("note"), "What kind of note it is"),
-    rationale: field(z.string().max(65_536).optional(), "Rationale, for a decision"),
+    rationale: field(z.string().max(65_536).optional(), "Rationale, for a decision", { lines: true }),
     author: field(z.string().max(64).optional(), "Author of the note (default: you)"),
   }),
   output: { task: TASK, note: NOTE, nextSteps: NEXT_STEPS },

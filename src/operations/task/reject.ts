@@ -28,7 +28,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
     effect: "write",
     input: () => ({
       cascade: flag("Include open dependents, transitively"),
-      reason: field(textField().optional(), "Reason, kept as a note", { aliases: ["evidence"] }),
+      reason: field(textField().optional(), "Reason, kept as a note", { aliases: ["evidence"], lines: true }),
       override: overrideField(),
       yes: yesField(),
     }),

@@ -11,7 +11,7 @@ export const taskRelease = defineTaskVerb({
   effect: "write",
   input: () => ({
     reopen: flag("Reopen it even if it is finished"),
-    evidence: field(textField().optional(), "What is done so far, kept as a note"),
+    evidence: field(textField().optional(), "What is done so far, kept as a note", { lines: true }),
     override: overrideField(),
   }),
   output: CHANGE,

@@ -21,7 +21,10 @@ const KEYS = ["copy", "link", "command", "ports", "timeoutSeconds"] as const;
 
 const PATTERN = shape({ pattern: "string", from: "string" });
 const names = (description: string) =>
-  field(z.array(z.string().trim().min(1)).optional(), description, { value: "pattern" });
+  field(z.array(z.string().trim().min(1)).optional(), description, {
+    value: "pattern",
+    commas: true,
+  });
 
 const PREPARED = shape({
   workstream: "string",
