@@ -26,6 +26,9 @@ export function sample<T>(all: readonly T[], count: number): T[] {
   return Array.from({ length: count }, (_, n) => all[Math.floor(((n + random()) * all.length) / count)] as T);
 }
 
+/** Numbers in 0…1 that follow from the seed of this run. */
+export const random = mulberry32(seed);
+
 /** A small generator of numbers in 0…1 that is the same for the same seed. */
 function mulberry32(from: number): () => number {
   let state = from;
