@@ -1,12 +1,14 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { TmuxHost } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks.js";
 import { Fault } from "../errors.js";
 import { duration } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Tip } from "../vcs/lander.js";
-import { requireApproved, runSetupCommand } from "../workspaces/setup/command.js";
+import { type CommandSpec, requireApproved, runSetupCommand } from "../workspaces/setup/command.js";
 import { putFiles } from "../workspaces/setup/files.js";
-import { planSetup, REPOSITORY_FILE } from "../workspaces/setup/plan.js";
+import { INCLUDE_FILE, planSetup, REPOSITORY_FILE } from "../workspaces/setup/plan.js";
 import type { SetupSettings } from "../workstreams/settings.js";
 import type { Place } from "./place.js";
 
@@ -41,19 +43,15 @@ export function createChecker(crew: TmuxHost, place: Place, plan: CheckPlan) {
   return {
     /** All runs so far, oldest first. */
     answers,
-    /** Faults `landing.interrupted`, `check.not_started`, and as `scratchCheckout`. */
+    /** A setup command that fails is red too. Faults `landing.interrupted`, `check.not_started`, and as `scratchCheckout`. */
     async ask({ commit, tree }: Tip): Promise<CheckAnswer> {
       const known = green.get(tree);
       if (known !== undefined) return known;
-      await checkOut(commit);
-      const run = await runCheck(crew, {
-        command: plan.command,
-        cwd: plan.path,
-        timeoutMs: plan.timeoutMs,
-        signal: plan.signal,
-      });
+      const failure = await checkOut(commit);
+      const { command, path: cwd, timeoutMs, signal } = plan;
+      const run = failure ?? (await runCheck(crew, { command, cwd, timeoutMs, signal }));
       if (run.interrupted) throw interrupted();
-      const answer = answerOf(plan, commit, run);
+      const answer = answerOf(failure ?? plan, commit, run);
       answers.push(answer);
       if (answer.green) green.set(tree, answer);
       return answer;
@@ -61,7 +59,9 @@ export function createChecker(crew: TmuxHost, place: Place, plan: CheckPlan) {
   };
 }
 
-function answerOf({ command, timeoutMs }: CheckPlan, commit: string, run: CheckRun): CheckAnswer {
+type Asked = Pick<CheckPlan, "command" | "timeoutMs">;
+
+function answerOf({ command, timeoutMs }: Asked, commit: string, run: CheckRun): CheckAnswer {
   const { exitCode, timedOut, seconds, tail } = run;
   const green = exitCode === 0;
   const ending = timedOut
@@ -114,22 +114,44 @@ export async function judge<A extends { green: boolean }>(
 }
 
 /**
- * Checks out commits in the scratch checkout, set up like a workspace: files each time, the command once. Faults
- * `setup.not_approved`, `setup.failed`, `vcs.*`.
+ * Checks out commits in the scratch checkout, each set up as its own tree says: what another tree left is deleted and the
+ * command runs again, unless the files that it depends on are the same. Gives the run of a command that failed. Faults
+ * `setup.not_approved`, `setup.invalid_file`, `vcs.*`.
  */
 function scratchCheckout(crew: TmuxHost, { lander, root }: Place, { path, workstream, setup, signal }: CheckPlan) {
-  let isSetUp = false;
-  return async (commit: string): Promise<void> => {
-    const plan = await planSetup(root, setup);
+  let done: { commit: string; command: string | undefined } | undefined;
+  return async (commit: string): Promise<(CheckRun & Asked) | undefined> => {
+    await lander.scratch(crew, root, path, commit);
+    const from = existsSync(join(path, REPOSITORY_FILE)) ? path : root;
+    const plan = { ...(await planSetup(from, setup)), includes: existsSync(join(root, INCLUDE_FILE)) };
     const theirs = plan.command?.from === REPOSITORY_FILE ? plan.command.command : undefined;
     if (theirs !== undefined) await requireApproved(crew.context.store.db, { root, command: theirs }, workstream);
-    await lander.scratch(crew, root, path, commit);
+    const command = plan.command?.command;
+    const last = done?.command === command ? done?.commit : undefined;
+    const isSame = last !== undefined && !(await lander.differ(crew, root, { from: last, to: commit }, plan.key));
+    if (!isSame) await lander.dropIgnored(crew, root, path, commit);
     await putFiles(crew, { root, path, backend: "git" }, plan);
-    if (isSetUp || plan.command === null) return;
+    if (isSame) return undefined;
+    done = undefined;
     const env = { MU_WORKSTREAM: workstream, MU_WORKSPACE: path, MU_PROJECT_ROOT: root };
-    const { command } = plan.command;
     const timeoutMs = plan.timeoutSeconds * 1000;
-    await runSetupCommand(crew, { workstream, agent: "landing", path, command, env, timeoutMs, signal });
-    isSetUp = true;
+    const spec = { workstream, agent: "landing", path, env, timeoutMs, signal };
+
+    const failure = command === undefined ? undefined : await failedSetup(crew, { ...spec, command });
+    if (failure === undefined) done = { commit, command };
+    return failure;
   };
+}
+
+/** Runs the command. Its failure is an answer about the tree, like that of a check. */
+async function failedSetup(crew: TmuxHost, spec: CommandSpec): Promise<(CheckRun & Asked) | undefined> {
+  try {
+    await runSetupCommand(crew, spec);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== "setup.failed") throw error;
+    const { command, timeoutMs, signal } = spec;
+    const run = error.details as unknown as CheckRun;
+    return { ...run, command, timeoutMs, interrupted: signal?.aborted === true };
+  }
 }

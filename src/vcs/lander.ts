@@ -73,8 +73,12 @@ export interface Lander {
   settle(world: VcsWorld, move: Move): Promise<string[]>;
   /** True if the branch contains the commit. */
   contains(world: VcsWorld, root: string, branch: string, commit: string): Promise<boolean>;
-  /** Creates the scratch checkout at `path`, or resets the existing one, at `commit`. */
+  /** Creates the scratch checkout at `path`, or resets the existing one, at `commit`. Keeps ignored files. */
   scratch(world: VcsWorld, root: string, path: string, commit: string): Promise<void>;
+  /** Deletes the ignored files of a scratch checkout that is at `commit`. */
+  dropIgnored(world: VcsWorld, root: string, path: string, commit: string): Promise<void>;
+  /** True if files that match one of the globs (without any: all files) differ between the commits. */
+  differ(world: VcsWorld, root: string, range: CommitRange, globs: readonly string[]): Promise<boolean>;
   /** Removes the scratch checkout, if it exists. */
   removeScratch(world: VcsWorld, root: string, path: string): Promise<void>;
   /** The remote that the branch is pushed to, if any. */

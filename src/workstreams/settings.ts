@@ -14,6 +14,8 @@ export const SETUP_SETTINGS = shape({
   link: "string[]",
   /** A command that prepares it for work. */
   command: "string | null",
+  /** Globs of tracked files that the command depends on; empty for all. */
+  key: "string[]",
   ports: "number",
   timeoutSeconds: "number",
 });
@@ -62,6 +64,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   "setup.copy": paths("Files that are copied into a new workspace"),
   "setup.link": paths("Files that are linked into a new workspace"),
   "setup.command": command("The command that sets up a new workspace"),
+  "setup.key": paths("Files that the setup command depends on; while they are the same, landing does not run it again"),
   "setup.ports": number("How many ports a new workspace leases", 0, 0, 100),
   "setup.timeoutSeconds": number("Seconds after which the setup command fails", 600, 1, 86_400),
 };

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listDeliveries } from "../../src/agents/delivery/outbox.js";
@@ -119,7 +119,6 @@ describe("two landings at once", () => {
 });
 
 async function waitFor(path: string): Promise<void> {
-  const { existsSync } = await import("node:fs");
   for (let looks = 0; looks < 1000 && !existsSync(path); looks++)
     await new Promise((resolve) => setTimeout(resolve, 10));
 }
@@ -361,6 +360,57 @@ it("the check has the untracked files and the setup that workspaces have", async
   const { landed, returned } = await yard.land(undefined, { check });
   expect([names(landed), names(returned)]).toEqual([["good"], ["bad"]]);
   expect(await yard.repo.git("ls-files")).not.toContain("made");
+});
+
+describe("the setup of the scratch checkout", () => {
+  const set = (key: string, value: string) => changeSetting(yard.crew.context, WORKSTREAM, key, value);
+  const log = () => join(yard.repo.dir, "installs");
+  const installs = () => (existsSync(log()) ? readFileSync(log(), "utf8").split("\n").length - 1 : 0);
+  /** Installs what the manifest names into a folder that git ignores. */
+  const install = () =>
+    `echo x >> '${log()}'; mkdir -p modules; for name in $(cat manifest); do touch modules/$name; done`;
+
+  it("is that of each tree, so the task that uses an undeclared package is to blame", async () => {
+    await yard.repo.commit({ ".gitignore": "modules/\n", manifest: "base\n" });
+    await set("setup.command", install());
+    const check = "for name in $(cat *.txt | grep -x pad); do test -e modules/$name || exit 1; done";
+    await yard.finished("uses", { "uses.txt": "pad\n" });
+    await yard.finished("declares", { manifest: "base\npad\n" });
+    expect((await yard.land(undefined, { check })).returned).toEqual([]);
+
+    await yard.finished("drops", { manifest: "base\n" });
+    await yard.finished("fine", { "fine.txt": "f\n" });
+    const { landed, returned } = await yard.land(undefined, { check });
+    expect([names(landed), names(returned)]).toEqual([["fine"], ["drops"]]);
+  });
+
+  it("runs again only when the files of its key change", async () => {
+    await yard.repo.commit({ ".gitignore": "modules/\n", manifest: "base\n" });
+    await set("setup.command", install());
+    await yard.finished("bad", { "bad.txt": "b\n" });
+    await yard.finished("good", { "good.txt": "g\n" });
+    const check = "test -e modules/base && test ! -e bad.txt";
+    expect(names((await yard.land(undefined, { check })).returned)).toEqual(["bad"]);
+    expect(installs()).toBeGreaterThan(2);
+
+    const before = installs();
+    await set("setup.key", "manifest, locks/**");
+    await yard.finished("worse", { "bad.txt": "b\n" });
+    await yard.finished("better", { "better.txt": "g\n" });
+    expect(names((await yard.land(undefined, { check })).returned)).toEqual(["worse"]);
+    expect(installs()).toBe(before + 1);
+  });
+
+  it("that fails with a task and not without it returns that task", async () => {
+    await yard.repo.commit({ ".gitignore": "modules/\n", manifest: "base\n" });
+    await set("setup.command", "echo installing; ! grep broken manifest");
+    await yard.finished("breaks", { manifest: "base\nbroken\n" });
+    await yard.finished("good", { "good.txt": "g\n" });
+    const { landed, returned } = await yard.land(undefined, { check: "true" });
+    expect([names(landed), names(returned)]).toEqual([["good"], ["breaks"]]);
+    expect(returned[0]?.reason).toContain("grep broken manifest ended with 1");
+    expect(returned[0]?.excerpt).toContain("installing");
+  });
 });
 
 it("an interrupted check changes nothing, and --continue resumes the landing", async () => {

@@ -10,7 +10,7 @@ const STANDARD = {
   closeRequires: null,
   branch: null,
   borders: "on",
-  setup: { copy: [], link: [], command: null, ports: 0, timeoutSeconds: 600 },
+  setup: { copy: [], link: [], command: null, key: [], ports: 0, timeoutSeconds: 600 },
 };
 
 onEachDialect("settings of a workstream", (bench) => {
@@ -34,7 +34,7 @@ onEachDialect("settings of a workstream", (bench) => {
       closeRequires: "landed",
       branch: "release/1.x",
       borders: "on",
-      setup: { copy: [".env", "src/{a,b}.json"], link: [], command: null, ports: 2, timeoutSeconds: 600 },
+      setup: { copy: [".env", "src/{a,b}.json"], link: [], command: null, key: [], ports: 2, timeoutSeconds: 600 },
     });
     for (const key of SETTING_KEYS) await set(key);
     expect(await getSettings(bench.context.store.db, "demo")).toEqual(STANDARD);

@@ -17,7 +17,7 @@ import type { Paint } from "../paint.js";
 import { requirePerson } from "../require-person.js";
 import { resolveAgent, resolveWorkstream } from "../resolve.js";
 
-const KEYS = ["copy", "link", "command", "ports", "timeoutSeconds"] as const;
+const KEYS = ["copy", "link", "command", "key", "ports", "timeoutSeconds"] as const;
 
 const PATTERN = shape({ pattern: "string", from: "string" });
 const names = (description: string) =>
@@ -33,6 +33,7 @@ const PREPARED = shape({
   link: [PATTERN],
   includes: "boolean",
   command: [{ command: "string", from: "string", approved: "boolean" }, null],
+  key: "string[]",
   check: [{ command: "string", approved: "boolean" }, null],
   ports: "number",
   timeoutSeconds: "number",
@@ -46,7 +47,7 @@ type Prepared = TypeOf<typeof PREPARED>;
 export const workspaceSetup = defineOperation({
   name: "workspace.setup",
   summary: "Show or change the setup of new workspaces, or run it again",
-  description: `Files that are not tracked are copied or linked from the project's folder, ports are leased (MU_PORT_0 …), then a command runs. Patterns are those of .gitignore. A repository can bring its own wishes in ${REPOSITORY_FILE} (copy, link, command, ports, check) and .worktreeinclude; a command from there runs only after a person approved it, and again after it changed.`,
+  description: `Files that are not tracked are copied or linked from the project's folder, ports are leased (MU_PORT_0 …), then a command runs. Patterns are those of .gitignore. A repository can bring its own wishes in ${REPOSITORY_FILE} (copy, link, command, key, ports, check) and .worktreeinclude; a command from there runs only after a person approved it, and again after it changed.`,
   effect: "write",
   input: () => ({
     agent: optionalText("Run the setup again in this agent's workspace", { completes: "agent" }),
@@ -54,6 +55,7 @@ export const workspaceSetup = defineOperation({
     copy: names("Untracked files to copy into new workspaces"),
     link: names("Untracked files to link to the project's own"),
     command: field(z.string().optional(), "Command to run in every new workspace"),
+    key: names("Tracked files that the command depends on; a landing runs it again only if they change"),
     ports: field(z.number().int().optional(), "Number of ports to lease for each workspace"),
     timeoutSeconds: field(z.number().int().optional(), "Timeout of the command, in seconds"),
     approve: flag("Approve the commands defined by the repository"),
@@ -65,6 +67,7 @@ export const workspaceSetup = defineOperation({
     { command: "mu workspace setup", shows: "the effective setup and where each value comes from" },
     { command: "mu workspace setup --copy .env --copy 'config/*.local' --ports 2", shows: "files to copy and ports" },
     { command: "mu workspace setup --command 'npm ci'", shows: "a command that prepares each workspace" },
+    { command: "mu workspace setup --key package-lock.json", shows: "landings install again only if it changes" },
     { command: "mu workspace setup --approve", shows: "approve the repository's own command" },
     { command: "mu workspace setup nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
     { command: "mu workspace setup --ports 1000", shows: "an invalid number of ports", fault: "setting.invalid" },
@@ -157,6 +160,7 @@ function drawPlan(shown: Prepared, paint: Paint): string {
     ["copy", `${list(shown.copy)}${shown.includes ? ", what .worktreeinclude names" : ""}`],
     ["link", list(shown.link)],
     ["command", command ? `${command.command} ${paint.dim(`(${command.from})`)}${allowed(command.approved)}` : "—"],
+    ...(shown.key.length > 0 ? [["key", shown.key.join(", ")] satisfies [string, string]] : []),
     ["timeout", duration(shown.timeoutSeconds * 1000)],
     ["ports", String(shown.ports)],
   ];

@@ -51,6 +51,17 @@ export const gitLander: Lander = {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await runGit(world, root, [...SCRATCH, "worktree", "add", "-q", "--detach", path, commit]);
   },
+  async dropIgnored(world, root, path, commit) {
+    const { code } = await runGit(world, path, [...SCRATCH, "clean", "-qffdx"], { okCodes: [1] });
+    if (code === 0) return;
+    // Package caches may be read-only.
+    await removeScratch(world, root, path);
+    await gitLander.scratch(world, root, path, commit);
+  },
+  async differ(world, root, { from, to }, globs) {
+    const args = ["diff-tree", "--quiet", "-r", from, to, "--", ...globs.map((glob) => `:(glob)${glob}`)];
+    return (await runGit(world, root, args, { okCodes: [1] })).code === 1;
+  },
   removeScratch,
   async remote(world, root, branch) {
     const remotes = await gitLines(world, root, ["remote"]);

@@ -10,7 +10,7 @@ import type { Host } from "../../host.js";
 import { duration, quote, shellWord } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 
-interface CommandSpec {
+export interface CommandSpec {
   workstream: string;
   agent: string;
   path: string;

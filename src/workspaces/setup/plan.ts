@@ -18,6 +18,8 @@ export interface SetupPlan {
   /** True if the project has an `INCLUDE_FILE`. */
   includes: boolean;
   command: { command: string; from: SetupSource } | null;
+  /** Patterns of the tracked files that the command depends on; none for all. */
+  key: string[];
   ports: number;
   timeoutSeconds: number;
   /** The repository's check command. */
@@ -25,8 +27,8 @@ export interface SetupPlan {
 }
 
 /**
- * Combines the workstream's settings with the repository's files. Patterns add up; the settings' command and port count
- * take precedence. Faults `setup.invalid_file`.
+ * Combines the workstream's settings with the repository's files. Patterns to copy and link add up; the settings'
+ * command, key and port count take precedence. Faults `setup.invalid_file`.
  */
 export async function planSetup(root: string, settings: SetupSettings): Promise<SetupPlan> {
   const theirs = await readRepositorySetup(root);
@@ -45,6 +47,7 @@ export async function planSetup(root: string, settings: SetupSettings): Promise<
     link: patterns("link"),
     includes: existsSync(join(root, INCLUDE_FILE)),
     command,
+    key: settings.key.length > 0 ? settings.key : theirs.key,
     ports: settings.ports || theirs.ports,
     timeoutSeconds: settings.timeoutSeconds,
     check: theirs.check,
@@ -56,6 +59,7 @@ interface RepositorySetup {
   copy: string[];
   link: string[];
   command: string | null;
+  key: string[];
   ports: number;
   check: string | null;
 }
@@ -67,6 +71,7 @@ const KEYS: Readonly<Record<keyof RepositorySetup, string>> = {
   copy: "setup.copy",
   link: "setup.link",
   command: "setup.command",
+  key: "setup.key",
   ports: "setup.ports",
   check: "check",
 };
@@ -75,7 +80,7 @@ const MAX_BYTES = 65_536;
 
 /** Reads the repository's file, if there is one. Faults `setup.invalid_file`. */
 async function readRepositorySetup(root: string): Promise<RepositorySetup> {
-  const setup: RepositorySetup = { copy: [], link: [], command: null, ports: 0, check: null };
+  const setup: RepositorySetup = { copy: [], link: [], command: null, key: [], ports: 0, check: null };
   const text = await readFile(join(root, REPOSITORY_FILE), "utf8").catch(() => undefined);
   if (text === undefined || text.trim() === "") return setup;
   if (text.length > MAX_BYTES) throw invalid(root, "is too long");
