@@ -504,10 +504,24 @@ describe("going back", () => {
     expect(dry).toMatchObject({ destroyed: false, dryRun: true, tasks: 3, edges: 1 });
     expect(dry.nextSteps[0].command).toBe("mu workstream destroy demo --yes");
     expect((await home.here("task list --json")).json().count).toBe(3);
-    expect((await home.here("workstream destroy demo --yes --json")).json()).toMatchObject({
-      destroyed: true,
-      tasks: 3,
+    const unnamed = (await home.here("workstream destroy --yes --json")).fault();
+    expect(unnamed).toMatchObject({ code: "usage.missing_argument", exitCode: 2 });
+    expect((await home.here("workstream destroy demo")).stdout).toContain("mu undo brings back the rest");
+    const log = (await home.here("log -w demo --json")).json();
+    const gone = (await home.here("workstream destroy demo --yes --json")).json();
+    expect(gone).toMatchObject({ destroyed: true, tasks: 3 });
+    const told = (await home.here("log -w demo --json")).json();
+    expect(told.items.slice(0, log.count)).toEqual(log.items);
+    expect((await home.here("salvage list -w demo")).code).toBe(0);
+    expect((await home.here("state -w demo --json")).fault()).toMatchObject({
+      code: "workstream.not_found",
+      nextSteps: [{ command: "mu undo -w demo" }, {}, {}],
     });
+    expect((await home.here("log -w dmeo --json")).fault()).toMatchObject({ code: "workstream.not_found" });
+    const back = gone.nextSteps[0].command.replace(/^mu /, "");
+    await all(back, "audit verify --tables");
+    expect((await home.here("task list --json")).json().count).toBe(3);
+    await all("workstream destroy demo --yes");
     expect((await home.here("workstream list --json")).json().count).toBe(0);
     expect((await home.here("log --all --json")).json().count).toBeGreaterThan(4);
     await all("audit verify --tables", "workstream init demo", "audit verify --tables");

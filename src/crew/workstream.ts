@@ -1,12 +1,13 @@
 import { agentRows } from "../agents/agent.js";
 import type { Crew, TmuxHost } from "../agents/crew.js";
-import { ignoreFault, insteadOfFault } from "../errors.js";
+import { Fault, ignoreFault, insteadOfFault } from "../errors.js";
 import type { Host } from "../host.js";
 import { endInterruptedLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { PLACEHOLDER_WINDOW, sessionExists } from "../tmux/windows.js";
 import { getBackend } from "../vcs/backends.js";
+import { busyAgents, type WhileBusy } from "../workspaces/busy.js";
 import { freeWorkspace } from "../workspaces/free.js";
 import { standingsOf } from "../workspaces/inspect.js";
 import { salvageWorkspace } from "../workspaces/salvage.js";
@@ -37,6 +38,8 @@ export interface CrewDestruction extends Destruction {
   sessionAlive: boolean;
   /** The agents that are closed. */
   closing: string[];
+  /** Those of them that are busy. */
+  busy: string[];
   /** Panes of the session that are no agent's, with what runs in them. */
   strangers: { pane: string; command: string }[];
   /** The workspaces, with the work in them that is not landed; null if that is unknown. */
@@ -79,6 +82,7 @@ export async function previewCrewDestroy(host: TmuxHost, workstream: string): Pr
     session,
     sessionAlive: panes.length > 0,
     closing: closing.map((row) => row.name),
+    busy: await busyAgents(host, workstream),
     strangers: strangers.map(({ id, command }) => ({ pane: id, command })),
     workspaces: await previewWorkspaces(host, workstream),
     salvages: [],
@@ -97,12 +101,18 @@ async function previewWorkspaces(host: Host, workstream: string): Promise<CrewDe
 /**
  * Saves the work in every workspace, closes every agent of the workstream, frees the workspaces, ends its session
  * (exactly that one) and removes its rows. A workspace that cannot be saved stops it before anything is ended.
- * Interrupted, it can be called again. Faults `workstream.not_found`, `agent.still_alive`, `tmux.failed`,
- * `workspace.in_progress`, and those of the backends.
+ * Interrupted, it can be called again. `mu undo` brings the rows back, with closed agents and freed workspaces. Faults
+ * `workstream.not_found`, `workstream.in_use`, `agent.still_alive`, `tmux.failed`, `workspace.in_progress`, and those of
+ * the backends.
  */
-export async function destroyCrew(host: TmuxHost, workstream: string): Promise<CrewDestruction> {
+export async function destroyCrew(
+  host: TmuxHost,
+  workstream: string,
+  { whileBusy = "refuse" }: { whileBusy?: WhileBusy } = {},
+): Promise<CrewDestruction> {
   const { store } = host.context;
   const gone = await previewCrewDestroy(host, workstream);
+  if (gone.busy.length > 0 && whileBusy === "refuse") throw inUse(workstream, gone.busy);
   // Without its row nobody would find the scratch checkout of a landing that was cut off.
   await endInterruptedLandings(host);
   const salvages = new Set(await salvageAll(host, workstream));
@@ -114,6 +124,19 @@ export async function destroyCrew(host: TmuxHost, workstream: string): Promise<C
   await releaseKeptWork(host, workstream);
   await destroyWorkstream(host.context, workstream);
   return { ...gone, salvages: [...salvages] };
+}
+
+function inUse(workstream: string, busy: readonly string[]): Fault {
+  return new Fault(
+    "conflict",
+    "workstream.in_use",
+    `${busy.join(", ")} ${busy.length === 1 ? "is" : "are"} busy; nothing was destroyed.`,
+    [
+      { intent: "Wait for the agents", command: `mu agent wait ${workstream}/${busy[0]}` },
+      { intent: "Destroy it anyway", command: `mu workstream destroy ${workstream} --yes --even-if-busy` },
+    ],
+    { busy },
+  );
 }
 
 async function salvageAll(host: Host, workstream: string): Promise<string[]> {

@@ -4,7 +4,7 @@ import type { App } from "./app.js";
 import { allField, field, flag, type InputOf, limitField, optionalText, workstreamField } from "./fields.js";
 import { defineOperation, listed, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { findWorkstream, resolveWorkstream } from "./resolve.js";
+import { findWorkstream, resolveScope, resolveWorkstream } from "./resolve.js";
 import { schemaOf } from "./schema-of.js";
 
 const logFields = () => ({
@@ -61,7 +61,7 @@ async function* following(app: App, input: LogFilters, limit: number): AsyncIter
 
 async function filterOf(app: App, { all, workstream, since, source, kind }: LogFilters) {
   const scope = all ? undefined : await findWorkstream(app, workstream);
-  if (workstream !== undefined) await resolveWorkstream(app, workstream);
+  if (workstream !== undefined) await resolveScope(app, workstream);
   return { workstream: scope, sinceId: since, source, kind };
 }
 

@@ -2,7 +2,7 @@ import { resolve, sep } from "node:path";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, parseRef, quote, type TaskRef } from "../names.js";
-import { workstreamRow } from "../workstreams/workstream.js";
+import { isPastWorkstream, workstreamRow } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
 import { step } from "./operation.js";
 
@@ -15,6 +15,14 @@ export async function resolveWorkstream(app: App, named?: string): Promise<strin
   if (found === undefined) throw workstreamRequired();
   await workstreamRow(app.context.store.db, found);
   return found;
+}
+
+/** As `resolveWorkstream`, for what outlives its workstream: takes the name of one that was destroyed, too. */
+export async function resolveScope(app: App, named?: string): Promise<string> {
+  const found = await findWorkstream(app, named);
+  return found !== undefined && (await isPastWorkstream(app.context.store.db, found))
+    ? found
+    : resolveWorkstream(app, named);
 }
 
 /** Like `resolveWorkstream`, but undefined where nothing names one. */

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { agentRows, PERSON_CLI } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { isCallerIn } from "../agents/pane.js";
-import { peekAgents, storedObservations } from "../agents/status/observe.js";
+import { type Observation, peekAgents, storedObservations } from "../agents/status/observe.js";
 import { Fault, insteadOfFault } from "../errors.js";
 import { quote } from "../names.js";
 import type { WorkspaceRow } from "./workspace.js";
@@ -39,10 +39,21 @@ async function statusOfOther(crew: TmuxHost, row: WorkspaceRow): Promise<string 
   const open = await agentRows(crew.context.store.db, workstream);
   const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
   if (agent === undefined || agent.pane === null || isCallerIn(crew, agent)) return null;
-  const peeked = await peekAgents(crew, { workstream }).catch(insteadOfFault(undefined));
-  const seen = peeked ?? (await storedObservations(crew, workstream));
-  const found = seen.find((one) => one.agent === row.agent);
+  const found = (await lookAt(crew, workstream)).find((one) => one.agent === row.agent);
   return found === undefined || found.pane === null || found.pane.dead ? null : found.status;
+}
+
+async function lookAt(crew: TmuxHost, workstream: string): Promise<Observation[]> {
+  const peeked = await peekAgents(crew, { workstream }).catch(insteadOfFault(undefined));
+  return peeked ?? (await storedObservations(crew, workstream));
+}
+
+/** The agents of a workstream that are busy in a living pane, without the caller. */
+export async function busyAgents(crew: TmuxHost, workstream: string): Promise<string[]> {
+  const self = (await agentRows(crew.context.store.db, workstream)).find((row) => isCallerIn(crew, row));
+  const seen = await lookAt(crew, workstream);
+  const busy = seen.filter(({ status, pane }) => BUSY.includes(status) && pane !== null && !pane.dead);
+  return busy.map(({ agent }) => agent).filter((name) => name !== self?.name);
 }
 
 function inUse({ agent, workstream }: WorkspaceRow, status: string | null): Fault {

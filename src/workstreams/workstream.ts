@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { Context } from "../db/context.js";
 import { removeRows } from "../db/destroy.js";
+import { findHead, MACHINE_SCOPE } from "../db/events.js";
 import { fromRow } from "../db/from-row.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
@@ -42,18 +43,27 @@ export async function workstreamRow(db: Reader, name: string): Promise<RowOf<"wo
   const [row] = await selectWorkstream(db, { name });
   if (row !== undefined) return row;
   const names = await db.selectFrom("workstreams").select("name").execute();
+  const isPast = await isPastWorkstream(db, name);
+  const similar = didYouMean(
+    name,
+    names.map((known) => known.name),
+  );
   throw new Fault(
     "missing",
     "workstream.not_found",
-    `Unknown workstream ${quote(name)}.${didYouMean(
-      name,
-      names.map((known) => known.name),
-    )}`,
+    isPast ? `The workstream ${quote(name)} was destroyed or renamed.` : `Unknown workstream ${quote(name)}.${similar}`,
     [
+      ...(isPast ? [{ intent: "See what can be undone", command: `mu undo -w ${name}` }] : []),
       { intent: "List the workstreams", command: "mu workstream list" },
       { intent: "Create one", command: "mu workstream init <name>" },
     ],
   );
+}
+
+/** True if no workstream has this name, but one had it: its chain is still there. */
+export async function isPastWorkstream(db: Reader, name: string): Promise<boolean> {
+  const [row] = await selectWorkstream(db, { name });
+  return row === undefined && name !== MACHINE_SCOPE && ((await findHead(db, name))?.n ?? 0) > 0;
 }
 
 /** The workstream `name`; faults `workstream.not_found`. */

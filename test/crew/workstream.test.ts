@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { getAgent } from "../../src/agents/agent.js";
+import { agentRows, getAgent } from "../../src/agents/agent.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import { destroyCrew, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
+import { compareTables } from "../../src/journal/replay.js";
+import { undoGroup } from "../../src/journal/undo/undo.js";
+import { getTask } from "../../src/tasks/task.js";
 import { initWorkstream, listWorkstreams } from "../../src/workstreams/workstream.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { describeTmux } from "../support/tmux.js";
@@ -34,6 +37,26 @@ describeTmux("a workstream's session", () => {
     expect((await crew.panes()).map(({ session }) => session)).toEqual(["mu-demo-2"]);
     expect((await listWorkstreams(db())).map(({ name }) => name)).toEqual(["demo-2"]);
     expect(await db().selectFrom("agent_status").select("agent_id").execute()).toHaveLength(1);
+  });
+
+  it("stays while an agent works; once destroyed, the workstream comes back without its panes", async () => {
+    const busy = { cli: "shell", command: "sleep 1000", cwd: crew.server.dir };
+    await spawnAgent(crew.crew, { workstream: "demo", name: "worker-1" }, busy);
+    await crew.give("build", "worker-1");
+    await expect(destroyCrew(crew.crew, "demo")).rejects.toMatchObject({
+      kind: "conflict",
+      code: "workstream.in_use",
+      message: expect.stringContaining("worker-1 is busy"),
+    });
+    expect(await crew.panes()).toHaveLength(1);
+    const group = "feedface00";
+    await destroyCrew({ ...crew.crew, context: { ...crew.crew.context, group } }, "demo", { whileBusy: "go on" });
+    expect(await crew.panes()).toEqual([]);
+    await undoGroup(crew.crew.context, group);
+    expect(await getTask(db(), { workstream: "demo", name: "build" })).toMatchObject({ status: "OPEN", owner: null });
+    expect(await agentRows(db(), "demo")).toEqual([]);
+    expect(await compareTables(db())).toEqual([]);
+    expect((await spawn("worker-1")).name).toBe("worker-1");
   });
 
   it("is renamed with its workstream, and its agents stay who they are", async () => {

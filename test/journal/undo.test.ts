@@ -15,6 +15,7 @@ import { destroyWorkstream, initWorkstream, renameWorkstream } from "../../src/w
 import { act, perform } from "../support/acts.js";
 import { describeOnce, onEachDialect } from "../support/database.js";
 import { patchTask, putEdge, putNote, putTask, taskOf, workstreamId } from "../support/history.js";
+import { fewOf } from "../support/sample.js";
 
 const newest = async (context: Context) =>
   (await context.store.db.selectFrom("events").select("group_id").orderBy("id", "desc").executeTakeFirstOrThrow())
@@ -335,10 +336,8 @@ onEachDialect("undo", (bench) => {
     const { context } = bench;
     await putTask(context, "alpha", "build");
     const message = await writeMessage(context, "alpha", { text: "hello" });
-    await destroyWorkstream(context, "alpha");
     const { db } = context.store;
     await expect(previewUndo(db, message.group)).rejects.toMatchObject(conflict("undo.not_possible"));
-    await expect(previewUndo(db, await newest(context))).rejects.toMatchObject(conflict("undo.not_possible"));
     for (const none of ["", "zzz", "%", "_"]) {
       await expect(previewUndo(db, none)).rejects.toMatchObject({ kind: "missing", code: "undo.no_such_group" });
     }
@@ -347,6 +346,57 @@ onEachDialect("undo", (bench) => {
       ...conflict("undo.ambiguous_group"),
       details: { candidates: ["abc1", "abc2"] },
     });
+  });
+
+  it("brings a destroyed workstream back with every row and text, whatever its history", async () => {
+    const { context } = bench;
+    const all = async () => {
+      const tables = JOURNALLED.map((table) =>
+        context.store.db
+          .selectFrom(table as "tasks")
+          .selectAll()
+          .orderBy("id"),
+      );
+      return Promise.all(tables.map((query) => query.execute()));
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.array(act, { maxLength: 8 }), fc.string({ unit: "binary" }), async (acts, word) => {
+        for (const doing of acts) await perform(context, doing);
+        await fillWorkstream(context, "w0", word.padEnd(9000, "ü"));
+        const before = [await all(), await rows(context)];
+        await destroyWorkstream(context, "w0");
+        const after = await all();
+        expect(after).not.toEqual(before[0]);
+        const { undoGroup: redo } = await undoGroup(context, await newest(context));
+        expect(untimed([await all(), await rows(context)])).toEqual(untimed(before));
+        await undoGroup(context, redo);
+        expect(untimed(await all())).toEqual(untimed(after));
+        await sound(context);
+      }),
+      { numRuns: fewOf(6, 40) },
+    );
+  });
+
+  it("brings a destroyed workstream back beside a namesake only after one of them is renamed", async () => {
+    const { context } = bench;
+    const { db } = context.store;
+    await putTask(context, "shop", "old");
+    await destroyWorkstream(context, "shop");
+    const group = await newest(context);
+    expect(await newestUndoable(db, { workstream: "shop" })).toMatchObject({ group, ops: ["workstream.destroy"] });
+    await putTask(context, "shop", "fresh");
+    await expect(undoGroup(context, group)).rejects.toMatchObject({
+      ...conflict("undo.superseded"),
+      nextSteps: [{ command: "mu workstream rename shop <new-name>" }],
+    });
+    await renameWorkstream(context, "shop", "store");
+    await undoGroup(context, group);
+    const tasks = await db.selectFrom("tasks as t").innerJoin("workstreams as w", "w.id", "t.workstream_id");
+    expect(await tasks.select(["w.name as workstream", "t.name"]).orderBy("t.id").execute()).toEqual([
+      { workstream: "shop", name: "old" },
+      { workstream: "store", name: "fresh" },
+    ]);
+    await sound(context);
   });
 
   it("restores the rows, and undoing the undo restores them again, after any history", async () => {
@@ -505,6 +555,26 @@ async function newestGroupOf(context: Context, op: string): Promise<string> {
     .executeTakeFirstOrThrow();
   return event.group_id;
 }
+
+/** Gives a workstream rows in every table that goes with it, one of them with a large text. */
+async function fillWorkstream(context: Context, name: string, text: string): Promise<void> {
+  const id = await workstreamId(context, name);
+  const task = await putTask(context, name, `t${Date.now()}${Math.random()}`);
+  await patchTask(context, name, task, { description: text, root_id: task });
+  await putNote(context, name, task, text);
+  await write(context, { op: "task.close", scope: name, subject: name }, async (tx) => {
+    const agent = await tx.insert("agents", { ...person(id, tx.now), closed_at: tx.now });
+    await tx.patch("tasks", task, { owner_id: agent.id });
+    const check = { task_id: task, author: "ada", command: "true", exit_code: 0, seconds: 0.5 };
+    await tx.insert("checks", { ...check, commit_id: null, tree: null, tail: text });
+    const place = { backend: "none", root: "/r", path: `/p/${task}`, base_ref: null, branch: null };
+    const freed = { state: "freeing", freed_at: tx.now };
+    await tx.insert("workspaces", { workstream_id: id, agent: "ada", ...place, ...freed });
+  });
+}
+
+/** Rows without their clock, which undo moves on. */
+const untimed = (value: unknown) => JSON.parse(JSON.stringify(value, (key, of) => (key === "updated_at" ? 0 : of)));
 
 function person(workstream: number, at: string) {
   return {

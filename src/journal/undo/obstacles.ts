@@ -222,6 +222,8 @@ async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
 const parentOf = (change: NetChange, { table, column }: Reference) =>
   change.table === table ? broughtBack(change)[column] : undefined;
 
+export const NAME_TAKEN = "has the name of a row that would come back";
+
 /** Rows that have by now what must be unique in a row that would come back. */
 async function takenNames(scene: Scene): Promise<Found[]> {
   const found: Found[] = [];
@@ -238,7 +240,7 @@ async function takenNames(scene: Scene): Promise<Found[]> {
       if (change === undefined || change.id === row.id || !counts(row, key)) continue;
       if (own !== undefined && ("made" in own || isSetBy(own, key))) continue;
       const event = scene.later.get(rowKey(key.table, row.id))?.at(-1);
-      found.push({ table: key.table, row, problem: "has the name of a row that would come back", ...by(event) });
+      found.push({ table: key.table, row, problem: NAME_TAKEN, ...by(event) });
     }
   }
   return found;

@@ -8,10 +8,10 @@ import { write } from "../../db/write.js";
 import { Fault, type NextStep } from "../../errors.js";
 import { quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
-import { workstreamRow } from "../../workstreams/workstream.js";
+import { isPastWorkstream, workstreamRow } from "../../workstreams/workstream.js";
 import { isAboutWorkstream, rowNames, workstreamsOf } from "../rows.js";
 import { currentRows, imageOf, type NetChange, netChanges, putBack, textsBack } from "./net-changes.js";
-import { findObstacles, OBSTACLE, type Obstacle, undoneGroups } from "./obstacles.js";
+import { findObstacles, NAME_TAKEN, OBSTACLE, type Obstacle, undoneGroups } from "./obstacles.js";
 
 export type { Obstacle } from "./obstacles.js";
 
@@ -50,7 +50,7 @@ export const UNDO_PREVIEW = shape({ ...UNDO_GROUP, inverse: [INVERSE_CHANGE], su
 export type UndoPreview = TypeOf<typeof UNDO_PREVIEW>;
 
 export interface UndoFilter {
-  /** Only what changed the workstream that has this name now, or rows in it. */
+  /** Only what changed the workstream that has this name now, or rows in it; if none has it, its chain. */
   workstream?: string | undefined;
   actor?: string | undefined;
   /** At most this many groups; 20 without it. */
@@ -136,7 +136,10 @@ async function* newestGroups(db: Reader, filter: UndoFilter): AsyncGenerator<str
   const seen = new Set<string>();
   let query = db.selectFrom("events").select(["id", "group_id"]);
   if (filter.actor !== undefined) query = query.where("actor", "=", filter.actor);
-  const own = filter.workstream === undefined ? undefined : await workstreamRow(db, filter.workstream);
+  const name = filter.workstream;
+  const isPast = name !== undefined && (await isPastWorkstream(db, name));
+  const own = name === undefined || isPast ? undefined : await workstreamRow(db, name);
+  if (isPast) query = query.where("scope", "=", name);
   if (own !== undefined) query = query.where("scope", "in", await namesOf(db, own)).where("at", ">=", own.created_at);
   for await (const page of pages(query, "id", "desc")) {
     for (const { group_id } of page) {
@@ -163,13 +166,16 @@ async function namesOf(db: Reader, { id, name }: { id: number; name: string }): 
   return [...new Set([name, ...names.map(String)])];
 }
 
-function eventsOf(db: Reader, group: string): Promise<UndoEvent[]> {
-  return db
+/** The events of a group; of a destroyed workstream's only the removal of its rows: closed panes do not come back. */
+async function eventsOf(db: Reader, group: string): Promise<UndoEvent[]> {
+  const events = await db
     .selectFrom("events")
     .select(["id", "group_id", "at", "actor", "op", "subject", "changes"])
     .where("group_id", "=", group)
     .orderBy("id")
     .execute();
+  const removal = events.filter(({ op }) => op === "workstream.destroy");
+  return removal.length > 0 ? removal : events;
 }
 
 const changesOf = (events: readonly UndoEvent[]) => events.flatMap(({ changes }) => JSON.parse(changes) as Change[]);
@@ -268,6 +274,11 @@ function supersededFault({ group, ops }: UndoGroup, superseded: readonly Obstacl
 
 /** The commands for what is in the way of an undo: the later groups first, where they can be undone themselves. */
 export function laterSteps(superseded: readonly Obstacle[]): NextStep[] {
+  const taken = superseded.find(({ table, problem }) => table === "workstreams" && problem === NAME_TAKEN);
+  if (taken !== undefined)
+    return [
+      { intent: "Rename the one that has the name now", command: `mu workstream rename ${taken.name} <new-name>` },
+    ];
   const later = superseded.flatMap(({ by }) => (by === undefined || whyNot([by.op]) !== undefined ? [] : [by.group]));
   const steps = [...new Set(later)]
     .slice(-3)
@@ -284,7 +295,6 @@ export function describeObstacle({ table, name, column, problem, by }: Obstacle)
 
 /** Operations that undo refuses, by name or by noun, each with the reason. */
 export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
-  ["workstream.destroy", "a destroyed workstream comes back only from a backup of the database"],
   ["log.write", "messages cannot be unsent"],
   ["run", "what a run did and cost cannot be taken back"],
   ["land", "commits on the target branch are reverted with the version control system"],

@@ -1,7 +1,7 @@
 import { describeWork, LISTED_SALVAGE, listSalvages } from "../../workspaces/salvage.js";
 import { flag, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
+import { resolveScope } from "../resolve.js";
 
 export const salvageList = defineOperation({
   name: "salvage.list",
@@ -15,7 +15,7 @@ export const salvageList = defineOperation({
     { command: "mu salvage list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, all }) {
-    const scope = all ? undefined : await resolveWorkstream(app, workstream);
+    const scope = all ? undefined : await resolveScope(app, workstream);
     return listed(await listSalvages(await app.crew(), scope));
   },
   render: ({ items }, paint) =>

@@ -1,21 +1,24 @@
 import * as z from "zod";
 import { destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
+import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { describeWork } from "../../workspaces/salvage.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
+import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
 
 export const workstreamDestroy = defineOperation({
   name: "workstream.destroy",
   summary: "Destroy a workstream: its agents, session, tasks, edges and notes",
   description:
-    "Every pane of its session is closed, even panes without an agent: the dry run lists them. Work in its workspaces is saved first; if that fails, nothing is destroyed. Its events stay: the log, the audit and a later workstream of the same name continue the chain.",
+    "Every pane of its session is closed, even panes without an agent: the dry run lists them. Work in its workspaces is saved first; if that fails, nothing is destroyed. It is refused while an agent is busy. `mu undo` brings the workstream back with its tasks, edges, notes and settings; panes, workspace folders and prompts are gone for good. Its events stay: `mu log` shows them, and a later workstream of the same name continues the chain.",
   effect: "destroy",
   input: () => ({
     name: z.string().optional().meta({ completes: "workstream" }),
     workstream: workstreamField(),
     yes: yesField(),
+    evenIfBusy: whileBusyField("Destroy it even if agents are busy"),
   }),
   output: {
     workstream: "string",
@@ -28,6 +31,7 @@ export const workstreamDestroy = defineOperation({
     session: "string",
     sessionAlive: "boolean",
     closing: "string[]",
+    busy: "string[]",
     strangers: [{ pane: "string", command: "string" }],
     workspaces: [{ agent: "string", path: "string", commits: "number | null", files: "number | null" }],
     salvages: "string[]",
@@ -37,32 +41,44 @@ export const workstreamDestroy = defineOperation({
   examples: [
     { command: "mu workstream destroy other", shows: "what would be deleted" },
     { command: "mu workstream destroy other --yes", shows: "remove it" },
+    { command: "mu workstream destroy --yes", shows: "no name", fault: "usage.missing_argument" },
     { command: "mu workstream destroy nothing --yes", shows: "an unknown name", fault: "workstream.not_found" },
   ],
-  async run(app, { name, workstream, yes }) {
+  async run(app, { name, workstream, yes, evenIfBusy }) {
     const scope = await resolveWorkstream(app, name ?? workstream);
+    if (yes && name === undefined) throw unnamed(scope);
     const crew = await app.crew();
-    const gone = yes ? await destroyCrew(crew, scope) : await previewCrewDestroy(crew, scope);
+    const gone = yes ? await destroyCrew(crew, scope, whileBusyOf(evenIfBusy)) : await previewCrewDestroy(crew, scope);
     const next = yes
-      ? step("Show the remaining tasks", "mu workstream list")
+      ? step("Bring it back", `mu undo ${app.context.group ?? ""} --yes`)
       : step("Apply it", `mu workstream destroy ${scope} --yes`);
-    const saved = gone.salvages.length === 0 ? [] : [BRING_BACK];
-    return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [...saved, next] };
+    const saved = gone.salvages.length === 0 ? [] : [SAVED];
+    return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [next, ...saved] };
   },
   render: ({ destroyed, ...gone }, paint) =>
     [
       `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${counted(gone.tasks, "task")}, ${counted(gone.edges, "edge")}, ${counted(gone.notes, "note")}, ${counted(gone.agents, "agent")}`,
       ...(gone.closing.length > 0 ? [`  agents: ${gone.closing.join(", ")}`] : []),
+      ...(destroyed || gone.busy.length === 0 ? [] : [`  refused while busy: ${gone.busy.join(", ")}`]),
       ...(gone.sessionAlive ? [`  tmux session ${gone.session}`] : []),
       ...gone.workspaces.map(
         ({ agent, path, commits, files }) => `  workspace of ${agent}${workOf(commits, files)}: ${path}`,
       ),
       ...gone.salvages.map((name) => `  saved ${name}`),
       ...gone.strangers.map(({ pane, command }) => `  pane ${pane}, which is no agent's: ${command}`),
+      `Final: ${FINAL}. mu undo brings back the rest; the agents stay closed.`,
     ].join("\n"),
 });
 
-const BRING_BACK = step("Show what was saved", "mu salvage list --all");
+const FINAL = "panes and their programs, workspace folders, prompts to agents";
+const SAVED = step("Show what was saved", "mu salvage list --all");
+
+function unnamed(workstream: string): Fault {
+  return new Fault("usage", "usage.missing_argument", "Name the workstream to destroy.", [
+    step("See what would go", `mu workstream destroy ${workstream}`),
+    step("Destroy it", `mu workstream destroy ${workstream} --yes`),
+  ]);
+}
 
 function workOf(commits: number | null, files: number | null): string {
   if (commits === null && files === null) return "";
