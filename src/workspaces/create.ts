@@ -79,7 +79,8 @@ export async function planWorkspace(
   const findTarget = () => backend.target(host, root, branch ?? undefined);
   const target = await (branch === null ? findTarget() : namingBranchSetting(ref.workstream, branch, findTarget));
   const path = await choosePath(host, ref, leftover);
-  return { backend, root, branch: target?.branch ?? null, path, from: wishes.from, setup, signal: wishes.signal };
+  const from = wishes.from ?? target?.commit;
+  return { backend, root, branch: target?.branch ?? null, path, from, setup, signal: wishes.signal };
 }
 
 async function findProject(

@@ -17,6 +17,7 @@ import { refreshAll, refreshWorkspace } from "../../src/workspaces/refresh.js";
 import { restoreSalvage } from "../../src/workspaces/restore.js";
 import { getSalvage, listSalvages } from "../../src/workspaces/salvage.js";
 import { workspaceRow } from "../../src/workspaces/workspace.js";
+import { changeSetting } from "../../src/workstreams/workstream.js";
 import { itOnce, onEachDialect } from "../support/database.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
@@ -68,6 +69,20 @@ onEachDialect("workspaces", (bench) => {
     expect(text).toContain("+++ b/b.txt");
     expect(text).toContain("+++ b/c.txt");
     expect(await events()).toEqual(["workstream.init", ...Array(4).fill("workspace.create")]);
+  });
+
+  itOnce("begin at the branch that their work lands on", async () => {
+    const { repository, crew } = shop;
+    await repository.git("checkout", "-qb", "release");
+    const tip = await repository.commit({ "r.txt": "r" }, "release");
+    await repository.git("checkout", "-q", "main");
+    await changeSetting(crew.context, "demo", "branch", "release");
+    expect(await make()).toMatchObject({ branch: "release", baseRef: tip });
+    const wishes = { projectRoot: repository.root, from: "main" };
+    const main = await repository.git("rev-parse", "main");
+    expect(await createWorkspace(crew, { workstream: "demo", name: "w2" }, wishes)).toMatchObject({ baseRef: main });
+    const { workspace } = await recreateWorkspace(crew, w1);
+    expect(workspace).toMatchObject({ branch: "release", baseRef: tip });
   });
 
   itOnce("are refused where something lies, where a ref is none, and leave nothing behind then", async () => {

@@ -52,14 +52,21 @@ async function isStale({ store, clock }: Context, workstream: string): Promise<b
     .selectFrom("workspaces as s")
     .innerJoin("workstreams as w", "w.id", "s.workstream_id")
     .leftJoin("workspace_changes as c", "c.workspace_id", "s.id")
-    .select((e) => [e.fn.countAll().as("workspaces"), e.fn.max("c.seen_at").as("seenAt")])
+    .leftJoin("landings as l", (join) => join.onRef("l.root", "=", "s.root").on("l.state", "=", "landed"))
+    .select(({ fn }) => [
+      fn.countAll().as("workspaces"),
+      fn.max("c.seen_at").as("seenAt"),
+      fn.max("l.updated_at").as("landedAt"),
+    ])
     .where("w.name", "=", workstream)
     .where("s.backend", "=", "git")
     .where("s.state", "=", "ready")
     .where("s.freed_at", "is", null)
     .executeTakeFirstOrThrow();
   if (Number(row.workspaces) === 0) return false;
-  return row.seenAt === null || clock.now().getTime() - Date.parse(row.seenAt) > FRESH_MS;
+  // What has just landed no longer collides.
+  if (row.seenAt === null || (row.landedAt ?? "") >= row.seenAt) return true;
+  return clock.now().getTime() - Date.parse(row.seenAt) > FRESH_MS;
 }
 
 /** Rows per statement; every dialect accepts that many parameters. */

@@ -127,11 +127,13 @@ async function bruteForce(subjects: readonly { name: string; checkout: { path: s
     const base = await repository.git("merge-base", before, target);
     const { tree, conflicts } = await merge(commit, target);
     const onTarget = await repository.git("commit-tree", tree, "-p", target, "-m", "there");
-    works.push({ name, commit, base, conflicts, onTarget });
+    const landed = before !== target && tree === (await repository.git("rev-parse", `${target}^{tree}`));
+    works.push({ name, commit, base, conflicts, onTarget, landed });
   }
   const clashes = works.map(({ name, conflicts }) => ({ a: name, b: null as string | null, paths: conflicts }));
   for (const [n, a] of works.entries()) {
     for (const b of works.slice(n + 1)) {
+      if (a.landed || b.landed) continue;
       const level = a.base === b.base;
       const { conflicts } = level ? await merge(a.commit, b.commit) : await merge(a.onTarget, b.onTarget);
       const targets = level ? [] : [...a.conflicts, ...b.conflicts];

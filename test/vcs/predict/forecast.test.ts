@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, 
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { forecast } from "../../../src/vcs/git/predict/forecast.js";
+import type { CommitRange } from "../../../src/vcs/vcs.js";
 import { newRepository, type Repository } from "../../support/repository.js";
 
 const LINES = Array.from({ length: 20 }, (_, n) => `line ${n + 1}`);
@@ -26,8 +27,8 @@ describe("forecasting collisions", () => {
     await repository.git("worktree", "add", "-q", "--detach", place(name), from);
     return place(name);
   };
-  const look = async (names: readonly string[], since: Record<string, string> = {}) => {
-    const target = { branch: "main", commit: await repository.git("rev-parse", "main") };
+  const look = async (names: readonly string[], since: Record<string, string> = {}, landed: CommitRange[] = []) => {
+    const target = { branch: "main", commit: await repository.git("rev-parse", "main"), landed };
     const subjects = names.map((name) => ({
       name,
       checkout: { root: repository.root, path: place(name) },
@@ -126,6 +127,27 @@ describe("forecasting collisions", () => {
       { a: "ann", b: "bob", paths: ["a.txt"] },
       { a: "bob", b: null, paths: ["a.txt"] },
     ]);
+  });
+
+  it("compares what has landed, whole or in part, with the target only", async () => {
+    const landed = { from: await repository.git("rev-parse", "main"), to: "" };
+    landed.to = await repository.commit({ "a.txt": text({ 1: "ann" }) }, "first", await workspace("ann"));
+    repository.write({ "a.txt": text({ 1: "bob" }) }, await workspace("bob"));
+    repository.write({ "b.txt": text({ 1: "cyd" }) }, await workspace("cyd"));
+    const bobs = { a: "bob", b: null, paths: ["a.txt"] };
+    await repository.commit({ "tool.sh": "#!/bin/bash\n" });
+    await repository.git("cherry-pick", landed.to);
+    expect((await look(["ann", "bob", "cyd"])).clashes).toEqual([bobs]);
+    await repository.commit({ "b.txt": text({ 1: "more" }) }, "second", place("ann"));
+    await repository.commit({ "a.txt": text({ 1: "changed since" }) });
+    const annsAndCyds = { a: "ann", b: "cyd", paths: ["b.txt"] };
+    expect((await look(["ann", "bob", "cyd"], {}, [landed])).clashes).toEqual([
+      { a: "ann", b: null, paths: ["a.txt"] },
+      annsAndCyds,
+      bobs,
+    ]);
+    landed.to = await repository.gitIn(place("ann"), "rev-parse", "HEAD");
+    expect((await look(["ann", "bob", "cyd"], {}, [landed])).clashes).toEqual([bobs]);
   });
 
   it("merges from the newest common commit where one workspace began on another's work", async () => {

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Crew } from "../../../src/agents/crew.js";
+import type { Context } from "../../../src/db/context.js";
 import { execProgram } from "../../../src/exec.js";
 import { readState } from "../../../src/state.js";
 import { claimNext, claimTask } from "../../../src/tasks/claim.js";
@@ -37,6 +38,17 @@ onEachDialect("the radar", (bench) => {
   const change = (agent: string, files: Record<string, string>) => repository.write(files, places[agent] ?? "");
   const sight = async () => readRadar(bench.context.store.db, (await workstreamRow(bench.context.store.db, DEMO)).id);
   const collisions = async () => (await sight()).collisions.map(({ a, b, paths }) => [a, b, ...paths]);
+  /** The record of a landing in this repository, of whatever workstream. */
+  const landed = (context: Context) =>
+    context.store.write((db) => {
+      const at = context.clock.now().toISOString();
+      const task = { workstream_id: 0, task_id: 0, batch: "b", root: repository.root, branch: "main", scratch: "" };
+      const end = { state: "landed", onto: null, tip: null, process: "1 1", reason: null };
+      return db
+        .insertInto("landings")
+        .values({ ...task, ...end, created_at: at, updated_at: at })
+        .execute();
+    });
   const afterMinutes = (minutes: number): Crew => ({ ...crew, context: later(crew.context, minutes * 60_000) });
 
   it("stores who collides with whom, and how each stands", async () => {
@@ -121,6 +133,10 @@ onEachDialect("the radar", (bench) => {
     expect(await glance(0)).toBe(true);
     expect(await glance(0.2)).toBe(false);
     expect(await glance(1)).toBe(true);
+    expect(await glance(1.1)).toBe(false);
+    await landed(later(bench.context, 61_000));
+    expect(await glance(1.1)).toBe(true);
+    expect(await glance(1.1)).toBe(false);
     const state = await readState(bench.context.store.db, DEMO, { now: new Date().toISOString() });
     expect(state.collisions).toMatchObject({ total: 1, items: [{ a: "ann", b: "bob", branch: "main" }] });
     expect(state.collisions.seenAt).not.toBeNull();

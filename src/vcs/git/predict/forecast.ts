@@ -1,5 +1,6 @@
 import type { Standing, Target, VcsWorld } from "../../vcs.js";
 import { mergePairs } from "../merge.js";
+import { treeOf } from "../saved-commit.js";
 import { footprint, mayConflict, NO_CHANGES, overlap, pathsOf, readChanges, type Span } from "./changes.js";
 import { inQuarantine, makeCommits } from "./quarantine.js";
 import { type Scene, type Subject, type Survey, survey, type Work } from "./survey.js";
@@ -35,9 +36,9 @@ export interface Seen extends Pick<Standing, "behind" | "ahead"> {
  * `target`: with each other and with the target as it is. Writes to no checkout, index or repository. Skips checkouts
  * that cannot be read.
  *
- * Checkouts that left the target at the same commit are merged with each other. Others are first merged with the
- * target: conflicts there are the checkout's own, and only other paths can be the pair's. Faults `vcs.too_old`,
- * `vcs.failed`.
+ * Checkouts that left the target at the same commit are merged with each other. Others, and those of which a part has
+ * landed, are first merged with the target: conflicts there are the checkout's own, and only other paths can be the
+ * pair's. What has landed collides with no other checkout, only the target does. Faults `vcs.too_old`, `vcs.failed`.
  */
 export function forecast(
   world: VcsWorld,
@@ -48,9 +49,10 @@ export function forecast(
   return inQuarantine(world, root, async (quarantine) => {
     const scene: Scene = { quarantine, world: quarantine.world, root, target };
     const { works, skipped } = await survey(scene, subjects);
-    const busy = works.filter((work) => work.commit !== work.base);
+    const busy = works.filter((work) => work.commit !== work.base && !(isPartlyLanded(work) && hasNothingLeft(work)));
     const alone = await againstTarget(scene, busy);
-    const paired = await againstEachOther(scene, busy, alone);
+    const unlanded = busy.filter(({ name }) => !alone.landed.has(name));
+    const paired = await againstEachOther(scene, unlanded, alone);
     return { clashes: inOrder([...alone.clashes, ...paired]), seen: works.map(toSeen), skipped };
   });
 }
@@ -61,13 +63,16 @@ function toSeen({ name, behind, ahead, dirty, changes, recent }: Work): Seen {
 
 /** The merge of each work with the newest target, unless it is based on it. */
 interface Alone {
+  /** Those that the target has whole, under whatever ids. */
+  landed: ReadonlySet<string>;
   clashes: Clash[];
   merges: ReadonlyMap<string, { tree: string; conflicts: readonly string[] }>;
 }
 
 async function againstTarget({ world, root, target }: Scene, works: readonly Work[]): Promise<Alone> {
   const behind = works.filter((work) => !isOn(work, target));
-  const differ = new Set(works.map((work) => work.base)).size > 1 || behind.some((work) => !work.single);
+  const differ =
+    new Set(works.map((work) => work.base)).size > 1 || behind.some((work) => !work.single || isPartlyLanded(work));
   const bases = [...new Set(behind.map((work) => work.base))];
   const spans = bases.map((base): Span => [base, target.commit]);
   const news = await readChanges(world, root, spans);
@@ -78,13 +83,17 @@ async function againstTarget({ world, root, target }: Scene, works: readonly Wor
   });
   const pairs = wanted.map(({ commit }): Span => [commit, target.commit]);
   const merges = await mergePairs(world, root, pairs);
+  const targetTree = wanted.length === 0 ? "" : await treeOf(world, root, target.commit);
   const clashes = wanted.map((work, n) => ({ a: work.name, b: null, paths: merges[n]?.conflicts ?? [] }));
   return {
+    landed: new Set(wanted.filter((_, n) => merges[n]?.tree === targetTree).map(({ name }) => name)),
     clashes: clashes.filter(({ paths }) => paths.length > 0),
     merges: new Map(wanted.flatMap((work, n) => (merges[n] === undefined ? [] : [[work.name, merges[n]]]))),
   };
 }
 
+const isPartlyLanded = ({ own, ahead }: Work) => ahead !== null && ahead < own.size;
+const hasNothingLeft = ({ ahead, dirty }: Work) => ahead === 0 && dirty === 0;
 const isOn = (work: Pick<Work, "base" | "single">, target: Target) => work.base === target.commit && work.single;
 
 async function againstEachOther(scene: Scene, works: readonly Work[], alone: Alone): Promise<Clash[]> {
@@ -111,8 +120,9 @@ async function againstEachOther(scene: Scene, works: readonly Work[], alone: Alo
   });
 }
 
-/** True if both left the target at the same commit. */
-const isLevel = ([a, b]: readonly [Work, Work]) => a.base === b.base && a.single && b.single;
+/** True if both left the target at the same commit, whole. */
+const isLevel = ([a, b]: readonly [Work, Work]) =>
+  a.base === b.base && [a, b].every((work) => work.single && !isPartlyLanded(work));
 
 /** Each work as a commit on the newest target. */
 async function bringUp(scene: Scene, works: readonly Work[], { merges }: Alone) {
