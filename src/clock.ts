@@ -20,6 +20,32 @@ export const systemClock: Clock = {
     }),
 };
 
+const MOMENT = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?))?$/;
+
+/**
+ * A moment written as ISO 8601, as UTC with milliseconds. Without a zone it is local time, and a date alone is its
+ * midnight. Undefined for other texts and for dates that do not exist.
+ */
+export function parseMoment(text: string): string | undefined {
+  const [, date, time = "00:00"] = MOMENT.exec(text) ?? [];
+  if (date === undefined || !isDate(date)) return undefined;
+  const found = new Date(`${date}T${time}`);
+  return Number.isNaN(found.getTime()) ? undefined : found.toISOString();
+}
+
+function isDate(date: string): boolean {
+  const found = new Date(`${date}T00:00Z`);
+  return !Number.isNaN(found.getTime()) && found.toISOString().startsWith(date);
+}
+
+/** A moment as people read it: `2026-12-25 00:00:00` in local time. */
+export function localTime(moment: string): string {
+  const at = new Date(moment);
+  const two = (value: number) => String(value).padStart(2, "0");
+  const date = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())].join("-");
+  return `${date} ${[at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(":")}`;
+}
+
 /** One turn of a loop: a value ends the loop, `undefined` continues it. */
 export type Turn<T> = () => Promise<T | undefined>;
 

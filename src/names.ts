@@ -126,8 +126,7 @@ export function shellWord(text: string): string {
 
 /** A name for a message: quoted, without control characters, at most a line long. */
 export function quote(text: string): string {
-  const shown = JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text);
-  return shown.replace(/[\u007f-\u009f\u2028\u2029]/g, "�");
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text).replace(UNPRINTABLE, "�");
 }
 
 /** A length of time in ms as people write it: `3.6 s`, `12 min 5 s`, `2 h 5 min`. */
@@ -139,6 +138,13 @@ export function duration(ms: number): string {
   const rest = parts % 60;
   return `${Math.floor(parts / 60)} ${larger}${rest > 0 ? ` ${rest} ${smaller}` : ""}`;
 }
+
+/**
+ * Characters that steer a terminal, turn the direction of text or cannot be seen, but for line ends, tabs and what
+ * letters and emoji are composed with.
+ */
+export const UNPRINTABLE =
+  /[\p{Cc}\p{Default_Ignorable_Code_Point}\u2028\u2029\ufff9-\ufffb](?<![\p{Mn}\t\n\u200c\u200d])/gu;
 
 /** `1 task`, `2 tasks`. */
 export function counted(count: number, noun: string): string {

@@ -327,6 +327,28 @@ describe("texts", () => {
     expect((await home.here(["task", "note", "build", "--", "-fixed"])).code).toBe(0);
   });
 
+  it("show what could hide or turn their direction, in people's text and in JSON", async () => {
+    await planned();
+    const title = "pay \u202etxt.exe\u202c \u200b\u2066\ufeff\u{e0041}\u00ad me\u2028 👩‍👩‍👧 می‌خواهم ❤️";
+    await all("task add hidden --title x");
+    await home.here(["task", "update", "hidden", "--title", title]);
+    await home.here(["task", "note", "hidden", title]);
+    await home.here(["log", title]);
+    const lines = ["task list", "task show hidden", "task notes hidden", "log", "state"];
+    for (const line of [...lines, "sql 'select title from tasks'"]) {
+      for (const flags of ["", " --json"]) {
+        const { stdout } = await home.here(line + flags);
+        expect([line, /[\u202a-\u202e\u2066-\u2069\u200b\ufeff\u00ad\u2028\u{e0000}-\u{e007f}]/u.test(stdout)]).toEqual(
+          [line, false],
+        );
+        expect(stdout).toContain("👩‍👩‍👧 می‌خواهم ❤️");
+      }
+    }
+    expect((await home.here("task show hidden --json")).json().task.title).toBe(title);
+    const unknown = await home.here(["task", "show", "b\u202euild"]);
+    expect([unknown.code, unknown.stderr]).toEqual([3, expect.not.stringContaining("\u202e")]);
+  });
+
   it("begin a new line at \\n, which --raw keeps; files and standard input are as they are", async () => {
     await planned();
     writeFileSync(join(home.project, "raw.txt"), "a\\nb");
@@ -362,6 +384,51 @@ describe("texts", () => {
     );
     const failed = await home.here("task edit build --json", { env: { EDITOR: "false" } });
     expect([failed.code, failed.fault().code]).toEqual([5, "editor.failed"]);
+  });
+});
+
+describe("a date", () => {
+  it.each([
+    ["America/New_York", "2026-12-25T05:00:00.000Z", "2026-12-24 19:00:00"],
+    ["Asia/Tokyo", "2026-12-24T15:00:00.000Z", "2026-12-25 09:00:00"],
+    ["UTC", "2026-12-25T00:00:00.000Z", "2026-12-25 00:00:00"],
+  ])("in %s is the local day, is shown in local time, and is UTC in JSON", async (TZ, midnight, utcMidnight) => {
+    const env = { TZ };
+    for (const line of [
+      "workstream init demo",
+      "task add gift --title Wrap --not-before 2026-12-25",
+      "task add utc --title Wrap --not-before 2026-12-25T00:00:00Z",
+    ]) {
+      expect([line, (await home.mu(line, { env })).code]).toEqual([line, 0]);
+    }
+    expect((await home.mu("task show gift --json", { env })).json().task.notBefore).toBe(midnight);
+    const refused = await home.mu("task claim gift --json", { env });
+    expect(refused.fault()).toMatchObject({
+      notBefore: midnight,
+      message: expect.stringContaining("2026-12-25 00:00:00"),
+    });
+    const { stdout } = await home.mu("task show utc", { env });
+    expect(stdout).toContain(utcMidnight);
+    expect(stdout).not.toMatch(/\dT\d\d:/);
+  });
+
+  it.each(["2026-02-30", "2025-02-29", "2026-13-01", "2026-00-10", "2026-04-31T12:00Z", "2026-1-1", "soon", "12", ""])(
+    "%s does not exist",
+    async (date) => {
+      await planned();
+      const refused = await home.here(["task", "add", "x", "--title", "X", "--not-before", date, "--json"]);
+      expect([refused.code, refused.fault().message]).toEqual([2, expect.stringContaining("a date that exists")]);
+      expect((await home.here(["task", "notes", "build", "--since", date])).code).toBe(2);
+    },
+  );
+
+  it.each([
+    ["2024-02-29T12:00:00.5+02:00", "2024-02-29T10:00:00.500Z"],
+    ["2026-01-31 12:00Z", "2026-01-31T12:00:00.000Z"],
+  ])("may have a time and a zone: %s", async (date, moment) => {
+    await planned();
+    const added = await home.here(["task", "add", "x", "--title", "X", "--not-before", date, "--json"]);
+    expect(added.json().task.notBefore).toBe(moment);
   });
 });
 

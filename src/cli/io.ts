@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { Fault, interrupted } from "../errors.js";
 import { quote } from "../names.js";
 import type { Request } from "../operations/app.js";
+import { printable } from "./printable.js";
 
 /** Input up to this size is read; a larger one is a mistake, in bytes. */
 const MAX_INPUT = 256 * 1024 * 1024;
@@ -19,7 +20,7 @@ export function processRequest(signal: AbortSignal, { json }: { json: boolean } 
     stdin: () => readStandardInput(signal),
     terminal: { edit: editText, run: ({ file, args, env }) => takeTerminal(file, args, env) },
     remark: (text) => {
-      process.stderr.write(`${text}\n`);
+      process.stderr.write(`${printable(text)}\n`);
     },
     stream: errorStream({ json }),
   };

@@ -1,7 +1,14 @@
-/** Text without what could steer a terminal: only line ends and tabs are left of the control characters. */
+import { UNPRINTABLE } from "../names.js";
+
+/** Text in which whatever could steer a terminal, or hide, is shown as `�`. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: taking control characters out is the point
-  return text.replace(/\r\n/g, "\n").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "�");
+  return text.replace(/\r\n/g, "\n").replace(UNPRINTABLE, "�");
+}
+
+/** A value as one line of JSON in which the same characters are escaped, so that none is lost. */
+export function jsonLine(value: unknown): string {
+  const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return `${JSON.stringify(value).replace(UNPRINTABLE, (found) => found.split("").map(escaped).join(""))}\n`;
 }
 
 /** A JSON value with all its texts and names printable, so that what is drawn from it holds no colour but its own. */

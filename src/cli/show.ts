@@ -5,7 +5,7 @@ import type { Operation } from "../operations/operation.js";
 import type { Paint } from "../operations/paint.js";
 import { stateFolder } from "../paths.js";
 import type { Line } from "./argv.js";
-import { printable, printableValue } from "./printable.js";
+import { jsonLine, printable, printableValue } from "./printable.js";
 
 /** Where text goes, and whether a person's terminal shows colours. */
 export interface Output {
@@ -20,7 +20,7 @@ export interface Output {
 
 /** Prints a verb's result: one JSON value, or the drawing with the commands that make sense now. */
 export async function showResult(operation: Operation, result: unknown, json: boolean, output: Output): Promise<void> {
-  if (json) return output.out(`${JSON.stringify(result)}\n`);
+  if (json) return output.out(jsonLine(result));
   const paint = await loadPaint(output);
   const shown = printableValue(result);
   const text = operation.render?.(shown as never, paint) ?? JSON.stringify(shown, null, 2);
@@ -35,7 +35,7 @@ export async function showFollowed(
   json: boolean,
   output: Output,
 ): Promise<(value: unknown) => void> {
-  if (json || operation.renderFollowed === undefined) return (value) => output.out(`${JSON.stringify(value)}\n`);
+  if (json || operation.renderFollowed === undefined) return (value) => output.out(jsonLine(value));
   const paint = await loadPaint(output);
   return (value) => output.out(`${operation.renderFollowed?.(printableValue(value) as never, paint)}\n`);
 }
@@ -56,7 +56,7 @@ export function reportError(error: unknown, line: Pick<Line, "json">, output: Ou
   const fault = error instanceof Fault ? error : bug(error);
   const ended = output.endsWith;
   if (line.json) {
-    output.err(`${JSON.stringify(ended === undefined ? fault : { ...fault.toJSON(), exitCode: ended })}\n`);
+    output.err(jsonLine(ended === undefined ? fault : { ...fault.toJSON(), exitCode: ended }));
   } else {
     output.err(printable(`mu: ${fault.message}\n`));
     if (fault.nextSteps.length > 0) output.err(printable(nextBlock(fault.nextSteps, { dim: (text) => text })));

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { parseMoment } from "../clock.js";
 import { EDGE_LEVELS } from "../tasks/edge.js";
 
 /** What the shell completes a field's value from. */
@@ -98,16 +99,15 @@ export const durationField = (description: string) =>
 /** Whole text up to 1 MB: longer belongs into a file of the project. */
 export const textField = () => z.string().min(1).max(1_048_576, "at most 1 MB of text");
 
-/** A moment as UTC ISO 8601 with milliseconds, from anything ISO 8601. */
+/** A moment as UTC ISO 8601 with milliseconds; see `parseMoment`. */
 export const momentField = (description: string) =>
   field(
-    z
-      .string()
-      .refine(
-        (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
-        "must be a date such as 2026-01-31 or 2026-01-31T12:00:00Z",
-      )
-      .transform((text) => new Date(text).toISOString()),
+    z.string().transform((text, context) => {
+      const found = parseMoment(text);
+      if (found !== undefined) return found;
+      context.addIssue("must be a date that exists, such as 2026-01-31 (local midnight) or 2026-01-31T12:00:00Z");
+      return z.NEVER;
+    }),
     description,
     { value: "date" },
   );

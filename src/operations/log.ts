@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { localTime } from "../clock.js";
 import { followLog, LOG_ENTRY, type LogEntry, readLog, writeMessage } from "../journal/log.js";
 import type { App } from "./app.js";
 import { allField, field, flag, type InputOf, limitField, optionalText, workstreamField } from "./fields.js";
@@ -71,7 +72,6 @@ export function entryTable(entries: readonly LogEntry[], paint: Paint): string {
 }
 
 function entryLine(entry: LogEntry, paint: Paint): string {
-  const when = entry.at.replace("T", " ").replace(/\.\d+Z$/, "Z");
   const kind = entry.kind === "event" ? "" : `${paint.dim(`[${entry.kind}]`)} `;
-  return `${paint.dim(`#${entry.id} ${when}`)}  ${paint.bold(entry.source)}  ${kind}${entry.text}  ${paint.dim(entry.workstream ?? "")}`.trimEnd();
+  return `${paint.dim(`#${entry.id} ${localTime(entry.at)}`)}  ${paint.bold(entry.source)}  ${kind}${entry.text}  ${paint.dim(entry.workstream ?? "")}`.trimEnd();
 }

@@ -1,4 +1,5 @@
 import { type Claimant, claimantRow } from "../agents/agent.js";
+import { localTime } from "../clock.js";
 import type { Context } from "../db/context.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -118,7 +119,7 @@ function requireAbandoned(row: TaskToChange, now: string): void {
   throw new Fault(
     "conflict",
     "task.lease_active",
-    `${row.name} is leased by ${row.owner} until ${row.lease_until}. Retry after that.`,
+    `${row.name} is leased by ${row.owner} until ${localTime(row.lease_until)}. Retry after that.`,
     [takeAnother(row)],
     { owner: row.owner, leaseUntil: row.lease_until },
   );
@@ -135,7 +136,9 @@ async function requireClaimable(tx: Tx, row: TaskToChange): Promise<void> {
     throw refuse("task.held", `is held (${row.hold})${row.hold_reason === null ? "." : `: ${row.hold_reason}`}`);
   }
   if (row.not_before !== null && row.not_before > tx.now) {
-    throw refuse("task.not_before", `may not start before ${row.not_before}.`, { notBefore: row.not_before });
+    throw refuse("task.not_before", `may not start before ${localTime(row.not_before)}.`, {
+      notBefore: row.not_before,
+    });
   }
   if (row.blocked === 0) return;
   const blockers = await openBlockers(tx.db, row.id);

@@ -1,3 +1,4 @@
+import { parseMoment } from "../clock.js";
 import { type SetFields, type TaskColumn, taskColumnEntries } from "../db/task-columns.js";
 import type { NewRow } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -89,10 +90,9 @@ export function cleanText(field: string, value: unknown): string {
 
 /** A moment as the database writes it: UTC, ISO 8601, milliseconds. Faults `task.invalid_field`. */
 export function moment(field: string, value: unknown): string {
-  const date = new Date(typeof value === "string" ? value : Number.NaN);
-  const written = Number.isNaN(date.getTime()) ? "" : date.toISOString();
-  if (!/^\d{4}-/.test(written)) throw invalid(field, "a moment as ISO 8601, like 2030-01-31T09:00:00Z", value);
-  return written;
+  const found = typeof value === "string" ? parseMoment(value) : undefined;
+  if (found === undefined) throw invalid(field, "a moment as ISO 8601, like 2030-01-31T09:00:00Z", value);
+  return found;
 }
 
 function line(longest: number): Store {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import { explainAgent, explainCapture, saveCapture } from "../../agents/status/explain.js";
+import { localTime } from "../../clock.js";
 import { Fault } from "../../errors.js";
 import { agentField, field, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
@@ -63,7 +64,7 @@ export const agentExplain = defineOperation({
       `  rule ${found.rule ?? "—"}${by ? `, decided by ${by}, for ${seconds(ageMs)} s` : ""}`,
       ...found.evidence.map((line) => paint.dim(`  │ ${line}`)),
       ...(hook ? [`  newest hook ${hook.event}, ${seconds(hookAgeMs)} s ago`] : []),
-      ...(history ?? []).map((past) => paint.dim(`  ${past.at}  ${past.status}  ${past.reason ?? ""}`)),
+      ...(history ?? []).map((past) => paint.dim(`  ${localTime(past.at)}  ${past.status}  ${past.reason ?? ""}`)),
       ...(found.saved ? [`Saved ${found.saved.join(", ")}`] : []),
     ].join("\n");
   },

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { DELIVERY, showDelivery } from "../../agents/delivery/outbox.js";
+import { localTime } from "../../clock.js";
 import { field } from "../fields.js";
 import { defineOperation } from "../operation.js";
 
@@ -21,8 +22,10 @@ export const deliveryShow = defineOperation({
   render: ({ delivery }, paint) =>
     [
       `Delivery ${delivery.id} to ${paint.bold(delivery.agent)} by ${delivery.sender}: ${delivery.state}${delivery.reason ? ` (${delivery.reason})` : ""}`,
-      `  created ${delivery.createdAt}, typed ${delivery.pastedAt ?? "never"}, proved ${delivery.provedAt ?? "never"}`,
+      `  created ${localTime(delivery.createdAt)}, typed ${orNever(delivery.pastedAt)}, proved ${orNever(delivery.provedAt)}`,
       "",
       delivery.text,
     ].join("\n"),
 });
+
+const orNever = (moment: string | null) => (moment === null ? "never" : localTime(moment));

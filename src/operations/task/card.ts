@@ -1,4 +1,5 @@
-import { taskColumnEntries } from "../../db/task-columns.js";
+import { localTime } from "../../clock.js";
+import { type TaskColumn, taskColumnEntries } from "../../db/task-columns.js";
 import { counted } from "../../names.js";
 import type { Task } from "../../tasks/task.js";
 import type { Column, Paint } from "../paint.js";
@@ -33,24 +34,25 @@ const CARD_TEXTS: Readonly<Record<string, (task: Task, paint: Paint) => string |
   impact: (task) => `impact ${task.impact}, effort ${counted(task.effortDays, "day")}, roi ${task.roi}`,
   hold: ({ hold, holdReason }) => (hold === null ? null : [hold, holdReason].filter(Boolean).join(": ")),
   attempts: (task) => (task.attempts === 0 ? null : `${task.attempts} of ${task.maxRetries + 1}`),
-  createdAt: (task, paint) => `${task.createdAt} (${paint.ago(task.createdAt)} ago)`,
+  createdAt: (task, paint) => `${localTime(task.createdAt)} (${paint.ago(task.createdAt)} ago)`,
   updatedAt: ({ createdAt, updatedAt }, paint) =>
-    updatedAt === createdAt ? null : `${updatedAt} (${paint.ago(updatedAt)} ago)`,
+    updatedAt === createdAt ? null : `${localTime(updatedAt)} (${paint.ago(updatedAt)} ago)`,
 };
 
 /** The lines under a task's title: every field that is not at its default. */
 export function taskLines(task: Task, paint: Paint): string[] {
-  return taskColumnEntries().flatMap(([, { key, card, initial }]) => {
+  return taskColumnEntries().flatMap(([, { key, card, initial, kind }]) => {
     if (key === undefined || card === undefined) return [];
     const value = task[key as keyof Task] as unknown;
     const special = CARD_TEXTS[key];
-    const text = special !== undefined ? special(task, paint) : value === initial ? null : plainText(value);
+    const text = special !== undefined ? special(task, paint) : value === initial ? null : plainText(value, kind);
     return text ? [`  ${paint.dim(card.padEnd(11))} ${text}`] : [];
   });
 }
 
-function plainText(value: unknown): string | null {
+function plainText(value: unknown, kind: TaskColumn["kind"]): string | null {
   if (value === null || value === undefined) return null;
+  if (kind === "moment") return localTime(String(value));
   if (Array.isArray(value) && value.every((item) => typeof item === "string")) return value.join(", ");
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

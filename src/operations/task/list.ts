@@ -1,4 +1,6 @@
 import * as z from "zod";
+import { localTime } from "../../clock.js";
+import { taskColumnEntries } from "../../db/task-columns.js";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
@@ -62,16 +64,19 @@ function checkFields(fields: readonly string[]): void {
 
 const isWhole = (task: Partial<Task>) => Object.keys(task).length === taskFields().length;
 
+const MOMENTS = new Set(taskColumnEntries().flatMap(([, { key, kind }]) => (kind === "moment" ? [key] : [])));
+
 function fieldTable(tasks: readonly Partial<Task>[], paint: Paint): string {
   const columns = Object.keys(tasks[0] ?? {}).map((head) => ({
     head,
-    text: (task: Partial<Task>) => fieldText(task[head as keyof Task]),
+    text: (task: Partial<Task>) => fieldText(head, task[head as keyof Task]),
   }));
   return paint.table(tasks, columns);
 }
 
-function fieldText(value: unknown): string {
+function fieldText(field: string, value: unknown): string {
   if (value === null || value === undefined) return "—";
+  if (MOMENTS.has(field)) return localTime(String(value));
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { localTime } from "../../clock.js";
 import { counted } from "../../names.js";
 import { changedSettings } from "../../workstreams/settings.js";
 import { showWorkstream, WORKSTREAM_SUMMARY } from "../../workstreams/workstream.js";
@@ -30,7 +31,7 @@ export const workstreamShow = defineOperation({
       `  root    ${found.root ?? "—"}`,
       `  tasks   ${found.tasks} (${found.open} open), ${counted(found.edges, "edge")}, ${counted(found.notes, "note")}`,
       `  agents  ${found.agents}`,
-      `  created ${found.createdAt}`,
+      `  created ${localTime(found.createdAt)}`,
       ...changedSettings(found.settings).map(([key, value]) => `  ${key} = ${value}`),
     ].join("\n"),
 });
