@@ -463,6 +463,22 @@ describe("task list", () => {
     expect(await found("PLAIN")).toBe(1);
     expect(await found("100%_\\")).toBe(1);
     expect(await found("1%0")).toBe(0);
+    for (const text of ["étude", "ÜBER", "e\u0301tude", "MASSE"]) {
+      expect([text, await found(text)]).toEqual([text, 1]);
+    }
+  });
+
+  it("says of how many it shows the first", async () => {
+    const tasks = Array.from({ length: 120 }, (_, n) => ({ name: `pay_${n}`, title: "überprüfen" }));
+    await home.here("task apply - --init -w demo", { input: JSON.stringify({ tasks }) });
+    expect((await home.here("task search ÜBER --json")).json()).toMatchObject({ count: 50, total: 120 });
+    expect((await home.here("task search ÜBER")).stdout).toMatch(/\n50 of 120\n$/);
+    expect((await home.here("task list -n 7")).stdout).toMatch(/\n7 of 120\n$/);
+    expect((await home.here("task list -n 7 --json")).json()).toMatchObject({ count: 7, total: 120 });
+    expect((await home.here("task search ÜBER -n 0")).stdout).not.toContain(" of ");
+    await all("task note pay_1 a", "task note pay_1 b");
+    const { items, total } = (await home.here("task history pay_1 -n 1 --json")).json();
+    expect([items.map((item: { text: string }) => item.text), total]).toEqual([["noted on pay_1: b"], 3]);
   });
 });
 

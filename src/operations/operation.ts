@@ -16,6 +16,19 @@ export const listOf = <const S extends Shape>(item: S) => ({ items: [item], coun
 /** The result of a list. */
 export const listed = <T>(items: T[]) => ({ items, count: items.length });
 
+/** A list that shows the first of `total` items. */
+export const excerptOf = <const S extends Shape>(item: S) => ({ ...listOf(item), total: "number" }) as const;
+
+/** The result of such a list: at most `limit` of `all`, 0 for all of them. */
+export function excerpt<T>(all: T[], limit: number) {
+  return { ...listed(limit > 0 ? all.slice(0, limit) : all), total: all.length };
+}
+
+/** What a person sees of it: `drawn`, and how much of it is not there. */
+export function withTotal(drawn: string, { count, total }: { count: number; total: number }, paint: Paint): string {
+  return count < total ? `${drawn}\n${paint.dim(`${count} of ${total}`)}` : drawn;
+}
+
 /** `read` changes nothing; `write` leaves one group of events; `destroy` is a dry run until `yes`. */
 export type Effect = "read" | "write" | "destroy";
 

@@ -10,7 +10,7 @@ import {
   taskColumnEntries,
 } from "../db/task-columns.js";
 import { Fault } from "../errors.js";
-import { didYouMean, quote, type TaskRef } from "../names.js";
+import { didYouMean, qualifiedName, quote, type TaskRef } from "../names.js";
 import type { TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 
@@ -174,10 +174,12 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   if (filter.owner?.length) query = query.where("o.name", "in", filter.owner);
   for (const tag of filter.tag ?? [])
     query = query.where(sql<boolean>`replace(t.tags, ${JSON.stringify(tag)}, '') <> t.tags`);
-  if (filter.text !== undefined) query = query.where(matches(filter.text));
   for (const order of ORDERS[filter.sort ?? "name"]) query = query.orderBy(order);
-  if (filter.limit) query = query.limit(filter.limit);
-  return (await query.execute()).map(fromStored);
+  if (filter.limit && filter.text === undefined) query = query.limit(filter.limit);
+  const tasks = (await query.execute()).map(fromStored);
+  if (filter.text === undefined) return tasks;
+  const found = await withText(db, tasks, filter.text, filter.workstream);
+  return filter.limit ? found.slice(0, filter.limit) : found;
 }
 
 const ORDERS: Record<TaskSort, ReturnType<typeof sql>[]> = {
@@ -190,11 +192,21 @@ const ORDERS: Record<TaskSort, ReturnType<typeof sql>[]> = {
   status: [sql`t.status`, sql`t.name`],
 };
 
-const escaped = (text: string) => text.replace(/[\\%_]/g, "\\$&");
-
-function matches(text: string) {
-  const pattern = sql`lower(${`%${escaped(text)}%`}) escape '\\'`;
-  return sql<boolean>`(lower(t.name) like ${pattern} or lower(t.title) like ${pattern}
-    or lower(t.description) like ${pattern} or exists (
-      select 1 from task_notes n where n.task_id = t.id and lower(n.text) like ${pattern}))`;
+/** The tasks with the text; compared here, because databases know the case of ASCII letters only. */
+async function withText(db: Reader, tasks: Task[], text: string, workstream: string | undefined): Promise<Task[]> {
+  const wanted = folded(text);
+  let notes = db
+    .selectFrom("task_notes as n")
+    .innerJoin("tasks as t", "t.id", "n.task_id")
+    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
+    .select(["t.name", "w.name as workstream", "n.text"]);
+  if (workstream !== undefined) notes = notes.where("w.name", "=", workstream);
+  const rows = (await notes.execute()).filter((note) => folded(note.text).includes(wanted));
+  const noted = new Set(rows.map(qualifiedName));
+  const has = ({ name, title, description }: Task) =>
+    [name, title, description ?? ""].some((own) => folded(own).includes(wanted));
+  return tasks.filter((task) => has(task) || noted.has(qualifiedName(task)));
 }
+
+/** A text without the case of its letters, whatever the alphabet, and however accents are written. */
+const folded = (text: string) => text.normalize("NFC").toUpperCase();

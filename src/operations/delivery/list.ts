@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { DELIVERY, listDeliveries } from "../../agents/delivery/outbox.js";
 import { field, limitField, optionalText, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
+import { defineOperation, excerpt, excerptOf, withTotal } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 
 const STATES = ["queued", "pasted", "proved", "unproved", "refused", "cancelled"] as const;
@@ -16,23 +16,17 @@ export const deliveryList = defineOperation({
     state: field(z.array(z.enum(STATES)).min(1).optional(), "Only deliveries in these states"),
     limit: limitField(50, "Only the newest; 0 means all"),
   }),
-  output: listOf(DELIVERY),
+  output: excerptOf(DELIVERY),
   examples: [
     { command: "mu delivery list --state queued", shows: "prompts still in the queue" },
     { command: "mu delivery list --state lost", shows: "an unknown state", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, agent, state, limit }) {
-    return listed(
-      await listDeliveries(app.context.store.db, {
-        workstream: await resolveWorkstream(app, workstream),
-        limit,
-        agent,
-        states: state,
-      }),
-    );
+    const filter = { workstream: await resolveWorkstream(app, workstream), agent, states: state };
+    return excerpt(await listDeliveries(app.context.store.db, { ...filter, limit: 0 }), limit);
   },
-  render: ({ items }, paint) =>
-    paint.list(items, "No prompts.", [
+  render: (found, paint) => {
+    const table = paint.list(found.items, "No prompts.", [
       { head: "id", text: (item) => String(item.id), align: "right" },
       { head: "to", text: (item) => item.agent },
       { head: "by", text: (item) => item.sender },
@@ -40,5 +34,7 @@ export const deliveryList = defineOperation({
       { head: "when", text: (item) => `${paint.ago(item.createdAt)} ago` },
       { head: "text", text: (item) => item.text, max: 40 },
       { head: "why", text: (item) => item.reason ?? "", max: 40 },
-    ]),
+    ]);
+    return withTotal(table, found, paint);
+  },
 });

@@ -1,7 +1,7 @@
 import { HISTORY_ENTRY, taskHistory } from "../../tasks/history.js";
 import { limitField } from "../fields.js";
 import { entryTable } from "../log.js";
-import { listOf } from "../operation.js";
+import { excerpt, excerptOf, withTotal } from "../operation.js";
 import { defineTaskVerb } from "../subject.js";
 
 export const taskHistoryOperation = defineTaskVerb({
@@ -9,15 +9,15 @@ export const taskHistoryOperation = defineTaskVerb({
   summary: "Show the history of a task",
   effect: "read",
   input: () => ({ limit: limitField(0, "Only the newest; 0 means all") }),
-  output: listOf(HISTORY_ENTRY),
+  output: excerptOf(HISTORY_ENTRY),
   examples: [
     { command: "mu task history build", shows: "who did what to build, and when" },
     { command: "mu task history nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, ref, { limit }) {
     const items = await taskHistory(app.context.store.db, ref);
-    const shown = limit > 0 ? items.slice(-limit) : items;
-    return { items: shown, count: shown.length };
+    const newest = excerpt(items.reverse(), limit);
+    return { ...newest, items: newest.items.reverse() };
   },
-  render: ({ items }, paint) => entryTable(items, paint),
+  render: (found, paint) => withTotal(entryTable(found.items, paint), found, paint),
 });

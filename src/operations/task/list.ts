@@ -5,7 +5,7 @@ import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
 import { allField, field, flag, limitField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
+import { defineOperation, excerpt, withTotal } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { resolveWorkstream } from "../resolve.js";
 import { schemaOf } from "../schema-of.js";
@@ -31,24 +31,29 @@ export const taskList = defineOperation({
     fields: labels("Only these fields").min(1).optional(),
   }),
   output: () =>
-    z.strictObject({ items: z.array((schemaOf(TASK) as unknown as z.ZodObject).partial()), count: z.number() }),
+    z.strictObject({
+      items: z.array((schemaOf(TASK) as unknown as z.ZodObject).partial()),
+      count: z.number(),
+      total: z.number(),
+    }),
   examples: [
     { command: "mu task list --status OPEN,IN_PROGRESS --sort roi", shows: "unfinished tasks, best value first" },
     { command: "mu task list --json --fields name,owner", shows: "two fields of every task" },
     { command: "mu task list --status DONE", shows: "an unknown status", fault: "usage.invalid_input" },
   ],
-  async run(app, { workstream, all, mine, fields, owner, ...filter }) {
+  async run(app, { workstream, all, mine, fields, owner, limit, ...filter }) {
     checkFields(fields ?? []);
     const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
     const owners = mine ? [...(owner ?? []), app.caller.name] : owner;
     const tasks = await listTasks(app.context.store.db, { ...filter, owner: owners, ...scope });
     const items = fields === undefined ? tasks : tasks.map((task) => pick(task, fields));
-    return { items: items as Task[], count: items.length };
+    return excerpt(items as Task[], limit);
   },
-  render: ({ items }, paint) =>
-    (items as Task[]).every(isWhole)
-      ? taskTable(items as Task[], paint, "No matching tasks.")
-      : fieldTable(items as Task[], paint),
+  render: (found, paint) => {
+    const items = found.items as Task[];
+    const table = items.every(isWhole) ? taskTable(items, paint, "No matching tasks.") : fieldTable(items, paint);
+    return withTotal(table, found, paint);
+  },
 });
 
 const taskFields = () => Object.keys(TASK);

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { listTasks, TASK } from "../../tasks/task.js";
 import { field, flag, limitField, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
+import { defineOperation, excerpt, excerptOf, withTotal } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { taskTable } from "./card.js";
 
@@ -15,7 +15,7 @@ export const taskSearch = defineOperation({
     all: flag("Search all workstreams"),
     limit: limitField(50),
   }),
-  output: listOf(TASK),
+  output: excerptOf(TASK),
   positional: ["text"],
   examples: [
     { command: "mu task search payment", shows: "every task that mentions payment" },
@@ -23,7 +23,7 @@ export const taskSearch = defineOperation({
   ],
   async run(app, { text, workstream, all, limit }) {
     const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
-    return listed(await listTasks(app.context.store.db, { text, limit, sort: "recency", ...scope }));
+    return excerpt(await listTasks(app.context.store.db, { text, sort: "recency", ...scope }), limit);
   },
-  render: ({ items }, paint) => taskTable(items, paint, "No matching tasks."),
+  render: (found, paint) => withTotal(taskTable(found.items, paint, "No matching tasks."), found, paint),
 });
