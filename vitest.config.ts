@@ -44,13 +44,13 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig(({ mode }) => {
   const soak = mode === "soak";
   const seed = Number(process.env["MU_TEST_SEED"] ?? randomInt(2 ** 31));
+  // Named in each project: what a project inherits comes from a second reading of this file, in another mode.
+  const chosen = { provide: { seed, soak }, testTimeout: soak ? 3_600_000 : 120_000 };
   return {
     test: {
-      testTimeout: soak ? 3_600_000 : 120_000,
       hookTimeout: 60_000,
       maxWorkers: 3,
       sequence: { sequencer: LongestFirst },
-      provide: { seed, soak },
       reporters: ["default", slowest(seed), "json"],
       outputFile: { json: ".cache/test-report.json" },
       projects: [
@@ -61,12 +61,14 @@ export default defineConfig(({ mode }) => {
             name: "quick",
             include: soak ? [] : files.filter((file) => !stories.includes(file)),
             isolate: false,
+            ...chosen,
           },
         },
         {
           extends: true,
           test: {
             name: "stories",
+            ...chosen,
             include: soak ? sampled : stories,
             globalSetup: "test/support/build.ts",
             // Stories of killed processes that run beside each other on two cores disturb one another.
@@ -79,7 +81,8 @@ export default defineConfig(({ mode }) => {
             // One process and one engine for all of them: an engine takes seconds and most of a gigabyte to start.
             name: "postgres",
             include: soak ? [] : files.filter((file) => /\bonEachDialect\(/.test(textOf(file))),
-            provide: { dialect: "postgres" },
+            ...chosen,
+            provide: { ...chosen.provide, dialect: "postgres" },
             isolate: false,
             maxWorkers: 1,
             sequence: { groupOrder: 1 },

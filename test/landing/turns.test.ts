@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -112,6 +113,18 @@ async function expectLanded(what: string, works: readonly { side: Side; task: st
   }
 }
 
+/** Waits until the landing has locked the user's index, and then a little. */
+async function untilMove(ended: Promise<unknown>): Promise<void> {
+  const lock = join(repo.root, ".git", "index.lock");
+  let isOver = false;
+  void ended.then(() => (isOver = true));
+  while (!isOver && lstatSync(lock, { throwIfNoEntry: false }) === undefined) await pause(1);
+  await pause(MOVE_MS * random());
+}
+
+/** About how long a landing holds the index, in ms. */
+const MOVE_MS = 150;
+
 const CHECKS = ["", "test -e lib/0/f.txt"] as const;
 const pick = <T>(all: readonly T[], n: number) => all[n % all.length] as T;
 
@@ -132,7 +145,7 @@ it("two landings at once land both tasks, whichever workstream and database they
   }
 });
 
-it("after a landing was killed at any moment, the next ones land everything once", async () => {
+it("after a landing was killed at any moment, half of them in the move, the next ones land everything once", async () => {
   const kills = fewOf(10, 300);
   const side = pick(SIDES, 0);
   await finishWork(side);
@@ -143,7 +156,7 @@ it("after a landing was killed at any moment, the next ones land everything once
     const [killed, next] = [pick(SIDES, n), pick(SIDES, n + 1)];
     const works = [{ side: killed, task: await finishWork(killed) }];
     const landing = startLanding(killed, pick(CHECKS, n));
-    await pause(wholeMs * (0.3 + 0.8 * random()));
+    await (n % 2 === 0 ? pause(wholeMs * (0.3 + 0.8 * random())) : untilMove(landing.ended));
     landing.kill();
     const first = await landing.ended;
     works.push({ side: next, task: await finishWork(next) });
