@@ -52,6 +52,8 @@ export const STATE = shape({
   blocked: excerptOf({ ...TASK, blockedBy: "string[]" }),
   /** CLOSED tasks, newest first. */
   recentlyClosed: excerptOf(TASK),
+  /** CLOSED tasks whose landing waits for the user's checkout, by name, and for what. */
+  waitingToLand: [{ task: "string", reason: "string" }],
   /** Open workspaces, by agent, as the radar last saw them. */
   workspaces: [SEEN_WORKSPACE],
   /** What the radar last saw, and when; null if it never ran. */
@@ -90,6 +92,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
     inProgress: shown(await listed(db, id, IN_PROGRESS, limit)),
     blocked: { items: await withBlockers(db, blocked.items), total: blocked.total },
     recentlyClosed: shown(await listed(db, id, CLOSED, limit)),
+    waitingToLand: await waitingToLand(db, id),
     workspaces,
     collisions: { ...excerpt(collisions, limit), seenAt },
     events: await newestEvents(db, workstream, options.events ?? 20),
@@ -153,6 +156,25 @@ async function withBlockers(db: Reader, rows: readonly TaskRow[]): Promise<(Task
   );
   const blockers = groupBy(edges, (edge) => edge.blocked_id);
   return rows.map((row) => ({ ...toTask(row), blockedBy: (blockers.get(row.id) ?? []).map(awaitedName).sort() }));
+}
+
+/** Begins the reason of a landing that waits for the user's checkout. */
+export const WAITS = "waits: ";
+
+async function waitingToLand(db: Reader, workstreamId: number): Promise<State["waitingToLand"]> {
+  const rows = await db
+    .selectFrom("landings as l")
+    .innerJoin("tasks as t", "t.id", "l.task_id")
+    .select(["t.name as task", "l.reason"])
+    .where("l.workstream_id", "=", workstreamId)
+    .where("l.state", "=", "dropped")
+    .where("l.reason", "like", `${WAITS}%`)
+    .where("t.status", "=", "CLOSED")
+    .where(sql<SqlBool>`(t.level is null or t.level <> 'landed')`)
+    .where(sql<SqlBool>`not exists (select 1 from landings n where n.task_id = l.task_id and n.id > l.id)`)
+    .orderBy("t.name")
+    .execute();
+  return rows.map(({ task, reason }) => ({ task, reason: String(reason).slice(WAITS.length) }));
 }
 
 const selectAgents = statement((db, { workstream }: { workstream: number }) =>

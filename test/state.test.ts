@@ -37,6 +37,7 @@ onEachDialect("the state of a workstream", (bench) => {
       inProgress: none,
       blocked: none,
       recentlyClosed: none,
+      waitingToLand: [],
       workspaces: [],
       collisions: { ...none, seenAt: null },
       events: [expect.objectContaining({ n: 1, op: "workstream.init", actor: "tester", payload: {} })],

@@ -1,6 +1,7 @@
 import type { Change } from "../db/events.js";
 import { speaks } from "../db/relations.js";
 import { readable } from "../db/texts.js";
+import { enumerate } from "../names.js";
 
 /** The parts of an event that its sentence is made of. */
 export interface EventParts {
@@ -61,6 +62,8 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "task.unblock": simple("unblocked"),
   "task.reparent": simple("replaced the blockers of"),
   land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,
+  "land.wait": ({ payload }) =>
+    `cannot land ${enumerate(payload.tasks as string[], 5)} yet: ${oneLine(String(payload.reason))}`,
   "land.refuse": ({ subject, payload }) => `returned ${shortName(subject)}: it ${oneLine(String(payload.reason))}`,
   "agent.spawn": ({ subject, payload, changes }) => {
     if (payload.failed !== undefined) return `failed to spawn ${shortName(subject)} (${payload.failed})`;

@@ -6,7 +6,7 @@ import type { Candidate, Link } from "./choose.js";
 import type { LandingLock } from "./lock.js";
 import { confirmLanded, type Landing, leaveOut, type Returned, returnClash, returnRed, skip } from "./outcome.js";
 import type { Place } from "./place.js";
-import { stackRows } from "./rows.js";
+import { recordWait, stackRows } from "./rows.js";
 import { type Clash, type Stack, type Step, stackTasks } from "./stack.js";
 
 /** Tasks that were taken, and what landing them needs. */
@@ -36,7 +36,12 @@ export async function landBatch(crew: TmuxHost, batch: TakenBatch, candidates: r
     const stack = await stackTasks(crew, batch.place, waiting, batch.edges);
     const from = stack.target.commit;
     batch.report.target ??= { branch: batch.place.branch, from, to: from };
-    const { good, culprit } = await verdictOn(crew, batch, stack);
+    const held = await withoutRoom(crew, batch.place, stack);
+    if (held !== undefined) {
+      waiting = await holdBack(crew, batch, waiting, held);
+      continue;
+    }
+    const { good, culprit } = await verdictOn(batch, stack);
     if (!(await advance(crew, batch, stack, good))) {
       moves++;
       if (moves >= MAX_MOVES) throw keepsMoving(batch.place.branch);
@@ -49,20 +54,56 @@ export async function landBatch(crew: TmuxHost, batch: TakenBatch, candidates: r
   }
 }
 
+interface Held {
+  candidates: Candidate[];
+  fault: Fault;
+}
+
+/** What cannot land now because of the user's checkout: an operation is in progress, or uncommitted changes meet it. */
+async function withoutRoom(crew: TmuxHost, place: Place, { target, steps }: Stack): Promise<Held | undefined> {
+  if (!target.exists) return undefined;
+  const refusal = (from: string, to: string) =>
+    place.lander.requireRoom(crew, place.root, { branch: place.branch, from, to }).then(() => undefined, dirtyFault);
+  const tips = [target.commit, ...steps.map((step) => step.tip.commit)];
+  const whole = await refusal(target.commit, tips.at(-1) ?? target.commit);
+  if (whole === undefined) return undefined;
+  const candidates: Candidate[] = [];
+  for (const [at, { candidate, commits }] of steps.entries()) {
+    const [from = "", to = ""] = tips.slice(at);
+    if (commits > 0 && (await refusal(from, to)) !== undefined) candidates.push(candidate);
+  }
+  return candidates.length > 0 ? { candidates, fault: whole } : undefined;
+}
+
+function dirtyFault(error: unknown): Fault {
+  if (error instanceof Fault && error.code === "landing.checkout_dirty") return error;
+  throw error;
+}
+
+/** Ends the landing of these tasks. Gives those that can go on; if nothing lands, faults. */
+async function holdBack(
+  crew: TmuxHost,
+  { report, edges, landings }: TakenBatch,
+  waiting: readonly Candidate[],
+  { candidates, fault }: Held,
+): Promise<Candidate[]> {
+  await recordWait(crew.context, candidates, landings, fault);
+  for (const candidate of candidates) skip(report, candidate, "checkout_dirty", `waits: ${fault.message}`);
+  const left = leaveOut(report, waiting, edges, { out: candidates, reason: "waits for a task that does not land yet" });
+  if (left.length + report.landed.length + report.returned.length === 0) throw fault;
+  return left;
+}
+
 interface Verdict {
   /** The steps that land. */
   good: Step[];
   culprit: { step: Step; answer: CheckAnswer } | undefined;
 }
 
-async function verdictOn(crew: TmuxHost, batch: TakenBatch, { target, steps }: Stack): Promise<Verdict> {
+async function verdictOn(batch: TakenBatch, { target, steps }: Stack): Promise<Verdict> {
   const { place, checker, report } = batch;
   const last = steps.at(-1);
   if (last === undefined || last.tip.commit === target.commit) return { good: steps, culprit: undefined };
-  if (target.exists) {
-    const move = { branch: place.branch, from: target.commit, to: last.tip.commit };
-    await place.lander.requireRoom(crew, place.root, move);
-  }
   if (checker === undefined) return { good: steps, culprit: undefined };
 
   const tips: Tip[] = [target, ...steps.map((step) => step.tip)];
@@ -83,7 +124,7 @@ async function verdictOn(crew: TmuxHost, batch: TakenBatch, { target, steps }: S
   return { good: steps.slice(0, good), culprit: { step: steps[good] as Step, answer } };
 }
 
-/** Moves the branch to the last of these steps and records it; false if the branch has moved. */
+/** Moves the branch to the last of these steps and records it; false if the branch or its checkout has changed. */
 async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, good: readonly Step[]): Promise<boolean> {
   const { place, lock, landings, report, checker } = batch;
   const last = good.at(-1);
@@ -93,8 +134,9 @@ async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, goo
   await stackRows(crew.context, target.commit, tips);
   if (last.tip.commit !== target.commit) {
     const world = { ...crew, env: { ...crew.env, ...lock.env } };
-    const moved = await place.lander.advance(world, place.root, { target, to: last.tip.commit, note: lock.note });
-    if (moved === "moved") return false;
+    const move = { target, to: last.tip.commit, note: lock.note };
+    const moved = await place.lander.advance(world, place.root, move).catch(dirtyFault);
+    if (moved !== "advanced") return false;
   }
   if (report.target !== null) report.target.to = last.tip.commit;
   const check = checker?.answers.findLast((answer) => answer.green) ?? null;

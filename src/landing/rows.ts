@@ -1,7 +1,10 @@
 import type { Selectable } from "kysely";
 import { type Context, timestamp } from "../db/context.js";
 import type { Reader, Schema } from "../db/schema.js";
-import type { Tx } from "../db/write.js";
+import { type Tx, write } from "../db/write.js";
+import type { Fault } from "../errors.js";
+import { WAITS } from "../state.js";
+import type { Candidate } from "./choose.js";
 
 export type LandingRow = Selectable<Schema["landings"]>;
 type LandingState = "taken" | "stacked" | "landed" | "conflict" | "red" | "dropped";
@@ -74,6 +77,38 @@ export async function dropRows(context: Context, ids: readonly number[], reason:
   await context.store.write(async (db) => {
     for (const id of ids) await setState(db, id, "dropped", { reason, updated_at: now });
   });
+}
+
+/** Ends the landings of tasks that wait for the user's checkout. The log tells it when it is new, not at each retry. */
+export async function recordWait(
+  context: Context,
+  candidates: readonly Candidate[],
+  landings: ReadonlyMap<number, number>,
+  fault: Fault,
+): Promise<void> {
+  const [first] = candidates;
+  if (first === undefined) return;
+  const reason = `${WAITS}${fault.message}`;
+  const news: Candidate[] = [];
+  for (const candidate of candidates) {
+    if ((await lastReason(context.store.db, candidate.row.id)) !== reason) news.push(candidate);
+  }
+  const { workstream } = first.row;
+  const tasks = news.map(({ row }) => row.name);
+  const spec = { op: "land.wait", scope: workstream, subject: workstream };
+  if (tasks.length > 0) {
+    await write(context, spec, async (tx) => tx.addPayload({ tasks, reason: fault.message, ...fault.details }));
+  }
+  await dropRows(
+    context,
+    candidates.flatMap(({ row }) => landings.get(row.id) ?? []),
+    reason,
+  );
+}
+
+async function lastReason(db: Reader, task: number): Promise<string | null | undefined> {
+  const ended = db.selectFrom("landings").select("reason").where("task_id", "=", task).where("state", "=", "dropped");
+  return (await ended.orderBy("id", "desc").limit(1).executeTakeFirst())?.reason;
 }
 
 /** Ends a landing inside the write that records its outcome; false if it had ended before. */

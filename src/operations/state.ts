@@ -17,7 +17,7 @@ export const state = defineOperation({
   name: "state",
   summary: "Show a workstream at a glance",
   description:
-    "Shows tracks, ready tasks, tasks in progress, blocked tasks, recently closed tasks, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
+    "Shows tracks, ready tasks, tasks in progress, blocked tasks, recently closed tasks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
   effect: "read",
   reconcile: true,
   input: () => ({
@@ -69,6 +69,9 @@ export function stateCard(state: State, paint: Paint): string {
     ...part(heading("Blocked", blocked), blocked.total, paint, () => blockedTable(blocked.items, paint)),
     ...part(heading("Recently closed", recentlyClosed), recentlyClosed.total, paint, () =>
       taskTable(recentlyClosed.items, paint, ""),
+    ),
+    ...part(`Waiting to land (${state.waitingToLand.length})`, state.waitingToLand.length, paint, () =>
+      state.waitingToLand.map(({ task, reason }) => `${paint.bold(task)}  ${reason}`).join("\n"),
     ),
     ...part(`Workspaces (${state.workspaces.length})`, state.workspaces.length, paint, () =>
       workspaceTable(state, paint),

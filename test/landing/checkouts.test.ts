@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readState } from "../../src/state.js";
 import { openYard, type Yard } from "./yard.js";
 
 let yard: Yard;
@@ -53,6 +54,29 @@ describe("a person's checkout", () => {
     expect(await yard.task("build")).toMatchObject({ status: "CLOSED", level: "claimed" });
   });
 
+  it("holds back only the tasks that its changes meet; the log says so once, and the state as long as it lasts", async () => {
+    await yard.finished("meets", { "a.txt": "built\n" });
+    await yard.finished("after", { "after.txt": "a\n" }, { blockedBy: ["meets"] });
+    await yard.finished("free", { "free.txt": "f\n" });
+    yard.repo.write({ "a.txt": "mine\n" });
+    const { landed, skipped } = await yard.land();
+    expect(landed).toMatchObject([{ task: "free" }]);
+    expect(skipped).toMatchObject([
+      { task: "meets", why: "checkout_dirty" },
+      { task: "after", why: "needs_first" },
+    ]);
+    for (const _ of [1, 2]) await expect(yard.land()).rejects.toMatchObject(DIRTY);
+    const { db } = yard.crew.context.store;
+    const waits = db.selectFrom("events").select("payload").where("op", "=", "land.wait");
+    expect((await waits.execute()).map(({ payload }) => JSON.parse(payload).tasks)).toEqual([["meets"]]);
+    const waiting = async () => (await readState(db, "shop", { now: "9999" })).waitingToLand;
+    expect(await waiting()).toMatchObject([{ task: "meets", reason: expect.stringContaining("a.txt") }]);
+
+    await yard.repo.git("checkout", "a.txt");
+    expect((await yard.land()).landed.map(({ task }) => task)).toEqual(["meets", "after"]);
+    expect(await waiting()).toEqual([]);
+  });
+
   it("can follow the advice of the refusal, and loses nothing", async () => {
     yard.repo.write({ ".git/info/exclude": "*.log\n" });
     const path = await yard.workspace("bob");
@@ -101,7 +125,7 @@ describe("a person's checkout", () => {
     const mark = join(yard.repo.dir, "checked");
     yard.repo.write({ "build.txt": "precious\n", "other.txt": "o\n" });
     const before = await checkoutState();
-    const refused = yard.land(undefined, { check: `touch '${mark}'` });
+    const refused = yard.land(["build"], { check: `touch '${mark}'` });
     await expect(refused).rejects.toMatchObject({ ...DIRTY, details: { files: ["build.txt"] } });
     expect(await checkoutState()).toEqual(before);
     expect(yard.repo.read("build.txt")).toBe("precious\n");

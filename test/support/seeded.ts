@@ -118,6 +118,7 @@ const PLAYED: Awaited<ReturnType<World["program"]["playDemo"]>> = {
     inProgress: { items: [], total: 0 },
     blocked: { items: [], total: 0 },
     recentlyClosed: { items: [], total: 0 },
+    waitingToLand: [],
     workspaces: [],
     collisions: { items: [], total: 0, seenAt: null },
     events: [],
