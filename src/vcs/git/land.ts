@@ -12,6 +12,7 @@ import { moveCheckout } from "./move.js";
 import { gitReplayer } from "./replay.js";
 import { gitEntries, gitFault, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 import { hasFile, settleMove } from "./settle-move.js";
+import { fillSubmodules } from "./submodules.js";
 import { target } from "./target.js";
 import { removeScratch } from "./worktree.js";
 
@@ -46,10 +47,11 @@ export const gitLander: Lander = {
     if (existsSync(path)) {
       await runGit(world, path, [...SCRATCH, "reset", "-q", "--hard", commit]);
       await runGit(world, path, [...SCRATCH, "clean", "-qffd"]);
-      return;
+    } else {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await runGit(world, root, [...SCRATCH, "worktree", "add", "-q", "--detach", path, commit]);
     }
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await runGit(world, root, [...SCRATCH, "worktree", "add", "-q", "--detach", path, commit]);
+    await fillSubmodules(world, root, path, commit);
   },
   async dropIgnored(world, root, path, commit) {
     const { code } = await runGit(world, path, [...SCRATCH, "clean", "-qffdx"], { okCodes: [1] });

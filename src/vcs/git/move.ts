@@ -5,6 +5,7 @@ import { gitDirOf, readBranch, readHead } from "./git-dir.js";
 import { withDraft } from "./index-draft.js";
 import { runGit } from "./run.js";
 import { settleMove } from "./settle-move.js";
+import { moveSubmodules } from "./submodules.js";
 
 /** What the lander does between the steps of a move. */
 export interface MoveSteps {
@@ -40,7 +41,7 @@ export async function moveCheckout(world: VcsWorld, move: Move, steps: MoveSteps
   });
   const outcome = await moving.finally(async () => {
     if (state === "begun") await settleMove(world, move).then(() => steps.note(null), leaveToSuccessor);
-    if (state === "done") steps.note(null);
+    if (state === "done") await moveSubmodules(world, move).then(() => steps.note(null));
   });
   if (outcome === "advanced") await runHook(world, path);
   return outcome;

@@ -77,7 +77,7 @@ async function sharedDir(path: string): Promise<string | undefined> {
 }
 
 /** Fetches a commit and its ancestors into the repository at `into`, without a ref. */
-async function fetchCommit(world: VcsWorld, into: string, from: string, commit: string): Promise<void> {
+export async function fetchCommit(world: VcsWorld, into: string, from: string, commit: string): Promise<void> {
   const quiet = ["--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance"];
   const plain = [...NO_HOOKS, "-c", "protocol.version=2", "-c", "protocol.file.allow=always"];
   await runGit(world, into, [...plain, "fetch", ...quiet, "--update-shallow", from, commit]);

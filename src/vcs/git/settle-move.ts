@@ -6,6 +6,7 @@ import type { VcsWorld } from "../vcs.js";
 import { findGitDir } from "./git-dir.js";
 import { type IndexDraft, withDraft } from "./index-draft.js";
 import { findCommit, gitEntries, runGit, runGits } from "./run.js";
+import { moveSubmodules } from "./submodules.js";
 
 /** `<mode> <object>` by path. */
 type Entries = ReadonlyMap<string, string>;
@@ -15,7 +16,8 @@ type Entries = ReadonlyMap<string, string>;
  * is on, the old one or the new one. A file that is neither, and no part of one, is the user's: it is kept, and its path
  * returned. Can be run again. Faults `vcs.*`.
  */
-export async function settleMove(world: VcsWorld, { path, from, to }: Move): Promise<string[]> {
+export async function settleMove(world: VcsWorld, move: Move): Promise<string[]> {
+  const { path, from, to } = move;
   const gitDir = await findGitDir(path);
   if (gitDir === undefined || !existsSync(gitDir)) return [];
   return withDraft(path, async (draft) => {
@@ -48,6 +50,7 @@ export async function settleMove(world: VcsWorld, { path, from, to }: Move): Pro
       const gone = `0 ${"0".repeat(head.length)}`;
       const lines = stale.map((name) => `${wanted.get(name) ?? gone}\t${name}\0`);
       await setEntries(world, path, draft, lines);
+      if (head === to) await moveSubmodules(world, move);
       return kept;
     } finally {
       await rm(compare, { force: true });
