@@ -142,7 +142,7 @@ function inUse(workstream: string, busy: readonly string[]): Fault {
 async function salvageAll(host: Host, workstream: string): Promise<string[]> {
   const names: string[] = [];
   for (const row of await workspaceRows(host.context.store.db, workstream)) {
-    const salvage = row.state === "creating" ? null : await salvageWorkspace(host, row, "workstream destroy");
+    const salvage = row.state === "creating" ? null : await salvageWorkspace(host, row, "workstream destroy", "goes");
     if (salvage !== null) names.push(salvage.name);
   }
   return names;

@@ -131,6 +131,12 @@ export interface Schema {
     commits: number;
     /** How many files were not committed. */
     files: number;
+    /** How many repositories inside had work of their own; null for none. */
+    nested: number | null;
+    /** How many ignored files it has; null for none. */
+    ignored: number | null;
+    /** JSON array of ignored files that were too large to save. */
+    left_out: string | null;
     /** The verb that took the place away. */
     reason: string;
   };

@@ -1,7 +1,7 @@
 import type { Change } from "../db/events.js";
 import { speaks } from "../db/relations.js";
 import { readable } from "../db/texts.js";
-import { enumerate } from "../names.js";
+import { counted, enumerate } from "../names.js";
 
 /** The parts of an event that its sentence is made of. */
 export interface EventParts {
@@ -78,9 +78,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "workspace.refresh": simple("refreshed the workspace of"),
   "salvage.save": ({ subject, changes }) => {
     const saved = inserted(changes, "salvages");
-    return saved === undefined
-      ? `saved ${subject}`
-      : `saved ${saved.commits} commits and ${saved.files} files as ${subject}`;
+    return saved === undefined ? `saved ${subject}` : `saved ${describeWork(saved as unknown as Work)} as ${subject}`;
   },
   "salvage.restore": ({ subject, payload }) => `restored ${subject} into ${payload.into}`,
   "workspace.approve": ({ changes }) => {
@@ -131,4 +129,18 @@ const listed = (words: readonly string[]) =>
 function oneLine(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
   return line.length > 120 ? `${line.slice(0, 119)}…` : line;
+}
+
+interface Work {
+  commits: number;
+  files: number;
+  nested?: number | null;
+  ignored?: number | null;
+}
+
+/** What a save holds: `2 commits and 3 files`. */
+export function describeWork({ commits, files, nested, ignored }: Work): string {
+  const counts = Object.entries({ commit: commits, file: files, "nested checkout": nested, "ignored file": ignored });
+  const parts = counts.flatMap(([noun, count]) => (count ? [counted(count, noun)] : []));
+  return parts.length === 0 ? "nothing" : parts.join(" and ");
 }

@@ -96,6 +96,12 @@ export interface Saved {
   commits: number;
   /** The number of uncommitted files. */
   files: number;
+  /** The number of repositories inside with work of their own. */
+  nested?: number;
+  /** The number of ignored files. */
+  ignored?: number;
+  /** Ignored files that are too large to save. */
+  leftOut?: readonly string[];
 }
 
 /**
@@ -156,12 +162,13 @@ export interface VcsBackend {
   snapshot(world: VcsWorld, checkout: Checkout): Promise<Snapshot | undefined>;
   /**
    * Saves what the target lacks, unlanded commits and everything uncommitted, as `name` (`<workstream>/<agent>/<n>`).
-   * Null if there is nothing to save. `archives` is a folder for backends without refs.
+   * Null if there is nothing to save. `archives` is a folder for backends without refs. With `caches`, git saves ignored
+   * files too, except these, large ones, and what is as in the project's folder.
    */
   save(
     world: VcsWorld,
     checkout: Checkout,
-    options: { name: string; target: Target | null; archives: string },
+    options: { name: string; target: Target | null; archives: string; caches?: readonly string[] },
   ): Promise<Saved | null>;
   /** Restores a save into a clean checkout: its commits and its uncommitted files. Faults `vcs.dirty`. */
   restore(world: VcsWorld, checkout: Checkout, place: string): Promise<void>;

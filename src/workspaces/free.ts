@@ -58,7 +58,7 @@ export async function removeWorkspace(host: Host, row: WorkspaceRow, reason: str
 
 /** As `removeWorkspace`, but leaves the row open in the state `freeing`. A workspace that was never ready has no work. */
 export async function emptyWorkspace(host: Host, row: WorkspaceRow, reason: string): Promise<Salvage | null> {
-  const salvage = row.state === "creating" ? null : await salvageWorkspace(host, row, reason);
+  const salvage = row.state === "creating" ? null : await salvageWorkspace(host, row, reason, "goes");
   if (row.state === "ready")
     await write(host.context, aboutWorkspace("workspace.free", row), (tx) =>
       tx.patch("workspaces", row.id, { state: "freeing" }),
@@ -99,9 +99,9 @@ export async function leaveWorkspace(host: Host, ref: AgentRef, leaving: Leaving
   let salvage: Salvage | null = null;
   try {
     return await withHold(host, row, async () => {
-      salvage = await salvageWorkspace(host, row, "agent close");
-      if (salvage !== null && leaving === "keep" && row.state === "ready")
-        return { workspace, freed: false, salvage, problem: null };
+      const mayStay = leaving === "keep" && row.state === "ready";
+      salvage = await salvageWorkspace(host, row, "agent close", mayStay ? "stays" : "goes");
+      if (salvage !== null && mayStay) return { workspace, freed: false, salvage, problem: null };
       salvage = (await removeWorkspace(host, row, "agent close")) ?? salvage;
       return { workspace, freed: true, salvage, problem: null };
     });

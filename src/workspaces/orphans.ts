@@ -85,7 +85,7 @@ async function removeFolder(host: Host, { workstream, agent, path }: WorkspaceOr
   if (isOwnRepository) throw notACheckout(path);
   if ((await workspaceRows(host.context.store.db)).some((row) => row.path === path)) throw isKnownNow(path);
   const row = { workstream, agent, path, root, backend: backend.key, branch: null };
-  const salvage = await salvageWorkspace(host, row, "workspace orphans");
+  const salvage = await salvageWorkspace(host, row, "workspace orphans", "goes");
   await backend.remove(host, row);
   return salvage;
 }

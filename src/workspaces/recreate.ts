@@ -88,7 +88,7 @@ export async function reviveWorkspace(host: Host, ref: AgentRef): Promise<Worksp
 async function recreateFolder(host: Host, row: WorkspaceRow): Promise<void> {
   if (existsSync(row.path)) return;
   const backend = getBackend(row.backend);
-  const salvage = await salvageWorkspace(host, row, "lost folder").catch(ignoreFault("vcs.no_folder"));
+  const salvage = await salvageWorkspace(host, row, "lost folder", "goes").catch(ignoreFault("vcs.no_folder"));
   await backend.remove(host, row);
   await backend.create(host, row, { from: row.base_ref ?? undefined });
   const { setup } = await getSettings(host.context.store.db, row.workstream);

@@ -61,7 +61,7 @@ export async function refreshWorkspace(
     const target = await targetOf(crew, crew.context.store.db, row);
     const onto = options.onto ?? target?.commit;
     if (onto === undefined) throw noTarget(row);
-    const salvage = await salvageWorkspace(crew, row, "workspace refresh");
+    const salvage = await salvageWorkspace(crew, row, "workspace refresh", "stays");
     const before = await noteTaskCommits(crew, backend, row, hold);
     const refreshed = await backend.refresh(crew, row, onto, target?.landed).catch((error) => {
       throw asOwnFault(error, row);

@@ -5,10 +5,13 @@ import type { Reader } from "../db/schema.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault, ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
-import { counted, didYouMean, quote } from "../names.js";
+import { describeWork } from "../journal/sentences.js";
+import { didYouMean, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
 import { BACKENDS, type BackendKey, type Saved, type Target, type VcsBackend } from "../vcs/vcs.js";
+import { readSettings } from "../workstreams/settings.js";
+import { getSettings } from "../workstreams/workstream.js";
 import { targetOf } from "./target.js";
 import { aboutWorkspace, type WorkspaceRow } from "./workspace.js";
 
@@ -28,6 +31,12 @@ export const SALVAGE = shape({
   commits: "number",
   /** Files that were not committed. */
   files: "number",
+  /** Repositories inside with work of their own. */
+  nested: "number",
+  /** Ignored files. */
+  ignored: "number",
+  /** Ignored files that were too large to save. */
+  leftOut: "string[]",
   /** The verb that took the place away. */
   reason: "string",
   createdAt: "string",
@@ -39,21 +48,30 @@ export type Salvage = TypeOf<typeof SALVAGE>;
 type Salvageable = Pick<WorkspaceRow, "workstream" | "agent" | "backend" | "root" | "path" | "branch">;
 
 /**
- * Saves what a workspace has and its target lacks: commits and everything uncommitted. Null if there is nothing to save.
+ * Saves what a workspace has and its target lacks: commits and everything uncommitted; if its folder goes, also ignored
+ * files of its own. Null if there is nothing to save.
  * Does not save the same content twice. Must succeed before work is removed. Faults as the backend.
  */
-export async function salvageWorkspace(host: Host, row: Salvageable, reason: string): Promise<Salvage | null> {
+export async function salvageWorkspace(
+  host: Host,
+  row: Salvageable,
+  reason: string,
+  folder: "stays" | "goes",
+): Promise<Salvage | null> {
   const backend = getBackend(row.backend);
-  const target = await targetOf(host, host.context.store.db, row);
+  const { db } = host.context.store;
+  const target = await targetOf(host, db, row);
+  const settings = await getSettings(db, row.workstream).catch(ignoreFault("workstream.not_found"));
+  const caches = folder === "stays" ? {} : { caches: (settings ?? readSettings("")).caches };
   const { newest, next } = await numbersOf(host, backend, row);
   const mayOffer = newest !== undefined && backend.knowsItsSaves === true;
-  const again = !mayOffer ? undefined : await saveAs(host, backend, row, { n: newest.n, target });
+  const again = !mayOffer ? undefined : await saveAs(host, backend, row, { n: newest.n, target, ...caches });
   if (again === null) return null;
   if (newest !== undefined && again !== undefined)
     return recordSalvage(host, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
   // Another database may have used the same name in this repository.
   for (let n = next; ; n++) {
-    const saved = await saveAs(host, backend, row, { n, target });
+    const saved = await saveAs(host, backend, row, { n, target, ...caches });
     if (saved === null) return null;
     if (saved !== undefined) return recordSalvage(host, row, { n, reason, saved });
   }
@@ -64,10 +82,10 @@ function saveAs(
   host: Host,
   backend: VcsBackend,
   row: Salvageable,
-  { n, target }: { n: number; target: Target | null },
+  { n, ...what }: { n: number; target: Target | null; caches?: readonly string[] },
 ): Promise<Saved | null | undefined> {
   const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
-  const options = { name, target, archives: archivesFolder(host.stateDir) };
+  const options = { name, ...what, archives: archivesFolder(host.stateDir) };
   return backend.save(host, row, options).catch(ignoreFault("vcs.ref_taken"));
 }
 
@@ -136,6 +154,9 @@ async function recordSalvage(host: Host, row: Salvageable, save: NumberedSave): 
   });
 }
 
+/** A row names only this many. */
+const MAX_LEFT_OUT = 50;
+
 /** Inserts the row of a save, unless it has one. */
 export async function recordSalvageIn(
   tx: Tx,
@@ -144,8 +165,13 @@ export async function recordSalvageIn(
 ): Promise<{ isNew: boolean; salvage: Salvage }> {
   const known = await findByPlace(tx.db, root, saved.place);
   if (known !== undefined) return { isNew: false, salvage: toSalvage(known) };
-  const { place, commit: commit_id, commits, files } = saved;
-  const row = { workstream, agent, n, backend, root, place, commit_id, commits, files, reason };
+  const { place, commit: commit_id, commits, files, nested = 0, ignored = 0, leftOut = [] } = saved;
+  const others = {
+    nested: nested || null,
+    ignored: ignored || null,
+    left_out: leftOut.length === 0 ? null : JSON.stringify(leftOut.slice(0, MAX_LEFT_OUT)),
+  };
+  const row = { workstream, agent, n, backend, root, place, commit_id, commits, files, ...others, reason };
   return { isNew: true, salvage: toSalvage(await tx.insert("salvages", row)) };
 }
 
@@ -154,18 +180,18 @@ async function findByPlace(db: Reader, root: string, place: string): Promise<Row
 }
 
 function toSalvage(row: RowOf<"salvages">): Salvage {
-  return fromRow(SALVAGE, { ...row, name: salvageName(row), commit: row.commit_id });
+  const { nested, ignored, left_out } = row;
+  const others = {
+    nested: nested ?? 0,
+    ignored: ignored ?? 0,
+    left_out: left_out === null ? [] : JSON.parse(left_out),
+  };
+  return fromRow(SALVAGE, { ...row, ...others, name: salvageName(row), commit: row.commit_id });
 }
 
 /** `2 commits and 3 files, as demo/w1/4`. */
-export function describeSaved({ commits, files, name }: Salvage): string {
-  return `${describeWork({ commits, files })}, as ${name}`;
-}
-
-/** `2 commits and 3 files`. */
-export function describeWork({ commits, files }: { commits: number; files: number }): string {
-  const parts = [...(commits > 0 ? [counted(commits, "commit")] : []), ...(files > 0 ? [counted(files, "file")] : [])];
-  return parts.length === 0 ? "nothing" : parts.join(" and ");
+export function describeSaved(salvage: Salvage): string {
+  return `${describeWork(salvage)}, as ${salvage.name}`;
 }
 
 /** A listed salvage. Numbers are null if it was not recorded because of a crash. */
@@ -208,7 +234,7 @@ async function unrecorded(host: Host): Promise<ListedSalvage[]> {
   return found;
 }
 
-const UNRECORDED = { commits: null, files: null, reason: null, createdAt: null };
+const UNRECORDED = { commits: null, files: null, nested: 0, ignored: 0, leftOut: [], reason: null, createdAt: null };
 
 async function knownRoots(db: Reader): Promise<{ backend: BackendKey; root: string }[]> {
   const roots = [

@@ -33,6 +33,8 @@ export const SETTING_VALUES = shape({
   branch: "string | null",
   /** Whether agents' panes have mu's borders. */
   borders: ["on", "off"],
+  /** Ignored files that are not worth saving. */
+  caches: "string[]",
   setup: SETUP_SETTINGS,
 });
 
@@ -61,6 +63,11 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     accepts: (value) => typeof value === "string" && /^(?!-)[^\s\p{Cc}~^:?*[\\]{1,255}$/u.test(value),
   },
   borders: choice("Whether agents' panes have mu's borders", ["on", "off"], "on"),
+  caches: paths("Ignored files and folders that are not saved when a workspace goes", [
+    ...["node_modules", "bower_components", ".venv", "venv", "__pycache__", "*.pyc", ".tox", "*.egg-info"],
+    ...["target", "build", "dist", "out", "obj", "coverage", "*.o", "*.class", "*.tsbuildinfo", "DerivedData"],
+    ...[".cache", "*_cache", ".next", ".nuxt", ".turbo", ".gradle", ".parcel-cache", ".eslintcache", ".DS_Store"],
+  ]),
   "setup.copy": paths("Files that are copied into a new workspace"),
   "setup.link": paths("Files that are linked into a new workspace"),
   "setup.command": command("The command that sets up a new workspace"),
@@ -102,11 +109,11 @@ function choice(about: string, choices: readonly string[], standard: string | nu
   };
 }
 
-function paths(about: string): Setting {
+function paths(about: string, standard: readonly string[] = []): Setting {
   return {
     about,
     wants: "a comma-separated list of at most 100 paths or globs inside the project folder",
-    standard: [],
+    standard,
     fromText: (text) => {
       const parts = text.split(/,(?![^{]*\})/).map((part) => part.trim());
       return parts.filter((part) => part !== "");

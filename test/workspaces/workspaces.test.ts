@@ -4,9 +4,11 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { destroyCrew, previewCrewDestroy } from "../../src/crew/workstream.js";
 import { Fault } from "../../src/errors.js";
+import { readLog } from "../../src/journal/log.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { openTask } from "../../src/tasks/lifecycle.js";
+import { git } from "../../src/vcs/git/git.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace, leaveWorkspace } from "../../src/workspaces/free.js";
 import { withHold } from "../../src/workspaces/hold.js";
@@ -15,10 +17,17 @@ import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../src/workspac
 import { recreateWorkspace, reviveWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshAll, refreshWorkspace } from "../../src/workspaces/refresh.js";
 import { restoreSalvage } from "../../src/workspaces/restore.js";
-import { getSalvage, listSalvages } from "../../src/workspaces/salvage.js";
+import {
+  describeSaved,
+  getSalvage,
+  type ListedSalvage,
+  listSalvages,
+  type Salvage,
+} from "../../src/workspaces/salvage.js";
 import { workspaceRow } from "../../src/workspaces/workspace.js";
 import { changeSetting } from "../../src/workstreams/workstream.js";
 import { itOnce, onEachDialect } from "../support/database.js";
+import { newRepository } from "../support/repository.js";
 import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 const w1 = { workstream: "demo", name: "w1" };
@@ -117,6 +126,56 @@ onEachDialect("workspaces", (bench) => {
     expect((await workspaceCommits(shop.crew, { ...w1, name: "w2" })).commits).toMatchObject([{ subject: "work" }]);
     const again = restoreSalvage(shop.crew, found, { workstream: "demo", name: "w2" });
     await expect(again).rejects.toMatchObject({ code: "workspace.dirty", exitCode: 4 });
+  });
+
+  itOnce("save their own ignored files when they go, and name those that are too large", async () => {
+    const { repository, crew } = shop;
+    await repository.commit({ ".gitignore": ".env\n*.db\nnotes/\nnode_modules/\nshared/\n" });
+    repository.write({ ".env": "A=1\n", "shared/x": "theirs\n", "same.db": "same" });
+    await changeSetting(crew.context, "demo", "setup.copy", ".env,same.db");
+    await changeSetting(crew.context, "demo", "setup.link", "shared");
+    const { path } = await make();
+    const refresh = () => refreshWorkspace(crew, w1);
+    expect((await refresh()).salvage).toBeNull();
+    const big = "x".repeat(11 * 1024 * 1024);
+    const own = { ".env": "A=2\n", "notes/deep/todo.md": "todo\n", "node_modules/m/a.db": "cache", "big.db": big };
+    repository.write(own, path);
+    expect((await refresh()).salvage).toBeNull();
+    const { salvage } = await freeWorkspace(crew, w1);
+    expect(salvage).toMatchObject({ commits: 0, files: 0, ignored: 2, leftOut: ["big.db"] });
+    const listed = (await listSalvages(crew, "demo"))[0];
+    expect(listed).toEqual(salvage);
+    expect(await git.describe(crew, repository.root, salvage?.place ?? "")).toMatch(
+      /Ignored:\n {2}\.env\n {2}notes\/deep\/todo\.md\n\nIgnored and too large to save: big\.db/,
+    );
+    const read = (name: string) => repository.read(name, path);
+    expect((await restoreSalvage(crew, listed as ListedSalvage, w1)).created).toBe(true);
+    expect([read(".env"), read("notes/deep/todo.md"), read("shared/x")]).toEqual(["A=2\n", "todo\n", "theirs\n"]);
+    expect(repository.read(".env") + repository.read("shared/x")).toBe("A=1\ntheirs\n");
+    expect(existsSync(join(path, "node_modules"))).toBe(false);
+    await changeSetting(crew.context, "demo", "caches", "notes,.e*");
+    repository.write({ "node_modules/m/a.db": "mine" }, path);
+    expect((await freeWorkspace(crew, w1)).salvage).toMatchObject({ ignored: 1, leftOut: [] });
+  });
+
+  itOnce("say that a save holds only the commits of a submodule", async () => {
+    const { repository, crew } = shop;
+    const library = await newRepository({ "lib.txt": "1\n" });
+    const allowed = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
+    await repository.git(...allowed, "add", library.root, "lib");
+    await repository.git("commit", "-qm", "library");
+    const { path } = await make();
+    await repository.gitIn(path, ...allowed, "update", "--init");
+    const sub = join(path, "lib");
+    await repository.gitIn(sub, "checkout", "-qb", "idea");
+    await repository.commit({ "idea.txt": "i" }, "idea", sub);
+    await repository.gitIn(sub, "checkout", "-q", "--detach", "main");
+    const { salvage } = await freeWorkspace(crew, w1);
+    library.end();
+    expect(salvage).toMatchObject({ commits: 0, files: 0, nested: 1 });
+    expect(describeSaved(salvage as Salvage)).toBe("1 nested checkout, as demo/w1/1");
+    const [entry] = await readLog(bench.context.store.db, { subject: "demo/w1/1" });
+    expect(entry?.text).toBe("saved 1 nested checkout as demo/w1/1");
   });
 
   itOnce("save the same work once, and changed work again", async () => {

@@ -1,2 +1,8 @@
 /** The migrations in order. Kept apart from their text so that an up-to-date database loads none of it. */
-export const MIGRATION_NAMES: readonly string[] = ["0001_task_graph", "0002_crew", "0003_workspaces", "0004_texts"];
+export const MIGRATION_NAMES: readonly string[] = [
+  "0001_task_graph",
+  "0002_crew",
+  "0003_workspaces",
+  "0004_texts",
+  "0005_salvage_contents",
+];

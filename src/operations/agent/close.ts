@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { CLOSED, closeAgent } from "../../crew/close.js";
 import type { NextStep } from "../../errors.js";
-import { counted, qualifiedName } from "../../names.js";
+import { describeWork } from "../../journal/sentences.js";
+import { qualifiedName } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/free.js";
 import { field, flag } from "../fields.js";
 import { NEXT_STEPS, step } from "../operation.js";
@@ -52,17 +53,8 @@ function leftLines(left: LeftWorkspace | null): string[] {
   if (freed && salvage === null) return ["  workspace freed: everything in it has landed"];
   if (freed) return ["  workspace freed", ...savedLines(salvage)];
   if (problem !== null) return [`  workspace kept, not saved: ${problem}`, `  ${workspace.path}`];
-  const work = salvage === null ? [] : [`  workspace kept: ${tellLeft(salvage)}`];
+  const work = salvage === null ? [] : [`  workspace kept: ${describeWork(salvage)} not landed`];
   return [...work, ...savedLines(salvage)];
-}
-
-/** `2 commits not landed, 3 files not committed`. */
-function tellLeft({ commits, files }: { commits: number; files: number }): string {
-  const parts = [
-    ...(commits > 0 ? [`${counted(commits, "commit")} not landed`] : []),
-    ...(files > 0 ? [`${counted(files, "file")} not committed`] : []),
-  ];
-  return parts.join(", ");
 }
 
 function leftSteps(left: LeftWorkspace | null): NextStep[] {
@@ -71,6 +63,6 @@ function leftSteps(left: LeftWorkspace | null): NextStep[] {
   return [
     step("Show its work", `mu workspace diff ${workstream}/${agent} --stat`),
     step("Continue its work", `mu agent spawn ${workstream}/${agent} --workspace`),
-    step("Free it (its work is saved)", `mu workspace free ${workstream}/${agent}`),
+    step(left.problem === null ? "Free it (its work is saved)" : "Retry", `mu workspace free ${workstream}/${agent}`),
   ];
 }

@@ -1,4 +1,5 @@
-import { describeWork, LISTED_SALVAGE, listSalvages } from "../../workspaces/salvage.js";
+import { describeWork } from "../../journal/sentences.js";
+import { LISTED_SALVAGE, listSalvages } from "../../workspaces/salvage.js";
 import { flag, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
 import { resolveScope } from "../resolve.js";
@@ -23,7 +24,8 @@ export const salvageList = defineOperation({
       { head: "salvage", text: (item) => item.name },
       {
         head: "holds",
-        text: ({ commits, files }) => (commits === null || files === null ? "?" : describeWork({ commits, files })),
+        text: ({ commits, files, ...others }) =>
+          commits === null || files === null ? "?" : describeWork({ commits, files, ...others }),
       },
       { head: "saved by", text: (item) => item.reason ?? "an interrupted run" },
       { head: "", text: (item) => (item.createdAt === null ? "—" : `${paint.ago(item.createdAt)} ago`) },

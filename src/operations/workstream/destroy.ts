@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
 import { Fault } from "../../errors.js";
+import { describeWork } from "../../journal/sentences.js";
 import { counted } from "../../names.js";
-import { describeWork } from "../../workspaces/salvage.js";
 import { workstreamField, yesField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";

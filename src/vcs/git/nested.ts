@@ -3,6 +3,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { VcsWorld } from "../vcs.js";
 import { commonDirOf, findGitDir } from "./git-dir.js";
+import { putFilesOf } from "./ignored.js";
 import { gitEntries, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 import { type Content, makeSavedCommit, type Nested, readSavedCommit, treeOf } from "./saved-commit.js";
 import { wholeTrees } from "./snapshot.js";
@@ -88,7 +89,7 @@ type RestoreMode = "clean" | "overwrite";
 
 /** Restores HEAD (detached), the files, the index, and the repositories inside. */
 export async function restoreFiles(world: VcsWorld, path: string, content: Content, mode: RestoreMode): Promise<void> {
-  const { head, tree, index, nested } = content;
+  const { head, tree, index, nested, ignored } = content;
   const isClean = mode === "clean";
   const how = isClean ? "--no-overwrite-ignore" : "--force";
   if (head !== null) await runGit(world, path, [...NO_HOOKS, "checkout", "--quiet", "--detach", how, head]);
@@ -99,6 +100,7 @@ export async function restoreFiles(world: VcsWorld, path: string, content: Conte
     await runGit(world, path, ["update-index", "-q", "--refresh"], { okCodes: [1] });
   }
   for (const each of nested) await restoreNested(world, path, each, mode);
+  if (ignored !== null) await putFilesOf(world, path, ignored);
 }
 
 /** Restores one nested repository, creating it if it does not exist. */

@@ -1,7 +1,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
-import { quote } from "../../names.js";
+import { enumerate, quote } from "../../names.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { gitDirOf, readText } from "./git-dir.js";
 import { diffTrees } from "./history.js";
@@ -41,7 +41,8 @@ const LISTED = 50;
 
 /** Describes a save: commits that are on no branch, and a summary of its files. Faults `vcs.no_save`. */
 export async function describe(world: VcsWorld, root: string, place: string): Promise<string> {
-  const { head, tree, resumable, nested } = await readSavedCommit(world, root, await commitOfSave(world, root, place));
+  const content = await readSavedCommit(world, root, await commitOfSave(world, root, place));
+  const { head, tree, resumable, nested, ignored, leftOut } = content;
   const shown = ["--no-show-signature", "--no-color", "--format=%h %s (%an, %ad)", "--date=short"];
   const tips = [...(head === null ? [] : [head]), ...resumable];
   const range = ["--max-count", String(LISTED), ...tips, "--not", "--branches", "--remotes"];
@@ -51,11 +52,17 @@ export async function describe(world: VcsWorld, root: string, place: string): Pr
     commits === "" ? `At ${head?.slice(0, 12)}; all commits are on branches.` : `Commits:\n${indent(commits)}`,
     files === "" ? "" : `Uncommitted:\n${files.trimEnd()}`,
     resumable.length === 0 ? "" : `A rebase or merge was in progress; it also needs ${resumable.join(" and ")}.`,
+    ignored === null
+      ? ""
+      : `Ignored:\n${indent(await runGit(world, root, LIST(ignored)).then(({ stdout }) => stdout))}`,
+    leftOut.length === 0 ? "" : `Ignored and too large to save: ${enumerate(leftOut, LISTED)}`,
     ...nested.map(({ path, commit }) => `Nested repository ${quote(path)}: ${commit}`),
   ]
     .filter(Boolean)
     .join("\n\n");
 }
+
+const LIST = (tree: string) => ["-c", "core.quotePath=false", "ls-tree", "-r", "--name-only", tree];
 
 function indent(lines: string): string {
   return lines.trimEnd().replaceAll(/^/gm, "  ");

@@ -6,6 +6,7 @@ import { shellWord } from "../../names.js";
 import type { Checkout, Saved, Snapshot, Target, VcsWorld } from "../vcs.js";
 import { findEntry, findGitDir, operationIn, readHead, readText } from "./git-dir.js";
 import { landedIn, parseWalk } from "./history.js";
+import { type IgnoredFiles, ignoredFiles, treeOfFiles } from "./ignored.js";
 import { saveNested } from "./nested.js";
 import { refreshedFrom } from "./refresh.js";
 import { gitEntries, gitLine, NO_HOOKS, runGit } from "./run.js";
@@ -24,7 +25,7 @@ export const SALVAGE = "refs/mu/salvage/";
 export async function save(
   world: VcsWorld,
   checkout: Checkout,
-  { name, target }: { name: string; target: Target | null; archives: string },
+  { name, target, caches }: { name: string; target: Target | null; archives: string; caches?: readonly string[] },
 ): Promise<Saved | null> {
   const { root } = checkout;
   const gitDir = await gitDirOfCheckout(checkout);
@@ -38,16 +39,23 @@ export async function save(
   const own = parseWalk(stdout);
   const commits = own.size - landedIn(own, target?.landed ?? []).size;
   const nested = shot === undefined ? [] : await saveNested(world, checkout.path, name);
-  if (commits === 0 && !shot?.dirty && nested.length === 0) return null;
+  const found = shot === undefined || caches === undefined ? NO_FILES : await ignoredFiles(world, checkout, caches);
+  const { saved, leftOut } = found;
+  const others = nested.length + saved.length + leftOut.length;
+  if (commits === 0 && !shot?.dirty && others === 0) return null;
   const files = shot?.dirty ? await changedFiles(world, root, shot) : [];
   const tree = shot?.tree ?? (await treeOf(world, root, head));
   const indexTree = shot?.indexTree ?? tree;
-  const isPlain = !shot?.dirty && resumable.length === 0 && nested.length === 0;
-  const parts = { name, path: checkout.path, head, tree, indexTree, resumable, nested, files };
+  const isPlain = !shot?.dirty && resumable.length === 0 && others === 0;
+  const ignored = saved.length === 0 ? null : await treeOfFiles(world, checkout.path, saved);
+  const parts = { name, path: checkout.path, head, tree, indexTree, resumable, nested, files, ignored, leftOut };
   const commit = isPlain ? head : await makeSavedCommit(world, root, parts);
   const place = `${SALVAGE}${name}`;
-  return { place, commit: await createRef(world, root, place, commit), commits, files: files.length };
+  const counts = { commits, files: files.length, nested: nested.length, ignored: saved.length };
+  return { place, commit: await createRef(world, root, place, commit), ...counts, leftOut };
 }
+
+const NO_FILES: IgnoredFiles = { saved: [], leftOut: [] };
 
 /**
  * Saves a folder that its repository no longer knows, as after cloning the repository again: HEAD is unknown, so all

@@ -8,6 +8,8 @@ export const TRAILERS = {
   index: "Mu-Index",
   resumable: "Mu-Unfinished",
   nested: "Mu-Nested",
+  ignored: "Mu-Ignored",
+  leftOut: "Mu-Left-Out",
 } as const;
 
 /** The save of a repository inside a checkout, and where that was cloned from. */
@@ -30,13 +32,17 @@ interface Parts {
   resumable: readonly string[];
   nested: readonly Nested[];
   files: readonly string[];
+  /** The tree of ignored files. */
+  ignored?: string | null;
+  /** Ignored files that are not saved. */
+  leftOut?: readonly string[];
 }
 
 const LISTED = 50;
 
 /** Creates the commit of a save in the repository at `cwd`, dated `date` (as git reads it) or now. */
 export async function makeSavedCommit(world: VcsWorld, cwd: string, parts: Parts, date?: string): Promise<string> {
-  const { name, head, tree, indexTree, resumable, nested } = parts;
+  const { name, head, tree, indexTree, resumable, nested, ignored = null } = parts;
   const dates = date === undefined ? {} : { GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date };
   const env = { ...(await identity(world, cwd)), ...dates };
   const commitTree = async (of: string, parents: readonly string[], message: string) => {
@@ -46,15 +52,16 @@ export async function makeSavedCommit(world: VcsWorld, cwd: string, parts: Parts
   const heads = head === null ? [] : [head];
   const known = [tree, ...(await Promise.all(heads.map((commit) => treeOf(world, cwd, commit))))];
   const index = known.includes(indexTree) ? [] : [await commitTree(indexTree, heads, `index of ${name}\n`)];
+  const beside = ignored === null ? [] : [await commitTree(ignored, [], `ignored files of ${name}\n`)];
   const inside = nested.map(({ commit }) => commit);
-  return commitTree(tree, [...heads, ...index, ...resumable, ...inside], messageOf(parts));
+  return commitTree(tree, [...heads, ...index, ...resumable, ...inside, ...beside], messageOf(parts));
 }
 
 export async function treeOf(world: VcsWorld, cwd: string, commit: string): Promise<string> {
   return gitLine(world, cwd, ["rev-parse", `${commit}^{tree}`]);
 }
 
-function messageOf({ name, path, head, indexTree, resumable, nested, files }: Parts): string {
+function messageOf({ name, path, head, indexTree, resumable, nested, files, ignored, leftOut = [] }: Parts): string {
   const list = files.slice(0, LISTED).map((file) => `  ${quote(file)}`);
   const more = files.length > LISTED ? [`  and ${files.length - LISTED} more`] : [];
   const trailers = [
@@ -62,6 +69,8 @@ function messageOf({ name, path, head, indexTree, resumable, nested, files }: Pa
     `${TRAILERS.index}: ${indexTree}`,
     ...resumable.map((commit) => `${TRAILERS.resumable}: ${commit}`),
     ...nested.map((each) => `${TRAILERS.nested}: ${JSON.stringify(each)}`),
+    ...(ignored ? [`${TRAILERS.ignored}: ${ignored}`] : []),
+    ...leftOut.slice(0, LISTED).map((file) => `${TRAILERS.leftOut}: ${JSON.stringify(file)}`),
   ];
   const paragraphs = [
     `Salvage of ${name}`,
@@ -79,6 +88,10 @@ export interface Content {
   index: string | null;
   resumable: string[];
   nested: Nested[];
+  /** The tree of ignored files. */
+  ignored: string | null;
+  /** Ignored files that were not saved. */
+  leftOut: string[];
 }
 
 /** Reads a save; a plain commit is a save of commits only. */
@@ -91,9 +104,11 @@ export async function readSavedCommit(world: VcsWorld, cwd: string, commit: stri
   };
   const [[head], [index]] = [all("head"), all("index")];
   if (!subject?.startsWith("Salvage of ") || head === undefined || index === undefined)
-    return { head: commit, tree: null, index: null, resumable: [], nested: [] };
+    return { head: commit, tree: null, index: null, resumable: [], nested: [], ignored: null, leftOut: [] };
   const nested = all("nested").map((text) => JSON.parse(text) as Nested);
-  return { head: head === "none" ? null : head, tree, index, resumable: all("resumable"), nested };
+  const [ignored = null] = all("ignored");
+  const leftOut = all("leftOut").map((text) => JSON.parse(text) as string);
+  return { head: head === "none" ? null : head, tree, index, resumable: all("resumable"), nested, ignored, leftOut };
 }
 
 /** Variables for commits that we create: empty if the user has an identity in git, else mu's. */
