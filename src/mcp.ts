@@ -6,50 +6,74 @@ import {
   ListToolsRequestSchema,
   type Tool,
 } from "@modelcontextprotocol/sdk/types.js";
-import * as z from "zod";
 import { type Store, withParts } from "./db/store.js";
 import { bugFault, Fault } from "./errors.js";
+import { quote } from "./names.js";
 import type { Request } from "./operations/app.js";
 import { execute, type World } from "./operations/execute.js";
 import { loadOperations } from "./operations/index.js";
 import type { Operation } from "./operations/operation.js";
+import { describeTool, INSTRUCTIONS, inToolWords, isOffered, toolName, withNextTools } from "./operations/tools.js";
+import type { ToolSet } from "./operations/verb.js";
 import { VERSION } from "./version.js";
 
 /**
- * Serves every verb that needs no terminal and no standard input as a tool on standard input and output, many requests
- * at a time. It ends with its client: then the requests that are in flight are aborted.
+ * Serves a set of verbs as tools on standard input and output, many requests at a time. It ends with its client: then
+ * the requests that are in flight are aborted.
  */
-export async function serveMcp(world: World, served: Request): Promise<void> {
+export async function serveMcp(world: World, served: Request, set: ToolSet): Promise<void> {
+  const { server, close } = await createMcpServer(world, served, set);
+  await server.connect(new StdioServerTransport());
+  await clientEnded(served.signal);
+  await turn();
+  await close();
+}
+
+/** A server for one client, not yet connected. `close` aborts what is in flight, and waits for its end. */
+export async function createMcpServer(world: World, served: Request, set: ToolSet) {
   const operations = new Map<string, Operation>();
   for (const operation of await loadOperations()) {
-    if (!operation.standalone) operations.set(toolName(operation), operation);
+    if (!operation.standalone) operations.set(toolName(operation.name), operation);
   }
   const { stdin: _, terminal: __, ...offered } = served;
   const { serving, close } = serverWorld(world);
   const ended = new AbortController();
-  const server = new Server({ name: "mu", version: VERSION }, { capabilities: { tools: {} } });
-  const tools = [...operations.values()].filter((operation) => operation.needs === undefined).map(describeTool);
-  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools }));
+  const instructions = INSTRUCTIONS[set];
+  const server = new Server({ name: "mu", version: VERSION }, { capabilities: { tools: {} }, instructions });
+  const isTool = (name: string) => {
+    const operation = operations.get(name);
+    return operation !== undefined && isOffered(set, operation);
+  };
+  const tools = [...operations.values()].filter(({ name }) => isTool(toolName(name)));
+  server.setRequestHandler(ListToolsRequestSchema, () => ({
+    tools: tools.map((tool) => describeTool(tool, set) as Tool),
+  }));
   const running = new Set<Promise<unknown>>();
   server.setRequestHandler(CallToolRequestSchema, ({ params }, { signal }) => {
     const operation = operations.get(params.name);
-    if (operation === undefined) {
-      return failure(new Fault("missing", "mcp.no_such_tool", `There is no tool ${JSON.stringify(params.name)}.`));
-    }
+    if (operation === undefined || (set !== "all" && !isTool(params.name)))
+      return failure(noSuchTool(params.name, set));
     const request = { ...offered, signal: AbortSignal.any([signal, ended.signal]) };
-    const answer = call(operation, params.arguments ?? {}, serving, request);
+    const answer = call(operation, params.arguments ?? {}, serving, request, isTool);
     running.add(answer);
     void answer.finally(() => running.delete(answer));
     return answer;
   });
-  await server.connect(new StdioServerTransport());
-  await clientEnded(served.signal);
-  await turn();
-  ended.abort();
-  await Promise.all(running);
-  await turn();
-  await server.close();
-  await close();
+  return {
+    server,
+    async close() {
+      ended.abort();
+      await Promise.all(running);
+      await turn();
+      await server.close();
+      await close();
+    },
+  };
+}
+
+function noSuchTool(name: string, set: ToolSet): Fault {
+  const where = set === "all" ? "" : ` among those that this server offers (${set})`;
+  return new Fault("missing", "mcp.no_such_tool", `There is no tool ${quote(name)}${where}.`);
 }
 
 /** Opens the database for each request, and keeps it open until the next: it may be replaced meanwhile. */
@@ -80,39 +104,28 @@ async function clientEnded(signal: AbortSignal): Promise<void> {
 /** What has been read is at work after a turn of the event loop, and what was answered is written. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** `task.claim` as a tool: `task_claim`. */
-function toolName(operation: Operation): string {
-  return operation.name.replaceAll(".", "_").replaceAll("-", "_");
-}
-
-function describeTool(operation: Operation): Tool {
-  const output = z.toJSONSchema(operation.output(), { unrepresentable: "any" });
-  return {
-    name: toolName(operation),
-    description: [`${operation.summary}.`, operation.description ?? ""].join(" ").trim(),
-    inputSchema: z.toJSONSchema(operation.input(), { io: "input" }) as Tool["inputSchema"],
-    ...(output["type"] === "object" && { outputSchema: output as NonNullable<Tool["outputSchema"]> }),
-    annotations: {
-      readOnlyHint: operation.effect === "read",
-      destructiveHint: operation.effect === "destroy",
-    },
-  };
-}
-
-async function call(operation: Operation, input: unknown, world: World, request: Request): Promise<CallToolResult> {
+async function call(
+  operation: Operation,
+  input: unknown,
+  world: World,
+  request: Request,
+  isTool: (name: string) => boolean,
+): Promise<CallToolResult> {
+  const inTools = <T>(value: T) => withNextTools(value, world.program, isTool) as T;
   try {
-    const result = operation.output().parse(await execute(operation, input, world, request));
+    const result = inTools(operation.output().parse(await execute(operation, input, world, request)));
     const isObject = typeof result === "object" && result !== null && !Array.isArray(result);
     return {
       content: [{ type: "text", text: JSON.stringify(result) }],
       ...(isObject && { structuredContent: result as Record<string, unknown> }),
     };
   } catch (error) {
-    return failure(error);
+    const fault = error instanceof Fault ? error : bugFault(String(error));
+    return failure(inTools({ ...fault.toJSON(), message: inToolWords(fault.message, operation) }));
   }
 }
 
-function failure(error: unknown): CallToolResult {
-  const text = JSON.stringify(error instanceof Fault ? error : bugFault(String(error)));
-  return { isError: true, content: [{ type: "text", text }] };
-}
+const failure = (fault: unknown): CallToolResult => ({
+  isError: true,
+  content: [{ type: "text", text: JSON.stringify(fault) }],
+});

@@ -124,6 +124,16 @@ export function shellWord(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
+/** The words of a command line that was made with `shellWord`. */
+export function shellWords(line: string): string[] {
+  const words = line.match(/(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"\\])+/g) ?? [];
+  return words.map((word) =>
+    word.replace(/'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/g, (_, plain, quoted, one) => {
+      return plain ?? one ?? quoted.replace(/\\(["\\$`])/g, "$1");
+    }),
+  );
+}
+
 /** A name for a message: quoted, without control characters, at most a line long. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 79)}…` : text).replace(UNPRINTABLE, "�");

@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Home, newHome, PROGRAM } from "./support/cli.js";
 
@@ -94,6 +95,34 @@ describe("many requests to one server", () => {
     await call("task_claim", { task: "demo/build" });
     await call("task_close", { task: "demo/build" });
     expect(await other).toMatchObject({ outcome: "reached" });
+  });
+
+  it("end the check of a close that is cancelled, with all its processes, and the task stays", async () => {
+    await addTask("build");
+    const mark = join(home.project, "pid");
+    const cancel = new AbortController();
+    const check = `echo $$ > ${mark}.new; mv ${mark}.new ${mark}; sleep 1000; sleep 1000`;
+    const closing = call("task_close", { task: "demo/build", check }, cancel.signal);
+    closing.catch(() => {});
+    await until(() => existsSync(mark));
+    cancel.abort();
+    await expect(closing).rejects.toThrow();
+    await until(() => !isRunning(Number(readFileSync(mark, "utf8"))));
+    expect((await call("task_show", { task: "demo/build" })).task).toMatchObject({ status: "OPEN", level: null });
+  });
+
+  it("take back a write that is cancelled while another process has the lock", async () => {
+    const other = new Database(home.database);
+    other.exec("begin immediate");
+    const cancel = new AbortController();
+    const adding = call("task_add", { name: "late", title: "Late", workstream: "demo" }, cancel.signal);
+    adding.catch(() => {});
+    expect((await call("task_list", { workstream: "demo" })).count).toBe(0);
+    cancel.abort();
+    await expect(adding).rejects.toThrow();
+    other.close();
+    await addTask("next");
+    expect((await call("task_list", { workstream: "demo" })).items).toMatchObject([{ name: "next" }]);
   });
 
   it("see a database that was put in place of the old one", async () => {

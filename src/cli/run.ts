@@ -1,7 +1,7 @@
 import { systemClock } from "../clock.js";
 import { openStore, upgradeStore } from "../db/open.js";
 import { Fault, interrupted } from "../errors.js";
-import type { Request } from "../operations/app.js";
+import type { Program, Request } from "../operations/app.js";
 import { execute, executeFollowing, type World } from "../operations/execute.js";
 import { findOperation } from "../operations/index.js";
 import { VERBS } from "../operations/manifest.js";
@@ -42,6 +42,16 @@ function parse(line: Line, output: Output): Call | undefined {
   }
   return call;
 }
+
+/** A line that somebody suggests, read as if it was typed. */
+const readCommand: Program["readCommand"] = (words) => {
+  try {
+    const call = parse(readLine(words, VERBS), { out: () => {}, err: () => {}, colour: false });
+    return call && { verb: call.verb.name, input: call.input };
+  } catch {
+    return undefined;
+  }
+};
 
 const isHelp = (word: string) => word === "-h" || word === "--help";
 
@@ -108,7 +118,8 @@ function processWorld(output: Output, signal: AbortSignal): World {
     program: {
       registry: { verbs: VERBS, find: findOperation },
       runApart: output.program === undefined ? undefined : (...call) => runApart(output.program as string, ...call),
-      serveMcp: async (request) => (await import("../mcp.js")).serveMcp(world, request),
+      readCommand,
+      serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
       upgradeDatabase: (options) => upgradeStore(address, options),
       playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),

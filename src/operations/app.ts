@@ -4,7 +4,7 @@ import type { Caller } from "../agents/identity.js";
 import type { Context } from "../db/context.js";
 import type { DemoOutcome } from "../demo/demo.js";
 import { Fault } from "../errors.js";
-import type { Verb } from "./verb.js";
+import type { ToolSet, Verb } from "./verb.js";
 
 /** One call of a verb: its surroundings, and what the surface that it came through can do. */
 export interface Request {
@@ -44,14 +44,16 @@ export interface Program {
    * `--json` prints. Undefined in that process itself, and where there is no program to start.
    */
   runApart?: ((words: readonly string[], input: string, request: Request) => Promise<unknown>) | undefined;
+  /** What a line asks for, given as its words after `mu`; undefined if it is no line of mu's. */
+  readCommand(words: readonly string[]): { verb: string; input: Record<string, unknown> } | undefined;
   /** Writes mu's skill to `path`; false when it was there already. */
   installSkill(path: string): Promise<boolean>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
   playDemo(options: { keep?: string | undefined }, request: Request): Promise<DemoOutcome>;
-  /** Serves the verbs over the Model Context Protocol on standard input and output until it closes. */
-  serveMcp(request: Request): Promise<void>;
+  /** Serves a set of verbs over the Model Context Protocol on standard input and output until it closes. */
+  serveMcp(request: Request, tools: ToolSet): Promise<void>;
 }
 
 /** Every verb: as data, and with its schemas. */

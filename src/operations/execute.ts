@@ -87,7 +87,7 @@ function lazily<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 async function reconcileFirst(operation: Operation, input: Record<string, unknown>, app: App): Promise<void> {
-  if (!operation.reconcile || input["reconcile"] === false) return;
+  if (operation.reconcile !== "first" || input["reconcile"] === false) return;
   const { reconcileBeforeRead } = await import("./reality.js");
   if (await reconcileBeforeRead(app)) app.request.remark("The database was busy: this is what was last known.");
 }

@@ -38,6 +38,7 @@ export const land = defineOperation({
   description:
     "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
   effect: "write",
+  acts: ["runs"],
   input: landFields,
   output: OUTPUT,
   positional: ["tasks"],

@@ -32,6 +32,12 @@ export function withTotal(drawn: string, { count, total }: { count: number; tota
 /** `read` changes nothing; `write` leaves one group of events; `destroy` is a dry run until `yes`. */
 export type Effect = "read" | "write" | "destroy";
 
+/**
+ * `ends`: ends programs, or overwrites and deletes what mu did not make. `runs`: runs commands of the project, or gives
+ * agents prompts. `shows`: changes what a person sees in tmux.
+ */
+export type Act = "ends" | "runs" | "shows";
+
 /** A command line that shows the verb at work: with `fault`, one that is refused with that code. */
 export interface Example {
   command: string;
@@ -52,8 +58,15 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   effect: Effect;
   /** A write that leaves no event: what it writes changes all the time and is not journalled. */
   journalled?: false;
-  /** A read that first makes the database agree with tmux, unless its input says `reconcile: false`. */
-  reconcile?: true;
+  /**
+   * A read that makes the database agree with tmux: first, unless its input says `reconcile: false`, or by itself while
+   * it runs.
+   */
+  reconcile?: "first" | "by itself";
+  /** What it does beyond the database's own rows, for surfaces that warn of it. */
+  acts?: readonly Act[];
+  /** A write that changes nothing the second time. */
+  repeatable?: true;
   /** What it cannot work without: surfaces that lack it do not offer the verb. */
   needs?: readonly Need[];
   /** Also for an agent CLI in a pane that nobody adopted: it changes nothing in anybody's name. */

@@ -11,6 +11,8 @@ export const reconcile = defineOperation({
     "Closes agents whose pane is gone and releases their tasks with a [reaper] note, reads statuses, types queued prompts, and finishes or undoes workspaces that were left half-made or half-freed. Panes without an agent are listed, never adopted. Reads such as agent list do this on their own.",
   effect: "write",
   unadopted: true,
+  repeatable: true,
+  acts: ["runs"],
   input: () => ({
     workstream: workstreamField(),
     all: flag("Cover all workstreams"),

@@ -13,6 +13,7 @@ export const recover = defineOperation({
   description:
     "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task.",
   effect: "destroy",
+  acts: ["runs"],
   input: () => ({ workstream: workstreamField(), all: flag("Cover all workstreams"), yes: yesField() }),
   output: { items: [ITEM], count: "number", done: "boolean", nextSteps: NEXT_STEPS },
   examples: [

@@ -13,6 +13,7 @@ export const sql = defineOperation({
     "Read-only by default; --json prints an array of rows. With --write it accepts INSERT, UPDATE and DELETE in one transaction, records an event with the rows before and after, and can be undone. The views ready, blocked and goals answer common questions.",
   effect: "write",
   writes: ({ write }) => write,
+  acts: ["ends"],
   input: () => ({
     query: field(
       z.string().min(1).max(1_048_576),

@@ -19,7 +19,7 @@ export const state = defineOperation({
   description:
     "Shows tracks, ready tasks, tasks in progress, blocked tasks, recently closed tasks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
   effect: "read",
-  reconcile: true,
+  reconcile: "first",
   input: () => ({
     workstream: workstreamField(),
     limit: limitField(20, "Items per list; 0 means all"),

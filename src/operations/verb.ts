@@ -71,3 +71,7 @@ export function wordsOf(name: string): string[] {
 export function flagName(field: string): string {
   return field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
+
+/** The verbs that an MCP server offers as tools: for one who works on tasks, for one who leads a crew, or all. */
+export const TOOL_SETS = ["worker", "orchestrator", "all"] as const;
+export type ToolSet = (typeof TOOL_SETS)[number];

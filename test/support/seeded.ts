@@ -68,6 +68,7 @@ export async function seededApp(
       installSkill: async () => true,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
+      readCommand: () => undefined,
       playDemo: async () => PLAYED,
     },
     openCrew: async (own) => privateCrew(own, folder.path),

@@ -15,6 +15,7 @@ export const agentClose = defineAgentVerb({
   description:
     "Its transcript stays readable, and its tasks in progress go back to OPEN, each with a note. Unlanded work in its workspace is saved. The workspace is freed if everything in it is committed and landed, and kept otherwise.",
   effect: "write",
+  acts: ["ends"],
   input: () => ({
     reason: field(z.string().max(2000).optional(), "Reason, for the log and the notes"),
     discardWorkspace: flag("Free its workspace even if it holds unlanded work (which is saved)"),

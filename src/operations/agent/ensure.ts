@@ -10,6 +10,7 @@ export const agentEnsure = defineOperation({
   name: "agent.ensure",
   summary: "Start an agent unless it is already running",
   effect: "write",
+  acts: ["runs"],
   input: () => ({
     name: field(z.string().min(1), "Agent name"),
     workstream: workstreamField(),

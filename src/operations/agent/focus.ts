@@ -6,6 +6,7 @@ export const agentFocus = defineAgentVerb({
   name: "agent.focus",
   summary: "Bring an agent's pane to the front of its session",
   effect: "read",
+  acts: ["shows"],
   output: { agent: AGENT },
   examples: [
     { command: "mu agent focus helper", shows: "bring its pane to the front" },

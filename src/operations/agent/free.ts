@@ -8,6 +8,7 @@ export const agentFree = defineAgentVerb({
   name: "agent.free",
   summary: "Mark an agent as available until it is busy again",
   effect: "write",
+  repeatable: true,
   output: { agent: AGENT, previousStatus: [AGENT_STATUSES, null], changed: "boolean", nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu agent free helper", shows: "mark it available, whatever its screen says" },

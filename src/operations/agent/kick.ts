@@ -6,7 +6,9 @@ import { defineAgentVerb } from "../subject.js";
 export const agentKick = defineAgentVerb({
   name: "agent.kick",
   summary: "Signal the program that an agent is stuck in, but not the agent",
-  effect: "read",
+  effect: "write",
+  journalled: false,
+  acts: ["ends"],
   input: () => ({
     signal: field(z.enum(["SIGINT", "SIGTERM", "SIGKILL", "SIGHUP"]).default("SIGINT"), "Signal to send"),
   }),

@@ -12,7 +12,7 @@ export const agentList = defineOperation({
   description:
     "Reads the panes first: agents whose pane is gone are closed and their tasks released. --follow prints every change until Ctrl-C.",
   effect: "read",
-  reconcile: true,
+  reconcile: "first",
   input: () => ({
     workstream: workstreamField(),
     all: allField(),

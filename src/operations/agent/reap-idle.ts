@@ -8,6 +8,7 @@ export const agentReapIdle = defineOperation({
   name: "agent.reap-idle",
   summary: "Close agents that have been idle and have no task",
   effect: "write",
+  acts: ["ends"],
   input: () => ({
     workstream: workstreamField(),
     idleFor: durationField("How long an agent must have been idle").prefault("30m"),

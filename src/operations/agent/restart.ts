@@ -12,6 +12,7 @@ export const agentRestart = defineAgentVerb({
   summary: "Restart an agent",
   description: "It keeps its tasks and, if its CLI supports it, its conversation; the output says which.",
   effect: "write",
+  acts: ["ends", "runs"],
   input: () => ({
     fresh: flag("Start a new conversation"),
     ready: field(z.boolean().default(true), "Do not wait until the CLI is ready for a prompt"),

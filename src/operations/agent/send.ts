@@ -16,6 +16,7 @@ export const agentSend = defineAgentVerb({
   description:
     "Never types into a dialog, a draft, a pane that is not the agent's or a shell that the CLI fell back to: mu exits 4 with the reason. A busy agent gets the prompt at its next turn; after --timeout mu exits 5 and the prompt stays queued.",
   effect: "write",
+  acts: ["runs"],
   journalled: false,
   input: () => ({
     text: field(z.string().max(1_048_576).optional(), "Prompt; - reads standard input"),

@@ -9,7 +9,7 @@ export const agentShow = defineAgentVerb({
   name: "agent.show",
   summary: "Show an agent, its tasks and its last lines",
   effect: "read",
-  reconcile: true,
+  reconcile: "first",
   input: () => ({
     lines: field(z.number().int().min(0).max(10_000).default(20), "Lines of its screen to show", { short: "n" }),
     reconcile: reconcileField(),

@@ -14,6 +14,7 @@ export const agentSpawn = defineOperation({
   description:
     "The pane runs the agent's command and carries its identity. If the command dies at once, mu exits 5, prints its last lines and leaves nothing behind. MU_<CLI>_COMMAND overrides a CLI's command.",
   effect: "write",
+  acts: ["runs"],
   input: () => ({
     name: field(z.string().min(1), "Agent name, such as worker-1"),
     workstream: workstreamField(),

@@ -14,6 +14,7 @@ export const deliveryDrain = defineOperation({
   description:
     "Types queued prompts into the agents that are ready. With --hook, an agent's stop hook asks for its next prompt, which is printed as the hook's answer; nothing is printed if the queue is empty.",
   effect: "write",
+  acts: ["runs"],
   journalled: false,
   unadopted: true,
   input: () => ({ workstream: workstreamField(), hook: flag("Answer an agent's stop hook") }),

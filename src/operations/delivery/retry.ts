@@ -8,6 +8,7 @@ export const deliveryRetry = defineOperation({
   name: "delivery.retry",
   summary: "Resend a refused, unproved or cancelled prompt",
   effect: "write",
+  acts: ["runs"],
   journalled: false,
   input: () => ({ id: idField(), timeout: durationField("How long to wait").prefault("60s") }),
   output: { delivery: DELIVERY, nextSteps: NEXT_STEPS },

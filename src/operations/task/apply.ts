@@ -16,6 +16,7 @@ export const taskApply = defineOperation({
   summary: "Add a whole plan to the graph",
   description: `The plan is YAML or JSON: {tasks: [{name, ${PLANNED_FIELDS.join(", ")}, blockedBy: [name, name@landed…], notes: […]}]}, and every field but title may be left out. Applying it again changes nothing: fields that are given are set, the status never, edges and notes are only added. All of it happens or, with the place of the mistake, nothing.`,
   effect: "write",
+  repeatable: true,
   input: () => ({
     file: field(z.string().min(1), "Plan file; - reads standard input"),
     workstream: workstreamField(),

@@ -26,6 +26,7 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
     ...verb,
     about: "Task that waits",
     effect: "write",
+    repeatable: true,
     input: () => ({
       by: field(z.string().min(1), byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" }),
       ...(levels && { until: untilField() }),

@@ -18,6 +18,7 @@ export const taskClose = defineTaskVerb({
   description:
     "With --check, or the workstream's setting check, the command runs in the owner's workspace first. If it passes, the task is verified; if it fails, the task stays IN_PROGRESS and mu exits 1. mu warns about uncommitted changes and about a task without a commit. The setting closeRequires restricts agents to closing tasks that are committed, checked or landed.",
   effect: "write",
+  acts: ["runs"],
   input: () => ({
     evidence: field(textField().optional(), "Evidence that it is done, kept as a note", { lines: true }),
     check: field(

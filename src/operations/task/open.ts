@@ -9,6 +9,7 @@ export const taskOpen = defineTaskVerb({
   name: "task.open",
   summary: "Reopen a task",
   effect: "write",
+  repeatable: true,
   input: () => ({ override: overrideField() }),
   output: CHANGE,
   examples: [

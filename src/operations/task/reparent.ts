@@ -8,6 +8,7 @@ export const taskReparent = defineTaskVerb({
   name: "task.reparent",
   summary: "Replace the blockers of a task",
   effect: "write",
+  repeatable: true,
   about: "Task that waits",
   input: () => ({
     blockedBy: tasksField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),

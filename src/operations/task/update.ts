@@ -14,6 +14,7 @@ export const taskUpdate = defineTaskVerb({
   summary: "Change a task's fields",
   description: "To change the status, use claim, release, close, open, reject or defer.",
   effect: "write",
+  repeatable: true,
   input: () => ({
     ...settableFields(),
     tags: labels("Replace all tags; an empty value means none").optional(),

@@ -18,6 +18,7 @@ export const taskWait = defineOperation({
   description:
     "Exits 0 once they are, 5 after --timeout, 6 if a watched task went back to OPEN because its owner died, 7 if --on-stall is exit and a task has not changed for --stuck-after, 130 or 143 if a signal ended the wait.",
   effect: "read",
+  reconcile: "by itself",
   input: () => ({
     tasks: tasksField("Tasks to watch; build@landed waits until build has landed").min(1),
     workstream: workstreamField(),

@@ -15,6 +15,7 @@ export const workspaceCreate = defineAgentVerb({
   description:
     "The agent does not have to exist yet: spawned with --workspace, it gets the workspace of its name. A failure leaves nothing behind, and a workspace left half-made by a crash is recreated.",
   effect: "write",
+  acts: ["runs"],
   about: "Agent to create it for, as name or workstream/name",
   input: () => ({
     backend: backendField(),

@@ -12,6 +12,7 @@ export const workspaceRecreate = defineAgentVerb({
   summary: "Delete and recreate a workspace",
   description: "Everything that has not landed is saved first and can be restored.",
   effect: "write",
+  acts: ["ends", "runs"],
   input: () => ({
     from: optionalText("Ref to start from (default: the target branch)", { value: "ref" }),
     evenIfBusy: whileBusyField("Delete its folder even if the agent is open"),

@@ -49,6 +49,7 @@ export const workspaceSetup = defineOperation({
   summary: "Show or change the setup of new workspaces, or run it again",
   description: `Files that are not tracked are copied or linked from the project's folder, ports are leased (MU_PORT_0 …), then a command runs. Patterns are those of .gitignore. A repository can bring its own wishes in ${REPOSITORY_FILE} (copy, link, command, key, ports, check) and .worktreeinclude; a command from there runs only after a person approved it, and again after it changed.`,
   effect: "write",
+  acts: ["runs"],
   input: () => ({
     agent: optionalText("Run the setup again in this agent's workspace", { completes: "agent" }),
     workstream: workstreamField(),

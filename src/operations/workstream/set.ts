@@ -15,6 +15,7 @@ export const workstreamSet = defineOperation({
   summary: "Change a setting of a workstream",
   description: `${SETTING_KEYS.map((key) => `${key}: ${lowerFirst(SETTINGS[key]?.about ?? "")}, ${SETTINGS[key]?.wants}.`).join(" ")}`,
   effect: "write",
+  repeatable: true,
   input: () => ({
     key: field(z.string(), "Setting"),
     value: field(z.string().max(65_536).optional(), "New value; separate list items with commas"),
