@@ -8,6 +8,7 @@ import { copy } from "./copy.js";
 import { crew } from "./crew.js";
 import { deliveries } from "./deliveries.js";
 import { follow } from "./follow.js";
+import { interrupt } from "./interrupt.js";
 import { land } from "./land.js";
 import { mcp } from "./mcp.js";
 import type { Figure } from "./measure.js";
@@ -31,6 +32,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   size,
   follow,
   mcp,
+  interrupt,
   agents,
   deliveries,
   watch,
