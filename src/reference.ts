@@ -39,7 +39,7 @@ Made from the operations by \`npm run docs\`. Every verb also takes \`--json\`, 
 the line; in notes, descriptions, reasons and evidence \`\\n\` begins a new line unless the line has \`--raw\`.
 Commas separate names in lists of names only. \`mu schema <verb>\` prints its input and output as JSON schemas. Exit codes: 0 done, 1 a check came
 out red or a bug, 2 usage, 3 not found, 4 conflict, 5 unavailable or timed out, 6 a watched task's owner died,
-7 a watched task stalled,
+7 a watched task stalled, 8 a watched task was rejected, deferred or deleted,
 130 or 143 ended by SIGINT or SIGTERM.
 
 ${sections}`;

@@ -532,6 +532,14 @@ describe("task apply", () => {
 });
 
 describe("mu sql", () => {
+  it("has the workstream's name in its views", async () => {
+    await planned();
+    for (const [view, names] of Object.entries({ ready: 2, blocked: 1, goals: 2 })) {
+      const rows = (await home.here(["sql", `select name from ${view} where workstream = 'demo'`, "--json"])).json();
+      expect([view, rows.length]).toEqual([view, names]);
+    }
+  });
+
   it("gives a bare array, and tells what is wrong with the SQL without a stack", async () => {
     await planned();
     const rows = await home.here("sql 'select name, impact from tasks order by name' --json");
@@ -627,6 +635,58 @@ describe("task wait", () => {
     const { code, json } = await waiting;
     expect([code, json().outcome, json().firing.name]).toEqual([0, "reached", "build"]);
     expect(await wait("build --timeout 1ms")).toEqual([0, "reached"]);
+
+    await all("task add late", "task defer late");
+    expect(await wait("late --timeout 60s")).toEqual([8, "deferred"]);
+    await all("task reject late");
+    expect(await wait("late build docs --timeout 60s")).toEqual([8, "rejected"]);
+    expect(await wait("late --status REJECTED")).toEqual([0, "reached"]);
+  });
+
+  it("warns of a stuck task while it waits", async () => {
+    await planned();
+    await all("task claim build");
+    const { code, stderr } = await home.here("task wait build --stuck-after 1ms --timeout 50ms");
+    expect([code, stderr]).toEqual([5, "demo/build is stuck: nothing happens to it.\n"]);
+  });
+});
+
+describe("a dead end", () => {
+  it("is named where a task gets a blocker that nobody will do, and a close says what still blocks", async () => {
+    await planned();
+    await all("task add rejected", "task reject rejected", "task add deferred", "task defer deferred");
+    const warned = async (line: string, input = "") => {
+      const { warnings } = (await home.here(`${line} --json`, { input })).json();
+      return warnings.map(({ code, message }: { code: string; message: string }) => `${code}: ${message}`);
+    };
+    const end = (task: string, by: string, status: string) =>
+      `dead_end: ${task} waits for ${by}, which is ${status}: nobody will do it.`;
+    expect(await warned("task add a --blocked-by rejected,build")).toEqual([end("a", "rejected", "REJECTED")]);
+    expect(await warned("task block docs --by deferred")).toEqual([end("docs", "deferred", "DEFERRED")]);
+    expect(await warned("task reparent docs --blocked-by rejected")).toEqual([end("docs", "rejected", "REJECTED")]);
+    const plan = JSON.stringify({ tasks: [{ name: "b", title: "B", blockedBy: ["deferred"] }] });
+    expect(await warned("task apply -", plan)).toEqual([end("b", "deferred", "DEFERRED")]);
+    expect(await warned("task add fine --blocked-by build")).toEqual([]);
+    expect((await home.here("task add c --blocked-by rejected")).stdout).toContain("  ! c waits for rejected, which");
+    expect(await warned("task close fine --evidence ok")).toEqual(["blocked: fine still waits for build."]);
+    expect(await warned("task close build --evidence ok")).toEqual([]);
+  });
+
+  it("goes when its blocker is deleted, which names whom that frees", async () => {
+    await planned();
+    await all(
+      "task add both --blocked-by build,docs",
+      "task add only --blocked-by build",
+      "task add held --blocked-by build",
+    );
+    await all("task defer held");
+    const dry = (await home.here("task delete build --json")).json();
+    expect(dry).toMatchObject({ deleted: false, edges: 4, frees: ["deploy", "only"] });
+    const { stdout } = await home.here("task delete build --yes");
+    expect(stdout).toMatch(/^Deleted build with 4 edges and 0 notes; nothing else blocks deploy, only\.\n/);
+    expect((await home.here("task delete docs --json")).json().frees).toEqual(["both"]);
+    await all("task close docs --evidence ok");
+    expect((await home.here("task delete docs --json")).json().frees).toEqual([]);
   });
 });
 

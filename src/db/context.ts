@@ -8,6 +8,8 @@ export interface Context {
   readonly clock: Clock;
   /** Who acts: the name that events carry. */
   readonly actor: string;
+  /** The row id of the agent that acts; absent for a person, and where only the name is known. */
+  readonly incarnation?: number;
   /** One id for all events of one verb; without it every write is a group of its own. */
   readonly group?: string;
 }

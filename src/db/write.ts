@@ -25,6 +25,7 @@ export interface Tx {
   readonly now: string;
   /** Who writes: the name that the event carries. */
   readonly actor: string;
+  readonly incarnation: number | undefined;
   insert<T extends JournalledTable>(table: T, row: NewRow<T>): Promise<RowOf<T>>;
   /** Inserts many rows, which all have the columns of the first, with few statements; gives their ids in order. */
   insertAll<T extends JournalledTable>(table: T, rows: readonly NewRow<T>[]): Promise<number[]>;
@@ -80,7 +81,7 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
 
     const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, hasPayload: false };
     const now = timestamp(context.clock);
-    const result = await work(transaction(db, now, context.actor, journal));
+    const result = await work(transaction(db, now, context, journal));
     if (journal.changes.length === 0 && !journal.hasPayload) return result;
     if (typeof known === "function") {
       scopes = distinct(await known(db, journal.changes));
@@ -121,7 +122,7 @@ function distinct(scopes: string | readonly string[]): string[] {
 
 type Values = Record<string, unknown>;
 
-function transaction(db: Reader, now: string, actor: string, journal: Journal): Tx {
+function transaction(db: Reader, now: string, { actor, incarnation }: Context, journal: Journal): Tx {
   const get = async (table: JournalledTable, id: number): Promise<Values> => {
     const [row] = await run(db, selectRow(db, table), [id]);
     if (row === undefined) throw new Error(`${table} has no row ${id}`);
@@ -131,6 +132,7 @@ function transaction(db: Reader, now: string, actor: string, journal: Journal): 
     db,
     now,
     actor,
+    incarnation,
     async insert(table, row) {
       const values: Values = { ...storableRow<Values>(row), created_at: now };
       const columns = Object.keys(values);

@@ -64,7 +64,10 @@ async function withApp<T>(
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
     requireProof(operation, input, caller, request);
-    const known = { store: withSignal(store, request.signal), clock: world.clock, actor: caller.name };
+    const known = {
+      ...{ store: withSignal(store, request.signal), clock: world.clock, actor: caller.name },
+      ...(caller.kind === "agent" && caller.incarnation !== null && { incarnation: caller.incarnation }),
+    };
     const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
     return await work({ context, caller, request, program, crew: lazily(() => world.openCrew(context, request)) });
   } finally {

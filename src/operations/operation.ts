@@ -10,6 +10,12 @@ export const NEXT_STEPS = shape([{ intent: "string", command: "string" }]);
 /** One of them. */
 export const step = (intent: string, command: string) => ({ intent, command });
 
+/** What the caller should know of a write that was done all the same. */
+export const WARNINGS = shape([{ code: "string", message: "string" }]);
+
+/** A line for each. */
+export const warningLines = (warnings: TypeOf<typeof WARNINGS>) => warnings.map(({ message }) => `  ! ${message}`);
+
 /** `{items, count}`, which every list returns. */
 export const listOf = <const S extends Shape>(item: S) => ({ items: [item], count: "number" }) as const;
 

@@ -10,7 +10,7 @@ export const sql = defineOperation({
   name: "sql",
   summary: "Query the database with SQL",
   description:
-    "Read-only by default; --json prints an array of rows. With --write it accepts INSERT, UPDATE and DELETE in one transaction, records an event with the rows before and after, and can be undone. The views ready, blocked and goals answer common questions.",
+    "Read-only by default; --json prints an array of rows. With --write it accepts INSERT, UPDATE and DELETE in one transaction, records an event with the rows before and after, and can be undone. The views ready, blocked and goals answer common questions; their column workstream is its name.",
   effect: "write",
   writes: ({ write }) => write,
   acts: ["ends"],

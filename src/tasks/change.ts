@@ -113,13 +113,23 @@ const LONGEST_LEASE = 30 * 24 * 3600;
 
 /** What every write to a task sets: the time and, if its owner is the writer, the end of the lease. */
 export function touched(
-  row: Pick<TaskRow, "owner" | "lease_seconds" | "status">,
-  writer: string,
+  row: Pick<TaskRow, "owner" | "owner_id" | "lease_seconds" | "status">,
+  writer: Claimant,
   now: string,
 ): TaskColumns {
-  if (row.lease_seconds === null || row.owner !== writer || row.status !== "IN_PROGRESS") return { updated_at: now };
+  if (row.lease_seconds === null || row.status !== "IN_PROGRESS" || !isOwner(row, writer)) return { updated_at: now };
   return { updated_at: now, lease_until: after(now, row.lease_seconds) };
 }
+
+/** An agent is the owner by its incarnation: another workstream may have an agent of its name. */
+function isOwner({ owner, owner_id }: Pick<TaskRow, "owner" | "owner_id">, writer: Claimant): boolean {
+  if ("agent" in writer && writer.incarnation !== undefined) return owner_id === writer.incarnation;
+  return owner === claimantName(writer);
+}
+
+/** Who writes, where a verb takes no claimant. */
+export const writerOf = ({ actor, incarnation }: Tx): Claimant =>
+  incarnation === undefined ? { person: actor } : { agent: actor, incarnation };
 
 /** The columns of a lease of `seconds` from `now`; of no lease if it is undefined. Faults `task.invalid_lease`. */
 export function lease(now: string, seconds: number | undefined) {

@@ -1,10 +1,12 @@
 import type { Claimant } from "../agents/agent.js";
 import { removeRows } from "../db/destroy.js";
 import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { enumerate, type TaskRef } from "../names.js";
 import { type Authority, ownTaskToChange, taskVerb } from "./change.js";
+import { unsatisfied } from "./edge.js";
 import { dependentsOfId } from "./graph.js";
 import { type Task, type TaskRow, taskRow, toTask } from "./task.js";
 
@@ -15,6 +17,8 @@ export interface Deletion {
   notes: number;
   /** Names of the tasks that no longer wait for it. */
   dependents: string[];
+  /** Of those, the OPEN ones that nothing else blocks. */
+  frees: string[];
 }
 
 /** What `deleteTask` would remove. Faults `task.is_root`, `task.not_found`. */
@@ -44,6 +48,23 @@ export async function deleteTaskIn(
   return deletion;
 }
 
+/** OPEN tasks that nothing blocks but the task with this row id. */
+const selectFreed = statement((db, { id }: { id: number }) => {
+  const blocking = db
+    .selectFrom("task_edges as e")
+    .innerJoin("tasks as b", "b.id", "e.blocker_id")
+    .select("e.id")
+    .whereRef("e.blocked_id", "=", "t.id" as "e.id")
+    .where(unsatisfied);
+  return db
+    .selectFrom("tasks as t")
+    .select("t.name")
+    .where("t.status", "=", "OPEN")
+    .where((has) => has.exists(blocking.where("b.id", "=", id)))
+    .where((has) => has.not(has.exists(blocking.where("b.id", "<>", id))))
+    .orderBy("t.name");
+});
+
 async function inspect(db: Reader, row: TaskRow) {
   await requireNoMembers(db, row);
   const edges = await db
@@ -54,7 +75,8 @@ async function inspect(db: Reader, row: TaskRow) {
     .execute();
   const notes = await db.selectFrom("task_notes").select("id").where("task_id", "=", row.id).orderBy("id").execute();
   const dependents = (await dependentsOfId(db, row.id)).map((dependent) => dependent.name);
-  return { deletion: { task: toTask(row), edges: edges.length, notes: notes.length, dependents }, edges };
+  const frees = (await selectFreed(db, { id: row.id })).map((freed) => freed.name);
+  return { deletion: { task: toTask(row), edges: edges.length, notes: notes.length, dependents, frees }, edges };
 }
 
 /** Refuses a task that others have as their root. Faults `task.is_root`. */

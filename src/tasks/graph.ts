@@ -5,7 +5,7 @@ import { Fault } from "../errors.js";
 import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { cycleFault, findCycle } from "../topology.js";
-import { taskVerb, touched } from "./change.js";
+import { taskVerb, touched, writerOf } from "./change.js";
 import { awaitedName, EDGE_LEVELS, type EdgeLevel, isSatisfied, parseAwaited } from "./edge.js";
 import { TASK, TASK_STATUSES, type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 
@@ -67,6 +67,29 @@ type NeighbourRow = Awaited<ReturnType<typeof selectBlockers>>[number];
 function toNeighbour({ name, status, until, blocker_status, blocker_level }: NeighbourRow): Neighbour {
   const satisfied = isSatisfied({ status: blocker_status, level: blocker_level }, until);
   return { name, status: status as TaskStatus, until: until as EdgeLevel, satisfied };
+}
+
+const selectDeadEnds = statement((db, { workstream }: { workstream: string }) =>
+  db
+    .selectFrom("task_edges as e")
+    .innerJoin("tasks as b", "b.id", "e.blocker_id")
+    .innerJoin("tasks as t", "t.id", "e.blocked_id")
+    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
+    .select(["t.name as task", "b.name as blocker", "b.status"])
+    .where("w.name", "=", workstream)
+    .where("b.status", "in", ["REJECTED", "DEFERRED"])
+    .where("t.status", "in", ["OPEN", "IN_PROGRESS"])
+    .orderBy("t.name")
+    .orderBy("b.name"),
+);
+
+/** Warnings of those of the live tasks `names` that wait for a task that is REJECTED or DEFERRED. */
+export async function deadEndWarnings(db: Reader, workstream: string, names: readonly string[]) {
+  const found = (await selectDeadEnds(db, { workstream })).filter(({ task }) => names.includes(task));
+  return found.map(({ task, blocker, status }) => ({
+    code: "dead_end",
+    message: `${task} waits for ${blocker}, which is ${status}: nobody will do it.`,
+  }));
 }
 
 /** A task and one edge into it. */
@@ -147,7 +170,7 @@ export async function insertEdge(
 }
 
 async function touch(tx: Tx, row: TaskRow): Promise<Task> {
-  const columns = touched(row, tx.actor, tx.now);
+  const columns = touched(row, writerOf(tx), tx.now);
   await tx.patch("tasks", row.id, columns, row);
   return toTask({ ...row, ...columns });
 }

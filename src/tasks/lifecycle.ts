@@ -251,7 +251,7 @@ async function changeStatus(
   let after = await transition(tx, row, verb, proof);
   if (after === undefined) {
     if (evidence === undefined && Object.keys(proof).length === 0) return unchanged(row);
-    const columns = { ...touched(row, claimantName(claimant), tx.now), ...proof };
+    const columns = { ...touched(row, claimant, tx.now), ...proof };
     await tx.patch("tasks", row.id, columns, row);
     after = { ...row, ...columns };
   }

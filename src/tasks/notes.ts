@@ -29,6 +29,8 @@ export interface NewNote {
   text: string;
   kind?: NoteKind | undefined;
   rationale?: string | null | undefined;
+  /** Whose name the note carries; the writer's without it. */
+  author?: string | undefined;
 }
 
 export interface NoteAddition {
@@ -42,11 +44,10 @@ export interface NoteAddition {
  */
 export const addNote = taskVerb("task.note", addNoteIn);
 
-export async function addNoteIn(tx: Tx, ref: TaskRef, author: Claimant, note: NewNote): Promise<NoteAddition> {
+export async function addNoteIn(tx: Tx, ref: TaskRef, writer: Claimant, note: NewNote): Promise<NoteAddition> {
   const row = await taskRow(tx.db, ref);
-  if ("agent" in author && author.incarnation !== undefined) await actingAgent(tx.db, row, author);
-  const writer = claimantName(author);
-  const added = await insertNote(tx, row.id, writer, note);
+  if ("agent" in writer && writer.incarnation !== undefined) await actingAgent(tx.db, row, writer);
+  const added = await insertNote(tx, row.id, note.author ?? claimantName(writer), note);
   const columns = touched(row, writer, tx.now);
   await tx.patch("tasks", row.id, columns, row);
   return { task: toTask({ ...row, ...columns }), note: added };

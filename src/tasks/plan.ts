@@ -7,7 +7,7 @@ import { didYouMean, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { cycleFault, findCycle } from "../topology.js";
 import { ensureWorkstream, workstreamRow } from "../workstreams/workstream.js";
-import { touched } from "./change.js";
+import { touched, writerOf } from "./change.js";
 import { type EdgeLevel, parseAwaited } from "./edge.js";
 import { cleanText, newTaskRow } from "./fields.js";
 import { blockerRef } from "./graph.js";
@@ -243,7 +243,7 @@ async function addMissingNotes(tx: Tx, draft: Draft, grown: Set<number>, place: 
 async function update(tx: Tx, row: TaskRow, task: PlannedTask, grown: boolean): Promise<PlanChange> {
   const differs = Object.entries(task.columns).some(([column, value]) => row[column as keyof TaskRow] !== value);
   if (!differs && !grown) return "unchanged";
-  await tx.patch("tasks", row.id, { ...task.columns, ...touched(row, tx.actor, tx.now) }, row);
+  await tx.patch("tasks", row.id, { ...task.columns, ...touched(row, writerOf(tx), tx.now) }, row);
   return "updated";
 }
 

@@ -1,7 +1,7 @@
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
-import { taskVerb, touched } from "./change.js";
+import { taskVerb, touched, writerOf } from "./change.js";
 import { FIELD_OF_COLUMN, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
 import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
 
@@ -31,7 +31,7 @@ export async function updateTaskIn(tx: Tx, ref: TaskRef, update: TaskUpdate): Pr
   const row = await taskRow(tx.db, ref);
   const columns = { ...columnsOf(row, update), ...(await rootColumn(tx, row, update.root)) };
   const changed = Object.keys(columns).filter((column) => columns[column as never] !== row[column as never]);
-  if (changed.length > 0) await tx.patch("tasks", row.id, { ...columns, ...touched(row, tx.actor, tx.now) }, row);
+  if (changed.length > 0) await tx.patch("tasks", row.id, { ...columns, ...touched(row, writerOf(tx), tx.now) }, row);
   const changedFields = [...SETTABLE].filter(([column]) => changed.includes(column)).map(([, field]) => field);
   return { task: await getTask(tx.db, ref), changedFields };
 }

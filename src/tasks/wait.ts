@@ -1,3 +1,4 @@
+import { AGENT_STATUSES, type AgentStatus, selectAgents, toAgent } from "../agents/agent.js";
 import { type Clock, pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../db/context.js";
 import { type Change, findHead } from "../db/events.js";
@@ -5,16 +6,7 @@ import type { Reader } from "../db/schema.js";
 import { qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { type EdgeLevel, isSatisfied } from "./edge.js";
-import {
-  levelOf,
-  selectTasks,
-  TASK_LEVELS,
-  TASK_STATUSES,
-  type TaskRow,
-  type TaskStatus,
-  taskNotFound,
-  taskRow,
-} from "./task.js";
+import { levelOf, selectTasks, TASK_LEVELS, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow } from "./task.js";
 
 /** Interval between looks if no change wakes the wait, in ms. */
 const LOOK_MS = 1_000;
@@ -26,7 +18,7 @@ export interface WaitOptions {
   level?: EdgeLevel | undefined;
   /** Wait for all tasks, or for one of them; `first` is `any` for callers that want to know which. */
   mode?: "all" | "any" | "first" | undefined;
-  /** An IN_PROGRESS task without a change for this long is stuck; 0 or absent: none ever is. */
+  /** An IN_PROGRESS task is stuck if its owner is idle, waits for input or is gone for this long; 0 or absent: none ever is. */
   stuckAfterMs?: number | undefined;
   /** `exit` ends the wait at the first stuck task. */
   onStall?: "warn" | "exit" | undefined;
@@ -51,14 +43,16 @@ export const WAITED_TASK = shape({
   owner: "string | null",
   /** It has the status, and the level, that the wait is for. */
   reached: "boolean",
-  /** It is IN_PROGRESS, has not reached the goal, and has not changed for too long. */
+  /** What its owner was last seen doing; null for a person. */
+  ownerStatus: [AGENT_STATUSES, null],
+  /** It is IN_PROGRESS, has not reached the goal, and its owner has not worked on it for too long. */
   stuck: "boolean",
 });
 
 export type WaitedTask = TypeOf<typeof WAITED_TASK>;
 
 export const WAIT_RESULT = shape({
-  outcome: ["reached", "timeout", "interrupted", "reaped", "stalled"],
+  outcome: ["reached", "timeout", "interrupted", "reaped", "stalled", "rejected", "deferred", "deleted"],
   /** The task that ended the wait; null if all tasks, the timeout or an interruption did. */
   firing: [WAITED_TASK, null],
   /** Every watched task, in the order of the references. */
@@ -72,8 +66,8 @@ export type WaitResult = TypeOf<typeof WAIT_RESULT>;
 
 /**
  * Waits until tasks, of any workstreams, have a status. Ends early as `reaped` when the wait is for CLOSED and a
- * watched task went back to OPEN because its owner died. Faults `task.not_found`, also when one is deleted
- * meanwhile, and `workstream.not_found`.
+ * watched task went back to OPEN because its owner died; as `rejected`, `deferred` or `deleted` when the goal cannot be
+ * reached because that happened to a task. Faults `task.not_found`, `workstream.not_found`.
  */
 export async function waitForTasks(
   context: Context,
@@ -143,40 +137,49 @@ function reportStuck(all: readonly WaitedTask[], reported: Set<string>, { onStuc
 const REAPING_OPS: readonly string[] = ["agent.reap", "reconcile"];
 
 /** The result of one look; without an outcome the wait continues. */
-type Look = Pick<WaitResult, "firing" | "all"> & { outcome?: "reached" | "reaped" | "stalled" };
+type Look = Pick<WaitResult, "firing" | "all"> & {
+  outcome?: Exclude<WaitResult["outcome"], "timeout" | "interrupted">;
+};
 
 /** A task to wait for; `until` is for this one what `level` of the goal is for all. */
 type WaitRef = TaskRef & { until?: EdgeLevel | undefined };
 
 /** The tasks that a wait watches, and how far it has read the events of their workstreams. */
 interface Watch {
-  tasks: { id: number; ref: WaitRef }[];
+  tasks: { ref: WaitRef; row: TaskRow; deleted: boolean }[];
   cursors: Map<string, number>;
 }
 
 /** Begins to watch; only later reaps count. Faults `task.not_found`, `workstream.not_found`. */
 async function beginWait(db: Reader, refs: readonly WaitRef[]): Promise<Watch> {
-  const tasks = new Map<number, WaitRef>();
+  const tasks = new Map<number, Watch["tasks"][number]>();
   const cursors = new Map<string, number>();
   for (const ref of refs) {
-    tasks.set((await taskRow(db, ref)).id, ref);
+    const row = await taskRow(db, ref);
+    tasks.set(row.id, { ref, row, deleted: false });
     if (!cursors.has(ref.workstream)) cursors.set(ref.workstream, (await findHead(db, ref.workstream))?.n ?? 0);
   }
-  return { tasks: [...tasks].map(([id, ref]) => ({ id, ref })), cursors };
+  return { tasks: [...tasks.values()], cursors };
 }
 
-/** Looks once at the watched tasks at the moment `now`. Faults `task.not_found` when one was deleted. */
+/** Looks once at the watched tasks at the moment `now`. */
 async function waitOnce(db: Reader, watch: Watch, goal: WaitOptions, now: string): Promise<Look> {
   const rows = await watchedRows(db, watch);
+  const owners = await ownersOf(db, rows);
   // After the rows: a task that is seen as OPEN because of a reap has that reap's event by now.
   const reaped = await newlyReaped(db, watch);
-  const all = rows.map((row, at) => toWaited(row, { ...goal, level: watch.tasks[at]?.ref.until ?? goal.level }, now));
+  const all = rows.map((row, at) =>
+    toWaited(row, { ...goal, level: watch.tasks[at]?.ref.until ?? goal.level }, owners, now),
+  );
   const firingOf = (is: (task: WaitedTask, row: TaskRow) => boolean) =>
     all.find((task, at) => is(task, rows[at] as TaskRow)) ?? null;
 
   const { mode = "all" } = goal;
   const done = mode === "all" ? all.every((task) => task.reached) : all.some((task) => task.reached);
   if (done) return { outcome: "reached", firing: mode === "all" ? null : earliest(all, rows), all };
+  const ends = all.map((task, at) => (task.reached ? undefined : deadEnd(task, watch.tasks[at]?.deleted, goal)));
+  const end = mode === "all" || ends.every(Boolean) ? ends.findIndex(Boolean) : -1;
+  if (ends[end] !== undefined) return { outcome: ends[end], firing: all[end] ?? null, all };
   const orphan = (goal.status ?? "CLOSED") === "CLOSED" && firingOf((task, row) => !task.reached && reaped.has(row.id));
   if (orphan) return { outcome: "reaped", firing: orphan, all };
   const stalled = goal.onStall === "exit" && firingOf((task) => task.stuck);
@@ -184,11 +187,41 @@ async function waitOnce(db: Reader, watch: Watch, goal: WaitOptions, now: string
   return { firing: null, all };
 }
 
+/** The rows of the watched tasks; of a deleted one the last that was seen. */
 async function watchedRows(db: Reader, { tasks }: Watch): Promise<TaskRow[]> {
-  const ids = tasks.map((task) => task.id);
+  const ids = tasks.map((task) => task.row.id);
   const rows = ids.length === 0 ? [] : await selectTasks(db).where("t.id", "in", ids).execute();
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return Promise.all(tasks.map(async ({ id, ref }) => byId.get(id) ?? Promise.reject(await taskNotFound(db, ref))));
+  for (const task of tasks) {
+    task.deleted = !byId.has(task.row.id);
+    task.row = byId.get(task.row.id) ?? task.row;
+  }
+  return tasks.map((task) => task.row);
+}
+
+/** Why the task can no longer become what the wait is for, as long as nobody reopens it. */
+function deadEnd({ status }: WaitedTask, deleted: boolean | undefined, goal: WaitOptions) {
+  if (deleted) return "deleted";
+  if ((goal.status ?? "CLOSED") !== "CLOSED") return undefined;
+  return ({ REJECTED: "rejected", DEFERRED: "deferred" } as const)[status as string];
+}
+
+/** What the owner of a task was last seen doing, and since when. */
+interface Owner {
+  status: AgentStatus | null;
+  since: string | null;
+}
+
+async function ownersOf(db: Reader, rows: readonly TaskRow[]): Promise<Map<number | null, Owner>> {
+  const ids = rows.flatMap(({ owner_id }) => owner_id ?? []);
+  if (ids.length === 0) return new Map();
+  const found = await selectAgents(db).where("a.id", "in", ids).execute();
+  return new Map(
+    found.map((row) => {
+      const { status, statusSince, closedAt } = toAgent(row);
+      return [row.id, closedAt === null ? { status, since: statusSince } : { status: "terminated", since: closedAt }];
+    }),
+  );
 }
 
 /** Row ids of tasks that were released since the last look because their owner died. */
@@ -217,14 +250,22 @@ function givenBack(changes: readonly Change[]): number[] {
     .map((change) => change.id);
 }
 
-function toWaited(row: TaskRow, goal: WaitOptions, now: string): WaitedTask {
+function toWaited(row: TaskRow, goal: WaitOptions, owners: Map<number | null, Owner>, now: string): WaitedTask {
   const { workstream, name, owner } = row;
   const status = row.status as TaskStatus;
   const wanted = goal.status ?? "CLOSED";
   const reached = wanted === "CLOSED" ? isSatisfied(row, goal.level ?? "closed") : status === wanted;
-  const quietMs = Date.parse(now) - Date.parse(row.updated_at);
+  const ownerStatus = owners.get(row.owner_id)?.status ?? null;
+  const quietMs = Date.parse(now) - quietSince(row, owners.get(row.owner_id));
   const stuck = !reached && status === "IN_PROGRESS" && !!goal.stuckAfterMs && quietMs >= goal.stuckAfterMs;
-  return { workstream, name, qualifiedName: qualifiedName(row), status, level: levelOf(row), owner, reached, stuck };
+  const task = { workstream, name, qualifiedName: qualifiedName(row), status, level: levelOf(row), owner };
+  return { ...task, reached, ownerStatus, stuck };
+}
+
+/** Since when nobody works on the task, in ms: neither it nor its owner's status changed. Of a person only the task is known. */
+function quietSince({ updated_at }: TaskRow, owner: Owner | undefined): number {
+  if (owner?.status === "busy" || owner?.status === "spawning") return Number.POSITIVE_INFINITY;
+  return Math.max(Date.parse(updated_at), Date.parse(owner?.since ?? updated_at));
 }
 
 /** The reached task whose last change is the oldest. */

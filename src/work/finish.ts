@@ -5,9 +5,10 @@ import { type CheckRun, runCheck } from "../checks.js";
 import type { Reader } from "../db/schema.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { duration, qualifiedName, shellWord, type TaskRef } from "../names.js";
+import { duration, enumerate, qualifiedName, shellWord, type TaskRef } from "../names.js";
 import { claimantName, ownTaskToChange, type TaskToChange, taskToChange, taskVerb, touched } from "../tasks/change.js";
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
+import { openBlockers } from "../tasks/graph.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
 import type { Settings } from "../workstreams/settings.js";
 import { getSettings, workstreamRow } from "../workstreams/workstream.js";
@@ -70,7 +71,11 @@ export async function finishTask(
   const wanted = "agent" in claimant && row.status !== "CLOSED" ? asked : null;
   const mustHaveLanded = wanted === "landed" && !landsNext;
   const work = await workOfTask(world, db, row, { compareWithTarget: mustHaveLanded });
-  const warnings = [...warningsOf(row, work), ...(await workElsewhere(db, row, work))];
+  const warnings = [
+    ...(await stillBlocked(db, row)),
+    ...warningsOf(row, work),
+    ...(await workElsewhere(db, row, work)),
+  ];
   if (wanted !== null && (wanted !== "check" || command === null)) {
     warnings.push(...requireMet(wanted, row, work, { landsNext }));
   }
@@ -96,6 +101,11 @@ export async function finishTask(
   };
   const closing = await closeTask(world.context, ref, claimant, { ...options, finding });
   return { ...closing, check: closing.check ?? null, warnings };
+}
+
+async function stillBlocked(db: Reader, row: TaskToChange): Promise<Warning[]> {
+  if (row.blocked !== 1 || row.status === "CLOSED") return [];
+  return [{ code: "blocked", message: `${row.name} still waits for ${enumerate(await openBlockers(db, row.id))}.` }];
 }
 
 function warningsOf(row: TaskToChange, work: WorkDone | undefined): Warning[] {
@@ -188,7 +198,7 @@ async function recordCheckIn(tx: Tx, row: TaskToChange, claimant: Claimant, { ch
   const author = claimantName(claimant);
   const now = await taskToChange(tx.db, row);
   requireSameClaim(row, now);
-  await tx.patch("tasks", now.id, touched(now, author, tx.now), now);
+  await tx.patch("tasks", now.id, touched(now, claimant, tx.now), now);
   return insertCheck(tx, now.id, { ...check, author });
 }
 

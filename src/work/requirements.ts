@@ -7,6 +7,7 @@ import type { WorkDone } from "./work.js";
 /** Something about a close that its owner should know. */
 export interface Warning {
   code:
+    | "blocked"
     | "uncommitted"
     | "no_commits"
     | "underway"

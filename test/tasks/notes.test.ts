@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { claimTask } from "../../src/tasks/claim.js";
 import { addNote, listNotes } from "../../src/tasks/notes.js";
 import { getTask } from "../../src/tasks/task.js";
+import { updateTask } from "../../src/tasks/update.js";
 import { onEachDialect } from "../support/database.js";
 import { at, closeAgent, later, plan, spawn } from "../support/tasks.js";
 
@@ -30,6 +31,21 @@ onEachDialect("notes", (bench) => {
     expect(other.task.leaseUntil).toBe(task.leaseUntil);
     const own = await addNote(later(context, 30_000), at("build"), { person: "ann" }, { text: "still here" });
     expect(Date.parse(own.task.leaseUntil ?? "") - Date.parse(task.leaseUntil ?? "")).toBeGreaterThanOrEqual(30_000);
+  });
+
+  it("in the owner's name, or by its namesake of another workstream, do not renew the lease", async () => {
+    const { context } = bench;
+    await plan(context, ["build"]);
+    const incarnation = await spawn(context, "w1");
+    const w1 = { agent: "w1", incarnation };
+    const { task } = await claimTask(context, at("build"), w1, { leaseSeconds: 60 });
+    const soon = later(context, 30_000);
+    const signed = await addNote(soon, at("build"), { person: "ann" }, { text: "hm", author: "w1" });
+    expect([signed.note.author, signed.task.leaseUntil]).toEqual(["w1", task.leaseUntil]);
+    const namesake = { ...soon, actor: "w1", incarnation: incarnation + 1 };
+    expect((await updateTask(namesake, at("build"), { impact: 1 })).task.leaseUntil).toBe(task.leaseUntil);
+    const own = await updateTask({ ...namesake, incarnation }, at("build"), { impact: 2 });
+    expect(own.task.leaseUntil).not.toBe(task.leaseUntil);
   });
 
   it("need a text and a known kind, and refuse a replaced agent", async () => {

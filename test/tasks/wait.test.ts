@@ -3,11 +3,11 @@ import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { deleteTask } from "../../src/tasks/delete.js";
-import { closeTask, deferTask, releaseTask } from "../../src/tasks/lifecycle.js";
+import { closeTask, deferTask, rejectTask, releaseTask } from "../../src/tasks/lifecycle.js";
 import { taskRow } from "../../src/tasks/task.js";
-import { waitForTasks } from "../../src/tasks/wait.js";
+import { type WaitOptions, waitForTasks } from "../../src/tasks/wait.js";
 import { onEachDialect } from "../support/database.js";
-import { at, DEMO, plan } from "../support/tasks.js";
+import { at, closeAgent, DEMO, plan, spawn } from "../support/tasks.js";
 
 const ann = { person: "ann" };
 
@@ -33,6 +33,16 @@ const reap = (name: string) => (context: Context) =>
   });
 
 const close = (name: string) => (context: Context) => closeTask(context, at(name), ann);
+
+/** Sets what an agent was last seen doing. */
+const see = ({ clock, store }: Context, agent: number, status: string) =>
+  store.write(async (db) => {
+    const at = clock.now().toISOString();
+    await db.deleteFrom("agent_status").where("agent_id", "=", agent).execute();
+    const seen = { agent_id: agent, status, by: "hook", at, seen_at: at, spool_offset: "" };
+    await db.insertInto("agent_status").values(seen).execute();
+  });
+
 const nothing = async () => {};
 
 onEachDialect("a wait", (bench) => {
@@ -95,13 +105,50 @@ onEachDialect("a wait", (bench) => {
     });
   });
 
-  it("faults for an unknown or deleted task", async () => {
+  it("counts a task as stuck only while its owner is idle, waits for input or is gone", async () => {
     const { context } = bench;
     await plan(context, ["a"]);
-    const missing = { code: "task.not_found" };
-    await expect(waitForTasks(scripted(context), [at("zz")])).rejects.toMatchObject(missing);
-    const gone = scripted(context, (playing) => deleteTask(playing, at("a"), ann));
-    await expect(waitForTasks(gone, [at("a")])).rejects.toMatchObject(missing);
+    const incarnation = await spawn(context, "w1");
+    await claimTask(context, at("a"), { agent: "w1", incarnation });
+    const seen = (status: string) => (playing: Context) => see(playing, incarnation, status);
+    const wait = (...script: ((playing: Context) => Promise<unknown>)[]) =>
+      waitForTasks(scripted(context, ...script), [at("a")], { stuckAfterMs: 2_000, onStall: "exit", timeoutMs: 9_000 });
+    expect(await wait(seen("busy"))).toMatchObject({
+      outcome: "timeout",
+      all: [{ ownerStatus: "busy", stuck: false }],
+    });
+    for (const status of ["idle", "free", "needs_input", "needs_permission", "unreachable", "terminated"]) {
+      expect(await wait(seen(status))).toMatchObject({ outcome: "stalled", firing: { ownerStatus: status } });
+      await seen("busy")(context);
+    }
+    await closeAgent(context, incarnation);
+    expect(await wait()).toMatchObject({ outcome: "stalled", firing: { ownerStatus: "terminated" } });
+  });
+
+  it("ends when a task is rejected, deferred or deleted, unless that is the goal or another can still be reached", async () => {
+    const { context } = bench;
+    await plan(context, ["a"], ["b"], ["c"], ["d"]);
+    const reject = (name: string) => (playing: Context) => rejectTask(playing, at(name), ann);
+    const remove = (name: string) => (playing: Context) => deleteTask(playing, at(name), ann);
+    const wait = (names: string[], options: WaitOptions, ...script: ((playing: Context) => Promise<unknown>)[]) =>
+      waitForTasks(scripted(context, ...script), names.map(at), { timeoutMs: 9_000, ...options });
+    expect(await wait(["a", "b"], {}, reject("a"))).toMatchObject({ outcome: "rejected", firing: { name: "a" } });
+    expect(await wait(["a"], {})).toMatchObject({ outcome: "rejected", elapsedMs: 0 });
+    expect(await wait(["a"], { status: "REJECTED" })).toMatchObject({ outcome: "reached" });
+    expect(await wait(["a"], { status: "OPEN" })).toMatchObject({ outcome: "timeout" });
+    expect(await wait(["a", "b"], { mode: "any" }, close("b"))).toMatchObject({ outcome: "reached" });
+    const parked = (playing: Context) => deferTask(playing, at("c"), ann);
+    expect(await wait(["a", "c"], { mode: "any" }, parked)).toMatchObject({ outcome: "rejected" });
+    expect(await wait(["c"], {})).toMatchObject({ outcome: "deferred", firing: { name: "c" } });
+    expect(await wait(["d"], {}, remove("d"))).toMatchObject({ outcome: "deleted", firing: { name: "d" } });
+    expect(await wait(["a"], { status: "OPEN" }, remove("a"))).toMatchObject({ outcome: "deleted" });
+    expect(await wait(["b", "c"], { mode: "any" }, remove("b"))).toMatchObject({ outcome: "reached" });
+  });
+
+  it("faults for an unknown task", async () => {
+    const { context } = bench;
+    await plan(context, ["a"]);
+    await expect(waitForTasks(scripted(context), [at("zz")])).rejects.toMatchObject({ code: "task.not_found" });
   });
 
   it("runs beforeLook before every look", async () => {

@@ -130,6 +130,6 @@ const INDEXES = [
 ];
 
 /** An edge may ask for more than CLOSED; as `unsatisfied` of the tasks has it. */
-const UNSATISFIED = `(b.status <> 'CLOSED'
+export const UNSATISFIED = `(b.status <> 'CLOSED'
   or (e.until = 'verified' and b.level is null)
   or (e.until = 'landed' and (b.level is null or b.level <> 'landed')))`;

@@ -5,4 +5,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0003_workspaces",
   "0004_texts",
   "0005_salvage_contents",
+  "0006_named_views",
 ];

@@ -2,9 +2,10 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { addTask } from "../../tasks/add.js";
+import { deadEndWarnings } from "../../tasks/graph.js";
 import { TASK } from "../../tasks/task.js";
 import { field, optionalText, tasksField, textField, untilField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
 import { resolveWorkstream } from "../resolve.js";
 import { readMeant } from "../text.js";
 import { labels, settableFields } from "./fields.js";
@@ -26,7 +27,7 @@ export const taskAdd = defineOperation({
     until: untilField(),
     note: field(z.array(textField()).optional(), "A first note (repeatable)", { lines: true }),
   }),
-  output: { task: TASK, blockers: "string[]", "truncated?": "string", nextSteps: NEXT_STEPS },
+  output: { task: TASK, blockers: "string[]", "truncated?": "string", warnings: WARNINGS, nextSteps: NEXT_STEPS },
   positional: ["name"],
   examples: [
     {
@@ -61,17 +62,19 @@ export const taskAdd = defineOperation({
     const task = made.task.name;
     return {
       ...made,
+      warnings: await deadEndWarnings(app.context.store.db, scope, [task]),
       nextSteps: [
         step("Claim it", `mu task claim ${task} -w ${scope}`),
         step("Add a blocker", `mu task block ${task} --by <task> -w ${scope}`),
       ],
     };
   },
-  render: ({ task, blockers, truncated }, paint) =>
+  render: ({ task, blockers, truncated, warnings }, paint) =>
     [
       `Added ${paint.bold(task.name)} to ${task.workstream} (impact ${task.impact}, effort ${counted(task.effortDays, "day")})`,
       ...(blockers.length > 0 ? [`  blocked by ${blockers.join(", ")}`] : []),
       ...(truncated ? [paint.dim(`  the title was too long for a name: ${truncated}`)] : []),
+      ...warningLines(warnings),
     ].join("\n"),
 });
 

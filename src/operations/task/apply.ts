@@ -1,10 +1,11 @@
 import * as z from "zod";
 import { counted } from "../../names.js";
 import { PLANNED_FIELDS } from "../../tasks/fields.js";
+import { deadEndWarnings } from "../../tasks/graph.js";
 import { APPLICATION, applyPlan } from "../../tasks/plan.js";
 import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
 import { field, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
+import { defineOperation, NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
 import { findWorkstream, resolveWorkstream } from "../resolve.js";
 import { readSource } from "../text.js";
 
@@ -22,7 +23,7 @@ export const taskApply = defineOperation({
     workstream: workstreamField(),
     init: flag("Create the workstream if it does not exist"),
   }),
-  output: { workstream: "string", ...APPLICATION, nextSteps: NEXT_STEPS },
+  output: { workstream: "string", ...APPLICATION, warnings: WARNINGS, nextSteps: NEXT_STEPS },
   positional: ["file"],
   examples: [
     { command: "mu task apply plan.yaml", shows: "apply a plan from a file" },
@@ -41,6 +42,11 @@ export const taskApply = defineOperation({
     return {
       workstream: scope,
       ...result,
+      warnings: await deadEndWarnings(
+        app.context.store.db,
+        scope,
+        result.tasks.flatMap(({ name, change }) => (change === "unchanged" ? [] : [name])),
+      ),
       nextSteps: [
         step("List the tracks", `mu track list -w ${scope}`),
         step("Take the best ready task", `mu task claim --next -w ${scope}`),
@@ -54,6 +60,7 @@ export const taskApply = defineOperation({
     const changed = result.tasks.filter((task) => task.change !== "unchanged");
     const lines = changed.slice(0, MOST_SHOWN).map((task) => `  ${task.change === "created" ? "+" : "~"} ${task.name}`);
     const more = changed.length - lines.length;
-    return [head, ...lines, ...(more > 0 ? [paint.dim(`  … and ${more} more`)] : [])].join("\n");
+    const rest = more > 0 ? [paint.dim(`  … and ${more} more`)] : [];
+    return [head, ...lines, ...rest, ...warningLines(result.warnings)].join("\n");
   },
 });

@@ -3,9 +3,16 @@ import type { Context } from "../../db/context.js";
 import type { TaskRef } from "../../names.js";
 import { qualifiedName } from "../../names.js";
 import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/edge.js";
-import { blockerRef, blockTask, EDGE_CHANGE, type EdgeChange, unblockTask } from "../../tasks/graph.js";
+import {
+  blockerRef,
+  blockTask,
+  deadEndWarnings,
+  EDGE_CHANGE,
+  type EdgeChange,
+  unblockTask,
+} from "../../tasks/graph.js";
 import { field, untilField } from "../fields.js";
-import { NEXT_STEPS, type Operation, step } from "../operation.js";
+import { NEXT_STEPS, type Operation, step, WARNINGS, warningLines } from "../operation.js";
 import { defineTaskVerb } from "../subject.js";
 
 /** What sets `task block` and `task unblock` apart. */
@@ -31,15 +38,18 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
       by: field(z.string().min(1), byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" }),
       ...(levels && { until: untilField() }),
     }),
-    output: { ...EDGE_CHANGE, nextSteps: NEXT_STEPS },
+    output: { ...EDGE_CHANGE, warnings: WARNINGS, nextSteps: NEXT_STEPS },
     async run(app, ref, { by, ...given }) {
       const wanted = parseAwaited(by, given.until as EdgeLevel | undefined);
       const changed = await change(app.context, ref, blockerRef(ref, wanted.task), wanted.until);
       const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
-      return { ...changed, nextSteps };
+      const warnings = await deadEndWarnings(app.context.store.db, ref.workstream, levels ? [ref.name] : []);
+      return { ...changed, warnings, nextSteps };
     },
-    render: ({ task, blocker, until, changed }, paint) =>
-      `${paint.bold(task.name)} ${changed ? done : already} ${awaitedName({ name: blocker, until: until ?? "closed" })}`,
+    render: ({ task, blocker, until, changed, warnings }, paint) => {
+      const awaited = awaitedName({ name: blocker, until: until ?? "closed" });
+      return [`${paint.bold(task.name)} ${changed ? done : already} ${awaited}.`, ...warningLines(warnings)].join("\n");
+    },
   });
 }
 

@@ -7,7 +7,7 @@ import { CHECK } from "../../tasks/checks.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
 import { field, flag, textField } from "../fields.js";
-import { step } from "../operation.js";
+import { step, WARNINGS, warningLines } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { defineTaskVerb } from "../subject.js";
 import { CHANGE, overrideField, renderChange } from "./change.js";
@@ -35,7 +35,7 @@ export const taskClose = defineTaskVerb({
     "skipped?": ["not_ready"],
     "blockers?": "string[]",
     check: [CHECK, null],
-    warnings: [{ code: "string", message: "string" }],
+    warnings: WARNINGS,
   },
   examples: [
     { command: "mu task close build --evidence 'npm test: 212 passed'", shows: "finish with evidence" },
@@ -63,7 +63,7 @@ export const taskClose = defineTaskVerb({
         ? `Skipped ${paint.bold(finish.task.name)}: blocked by ${finish.blockers?.join(", ")}`
         : renderChange(finish, paint),
       ...levelLines(finish, paint),
-      ...finish.warnings.map(({ message }) => `  ! ${message}`),
+      ...warningLines(finish.warnings),
     ].join("\n"),
 });
 

@@ -1,5 +1,5 @@
 import { claimant } from "../../agents/identity.js";
-import { counted, qualifiedName } from "../../names.js";
+import { counted, enumerate, qualifiedName } from "../../names.js";
 import { deleteTask, previewDelete } from "../../tasks/delete.js";
 import { yesField } from "../fields.js";
 import { NEXT_STEPS, step } from "../operation.js";
@@ -18,6 +18,7 @@ export const taskDelete = defineTaskVerb({
     dryRun: "boolean",
     edges: "number",
     notes: "number",
+    frees: "string[]",
     nextSteps: NEXT_STEPS,
   },
   examples: [
@@ -26,13 +27,16 @@ export const taskDelete = defineTaskVerb({
     { command: "mu task delete nothing --yes", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, ref, { override, yes }) {
-    const { edges, notes } = yes
+    const { edges, notes, frees } = yes
       ? await deleteTask(app.context, ref, claimant(app.caller), { override })
       : await previewDelete(app.context.store.db, ref);
     const again = step("Apply it", `mu task delete ${qualifiedName(ref)} --yes`);
     const back = step("Restore it", "mu undo --yes");
-    return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, nextSteps: [yes ? back : again] };
+    return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, frees, nextSteps: [yes ? back : again] };
   },
-  render: ({ task, deleted, edges, notes }, paint) =>
-    `${deleted ? "Deleted" : "Would delete"} ${paint.bold(task)} with ${counted(edges, "edge")} and ${counted(notes, "note")}`,
+  render: ({ task, deleted, edges, notes, frees }, paint) => {
+    const what = `${paint.bold(task)} with ${counted(edges, "edge")} and ${counted(notes, "note")}`;
+    const freed = frees.length === 0 ? "" : `; nothing else blocks ${enumerate(frees)}`;
+    return `${deleted ? "Deleted" : "Would delete"} ${what}${freed}.`;
+  },
 });

@@ -28,12 +28,8 @@ export const taskNote = defineTaskVerb({
     { command: "mu task note build", shows: "nothing to write", fault: "usage.missing_argument" },
   ],
   async run(app, ref, { text, file, author, kind, rationale }) {
-    const { task: noted, note } = await addNote(
-      app.context,
-      ref,
-      author === undefined ? claimant(app.caller) : { person: author },
-      { text: await textOrFile(app.request, text, file), kind, rationale },
-    );
+    const given = { text: await textOrFile(app.request, text, file), kind, rationale, author };
+    const { task: noted, note } = await addNote(app.context, ref, claimant(app.caller), given);
     return {
       task: noted,
       note,

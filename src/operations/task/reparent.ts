@@ -1,7 +1,7 @@
 import { qualifiedName } from "../../names.js";
-import { REPARENTING, reparentTask } from "../../tasks/graph.js";
+import { deadEndWarnings, REPARENTING, reparentTask } from "../../tasks/graph.js";
 import { tasksField, untilField } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
+import { NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
 import { defineTaskVerb } from "../subject.js";
 
 export const taskReparent = defineTaskVerb({
@@ -14,7 +14,7 @@ export const taskReparent = defineTaskVerb({
     blockedBy: tasksField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),
     until: untilField(),
   }),
-  output: { ...REPARENTING, nextSteps: NEXT_STEPS },
+  output: { ...REPARENTING, warnings: WARNINGS, nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs only" },
     { command: "mu task reparent deploy --blocked-by docs,build@landed", shows: "wait for build to land, too" },
@@ -24,10 +24,9 @@ export const taskReparent = defineTaskVerb({
   async run(app, ref, { blockedBy, until }) {
     const change = await reparentTask(app.context, ref, blockedBy, until);
     const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
-    return { ...change, nextSteps };
+    const warnings = await deadEndWarnings(app.context.store.db, ref.workstream, [ref.name]);
+    return { ...change, warnings, nextSteps };
   },
-  render: ({ task, blockers }, paint) =>
-    blockers.length > 0
-      ? `${paint.bold(task.name)} waits for ${blockers.join(", ")}`
-      : `${paint.bold(task.name)} waits for nothing`,
+  render: ({ task, blockers, warnings }, paint) =>
+    [`${paint.bold(task.name)} waits for ${blockers.join(", ") || "nothing"}.`, ...warningLines(warnings)].join("\n"),
 });

@@ -3,20 +3,29 @@ import { Fault } from "../../errors.js";
 import { duration } from "../../names.js";
 import { parseAwaited } from "../../tasks/edge.js";
 import { TASK_STATUSES } from "../../tasks/task.js";
-import { WAIT_RESULT, waitForTasks } from "../../tasks/wait.js";
+import { WAIT_RESULT, type WaitedTask, waitForTasks } from "../../tasks/wait.js";
 import type { App } from "../app.js";
 import { durationField, field, flag, tasksField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { reconcileBeforeRead } from "../reality.js";
 import { resolveTask } from "../resolve.js";
 
-const EXIT_CODES = { reached: 0, timeout: 5, interrupted: 130, reaped: 6, stalled: 7 };
+const EXIT_CODES = {
+  reached: 0,
+  timeout: 5,
+  interrupted: 130,
+  reaped: 6,
+  stalled: 7,
+  rejected: 8,
+  deferred: 8,
+  deleted: 8,
+};
 
 export const taskWait = defineOperation({
   name: "task.wait",
   summary: "Wait until tasks are finished",
   description:
-    "Exits 0 once they are, 5 after --timeout, 6 if a watched task went back to OPEN because its owner died, 7 if --on-stall is exit and a task has not changed for --stuck-after, 130 or 143 if a signal ended the wait.",
+    "Exits 0 once they are, 5 after --timeout, 6 if a watched task went back to OPEN because its owner died, 7 if --on-stall is exit and a task is stuck, 8 if one was rejected, deferred or deleted, 130 or 143 if a signal ended the wait.",
   effect: "read",
   reconcile: "by itself",
   input: () => ({
@@ -28,7 +37,7 @@ export const taskWait = defineOperation({
     first: flag("Like --any; prints its name on the first line"),
     timeout: durationField("How long to wait; 0 means forever").prefault("10m"),
     stuckAfter: durationField(
-      "How long a task in progress may go unchanged before it counts as stuck; 0 means never",
+      "A task in progress is stuck if its owner is idle, waits for input or is gone for this long; 0 means never",
     ).prefault("5m"),
     onStall: field(z.enum(["warn", "exit"]).default("warn"), "What to do when a task is stuck"),
   }),
@@ -56,8 +65,11 @@ export const taskWait = defineOperation({
       onStall,
       signal: app.request.signal,
       beforeLook: lookingAtPanes(app),
+      onStuck: onStall === "warn" ? (task) => app.request.remark(stuckText(task)) : undefined,
     });
-    const open = result.all.filter((task) => !task.reached);
+    const open = result.all.filter(
+      (task) => !task.reached && !(result.outcome === "deleted" && task === result.firing),
+    );
     const nextSteps = open.slice(0, 3).map((task) => step(`Show ${task.name}`, `mu task show ${task.qualifiedName}`));
     return { ...result, nextSteps };
   },
@@ -79,7 +91,15 @@ const HEADS = {
   interrupted: "Interrupted",
   reaped: "An owner died",
   stalled: "Stalled",
+  rejected: "Rejected",
+  deferred: "Deferred",
+  deleted: "Deleted",
 };
+
+function stuckText({ qualifiedName, owner, ownerStatus }: WaitedTask): string {
+  const why = ownerStatus === null ? "nothing happens to it" : `its owner ${owner} is ${ownerStatus.replace("_", " ")}`;
+  return `${qualifiedName} is stuck: ${why}.`;
+}
 
 function onlyClosed(status: string): Fault {
   return new Fault(
