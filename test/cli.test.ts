@@ -1,8 +1,8 @@
-import { chmodSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERBS } from "../src/operations/manifest.js";
-import { type Home, newHome, outcome, runHere } from "./support/cli.js";
+import { type Home, newHome, outcome, PROGRAM, runHere } from "./support/cli.js";
 import { parseCommand } from "./support/command.js";
 
 let home: Home;
@@ -384,6 +384,45 @@ describe("texts", () => {
     );
     const failed = await home.here("task edit build --json", { env: { EDITOR: "false" } });
     expect([failed.code, failed.fault().code]).toEqual([5, "editor.failed"]);
+  });
+
+  it("from an editor change only what was changed there, and are kept where they are refused", async () => {
+    await planned();
+    await all("task update build --description Old");
+    const editing = (script: string) => {
+      const editor = join(home.folder, "editor");
+      writeFileSync(editor, `#!/bin/sh\necho "$1" > "$HOME/edited"\n${script}\n`, { mode: 0o755 });
+      return home.here("task edit build --json", { env: { EDITOR: editor } });
+    };
+    const meanwhile = (fields: string) => `"${process.execPath}" "${PROGRAM}" task update build -w demo ${fields} >&2`;
+    const edited = () => existsSync(readFileSync(join(home.folder, "edited"), "utf8").trim());
+    const task = async () => (await home.here("task show build --json")).json().task;
+
+    const both = await editing(`${meanwhile("--title Theirs")}; printf 'Build it\\n\\nMine\\n' > "$1"`);
+    expect([both.code, both.json().changedFields]).toEqual([0, ["description"]]);
+    expect(await task()).toMatchObject({ title: "Theirs", description: "Mine" });
+    expect(edited()).toBe(false);
+
+    const { updatedAt } = await task();
+    expect((await editing(`printf '\\n' >> "$1"`)).json().changedFields).toEqual([]);
+    expect((await task()).updatedAt).toBe(updatedAt);
+    expect(edited()).toBe(false);
+
+    const clash = await editing(`${meanwhile("--description Later")}; printf 'Theirs\\n\\nMore\\n' > "$1"`);
+    const empty = await editing(`printf '\\n\\nTyped for an hour\\n' > "$1"`);
+    const gaveUp = await editing(`printf 'Half\\n' > "$1"; exit 1`);
+    for (const [ran, code, said, text] of [
+      [clash, "task.changed_meanwhile", 'The description of build was changed meanwhile, to "Later".', "More"],
+      [empty, "task.invalid_field", "title must be", "Typed for an hour"],
+      [gaveUp, "editor.failed", "did not end well", "Half"],
+    ] as const) {
+      const { code: found, message, file } = ran.fault();
+      expect([found, message]).toEqual([code, expect.stringContaining(said)]);
+      expect(message).toContain(`Your text is in ${file}.`);
+      expect(readFileSync(String(file), "utf8")).toContain(text);
+      rmSync(dirname(String(file)), { recursive: true });
+    }
+    expect(await task()).toMatchObject({ title: "Theirs", description: "Later" });
   });
 });
 

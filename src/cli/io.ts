@@ -73,12 +73,14 @@ async function readFileText(path: string): Promise<string> {
   }
 }
 
-/** Opens `$VISUAL`, `$EDITOR` or vi on a temporary file, as git does. */
-async function editText(text: string, name: string): Promise<string> {
+/** Opens `$VISUAL`, `$EDITOR` or vi on a temporary file, as git does. It stays if its new text could not be taken. */
+async function editText<T>(text: string, name: string, take: (edited: string) => Promise<T>): Promise<T> {
   const { execOnTerminal } = await import("../exec.js");
   const folder = await mkdtemp(join(tmpdir(), "mu-edit-"));
   const file = join(folder, name);
   const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi";
+  let taken = false;
+  const changed = async () => (await readFile(file, "utf8").catch(() => text)) !== text;
   try {
     await writeFile(file, text, { mode: 0o600 });
     if ((await execOnTerminal("sh", ["-c", `${editor} "$1"`, "sh", file])) !== 0) {
@@ -89,9 +91,15 @@ async function editText(text: string, name: string): Promise<string> {
         [{ intent: "Name another editor", command: "EDITOR=nano mu task edit <task>" }],
       );
     }
-    return await readFile(file, "utf8");
+    const result = await take(await readFile(file, "utf8"));
+    taken = true;
+    return result;
+  } catch (error) {
+    if (!(error instanceof Fault) || !(await changed())) throw error;
+    const { kind, code, message, nextSteps, details } = error;
+    throw new Fault(kind, code, `${message} Your text is in ${file}.`, nextSteps, { ...details, file });
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    if (taken || !(await changed())) await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -27,8 +27,11 @@ export interface Request {
 
 /** A person at a terminal. */
 export interface Terminal {
-  /** Opens `text` in the person's editor and returns what they saved. Faults `editor.failed`. */
-  edit(text: string, name: string): Promise<string>;
+  /**
+   * Opens `text` in the person's editor and gives `take` what they saved. Where that fails, the text stays in a file,
+   * which the fault names. Faults `editor.failed`, and those of `take`.
+   */
+  edit<T>(text: string, name: string, take: (edited: string) => Promise<T>): Promise<T>;
   /** Hands the terminal to a program until it ends; false if the output is redirected. */
   run(command: { file: string; args: readonly string[]; env?: Request["env"] }): Promise<boolean>;
 }

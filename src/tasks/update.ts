@@ -1,6 +1,6 @@
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
-import type { TaskRef } from "../names.js";
+import { quote, type TaskRef } from "../names.js";
 import { taskVerb, touched, writerOf } from "./change.js";
 import { FIELD_OF_COLUMN, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
 import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
@@ -22,14 +22,21 @@ export interface Update {
 /**
  * Sets the given fields of the task; those that have the value already are no change. Letting go of a hold, or
  * setting one without a reason, clears the reason. Faults `task.nothing_to_update` when no field is given,
- * `task.invalid_field`, `task.invalid_root`, `task.not_found`.
+ * `task.invalid_field`, `task.invalid_root`, `task.not_found`; `task.changed_meanwhile` if a given field is not as
+ * `expected` any more.
  */
 export const updateTask = taskVerb("task.update", updateTaskIn);
 
-export async function updateTaskIn(tx: Tx, ref: TaskRef, update: TaskUpdate): Promise<Update> {
+export async function updateTaskIn(
+  tx: Tx,
+  ref: TaskRef,
+  update: TaskUpdate,
+  expected: TaskFields = {},
+): Promise<Update> {
   if (Object.values(update).every((value) => value === undefined)) throw nothingToUpdate(ref);
   const row = await taskRow(tx.db, ref);
   const columns = { ...columnsOf(row, update), ...(await rootColumn(tx, row, update.root)) };
+  requireExpected(row, columns, expected);
   const changed = Object.keys(columns).filter((column) => columns[column as never] !== row[column as never]);
   if (changed.length > 0) await tx.patch("tasks", row.id, { ...columns, ...touched(row, writerOf(tx), tx.now) }, row);
   const changedFields = [...SETTABLE].filter(([column]) => changed.includes(column)).map(([, field]) => field);
@@ -43,6 +50,24 @@ function columnsOf(row: TaskRow, { addTags, removeTags, root: _, ...fields }: Ta
   const columns = taskColumns({ ...fields, tags: tagsAfter(row, fields.tags, addTags, removeTags) });
   if (columns.hold === null) return { ...columns, hold_reason: null };
   return columns.hold === undefined ? columns : { hold_reason: null, ...columns };
+}
+
+/** Refuses to set what somebody else has set since the writer read it. */
+function requireExpected(row: TaskRow, columns: TaskColumns, expected: TaskFields): void {
+  const before: TaskColumns = taskColumns(expected);
+  const clash = Object.keys(before).find((name) => {
+    const column = name as keyof TaskColumns & keyof TaskRow;
+    return column in columns && row[column] !== before[column] && row[column] !== columns[column];
+  });
+  if (clash === undefined) return;
+  const [field, now] = [FIELD_OF_COLUMN.get(clash) ?? clash, String(row[clash as keyof TaskRow] ?? "")];
+  throw new Fault(
+    "conflict",
+    "task.changed_meanwhile",
+    `The ${field} of ${row.name} was changed meanwhile, to ${quote(now)}. Nothing was written.`,
+    [{ intent: "Look at it", command: `mu task show ${row.name} -w ${row.workstream}` }],
+    { field },
+  );
 }
 
 type Tags = readonly string[] | undefined;

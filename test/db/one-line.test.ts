@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, expect, it, vi } from "vitest";
 import type { TaskColumn } from "../../src/db/task-columns.js";
+import type { Terminal } from "../../src/operations/app.js";
 
 /*
  * A build with one more table and one more column of tasks: a line in the description of each, and a migration. All
@@ -199,7 +200,7 @@ itOnce("one more column of tasks is in every verb", async () => {
     await run("undo", { yes: true });
     expect(await shown()).toBe("tense");
 
-    const edit = async (text: string) => text.replace("tense", "fine");
+    const edit: Terminal["edit"] = async (text, _name, take) => take(text.replace("tense", "fine"));
     const request = { ...app.request, terminal: { edit, run: async () => false } };
     const taskEdit = operations.find((own) => own.name === "task.edit");
     if (taskEdit !== undefined) await execute(taskEdit, { task: "calm" }, app.world, request);

@@ -83,7 +83,7 @@ export async function seededApp(
     stream: () => {},
     readFile: (path) => readFile(path, "utf8"),
     stdin: async () => PLAN,
-    terminal: { edit: async (text) => `${text.trimEnd()} and more\n`, run: async () => false },
+    terminal: { edit: async (text, _name, take) => take(`${text.trimEnd()} and more\n`), run: async () => false },
   };
   const crew = privateCrew(context, folder.path);
   if (workspaces === "with workspaces") await openWorkspaces(crew, project);

@@ -10,7 +10,8 @@ import { defineTaskVerb } from "../subject.js";
 export const taskEdit = defineTaskVerb({
   name: "task.edit",
   summary: "Edit a task's title and description in your editor",
-  description: "Opens $VISUAL, else $EDITOR, else vi. The first line is the title, the rest the description.",
+  description:
+    "Opens $VISUAL, else $EDITOR, else vi. The first line is the title, the rest the description. Only what you changed is written; if somebody else changed the same field meanwhile, or your text is refused, it stays in a file that the message names.",
   effect: "write",
   needs: ["terminal"],
   output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
@@ -20,10 +21,14 @@ export const taskEdit = defineTaskVerb({
   ],
   async run(app, ref) {
     const before = await getTask(app.context.store.db, ref);
-    const text = await required(app.request, "terminal").edit(documentOf(before), `${ref.name}.md`);
-    const { task: after, changedFields } = await updateTask(app.context, ref, fieldsOf(text));
+    const text = documentOf(before);
     const nextSteps = [step("Show it", `mu task show ${qualifiedName(ref)}`)];
-    return { task: after, changedFields, nextSteps };
+    return required(app.request, "terminal").edit(text, `${ref.name}.md`, async (edited) => {
+      const expected = fieldsOf(text);
+      const changes = changed(expected, fieldsOf(edited));
+      if (Object.keys(changes).length === 0) return { task: before, changedFields: [], nextSteps };
+      return { ...(await updateTask(app.context, ref, changes, expected)), nextSteps };
+    });
   },
   render: ({ task, changedFields }, paint) =>
     changedFields.length === 0
@@ -42,8 +47,14 @@ function documentOf(task: Task): string {
   return [`${value(LINE)}\n\n${value(TEXT)}\n`, ...others].join("");
 }
 
-function fieldsOf(document: string): TaskFields {
-  const fields: Record<string, string | null> = {};
+type Texts = Record<string, string | null>;
+
+/** The fields that are not as they were. */
+const changed = (before: Texts, after: Texts): TaskFields =>
+  Object.fromEntries(Object.entries(after).filter(([field, text]) => text !== before[field]));
+
+function fieldsOf(document: string): Texts {
+  const fields: Texts = {};
   let rest = document.replaceAll("\r\n", "\n");
   for (const field of [...OTHERS].reverse()) {
     const [before = "", text] = rest.split(`\n--- ${field} ---\n`);
