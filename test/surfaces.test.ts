@@ -12,7 +12,7 @@ beforeEach(async () => {
     "workstream init demo",
     "task add build --title 'Build: \"it\" $(now)'",
     "task add bundle --title Bundle",
-    "task add docs --title Docs",
+    "task add docs --title Docs --role tester",
   ]) {
     expect((await home.mu(line)).code).toBe(0);
   }
@@ -47,14 +47,18 @@ const SHELLS: Readonly<Record<string, (words: readonly string[]) => string>> = {
 
 const quoted = (word: string) => `'${word.replaceAll("'", "'\\''")}'`;
 
+const offeredBy =
+  (shell: string) =>
+  async (...words: string[]) => {
+    const { stdout, stderr } = await home.sh(SHELLS[shell]?.(words) ?? "", { shell });
+    expect(stderr).toBe("");
+    return stdout.trim().split("\n").sort();
+  };
+
 describe.each(Object.keys(SHELLS))("%s", (shell) => {
   it("completes nouns, verbs, flags, values and names from the database", async (test) => {
     if (!isInstalled(shell)) test.skip(`${shell} is not installed`);
-    const offered = async (...words: string[]) => {
-      const { stdout, stderr } = await home.sh(SHELLS[shell]?.(words) ?? "", { shell });
-      expect(stderr).toBe("");
-      return stdout.trim().split("\n").sort();
-    };
+    const offered = offeredBy(shell);
     expect(await offered("tas")).toEqual(["task"]);
     expect(await offered("task", "cl")).toEqual(["claim", "close"]);
     expect(await offered("task", "claim", "bu")).toEqual(["build", "bundle"]);
@@ -63,6 +67,32 @@ describe.each(Object.keys(SHELLS))("%s", (shell) => {
     expect(await offered("task", "list", "--status", "C")).toEqual(["CLOSED"]);
     expect(await offered("completion", "z")).toEqual(["zsh"]);
   });
+
+  it("completes a word that is still empty: names, values, workstreams, and the next name of a list", async (test) => {
+    if (!isInstalled(shell)) test.skip(`${shell} is not installed`);
+    const offered = offeredBy(shell);
+    const tasks = ["build", "bundle", "docs"];
+    expect(await offered("task", "close", "")).toEqual(tasks);
+    expect(await offered("task", "close", "docs", "--check", "true", "--evidence", "x", "")).toEqual(tasks);
+    expect(await offered("agent", "spawn", "bob", "--access", "")).toEqual(["full", "read-only"]);
+    expect(await offered("-w", "")).toEqual(["demo"]);
+    expect(await offered("-w", "demo", "task", "show", "")).toEqual(tasks);
+    expect(await offered("task", "wait", "docs,b")).toEqual(["docs,build", "docs,bundle"]);
+    expect(await offered("task", "wait", "docs,build,")).toEqual(["docs,build,bundle"]);
+    expect(await offered("task", "list", "--status", "OPEN,C")).toEqual(["OPEN,CLOSED"]);
+    expect(await offered("task", "claim", "--role", "")).toEqual(["tester"]);
+    expect(await offered("task", "list", "--tail", "--")).toContain("--status");
+  });
+});
+
+it("completes the value of a flag behind an equals sign, which bash makes a word of its own", async () => {
+  const offered = async (words: string[]) => {
+    const { items } = (await home.mu(["complete", "--json", "--", ...words])).json();
+    return items.map(({ value }: { value: string }) => value);
+  };
+  expect(await offered(["task", "list", "--sort=r"])).toEqual(["--sort=ready", "--sort=roi", "--sort=recency"]);
+  expect(await offered(["task", "list", "--sort", "=", "ro"])).toEqual(["roi"]);
+  expect(await offered(["task", "list", "--status", "="])).toContain("OPEN");
 });
 
 describe("mu mcp", () => {

@@ -5,7 +5,10 @@ import { defineOperation } from "./operation.js";
 const BASH = `_mu() {
   local line
   COMPREPLY=()
-  while IFS=$'\\t' read -r line _; do COMPREPLY+=("$(printf '%q' "$line")"); done \\
+  while IFS=$'\\t' read -r line _; do
+    [[ $line == *[!a-zA-Z0-9_,./@:=-]* ]] && line=$(printf '%q' "$line")
+    COMPREPLY+=("$line")
+  done \\
     < <(mu complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
 }
 complete -o default -F _mu mu`;
@@ -21,8 +24,9 @@ _mu() {
 compdef _mu mu`;
 
 const FISH = `function __mu_complete
-  set -l words (commandline -opc) (commandline -ct)
-  mu complete -- $words[2..-1] 2>/dev/null
+  set -l words (commandline -opc)
+  set -l typed (commandline -ct)
+  mu complete -- $words[2..-1] "$typed" 2>/dev/null
 end
 complete -c mu -f -a '(__mu_complete)'`;
 

@@ -3,7 +3,7 @@ import { parseMoment } from "../clock.js";
 import { EDGE_LEVELS } from "../tasks/edge.js";
 
 /** What the shell completes a field's value from. */
-export type Completes = "task" | "workstream" | "agent" | "group" | "tag" | "role";
+export type Completes = "task" | "workstream" | "agent" | "group" | "role";
 
 /** What a field says of itself beyond its type; it travels in the JSON schema. */
 type FieldNotes = {

@@ -105,7 +105,6 @@ const SHAPES: Readonly<Record<string, readonly string[]>> = {
   agent: ["ann", "bob"],
   role: ["tester"],
   group: ["a", "0"],
-  tag: ["core"],
 };
 
 /** A value for a field of a verb, as a word: often one that fits. */
