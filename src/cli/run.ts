@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { systemClock } from "../clock.js";
 import { openStore, upgradeStore } from "../db/open.js";
 import { Fault, interrupted } from "../errors.js";
@@ -6,7 +8,7 @@ import { execute, executeFollowing, type World } from "../operations/execute.js"
 import { findOperation } from "../operations/index.js";
 import { VERBS } from "../operations/manifest.js";
 import type { Operation } from "../operations/operation.js";
-import { databasePath } from "../paths.js";
+import { databasePath, stateFolder } from "../paths.js";
 import { findVerb, type Line, readLine } from "./argv.js";
 import { installSkill, processRequest } from "./io.js";
 import { buildProgram, type Call } from "./program.js";
@@ -83,6 +85,7 @@ async function perform(
   }
   const result = await untilTidy(operation, execute(operation, input, world, request), signal);
   await showResult(operation, result, json, output);
+  if (!operation.standalone) reportMissingFolder(output);
   const code = operation.exitCode?.(result as never) ?? 0;
   // A write that gives its result is done, however late the signal came; of a read it may be a part.
   return operation.effect === "read" ? (output.endsWith ?? code) : code;
@@ -103,6 +106,13 @@ async function untilTidy<T>({ effect, standalone }: Operation, answer: Promise<T
     else signal.addEventListener("abort", giveUp, { once: true });
   });
   return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+/** Without its folder a database reads as an empty one, also if only its name is misspelt. */
+function reportMissingFolder(output: Output): void {
+  const folder = dirname(databasePath(process.env));
+  if (process.env.MU_DATABASE_URL || folder === stateFolder(process.env) || existsSync(folder)) return;
+  output.err(`There is no folder ${folder}, which MU_DB_PATH names: nothing is stored there yet.\n`);
 }
 
 /** This process as verbs see it. */

@@ -1,8 +1,9 @@
-import { Fault } from "../errors.js";
-import { counted } from "../names.js";
+import { inspectStore } from "../db/health.js";
+import { asFault, type NextStep } from "../errors.js";
+import { counted, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
-import { defineOperation } from "./operation.js";
+import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 
 const CHECK = shape({ name: "string", verdict: ["ok", "warning", "error"], says: "string" });
 
@@ -12,17 +13,23 @@ const MARKS = { ok: "✓", warning: "!", error: "✗" };
 
 export const doctor = defineOperation({
   name: "doctor",
-  summary: "Check mu's prerequisites: the database, tmux, and who you are",
-  description: "Exits 1 if something is wrong. The lines below tmux list the features that mu can use here.",
+  summary: "Check mu's prerequisites: the database and its disk, tmux, and who you are",
+  description:
+    "Exits 1 if something is wrong, and 5 if the database cannot be opened. The lines below tmux list the features that mu can use here.",
   effect: "read",
-  output: { checks: [CHECK], features: { "*": "boolean" } },
+  output: { checks: [CHECK], features: { "*": "boolean" }, nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu doctor", shows: "all prerequisites" },
     { command: "mu doctor --fix", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run(app) {
     const tmux = await checkTmux(app);
-    return { checks: [await checkDatabase(app), tmux.check, checkCaller(app)], features: tmux.features };
+    const findings: Finding[] = [...(await checkDatabase(app)), tmux, { check: checkCaller(app) }];
+    return {
+      checks: findings.map(({ check }) => check),
+      features: tmux.features,
+      nextSteps: findings.flatMap(({ nextSteps = [] }) => nextSteps),
+    };
   },
   render: ({ checks, features }, paint) =>
     checks
@@ -36,16 +43,49 @@ export const doctor = defineOperation({
   exitCode: ({ checks }) => (checks.some((check) => check.verdict === "error") ? 1 : 0),
 });
 
-async function checkDatabase({ context: { store } }: App): Promise<Check> {
-  const { rows } = await store.query("select count(*) as n from tasks");
-  return {
-    name: "database",
-    verdict: "ok",
-    says: `${store.location} (${store.dialect}), ${counted(Number(rows[0]?.["n"]), "task")}`,
-  };
+interface Finding {
+  check: Check;
+  nextSteps?: readonly NextStep[];
 }
 
-async function checkTmux(app: App): Promise<{ check: Check; features: Record<string, boolean> }> {
+async function checkDatabase({ context: { store } }: App): Promise<Finding[]> {
+  const found = (verdict: Check["verdict"], says: string): Finding => ({ check: { name: "database", verdict, says } });
+  const { location } = store;
+  try {
+    const { damage, file, freeBytes } = await inspectStore(store);
+    const disk = freeBytes === null ? [] : [checkDisk(freeBytes)];
+    if (damage.length > 0) {
+      const recover = step("Save what is left", `sqlite3 ${shellWord(location)} .recover`);
+      return [{ ...found("error", `${location} is damaged: ${damage.join("; ")}`), nextSteps: [recover] }, ...disk];
+    }
+    if (file === "empty") {
+      const says = `${location} is an empty file. If it held tasks, put a backup in its place`;
+      return [found("error", says), ...disk];
+    }
+    const { rows } = await store.query("select count(*) as n from tasks");
+    const tasks = file === "missing" ? "created by the first write" : counted(Number(rows[0]?.["n"]), "task");
+    return [found("ok", `${location} (${store.dialect}), ${tasks}`), ...disk];
+  } catch (error) {
+    const { message, nextSteps } = asFault(error);
+    return [{ ...found("error", message), nextSteps }];
+  }
+}
+
+/** Below this a write can fail at any time, in MB. */
+const DISK_FULL_MB = 16;
+/** Below this it is time to tidy up, in MB. */
+const DISK_LOW_MB = 256;
+
+/** What the room on the database's disk means for the next writes. */
+export function checkDisk(freeBytes: number): Finding {
+  const megabytes = Math.floor(freeBytes / 2 ** 20);
+  const check = (verdict: Check["verdict"], says: string): Finding => ({ check: { name: "disk", verdict, says } });
+  if (megabytes < DISK_FULL_MB) return check("error", `${megabytes} MB left for the database. Free some space`);
+  if (megabytes < DISK_LOW_MB) return check("warning", `only ${megabytes} MB left for the database`);
+  return check("ok", megabytes < 10_240 ? `${megabytes} MB left` : `${Math.floor(megabytes / 1024)} GB left`);
+}
+
+async function checkTmux(app: App): Promise<Finding & { features: Record<string, boolean> }> {
   try {
     const { tmux } = await app.crew();
     const { version, supported, features } = await tmux.probe();
@@ -53,8 +93,8 @@ async function checkTmux(app: App): Promise<{ check: Check; features: Record<str
     const says = `${version}, ${counted(panes.length, "pane")}${supported ? "" : "; mu needs 3.2 or newer"}`;
     return { check: { name: "tmux", verdict: supported ? "ok" : "error", says }, features: { ...features } };
   } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return { check: { name: "tmux", verdict: "warning", says: error.message }, features: {} };
+    const { message, nextSteps } = asFault(error);
+    return { check: { name: "tmux", verdict: "error", says: message }, nextSteps, features: {} };
   }
 }
 

@@ -19,7 +19,7 @@ const TIDY_MS = 50;
 const MEMORY = ":memory:";
 
 export interface SqliteOptions {
-  /** `create` makes a missing file now; `empty` answers as an empty database until the first write makes it. */
+  /** `create` makes a missing file now; `empty` answers as an empty database until the first write makes or fills it. */
   missing: "create" | "empty";
   /** `FULL` survives a power cut, `NORMAL` only a crash of the process. */
   synchronous?: "FULL" | "NORMAL";
@@ -34,10 +34,8 @@ export interface SqliteOptions {
 /** Opens the database at `path`. A current one is opened without a write. Faults: `db.*`, unavailable or conflict. */
 export async function openSqlite(path: string, options: SqliteOptions): Promise<Store> {
   return guarded(path, async () => {
-    if (path !== MEMORY && fileAt(path) === undefined) {
-      if (options.missing === "empty") return openLater(path, options);
-      await createFile(path);
-    }
+    if (path !== MEMORY && options.missing === "empty" && isEmpty(path)) return openLater(path, options);
+    if (path !== MEMORY && fileAt(path) === undefined) await createFile(path);
     const open = () => openFile(path, path, options);
     return path === MEMORY || options.migrate === "never" ? open() : openOnce(`${fileAt(path)}`, open);
   });
@@ -48,6 +46,9 @@ function fileAt(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false });
   return found && `${found.dev}:${found.ino}`;
 }
+
+/** Whether there is no file, or one without a byte. */
+const isEmpty = (path: string) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
 
 /** A store without a file: an empty one in memory, until the first write creates the file. */
 async function openLater(path: string, options: SqliteOptions): Promise<Store> {

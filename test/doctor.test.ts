@@ -1,0 +1,85 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { checkDisk } from "../src/operations/doctor.js";
+import { type Home, newHome } from "./support/cli.js";
+
+let home: Home;
+beforeEach(() => {
+  home = newHome();
+});
+afterEach(() => home.end());
+
+const checkOf = async (name: string, env: Record<string, string> = {}) => {
+  const ran = await home.mu("doctor --json", { env });
+  const { checks, nextSteps } = ran.json();
+  const check = checks.find((found: { name: string }) => found.name === name);
+  return { code: ran.code, ...check, commands: nextSteps.map(({ command }: { command: string }) => command) };
+};
+
+describe("mu doctor", () => {
+  it("finds a page of the database that nobody has read yet damaged, and says how to save the rest", async () => {
+    await home.here("workstream init demo");
+    const plan = {
+      tasks: Array.from({ length: 300 }, (_, n) => ({ name: `t${n}`, title: `Task ${n} ${"x".repeat(99)}` })),
+    };
+    writeFileSync(join(home.project, "plan.json"), JSON.stringify(plan));
+    expect((await home.mu("task apply plan.json")).code).toBe(0);
+    expect(await checkOf("database")).toMatchObject({ code: 0, verdict: "ok" });
+    const bytes = readFileSync(home.database);
+    bytes.fill(0xee, bytes.length - 3 * 4096);
+    writeFileSync(home.database, bytes);
+    expect(await checkOf("database")).toMatchObject({
+      code: 1,
+      verdict: "error",
+      says: expect.stringContaining(`${home.database} is damaged`),
+      commands: [`sqlite3 ${home.database} .recover`],
+    });
+  });
+
+  it("does not take an empty file for a database without tasks, and leaves it as it is", async () => {
+    mkdirSync(join(home.database, ".."));
+    writeFileSync(home.database, "");
+    expect(await checkOf("database")).toMatchObject({
+      code: 1,
+      verdict: "error",
+      says: expect.stringContaining(`${home.database} is an empty file`),
+    });
+    expect((await home.mu("task list --all")).stdout).toBe("No matching tasks.\n");
+    expect(statSync(home.database).size).toBe(0);
+    expect((await home.mu("workstream init demo")).code).toBe(0);
+    expect(await checkOf("database")).toMatchObject({ code: 0, verdict: "ok" });
+  });
+
+  it("fails without tmux, with the line that installs it", async () => {
+    const env = { PATH: join(home.folder, "nothing") };
+    expect(await checkOf("tmux", env)).toMatchObject({
+      code: 1,
+      verdict: "error",
+      commands: expect.arrayContaining(["sudo apt-get install tmux"]),
+    });
+    expect((await home.mu("doctor", { env })).stdout).toMatch(/^Next:\n.*: sudo apt-get install tmux$/m);
+  });
+
+  it.each([
+    [0, "error"],
+    [15 * 2 ** 20, "error"],
+    [16 * 2 ** 20, "warning"],
+    [255 * 2 ** 20, "warning"],
+    [256 * 2 ** 20, "ok"],
+    [2 ** 40, "ok"],
+  ])("calls %i bytes left on the disk %s", (bytes, verdict) => {
+    expect(checkDisk(bytes).check).toMatchObject({ name: "disk", verdict });
+  });
+});
+
+it("names the folder of MU_DB_PATH that is not there, and makes it with the first write", async () => {
+  const folder = join(home.folder, "not", "there");
+  const env = { MU_DB_PATH: join(folder, "mu.db") };
+  const read = await home.mu("state", { env });
+  expect([read.code, read.stdout]).toEqual([0, expect.stringContaining("No workstreams")]);
+  expect(read.stderr).toContain(`There is no folder ${folder}, which MU_DB_PATH names`);
+  expect(existsSync(folder)).toBe(false);
+  expect((await home.mu("workstream init demo", { env })).code).toBe(0);
+  expect((await home.mu("state", { env })).stderr).toBe("");
+});
