@@ -232,6 +232,22 @@ describe("names", () => {
   });
 });
 
+describe("the log", () => {
+  it("is not written by a word that may have been meant as a filter: mu asks", async () => {
+    await planned();
+    const before = (await home.here("log --json -n 0")).json().count;
+    const { code, stdout, stderr } = await home.here(["log", "perf"]);
+    expect([code, stdout]).toEqual([2, ""]);
+    for (const line of ["mu log write perf", "mu log --source perf", "mu task history perf"])
+      expect(stderr).toContain(line);
+    const { nextSteps } = (await home.here(["log", "Freeze until Monday", "--kind", "decision", "--json"])).fault();
+    expect(nextSteps[0]).toMatchObject({ command: "mu log write 'Freeze until Monday'" });
+    expect((await home.here("log --json -n 0")).json().count).toBe(before);
+    await all("log write 'Freeze until Monday' --kind decision");
+    expect((await home.here("log --kind decision")).stdout).toContain("Freeze until Monday");
+  });
+});
+
 describe("output", () => {
   it("has no colour in a pipe, whatever the terminal is said to be", async () => {
     await planned();
@@ -249,7 +265,7 @@ describe("output", () => {
     const evil = "\u001b]0;gotcha\u0007 \u009b2J and\rmore";
     await home.here(["task", "update", "evil", "--title", evil, "--description", evil]);
     await home.here(["task", "note", "evil", evil]);
-    await home.here(["log", evil]);
+    await home.here(["log", "write", evil]);
     for (const line of [
       "task show evil",
       "task list",

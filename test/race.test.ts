@@ -64,7 +64,7 @@ describe("on a PostgreSQL server", () => {
     const lines = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]();
     expect(JSON.parse((await lines.next()).value).op).toBe("workstream.init");
     for (const text of ["one", "two"]) {
-      expect((await home.mu(`log ${text} -w demo`, { env })).code).toBe(0);
+      expect((await home.mu(`log write ${text} -w demo`, { env })).code).toBe(0);
       expect(JSON.parse((await lines.next()).value).text).toContain(text);
     }
     const end = new Promise((resolve) => child.once("close", resolve));

@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
-import { Fault } from "../errors.js";
+import { Fault, type NextStep } from "../errors.js";
+import { shellWord } from "../names.js";
 import { flagSpelling, type Verb } from "../operations/verb.js";
 import { findVerb, type Line } from "./argv.js";
 
@@ -27,6 +28,7 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
     CODES[error.code] ?? "usage.wrong",
     /[.?]$/.test(message) ? message : `${message}.`,
     [
+      ...(error.code === "commander.excessArguments" ? meantBy(line) : []),
       { intent: "See how it is used", command: `${command} --help` },
       ...(error.code === "commander.unknownOption" && verb?.arguments.length
         ? [{ intent: "Put a text that begins with - behind --", command: `${command} … -- '- a text'` }]
@@ -34,6 +36,19 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
     ],
     verb ? { usage: usageOf(verb, command) } : {},
   );
+}
+
+/** The verbs that a surplus argument may have been meant for. */
+function meantBy({ words, argv }: Line): NextStep[] {
+  if (words.join(" ") !== "log") return [];
+  const rest = argv.slice(words.length);
+  const flag = rest.findIndex((word) => word.startsWith("-"));
+  const text = rest.slice(0, flag < 0 ? rest.length : flag).join(" ") || "…";
+  return [
+    { intent: "Write it to the log", command: `mu log write ${shellWord(text)}` },
+    { intent: "Read what an agent or a person did", command: `mu log --source ${shellWord(text)}` },
+    { intent: "Read the history of a task", command: `mu task history ${shellWord(text)}` },
+  ];
 }
 
 /** Adds the usage line to every fault about usage, wherever it was found. */

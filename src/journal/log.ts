@@ -74,7 +74,7 @@ function checkKind(kind: string): void {
     "usage",
     "log.invalid_kind",
     `${quote(kind)} is not a valid kind of message. Use a lower-case letter and up to 31 letters, digits, \`_\` or \`-\`; not \`event\`.`,
-    [{ intent: "Write a plain message", command: "mu log 'the text'" }],
+    [{ intent: "Write a plain message", command: "mu log write 'the text'" }],
   );
 }
 

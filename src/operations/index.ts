@@ -39,6 +39,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "hooks.uninstall": () => import("./hooks.js").then((m) => m.hooksUninstall),
   land: () => import("./land.js").then((m) => m.land),
   log: () => import("./log.js").then((m) => m.log),
+  "log.write": () => import("./log/write.js").then((m) => m.logWrite),
   mcp: () => import("./mcp.js").then((m) => m.mcp),
   me: () => import("./me/me.js").then((m) => m.me),
   "me.next": () => import("./me/next.js").then((m) => m.meNext),

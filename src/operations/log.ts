@@ -1,22 +1,16 @@
 import * as z from "zod";
 import { localTime } from "../clock.js";
-import { followLog, LOG_ENTRY, type LogEntry, readLog, writeMessage } from "../journal/log.js";
+import { followLog, LOG_ENTRY, type LogEntry, readLog } from "../journal/log.js";
 import type { App } from "./app.js";
 import { allField, field, flag, type InputOf, limitField, optionalText, workstreamField } from "./fields.js";
-import { defineOperation, listed, NEXT_STEPS, step } from "./operation.js";
+import { defineOperation, listed, listOf } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { findWorkstream, resolveScope, resolveWorkstream } from "./resolve.js";
-import { schemaOf } from "./schema-of.js";
+import { findWorkstream, resolveScope } from "./resolve.js";
 
 const logFields = () => ({
-  text: field(z.string().min(1).max(65_536).optional(), "Message to write"),
   workstream: workstreamField(),
   all: allField(),
-  as: field(z.string().max(64).optional(), "Write under another name", { value: "name" }),
-  kind: field(
-    z.string().min(1).max(64).optional(),
-    "Only this kind: event, message or another word; when writing, the message's kind",
-  ),
+  kind: field(z.string().min(1).max(64).optional(), "Only this kind: event, message or another word"),
   limit: limitField(50, "Only the newest; 0 means all", { aliases: ["lines"] }),
   since: field(z.number().int().min(0).optional(), "Only entries after this number"),
   source: optionalText("Only entries by this agent or person", { completes: "agent" }),
@@ -27,32 +21,21 @@ type LogFilters = Pick<InputOf<typeof logFields>, "workstream" | "all" | "since"
 
 export const log = defineOperation({
   name: "log",
-  summary: "Read or follow the log, or write a message to it",
+  summary: "Read or follow the log",
   description:
-    "With a text it writes a message; without one it prints the newest entries, oldest first. --follow runs until Ctrl-C; with --json it prints one object per line.",
-  effect: "write",
-  writes: ({ text }) => text !== undefined,
+    "Prints the newest entries, oldest first. --follow runs until Ctrl-C; with --json it prints one object per line.",
+  effect: "read",
   input: logFields,
-  output: () =>
-    z.union([schemaOf({ items: [LOG_ENTRY], count: "number" }), schemaOf({ entry: LOG_ENTRY, nextSteps: NEXT_STEPS })]),
-  positional: ["text"],
+  output: listOf(LOG_ENTRY),
   examples: [
     { command: "mu log -n 20", shows: "the last twenty entries" },
-    { command: "mu log 'Freeze until Monday' --kind decision", shows: "write a message" },
+    { command: "mu log --source ann", shows: "what ann did" },
     { command: "mu log --since soon", shows: "not a number", fault: "usage.invalid_input" },
   ],
-  async run(app, { text, as, limit, ...input }) {
-    if (text === undefined) {
-      return listed(await readLog(app.context.store.db, { ...(await filterOf(app, input)), limit }));
-    }
-    const scope = await resolveWorkstream(app, input.workstream);
-    const context = as === undefined ? app.context : { ...app.context, actor: as };
-    const entry = await writeMessage(context, scope, { text, kind: input.kind });
-    return { entry, nextSteps: [step("Read the log", `mu log -w ${scope}`)] };
-  },
-  follow: (app, { text, follow, limit, as: _, ...input }) =>
-    follow && text === undefined ? following(app, input, limit) : undefined,
-  render: (result, paint) => ("entry" in result ? `Logged #${result.entry.id}` : entryTable(result.items, paint)),
+  run: async (app, { limit, ...input }) =>
+    listed(await readLog(app.context.store.db, { ...(await filterOf(app, input)), limit })),
+  follow: (app, { follow, limit, ...input }) => (follow ? following(app, input, limit) : undefined),
+  render: ({ items }, paint) => entryTable(items, paint),
   renderFollowed: (entry: LogEntry, paint) => entryLine(entry, paint),
 });
 

@@ -34,7 +34,7 @@ describe("mu log --follow", () => {
     const lines = linesOf(child);
     expect(await next(lines)).toMatchObject({ op: "workstream.init" });
     for (const text of ["one", "two"]) {
-      await home.mu(`log ${text} --kind decision`);
+      await home.mu(`log write ${text} --kind decision`);
       expect(await next(lines)).toMatchObject({ text: expect.stringContaining(text), kind: "decision" });
     }
     const end = ended(child);
@@ -48,7 +48,7 @@ describe("mu log --follow", () => {
     let over = false;
     void pipe.finally(() => (over = true));
     // A closed pipe is noticed by the next line that goes into it.
-    while (!over) await home.mu("log again");
+    while (!over) await home.mu("log write again");
     const { stdout, stderr } = await pipe;
     expect(stdout.trim().split("\n")).toEqual([expect.stringContaining("demo"), "0"]);
     expect(stderr).toBe("");
@@ -63,7 +63,7 @@ describe("mu log --follow", () => {
     // The follower may have started after that write: then a later one reaches it.
     let seen = false;
     void first.then(() => (seen = true));
-    while (!seen) await home.mu("log again -w later", { env });
+    while (!seen) await home.mu("log write again -w later", { env });
     expect((await first).text).toBeTruthy();
   });
 });
