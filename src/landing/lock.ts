@@ -174,21 +174,31 @@ function read(db: Connection): Row {
 
 /** Uses the file, which is open only meanwhile. A damaged one counts as no lock, and is put aside. */
 function onFile<T>(file: string, use: (db: Connection) => T): T {
-  for (let isMended = false; ; isMended = true) {
-    try {
-      mkdirSync(dirname(file), { recursive: true });
-      const db = connect(file, { timeout: BUSY_MS });
-      try {
-        db.exec(TABLE);
-        return use(db);
-      } finally {
-        db.close();
-      }
-    } catch (error) {
-      const isDamaged = isSqliteError(error) && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
-      if (isMended || !isDamaged) throw asFileFault(error, file);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    let db = connect(file, { timeout: BUSY_MS });
+    if (isDamaged(db)) {
+      db.close();
       renameSync(file, `${file}.damaged`);
+      db = connect(file, { timeout: BUSY_MS });
     }
+    try {
+      db.exec(TABLE);
+      return use(db);
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    throw asFileFault(error, file);
+  }
+}
+
+function isDamaged(db: Connection): boolean {
+  try {
+    return db.pragma("quick_check", { simple: true }) !== "ok";
+  } catch (error) {
+    if (isSqliteError(error) && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code)) return true;
+    throw error;
   }
 }
 

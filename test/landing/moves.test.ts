@@ -1,6 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Exec } from "../../src/exec.js";
 import { withLandingLock } from "../../src/landing/lock.js";
 import { endInterruptedLandings } from "../../src/landing/settle.js";
 import { getLander } from "../../src/vcs/backends.js";
@@ -116,6 +117,24 @@ describe("a move that was killed", () => {
 });
 
 describe("a move that fails", () => {
+  it("because no space is left puts the checkout back, and lands when there is some", async () => {
+    const { repo, crew } = yard;
+    await yard.finished("big", { "a.txt": "big\n", "big.txt": "big\n".repeat(50_000) });
+    const { exec } = crew;
+    // A file that may not grow beyond 64 kB kills git as it writes, with a part of the file on the disk.
+    const limited: Exec = (program, args, options) =>
+      args.includes("read-tree") && args.includes("-u")
+        ? exec("sh", ["-c", 'ulimit -f 128; exec git "$@"', "sh", ...args], options)
+        : exec(program, args, options);
+    Object.assign(crew, { exec: limited });
+    await expect(yard.land(["big"])).rejects.toMatchObject({ code: "vcs.failed" });
+    expect(await repo.git("status", "--porcelain", "--ignored")).toBe("");
+    expect(repo.read("a.txt")).toBe("one\n");
+    Object.assign(crew, { exec });
+    expect((await yard.land(["big"])).landed.length).toBe(1);
+    await expectClean(await yard.main());
+  });
+
   it("in a smudge filter puts the checkout back, and says why", async () => {
     const { repo } = yard;
     await repo.commit({ ".gitattributes": "*.txt filter=picky\n" });

@@ -103,7 +103,11 @@ async function advance(
   if (held !== undefined) throw checkoutDirty(target.branch, held);
   if (checkout === undefined) {
     note(null);
-    return swap(world, root, { target, to });
+    const swapped = await swap(world, root, { target, to });
+    // The user may have checked it out in between.
+    const late = swapped === "advanced" ? (await locateBranch(world, root, target.branch)).checkout : undefined;
+    if (late !== undefined) await settleMove(world, { ...target, path: late.path, from: target.commit, to });
+    return swapped;
   }
   const move = { path: checkout.path, branch: target.branch, from: target.commit, to };
   return moveCheckout(world, move, {
