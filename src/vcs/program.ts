@@ -85,14 +85,19 @@ export function pathTaken(path: string): Fault {
   ]);
 }
 
-/** The error messages in `stderr`, without prefixes and hints, on one line. */
+/** Progress and advice. */
+const NOISE = /^(hint|warning|remote|Preparing worktree|Updating files|Filtering content|HEAD is now|Cloning)\b/i;
+
+/** The error messages in `stderr` on one line, after what a filter or hook said before them; without prefixes and hints. */
 export function errorText(stderr: string): string {
   const lines = stderr
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== "" && !/^hint:/i.test(line));
-  const errors = lines.filter((line) => /^(error|abort|internal error|fatal|caused by):/i.test(line));
-  const chosen = errors.length > 0 ? errors : lines.slice(-3);
+  const isError = (line: string) => /^(error|abort|internal error|fatal|caused by):/i.test(line);
+  const errors = lines.filter(isError);
+  const cause = lines.slice(0, lines.findIndex(isError)).filter((line) => !NOISE.test(line));
+  const chosen = errors.length > 0 ? [...cause.slice(-2), ...new Set(errors)] : lines.slice(-3);
   const text = chosen.map((line) => line.replace(/^(fatal|error|abort): /i, "")).join("; ");
   return text === "" ? "no error message" : text.length > 600 ? `${text.slice(0, 599)}…` : text;
 }

@@ -87,6 +87,16 @@ export type Refreshed =
   | { outcome: "current" | "refreshed"; from: string; onto: string; head: string; replayed: Commit[] }
   | { outcome: "conflict"; from: string; onto: string; conflicts: string[] };
 
+/** How a checkout is created. */
+export interface CreateOptions {
+  /** Default: the target. */
+  from?: string | undefined;
+  /** `off`: the repository's hooks do not run. Git only, like `before`. */
+  hooks?: "on" | "off";
+  /** Runs in the new folder before its files are checked out, for example to give a filter its key. */
+  before?: (() => Promise<unknown>) | undefined;
+}
+
 /** What was saved of a checkout. */
 export interface Saved {
   /** A ref, or the path of an archive. */
@@ -125,10 +135,10 @@ export interface VcsBackend {
   target(world: VcsWorld, root: string, wish?: string): Promise<Target | null>;
   /**
    * Creates a checkout at `path`, which must be missing or empty, at `from` or else the target; gives its commit (null
-   * for `none`). Running it again completes what a killed run left. Faults `vcs.unknown_ref`, `vcs.hook_failed`; then
-   * nothing is left behind.
+   * for `none`). Running it again completes what a killed run left. Faults `vcs.unknown_ref`, `vcs.hook_failed`,
+   * `vcs.filter_failed`; then nothing is left behind.
    */
-  create(world: VcsWorld, checkout: Checkout, options: { from?: string | undefined }): Promise<{ base: string | null }>;
+  create(world: VcsWorld, checkout: Checkout, options: CreateOptions): Promise<{ base: string | null }>;
   /** Removes the checkout's folder and the repository's record of it. */
   remove(world: VcsWorld, checkout: Checkout): Promise<void>;
   /** The standings of checkouts of one repository, in one pass. Does not fault for a broken or missing checkout. */

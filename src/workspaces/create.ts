@@ -12,7 +12,7 @@ import { readSettings, type SetupSettings } from "../workstreams/settings.js";
 import { namingBranchSetting, workstreamRow } from "../workstreams/workstream.js";
 import { closeWorkspaceIn, removeWorkspace } from "./free.js";
 import { endHold, insertHold, withHold } from "./hold.js";
-import { planApprovedSetup, setUpWorkspace } from "./setup/setup.js";
+import { checkoutOptions, planApprovedSetup, setUpWorkspace } from "./setup/setup.js";
 import {
   aboutWorkspace,
   findWorkspaceRow,
@@ -129,8 +129,9 @@ export async function buildWorkspace(
     const row = await write(host.context, spec, (tx) => reserveWorkspaceIn(tx, ref, plan, { holder, replaced }));
     try {
       await prepareParent(plan.path);
-      const { base } = await plan.backend.create(host, row, { from: plan.from });
-      await setUpWorkspace(host, { workspace: row, settings: plan.setup, signal: plan.signal });
+      const setup = { workspace: row, settings: plan.setup, signal: plan.signal };
+      const { base } = await plan.backend.create(host, row, { from: plan.from, ...checkoutOptions(host, setup) });
+      await setUpWorkspace(host, setup);
       return await write(host.context, spec, (tx) => confirmWorkspaceIn(tx, row, { base, holder }));
     } catch (error) {
       // Report the original fault; if removal fails too, reconcile finds the unfinished row.

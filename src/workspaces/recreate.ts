@@ -11,7 +11,7 @@ import { buildWorkspace, planWorkspace } from "./create.js";
 import { emptyWorkspace } from "./free.js";
 import { withHold } from "./hold.js";
 import { type Salvage, salvageWorkspace } from "./salvage.js";
-import { setUpWorkspace } from "./setup/setup.js";
+import { checkoutOptions, setUpWorkspace } from "./setup/setup.js";
 import {
   findWorkspaceRow,
   newestWorkspaceRow,
@@ -90,8 +90,9 @@ async function recreateFolder(host: Host, row: WorkspaceRow): Promise<void> {
   const backend = getBackend(row.backend);
   const salvage = await salvageWorkspace(host, row, "lost folder", "goes").catch(ignoreFault("vcs.no_folder"));
   await backend.remove(host, row);
-  await backend.create(host, row, { from: row.base_ref ?? undefined });
   const { setup } = await getSettings(host.context.store.db, row.workstream);
-  await setUpWorkspace(host, { workspace: row, settings: setup });
+  const options = { workspace: row, settings: setup };
+  await backend.create(host, row, { from: row.base_ref ?? undefined, ...checkoutOptions(host, options) });
+  await setUpWorkspace(host, options);
   if (salvage) await backend.restore(host, row, salvage.place);
 }

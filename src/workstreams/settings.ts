@@ -12,6 +12,10 @@ export const SETUP_SETTINGS = shape({
   copy: "string[]",
   /** Globs of files to link to the project folder. */
   link: "string[]",
+  /** A command that runs in the empty folder, before the files are checked out. */
+  beforeCheckout: "string | null",
+  /** Whether the repository's hooks run. */
+  hooks: ["on", "off"],
   /** A command that prepares it for work. */
   command: "string | null",
   /** Globs of tracked files that the command depends on; empty for all. */
@@ -70,6 +74,8 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
   ]),
   "setup.copy": paths("Files that are copied into a new workspace"),
   "setup.link": paths("Files that are linked into a new workspace"),
+  "setup.beforeCheckout": command("The command that runs in a new workspace before its files are checked out (git)"),
+  "setup.hooks": choice("Whether the repository's hooks run when a workspace is created (git)", ["on", "off"], "on"),
   "setup.command": command("The command that sets up a new workspace"),
   "setup.key": paths("Files that the setup command depends on; while they are the same, landing does not run it again"),
   "setup.ports": number("How many ports a new workspace leases", 0, 0, 100),

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Exec } from "../../src/exec.js";
 import { getBackend } from "../../src/vcs/backends.js";
@@ -165,6 +165,37 @@ describe("git worktrees", () => {
   });
 
   describe("making one", () => {
+    test("says why a filter or a hook refused, and can prepare a filter or leave hooks out", async () => {
+      const needsKey = `sh -c 'test -e "$(git rev-parse --git-dir)/key" || { echo the key is missing >&2; exit 1; }; cat'`;
+      await repo.git("config", "filter.locked.clean", "cat");
+      await repo.git("config", "filter.locked.smudge", needsKey);
+      await repo.git("config", "filter.locked.required", "true");
+      await repo.commit({ ".gitattributes": "secret.txt filter=locked\n", "secret.txt": "s\n" });
+      await expect(git.create(world, ann, {})).rejects.toMatchObject({
+        code: "vcs.filter_failed",
+        message: expect.stringContaining("the key is missing"),
+        nextSteps: [{}, { command: "mu workstream set setup.beforeCheckout '…'" }],
+      });
+      expect(existsSync(ann.path)).toBe(false);
+      const before = async () => {
+        const gitDir = await repo.gitIn(ann.path, "rev-parse", "--absolute-git-dir");
+        writeFileSync(join(gitDir, "key"), "");
+      };
+      await git.create(world, ann, { before });
+      expect(repo.read("secret.txt", ann.path)).toBe("s\n");
+      expect(await repo.gitIn(ann.path, "status", "--porcelain")).toBe("");
+      await git.remove(world, ann);
+      const hook = join(repo.root, ".git", "hooks", "post-checkout");
+      mkdirSync(dirname(hook), { recursive: true });
+      writeFileSync(hook, "#!/bin/sh\necho not today >&2\nexit 3\n", { mode: 0o755 });
+      for (const options of [{ before }, {}]) {
+        const refused = { code: options.before ? "vcs.hook_failed" : "vcs.filter_failed" };
+        await expect(git.create(world, ann, options)).rejects.toMatchObject(refused);
+      }
+      await git.create(world, ann, { before, hooks: "off" });
+      expect(repo.read("secret.txt", ann.path)).toBe("s\n");
+    });
+
     test("leaves nothing when the repository's hook refuses it", async () => {
       await hook("post-checkout", "echo not today >&2; exit 7");
       const refused = git.create(world, ann, {});

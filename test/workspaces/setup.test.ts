@@ -48,6 +48,33 @@ const setUp = (settings: Partial<SetupSettings> = {}) =>
 const read = (name: string) => readFileSync(join(path, name), "utf8");
 const status = () => repository.gitIn(path, "status", "--porcelain");
 
+describeOnce("a link and a setup command", () => {
+  it.each([
+    ["node_modules", "npm ci"],
+    ["/node_modules/", "cd web && pnpm --frozen-lockfile install"],
+    ["packages/*/node_modules", "yarn"],
+    ["**/node_modules", "npm --silent ci && npm test"],
+    [".venv", "uv sync"],
+    ["venv", "python3 -m venv venv"],
+    ["vendor", "composer install"],
+    ["target", "cargo build"],
+  ])("do not go together if the command would write into the project: %s, %s", async (pattern, command) => {
+    const refused = { code: "setup.writes_through_link", details: { command, link: pattern } };
+    await expect(setUp({ link: [pattern], command })).rejects.toMatchObject(refused);
+  });
+
+  it("do not go together either where a pattern only matches such a folder; others do", async () => {
+    repository.write({ "node_modules/a/index.js": "1\n", "cache/data": "1\n" });
+    const refused = { code: "setup.writes_through_link", details: { link: "node_modules/" } };
+    await expect(setUp({ link: ["node*"], command: "npm ci" })).rejects.toMatchObject(refused);
+    expect(existsSync(join(path, "node_modules"))).toBe(false);
+    const command = "npm run build; yarn test";
+    await setUp({ link: ["node_modules"], command: `true || { ${command}; }` });
+    await setUp({ link: ["cache"], copy: [], command: "true # npm ci" });
+    expect(readFileSync(join(repository.root, "node_modules/a/index.js"), "utf8")).toBe("1\n");
+  });
+});
+
 describeOnce("files of a new workspace", () => {
   it("are the ignored ones that .worktreeinclude names, folders whole, and none that is tracked or not ignored", async () => {
     repository.write({

@@ -128,6 +128,25 @@ onEachDialect("workspaces", (bench) => {
     await expect(again).rejects.toMatchObject({ code: "workspace.dirty", exitCode: 4 });
   });
 
+  itOnce("run a command before their checkout, and no hooks if a setting says so", async () => {
+    const { repository, crew } = shop;
+    const hook = join(repository.root, ".git/hooks/post-checkout");
+    mkdirSync(dirname(hook), { recursive: true });
+    writeFileSync(hook, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    await changeSetting(
+      crew.context,
+      "demo",
+      "setup.beforeCheckout",
+      "ls -A > ../before && echo $MU_AGENT >> ../before",
+    );
+    await expect(make()).rejects.toMatchObject({ code: "vcs.hook_failed" });
+    await changeSetting(crew.context, "demo", "setup.hooks", "off");
+    const { path } = await make();
+    expect(readFileSync(join(dirname(path), "before"), "utf8")).toBe(".git\nw1\n");
+    expect(repository.read("src/a.txt", path)).toBe("a\n");
+    expect(await repository.gitIn(path, "status", "--porcelain")).toBe("");
+  });
+
   itOnce("save their own ignored files when they go, and name those that are too large", async () => {
     const { repository, crew } = shop;
     await repository.commit({ ".gitignore": ".env\n*.db\nnotes/\nnode_modules/\nshared/\n" });

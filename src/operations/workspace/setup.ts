@@ -9,6 +9,7 @@ import { approveCommands, isApproved, type RepositoryCommand } from "../../works
 import { planSetup, REPOSITORY_FILE, type SetupPlan } from "../../workspaces/setup/plan.js";
 import { SETUP_DONE, type SetupDone, setUpWorkspace } from "../../workspaces/setup/setup.js";
 import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
+import { readSettings } from "../../workstreams/settings.js";
 import { changeSetting, getSettings, getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
 import { field, flag, optionalText, workstreamField } from "../fields.js";
@@ -69,6 +70,11 @@ export const workspaceSetup = defineOperation({
     { command: "mu workspace setup --copy .env --copy 'config/*.local' --ports 2", shows: "files to copy and ports" },
     { command: "mu workspace setup --command 'npm ci'", shows: "a command that prepares each workspace" },
     { command: "mu workspace setup --key package-lock.json", shows: "landings install again only if it changes" },
+    {
+      command: "mu workspace setup --link node_modules --command 'npm ci'",
+      shows: "a command that would empty the project's own folder",
+      fault: "setup.writes_through_link",
+    },
     { command: "mu workspace setup --approve", shows: "approve the repository's own command" },
     { command: "mu workspace setup nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
     { command: "mu workspace setup --ports 1000", shows: "an invalid number of ports", fault: "setting.invalid" },
@@ -82,6 +88,11 @@ export const workspaceSetup = defineOperation({
       requirePerson(app, "mu workspace setup --approve");
     }
 
+    const root = row?.root ?? (await projectRoot(app, workstream));
+    const given = Object.fromEntries(KEYS.flatMap((key) => (wishes[key] === undefined ? [] : [[key, wishes[key]]])));
+    const reset = Object.fromEntries(unset.map((key) => [key, readSettings("").setup[key]]));
+    // Refuses the new setup before any of it is stored.
+    await planSetup(root, { ...(await getSettings(db, workstream)).setup, ...reset, ...given });
     const context = { ...app.context, group: app.context.group ?? newGroup() };
     for (const key of unset) await changeSetting(context, workstream, `setup.${key}`, undefined);
     for (const key of KEYS) {
@@ -89,7 +100,6 @@ export const workspaceSetup = defineOperation({
       if (wish !== undefined) await changeSetting(context, workstream, `setup.${key}`, String(wish));
     }
     const { setup: settings } = await getSettings(db, workstream);
-    const root = row?.root ?? (await projectRoot(app, workstream));
     const plan = await planSetup(root, settings);
     const foreign = commandsOf(plan, root);
     const approved = approve ? await approveCommands(context, workstream, foreign) : [];

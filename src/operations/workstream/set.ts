@@ -8,7 +8,7 @@ import { requirePerson } from "../require-person.js";
 import { resolveWorkstream } from "../resolve.js";
 
 /** Settings that run for others. */
-const COMMANDS: readonly string[] = ["check", "setup.command"];
+const COMMANDS: readonly string[] = ["check", "setup.command", "setup.beforeCheckout"];
 
 export const workstreamSet = defineOperation({
   name: "workstream.set",

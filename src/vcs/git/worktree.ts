@@ -5,9 +5,9 @@ import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
 import { deleteFolder, isTaken } from "../folders.js";
 import { errorText, type ProgramResult, pathTaken } from "../program.js";
-import type { Checkout, VcsWorld } from "../vcs.js";
+import type { Checkout, CreateOptions, VcsWorld } from "../vcs.js";
 import { findEntry, headOf, readText, waitUntilQuiet, worktreesDirOf } from "./git-dir.js";
-import { gitFault, runGit } from "./run.js";
+import { gitFault, NO_HOOKS, runGit } from "./run.js";
 import { commitOf, target } from "./target.js";
 
 /** Lock reasons of a worktree that is still being created. */
@@ -16,13 +16,9 @@ const CREATING = ["initializing", "added with --lock"];
 /**
  * Creates a linked worktree with a detached HEAD. It is locked until it is complete, so that what a killed run left can
  * be told from a checkout in use: the first is deleted and created again, the second is kept. Faults
- * `vcs.unknown_ref`, `vcs.no_commits`, `vcs.no_target`, `vcs.hook_failed`, `vcs.path_taken`.
+ * `vcs.unknown_ref`, `vcs.no_commits`, `vcs.no_target`, `vcs.hook_failed`, `vcs.filter_failed`, `vcs.path_taken`.
  */
-export async function create(
-  world: VcsWorld,
-  checkout: Checkout,
-  options: { from?: string | undefined },
-): Promise<{ base: string }> {
+export async function create(world: VcsWorld, checkout: Checkout, options: CreateOptions): Promise<{ base: string }> {
   const existing = await existingCommit(world, checkout);
   if (existing !== undefined) return { base: existing };
   if (await isTaken(checkout.path)) throw pathTaken(checkout.path);
@@ -31,7 +27,7 @@ export async function create(
       ? (await target(world, checkout.root)).commit
       : await commitOf(world, checkout.root, options.from);
   await mkdir(dirname(checkout.path), { recursive: true });
-  await addWorktree(world, checkout, base);
+  await addWorktree(world, checkout, base, options);
   return { base };
 }
 
@@ -49,11 +45,22 @@ async function existingCommit(world: VcsWorld, checkout: Checkout): Promise<stri
   return undefined;
 }
 
-async function addWorktree(world: VcsWorld, checkout: Checkout, base: string): Promise<void> {
-  const args = ["worktree", "add", "--detach", "--lock", checkout.path, base];
-  try {
-    const result = await runGit(world, checkout.root, args, { okCodes: EVERY_CODE });
+async function addWorktree(
+  world: VcsWorld,
+  checkout: Checkout,
+  base: string,
+  { hooks, before }: CreateOptions,
+): Promise<void> {
+  const quiet = hooks === "off" ? NO_HOOKS : [];
+  const run = async (cwd: string, args: readonly string[]) => {
+    const result = await runGit(world, cwd, [...quiet, ...args], { okCodes: EVERY_CODE });
     if (result.code !== 0) throw addFault(checkout, args, result);
+  };
+  try {
+    const empty = before === undefined ? [] : ["--no-checkout"];
+    await run(checkout.root, ["worktree", "add", "--detach", "--lock", ...empty, checkout.path, base]);
+    await before?.();
+    if (before !== undefined) await run(checkout.path, ["checkout", "--force", "--detach", "HEAD"]);
     const entry = await findEntry(checkout.root, checkout.path);
     if (entry !== undefined) await unlink(join(entry, "locked"));
   } catch (error) {
@@ -68,9 +75,25 @@ async function addWorktree(world: VcsWorld, checkout: Checkout, base: string): P
 const EVERY_CODE = Array.from({ length: 256 }, (_, code) => code);
 
 function addFault(checkout: Checkout, args: readonly string[], result: ProgramResult): Fault {
-  const isComplete = result.stdout.includes("HEAD is now at") && !/^fatal:/m.test(result.stderr);
+  const filter = /^fatal: .*: smudge filter (\S+) failed$/m.exec(result.stderr)?.[1];
+  if (filter !== undefined) return filterFailed(filter, result);
+  const said = result.stdout + result.stderr;
+  const isComplete = said.includes("HEAD is now at") && !/^fatal:/m.test(result.stderr);
   if (!isComplete) return gitFault(checkout.root, args, result);
   return hookFailed("post-checkout", checkout.root, result);
+}
+
+function filterFailed(filter: string, { stderr }: ProgramResult): Fault {
+  return new Fault(
+    "unavailable",
+    "vcs.filter_failed",
+    `The filter ${quote(filter)} failed, so the files cannot be checked out: ${errorText(stderr)}`,
+    [
+      { intent: "See the filter's command", command: `git config --get-regexp ${shellWord(`^filter\\.${filter}\\.`)}` },
+      { intent: "Prepare it before each checkout", command: "mu workstream set setup.beforeCheckout '…'" },
+    ],
+    { filter, stderr },
+  );
 }
 
 export function hookFailed(hook: string, path: string, { code, stderr }: ProgramResult): Fault {
@@ -79,7 +102,10 @@ export function hookFailed(hook: string, path: string, { code, stderr }: Program
     "conflict",
     "vcs.hook_failed",
     `The repository's ${hook} hook failed (exit ${code}): ${output}`,
-    [{ intent: "Find its hooks", command: `git -C ${shellWord(path)} rev-parse --git-path hooks` }],
+    [
+      { intent: "Find its hooks", command: `git -C ${shellWord(path)} rev-parse --git-path hooks` },
+      { intent: "Create workspaces without hooks", command: "mu workstream set setup.hooks off" },
+    ],
     { hook, exitCode: code, stderr },
   );
 }

@@ -7,7 +7,7 @@ import { shape, type TypeOf } from "../../shape.js";
 import { copyEntry, temporaryFolder, withFolder } from "../../vcs/folders.js";
 import { gitLine, runGit } from "../../vcs/git/run.js";
 import type { BackendKey, Checkout, VcsWorld } from "../../vcs/vcs.js";
-import { INCLUDE_FILE, type SetupPlan } from "./plan.js";
+import { INCLUDE_FILE, requireOwnFolders, type SetupPlan } from "./plan.js";
 
 /** Files put into a workspace, as relative paths; a whole folder is one path ending with `/`. */
 export const SETUP_FILES = shape({
@@ -19,7 +19,7 @@ export type SetupFiles = TypeOf<typeof SETUP_FILES>;
 
 /**
  * Copies and links what the plan names and the repository does not track. Keeps existing files, so it can run again.
- * Does nothing for copies of a whole folder. Faults `setup.outside`, `vcs.*`.
+ * Does nothing for copies of a whole folder. Faults `setup.outside`, `setup.writes_through_link`, `vcs.*`.
  */
 export async function putFiles(
   world: VcsWorld,
@@ -30,7 +30,9 @@ export async function putFiles(
   if (backend === "none" || nothing) return { copied: [], linked: [] };
   return withIndexOf(world, { root, backend }, async (repository) => {
     const linked: string[] = [];
-    for (const name of await untracked(repository, excludes(plan.link))) {
+    const toLink = await untracked(repository, excludes(plan.link));
+    if (plan.command !== null) requireOwnFolders(plan.command.command, toLink);
+    for (const name of toLink) {
       if (await linkInto(root, path, name)) linked.push(name);
     }
     if (backend === "git") await keepIgnored(world, { root, path }, linked);

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Fault } from "../../errors.js";
-import { quote } from "../../names.js";
+import { quote, shellWord } from "../../names.js";
 import { SETTINGS, type SetupSettings } from "../../workstreams/settings.js";
 
 /** A file of `.gitignore` patterns in the project's folder: which ignored files are copied. */
@@ -28,7 +28,7 @@ export interface SetupPlan {
 
 /**
  * Combines the workstream's settings with the repository's files. Patterns to copy and link add up; the settings'
- * command, key and port count take precedence. Faults `setup.invalid_file`.
+ * command, key and port count take precedence. Faults `setup.invalid_file`, `setup.writes_through_link`.
  */
 export async function planSetup(root: string, settings: SetupSettings): Promise<SetupPlan> {
   const theirs = await readRepositorySetup(root);
@@ -42,9 +42,15 @@ export async function planSetup(root: string, settings: SetupSettings): Promise<
       : theirs.command === null
         ? null
         : { command: theirs.command, from: REPOSITORY_FILE };
+  const link = patterns("link");
+  if (command !== null)
+    requireOwnFolders(
+      command.command,
+      link.map(({ pattern }) => pattern),
+    );
   return {
     copy: patterns("copy"),
-    link: patterns("link"),
+    link,
     includes: existsSync(join(root, INCLUDE_FILE)),
     command,
     key: settings.key.length > 0 ? settings.key : theirs.key,
@@ -52,6 +58,39 @@ export async function planSetup(root: string, settings: SetupSettings): Promise<
     timeoutSeconds: settings.timeoutSeconds,
     check: theirs.check,
   };
+}
+
+/** Commands that fill folders with dependencies or output, and those folders. */
+const INSTALLERS: readonly (readonly [command: RegExp, folders: RegExp])[] = [
+  [/\b(npm|pnpm|bun)\s+(-\S+\s+)*(ci|clean-install|i|install|add|update|up|prune|dedupe|rebuild)\b/, /^node_modules$/],
+  [/\byarn\b(?!\s+(run|exec|test|build|lint|start))/, /^node_modules$/],
+  [/\b(pip3?|pipenv|poetry|uv|pdm)\s+.*\b(install|sync|add|venv)\b|\bvirtualenv\b|\s-m\s+venv\b/, /^\.?venv$/],
+  [/\b(composer|bundle|bundler)\b|\b(go|cargo)\s+(mod\s+)?vendor\b/, /^vendor$/],
+  [/\bcargo\s|\bmvnw?\s/, /^target$/],
+  [/\bgradlew?\s/, /^(build|\.gradle)$/],
+  [/\bmix\s/, /^(deps|_build)$/],
+  [/\bpod\s/, /^Pods$/],
+];
+
+/**
+ * Refuses a setup command that would empty or fill a folder of the project through a link. `links` are paths or
+ * patterns. Faults `setup.writes_through_link`.
+ */
+export function requireOwnFolders(command: string, links: readonly string[]): void {
+  const folders = INSTALLERS.flatMap(([installer, folder]) => (installer.test(command) ? [folder] : []));
+  const written = links.find((link) => folders.some((folder) => folder.test(basename(link.replace(/[/*]+$/, "")))));
+  if (written === undefined) return;
+  const copy = `mu workspace setup --unset link --copy ${shellWord(written)}`;
+  throw new Fault(
+    "conflict",
+    "setup.writes_through_link",
+    `The setup command ${quote(command)} would change the project's own ${quote(written)} through its link.`,
+    [
+      { intent: "Copy it instead; this is quick where the file system can clone", command: copy },
+      { intent: "Link it and run no command", command: "mu workspace setup --unset command" },
+    ],
+    { command, link: written },
+  );
 }
 
 /** A repository's own settings for its workspaces. */

@@ -3,7 +3,7 @@ import type { Reader } from "../../db/schema.js";
 import type { Host } from "../../host.js";
 import type { AgentRef } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
-import type { BackendKey } from "../../vcs/vcs.js";
+import type { BackendKey, CreateOptions } from "../../vcs/vcs.js";
 import type { SetupSettings } from "../../workstreams/settings.js";
 import { findWorkspaceRow, type WorkspaceRow } from "../workspace.js";
 import { COMMAND_RUN, requireApproved, runSetupCommand } from "./command.js";
@@ -41,6 +41,19 @@ export async function setUpWorkspace(host: Host, { workspace, settings, signal }
   const timeoutMs = plan.timeoutSeconds * 1000;
   const run = await runSetupCommand(host, { workstream, agent, path, command, env, timeoutMs, signal });
   return { ...files, ports, command: run };
+}
+
+/** How the checkout of a workspace is created; `before` faults `setup.failed`. */
+export function checkoutOptions(
+  host: Host,
+  { workspace, settings, signal }: SetupOptions,
+): Omit<CreateOptions, "from"> {
+  const { hooks, beforeCheckout: command, timeoutSeconds } = settings;
+  if (command === null) return { hooks };
+  const { workstream, agent, path } = workspace;
+  const env = { MU_WORKSTREAM: workstream, MU_AGENT: agent, ...variables(workspace, []) };
+  const timeoutMs = timeoutSeconds * 1000;
+  return { hooks, before: () => runSetupCommand(host, { workstream, agent, path, command, env, timeoutMs, signal }) };
 }
 
 /** As `planSetup`; faults `setup.not_approved` too. */
