@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RowOf } from "../db/write.js";
 import { ignoreFault } from "../errors.js";
@@ -6,6 +6,7 @@ import type { AgentRef } from "../names.js";
 import type { Layout } from "../tmux/appearance.js";
 import { quoteWord } from "../tmux/run.js";
 import { lastLines } from "../tmux/screens.js";
+import { writeWhole } from "../whole-file.js";
 import { type Agent, latestAgentRow, toAgent } from "./agent.js";
 import type { TmuxHost } from "./crew.js";
 import { findOwnPane } from "./pane.js";
@@ -46,7 +47,7 @@ export async function prepareFolders(stateDir: string): Promise<void> {
 
 export async function saveLaunch(stateDir: string, agent: Incarnation, launch: LaunchRecord): Promise<void> {
   await prepareFolders(stateDir);
-  await writeFile(launchPath(stateDir, agent), JSON.stringify(launch), { mode: 0o600 });
+  await writeWhole(launchPath(stateDir, agent), JSON.stringify(launch));
 }
 
 /** How the agent was started; undefined when nobody wrote it down, as for one that was adopted. */

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { Fault, interrupted } from "../errors.js";
 import { quote } from "../names.js";
 import type { Request } from "../operations/app.js";
+import { writeWhole } from "../whole-file.js";
 import { printable } from "./printable.js";
 
 /** Input up to this size is read; a larger one is a mistake, in bytes. */
@@ -120,8 +121,7 @@ export async function installSkill(path: string): Promise<boolean> {
   const before = await readFile(path, "utf8").catch(() => undefined);
   if (before === text) return false;
   try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text);
+    await writeWhole(path, text, 0o644);
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     throw new Fault("unavailable", "file.not_writable", `The file ${quote(path)} cannot be written (${reason}).`);

@@ -1,4 +1,3 @@
-import { writeFile } from "node:fs/promises";
 import {
   AGENT,
   AGENT_STATUSES,
@@ -23,6 +22,7 @@ import { shape, type TypeOf } from "../shape.js";
 import { releaseOwned } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
 import { paneRefused } from "../tmux/run.js";
+import { writeWhole } from "../whole-file.js";
 import { LEFT_WORKSPACE, type Leaving, leaveWorkspace } from "../workspaces/free.js";
 
 export interface CloseOptions {
@@ -120,7 +120,7 @@ async function saveScreen(host: TmuxHost, row: RowOf<"agents">, pane: Pane): Pro
   const lines = await host.tmux.readPane(pane.id, 10_000).catch(ignoreFault("pane.not_found"));
   if (lines === undefined) return;
   await prepareFolders(host.stateDir);
-  await writeFile(lastScreenPath(host.stateDir, row), `${lines.join("\n")}\n`, { mode: 0o600 });
+  await writeWhole(lastScreenPath(host.stateDir, row), `${lines.join("\n")}\n`);
 }
 
 /** The first processes of those panes whose program lives. */

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Fault } from "../errors.js";
 import { counted, quote } from "../names.js";
+import { writeWhole } from "../whole-file.js";
 import { isTaken } from "./folders.js";
 import { pathTaken } from "./program.js";
 import type { Commit, Standing, Target } from "./vcs.js";
@@ -31,7 +32,7 @@ export async function createOnce(
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   try {
     await steps.add(base);
-    await writeFile(done, base);
+    await writeWhole(done, base);
   } catch (error) {
     await steps.remove();
     throw error;

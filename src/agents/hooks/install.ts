@@ -1,11 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
+import { writeWhole } from "../../whole-file.js";
 import type { AgentCli, AgentCliKey } from "../clis/cli.js";
 import type { HookKit, HookPlace, HookScope, HookState } from "../clis/hook-kit.js";
 import { AGENT_CLIS, getAgentCli } from "../clis/table.js";
 import { prepareSpool } from "../spool.js";
-import { readText, replaceText, writeWhole } from "./settings-file.js";
+import { readText, replaceText } from "./settings-file.js";
 
 /** Whose hooks, and where. */
 export type HookTarget = { cli: AgentCliKey } & HookPlace & HookScope;

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
-import { chmod, lstat, mkdir, open, readFile, readlink, rename, rm, stat } from "node:fs/promises";
+import { lstat, readFile, readlink, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Fault } from "../../errors.js";
+import { writeWhole } from "../../whole-file.js";
 
 /** The file's text, or undefined when it is not there. Bytes that are no UTF-8 are `hooks.settings_unreadable`. */
 export async function readText(path: string): Promise<string | undefined> {
@@ -47,26 +47,6 @@ function unwritable(path: string, why: string): Fault {
 
 function changed(path: string): Fault {
   return new Fault("conflict", "hooks.settings_changed", `${path} was changed by another program just now. Try again.`);
-}
-
-/** Writes a temporary file, syncs it and renames it into place. */
-export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const draft = `${path}.mu-${randomBytes(6).toString("hex")}`;
-  try {
-    const file = await open(draft, "wx", mode);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await chmod(draft, mode);
-    await rename(draft, path);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
 }
 
 /** The file that a link leads to in the end, whether it is there or not. */

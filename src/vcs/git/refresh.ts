@@ -1,7 +1,8 @@
-import { readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { counted, quote, shellWord } from "../../names.js";
+import { writeWhole } from "../../whole-file.js";
 import type { ProgramResult } from "../program.js";
 import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
 import { gitDirOf, operationIn, readText, waitUntilQuiet } from "./git-dir.js";
@@ -152,7 +153,7 @@ async function readNote(gitDir: string): Promise<Note | undefined> {
 }
 
 async function writeNote(gitDir: string, { from, onto, head }: Note): Promise<void> {
-  await writeFile(join(gitDir, NOTE), `${from}\n${onto}\n${head ?? ""}\n`);
+  await writeWhole(join(gitDir, NOTE), `${from}\n${onto}\n${head ?? ""}\n`);
 }
 
 /** Where an incomplete refresh of ours started. */

@@ -1,7 +1,8 @@
-import { rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
+import { writeWhole } from "../../whole-file.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { gitDirOf, readText } from "./git-dir.js";
 import { diffTrees } from "./history.js";
@@ -24,7 +25,7 @@ export async function restore(world: VcsWorld, { path }: Checkout, place: string
   const note = join(await gitDirOf(path), NOTE);
   const wasBegun = (await readText(note)) === commit;
   if (!wasBegun) await requireClean(world, path, "all");
-  await writeFile(note, `${commit}\n`);
+  await writeWhole(note, `${commit}\n`);
   await restoreFiles(world, path, content, wasBegun ? "overwrite" : "clean");
   await rm(note, { force: true });
 }

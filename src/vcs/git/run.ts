@@ -114,8 +114,16 @@ function gitEnvironment(env: VcsWorld["env"], locks?: boolean): Record<string, s
     GIT_SEQUENCE_EDITOR: "true",
     GIT_MERGE_AUTOEDIT: "no",
     ...(!locks && { GIT_OPTIONAL_LOCKS: "0" }),
+    GIT_CONFIG_PARAMETERS: withConfig(env, SYNCED),
   };
 }
+
+/** Makes git sync the objects and refs that it writes: what depends on them, a folder or a row, may go right after. */
+const SYNCED = "'core.fsync=committed,reference' 'core.fsyncMethod=fsync'";
+
+/** Settings for git in its own variable, behind those of the caller. */
+export const withConfig = (env: VcsWorld["env"], settings: string) =>
+  [env["GIT_CONFIG_PARAMETERS"] ?? "", settings].join(" ").trim();
 
 /** True if another git holds a lock or is still creating a worktree. */
 function isTransient(stderr: string): boolean {

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { shellWord } from "../../names.js";
+import { writeWhole } from "../../whole-file.js";
 import type { Checkout, Saved, Snapshot, Target, VcsWorld } from "../vcs.js";
 import { findEntry, findGitDir, operationIn, readHead, readText } from "./git-dir.js";
 import { landedIn, parseWalk } from "./history.js";
@@ -12,6 +13,7 @@ import { refreshedFrom } from "./refresh.js";
 import { gitEntries, gitLine, NO_HOOKS, runGit } from "./run.js";
 import { makeSavedCommit, TRAILERS, treeOf } from "./saved-commit.js";
 import { folderTree, wholeSnapshot } from "./snapshot.js";
+import { syncSave } from "./sync.js";
 
 /** The prefix of refs of saves. */
 export const SALVAGE = "refs/mu/salvage/";
@@ -52,7 +54,7 @@ export async function save(
   const commit = isPlain ? head : await makeSavedCommit(world, root, parts);
   const place = `${SALVAGE}${name}`;
   const counts = { commits, files: files.length, nested: nested.length, ignored: saved.length };
-  return { place, commit: await createRef(world, root, place, commit), ...counts, leftOut };
+  return { place, commit: await createRef(world, root, { place, commit }, excluded), ...counts, leftOut };
 }
 
 const NO_FILES: IgnoredFiles = { saved: [], leftOut: [] };
@@ -70,7 +72,7 @@ async function saveFolder(world: VcsWorld, { root, path }: Checkout, name: strin
   const parts = { name, path, head: null, tree, indexTree: tree, resumable: [], nested: [], files };
   const commit = await makeSavedCommit(world, root, parts);
   const place = `${SALVAGE}${name}`;
-  return { place, commit: await createRef(world, root, place, commit), commits: 0, files: files.length };
+  return { place, commit: await createRef(world, root, { place, commit }, []), commits: 0, files: files.length };
 }
 
 /** The git folder of a checkout whose folder, or `.git` file, may be gone. */
@@ -81,7 +83,7 @@ async function gitDirOfCheckout({ root, path }: Checkout): Promise<string | unde
     return found !== undefined && existsSync(found) ? found : undefined;
   }
   if (existsSync(path) && (await findGitDir(path)) === undefined)
-    await writeFile(join(path, ".git"), `gitdir: ${entry}\n`);
+    await writeWhole(join(path, ".git"), `gitdir: ${entry}\n`, 0o644);
   return entry;
 }
 
@@ -106,7 +108,12 @@ async function changedFiles(world: VcsWorld, cwd: string, { head, tree, indexTre
 }
 
 /** Creates the ref. An existing one must hold the same, as after a killed run, and is kept. */
-async function createRef(world: VcsWorld, root: string, place: string, commit: string): Promise<string> {
+async function createRef(
+  world: VcsWorld,
+  root: string,
+  { place, commit }: { place: string; commit: string },
+  known: readonly string[],
+): Promise<string> {
   const earlier = await gitLine(world, root, ["rev-parse", "--verify", "--quiet", place], { okCodes: [1] });
   if (earlier !== "") {
     if (earlier === commit || (await contentKey(world, root, earlier)) === (await contentKey(world, root, commit)))
@@ -114,6 +121,7 @@ async function createRef(world: VcsWorld, root: string, place: string, commit: s
     throw refTaken(root, place);
   }
   await runGit(world, root, [...NO_HOOKS, "update-ref", place, commit, "0".repeat(commit.length)]);
+  await syncSave(world, root, { place, commit }, known);
   return commit;
 }
 

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
+import { moveWhole } from "../../whole-file.js";
 import { runProgram } from "../program.js";
 import type { VcsWorld } from "../vcs.js";
 import { type Differences, sameBytes } from "./compare.js";
@@ -37,8 +38,7 @@ export async function writeArchive(world: VcsWorld, file: string, manifest: Mani
       if (sameBytes(draft, file)) return;
       throw new Fault("conflict", "vcs.ref_taken", `${quote(file)} exists and holds something else.`);
     }
-    await flush(draft);
-    await rename(draft, file);
+    await moveWhole(draft, file);
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
@@ -64,9 +64,3 @@ export async function unpackArchive(world: VcsWorld, file: string, path: string)
 }
 
 const isInside = (name: string) => !isAbsolute(name) && name !== "" && !normalize(name).startsWith("..");
-
-async function flush(file: string): Promise<void> {
-  const handle = await open(file, "r+");
-  await handle.sync();
-  await handle.close();
-}

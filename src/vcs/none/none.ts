@@ -1,9 +1,10 @@
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
+import { writeWhole } from "../../whole-file.js";
 import { copyFolder, deleteFolder, isTaken, realPath } from "../folders.js";
 import { noFolder, pathTaken } from "../program.js";
 import type { Checkout, Standing, VcsBackend, VcsWorld } from "../vcs.js";
@@ -61,7 +62,7 @@ async function createCopy(world: VcsWorld, { root, path }: Checkout): Promise<{ 
   try {
     await copyFolder(world, root, draft);
     await rm(marker, { force: true });
-    await writeFile(marker, root, { mode: 0o600 });
+    await writeWhole(marker, root);
     await rename(draft, path);
   } catch (error) {
     await deleteFolder(draft);
@@ -86,7 +87,7 @@ async function restoreCopy(world: VcsWorld, checkout: Checkout, place: string): 
   const { changed, deleted } = differences(checkout, MAX_FILES);
   const others = [...changed, ...deleted].filter((file) => !expected.has(file));
   if (others.length > 0) throw dirtyCopy(checkout.path, others);
-  await writeFile(restoring, place, { mode: 0o600 });
+  await writeWhole(restoring, place);
   await unpackArchive(world, place, checkout.path);
   await rm(restoring);
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
@@ -9,6 +9,7 @@ import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { quote } from "../../names.js";
+import { writeWhole } from "../../whole-file.js";
 
 type PortWorld = Pick<Host, "context" | "env">;
 
@@ -202,9 +203,7 @@ function databaseExists(owner: string): boolean {
 
 /** Records that the database `owner` has leased the port. Call while holding the port. */
 async function markPort(folder: string, port: number, owner: string): Promise<void> {
-  const draft = join(folder, `.${port}.${process.pid}`);
-  await writeFile(draft, `${owner}\n`, { mode: 0o600 });
-  await rename(draft, join(folder, String(port)));
+  await writeWhole(join(folder, String(port)), `${owner}\n`);
 }
 
 async function markedPorts(folder: string): Promise<number[]> {

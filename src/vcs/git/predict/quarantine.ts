@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { temporaryFolder, withFolder } from "../../folders.js";
 import type { VcsWorld } from "../../vcs.js";
 import { commonDirOf, gitDirOf } from "../git-dir.js";
-import { runGit } from "../run.js";
+import { runGit, withConfig } from "../run.js";
 
 /** Where a forecast keeps its objects. */
 export interface Quarantine {
@@ -26,7 +26,8 @@ export async function inQuarantine<T>(
   return withFolder(join(temporaryFolder(world), "mu-radar-"), async (folder) => {
     const objects = join(folder, "objects");
     await mkdir(objects);
-    const env = { GIT_OBJECT_DIRECTORY: objects, GIT_ALTERNATE_OBJECT_DIRECTORIES: alternate(own) };
+    const unsynced = { GIT_CONFIG_PARAMETERS: withConfig(world.env, "'core.fsync=none'") };
+    const env = { GIT_OBJECT_DIRECTORY: objects, GIT_ALTERNATE_OBJECT_DIRECTORIES: alternate(own), ...unsynced };
     const exec: VcsWorld["exec"] = (file, args, options = {}) =>
       world.exec(file, args, { ...options, env: { ...options.env, ...env } });
     return work({ world: { ...world, exec }, folder });

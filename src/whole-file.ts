@@ -1,0 +1,42 @@
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/**
+ * Writes a file so that it is as before or whole, whatever cuts this off: a draft beside it is synced and renamed over
+ * it. Creates its folder.
+ */
+export async function writeWhole(path: string, text: string, mode = 0o600): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = `${path}.mu-${randomBytes(6).toString("hex")}`;
+  try {
+    const file = await open(draft, "wx", mode);
+    await file.writeFile(text).finally(() => file.close());
+    await chmod(draft, mode);
+    await moveWhole(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+/** Syncs a file, renames it to `path`, and syncs the folder, so that the rename lasts. */
+export async function moveWhole(draft: string, path: string): Promise<void> {
+  await sync(draft);
+  await rename(draft, path);
+  await sync(dirname(path));
+}
+
+/** Syncs a file or folder; false if it does not exist. Some file systems cannot sync folders. */
+export async function sync(path: string): Promise<boolean> {
+  try {
+    const handle = await open(path, "r");
+    await handle.sync().finally(() => handle.close());
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (["EISDIR", "EINVAL", "EPERM", "ENOTSUP"].includes(code ?? "")) return true;
+    if (["ENOENT", "ENOTDIR"].includes(code ?? "")) return false;
+    throw error;
+  }
+}
