@@ -199,7 +199,7 @@ async function agentNotFound(db: Reader, ref: AgentRef): Promise<Fault> {
   ]);
 }
 
-/** The row of `claimant`; a person's is inserted if it is missing. Faults `agent.not_found`, `agent.replaced`, `agent.not_you`. */
+/** The row of `claimant`; a person's is inserted if it is missing. Faults `agent.not_found`, `agent.replaced`, `agent.elsewhere`, `agent.not_you`. */
 export async function claimantRow(
   tx: Tx,
   workstream: { id: number; name: string },
@@ -207,6 +207,8 @@ export async function claimantRow(
 ): Promise<RowOf<"agents">> {
   if ("agent" in claimant) {
     const row = await findOpenAgent(tx.db, workstream.id, claimant.agent);
+    const { incarnation = row?.id } = claimant;
+    if (incarnation !== undefined && incarnation !== row?.id) await requireHome(tx.db, workstream, incarnation);
     if (row === undefined) throw await agentNotFound(tx.db, { workstream: workstream.name, name: claimant.agent });
     if (claimant.incarnation !== undefined && claimant.incarnation !== row.id) throw replaced(claimant.agent);
     return row;
@@ -221,6 +223,17 @@ export async function claimantRow(
 /** What a write about one agent is recorded as. */
 export function agentWrite(op: `agent.${string}`, ref: AgentRef) {
   return { op, scope: ref.workstream, subject: qualifiedName(ref) };
+}
+
+/** Refuses an agent of another workstream, whether or not this one has an agent of its name. */
+async function requireHome(db: Reader, { name }: { name: string }, incarnation: number): Promise<void> {
+  const row = await findIncarnation(db, incarnation);
+  if (row === undefined || row.closed_at !== null || row.workstream === name) return;
+  const why = `You are ${qualifiedName(row)}, and this is ${name}'s. Agents own tasks of their own workstream.`;
+  throw new Fault("conflict", "agent.elsewhere", why, [
+    { intent: "Claim one of yours", command: `mu task claim --next -w ${row.workstream}` },
+    { intent: "Claim it for an agent there", command: `mu task claim <task> --for <agent> -w ${name}` },
+  ]);
 }
 
 type NewAgent = Pick<RowOf<"agents">, "workstream_id" | "name" | "cli"> & Partial<RowOf<"agents">>;

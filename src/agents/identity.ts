@@ -19,6 +19,8 @@ export interface Caller {
   kind: "agent" | "person";
   /** The workstream that the caller's surroundings name, or null. */
   workstream: string | null;
+  /** The workstream of an agent's row, whatever its surroundings name. */
+  home: string | null;
   /** The agent's row, which is its incarnation. */
   incarnation: number | null;
   role: string | null;
@@ -241,6 +243,7 @@ function asAgent(row: Incarnation, evidence: Caller["evidence"]): Caller {
     name: row.name,
     kind: "agent",
     workstream: row.workstream || null,
+    home: row.workstream || null,
     incarnation: row.id,
     role: row.role,
     evidence,
@@ -276,6 +279,7 @@ async function person(db: Reader, env: Environment, { seat, pane, evidence }: Fi
     name: name || "operator",
     kind: "person",
     workstream,
+    home: null,
     incarnation: null,
     role: null,
     evidence,
@@ -308,7 +312,7 @@ async function refuseStranger(env: Environment, { pane, session, agentId, ...see
   ]);
 }
 
-const ACT_AS_PERSON = { intent: "Act as a person", command: "mu … --self" };
+const ACT_AS_PERSON = { intent: "Act as a person, such as here", command: "mu task claim --next --self" };
 
 /** Whether a person who says `--self` may act all the same. */
 export function yieldsToSelf({ code }: Fault): boolean {

@@ -10,15 +10,24 @@ const STATUS_COLOURS: Readonly<Record<string, "green" | "yellow" | "red" | "blue
   DEFERRED: "gray",
 };
 
-/** Draws with colours where `colour` says so; `now` in ms is what ages are counted from. */
-export function createPaint(options: { colour: boolean; now: number }): Paint {
+interface PaintOptions {
+  colour: boolean;
+  /** What ages are counted from, in ms. */
+  now: number;
+  /** Rows may be of several workstreams: tables say which. */
+  spans?: boolean;
+}
+
+export function createPaint(options: PaintOptions): Paint {
   const chalk = new Chalk({ level: options.colour ? 1 : 0 });
+  const draw = <T>(rows: readonly T[], columns: readonly Column<T>[]) =>
+    drawTable(chalk, rows, options.spans ? withWorkstream(rows, columns) : columns);
   return {
     bold: (text) => chalk.bold(text),
     dim: (text) => chalk.dim(text),
     status: (text) => colourOf(chalk, text)(text),
-    table: (rows, columns) => drawTable(chalk, rows, columns),
-    list: (rows, none, columns) => (rows.length === 0 ? none : drawTable(chalk, rows, columns)),
+    table: draw,
+    list: (rows, none, columns) => (rows.length === 0 ? none : draw(rows, columns)),
     ago: (at) => (at === null ? "—" : age(options.now - Date.parse(at))),
   };
 }
@@ -26,6 +35,16 @@ export function createPaint(options: { colour: boolean; now: number }): Paint {
 function colourOf(chalk: ChalkInstance, status: string): (text: string) => string {
   const name = STATUS_COLOURS[status];
   return name === undefined ? (text) => text : chalk[name];
+}
+
+/** The columns after one for the workstream, unless a row has none or one of them names it. */
+function withWorkstream<T>(rows: readonly T[], columns: readonly Column<T>[]): readonly Column<T>[] {
+  const workstreamOf = (row: T | undefined) => (row as { workstream?: unknown } | undefined)?.workstream;
+  const [first] = rows;
+  const workstream = workstreamOf(first);
+  if (first === undefined || typeof workstream !== "string") return columns;
+  if (columns.some(({ text }) => text(first).startsWith(`${workstream}/`))) return columns;
+  return [{ head: "workstream", text: (row) => String(workstreamOf(row)) }, ...columns];
 }
 
 function drawTable<T>(chalk: ChalkInstance, rows: readonly T[], columns: readonly Column<T>[]): string {

@@ -64,9 +64,6 @@ function addVerb(program: Command, verb: Verb, found: (call: Call) => void): voi
     if (verb.effect !== "read" && !verb.options.some((flag) => flag.field === "self")) {
       command.addOption(new Option("--self", "Act as a person, also in the pane of an agent CLI").hideHelp());
     }
-    if (!verb.options.some((flag) => flag.field === "workstream")) {
-      command.addOption(new Option("-w, --workstream <name>", "Accepted everywhere; this verb has none").hideHelp());
-    }
     command.action(() => found({ verb, input: inputOf(verb, command), self: command.opts()["self"] === true }));
   }
 }

@@ -84,7 +84,7 @@ async function perform(
     if (await untilTidy(operation, following, signal)) return output.endsWith ?? 0;
   }
   const result = await untilTidy(operation, execute(operation, input, world, request), signal);
-  await showResult(operation, result, json, output);
+  await showResult(operation, input, result, json, output);
   if (!operation.standalone) reportMissingFolder(output);
   const code = operation.exitCode?.(result as never) ?? 0;
   // A write that gives its result is done, however late the signal came; of a read it may be a part.

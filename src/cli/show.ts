@@ -19,9 +19,15 @@ export interface Output {
 }
 
 /** Prints a verb's result: one JSON value, or the drawing with the commands that make sense now. */
-export async function showResult(operation: Operation, result: unknown, json: boolean, output: Output): Promise<void> {
+export async function showResult(
+  operation: Operation,
+  input: Readonly<Record<string, unknown>>,
+  result: unknown,
+  json: boolean,
+  output: Output,
+): Promise<void> {
   if (json) return output.out(jsonLine(result));
-  const paint = await loadPaint(output);
+  const paint = await loadPaint(output, operation.spans === true || input["all"] === true);
   const shown = printableValue(result);
   const text = operation.render?.(shown as never, paint) ?? JSON.stringify(shown, null, 2);
   if (text !== "") output.out(`${text}\n`);
@@ -36,13 +42,13 @@ export async function showFollowed(
   output: Output,
 ): Promise<(value: unknown) => void> {
   if (json || operation.renderFollowed === undefined) return (value) => output.out(jsonLine(value));
-  const paint = await loadPaint(output);
+  const paint = await loadPaint(output, false);
   return (value) => output.out(`${operation.renderFollowed?.(printableValue(value) as never, paint)}\n`);
 }
 
-async function loadPaint(output: Output): Promise<Paint> {
+async function loadPaint(output: Output, spans: boolean): Promise<Paint> {
   const { createPaint } = await import("./paint.js");
-  return createPaint({ colour: output.colour, now: Date.now() });
+  return createPaint({ colour: output.colour, now: Date.now(), spans });
 }
 
 function nextBlock(nextSteps: readonly NextStep[], paint: Pick<Paint, "dim">): string {

@@ -2,7 +2,7 @@ import { type EventRow, eventHash, GENESIS_HASH, type Head } from "../db/events.
 import type { Reader } from "../db/schema.js";
 import { pages } from "../db/statement.js";
 import { Fault } from "../errors.js";
-import { quote } from "../names.js";
+import { didYouMean, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 
 /** The verdict on one chain. `firstBad` is the first event that does not fit, and why, as the end of a sentence. */
@@ -59,9 +59,10 @@ export async function auditHead(db: Reader, scope?: string): Promise<ChainHead[]
   if (scope !== undefined) query = query.where("scope", "=", scope);
   const heads = await query.execute();
   if (scope === undefined || heads.length > 0 || (await hasEvents(db, scope))) return heads;
-  throw new Fault("missing", "audit.no_such_chain", `There is no chain of events for ${quote(scope)}.`, [
-    { intent: "See all chains", command: "mu audit head" },
-  ]);
+  const chains = await db.selectFrom("chains").select("scope").execute();
+  const names = chains.map((chain) => chain.scope);
+  const why = `There is no chain of events for ${quote(scope)}.${didYouMean(scope, names)}`;
+  throw new Fault("missing", "audit.no_such_chain", why, [{ intent: "See all chains", command: "mu audit head" }]);
 }
 
 async function hasEvents(db: Reader, scope: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { core, ZodError } from "zod";
+import type { core, ZodError, ZodObject } from "zod";
 import type { Crew } from "../agents/crew.js";
 import { type AskPane, type Caller, identify, yieldsToSelf } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
@@ -9,6 +9,7 @@ import { quote } from "../names.js";
 import { type App, type Program, type Request, required } from "./app.js";
 import type { Operation } from "./operation.js";
 import { step } from "./operation.js";
+import { type Input, resolveNames } from "./resolve.js";
 import { flagName, wordsOf } from "./verb.js";
 
 /** What a surface brings along so that verbs can run. */
@@ -25,8 +26,7 @@ export interface World {
 
 /** Checks the input, runs the verb and gives its result. Every surface comes through here. */
 export async function execute(operation: Operation, input: unknown, world: World, request: Request): Promise<unknown> {
-  const checked = checkInput(operation, input);
-  return withApp(operation, checked, world, request, async (app) => {
+  return withApp(operation, input, world, request, async (app, checked) => {
     await reconcileFirst(operation, checked, app);
     return operation.run(app, checked);
   });
@@ -41,8 +41,7 @@ export async function executeFollowing(
   each: (value: unknown) => void,
 ): Promise<boolean> {
   if (operation.follow === undefined) return false;
-  const checked = checkInput(operation, input);
-  return withApp(operation, checked, world, request, async (app) => {
+  return withApp(operation, input, world, request, async (app, checked) => {
     const stream = operation.follow?.(app, checked);
     if (stream === undefined) return false;
     for await (const value of stream) each(value);
@@ -52,14 +51,16 @@ export async function executeFollowing(
 
 async function withApp<T>(
   operation: Operation,
-  input: Record<string, unknown>,
+  given: unknown,
   world: World,
   request: Request,
-  work: (app: App) => Promise<T>,
+  work: (app: App, input: Input) => Promise<T>,
 ): Promise<T> {
+  const schema = operation.input();
+  const input = checkInput(operation, schema, given);
   for (const need of operation.needs ?? []) required(request, need);
   const { program } = world;
-  if (operation.standalone) return work({ request, program } as App);
+  if (operation.standalone) return work({ request, program } as App, input);
   const store = await world.openStore();
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
@@ -69,14 +70,16 @@ async function withApp<T>(
       ...(caller.kind === "agent" && caller.incarnation !== null && { incarnation: caller.incarnation }),
     };
     const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
-    return await work({ context, caller, request, program, crew: lazily(() => world.openCrew(context, request)) });
+    const crew = lazily(() => world.openCrew(context, request));
+    const app: App = { context, caller, request, program, crew };
+    return await work(app, await resolveNames(operation, schema, input, app));
   } finally {
     await store.close();
   }
 }
 
 /** Refuses a write of a caller who may not write. */
-function requireProof(operation: Operation, input: Record<string, unknown>, caller: Caller, { self }: Request): void {
+function requireProof(operation: Operation, input: Input, caller: Caller, { self }: Request): void {
   const { refusal } = caller;
   const writes = operation.writes?.(input) ?? (operation.effect === "write" || input["yes"] === true);
   if (refusal === null || operation.effect === "read" || !writes) return;
@@ -89,15 +92,18 @@ function lazily<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make());
 }
 
-async function reconcileFirst(operation: Operation, input: Record<string, unknown>, app: App): Promise<void> {
+async function reconcileFirst(operation: Operation, input: Input, app: App): Promise<void> {
   if (operation.reconcile !== "first" || input["reconcile"] === false) return;
   const { reconcileBeforeRead } = await import("./reality.js");
   if (await reconcileBeforeRead(app)) app.request.remark("The database was busy: this is what was last known.");
 }
 
-function checkInput(operation: Operation, input: unknown): Record<string, unknown> {
-  const checked = operation.input().safeParse(input, { error: describeProblem });
-  if (checked.success) return checked.data;
+function checkInput(operation: Operation, schema: ZodObject, input: unknown): Input {
+  const checked = schema.safeParse(input, { error: describeProblem });
+  if (checked.success) {
+    operation.validate?.(checked.data);
+    return checked.data;
+  }
   throw new Fault("usage", "usage.invalid_input", describeIssues(operation, checked.error), [
     step("See the usage", `mu ${wordsOf(operation.name).join(" ")} --help`),
   ]);

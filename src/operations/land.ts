@@ -4,13 +4,21 @@ import { Fault, type NextStep } from "../errors.js";
 import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
 import { LANDING, type Landing } from "../landing/outcome.js";
-import { counted, parseRef, quote, shellWord } from "../names.js";
+import { counted, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { App } from "./app.js";
-import { durationField, field, flag, type InputOf, optionalText, tasksField, workstreamField } from "./fields.js";
+import {
+  durationField,
+  field,
+  flag,
+  type InputOf,
+  optionalText,
+  personField,
+  tasksField,
+  workstreamField,
+} from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { resolveWorkstream } from "./resolve.js";
 
 const OUTPUT = shape({ dryRun: "boolean", ...LANDING, nextSteps: NEXT_STEPS });
 
@@ -20,7 +28,7 @@ const landFields = () => ({
   tasks: tasksField("Tasks to land (default: those chosen by --agent or --all)").optional(),
   workstream: workstreamField(),
   all: flag("All finished work of the workstream"),
-  agent: optionalText("All finished work of this agent", { completes: "agent" }),
+  agent: personField("All finished work of this agent").optional(),
   check: field(z.string().min(1).max(4096).optional(), "Command that must pass (default: the workstream's check)", {
     value: "command",
   }),
@@ -50,7 +58,7 @@ export const land = defineOperation({
     { command: "mu land build --all", shows: "two ways of choosing", fault: "usage.two_choices" },
   ],
   async run(app, input) {
-    const workstream = await workstreamOf(app, input);
+    const { workstream } = input;
     const choice = { workstream, ...chosenTasks(app, input) };
     const options = {
       onto: input.onto,
@@ -83,20 +91,8 @@ async function closeOwn(app: App, workstream: string, tasks: readonly string[]):
 
 type Wish = InputOf<typeof landFields>;
 
-/** Faults `usage.two_workstreams`, `workstream.required`, `workstream.not_found`. */
-async function workstreamOf(app: App, { tasks = [], workstream }: Wish): Promise<string> {
-  const named = tasks.flatMap((task) => parseRef(task).workstream ?? []);
-  const [first, ...others] = [...new Set([...(workstream === undefined ? [] : [workstream]), ...named])];
-  if (others.length === 0) return resolveWorkstream(app, first);
-  throw new Fault(
-    "usage",
-    "usage.two_workstreams",
-    `Tasks of several workstreams cannot land together: ${quote(first ?? "")} and others.`,
-  );
-}
-
 function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" | "agent"> {
-  const { tasks = [], all, agent } = wish;
+  const { tasks = [], all, agent, workstream } = wish;
   const ways = [
     tasks.length > 0 && "tasks",
     all && "--all",
@@ -108,11 +104,13 @@ function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" 
     throw new Fault("usage", "usage.two_checks", "Give --check or --no-check, not both.");
   }
   if (taken.length > 1) throw twoChoices(taken);
-  if (tasks.length > 0) return { tasks: tasks.map((task) => parseRef(task).name) };
-  if (agent !== undefined) return { agent: parseRef(agent).name };
+  if (tasks.length > 0) return { tasks: tasks.map(({ name }) => name) };
+  if (agent !== undefined) return { agent: agent.name };
   if (wish.continue) return { unfinished: true };
   if (all || app.caller.kind !== "agent") return {};
-  return { agent: app.caller.name };
+  if (app.caller.home === workstream) return { agent: app.caller.name };
+  const why = `You are ${app.caller.name} of ${app.caller.home}. Name the tasks of ${workstream}, or pass --agent or --all.`;
+  throw new Fault("usage", "usage.missing_argument", why, [step("See the usage", "mu land --help")]);
 }
 
 function twoChoices(words: readonly string[]): Fault {
@@ -143,9 +141,9 @@ function sameLine(workstream: string, line: Wish): string {
   const { tasks = [], agent, onto, check, timeout } = line;
   return [
     "mu land",
-    ...tasks.map((task) => shellWord(task)),
+    ...tasks.map((task) => shellWord(task.name)),
     ...(line.all ? ["--all"] : []),
-    ...(agent === undefined ? [] : [`--agent ${shellWord(agent)}`]),
+    ...(agent === undefined ? [] : [`--agent ${shellWord(agent.name)}`]),
     ...(line.continue ? ["--continue"] : []),
     ...(onto === undefined ? [] : [`--onto ${shellWord(onto)}`]),
     ...(check === undefined ? [] : [`--check ${shellWord(check)}`]),

@@ -2,22 +2,21 @@ import * as z from "zod";
 import { localTime } from "../clock.js";
 import { followLog, LOG_ENTRY, type LogEntry, readLog } from "../journal/log.js";
 import type { App } from "./app.js";
-import { allField, field, flag, type InputOf, limitField, optionalText, workstreamField } from "./fields.js";
+import { allField, field, flag, type InputOf, limitField, personField, workstreamField } from "./fields.js";
 import { defineOperation, listed, listOf } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { findWorkstream, resolveScope } from "./resolve.js";
 
 const logFields = () => ({
-  workstream: workstreamField(),
+  workstream: workstreamField("any", { past: true }),
   all: allField(),
   kind: field(z.string().min(1).max(64).optional(), "Only this kind: event, message or another word"),
   limit: limitField(50, "Only the newest; 0 means all", { aliases: ["lines"] }),
   since: field(z.number().int().min(0).optional(), "Only entries after this number"),
-  source: optionalText("Only entries by this agent or person", { completes: "agent" }),
+  source: personField("Only entries by this agent or person").optional(),
   follow: flag("Print new entries as they arrive", { aliases: ["tail"] }),
 });
 
-type LogFilters = Pick<InputOf<typeof logFields>, "workstream" | "all" | "since" | "source" | "kind">;
+type LogFilters = Pick<InputOf<typeof logFields>, "workstream" | "since" | "source" | "kind">;
 
 export const log = defineOperation({
   name: "log",
@@ -32,21 +31,18 @@ export const log = defineOperation({
     { command: "mu log --source ann", shows: "what ann did" },
     { command: "mu log --since soon", shows: "not a number", fault: "usage.invalid_input" },
   ],
-  run: async (app, { limit, ...input }) =>
-    listed(await readLog(app.context.store.db, { ...(await filterOf(app, input)), limit })),
+  run: async (app, { limit, ...input }) => listed(await readLog(app.context.store.db, { ...filterOf(input), limit })),
   follow: (app, { follow, limit, ...input }) => (follow ? following(app, input, limit) : undefined),
   render: ({ items }, paint) => entryTable(items, paint),
   renderFollowed: (entry: LogEntry, paint) => entryLine(entry, paint),
 });
 
 async function* following(app: App, input: LogFilters, limit: number): AsyncIterable<LogEntry> {
-  yield* followLog(app.context, { ...(await filterOf(app, input)), limit }, app.request.signal);
+  yield* followLog(app.context, { ...filterOf(input), limit }, app.request.signal);
 }
 
-async function filterOf(app: App, { all, workstream, since, source, kind }: LogFilters) {
-  const scope = all ? undefined : await findWorkstream(app, workstream);
-  if (workstream !== undefined) await resolveScope(app, workstream);
-  return { workstream: scope, sinceId: since, source, kind };
+function filterOf({ workstream, since, source, kind }: LogFilters) {
+  return { workstream, sinceId: since, source: source?.name, kind };
 }
 
 /** Entries as lines, or a line that says there are none. */

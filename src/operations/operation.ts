@@ -77,8 +77,12 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   needs?: readonly Need[];
   /** Also for an agent CLI in a pane that nobody adopted: it changes nothing in anybody's name. */
   unadopted?: true;
+  /** What the schema cannot say, such as two fields that exclude each other. Faults `usage.*`. */
+  validate?: (input: z.output<I>) => void;
   /** Whether a call writes; without it a `write` does, and a `destroy` with `yes`. */
   writes?: (input: z.output<I>) => boolean;
+  /** A call can be about several workstreams: each name says its own, and tables show them. */
+  spans?: true;
   /** Opens no database: the verb is about the program itself. */
   standalone?: true;
   input: () => I;

@@ -1,3 +1,4 @@
+import { claimant } from "../agents/identity.js";
 import { shape, type TypeOf } from "../shape.js";
 import { listNotes, NOTE } from "../tasks/notes.js";
 import { LIVE_STATUSES, listTasks, TASK } from "../tasks/task.js";
@@ -42,7 +43,7 @@ export const prime = defineOperation({
     if (known === undefined) return null;
     const space = await findWorkspaceRow(db, { workstream, name });
     const tasks = [];
-    for (const task of await listTasks(db, { workstream, owner: [name], status: LIVE_STATUSES })) {
+    for (const task of await listTasks(db, { workstream, ownedBy: claimant(app.caller), status: LIVE_STATUSES })) {
       tasks.push({ task, notes: await listNotes(db, { workstream, name: task.name }, { last: NOTES }) });
     }
     const { check } = readSettings(known.settings);

@@ -1,8 +1,7 @@
 import { reconcile as reconcileCrew } from "../crew/reconcile.js";
 import { counted } from "../names.js";
-import { flag, workstreamField } from "./fields.js";
+import { allField, flag, workstreamField } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
-import { findWorkstream } from "./resolve.js";
 
 export const reconcile = defineOperation({
   name: "reconcile",
@@ -14,8 +13,8 @@ export const reconcile = defineOperation({
   repeatable: true,
   acts: ["runs"],
   input: () => ({
-    workstream: workstreamField(),
-    all: flag("Cover all workstreams"),
+    workstream: workstreamField("any"),
+    all: allField("Cover all workstreams"),
     dryRun: flag("Only show what would be done"),
   }),
   output: {
@@ -31,8 +30,7 @@ export const reconcile = defineOperation({
     { command: "mu reconcile", shows: "reconcile now" },
     { command: "mu reconcile --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run(app, { workstream, all, dryRun }) {
-    const scope = all ? undefined : await findWorkstream(app, workstream);
+  async run(app, { workstream: scope, dryRun }) {
     const found = await reconcileCrew(await app.crew(), scope, { report: dryRun });
     const nextSteps = found.orphans
       .slice(0, 3)

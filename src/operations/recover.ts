@@ -1,9 +1,8 @@
 import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
 import { RECOVERY_PLAN } from "../crew/recovery.js";
 import { shape } from "../shape.js";
-import { flag, workstreamField, yesField } from "./fields.js";
+import { allField, workstreamField, yesField } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
-import { findWorkstream } from "./resolve.js";
 
 const ITEM = shape({ ...RECOVERY_PLAN, action: "string", "pane?": "string | null", "primed?": "string" });
 
@@ -14,14 +13,13 @@ export const recover = defineOperation({
     "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task.",
   effect: "destroy",
   acts: ["runs"],
-  input: () => ({ workstream: workstreamField(), all: flag("Cover all workstreams"), yes: yesField() }),
+  input: () => ({ workstream: workstreamField("any"), all: allField("Cover all workstreams"), yes: yesField() }),
   output: { items: [ITEM], count: "number", done: "boolean", nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu recover", shows: "the recovery plan" },
     { command: "mu recover --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run(app, { workstream, all, yes }) {
-    const scope = all ? undefined : await findWorkstream(app, workstream);
+  async run(app, { workstream: scope, yes }) {
     const crew = await app.crew();
     const items = yes ? await recoverCrew(crew, scope) : await planRecovery(crew, scope);
     const lost = items.some((item) => item.action === "resume" || item.action === "fresh");

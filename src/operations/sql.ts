@@ -43,7 +43,7 @@ export const sql = defineOperation({
     }
     if (!write) return querySql(context, text);
     const { changes, rows } = await writeSql(context, text, { confirmRows });
-    return { changes, rows, nextSteps: changes > 0 ? [step("Undo it", "mu undo --yes")] : [] };
+    return { changes, rows, nextSteps: changes > 0 ? [step("Undo it", `mu undo ${context.group} --yes`)] : [] };
   },
   render: (result, paint) => {
     const rows = Array.isArray(result) ? result : result.rows;

@@ -7,7 +7,6 @@ import type { App } from "./app.js";
 import { field, limitField, reconcileField, workstreamField } from "./fields.js";
 import { defineOperation } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { findWorkstream } from "./resolve.js";
 import { schemaOf } from "./schema-of.js";
 import { taskTable } from "./task/card.js";
 import { trackTable } from "./track/list.js";
@@ -21,7 +20,7 @@ export const state = defineOperation({
   effect: "read",
   reconcile: "first",
   input: () => ({
-    workstream: workstreamField(),
+    workstream: workstreamField("any"),
     limit: limitField(20, "Items per list; 0 means all"),
     reconcile: reconcileField(),
     events: field(z.number().int().min(0).max(10_000).default(20), "Number of recent events"),
@@ -32,8 +31,7 @@ export const state = defineOperation({
     { command: "mu state --json --limit 0", shows: "everything, for a program" },
     { command: "mu state -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, limit, events, reconcile }) {
-    const scope = await findWorkstream(app, workstream);
+  async run(app, { workstream: scope, limit, events, reconcile }) {
     if (scope === undefined) return overview(app);
     if (reconcile) await (await import("./reality.js")).lookBeforeRead(app, scope);
     const now = timestamp(app.context.clock);

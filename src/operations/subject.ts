@@ -3,7 +3,6 @@ import type { AgentRef, TaskRef } from "../names.js";
 import type { App } from "./app.js";
 import { agentField, taskField, workstreamField } from "./fields.js";
 import { type Definition, defineOperation, type Operation, type Result } from "./operation.js";
-import { resolveAgent, resolveTask } from "./resolve.js";
 
 /** A verb about one `Ref`, which it takes first and by position, together with `-w`. */
 type SubjectVerb<Ref, I extends z.ZodRawShape, S> = Omit<Definition<I, S>, "run" | "positional"> & {
@@ -18,27 +17,25 @@ type SubjectVerb<Ref, I extends z.ZodRawShape, S> = Omit<Definition<I, S>, "run"
 export function defineAgentVerb<const S, I extends z.ZodRawShape = Record<never, never>>(
   verb: SubjectVerb<AgentRef, I, S>,
 ): Operation {
-  return defineSubjectVerb("agent", agentField, resolveAgent, verb);
+  return defineSubjectVerb("agent", agentField, verb);
 }
 
 /** Defines a verb about one task. */
 export function defineTaskVerb<const S, I extends z.ZodRawShape = Record<never, never>>(
   verb: SubjectVerb<TaskRef, I, S>,
 ): Operation {
-  return defineSubjectVerb("task", taskField, resolveTask, verb);
+  return defineSubjectVerb("task", taskField, verb);
 }
 
 function defineSubjectVerb<Ref, I extends z.ZodRawShape, S>(
   subject: string,
   subjectField: (description?: string) => z.ZodType,
-  resolve: (app: App, text: string, workstream?: string) => Promise<Ref>,
   { about, input, positional = [], run, ...verb }: SubjectVerb<Ref, I, S>,
 ): Operation {
   return defineOperation({
     ...(verb as unknown as Operation),
     input: () => ({ [subject]: subjectField(about), workstream: workstreamField(), ...input?.() }),
     positional: [subject, ...positional],
-    run: async (app, { [subject]: text, workstream, ...rest }) =>
-      run(app, await resolve(app, text as string, workstream as string | undefined), rest as never),
+    run: (app, { [subject]: ref, workstream: _, ...rest }) => run(app, ref as Ref, rest as never),
   });
 }

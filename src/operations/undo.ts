@@ -19,7 +19,6 @@ import type { App } from "./app.js";
 import { field, optionalText, workstreamField, yesField } from "./fields.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 import type { Paint } from "./paint.js";
-import { findWorkstream } from "./resolve.js";
 
 export const undo = defineOperation({
   name: "undo",
@@ -29,7 +28,7 @@ export const undo = defineOperation({
   effect: "destroy",
   input: () => ({
     group: optionalText("Group id or a prefix of it", { completes: "group" }),
-    workstream: workstreamField(),
+    workstream: workstreamField("any", { past: true }),
     limit: field(z.number().int().min(1).max(1000).default(20), "Maximum number to list", { short: "n" }),
     yes: yesField(),
   }),
@@ -46,10 +45,9 @@ export const undo = defineOperation({
     { command: "mu undo --yes", shows: "undo your latest change" },
     { command: "mu undo ffffffffff", shows: "an unknown group", fault: "undo.no_such_group" },
   ],
-  async run(app, { group, workstream, limit, yes }) {
+  async run(app, { group, workstream: scope, limit, yes }) {
     const { context } = app;
     const { db } = context.store;
-    const scope = await findWorkstream(app, workstream);
     if (group === undefined && !yes) {
       const groups = await listUndoable(db, { limit, workstream: scope });
       const nextSteps = groups

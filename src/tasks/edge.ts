@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { Fault } from "../errors.js";
-import { quote } from "../names.js";
+import { qualifiedName, quote, type TaskRef } from "../names.js";
 
 /** What an edge may require of its blocker: to be CLOSED, verified or landed. */
 export const EDGE_LEVELS = ["closed", "verified", "landed"] as const;
@@ -29,6 +29,11 @@ export function parseAwaited(text: string, otherwise?: EdgeLevel): Awaited {
 /** `build`, or `build@landed` if CLOSED is not enough; `parseAwaited` reads it. */
 export function awaitedName({ name, until }: { name: string; until: string }): string {
   return until === "closed" ? name : `${name}@${until}`;
+}
+
+/** A reference as text that `parseAwaited` reads, with its level if it names one. */
+export function awaitedText({ until, ...ref }: TaskRef & { until?: EdgeLevel | undefined }): string {
+  return until === undefined ? qualifiedName(ref) : `${qualifiedName(ref)}@${until}`;
 }
 
 /** True if a blocker of this status and level no longer blocks; in SQL it is `unsatisfied`. */

@@ -150,8 +150,8 @@ type EdgeWork = (
 ) => Promise<Pick<EdgeChange, "until" | "changed">>;
 
 async function changeEdge(tx: Tx, ref: TaskRef, blocker: TaskRef, work: EdgeWork): Promise<EdgeChange> {
-  const row = await taskRow(tx.db, ref);
   if (blocker.workstream !== ref.workstream) throw crossWorkstream(ref, blocker);
+  const row = await taskRow(tx.db, ref);
   const by = await taskRow(tx.db, blocker);
   const [known] = await selectEdge(tx.db, { blocked: row.id, blocker: by.id });
   const outcome = await work(row, by, known);

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { type Claimant, PERSON_CLI } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import {
@@ -154,6 +155,7 @@ export interface TaskFilter {
   role?: readonly string[] | undefined;
   kind?: readonly string[] | undefined;
   tag?: readonly string[] | undefined;
+  ownedBy?: Claimant | undefined;
   owner?: readonly string[] | undefined;
   /** Text in name, title, description or a note, without regard to case. */
   text?: string | undefined;
@@ -171,6 +173,7 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   if (filter.status?.length) query = query.where("t.status", "in", filter.status);
   if (filter.role?.length) query = query.where("t.role", "in", filter.role);
   if (filter.kind?.length) query = query.where("t.kind", "in", filter.kind);
+  if (filter.ownedBy !== undefined) query = query.where(isOwnedBy(filter.ownedBy));
   if (filter.owner?.length) query = query.where("o.name", "in", filter.owner);
   for (const tag of filter.tag ?? [])
     query = query.where(sql<boolean>`replace(t.tags, ${JSON.stringify(tag)}, '') <> t.tags`);
@@ -180,6 +183,12 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   if (filter.text === undefined) return tasks;
   const found = await withText(db, tasks, filter.text, filter.workstream);
   return filter.limit ? found.slice(0, filter.limit) : found;
+}
+
+/** An agent by its incarnation, if that is known: namesakes are others. A person has a row in each workstream. */
+function isOwnedBy(who: Claimant) {
+  if ("person" in who) return sql<boolean>`o.name = ${who.person} and o.cli = ${PERSON_CLI}`;
+  return who.incarnation === undefined ? sql<boolean>`o.name = ${who.agent}` : sql<boolean>`o.id = ${who.incarnation}`;
 }
 
 const ORDERS: Record<TaskSort, ReturnType<typeof sql>[]> = {

@@ -5,7 +5,6 @@ import { shellWord } from "../../names.js";
 import { sessionOf } from "../../workstreams/workstream.js";
 import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 import { CLI_KEYS } from "./shapes.js";
 
 export const agentAdopt = defineOperation({
@@ -32,8 +31,7 @@ export const agentAdopt = defineOperation({
     { command: "mu agent adopt %4999 --name worker-1", shows: "an unknown pane", fault: "pane.not_found" },
     { command: "mu adopt %4999 -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { pane, workstream, ...options }) {
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { pane, workstream: scope, ...options }) {
     const crew = await app.crew();
     const adopted = await adoptAgent(crew, scope, pane, options);
     return { ...adopted, nextSteps: await nextSteps(crew, adopted) };

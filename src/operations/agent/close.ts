@@ -27,7 +27,7 @@ export const agentClose = defineAgentVerb({
   ],
   async run(app, ref, { reason, discardWorkspace }) {
     const { caller } = app;
-    const own = caller.kind === "agent" && caller.name === ref.name ? caller.incarnation : null;
+    const own = caller.home === ref.workstream && caller.name === ref.name ? caller.incarnation : null;
     const closed = await closeAgent(await app.crew(), ref, {
       reason,
       incarnation: own ?? undefined,

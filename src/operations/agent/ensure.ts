@@ -1,9 +1,7 @@
-import * as z from "zod";
 import { ENSURED, ensureAgent } from "../../crew/ensure.js";
 import { qualifiedName } from "../../names.js";
-import { field, flag, workstreamField } from "../fields.js";
+import { agentField, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
 import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentEnsure = defineOperation({
@@ -12,7 +10,7 @@ export const agentEnsure = defineOperation({
   effect: "write",
   acts: ["runs"],
   input: () => ({
-    name: field(z.string().min(1), "Agent name"),
+    name: agentField("Agent name"),
     workstream: workstreamField(),
     ...spawnFields(),
     idleOnly: flag("Fail if the agent is busy"),
@@ -23,8 +21,7 @@ export const agentEnsure = defineOperation({
     { command: "mu agent ensure helper --cli shell --no-ready", shows: "start it if it is not running" },
     { command: "mu agent ensure Helper", shows: "an invalid name", fault: "agent.invalid_name" },
   ],
-  async run(app, { name, workstream, idleOnly, ...wishes }) {
-    const ref = await resolveAgent(app, name, workstream);
+  async run(app, { name: ref, workstream: _, idleOnly, ...wishes }) {
     const options = await spawnOptions(app, ref.workstream, wishes);
     const ensured = await ensureAgent(await app.crew(), ref, { ...options, require: idleOnly ? "idle" : undefined });
     const nextSteps = [step("Send it a prompt", `mu agent send ${qualifiedName(ref)} '…'`)];

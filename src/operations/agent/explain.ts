@@ -5,7 +5,6 @@ import { localTime } from "../../clock.js";
 import { Fault } from "../../errors.js";
 import { agentField, field, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
 import { CLI_KEYS } from "./shapes.js";
 
 export const agentExplain = defineOperation({
@@ -16,7 +15,7 @@ export const agentExplain = defineOperation({
   effect: "read",
   input: () => ({
     agent: agentField("Agent (omit with --from)").optional(),
-    workstream: workstreamField(),
+    workstream: workstreamField("any"),
     history: flag("Include past statuses"),
     limit: field(z.number().int().min(1).max(500).default(20), "Maximum number of past statuses", { short: "n" }),
     save: optionalText("Save the screen under this name", { value: "file" }),
@@ -41,14 +40,13 @@ export const agentExplain = defineOperation({
     },
     { command: "mu agent explain nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
-  async run(app, { agent, workstream, history, limit, save, from, cli }) {
+  async run(app, { agent: ref, history, limit, save, from, cli }) {
     if (from !== undefined) {
       if (cli === undefined) throw missing("No CLI given. Name the CLI of the screen with --cli.");
       const { status, reason, rule, evidence } = await explainCapture(resolve(app.request.cwd, from), cli);
       return { status, reason, rule, evidence };
     }
-    if (agent === undefined) throw missing("No agent given. Name one, or pass --from.");
-    const ref = await resolveAgent(app, agent, workstream);
+    if (ref === undefined) throw missing("No agent given. Name one, or pass --from.");
     const crew = await app.crew();
     const explained = await explainAgent(crew, ref, history ? { history: limit } : {});
     return {

@@ -3,7 +3,6 @@ import { followAgents } from "../../agents/status/observe.js";
 import type { App } from "../app.js";
 import { allField, flag, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { findWorkstream, resolveWorkstream } from "../resolve.js";
 import { agentTable } from "./card.js";
 
 export const agentList = defineOperation({
@@ -14,7 +13,7 @@ export const agentList = defineOperation({
   effect: "read",
   reconcile: "first",
   input: () => ({
-    workstream: workstreamField(),
+    workstream: workstreamField("one or all"),
     all: allField(),
     closed: flag("Include closed agents"),
     people: flag("Include people"),
@@ -26,17 +25,15 @@ export const agentList = defineOperation({
     { command: "mu agent list", shows: "the crew of this workstream" },
     { command: "mu agent list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, all, closed, people }) {
-    const scope = all ? null : await resolveWorkstream(app, workstream);
-    return listed(await listAgents(app.context.store.db, scope, { all: closed, people }));
+  async run(app, { workstream, closed, people }) {
+    return listed(await listAgents(app.context.store.db, workstream ?? null, { all: closed, people }));
   },
-  follow: (app, { follow, all, workstream }) => (follow ? following(app, all, workstream) : undefined),
+  follow: (app, { follow, workstream }) => (follow ? following(app, workstream) : undefined),
   render: ({ items }, paint) => agentTable(items, paint),
-  renderFollowed: (change: { agent: string; status: string; reason: string | null }, paint) =>
-    `${paint.bold(change.agent)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,
+  renderFollowed: (change: { workstream: string; agent: string; status: string; reason: string | null }, paint) =>
+    `${paint.bold(`${change.workstream}/${change.agent}`)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,
 });
 
-async function* following(app: App, all: boolean, workstream: string | undefined): AsyncIterable<unknown> {
-  const scope = all ? undefined : await findWorkstream(app, workstream);
-  for await (const change of followAgents(await app.crew(), scope, app.request.signal)) yield change;
+async function* following(app: App, workstream: string | undefined): AsyncIterable<unknown> {
+  for await (const change of followAgents(await app.crew(), workstream, app.request.signal)) yield change;
 }

@@ -2,20 +2,19 @@ import { AGENT_POLL, pollAgents } from "../../agents/status/record.js";
 import { duration } from "../../names.js";
 import { allField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 
 export const agentPoll = defineOperation({
   name: "agent.poll",
   summary: "Show the last known status of agents without reading their panes",
   effect: "read",
-  input: () => ({ workstream: workstreamField(), all: allField() }),
+  input: () => ({ workstream: workstreamField("one or all"), all: allField() }),
   output: listOf(AGENT_POLL),
   examples: [
     { command: "mu agent poll", shows: "the crew as last seen" },
     { command: "mu agent poll -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, all }) {
-    return listed(await pollAgents(app.context, all ? null : await resolveWorkstream(app, workstream)));
+  async run(app, { workstream }) {
+    return listed(await pollAgents(app.context, workstream ?? null));
   },
   render: ({ items }, paint) =>
     paint.list(items, "No agents.", [

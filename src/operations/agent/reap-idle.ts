@@ -2,7 +2,6 @@ import { REAPED_IDLE, reapIdle } from "../../crew/close.js";
 import { duration } from "../../names.js";
 import { durationField, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 
 export const agentReapIdle = defineOperation({
   name: "agent.reap-idle",
@@ -19,8 +18,7 @@ export const agentReapIdle = defineOperation({
     { command: "mu agent reap-idle --dry-run", shows: "which agents would be closed" },
     { command: "mu agent reap-idle --idle-for ever", shows: "an invalid duration", fault: "usage.invalid_input" },
   ],
-  async run(app, { workstream, idleFor, dryRun }) {
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { workstream: scope, idleFor, dryRun }) {
     const items = await reapIdle(await app.crew(), scope, { idleForMs: idleFor, mode: dryRun ? "preview" : "close" });
     const nextSteps = dryRun
       ? [step("Apply it", `mu agent reap-idle --idle-for ${Math.round(idleFor / 1000)}s -w ${scope}`)]

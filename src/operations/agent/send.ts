@@ -4,9 +4,8 @@ import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { sendToAgent } from "../../agents/delivery/send.js";
 import { qualifiedName } from "../../names.js";
 import { taskRow } from "../../tasks/task.js";
-import { durationField, field, flag, optionalText } from "../fields.js";
+import { durationField, field, flag, optionalText, taskField } from "../fields.js";
 import { NEXT_STEPS, step } from "../operation.js";
-import { resolveTask } from "../resolve.js";
 import { defineAgentVerb } from "../subject.js";
 import { textOrFile } from "../text.js";
 
@@ -21,7 +20,7 @@ export const agentSend = defineAgentVerb({
   input: () => ({
     text: field(z.string().max(1_048_576).optional(), "Prompt; - reads standard input"),
     file: optionalText("Read the prompt from a file", { value: "path" }),
-    task: optionalText("Task that the prompt is about", { completes: "task" }),
+    task: taskField("Task that the prompt is about").optional(),
     timeout: durationField("How long to wait for a busy agent").prefault("60s"),
     wait: flag("Also wait until the agent is idle again"),
   }),
@@ -33,13 +32,12 @@ export const agentSend = defineAgentVerb({
     { command: "mu agent send nobody hello", shows: "an unknown agent", fault: "agent.not_found" },
   ],
   async run(app, ref, { text, file, task, timeout, wait }) {
-    const subject = task === undefined ? undefined : await resolveTask(app, task, ref.workstream);
     const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.request, text, file), {
       sender: app.caller.name,
       timeoutMs: timeout,
       wait,
       signal: app.request.signal,
-      ...(subject !== undefined && { taskId: (await taskRow(app.context.store.db, subject)).id }),
+      ...(task !== undefined && { taskId: (await taskRow(app.context.store.db, task)).id }),
     });
     const nextSteps = [
       step("Read its screen", `mu agent read ${qualifiedName(ref)}`),

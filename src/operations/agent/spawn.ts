@@ -1,11 +1,9 @@
-import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { SPAWN_WORKSPACE, spawnAgent } from "../../crew/spawn.js";
 import { READINESS } from "../../crew/start.js";
 import { qualifiedName } from "../../names.js";
-import { field, workstreamField } from "../fields.js";
+import { agentField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
 import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentSpawn = defineOperation({
@@ -16,7 +14,7 @@ export const agentSpawn = defineOperation({
   effect: "write",
   acts: ["runs"],
   input: () => ({
-    name: field(z.string().min(1), "Agent name, such as worker-1"),
+    name: agentField("Agent name, such as worker-1"),
     workstream: workstreamField(),
     ...spawnFields(),
   }),
@@ -36,8 +34,7 @@ export const agentSpawn = defineOperation({
       fault: "usage.role_is_access",
     },
   ],
-  async run(app, { name, workstream, ...wishes }) {
-    const ref = await resolveAgent(app, name, workstream);
+  async run(app, { name: ref, workstream: _, ...wishes }) {
     const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, ref.workstream, wishes));
     const at = qualifiedName(ref);
     return {

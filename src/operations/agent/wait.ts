@@ -1,10 +1,8 @@
-import * as z from "zod";
 import { observeAgents } from "../../agents/status/observe.js";
 import { WAITED_AGENTS, waitForAgents } from "../../agents/status/wait.js";
 import { duration, qualifiedName } from "../../names.js";
-import { durationField, field, flag, workstreamField } from "../fields.js";
+import { agentsField, durationField, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent } from "../resolve.js";
 
 const EXIT_CODES = { reached: 0, timeout: 5, interrupted: 130, died: 6 };
 
@@ -16,21 +14,21 @@ export const agentWait = defineOperation({
   description: "Exits 0 once they are, 5 after --timeout, 6 if one of them died.",
   effect: "read",
   input: () => ({
-    agents: field(z.array(z.string().min(1)).min(1), "Agents to wait for", { completes: "agent" }),
+    agents: agentsField("Agents to wait for").refine((refs) => refs.length > 0, "must name an agent"),
     workstream: workstreamField(),
     any: flag("Return as soon as one of them is done"),
     timeout: durationField("How long to wait; 0 means forever").prefault("10m"),
   }),
   output: { ...WAITED_AGENTS, nextSteps: NEXT_STEPS },
+  spans: true,
   positional: ["agents"],
   examples: [
     { command: "mu agent wait helper --timeout 30s", shows: "wait until it takes the next prompt" },
     { command: "mu agent wait nobody", shows: "an unknown agent", fault: "agent.not_found" },
     { command: "mu agent wait ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
-  async run(app, { agents, workstream, any, timeout }) {
+  async run(app, { agents: refs, any, timeout }) {
     const crew = await app.crew();
-    const refs = await Promise.all(agents.map((agent) => resolveAgent(app, agent, workstream)));
     const result = await waitForAgents(app.context, refs, () => observeAgents(crew), {
       mode: any ? "any" : "all",
       timeoutMs: timeout,

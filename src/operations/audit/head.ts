@@ -8,7 +8,7 @@ export const auditHeadOperation = defineOperation({
   description:
     "Someone who can rewrite the database can rewrite a whole chain with its head. A head stored elsewhere, in a commit or a mail, reveals even that.",
   effect: "read",
-  input: () => ({ workstream: workstreamField() }),
+  input: () => ({ workstream: workstreamField("chain") }),
   output: listOf(CHAIN_HEAD),
   examples: [
     { command: "mu audit head", shows: "one line per chain" },

@@ -12,7 +12,7 @@ export const auditVerify = defineOperation({
   description:
     "Checks every hash and the anchored head of every chain. With --tables it also replays the events and compares the result with the tables, to find rows that were changed outside mu. Large texts are in the chain by their SHA-256 only; --tables compares the stored texts with their hashes. Exits 1 if something is wrong.",
   effect: "read",
-  input: () => ({ workstream: workstreamField(), tables: flag("Also compare the tables with the events") }),
+  input: () => ({ workstream: workstreamField("chain"), tables: flag("Also compare the tables with the events") }),
   output: () =>
     z.strictObject({
       ok: z.literal(true),

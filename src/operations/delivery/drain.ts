@@ -5,7 +5,6 @@ import { counted } from "../../names.js";
 import type { App } from "../app.js";
 import { flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { findWorkstream } from "../resolve.js";
 import { schemaOf } from "../schema-of.js";
 
 export const deliveryDrain = defineOperation({
@@ -17,7 +16,7 @@ export const deliveryDrain = defineOperation({
   acts: ["runs"],
   journalled: false,
   unadopted: true,
-  input: () => ({ workstream: workstreamField(), hook: flag("Answer an agent's stop hook") }),
+  input: () => ({ workstream: workstreamField("any"), hook: flag("Answer an agent's stop hook") }),
   output: () =>
     z.union([
       schemaOf({ items: [DELIVERY], count: "number", nextSteps: NEXT_STEPS }),
@@ -30,7 +29,7 @@ export const deliveryDrain = defineOperation({
   ],
   async run(app, { workstream, hook }) {
     if (hook) return answerHook(app);
-    const scope = { workstream: await findWorkstream(app, workstream) };
+    const scope = { workstream };
     const items = await drainDeliveries(await app.crew(), scope);
     return { items, count: items.length, nextSteps: [step("List the deliveries", "mu delivery list")] };
   },

@@ -1,8 +1,7 @@
 import * as z from "zod";
 import { DELIVERY, listDeliveries } from "../../agents/delivery/outbox.js";
-import { field, limitField, optionalText, workstreamField } from "../fields.js";
+import { field, limitField, personField, workstreamField } from "../fields.js";
 import { defineOperation, excerpt, excerptOf, withTotal } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 
 const STATES = ["queued", "pasted", "proved", "unproved", "refused", "cancelled"] as const;
 
@@ -12,7 +11,7 @@ export const deliveryList = defineOperation({
   effect: "read",
   input: () => ({
     workstream: workstreamField(),
-    agent: optionalText("Only deliveries to this agent", { completes: "agent" }),
+    agent: personField("Only deliveries to this agent").optional(),
     state: field(z.array(z.enum(STATES)).min(1).optional(), "Only deliveries in these states"),
     limit: limitField(50, "Only the newest; 0 means all"),
   }),
@@ -22,7 +21,7 @@ export const deliveryList = defineOperation({
     { command: "mu delivery list --state lost", shows: "an unknown state", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, agent, state, limit }) {
-    const filter = { workstream: await resolveWorkstream(app, workstream), agent, states: state };
+    const filter = { workstream, agent: agent?.name, states: state };
     return excerpt(await listDeliveries(app.context.store.db, { ...filter, limit: 0 }), limit);
   },
   render: (found, paint) => {

@@ -1,8 +1,7 @@
 import * as z from "zod";
 import { LOG_ENTRY, writeMessage } from "../../journal/log.js";
-import { field, workstreamField } from "../fields.js";
+import { field, personField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 
 export const logWrite = defineOperation({
   name: "log.write",
@@ -11,7 +10,7 @@ export const logWrite = defineOperation({
   input: () => ({
     text: field(z.string().min(1).max(65_536), "Message to write"),
     workstream: workstreamField(),
-    as: field(z.string().max(64).optional(), "Write under another name", { value: "name" }),
+    as: personField("Write under another name", { value: "name" }).optional(),
     kind: field(z.string().min(1).max(64).optional(), "Kind of message: any word but event"),
   }),
   output: { entry: LOG_ENTRY, nextSteps: NEXT_STEPS },
@@ -20,9 +19,8 @@ export const logWrite = defineOperation({
     { command: "mu log write 'Freeze until Monday' --kind decision", shows: "a decision that everyone can read" },
     { command: "mu log write hello --kind event", shows: "a kind that is mu's own", fault: "log.invalid_kind" },
   ],
-  async run(app, { text, workstream, as, kind }) {
-    const scope = await resolveWorkstream(app, workstream);
-    const context = as === undefined ? app.context : { ...app.context, actor: as };
+  async run(app, { text, workstream: scope, as, kind }) {
+    const context = as === undefined ? app.context : { ...app.context, actor: as.name };
     const entry = await writeMessage(context, scope, { text, kind });
     return { entry, nextSteps: [step("Read the log", `mu log -w ${scope}`)] };
   },

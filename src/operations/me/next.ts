@@ -2,7 +2,6 @@ import { timestamp } from "../../db/context.js";
 import { listReady, READY_TASK } from "../../tasks/ready.js";
 import { limitField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 import { taskTable } from "../task/card.js";
 
 export const meNext = defineOperation({
@@ -15,8 +14,7 @@ export const meNext = defineOperation({
     { command: "mu me next", shows: "what you would get from `mu task claim --next`" },
     { command: "mu me next -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, limit }) {
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { workstream: scope, limit }) {
     return listed(
       await listReady(app.context.store.db, scope, {
         now: timestamp(app.context.clock),

@@ -1,22 +1,23 @@
 import { describeWork } from "../../journal/sentences.js";
 import { LISTED_SALVAGE, listSalvages } from "../../workspaces/salvage.js";
-import { flag, workstreamField } from "../fields.js";
+import { allField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { resolveScope } from "../resolve.js";
 
 export const salvageList = defineOperation({
   name: "salvage.list",
   summary: "List saved work, newest first",
   description: "Includes saves that a crash left unrecorded. mu never deletes a save.",
   effect: "read",
-  input: () => ({ workstream: workstreamField(), all: flag("Include all workstreams, even destroyed ones") }),
+  input: () => ({
+    workstream: workstreamField("one or all", { past: true }),
+    all: allField("Include all workstreams, even destroyed ones"),
+  }),
   output: listOf(LISTED_SALVAGE),
   examples: [
     { command: "mu salvage list", shows: "every save" },
     { command: "mu salvage list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, all }) {
-    const scope = all ? undefined : await resolveScope(app, workstream);
+  async run(app, { workstream: scope }) {
     return listed(await listSalvages(await app.crew(), scope));
   },
   render: ({ items }, paint) =>

@@ -3,10 +3,10 @@ import { type AgentRef, qualifiedName, quote, shellWord } from "../../names.js";
 import { restoreSalvage } from "../../workspaces/restore.js";
 import { getSalvage, LISTED_SALVAGE, type ListedSalvage } from "../../workspaces/salvage.js";
 import { WORKSPACE } from "../../workspaces/workspace.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { optionalText, workstreamField } from "../fields.js";
+import { agentField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { findWorkstream, resolveAgent } from "../resolve.js";
 import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
 import { salvageField } from "./fields.js";
@@ -19,10 +19,8 @@ export const salvageRestore = defineOperation({
   effect: "write",
   input: () => ({
     salvage: salvageField(),
-    agent: optionalText("Agent whose workspace receives it (default: the one it was saved from)", {
-      completes: "agent",
-    }),
-    workstream: workstreamField(),
+    agent: agentField("Agent whose workspace receives it (default: the one it was saved from)").optional(),
+    workstream: workstreamField("any"),
     evenIfBusy: whileBusyField(),
   }),
   output: {
@@ -44,8 +42,8 @@ export const salvageRestore = defineOperation({
   ],
   async run(app, { salvage: name, agent, workstream, evenIfBusy }) {
     const crew = await app.crew();
-    const salvage = await getSalvage(crew, name, await findWorkstream(app, workstream));
-    const ref = agent === undefined ? await formerAgent(app, salvage) : await resolveAgent(app, agent, workstream);
+    const salvage = await getSalvage(crew, name, workstream);
+    const ref = agent ?? (await formerAgent(app, salvage));
     const restored = await restoreSalvage(crew, salvage, ref, whileBusyOf(evenIfBusy));
     const at = qualifiedName(ref);
     const nextSteps = [
@@ -65,7 +63,7 @@ export const salvageRestore = defineOperation({
 /** The agent that it was saved from; its workstream may no longer exist. */
 async function formerAgent(app: App, { name, workstream, agent, root }: ListedSalvage): Promise<AgentRef> {
   try {
-    return await resolveAgent(app, `${workstream}/${agent}`);
+    return { workstream: (await workstreamRow(app.context.store.db, workstream)).name, name: agent };
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== "workstream.not_found") throw error;
     throw new Fault(

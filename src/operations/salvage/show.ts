@@ -2,14 +2,13 @@ import { getBackend } from "../../vcs/backends.js";
 import { getSalvage, LISTED_SALVAGE } from "../../workspaces/salvage.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { findWorkstream } from "../resolve.js";
 import { salvageField } from "./fields.js";
 
 export const salvageShow = defineOperation({
   name: "salvage.show",
   summary: "Show the contents of a save",
   effect: "read",
-  input: () => ({ salvage: salvageField(), workstream: workstreamField() }),
+  input: () => ({ salvage: salvageField(), workstream: workstreamField("any") }),
   output: { salvage: LISTED_SALVAGE, text: "string", nextSteps: NEXT_STEPS },
   positional: ["salvage"],
   examples: [
@@ -18,7 +17,7 @@ export const salvageShow = defineOperation({
   ],
   async run(app, { salvage: name, workstream }) {
     const crew = await app.crew();
-    const salvage = await getSalvage(crew, name, await findWorkstream(app, workstream));
+    const salvage = await getSalvage(crew, name, workstream);
     const nextSteps = [step("Restore it", `mu salvage restore ${salvage.name}`)];
     const text = await getBackend(salvage.backend).describe(crew, salvage.root, salvage.place);
     return { salvage, text, nextSteps };

@@ -2,11 +2,11 @@ import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { addTask } from "../../tasks/add.js";
+import { awaitedText } from "../../tasks/edge.js";
 import { deadEndWarnings } from "../../tasks/graph.js";
 import { TASK } from "../../tasks/task.js";
-import { field, optionalText, tasksField, textField, untilField, workstreamField } from "../fields.js";
+import { blockersField, field, optionalText, textField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 import { readMeant } from "../text.js";
 import { labels, settableFields } from "./fields.js";
 
@@ -21,12 +21,15 @@ export const taskAdd = defineOperation({
     workstream: workstreamField(),
     ...settableFields(),
     tags: labels("Tags", { aliases: ["tag"] }).optional(),
-    blockedBy: tasksField("Tasks that must be closed first; build@landed means that build must have landed", {
+    blockedBy: blockersField("Tasks that must be closed first; build@landed means that build must have landed", {
       short: "b",
     }).optional(),
     until: untilField(),
     note: field(z.array(textField()).optional(), "A first note (repeatable)", { lines: true }),
   }),
+  validate({ until, blockedBy }) {
+    if (until !== undefined && blockedBy === undefined) throw untilOfNothing(until);
+  },
   output: { task: TASK, blockers: "string[]", "truncated?": "string", warnings: WARNINGS, nextSteps: NEXT_STEPS },
   positional: ["name"],
   examples: [
@@ -46,14 +49,14 @@ export const taskAdd = defineOperation({
       fault: "usage.until_of_nothing",
     },
   ],
-  async run(app, { workstream, name, note, ...fields }) {
-    if (fields.until !== undefined && fields.blockedBy === undefined) throw untilOfNothing(fields.until);
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { workstream: scope, name, note, blockedBy, root, ...fields }) {
     const named = fields.title === undefined && name !== undefined && !/^[a-z][a-z0-9_-]*$/.test(name);
     const title = fields.title ?? name ?? "";
     const description = fields.description && (await readMeant(app.request, fields.description));
     const made = await addTask(app.context, scope, {
       ...fields,
+      root: root?.name,
+      blockedBy: blockedBy?.map(awaitedText),
       description,
       title,
       ...(named || name === undefined ? {} : { name }),

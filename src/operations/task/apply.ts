@@ -6,7 +6,6 @@ import { APPLICATION, applyPlan } from "../../tasks/plan.js";
 import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
 import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
-import { findWorkstream, resolveWorkstream } from "../resolve.js";
 import { readSource } from "../text.js";
 
 /** More tasks than this are counted, not listed, for a person. */
@@ -20,7 +19,7 @@ export const taskApply = defineOperation({
   repeatable: true,
   input: () => ({
     file: field(z.string().min(1), "Plan file; - reads standard input"),
-    workstream: workstreamField(),
+    workstream: workstreamField("one", { unlessGiven: "init" }),
     init: flag("Create the workstream if it does not exist"),
   }),
   output: { workstream: "string", ...APPLICATION, warnings: WARNINGS, nextSteps: NEXT_STEPS },
@@ -30,9 +29,7 @@ export const taskApply = defineOperation({
     { command: "mu task apply - --init -w shop", shows: "apply one from standard input, starting its workstream" },
     { command: "mu task apply circle.yaml", shows: "a plan with a cycle", fault: "task.cycle" },
   ],
-  async run(app, { file, workstream, init }) {
-    const named = await findWorkstream(app, workstream);
-    const scope = init && named !== undefined ? named : await resolveWorkstream(app, workstream);
+  async run(app, { file, workstream: scope, init }) {
     const text = await readSource(app.request, file);
     const { plan, place } = await parsePlan(text, { signal: app.request.signal });
     const result = await applyPlan(app.context, scope, plan as Plan, {
@@ -50,7 +47,7 @@ export const taskApply = defineOperation({
       nextSteps: [
         step("List the tracks", `mu track list -w ${scope}`),
         step("Take the best ready task", `mu task claim --next -w ${scope}`),
-        step("Undo it", "mu undo"),
+        step("Undo it", `mu undo --yes -w ${scope}`),
       ],
     };
   },

@@ -1,17 +1,9 @@
-import * as z from "zod";
 import type { Context } from "../../db/context.js";
 import type { TaskRef } from "../../names.js";
 import { qualifiedName } from "../../names.js";
-import { awaitedName, type EdgeLevel, parseAwaited } from "../../tasks/edge.js";
-import {
-  blockerRef,
-  blockTask,
-  deadEndWarnings,
-  EDGE_CHANGE,
-  type EdgeChange,
-  unblockTask,
-} from "../../tasks/graph.js";
-import { field, untilField } from "../fields.js";
+import { awaitedName, type EdgeLevel } from "../../tasks/edge.js";
+import { blockTask, deadEndWarnings, EDGE_CHANGE, type EdgeChange, unblockTask } from "../../tasks/graph.js";
+import { blockerField, untilField } from "../fields.js";
 import { NEXT_STEPS, type Operation, step, WARNINGS, warningLines } from "../operation.js";
 import { defineTaskVerb } from "../subject.js";
 
@@ -35,13 +27,12 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
     effect: "write",
     repeatable: true,
     input: () => ({
-      by: field(z.string().min(1), byWhat, { short: "b", aliases: ["blocked-by"], completes: "task", value: "task" }),
+      by: blockerField(byWhat, { short: "b", aliases: ["blocked-by"] }),
       ...(levels && { until: untilField() }),
     }),
     output: { ...EDGE_CHANGE, warnings: WARNINGS, nextSteps: NEXT_STEPS },
     async run(app, ref, { by, ...given }) {
-      const wanted = parseAwaited(by, given.until as EdgeLevel | undefined);
-      const changed = await change(app.context, ref, blockerRef(ref, wanted.task), wanted.until);
+      const changed = await change(app.context, ref, by, by.until ?? (given.until as EdgeLevel | undefined));
       const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
       const warnings = await deadEndWarnings(app.context.store.db, ref.workstream, levels ? [ref.name] : []);
       return { ...changed, warnings, nextSteps };

@@ -2,22 +2,21 @@ import type { Claimant } from "../../agents/agent.js";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
-import { enumerate, parseRef } from "../../names.js";
+import { type AgentRef, enumerate } from "../../names.js";
 import { claimNext, claimTask, type WorkBegun } from "../../tasks/claim.js";
 import { PASSED_OVER, type PassedOver } from "../../tasks/ready.js";
 import { TASK } from "../../tasks/task.js";
 import { workBeforeClaim } from "../../work/work.js";
 import type { App } from "../app.js";
-import { durationField, flag, type InputOf, optionalText, roleField, taskField, workstreamField } from "../fields.js";
+import { agentField, durationField, flag, type InputOf, roleField, taskField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveTask, resolveWorkstream } from "../resolve.js";
 
 const claimFields = () => ({
   task: taskField("Task (omit with --next)").optional(),
   workstream: workstreamField(),
   next: flag("Claim the best ready task"),
   role: roleField("With --next: choose tasks for this role"),
-  for: optionalText("Claim for this agent", { short: "f", completes: "agent", value: "agent" }),
+  for: agentField("Claim for this agent", { short: "f", value: "agent" }).optional(),
   self: flag("Claim as yourself, not as this pane's agent"),
   lease: durationField("How long the claim lasts without activity").optional(),
   steal: flag("Take it from its owner if that claim's lease has expired"),
@@ -32,6 +31,7 @@ export const taskClaim = defineOperation({
     "However many try, exactly one gets the task; the others exit 4. A task that is blocked, held, finished or owned by another cannot be claimed. Claiming your own task changes nothing. With --lease, the claim expires without activity: every note renews it, and once it has expired, others can take the task with --steal. If another agent is changing the files that a task declares (`--touches`), --next prefers an equally good task without such a conflict, and reports the tasks that it skipped.",
   effect: "write",
   input: claimFields,
+  validate: checkClaim,
   output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [
@@ -69,31 +69,31 @@ function whyPassedOver({ agent, by, paths }: PassedOver): string {
   return by === null ? `${agent} is changing ${what}` : `${agent} is working on ${by}, which touches ${what}`;
 }
 
-function whoClaims({ caller }: App, agent: string | undefined, self: boolean): Claimant {
+function checkClaim({ task, next, for: agent, self }: InputOf<typeof claimFields>): void {
   if (agent !== undefined && self) throw new Fault("usage", "usage.two_claimants", "Give --for or --self, not both.");
-  if (agent !== undefined) return { agent: parseRef(agent).name };
+  if (next && task !== undefined) throw new Fault("usage", "usage.two_tasks", "Give a task or --next, not both.");
+  if (next || task !== undefined) return;
+  throw new Fault(
+    "usage",
+    "usage.missing_argument",
+    "No task given. Name one, or pass --next for the best ready one.",
+    [step("Take the best ready task", "mu task claim --next")],
+  );
+}
+
+function whoClaims({ caller }: App, agent: AgentRef | undefined, self: boolean): Claimant {
+  if (agent !== undefined) return { agent: agent.name };
   return self ? { person: caller.name } : claimant(caller);
 }
 
-async function claimAs(app: App, who: Claimant, { task, workstream, next, role, lease, steal }: ClaimInput) {
+async function claimAs(app: App, who: Claimant, { task: ref, workstream: scope, role, lease, steal }: ClaimInput) {
   const options = { ...(lease !== undefined && { leaseSeconds: Math.max(1, Math.round(lease / 1000)) }) };
-  if (next) {
-    if (task !== undefined) throw new Fault("usage", "usage.two_tasks", "Give a task or --next, not both.");
-    const scope = await resolveWorkstream(app, workstream);
+  if (ref === undefined) {
     const { lookBeforeClaim } = await import("../reality.js");
     await lookBeforeClaim(app, scope, "agent" in who ? who.agent : who.person);
     const work = await workOf(app, who, scope);
     return claimNext(app.context, scope, who, { ...options, work, role });
   }
-  if (task === undefined) {
-    throw new Fault(
-      "usage",
-      "usage.missing_argument",
-      "No task given. Name one, or pass --next for the best ready one.",
-      [step("Take the best ready task", "mu task claim --next")],
-    );
-  }
-  const ref = await resolveTask(app, task, workstream);
   const claim = await claimTask(app.context, ref, who, {
     ...options,
     work: await workOf(app, who, ref.workstream, ref.name),

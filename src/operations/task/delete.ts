@@ -31,7 +31,7 @@ export const taskDelete = defineTaskVerb({
       ? await deleteTask(app.context, ref, claimant(app.caller), { override })
       : await previewDelete(app.context.store.db, ref);
     const again = step("Apply it", `mu task delete ${qualifiedName(ref)} --yes`);
-    const back = step("Restore it", "mu undo --yes");
+    const back = step("Restore it", `mu undo --yes -w ${ref.workstream}`);
     return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, frees, nextSteps: [yes ? back : again] };
   },
   render: ({ task, deleted, edges, notes, frees }, paint) => {

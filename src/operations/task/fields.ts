@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type TaskColumn, taskColumnEntries } from "../../db/task-columns.js";
 import type { TaskFields } from "../../tasks/fields.js";
-import { type Completes, field, momentField } from "../fields.js";
+import { type Completes, field, momentField, taskField } from "../fields.js";
 
 /** Labels on the command line: repeated, with commas, or both; a blank one is a mistake, not a wildcard. */
 export const labels = (
@@ -27,7 +27,7 @@ const SET_ALIKE = taskColumnEntries().flatMap(([name, column]) =>
 /** The input of `task add` and `task update` for the columns of a task that people set. */
 export const settableFields = () => ({
   ...(Object.fromEntries(SET_ALIKE.map((column) => [column.key, inputShape(column).optional()])) as FieldShapes),
-  root: field(z.string().optional(), "Job or intake it belongs to", { completes: "task" }),
+  root: taskField("Job or intake it belongs to").optional(),
 });
 
 /** The fields that `task update --clear` empties. */

@@ -1,13 +1,13 @@
 import * as z from "zod";
+import { claimant } from "../../agents/identity.js";
 import { localTime } from "../../clock.js";
 import { taskColumnEntries } from "../../db/task-columns.js";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
-import { allField, field, flag, limitField, workstreamField } from "../fields.js";
+import { allField, field, flag, limitField, peopleField, workstreamField } from "../fields.js";
 import { defineOperation, excerpt, withTotal } from "../operation.js";
 import type { Paint } from "../paint.js";
-import { resolveWorkstream } from "../resolve.js";
 import { schemaOf } from "../schema-of.js";
 import { taskTable } from "./card.js";
 import { labels } from "./fields.js";
@@ -18,13 +18,13 @@ export const taskList = defineOperation({
   description: "Several values of one flag match any of them; several flags must all match.",
   effect: "read",
   input: () => ({
-    workstream: workstreamField(),
+    workstream: workstreamField("one or all"),
     all: allField(),
     status: field(z.array(z.enum(TASK_STATUSES)).min(1).optional(), "Only tasks with these statuses", { short: "s" }),
     role: labels("Only tasks with these roles").min(1).optional(),
     kind: labels("Only tasks of these kinds").min(1).optional(),
     tag: labels("Only tasks with all of these tags").min(1).optional(),
-    owner: labels("Only tasks owned by these").min(1).optional(),
+    owner: peopleField("Only tasks owned by these").optional(),
     mine: flag("Only your tasks"),
     sort: field(z.enum(TASK_SORTS).default("name"), "Sort order"),
     limit: limitField(0),
@@ -41,11 +41,13 @@ export const taskList = defineOperation({
     { command: "mu task list --json --fields name,owner", shows: "two fields of every task" },
     { command: "mu task list --status DONE", shows: "an unknown status", fault: "usage.invalid_input" },
   ],
-  async run(app, { workstream, all, mine, fields, owner, limit, ...filter }) {
+  async run(app, { mine, fields, owner, limit, all: _, ...filter }) {
     checkFields(fields ?? []);
-    const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
-    const owners = mine ? [...(owner ?? []), app.caller.name] : owner;
-    const tasks = await listTasks(app.context.store.db, { ...filter, owner: owners, ...scope });
+    const tasks = await listTasks(app.context.store.db, {
+      ...filter,
+      owner: owner?.map(({ name }) => name),
+      ownedBy: mine ? claimant(app.caller) : undefined,
+    });
     const items = fields === undefined ? tasks : tasks.map((task) => pick(task, fields));
     return excerpt(items as Task[], limit);
   },

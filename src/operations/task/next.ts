@@ -2,7 +2,6 @@ import { timestamp } from "../../db/context.js";
 import { listReady, READY_TASK } from "../../tasks/ready.js";
 import { limitField, roleField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 import { taskTable } from "./card.js";
 
 export const taskNext = defineOperation({
@@ -21,8 +20,7 @@ export const taskNext = defineOperation({
     { command: "mu task next -n 5", shows: "the five best ready tasks" },
     { command: "mu task next -n many", shows: "not a number", fault: "usage.invalid_input" },
   ],
-  async run(app, { workstream, role, limit }) {
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { workstream: scope, role, limit }) {
     return listed(await listReady(app.context.store.db, scope, { now: timestamp(app.context.clock), limit, role }));
   },
   render: ({ items }, paint) => taskTable(items, paint, "Nothing is ready."),

@@ -3,7 +3,7 @@ import { claimant } from "../../agents/identity.js";
 import { qualifiedName } from "../../names.js";
 import { addNote, NOTE } from "../../tasks/notes.js";
 import { TASK } from "../../tasks/task.js";
-import { field, optionalText } from "../fields.js";
+import { field, optionalText, personField } from "../fields.js";
 import { NEXT_STEPS, step } from "../operation.js";
 import { defineTaskVerb } from "../subject.js";
 import { textOrFile } from "../text.js";
@@ -18,7 +18,7 @@ export const taskNote = defineTaskVerb({
     file: optionalText("Read the note from a file", { value: "path" }),
     kind: field(z.enum(["note", "decision", "evidence", "review", "test"]).default("note"), "What kind of note it is"),
     rationale: field(z.string().max(65_536).optional(), "Rationale, for a decision", { lines: true }),
-    author: field(z.string().max(64).optional(), "Author of the note (default: you)"),
+    author: personField("Author of the note (default: you)", { value: "name" }).optional(),
   }),
   output: { task: TASK, note: NOTE, nextSteps: NEXT_STEPS },
   positional: ["text"],
@@ -28,7 +28,7 @@ export const taskNote = defineTaskVerb({
     { command: "mu task note build", shows: "nothing to write", fault: "usage.missing_argument" },
   ],
   async run(app, ref, { text, file, author, kind, rationale }) {
-    const given = { text: await textOrFile(app.request, text, file), kind, rationale, author };
+    const given = { text: await textOrFile(app.request, text, file), kind, rationale, author: author?.name };
     const { task: noted, note } = await addNote(app.context, ref, claimant(app.caller), given);
     return {
       task: noted,

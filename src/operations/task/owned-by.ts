@@ -1,7 +1,6 @@
 import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
-import { agentField, allField, flag, workstreamField } from "../fields.js";
+import { allField, flag, personField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 import { taskTable } from "./card.js";
 
 export const taskOwnedBy = defineOperation({
@@ -9,8 +8,8 @@ export const taskOwnedBy = defineOperation({
   summary: "List the tasks of an agent or a person",
   effect: "read",
   input: () => ({
-    agent: agentField("Agent or person"),
-    workstream: workstreamField(),
+    agent: personField("Agent or person"),
+    workstream: workstreamField("one or all"),
     includeClosed: flag("Include finished tasks"),
     all: allField(),
   }),
@@ -20,12 +19,11 @@ export const taskOwnedBy = defineOperation({
     { command: "mu task owned-by worker-1", shows: "the open tasks of worker-1" },
     { command: "mu task owned-by", shows: "no agent given", fault: "usage.missing_argument" },
   ],
-  async run(app, { agent, workstream, includeClosed, all }) {
-    const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
+  async run(app, { agent, workstream, includeClosed }) {
     return listed(
       await listTasks(app.context.store.db, {
-        owner: [agent],
-        ...scope,
+        owner: [agent.name],
+        workstream,
         status: includeClosed ? undefined : LIVE_STATUSES,
       }),
     );

@@ -58,7 +58,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
         changed: change.changed,
         dryRun: false,
         affected: change.affected,
-        nextSteps: [step("Undo it", "mu undo")],
+        nextSteps: [step("Undo it", `mu undo -w ${ref.workstream}`)],
       };
     },
     render: ({ task, changed, dryRun, affected }, paint) => {

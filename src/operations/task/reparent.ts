@@ -1,6 +1,7 @@
 import { qualifiedName } from "../../names.js";
+import { awaitedText } from "../../tasks/edge.js";
 import { deadEndWarnings, REPARENTING, reparentTask } from "../../tasks/graph.js";
-import { tasksField, untilField } from "../fields.js";
+import { blockersField, untilField } from "../fields.js";
 import { NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
 import { defineTaskVerb } from "../subject.js";
 
@@ -11,7 +12,7 @@ export const taskReparent = defineTaskVerb({
   repeatable: true,
   about: "Task that waits",
   input: () => ({
-    blockedBy: tasksField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),
+    blockedBy: blockersField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),
     until: untilField(),
   }),
   output: { ...REPARENTING, warnings: WARNINGS, nextSteps: NEXT_STEPS },
@@ -22,7 +23,7 @@ export const taskReparent = defineTaskVerb({
     { command: "mu task reparent build --blocked-by deploy", shows: "a cycle", fault: "task.cycle" },
   ],
   async run(app, ref, { blockedBy, until }) {
-    const change = await reparentTask(app.context, ref, blockedBy, until);
+    const change = await reparentTask(app.context, ref, blockedBy.map(awaitedText), until);
     const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
     const warnings = await deadEndWarnings(app.context.store.db, ref.workstream, [ref.name]);
     return { ...change, warnings, nextSteps };

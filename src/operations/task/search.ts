@@ -1,8 +1,7 @@
 import * as z from "zod";
 import { listTasks, TASK } from "../../tasks/task.js";
-import { field, flag, limitField, workstreamField } from "../fields.js";
+import { allField, field, limitField, workstreamField } from "../fields.js";
 import { defineOperation, excerpt, excerptOf, withTotal } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 import { taskTable } from "./card.js";
 
 export const taskSearch = defineOperation({
@@ -11,8 +10,8 @@ export const taskSearch = defineOperation({
   effect: "read",
   input: () => ({
     text: field(z.string().min(1).max(1000), "Text to search for, ignoring case"),
-    workstream: workstreamField(),
-    all: flag("Search all workstreams"),
+    workstream: workstreamField("one or all"),
+    all: allField("Search all workstreams"),
     limit: limitField(50),
   }),
   output: excerptOf(TASK),
@@ -21,9 +20,8 @@ export const taskSearch = defineOperation({
     { command: "mu task search payment", shows: "every task that mentions payment" },
     { command: "mu task search", shows: "nothing to look for", fault: "usage.missing_argument" },
   ],
-  async run(app, { text, workstream, all, limit }) {
-    const scope = all ? {} : { workstream: await resolveWorkstream(app, workstream) };
-    return excerpt(await listTasks(app.context.store.db, { text, sort: "recency", ...scope }), limit);
+  async run(app, { text, workstream, limit }) {
+    return excerpt(await listTasks(app.context.store.db, { text, sort: "recency", workstream }), limit);
   },
   render: (found, paint) => withTotal(taskTable(found.items, paint, "No matching tasks."), found, paint),
 });

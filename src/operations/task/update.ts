@@ -29,8 +29,8 @@ export const taskUpdate = defineTaskVerb({
     { command: "mu task update build --hold review --hold-reason 'Ask Ann first'", shows: "hold the task" },
     { command: "mu task update build", shows: "nothing to change", fault: "usage.nothing_to_change" },
   ],
-  async run(app, ref, { tags, tag, untag, unhold, clear, ...fields }) {
-    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
+  async run(app, ref, { tags, tag, untag, unhold, clear, root, ...fields }) {
+    const given = Object.entries({ ...fields, root: root?.name }).filter(([, value]) => value !== undefined);
     const emptied = [...(clear ?? []), ...(unhold ? ["hold", "holdReason"] : [])];
     const wanted: Record<string, unknown> = Object.fromEntries([...given, ...emptied.map((name) => [name, null])]);
     if (typeof wanted["description"] === "string")

@@ -1,14 +1,12 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { duration } from "../../names.js";
-import { parseAwaited } from "../../tasks/edge.js";
 import { TASK_STATUSES } from "../../tasks/task.js";
 import { WAIT_RESULT, type WaitedTask, waitForTasks } from "../../tasks/wait.js";
 import type { App } from "../app.js";
-import { durationField, field, flag, tasksField, untilField, workstreamField } from "../fields.js";
+import { blockersField, durationField, field, flag, untilField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { reconcileBeforeRead } from "../reality.js";
-import { resolveTask } from "../resolve.js";
 
 const EXIT_CODES = {
   reached: 0,
@@ -29,7 +27,10 @@ export const taskWait = defineOperation({
   effect: "read",
   reconcile: "by itself",
   input: () => ({
-    tasks: tasksField("Tasks to watch; build@landed waits until build has landed").min(1),
+    tasks: blockersField("Tasks to watch; build@landed waits until build has landed").refine(
+      (refs) => refs.length > 0,
+      "must name a task",
+    ),
     workstream: workstreamField(),
     status: field(z.enum(TASK_STATUSES).default("CLOSED"), "Status to wait for"),
     for: untilField(),
@@ -42,6 +43,7 @@ export const taskWait = defineOperation({
     onStall: field(z.enum(["warn", "exit"]).default("warn"), "What to do when a task is stuck"),
   }),
   output: { ...WAIT_RESULT, nextSteps: NEXT_STEPS },
+  spans: true,
   positional: ["tasks"],
   examples: [
     { command: "mu task wait done --timeout 1s", shows: "a task that is already closed" },
@@ -49,13 +51,8 @@ export const taskWait = defineOperation({
     { command: "mu task wait done --for landed --timeout 1s", shows: "wait until it has landed" },
     { command: "mu task wait nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
-  async run(app, { tasks, workstream, any, first, timeout, stuckAfter, onStall, status, for: level }) {
-    const refs = await Promise.all(
-      tasks.map(async (text) => {
-        const { task, until } = parseAwaited(text, level);
-        return { ...(await resolveTask(app, task, workstream)), until };
-      }),
-    );
+  async run(app, { tasks, any, first, timeout, stuckAfter, onStall, status, for: level }) {
+    const refs = tasks.map((task) => ({ ...task, until: task.until ?? level }));
     if (status !== "CLOSED" && refs.some((ref) => ref.until !== undefined)) throw onlyClosed(status);
     const result = await waitForTasks(app.context, refs, {
       status,

@@ -3,7 +3,6 @@ import { listTracks, TRACK, type Track } from "../../tracks.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
 import type { Paint } from "../paint.js";
-import { resolveWorkstream } from "../resolve.js";
 
 export const trackList = defineOperation({
   name: "track.list",
@@ -17,8 +16,7 @@ export const trackList = defineOperation({
     { command: "mu track list", shows: "the tracks of this workstream" },
     { command: "mu track list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream }) {
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { workstream: scope }) {
     return listed(await listTracks(app.context.store.db, scope, timestamp(app.context.clock)));
   },
   render: ({ items }, paint) => trackTable(items, paint),

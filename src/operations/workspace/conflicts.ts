@@ -7,7 +7,6 @@ import { workstreamRow } from "../../workstreams/workstream.js";
 import { workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
 import type { Paint } from "../paint.js";
-import { resolveWorkstream } from "../resolve.js";
 import { collisionTable } from "./collisions.js";
 
 const CONFLICTS = shape({
@@ -34,8 +33,7 @@ export const workspaceConflicts = defineOperation({
     { command: "mu workspace conflicts", shows: "the predicted collisions and the order to land in" },
     { command: "mu workspace conflicts -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream }) {
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { workstream: scope }) {
     const { db } = app.context.store;
     const { id } = await workstreamRow(db, scope);
     const { changed, skipped } = await refreshRadar(await app.crew(), scope);

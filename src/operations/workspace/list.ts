@@ -1,20 +1,18 @@
 import { LISTED_WORKSPACE, type ListedWorkspace, listWorkspaces } from "../../workspaces/inspect.js";
 import { allField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 
 export const workspaceList = defineOperation({
   name: "workspace.list",
   summary: "List workspaces and how far each is from the target branch",
   effect: "read",
-  input: () => ({ workstream: workstreamField(), all: allField() }),
+  input: () => ({ workstream: workstreamField("one or all"), all: allField() }),
   output: listOf(LISTED_WORKSPACE),
   examples: [
     { command: "mu workspace list", shows: "all of this workstream" },
     { command: "mu workspace list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, all }) {
-    const scope = all ? undefined : await resolveWorkstream(app, workstream);
+  async run(app, { workstream: scope }) {
     return listed(await listWorkspaces(await app.crew(), scope));
   },
   render: ({ items }, paint) =>

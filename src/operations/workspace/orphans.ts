@@ -1,7 +1,6 @@
 import { findWorkspaceOrphans, removeWorkspaceOrphans, WORKSPACE_ORPHAN } from "../../workspaces/orphans.js";
-import { flag, workstreamField, yesField } from "../fields.js";
+import { allField, workstreamField, yesField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { findWorkstream } from "../resolve.js";
 import { savedSteps } from "./saved.js";
 
 export const workspaceOrphans = defineOperation({
@@ -11,8 +10,8 @@ export const workspaceOrphans = defineOperation({
     "With --yes each is saved and removed; what cannot be saved stays. Two databases that share a state folder see each other's workspaces here.",
   effect: "destroy",
   input: () => ({
-    workstream: workstreamField(),
-    all: flag("Include all workstreams, even destroyed ones"),
+    workstream: workstreamField("any"),
+    all: allField("Include all workstreams, even destroyed ones"),
     yes: yesField(),
   }),
   output: { items: [WORKSPACE_ORPHAN], count: "number", nextSteps: NEXT_STEPS },
@@ -20,8 +19,7 @@ export const workspaceOrphans = defineOperation({
     { command: "mu workspace orphans", shows: "orphaned folders and workspaces" },
     { command: "mu workspace orphans --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run(app, { workstream, all, yes }) {
-    const scope = all ? undefined : await findWorkstream(app, workstream);
+  async run(app, { workstream: scope, yes }) {
     const crew = await app.crew();
     const items = await (yes ? removeWorkspaceOrphans(crew, scope) : findWorkspaceOrphans(crew, scope));
     const flags = scope === undefined ? "--all" : `-w ${scope}`;

@@ -3,7 +3,6 @@ import { counted } from "../../names.js";
 import { REFRESH_ATTEMPT, refreshAll, refreshWorkspace } from "../../workspaces/refresh.js";
 import { agentField, flag, optionalText, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveAgent, resolveWorkstream } from "../resolve.js";
 import { whileBusyField, whileBusyOf } from "./fields.js";
 import { savedLines } from "./saved.js";
 
@@ -20,6 +19,9 @@ export const workspaceRefresh = defineOperation({
     from: optionalText("Ref to rebase onto (default: the target branch)", { value: "ref" }),
     evenIfBusy: whileBusyField(),
   }),
+  validate({ agent, all }) {
+    if ((agent === undefined) !== all) throw agentOrAll();
+  },
   output: { items: [REFRESH_ATTEMPT], count: "number", nextSteps: NEXT_STEPS },
   positional: ["agent"],
   examples: [
@@ -27,14 +29,13 @@ export const workspaceRefresh = defineOperation({
     { command: "mu workspace refresh nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
     { command: "mu workspace refresh", shows: "neither an agent nor --all", fault: "usage.agent_or_all" },
   ],
-  async run(app, { agent, workstream, all, from, evenIfBusy }) {
-    if ((agent === undefined) !== all) throw agentOrAll();
+  async run(app, { agent, workstream, from, evenIfBusy }) {
     const options = { onto: from, ...whileBusyOf(evenIfBusy) };
     const crew = await app.crew();
     const items =
       agent === undefined
-        ? await refreshAll(crew, await resolveWorkstream(app, workstream), options)
-        : [{ ...(await refreshWorkspace(crew, await resolveAgent(app, agent, workstream), options)), ...FINE }];
+        ? await refreshAll(crew, workstream, options)
+        : [{ ...(await refreshWorkspace(crew, agent, options)), ...FINE }];
     const [first] = items;
     const nextSteps = first ? [step("List the workspaces", `mu workspace list -w ${first.workspace.workstream}`)] : [];
     return { items, count: items.length, nextSteps };

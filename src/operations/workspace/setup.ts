@@ -12,11 +12,10 @@ import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
 import { readSettings } from "../../workstreams/settings.js";
 import { changeSetting, getSettings, getWorkstream } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
-import { field, flag, optionalText, workstreamField } from "../fields.js";
+import { agentField, field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import type { Paint } from "../paint.js";
 import { requirePerson } from "../require-person.js";
-import { resolveAgent, resolveWorkstream } from "../resolve.js";
 
 const KEYS = ["copy", "link", "command", "key", "ports", "timeoutSeconds"] as const;
 
@@ -52,7 +51,7 @@ export const workspaceSetup = defineOperation({
   effect: "write",
   acts: ["runs"],
   input: () => ({
-    agent: optionalText("Run the setup again in this agent's workspace", { completes: "agent" }),
+    agent: agentField("Run the setup again in this agent's workspace").optional(),
     workstream: workstreamField(),
     copy: names("Untracked files to copy into new workspaces"),
     link: names("Untracked files to link to the project's own"),
@@ -79,9 +78,7 @@ export const workspaceSetup = defineOperation({
     { command: "mu workspace setup nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
     { command: "mu workspace setup --ports 1000", shows: "an invalid number of ports", fault: "setting.invalid" },
   ],
-  async run(app, { agent, workstream: named, approve, unset = [], ...wishes }) {
-    const ref = agent === undefined ? undefined : await resolveAgent(app, agent, named);
-    const workstream = ref?.workstream ?? (await resolveWorkstream(app, named));
+  async run(app, { agent: ref, workstream, approve, unset = [], ...wishes }) {
     const { db } = app.context.store;
     const row = ref === undefined ? undefined : await readyRow(app, ref);
     if (approve || wishes.command !== undefined || unset.includes("command")) {

@@ -1,11 +1,9 @@
-import * as z from "zod";
 import { destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
 import { Fault } from "../../errors.js";
 import { describeWork } from "../../journal/sentences.js";
 import { counted } from "../../names.js";
-import { workstreamField, yesField } from "../fields.js";
+import { namedWorkstreamField, workstreamField, yesField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
 
 export const workstreamDestroy = defineOperation({
@@ -15,7 +13,7 @@ export const workstreamDestroy = defineOperation({
     "Every pane of its session is closed, even panes without an agent: the dry run lists them. Work in its workspaces is saved first; if that fails, nothing is destroyed. It is refused while an agent is busy. `mu undo` brings the workstream back with its tasks, edges, notes and settings; panes, workspace folders and prompts are gone for good. Its events stay: `mu log` shows them, and a later workstream of the same name continues the chain.",
   effect: "destroy",
   input: () => ({
-    name: z.string().optional().meta({ completes: "workstream" }),
+    name: namedWorkstreamField(),
     workstream: workstreamField(),
     yes: yesField(),
     evenIfBusy: whileBusyField("Destroy it even if agents are busy"),
@@ -44,8 +42,7 @@ export const workstreamDestroy = defineOperation({
     { command: "mu workstream destroy --yes", shows: "no name", fault: "usage.missing_argument" },
     { command: "mu workstream destroy nothing --yes", shows: "an unknown name", fault: "workstream.not_found" },
   ],
-  async run(app, { name, workstream, yes, evenIfBusy }) {
-    const scope = await resolveWorkstream(app, name ?? workstream);
+  async run(app, { name, workstream: scope, yes, evenIfBusy }) {
     if (yes && name === undefined) throw unnamed(scope);
     const crew = await app.crew();
     const gone = yes ? await destroyCrew(crew, scope, whileBusyOf(evenIfBusy)) : await previewCrewDestroy(crew, scope);

@@ -5,7 +5,6 @@ import { changeSetting } from "../../workstreams/workstream.js";
 import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { requirePerson } from "../require-person.js";
-import { resolveWorkstream } from "../resolve.js";
 
 /** Settings that run for others. */
 const COMMANDS: readonly string[] = ["check", "setup.command", "setup.beforeCheckout"];
@@ -39,8 +38,7 @@ export const workstreamSet = defineOperation({
     { command: "mu workstream set chek 'npm test'", shows: "an unknown setting", fault: "setting.unknown" },
     { command: "mu workstream set setup.ports many", shows: "an invalid value", fault: "setting.invalid" },
   ],
-  async run(app, { key, value, unset, workstream }) {
-    const scope = await resolveWorkstream(app, workstream);
+  async run(app, { key, value, unset, workstream: scope }) {
     if ((value === undefined) !== unset) throw notOneValue(value);
     if (COMMANDS.includes(key)) requirePerson(app, `mu workstream set ${key} ${unset ? "--unset" : "'…'"} -w ${scope}`);
     const change = await changeSetting(app.context, scope, key, value);

@@ -1,17 +1,15 @@
-import * as z from "zod";
 import { localTime } from "../../clock.js";
 import { counted } from "../../names.js";
 import { changedSettings } from "../../workstreams/settings.js";
 import { showWorkstream, WORKSTREAM_SUMMARY } from "../../workstreams/workstream.js";
-import { workstreamField } from "../fields.js";
+import { namedWorkstreamField, workstreamField } from "../fields.js";
 import { defineOperation } from "../operation.js";
-import { resolveWorkstream } from "../resolve.js";
 
 export const workstreamShow = defineOperation({
   name: "workstream.show",
   summary: "Show a workstream",
   effect: "read",
-  input: () => ({ name: z.string().optional().meta({ completes: "workstream" }), workstream: workstreamField() }),
+  input: () => ({ name: namedWorkstreamField(), workstream: workstreamField() }),
   output: { workstream: WORKSTREAM_SUMMARY },
   positional: ["name"],
   examples: [
@@ -22,8 +20,8 @@ export const workstreamShow = defineOperation({
       fault: "workstream.not_found",
     },
   ],
-  async run(app, { name, workstream }) {
-    return { workstream: await showWorkstream(app.context.store.db, await resolveWorkstream(app, name ?? workstream)) };
+  async run(app, { workstream }) {
+    return { workstream: await showWorkstream(app.context.store.db, workstream) };
   },
   render: ({ workstream: found }, paint) =>
     [
