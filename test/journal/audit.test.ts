@@ -102,6 +102,20 @@ onEachDialect("the chain", (bench) => {
     });
   });
 
+  it("is broken by an event that does not continue the one before, although its hash and the head fit it", async () => {
+    const { context } = bench;
+    await putTask(context, "alpha", "build");
+    await rolledBack(context, async (db) => {
+      const event = await db.selectFrom("events").selectAll().orderBy("n", "desc").executeTakeFirstOrThrow();
+      const forged = { ...event, prev_hash: "f".repeat(64) };
+      const hash = eventHash(forged);
+      await db.updateTable("events").set({ prev_hash: forged.prev_hash, hash }).where("id", "=", event.id).execute();
+      await db.updateTable("chains").set({ head_hash: hash }).where("scope", "=", "alpha").execute();
+      const problem = expect.stringContaining("does not continue the event before it");
+      expect(await verifyChains(db)).toMatchObject([{ ok: false, firstBad: { n: 2, problem } }]);
+    });
+  });
+
   it("refuses to have events changed", async () => {
     const { context } = bench;
     await putTask(context, "alpha", "build");

@@ -34,6 +34,7 @@ onEachDialect("edges", (bench) => {
       kind: "conflict",
       code: "task.cycle",
       details: { path: ["a", "c", "b", "a"] },
+      nextSteps: [{ intent: "See what it waits for", command: "mu task tree a -w demo" }],
     });
     await expect(blockTask(context, at("a"), at("d"))).rejects.toMatchObject({ details: { path: ["a", "d", "a"] } });
   });
@@ -47,6 +48,11 @@ onEachDialect("edges", (bench) => {
     expect(await dependentsOf(context.store.db, at("foo"))).toHaveLength(1);
     await expect(blockTask(context, at("bar"), { workstream: "aaa", name: "foo" })).rejects.toMatchObject({
       kind: "usage",
+      code: "task.cross_workstream",
+      message: "aaa/foo cannot block demo/bar: edges cannot cross workstreams.",
+      nextSteps: [{ intent: "Move it here", command: "mu task move foo --to demo -w aaa" }],
+    });
+    await expect(reparentTask(context, at("bar"), ["aaa/foo"])).rejects.toMatchObject({
       code: "task.cross_workstream",
     });
   });
@@ -64,7 +70,14 @@ onEachDialect("edges", (bench) => {
     await expect(reparentTask(context, at("c"), ["d"])).rejects.toMatchObject({ code: "task.cycle" });
     await expect(reparentTask(context, at("c"), ["a", "zz"])).rejects.toMatchObject({ code: "task.not_found" });
     expect((await blockersOf(context.store.db, at("c"))).map((task) => task.name)).toEqual(["a", "b"]);
-    expect(await reparentTask(context, at("c"), [])).toMatchObject({ blockers: [], removed: ["a", "b"] });
+    expect(await reparentTask(context, at("c"), [])).toMatchObject({
+      blockers: [],
+      removed: ["a", "b"],
+      changed: true,
+      task: { status: "OPEN" },
+    });
+    expect(await blockersOf(context.store.db, at("c"))).toEqual([]);
+    expect(await reparentTask(context, at("c"), [])).toMatchObject({ removed: [], changed: false });
   });
 
   it("move what is blocked up the list of recent changes", async () => {
