@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import { inspectStore } from "../db/health.js";
 import { asFault, type NextStep } from "../errors.js";
 import { counted, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
+import { listWorkstreams } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
 import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 
@@ -24,7 +26,12 @@ export const doctor = defineOperation({
   ],
   async run(app) {
     const tmux = await checkTmux(app);
-    const findings: Finding[] = [...(await checkDatabase(app)), tmux, { check: checkCaller(app) }];
+    const findings: Finding[] = [
+      ...(await checkDatabase(app)),
+      tmux,
+      { check: checkCaller(app) },
+      ...(await missingFolders(app)),
+    ];
     return {
       checks: findings.map(({ check }) => check),
       features: tmux.features,
@@ -69,6 +76,18 @@ async function checkDatabase({ context: { store } }: App): Promise<Finding[]> {
     const { message, nextSteps } = asFault(error);
     return [{ ...found("error", message), nextSteps }];
   }
+}
+
+/** Workstreams whose project folder is gone; none if the database cannot be read. */
+async function missingFolders({ context }: App): Promise<Finding[]> {
+  const rows = await listWorkstreams(context.store.db).catch(() => []);
+  return rows.flatMap(({ name, root, host }): Finding[] => {
+    if (root === null || host !== null || existsSync(root)) return [];
+    const check: Check = { name, verdict: "warning", says: `its folder ${root} is gone` };
+    return [
+      { check, nextSteps: [step("If it was moved, say where it is", `mu workstream set root <path> -w ${name}`)] },
+    ];
+  });
 }
 
 /** Below this a write can fail at any time, in MB. */

@@ -65,8 +65,10 @@ export function programFault(
   return new Fault("unavailable", "vcs.failed", `${verb} ${how}: ${errorText(stderr)}`, [], details);
 }
 
+const MOVED = { intent: "If the project was moved, say where it is now", command: "mu workstream set root <path>" };
+
 export function noFolder(path: string): Fault {
-  return new Fault("missing", "vcs.no_folder", `The folder ${quote(path)} does not exist.`, [], { path });
+  return new Fault("missing", "vcs.no_folder", `The folder ${quote(path)} does not exist.`, [MOVED], { path });
 }
 
 function noSpace(folder: string | undefined, details?: Record<string, unknown>): Fault {

@@ -139,6 +139,8 @@ export interface VcsBackend {
    * `vcs.filter_failed`; then nothing is left behind.
    */
   create(world: VcsWorld, checkout: Checkout, options: CreateOptions): Promise<{ base: string | null }>;
+  /** Links a checkout with its repository, which was moved to `root`; false if that repository does not know it. */
+  relink?(world: VcsWorld, checkout: Checkout): Promise<boolean>;
   /** Removes the checkout's folder and the repository's record of it. */
   remove(world: VcsWorld, checkout: Checkout): Promise<void>;
   /** The standings of checkouts of one repository, in one pass. Does not fault for a broken or missing checkout. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -13,6 +13,7 @@ import { createWorkspace } from "../../src/workspaces/create.js";
 import { freeWorkspace, leaveWorkspace } from "../../src/workspaces/free.js";
 import { withHold } from "../../src/workspaces/hold.js";
 import { listWorkspaces, workspaceCommits, workspaceDiff } from "../../src/workspaces/inspect.js";
+import { moveRoot } from "../../src/workspaces/move-root.js";
 import { findWorkspaceOrphans, removeWorkspaceOrphans } from "../../src/workspaces/orphans.js";
 import { recreateWorkspace, reviveWorkspace } from "../../src/workspaces/recreate.js";
 import { refreshAll, refreshWorkspace } from "../../src/workspaces/refresh.js";
@@ -126,6 +127,25 @@ onEachDialect("workspaces", (bench) => {
     expect((await workspaceCommits(shop.crew, { ...w1, name: "w2" })).commits).toMatchObject([{ subject: "work" }]);
     const again = restoreSalvage(shop.crew, found, { workstream: "demo", name: "w2" });
     await expect(again).rejects.toMatchObject({ code: "workspace.dirty", exitCode: 4 });
+  });
+
+  itOnce("go along with a repository that was moved, and not with another one", async () => {
+    const { repository, crew } = shop;
+    const { path } = await make();
+    const own = await repository.commit({ "b.txt": "b" }, "work", path);
+    const saved = (await leaveWorkspace(crew, w1, "keep"))?.salvage;
+    const [moved, other] = [join(repository.dir, "moved"), await newRepository()];
+    renameSync(repository.root, moved);
+    expect(await leaveWorkspace(crew, w1, "keep")).toMatchObject({ freed: false, problem: expect.any(String) });
+    await expect(moveRoot(crew, "demo", other.root)).rejects.toMatchObject({ code: "workstream.other_repository" });
+    other.end();
+    expect(await moveRoot(crew, "demo", moved)).toMatchObject({ root: moved });
+    expect(await listWorkspaces(crew, "demo")).toMatchObject([{ root: moved, head: own, ahead: 1, problem: null }]);
+    expect(await repository.gitIn(path, "status", "--porcelain")).toBe("");
+    expect(await freeWorkspace(crew, w1)).toMatchObject({ salvage: { name: saved?.name, root: moved } });
+    await restoreSalvage(crew, await getSalvage(crew, saved?.name ?? ""), w1);
+    expect(repository.read("b.txt", path)).toBe("b");
+    renameSync(moved, repository.root);
   });
 
   itOnce("run a command before their checkout, and no hooks if a setting says so", async () => {

@@ -1,7 +1,9 @@
+import { resolve } from "node:path";
 import * as z from "zod";
 import { Fault } from "../../errors.js";
+import { moveRoot } from "../../workspaces/move-root.js";
 import { SETTING_KEYS, SETTING_VALUES, SETTINGS, settingText } from "../../workstreams/settings.js";
-import { changeSetting } from "../../workstreams/workstream.js";
+import { changeSetting, getWorkstream } from "../../workstreams/workstream.js";
 import { field, flag, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { requirePerson } from "../require-person.js";
@@ -12,7 +14,7 @@ const COMMANDS: readonly string[] = ["check", "setup.command", "setup.beforeChec
 export const workstreamSet = defineOperation({
   name: "workstream.set",
   summary: "Change a setting of a workstream",
-  description: `${SETTING_KEYS.map((key) => `${key}: ${lowerFirst(SETTINGS[key]?.about ?? "")}, ${SETTINGS[key]?.wants}.`).join(" ")}`,
+  description: `${SETTING_KEYS.map((key) => `${key}: ${lowerFirst(SETTINGS[key]?.about ?? "")}, ${SETTINGS[key]?.wants}.`).join(" ")} root: the project's folder; if the old one was moved there, its workspaces, saves and tasks go along.`,
   effect: "write",
   repeatable: true,
   input: () => ({
@@ -34,19 +36,26 @@ export const workstreamSet = defineOperation({
     { command: "mu workstream set check 'npm test'", shows: "what must pass before work counts as verified" },
     { command: "mu workstream set closeRequires commit", shows: "agents close only what they have committed" },
     { command: "mu workstream set setup.copy '.env, config/*.local.json'", shows: "a list" },
+    { command: "mu workstream set root ~/src/shop", shows: "a folder that does not exist", fault: "vcs.no_folder" },
     { command: "mu workstream set check --unset", shows: "back to the default" },
     { command: "mu workstream set chek 'npm test'", shows: "an unknown setting", fault: "setting.unknown" },
     { command: "mu workstream set setup.ports many", shows: "an invalid value", fault: "setting.invalid" },
   ],
   async run(app, { key, value, unset, workstream: scope }) {
     if ((value === undefined) !== unset) throw notOneValue(value);
+    const nextSteps = [step("Show all settings", `mu workstream show ${scope}`)];
+    if (key === "root" && value !== undefined) {
+      const before = await getWorkstream(app.context.store.db, scope);
+      const { settings, root } = await moveRoot(await app.crew(), scope, resolve(app.request.cwd, value));
+      return { workstream: scope, key, settings, value: root, changed: root !== before.root, nextSteps };
+    }
     if (COMMANDS.includes(key)) requirePerson(app, `mu workstream set ${key} ${unset ? "--unset" : "'…'"} -w ${scope}`);
     const change = await changeSetting(app.context, scope, key, value);
     if (key === "borders" && change.changed) {
       const { drawBorders } = await import("../../agents/borders.js");
       await drawBorders(await app.crew(), scope, change.settings.borders);
     }
-    return { workstream: scope, key, ...change, nextSteps: [step("Show all settings", `mu workstream show ${scope}`)] };
+    return { workstream: scope, key, ...change, nextSteps };
   },
   render: ({ workstream, key, value, changed }, paint) =>
     `${key} of ${workstream} ${changed ? "is now" : "was already"} ${paint.bold(settingText(value))}`,

@@ -8,7 +8,7 @@ import { save } from "./save.js";
 import { snapshot } from "./snapshot.js";
 import { standings } from "./standings.js";
 import { findRoot, target } from "./target.js";
-import { create, remove } from "./worktree.js";
+import { create, relink, remove } from "./worktree.js";
 
 /** Workspaces as linked git worktrees with a detached HEAD. */
 export const git: VcsBackend = {
@@ -18,6 +18,7 @@ export const git: VcsBackend = {
   target,
   create,
   remove,
+  relink,
   standings,
   head: headOf,
   commits,

@@ -129,6 +129,13 @@ export async function remove(_world: VcsWorld, { root, path }: Checkout): Promis
   if (entry !== undefined) await rm(entry, { recursive: true, force: true });
 }
 
+/** See `VcsBackend.relink`. */
+export async function relink(world: VcsWorld, { root, path }: Checkout): Promise<boolean> {
+  if ((await findEntry(root, path)) === undefined) return false;
+  await runGit(world, root, ["worktree", "repair", path]);
+  return true;
+}
+
 /**
  * Removes the scratch checkout: first the repository's entry, then the folder, so that after a crash the next run finds
  * the folder. Its name is unique, and git's entry has the same name.
