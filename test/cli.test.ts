@@ -232,6 +232,29 @@ describe("names", () => {
   });
 });
 
+describe("a workstream's folder", () => {
+  it("is not given up, nor left without a word, when it is started again elsewhere", async () => {
+    await planned();
+    const elsewhere = await home.here("workstream init demo --json", { cwd: home.folder });
+    expect([elsewhere.code, elsewhere.fault().code]).toEqual([4, "workstream.other_folder"]);
+    expect(elsewhere.fault().message).toContain(home.project);
+    expect(elsewhere.fault().nextSteps.map(({ command }) => command)).toEqual([
+      "mu state -w demo",
+      "mu workstream init demo --root .",
+      "mu workstream init <name>",
+    ]);
+    await all("workstream init demo");
+    expect((await home.here("workstream init demo --root .", { cwd: home.folder })).code).toBe(0);
+    expect((await home.here("workstream show -w demo --json")).json().workstream.root).toBe(home.folder);
+  });
+
+  it("may be shared, and mu says so", async () => {
+    await planned();
+    expect((await home.here("workstream init second")).stdout).toContain("demo has this folder too: pass -w second");
+    expect((await home.here("workstream init third --root ..")).stdout).not.toContain("too");
+  });
+});
+
 describe("the log", () => {
   it("is not written by a word that may have been meant as a filter: mu asks", async () => {
     await planned();

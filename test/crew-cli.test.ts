@@ -270,7 +270,9 @@ describeTmux("a crew on the command line", () => {
     expect(await desk.server.raw("list-panes", "-a")).toBe("");
 
     expect(await list()).toEqual([]);
+    expect((await desk.mu(["agent", "list"])).out).toBe("2 agents lost their panes: `mu recover`\n");
     await desk.json("recover", "--yes");
+    expect((await desk.mu(["agent", "list"])).out).not.toContain("lost");
     expect((await list()).map((agent) => agent.name)).toEqual(["worker-1", "worker-2"]);
     const { task } = await desk.json<{ task: { owner: string; status: string } }>("task", "show", "build");
     expect(task).toMatchObject({ owner: "worker-1", status: "IN_PROGRESS" });

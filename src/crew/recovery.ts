@@ -115,6 +115,11 @@ async function reapedCrew(db: Reader, workstream: string | undefined): Promise<C
   return found.sort((a, b) => a.row.id - b.row.id);
 }
 
+/** The names of the agents that lost their panes with a tmux server, and that `mu recover` would bring back. */
+export async function lostAgents(db: Reader, workstream?: string): Promise<string[]> {
+  return (await reapedCrew(db, workstream)).map(({ row }) => row.name);
+}
+
 function is(one: Candidate, workstream: string, agent: string): boolean {
   return one.workstream === workstream && one.row.name === agent;
 }

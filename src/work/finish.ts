@@ -43,6 +43,8 @@ export interface Finish extends Omit<Closing, "check"> {
   /** The check that was run; null if none was. */
   check: Check | null;
   warnings: Warning[];
+  /** Who was working on the task, if not the caller, and how many commits that made; null if unknown. */
+  was?: { owner: string; commits: number | null };
 }
 
 /**
@@ -100,7 +102,13 @@ export async function finishTask(
     ...(mustHaveLanded && work?.commits ? { level: "landed" as const } : {}),
   };
   const closing = await closeTask(world.context, ref, claimant, { ...options, finding });
-  return { ...closing, check: closing.check ?? null, warnings };
+  const other = row.status === "IN_PROGRESS" && row.owner !== claimantName(claimant) ? row.owner : null;
+  return {
+    ...closing,
+    check: closing.check ?? null,
+    warnings,
+    ...(other !== null && { was: { owner: other, commits: work?.commits ?? null } }),
+  };
 }
 
 async function stillBlocked(db: Reader, row: TaskToChange): Promise<Warning[]> {

@@ -54,6 +54,16 @@ onEachDialect("finishing a task", (bench) => {
   const codes = (finished: { warnings: { code: string }[] }) => finished.warnings.map(({ code }) => code);
 
   describeOnce("whose owner has a workspace", () => {
+    it("names who was working on it, and how many commits that made, if somebody else closes it", async () => {
+      await claim("build");
+      await commit("one.txt");
+      await commit("two.txt");
+      expect((await finish("build", ANN)).was).toEqual({ owner: "w1", commits: 2 });
+      await claim("docs");
+      expect((await finish("docs")).was).toBeUndefined();
+      expect((await finish("ship", ANN)).was).toBeUndefined();
+    });
+
     it("records which commits are its work, and keeps them alive", async () => {
       const base = await head();
       await claim("build");

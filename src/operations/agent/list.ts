@@ -1,5 +1,7 @@
-import { AGENT, listAgents } from "../../agents/agent.js";
+import { AGENT, type Agent, listAgents, PERSON_CLI } from "../../agents/agent.js";
 import { followAgents } from "../../agents/status/observe.js";
+import type { Reader } from "../../db/schema.js";
+import { counted } from "../../names.js";
 import type { App } from "../app.js";
 import { allField, flag, reconcileField, workstreamField } from "../fields.js";
 import { defineOperation, listed, listOf } from "../operation.js";
@@ -20,19 +22,34 @@ export const agentList = defineOperation({
     follow: flag("Print changes as they happen"),
     reconcile: reconcileField(),
   }),
-  output: listOf(AGENT),
+  output: { ...listOf(AGENT), lost: "string[]" },
   examples: [
     { command: "mu agent list", shows: "the crew of this workstream" },
     { command: "mu agent list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, closed, people }) {
-    return listed(await listAgents(app.context.store.db, workstream ?? null, { all: closed, people }));
+    const { db } = app.context.store;
+    const list = listed(await listAgents(db, workstream ?? null, { all: closed, people }));
+    return { ...list, lost: list.items.some(isRunning) ? [] : await lostIn(db, workstream) };
   },
   follow: (app, { follow, workstream }) => (follow ? following(app, workstream) : undefined),
-  render: ({ items }, paint) => agentTable(items, paint),
+  render: ({ items, lost }, paint) =>
+    [...(items.length > 0 || lost.length === 0 ? [agentTable(items, paint)] : []), ...lostLines(lost)].join("\n"),
   renderFollowed: (change: { workstream: string; agent: string; status: string; reason: string | null }, paint) =>
     `${paint.bold(`${change.workstream}/${change.agent}`)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,
 });
+
+const isRunning = ({ cli, closedAt }: Agent) => closedAt === null && cli !== PERSON_CLI;
+
+async function lostIn(db: Reader, workstream: string | undefined): Promise<string[]> {
+  const { lostAgents } = await import("../../crew/recovery.js");
+  return lostAgents(db, workstream);
+}
+
+function lostLines({ length }: readonly string[]): string[] {
+  if (length === 0) return [];
+  return [`${counted(length, "agent")} lost ${length === 1 ? "its pane" : "their panes"}: \`mu recover\``];
+}
 
 async function* following(app: App, workstream: string | undefined): AsyncIterable<unknown> {
   for await (const change of followAgents(await app.crew(), workstream, app.request.signal)) yield change;

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
-import { duration } from "../../names.js";
+import { counted, duration } from "../../names.js";
 import { CHECK } from "../../tasks/checks.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import type { App } from "../app.js";
@@ -36,6 +36,7 @@ export const taskClose = defineTaskVerb({
     "blockers?": "string[]",
     check: [CHECK, null],
     warnings: WARNINGS,
+    "was?": { owner: "string", commits: "number | null" },
   },
   examples: [
     { command: "mu task close build --evidence 'npm test: 212 passed'", shows: "finish with evidence" },
@@ -61,11 +62,17 @@ export const taskClose = defineTaskVerb({
     [
       finish.skipped
         ? `Skipped ${paint.bold(finish.task.name)}: blocked by ${finish.blockers?.join(", ")}`
-        : renderChange(finish, paint),
+        : `${renderChange(finish, paint)}${previousOwner(finish)}`,
       ...levelLines(finish, paint),
       ...warningLines(finish.warnings),
     ].join("\n"),
 });
+
+/** ` (was ada's, 2 commits)`, if somebody else was working on it. */
+function previousOwner({ was }: { was?: Finish["was"] | undefined }): string {
+  if (was === undefined) return "";
+  return ` (was ${was.owner}'s${was.commits === null ? "" : `, ${counted(was.commits, "commit")}`})`;
+}
 
 /** Programs are only run where there is a workspace or a check: a plain close loads none. */
 function world({ context, request, crew }: App) {

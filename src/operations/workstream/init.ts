@@ -1,6 +1,8 @@
-import { resolve } from "node:path";
+import { resolve, sep } from "node:path";
 import * as z from "zod";
-import { asFault } from "../../errors.js";
+import type { Reader } from "../../db/schema.js";
+import { asFault, Fault } from "../../errors.js";
+import { enumerate, quote } from "../../names.js";
 import { socketArguments } from "../../tmux/run.js";
 import { initWorkstream, sessionOf, WORKSTREAM } from "../../workstreams/workstream.js";
 import type { App } from "../app.js";
@@ -11,13 +13,19 @@ export const workstreamInit = defineOperation({
   name: "workstream.init",
   summary: "Create a workstream with its tmux session, and record its project folder",
   description:
-    "The project folder is the current one unless --root names another. Commands that run inside it belong to this workstream. Running it again changes only the root, if --root is given, and opens the session if it does not run. A placeholder window keeps the session open when its last agent ends.",
+    "The project folder is the current one unless --root names another. Commands that run inside it belong to this workstream. Running it again in its folder changes only the root, if --root is given, and opens the session if it does not run. A placeholder window keeps the session open when its last agent ends.",
   effect: "write",
   input: () => ({
     name: field(z.string(), "Name: a lower-case letter, then up to 31 letters, digits, _ or -"),
     root: field(z.string().optional(), "Project folder", { value: "folder" }),
   }),
-  output: { workstream: WORKSTREAM, created: "boolean", session: "string | null", nextSteps: NEXT_STEPS },
+  output: {
+    workstream: WORKSTREAM,
+    created: "boolean",
+    others: "string[]",
+    session: "string | null",
+    nextSteps: NEXT_STEPS,
+  },
   positional: ["name"],
   examples: [
     { command: "mu workstream init shop", shows: "start a workstream for this folder" },
@@ -30,11 +38,16 @@ export const workstreamInit = defineOperation({
       .select("root")
       .where("name", "=", name)
       .executeTakeFirst();
-    const folder = root !== undefined ? resolve(request.cwd, root) : existing === undefined ? request.cwd : undefined;
+    if (root === undefined && existing?.root && !isWithin(request.cwd, existing.root)) {
+      throw ofAnotherFolder(name, existing.root);
+    }
+    const folder = root !== undefined ? resolve(request.cwd, root) : existing?.root ? undefined : request.cwd;
     const made = await initWorkstream(context, name, { root: folder });
+    const others = await sameRoot(context.store.db, made.workstream);
     const session = await openSession(app, name);
     return {
       ...made,
+      others,
       session,
       nextSteps: [
         step("Add a task", `mu task add -w ${name} --title '…'`),
@@ -45,9 +58,38 @@ export const workstreamInit = defineOperation({
       ],
     };
   },
-  render: ({ workstream, created }, paint) =>
-    `${created ? "Created" : "Using the existing"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
+  render: ({ workstream, created, others }, paint) =>
+    [
+      `${created ? "Created" : "Using the existing"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
+      ...(others.length === 0
+        ? []
+        : [
+            `  ! ${enumerate(others)} ${others.length === 1 ? "has" : "have"} this folder too: pass -w ${workstream.name}`,
+          ]),
+    ].join("\n"),
 });
+
+const isWithin = (folder: string, root: string) => `${resolve(folder)}${sep}`.startsWith(`${resolve(root)}${sep}`);
+
+function ofAnotherFolder(name: string, root: string): Fault {
+  return new Fault("conflict", "workstream.other_folder", `The workstream ${quote(name)} belongs to ${root}.`, [
+    step("Work on it from here", `mu state -w ${name}`),
+    step("Give it this folder instead", `mu workstream init ${name} --root .`),
+    step("Create another one for this folder", "mu workstream init <name>"),
+  ]);
+}
+
+/** The other workstreams with this one's folder: commands in it can be about only one of them. */
+async function sameRoot(db: Reader, { name, root }: { name: string; root: string | null }): Promise<string[]> {
+  const rows = await db
+    .selectFrom("workstreams")
+    .select("name")
+    .where("root", "=", root)
+    .where("name", "<>", name)
+    .orderBy("name")
+    .execute();
+  return rows.map((row) => row.name);
+}
 
 /** A plan of tasks needs no tmux: where it does not answer, the workstream is there all the same. */
 async function openSession(app: App, workstream: string): Promise<string | null> {
