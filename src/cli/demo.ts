@@ -31,13 +31,14 @@ export function playDemoHere(options: { keep?: string | undefined }, request: Re
   );
 }
 
-/** A terminal that is closed ends the demo, too: nobody would come back for its tmux server. */
+/** A terminal that is closed, or a pipe that nobody reads, ends the demo, too: nobody would come back for its tmux server. */
 function endingOf({ signal, remark }: Request): AbortSignal {
   const hangup = new AbortController();
   process.once("SIGHUP", () => {
     process.exitCode = 129;
     hangup.abort();
   });
+  process.stderr.on("error", () => hangup.abort());
   signal.addEventListener("abort", () => remark("\nEnding: the agents are closed and everything is removed."), {
     once: true,
   });

@@ -103,6 +103,28 @@ describeTmux("mu demo", () => {
     expectNothingLeft(said);
   });
 
+  it.each(["SIGTERM", "SIGHUP"] as const)("cleans up after %s", { timeout: PLAY }, async (signal) => {
+    const child = home.start("demo", { env });
+    let said = "";
+    let isAsked = false;
+    child.stderr?.on("data", (part) => {
+      said += part;
+      if (!isAsked && /is ready in its pane/.test(said)) isAsked = child.kill(signal);
+    });
+    await outcome(child);
+    expectNothingLeft(said);
+  });
+
+  it("cleans up when nobody reads what it says any more", { timeout: PLAY }, async () => {
+    const { stdout } = await home.sh("mu demo 2>&1 | head -3", { env });
+    expect(stdout).toContain("Three scripted agents");
+    expect(readdirSync(home.folder).filter((name) => name.startsWith("mu-demo-"))).toEqual([]);
+    expect(readdirSync(join(home.folder, "sockets"), { recursive: true, encoding: "utf8" }).join()).not.toContain(
+      "mu-demo",
+    );
+    expect(execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })).not.toContain(join(home.folder, "mu-demo-"));
+  });
+
   it("never writes into a folder that holds something", async () => {
     mkdirSync(join(home.project, "full"));
     writeFileSync(join(home.project, "full", "mine"), "");
