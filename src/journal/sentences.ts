@@ -61,6 +61,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "task.block": simple("blocked"),
   "task.unblock": simple("unblocked"),
   "task.reparent": simple("replaced the blockers of"),
+  "task.include": simple("took more commits into"),
   land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,
   "land.wait": ({ payload }) =>
     `cannot land ${enumerate(payload.tasks as string[], 5)} yet: ${oneLine(String(payload.reason))}`,

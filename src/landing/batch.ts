@@ -1,6 +1,8 @@
 import type { TmuxHost } from "../agents/crew.js";
 import { Fault } from "../errors.js";
+import { enumerate } from "../names.js";
 import type { Tip } from "../vcs/lander.js";
+import { describeCommits } from "../work/loose.js";
 import { type CheckAnswer, type createChecker, interrupted, judge } from "./checker.js";
 import type { Candidate, Link } from "./choose.js";
 import type { LandingLock } from "./lock.js";
@@ -130,7 +132,7 @@ async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, goo
   const last = good.at(-1);
   if (last === undefined) return true;
   const idOf = (step: Step) => landings.get(step.candidate.row.id) as number;
-  const tips = good.map((step) => ({ id: idOf(step), tip: step.tip.commit }));
+  const tips = good.map((step) => ({ id: idOf(step), tip: step.as ?? step.tip.commit }));
   await stackRows(crew.context, target.commit, tips);
   if (last.tip.commit !== target.commit) {
     const world = { ...crew, env: { ...crew.env, ...lock.env } };
@@ -141,18 +143,20 @@ async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, goo
   if (report.target !== null) report.target.to = last.tip.commit;
   const check = checker?.answers.findLast((answer) => answer.green) ?? null;
   for (const step of good) {
-    const { row, work } = step.candidate;
+    const { row, work, said } = step.candidate;
+    const commit = step.as ?? step.tip.commit;
     await confirmLanded(crew.context, row, {
       landing: idOf(step),
       workTo: row.work_to,
-      commit: step.tip.commit,
+      commit,
       branch: place.branch,
       onto: target.commit,
       commits: step.commits,
       agent: row.work_agent,
+      said,
       check: work && check && { command: check.command, exitCode: check.exitCode, seconds: check.seconds },
     });
-    report.landed.push({ task: row.name, commit: step.tip.commit, commits: step.commits, agent: row.work_agent });
+    report.landed.push({ task: row.name, commit, commits: step.commits, agent: row.work_agent });
   }
   return true;
 }
@@ -178,12 +182,7 @@ async function returnFaulty(
     const base = await unlandedBase(crew, clash);
     if (base !== undefined) {
       back.push(clash.candidate);
-      skip(
-        report,
-        clash.candidate,
-        "builds_on",
-        `conflicts with ${place.branch} without ${base}, which has not landed`,
-      );
+      skip(report, clash.candidate, "builds_on", `conflicts with ${place.branch} without ${base}`);
       continue;
     }
     record(clash.candidate, await returnClash(crew, refusal(clash.candidate, target.commit), clash));
@@ -196,20 +195,29 @@ async function returnFaulty(
   return back;
 }
 
-/** A finished, unlanded task of the same workspace whose last commit this work starts from. */
-async function unlandedBase(crew: TmuxHost, { candidate }: Clash): Promise<string | undefined> {
-  if (candidate.work === null) return undefined;
-  const found = await crew.context.store.db
+/** What the work is on that the target lacks: unlanded tasks of the same workspace, or commits of no task. */
+async function unlandedBase(crew: TmuxHost, { candidate, under }: Clash): Promise<string | undefined> {
+  const { row } = candidate;
+  if (under.length === 0) return undefined;
+  const ends = under.map(({ sha }) => sha);
+  const tasks = await crew.context.store.db
     .selectFrom("tasks")
     .select("name")
-    .where("workstream_id", "=", candidate.row.workstream_id)
-    .where("status", "=", "CLOSED")
+    .where("workstream_id", "=", row.workstream_id)
+    .where("work_agent", "=", row.work_agent)
     .where("work_root", "=", candidate.root)
-    .where("work_to", "=", candidate.work.from)
+    .where((e) =>
+      e.or([
+        e("work_to", "in", ends),
+        e.and([e("status", "in", ["OPEN", "IN_PROGRESS"]), e("work_from", "is not", null)]),
+      ]),
+    )
     .where((e) => e.or([e("level", "is", null), e("level", "<>", "landed")]))
-    .where("id", "<>", candidate.row.id)
-    .executeTakeFirst();
-  return found?.name;
+    .where("id", "<>", row.id)
+    .orderBy("id")
+    .execute();
+  if (tasks.length > 0) return `${enumerate(tasks.map(({ name }) => name))}, which has not landed`;
+  return `${describeCommits(under)} of no task, which it builds on: mu land ${row.name} --include takes them in`;
 }
 
 function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, seconds }: CheckAnswer): Fault {

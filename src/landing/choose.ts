@@ -13,13 +13,19 @@ export interface Choice {
   tasks?: readonly string[] | undefined;
   unfinished?: boolean | undefined;
   agent?: string | undefined;
+  /** What the caller says about these tasks instead of landing their commits. */
+  said?: Said | undefined;
 }
 
-/** A task that can land; without `work` it has no commits. */
+/** Nothing of a task needs to land, or a commit of the branch has it already. */
+export type Said = "empty" | { as: string };
+
+/** A task that can land; without `work` it has no commits to bring. */
 export interface Candidate {
   row: TaskRow;
   root: string | null;
   work: CommitRange | null;
+  said?: Said | undefined;
 }
 
 /** Why a chosen task does not land. */
@@ -33,12 +39,14 @@ export interface Chosen {
   /** The edges into the chosen tasks. */
   edges: Link[];
   skipped: Skipped[];
+  /** Finished tasks without commits: those do not land by themselves. */
+  empty: TaskRow[];
 }
 
 /**
  * The tasks that can land, in order, and why others cannot; a named task that cannot is a fault. `landing` has the pids
- * of the landings under way, by row id of the task. Faults
- * `landing.not_closed`, `landing.needs_first`, `landing.under_way`, `task.not_found`, `workstream.not_found`.
+ * of the landings under way, by row id of the task. Faults `landing.not_closed`, `landing.needs_first`,
+ * `landing.under_way`, `landing.has_commits`, `task.not_found`, `workstream.not_found`.
  */
 export async function chooseTasks(db: Reader, choice: Choice, landing: ReadonlyMap<number, number>): Promise<Chosen> {
   const rows = await chosenRows(db, choice);
@@ -46,6 +54,7 @@ export async function chooseTasks(db: Reader, choice: Choice, landing: ReadonlyM
   const edges = await blockersAmong(db, ids);
   const copies = await tasksOfCopies(db, rows);
   const skipped: Skipped[] = [];
+  const empty: TaskRow[] = [];
   const skip = (row: TaskRow, why: Skipped["why"], reason: string) =>
     void skipped.push({ task: row.name, why, reason });
 
@@ -65,8 +74,18 @@ export async function chooseTasks(db: Reader, choice: Choice, landing: ReadonlyM
       skip(row, "no_vcs", "was done in a copy without version control, so it has no commits to land");
       continue;
     }
+    const candidate = candidateOf(row);
+    if (choice.said !== undefined) {
+      if (choice.said === "empty" && candidate.work !== null) throw hasCommits(row);
+      chosen.set(row.id, { ...candidate, work: null });
+      continue;
+    }
     if (row.work_root !== null && (row.work_from === null || row.work_to === null)) {
       skip(row, "unknown_work", "was closed without its workspace, so mu does not know its commits");
+      continue;
+    }
+    if (candidate.work === null) {
+      empty.push(row);
       continue;
     }
     const first = edges.filter(
@@ -77,9 +96,9 @@ export async function chooseTasks(db: Reader, choice: Choice, landing: ReadonlyM
       skip(row, "needs_first", `waits for ${enumerate(first.map((edge) => edge.name))} to land`);
       continue;
     }
-    chosen.set(row.id, candidateOf(row));
+    chosen.set(row.id, candidate);
   }
-  return { candidates: [...chosen.values()], edges, skipped };
+  return { candidates: [...chosen.values()], edges, skipped, empty };
 }
 
 /** Row ids of the tasks whose work is in a copy without version control. */
@@ -128,6 +147,13 @@ async function namedTasks(db: Reader, workstream: string, tasks: readonly string
   const rows = await Promise.all([...new Set(tasks)].map((name) => taskRow(db, { workstream, name })));
   for (const row of rows) if (row.status !== "CLOSED") throw notClosed(row);
   return rows;
+}
+
+function hasCommits({ name, workstream }: TaskRow): Fault {
+  return new Fault("conflict", "landing.has_commits", `${name} has commits, so it is not empty.`, [
+    { intent: "Land them", command: `mu land ${name} -w ${workstream}` },
+    { intent: "Say which commit of the branch has them", command: `mu land ${name} --as <commit> -w ${workstream}` },
+  ]);
 }
 
 /** The fault for a task that is not CLOSED. */

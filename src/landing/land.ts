@@ -4,8 +4,10 @@ import { newGroup } from "../db/context.js";
 import { asFault, Fault } from "../errors.js";
 import { enumerate, shellWord } from "../names.js";
 import { livingProcesses, pidOf, processIdentity } from "../processes.js";
+import type { TaskRow } from "../tasks/task.js";
+import { describeCommits, findLoose } from "../work/loose.js";
 import { standingsOf } from "../workspaces/inspect.js";
-import { findWorkspaceRow } from "../workspaces/workspace.js";
+import { findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
 import { readSettings, type Settings } from "../workstreams/settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { landBatch } from "./batch.js";
@@ -124,17 +126,19 @@ async function prepare(
 ): Promise<Ready> {
   const { db } = crew.context.store;
   const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
-  const { candidates, edges, skipped } = await chooseTasks(db, choice, locked);
+  const { candidates, edges, skipped, empty } = await chooseTasks(db, choice, locked);
   const report = emptyLanding(skipped);
+  await reportLoose(crew, [...candidates.map(({ row }) => row), ...empty], report);
+  await skipEmpty(crew, empty, report);
   const copies = skipped.filter(({ why }) => why === "no_vcs").map(({ task }) => task);
   if (copies.length > 0 && candidates.length === 0 && copies.length === skipped.length) {
     throw await noVersionControl(db, choice.workstream, copies);
   }
   if (candidates.length === 0 && !options.push) return { report, settings, place: undefined, candidates, edges };
   const place = await findPlace(crew, choice.workstream, candidates, { onto: options.onto, settings });
+  const said = typeof choice.said === "object" ? { as: await onBranch(crew, place, choice.said.as) } : choice.said;
   const there = await dropGone(crew, place, { candidates, edges, report });
-  const whole = choice.tasks === undefined ? await dropUncommitted(crew, { candidates: there, edges, report }) : there;
-  return { report, settings, place, candidates: whole, edges };
+  return { report, settings, place, candidates: there.map((candidate) => ({ ...candidate, said })), edges };
 }
 
 async function lockedTasks(crew: TmuxHost): Promise<Map<number, number>> {
@@ -160,27 +164,55 @@ async function dropGone(
   return leaveOut(report, candidates, edges, { out: gone, reason: "waits for a task that cannot land" });
 }
 
-/**
- * Skips tasks without commits whose workspace has uncommitted files: their work may be in those files. A task that is
- * named lands anyway.
- */
-async function dropUncommitted(
-  crew: TmuxHost,
-  { candidates, edges, report }: Pick<Ready, "candidates" | "edges" | "report">,
-): Promise<Candidate[]> {
-  const held: Candidate[] = [];
-  for (const candidate of candidates) {
-    const { row, work } = candidate;
-    if (work !== null || row.work_root === null || row.work_agent === null) continue;
-    const space = await findWorkspaceRow(crew.context.store.db, { workstream: row.workstream, name: row.work_agent });
-    const dirty = space === undefined ? null : (await standingsOf(crew, [space])).get(space.path)?.dirty;
-    if (!dirty) continue;
-    held.push(candidate);
-    const files = dirty === 1 ? "1 file of" : `${dirty} files of`;
-    const reason = `has no commits, and ${files} ${row.work_agent} ${dirty === 1 ? "is" : "are"} not committed: open it and commit them, or name it to land it without them`;
-    skip(report, candidate, "uncommitted", reason);
+/** The commit of this name. Faults `vcs.unknown_ref`, and `landing.not_on_branch` if the branch lacks it. */
+async function onBranch(crew: TmuxHost, { lander, root, branch }: Place, name: string): Promise<string> {
+  const commit = await lander.commit(crew, root, name);
+  if (await lander.contains(crew, root, branch, commit)) return commit;
+  throw new Fault("conflict", "landing.not_on_branch", `${branch} has no commit ${commit}.`, [
+    { intent: "List its commits", command: `git -C ${shellWord(root)} log --oneline ${shellWord(branch)}` },
+  ]);
+}
+
+/** Skips tasks without commits. Says where their work may be instead. */
+async function skipEmpty(crew: TmuxHost, rows: readonly TaskRow[], report: Landing): Promise<void> {
+  const spaces = await spacesOf(crew, rows);
+  const standings = await standingsOf(crew, [...spaces.values()]);
+  for (const row of rows) {
+    const space = spaces.get(row.work_agent ?? "");
+    const dirty = (space && standings.get(space.path)?.dirty) ?? 0;
+    const files = `${dirty === 1 ? "1 file" : `${dirty} files`} of ${row.work_agent} ${dirty === 1 ? "is" : "are"}`;
+    const loose = report.loose.find(({ agent, commits }) => agent === row.work_agent && commits.length > 0);
+    const [why, reason] =
+      loose !== undefined
+        ? [
+            "loose_commits",
+            `has no commits, but ${describeCommits(loose.commits)} of ${loose.agent} belong to no task: mu land ${row.name} --include takes them in`,
+          ]
+        : dirty > 0
+          ? ["uncommitted", `has no commits, and ${files} not committed: open it and commit them`]
+          : ["no_commits", "has no commits"];
+    report.skipped.push({ task: row.name, why, reason });
   }
-  return leaveOut(report, candidates, edges, { out: held, reason: "waits for a task that does not land yet" });
+}
+
+/** Finds what is in the workspaces of these tasks and belongs to no task. */
+async function reportLoose(crew: TmuxHost, rows: readonly TaskRow[], report: Landing): Promise<void> {
+  for (const space of (await spacesOf(crew, rows)).values()) {
+    const { commits, stashes } = await findLoose(crew, crew.context.store.db, { ...space, shared: false });
+    if (commits.length + stashes.length > 0)
+      report.loose.push({ agent: space.agent, path: space.path, commits, stashes });
+  }
+}
+
+/** The workspaces that the tasks were done in, by agent. */
+async function spacesOf(crew: TmuxHost, rows: readonly TaskRow[]): Promise<Map<string, WorkspaceRow>> {
+  const spaces = new Map<string, WorkspaceRow>();
+  for (const { workstream, work_agent: name, work_root } of rows) {
+    if (name === null || spaces.has(name)) continue;
+    const space = await findWorkspaceRow(crew.context.store.db, { workstream, name });
+    if (space !== undefined && space.root === work_root) spaces.set(name, space);
+  }
+  return spaces;
 }
 
 /** Reserves, acts, confirms; always ends its rows and deletes its scratch checkout. */

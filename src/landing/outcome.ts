@@ -9,9 +9,10 @@ import { taskVerb } from "../tasks/change.js";
 import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
+import { LOOSE_WORK } from "../work/loose.js";
 import { describeWork } from "../work/work.js";
 import { CHECK_RUN, type CheckAnswer } from "./checker.js";
-import { type Candidate, type Link, SKIPPED, type Skipped } from "./choose.js";
+import { type Candidate, type Link, type Said, SKIPPED, type Skipped } from "./choose.js";
 import { endRow } from "./rows.js";
 import type { Clash } from "./stack.js";
 
@@ -51,6 +52,8 @@ export const LANDING = shape({
   skipped: [SKIPPED],
   /** All runs of the check, oldest first. */
   checks: [CHECK_RUN],
+  /** What is in the workspaces of these tasks and belongs to no task. */
+  loose: [LOOSE_WORK],
   pushed: [{ remote: "string" }, null],
 });
 
@@ -58,7 +61,16 @@ export const LANDING = shape({
 export type Landing = TypeOf<typeof LANDING> & { remote: string | null };
 
 export function emptyLanding(skipped: readonly Skipped[]): Landing {
-  return { target: null, landed: [], returned: [], skipped: [...skipped], checks: [], pushed: null, remote: null };
+  return {
+    target: null,
+    landed: [],
+    returned: [],
+    skipped: [...skipped],
+    checks: [],
+    loose: [],
+    pushed: null,
+    remote: null,
+  };
 }
 
 /** Adds to the report why a task does not land. */
@@ -97,6 +109,8 @@ export interface Arrival {
   /** New commits on the branch; null if unknown. */
   commits: number | null;
   agent: string | null;
+  /** What the caller said instead of landing commits. */
+  said?: Said | undefined;
   check: { command: string; exitCode: number | null; seconds: number } | null;
 }
 
@@ -107,9 +121,9 @@ export interface Arrival {
 export const confirmLanded = taskVerb("land", confirmLandedIn);
 
 export async function confirmLandedIn(tx: Tx, task: TaskRef & { id: number }, arrival: Arrival): Promise<boolean> {
-  const { landing, workTo, commit, branch, onto, commits, agent, check } = arrival;
+  const { landing, workTo, commit, branch, onto, commits, agent, said, check } = arrival;
   if (!(await endRow(tx, landing, "landed", { tip: commit, onto }))) return false;
-  tx.addPayload({ commit, branch, onto, commits, agent, check });
+  tx.addPayload({ commit, branch, onto, commits, agent, check, ...(said !== undefined && { said }) });
   const row = await findById(tx.db, task.id);
   if (row === undefined || row.status !== "CLOSED" || row.work_to !== workTo) return true;
   await tx.patch("tasks", row.id, { level: "landed", landed_commit: commit, updated_at: tx.now }, row);

@@ -2,6 +2,8 @@ import type { TmuxHost } from "../agents/crew.js";
 import { auditHead } from "../journal/audit.js";
 import { qualifiedName } from "../names.js";
 import type { LandingTarget, Replay, Tip } from "../vcs/lander.js";
+import type { BareCommit, CommitRange } from "../vcs/vcs.js";
+import { landedOn } from "../workspaces/target.js";
 import type { Candidate, Link } from "./choose.js";
 import type { Place } from "./place.js";
 
@@ -11,6 +13,8 @@ export interface Step {
   tip: Tip;
   /** New commits; 0 when the branch has it all. */
   commits: number;
+  /** The commit of the branch that has it, if that is not the tip. */
+  as?: string | undefined;
 }
 
 /** A task's work that conflicts with what is below it. */
@@ -21,6 +25,8 @@ export interface Clash {
   files: string[];
   words: string[];
   hunk: string;
+  /** The commits that the work is on and that the target lacks, newest first. */
+  under: readonly BareCommit[];
 }
 
 /** A batch on its target: what applies, in order, and what conflicts. */
@@ -38,12 +44,16 @@ export async function stackTasks(
   edges: readonly Link[],
 ): Promise<Stack> {
   const target = await lander.target(crew, root, branch);
+  const beneath: CommitRange[] = [];
+  if (candidates.some(({ work }) => work !== null)) {
+    beneath.push(...(await landedOn(crew, crew.context.store.db, { backend: "git", root, commit: target.commit })));
+  }
   const trailers = await auditTrailers(crew, candidates[0]);
   const replays = new Map(
     candidates.flatMap(({ row, work }): [number, Replay][] => {
       if (work === null) return [];
       const names = { ours: branch, theirs: row.name };
-      return [[row.id, { work, trailers: [`Mu-Task: ${qualifiedName(row)}`, ...trailers], names }]];
+      return [[row.id, { work, beneath, trailers: [`Mu-Task: ${qualifiedName(row)}`, ...trailers], names }]];
     }),
   );
   const replayer = replays.size === 0 ? undefined : await lander.replayer(crew, root, target, [...replays.values()]);
@@ -61,8 +71,10 @@ export async function stackTasks(
       const below = stack.steps.filter((one) => one.commits > 0).map((one) => one.candidate.row.name);
       stack.clashes.push({ ...replayed, candidate, below });
     } else {
+      if (candidate.work !== null) beneath.push(candidate.work);
       if (replayed !== undefined) tip = { commit: replayed.tip.commit, tree: replayed.tip.tree };
-      stack.steps.push({ candidate, tip, commits: replayed?.commits ?? 0 });
+      const as = typeof candidate.said === "object" ? candidate.said.as : replayed?.as;
+      stack.steps.push({ candidate, tip, commits: replayed?.commits ?? 0, as });
     }
   }
   return stack;

@@ -1,11 +1,12 @@
 import * as z from "zod";
 import { claimant } from "../agents/identity.js";
 import { Fault, type NextStep } from "../errors.js";
-import type { Choice } from "../landing/choose.js";
+import type { Choice, Skipped } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
 import { LANDING, type Landing } from "../landing/outcome.js";
-import { counted, shellWord } from "../names.js";
+import { counted, enumerate, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
+import { describeLoose } from "../work/loose.js";
 import type { App } from "./app.js";
 import {
   durationField,
@@ -38,13 +39,16 @@ const landFields = () => ({
   push: flag("Push the branch afterwards (never with force)"),
   dryRun: flag("Only show what would land and what would conflict"),
   continue: flag("Continue an interrupted landing"),
+  include: flag("Take in commits of no task"),
+  empty: flag("Nothing of these tasks needs to land"),
+  as: optionalText("Commit of the branch that has the work", { value: "commit" }),
 });
 
 export const land = defineOperation({
   name: "land",
   summary: "Land finished work on the target branch",
   description:
-    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
+    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. A task without commits needs --empty; --as names the commit of the branch that has the work. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
   effect: "write",
   acts: ["runs"],
   input: landFields,
@@ -59,7 +63,7 @@ export const land = defineOperation({
   ],
   async run(app, input) {
     const { workstream } = input;
-    const choice = { workstream, ...chosenTasks(app, input) };
+    const choice: Choice = { workstream, ...chosenTasks(app, input), said: saidOf(input) };
     const options = {
       onto: input.onto,
       check: input.noCheck ? null : input.check,
@@ -69,7 +73,7 @@ export const land = defineOperation({
       remark: app.request.remark,
     };
     const crew = await app.crew();
-    if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks);
+    if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.include);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
     const { remote, ...outcome } = landing;
     return { dryRun: input.dryRun, ...outcome, nextSteps: nextSteps(workstream, landing, input) };
@@ -79,11 +83,11 @@ export const land = defineOperation({
 });
 
 /** Naming your own task that is in progress means that it is finished. */
-async function closeOwn(app: App, workstream: string, tasks: readonly string[]): Promise<void> {
+async function closeOwn(app: App, workstream: string, tasks: readonly string[], include: boolean): Promise<void> {
   const { closeOwnTasks } = await import("../landing/close-first.js");
   const refs = tasks.map((name) => ({ workstream, name }));
   const { request } = app;
-  const options = { cwd: request.cwd, signal: request.signal, onOutput: request.stream };
+  const options = { cwd: request.cwd, signal: request.signal, onOutput: request.stream, include };
   const { closed, warnings } = await closeOwnTasks(await app.crew(), refs, claimant(app.caller), options);
   if (closed.length > 0) request.remark(`Closed ${closed.join(", ")}.`);
   for (const { message } of warnings) request.remark(message);
@@ -113,13 +117,33 @@ function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" 
   throw new Fault("usage", "usage.missing_argument", why, [step("See the usage", "mu land --help")]);
 }
 
+/** Faults `usage.missing_argument`, `usage.two_choices`. */
+function saidOf({ tasks = [], include, dryRun, empty, as }: Wish): Choice["said"] {
+  if (include && tasks.length === 0) throw unnamed("--include");
+  if (include && dryRun) throw twoChoices(["--include", "--dry-run"]);
+  if (!empty && as === undefined) return undefined;
+  if (empty && as !== undefined) throw twoChoices(["--empty", "--as"]);
+  if (tasks.length > 0) return as === undefined ? "empty" : { as };
+  throw unnamed(as === undefined ? "--empty" : "--as");
+}
+
+function unnamed(flag: string): Fault {
+  return new Fault("usage", "usage.missing_argument", `Name the tasks that ${flag} is about.`, [
+    step("List finished tasks", "mu task list --status CLOSED"),
+  ]);
+}
+
 function twoChoices(words: readonly string[]): Fault {
   return new Fault("usage", "usage.two_choices", `${words.join(" and ")} cannot be combined. Choose one.`, [
     step("See the usage", "mu land --help"),
   ]);
 }
 
-function nextSteps(workstream: string, { landed, returned, pushed, remote }: Landing, line: Wish): NextStep[] {
+function nextSteps(
+  workstream: string,
+  { target, landed, returned, skipped, pushed, remote }: Landing,
+  line: Wish,
+): NextStep[] {
   if (line.dryRun) return landed.length > 0 ? [step("Apply it", sameLine(workstream, line))] : [];
   const steps = returned
     .slice(0, 3)
@@ -128,7 +152,11 @@ function nextSteps(workstream: string, { landed, returned, pushed, remote }: Lan
   if (first !== undefined && pushed === null && remote !== null) {
     // One that has landed already is named, so that nothing else lands along with the push.
     const onto = line.onto === undefined ? "" : ` --onto ${shellWord(line.onto)}`;
-    steps.push(step("Push it", `mu land ${first.task}${onto} --push -w ${workstream}`));
+    steps.push(step(`Push ${target?.branch ?? "the branch"}`, `mu land ${first.task}${onto} --push -w ${workstream}`));
+  }
+  const empty = skipped.find(({ why }) => why === "no_commits");
+  if (empty !== undefined && line.tasks?.length) {
+    steps.push(step("Say that nothing of it needs to land", `mu land ${empty.task} --empty -w ${workstream}`));
   }
   if (landed.length === 0 && returned.length === 0) {
     steps.push(step("Show the workstream", `mu state -w ${workstream}`));
@@ -148,6 +176,8 @@ function sameLine(workstream: string, line: Wish): string {
     ...(onto === undefined ? [] : [`--onto ${shellWord(onto)}`]),
     ...(check === undefined ? [] : [`--check ${shellWord(check)}`]),
     ...(line.noCheck ? ["--no-check"] : []),
+    ...(line.empty ? ["--empty"] : []),
+    ...(line.as === undefined ? [] : [`--as ${shellWord(line.as)}`]),
     ...(timeout === undefined ? [] : [`--timeout ${timeout}ms`]),
     ...(line.push ? ["--push"] : []),
     `-w ${workstream}`,
@@ -155,7 +185,7 @@ function sameLine(workstream: string, line: Wish): string {
 }
 
 function renderLanding(landing: Shown, paint: Paint): string {
-  const { landed, returned, skipped } = landing;
+  const { landed, returned, skipped, loose } = landing;
   if (landed.length + returned.length + skipped.length === 0) {
     return landing.pushed ? `Pushed to ${landing.pushed.remote}` : "Nothing to land";
   }
@@ -169,11 +199,25 @@ function renderLanding(landing: Shown, paint: Paint): string {
       const sent = one.delivered ? `; sent to ${one.agent} as a prompt` : "";
       return `  ✗ ${paint.bold(one.task)} ${one.reason}${one.reason.includes(" in ") ? "" : files}${sent}`;
     }),
-    section("Skipped", skipped, (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
+    section("Skipped", skipped.filter(hasReason), (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
+    withoutCommits(skipped, paint),
+    section("Of no task", loose, (one) => `  • ${describeLoose(one)} in ${one.path}`),
     landed.length === 0 && landing.pushed ? `Pushed to ${landing.pushed.remote}` : "",
   ];
   return blocks.filter((block) => block !== "").join("\n");
 }
+
+/** Whether the task has a line of its own: without commits, many tasks share one. */
+const hasReason = ({ why }: Skipped) => why !== "no_commits";
+
+function withoutCommits(skipped: readonly Skipped[], paint: Paint): string {
+  const tasks = skipped.filter((one) => !hasReason(one)).map(({ task }) => task);
+  if (tasks.length === 0) return "";
+  const names = enumerate(tasks.map(paint.bold), SHOWN_NAMES);
+  return `No commits to land: ${names}`;
+}
+
+const SHOWN_NAMES = 5;
 
 function headOfLanded({ dryRun, target, checks, pushed, landed }: Shown, paint: Paint): string {
   const green = checks.findLast((check) => check.green);

@@ -1,11 +1,13 @@
 import * as z from "zod";
 import { findAgent, findIncarnation } from "../agents/agent.js";
+import type { Reader } from "../db/schema.js";
 import { readable } from "../db/texts.js";
-import { Fault } from "../errors.js";
+import { Fault, type NextStep } from "../errors.js";
 import {
   describeObstacle,
   laterSteps,
   listUndoable,
+  newestLanding,
   newestUndoable,
   previewUndo,
   UNDO_GROUP,
@@ -24,7 +26,7 @@ export const undo = defineOperation({
   name: "undo",
   summary: "Undo a change",
   description:
-    "Without arguments it lists the groups that can be undone. With a group it shows what would change; with --yes it makes the change. `mu undo --yes` undoes your latest in the workstream. It refuses if a later event changed the same columns. An undo is itself an event and can be undone. Panes and files are not restored.",
+    "Without arguments it lists the groups that can be undone. With a group it shows what would change; with --yes it makes the change. `mu undo --yes` undoes your latest in the workstream. It refuses if a later event changed the same columns. An undo is itself an event and can be undone. Panes and files are not restored. A landing is not undone: revert its commits with git, then open the task again.",
   effect: "destroy",
   input: () => ({
     group: optionalText("Group id or a prefix of it", { completes: "group" }),
@@ -53,7 +55,7 @@ export const undo = defineOperation({
       const nextSteps = groups
         .slice(0, 1)
         .map((newest) => step("Preview undoing the latest", `mu undo ${newest.group}`));
-      return { groups, target: null, undone: false, nextSteps };
+      return { groups, target: null, undone: false, nextSteps: [...nextSteps, ...(await landingSteps(db, scope))] };
     }
     const wanted = group ?? (await newestUndoable(db, { actor: await actorIn(app, scope), workstream: scope })).group;
     if (!yes) {
@@ -71,6 +73,20 @@ export const undo = defineOperation({
   render: ({ groups, target, undone }, paint) =>
     target === null ? groupTable(groups, paint) : targetLines(target, undone ? "Undid" : "Would undo", paint),
 });
+
+/** What to do about the newest landing, which the list does not have. */
+async function landingSteps(db: Reader, workstream: string | undefined): Promise<NextStep[]> {
+  const landing = workstream === undefined ? undefined : await newestLanding(db, workstream);
+  if (landing === undefined) return [];
+  const { task, commit, commits } = landing;
+  return [
+    step(
+      `Landings are not undone. Revert ${task}`,
+      `git revert --no-edit ${commit.slice(0, 12)}~${commits}..${commit.slice(0, 12)}`,
+    ),
+    step("Then open it again", `mu task open ${task}`),
+  ];
+}
 
 /** The name by which events know the caller's changes, unless it is a namesake's there. */
 async function actorIn({ context, caller }: App, workstream: string | undefined): Promise<string> {

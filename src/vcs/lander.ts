@@ -1,4 +1,4 @@
-import type { CommitRange, VcsWorld } from "./vcs.js";
+import type { BareCommit, CommitRange, VcsWorld } from "./vcs.js";
 
 /** The branch that work lands on. */
 export interface LandingTarget {
@@ -26,16 +26,21 @@ export interface Move {
 /** A work to replay on a tip. */
 export interface Replay {
   work: CommitRange;
+  /** Works that the tip has under other ids; grows with the stack. */
+  beneath: readonly CommitRange[];
   /** Trailers such as `Mu-Task: shop/build` for the last commit's message. */
   trailers: readonly string[];
   /** Labels for the two sides of a conflict. */
   names: { ours: string; theirs: string };
 }
 
-/** The new tip with `commits` new commits (0 if it had them all), or the conflicting files. */
+/**
+ * The new tip with `commits` new commits (0 if it had them all; `as` is the commit that has them, if that is known), or
+ * the conflicting files, and the commits `under` the work that the tip lacks.
+ */
 export type Replayed =
-  | { outcome: "replayed"; tip: Tip; commits: number }
-  | { outcome: "conflict"; files: string[]; words: string[]; hunk: string };
+  | { outcome: "replayed"; tip: Tip; commits: number; as?: string }
+  | { outcome: "conflict"; files: string[]; words: string[]; hunk: string; under: BareCommit[] };
 
 /** Replays works on tips that descend from one target. Writes only objects. */
 export interface Replayer {
@@ -71,6 +76,8 @@ export interface Lander {
   ): Promise<"advanced" | "moved">;
   /** Ends a move that was cut off. Gives the files that the user has changed since, which are kept. */
   settle(world: VcsWorld, move: Move): Promise<string[]>;
+  /** The commit of this name. Faults `vcs.unknown_ref`. */
+  commit(world: VcsWorld, root: string, name: string): Promise<string>;
   /** True if the branch contains the commit. */
   contains(world: VcsWorld, root: string, branch: string, commit: string): Promise<boolean>;
   /** Creates the scratch checkout at `path`, or resets the existing one, at `commit`. Keeps ignored files. */

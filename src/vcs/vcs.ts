@@ -47,6 +47,11 @@ export const COMMIT = shape({
 
 export type Commit = TypeOf<typeof COMMIT>;
 
+/** A commit as a list shows it. */
+export const BARE_COMMIT = shape({ sha: "string", subject: "string" });
+
+export type BareCommit = TypeOf<typeof BARE_COMMIT>;
+
 /** How far a checkout is from its target. */
 export const STANDING = shape({
   path: "string",
@@ -80,6 +85,25 @@ export interface Since {
   base: string | null;
   /** After `base`, newest first. */
   commits: string[];
+}
+
+/** What a checkout has that belongs to no work. */
+export interface Loose {
+  /** Newest first; no merges, and none that the target has under another id. */
+  commits: BareCommit[];
+  /** A commit with all of these and with the `end` that was asked for; null if there is none. */
+  tip: string | null;
+  stashes: { name: string; subject: string }[];
+}
+
+export interface LooseOptions {
+  target: string;
+  /** The known works; without `to` up to HEAD. */
+  works: readonly { from: string; to: string | null }[];
+  /** The end of the work that may take the loose commits in; HEAD without it. */
+  end?: string | undefined;
+  /** Only what the checkout has made since then. */
+  since?: string | undefined;
 }
 
 /** How a refresh ended. A conflict leaves everything as it was. */
@@ -150,10 +174,18 @@ export interface VcsBackend {
   /** The checkout's commits after `since`, oldest first. Faults `vcs.required` for `none`. */
   commits(world: VcsWorld, checkout: Checkout, since: string): Promise<Commit[]>;
   /**
-   * The checkout's commits since `from`, and the newest commit it shares with `from`: `from` itself, unless history was
-   * rewritten. Faults `vcs.unknown_ref`.
+   * The commits of `to` (the checkout's by default) since `from`, and the newest commit it shares with `from`: `from`
+   * itself, unless history was rewritten. Faults `vcs.unknown_ref`.
    */
-  since?(world: VcsWorld, checkout: Checkout, from: string): Promise<Since>;
+  since?(world: VcsWorld, checkout: Checkout, from: string, to?: string): Promise<Since>;
+  /** What the checkout has committed or stashed that neither the target nor a work has. */
+  loose?(world: VcsWorld, checkout: Checkout, options: LooseOptions): Promise<Loose>;
+  /** The checkout that `folder` is in. Starts no program. */
+  checkoutAround?(folder: string): Promise<Checkout | undefined>;
+  /** The commits that the checkout itself has made since then; undefined if it keeps no record. Starts no program. */
+  made?(checkout: Checkout, since: string): Promise<Set<string> | undefined>;
+  /** Ends of the checkout's commits that are not `known`. Starts no program. */
+  looseEnds?(checkout: Checkout, known: readonly string[]): Promise<string[]>;
   /** Which of these commits `tip` contains; without this function, all are assumed to be contained. */
   contained?(world: VcsWorld, root: string, tip: string, commits: readonly string[]): Promise<Set<string>>;
   /** Keeps `commit` alive under `name` (`<workstream>/<task>`), replacing what was kept there. */

@@ -1,4 +1,3 @@
-import { resolve, sep } from "node:path";
 import type { Claimant } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { type CheckRun, runCheck } from "../checks.js";
@@ -10,11 +9,13 @@ import { claimantName, ownTaskToChange, type TaskToChange, taskToChange, taskVer
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { openBlockers } from "../tasks/graph.js";
 import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
+import type { Loose } from "../vcs/vcs.js";
 import type { Settings } from "../workstreams/settings.js";
 import { getSettings, workstreamRow } from "../workstreams/workstream.js";
+import { describeLoose, isLoose } from "./loose.js";
+import { backendOf, isInside } from "./place.js";
 import { requireMet, type Warning } from "./requirements.js";
 import {
-  backendOf,
   describeWork,
   earlierWork,
   type Subject,
@@ -34,6 +35,8 @@ export interface FinishOptions extends Omit<CloseOptions, "finding"> {
   cwd: string;
   /** True if the caller lands the work next: it need not have landed, but an agent must have committed all of it. */
   landsNext?: boolean | undefined;
+  /** True if commits in the workspace that belong to no task are this task's. */
+  include?: boolean | undefined;
   signal?: AbortSignal | undefined;
   onOutput?(chunk: Uint8Array): void;
 }
@@ -68,11 +71,11 @@ export async function finishTask(
     return { ...(await closeTask(world.context, ref, claimant, options)), check: null, warnings: [] };
   }
 
-  const { landsNext } = options;
+  const { landsNext, include, cwd } = options;
   const asked = settings.closeRequires ?? (landsNext ? "landed" : null);
   const wanted = "agent" in claimant && row.status !== "CLOSED" ? asked : null;
   const mustHaveLanded = wanted === "landed" && !landsNext;
-  const work = await workOfTask(world, db, row, { compareWithTarget: mustHaveLanded });
+  const work = await workOfTask(world, db, row, { compareWithTarget: mustHaveLanded, include, cwd });
   const warnings = [
     ...(await stillBlocked(db, row)),
     ...warningsOf(row, work),
@@ -82,7 +85,9 @@ export async function finishTask(
     warnings.push(...requireMet(wanted, row, work, { landsNext }));
   }
 
-  const checked = command === null ? null : await checkWork(world, row, work, { ...options, command, settings });
+  // Whoever commits nothing to a shared checkout may have checked something else.
+  const judged = work?.space.shared && !work.commits ? undefined : work;
+  const checked = command === null ? null : await checkWork(world, row, judged, { ...options, command, settings });
   if (checked !== null && checked.check.exit_code !== 0) {
     throw checkFailed(row, checked.run, await recordCheck(world.context, row, claimant, checked));
   }
@@ -130,8 +135,16 @@ function warningsOf(row: TaskToChange, work: WorkDone | undefined): Warning[] {
     warn("uncommitted", `${dirty} ${dirty === 1 ? "file" : "files"} in the workspace of ${space.agent} not committed.`);
   }
   if (standing?.underway) warn("underway", `A ${standing.underway} is unfinished in ${space.path}.`);
-  if (commits === 0) warn("no_commits", `${space.agent} has committed nothing since it claimed ${row.name}.`);
+  if (work.loose !== undefined && isLoose(work.loose)) warn("loose_commits", looseWarning(row, work.loose));
+  if (commits === 0 && !space.shared)
+    warn("no_commits", `${space.agent} has committed nothing since it claimed ${row.name}.`);
   return warnings;
+}
+
+function looseWarning({ name, workstream }: TaskToChange, loose: Loose): string {
+  const include = `To land them with it: mu land ${name} --include -w ${workstream}`;
+  const apply = "To keep a stash, apply it and commit.";
+  return `Of no task, and not part of ${name}: ${describeLoose(loose)}. ${loose.commits.length > 0 ? include : apply}`;
 }
 
 /** Warns that a new owner closes returned work without the commits that were to land. */
@@ -156,7 +169,8 @@ async function checkWork(
   work: WorkDone | undefined,
   { command, settings, cwd, signal, onOutput }: FinishOptions & { command: string; settings: Settings },
 ): Promise<Checked> {
-  const folder = work?.space.path ?? (await folderInProject(world, row.workstream, cwd));
+  const folder =
+    work === undefined || work.space.shared ? await folderInProject(world, row.workstream, cwd) : work.space.path;
   const subject = () => (work === undefined ? subjectOfFolder(world, folder) : subjectOfWorkspace(world, work.space));
   const before = await subject();
   const run = await runCheck(world, {
@@ -195,8 +209,7 @@ function doubtOf(row: TaskToChange, work: WorkDone | undefined, before: Subject,
 /** The caller's folder when it is in the project, else the project's own. */
 async function folderInProject({ context }: FinishWorld, workstream: string, cwd: string): Promise<string> {
   const { root } = await workstreamRow(context.store.db, workstream);
-  if (root === null || (resolve(cwd) + sep).startsWith(resolve(root) + sep)) return cwd;
-  return root;
+  return root === null || isInside(root, cwd) ? cwd : root;
 }
 
 /** Records a check that closes nothing. Faults `task.claim_changed`. */
@@ -245,6 +258,23 @@ async function keepWork(world: FinishWorld, row: TaskToChange, work: WorkDone | 
   const backend = await backendOf(work.space);
   await backend.keep?.(world, work.space.root, qualifiedName(row), work.to);
 }
+
+/** Takes what the owner's workspace has of no task into a finished task that has not landed. Faults as `finishTask`. */
+export async function includeLoose(world: FinishWorld, ref: TaskRef, claimant: Claimant): Promise<void> {
+  const row = await ownTaskToChange(world.context.store.db, ref, claimant, {});
+  const work =
+    row.level === "landed" ? undefined : await workOfTask(world, world.context.store.db, row, { include: true });
+  if (!work?.to || !work.commits || (work.from === row.work_from && work.to === row.work_to)) return;
+  const backend = await backendOf(work.space);
+  await backend.keep?.(world, work.space.root, qualifiedName(row), work.to);
+  await recordInclude(world.context, row, work);
+}
+
+const recordInclude = taskVerb("task.include", async (tx, row: TaskToChange, work: WorkDone) => {
+  const now = await taskToChange(tx.db, row);
+  requireSameClaim(row, now);
+  await tx.patch("tasks", now.id, { ...workEnd(work), updated_at: tx.now }, now);
+});
 
 function workEnd({ space, from, to }: WorkDone) {
   return { work_agent: space.agent, work_root: space.root, work_from: from, work_to: to };

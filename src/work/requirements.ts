@@ -10,6 +10,7 @@ export interface Warning {
     | "blocked"
     | "uncommitted"
     | "no_commits"
+    | "loose_commits"
     | "underway"
     | "no_workspace"
     | "workspace_gone"
@@ -39,7 +40,7 @@ export function requireMet(
       },
     ]);
   }
-  if (work === undefined || work.space.backend === "none") {
+  if (work === undefined || work.space.backend === "none" || (work.space.shared && !work.commits)) {
     const doubt = `whether the work was ${wanted === "commit" ? "committed" : "landed"}`;
     const message = `${row.owner ?? "Nobody"} has no workspace with commits, so mu cannot tell ${doubt}.`;
     return [{ code: "no_workspace", message }];

@@ -1,38 +1,50 @@
 import type { Reader } from "../db/schema.js";
-import { insteadOfFault } from "../errors.js";
-import { type AgentRef, qualifiedName } from "../names.js";
+import { Fault, insteadOfFault } from "../errors.js";
+import { type AgentRef, qualifiedName, quote, shellWord } from "../names.js";
 import type { WorkBegun } from "../tasks/claim.js";
 import type { TaskRow } from "../tasks/task.js";
-import type { Since, Snapshot, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
-import { findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
+import type { Loose, Since, Snapshot, Standing, VcsBackend, VcsWorld } from "../vcs/vcs.js";
+import { backendOf, claimedAt, findWorkplace, hadWorkspace, type Workplace } from "./place.js";
 
 /** Earlier starts that are looked up if each needs a process. */
 const MAX_STARTS = 8;
 
+/** A claim's beginning, and what is in the checkout already and belongs to no task. */
+export interface Beginning extends WorkBegun {
+  place: Workplace;
+  loose: Loose | undefined;
+}
+
 /**
- * Where the agent works; undefined without a ready workspace, or if its repository cannot be read, which does not stop
- * a claim. Starts a program only if the agent had the task before.
+ * Where the agent works; undefined without a repository, or if it cannot be read, which does not stop a claim. Starts a
+ * program only if the agent had the task before, or if its workspace has commits that may belong to no task.
  */
 export async function workBeforeClaim(
   world: VcsWorld,
   db: Reader,
   agent: AgentRef,
   task: string | undefined,
-): Promise<WorkBegun | undefined> {
-  const space = await readyWorkspace(db, agent);
+  cwd?: string,
+): Promise<Beginning | undefined> {
+  const space = await findWorkplace(db, agent, cwd);
   if (space === undefined) return undefined;
   const backend = await backendOf(space);
   const head = await backend.head(world, space).catch(insteadOfFault(undefined));
   if (head === undefined) return undefined;
   const continues =
     head === null ? [] : await containedStarts(world, { backend, space, head }, await earlierStarts(db, space, task));
-  return { agent: space.agent, root: space.root, head, continues: new Set(continues) };
+  const loose =
+    head === null || space.shared ? undefined : await (await looseness()).looseBeforeClaim(world, db, space);
+  return { agent: space.agent, root: space.root, head, continues: new Set(continues), place: space, loose };
 }
+
+/** Loaded only when needed, to keep claims fast. */
+const looseness = () => import("./loose.js");
 
 /** The earlier starting commits that the workspace still contains. */
 async function containedStarts(
   world: VcsWorld,
-  { backend, space, head }: { backend: VcsBackend; space: WorkspaceRow; head: string },
+  { backend, space, head }: { backend: VcsBackend; space: Workplace; head: string },
   earlier: readonly string[],
 ): Promise<Iterable<string>> {
   if (earlier.every((from) => from === head)) return earlier;
@@ -53,67 +65,133 @@ async function containedStarts(
 
 /** The commits of a task, and the state of its owner's workspace. */
 export interface WorkDone {
-  space: WorkspaceRow;
+  space: Workplace;
   /** Null for a copy, and where the workspace is gone. */
   from: string | null;
   to: string | null;
   /** How many commits that is; null if unknown. */
   commits: number | null;
   standing: Standing | undefined;
+  /** What is there besides and belongs to no task. */
+  loose: Loose | undefined;
+}
+
+export interface WorkQuestion {
+  /** Whether the standing says how far the workspace is from its target. */
+  compareWithTarget?: boolean;
+  /** Whether commits of no task belong to this one. */
+  include?: boolean | undefined;
+  /** The caller's folder, for an owner without a workspace. */
+  cwd?: string | undefined;
 }
 
 /**
- * What the owner of a task has done so far; undefined if it has no workspace. With
- * `compareWithTarget`, the standing also says how far the workspace is from its target. Work in unreadable history is unknown. Faults
- * `vcs.*` of the target.
+ * What the owner of a task has done so far; undefined if that was in no repository. A CLOSED task ends where it did.
+ * Work in unreadable history is unknown. Faults `vcs.*` of the target, and `task.include_unclear`.
  */
 export async function workOfTask(
   world: VcsWorld,
   db: Reader,
   row: TaskRow,
-  { compareWithTarget }: { compareWithTarget: boolean },
+  { compareWithTarget = false, include = false, cwd }: WorkQuestion,
 ): Promise<WorkDone | undefined> {
   if (row.owner === null) return undefined;
-  const space = await readyWorkspace(db, { workstream: row.workstream, name: row.owner });
+  const space = await findWorkplace(db, { workstream: row.workstream, name: row.owner }, cwd);
   if (space === undefined) return undefined;
+  if (space.shared) return sharedWork(world, db, row, { space, compareWithTarget, include });
   const backend = await backendOf(space);
+  const standing = await standingOf(world, db, { space, backend }, compareWithTarget);
+  const isSame = row.work_agent === space.agent && row.work_root === space.root && row.work_from !== null;
+  const begun = isSame ? row.work_from : space.base_ref;
+  const head = (row.status === "CLOSED" ? row.work_to : standing?.head) ?? null;
+  const unknown = { space, from: null, to: null, commits: null, standing, loose: undefined };
+  if (begun === null || head === null || backend.since === undefined) return unknown;
+  const loose = await (await looseness()).findLoose(world, db, space, { end: head });
+  if (include && loose.tip === null && loose.commits.length > 0) throw includeUnclear(row, space, loose);
+  const to = include ? (loose.tip ?? head) : head;
+  const from = include && loose.commits.length > 0 ? loose.target : begun;
+  const nothing: Since = { base: null, commits: [] };
+  const { base, commits } = await backend.since(world, space, from, to).catch(insteadOfFault(nothing));
+  if (base === null) return unknown;
+  const last = newestEnd(commits, await workOfOthers(db, row, space));
+  const left = include ? { ...loose, commits: [] } : loose;
+  return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing, loose: left };
+}
+
+async function standingOf(
+  world: VcsWorld,
+  db: Reader,
+  { space, backend }: { space: Workplace; backend: VcsBackend },
+  compareWithTarget: boolean,
+): Promise<Standing | undefined> {
   // Loaded only when needed, to keep claims fast.
   const { targetOf } = compareWithTarget ? await import("../workspaces/target.js") : {};
   const target = (await targetOf?.(world, db, space)) ?? null;
   const [standing] = await backend.standings(world, space.root, [space.path], target);
-  const isSame = row.work_agent === space.agent && row.work_root === space.root && row.work_from !== null;
-  const from = isSame ? row.work_from : space.base_ref;
-  const to = standing?.head ?? null;
-  if (from === null || to === null || backend.since === undefined) {
-    return { space, from: null, to: null, commits: null, standing };
-  }
+  return standing;
+}
+
+/**
+ * What was committed since the claim in a checkout that others use too: there, landings and pulls bring commits as
+ * well, and uncommitted files may be anybody's.
+ */
+async function sharedWork(
+  world: VcsWorld,
+  db: Reader,
+  row: TaskRow,
+  { space, compareWithTarget, include }: { space: Workplace; compareWithTarget: boolean; include: boolean },
+): Promise<WorkDone | undefined> {
+  const { work_from: begun, work_root: root } = row;
+  if (begun === null || row.work_agent !== space.agent || root === null || row.status === "CLOSED") return undefined;
+  const place = space.root === root ? space : { ...space, root, path: root };
+  const since = await claimedAt(db, row);
+  if (await hadWorkspace(db, place, since)) return undefined;
+  const backend = await backendOf(place);
+  const head = await backend.head(world, place).catch(insteadOfFault(undefined));
+  if (!head) return undefined;
+  const loose = await (await looseness()).findLoose(world, db, place, { since });
+  if (include && loose.tip === null && loose.commits.length > 0) throw includeUnclear(row, place, loose);
+  const to = include ? (loose.tip ?? head) : head;
   const nothing: Since = { base: null, commits: [] };
-  const { base, commits } = await backend.since(world, space, from).catch(insteadOfFault(nothing));
-  if (base === null) return { space, from: null, to: null, commits: null, standing };
-  const last = newestEnd(commits, await workOfOthers(db, row, space));
-  return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing };
+  const found = (await backend.since?.(world, place, begun, to).catch(insteadOfFault(nothing))) ?? nothing;
+  const made = await backend.made?.(place, since);
+  const last = newestEnd(found.commits, await workOfOthers(db, row, place));
+  const own = (last < 0 ? found.commits : found.commits.slice(0, last)).filter((sha) => made?.has(sha) ?? true);
+  const standing = compareWithTarget ? await standingOf(world, db, { space: place, backend }, true) : undefined;
+  return {
+    space: place,
+    from: own.length === 0 ? to : (found.commits[last] ?? found.base),
+    to,
+    commits: own.length,
+    standing: standing && { ...standing, dirty: 0, underway: null },
+    loose: include ? { ...loose, commits: [] } : loose,
+  };
 }
 
-async function readyWorkspace(db: Reader, agent: AgentRef): Promise<WorkspaceRow | undefined> {
-  const space = await findWorkspaceRow(db, agent);
-  return space?.state === "ready" ? space : undefined;
-}
-
-/** The backend of a workspace, loaded on demand. */
-export async function backendOf({ backend }: { backend: string }): Promise<VcsBackend> {
-  const { getBackend } = await import("../vcs/backends.js");
-  return getBackend(backend as VcsBackend["key"]);
+function includeUnclear({ name }: TaskRow, { path }: Workplace, { commits }: Loose): Fault {
+  const [newest] = commits;
+  return new Fault(
+    "conflict",
+    "task.include_unclear",
+    `No commit in ${quote(path)} has all commits that ${name} could take in. Merge them first.`,
+    [{ intent: "Merge the newest one", command: `git -C ${shellWord(path)} merge ${newest?.sha.slice(0, 10)}` }],
+    { commits },
+  );
 }
 
 /** Starting commits of OPEN tasks that the agent had before; only that of `task` if it is given. */
-async function earlierStarts(db: Reader, space: WorkspaceRow, task: string | undefined): Promise<string[]> {
+async function earlierStarts(
+  db: Reader,
+  { workstream, agent, root }: Workplace,
+  task: string | undefined,
+): Promise<string[]> {
   let query = db
     .selectFrom("tasks")
     .select("work_from")
     .distinct()
-    .where("workstream_id", "=", space.workstream_id)
-    .where("work_agent", "=", space.agent)
-    .where("work_root", "=", space.root)
+    .where("workstream_id", "=", (e) => e.selectFrom("workstreams").select("id").where("name", "=", workstream))
+    .where("work_agent", "=", agent)
+    .where("work_root", "=", root)
     .where("work_from", "is not", null)
     .where("status", "=", "OPEN");
   if (task !== undefined) query = query.where("name", "=", task);
@@ -141,17 +219,17 @@ function newestEnd(commits: readonly string[], others: readonly { from: string |
 }
 
 /** The work of other tasks that were closed in this workspace. */
-async function workOfOthers(db: Reader, row: TaskRow, space: WorkspaceRow) {
-  const rows = await db
+async function workOfOthers(db: Reader, row: TaskRow, space: Workplace) {
+  let query = db
     .selectFrom("tasks")
     .select(["work_from", "work_to"])
     .where("workstream_id", "=", row.workstream_id)
-    .where("work_agent", "=", space.agent)
     .where("work_root", "=", space.root)
     .where("work_to", "is not", null)
     .where("status", "=", "CLOSED")
-    .where("id", "<>", row.id)
-    .execute();
+    .where("id", "<>", row.id);
+  if (!space.shared) query = query.where("work_agent", "=", space.agent);
+  const rows = await query.execute();
   return rows.flatMap(({ work_from: from, work_to: to }) => (to === null ? [] : [{ from, to }]));
 }
 
@@ -203,7 +281,7 @@ export interface Subject {
 const UNKNOWN: Subject = { commit: null, tree: null, dirty: false };
 
 /** What is in an owner's workspace now. */
-export async function subjectOfWorkspace(world: VcsWorld, space: WorkspaceRow): Promise<Subject> {
+export async function subjectOfWorkspace(world: VcsWorld, space: Workplace): Promise<Subject> {
   return subjectOf(await (await backendOf(space)).snapshot(world, space));
 }
 

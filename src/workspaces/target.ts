@@ -13,11 +13,20 @@ export async function targetOf(
   const none = ignoreFault("vcs.no_target", "vcs.unknown_ref");
   const target = await backend.target(world, root, branch ?? undefined).catch(none);
   if (!target) return null;
+  return { ...target, landed: await landedOn(world, db, { backend: key, root, commit: target.commit }) };
+}
+
+/** The landed work that this commit of a repository contains. */
+export async function landedOn(
+  world: VcsWorld,
+  db: Reader,
+  { backend: key, root, commit: tip }: { backend: string; root: string; commit: string },
+): Promise<CommitRange[]> {
   const work = await landedWork(db, root);
   const commits = work.map(({ commit }) => commit);
   // A branch may have been reset since, and work may have landed on another one.
-  const contained = work.length > 0 && (await backend.contained?.(world, root, target.commit, commits));
-  return { ...target, landed: contained ? work.filter(({ commit }) => contained.has(commit)) : work };
+  const contained = work.length > 0 && (await getBackend(key).contained?.(world, root, tip, commits));
+  return contained ? work.filter(({ commit }) => contained.has(commit)) : work;
 }
 
 /** Only this many newest landed tasks are known; older work counts as unlanded and is saved. */

@@ -109,7 +109,12 @@ it("skips a task whose work may be uncommitted, unless it is named", async () =>
   await home.here("task claim ask --self", { env });
   await home.here("task close ask", { env });
   writeFileSync(join(space, "notes.txt"), "n\n");
-  expect((await home.here("land ask -w shop --json")).json().landed).toMatchObject([{ task: "ask", commits: 0 }]);
+  expect((await home.here("land ask -w shop --json")).json().skipped).toMatchObject([
+    { task: "ask", why: "uncommitted" },
+  ]);
+  expect((await home.here("land ask --empty -w shop --json")).json().landed).toMatchObject([
+    { task: "ask", commits: 0 },
+  ]);
 }, 60_000);
 
 it("closes and lands the caller's named task, and leaves other tasks alone", async () => {
@@ -139,7 +144,7 @@ it("suggests how to push what has landed, and what to do if the remote is ahead"
   await work("bob", "build", "build.txt", "b\n");
   await work("eve", "docs", "docs.txt", "d\n");
   const { stdout } = await home.here("land build -w shop");
-  const push = /Push it : mu (.*)/.exec(stdout)?.[1] ?? "";
+  const push = /Push main : mu (.*)/.exec(stdout)?.[1] ?? "";
   expect(push).toBe("land build --push -w shop");
   expect((await home.here(push)).stdout).toMatch(/build has already landed\nPushed to origin/);
   expect((await home.sh("git log --format=%s origin/main")).stdout).toBe("work of build\nfirst\n");

@@ -237,13 +237,16 @@ describe("the work of one workspace", () => {
 });
 
 describe("a task", () => {
-  it("without commits of its own counts as landed at main", async () => {
+  it("without commits never lands by itself, only on purpose", async () => {
     await addTask(yard.crew.context, WORKSTREAM, { name: "think", title: "Think" });
     await closeTask(yard.crew.context, ref("think"), ann);
-    const { landed } = await yard.land();
+    expect(await yard.land()).toMatchObject({ landed: [], skipped: [{ task: "think", why: "no_commits" }] });
+    expect(await yard.land(["think"])).toMatchObject({ landed: [], skipped: [{ task: "think", why: "no_commits" }] });
+    expect(await yard.task("think")).toMatchObject({ level: "claimed" });
+
+    const { landed } = await landTasks(yard.crew, { workstream: WORKSTREAM, tasks: ["think"], said: "empty" });
     expect(landed).toMatchObject([{ task: "think", commits: 0, commit: await yard.main() }]);
     expect(await yard.task("think")).toMatchObject({ level: "landed" });
-    expect((await yard.land()).landed).toEqual([]);
   });
 
   it("whose commits are gone is skipped, and so are its dependents", async () => {

@@ -112,19 +112,19 @@ it("a branch that is set and not there is named with its setting, for workspaces
   for (const line of [
     "workspace create bob",
     "workspace recreate eve --yes",
-    "land -w shop",
-    "land --dry-run -w shop",
+    "land plan --empty -w shop",
+    "land plan --empty --dry-run -w shop",
   ]) {
     const refused = await home.here(`${line} --json`);
     expect([line, refused.code, refused.fault().code]).toEqual([line, 3, "vcs.unknown_ref"]);
     expect(refused.fault().message).toContain('The branch setting of shop is "nope".');
     expect(JSON.stringify(refused.fault())).toContain(unset);
   }
-  const asked = await home.here("land --onto nope -w shop --json");
+  const asked = await home.here("land plan --empty --onto nope -w shop --json");
   expect([asked.fault().code, JSON.stringify(asked.fault()).includes(unset)]).toEqual(["vcs.unknown_ref", false]);
   await home.here(unset.slice(3));
   await ok("workspace create bob");
-  await ok("land -w shop");
+  await ok("land plan --empty -w shop");
 }, 60_000);
 
 it("a person's workspace is one to go to, not one to start an agent in", async () => {

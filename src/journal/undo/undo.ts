@@ -69,6 +69,23 @@ export async function listUndoable(db: Reader, filter: UndoFilter = {}): Promise
   return found;
 }
 
+/** The commits of the newest landing that brought some; undefined if there is none in the workstream. */
+export async function newestLanding(
+  db: Reader,
+  workstream: string,
+): Promise<{ task: string; commit: string; commits: number } | undefined> {
+  const events = await db
+    .selectFrom("events")
+    .select(["subject", "payload"])
+    .where("scope", "=", workstream)
+    .where("op", "=", "land")
+    .orderBy("n", "desc")
+    .limit(20)
+    .execute();
+  const landings = events.map(({ subject, payload }) => ({ task: subject, ...JSON.parse(payload) }));
+  return landings.find(({ commits }) => commits > 0);
+}
+
 /**
  * The newest group that `mu undo` takes when none is named: not undone yet and no undo itself, so that one undo after
  * the other goes back step by step. Faults `undo.nothing`, `workstream.not_found`.
@@ -297,7 +314,7 @@ export function describeObstacle({ table, name, column, problem, by }: Obstacle)
 export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
   ["log.write", "messages cannot be unsent"],
   ["run", "what a run did and cost cannot be taken back"],
-  ["land", "commits on the target branch are reverted with the version control system"],
+  ["land", "its commits stay on the branch: revert them with `git revert`, then `mu task open` the task"],
   ...TABLE_NAMES.map(describeTable).flatMap(({ noun, notUndoable }): [string, string][] =>
     notUndoable === undefined ? [] : [[noun, notUndoable]],
   ),

@@ -3,13 +3,17 @@ import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
 import { type AgentRef, enumerate } from "../../names.js";
-import { claimNext, claimTask, type WorkBegun } from "../../tasks/claim.js";
+import { shape } from "../../shape.js";
+import { claimNext, claimTask } from "../../tasks/claim.js";
 import { PASSED_OVER, type PassedOver } from "../../tasks/ready.js";
-import { TASK } from "../../tasks/task.js";
-import { workBeforeClaim } from "../../work/work.js";
+import { TASK, type Task } from "../../tasks/task.js";
+import { describeLoose } from "../../work/loose.js";
+import { type Beginning, workBeforeClaim } from "../../work/work.js";
 import type { App } from "../app.js";
 import { agentField, durationField, flag, type InputOf, roleField, taskField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step } from "../operation.js";
+
+const WARNING = shape({ code: "string", message: "string" });
 
 const claimFields = () => ({
   task: taskField("Task (omit with --next)").optional(),
@@ -32,7 +36,7 @@ export const taskClaim = defineOperation({
   effect: "write",
   input: claimFields,
   validate: checkClaim,
-  output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], nextSteps: NEXT_STEPS },
+  output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], warnings: [WARNING], nextSteps: NEXT_STEPS },
   positional: ["task"],
   examples: [
     { command: "mu task claim build", shows: "take one task" },
@@ -41,12 +45,13 @@ export const taskClaim = defineOperation({
     { command: "mu task claim", shows: "neither a task nor --next", fault: "usage.missing_argument" },
   ],
   async run(app, { for: agent, self, ...input }) {
-    const { task, changed, passedOver } = await claimAs(app, whoClaims(app, agent, self), input);
+    const { task, changed, passedOver, warnings } = await claimAs(app, whoClaims(app, agent, self), input);
     const ref = `${task.workstream}/${task.name}`;
     return {
       task,
       changed,
       passedOver,
+      warnings,
       nextSteps: [
         step("Show the task", `mu task show ${ref}`),
         step("Write a note", `mu task note ${ref} '…'`),
@@ -55,11 +60,12 @@ export const taskClaim = defineOperation({
       ],
     };
   },
-  render: ({ task, changed, passedOver }, paint) =>
+  render: ({ task, changed, passedOver, warnings }, paint) =>
     changed
       ? [
           `Claimed ${paint.bold(task.name)} for ${task.owner}: ${task.title}`,
           ...passedOver.map((one) => paint.dim(`Passed over ${one.task}: ${whyPassedOver(one)}`)),
+          ...warnings.map(({ message }) => `  ! ${message}`),
         ].join("\n")
       : `${paint.bold(task.name)} is already owned by ${task.owner}`,
 });
@@ -92,19 +98,30 @@ async function claimAs(app: App, who: Claimant, { task: ref, workstream: scope, 
     const { lookBeforeClaim } = await import("../reality.js");
     await lookBeforeClaim(app, scope, "agent" in who ? who.agent : who.person);
     const work = await workOf(app, who, scope);
-    return claimNext(app.context, scope, who, { ...options, work, role });
+    const claim = await claimNext(app.context, scope, who, { ...options, work, role });
+    return { ...claim, warnings: warningsOf(work, claim.task) };
   }
+  const work = await workOf(app, who, ref.workstream, ref.name);
   const claim = await claimTask(app.context, ref, who, {
     ...options,
-    work: await workOf(app, who, ref.workstream, ref.name),
+    work,
     ...(steal && { steal: "expired" as const }),
   });
-  return { ...claim, passedOver: [] };
+  return { ...claim, passedOver: [], warnings: claim.changed ? warningsOf(work, claim.task) : [] };
 }
 
-/** Where the agent works that claims; a person has no workspace. */
-async function workOf(app: App, who: Claimant, workstream: string, task?: string): Promise<WorkBegun | undefined> {
-  if (!("agent" in who)) return undefined;
+/** Where the claimant works. */
+async function workOf(app: App, who: Claimant, workstream: string, task?: string): Promise<Beginning | undefined> {
+  const name = "agent" in who ? who.agent : who.person;
   const world = { env: app.request.env, exec: (async (...call) => (await app.crew()).exec(...call)) satisfies Exec };
-  return workBeforeClaim(world, app.context.store.db, { workstream, name: who.agent }, task);
+  // The folder says where the caller works, but not where somebody else does.
+  const cwd = name === app.caller.name ? app.request.cwd : undefined;
+  return workBeforeClaim(world, app.context.store.db, { workstream, name }, task, cwd);
+}
+
+function warningsOf(begun: Beginning | undefined, { name }: Task): { code: string; message: string }[] {
+  const loose = begun?.loose;
+  if (loose === undefined || loose.commits.length + loose.stashes.length === 0) return [];
+  const message = `Your workspace has ${describeLoose(loose)} of no task: ${name} begins after them. To take commits in, close it with --include.`;
+  return [{ code: "loose_commits", message }];
 }

@@ -16,7 +16,7 @@ export const taskClose = defineTaskVerb({
   name: "task.close",
   summary: "Close a task",
   description:
-    "With --check, or the workstream's setting check, the command runs in the owner's workspace first. If it passes, the task is verified; if it fails, the task stays IN_PROGRESS and mu exits 1. mu warns about uncommitted changes and about a task without a commit. The setting closeRequires restricts agents to closing tasks that are committed, checked or landed.",
+    "With --check, or the workstream's setting check, the command runs in the owner's workspace first. If it passes, the task is verified; if it fails, the task stays IN_PROGRESS and mu exits 1. mu warns about uncommitted changes, a task without a commit, and commits of no task. The setting closeRequires restricts agents to closing tasks that are committed, checked or landed.",
   effect: "write",
   acts: ["runs"],
   input: () => ({
@@ -28,6 +28,7 @@ export const taskClose = defineTaskVerb({
     ),
     noCheck: flag("Skip the workstream's check"),
     ifReady: flag("Close only if nothing blocks it; otherwise report that and exit 0"),
+    include: flag("Take in commits of no task"),
     override: overrideField(),
   }),
   output: {

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { realPath } from "../folders.js";
+import { findAbove, realPath } from "../folders.js";
 import { noFolder } from "../program.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { gitLine } from "./run.js";
@@ -70,7 +70,11 @@ export async function readHead(gitDir: string): Promise<string | undefined> {
   if (head === undefined || SHA.test(head)) return head;
   const ref = /^ref: (refs\/.+)$/.exec(head)?.[1];
   if (ref === undefined) return undefined;
-  const common = await commonDirOf(gitDir);
+  return readRef(await commonDirOf(gitDir), ref);
+}
+
+/** The commit of a ref, read from files; undefined if it does not exist or only git can resolve it. */
+export async function readRef(common: string, ref: string): Promise<string | undefined> {
   const loose = await readText(join(common, ref));
   if (loose !== undefined) return SHA.test(loose) ? loose : undefined;
   const packed = await readText(join(common, "packed-refs"));
@@ -81,6 +85,15 @@ export async function readHead(gitDir: string): Promise<string | undefined> {
 /** The short name of the branch that HEAD is on, if any. */
 export async function readBranch(gitDir: string): Promise<string | undefined> {
   return /^ref: refs\/heads\/(.+)$/.exec((await readText(join(gitDir, "HEAD"))) ?? "")?.[1];
+}
+
+/** The checkout around `folder`, and the main folder of its repository, read from files. */
+export async function checkoutAround(folder: string): Promise<Checkout | undefined> {
+  const path = findAbove(folder, (at) => (existsSync(join(at, ".git")) ? at : undefined));
+  const gitDir = path && (await findGitDir(path));
+  if (path === undefined || !gitDir) return undefined;
+  const common = await commonDirOf(gitDir);
+  return { path, root: common === gitDir ? path : basename(common) === ".git" ? dirname(common) : common };
 }
 
 /** The checkout's commit; undefined if its folder or its entry in the repository does not exist. */

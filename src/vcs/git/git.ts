@@ -1,7 +1,8 @@
 import type { VcsBackend } from "../vcs.js";
-import { headOf } from "./git-dir.js";
+import { checkoutAround, headOf } from "./git-dir.js";
 import { commits, contained, diff, since } from "./history.js";
 import { keep, letGo } from "./kept.js";
+import { loose, looseEnds, made } from "./loose.js";
 import { refresh } from "./refresh.js";
 import { describe, listSaved, restore } from "./restore.js";
 import { save } from "./save.js";
@@ -24,6 +25,10 @@ export const git: VcsBackend = {
   commits,
   since,
   contained,
+  loose,
+  looseEnds,
+  made,
+  checkoutAround,
   keep,
   letGo,
   diff,

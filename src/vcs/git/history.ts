@@ -1,5 +1,7 @@
+import { Fault } from "../../errors.js";
+import { quote, shellWord } from "../../names.js";
 import type { Checkout, Commit, CommitRange, Since, VcsWorld } from "../vcs.js";
-import { gitLines, runGit } from "./run.js";
+import { gitLine, gitLines, runGit } from "./run.js";
 import { snapshot } from "./snapshot.js";
 import { commitOf } from "./target.js";
 
@@ -49,21 +51,31 @@ export async function diffTrees(
 }
 
 /** What the checkout has committed since it was at `from`; one git process, unless history was rewritten. */
-export async function since(world: VcsWorld, { path }: Checkout, from: string): Promise<Since> {
-  const asked = ["rev-list", "--topo-order", "--boundary", "--end-of-options", "HEAD", `^${from}`, "--"];
+export async function since(world: VcsWorld, { path }: Checkout, from: string, to = "HEAD"): Promise<Since> {
+  const asked = ["rev-list", "--topo-order", "--boundary", "--end-of-options", to, `^${from}`, "--"];
   const { code, stdout } = await runGit(world, path, asked, { okCodes: [128] });
-  if (code !== 0) return sinceMergeBase(world, path, await commitOf(world, path, from));
+  if (code !== 0) return sinceMergeBase(world, path, await commitOf(world, path, from), to);
   const lines = stdout.split("\n").filter(Boolean);
   if (lines.includes(`-${from}`)) return { base: from, commits: lines.filter((line) => !line.startsWith("-")) };
-  return sinceMergeBase(world, path, from);
+  return sinceMergeBase(world, path, from, to);
 }
 
 /** For a `from` that is HEAD itself, ahead of it, or no longer in its history. */
-async function sinceMergeBase(world: VcsWorld, path: string, from: string): Promise<Since> {
-  const { stdout } = await runGit(world, path, ["merge-base", from, "HEAD"], { okCodes: [1] });
+async function sinceMergeBase(world: VcsWorld, path: string, from: string, to: string): Promise<Since> {
+  const { stdout } = await runGit(world, path, ["merge-base", from, to], { okCodes: [1] });
   const base = stdout.trim();
   if (base === "") return { base: null, commits: [] };
-  return { base, commits: await gitLines(world, path, ["rev-list", "--topo-order", `${base}..HEAD`, "--"]) };
+  return { base, commits: await gitLines(world, path, ["rev-list", "--topo-order", `${base}..${to}`, "--"]) };
+}
+
+/** Faults `vcs.shallow` if two commits have no common ancestor because the repository is shallow. */
+export async function requireHistory(world: VcsWorld, root: string, one: string, other: string): Promise<void> {
+  const { code } = await runGit(world, root, ["merge-base", one, other], { okCodes: [1] });
+  if (code === 0 || (await gitLine(world, root, ["rev-parse", "--is-shallow-repository"])) !== "true") return;
+  const message = `${quote(root)} is a shallow clone: it lacks the commits that its branches share.`;
+  throw new Fault("conflict", "vcs.shallow", message, [
+    { intent: "Fetch them", command: `git -C ${shellWord(root)} fetch --unshallow` },
+  ]);
 }
 
 /** Commits with their parents, in the order of `rev-list --parents`. */

@@ -13,7 +13,7 @@ import { gitReplayer } from "./replay.js";
 import { gitEntries, gitFault, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 import { hasFile, settleMove } from "./settle-move.js";
 import { fillSubmodules } from "./submodules.js";
-import { target } from "./target.js";
+import { commitOf, target } from "./target.js";
 import { removeScratch } from "./worktree.js";
 
 /** The scratch checkout runs no hooks. */
@@ -39,6 +39,7 @@ export const gitLander: Lander = {
   },
   advance,
   settle: settleMove,
+  commit: commitOf,
   async contains(world, root, branch, commit) {
     const args = ["merge-base", "--is-ancestor", commit, `refs/heads/${branch}`];
     return (await runGit(world, root, args, { okCodes: [1, 128] })).code === 0;

@@ -6,7 +6,7 @@ import { writeWhole } from "../../whole-file.js";
 import type { ProgramResult } from "../program.js";
 import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
 import { gitDirOf, operationIn, readText, waitUntilQuiet } from "./git-dir.js";
-import { commitsBetween, landedIn, parseWalk } from "./history.js";
+import { commitsBetween, landedIn, parseWalk, requireHistory } from "./history.js";
 import { gitEntries, gitFault, gitLine, runGit } from "./run.js";
 import { identity } from "./saved-commit.js";
 import { commitOf } from "./target.js";
@@ -24,8 +24,9 @@ const PLAIN = [
 
 /**
  * Rebases the checkout's own commits onto `onto`. A note in the checkout's git folder says where it started, so that
- * the next run can undo a killed one, and still knows `from` if the caller was killed before recording it. Merges are
- * flattened, and commits that `onto` has under another id are dropped, as a rebase does. Faults `vcs.dirty`,
+ * the next run can undo a killed one, and still knows `from` if the caller was killed before recording it. Commits that
+ * `onto` has under another id are dropped, as a rebase does. Where there are merges, whose resolutions a rebase would
+ * ask for again, or where the commits conflict one by one, `onto` is merged instead. Faults `vcs.shallow`, `vcs.dirty`,
  * `vcs.underway`, `vcs.hook_failed`, `vcs.unknown_ref`.
  */
 export async function refresh(
@@ -47,7 +48,13 @@ export async function refresh(
     const from = note?.head === head && note.onto === onto ? note.from : head;
     return { outcome: "current", from, onto, head, replayed: await commitsBetween(world, path, onto, head) };
   }
-  return rebase(world, path, gitDir, { from: head, onto, upstream: await upstreamOf(world, path, { onto, landed }) });
+  await requireHistory(world, path, onto, head);
+  const upstream = await upstreamOf(world, path, { onto, landed });
+  const hasMerges = (await gitLine(world, path, ["rev-list", "-n", "1", "--merges", "HEAD", `^${upstream}`])) !== "";
+  const rebased = hasMerges ? undefined : await rewrite(world, path, gitDir, { from: head, onto, upstream });
+  if (rebased?.outcome === "refreshed") return rebased;
+  const merged = await rewrite(world, path, gitDir, { from: head, onto, upstream: null });
+  return merged.outcome === "refreshed" || rebased === undefined ? merged : rebased;
 }
 
 /** The last commit up to which all of the checkout's work has landed, else `onto` itself. */
@@ -65,14 +72,17 @@ async function upstreamOf(
   return newest ?? onto;
 }
 
-async function rebase(
+/** Rebases the commits after `upstream` onto `onto`; merges `onto` if that is null. */
+async function rewrite(
   world: VcsWorld,
   path: string,
   gitDir: string,
-  { from, onto, upstream }: { from: string; onto: string; upstream: string },
+  { from, onto, upstream }: { from: string; onto: string; upstream: string | null },
 ): Promise<Refreshed> {
-  await writeNote(gitDir, { from, onto });
-  const args = [...PLAIN, "rebase", "--merge", "--no-fork-point", "--empty=drop", "--onto", onto, upstream];
+  await writeNote(gitDir, { from, onto, merges: upstream === null });
+  const rebase = ["rebase", "--merge", "--no-fork-point", "--empty=drop", "--onto", onto];
+  const merge = ["merge", "--no-ff", "--no-edit", "--no-stat", onto];
+  const args = [...PLAIN, ...(upstream === null ? merge : [...rebase, upstream])];
   const result = await runGit(world, path, args, { okCodes: REBASE_CODES, env: await identity(world, path) });
   if (result.code === 0) {
     const head = await commitOf(world, path, "HEAD");
@@ -91,11 +101,14 @@ const REBASE_CODES = [1, 2, 128];
 async function undoAbandoned(world: VcsWorld, path: string, gitDir: string): Promise<void> {
   const note = await readNote(gitDir);
   if (note === undefined || note.head !== undefined) return;
-  if (operationIn(await readdir(gitDir)) === "rebase") {
-    const aborted = await runGit(world, path, ["rebase", "--abort"], { okCodes: REBASE_CODES });
+  const operation = operationIn(await readdir(gitDir));
+  if (operation === "rebase" || operation === "merge") {
+    const aborted = await runGit(world, path, [operation, "--abort"], { okCodes: REBASE_CODES });
     if (aborted.code !== 0) await startOver(world, path, note.from);
   }
   const head = await gitLine(world, path, ["rev-parse", "HEAD"]);
+  // A killed merge that met no conflict leaves changed files and no other trace.
+  if (head === note.from && note.merges) await startOver(world, path, note.from);
   // Killed after the rebase and before its note: the rebase is complete.
   if (head === note.from) await rm(join(gitDir, NOTE), { force: true });
   else await writeNote(gitDir, { ...note, head });
@@ -144,16 +157,18 @@ interface Note {
   from: string;
   onto: string;
   head?: string;
+  /** True if it merges instead of rebasing. */
+  merges?: boolean;
 }
 
 async function readNote(gitDir: string): Promise<Note | undefined> {
-  const [from, onto, head] = (await readText(join(gitDir, NOTE)))?.split("\n") ?? [];
+  const [from, onto, head, merges] = (await readText(join(gitDir, NOTE)))?.split("\n") ?? [];
   if (!from || !onto) return undefined;
-  return { from, onto, ...(head && { head }) };
+  return { from, onto, merges: merges !== undefined && merges !== "", ...(head && { head }) };
 }
 
-async function writeNote(gitDir: string, { from, onto, head }: Note): Promise<void> {
-  await writeWhole(join(gitDir, NOTE), `${from}\n${onto}\n${head ?? ""}\n`);
+async function writeNote(gitDir: string, { from, onto, head, merges }: Note): Promise<void> {
+  await writeWhole(join(gitDir, NOTE), `${from}\n${onto}\n${head ?? ""}\n${merges ? "merge\n" : ""}`);
 }
 
 /** Where an incomplete refresh of ours started. */

@@ -1,6 +1,8 @@
 import type { LandingTarget, Replay, Replayed, Replayer, Tip } from "../lander.js";
-import type { CommitRange, VcsWorld } from "../vcs.js";
-import { reachable } from "./history.js";
+import type { BareCommit, CommitRange, VcsWorld } from "../vcs.js";
+import { findArrived } from "./arrived.js";
+import { type Attributes, withAttributes } from "./attributes.js";
+import { landedIn, reachable, requireHistory, type Walk } from "./history.js";
 import { gitConflict } from "./merge.js";
 import { gitFault, gitLine, runGit, runGits } from "./run.js";
 
@@ -25,14 +27,33 @@ export async function gitReplayer(
 ): Promise<Replayer> {
   const works = replays.map(({ work }) => work);
   const scene = { world, root, known: await commitsBeyond(world, root, target.commit, works) };
+  const arrived = await findArrivals(scene, target.commit, replays);
   const ahead = new Map<string, Replayed>();
   return {
     async replay(onto, replay) {
-      if (!ahead.has(keyOf(onto, replay)))
-        await replayAhead(scene, onto, replays.slice(replays.indexOf(replay)), ahead);
+      const as = arrived.get(replay);
+      if (as !== undefined) return { outcome: "replayed", tip: onto, commits: 0, as };
+      const left = replays.slice(replays.indexOf(replay)).filter((each) => !arrived.has(each));
+      if (!ahead.has(keyOf(onto, replay))) await replayAhead(scene, onto, left, ahead);
       return ahead.get(keyOf(onto, replay)) ?? replayWork(scene, onto, replay);
     },
   };
+}
+
+/** The works that the target has already under other ids, and the commit that has each. */
+async function findArrivals(
+  { world, root, known }: Scene,
+  target: string,
+  replays: readonly Replay[],
+): Promise<Map<Replay, string>> {
+  const patches = replays.flatMap((replay) => {
+    const { steps, base } = stepsOf(replay.work, known);
+    const isLinear = steps.every(({ parents }) => parents.length === 1);
+    if (base === undefined || base === target || steps.length === 0 || !isLinear) return [];
+    return [{ replay, base, to: replay.work.to, steps: steps.map(({ sha }) => sha) }];
+  });
+  const found = await findArrived(world, root, target, patches);
+  return new Map(patches.flatMap(({ replay }, index) => (found[index] ? [[replay, found[index]]] : [])));
 }
 
 const keyOf = (onto: Tip, { work }: Replay) => `${onto.commit} ${work.from} ${work.to}`;
@@ -132,8 +153,7 @@ function parseCommit(text: string): Step {
 
 /** The work's steps, oldest first, and the parent of the first one. */
 function stepsOf({ from, to }: CommitRange, known: Scene["known"]): { steps: Step[]; base: string | undefined } {
-  const parents = new Map([...known].map(([sha, commit]) => [sha, commit.parents]));
-  const before = reachable(parents, [from]);
+  const before = reachable(walkOf(known), [from]);
   const steps: Step[] = [];
   let at: string | undefined = to;
   for (let commit = known.get(to); commit !== undefined; commit = at === undefined ? undefined : known.get(at)) {
@@ -151,7 +171,16 @@ async function replayWork(scene: Scene, onto: Tip, replay: Replay): Promise<Repl
 
   const side = await mergeSideOf(scene, onto, base);
   const whole = await mergedTree(scene, side, last);
-  if (whole.outcome === "conflict") return { outcome: "conflict", ...(await gitConflict(scene, whole, replay.names)) };
+  if (whole.outcome === "conflict") {
+    const merged = (await mergedAsItIs(scene, onto, replay)) ?? (await mergedWithAttributes(scene, onto, side, last));
+    if (merged?.outcome !== "clean") {
+      await requireHistory(scene.world, scene.root, side.commit, last.sha);
+      const conflict = await gitConflict(scene, whole, replay.names);
+      return { outcome: "conflict", ...conflict, under: commitsUnder(scene, replay) };
+    }
+    const trees = [...steps.slice(0, -1).map(() => whole), merged];
+    return commitSteps(scene, onto, { steps, trees, trailers: replay.trailers });
+  }
   const before = await Promise.all(steps.slice(0, -1).map((step) => mergedTree(scene, side, step)));
   return commitSteps(scene, onto, { steps, trees: [...before, whole], trailers: replay.trailers });
 }
@@ -170,13 +199,50 @@ async function mergeSideOf({ world, root, known }: Scene, onto: Tip, base: strin
   return { commit: await gitLine(world, root, args, { env: who }), isBase: false };
 }
 
+/**
+ * What `git merge` makes of the tip and the work with its real ancestors, which may include merges of the target. Only
+ * if the tip has all else that it would bring.
+ */
+async function mergedAsItIs(scene: Scene, onto: Tip, { work, beneath }: Replay): Promise<Merged | undefined> {
+  const walk = walkOf(scene.known);
+  const expected = landedIn(walk, [...beneath, work]);
+  if ([...reachable(walk, [work.to])].some((commit) => !expected.has(commit))) return undefined;
+  const merged = await mergeTrees(scene, onto.commit, work.to);
+  return merged.outcome === "clean" ? merged : undefined;
+}
+
+function commitsUnder({ known }: Scene, { work, beneath }: Replay): BareCommit[] {
+  const walk = walkOf(known);
+  const present = landedIn(walk, beneath);
+  const under = [...reachable(walk, [work.from])].filter((sha) => !present.has(sha));
+  return under.map((sha) => ({ sha, subject: known.get(sha)?.message.split("\n", 1)[0] ?? "" }));
+}
+
+const walkOf = (known: Scene["known"]): Walk => new Map([...known].map(([sha, { parents }]) => [sha, parents]));
+
+/** The merge with the attributes of the tip, which git does not read in a bare repository or on another branch. */
+function mergedWithAttributes(scene: Scene, onto: Tip, side: MergeSide, step: Step): Promise<Merged | undefined> {
+  return withAttributes(scene, onto.commit, (attributes) => mergeTrees(scene, side.commit, step.sha, attributes));
+}
+
 /** The tree of a merge, with the report of its conflicts. */
 type Merged = { outcome: "clean"; tree: string } | { outcome: "conflict"; tree: string; report: string[] };
 
-async function mergedTree({ world, root }: Scene, side: MergeSide, step: Step): Promise<Merged> {
-  if (side.isBase) return { outcome: "clean", tree: step.tree };
+async function mergedTree(scene: Scene, side: MergeSide, step: Step): Promise<Merged> {
+  return side.isBase ? { outcome: "clean", tree: step.tree } : mergeTrees(scene, side.commit, step.sha);
+}
+
+async function mergeTrees(
+  { world, root }: Scene,
+  ours: string,
+  theirs: string,
+  attributes?: Attributes,
+): Promise<Merged> {
+  const options = { okCodes: [1], ...(attributes && { env: attributes.env }) };
+  const renormalize = attributes === undefined ? [] : ["-c", "merge.renormalize=true"];
   const args = ["merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories"];
-  const { code, stdout } = await runGit(world, root, [...args, side.commit, step.sha], { okCodes: [1] });
+  const words = [...renormalize, ...args, ours, theirs];
+  const { code, stdout } = await runGit(world, attributes?.folder ?? root, words, options);
   const [tree = "", ...report] = stdout.split("\0");
   return code === 0 ? { outcome: "clean", tree } : { outcome: "conflict", tree, report };
 }
