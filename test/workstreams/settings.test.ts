@@ -10,7 +10,17 @@ const STANDARD = {
   closeRequires: null,
   branch: null,
   borders: "on",
-  setup: { copy: [], link: [], command: null, key: [], ports: 0, timeoutSeconds: 600 },
+  caches: expect.arrayContaining(["node_modules", ".venv", "target"]),
+  setup: {
+    copy: [],
+    link: [],
+    beforeCheckout: null,
+    hooks: "on",
+    command: null,
+    key: [],
+    ports: 0,
+    timeoutSeconds: 600,
+  },
 };
 
 onEachDialect("settings of a workstream", (bench) => {
@@ -34,7 +44,8 @@ onEachDialect("settings of a workstream", (bench) => {
       closeRequires: "landed",
       branch: "release/1.x",
       borders: "on",
-      setup: { copy: [".env", "src/{a,b}.json"], link: [], command: null, key: [], ports: 2, timeoutSeconds: 600 },
+      caches: STANDARD.caches,
+      setup: { ...STANDARD.setup, copy: [".env", "src/{a,b}.json"], ports: 2 },
     });
     for (const key of SETTING_KEYS) await set(key);
     expect(await getSettings(bench.context.store.db, "demo")).toEqual(STANDARD);
