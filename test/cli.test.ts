@@ -240,7 +240,7 @@ describe("a workstream's folder", () => {
     expect(elsewhere.fault().message).toContain(home.project);
     expect(elsewhere.fault().nextSteps.map(({ command }) => command)).toEqual([
       "mu state -w demo",
-      "mu workstream init demo --root .",
+      "mu workstream set root . -w demo",
       "mu workstream init <name>",
     ]);
     await all("workstream init demo");

@@ -74,7 +74,7 @@ const isWithin = (folder: string, root: string) => `${resolve(folder)}${sep}`.st
 function ofAnotherFolder(name: string, root: string): Fault {
   return new Fault("conflict", "workstream.other_folder", `The workstream ${quote(name)} belongs to ${root}.`, [
     step("Work on it from here", `mu state -w ${name}`),
-    step("Give it this folder instead", `mu workstream init ${name} --root .`),
+    step("Give it this folder instead", `mu workstream set root . -w ${name}`),
     step("Create another one for this folder", "mu workstream init <name>"),
   ]);
 }
