@@ -3,6 +3,7 @@ import { PERSON_CLI } from "./agents/agent.js";
 import type { Reader } from "./db/schema.js";
 import { rowsByIds, statement } from "./db/statement.js";
 import { groupBy } from "./groups.js";
+import { describeEvent } from "./journal/sentences.js";
 import { type Shape, shape, type TypeOf } from "./shape.js";
 import { awaitedName, isBlocked, unsatisfied } from "./tasks/edge.js";
 import { READY_TASK, type ReadyTask, selectReadyIds } from "./tasks/ready.js";
@@ -34,6 +35,9 @@ export const STATE_EVENT = shape({
   op: "string",
   subject: "string",
   payload: "unknown",
+  /** One sentence for a person. */
+  text: "string",
+  group: "string",
 });
 
 export type StateEvent = TypeOf<typeof STATE_EVENT>;
@@ -191,7 +195,7 @@ const selectAgents = statement((db, { workstream }: { workstream: number }) =>
 const selectEvents = statement((db, { scope, limit }: { scope: string; limit: number }) =>
   db
     .selectFrom("events")
-    .select(["n", "at", "actor", "op", "subject", "payload"])
+    .select(["n", "at", "actor", "op", "subject", "payload", "changes", "group_id as group"])
     .where("scope", "=", scope)
     .orderBy("n", "desc")
     .limit(limit),
@@ -199,5 +203,8 @@ const selectEvents = statement((db, { scope, limit }: { scope: string; limit: nu
 
 async function newestEvents(db: Reader, scope: string, limit: number): Promise<StateEvent[]> {
   const rows = await selectEvents(db, { scope, limit });
-  return rows.reverse().map((row) => ({ ...row, payload: JSON.parse(row.payload) }));
+  return rows.reverse().map(({ changes, ...row }) => {
+    const event = { ...row, payload: JSON.parse(row.payload) };
+    return { ...event, text: describeEvent({ ...event, changes: JSON.parse(changes) }) };
+  });
 }

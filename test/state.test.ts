@@ -40,7 +40,9 @@ onEachDialect("the state of a workstream", (bench) => {
       waitingToLand: [],
       workspaces: [],
       collisions: { ...none, seenAt: null },
-      events: [expect.objectContaining({ n: 1, op: "workstream.init", actor: "tester", payload: {} })],
+      events: [
+        expect.objectContaining({ n: 1, op: "workstream.init", actor: "tester", payload: {}, text: "created demo" }),
+      ],
     });
   });
 

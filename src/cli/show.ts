@@ -43,7 +43,10 @@ export async function showFollowed(
 ): Promise<(value: unknown) => void> {
   if (json || operation.renderFollowed === undefined) return (value) => output.out(jsonLine(value));
   const paint = await loadPaint(output, false);
-  return (value) => output.out(`${operation.renderFollowed?.(printableValue(value) as never, paint)}\n`);
+  return (value) => {
+    const text = operation.renderFollowed?.(printableValue(value) as never, paint);
+    if (text) output.out(`${text}\n`);
+  };
 }
 
 async function loadPaint(output: Output, spans: boolean): Promise<Paint> {

@@ -17,6 +17,19 @@ export function describeEvent(event: EventParts): string {
   return (sentence ?? anyEvent)(event);
 }
 
+/** How the sentence of an event begins that another one of its group completes, unless the program ends before. */
+export const BEGAN = "began to ";
+
+/** The last event of each thing: a beginning says nothing more once its end is there. */
+export function oneForEachThing<E extends { group: string; op: string; subject: string; payload: unknown }>(
+  events: readonly E[],
+): E[] {
+  const key = ({ group, op, subject, payload }: E) =>
+    op === "log.write" ? JSON.stringify(payload) + group : JSON.stringify([group, op, subject]);
+  const last = new Map(events.map((event) => [key(event), event]));
+  return events.filter((event) => last.get(key(event)) === event);
+}
+
 const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "log.write": ({ payload }) => String(payload.text ?? ""),
   "sql.write": ({ payload, changes }) => `ran SQL${rows(changes)}: ${oneLine(String(payload.sql ?? ""))}`,
@@ -68,14 +81,21 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "land.refuse": ({ subject, payload }) => `returned ${shortName(subject)}: it ${oneLine(String(payload.reason))}`,
   "agent.spawn": ({ subject, payload, changes }) => {
     if (payload.failed !== undefined) return `failed to spawn ${shortName(subject)} (${payload.failed})`;
-    return `${inserted(changes, "agents") ? "began to spawn" : "spawned"} ${shortName(subject)}`;
+    return `${inserted(changes, "agents") ? `${BEGAN}spawn` : "spawned"} ${shortName(subject)}`;
   },
   "agent.close": simple("closed the agent"),
   "agent.adopt": simple("adopted"),
+  "agent.reap": ({ subject, payload }) =>
+    readList(payload.reaped).map(reaped).join("; ") || `reaped ${shortName(subject)}`,
+  "agent.rename": ({ payload }) => `renamed ${payload.from} to ${payload.to}`,
+  "agent.restart": simple("restarted"),
+  "agent.recover": simple("recovered"),
+  "agent.free": simple("marked as available:"),
+  "agent.session": simple("noted the conversation of"),
   "workspace.create": ({ subject, changes }) =>
-    `${inserted(changes, "workspaces") ? "began to create" : "created"} the workspace of ${shortName(subject)}`,
+    `${inserted(changes, "workspaces") ? `${BEGAN}create` : "created"} the workspace of ${shortName(subject)}`,
   "workspace.free": ({ subject, changes }) =>
-    `${patchedColumns(changes).includes("freed_at") ? "freed" : "began to free"} the workspace of ${shortName(subject)}`,
+    `${patchedColumns(changes).includes("freed_at") ? "freed" : `${BEGAN}free`} the workspace of ${shortName(subject)}`,
   "workspace.refresh": simple("refreshed the workspace of"),
   "salvage.save": ({ subject, changes }) => {
     const saved = inserted(changes, "salvages");
@@ -87,6 +107,16 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
     return `approved a command of the repository${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
   },
 };
+
+/** `closed bob: pane %1 is gone; released build`. */
+function reaped({ agent, reason, tasks }: Record<string, unknown>): string {
+  const released = readList(tasks).length > 0 ? `, and released ${texts(tasks)}` : "";
+  return `closed ${agent}: ${oneLine(String(reason)).replace(/\.$/, "")}${released}`;
+}
+
+const readList = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value : []);
+
+const texts = (value: unknown) => listed(readList(value).map(String));
 
 function checked({ command, exit_code: code }: Record<string, unknown>): string {
   const verdict = code === 0 ? "green" : code === null || code === undefined ? "ended by force" : `exit ${code}`;

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { localTime } from "../clock.js";
 import { followLog, LOG_ENTRY, type LogEntry, readLog } from "../journal/log.js";
+import { BEGAN, oneForEachThing } from "../journal/sentences.js";
 import type { App } from "./app.js";
 import { allField, field, flag, type InputOf, limitField, personField, workstreamField } from "./fields.js";
 import { defineOperation, listed, listOf } from "./operation.js";
@@ -33,8 +34,8 @@ export const log = defineOperation({
   ],
   run: async (app, { limit, ...input }) => listed(await readLog(app.context.store.db, { ...filterOf(input), limit })),
   follow: (app, { follow, limit, ...input }) => (follow ? following(app, input, limit) : undefined),
-  render: ({ items }, paint) => entryTable(items, paint),
-  renderFollowed: (entry: LogEntry, paint) => entryLine(entry, paint),
+  render: ({ items }, paint) => entryTable(oneForEachThing(items), paint),
+  renderFollowed: (entry: LogEntry, paint) => (entry.text.startsWith(BEGAN) ? "" : entryLine(entry, paint)),
 });
 
 async function* following(app: App, input: LogFilters, limit: number): AsyncIterable<LogEntry> {

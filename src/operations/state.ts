@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { timestamp } from "../db/context.js";
+import { oneForEachThing } from "../journal/sentences.js";
 import { counted } from "../names.js";
 import { readState, STATE, type State } from "../state.js";
 import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
@@ -127,7 +128,7 @@ function blockedTable(tasks: State["blocked"]["items"], paint: Paint): string {
 }
 
 function eventLines({ events }: State, paint: Paint): string {
-  return events
-    .map((event) => `${paint.dim(`${paint.ago(event.at)} ago`)}  ${event.actor}  ${event.op}  ${event.subject}`)
+  return oneForEachThing(events)
+    .map((event) => `${paint.dim(`${paint.ago(event.at)} ago`)}  ${event.actor}  ${event.text}`)
     .join("\n");
 }

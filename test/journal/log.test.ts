@@ -1,10 +1,11 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import { write } from "../../src/db/write.js";
 import { followLog, type LogEntry, readLog, writeMessage } from "../../src/journal/log.js";
-import { describeEvent } from "../../src/journal/sentences.js";
+import { describeEvent, oneForEachThing } from "../../src/journal/sentences.js";
 import { writeSql } from "../../src/journal/sql.js";
 import { taskHistory } from "../../src/tasks/history.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
@@ -179,6 +180,61 @@ describeOnce("the sentence for an event", () => {
     expect(told("agent.spawn", "demo/ada", { failed: "agent.died" })).toBe("failed to spawn ada (agent.died)");
     expect(told("thing.frob")).toBe("thing frob build");
     expect(told("sql.write", "", { sql: "update\n tasks" })).toBe("ran SQL: update tasks");
+  });
+
+  it("is there for every op that mu writes", () => {
+    const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+    const text = files.map((name) => readFileSync(join("src", name), "utf8")).join("\n");
+    const written = /(?:\bop: |\b(?:taskVerb|agentWrite|aboutWorkspace)\()"([a-z]+(?:\.[a-z]+)?)"/g;
+    const ops = new Set([...text.matchAll(written)].map(([, op = ""]) => op).filter((op) => op !== "string"));
+    expect(ops.size).toBeGreaterThan(35);
+    for (const op of [...ops, "task.reject", "task.defer"]) {
+      const payload = {
+        key: "k",
+        value: "v",
+        group: "g",
+        from: "a",
+        to: "b",
+        tasks: ["a"],
+        reason: "r",
+        into: "c",
+        branch: "main",
+        sql: "s",
+      };
+      expect(told(op, "demo/build", payload)).not.toBe(`${op.replace(".", " ")} build`);
+      expect(told(op, "demo/build", payload)).not.toMatch(/undefined|null|\[object/);
+    }
+  });
+
+  it("says whom a reap closed and why, and what it released", () => {
+    const reaped = [
+      { agent: "bob", reason: "Pane %1 is gone.", tasks: ["build", "docs"] },
+      { agent: "eve", reason: "exit 1", tasks: [] },
+    ];
+    expect(told("agent.reap", "demo", { reaped })).toBe(
+      "closed bob: Pane %1 is gone, and released build and docs; closed eve: exit 1",
+    );
+  });
+
+  it("comes once for each thing that happened", () => {
+    const event = (n: number, op: string, subject: string, group: string, payload = {}) => ({
+      n,
+      op,
+      subject,
+      group,
+      payload,
+    });
+    const events = [
+      event(1, "agent.spawn", "demo/ada", "g"),
+      event(2, "workspace.create", "demo/ada", "g"),
+      event(3, "workspace.create", "demo/ada", "g"),
+      event(4, "agent.spawn", "demo/ada", "g"),
+      event(5, "agent.spawn", "demo/bob", "g"),
+      event(6, "agent.spawn", "demo/ada", "h"),
+      event(7, "log.write", "demo", "h", { text: "a" }),
+      event(8, "log.write", "demo", "h", { text: "b" }),
+    ];
+    expect(oneForEachThing(events).map(({ n }) => n)).toEqual([3, 4, 5, 6, 7, 8]);
   });
 
   it("is found for any op, subject and payload", () => {
