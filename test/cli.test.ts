@@ -99,7 +99,8 @@ describe("a wrong line", () => {
     ["task add x --title", "usage.missing_value", "--title"],
     ["task add x --title y --impact much", "usage.invalid_input", "--impact: must be a number."],
     ["task add x --title y --impact 101", "usage.invalid_input", "--impact: must be at most 100."],
-    ["task list --status DONE", "usage.invalid_input", "must be one of OPEN, IN_PROGRESS,"],
+    ["task list --status DONE", "usage.invalid_input", '--status: "DONE" must be one of OPEN, IN_PROGRESS,'],
+    ["task list --tag a,,b", "usage.invalid_input", '--tag: "" must not be blank.'],
     ["task wait x --timeout soon", "usage.invalid_input", "--timeout: must be a duration"],
     ["task close x --evidence ''", "usage.invalid_input", "--evidence: must not be empty."],
   ])("mu %s", async (line, code, hint) => {
@@ -356,7 +357,7 @@ describe("texts", () => {
       expect((await home.here(["task", "note", "build", text, "--kind", "test"], { input: "piped" })).code).toBe(0);
       expect((await home.here(["task", "release", "build", "--evidence", text])).code).toBe(0);
     }
-    expect((await home.here(["log", "- a message", "-w", "demo"])).code).toBe(0);
+    expect((await home.here(["log", "write", "- a message", "-w", "demo"])).code).toBe(0);
     const { notes } = (await home.here("task show build --json")).json();
     expect(notes.map((note: { text: string }) => note.text)).toEqual(
       texts.flatMap((text) => [text === "-" ? "piped" : text, text]),
@@ -372,7 +373,7 @@ describe("texts", () => {
     await all("task add hidden --title x");
     await home.here(["task", "update", "hidden", "--title", title]);
     await home.here(["task", "note", "hidden", title]);
-    await home.here(["log", title]);
+    await home.here(["log", "write", title]);
     const lines = ["task list", "task show hidden", "task notes hidden", "log", "state"];
     for (const line of [...lines, "sql 'select title from tasks'"]) {
       for (const flags of ["", " --json"]) {

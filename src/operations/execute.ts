@@ -104,7 +104,7 @@ function checkInput(operation: Operation, schema: ZodObject, input: unknown): In
     operation.validate?.(checked.data);
     return checked.data;
   }
-  throw new Fault("usage", "usage.invalid_input", describeIssues(operation, checked.error), [
+  throw new Fault("usage", "usage.invalid_input", describeIssues(operation, checked.error, input), [
     step("See the usage", `mu ${wordsOf(operation.name).join(" ")} --help`),
   ]);
 }
@@ -141,13 +141,19 @@ const TYPES: Readonly<Record<string, string>> = {
   object: "an object",
 };
 
-function describeIssues(operation: Operation, error: ZodError): string {
+const valueAt = (input: unknown, path: readonly PropertyKey[]) =>
+  path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], input);
+
+function describeIssues(operation: Operation, error: ZodError, input: unknown): string {
   const issues = error.issues.slice(0, 5).map((issue) => {
     if (issue.code === "unrecognized_keys") return `Unknown field ${issue.keys.map(quote).join(", ")}`;
-    const [field, ...rest] = issue.path;
+    // A place in a list says nothing to whoever typed it: the value does.
+    const item = issue.path.findIndex((part) => typeof part === "number");
+    const value = item < 0 ? "" : `${quote(String(valueAt(input, issue.path.slice(0, item + 1))))} `;
+    const [field, ...rest] = issue.path.filter((part) => typeof part !== "number");
     const name = String(field ?? "input");
     const shown = operation.positional?.includes(name) ? `<${flagName(name)}>` : `--${flagName(name)}`;
-    return `${shown}${rest.length > 0 ? ` (${rest.join(".")})` : ""}: ${issue.message}`;
+    return `${shown}${rest.length > 0 ? ` (${rest.join(".")})` : ""}: ${value}${issue.message}`;
   });
   return `${issues.join("; ")}.`;
 }

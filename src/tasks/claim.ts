@@ -233,7 +233,7 @@ function noneReady(workstream: string, role: string | null, counts: WorkCounts):
     `Nothing is ready in ${workstream}${others}. ${why}`,
     [
       { intent: "See what there is", command: `mu state -w ${workstream}` },
-      { intent: "Add a task", command: `mu task add --title '…' -w ${workstream}` },
+      { intent: "Add a task", command: `mu task add 'What to do next' -w ${workstream}` },
     ],
     { ...counts },
   );

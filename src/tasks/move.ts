@@ -44,10 +44,12 @@ async function requireLoose(db: Reader, row: TaskRow): Promise<void> {
   const stay = (code: string, why: string, intent: string, command: string) =>
     new Fault("conflict", code, `${name} cannot leave ${workstream}: ${why}`, [{ intent, command }]);
 
-  const neighbours = [...(await blockersOfId(db, row.id)), ...(await dependentsOfId(db, row.id))];
+  const blockers = await blockersOfId(db, row.id);
+  const neighbours = [...blockers, ...(await dependentsOfId(db, row.id))];
   if (neighbours.length > 0) {
     const names = enumerate(neighbours.map((neighbour) => neighbour.name));
-    const command = `mu task unblock ${name} --by <task> -w ${workstream}`;
+    const [blocked, by] = blockers[0] === undefined ? [neighbours[0]?.name, name] : [name, blockers[0].name];
+    const command = `mu task unblock ${blocked} --by ${by} -w ${workstream}`;
     throw stay("task.has_edges", `it has edges to ${names}.`, "Remove the edges first", command);
   }
   if (owner !== null) {

@@ -7,7 +7,7 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { checkWorkstreamName, didYouMean, quote } from "../names.js";
+import { checkWorkstreamName, didYouMean, isAgentName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { readSettings, SETTING_VALUES, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
 
@@ -55,7 +55,7 @@ export async function workstreamRow(db: Reader, name: string): Promise<RowOf<"wo
     [
       ...(isPast ? [{ intent: "See what can be undone", command: `mu undo -w ${name}` }] : []),
       { intent: "List the workstreams", command: "mu workstream list" },
-      { intent: "Create one", command: "mu workstream init <name>" },
+      { intent: "Create it", command: `mu workstream init ${isAgentName(name) ? name : "work"}` },
     ],
   );
 }

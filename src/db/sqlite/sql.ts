@@ -68,7 +68,7 @@ const notARead = () =>
     "usage",
     "sql.not_a_read",
     "`mu sql` only reads: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that only read.",
-    [{ intent: "Write on purpose, with an event", command: "mu sql --write 'UPDATE …'" }],
+    [{ intent: "See how to write, with an event", command: "mu sql --help" }],
   );
 
 const notAllowed = () =>

@@ -8,6 +8,7 @@ import { TASK } from "../../tasks/task.js";
 import { blockersField, field, optionalText, textField, untilField, workstreamField } from "../fields.js";
 import { defineOperation, NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
 import { readMeant } from "../text.js";
+import { firstStep } from "./change.js";
 import { labels, settableFields } from "./fields.js";
 
 export const taskAdd = defineOperation({
@@ -66,10 +67,7 @@ export const taskAdd = defineOperation({
     return {
       ...made,
       warnings: await deadEndWarnings(app.context.store.db, scope, [task]),
-      nextSteps: [
-        step("Claim it", `mu task claim ${task} -w ${scope}`),
-        step("Add a blocker", `mu task block ${task} --by <task> -w ${scope}`),
-      ],
+      nextSteps: [await firstStep(app, made.task), step("See the tracks", `mu track list -w ${scope}`)],
     };
   },
   render: ({ task, blockers, truncated, warnings }, paint) =>

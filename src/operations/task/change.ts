@@ -1,7 +1,12 @@
+import { timestamp } from "../../db/context.js";
+import { qualifiedName } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
+import { blockersOf } from "../../tasks/graph.js";
 import { STATUS_CHANGE } from "../../tasks/lifecycle.js";
+import { CONTAINER_KINDS, type TASK } from "../../tasks/task.js";
+import type { App } from "../app.js";
 import { flag } from "../fields.js";
-import { NEXT_STEPS } from "../operation.js";
+import { NEXT_STEPS, step } from "../operation.js";
 import type { Paint } from "../paint.js";
 
 /** What a verb that changes a task's status gives back. */
@@ -9,6 +14,19 @@ export const CHANGE = shape({ ...STATUS_CHANGE, nextSteps: NEXT_STEPS });
 
 /** `--override`, for an agent that must act on another agent's task. */
 export const overrideField = () => flag("Act on a task owned by another agent (people do not need this)");
+
+/** What to do with a task that is OPEN: claim it, or what has to come first. */
+export async function firstStep({ context }: App, task: TypeOf<typeof TASK>) {
+  const ref = qualifiedName(task);
+  if ((await blockersOf(context.store.db, task)).some((blocker) => !blocker.satisfied)) {
+    return step("See what it waits for", `mu task tree ${ref}`);
+  }
+  if (task.hold !== null) return step("Remove the hold", `mu task update ${ref} --unhold`);
+  const isDue = task.notBefore === null || task.notBefore <= timestamp(context.clock);
+  return isDue && !CONTAINER_KINDS.includes(task.kind)
+    ? step("Claim it", `mu task claim ${ref}`)
+    : step("Show it", `mu task show ${ref}`);
+}
 
 /** `Closed build (IN_PROGRESS → CLOSED)`, or that nothing changed. */
 export function renderChange(

@@ -1,9 +1,7 @@
 import { claimant } from "../../agents/identity.js";
-import { qualifiedName } from "../../names.js";
 import { openTask } from "../../tasks/lifecycle.js";
-import { step } from "../operation.js";
 import { defineTaskVerb } from "../subject.js";
-import { CHANGE, overrideField, renderChange } from "./change.js";
+import { CHANGE, firstStep, overrideField, renderChange } from "./change.js";
 
 export const taskOpen = defineTaskVerb({
   name: "task.open",
@@ -18,7 +16,7 @@ export const taskOpen = defineTaskVerb({
   ],
   async run(app, ref, { override }) {
     const change = await openTask(app.context, ref, claimant(app.caller), { override });
-    return { ...change, nextSteps: [step("Claim it", `mu task claim ${qualifiedName(ref)}`)] };
+    return { ...change, nextSteps: [await firstStep(app, change.task)] };
   },
   render: renderChange,
 });

@@ -50,7 +50,7 @@ export const workstreamInit = defineOperation({
       others,
       session,
       nextSteps: [
-        step("Add a task", `mu task add -w ${name} --title '…'`),
+        step("Add a task", `mu task add 'What to do first' -w ${name}`),
         step("Apply a plan", `mu task apply plan.yaml -w ${name}`),
         step("Start an agent", `mu agent spawn worker-1 -w ${name}`),
         ...(session === null ? [] : [step("Attach to its session", attachLine(request.env, session))]),
