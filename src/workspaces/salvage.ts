@@ -252,7 +252,7 @@ export async function getSalvage(host: Host, name: string, workstream?: string):
   const found = all.find((one) => one.name === whole);
   if (found !== undefined) return found;
   const names = all.map((one) => one.name);
-  throw new Fault("missing", "salvage.not_found", `No such salvage: ${quote(name)}.${didYouMean(whole, names)}`, [
+  throw new Fault("missing", "salvage.not_found", `There is no save ${quote(name)}.${didYouMean(whole, names)}`, [
     { intent: "List saved work", command: "mu salvage list" },
   ]);
 }

@@ -51,7 +51,9 @@ export async function workstreamRow(db: Reader, name: string): Promise<RowOf<"wo
   throw new Fault(
     "missing",
     "workstream.not_found",
-    isPast ? `The workstream ${quote(name)} was destroyed or renamed.` : `Unknown workstream ${quote(name)}.${similar}`,
+    isPast
+      ? `The workstream ${quote(name)} was destroyed or renamed.`
+      : `There is no workstream ${quote(name)}.${similar}`,
     [
       ...(isPast ? [{ intent: "See what can be undone", command: `mu undo -w ${name}` }] : []),
       { intent: "List the workstreams", command: "mu workstream list" },

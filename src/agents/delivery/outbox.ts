@@ -90,7 +90,7 @@ export async function deliveryRow(db: Reader, id: number): Promise<DeliveryRow> 
     String(id),
     ids.map((known) => String(known.id)),
   );
-  throw new Fault("missing", "delivery.not_found", `No such delivery: ${quote(String(id))}.${hint}`, [
+  throw new Fault("missing", "delivery.not_found", `There is no delivery ${quote(String(id))}.${hint}`, [
     { intent: "List deliveries", command: "mu delivery list" },
   ]);
 }

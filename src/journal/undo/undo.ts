@@ -241,7 +241,7 @@ async function resolveGroup(db: Reader, prefix: string): Promise<string> {
 }
 
 function noSuchGroup(group: string): Fault {
-  return new Fault("missing", "undo.no_such_group", `No such group of events: ${quote(group)}.`, [
+  return new Fault("missing", "undo.no_such_group", `There is no group of events ${quote(group)}.`, [
     { intent: "See what can be undone", command: "mu undo" },
   ]);
 }

@@ -33,7 +33,7 @@ export async function restore(world: VcsWorld, { path }: Checkout, place: string
 async function commitOfSave(world: VcsWorld, cwd: string, place: string): Promise<string> {
   const commit = await findCommit(world, cwd, place);
   if (commit !== undefined) return commit;
-  throw new Fault("missing", "vcs.no_save", `No such save: ${quote(place)}.`, [
+  throw new Fault("missing", "vcs.no_save", `There is no save ${quote(place)}.`, [
     { intent: "List saves", command: "mu salvage list" },
   ]);
 }
