@@ -37,6 +37,61 @@ onEachDialect("claiming", (bench) => {
     expect(await codeOf("nothing")).toBe("task.not_found");
   });
 
+  it("says it in words, and what to do instead", async () => {
+    const { context } = bench;
+    await plan(context, ["held"], ["later"], ["taken"], ["leased"], ["a"], ["b", "a"]);
+    await updateTask(context, at("held"), { hold: "escalated", holdReason: "three crashes" });
+    await updateTask(context, at("later"), { notBefore: "2999-01-01T00:00:00Z" });
+    await claimTask(context, at("taken"), bob);
+    await claimTask(context, at("leased"), bob, { leaseSeconds: 60 });
+    const refusal = (name: string, options = {}) =>
+      claimTask(context, at(name), ann, options).then(String, (fault) => fault.toJSON());
+    const another = { intent: "Claim another one", command: "mu task claim --next -w demo" };
+    expect(await refusal("held")).toMatchObject({
+      error: "conflict",
+      message: expect.stringMatching(/^held is held \(escalated\): three crashes/),
+      nextSteps: [{ command: expect.stringContaining("mu task show") }, another],
+    });
+    expect(await refusal("later")).toMatchObject({
+      message: expect.stringMatching(/^later may not start before 2999-01-01/),
+      notBefore: "2999-01-01T00:00:00.000Z",
+    });
+    expect(await refusal("b")).toMatchObject({ message: "b is blocked by a.", blockers: ["a"] });
+    expect(await refusal("taken")).toMatchObject({
+      error: "conflict",
+      message: "taken is IN_PROGRESS by bob.",
+      owner: "bob",
+      nextSteps: [another, { command: expect.stringContaining("mu task show") }],
+    });
+    expect(await refusal("leased", { steal: "expired" })).toMatchObject({
+      error: "conflict",
+      message: expect.stringMatching(/^leased is leased by bob until .*\. Retry after that\.$/),
+      owner: "bob",
+      leaseUntil: expect.any(String),
+      nextSteps: [another],
+    });
+  });
+
+  it("says in one sentence why nothing is ready", async () => {
+    const { context } = bench;
+    await plan(context, ["a"]);
+    const sentence = () => claimNext(context, "demo", ann).then(String, (fault) => fault.message);
+    await closeTask(context, at("a"), ann);
+    expect(await sentence()).toBe("Nothing is ready in demo. All work is done.");
+    await plan(context, ["b"], ["c", "b"], ["held"], ["later"]);
+    await claimTask(context, at("b"), bob);
+    await updateTask(context, at("held"), { hold: "escalated" });
+    await updateTask(context, at("later"), { notBefore: "2999-01-01T00:00:00Z" });
+    expect(await sentence()).toBe("Nothing is ready in demo. 1 blocked, 1 held, 1 not due yet, 1 in progress.");
+    await expect(claimNext(context, "demo", ann)).rejects.toMatchObject({
+      kind: "missing",
+      nextSteps: [
+        { intent: "See what there is", command: "mu state -w demo" },
+        { intent: "Add a task", command: "mu task add --title '…' -w demo" },
+      ],
+    });
+  });
+
   it("names the blockers, and only CLOSED ones stop blocking", async () => {
     const { context } = bench;
     await plan(context, ["a"], ["b"], ["c", "a", "b"]);
