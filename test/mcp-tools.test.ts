@@ -150,7 +150,10 @@ describe("the set", () => {
     for (const tool of await toolsOf(set)) {
       const text = JSON.stringify(tool);
       expect([tool.name, text.match(/ --[a-z][a-z-]*| -w |`mu /g)]).toEqual([tool.name, null]);
-      expect([tool.name, text.match(/"(short|aliases|completes|\$schema)":/g)]).toEqual([tool.name, null]);
+      expect([
+        tool.name,
+        text.match(/"(short|aliases|completes|names|commas|\$schema)":|"(lines":true|scope":"(one|any|named|chain)")/g),
+      ]).toEqual([tool.name, null]);
     }
   });
 });

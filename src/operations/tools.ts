@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { NextStep } from "../errors.js";
 import { shellWords } from "../names.js";
 import type { Program } from "./app.js";
+import type { FieldNotes } from "./fields.js";
 import type { Operation } from "./operation.js";
 import { flagName, type ToolSet } from "./verb.js";
 
@@ -91,7 +92,19 @@ function toolHints({ effect, reconcile, acts = [], repeatable }: Operation) {
 }
 
 /** What the command line alone needs of a field. */
-const PRIVATE = ["short", "aliases", "completes", "value"];
+const PRIVATE = Object.keys({
+  names: true,
+  scope: true,
+  past: true,
+  unlessGiven: true,
+  everywhere: true,
+  short: true,
+  aliases: true,
+  completes: true,
+  value: true,
+  commas: true,
+  lines: true,
+} satisfies Record<keyof FieldNotes, true>);
 /** What a model does without. */
 const BOUNDS = ["minLength", "maxLength", "minimum", "maximum", "pattern", "minItems", "additionalProperties"];
 
