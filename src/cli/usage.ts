@@ -30,12 +30,18 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
     [
       ...(error.code === "commander.excessArguments" ? meantBy(line) : []),
       { intent: "See how it is used", command: `${command} --help` },
-      ...(error.code === "commander.unknownOption" && verb?.arguments.length
-        ? [{ intent: "Put a text that begins with - behind --", command: `${command} … -- '- a text'` }]
-        : []),
+      ...(error.code === "commander.unknownOption" && verb ? behindDashes(verb, command) : []),
     ],
     verb ? { usage: usageOf(verb, command) } : {},
   );
+}
+
+/** How a text that begins with a dash is given to a verb whose last argument is a text. */
+function behindDashes({ arguments: places }: Verb, command: string): NextStep[] {
+  const last = places.at(-1);
+  if (last?.type !== "text" || last.completes !== undefined || last.choices !== undefined) return [];
+  const before = places.slice(1).map(() => " '…'");
+  return [{ intent: "Put a text that begins with - behind --", command: `${command}${before.join("")} -- '- a text'` }];
 }
 
 /** The verbs that a surplus argument may have been meant for. */

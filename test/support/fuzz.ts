@@ -95,7 +95,7 @@ export function expectGoodManners(argv: readonly string[], { code, stdout, stder
   const check = (holds: boolean, rule: string) => {
     if (!holds) throw new Error(`${rule}: ${said}`);
   };
-  check(code !== null && code >= 0 && code <= 7, "the exit code is 0 to 7");
+  check(code !== null && code >= 0 && code <= 8, "the exit code is 0 to 8");
   check(!/^ {4}at /m.test(stderr) && !/\n {4}at .*:\d+:\d+/.test(stderr), "no stack");
   check(!/internal\.bug|bug of its own/.test(stderr), "no bug");
   const end = argv.indexOf("--");
