@@ -81,12 +81,13 @@ const SHOWN = 5;
 
 /** The fault `task.cycle` for `path`, whose first and last name are the same; `place` is where a plan asks for it. */
 export function cycleFault(path: readonly string[], nextSteps: readonly NextStep[], place?: string): Fault {
+  const [task = "it"] = path;
   const gap = path.length - 2 * SHOWN;
   const shown = gap < 2 ? [...path] : [...path.slice(0, SHOWN), `… ${gap} more …`, ...path.slice(-SHOWN)];
   return new Fault(
     "conflict",
     "task.cycle",
-    `${place === undefined ? "That" : `${place}: that`} would let ${path[0]} wait for itself: ${shown.join(" ← ")}.`,
+    `${place === undefined ? "That" : `${place}: that`} would let ${task} wait for itself: ${shown.join(" ← ")}.`,
     nextSteps,
     { ...(place !== undefined && { place }), path: shown },
   );

@@ -22,7 +22,7 @@ import type { Reader } from "../db/schema.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
-import { checkAgentName, qualifiedName, quote } from "../names.js";
+import { checkAgentName, counted, qualifiedName, quote } from "../names.js";
 import { databasePath } from "../paths.js";
 import { hasEnvironment } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -262,7 +262,7 @@ function ambiguous(title: string, ids: readonly string[]): Fault {
   return new Fault(
     "conflict",
     "pane.ambiguous",
-    `${ids.length} panes have the title ${quote(title)}.`,
+    `${counted(ids.length, "pane")} have the title ${quote(title)}.`,
     ids.map((id) => ({ intent: "This one", command: `mu agent adopt ${id}` })),
     { panes: ids },
   );

@@ -2,6 +2,7 @@ import type { Change } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
 import { verifyChains } from "../journal/audit.js";
 import { compareTables } from "../journal/replay.js";
+import { counted } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { PLAN, RIVALS } from "./cast.js";
 import type { Script } from "./director.js";
@@ -75,13 +76,13 @@ export async function auditAll(db: Reader): Promise<Audit> {
 export function problemsOf(script: Script, tasks: readonly TaskStory[], audit: Audit): string[] {
   const problems = tasks
     .filter(({ landings }) => landings !== 1)
-    .map(({ name, landings }) => `${name} landed ${landings} times`);
+    .map(({ name, landings }) => `${name} landed ${counted(landings, "time")}`);
   for (const { name, closings, returns } of tasks) {
-    if (closings.length !== 1 + returns) problems.push(`${name} was closed ${closings.length} times`);
+    if (closings.length !== 1 + returns) problems.push(`${name} was closed ${counted(closings.length, "time")}`);
   }
   if (tasks.length !== PLAN.length) problems.push(`there are ${tasks.length} tasks, not ${PLAN.length}`);
   if (!script.finished) problems.push("the agents did not finish in time");
-  if (script.crashes.length !== 1) problems.push(`${script.crashes.length} agents crashed, not one`);
+  if (script.crashes.length !== 1) problems.push(`${counted(script.crashes.length, "agent")} crashed, not one`);
   if (script.permissions.length === 0) problems.push("no agent asked for permission");
   if (!isPredicted(script)) problems.push("the radar did not predict the conflict");
   if (!audit.ok) problems.push("the chain of events is broken");
@@ -101,7 +102,7 @@ export function problemsOnMain({ subjects, clean }: MainBranch, left: readonly {
   const titles = PLAN.map(({ title }) => title);
   const wrong = [...titles, ...subjects].filter((title) => count(subjects, title) !== 1 || !titles.includes(title));
   return [
-    ...[...new Set(wrong)].map((title) => `main has "${title}" ${count(subjects, title)} times`),
+    ...[...new Set(wrong)].map((title) => `main has "${title}" ${counted(count(subjects, title), "time")}`),
     ...(clean ? [] : ["the checkout of main differs from main"]),
     ...left.map(({ agent }) => `the workspace of ${agent} was not freed`),
   ];

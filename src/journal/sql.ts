@@ -5,6 +5,7 @@ import type { Reader } from "../db/schema.js";
 import type { CapturedRow, SqlResult } from "../db/store.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import { counted } from "../names.js";
 import { checkAcyclic, workstreamsOf } from "./rows.js";
 
 /** Characters of a statement that its event keeps. */
@@ -58,7 +59,7 @@ function mismatch(changed: number, confirmed: number): Fault {
   return new Fault(
     "usage",
     "sql.rows_mismatch",
-    `The SQL changes ${changed} rows, not ${confirmed}. Nothing was changed.`,
+    `The SQL changes ${counted(changed, "row")}, not ${confirmed}. Nothing was changed.`,
     [{ intent: "Look at the rows first", command: "mu sql 'select …'" }],
     { changes: changed, confirmRows: confirmed },
   );

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { TmuxHost } from "../agents/crew.js";
 import { newGroup } from "../db/context.js";
 import { asFault, Fault } from "../errors.js";
-import { enumerate, shellWord } from "../names.js";
+import { counted, enumerate, shellWord } from "../names.js";
 import { livingProcesses, pidOf, processIdentity } from "../processes.js";
 import type { TaskRow } from "../tasks/task.js";
 import { describeCommits, findLoose } from "../work/loose.js";
@@ -180,7 +180,7 @@ async function skipEmpty(crew: TmuxHost, rows: readonly TaskRow[], report: Landi
   for (const row of rows) {
     const space = spaces.get(row.work_agent ?? "");
     const dirty = (space && standings.get(space.path)?.dirty) ?? 0;
-    const files = `${dirty === 1 ? "1 file" : `${dirty} files`} of ${row.work_agent} ${dirty === 1 ? "is" : "are"}`;
+    const files = `${counted(dirty, "file")} of ${row.work_agent} ${dirty === 1 ? "is" : "are"}`;
     const loose = report.loose.find(({ agent, commits }) => agent === row.work_agent && commits.length > 0);
     const [why, reason] =
       loose !== undefined
@@ -287,7 +287,7 @@ async function push(
     ...report.landed.slice(0, 1).map(({ task }) => task),
     ...(onto === undefined ? [] : [`--onto ${onto}`]),
   ];
-  const what = count === 0 ? "" : `${count === 1 ? "1 task has" : `${count} tasks have`} landed on ${branch} here; `;
+  const what = count === 0 ? "" : `${counted(count, "task has", "tasks have")} landed on ${branch} here; `;
   throw new Fault(
     "unavailable",
     "landing.push_failed",

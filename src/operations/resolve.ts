@@ -2,7 +2,7 @@ import { resolve, sep } from "node:path";
 import type * as z from "zod";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
-import { parseRef, quote, type TaskRef } from "../names.js";
+import { counted, parseRef, quote, type TaskRef } from "../names.js";
 import { parseAwaited } from "../tasks/edge.js";
 import { isPastWorkstream, workstreamRow } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
@@ -153,7 +153,7 @@ async function onlyTaskNamed(db: Reader, name: string): Promise<TaskRef> {
   throw new Fault(
     "conflict",
     "task.ambiguous",
-    `${found.length} workstreams have a task named ${quote(name)}.`,
+    `${counted(found.length, "workstream")} have a task named ${quote(name)}.`,
     found.map((task) => step(`Show the one in ${task.workstream}`, `mu task show ${task.workstream}/${name}`)),
   );
 }

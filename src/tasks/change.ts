@@ -5,7 +5,7 @@ import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
-import { qualifiedName, type TaskRef } from "../names.js";
+import { counted, qualifiedName, type TaskRef } from "../names.js";
 import { isBlocked } from "./edge.js";
 import type { TaskColumns } from "./fields.js";
 import { selectTasks, type TaskRow, taskNotFound } from "./task.js";
@@ -137,9 +137,12 @@ export function lease(now: string, seconds: number | undefined) {
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= LONGEST_LEASE) {
     return { lease_until: after(now, seconds), lease_seconds: seconds };
   }
-  throw new Fault("usage", "task.invalid_lease", `A lease is 1 second to 30 days long, not ${seconds} seconds.`, [
-    { intent: "Claim a task for half an hour", command: "mu task claim --next --lease 30m" },
-  ]);
+  throw new Fault(
+    "usage",
+    "task.invalid_lease",
+    `A lease is 1 second to 30 days long, not ${counted(seconds, "second")}.`,
+    [{ intent: "Claim a task for half an hour", command: "mu task claim --next --lease 30m" }],
+  );
 }
 
 function after(now: string, seconds: number): string {

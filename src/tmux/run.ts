@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Fault, type NextStep } from "../errors.js";
 import type { Exec } from "../exec.js";
-import { duration } from "../names.js";
+import { counted, duration } from "../names.js";
 
 /** One tmux command with its arguments, as plain words: no quoting, no escaping. */
 export type Command = readonly string[];
@@ -224,7 +224,7 @@ export function commandTooLong(bytes: number, limit: number): Fault {
   return new Fault(
     "usage",
     "tmux.command_too_long",
-    `The command and its environment are ${bytes} bytes; tmux takes ${limit} at most.`,
+    `The command and its environment are ${counted(bytes, "byte")}; tmux takes ${limit} at most.`,
     [{ intent: "Start the agent first, then send it the long text", command: "mu agent send <agent> --file <file>" }],
   );
 }

@@ -5,7 +5,7 @@ import { fromRow } from "../../db/from-row.js";
 import type { Reader, Schema } from "../../db/schema.js";
 import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
-import { didYouMean, quote } from "../../names.js";
+import { counted, didYouMean, quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { pasteText } from "../../tmux/input.js";
 
@@ -76,9 +76,12 @@ function checkText(text: string): string {
     ]);
   }
   if (bytes <= LONGEST_TEXT) return clean;
-  throw new Fault("usage", "delivery.too_long", `The text is ${bytes} bytes; the limit is ${LONGEST_TEXT}.`, [
-    { intent: "Write it to a file and send its path", command: "mu agent send <agent> 'read <file>'" },
-  ]);
+  throw new Fault(
+    "usage",
+    "delivery.too_long",
+    `The text is ${counted(bytes, "byte")}; the limit is ${LONGEST_TEXT}.`,
+    [{ intent: "Write it to a file and send its path", command: "mu agent send <agent> 'read <file>'" }],
+  );
 }
 
 /** The delivery of that id; faults `delivery.not_found`. */

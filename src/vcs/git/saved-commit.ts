@@ -1,4 +1,4 @@
-import { quote } from "../../names.js";
+import { counted, quote } from "../../names.js";
 import type { VcsWorld } from "../vcs.js";
 import { gitLine, runGit } from "./run.js";
 
@@ -74,7 +74,7 @@ function messageOf({ name, path, head, indexTree, resumable, nested, files, igno
   ];
   const paragraphs = [
     `Salvage of ${name}`,
-    `Uncommitted in ${quote(path)}: ${files.length} files.`,
+    `Uncommitted in ${quote(path)}: ${counted(files.length, "file")}.`,
     [...list, ...more].join("\n"),
     `${trailers.join("\n")}\n`,
   ];

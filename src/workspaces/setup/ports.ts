@@ -8,7 +8,7 @@ import { timestamp } from "../../db/context.js";
 import type { Reader } from "../../db/schema.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
-import { quote } from "../../names.js";
+import { counted, quote } from "../../names.js";
 import { writeWhole } from "../../whole-file.js";
 
 type PortWorld = Pick<Host, "context" | "env">;
@@ -142,10 +142,15 @@ function rangeOf(env: PortWorld["env"]): Range {
 }
 
 function noneLeft({ from, to }: Range, count: number): Fault {
-  return new Fault("unavailable", "port.none_left", `Fewer than ${count} ports between ${from} and ${to} are free.`, [
-    { intent: "List leased ports", command: "mu sql 'select * from port_leases'" },
-    { intent: "Use another range", command: "export MU_PORT_RANGE=30000-39999" },
-  ]);
+  return new Fault(
+    "unavailable",
+    "port.none_left",
+    `Fewer than ${counted(count, "port")} between ${from} and ${to} are free.`,
+    [
+      { intent: "List leased ports", command: "mu sql 'select * from port_leases'" },
+      { intent: "Use another range", command: "export MU_PORT_RANGE=30000-39999" },
+    ],
+  );
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
