@@ -73,6 +73,7 @@ describeTmux("spawning an agent", () => {
       MU_WORKSTREAM: "demo",
       MU_AGENT: "worker-1",
       MU_AGENT_ID: pane?.agentId,
+      MU_AGENT_SINCE: expect.stringMatching(/^\d{4}-.*Z$/),
       MU_DB_PATH: crew.crew.databaseEnv["MU_DB_PATH"],
       MU_STATE_DIR: crew.crew.databaseEnv["MU_STATE_DIR"],
       TMUX_PANE: agent.pane,
