@@ -20,7 +20,7 @@ export interface ExecOptions {
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
   /** What `signal` and the timeout end it with; `SIGTERM` without it. */
-  endWith?: NodeJS.Signals | undefined;
+  endWith?: "SIGTERM" | "SIGKILL" | undefined;
   /**
    * Called with the output of both streams, which is not kept. The program then leads its own process session, and this
    * returns when it exits, even if other processes keep its output open.
