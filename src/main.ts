@@ -37,8 +37,9 @@ async function run(): Promise<void> {
     ending.abort();
   };
   // These stay: execa ends a process by the signal if it has no other listener.
-  process.on("SIGINT", endWith(130));
-  process.on("SIGTERM", endWith(143));
+  const listeners = { SIGINT: endWith(130), SIGTERM: endWith(143) };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) process.on(signal, listeners[signal]);
   const app = compileCached(join(__dirname, "app.cjs"), BUILD, process.env);
   const { runLine } = app.load(require) as typeof import("./cli/run.js");
   const closed = () => ending.abort();
@@ -50,6 +51,9 @@ async function run(): Promise<void> {
       () => {},
     ),
     program: __filename,
+    endAtSignals: () => {
+      for (const signal of signals) process.removeListener(signal, listeners[signal]);
+    },
     get endsWith() {
       return endsWith;
     },

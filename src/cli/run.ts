@@ -77,7 +77,7 @@ async function perform(
   const parent = process.env[PARENT];
   if (parent) await endWithParent(Number(parent));
   const world = processWorld(parent ? { ...output, program: undefined } : output, signal);
-  const request = { ...processRequest(signal, { json }), self };
+  const request = { ...processRequest(signal, { json }), self, endAtSignals: output.endAtSignals };
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
     const following = executeFollowing(operation, input, world, request, show);

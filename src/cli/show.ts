@@ -14,6 +14,7 @@ export interface Output {
   colour: boolean;
   /** The exit code that a signal has fixed, such as 130 for Ctrl-C; it goes before any other. */
   endsWith?: number | undefined;
+  endAtSignals?: () => void;
   /** The file of this program, where it can be started once more. */
   program?: string | undefined;
 }

@@ -22,6 +22,8 @@ export interface Request {
   readFile(path: string): Promise<string>;
   /** All of standard input. Without it, `-` and `@file` in a text are plain text. */
   stdin?: () => Promise<string>;
+  /** From this call on a signal ends the process at once. Undefined where the process serves other requests, too. */
+  endAtSignals?: (() => void) | undefined;
   terminal?: Terminal;
 }
 

@@ -37,6 +37,10 @@ export const sql = defineOperation({
   ],
   async run({ context, program, request }, { query, write, confirmRows }) {
     const text = query === "-" ? await readMeant(request, "-") : query;
+    if (!write && request.endAtSignals !== undefined) {
+      request.endAtSignals();
+      return querySql(context, text);
+    }
     if (program.runApart !== undefined) {
       const confirmed = confirmRows === undefined ? [] : ["--confirm-rows", String(confirmRows)];
       return program.runApart(["sql", "-", ...(write ? ["--write"] : []), ...confirmed], text, request) as never;
