@@ -87,7 +87,7 @@ onEachDialect("claiming", (bench) => {
       kind: "missing",
       nextSteps: [
         { intent: "See what there is", command: "mu state -w demo" },
-        { intent: "Add a task", command: "mu task add --title '…' -w demo" },
+        { intent: "Add a task", command: "mu task add 'What to do next' -w demo" },
       ],
     });
   });
