@@ -67,7 +67,7 @@ const notARead = () =>
   new Fault(
     "usage",
     "sql.not_a_read",
-    "`mu sql` only reads: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that only read.",
+    "Without --write, `mu sql` only reads: SELECT, WITH, VALUES, EXPLAIN and PRAGMAs that only read.",
     [{ intent: "See how to write, with an event", command: "mu sql --help" }],
   );
 
