@@ -21,7 +21,7 @@ afterAll(async () => {
 
 async function openProject(operation: Operation, example: Example): Promise<void> {
   const panes = /^(agent|delivery)\./.test(operation.name) ? "with panes" : "without panes";
-  const hasWorkspaces = /^(agent\.(spawn|close)|workspace\.|salvage\.)/.test(operation.name);
+  const hasWorkspaces = /^(agent\.(spawn|close)|workspace\.|salvage\.|land$)/.test(operation.name);
   const workspaces = hasWorkspaces ? "with workspaces" : "without workspaces";
   if (example.fault === undefined && !changesNothing(operation)) {
     app = await seededApp(panes, workspaces);
@@ -91,6 +91,8 @@ describe.each(operations.map((operation) => [operation.name, operation] as const
     }
     const checked = operation.output().safeParse(result);
     expect(checked.error?.issues ?? []).toEqual([]);
+    // A landing that finds nothing succeeds as well, and would show nothing.
+    if (operation.name === "land") expect(result).toMatchObject({ landed: [{ task: "cart", commits: 1 }] });
     if (changesNothing(operation)) expect(after).toBe(before);
     const fresh = [...(await groups())].filter((group) => !groupsBefore.has(group));
     expect(fresh.length).toBe(after === before ? 0 : 1);

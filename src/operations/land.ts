@@ -55,7 +55,9 @@ export const land = defineOperation({
   output: OUTPUT,
   positional: ["tasks"],
   examples: [
-    { command: "mu land --agent nobody", shows: "an agent with no finished work" },
+    { command: "mu land --dry-run", shows: "what would land, and what would conflict" },
+    { command: "mu land cart --check 'test -e cart.txt'", shows: "one task, if the check passes" },
+    { command: "mu land --all", shows: "all finished work" },
     { command: "mu land build", shows: "a task that is not closed", fault: "landing.not_closed" },
     { command: "mu land nothing", shows: "an unknown task", fault: "task.not_found" },
     { command: "mu land --continue", shows: "no unfinished landing", fault: "landing.nothing_to_continue" },

@@ -16,6 +16,7 @@ import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { createTmux } from "../../src/tmux/tmux.js";
+import { finishTask } from "../../src/work/finish.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
@@ -172,7 +173,7 @@ const GIT_ENV = {
 
 /**
  * The project as a repository, with the workspaces `helper`, which is one commit ahead and one behind, and `dirty`, in
- * which something is not committed. `helper/1` is a salvage.
+ * which something is not committed. `helper/1` is a salvage. The task `cart` is ann's, CLOSED, and its one commit can land.
  */
 async function openWorkspaces(crew: Crew, project: string): Promise<void> {
   const git = async (cwd: string, ...args: string[]) => {
@@ -192,6 +193,14 @@ async function openWorkspaces(crew: Crew, project: string): Promise<void> {
   await leaveWorkspace(crew, { workstream: "demo", name: "helper" }, "keep");
   await commit(project, "landed.txt");
   writeFileSync(join(dirty.path, "README.md"), "changed");
+
+  const { context } = crew;
+  const cart = { workstream: "demo", name: "cart" };
+  const own = await createWorkspace(crew, { workstream: "demo", name: "ann" }, { projectRoot: project });
+  await addTask(context, "demo", { name: "cart", title: "Build the cart" });
+  await claimTask(context, cart, PERSON);
+  await commit(own.path, "cart.txt");
+  await finishTask(crew, cart, PERSON, { check: null, cwd: own.path });
 }
 
 /**
