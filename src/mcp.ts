@@ -35,7 +35,7 @@ export async function createMcpServer(world: World, served: Request, set: ToolSe
   for (const operation of await loadOperations()) {
     if (!operation.standalone) operations.set(toolName(operation.name), operation);
   }
-  const { stdin: _, terminal: __, ...offered } = served;
+  const { stdin: _, terminal: __, endAtSignals: ___, ...offered } = served;
   const { serving, close } = serverWorld(world);
   const ended = new AbortController();
   const instructions = INSTRUCTIONS[set];
