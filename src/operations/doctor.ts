@@ -85,7 +85,10 @@ async function missingFolders({ context }: App): Promise<Finding[]> {
     if (root === null || host !== null || existsSync(root)) return [];
     const check: Check = { name, verdict: "warning", says: `its folder ${root} is gone` };
     return [
-      { check, nextSteps: [step("If it was moved, say where it is", `mu workstream set root <path> -w ${name}`)] },
+      {
+        check,
+        nextSteps: [step("If it was moved, run this in its new folder", `mu workstream set root . -w ${name}`)],
+      },
     ];
   });
 }

@@ -65,7 +65,7 @@ export function programFault(
   return new Fault("unavailable", "vcs.failed", `${verb} ${how}: ${errorText(stderr)}`, [], details);
 }
 
-const MOVED = { intent: "If the project was moved, say where it is now", command: "mu workstream set root <path>" };
+const MOVED = { intent: "If the project was moved, run this in its new folder", command: "mu workstream set root ." };
 
 export function noFolder(path: string): Fault {
   return new Fault("missing", "vcs.no_folder", `The folder ${quote(path)} does not exist.`, [MOVED], { path });
