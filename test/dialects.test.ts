@@ -10,6 +10,7 @@ import { execute, type World } from "../src/operations/execute.js";
 import { loadOperations } from "../src/operations/index.js";
 import { TASK_SORTS } from "../src/tasks/task.js";
 import { createTmux } from "../src/tmux/tmux.js";
+import { agentRow } from "./support/agent-row.js";
 import { parseCommand } from "./support/command.js";
 import { dialect, onEachDialect, openTestStore } from "./support/database.js";
 import { type Seeded, seededApp } from "./support/seeded.js";
@@ -133,22 +134,16 @@ async function enterWorker(context: Context): Promise<void> {
       .select("id")
       .where("name", "=", "demo")
       .executeTakeFirstOrThrow();
-    const agent = await tx.insert("agents", {
-      workstream_id: workstream.id,
-      name: "worker-1",
-      role: "writer",
-      access: "full",
-      cli: "shell",
-      command: "sh",
-      host: null,
-      pane: null,
-      server: null,
-      pid: null,
-      window: null,
-      session_ref: null,
-      spawned_at: tx.now,
-      closed_at: null,
-    });
+    const agent = await tx.insert(
+      "agents",
+      agentRow({
+        workstream_id: workstream.id,
+        name: "worker-1",
+        role: "writer",
+        command: "sh",
+        spawned_at: tx.now,
+      }),
+    );
     for (const state of ["queued", "proved", "cancelled"]) {
       const row = {
         agent_id: agent.id,

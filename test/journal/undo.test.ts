@@ -13,6 +13,7 @@ import { isPassing, netChanges } from "../../src/journal/undo/net-changes.js";
 import { listUndoable, newestUndoable, previewUndo, undoGroup } from "../../src/journal/undo/undo.js";
 import { destroyWorkstream, initWorkstream, renameWorkstream } from "../../src/workstreams/workstream.js";
 import { act, perform } from "../support/acts.js";
+import { agentRow } from "../support/agent-row.js";
 import { describeOnce, onEachDialect } from "../support/database.js";
 import { patchTask, putEdge, putNote, putTask, taskOf, workstreamId } from "../support/history.js";
 import { fewOf } from "../support/sample.js";
@@ -577,20 +578,5 @@ async function fillWorkstream(context: Context, name: string, text: string): Pro
 const untimed = (value: unknown) => JSON.parse(JSON.stringify(value, (key, of) => (key === "updated_at" ? 0 : of)));
 
 function person(workstream: number, at: string) {
-  return {
-    workstream_id: workstream,
-    name: "somebody",
-    role: null,
-    access: "full",
-    cli: "human",
-    command: null,
-    host: null,
-    pane: null,
-    server: null,
-    pid: null,
-    window: null,
-    session_ref: null,
-    spawned_at: at,
-    closed_at: null,
-  };
+  return agentRow({ workstream_id: workstream, name: "somebody", cli: "human", spawned_at: at });
 }

@@ -3,6 +3,7 @@ import { write } from "../../src/db/write.js";
 import { execute } from "../../src/operations/execute.js";
 import { findOperation } from "../../src/operations/index.js";
 import { workstreamRow } from "../../src/workstreams/workstream.js";
+import { agentRow } from "../support/agent-row.js";
 import { type Seeded, seededApp } from "../support/seeded.js";
 
 let app: Seeded;
@@ -49,19 +50,7 @@ it("looks at the panes before a read, unless asked not to", async () => {
   };
   await write(app.context, { op: "agent.spawn", scope: "demo", subject: "bob" }, async (tx) => {
     const { id } = await workstreamRow(tx.db, "demo");
-    await tx.insert("agents", {
-      ...{ workstream_id: id, name: "bob", access: "full", cli: "shell", spawned_at: tx.now, closed_at: null },
-      ...{
-        role: null,
-        command: null,
-        host: null,
-        pane: null,
-        server: null,
-        pid: null,
-        window: null,
-        session_ref: null,
-      },
-    });
+    await tx.insert("agents", agentRow({ workstream_id: id, name: "bob", spawned_at: tx.now }));
   });
   await run("agent.list", { reconcile: false });
   await run("state", { reconcile: false });

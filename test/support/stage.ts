@@ -9,6 +9,7 @@ import { claimTask } from "../../src/tasks/claim.js";
 import type { OpenPane } from "../../src/tmux/open.js";
 import type { Run } from "../../src/tmux/run.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
+import { agentRow } from "./agent-row.js";
 import { PLAYER_PROGRAM } from "./cli.js";
 import { contextOn, openTestStore } from "./database.js";
 import { type PrivateTmux, privateTmux } from "./tmux.js";
@@ -85,22 +86,16 @@ async function enter(crew: Crew, server: PrivateTmux, name: string, options: Ent
   );
   const spec = { op: "agent.spawn", scope: workstream, subject: `${workstream}/${name}` };
   const row = await write(crew.context, spec, (tx) =>
-    tx.insert("agents", {
-      workstream_id: id,
-      name,
-      role: null,
-      access: "full",
-      cli,
-      command: argv.join(" "),
-      host: null,
-      pane: null,
-      server: null,
-      pid: null,
-      window: null,
-      session_ref: null,
-      spawned_at: tx.now,
-      closed_at: null,
-    }),
+    tx.insert(
+      "agents",
+      agentRow({
+        workstream_id: id,
+        name,
+        cli,
+        command: argv.join(" "),
+        spawned_at: tx.now,
+      }),
+    ),
   );
   await mkdir(join(crew.stateDir, "transcripts"), { recursive: true });
   const opened = await crew.tmux.openPane({

@@ -6,6 +6,7 @@ import { execute } from "../../src/operations/execute.js";
 import { loadOperations } from "../../src/operations/index.js";
 import type { Operation } from "../../src/operations/operation.js";
 import { workstreamRow } from "../../src/workstreams/workstream.js";
+import { agentRow } from "../support/agent-row.js";
 import { parseCommand } from "../support/command.js";
 import { type Seeded, seededApp } from "../support/seeded.js";
 import { reservedRow } from "../support/workspace-setup.js";
@@ -39,22 +40,15 @@ function put(files: Readonly<Record<string, string>>): void {
 async function agentEnv(): Promise<Record<string, string>> {
   const { id } = await workstreamRow(app.store.db, "demo");
   const row = await write(app.context, { op: "agent.spawn", scope: "demo", subject: "demo/bot" }, (tx) =>
-    tx.insert("agents", {
-      workstream_id: id,
-      name: "bot",
-      role: null,
-      access: "full",
-      cli: "shell",
-      command: "sh",
-      host: null,
-      pane: null,
-      server: null,
-      pid: null,
-      window: null,
-      session_ref: null,
-      spawned_at: tx.now,
-      closed_at: null,
-    }),
+    tx.insert(
+      "agents",
+      agentRow({
+        workstream_id: id,
+        name: "bot",
+        command: "sh",
+        spawned_at: tx.now,
+      }),
+    ),
   );
   return { MU_AGENT_ID: String(row.id), MU_AGENT: "bot" };
 }
