@@ -44,11 +44,10 @@ export interface Chosen {
 }
 
 /**
- * The tasks that can land, in order, and why others cannot; a named task that cannot is a fault. `landing` has the pids
- * of the landings under way, by row id of the task. Faults `landing.not_closed`, `landing.needs_first`,
- * `landing.under_way`, `landing.has_commits`, `task.not_found`, `workstream.not_found`.
+ * The tasks that can land, in order, and why others cannot; a named task that cannot is a fault. Faults
+ * `landing.not_closed`, `landing.needs_first`, `landing.has_commits`, `task.not_found`, `workstream.not_found`.
  */
-export async function chooseTasks(db: Reader, choice: Choice, landing: ReadonlyMap<number, number>): Promise<Chosen> {
+export async function chooseTasks(db: Reader, choice: Choice): Promise<Chosen> {
   const rows = await chosenRows(db, choice);
   const ids = rows.map((row) => row.id);
   const edges = await blockersAmong(db, ids);
@@ -62,12 +61,6 @@ export async function chooseTasks(db: Reader, choice: Choice, landing: ReadonlyM
   for (const row of landingOrder(rows, edges)) {
     if (row.level === "landed") {
       skip(row, "landed", "has already landed");
-      continue;
-    }
-    const pid = landing.get(row.id);
-    if (pid !== undefined) {
-      if (choice.tasks !== undefined) throw alreadyLanding(row, pid);
-      skip(row, "under_way", `is being landed by process ${pid}`);
       continue;
     }
     if (copies.has(row.id)) {

@@ -3,7 +3,7 @@ import type { TmuxHost } from "../agents/crew.js";
 import { newGroup } from "../db/context.js";
 import { asFault, Fault } from "../errors.js";
 import { counted, enumerate, shellWord } from "../names.js";
-import { livingProcesses, pidOf, processIdentity } from "../processes.js";
+import { pidOf, processIdentity } from "../processes.js";
 import type { TaskRow } from "../tasks/task.js";
 import { describeCommits, findLoose } from "../work/loose.js";
 import { standingsOf } from "../workspaces/inspect.js";
@@ -12,7 +12,7 @@ import { readSettings, type Settings } from "../workstreams/settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { landBatch } from "./batch.js";
 import { createChecker } from "./checker.js";
-import { alreadyLanding, type Candidate, type Choice, chooseTasks } from "./choose.js";
+import { alreadyLanding, type Candidate, type Choice, type Chosen, chooseTasks } from "./choose.js";
 import { type LandingLock, withLandingLock } from "./lock.js";
 import { emptyLanding, type Landing, leaveOut, skip } from "./outcome.js";
 import { findPlace, noVersionControl, type Place } from "./place.js";
@@ -39,19 +39,19 @@ export interface LandOptions {
  * forward to exactly what was checked. Work that conflicts or fails the check is returned to its owner; the rest lands.
  * One landing of a repository runs at a time, the next one waits. What a dead one left unfinished is ended first.
  *
- * Faults: those of `chooseTasks` and `findPlace`; `landing.nothing_to_continue`, `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
+ * Faults: those of `chooseTasks` and `findPlace`; `landing.under_way`, `landing.nothing_to_continue`, `landing.checkout_dirty`, `landing.target_red`, `landing.moving`,
  * `landing.interrupted`, `landing.lock_lost`, `landing.no_remote`, `landing.push_failed`, `vcs.*`. What landed before a fault stays landed.
  */
 export async function landTasks(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
   const ended = await endInterruptedLandings(crew, options.remark);
-  const chosen = await prepare(crew, choice, options, new Map());
-  const { place } = chosen;
-  if (place === undefined) return begin(choice, chosen, ended);
+  const found = await locate(crew, choice, options);
+  const { place, chosen } = found;
+  if (place === undefined) return begin(choice, await prepare(crew, choice, found), ended);
   const remote = await remoteOf(crew, place, options);
   const land = async (lock: LandingLock) => {
     await settleLeft(crew, lock, options.remark);
     ended.push(...(await endInterruptedLandings(crew, options.remark)));
-    const ready = await prepare(crew, choice, options, await lockedTasks(crew));
+    const ready = await prepare(crew, choice, await locate(crew, choice, options));
     const report = begin(choice, ready, ended);
     if (ready.place?.root === place.root && ready.candidates.length > 0) {
       await takeAndLand(crew, { ...ready, place: ready.place, lock }, options);
@@ -65,7 +65,7 @@ export async function landTasks(crew: TmuxHost, choice: Choice, options: LandOpt
   const purpose = `${names} in ${choice.workstream} by ${crew.context.actor}`;
   const report =
     chosen.candidates.length === 0
-      ? begin(choice, chosen, ended)
+      ? begin(choice, await prepare(crew, choice, found), ended)
       : await withLandingLock(crew, await place.lander.lockFile(place.root), { ...options, purpose }, land);
   report.remote = remote ?? null;
   if (options.push && remote !== undefined)
@@ -86,7 +86,7 @@ function begin(choice: Choice, { report, candidates }: Ready, ended: readonly En
 
 /** What `landTasks` would do if the check passed: which tasks land, which conflict. Writes no row and no ref. */
 export async function predictLanding(crew: TmuxHost, choice: Choice, options: LandOptions = {}): Promise<Landing> {
-  const { report, place, candidates, edges } = await prepare(crew, choice, options, await lockedTasks(crew));
+  const { report, place, candidates, edges } = await prepare(crew, choice, await locate(crew, choice, options));
   if (place === undefined) return report;
   const stack = await stackTasks(crew, place, candidates, edges);
   const { commit } = stack.target;
@@ -109,45 +109,44 @@ function nothingToContinue(workstream: string): Fault {
   ]);
 }
 
+interface Located {
+  settings: Settings;
+  chosen: Chosen;
+  place: Place | undefined;
+}
+
+/** Which tasks were chosen, and where they land. Looks at no commit: before the lock that would be done for nothing. */
+async function locate(crew: TmuxHost, choice: Choice, { onto, push }: LandOptions): Promise<Located> {
+  const { db } = crew.context.store;
+  const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
+  const chosen = await chooseTasks(db, choice);
+  const { candidates, skipped } = chosen;
+  const copies = skipped.filter(({ why }) => why === "no_vcs").map(({ task }) => task);
+  if (copies.length > 0 && candidates.length + chosen.empty.length === 0 && copies.length === skipped.length) {
+    throw await noVersionControl(db, choice.workstream, copies);
+  }
+  const landsNothing = candidates.length === 0 && !push;
+  const place = landsNothing ? undefined : await findPlace(crew, choice.workstream, candidates, { onto, settings });
+  return { settings, chosen, place };
+}
+
 interface Ready {
   report: Landing;
   settings: Settings;
   place: Place | undefined;
   candidates: Candidate[];
-  edges: Awaited<ReturnType<typeof chooseTasks>>["edges"];
+  edges: Chosen["edges"];
 }
 
-/** `locked` has the pids of landings under way, by row id of the task. */
-async function prepare(
-  crew: TmuxHost,
-  choice: Choice,
-  options: LandOptions,
-  locked: ReadonlyMap<number, number>,
-): Promise<Ready> {
-  const { db } = crew.context.store;
-  const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
-  const { candidates, edges, skipped, empty } = await chooseTasks(db, choice, locked);
+async function prepare(crew: TmuxHost, choice: Choice, { settings, chosen, place }: Located): Promise<Ready> {
+  const { candidates, edges, skipped, empty } = chosen;
   const report = emptyLanding(skipped);
   await reportLoose(crew, [...candidates.map(({ row }) => row), ...empty], report);
   await skipEmpty(crew, empty, report);
-  const copies = skipped.filter(({ why }) => why === "no_vcs").map(({ task }) => task);
-  if (copies.length > 0 && candidates.length === 0 && copies.length === skipped.length) {
-    throw await noVersionControl(db, choice.workstream, copies);
-  }
-  if (candidates.length === 0 && !options.push) return { report, settings, place: undefined, candidates, edges };
-  const place = await findPlace(crew, choice.workstream, candidates, { onto: options.onto, settings });
+  if (place === undefined) return { report, settings, place, candidates, edges };
   const said = typeof choice.said === "object" ? { as: await onBranch(crew, place, choice.said.as) } : choice.said;
   const there = await dropGone(crew, place, { candidates, edges, report });
   return { report, settings, place, candidates: there.map((candidate) => ({ ...candidate, said })), edges };
-}
-
-async function lockedTasks(crew: TmuxHost): Promise<Map<number, number>> {
-  const rows = await landingsUnderWay(crew.context.store.db);
-  const living = await livingProcesses(
-    crew,
-    rows.map((row) => row.process),
-  );
-  return new Map(rows.filter((row) => living.has(row.process)).map((row) => [row.task_id, pidOf(row.process)]));
 }
 
 /** Skips tasks whose commits the repository does not have, and those that wait for them. */
