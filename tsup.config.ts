@@ -51,6 +51,15 @@ const asciiAlone: NonNullable<Options["plugins"]>[number] = {
 
 const escapeUnit = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
+/** Wraps `app.cjs` as Node would, so that it is compiled as it is read. */
+const asFunction: NonNullable<Options["plugins"]>[number] = {
+  name: "as-function",
+  renderChunk: (code, { path }) =>
+    path.endsWith("app.cjs")
+      ? { code: `(function (exports, require, module, __filename, __dirname) {${code}\n})` }
+      : undefined,
+};
+
 /** Binds the code cache to this build: the program knows the hash of the file that it loads. */
 const appHash: NonNullable<Options["plugins"]>[number] = {
   name: "app-hash",
@@ -95,7 +104,7 @@ export default defineConfig([
     entry: { main: "src/main.ts", app: "src/cli/run.ts", player: "src/cli/player.ts" },
     clean: true,
     esbuildPlugins: [lazyPackages, lazyBuiltins, notices],
-    plugins: [asciiAlone, appHash],
+    plugins: [asciiAlone, asFunction, appHash],
   },
   {
     ...program,

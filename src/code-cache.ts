@@ -8,15 +8,15 @@ const KEPT = 4;
 
 /** A compiled program. */
 export interface Compiled {
-  /** Runs the program as a CommonJS module and returns its exports. */
+  /** Runs the program as a CommonJS module and gives its exports. */
   load(require: NodeJS.Require): unknown;
   /** Writes the code cache if there was no valid one; call it when the work is done. */
   keep(): void;
 }
 
 /**
- * Compiles the CommonJS file at `path` with V8's code cache, which halves the time to start: most of it is
- * compiling. The cache is in the user's cache folder and valid only for this `build`, file, V8 and processor.
+ * Compiles the file at `path`, which is one function expression of CommonJS's five parameters, with V8's code cache. It
+ * halves the time to start: most of it is compiling. The cache is in the user's cache folder and valid only for this `build`, file, V8 and processor.
  */
 export function compileCached(path: string, build: string, env: NodeJS.ProcessEnv): Compiled {
   const { mtimeMs, size } = statSync(path);
@@ -24,10 +24,8 @@ export function compileCached(path: string, build: string, env: NodeJS.ProcessEn
   const folder = join(env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "mu");
   const file = join(folder, `code-${id}.bin`);
   const cachedData = readCache(file, id);
-  // The bundler writes ASCII only, and Latin-1 is read without a look at every byte.
-  const source = readFileSync(path, "latin1");
-  const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  const script = new Script(wrapped, { filename: path, ...(cachedData && { cachedData }) });
+  // The bundler writes ASCII only. As Latin-1, V8 takes so long a text as it was read, without another copy.
+  const script = new Script(readFileSync(path, "latin1"), { filename: path, ...(cachedData && { cachedData }) });
   return {
     load(require) {
       const module = { exports: {} };

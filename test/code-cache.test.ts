@@ -92,7 +92,8 @@ describe("the code cache", () => {
 
   it("is never used with a byte flipped or cut off, wherever", () => {
     const path = join(home.folder, "program.cjs");
-    writeFileSync(path, "exports.answer = () => [6, 7].reduce((product, factor) => product * factor);");
+    const source = "exports.answer = () => [6, 7].reduce((product, factor) => product * factor);";
+    writeFileSync(path, `(function (exports, require, module, __filename, __dirname) {${source}})`);
     const run = () => {
       const program = compileCached(path, "build", { XDG_CACHE_HOME: dirname(caches) });
       expect((program.load(createRequire(path)) as { answer(): number }).answer()).toBe(42);

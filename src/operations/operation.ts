@@ -4,6 +4,9 @@ import type { App, Need } from "./app.js";
 import type { Paint } from "./paint.js";
 import { schemaOf } from "./schema-of.js";
 
+// Most processes check one input: writing and compiling a checker for it takes longer than the check.
+z.config({ jitless: true });
+
 /** Commands that make sense next, each with what it is for. */
 export const NEXT_STEPS = shape([{ intent: "string", command: "string" }]);
 
