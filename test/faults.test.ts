@@ -77,6 +77,19 @@ describe("a database", () => {
     await expectUnavailable("db.corrupt", home.database);
   });
 
+  it("beside which the files of a write lie damaged, works without them", async () => {
+    await planned();
+    for (const file of ["mu.db-wal", "mu.db-shm"]) {
+      for (const text of ["", "7\x7f\x06\x82", "\x00\xffgarbage\n".repeat(3000)]) {
+        writeFileSync(join(dirname(home.database), file), text, "latin1");
+        const { json } = await home.here("task list --json");
+        expect([file, text.length, json().count]).toEqual([file, text.length, 1]);
+      }
+      expect((await home.here("task note build more")).code).toBe(0);
+    }
+    expect((await home.here("audit verify --tables")).code).toBe(0);
+  });
+
   it("that is another program's", async () => {
     const file = join(home.folder, "other.db");
     const other = connect(file, { timeout: 5_000 });

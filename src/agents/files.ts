@@ -1,8 +1,8 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RowOf } from "../db/write.js";
-import { ignoreFault } from "../errors.js";
-import type { AgentRef } from "../names.js";
+import { Fault, ignoreFault } from "../errors.js";
+import { type AgentRef, qualifiedName, quote, shellWord } from "../names.js";
 import type { Layout } from "../tmux/appearance.js";
 import { quoteWord } from "../tmux/run.js";
 import { lastLines } from "../tmux/screens.js";
@@ -50,10 +50,32 @@ export async function saveLaunch(stateDir: string, agent: Incarnation, launch: L
   await writeWhole(launchPath(stateDir, agent), JSON.stringify(launch));
 }
 
-/** How the agent was started; undefined when nobody wrote it down, as for one that was adopted. */
-export async function readLaunch(stateDir: string, agent: Incarnation): Promise<LaunchRecord | undefined> {
-  const text = await readFile(launchPath(stateDir, agent), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as LaunchRecord);
+/**
+ * How the agent was started; undefined when nobody wrote it down, as for one that was adopted. Faults
+ * `agent.launch_damaged`.
+ */
+export async function readLaunch(stateDir: string, agent: Incarnation & AgentRef): Promise<LaunchRecord | undefined> {
+  const path = launchPath(stateDir, agent);
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const launch = parseLaunch(text);
+  if (launch !== undefined) return launch;
+  const message = `The record of how ${quote(agent.name)} was started is damaged: ${path}. Nothing was started.`;
+  const again = `rm ${shellWord(path)} && mu agent restart ${qualifiedName(agent)}`;
+  throw new Fault("unavailable", "agent.launch_damaged", message, [
+    { intent: "Start it without the arguments and variables that it had", command: again },
+  ]);
+}
+
+function parseLaunch(text: string): LaunchRecord | undefined {
+  try {
+    const launch: LaunchRecord = JSON.parse(text);
+    const { command, args, env, cwd } = launch;
+    const isWhole = typeof command === "string" && Array.isArray(args) && typeof env === "object";
+    return isWhole && typeof cwd === "string" ? launch : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Takes away every file of an incarnation that never lived. */
@@ -159,8 +181,8 @@ export async function readAgent(host: TmuxHost, ref: AgentRef, { lines }: { line
   return { agent, lines: await readTail(transcriptPath(host.stateDir, row), lines), source: "transcript" };
 }
 
-/** The lines that `closeAgent` kept; undefined when the agent was not closed by it. */
+/** The lines that `closeAgent` kept; undefined when the agent was not closed by it, or the file was lost. */
 async function readSavedScreen(stateDir: string, row: RowOf<"agents">): Promise<string[] | undefined> {
   const text = await readFile(lastScreenPath(stateDir, row), "utf8").catch(() => undefined);
-  return text?.replace(/\n$/, "").split("\n");
+  return text ? text.replace(/\n$/, "").split("\n") : undefined;
 }

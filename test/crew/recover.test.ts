@@ -1,9 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { latestAgentRow } from "../../src/agents/agent.js";
 import { observeAgents } from "../../src/agents/status/observe.js";
 import { reconcile } from "../../src/crew/reconcile.js";
 import { planRecovery, recover } from "../../src/crew/recover.js";
+import { restartAgent } from "../../src/crew/restart.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import { write } from "../../src/db/write.js";
 import { claimTask } from "../../src/tasks/claim.js";
@@ -139,6 +141,34 @@ describeTmux("recovering a crew", () => {
     expect(process.kill(pid, 0)).toBe(true);
     process.kill(pid);
     await stranger;
+  });
+
+  it("names an agent whose record of its start is damaged, and goes on with the others", async () => {
+    const damages = { nil: "", torn: '{"command":"sh","args":[],"en', odd: "null", wild: "\u0000\u001b[31m{}" };
+    for (const name of [...Object.keys(damages), "sue"]) await spawnShell(name);
+    await room.give("build", "torn");
+    await crash();
+    const folder = join(room.crew.stateDir, "launches");
+    const fileOf = async (name: string) => {
+      const row = await latestAgentRow(db(), demo(name));
+      return join(folder, `${row.id}-${Date.parse(row.spawned_at)}.json`);
+    };
+    for (const [name, text] of Object.entries(damages)) writeFileSync(await fileOf(name), text);
+    const recovered = await recover(room.crew);
+    for (const name of Object.keys(damages)) {
+      const why = expect.stringContaining(`"${name}" was started is damaged: ${await fileOf(name)}`);
+      expect(recovered).toContainEqual(expect.objectContaining({ agent: name, action: "failed", why }));
+    }
+    expect(recovered).toContainEqual(expect.objectContaining({ agent: "sue", action: "fresh" }));
+    expect(await names()).toEqual(["sue"]);
+    expect(await getTask(db(), demo("build"))).toMatchObject({ status: "IN_PROGRESS", owner: "torn" });
+
+    const file = await fileOf("torn");
+    const command = `rm ${file} && mu agent restart demo/torn`;
+    const refused = restartAgent(room.crew, demo("torn"));
+    await expect(refused).rejects.toMatchObject({ code: "agent.launch_damaged", nextSteps: [{ command }] });
+    rmSync(file);
+    expect(await restartAgent(room.crew, demo("torn"))).toMatchObject({ tasks: ["build"] });
   });
 
   it("goes on with the others when one cannot be started", async () => {

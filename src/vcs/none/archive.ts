@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { mkdir, open, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote } from "../../names.js";
@@ -48,11 +48,21 @@ export async function writeArchive(world: VcsWorld, file: string, manifest: Mani
 export async function readManifest(world: VcsWorld, file: string): Promise<Manifest> {
   try {
     const { stdout } = await runProgram(world, "tar", ["-x", "-O", "-f", file, "manifest.json"]);
+    await checkEnd(file);
     return JSON.parse(stdout) as Manifest;
   } catch (error) {
     if (error instanceof Fault && error.code === "vcs.not_installed") throw error;
-    throw new Fault("missing", "vcs.no_save", `${quote(file)} does not exist or is not an archive of a workspace.`);
+    const message = `${quote(file)} does not exist, is damaged, or is not an archive of a workspace.`;
+    throw new Fault("missing", "vcs.no_save", message);
   }
+}
+
+/** An archive ends with empty blocks; tar says nothing where it is cut off between two files. */
+async function checkEnd(file: string): Promise<void> {
+  const archive = await open(file);
+  const { size } = await archive.stat();
+  const { buffer } = await archive.read(Buffer.alloc(512), 0, 512, size - 512).finally(() => archive.close());
+  if (buffer.some((byte) => byte !== 0)) throw new Error("cut off");
 }
 
 /** Restores an archive's files into `path` and deletes what it lists as deleted. */

@@ -303,7 +303,7 @@ exec cat`;
   it("what it prints is kept from the first byte, for this user only", async () => {
     const { agent } = await spawn("worker-1", { command: "echo first; exec cat" });
     const [pane] = await crew.panes();
-    const row = { id: Number(pane?.agentId), spawned_at: agent.spawnedAt };
+    const row = { id: Number(pane?.agentId), spawned_at: agent.spawnedAt, workstream: "demo", name: "worker-1" };
     await eventually("transcript", async () =>
       (await readTail(transcriptPath(crew.crew.stateDir, row), 3)).includes("first"),
     );
