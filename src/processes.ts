@@ -174,10 +174,18 @@ export function endHolder(holder: string): void {
 /** True while the holder's process is alive and has not ended the hold. One on another host counts as alive. */
 export async function isHolderAlive(host: ProcessHost, holder: string): Promise<boolean> {
   if (ownHolders.has(holder)) return true;
-  const identity = holder.slice(0, holder.lastIndexOf(" "));
+  const identity = identityIn(holder);
   if (identity === (await processIdentity(host))) return false;
   return isProcessAlive(host, identity);
 }
+
+/** The other host that the holder is on, or was: this one has that name no more if it got another one since. */
+export function otherHostOf(holder: string): string | undefined {
+  const name = identityIn(holder).split(" ").at(-1);
+  return name === hostname() ? undefined : name;
+}
+
+const identityIn = (holder: string) => holder.slice(0, holder.lastIndexOf(" "));
 
 /** Tells one start of this machine from the next; empty where a process's start time is absolute. */
 export async function bootId(): Promise<string> {

@@ -3,7 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { quote } from "../names.js";
-import { endHolder, isHolderAlive, newHolder, pidOf } from "../processes.js";
+import { endHolder, isHolderAlive, newHolder, otherHostOf, pidOf } from "../processes.js";
 import type { WorkspaceRow } from "./workspace.js";
 
 /** One process's lock on a workspace. */
@@ -14,10 +14,23 @@ export interface Hold {
   inherited: string | null;
 }
 
+interface HoldRow {
+  holder: string;
+  created_at: string;
+}
+
 /** True if a living process has the workspace locked. */
 export async function isHeld(host: Host, workspace: number): Promise<boolean> {
   const found = await findHold(host.context.store.db, workspace);
-  return found !== undefined && (await isHolderAlive(host, found.holder));
+  return found !== undefined && (await isHolding(host, found));
+}
+
+/** A process that cannot be seen from here keeps its lock for so long, in ms. */
+const UNSEEN_MS = 60 * 60_000;
+
+async function isHolding(host: Host, { holder, created_at }: HoldRow): Promise<boolean> {
+  if (otherHostOf(holder) === undefined) return isHolderAlive(host, holder);
+  return host.context.clock.now().getTime() - Date.parse(created_at) < UNSEEN_MS;
 }
 
 /**
@@ -36,17 +49,17 @@ export async function withHold<T>(host: Host, row: WorkspaceRow, work: (hold: Ho
 async function takeHold(host: Host, row: WorkspaceRow): Promise<Hold> {
   const { store } = host.context;
   const found = await findHold(store.db, row.id);
-  if (found !== undefined && (await isHolderAlive(host, found.holder))) throw inProgress(row, found.holder);
+  if (found !== undefined && (await isHolding(host, found))) throw inProgress(row, found);
   const holder = await newHolder(host);
-  const { taken, isAsRead } = await store.write(async (db) => {
+  const taken = await store.write(async (db) => {
     if (found !== undefined) await db.deleteFrom("workspace_holds").where("holder", "=", found.holder).execute();
-    if (!(await isUnchanged(db, row))) return { taken: "", isAsRead: false };
+    if (!(await isUnchanged(db, row))) return undefined;
     await insertHold(db, { workspace: row.id, holder, now: timestamp(host.context.clock) });
-    return { taken: (await findHold(db, row.id))?.holder ?? "", isAsRead: true };
+    return findHold(db, row.id);
   });
-  if (isAsRead && taken === holder) return { workspace: row.id, holder, inherited: found?.intent ?? null };
+  if (taken?.holder === holder) return { workspace: row.id, holder, inherited: found?.intent ?? null };
   endHolder(holder);
-  throw isAsRead ? inProgress(row, taken) : changedMeanwhile(row);
+  throw taken === undefined ? changedMeanwhile(row) : inProgress(row, taken);
 }
 
 const COMPARED = ["state", "agent", "base_ref", "freed_at"] as const;
@@ -91,12 +104,14 @@ async function findHold(db: Reader, workspace: number) {
   return db.selectFrom("workspace_holds").selectAll().where("workspace_id", "=", workspace).executeTakeFirst();
 }
 
-function inProgress({ agent, workstream }: WorkspaceRow, holder: string): Fault {
+function inProgress({ agent, workstream }: WorkspaceRow, { holder, created_at }: HoldRow): Fault {
   const pid = pidOf(holder);
+  const other = otherHostOf(holder);
+  const unseen = other && ` on ${other} since ${created_at}. It cannot be seen from here: mu takes over after an hour`;
   return new Fault(
     "conflict",
     "workspace.in_progress",
-    `The workspace of ${quote(agent)} is locked by process ${pid}.`,
+    `The workspace of ${quote(agent)} is locked by process ${pid}${unseen ?? ""}.`,
     [{ intent: "See its state", command: `mu workspace list -w ${workstream}` }],
     { pid },
   );

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { destroyCrew, previewCrewDestroy } from "../../src/crew/workstream.js";
+import { write } from "../../src/db/write.js";
 import { Fault } from "../../src/errors.js";
 import { readLog } from "../../src/journal/log.js";
 import { addTask } from "../../src/tasks/add.js";
@@ -10,7 +11,7 @@ import { claimTask } from "../../src/tasks/claim.js";
 import { openTask } from "../../src/tasks/lifecycle.js";
 import { git } from "../../src/vcs/git/git.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
-import { freeWorkspace, leaveWorkspace } from "../../src/workspaces/free.js";
+import { freeWorkspace, leaveWorkspace, settleWorkspaces } from "../../src/workspaces/free.js";
 import { withHold } from "../../src/workspaces/hold.js";
 import { listWorkspaces, workspaceCommits, workspaceDiff } from "../../src/workspaces/inspect.js";
 import { moveRoot } from "../../src/workspaces/move-root.js";
@@ -413,10 +414,47 @@ onEachDialect("workspaces", (bench) => {
     const row = await workspaceRow(bench.context.store.db, w1);
     const stale = withHold(shop.crew, { ...row, state: "creating", base_ref: null }, async () => "removed");
     await expect(stale).rejects.toMatchObject({ code: "workspace.changed", exitCode: 4 });
-    const hold = { workspace_id: row.id, holder: "999999 1 elsewhere dead", intent: null, created_at: "" };
-    await bench.context.store.write((db) => db.insertInto("workspace_holds").values(hold).execute());
+    await lockElsewhere(row.id, new Date());
     await expect(freeWorkspace(shop.crew, w1)).rejects.toMatchObject({ code: "workspace.in_progress" });
     expect(existsSync(join(path, "new.txt"))).toBe(true);
+  });
+
+  const lockElsewhere = async (workspace_id: number, since: Date) => {
+    const hold = { workspace_id, holder: "4242 1 elsewhere dead", intent: null, created_at: since.toISOString() };
+    await bench.context.store.write((db) => db.insertInto("workspace_holds").values(hold).execute());
+  };
+
+  itOnce("are not locked for ever by a process of another host, or of this one under its old name", async () => {
+    const { path } = await make();
+    shop.repository.write({ "new.txt": "new" }, path);
+    const row = await workspaceRow(bench.context.store.db, w1);
+    const since = new Date();
+    await lockElsewhere(row.id, since);
+    const at = (minutes: number) => {
+      const clock = { ...bench.context.clock, now: () => new Date(since.getTime() + minutes * 60_000) };
+      return { ...shop.crew, context: { ...shop.crew.context, clock } };
+    };
+    for (const act of [freeWorkspace, recreateWorkspace, refreshWorkspace]) {
+      const { message } = await fault(act(at(59), w1));
+      expect(message).toBe(
+        `The workspace of "w1" is locked by process 4242 on elsewhere since ${since.toISOString()}. It cannot be seen from here: mu takes over after an hour.`,
+      );
+    }
+    expect(await freeWorkspace(at(60), w1)).toMatchObject({ changed: true, salvage: { files: 1 } });
+    expect(await bench.context.store.db.selectFrom("workspace_holds").selectAll().execute()).toEqual([]);
+  });
+
+  itOnce("that a process of another host left half made are settled after an hour", async () => {
+    const { path } = await make();
+    const { id } = await workspaceRow(bench.context.store.db, w1);
+    const spec = { op: "workspace.free", scope: "demo", subject: "demo/w1" };
+    await write(bench.context, spec, (tx) => tx.patch("workspaces", id, { state: "freeing" }));
+    await lockElsewhere(id, new Date());
+    expect(await settleWorkspaces(shop.crew)).toEqual([]);
+    const clock = { ...bench.context.clock, now: () => new Date(Date.now() + 61 * 60_000) };
+    const later = { ...shop.crew, context: { ...shop.crew.context, clock } };
+    expect(await settleWorkspaces(later)).toMatchObject([{ agent: "w1", action: "freed" }]);
+    expect(existsSync(path)).toBe(false);
   });
 
   itOnce("are saved though their repository was cloned anew and knows nothing of them", async () => {
