@@ -10,6 +10,7 @@ import { listNotes } from "../../src/tasks/notes.js";
 import { getTask } from "../../src/tasks/task.js";
 import { waitForTasks } from "../../src/tasks/wait.js";
 import { createRun, type Run } from "../../src/tmux/run.js";
+import { PROGRAM } from "../support/cli.js";
 import { openStage, type Stage } from "../support/stage.js";
 import { describeTmux, eventually, privateTmux } from "../support/tmux.js";
 
@@ -47,6 +48,26 @@ describeTmux("reconciling", () => {
     const reaps = await db().selectFrom("events").selectAll().where("op", "=", "agent.reap").execute();
     expect(reaps).toMatchObject([{ actor: "reaper", subject: "demo/ada" }]);
     expect((await reconcile(stage.crew)).reaped).toEqual([]);
+  });
+
+  it.each(["one process", "two processes"])("closes each agent once when two look at once, in %s", async (where) => {
+    const [ada, bob] = [await stage.enter("ada"), await stage.enter("bob")];
+    await stage.work("build", ada);
+    await stage.work("test", bob);
+    for (const { pane } of [ada, bob]) await kill(pane);
+    const { databaseEnv, exec, env } = stage.crew;
+    const apart = async () => {
+      const all = { ...env, ...databaseEnv, XDG_CACHE_HOME: stage.server.dir, USER: "ann" };
+      const { stdout } = await exec(process.execPath, [PROGRAM, "reconcile", "-w", "demo", "--json"], { env: all });
+      return JSON.parse(stdout).reaped;
+    };
+    const here = async () => (await reconcile(await stage.another(), "demo")).reaped;
+    const look = where === "one process" ? here : apart;
+    const reaped = (await Promise.all([look(), look(), look()])).flat();
+    expect(reaped.map(({ agent, tasks }) => `${agent} ${tasks}`).sort()).toEqual(["ada build", "bob test"]);
+    const events = await db().selectFrom("events").select("op").where("op", "=", "agent.reap").execute();
+    expect(events).toHaveLength(1);
+    for (const task of ["build", "test"]) expect(await listNotes(db(), demo(task))).toHaveLength(1);
   });
 
   it("with report, only says what it would do", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { latestAgentRow } from "../../src/agents/agent.js";
 import { observeAgents } from "../../src/agents/status/observe.js";
+import { closeAgent } from "../../src/crew/close.js";
 import { reconcile } from "../../src/crew/reconcile.js";
 import { planRecovery, recover } from "../../src/crew/recover.js";
 import { restartAgent } from "../../src/crew/restart.js";
@@ -10,6 +11,7 @@ import { spawnAgent } from "../../src/crew/spawn.js";
 import { write } from "../../src/db/write.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { getTask } from "../../src/tasks/task.js";
+import { PROGRAM } from "../support/cli.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
 import { PLAYER } from "../support/stage.js";
 import { describeTmux, eventually } from "../support/tmux.js";
@@ -128,6 +130,31 @@ describeTmux("recovering a crew", () => {
     expect(await names()).toEqual(all);
   });
 
+  it("starts nobody twice and hands each task over once when two processes recover at once", async () => {
+    const all = ["a1", "a2"];
+    for (const name of all) await spawnShell(name);
+    for (const name of all) await room.give(`of-${name}`, name);
+    await crash();
+    const { databaseEnv, exec, env } = room.crew;
+    const apart = async () => {
+      const place = { ...env, ...databaseEnv, XDG_CACHE_HOME: room.server.dir, USER: "ann" };
+      const ran = await exec(process.execPath, [PROGRAM, "recover", "-w", "demo", "--yes", "--json"], { env: place });
+      return JSON.parse(ran.stdout).items as { agent: string; action: string }[];
+    };
+    const found = (await Promise.all([apart(), apart()])).flat();
+    expect(
+      found
+        .filter(({ action }) => action === "fresh")
+        .map(({ agent }) => agent)
+        .sort(),
+    ).toEqual(all);
+    expect(await names()).toEqual(all);
+    const rows = await db().selectFrom("agents").select("name").where("closed_at", "is", null).execute();
+    expect(rows.map(({ name }) => name).sort()).toEqual(all);
+    for (const name of all) expect(await getTask(db(), demo(`of-${name}`))).toMatchObject({ owner: name });
+    expect((await room.events()).filter((op) => op === "agent.restart")).toHaveLength(all.length);
+  });
+
   it("does not touch a process that has an old agent's pid", async () => {
     await spawnShell("sue");
     await crash();
@@ -169,6 +196,19 @@ describeTmux("recovering a crew", () => {
     await expect(refused).rejects.toMatchObject({ code: "agent.launch_damaged", nextSteps: [{ command }] });
     rmSync(file);
     expect(await restartAgent(room.crew, demo("torn"))).toMatchObject({ tasks: ["build"] });
+  });
+
+  it("says which host an agent is on, which can be closed from here", async () => {
+    await spawnShell("far");
+    await room.give("build", "far");
+    const { id } = await latestAgentRow(db(), demo("far"));
+    const spec = { op: "agent.spawn", scope: "demo", subject: "demo/far" };
+    await write(room.crew.context, spec, (tx) => tx.patch("agents", id, { host: "devbox" }));
+    await crash();
+    expect(await recover(room.crew)).toMatchObject([{ agent: "far", action: "leave", why: "it is on devbox" }]);
+    await closeAgent(room.crew, demo("far"));
+    expect(await getTask(db(), demo("build"))).toMatchObject({ status: "OPEN", owner: null });
+    expect(await recover(room.crew)).toEqual([]);
   });
 
   it("goes on with the others when one cannot be started", async () => {
