@@ -15,6 +15,7 @@ import { loadOperations } from "./operations/index.js";
 import type { Operation } from "./operations/operation.js";
 import { describeTool, INSTRUCTIONS, inToolWords, isOffered, toolName, withNextTools } from "./operations/tools.js";
 import type { ToolSet } from "./operations/verb.js";
+import { isObject } from "./shape.js";
 import { VERSION } from "./version.js";
 
 /**
@@ -114,10 +115,9 @@ async function call(
   const inTools = <T>(value: T) => withNextTools(value, world.program, isTool) as T;
   try {
     const result = inTools(operation.output().parse(await execute(operation, input, world, request)));
-    const isObject = typeof result === "object" && result !== null && !Array.isArray(result);
     return {
       content: [{ type: "text", text: JSON.stringify(result) }],
-      ...(isObject && { structuredContent: result as Record<string, unknown> }),
+      ...(isObject(result) && { structuredContent: result }),
     };
   } catch (error) {
     const fault = error instanceof Fault ? error : bugFault(String(error));

@@ -45,3 +45,8 @@ type Sometimes<S> = {
 
 /** Gives `shape` back with its words kept as types. */
 export const shape = <const S extends Shape>(shape: S): S => shape;
+
+/** Whether `value` is an object with fields: no list, and not null. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

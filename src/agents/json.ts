@@ -1,3 +1,5 @@
+import { isObject } from "../shape.js";
+
 /** An object of unknown shape, as it came out of a foreign program. */
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -14,8 +16,4 @@ export function asList(value: unknown): readonly unknown[] {
 /** The value as a text, or undefined. */
 export function asText(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -56,9 +56,3 @@ export function readLine(argv: readonly string[], verbs: readonly Verb[]): Line 
 }
 
 const markText = (word: string) => (DASHED_TEXT.test(word) ? TEXT_MARK + word : word);
-
-/** The verb that `words` call, by its name or an alias. */
-export function findVerb(words: readonly string[], verbs: readonly Verb[]): Verb | undefined {
-  const text = words.join(" ");
-  return verbs.find((verb) => wordsOf(verb.name).join(" ") === text || verb.aliases.includes(text));
-}

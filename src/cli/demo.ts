@@ -6,7 +6,7 @@ import { type DemoOutcome, playDemo } from "../demo/demo.js";
 import type { CrewPlace } from "../demo/stage.js";
 import { execProgram } from "../exec.js";
 import type { Request } from "../operations/app.js";
-import { createTmux } from "../tmux/tmux.js";
+import { processCrew } from "./crew.js";
 
 /** The demo, with the programs that this one was built with. */
 export function playDemoHere(options: { keep?: string | undefined }, request: Request): Promise<DemoOutcome> {
@@ -47,13 +47,7 @@ function endingOf({ signal, remark }: Request): AbortSignal {
 
 async function openCrew({ database, stateDir, env }: CrewPlace) {
   const store = await openStore({ path: database });
-  const crew = {
-    context: { store, clock: systemClock, actor: "demo" },
-    tmux: createTmux({ exec: execProgram, env }),
-    exec: execProgram,
-    stateDir,
-    env,
-    databaseEnv: { MU_DB_PATH: database, MU_STATE_DIR: stateDir },
-  };
+  const context = { store, clock: systemClock, actor: "demo" };
+  const crew = processCrew(context, { ...env, MU_DB_PATH: database, MU_STATE_DIR: stateDir });
   return { crew, close: () => store.close() };
 }

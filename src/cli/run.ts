@@ -8,8 +8,9 @@ import { execute, executeFollowing, type World } from "../operations/execute.js"
 import { findOperation } from "../operations/index.js";
 import { VERBS } from "../operations/manifest.js";
 import type { Operation } from "../operations/operation.js";
+import { findVerb } from "../operations/verb.js";
 import { databasePath, stateFolder } from "../paths.js";
-import { findVerb, type Line, readLine } from "./argv.js";
+import { type Line, readLine } from "./argv.js";
 import { installSkill, processRequest } from "./io.js";
 import { buildProgram, type Call } from "./program.js";
 import { type Output, reportError, showFollowed, showResult } from "./show.js";

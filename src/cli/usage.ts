@@ -1,8 +1,8 @@
 import { CommanderError } from "commander";
 import { Fault, type NextStep } from "../errors.js";
 import { shellWord } from "../names.js";
-import { flagSpelling, type Verb } from "../operations/verb.js";
-import { findVerb, type Line } from "./argv.js";
+import { findVerb, flagSpelling, type Verb } from "../operations/verb.js";
+import type { Line } from "./argv.js";
 
 const CODES: Readonly<Record<string, string>> = {
   "commander.unknownOption": "usage.unknown_option",

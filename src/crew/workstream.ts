@@ -13,7 +13,7 @@ import { standingsOf } from "../workspaces/inspect.js";
 import { salvageWorkspace } from "../workspaces/salvage.js";
 import { workspaceRows } from "../workspaces/workspace.js";
 import {
-  type Destruction,
+  DESTRUCTION,
   destroyWorkstream,
   getWorkstream,
   listWorkstreams,
@@ -32,21 +32,24 @@ export const LISTED_WORKSTREAM = shape({ ...WORKSTREAM_SUMMARY, session: "string
 export type ListedWorkstream = TypeOf<typeof LISTED_WORKSTREAM>;
 
 /** What goes with a workstream that is destroyed. */
-export interface CrewDestruction extends Destruction {
-  session: string;
+export const CREW_DESTRUCTION = shape({
+  ...DESTRUCTION,
+  session: "string",
   /** The session runs. */
-  sessionAlive: boolean;
+  sessionAlive: "boolean",
   /** The agents that are closed. */
-  closing: string[];
+  closing: "string[]",
   /** Those of them that are busy. */
-  busy: string[];
+  busy: "string[]",
   /** Panes of the session that are no agent's, with what runs in them. */
-  strangers: { pane: string; command: string }[];
+  strangers: [{ pane: "string", command: "string" }],
   /** The workspaces, with the work in them that is not landed; null if that is unknown. */
-  workspaces: { agent: string; path: string; commits: number | null; files: number | null }[];
+  workspaces: [{ agent: "string", path: "string", commits: "number | null", files: "number | null" }],
   /** What was saved of them, by name. */
-  salvages: string[];
-}
+  salvages: "string[]",
+});
+
+type CrewDestruction = TypeOf<typeof CREW_DESTRUCTION>;
 
 /** Creates the workstream's session unless it runs; true if it was created. Faults `workstream.not_found`, `tmux.*`. */
 export async function openCrewSession({ tmux, env, context, databaseEnv }: Crew, workstream: string): Promise<boolean> {

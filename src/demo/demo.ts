@@ -9,7 +9,7 @@ import { applyPlan } from "../tasks/plan.js";
 import { drawTree, taskTree } from "../tasks/tree.js";
 import { workspaceRows } from "../workspaces/workspace.js";
 import { CAST, GOAL, PLAN } from "./cast.js";
-import { CLASH, CRASH, type Crash, direct, PERMISSION, WARNING } from "./director.js";
+import { direct, SCRIPT } from "./director.js";
 import {
   buildScaffold,
   clearStage,
@@ -39,11 +39,11 @@ export const DEMO_OUTCOME = shape({
   kept: "string | null",
   tasks: [TASK_STORY],
   /** With each crash: who took the work over. */
-  crashes: [{ ...CRASH, takenOverBy: "string[]" }],
-  permissions: [PERMISSION],
+  crashes: [{ ...SCRIPT.crashes[0], takenOverBy: "string[]" }],
+  permissions: SCRIPT.permissions,
   /** What the radar saw coming, and what came back when it landed. */
-  warnings: [WARNING],
-  returned: [CLASH],
+  warnings: SCRIPT.warnings,
+  returned: SCRIPT.returned,
   /** What a person finds on main. */
   main: MAIN_BRANCH,
   prompts: { sent: "number", proved: "number" },
@@ -103,6 +103,7 @@ async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept
   const main = await readMain(world.exec, scaffold);
   const left = await workspaceRows(db, WORKSTREAM);
   const problems = [...problemsOf(script, tasks, audit), ...problemsOnMain(main, left)];
+  const { permissions, warnings, returned } = script;
   return {
     ok: problems.length === 0,
     problems,
@@ -110,10 +111,10 @@ async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept
     attach,
     kept,
     tasks,
+    permissions,
+    warnings,
+    returned,
     crashes: script.crashes.map((crash) => ({ ...crash, takenOverBy: heirs(crash, tasks) })),
-    permissions: script.permissions,
-    warnings: script.warnings,
-    returned: script.returned,
     main,
     prompts: { sent: deliveries.length, proved: deliveries.filter(({ state: at }) => at === "proved").length },
     audit,
@@ -127,7 +128,7 @@ function attachLine({ env }: DemoWorld, { socket }: Scaffold): string {
 }
 
 /** Who closed the tasks of the agent that crashed. */
-function heirs({ tasks }: Crash, stories: readonly TaskStory[]): string[] {
+function heirs({ tasks }: { tasks: readonly string[] }, stories: readonly TaskStory[]): string[] {
   return stories.filter(({ name }) => tasks.includes(name)).flatMap(({ closings }) => closings);
 }
 

@@ -16,54 +16,23 @@ import { refreshRadar } from "../workspaces/radar/radar.js";
 import { CAST, PLAN, PROMPTS } from "./cast.js";
 import { enter, refOf, type Scaffold, WORKSTREAM } from "./stage.js";
 
-/** An agent that died, and its tasks. */
-export const CRASH = shape({
-  agent: "string",
-  reason: "string",
-  /** The last line that it printed. */
-  lastWords: "string",
-  tasks: "string[]",
-});
-
-export type Crash = TypeOf<typeof CRASH>;
-
-/** A dialog that an agent opened and the director answered. */
-export const PERMISSION = shape({
-  agent: "string",
-  command: "string",
-  answer: ["yes"],
-});
-
-export type Permission = TypeOf<typeof PERMISSION>;
-
-/** Two agents whose work would conflict, as the radar predicted before any of it landed. */
-export const WARNING = shape({
-  agents: "string[]",
-  paths: "string[]",
-});
-
-export type Warning = TypeOf<typeof WARNING>;
-
-/** A task that did not land, because of what landed before it. */
-export const CLASH = shape({
-  task: "string",
-  agent: "string | null",
-  files: "string[]",
-});
-
-export type Clash = TypeOf<typeof CLASH>;
-
 /** What happened, as it is written down while it happens. */
-export interface Script {
-  crashes: Crash[];
-  permissions: Permission[];
-  warnings: Warning[];
-  returned: Clash[];
+export const SCRIPT = shape({
+  /** Agents that died, the last line that each printed, and its tasks. */
+  crashes: [{ agent: "string", reason: "string", lastWords: "string", tasks: "string[]" }],
+  /** Dialogs that agents opened and the director answered. */
+  permissions: [{ agent: "string", command: "string", answer: ["yes"] }],
+  /** Agents whose work would conflict, as the radar predicted before any of it landed. */
+  warnings: [{ agents: "string[]", paths: "string[]" }],
+  /** Tasks that did not land, because of what landed before them. */
+  returned: [{ task: "string", agent: "string | null", files: "string[]" }],
   /** Prompts that did not arrive, and why. */
-  mishaps: string[];
+  mishaps: "string[]",
   /** All tasks had landed and all agents were idle before the time was over. */
-  finished: boolean;
-}
+  finished: "boolean",
+});
+
+export type Script = TypeOf<typeof SCRIPT>;
 
 export interface Direction {
   crew: Crew;
@@ -98,7 +67,7 @@ export async function direct(direction: Direction): Promise<Script> {
   const { clock } = direction.crew.context;
   const script: Script = { crashes: [], permissions: [], warnings: [], returned: [], mishaps: [], finished: false };
   const lives = new Map(CAST.map(({ name }) => [name, 1]));
-  const play: Play = {
+  const play = {
     ...direction,
     script,
     lives,
@@ -106,7 +75,7 @@ export async function direct(direction: Direction): Promise<Script> {
     asking: new Map(),
     lastEvent: 0,
     landed: 0,
-  };
+  } satisfies Play;
   const beat = async () => ((await directOnce(play)) ? true : undefined);
   script.finished = (await pollUntil(clock, beat, { everyMs: BEAT_MS, timeoutMs: LIMIT_MS })) ?? false;
   return script;

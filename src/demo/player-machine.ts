@@ -22,13 +22,12 @@ export interface PlayerState {
 }
 
 /** A piece of the composer. What is shown differs from the text where a large paste is collapsed. */
-export interface DraftPart {
+interface DraftPart {
   readonly shown: string;
   readonly text: string;
 }
 
-export interface PlayingTask {
-  readonly prompt: string;
+interface PlayingTask {
   readonly captures: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
   /** Where the script stands: the act at the bottom, the loops it is in above. */
@@ -82,13 +81,13 @@ export type PlayerEffect =
   | { kind: "stop" }
   | { kind: "exit"; code: number };
 
-export interface Move {
+interface Move {
   readonly state: PlayerState;
   readonly effects: readonly PlayerEffect[];
 }
 
 /** What a person sees the agent doing. */
-export type Phase = "ready" | "working" | "asking" | "gone";
+type Phase = "ready" | "working" | "asking" | "gone";
 
 export function startPlayer(script: PlayerScript): PlayerState {
   return { script, draft: [], enters: 0, queue: [], task: undefined, waits: 0, ticks: 0, exitCode: undefined };
@@ -106,147 +105,139 @@ export function questionOf({ task }: PlayerState): string | undefined {
   return typeof waitingFor === "object" && waitingFor.kind === "permission" ? waitingFor.command : undefined;
 }
 
-/** A move that does nothing more than this. */
-export function stay(state: PlayerState, ...effects: PlayerEffect[]): Move {
-  return { state, effects };
-}
-
-/** `move` with `effects` before its own. */
-export function before(effects: readonly PlayerEffect[], move: Move): Move {
-  return { state: move.state, effects: [...effects, ...move.effects] };
-}
-
-/** The effect of adding lines to the transcript. */
-export function print(...lines: string[]): PlayerEffect {
-  return { kind: "print", lines };
-}
-
 /** The only transition: one input, the state after it, and what is to be done outside. */
 export function advance(state: PlayerState, input: PlayerInput): Move {
-  if (state.exitCode !== undefined) return stay(state);
+  const { effects, ...after } = take({ ...state, effects: [] }, input);
+  return { state: after, effects };
+}
+
+/** A transition under way: the state so far, and what is to be done outside. */
+type Turn = PlayerState & { readonly effects: readonly PlayerEffect[] };
+
+function take(turn: Turn, input: PlayerInput): Turn {
+  if (turn.exitCode !== undefined) return turn;
   switch (input.kind) {
     case "key":
-      return questionOf(state) === undefined ? pressKey(state, input.key) : answerWith(state, input.key);
+      return questionOf(turn) === undefined ? pressKey(turn, input.key) : answerWith(turn, input.key);
     case "prompt":
-      return submitPrompt(state, input.text);
+      return submitPrompt(turn, input.text);
     case "tick":
-      return stay({ ...state, ticks: state.ticks + 1 });
+      return { ...turn, ticks: turn.ticks + 1 };
     case "hangup":
-      return leave(state, 0);
+      return leave(turn, 0);
     case "worked":
-      return isAwaited(state, input.wait) ? playOn(state) : stay(state);
+      return turn.task?.wait.number === input.wait ? playOn(turn) : turn;
     case "ran":
-      return isAwaited(state, input.wait) ? takeResult(state, input.result) : stay(state);
+      return turn.task?.wait.number === input.wait ? takeResult(turn, turn.task, input.result) : turn;
   }
 }
 
-function isAwaited({ task }: PlayerState, wait: number): boolean {
-  return task?.wait.number === wait;
+function emit(turn: Turn, ...effects: PlayerEffect[]): Turn {
+  return { ...turn, effects: [...turn.effects, ...effects] };
 }
 
-function pressKey(state: PlayerState, key: Key): Move {
+/** Adds lines to the transcript. */
+function print(turn: Turn, ...lines: string[]): Turn {
+  return emit(turn, { kind: "print", lines });
+}
+
+function pressKey(turn: Turn, key: Key): Turn {
   switch (key.name) {
     case "text":
-      return stay({ ...state, draft: [...state.draft, ...[...key.text].map((text) => ({ shown: text, text }))] });
+      return write(turn, characters(key.text));
     case "newline":
-      return stay({ ...state, draft: [...state.draft, { shown: "\n", text: "\n" }] });
+      return write(turn, characters("\n"));
     case "paste":
-      return stay({ ...state, draft: [...state.draft, ...pasteParts(state, key.text)] });
+      return write(turn, pasteParts(turn, key.text));
     case "backspace":
-      return stay({ ...state, draft: state.draft.slice(0, -1) });
+      return { ...turn, draft: turn.draft.slice(0, -1) };
     case "clear":
-      return stay({ ...state, draft: [] });
+      return { ...turn, draft: [] };
     case "enter":
-      return pressEnter(state);
+      return pressEnter(turn);
     case "escape":
-      return state.task ? interrupt(state) : stay(state);
+      return turn.task ? interrupt(turn) : turn;
     case "interrupt":
-      return pressControlC(state);
+      return pressControlC(turn);
     case "end":
-      return state.draft.length === 0 && !state.task ? leave(state, 0) : stay(state);
+      return turn.draft.length === 0 && !turn.task ? leave(turn, 0) : turn;
   }
 }
+
+function write(turn: Turn, parts: readonly DraftPart[]): Turn {
+  return { ...turn, draft: [...turn.draft, ...parts] };
+}
+
+const characters = (text: string): DraftPart[] => [...text].map((character) => ({ shown: character, text: character }));
 
 /** Pastes of this many lines or characters and more are shown as a placeholder. */
 const LARGE_PASTE = { lines: 4, characters: 500 };
 
-function pasteParts({ draft }: PlayerState, pasted: string): DraftPart[] {
+function pasteParts({ draft }: Turn, pasted: string): DraftPart[] {
   const text = pasted.replaceAll("\0", "");
   const lines = text.split("\n").length;
-  const isLarge = lines >= LARGE_PASTE.lines || text.length >= LARGE_PASTE.characters;
-  if (!isLarge) return [...text].map((character) => ({ shown: character, text: character }));
+  if (lines < LARGE_PASTE.lines && text.length < LARGE_PASTE.characters) return characters(text);
   const number = draft.filter(({ shown }) => shown.startsWith("[paste #")).length + 1;
   const size = lines >= LARGE_PASTE.lines ? `+${lines} lines` : `${text.length} chars`;
   return [{ shown: `[paste #${number} ${size}]`, text }];
 }
 
-function pressEnter(previous: PlayerState): Move {
-  const state = { ...previous, enters: previous.enters + 1 };
-  const { loseEveryNthEnter } = state.script.quirks;
-  if (loseEveryNthEnter > 0 && state.enters % loseEveryNthEnter === 0) return stay(state);
-  const prompt = state.draft.map(({ text }) => text).join("");
-  return prompt.trim() === "" ? stay(state) : submitPrompt({ ...state, draft: [] }, prompt);
+function pressEnter(before: Turn): Turn {
+  const turn = { ...before, enters: before.enters + 1 };
+  const { loseEveryNthEnter } = turn.script.quirks;
+  if (loseEveryNthEnter > 0 && turn.enters % loseEveryNthEnter === 0) return turn;
+  const prompt = turn.draft.map(({ text }) => text).join("");
+  return prompt.trim() === "" ? turn : submitPrompt({ ...turn, draft: [] }, prompt);
 }
 
-function pressControlC(state: PlayerState): Move {
-  if (state.draft.length > 0) return stay({ ...state, draft: [] });
-  return state.task ? interrupt(state) : leave(state, 0);
+function pressControlC(turn: Turn): Turn {
+  if (turn.draft.length > 0) return { ...turn, draft: [] };
+  return turn.task ? interrupt(turn) : leave(turn, 0);
 }
 
 /** The first y or n in what is typed is the answer; the rest goes to the composer. All else is lost on the dialog. */
-function answerWith(state: PlayerState, key: Key): Move {
-  if (key.name === "escape" || key.name === "interrupt") return interrupt(state);
-  if (key.name !== "text") return stay(state);
+function answerWith(turn: Turn, key: Key): Turn {
+  if (key.name === "escape" || key.name === "interrupt") return interrupt(turn);
+  if (key.name !== "text") return turn;
   const at = key.text.search(/[yn]/i);
-  if (at < 0) return stay(state);
-  const answered = decide(state, key.text.charAt(at).toLowerCase() === "y" ? "Allowed" : "Denied");
+  if (at < 0) return turn;
+  const isAllowed = key.text.charAt(at).toLowerCase() === "y";
+  const said = print(turn, `${isAllowed ? "Allowed" : "Denied"}: ${questionOf(turn)}`);
+  const answered = isAllowed ? playOn(said) : playNext(said);
   const rest = key.text.slice(at + 1);
-  if (rest === "") return answered;
-  return before(answered.effects, advance(answered.state, { kind: "key", key: { name: "text", text: rest } }));
-}
-
-/** A yes continues the prompt, a no ends it. */
-function decide(state: PlayerState, decision: "Allowed" | "Denied"): Move {
-  const said = print(`${decision}: ${questionOf(state)}`);
-  return before([said], decision === "Allowed" ? playOn(state) : playNext(state));
+  return rest === "" ? answered : take(answered, { kind: "key", key: { name: "text", text: rest } });
 }
 
 /** Abandons the current prompt; queued prompts come next. */
-export function interrupt(state: PlayerState): Move {
-  return before([{ kind: "stop" }, print("Interrupted.")], playNext(state));
+function interrupt(turn: Turn): Turn {
+  return playNext(print(emit(turn, { kind: "stop" }), "Interrupted."));
 }
 
 /** Ends the agent. */
-export function leave(state: PlayerState, code: number): Move {
-  return stay({ ...state, task: undefined, exitCode: code }, { kind: "stop" }, { kind: "exit", code });
+function leave(turn: Turn, code: number): Turn {
+  return emit({ ...turn, task: undefined, exitCode: code }, { kind: "stop" }, { kind: "exit", code });
 }
 
 /** A prompt is taken at once and plays when its turn comes. */
-export function submitPrompt(state: PlayerState, text: string): Move {
-  const receipt: PlayerEffect = { kind: "receipt", text };
-  if (state.task) return stay({ ...state, queue: [...state.queue, text] }, receipt);
-  return before([receipt], playPrompt(state, text));
+function submitPrompt(turn: Turn, text: string): Turn {
+  const queued = emit({ ...turn, queue: [...turn.queue, text] }, { kind: "receipt", text });
+  return turn.task ? queued : playNext(queued);
 }
 
 /** Ends the current prompt and starts the oldest queued one. */
-export function playNext(state: PlayerState): Move {
-  const [prompt, ...queue] = state.queue;
-  const idle = { ...state, task: undefined };
-  return prompt === undefined ? stay(idle) : playPrompt({ ...idle, queue }, prompt);
-}
-
-function playPrompt(state: PlayerState, prompt: string): Move {
+function playNext(turn: Turn): Turn {
+  const [prompt, ...queue] = turn.queue;
+  if (prompt === undefined) return { ...turn, task: undefined };
   const [first, ...more] = prompt.split("\n");
-  const { steps, captures } = findAct(state.script.acts, prompt);
+  const echoed = print(turn, "", `> ${first}`, ...more.map((line) => `  ${line}`));
+  const { steps, captures } = findAct(turn.script.acts, prompt);
   const task: PlayingTask = {
-    prompt,
     captures,
     variables: { prompt: fitForEnvironment(prompt) },
     frames: [{ steps, next: 0 }],
-    wait: { number: state.waits, for: "work" },
+    wait: { number: turn.waits, for: "work" },
   };
-  const echo = print("", `> ${first}`, ...more.map((line) => `  ${line}`));
-  return before([echo], playOn({ ...state, task }));
+  return playOn({ ...echoed, queue, task });
 }
 
 function findAct(acts: readonly Act[], prompt: string): { steps: readonly Step[]; captures: readonly string[] } {
@@ -259,133 +250,99 @@ function findAct(acts: readonly Act[], prompt: string): { steps: readonly Step[]
 }
 
 /** Plays from the next step on, up to one that takes time. */
-export function playOn(state: PlayerState): Move {
-  const { task } = state;
+function playOn(turn: Turn): Turn {
+  const { task } = turn;
   const frame = task?.frames.at(-1);
-  if (!task || !frame) return playNext(state);
+  if (!task || !frame) return playNext(turn);
   const outer = task.frames.slice(0, -1);
   const step = frame.steps[frame.next];
-  if (step) {
-    const frames = [...outer, { ...frame, next: frame.next + 1 }];
-    return playStep(state, { ...task, frames }, step);
-  }
+  if (step) return playStep(turn, { ...task, frames: [...outer, { ...frame, next: frame.next + 1 }] }, step);
   const frames = frame.untilExit === undefined ? outer : [...outer, { ...frame, next: 0 }];
-  return playOn({ ...state, task: { ...task, frames } });
+  return playOn({ ...turn, task: { ...task, frames } });
 }
 
-function playStep(previous: PlayerState, task: PlayingTask, step: Step): Move {
-  const state = { ...previous, task };
+function playStep(before: Turn, task: PlayingTask, step: Step): Turn {
+  const turn = { ...before, task };
+  const wait = turn.waits + 1;
   switch (step.kind) {
     case "say":
-      return before([print(...fill(task, step.text).split("\n"))], playOn(state));
+      return playOn(print(turn, ...fill(task, step.text).split("\n")));
     case "work":
-      return waitFor(state, task, "work", (wait) => [{ kind: "work", wait, ms: step.ms }]);
+      return emit(waitFor(turn, "work"), { kind: "work", wait, ms: step.ms });
     case "run": {
       const { command } = step;
       const { variables, captures } = task;
-      const begin = (wait: number): PlayerEffect[] => [
-        print(`$ ${command}`),
-        { kind: "run", wait, command, variables, captures },
-      ];
-      return waitFor(state, task, step, begin);
+      return emit(print(waitFor(turn, step), `$ ${command}`), { kind: "run", wait, command, variables, captures });
     }
     case "permission":
-      return waitFor(state, task, { kind: "permission", command: fill(task, step.command) }, () => []);
+      return waitFor(turn, { kind: "permission", command: fill(task, step.command) });
     case "fail":
-      return failTask(state, fill(task, step.text));
+      return failTask(turn, fill(task, step.text));
     case "crash":
-      return before([print(`FATAL ERROR: ${step.text}`)], leave(state, 1));
+      return leave(print(turn, `FATAL ERROR: ${step.text}`), 1);
     case "loop": {
       const frames = [...task.frames, { steps: step.steps, next: 0, untilExit: step.untilExit }];
-      return playOn({ ...state, task: { ...task, frames } });
+      return playOn({ ...turn, task: { ...task, frames } });
     }
   }
 }
 
-function waitFor(
-  state: PlayerState,
-  task: PlayingTask,
-  what: PlayingTask["wait"]["for"],
-  begin: (wait: number) => PlayerEffect[],
-): Move {
-  const number = state.waits + 1;
-  return stay({ ...state, waits: number, task: { ...task, wait: { number, for: what } } }, ...begin(number));
+/** Waits are numbered, from 1. */
+function waitFor(turn: Turn & { task: PlayingTask }, what: PlayingTask["wait"]["for"]): Turn {
+  const number = turn.waits + 1;
+  return { ...turn, waits: number, task: { ...turn.task, wait: { number, for: what } } };
 }
 
 /** The last line of a prompt that went wrong. */
-function failTask(state: PlayerState, reason: string): Move {
-  return before([print(`Error: ${reason}`)], playNext(state));
+function failTask(turn: Turn, reason: string): Turn {
+  return playNext(print(turn, `Error: ${reason}`));
 }
 
 /** Continues after a command: shows its output, keeps variables, and decides what a failure means. */
-export function takeResult(state: PlayerState, result: RunResult): Move {
-  const { task } = state;
-  const step = task?.wait.for;
-  if (!task || typeof step !== "object" || step.kind !== "run") return stay(state);
+function takeResult(turn: Turn, task: PlayingTask, result: RunResult): Turn {
+  const step = task.wait.for;
+  if (typeof step !== "object" || step.kind !== "run") return turn;
   const kept = result.code === 0 ? keepVariables(step, result.stdout) : {};
-  const shown = [print(...shownLines(result, kept ?? {}))];
   const variables = { ...task.variables, output: fitForEnvironment(result.stdout.trim()), ...kept };
-  const after = { ...state, task: { ...task, variables } };
-  if (kept === undefined) {
-    const wanted = Object.values(step.keep).join(", ");
-    return before(shown, failTask(after, `${step.command} printed no ${wanted}`));
-  }
-  if (result.code === 0) return before(shown, playOn(after));
-  return before(shown, takeFailure(after, task, step, result.code));
-}
-
-function takeFailure(state: PlayerState, task: PlayingTask, step: RunStep, code: number | null): Move {
-  const loop = task.frames.findLastIndex(({ untilExit }) => untilExit === code);
-  if (loop >= 0 && state.task) {
-    return playOn({ ...state, task: { ...state.task, frames: task.frames.slice(0, loop) } });
-  }
-  if (step.mayFail) return playOn(state);
-  return failTask(state, `${step.command} ${code === null ? "was ended" : `exited with ${code}`}`);
+  const after = print({ ...turn, task: { ...task, variables } }, ...shownLines(result, kept ?? {}));
+  if (kept === undefined) return failTask(after, `${step.command} printed no ${Object.values(step.keep).join(", ")}`);
+  if (result.code === 0) return playOn(after);
+  const loop = task.frames.findLastIndex(({ untilExit }) => untilExit === result.code);
+  if (loop >= 0) return playOn({ ...after, task: { ...task, variables, frames: task.frames.slice(0, loop) } });
+  if (step.mayFail) return playOn(after);
+  return failTask(after, `${step.command} ${result.code === null ? "was ended" : `exited with ${result.code}`}`);
 }
 
 /** JSON that was asked for is for the script; a person sees what was found in it. */
 function shownLines({ code, stdout, stderr }: RunResult, kept: Readonly<Record<string, string>>): string[] {
   const found = Object.entries(kept).map(([name, value]) => `  ${name}: ${value}`);
-  return code === 0 && found.length > 0 ? found : outputLines(`${stdout}\n${stderr}`);
-}
-
-const SHOWN_OUTPUT_LINES = 12;
-
-function outputLines(output: string): string[] {
-  const lines = output.split("\n").filter((line) => line.trim() !== "");
+  if (code === 0 && found.length > 0) return found;
+  const lines = `${stdout}\n${stderr}`.split("\n").filter((line) => line.trim() !== "");
   const hidden = lines.length - SHOWN_OUTPUT_LINES;
   const shown = hidden > 0 ? [`… ${hidden} more lines`, ...lines.slice(-SHOWN_OUTPUT_LINES)] : lines;
   return shown.map((line) => `  ${line}`);
 }
 
+const SHOWN_OUTPUT_LINES = 12;
+
 /** The variables that `step` keeps of its output; undefined when one of them is not there. */
 function keepVariables(step: RunStep, stdout: string): Record<string, string> | undefined {
-  const wanted = Object.entries(step.keep);
-  if (wanted.length === 0) return {};
-  const json = parseJson(stdout);
-  const found = wanted.map(([name, path]) => [name, valueAt(json, path.split("."))] as const);
-  if (found.some(([, value]) => value === undefined || value === null)) return undefined;
-  return Object.fromEntries(
-    found.map(([name, value]) => [
-      name,
-      fitForEnvironment(typeof value === "object" ? JSON.stringify(value) : String(value)),
-    ]),
-  );
+  const kept: Record<string, string> = {};
+  for (const [name, path] of Object.entries(step.keep)) {
+    const value = valueAt(stdout, path.split("."));
+    if (value === undefined || value === null) return undefined;
+    kept[name] = fitForEnvironment(typeof value === "object" ? JSON.stringify(value) : String(value));
+  }
+  return kept;
 }
 
-function parseJson(text: string): unknown {
+/** What is at `path` in a JSON text; undefined where there is nothing, or no JSON. */
+function valueAt(json: string, path: readonly string[]): unknown {
   try {
-    return JSON.parse(text);
+    return path.reduce((value, key) => (Object.hasOwn(value, key) ? value[key] : undefined), JSON.parse(json));
   } catch {
     return undefined;
   }
-}
-
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  const [key, ...rest] = path;
-  if (key === undefined) return value;
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-  return valueAt((value as Readonly<Record<string, unknown>>)[key], rest);
 }
 
 /** Linux takes at most 128 KiB per variable, in bytes and without NUL. */

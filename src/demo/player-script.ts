@@ -1,4 +1,5 @@
 import { Fault } from "../errors.js";
+import { isObject } from "../shape.js";
 
 /** What the scripted agent does for each prompt. */
 export interface PlayerScript {
@@ -139,10 +140,7 @@ function runsSomething(steps: readonly Step[]): boolean {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const asRecord = reader(
-  "an object",
-  (value): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value),
-);
+const asRecord = reader("an object", isObject);
 const asList = reader("a list", (value): value is readonly unknown[] => Array.isArray(value));
 const asText = reader("a string", (value) => typeof value === "string");
 const asFlag = reader("true or false", (value) => typeof value === "boolean");

@@ -71,8 +71,8 @@ export async function buildScaffold(world: DemoWorld, keep: string | undefined):
     scriptOf: (agent, life) => join(temporary, `${agent}-${life}.json`),
   };
   try {
-    for (const folder of [join(temporary, "bin"), join(temporary, "home"), scaffold.repository])
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+    const folders = [join(temporary, "bin"), join(temporary, "home"), scaffold.repository];
+    for (const folder of folders) await mkdir(folder, { recursive: true, mode: 0o700 });
     await writePrograms(world, join(temporary, "bin"));
     await writeScripts(scaffold);
   } catch (error) {
@@ -122,10 +122,7 @@ function environment({ env, programs }: DemoWorld, temporary: string): Record<st
 
 /** In the panes `mu` is this very mu, and `mu-player` the scripted agent that came with it. */
 async function writePrograms({ programs }: DemoWorld, folder: string): Promise<void> {
-  for (const [name, file] of [
-    ["mu", programs.mu],
-    ["mu-player", programs.player],
-  ] as const) {
+  for (const [name, file] of Object.entries({ mu: programs.mu, "mu-player": programs.player })) {
     const path = join(folder, name);
     await writeFile(path, `#!/bin/sh\nexec ${quoteWord(programs.node)} ${quoteWord(file)} "$@"\n`);
     await chmod(path, 0o700);
@@ -142,12 +139,8 @@ export async function startRepository(exec: Exec, { repository, env }: Scaffold)
   const git = (...args: string[]) => runGit(exec, { repository, env }, args);
   await git("init", "-q");
   await git("symbolic-ref", "HEAD", "refs/heads/main");
-  for (const [name, value] of Object.entries({
-    "user.name": "demo",
-    "user.email": "demo@demo.invalid",
-    "commit.gpgsign": "false",
-  }))
-    await git("config", name, value);
+  const config = { "user.name": "demo", "user.email": "demo@demo.invalid", "commit.gpgsign": "false" };
+  for (const [name, value] of Object.entries(config)) await git("config", name, value);
   await writeFile(join(repository, "README.md"), "# The shop\n");
   await git("add", "README.md");
   await git("commit", "-q", "-m", "Begin");

@@ -2,11 +2,10 @@ import * as z from "zod";
 import { listAgents } from "../agents/agent.js";
 import { insteadOfFault } from "../errors.js";
 import { listTasks } from "../tasks/task.js";
-import type { App } from "./app.js";
+import { type App, defineOperation, listed, listOf } from "./define.js";
 import { field } from "./fields.js";
-import { defineOperation, listed, listOf } from "./operation.js";
 import { findWorkstream } from "./resolve.js";
-import { type Argument, type Flag, type Verb, wordsOf } from "./verb.js";
+import { type Argument, type Flag, findVerb, type Verb, wordsOf } from "./verb.js";
 
 /** At most this many names from the database: a shell shows no more in any useful way. */
 const MOST_NAMES = 200;
@@ -86,7 +85,7 @@ function readWords(verbs: readonly Verb[], before: readonly string[]): Line {
     } else if (line.ended || !word.startsWith("-")) {
       line.words.push(word);
       const verb =
-        line.words.length === line.used + 1 || line.verb === undefined ? findVerb(verbs, line.words) : undefined;
+        line.words.length === line.used + 1 || line.verb === undefined ? findVerb(line.words, verbs) : undefined;
       if (verb !== undefined) Object.assign(line, { verb, used: line.words.length });
     } else if (word === "--") {
       line.ended = true;
@@ -98,11 +97,6 @@ function readWords(verbs: readonly Verb[], before: readonly string[]): Line {
     }
   }
   return line;
-}
-
-function findVerb(verbs: readonly Verb[], words: readonly string[]): Verb | undefined {
-  const text = words.join(" ");
-  return verbs.find((verb) => wordsOf(verb.name).join(" ") === text || verb.aliases.includes(text));
 }
 
 function nextWords(verbs: readonly Verb[], before: readonly string[]): Candidate[] {

@@ -1,8 +1,7 @@
 import { DEMO_OUTCOME, type DemoOutcome } from "../demo/demo.js";
 import type { State } from "../state.js";
+import { type Drawing, defineOperation, type Paint } from "./define.js";
 import { optionalText } from "./fields.js";
-import { defineOperation } from "./operation.js";
-import type { Paint } from "./paint.js";
 import { stateCard } from "./state.js";
 
 export const demo = defineOperation({
@@ -22,11 +21,11 @@ export const demo = defineOperation({
     { command: "mu demo --agents 5", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   run: ({ program, request }, { keep }) => program.playDemo({ keep }, request),
-  render: (outcome, paint) => [stateCard(outcome.state as State, paint), "", ...summary(outcome, paint)].join("\n"),
+  render: (outcome, paint) => [stateCard(outcome.state as State, paint), "", summary(outcome, paint)],
   exitCode: ({ ok }) => (ok ? 0 : 1),
 });
 
-function summary(outcome: DemoOutcome, paint: Paint): string[] {
+function summary(outcome: DemoOutcome, paint: Paint): Drawing {
   const { ok, problems, seconds, tasks, crashes, warnings, returned, prompts, audit, kept } = outcome;
   const done = tasks.filter(({ landings }) => landings === 1).length;
   const chain = `the chain of ${audit.events} events is ${audit.ok ? "intact" : "broken"}, and the tables ${audit.tables === "same" ? "match" : "differ from"} it`;
@@ -34,18 +33,15 @@ function summary(outcome: DemoOutcome, paint: Paint): string[] {
     paint.bold(ok ? "The demo passed." : "The demo failed."),
     `  ${done} of ${tasks.length} tasks landed on main exactly once, in ${seconds.toFixed(1)} s`,
     `  ${prompts.proved} of ${prompts.sent} prompts were proved delivered`,
-    ...crashes.map(
-      (crash) =>
-        `  ${crash.agent} crashed on ${crash.tasks.join(", ")}; ${[...new Set(crash.takenOverBy)].join(", ")} took over`,
-    ),
-    ...warnings.map(
-      ({ agents, paths }) => `  the radar predicted that ${agents.join(" and ")} would conflict in ${paths.join(", ")}`,
-    ),
-    ...returned.map(
-      ({ task, agent }) => `  ${task} was returned to ${agent}, who resolved the conflict; then it landed`,
-    ),
+    crashes.map(({ agent, tasks: lost, takenOverBy }) => {
+      return `  ${agent} crashed on ${lost.join(", ")}; ${[...new Set(takenOverBy)].join(", ")} took over`;
+    }),
+    warnings.map(({ agents, paths }) => {
+      return `  the radar predicted that ${agents.join(" and ")} would conflict in ${paths.join(", ")}`;
+    }),
+    returned.map(({ task, agent }) => `  ${task} was returned to ${agent}, who resolved the conflict; then it landed`),
     `  ${chain}`,
-    ...(kept === null ? [] : [`  everything is in ${kept}: MU_STATE_DIR=${kept} mu log -w demo`]),
-    ...problems.map((problem) => `  ${paint.bold("!")} ${problem}`),
+    kept !== null && `  everything is in ${kept}: MU_STATE_DIR=${kept} mu log -w demo`,
+    problems.map((problem) => `  ${paint.bold("!")} ${problem}`),
   ];
 }

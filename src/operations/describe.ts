@@ -44,60 +44,48 @@ export function describeVerb(operation: Operation): Verb {
 }
 
 function argument(field: string, property: Property, required: boolean): Argument {
+  return { ...common(field, property, required), variadic: property.type === "array" };
+}
+
+function flag(field: string, property: Property, required: boolean): Flag {
+  const about = common(field, property, required);
+  const { short, aliases = [], default: fallback, value } = property;
+  const negated = about.type === "boolean" && fallback === true;
   return {
-    field,
-    description: property.description ?? "",
-    required,
-    variadic: property.type === "array",
-    type: valueType(property),
-    ...(property.enum && { choices: property.enum }),
-    ...writtenForm(property),
+    ...about,
+    flag: negated ? `no-${flagName(field)}` : flagName(field),
+    ...(short && { short }),
+    aliases,
+    value: value ?? (about.choices ? "choice" : VALUE_WORDS[about.type]),
+    ...(fallback !== undefined && fallback !== false && !negated && { default: String(fallback) }),
   };
 }
 
-/** How its words are read and completed. */
-function writtenForm({ type, items, completes, commas, lines }: Property) {
+function common(field: string, property: Property, required: boolean) {
+  const { type, description = "", items, completes, commas, lines } = property;
+  const choices = property.enum ?? items?.enum;
   return {
+    field,
+    description,
+    required,
+    type: valueType(property),
+    ...(choices && { choices }),
     ...(completes && { completes }),
     ...(type === "array" && (commas || completes || items?.enum) && { commas: true }),
     ...(lines && { lines }),
   };
 }
 
-function flag(field: string, property: Property, required: boolean): Flag {
-  const type = valueType(property);
-  const choices = property.enum ?? property.items?.enum;
-  const fallback = property.default;
-  const negated = type === "boolean" && fallback === true;
-  return {
-    field,
-    flag: negated ? `no-${flagName(field)}` : flagName(field),
-    ...(property.short && { short: property.short }),
-    aliases: property.aliases ?? [],
-    type,
-    value: property.value ?? (choices ? "choice" : VALUE_WORDS[type]),
-    description: property.description ?? "",
-    required,
-    ...(choices && { choices }),
-    ...(fallback !== undefined && fallback !== false && !negated && { default: String(fallback) }),
-    ...writtenForm(property),
-  };
-}
-
 const VALUE_WORDS: Record<ValueType, string> = { text: "text", number: "n", boolean: "", list: "text", json: "json" };
 
-function valueType(property: Property): ValueType {
-  switch (property.type) {
-    case "string":
-      return "text";
-    case "integer":
-    case "number":
-      return "number";
-    case "boolean":
-      return "boolean";
-    case "array":
-      return "list";
-    default:
-      return "json";
-  }
+const VALUE_TYPES: Readonly<Record<string, ValueType>> = {
+  string: "text",
+  integer: "number",
+  number: "number",
+  boolean: "boolean",
+  array: "list",
+};
+
+function valueType({ type = "" }: Property): ValueType {
+  return VALUE_TYPES[type] ?? "json";
 }

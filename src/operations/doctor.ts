@@ -2,10 +2,8 @@ import { existsSync } from "node:fs";
 import { inspectStore } from "../db/health.js";
 import { asFault, type NextStep } from "../errors.js";
 import { counted, shellWord } from "../names.js";
-import { shape, type TypeOf } from "../shape.js";
 import { listWorkstreams } from "../workstreams/workstream.js";
-import type { App } from "./app.js";
-import { defineOperation, NEXT_STEPS, step } from "./operation.js";
+import { type App, defineOperation, NEXT_STEPS, shape, step, type TypeOf } from "./define.js";
 
 const CHECK = shape({ name: "string", verdict: ["ok", "warning", "error"], says: "string" });
 
@@ -26,12 +24,8 @@ export const doctor = defineOperation({
   ],
   async run(app) {
     const tmux = await checkTmux(app);
-    const findings: Finding[] = [
-      ...(await checkDatabase(app)),
-      tmux,
-      { check: checkCaller(app) },
-      ...(await missingFolders(app)),
-    ];
+    const database = await checkDatabase(app);
+    const findings: Finding[] = [...database, tmux, { check: checkCaller(app) }, ...(await missingFolders(app))];
     return {
       checks: findings.map(({ check }) => check),
       features: tmux.features,
@@ -39,14 +33,12 @@ export const doctor = defineOperation({
     };
   },
   render: ({ checks, features }, paint) =>
-    checks
-      .flatMap(({ name, verdict, says }) => [
-        `${MARKS[verdict]} ${paint.bold(name)}  ${says}`,
-        ...Object.entries(name === "tmux" ? features : {}).map(([feature, there]) =>
-          paint.dim(`    ${there ? "has" : "lacks"} ${feature}`),
-        ),
-      ])
-      .join("\n"),
+    checks.map(({ name, verdict, says }) => [
+      `${MARKS[verdict]} ${paint.bold(name)}  ${says}`,
+      Object.entries(name === "tmux" ? features : {}).map(([feature, there]) =>
+        paint.dim(`    ${there ? "has" : "lacks"} ${feature}`),
+      ),
+    ]),
   exitCode: ({ checks }) => (checks.some((check) => check.verdict === "error") ? 1 : 0),
 });
 
@@ -83,13 +75,8 @@ async function missingFolders({ context }: App): Promise<Finding[]> {
   const rows = await listWorkstreams(context.store.db).catch(() => []);
   return rows.flatMap(({ name, root, host }): Finding[] => {
     if (root === null || host !== null || existsSync(root)) return [];
-    const check: Check = { name, verdict: "warning", says: `its folder ${root} is gone` };
-    return [
-      {
-        check,
-        nextSteps: [step("If it was moved, run this in its new folder", `mu workstream set root . -w ${name}`)],
-      },
-    ];
+    const move = step("If it was moved, run this in its new folder", `mu workstream set root . -w ${name}`);
+    return [{ check: { name, verdict: "warning", says: `its folder ${root} is gone` }, nextSteps: [move] }];
   });
 }
 

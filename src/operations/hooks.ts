@@ -7,11 +7,8 @@ import {
   installHooks,
   uninstallHooks,
 } from "../agents/hooks/install.js";
-import { shape, type TypeOf } from "../shape.js";
-import type { Request } from "./app.js";
+import { defineOperation, listed, listOf, type Operation, type Request } from "./define.js";
 import { field, type InputOf, optionalText } from "./fields.js";
-import { defineOperation, listed, type Operation } from "./operation.js";
-import type { Paint } from "./paint.js";
 
 /** CLIs whose hooks can be installed for good. */
 const CLIS = ["claude", "pi", "opencode"] as const;
@@ -31,7 +28,12 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
       "Works on the user's configuration, or on a project's with --project. Your own entries are left alone. Agents that mu spawns do not need this: their hooks are part of their command.",
     standalone: true,
     input: hookFields,
-    output: HOOKS,
+    output: listOf({
+      cli: "string",
+      path: "string",
+      state: ["installed", "outdated", "absent"],
+      "changed?": "boolean",
+    }),
     examples: [
       { command: `mu hooks ${hooksVerb} --cli claude`, shows: "for Claude Code" },
       { command: `mu hooks ${hooksVerb} --cli emacs`, shows: "an unknown CLI", fault: "usage.invalid_input" },
@@ -41,7 +43,12 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
       for (const target of hookTargets(request, input)) items.push(await each(target));
       return listed(items);
     },
-    render: ({ items }, paint) => hookTable(items, paint),
+    render: ({ items }, paint) =>
+      paint.table(items, [
+        { head: "cli", text: (item) => item.cli },
+        { head: "hooks", text: (item) => `${item.state}${item.changed === false ? ", unchanged" : ""}` },
+        { head: "file", text: (item) => item.path, max: 80 },
+      ]),
   });
 }
 
@@ -50,24 +57,11 @@ const hookFields = () => ({
   project: optionalText("Install for this project folder, not for the user", { value: "folder" }),
 });
 
-const HOOKS = shape({
-  items: [{ cli: "string", path: "string", state: ["installed", "outdated", "absent"], "changed?": "boolean" }],
-  count: "number",
-});
-
 /** Where the hooks of each CLI go. */
 function hookTargets({ env, cwd }: Request, { cli, project }: InputOf<typeof hookFields>): HookTarget[] {
   const scope =
     project === undefined ? { scope: "user" as const } : { scope: "project" as const, project: resolve(cwd, project) };
   return (cli ?? CLIS).map((key) => ({ cli: key, home: env["HOME"] ?? "/", env, ...scope }));
-}
-
-function hookTable(items: TypeOf<typeof HOOKS>["items"], paint: Paint): string {
-  return paint.table(items, [
-    { head: "cli", text: (item) => item.cli },
-    { head: "hooks", text: (item) => `${item.state}${item.changed === false ? ", unchanged" : ""}` },
-    { head: "file", text: (item) => item.path, max: 80 },
-  ]);
 }
 
 export const hooksInstall = defineHooksVerb("install", {

@@ -1,13 +1,12 @@
 import * as z from "zod";
 import { claimant } from "../agents/identity.js";
 import { Fault, type NextStep } from "../errors.js";
-import type { Choice, Skipped } from "../landing/choose.js";
+import type { Choice } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
 import { LANDING, type Landing } from "../landing/outcome.js";
 import { counted, enumerate, shellWord } from "../names.js";
-import { shape, type TypeOf } from "../shape.js";
 import { describeLoose } from "../work/loose.js";
-import type { App } from "./app.js";
+import { type App, type Drawing, defineOperation, NEXT_STEPS, type Paint, shape, step, type TypeOf } from "./define.js";
 import {
   durationField,
   field,
@@ -18,8 +17,7 @@ import {
   tasksField,
   workstreamField,
 } from "./fields.js";
-import { defineOperation, NEXT_STEPS, step } from "./operation.js";
-import type { Paint } from "./paint.js";
+import { flagWords } from "./verb.js";
 
 const OUTPUT = shape({ dryRun: "boolean", ...LANDING, nextSteps: NEXT_STEPS });
 
@@ -78,9 +76,9 @@ export const land = defineOperation({
     if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.include);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
     const { remote, ...outcome } = landing;
-    return { dryRun: input.dryRun, ...outcome, nextSteps: nextSteps(workstream, landing, input) };
+    return { dryRun: input.dryRun, ...outcome, nextSteps: nextSteps(landing, input) };
   },
-  render: (landing, paint) => renderLanding(landing, paint),
+  render: renderLanding,
   exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
 });
 
@@ -99,13 +97,8 @@ type Wish = InputOf<typeof landFields>;
 
 function chosenTasks(app: App, wish: Wish): Pick<Choice, "tasks" | "unfinished" | "agent"> {
   const { tasks = [], all, agent, workstream } = wish;
-  const ways = [
-    tasks.length > 0 && "tasks",
-    all && "--all",
-    agent !== undefined && "--agent",
-    wish.continue && "--continue",
-  ];
-  const taken = ways.filter((way) => way !== false);
+  const ways = [tasks.length > 0 && "tasks", all && "--all", agent && "--agent", wish.continue && "--continue"];
+  const taken = ways.filter((way) => typeof way === "string");
   if (wish.check !== undefined && wish.noCheck) {
     throw new Fault("usage", "usage.two_checks", "Give --check or --no-check, not both.");
   }
@@ -141,12 +134,9 @@ function twoChoices(words: readonly string[]): Fault {
   ]);
 }
 
-function nextSteps(
-  workstream: string,
-  { target, landed, returned, skipped, pushed, remote }: Landing,
-  line: Wish,
-): NextStep[] {
-  if (line.dryRun) return landed.length > 0 ? [step("Apply it", sameLine(workstream, line))] : [];
+function nextSteps({ target, landed, returned, skipped, pushed, remote }: Landing, line: Wish): NextStep[] {
+  const { workstream } = line;
+  if (line.dryRun) return landed.length > 0 ? [step("Apply it", sameLine(line))] : [];
   const steps = returned
     .slice(0, 3)
     .map(({ task }) => step(`See why ${task} was returned`, `mu task notes ${workstream}/${task} --last 1`));
@@ -167,31 +157,22 @@ function nextSteps(
 }
 
 /** The line of a dry run, without that. */
-function sameLine(workstream: string, line: Wish): string {
-  const { tasks = [], agent, onto, check, timeout } = line;
-  return [
-    "mu land",
-    ...tasks.map((task) => shellWord(task.name)),
-    ...(line.all ? ["--all"] : []),
-    ...(agent === undefined ? [] : [`--agent ${shellWord(agent.name)}`]),
-    ...(line.continue ? ["--continue"] : []),
-    ...(onto === undefined ? [] : [`--onto ${shellWord(onto)}`]),
-    ...(check === undefined ? [] : [`--check ${shellWord(check)}`]),
-    ...(line.noCheck ? ["--no-check"] : []),
-    ...(line.empty ? ["--empty"] : []),
-    ...(line.as === undefined ? [] : [`--as ${shellWord(line.as)}`]),
-    ...(timeout === undefined ? [] : [`--timeout ${timeout}ms`]),
-    ...(line.push ? ["--push"] : []),
-    `-w ${workstream}`,
-  ].join(" ");
+function sameLine({ workstream, tasks = [], agent, timeout, ...line }: Wish): string {
+  const { all, onto, check, noCheck, empty, as, push } = line;
+  const flags = flagWords({
+    ...{ all, agent: agent?.name, continue: line.continue, onto, check, noCheck, empty, as, push },
+    timeout: timeout === undefined ? undefined : `${timeout}ms`,
+  });
+  return ["mu land", ...tasks.map(({ name }) => shellWord(name)), ...flags, `-w ${workstream}`].join(" ");
 }
 
-function renderLanding(landing: Shown, paint: Paint): string {
-  const { landed, returned, skipped, loose } = landing;
+function renderLanding(landing: Shown, paint: Paint): Drawing {
+  const { landed, returned, skipped, loose, pushed } = landing;
   if (landed.length + returned.length + skipped.length === 0) {
-    return landing.pushed ? `Pushed to ${landing.pushed.remote}` : "Nothing to land";
+    return pushed ? `Pushed to ${pushed.remote}` : "Nothing to land";
   }
-  const blocks = [
+  const bare = skipped.filter(({ why }) => why === "no_commits").map(({ task }) => paint.bold(task));
+  return [
     section(headOfLanded(landing, paint), landed, (one) => {
       const what = one.commits === null ? "by an earlier landing" : counted(one.commits, "commit");
       return `  ✓ ${paint.bold(one.task)} ${one.commit === null ? "" : `${short(one.commit)} `}${paint.dim(one.commits === 0 ? "no commits" : what)}`;
@@ -201,24 +182,18 @@ function renderLanding(landing: Shown, paint: Paint): string {
       const sent = one.delivered ? `; sent to ${one.agent} as a prompt` : "";
       return `  ✗ ${paint.bold(one.task)} ${one.reason}${one.reason.includes(" in ") ? "" : files}${sent}`;
     }),
-    section("Skipped", skipped.filter(hasReason), (one) => `  • ${paint.bold(one.task)} ${one.reason}`),
-    withoutCommits(skipped, paint),
+    section(
+      "Skipped",
+      skipped.filter(({ why }) => why !== "no_commits"),
+      (one) => `  • ${paint.bold(one.task)} ${one.reason}`,
+    ),
+    bare.length > 0 && `No commits to land: ${enumerate(bare, SHOWN_NAMES)}`,
     section("Of no task", loose, (one) => `  • ${describeLoose(one)} in ${one.path}`),
-    landed.length === 0 && landing.pushed ? `Pushed to ${landing.pushed.remote}` : "",
+    landed.length === 0 && pushed && `Pushed to ${pushed.remote}`,
   ];
-  return blocks.filter((block) => block !== "").join("\n");
 }
 
-/** Whether the task has a line of its own: without commits, many tasks share one. */
-const hasReason = ({ why }: Skipped) => why !== "no_commits";
-
-function withoutCommits(skipped: readonly Skipped[], paint: Paint): string {
-  const tasks = skipped.filter((one) => !hasReason(one)).map(({ task }) => task);
-  if (tasks.length === 0) return "";
-  const names = enumerate(tasks.map(paint.bold), SHOWN_NAMES);
-  return `No commits to land: ${names}`;
-}
-
+/** Without commits, many tasks share one line; more than these are counted. */
 const SHOWN_NAMES = 5;
 
 function headOfLanded({ dryRun, target, checks, pushed, landed }: Shown, paint: Paint): string {
@@ -229,8 +204,8 @@ function headOfLanded({ dryRun, target, checks, pushed, landed }: Shown, paint: 
   return `${dryRun ? "Would land" : "Landed"} ${where}${move}${checked}${pushed ? `, pushed to ${pushed.remote}` : ""}`;
 }
 
-function section<T>(head: string, items: readonly T[], line: (item: T) => string): string {
-  return items.length === 0 ? "" : [head, ...items.map(line)].join("\n");
+function section<T>(head: string, items: readonly T[], line: (item: T) => string): Drawing {
+  return items.length > 0 && [head, items.map(line)];
 }
 
 const short = (commit: string) => commit.slice(0, 8);

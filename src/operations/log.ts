@@ -2,10 +2,8 @@ import * as z from "zod";
 import { localTime } from "../clock.js";
 import { followLog, LOG_ENTRY, type LogEntry, readLog } from "../journal/log.js";
 import { BEGAN, oneForEachThing } from "../journal/sentences.js";
-import type { App } from "./app.js";
+import { defineOperation, listed, listOf, type Paint } from "./define.js";
 import { allField, field, flag, type InputOf, limitField, personField, workstreamField } from "./fields.js";
-import { defineOperation, listed, listOf } from "./operation.js";
-import type { Paint } from "./paint.js";
 
 const logFields = () => ({
   workstream: workstreamField("any", { past: true }),
@@ -33,14 +31,11 @@ export const log = defineOperation({
     { command: "mu log --since soon", shows: "not a number", fault: "usage.invalid_input" },
   ],
   run: async (app, { limit, ...input }) => listed(await readLog(app.context.store.db, { ...filterOf(input), limit })),
-  follow: (app, { follow, limit, ...input }) => (follow ? following(app, input, limit) : undefined),
+  follow: ({ context, request }, { follow, limit, ...input }) =>
+    follow ? followLog(context, { ...filterOf(input), limit }, request.signal) : undefined,
   render: ({ items }, paint) => entryTable(oneForEachThing(items), paint),
   renderFollowed: (entry: LogEntry, paint) => (entry.text.startsWith(BEGAN) ? "" : entryLine(entry, paint)),
 });
-
-async function* following(app: App, input: LogFilters, limit: number): AsyncIterable<LogEntry> {
-  yield* followLog(app.context, { ...filterOf(input), limit }, app.request.signal);
-}
 
 function filterOf({ workstream, since, source, kind }: LogFilters) {
   return { workstream, sinceId: since, source: source?.name, kind };

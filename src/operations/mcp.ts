@@ -1,6 +1,6 @@
 import * as z from "zod";
+import { defineOperation } from "./define.js";
 import { field } from "./fields.js";
-import { defineOperation } from "./operation.js";
 import { TOOL_SETS } from "./verb.js";
 
 export const mcp = defineOperation({

@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { type Shape, shape, type TypeOf } from "../shape.js";
+import type { NextStep } from "../errors.js";
+import { type Fields, type Shape, shape, type TypeOf } from "../shape.js";
 import type { App, Need } from "./app.js";
 import type { Paint } from "./paint.js";
 import { schemaOf } from "./schema-of.js";
@@ -106,23 +107,46 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
 /** What a verb returns, said by a shape, or by a schema where a shape cannot say it. */
 export type Result<S> = S extends () => infer Z ? z.input<Z> : TypeOf<S>;
 
+/** A text, or lines; what is absent, null or false among them is left out. */
+export type Drawing = string | false | null | undefined | readonly Drawing[];
+
 type Verb<I extends z.ZodRawShape, S> = Omit<
   Operation<z.ZodObject<I>, z.ZodType<Result<S>, Result<S>>>,
-  "input" | "output"
+  "input" | "output" | "render"
 >;
 
 /** A verb as it is written down: the fields that it takes, and the shape of what it returns. */
-export type Definition<I extends z.ZodRawShape, S> = Verb<I, S> & { input?: () => I; output: S };
+export type Definition<I extends z.ZodRawShape, S> = Verb<I, S> & {
+  input?: () => I;
+  output: S;
+  /** The commands that make sense after it; they are returned as `nextSteps`. */
+  next?: (result: Result<S>, input: z.output<z.ZodObject<I>>, app: App) => NextSteps | Promise<NextSteps>;
+  render?: (result: Result<S>, paint: Paint) => Drawing;
+};
+
+export type NextSteps = readonly NextStep[];
+
+/** A definition whose types are forgotten, as that of every verb is in the end. */
+export type AnyDefinition = Definition<z.ZodRawShape, "object">;
 
 /** Gives the verb with its types inferred and then forgotten, so that tables can hold any. */
-export function defineOperation<const S, I extends z.ZodRawShape = Record<never, never>>({
-  input,
-  output,
-  ...verb
-}: Definition<I, S>): Operation {
+export function defineOperation<const S, I extends z.ZodRawShape = Record<never, never>>(
+  definition: Definition<I, S>,
+): Operation {
+  const { input, output, next, run, render, ...verb } = definition as unknown as AnyDefinition;
+  const returned: unknown = next === undefined ? output : { ...(output as unknown as Fields), nextSteps: NEXT_STEPS };
   return {
     ...(verb as unknown as Operation),
     input: () => z.strictObject(input?.() ?? {}),
-    output: typeof output === "function" ? (output as () => z.ZodType) : () => schemaOf(output as never),
+    output: typeof output === "function" ? (output as () => z.ZodType) : () => schemaOf(returned as "object"),
+    async run(app, given) {
+      const result = await run(app, given);
+      return next === undefined ? result : { ...result, nextSteps: await next(result, given, app) };
+    },
+    ...(render && { render: (result, paint) => linesOf(render(result as never, paint)).join("\n") }),
   };
+}
+
+function linesOf(drawing: Drawing): string[] {
+  return typeof drawing === "string" ? [drawing] : (drawing || []).flatMap(linesOf);
 }

@@ -1,10 +1,9 @@
 import { claimant } from "../agents/identity.js";
-import { shape, type TypeOf } from "../shape.js";
 import { listNotes, NOTE } from "../tasks/notes.js";
 import { LIVE_STATUSES, listTasks, TASK } from "../tasks/task.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { readSettings } from "../workstreams/settings.js";
-import { defineOperation } from "./operation.js";
+import { type Drawing, defineOperation, shape, type TypeOf } from "./define.js";
 import { findWorkstream } from "./resolve.js";
 
 /** Older notes are one command away. */
@@ -35,11 +34,8 @@ export const prime = defineOperation({
     const { db } = app.context.store;
     const workstream = await findWorkstream(app);
     if (workstream === undefined) return null;
-    const known = await db
-      .selectFrom("workstreams")
-      .select("settings")
-      .where("name", "=", workstream)
-      .executeTakeFirst();
+    const named = db.selectFrom("workstreams").select("settings").where("name", "=", workstream);
+    const known = await named.executeTakeFirst();
     if (known === undefined) return null;
     const space = await findWorkspaceRow(db, { workstream, name });
     const tasks = [];
@@ -63,17 +59,17 @@ function commandsFor(task: string, check: string | null): string[] {
   ];
 }
 
-function briefing({ name, workstream, role, workspace, tasks, commands }: TypeOf<typeof BRIEFING>): string {
-  const work = tasks.flatMap(({ task, notes }) => [
-    `Your task is ${task.name}: ${task.title}`,
-    ...(task.description ? [task.description] : []),
-    ...notes.map((note) => `- note by ${note.author}: ${note.text}`),
-  ]);
+function briefing({ name, workstream, role, workspace, tasks, commands }: TypeOf<typeof BRIEFING>): Drawing {
   return [
     `You are ${name}${role ? `, the ${role},` : ""} in the mu workstream ${workstream}.`,
-    ...(work.length > 0 ? work : ["You have no task yet."]),
-    ...(workspace === null ? [] : [`Work in ${workspace} and commit there: only commits land.`]),
+    tasks.length === 0 && "You have no task yet.",
+    tasks.map(({ task, notes }) => [
+      `Your task is ${task.name}: ${task.title}`,
+      task.description || null,
+      notes.map((note) => `- note by ${note.author}: ${note.text}`),
+    ]),
+    workspace !== null && `Work in ${workspace} and commit there: only commits land.`,
     "Next:",
-    ...commands.map((command) => `  ${command}`),
-  ].join("\n");
+    commands.map((command) => `  ${command}`),
+  ];
 }

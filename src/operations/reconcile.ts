@@ -1,7 +1,8 @@
+import type { Orphan } from "../crew/adopt.js";
 import { reconcile as reconcileCrew } from "../crew/reconcile.js";
 import { counted } from "../names.js";
+import { defineOperation, step } from "./define.js";
 import { allField, flag, workstreamField } from "./fields.js";
-import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 
 export const reconcile = defineOperation({
   name: "reconcile",
@@ -24,19 +25,14 @@ export const reconcile = defineOperation({
     deliveries: "unknown[]",
     workspaces: "unknown[]",
     stale: "boolean",
-    nextSteps: NEXT_STEPS,
   },
   examples: [
     { command: "mu reconcile", shows: "reconcile now" },
     { command: "mu reconcile --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run(app, { workstream: scope, dryRun }) {
-    const found = await reconcileCrew(await app.crew(), scope, { report: dryRun });
-    const nextSteps = found.orphans
-      .slice(0, 3)
-      .map((orphan) => step("Adopt it", `mu agent adopt ${orphan.pane} --name <name>`));
-    return { ...found, nextSteps };
-  },
+  run: async (app, { workstream, dryRun }) => reconcileCrew(await app.crew(), workstream, { report: dryRun }),
+  next: ({ orphans }) =>
+    (orphans as Orphan[]).slice(0, 3).map(({ pane }) => step("Adopt it", `mu agent adopt ${pane} --name <name>`)),
   render: ({ agents, reaped, orphans, deliveries, workspaces, stale }) =>
     `${counted(agents.length, "agent")}, ${reaped.length} reaped, ${counted(orphans.length, "orphan pane")}, ${counted(deliveries.length, "prompt")} settled${workspaces.length > 0 ? `, ${counted(workspaces.length, "half workspace")} settled` : ""}${stale ? " (the database was busy: as last known)" : ""}`,
 });

@@ -1,8 +1,7 @@
 import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
 import { RECOVERY_PLAN } from "../crew/recovery.js";
-import { shape } from "../shape.js";
+import { defineOperation, listOf, shape, step } from "./define.js";
 import { allField, workstreamField, yesField } from "./fields.js";
-import { defineOperation, NEXT_STEPS, step } from "./operation.js";
 
 const ITEM = shape({ ...RECOVERY_PLAN, action: "string", "pane?": "string | null", "primed?": "string" });
 
@@ -14,7 +13,7 @@ export const recover = defineOperation({
   effect: "destroy",
   acts: ["runs"],
   input: () => ({ workstream: workstreamField("any"), all: allField("Cover all workstreams"), yes: yesField() }),
-  output: { items: [ITEM], count: "number", done: "boolean", nextSteps: NEXT_STEPS },
+  output: { ...listOf(ITEM), done: "boolean" },
   examples: [
     { command: "mu recover", shows: "the recovery plan" },
     { command: "mu recover --force", shows: "an unknown flag", fault: "usage.unknown_option" },
@@ -22,9 +21,11 @@ export const recover = defineOperation({
   async run(app, { workstream: scope, yes }) {
     const crew = await app.crew();
     const items = yes ? await recoverCrew(crew, scope) : await planRecovery(crew, scope);
+    return { items, count: items.length, done: yes };
+  },
+  next({ items, done }) {
     const lost = items.some((item) => item.action === "resume" || item.action === "fresh");
-    const nextSteps = !yes && lost ? [step("Apply it", "mu recover --yes")] : [];
-    return { items, count: items.length, done: yes, nextSteps };
+    return lost && !done ? [step("Apply it", "mu recover --yes")] : [];
   },
   render: ({ items }, paint) =>
     paint.list(items, "No agents to recover.", [

@@ -1,6 +1,5 @@
 import { Fault } from "../errors.js";
-import type { App } from "./app.js";
-import { step } from "./operation.js";
+import { type App, step } from "./define.js";
 
 /**
  * Refuses an agent that says which commands run for others: in new workspaces, before a close, before a landing. Its

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { Fault } from "../errors.js";
 import { didYouMean, quote } from "../names.js";
+import { defineOperation, step } from "./define.js";
 import { field } from "./fields.js";
-import { defineOperation, step } from "./operation.js";
 
 export const schema = defineOperation({
   name: "schema",

@@ -1,10 +1,8 @@
 import * as z from "zod";
 import { querySql, writeSql } from "../journal/sql.js";
 import { counted } from "../names.js";
+import { defineOperation, NEXT_STEPS, readMeant, schemaOf, step } from "./define.js";
 import { field, flag } from "./fields.js";
-import { defineOperation, NEXT_STEPS, step } from "./operation.js";
-import { schemaOf } from "./schema-of.js";
-import { readMeant } from "./text.js";
 
 export const sql = defineOperation({
   name: "sql",

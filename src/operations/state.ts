@@ -4,11 +4,8 @@ import { oneForEachThing } from "../journal/sentences.js";
 import { counted } from "../names.js";
 import { readState, STATE, type State } from "../state.js";
 import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
-import type { App } from "./app.js";
+import { type App, type Drawing, defineOperation, type Paint, schemaOf } from "./define.js";
 import { field, limitField, reconcileField, workstreamField } from "./fields.js";
-import { defineOperation } from "./operation.js";
-import type { Paint } from "./paint.js";
-import { schemaOf } from "./schema-of.js";
 import { taskTable } from "./task/card.js";
 import { trackTable } from "./track/list.js";
 import { collisionTable } from "./workspace/collisions.js";
@@ -47,55 +44,47 @@ async function overview({ context }: App) {
   return { workstreams, count: workstreams.length };
 }
 
-function overviewCard(workstreams: readonly { name: string; open: number; tasks: number }[], paint: Paint): string {
+function overviewCard(workstreams: readonly { name: string; open: number; tasks: number }[], paint: Paint): Drawing {
   if (workstreams.length === 0) return "No workstreams yet. Start one with: mu workstream init <name>";
   const lines = workstreams.map(
     ({ name, open, tasks }) => `  ${paint.bold(name)}  ${open} of ${counted(tasks, "task")} to do`,
   );
-  return ["Workstreams", ...lines, "", paint.dim("One of them: mu state -w <name>")].join("\n");
+  return ["Workstreams", lines, "", paint.dim("One of them: mu state -w <name>")];
 }
 
 /** The card as a person sees it. */
-export function stateCard(state: State, paint: Paint): string {
-  const { tracks, ready, inProgress, blocked, recentlyClosed, collisions } = state;
+export function stateCard(state: State, paint: Paint): Drawing {
+  const { agents, tracks, ready, inProgress, blocked, recentlyClosed, waitingToLand, workspaces, collisions } = state;
   const counts = `${ready.total} ready, ${inProgress.total} in progress, ${blocked.total} blocked`;
+  const seen = `seen ${paint.ago(collisions.seenAt)} ago`;
+  const part = <T>(title: string, items: T[], draw: (items: T[], paint: Paint) => string): Drawing =>
+    items.length > 0 && ["", paint.bold(title), indented(draw(items, paint))];
   return [
     `${paint.bold(state.workstream)}  ${counts}; work for ${counted(tracks.withReady, "agent")} in parallel`,
-    ...part(`Agents (${state.agents.length})`, state.agents.length, paint, () => agentTable(state, paint)),
-    ...part(heading("Tracks", tracks), tracks.total, paint, () => trackTable(tracks.items, paint)),
-    ...part(heading("Ready", ready), ready.total, paint, () => taskTable(ready.items, paint, "")),
-    ...part(heading("In progress", inProgress), inProgress.total, paint, () => taskTable(inProgress.items, paint, "")),
-    ...part(heading("Blocked", blocked), blocked.total, paint, () => blockedTable(blocked.items, paint)),
-    ...part(heading("Recently closed", recentlyClosed), recentlyClosed.total, paint, () =>
-      taskTable(recentlyClosed.items, paint, ""),
-    ),
-    ...part(`Waiting to land (${state.waitingToLand.length})`, state.waitingToLand.length, paint, () =>
-      state.waitingToLand.map(({ task, reason }) => `${paint.bold(task)}  ${reason}`).join("\n"),
-    ),
-    ...part(`Workspaces (${state.workspaces.length})`, state.workspaces.length, paint, () =>
-      workspaceTable(state, paint),
-    ),
-    ...part(collisionHeading(state, paint), collisions.total, paint, () => collisionTable(collisions.items, paint)),
-    ...part("Events", state.events.length, paint, () => eventLines(state, paint)),
-  ].join("\n");
-}
-
-function part(title: string, size: number, paint: Paint, draw: () => string): string[] {
-  if (size === 0) return [];
-  return [
-    "",
-    paint.bold(title),
-    ...draw()
-      .split("\n")
-      .map((line) => `  ${line}`),
+    part(`Agents (${agents.length})`, agents, agentTable),
+    part(heading("Tracks", tracks), tracks.items, trackTable),
+    part(heading("Ready", ready), ready.items, taskTable),
+    part(heading("In progress", inProgress), inProgress.items, taskTable),
+    part(heading("Blocked", blocked), blocked.items, blockedTable),
+    part(heading("Recently closed", recentlyClosed), recentlyClosed.items, taskTable),
+    part(`Waiting to land (${waitingToLand.length})`, waitingToLand, landingLines),
+    part(`Workspaces (${workspaces.length})`, workspaces, workspaceTable),
+    part(`${heading("Predicted conflicts", collisions)}, ${seen}`, collisions.items, collisionTable),
+    part("Events", state.events, eventLines),
   ];
 }
+
+const indented = (text: string) => text.split("\n").map((line) => `  ${line}`);
 
 function heading(title: string, { items, total }: { items: unknown[]; total: number }): string {
   return items.length < total ? `${title} (${items.length} of ${total})` : `${title} (${total})`;
 }
 
-function workspaceTable({ workspaces }: State, paint: Paint): string {
+function landingLines(tasks: State["waitingToLand"], paint: Paint): string {
+  return tasks.map(({ task, reason }) => `${paint.bold(task)}  ${reason}`).join("\n");
+}
+
+function workspaceTable(workspaces: State["workspaces"], paint: Paint): string {
   const number = (value: number | null) => (value === null ? "—" : String(value));
   return paint.table(workspaces, [
     { head: "agent", text: (workspace) => workspace.agent },
@@ -106,11 +95,7 @@ function workspaceTable({ workspaces }: State, paint: Paint): string {
   ]);
 }
 
-function collisionHeading({ collisions }: State, paint: Paint): string {
-  return `${heading("Predicted conflicts", collisions)}, seen ${paint.ago(collisions.seenAt)} ago`;
-}
-
-function agentTable({ agents }: State, paint: Paint): string {
+function agentTable(agents: State["agents"], paint: Paint): string {
   return paint.table(agents, [
     { head: "name", text: (agent) => agent.name },
     { head: "cli", text: (agent) => agent.cli },
@@ -127,7 +112,7 @@ function blockedTable(tasks: State["blocked"]["items"], paint: Paint): string {
   ]);
 }
 
-function eventLines({ events }: State, paint: Paint): string {
+function eventLines(events: State["events"], paint: Paint): string {
   return oneForEachThing(events)
     .map((event) => `${paint.dim(`${paint.ago(event.at)} ago`)}  ${event.actor}  ${event.text}`)
     .join("\n");

@@ -1,16 +1,30 @@
 import type * as z from "zod";
-import type { AgentRef, TaskRef } from "../names.js";
+import { type AgentRef, qualifiedName, type TaskRef } from "../names.js";
 import type { App } from "./app.js";
 import { agentField, taskField, workstreamField } from "./fields.js";
-import { type Definition, defineOperation, type Operation, type Result } from "./operation.js";
+import {
+  type AnyDefinition,
+  type Definition,
+  defineOperation,
+  type NextSteps,
+  type Operation,
+  type Result,
+} from "./operation.js";
 
 /** A verb about one `Ref`, which it takes first and by position, together with `-w`. */
-type SubjectVerb<Ref, I extends z.ZodRawShape, S> = Omit<Definition<I, S>, "run" | "positional"> & {
+type SubjectVerb<Ref, I extends z.ZodRawShape, S> = Omit<Definition<I, S>, "run" | "next" | "positional"> & {
   /** What the first argument is; by default any task or agent. */
   about?: string;
   /** Fields that are given by position after it. */
   positional?: readonly (keyof I & string)[];
   run: (app: App, ref: Ref, input: z.output<z.ZodObject<I>>) => Promise<Result<S>>;
+  /** What makes sense after it; `at` is the subject as `workstream/name`. */
+  next?: (
+    result: Result<S>,
+    at: string,
+    input: z.output<z.ZodObject<I>> & { workstream: string },
+    app: App,
+  ) => NextSteps | Promise<NextSteps>;
 };
 
 /** Defines a verb about one agent. */
@@ -27,15 +41,22 @@ export function defineTaskVerb<const S, I extends z.ZodRawShape = Record<never, 
   return defineSubjectVerb("task", taskField, verb);
 }
 
-function defineSubjectVerb<Ref, I extends z.ZodRawShape, S>(
+function defineSubjectVerb<Ref extends TaskRef, I extends z.ZodRawShape, S>(
   subject: string,
   subjectField: (description?: string) => z.ZodType,
-  { about, input, positional = [], run, ...verb }: SubjectVerb<Ref, I, S>,
+  { about, input, positional = [], run, next, ...verb }: SubjectVerb<Ref, I, S>,
 ): Operation {
-  return defineOperation({
-    ...(verb as unknown as Operation),
+  const definition = {
+    ...verb,
     input: () => ({ [subject]: subjectField(about), workstream: workstreamField(), ...input?.() }),
     positional: [subject, ...positional],
-    run: (app, { [subject]: ref, workstream: _, ...rest }) => run(app, ref as Ref, rest as never),
-  });
+    run: (app: App, { [subject]: ref, workstream: _, ...rest }: Given) => run(app, ref as Ref, rest as never),
+    ...(next && {
+      next: (result: Result<S>, given: Given, app: App) =>
+        next(result, qualifiedName(given[subject] as Ref), given as never, app),
+    }),
+  };
+  return defineOperation(definition as unknown as AnyDefinition);
 }
+
+type Given = Readonly<Record<string, unknown>>;

@@ -7,41 +7,18 @@ import type { Operation } from "./operation.js";
 import { flagName, type ToolSet } from "./verb.js";
 
 /** What the tools of an agent that works on tasks are named after. */
-const WORKER = [
-  ...["me", "me.next", "task.list", "task.show", "task.notes", "task.claim", "task.note", "task.add", "task.block"],
-  ...["task.close", "task.release", "task.wait", "workspace.refresh", "land"],
-] as const;
+const WORKER =
+  "me me.next task.list task.show task.notes task.claim task.note task.add task.block task.close task.release task.wait workspace.refresh land";
 
 /** What is added for one who leads a crew. */
-const LEADER = [
-  ...[
-    "state",
-    "log",
-    "track.list",
-    "task.apply",
-    "task.update",
-    "task.next",
-    "task.search",
-    "task.tree",
-    "task.unblock",
-  ],
-  ...["task.open", "task.reject", "task.defer", "task.delete", "agent.spawn", "agent.list", "agent.show", "agent.read"],
-  ...["agent.send", "agent.wait", "agent.explain", "agent.kick", "agent.close", "agent.restart", "delivery.list"],
-  ...[
-    "workspace.list",
-    "workspace.conflicts",
-    "workspace.diff",
-    "workstream.init",
-    "workstream.list",
-    "workstream.set",
-  ],
-  ...["reconcile", "recover", "undo", "sql"],
-] as const;
+const LEADER =
+  "state log track.list task.apply task.update task.next task.search task.tree task.unblock task.open task.reject task.defer task.delete agent.spawn agent.list agent.show agent.read agent.send agent.wait agent.explain agent.kick agent.close agent.restart delivery.list workspace.list workspace.conflicts workspace.diff workstream.init workstream.list workstream.set reconcile recover undo sql";
 
 /** Whether a set has the verb as a tool; `all` has every one that needs no terminal and no standard input. */
 export function isOffered(set: ToolSet, { name, needs, standalone }: Operation): boolean {
   if (needs !== undefined || standalone) return false;
-  return set === "all" || [...WORKER, ...(set === "orchestrator" ? LEADER : [])].some((one) => one === name);
+  const names = set === "worker" ? WORKER : `${WORKER} ${LEADER}`;
+  return set === "all" || names.split(" ").includes(name);
 }
 
 /** What an agent's CLI shows its model of a set. */

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { findAgent, findIncarnation } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { readable } from "../db/texts.js";
-import { Fault, type NextStep } from "../errors.js";
+import { Fault } from "../errors.js";
 import {
   describeObstacle,
   laterSteps,
@@ -17,10 +17,8 @@ import {
   undoGroup,
 } from "../journal/undo/undo.js";
 import { quote } from "../names.js";
-import type { App } from "./app.js";
+import { type App, type Drawing, defineOperation, type NextSteps, type Paint, step } from "./define.js";
 import { field, optionalText, workstreamField, yesField } from "./fields.js";
-import { defineOperation, NEXT_STEPS, step } from "./operation.js";
-import type { Paint } from "./paint.js";
 
 export const undo = defineOperation({
   name: "undo",
@@ -39,7 +37,6 @@ export const undo = defineOperation({
     target: [UNDO_PREVIEW, null],
     undone: "boolean",
     "undoGroup?": "string",
-    nextSteps: NEXT_STEPS,
   },
   positional: ["group"],
   examples: [
@@ -48,42 +45,34 @@ export const undo = defineOperation({
     { command: "mu undo ffffffffff", shows: "an unknown group", fault: "undo.no_such_group" },
   ],
   async run(app, { group, workstream: scope, limit, yes }) {
-    const { context } = app;
-    const { db } = context.store;
+    const { db } = app.context.store;
     if (group === undefined && !yes) {
-      const groups = await listUndoable(db, { limit, workstream: scope });
-      const nextSteps = groups
-        .slice(0, 1)
-        .map((newest) => step("Preview undoing the latest", `mu undo ${newest.group}`));
-      return { groups, target: null, undone: false, nextSteps: [...nextSteps, ...(await landingSteps(db, scope))] };
+      return { groups: await listUndoable(db, { limit, workstream: scope }), target: null, undone: false };
     }
     const wanted = group ?? (await newestUndoable(db, { actor: await actorIn(app, scope), workstream: scope })).group;
-    if (!yes) {
-      const target = await previewUndo(db, wanted);
-      const nextSteps =
-        target.superseded.length > 0
-          ? laterSteps(target.superseded)
-          : [step("Apply it", `mu undo ${target.group} --yes`)];
-      return { groups: [], target, undone: false, nextSteps };
-    }
-    const { undoGroup: made, ...target } = await undoGroup(context, wanted);
-    const nextSteps = [step("Undo the undo", `mu undo ${made} --yes`)];
-    return { groups: [], target, undone: true, undoGroup: made, nextSteps };
+    if (!yes) return { groups: [], target: await previewUndo(db, wanted), undone: false };
+    const { undoGroup: made, ...target } = await undoGroup(app.context, wanted);
+    return { groups: [], target, undone: true, undoGroup: made };
+  },
+  async next({ groups: [newest], target, undoGroup: made }, { workstream }, { context }) {
+    if (made !== undefined) return [step("Undo the undo", `mu undo ${made} --yes`)];
+    if (target?.superseded.length) return laterSteps(target.superseded);
+    if (target !== null) return [step("Apply it", `mu undo ${target.group} --yes`)];
+    const preview = newest && step("Preview undoing the latest", `mu undo ${newest.group}`);
+    return [...(preview ? [preview] : []), ...(await landingSteps(context.store.db, workstream))];
   },
   render: ({ groups, target, undone }, paint) =>
     target === null ? groupTable(groups, paint) : targetLines(target, undone ? "Undid" : "Would undo", paint),
 });
 
 /** What to do about the newest landing, which the list does not have. */
-async function landingSteps(db: Reader, workstream: string | undefined): Promise<NextStep[]> {
+async function landingSteps(db: Reader, workstream: string | undefined): Promise<NextSteps> {
   const landing = workstream === undefined ? undefined : await newestLanding(db, workstream);
   if (landing === undefined) return [];
   const { task, commit, commits } = landing;
+  const tip = commit.slice(0, 12);
   return [
-    step(
-      `Landings are not undone. Revert ${task}`,
-      `git revert --no-edit ${commit.slice(0, 12)}~${commits}..${commit.slice(0, 12)}`,
-    ),
+    step(`Landings are not undone. Revert ${task}`, `git revert --no-edit ${tip}~${commits}..${tip}`),
     step("Then open it again", `mu task open ${task}`),
   ];
 }
@@ -115,7 +104,7 @@ function groupTable(groups: readonly UndoGroup[], paint: Paint): string {
 /** More rows than this are counted, not listed. */
 const MOST_SHOWN = 30;
 
-function targetLines(target: UndoPreview, verb: string, paint: Paint): string {
+function targetLines(target: UndoPreview, verb: string, paint: Paint): Drawing {
   const { group, ops, subject, inverse, superseded } = target;
   const lines = inverse.slice(0, MOST_SHOWN).map(({ act, name, table, columns }) => {
     const changed = Object.entries(columns).map(([column, [now, then]]) => `${column} ${shown(now)} → ${shown(then)}`);
@@ -124,10 +113,10 @@ function targetLines(target: UndoPreview, verb: string, paint: Paint): string {
   const more = inverse.length - lines.length;
   return [
     `${verb} ${paint.bold(group)}: ${ops.join(", ")} ${subject}`,
-    ...lines,
-    ...(more > 0 ? [paint.dim(`  … and ${more} more`)] : []),
-    ...superseded.slice(0, MOST_SHOWN).map((one) => `Conflict: ${describeObstacle(one)}`),
-  ].join("\n");
+    lines,
+    more > 0 && paint.dim(`  … and ${more} more`),
+    superseded.slice(0, MOST_SHOWN).map((one) => `Conflict: ${describeObstacle(one)}`),
+  ];
 }
 
 const shown = (value: unknown) => JSON.stringify(readable(value))?.slice(0, 40) ?? "—";

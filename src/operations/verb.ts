@@ -1,3 +1,5 @@
+import { shellWord } from "../names.js";
+
 /** A verb as the command line needs it: data alone, so that help and parsing load no schema. */
 export interface Verb {
   /** `task.claim`; also the key of its module. */
@@ -12,36 +14,32 @@ export interface Verb {
   examples: { command: string; shows: string; fault?: string }[];
 }
 
-export interface Argument {
+/** What arguments and flags have in common. */
+interface Field {
   field: string;
   description: string;
   required: boolean;
-  variadic: boolean;
   type: ValueType;
   choices?: string[];
-  completes?: string;
-  commas?: boolean;
-  lines?: boolean;
-}
-
-export interface Flag {
-  field: string;
-  /** Without the dashes. */
-  flag: string;
-  short?: string;
-  aliases: string[];
-  type: ValueType;
-  /** The word for its value in help. */
-  value: string;
-  description: string;
-  required: boolean;
-  choices?: string[];
-  default?: string;
   completes?: string;
   /** A list whose items commas separate, too. */
   commas?: boolean;
   /** A text in which `\n` begins a new line. */
   lines?: boolean;
+}
+
+export interface Argument extends Field {
+  variadic: boolean;
+}
+
+export interface Flag extends Field {
+  /** Without the dashes. */
+  flag: string;
+  short?: string;
+  aliases: string[];
+  /** The word for its value in help. */
+  value: string;
+  default?: string;
 }
 
 /** How the words of a command line become an input: `json` takes any JSON value. */
@@ -60,6 +58,21 @@ export function flagText({ description, required, choices, default: fallback }: 
     fallback !== undefined ? `default ${fallback}` : "",
   ].filter(Boolean);
   return notes.length > 0 ? `${description} (${notes.join("; ")})` : description;
+}
+
+/** Flags as a command line has them: `--all --onto main`. What is undefined or false is left out. */
+export function flagWords(flags: Readonly<Record<string, string | boolean | undefined>>): string[] {
+  return Object.entries(flags).flatMap(([field, value]) => {
+    const flag = `--${flagName(field)}`;
+    if (typeof value === "string") return [flag, shellWord(value)];
+    return value ? [flag] : [];
+  });
+}
+
+/** The verb that `words` call, by its name or an alias. */
+export function findVerb(words: readonly string[], verbs: readonly Verb[]): Verb | undefined {
+  const text = words.join(" ");
+  return verbs.find((verb) => wordsOf(verb.name).join(" ") === text || verb.aliases.includes(text));
 }
 
 /** Words of the command line that call the verb: `task claim`. */

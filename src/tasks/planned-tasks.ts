@@ -1,6 +1,7 @@
 import type { SetFields } from "../db/task-columns.js";
 import { Fault } from "../errors.js";
 import { checkTaskName, didYouMean, quote, slug } from "../names.js";
+import { isObject } from "../shape.js";
 import { PLANNED_FIELDS, type TaskColumns, taskColumns } from "./fields.js";
 import type { NewNote } from "./notes.js";
 import { readLongYaml, type YamlContent } from "./yaml.js";
@@ -42,7 +43,7 @@ const KEYS: ReadonlySet<string> = new Set([...PLANNED_FIELDS, "name", "blockedBy
  * `plan.duplicate_name`, `task.invalid_name`, `task.invalid_field`.
  */
 export function plannedTasks(plan: unknown, place: Place): PlannedTask[] {
-  if (!isRecord(plan)) throw invalid(place, [], "must be an object with a list of tasks");
+  if (!isObject(plan)) throw invalid(place, [], "must be an object with a list of tasks");
   for (const key of Object.keys(plan)) if (key !== "tasks") throw unknownKey(place, [key], ["tasks"]);
   if (!Array.isArray(plan.tasks)) throw invalid(place, ["tasks"], "must be a list of tasks");
 
@@ -57,7 +58,7 @@ export function plannedTasks(plan: unknown, place: Place): PlannedTask[] {
 }
 
 function plannedTask(task: unknown, path: PlanPath, place: Place): PlannedTask {
-  if (!isRecord(task)) throw invalid(place, path, "must be an object with at least a title");
+  if (!isObject(task)) throw invalid(place, path, "must be an object with at least a title");
   for (const key of Object.keys(task)) if (!KEYS.has(key)) throw unknownKey(place, [...path, key], KEYS);
   if (task.title === undefined) throw invalid(place, path, "has no title");
   const columns = columnsOf(task, path, place);
@@ -108,7 +109,7 @@ function listOf(task: Record<string, unknown>, key: string, path: PlanPath, plac
 
 function noteOf(note: unknown, path: PlanPath, place: Place): NewNote {
   if (typeof note === "string") return { text: note };
-  if (!isRecord(note) || typeof note.text !== "string") {
+  if (!isObject(note) || typeof note.text !== "string") {
     throw invalid(place, path, "must be text, or an object with a text");
   }
   for (const key of Object.keys(note)) if (!NOTE_KEYS.includes(key)) throw unknownKey(place, [...path, key], NOTE_KEYS);
@@ -153,10 +154,6 @@ function duplicate(name: string, first: string, second: string): Fault {
 
 /** The next step of a fault in a plan. */
 export const SEE_PLAN = [{ intent: "See what a plan looks like", command: "mu task apply --help" }];
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 export const PLAN_FORMATS = ["json", "yaml"] as const;
 export type PlanFormat = (typeof PLAN_FORMATS)[number];

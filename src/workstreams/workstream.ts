@@ -160,13 +160,15 @@ export async function renameWorkstreamIn(tx: Tx, name: string, to: string): Prom
   return toWorkstream(await tx.patch("workstreams", row.id, { name: to }));
 }
 
-export interface Destruction {
-  workstream: string;
-  tasks: number;
-  edges: number;
-  notes: number;
-  agents: number;
-}
+export const DESTRUCTION = shape({
+  workstream: "string",
+  tasks: "number",
+  edges: "number",
+  notes: "number",
+  agents: "number",
+});
+
+type Destruction = TypeOf<typeof DESTRUCTION>;
 
 /** What `destroyWorkstream` would delete; faults `workstream.not_found`. */
 export async function previewDestroy(db: Reader, name: string): Promise<Destruction> {

@@ -3,8 +3,8 @@ import type { Crew } from "../../agents/crew.js";
 import { ADOPTED, type Adopted, adoptAgent, lackingVariables } from "../../crew/adopt.js";
 import { shellWord } from "../../names.js";
 import { sessionOf } from "../../workstreams/workstream.js";
+import { defineOperation, step } from "../define.js";
 import { field, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { CLI_KEYS } from "./shapes.js";
 
 export const agentAdopt = defineOperation({
@@ -24,18 +24,15 @@ export const agentAdopt = defineOperation({
     move: flag("Take the pane out of its session into a window of the workstream's"),
     access: field(z.enum(["full", "read-only"]).optional(), "File access"),
   }),
-  output: { ...ADOPTED, nextSteps: NEXT_STEPS },
+  output: { ...ADOPTED },
   positional: ["pane"],
   examples: [
     { command: "mu agent adopt stray", shows: "adopt the pane titled stray" },
     { command: "mu agent adopt %4999 --name worker-1", shows: "an unknown pane", fault: "pane.not_found" },
     { command: "mu adopt %4999 -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { pane, workstream: scope, ...options }) {
-    const crew = await app.crew();
-    const adopted = await adoptAgent(crew, scope, pane, options);
-    return { ...adopted, nextSteps: await nextSteps(crew, adopted) };
-  },
+  run: async (app, { pane, workstream, ...options }) => adoptAgent(await app.crew(), workstream, pane, options),
+  next: async (adopted, _, app) => nextSteps(await app.crew(), adopted as Adopted),
   render: ({ agent, alreadyAdopted, moved, session }, paint) =>
     `${alreadyAdopted ? "Already adopted:" : "Adopted"} ${paint.bold(agent.name)} (${agent.cli}), pane ${agent.pane}, ${moved ? "moved to" : "in"} session ${session}`,
 });

@@ -1,7 +1,6 @@
 import { AGENT } from "../../agents/agent.js";
 import { attachCommand } from "../../agents/pane.js";
-import { required } from "../app.js";
-import { defineAgentVerb } from "../subject.js";
+import { defineAgentVerb, required } from "../define.js";
 
 export const agentAttach = defineAgentVerb({
   name: "agent.attach",

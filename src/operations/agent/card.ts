@@ -1,5 +1,5 @@
 import type { Agent } from "../../agents/agent.js";
-import type { Paint } from "../paint.js";
+import type { Paint } from "../define.js";
 
 /** Agents as a table, or a line that says there are none. */
 export function agentTable(agents: readonly Agent[], paint: Paint): string {

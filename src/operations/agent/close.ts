@@ -1,12 +1,9 @@
 import * as z from "zod";
 import { CLOSED, closeAgent } from "../../crew/close.js";
-import type { NextStep } from "../../errors.js";
 import { describeWork } from "../../journal/sentences.js";
-import { qualifiedName } from "../../names.js";
 import type { LeftWorkspace } from "../../workspaces/free.js";
+import { type Drawing, defineAgentVerb, type NextSteps, step } from "../define.js";
 import { field, flag } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineAgentVerb } from "../subject.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
 
 export const agentClose = defineAgentVerb({
@@ -20,7 +17,7 @@ export const agentClose = defineAgentVerb({
     reason: field(z.string().max(2000).optional(), "Reason, for the log and the notes"),
     discardWorkspace: flag("Free its workspace even if it holds unlanded work (which is saved)"),
   }),
-  output: { ...CLOSED, workspaceFreed: "boolean", nextSteps: NEXT_STEPS },
+  output: { ...CLOSED, workspaceFreed: "boolean" },
   examples: [
     { command: "mu agent close ann", shows: "close a person; their task is released" },
     { command: "mu agent close nobody", shows: "an unknown agent", fault: "agent.not_found" },
@@ -33,32 +30,30 @@ export const agentClose = defineAgentVerb({
       incarnation: own ?? undefined,
       workspace: discardWorkspace ? "discard" : undefined,
     });
-    return {
-      ...closed,
-      workspaceFreed: closed.workspace?.freed ?? false,
-      nextSteps: [...leftSteps(closed.workspace), step("Read its last output", `mu agent read ${qualifiedName(ref)}`)],
-    };
+    return { ...closed, workspaceFreed: closed.workspace?.freed ?? false };
   },
-  render: ({ agent, changed, released, workspace }, paint) =>
-    [
-      changed
-        ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; released ${released.join(", ")}` : ""}`
-        : `${paint.bold(agent.name)} is already closed`,
-      ...leftLines(workspace as LeftWorkspace | null),
-    ].join("\n"),
+  next: ({ workspace }, at) => [
+    ...leftSteps(workspace as LeftWorkspace | null),
+    step("Read its last output", `mu agent read ${at}`),
+  ],
+  render: ({ agent, changed, released, workspace }, paint) => [
+    changed
+      ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; released ${released.join(", ")}` : ""}`
+      : `${paint.bold(agent.name)} is already closed`,
+    leftLines(workspace as LeftWorkspace | null),
+  ],
 });
 
-function leftLines(left: LeftWorkspace | null): string[] {
-  if (left === null) return [];
+function leftLines(left: LeftWorkspace | null): Drawing {
+  if (left === null) return null;
   const { freed, salvage, problem, workspace } = left;
-  if (freed && salvage === null) return ["  workspace freed: everything in it has landed"];
-  if (freed) return ["  workspace freed", ...savedLines(salvage)];
+  if (freed && salvage === null) return "  workspace freed: everything in it has landed";
+  if (freed) return ["  workspace freed", savedLines(salvage)];
   if (problem !== null) return [`  workspace kept, not saved: ${problem}`, `  ${workspace.path}`];
-  const work = salvage === null ? [] : [`  workspace kept: ${describeWork(salvage)} not landed`];
-  return [...work, ...savedLines(salvage)];
+  return salvage && [`  workspace kept: ${describeWork(salvage)} not landed`, savedLines(salvage)];
 }
 
-function leftSteps(left: LeftWorkspace | null): NextStep[] {
+function leftSteps(left: LeftWorkspace | null): NextSteps {
   if (left === null || left.freed) return savedSteps(left?.salvage ?? null);
   const { agent, workstream } = left.workspace;
   return [

@@ -1,7 +1,7 @@
 import { ENSURED, ensureAgent } from "../../crew/ensure.js";
 import { qualifiedName } from "../../names.js";
+import { defineOperation, step } from "../define.js";
 import { agentField, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentEnsure = defineOperation({
@@ -15,7 +15,7 @@ export const agentEnsure = defineOperation({
     ...spawnFields(),
     idleOnly: flag("Fail if the agent is busy"),
   }),
-  output: { ...ENSURED, nextSteps: NEXT_STEPS },
+  output: { ...ENSURED },
   positional: ["name"],
   examples: [
     { command: "mu agent ensure helper --cli shell --no-ready", shows: "start it if it is not running" },
@@ -23,10 +23,9 @@ export const agentEnsure = defineOperation({
   ],
   async run(app, { name: ref, workstream: _, idleOnly, ...wishes }) {
     const options = await spawnOptions(app, ref.workstream, wishes);
-    const ensured = await ensureAgent(await app.crew(), ref, { ...options, require: idleOnly ? "idle" : undefined });
-    const nextSteps = [step("Send it a prompt", `mu agent send ${qualifiedName(ref)} '…'`)];
-    return { ...ensured, nextSteps };
+    return ensureAgent(await app.crew(), ref, { ...options, require: idleOnly ? "idle" : undefined });
   },
+  next: (_, { name: ref }) => [step("Send it a prompt", `mu agent send ${qualifiedName(ref)} '…'`)],
   render: ({ agent, created, busy }, paint) =>
     created
       ? `Spawned ${paint.bold(agent.name)}`

@@ -3,8 +3,8 @@ import * as z from "zod";
 import { explainAgent, explainCapture, saveCapture } from "../../agents/status/explain.js";
 import { localTime } from "../../clock.js";
 import { Fault } from "../../errors.js";
+import { defineOperation } from "../define.js";
 import { agentField, field, flag, optionalText, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
 import { CLI_KEYS } from "./shapes.js";
 
 export const agentExplain = defineOperation({
@@ -60,11 +60,11 @@ export const agentExplain = defineOperation({
     return [
       `${paint.bold(found.status)}${found.reason ? `: ${found.reason}` : ""}`,
       `  rule ${found.rule ?? "—"}${by ? `, decided by ${by}, for ${seconds(ageMs)} s` : ""}`,
-      ...found.evidence.map((line) => paint.dim(`  │ ${line}`)),
-      ...(hook ? [`  newest hook ${hook.event}, ${seconds(hookAgeMs)} s ago`] : []),
-      ...(history ?? []).map((past) => paint.dim(`  ${localTime(past.at)}  ${past.status}  ${past.reason ?? ""}`)),
-      ...(found.saved ? [`Saved ${found.saved.join(", ")}`] : []),
-    ].join("\n");
+      found.evidence.map((line) => paint.dim(`  │ ${line}`)),
+      hook && `  newest hook ${hook.event}, ${seconds(hookAgeMs)} s ago`,
+      history?.map((past) => paint.dim(`  ${localTime(past.at)}  ${past.status}  ${past.reason ?? ""}`)),
+      found.saved && `Saved ${found.saved.join(", ")}`,
+    ];
   },
 });
 

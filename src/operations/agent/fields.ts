@@ -4,9 +4,8 @@ import type { SpawnOptions } from "../../crew/spawn.js";
 import { Fault } from "../../errors.js";
 import { LAYOUTS } from "../../tmux/appearance.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
-import type { App } from "../app.js";
+import { type App, step } from "../define.js";
 import { durationField, field, flag, type InputOf, optionalText } from "../fields.js";
-import { step } from "../operation.js";
 import { backendField, projectRootField, wishesOf } from "../workspace/fields.js";
 import { CLI_KEYS } from "./shapes.js";
 
@@ -47,8 +46,13 @@ export async function spawnOptions(
   const { ready, timeout, cwd, env, workspace, workspaceBackend, workspaceFrom, workspaceProjectRoot, ...wishes } =
     input;
   const place = { backend: workspaceBackend, from: workspaceFrom, projectRoot: workspaceProjectRoot };
-  if (!workspace && Object.values(place).some((value) => value !== undefined)) throw noWorkspace();
-  if (workspace && cwd !== undefined) throw twoFolders();
+  const spawnIt = [step("Spawn it in its workspace", "mu agent spawn <name> --workspace")];
+  if (!workspace && Object.values(place).some((value) => value !== undefined)) {
+    throw new Fault("usage", "usage.no_workspace", "These flags describe a workspace: pass --workspace, too.", spawnIt);
+  }
+  if (workspace && cwd !== undefined) {
+    throw new Fault("usage", "usage.two_folders", "An agent works in its workspace or in --cwd, not in both.", spawnIt);
+  }
   if (wishes.role === "full-access" || wishes.role === "read-only") throw roleIsAccess(wishes.role);
   return {
     ...wishes,
@@ -59,18 +63,6 @@ export async function spawnOptions(
   };
 }
 
-function noWorkspace(): Fault {
-  return new Fault("usage", "usage.no_workspace", "These flags describe a workspace: pass --workspace, too.", [
-    step("Spawn it like this", "mu agent spawn <name> --workspace"),
-  ]);
-}
-
-function twoFolders(): Fault {
-  return new Fault("usage", "usage.two_folders", "An agent works in its workspace or in --cwd, not in both.", [
-    step("Spawn it in its workspace", "mu agent spawn <name> --workspace"),
-  ]);
-}
-
 function pairOf(text: string): [string, string] {
   const at = text.indexOf("=");
   if (at > 0) return [text.slice(0, at), text.slice(at + 1)];
@@ -79,10 +71,7 @@ function pairOf(text: string): [string, string] {
 
 function roleIsAccess(word: string): Fault {
   const access = word === "read-only" ? "read-only" : "full";
-  return new Fault(
-    "usage",
-    "usage.role_is_access",
-    `A role says what an agent is for. To set what it may do, pass --access ${access}.`,
-    [step("Spawn it like this", `mu agent spawn <name> --access ${access}`)],
-  );
+  const message = `A role says what an agent is for. To set what it may do, pass --access ${access}.`;
+  const spawnIt = step("Spawn it like this", `mu agent spawn <name> --access ${access}`);
+  return new Fault("usage", "usage.role_is_access", message, [spawnIt]);
 }

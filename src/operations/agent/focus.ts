@@ -1,6 +1,6 @@
 import { AGENT } from "../../agents/agent.js";
 import { focusAgent } from "../../agents/pane.js";
-import { defineAgentVerb } from "../subject.js";
+import { defineAgentVerb } from "../define.js";
 
 export const agentFocus = defineAgentVerb({
   name: "agent.focus",
@@ -13,8 +13,6 @@ export const agentFocus = defineAgentVerb({
     { command: "mu agent focus nobody", shows: "an unknown agent", fault: "agent.not_found" },
     { command: "mu agent focus ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
-  async run(app, ref) {
-    return { agent: await focusAgent(await app.crew(), ref) };
-  },
+  run: async (app, ref) => ({ agent: await focusAgent(await app.crew(), ref) }),
   render: ({ agent }, paint) => `${paint.bold(agent.name)} is in the foreground`,
 });

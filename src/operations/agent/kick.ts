@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { KICK, kickAgent } from "../../agents/pane.js";
+import { defineAgentVerb } from "../define.js";
 import { field } from "../fields.js";
-import { defineAgentVerb } from "../subject.js";
 
 export const agentKick = defineAgentVerb({
   name: "agent.kick",

@@ -2,9 +2,8 @@ import { AGENT, type Agent, listAgents, PERSON_CLI } from "../../agents/agent.js
 import { followAgents } from "../../agents/status/observe.js";
 import type { Reader } from "../../db/schema.js";
 import { counted } from "../../names.js";
-import type { App } from "../app.js";
+import { type App, defineOperation, listed, listOf } from "../define.js";
 import { allField, flag, reconcileField, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
 import { agentTable } from "./card.js";
 
 export const agentList = defineOperation({
@@ -33,8 +32,11 @@ export const agentList = defineOperation({
     return { ...list, lost: list.items.some(isRunning) ? [] : await lostIn(db, workstream) };
   },
   follow: (app, { follow, workstream }) => (follow ? following(app, workstream) : undefined),
-  render: ({ items, lost }, paint) =>
-    [...(items.length > 0 || lost.length === 0 ? [agentTable(items, paint)] : []), ...lostLines(lost)].join("\n"),
+  render: ({ items, lost }, paint) => [
+    (items.length > 0 || lost.length === 0) && agentTable(items, paint),
+    lost.length > 0 &&
+      `${counted(lost.length, "agent")} lost ${lost.length === 1 ? "its pane" : "their panes"}: \`mu recover\``,
+  ],
   renderFollowed: (change: { workstream: string; agent: string; status: string; reason: string | null }, paint) =>
     `${paint.bold(`${change.workstream}/${change.agent}`)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,
 });
@@ -44,11 +46,6 @@ const isRunning = ({ cli, closedAt }: Agent) => closedAt === null && cli !== PER
 async function lostIn(db: Reader, workstream: string | undefined): Promise<string[]> {
   const { lostAgents } = await import("../../crew/recovery.js");
   return lostAgents(db, workstream);
-}
-
-function lostLines({ length }: readonly string[]): string[] {
-  if (length === 0) return [];
-  return [`${counted(length, "agent")} lost ${length === 1 ? "its pane" : "their panes"}: \`mu recover\``];
 }
 
 async function* following(app: App, workstream: string | undefined): AsyncIterable<unknown> {

@@ -1,7 +1,7 @@
 import { AGENT_POLL, pollAgents } from "../../agents/status/record.js";
 import { duration } from "../../names.js";
+import { defineOperation, listed, listOf } from "../define.js";
 import { allField, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
 
 export const agentPoll = defineOperation({
   name: "agent.poll",
@@ -13,9 +13,7 @@ export const agentPoll = defineOperation({
     { command: "mu agent poll", shows: "the crew as last seen" },
     { command: "mu agent poll -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream }) {
-    return listed(await pollAgents(app.context, workstream ?? null));
-  },
+  run: async (app, { workstream }) => listed(await pollAgents(app.context, workstream ?? null)),
   render: ({ items }, paint) =>
     paint.list(items, "No agents.", [
       { head: "name", text: (item) => item.name },

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
+import { defineAgentVerb } from "../define.js";
 import { field } from "../fields.js";
-import { defineAgentVerb } from "../subject.js";
 
 export const agentRead = defineAgentVerb({
   name: "agent.read",
@@ -14,8 +14,6 @@ export const agentRead = defineAgentVerb({
     { command: "mu agent read helper -n 5", shows: "its last five lines" },
     { command: "mu agent read nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
-  async run(app, ref, { lines }) {
-    return readAgent(await app.crew(), ref, { lines });
-  },
-  render: ({ lines }) => lines.join("\n"),
+  run: async (app, ref, { lines }) => readAgent(await app.crew(), ref, { lines }),
+  render: ({ lines }) => lines,
 });

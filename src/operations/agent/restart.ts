@@ -2,10 +2,8 @@ import * as z from "zod";
 import { AGENT } from "../../agents/agent.js";
 import { restartAgent } from "../../crew/restart.js";
 import { READINESS } from "../../crew/start.js";
-import { qualifiedName } from "../../names.js";
+import { defineAgentVerb, step } from "../define.js";
 import { durationField, field, flag } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineAgentVerb } from "../subject.js";
 
 export const agentRestart = defineAgentVerb({
   name: "agent.restart",
@@ -18,27 +16,19 @@ export const agentRestart = defineAgentVerb({
     ready: field(z.boolean().default(true), "Do not wait until the CLI is ready for a prompt"),
     timeout: durationField("How long to wait for it").prefault("30s"),
   }),
-  output: {
-    agent: AGENT,
-    readiness: [READINESS, null],
-    resumed: "boolean",
-    beginning: "string",
-    tasks: "string[]",
-    nextSteps: NEXT_STEPS,
-  },
+  output: { agent: AGENT, readiness: [READINESS, null], resumed: "boolean", beginning: "string", tasks: "string[]" },
   examples: [
     { command: "mu agent restart helper --no-ready", shows: "restart it" },
     { command: "mu agent restart nobody", shows: "an unknown agent", fault: "agent.not_found" },
     { command: "mu agent restart ann", shows: "a person, who has no pane", fault: "agent.is_person" },
   ],
   async run(app, ref, { fresh, ready, timeout }) {
-    const crew = await app.crew();
-    const restarted = await restartAgent(crew, ref, {
+    return restartAgent(await app.crew(), ref, {
       ...(fresh && { conversation: "fresh" as const }),
       ...(ready && { ready: { timeoutMs: timeout, signal: app.request.signal } }),
     });
-    return { ...restarted, nextSteps: [step("Read its screen", `mu agent read ${qualifiedName(ref)}`)] };
   },
+  next: (_, at) => [step("Read its screen", `mu agent read ${at}`)],
   render: ({ agent, beginning, tasks }, paint) =>
     `Restarted ${paint.bold(agent.name)}: ${beginning}${tasks.length > 0 ? `; its tasks: ${tasks.join(", ")}` : ""}`,
 });

@@ -2,12 +2,9 @@ import * as z from "zod";
 import { AGENT_STATUSES } from "../../agents/agent.js";
 import { DELIVERY } from "../../agents/delivery/outbox.js";
 import { sendToAgent } from "../../agents/delivery/send.js";
-import { qualifiedName } from "../../names.js";
 import { taskRow } from "../../tasks/task.js";
+import { defineAgentVerb, step, textOrFile } from "../define.js";
 import { durationField, field, flag, optionalText, taskField } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineAgentVerb } from "../subject.js";
-import { textOrFile } from "../text.js";
 
 export const agentSend = defineAgentVerb({
   name: "agent.send",
@@ -24,7 +21,7 @@ export const agentSend = defineAgentVerb({
     timeout: durationField("How long to wait for a busy agent").prefault("60s"),
     wait: flag("Also wait until the agent is idle again"),
   }),
-  output: { delivery: DELIVERY, after: [AGENT_STATUSES, null], nextSteps: NEXT_STEPS },
+  output: { delivery: DELIVERY, after: [AGENT_STATUSES, null] },
   positional: ["text"],
   examples: [
     { command: "mu agent send helper 'echo hello'", shows: "send a prompt and wait for proof of delivery" },
@@ -39,12 +36,12 @@ export const agentSend = defineAgentVerb({
       signal: app.request.signal,
       ...(task !== undefined && { taskId: (await taskRow(app.context.store.db, task)).id }),
     });
-    const nextSteps = [
-      step("Read its screen", `mu agent read ${qualifiedName(ref)}`),
-      step("Wait until it is idle", `mu agent wait ${qualifiedName(ref)}`),
-    ];
-    return { delivery, after: after?.status ?? null, nextSteps };
+    return { delivery, after: after?.status ?? null };
   },
+  next: (_, at) => [
+    step("Read its screen", `mu agent read ${at}`),
+    step("Wait until it is idle", `mu agent wait ${at}`),
+  ],
   render: ({ delivery, after }, paint) =>
     `Delivered to ${paint.bold(delivery.agent)} (${delivery.reason ?? delivery.state})${after ? `; it is ${after} now` : ""}`,
 });

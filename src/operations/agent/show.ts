@@ -2,8 +2,8 @@ import * as z from "zod";
 import { AGENT, getAgent } from "../../agents/agent.js";
 import { readAgent } from "../../agents/files.js";
 import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
+import { defineAgentVerb } from "../define.js";
 import { field, reconcileField } from "../fields.js";
-import { defineAgentVerb } from "../subject.js";
 
 export const agentShow = defineAgentVerb({
   name: "agent.show",
@@ -27,12 +27,11 @@ export const agentShow = defineAgentVerb({
       agent.cli === "human" || lines === 0 ? [] : (await readAgent(await app.crew(), ref, { lines })).lines;
     return { agent, tasks, lines: screen };
   },
-  render: ({ agent, tasks, lines }, paint) =>
-    [
-      `${paint.bold(agent.name)}  ${agent.cli}  ${paint.status(agent.closedAt === null ? (agent.status ?? "—") : "closed")}  ${agent.statusReason ?? ""}`.trimEnd(),
-      `  workstream ${agent.workstream}, role ${agent.role ?? "—"}, access ${agent.access}, pane ${agent.pane ?? "—"}, window ${agent.window ?? "—"}`,
-      ...(agent.command ? [`  command    ${agent.command}`] : []),
-      ...tasks.map((task) => `  task       ${task.name}: ${task.title}`),
-      ...(lines.length > 0 ? ["", ...lines.map((line) => paint.dim(`  │ ${line}`))] : []),
-    ].join("\n"),
+  render: ({ agent, tasks, lines }, paint) => [
+    `${paint.bold(agent.name)}  ${agent.cli}  ${paint.status(agent.closedAt === null ? (agent.status ?? "—") : "closed")}  ${agent.statusReason ?? ""}`.trimEnd(),
+    `  workstream ${agent.workstream}, role ${agent.role ?? "—"}, access ${agent.access}, pane ${agent.pane ?? "—"}, window ${agent.window ?? "—"}`,
+    agent.command && `  command    ${agent.command}`,
+    tasks.map((task) => `  task       ${task.name}: ${task.title}`),
+    lines.length > 0 && ["", lines.map((line) => paint.dim(`  │ ${line}`))],
+  ],
 });

@@ -2,8 +2,8 @@ import { AGENT } from "../../agents/agent.js";
 import { SPAWN_WORKSPACE, spawnAgent } from "../../crew/spawn.js";
 import { READINESS } from "../../crew/start.js";
 import { qualifiedName } from "../../names.js";
+import { defineOperation, step } from "../define.js";
 import { agentField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { spawnFields, spawnOptions } from "./fields.js";
 
 export const agentSpawn = defineOperation({
@@ -18,7 +18,7 @@ export const agentSpawn = defineOperation({
     workstream: workstreamField(),
     ...spawnFields(),
   }),
-  output: { agent: AGENT, readiness: [READINESS, null], workspace: [SPAWN_WORKSPACE, null], nextSteps: NEXT_STEPS },
+  output: { agent: AGENT, readiness: [READINESS, null], workspace: [SPAWN_WORKSPACE, null] },
   positional: ["name"],
   examples: [
     { command: "mu agent spawn worker-1 --cli shell --no-ready", shows: "a shell as an agent" },
@@ -35,17 +35,18 @@ export const agentSpawn = defineOperation({
     },
   ],
   async run(app, { name: ref, workstream: _, ...wishes }) {
-    const spawned = await spawnAgent(await app.crew(), ref, await spawnOptions(app, ref.workstream, wishes));
-    const at = qualifiedName(ref);
-    return {
-      ...spawned,
-      nextSteps: [
-        step("Send it a prompt", `mu agent send ${at} 'Run mu task claim --next and do it'`),
-        step("Show it", `mu agent attach ${at}`),
-        step("List the agents", `mu agent list -w ${ref.workstream}`),
-      ],
-    };
+    return spawnAgent(await app.crew(), ref, await spawnOptions(app, ref.workstream, wishes));
   },
-  render: ({ agent, readiness, workspace }, paint) =>
-    `Spawned ${paint.bold(agent.name)} (${agent.cli}) in ${agent.workstream}, pane ${agent.pane}${readiness ? `: ${readiness.ready ? readiness.status : `not ready yet, ${readiness.reason}`}` : ""}${workspace ? `\n  in its workspace${workspace.reused ? ", which was there already" : ""}: ${workspace.path}` : ""}`,
+  next({ agent }) {
+    const at = qualifiedName(agent);
+    return [
+      step("Send it a prompt", `mu agent send ${at} 'Run mu task claim --next and do it'`),
+      step("Show it", `mu agent attach ${at}`),
+      step("List the agents", `mu agent list -w ${agent.workstream}`),
+    ];
+  },
+  render: ({ agent, readiness, workspace }, paint) => [
+    `Spawned ${paint.bold(agent.name)} (${agent.cli}) in ${agent.workstream}, pane ${agent.pane}${readiness ? `: ${readiness.ready ? readiness.status : `not ready yet, ${readiness.reason}`}` : ""}`,
+    workspace && `  in its workspace${workspace.reused ? ", which was there already" : ""}: ${workspace.path}`,
+  ],
 });

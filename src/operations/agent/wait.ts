@@ -1,8 +1,8 @@
 import { observeAgents } from "../../agents/status/observe.js";
 import { WAITED_AGENTS, waitForAgents } from "../../agents/status/wait.js";
 import { duration, qualifiedName } from "../../names.js";
+import { defineOperation, step } from "../define.js";
 import { agentsField, durationField, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 const EXIT_CODES = { reached: 0, timeout: 5, interrupted: 130, died: 6 };
 
@@ -19,7 +19,7 @@ export const agentWait = defineOperation({
     any: flag("Return as soon as one of them is done"),
     timeout: durationField("How long to wait; 0 means forever").prefault("10m"),
   }),
-  output: { ...WAITED_AGENTS, nextSteps: NEXT_STEPS },
+  output: { ...WAITED_AGENTS },
   spans: true,
   positional: ["agents"],
   examples: [
@@ -29,18 +29,16 @@ export const agentWait = defineOperation({
   ],
   async run(app, { agents: refs, any, timeout }) {
     const crew = await app.crew();
-    const result = await waitForAgents(app.context, refs, () => observeAgents(crew), {
+    return waitForAgents(app.context, refs, () => observeAgents(crew), {
       mode: any ? "any" : "all",
       timeoutMs: timeout,
       signal: app.request.signal,
     });
-    const nextSteps = refs.map((ref) => step("Read its screen", `mu agent read ${qualifiedName(ref)}`));
-    return { ...result, nextSteps };
   },
-  render: ({ outcome, all, elapsedMs }, paint) =>
-    [
-      `${HEADS[outcome]} after ${duration(elapsedMs)}`,
-      ...all.map((agent) => `  ${agent.name} ${paint.status(agent.status ?? "—")}`),
-    ].join("\n"),
+  next: (_, { agents }) => agents.map((ref) => step("Read its screen", `mu agent read ${qualifiedName(ref)}`)),
+  render: ({ outcome, all, elapsedMs }, paint) => [
+    `${HEADS[outcome]} after ${duration(elapsedMs)}`,
+    all.map((agent) => `  ${agent.name} ${paint.status(agent.status ?? "—")}`),
+  ],
   exitCode: ({ outcome }) => EXIT_CODES[outcome],
 });

@@ -1,5 +1,5 @@
+import { defineOperation, step } from "../define.js";
 import { flag } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const dbUpgrade = defineOperation({
   name: "db.upgrade",
@@ -9,17 +9,16 @@ export const dbUpgrade = defineOperation({
   effect: "write",
   standalone: true,
   input: () => ({ dryRun: flag("Only show what would be done") }),
-  output: { location: "string", pending: "string[]", upgraded: "boolean", nextSteps: NEXT_STEPS },
+  output: { location: "string", pending: "string[]", upgraded: "boolean" },
   examples: [
     { command: "mu db upgrade --dry-run", shows: "the pending migrations" },
     { command: "mu db upgrade --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
   async run({ program }, { dryRun }) {
     const { location, pending } = await program.upgradeDatabase({ dryRun });
-    const upgraded = !dryRun && pending.length > 0;
-    const nextSteps = dryRun && pending.length > 0 ? [step("Apply it", "mu db upgrade")] : [];
-    return { location, pending, upgraded, nextSteps };
+    return { location, pending, upgraded: !dryRun && pending.length > 0 };
   },
+  next: ({ pending }, { dryRun }) => (dryRun && pending.length > 0 ? [step("Apply it", "mu db upgrade")] : []),
   render: ({ location, pending, upgraded }) => {
     if (pending.length === 0) return `${location} is up to date.`;
     return `${upgraded ? "Upgraded" : "Would upgrade"} ${location}: ${pending.join(", ")}`;

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { LOG_ENTRY, writeMessage } from "../../journal/log.js";
+import { defineOperation, step } from "../define.js";
 import { field, personField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const logWrite = defineOperation({
   name: "log.write",
@@ -13,7 +13,7 @@ export const logWrite = defineOperation({
     as: personField("Write under another name", { value: "name" }).optional(),
     kind: field(z.string().min(1).max(64).optional(), "Kind of message: any word but event"),
   }),
-  output: { entry: LOG_ENTRY, nextSteps: NEXT_STEPS },
+  output: { entry: LOG_ENTRY },
   positional: ["text"],
   examples: [
     { command: "mu log write 'Freeze until Monday' --kind decision", shows: "a decision that everyone can read" },
@@ -21,8 +21,8 @@ export const logWrite = defineOperation({
   ],
   async run(app, { text, workstream: scope, as, kind }) {
     const context = as === undefined ? app.context : { ...app.context, actor: as.name };
-    const entry = await writeMessage(context, scope, { text, kind });
-    return { entry, nextSteps: [step("Read the log", `mu log -w ${scope}`)] };
+    return { entry: await writeMessage(context, scope, { text, kind }) };
   },
+  next: (_, { workstream }) => [step("Read the log", `mu log -w ${workstream}`)],
   render: ({ entry }) => `Logged #${entry.id}`,
 });

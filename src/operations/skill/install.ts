@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import * as z from "zod";
+import { defineOperation, listed, listOf } from "../define.js";
 import { field } from "../fields.js";
-import { defineOperation, listed } from "../operation.js";
 
 /** Where each CLI looks for skills, below the home folder. */
 const PLACES = {
@@ -21,7 +21,7 @@ export const skillInstall = defineOperation({
   journalled: false,
   standalone: true,
   input: () => ({ cli: field(z.array(z.enum(KEYS)).min(1).optional(), "Only for these CLIs") }),
-  output: { items: [{ cli: "string", path: "string", changed: "boolean" }], count: "number" },
+  output: listOf({ cli: "string", path: "string", changed: "boolean" }),
   examples: [
     { command: "mu skill install --cli claude", shows: "for Claude Code" },
     { command: "mu skill install --cli emacs", shows: "an unknown CLI", fault: "usage.invalid_input" },

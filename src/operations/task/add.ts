@@ -5,9 +5,8 @@ import { addTask } from "../../tasks/add.js";
 import { awaitedText } from "../../tasks/edge.js";
 import { deadEndWarnings } from "../../tasks/graph.js";
 import { TASK } from "../../tasks/task.js";
+import { defineOperation, readMeant, step, WARNINGS, warningLines } from "../define.js";
 import { blockersField, field, optionalText, textField, untilField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
-import { readMeant } from "../text.js";
 import { firstStep } from "./change.js";
 import { labels, settableFields } from "./fields.js";
 
@@ -29,9 +28,11 @@ export const taskAdd = defineOperation({
     note: field(z.array(textField()).optional(), "A first note (repeatable)", { lines: true }),
   }),
   validate({ until, blockedBy }) {
-    if (until !== undefined && blockedBy === undefined) throw untilOfNothing(until);
+    if (until === undefined || blockedBy !== undefined) return;
+    const message = `--until ${until} needs --blocked-by: name the tasks to wait for.`;
+    throw new Fault("usage", "usage.until_of_nothing", message, [step("See the usage", "mu task add --help")]);
   },
-  output: { task: TASK, blockers: "string[]", "truncated?": "string", warnings: WARNINGS, nextSteps: NEXT_STEPS },
+  output: { task: TASK, blockers: "string[]", "truncated?": "string", warnings: WARNINGS },
   positional: ["name"],
   examples: [
     {
@@ -63,27 +64,16 @@ export const taskAdd = defineOperation({
       ...(named || name === undefined ? {} : { name }),
       ...(note && { notes: note.map((text) => ({ text })) }),
     });
-    const task = made.task.name;
-    return {
-      ...made,
-      warnings: await deadEndWarnings(app.context.store.db, scope, [task]),
-      nextSteps: [await firstStep(app, made.task), step("See the tracks", `mu track list -w ${scope}`)],
-    };
+    return { ...made, warnings: await deadEndWarnings(app.context.store.db, scope, [made.task.name]) };
   },
-  render: ({ task, blockers, truncated, warnings }, paint) =>
-    [
-      `Added ${paint.bold(task.name)} to ${task.workstream} (impact ${task.impact}, effort ${counted(task.effortDays, "day")})`,
-      ...(blockers.length > 0 ? [`  blocked by ${blockers.join(", ")}`] : []),
-      ...(truncated ? [paint.dim(`  the title was too long for a name: ${truncated}`)] : []),
-      ...warningLines(warnings),
-    ].join("\n"),
+  next: async ({ task }, { workstream }, app) => [
+    await firstStep(app, task),
+    step("See the tracks", `mu track list -w ${workstream}`),
+  ],
+  render: ({ task, blockers, truncated, warnings }, paint) => [
+    `Added ${paint.bold(task.name)} to ${task.workstream} (impact ${task.impact}, effort ${counted(task.effortDays, "day")})`,
+    blockers.length > 0 && `  blocked by ${blockers.join(", ")}`,
+    truncated && paint.dim(`  the title was too long for a name: ${truncated}`),
+    warningLines(warnings),
+  ],
 });
-
-function untilOfNothing(until: string): Fault {
-  return new Fault(
-    "usage",
-    "usage.until_of_nothing",
-    `--until ${until} needs --blocked-by: name the tasks to wait for.`,
-    [step("See the usage", "mu task add --help")],
-  );
-}

@@ -4,9 +4,8 @@ import { PLANNED_FIELDS } from "../../tasks/fields.js";
 import { deadEndWarnings } from "../../tasks/graph.js";
 import { APPLICATION, applyPlan } from "../../tasks/plan.js";
 import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
+import { defineOperation, readSource, step, WARNINGS, warningLines } from "../define.js";
 import { field, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
-import { readSource } from "../text.js";
 
 /** More tasks than this are counted, not listed, for a person. */
 const MOST_SHOWN = 20;
@@ -22,7 +21,7 @@ export const taskApply = defineOperation({
     workstream: workstreamField("one", { unlessGiven: "init" }),
     init: flag("Create the workstream if it does not exist"),
   }),
-  output: { workstream: "string", ...APPLICATION, warnings: WARNINGS, nextSteps: NEXT_STEPS },
+  output: { workstream: "string", ...APPLICATION, warnings: WARNINGS },
   positional: ["file"],
   examples: [
     { command: "mu task apply plan.yaml", shows: "apply a plan from a file" },
@@ -36,28 +35,20 @@ export const taskApply = defineOperation({
       place,
       ...(init && { init: { root: app.request.cwd } }),
     });
-    return {
-      workstream: scope,
-      ...result,
-      warnings: await deadEndWarnings(
-        app.context.store.db,
-        scope,
-        result.tasks.flatMap(({ name, change }) => (change === "unchanged" ? [] : [name])),
-      ),
-      nextSteps: [
-        step("List the tracks", `mu track list -w ${scope}`),
-        step("Take the best ready task", `mu task claim --next -w ${scope}`),
-        step("Undo it", `mu undo --yes -w ${scope}`),
-      ],
-    };
+    const changed = result.tasks.flatMap(({ name, change }) => (change === "unchanged" ? [] : [name]));
+    return { workstream: scope, ...result, warnings: await deadEndWarnings(app.context.store.db, scope, changed) };
   },
+  next: ({ workstream }) => [
+    step("List the tracks", `mu track list -w ${workstream}`),
+    step("Take the best ready task", `mu task claim --next -w ${workstream}`),
+    step("Undo it", `mu undo --yes -w ${workstream}`),
+  ],
   render: (result, paint) => {
     const { created, updated, unchanged, edgesAdded, notesAdded } = result;
     const head = `${paint.bold(result.workstream)}: ${created} created, ${updated} updated, ${unchanged} unchanged; ${counted(edgesAdded, "edge")} and ${counted(notesAdded, "note")} added`;
     const changed = result.tasks.filter((task) => task.change !== "unchanged");
     const lines = changed.slice(0, MOST_SHOWN).map((task) => `  ${task.change === "created" ? "+" : "~"} ${task.name}`);
     const more = changed.length - lines.length;
-    const rest = more > 0 ? [paint.dim(`  … and ${more} more`)] : [];
-    return [head, ...lines, ...rest, ...warningLines(result.warnings)].join("\n");
+    return [head, lines, more > 0 && paint.dim(`  … and ${more} more`), warningLines(result.warnings)];
   },
 });

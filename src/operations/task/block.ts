@@ -1,11 +1,9 @@
 import type { Context } from "../../db/context.js";
 import type { TaskRef } from "../../names.js";
-import { qualifiedName } from "../../names.js";
 import { awaitedName, type EdgeLevel } from "../../tasks/edge.js";
 import { blockTask, deadEndWarnings, EDGE_CHANGE, type EdgeChange, unblockTask } from "../../tasks/graph.js";
+import { defineTaskVerb, type Operation, step, WARNINGS, warningLines } from "../define.js";
 import { blockerField, untilField } from "../fields.js";
-import { NEXT_STEPS, type Operation, step, WARNINGS, warningLines } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
 
 /** What sets `task block` and `task unblock` apart. */
 interface EdgeVerb extends Pick<Operation, "name" | "summary" | "examples"> {
@@ -30,16 +28,16 @@ function defineEdgeVerb({ by: byWhat, change, levels, done, already, ...verb }: 
       by: blockerField(byWhat, { short: "b", aliases: ["blocked-by"] }),
       ...(levels && { until: untilField() }),
     }),
-    output: { ...EDGE_CHANGE, warnings: WARNINGS, nextSteps: NEXT_STEPS },
+    output: { ...EDGE_CHANGE, warnings: WARNINGS },
     async run(app, ref, { by, ...given }) {
       const changed = await change(app.context, ref, by, by.until ?? (given.until as EdgeLevel | undefined));
-      const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
       const warnings = await deadEndWarnings(app.context.store.db, ref.workstream, levels ? [ref.name] : []);
-      return { ...changed, warnings, nextSteps };
+      return { ...changed, warnings };
     },
+    next: (_, at) => [step("Show the tree", `mu task tree ${at}`)],
     render: ({ task, blocker, until, changed, warnings }, paint) => {
       const awaited = awaitedName({ name: blocker, until: until ?? "closed" });
-      return [`${paint.bold(task.name)} ${changed ? done : already} ${awaited}.`, ...warningLines(warnings)].join("\n");
+      return [`${paint.bold(task.name)} ${changed ? done : already} ${awaited}.`, warningLines(warnings)];
     },
   });
 }

@@ -2,11 +2,11 @@ import { localTime } from "../../clock.js";
 import { type TaskColumn, taskColumnEntries } from "../../db/task-columns.js";
 import { counted } from "../../names.js";
 import type { Task } from "../../tasks/task.js";
-import type { Column, Paint } from "../paint.js";
+import type { Paint } from "../define.js";
 
-/** The columns of a list of tasks. */
-export function taskColumns(paint: Paint): Column<Task>[] {
-  return [
+/** A table of tasks, or a line that says there are none. */
+export function taskTable(tasks: readonly Task[], paint: Paint, none = "No tasks."): string {
+  return paint.list(tasks, none, [
     { head: "name", text: (task) => task.name, max: 40 },
     { head: "status", text: (task) => statusText(task, paint) },
     { head: "pri", text: (task) => String(task.priority), align: "right" },
@@ -14,12 +14,7 @@ export function taskColumns(paint: Paint): Column<Task>[] {
     { head: "role", text: (task) => task.role ?? "—" },
     { head: "owner", text: (task) => task.owner ?? "—" },
     { head: "title", text: (task) => task.title, max: 50 },
-  ];
-}
-
-/** A table of tasks, or a line that says there are none. */
-export function taskTable(tasks: readonly Task[], paint: Paint, none: string): string {
-  return tasks.length === 0 ? none : paint.table(tasks, taskColumns(paint));
+  ]);
 }
 
 /** `verified`, or `landed as 0123456789ab`. */

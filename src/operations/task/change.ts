@@ -1,16 +1,10 @@
 import { timestamp } from "../../db/context.js";
 import { qualifiedName } from "../../names.js";
-import { shape, type TypeOf } from "../../shape.js";
 import { blockersOf } from "../../tasks/graph.js";
-import { STATUS_CHANGE } from "../../tasks/lifecycle.js";
+import type { STATUS_CHANGE } from "../../tasks/lifecycle.js";
 import { CONTAINER_KINDS, type TASK } from "../../tasks/task.js";
-import type { App } from "../app.js";
+import { type App, type Paint, step, type TypeOf } from "../define.js";
 import { flag } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import type { Paint } from "../paint.js";
-
-/** What a verb that changes a task's status gives back. */
-export const CHANGE = shape({ ...STATUS_CHANGE, nextSteps: NEXT_STEPS });
 
 /** `--override`, for an agent that must act on another agent's task. */
 export const overrideField = () => flag("Act on a task owned by another agent (people do not need this)");
@@ -30,7 +24,7 @@ export async function firstStep({ context }: App, task: TypeOf<typeof TASK>) {
 
 /** `Closed build (IN_PROGRESS → CLOSED)`, or that nothing changed. */
 export function renderChange(
-  { task, previousStatus, changed }: Pick<TypeOf<typeof CHANGE>, "task" | "previousStatus" | "changed">,
+  { task, previousStatus, changed }: Pick<TypeOf<typeof STATUS_CHANGE>, "task" | "previousStatus" | "changed">,
   paint: Paint,
 ): string {
   if (!changed) return `${paint.bold(task.name)} is already ${task.status}`;

@@ -2,18 +2,14 @@ import type { Claimant } from "../../agents/agent.js";
 import { claimant } from "../../agents/identity.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
-import { type AgentRef, enumerate } from "../../names.js";
-import { shape } from "../../shape.js";
+import { type AgentRef, enumerate, qualifiedName } from "../../names.js";
 import { claimNext, claimTask } from "../../tasks/claim.js";
 import { PASSED_OVER, type PassedOver } from "../../tasks/ready.js";
 import { TASK, type Task } from "../../tasks/task.js";
 import { describeLoose } from "../../work/loose.js";
 import { type Beginning, workBeforeClaim } from "../../work/work.js";
-import type { App } from "../app.js";
+import { type App, defineOperation, step, WARNINGS, warningLines } from "../define.js";
 import { agentField, durationField, flag, type InputOf, roleField, taskField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-
-const WARNING = shape({ code: "string", message: "string" });
 
 const claimFields = () => ({
   task: taskField("Task (omit with --next)").optional(),
@@ -36,7 +32,7 @@ export const taskClaim = defineOperation({
   effect: "write",
   input: claimFields,
   validate: checkClaim,
-  output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], warnings: [WARNING], nextSteps: NEXT_STEPS },
+  output: { task: TASK, changed: "boolean", passedOver: [PASSED_OVER], warnings: WARNINGS },
   positional: ["task"],
   examples: [
     { command: "mu task claim build", shows: "take one task" },
@@ -46,28 +42,25 @@ export const taskClaim = defineOperation({
   ],
   async run(app, { for: agent, self, ...input }) {
     const { task, changed, passedOver, warnings } = await claimAs(app, whoClaims(app, agent, self), input);
-    const ref = `${task.workstream}/${task.name}`;
-    return {
-      task,
-      changed,
-      passedOver,
-      warnings,
-      nextSteps: [
-        step("Show the task", `mu task show ${ref}`),
-        step("Write a note", `mu task note ${ref} '…'`),
-        step("Close it", `mu task close ${ref}`),
-        step("Release it", `mu task release ${ref}`),
-      ],
-    };
+    return { task, changed, passedOver, warnings };
   },
-  render: ({ task, changed, passedOver, warnings }, paint) =>
-    changed
-      ? [
-          `Claimed ${paint.bold(task.name)} for ${task.owner}: ${task.title}`,
-          ...passedOver.map((one) => paint.dim(`Passed over ${one.task}: ${whyPassedOver(one)}`)),
-          ...warnings.map(({ message }) => `  ! ${message}`),
-        ].join("\n")
-      : `${paint.bold(task.name)} is already owned by ${task.owner}`,
+  next({ task }) {
+    const at = qualifiedName(task);
+    return [
+      step("Show the task", `mu task show ${at}`),
+      step("Write a note", `mu task note ${at} '…'`),
+      step("Close it", `mu task close ${at}`),
+      step("Release it", `mu task release ${at}`),
+    ];
+  },
+  render({ task, changed, passedOver, warnings }, paint) {
+    if (!changed) return `${paint.bold(task.name)} is already owned by ${task.owner}`;
+    return [
+      `Claimed ${paint.bold(task.name)} for ${task.owner}: ${task.title}`,
+      passedOver.map((one) => paint.dim(`Passed over ${one.task}: ${whyPassedOver(one)}`)),
+      warningLines(warnings),
+    ];
+  },
 });
 
 function whyPassedOver({ agent, by, paths }: PassedOver): string {
@@ -79,12 +72,10 @@ function checkClaim({ task, next, for: agent, self }: InputOf<typeof claimFields
   if (agent !== undefined && self) throw new Fault("usage", "usage.two_claimants", "Give --for or --self, not both.");
   if (next && task !== undefined) throw new Fault("usage", "usage.two_tasks", "Give a task or --next, not both.");
   if (next || task !== undefined) return;
-  throw new Fault(
-    "usage",
-    "usage.missing_argument",
-    "No task given. Name one, or pass --next for the best ready one.",
-    [step("Take the best ready task", "mu task claim --next")],
-  );
+  const message = "No task given. Name one, or pass --next for the best ready one.";
+  throw new Fault("usage", "usage.missing_argument", message, [
+    step("Take the best ready task", "mu task claim --next"),
+  ]);
 }
 
 function whoClaims({ caller }: App, agent: AgentRef | undefined, self: boolean): Claimant {

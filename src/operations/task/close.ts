@@ -4,13 +4,11 @@ import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
 import { counted, duration } from "../../names.js";
 import { CHECK } from "../../tasks/checks.js";
+import { STATUS_CHANGE } from "../../tasks/lifecycle.js";
 import { type Finish, finishTask } from "../../work/finish.js";
-import type { App } from "../app.js";
+import { type App, type Drawing, defineTaskVerb, type Paint, step, WARNINGS, warningLines } from "../define.js";
 import { field, flag, textField } from "../fields.js";
-import { step, WARNINGS, warningLines } from "../operation.js";
-import type { Paint } from "../paint.js";
-import { defineTaskVerb } from "../subject.js";
-import { CHANGE, overrideField, renderChange } from "./change.js";
+import { overrideField, renderChange } from "./change.js";
 
 export const taskClose = defineTaskVerb({
   name: "task.close",
@@ -32,7 +30,7 @@ export const taskClose = defineTaskVerb({
     override: overrideField(),
   }),
   output: {
-    ...CHANGE,
+    ...STATUS_CHANGE,
     "skipped?": ["not_ready"],
     "blockers?": "string[]",
     check: [CHECK, null],
@@ -50,23 +48,31 @@ export const taskClose = defineTaskVerb({
     if (check !== undefined && noCheck) {
       throw new Fault("usage", "usage.two_checks", "Give --check or --no-check, not both.");
     }
-    const finish = await finishTask(world(app), ref, claimant(app.caller), {
+    return finishTask(world(app), ref, claimant(app.caller), {
       ...options,
       check: noCheck ? null : check,
       cwd: app.request.cwd,
       signal: app.request.signal,
       onOutput: app.request.stream,
     });
-    return { ...finish, nextSteps: nextSteps(finish) };
   },
-  render: (finish, paint) =>
-    [
-      finish.skipped
-        ? `Skipped ${paint.bold(finish.task.name)}: blocked by ${finish.blockers?.join(", ")}`
-        : `${renderChange(finish, paint)}${previousOwner(finish)}`,
-      ...levelLines(finish, paint),
-      ...warningLines(finish.warnings),
-    ].join("\n"),
+  next: ({ task, skipped, blockers = [] }, at) =>
+    skipped
+      ? [
+          step("Wait for its blockers", `mu task wait ${blockers.join(" ")} -w ${task.workstream}`),
+          step("Close it anyway", `mu task close ${at}`),
+        ]
+      : [
+          step("Take another task", `mu task claim --next -w ${task.workstream}`),
+          step("Reopen it", `mu task open ${at}`),
+        ],
+  render: (finish, paint) => [
+    finish.skipped
+      ? `Skipped ${paint.bold(finish.task.name)}: blocked by ${finish.blockers?.join(", ")}`
+      : `${renderChange(finish, paint)}${previousOwner(finish)}`,
+    levelLine(finish, paint),
+    warningLines(finish.warnings),
+  ],
 });
 
 /** ` (was ada's, 2 commits)`, if somebody else was working on it. */
@@ -80,23 +86,9 @@ function world({ context, request, crew }: App) {
   return { context, env: request.env, exec: async (...call: Parameters<Exec>) => (await crew()).exec(...call) };
 }
 
-function nextSteps({ task, skipped, blockers = [] }: Finish) {
-  const ref = `${task.workstream}/${task.name}`;
-  if (skipped) {
-    return [
-      step("Wait for its blockers", `mu task wait ${blockers.join(" ")} -w ${task.workstream}`),
-      step("Close it anyway", `mu task close ${ref}`),
-    ];
-  }
-  return [
-    step("Take another task", `mu task claim --next -w ${task.workstream}`),
-    step("Reopen it", `mu task open ${ref}`),
-  ];
-}
-
-function levelLines({ check, task }: Pick<Finish, "check" | "task">, paint: Paint): string[] {
-  if (check === null) return [];
+function levelLine({ check, task }: Pick<Finish, "check" | "task">, paint: Paint): Drawing {
+  if (check === null) return null;
   const at = check.commit === null ? "" : ` at ${check.commit.slice(0, 12)}`;
   const verdict = task.level === "claimed" ? "passed" : `passed, ${task.level}${at}`;
-  return [`  ${paint.dim("check")} ${check.command}: ${verdict}, ${duration(check.seconds * 1000)}`];
+  return `  ${paint.dim("check")} ${check.command}: ${verdict}, ${duration(check.seconds * 1000)}`;
 }

@@ -1,9 +1,8 @@
 import { claimant } from "../../agents/identity.js";
-import { counted, enumerate, qualifiedName } from "../../names.js";
+import { counted, enumerate } from "../../names.js";
 import { deleteTask, previewDelete } from "../../tasks/delete.js";
+import { defineTaskVerb, step } from "../define.js";
 import { yesField } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
 import { overrideField } from "./change.js";
 
 export const taskDelete = defineTaskVerb({
@@ -19,7 +18,6 @@ export const taskDelete = defineTaskVerb({
     edges: "number",
     notes: "number",
     frees: "string[]",
-    nextSteps: NEXT_STEPS,
   },
   examples: [
     { command: "mu task delete build", shows: "what would be deleted" },
@@ -30,10 +28,11 @@ export const taskDelete = defineTaskVerb({
     const { edges, notes, frees } = yes
       ? await deleteTask(app.context, ref, claimant(app.caller), { override })
       : await previewDelete(app.context.store.db, ref);
-    const again = step("Apply it", `mu task delete ${qualifiedName(ref)} --yes`);
-    const back = step("Restore it", `mu undo --yes -w ${ref.workstream}`);
-    return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, frees, nextSteps: [yes ? back : again] };
+    return { task: ref.name, deleted: yes, dryRun: !yes, edges, notes, frees };
   },
+  next: ({ deleted }, at, { workstream }) => [
+    deleted ? step("Restore it", `mu undo --yes -w ${workstream}`) : step("Apply it", `mu task delete ${at} --yes`),
+  ],
   render: ({ task, deleted, edges, notes, frees }, paint) => {
     const what = `${paint.bold(task)} with ${counted(edges, "edge")} and ${counted(notes, "note")}`;
     const freed = frees.length === 0 ? "" : `; nothing else blocks ${enumerate(frees)}`;

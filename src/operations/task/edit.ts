@@ -1,11 +1,8 @@
 import { taskColumnEntries } from "../../db/task-columns.js";
-import { qualifiedName } from "../../names.js";
 import type { TaskFields } from "../../tasks/fields.js";
 import { getTask, TASK, type Task } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
-import { required } from "../app.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
+import { defineTaskVerb, required, step } from "../define.js";
 
 export const taskEdit = defineTaskVerb({
   name: "task.edit",
@@ -14,7 +11,7 @@ export const taskEdit = defineTaskVerb({
     "Opens $VISUAL, else $EDITOR, else vi. The first line is the title, the rest the description. Only what you changed is written; if somebody else changed the same field meanwhile, or your text is refused, it stays in a file that the message names.",
   effect: "write",
   needs: ["terminal"],
-  output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
+  output: { task: TASK, changedFields: "string[]" },
   examples: [
     { command: "mu task edit build", shows: "the text in your editor" },
     { command: "mu task edit nothing", shows: "an unknown task", fault: "task.not_found" },
@@ -22,14 +19,14 @@ export const taskEdit = defineTaskVerb({
   async run(app, ref) {
     const before = await getTask(app.context.store.db, ref);
     const text = documentOf(before);
-    const nextSteps = [step("Show it", `mu task show ${qualifiedName(ref)}`)];
     return required(app.request, "terminal").edit(text, `${ref.name}.md`, async (edited) => {
       const expected = fieldsOf(text);
       const changes = changed(expected, fieldsOf(edited));
-      if (Object.keys(changes).length === 0) return { task: before, changedFields: [], nextSteps };
-      return { ...(await updateTask(app.context, ref, changes, expected)), nextSteps };
+      if (Object.keys(changes).length === 0) return { task: before, changedFields: [] };
+      return updateTask(app.context, ref, changes, expected);
     });
   },
+  next: (_, at) => [step("Show it", `mu task show ${at}`)],
   render: ({ task, changedFields }, paint) =>
     changedFields.length === 0
       ? "Nothing changed."

@@ -1,8 +1,7 @@
 import { HISTORY_ENTRY, taskHistory } from "../../tasks/history.js";
+import { defineTaskVerb, excerpt, excerptOf, withTotal } from "../define.js";
 import { limitField } from "../fields.js";
 import { entryTable } from "../log.js";
-import { excerpt, excerptOf, withTotal } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
 
 export const taskHistoryOperation = defineTaskVerb({
   name: "task.history",

@@ -5,10 +5,8 @@ import { taskColumnEntries } from "../../db/task-columns.js";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
+import { defineOperation, excerpt, type Paint, schemaOf, withTotal } from "../define.js";
 import { allField, field, flag, limitField, peopleField, workstreamField } from "../fields.js";
-import { defineOperation, excerpt, withTotal } from "../operation.js";
-import type { Paint } from "../paint.js";
-import { schemaOf } from "../schema-of.js";
 import { taskTable } from "./card.js";
 import { labels } from "./fields.js";
 

@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { moveTask } from "../../tasks/move.js";
 import { TASK } from "../../tasks/task.js";
+import { defineTaskVerb, step } from "../define.js";
 import { field } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
 
 export const taskMove = defineTaskVerb({
   name: "task.move",
@@ -12,19 +11,14 @@ export const taskMove = defineTaskVerb({
   input: () => ({
     to: field(z.string(), "Workstream to move it to", { completes: "workstream", value: "workstream" }),
   }),
-  output: { task: TASK, from: "string", changed: "boolean", nextSteps: NEXT_STEPS },
+  output: { task: TASK, from: "string", changed: "boolean" },
   examples: [
     { command: "mu task move docs --to other", shows: "move docs to the workstream other" },
     { command: "mu task move deploy --to other", shows: "a task with edges", fault: "task.has_edges" },
   ],
   async run(app, ref, { to }) {
-    const { task: moved, changed } = await moveTask(app.context, ref, to);
-    return {
-      task: moved,
-      from: ref.workstream,
-      changed,
-      nextSteps: [step("Show it", `mu task show ${to}/${moved.name}`)],
-    };
+    return { ...(await moveTask(app.context, ref, to)), from: ref.workstream };
   },
+  next: ({ task }, _, { to }) => [step("Show it", `mu task show ${to}/${task.name}`)],
   render: ({ task, from }, paint) => `Moved ${paint.bold(task.name)} from ${from} to ${task.workstream}`,
 });

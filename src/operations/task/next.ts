@@ -1,7 +1,7 @@
 import { timestamp } from "../../db/context.js";
 import { listReady, READY_TASK } from "../../tasks/ready.js";
+import { type App, defineOperation, listed, listOf } from "../define.js";
 import { limitField, roleField, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
 import { taskTable } from "./card.js";
 
 export const taskNext = defineOperation({
@@ -20,8 +20,17 @@ export const taskNext = defineOperation({
     { command: "mu task next -n 5", shows: "the five best ready tasks" },
     { command: "mu task next -n many", shows: "not a number", fault: "usage.invalid_input" },
   ],
-  async run(app, { workstream: scope, role, limit }) {
-    return listed(await listReady(app.context.store.db, scope, { now: timestamp(app.context.clock), limit, role }));
-  },
+  run: (app, given) => readyTasks(app, given),
   render: ({ items }, paint) => taskTable(items, paint, "Nothing is ready."),
 });
+
+interface Wanted {
+  workstream: string;
+  limit: number;
+  role?: string | undefined;
+}
+
+/** The tasks that can be claimed now, best first. */
+export async function readyTasks({ context }: App, { workstream, ...wanted }: Wanted) {
+  return listed(await listReady(context.store.db, workstream, { now: timestamp(context.clock), ...wanted }));
+}

@@ -1,12 +1,9 @@
 import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
-import { qualifiedName } from "../../names.js";
 import { addNote, NOTE } from "../../tasks/notes.js";
 import { TASK } from "../../tasks/task.js";
+import { defineTaskVerb, step, textOrFile } from "../define.js";
 import { field, optionalText, personField } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
-import { textOrFile } from "../text.js";
 
 export const taskNote = defineTaskVerb({
   name: "task.note",
@@ -20,7 +17,7 @@ export const taskNote = defineTaskVerb({
     rationale: field(z.string().max(65_536).optional(), "Rationale, for a decision", { lines: true }),
     author: personField("Author of the note (default: you)", { value: "name" }).optional(),
   }),
-  output: { task: TASK, note: NOTE, nextSteps: NEXT_STEPS },
+  output: { task: TASK, note: NOTE },
   positional: ["text"],
   examples: [
     { command: "mu task note build 'The tests need Node 22'", shows: "a note" },
@@ -29,15 +26,8 @@ export const taskNote = defineTaskVerb({
   ],
   async run(app, ref, { text, file, author, kind, rationale }) {
     const given = { text: await textOrFile(app.request, text, file), kind, rationale, author: author?.name };
-    const { task: noted, note } = await addNote(app.context, ref, claimant(app.caller), given);
-    return {
-      task: noted,
-      note,
-      nextSteps: [
-        step("Read the notes", `mu task notes ${qualifiedName(ref)}`),
-        step("Close the task", `mu task close ${qualifiedName(ref)}`),
-      ],
-    };
+    return addNote(app.context, ref, claimant(app.caller), given);
   },
+  next: (_, at) => [step("Read the notes", `mu task notes ${at}`), step("Close the task", `mu task close ${at}`)],
   render: ({ task, note }, paint) => `Added a note to ${paint.bold(task.name)} as ${note.author}`,
 });

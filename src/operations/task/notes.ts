@@ -1,10 +1,7 @@
 import * as z from "zod";
-import type { TypeOf } from "../../shape.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
+import { defineTaskVerb, listed, listOf, type Paint, type TypeOf } from "../define.js";
 import { field, momentField } from "../fields.js";
-import { listed, listOf } from "../operation.js";
-import type { Paint } from "../paint.js";
-import { defineTaskVerb } from "../subject.js";
 
 type Note = TypeOf<typeof NOTE>;
 
@@ -21,11 +18,8 @@ export const taskNotes = defineTaskVerb({
     { command: "mu task notes build --last 3", shows: "the last three notes" },
     { command: "mu task notes nobody", shows: "an unknown task", fault: "task.not_found" },
   ],
-  async run(app, ref, { last, since }) {
-    return listed(await listNotes(app.context.store.db, ref, { last, since }));
-  },
-  render: ({ items }, paint) =>
-    items.length === 0 ? "No notes." : items.flatMap((note) => noteLines(note, paint)).join("\n"),
+  run: async (app, ref, given) => listed(await listNotes(app.context.store.db, ref, given)),
+  render: ({ items }, paint) => (items.length === 0 ? "No notes." : items.map((note) => noteLines(note, paint))),
 });
 
 /** A note as a person reads it: who and when, then the text, set in. */

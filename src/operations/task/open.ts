@@ -1,7 +1,7 @@
 import { claimant } from "../../agents/identity.js";
-import { openTask } from "../../tasks/lifecycle.js";
-import { defineTaskVerb } from "../subject.js";
-import { CHANGE, firstStep, overrideField, renderChange } from "./change.js";
+import { openTask, STATUS_CHANGE } from "../../tasks/lifecycle.js";
+import { defineTaskVerb } from "../define.js";
+import { firstStep, overrideField, renderChange } from "./change.js";
 
 export const taskOpen = defineTaskVerb({
   name: "task.open",
@@ -9,14 +9,14 @@ export const taskOpen = defineTaskVerb({
   effect: "write",
   repeatable: true,
   input: () => ({ override: overrideField() }),
-  output: CHANGE,
+  output: STATUS_CHANGE,
   examples: [
     { command: "mu task open done", shows: "reopen a closed task" },
     { command: "mu task open nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, ref, { override }) {
-    const change = await openTask(app.context, ref, claimant(app.caller), { override });
-    return { ...change, nextSteps: [await firstStep(app, change.task)] };
+    return openTask(app.context, ref, claimant(app.caller), { override });
   },
+  next: async ({ task }, _at, _given, app) => [await firstStep(app, task)],
   render: renderChange,
 });

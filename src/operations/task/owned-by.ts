@@ -1,6 +1,6 @@
-import { LIVE_STATUSES, listTasks, TASK } from "../../tasks/task.js";
+import { LIVE_STATUSES, listTasks, TASK, type TaskFilter } from "../../tasks/task.js";
+import { type App, defineOperation, listed, listOf } from "../define.js";
 import { allField, flag, personField, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
 import { taskTable } from "./card.js";
 
 export const taskOwnedBy = defineOperation({
@@ -19,14 +19,12 @@ export const taskOwnedBy = defineOperation({
     { command: "mu task owned-by worker-1", shows: "the open tasks of worker-1" },
     { command: "mu task owned-by", shows: "no agent given", fault: "usage.missing_argument" },
   ],
-  async run(app, { agent, workstream, includeClosed }) {
-    return listed(
-      await listTasks(app.context.store.db, {
-        owner: [agent.name],
-        workstream,
-        status: includeClosed ? undefined : LIVE_STATUSES,
-      }),
-    );
-  },
-  render: ({ items }, paint) => taskTable(items, paint, "No tasks."),
+  run: (app, { agent, all: _, ...given }) => tasksOf(app, { ...given, owner: [agent.name] }),
+  render: ({ items }, paint) => taskTable(items, paint),
 });
+
+/** Somebody's tasks; without `includeClosed` those that are not finished. */
+export async function tasksOf(app: App, { includeClosed, ...filter }: TaskFilter & { includeClosed?: boolean }) {
+  const status = includeClosed ? undefined : LIVE_STATUSES;
+  return listed(await listTasks(app.context.store.db, { ...filter, status }));
+}

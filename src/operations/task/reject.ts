@@ -6,9 +6,8 @@ import type { TaskRef } from "../../names.js";
 import { counted, qualifiedName } from "../../names.js";
 import { deferTask, previewCascade, rejectTask, type Sweep, type SweepOptions } from "../../tasks/lifecycle.js";
 import { getTask, TASK } from "../../tasks/task.js";
+import { defineTaskVerb, type Operation, step } from "../define.js";
 import { field, flag, textField, yesField } from "../fields.js";
-import { NEXT_STEPS, type Operation, step } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
 import { overrideField } from "./change.js";
 
 const WORDS = {
@@ -32,35 +31,29 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
       override: overrideField(),
       yes: yesField(),
     }),
-    output: { task: TASK, changed: "boolean", dryRun: "boolean", affected: "string[]", nextSteps: NEXT_STEPS },
+    output: { task: TASK, changed: "boolean", dryRun: "boolean", affected: "string[]" },
     examples: [
       { command: `mu task ${verb} deploy --reason 'Not this year'`, shows: "set one task aside" },
       { command: `mu task ${verb} build --cascade`, shows: "which dependents would follow" },
       { command: `mu task ${verb} build`, shows: "other tasks depend on it", fault: "task.has_open_dependents" },
     ],
     async run(app, ref, { cascade, yes, reason, override }) {
-      const again = `mu task ${verb} ${qualifiedName(ref)} --cascade --yes`;
+      const { db } = app.context.store;
       if (cascade && !yes) {
-        const { affected } = await previewCascade(app.context.store.db, ref);
-        const root = await getTask(app.context.store.db, ref);
+        const { affected } = await previewCascade(db, ref);
         const names = affected.map((one) => one.name);
-        return { task: root, changed: false, dryRun: true, affected: names, nextSteps: [step("Apply it", again)] };
+        return { task: await getTask(db, ref), changed: false, dryRun: true, affected: names };
       }
-      const change = await setAside(app.context, ref, claimant(app.caller), {
-        cascade,
-        override,
-        evidence: reason,
-      }).catch((error: unknown) => {
-        throw error instanceof Fault && error.code === "task.has_open_dependents" ? offering(error, again) : error;
+      const options = { cascade, override, evidence: reason };
+      const change = setAside(app.context, ref, claimant(app.caller), options).catch((error: unknown) => {
+        throw withPreview(error, `mu task ${verb} ${qualifiedName(ref)} --cascade`);
       });
-      return {
-        task: change.task,
-        changed: change.changed,
-        dryRun: false,
-        affected: change.affected,
-        nextSteps: [step("Undo it", `mu undo -w ${ref.workstream}`)],
-      };
+      const { task, changed, affected } = await change;
+      return { task, changed, dryRun: false, affected };
     },
+    next: ({ dryRun }, at, { workstream }) => [
+      dryRun ? step("Apply it", `mu task ${verb} ${at} --cascade --yes`) : step("Undo it", `mu undo -w ${workstream}`),
+    ],
     render: ({ task, changed, dryRun, affected }, paint) => {
       if (!dryRun && !changed) return `${paint.bold(task.name)} is already ${task.status}`;
       const head = dryRun ? "Would set aside" : WORDS[verb].done;
@@ -69,9 +62,11 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
   });
 }
 
-function offering(fault: Fault, command: string): Fault {
-  const preview = step("Preview the cascade", command.replace(" --yes", ""));
-  return new Fault(fault.kind, fault.code, fault.message, [preview, ...fault.nextSteps], fault.details);
+/** Open dependents are refused with a way to see them. */
+function withPreview(error: unknown, command: string): unknown {
+  if (!(error instanceof Fault) || error.code !== "task.has_open_dependents") return error;
+  const { kind, code, message, nextSteps, details } = error;
+  return new Fault(kind, code, message, [step("Preview the cascade", command), ...nextSteps], details);
 }
 
 export const taskReject = defineSetAside("reject", rejectTask);

@@ -1,9 +1,8 @@
 import { claimant } from "../../agents/identity.js";
-import { releaseTask } from "../../tasks/lifecycle.js";
+import { releaseTask, STATUS_CHANGE } from "../../tasks/lifecycle.js";
+import { defineTaskVerb, step } from "../define.js";
 import { field, flag, textField } from "../fields.js";
-import { step } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
-import { CHANGE, overrideField, renderChange } from "./change.js";
+import { overrideField, renderChange } from "./change.js";
 
 export const taskRelease = defineTaskVerb({
   name: "task.release",
@@ -14,14 +13,12 @@ export const taskRelease = defineTaskVerb({
     evidence: field(textField().optional(), "What is done so far, kept as a note", { lines: true }),
     override: overrideField(),
   }),
-  output: CHANGE,
+  output: STATUS_CHANGE,
   examples: [
     { command: "mu task release build", shows: "build is OPEN again" },
     { command: "mu task release nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
-  async run(app, ref, { ...options }) {
-    const change = await releaseTask(app.context, ref, claimant(app.caller), options);
-    return { ...change, nextSteps: [step("Take another task", `mu task claim --next -w ${ref.workstream}`)] };
-  },
+  run: (app, ref, options) => releaseTask(app.context, ref, claimant(app.caller), options),
+  next: ({ task }) => [step("Take another task", `mu task claim --next -w ${task.workstream}`)],
   render: renderChange,
 });

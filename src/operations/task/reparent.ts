@@ -1,9 +1,7 @@
-import { qualifiedName } from "../../names.js";
 import { awaitedText } from "../../tasks/edge.js";
 import { deadEndWarnings, REPARENTING, reparentTask } from "../../tasks/graph.js";
+import { defineTaskVerb, step, WARNINGS, warningLines } from "../define.js";
 import { blockersField, untilField } from "../fields.js";
-import { NEXT_STEPS, step, WARNINGS, warningLines } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
 
 export const taskReparent = defineTaskVerb({
   name: "task.reparent",
@@ -15,7 +13,7 @@ export const taskReparent = defineTaskVerb({
     blockedBy: blockersField("Everything it waits for; an empty value means nothing", { short: "b", aliases: ["by"] }),
     until: untilField(),
   }),
-  output: { ...REPARENTING, warnings: WARNINGS, nextSteps: NEXT_STEPS },
+  output: { ...REPARENTING, warnings: WARNINGS },
   examples: [
     { command: "mu task reparent deploy --blocked-by docs", shows: "deploy waits for docs only" },
     { command: "mu task reparent deploy --blocked-by docs,build@landed", shows: "wait for build to land, too" },
@@ -24,10 +22,11 @@ export const taskReparent = defineTaskVerb({
   ],
   async run(app, ref, { blockedBy, until }) {
     const change = await reparentTask(app.context, ref, blockedBy.map(awaitedText), until);
-    const nextSteps = [step("Show the tree", `mu task tree ${qualifiedName(ref)}`)];
-    const warnings = await deadEndWarnings(app.context.store.db, ref.workstream, [ref.name]);
-    return { ...change, warnings, nextSteps };
+    return { ...change, warnings: await deadEndWarnings(app.context.store.db, ref.workstream, [ref.name]) };
   },
-  render: ({ task, blockers, warnings }, paint) =>
-    [`${paint.bold(task.name)} waits for ${blockers.join(", ") || "nothing"}.`, ...warningLines(warnings)].join("\n"),
+  next: (_, at) => [step("Show the tree", `mu task tree ${at}`)],
+  render: ({ task, blockers, warnings }, paint) => [
+    `${paint.bold(task.name)} waits for ${blockers.join(", ") || "nothing"}.`,
+    warningLines(warnings),
+  ],
 });

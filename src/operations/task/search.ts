@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { listTasks, TASK } from "../../tasks/task.js";
+import { defineOperation, excerpt, excerptOf, withTotal } from "../define.js";
 import { allField, field, limitField, workstreamField } from "../fields.js";
-import { defineOperation, excerpt, excerptOf, withTotal } from "../operation.js";
 import { taskTable } from "./card.js";
 
 export const taskSearch = defineOperation({

@@ -1,11 +1,9 @@
 import { duration } from "../../names.js";
-import type { TypeOf } from "../../shape.js";
 import { CHECK, lastCheck } from "../../tasks/checks.js";
 import { blockersOf, dependentsOf, NEIGHBOUR } from "../../tasks/graph.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
 import { getTask, TASK, taskRow } from "../../tasks/task.js";
-import type { Paint } from "../paint.js";
-import { defineTaskVerb } from "../subject.js";
+import { type Drawing, defineTaskVerb, type Paint, type TypeOf } from "../define.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
 
@@ -27,28 +25,27 @@ export const taskShow = defineTaskVerb({
       notes: await listNotes(db, ref),
     }));
   },
-  render: ({ task, blockers, dependents, notes, check }, paint) =>
-    [
-      `${paint.bold(task.name)}  ${task.title}  ${paint.dim(`in ${task.workstream}`)}`,
-      ...taskLines(task, paint),
-      ...(check === null ? [] : checkLines(check, paint)),
-      ...edgeLines("blocked by", blockers, paint),
-      ...edgeLines("blocks", dependents, paint),
-      ...(task.description ? ["", task.description] : []),
-      ...(notes.length > 0
-        ? ["", paint.dim(`Notes (${notes.length})`), ...notes.flatMap((note) => noteLines(note, paint))]
-        : []),
-    ].join("\n"),
+  render: ({ task, blockers, dependents, notes, check }, paint) => [
+    `${paint.bold(task.name)}  ${task.title}  ${paint.dim(`in ${task.workstream}`)}`,
+    taskLines(task, paint),
+    check && checkLines(check, paint),
+    edgeLine("blocked by", blockers, paint),
+    edgeLine("blocks", dependents, paint),
+    task.description ? ["", task.description] : null,
+    ...(notes.length > 0
+      ? ["", paint.dim(`Notes (${notes.length})`), ...notes.flatMap((note) => noteLines(note, paint))]
+      : []),
+  ],
 });
 
-function edgeLines(head: string, edges: readonly TypeOf<typeof NEIGHBOUR>[], paint: Paint): string[] {
-  if (edges.length === 0) return [];
+function edgeLine(head: string, edges: readonly TypeOf<typeof NEIGHBOUR>[], paint: Paint): Drawing {
+  if (edges.length === 0) return null;
   const shown = edges.map((edge) =>
     edge.satisfied
       ? paint.dim(`${edge.name} ✓`)
       : `${edge.name} ${paint.status(edge.status)}${edge.until === "closed" ? "" : `, until ${edge.until}`}`,
   );
-  return [`  ${paint.dim(head.padEnd(11))} ${shown.join(", ")}`];
+  return `  ${paint.dim(head.padEnd(11))} ${shown.join(", ")}`;
 }
 
 /** How many of the last lines of a failed check people see; the JSON has all of them. */
@@ -59,7 +56,6 @@ function checkLines(check: TypeOf<typeof CHECK>, paint: Paint): string[] {
   const verdict = green ? "passed" : exitCode === null ? "ended" : `exit ${exitCode}`;
   const at = commit === null ? "" : ` at ${commit.slice(0, 12)}`;
   const head = `  ${paint.dim("check".padEnd(11))} ${verdict} after ${duration(seconds * 1000)}${at}, ${paint.ago(createdAt)} ago: ${command}`;
-  if (green || tail === "") return [head];
-  const lines = tail.split("\n").slice(-LAST_LINES);
+  const lines = green || tail === "" ? [] : tail.split("\n").slice(-LAST_LINES);
   return [head, ...lines.map((line) => `              ${paint.dim(line)}`)];
 }

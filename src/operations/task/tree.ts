@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { drawTree, TASK_TREE, taskTree } from "../../tasks/tree.js";
+import { defineTaskVerb } from "../define.js";
 import { field, flag } from "../fields.js";
-import { defineTaskVerb } from "../subject.js";
 
 export const taskTreeOperation = defineTaskVerb({
   name: "task.tree",

@@ -1,12 +1,9 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { qualifiedName } from "../../names.js";
 import { TASK } from "../../tasks/task.js";
 import { updateTask } from "../../tasks/update.js";
+import { defineTaskVerb, readMeant, step } from "../define.js";
 import { field, flag } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineTaskVerb } from "../subject.js";
-import { readMeant } from "../text.js";
 import { CLEARABLE, labels, settableFields } from "./fields.js";
 
 export const taskUpdate = defineTaskVerb({
@@ -23,7 +20,7 @@ export const taskUpdate = defineTaskVerb({
     unhold: flag("Remove the hold"),
     clear: field(z.array(z.enum(CLEARABLE)).optional(), "Fields to clear"),
   }),
-  output: { task: TASK, changedFields: "string[]", nextSteps: NEXT_STEPS },
+  output: { task: TASK, changedFields: "string[]" },
   examples: [
     { command: "mu task update build --impact 90 --tag urgent", shows: "two fields at once" },
     { command: "mu task update build --hold review --hold-reason 'Ask Ann first'", shows: "hold the task" },
@@ -37,9 +34,9 @@ export const taskUpdate = defineTaskVerb({
       wanted["description"] = await readMeant(app.request, wanted["description"]);
     if (Object.keys(wanted).length === 0 && !tags && !tag && !untag) throw nothingToChange(ref.name);
     const labelsWanted = { tags, addTags: tag, removeTags: untag };
-    const { task: changed, changedFields } = await updateTask(app.context, ref, { ...wanted, ...labelsWanted });
-    return { task: changed, changedFields, nextSteps: [step("Show it", `mu task show ${qualifiedName(ref)}`)] };
+    return updateTask(app.context, ref, { ...wanted, ...labelsWanted });
   },
+  next: (_, at) => [step("Show it", `mu task show ${at}`)],
   render: ({ task, changedFields }, paint) =>
     changedFields.length === 0
       ? `${paint.bold(task.name)} is unchanged`

@@ -3,9 +3,8 @@ import { Fault } from "../../errors.js";
 import { duration } from "../../names.js";
 import { TASK_STATUSES } from "../../tasks/task.js";
 import { WAIT_RESULT, type WaitedTask, waitForTasks } from "../../tasks/wait.js";
-import type { App } from "../app.js";
+import { type App, defineOperation, step } from "../define.js";
 import { blockersField, durationField, field, flag, untilField, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { reconcileBeforeRead } from "../reality.js";
 
 const EXIT_CODES = {
@@ -42,7 +41,7 @@ export const taskWait = defineOperation({
     ).prefault("5m"),
     onStall: field(z.enum(["warn", "exit"]).default("warn"), "What to do when a task is stuck"),
   }),
-  output: { ...WAIT_RESULT, nextSteps: NEXT_STEPS },
+  output: { ...WAIT_RESULT },
   spans: true,
   positional: ["tasks"],
   examples: [
@@ -54,7 +53,7 @@ export const taskWait = defineOperation({
   async run(app, { tasks, any, first, timeout, stuckAfter, onStall, status, for: level }) {
     const refs = tasks.map((task) => ({ ...task, until: task.until ?? level }));
     if (status !== "CLOSED" && refs.some((ref) => ref.until !== undefined)) throw onlyClosed(status);
-    const result = await waitForTasks(app.context, refs, {
+    return waitForTasks(app.context, refs, {
       status,
       mode: any || first ? "any" : "all",
       timeoutMs: timeout,
@@ -64,21 +63,19 @@ export const taskWait = defineOperation({
       beforeLook: lookingAtPanes(app),
       onStuck: onStall === "warn" ? (task) => app.request.remark(stuckText(task)) : undefined,
     });
-    const open = result.all.filter(
-      (task) => !task.reached && !(result.outcome === "deleted" && task === result.firing),
-    );
-    const nextSteps = open.slice(0, 3).map((task) => step(`Show ${task.name}`, `mu task show ${task.qualifiedName}`));
-    return { ...result, nextSteps };
   },
-  render: ({ outcome, firing, all, elapsedMs }, paint) => {
-    const lines = all.map(
-      (task) =>
-        `  ${task.reached ? "✓" : "•"} ${task.qualifiedName} ${paint.status(task.status)}${task.level === null ? "" : ` ${task.level}`}${task.stuck ? " (stuck)" : ""}`,
-    );
-    return [...(firing ? [firing.qualifiedName] : []), `${HEADS[outcome]} after ${duration(elapsedMs)}`, ...lines].join(
-      "\n",
-    );
+  next({ all, outcome, firing }) {
+    const open = all.filter((task) => !task.reached && !(outcome === "deleted" && task === firing));
+    return open.slice(0, 3).map((task) => step(`Show ${task.name}`, `mu task show ${task.qualifiedName}`));
   },
+  render: ({ outcome, firing, all, elapsedMs }, paint) => [
+    firing?.qualifiedName,
+    `${HEADS[outcome]} after ${duration(elapsedMs)}`,
+    all.map(({ reached, qualifiedName, status, level, stuck }) => {
+      const shown = `${reached ? "✓" : "•"} ${qualifiedName} ${paint.status(status)}`;
+      return `  ${shown}${level === null ? "" : ` ${level}`}${stuck ? " (stuck)" : ""}`;
+    }),
+  ],
   exitCode: ({ outcome }) => EXIT_CODES[outcome],
 });
 
@@ -99,11 +96,8 @@ function stuckText({ qualifiedName, owner, ownerStatus }: WaitedTask): string {
 }
 
 function onlyClosed(status: string): Fault {
-  return new Fault(
-    "usage",
-    "usage.two_goals",
-    `Only CLOSED tasks can be verified or landed. Wait for ${status} or for a level, not both.`,
-  );
+  const message = `Only CLOSED tasks can be verified or landed. Wait for ${status} or for a level, not both.`;
+  return new Fault("usage", "usage.two_goals", message);
 }
 
 /** The wait wakes at every change of the database; panes are looked at this often at most, in ms. */

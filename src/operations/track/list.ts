@@ -1,8 +1,7 @@
 import { timestamp } from "../../db/context.js";
 import { listTracks, TRACK, type Track } from "../../tracks.js";
+import { defineOperation, listed, listOf, type Paint } from "../define.js";
 import { workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
-import type { Paint } from "../paint.js";
 
 export const trackList = defineOperation({
   name: "track.list",

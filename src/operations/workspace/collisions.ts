@@ -1,6 +1,6 @@
 import { enumerate } from "../../names.js";
 import type { Collision } from "../../workspaces/radar/radar.js";
-import type { Paint } from "../paint.js";
+import type { Paint } from "../define.js";
 
 /** Who collides with whom, in which files and since when; those of two agents first. */
 export function collisionTable(collisions: readonly Collision[], paint: Paint): string {

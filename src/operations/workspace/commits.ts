@@ -1,7 +1,7 @@
 import { COMMIT } from "../../vcs/vcs.js";
 import { workspaceCommits } from "../../workspaces/inspect.js";
+import { defineAgentVerb } from "../define.js";
 import { optionalText } from "../fields.js";
-import { defineAgentVerb } from "../subject.js";
 
 export const workspaceCommitsOperation = defineAgentVerb({
   name: "workspace.commits",

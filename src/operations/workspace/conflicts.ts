@@ -1,12 +1,10 @@
 import { counted, enumerate } from "../../names.js";
-import { shape, type TypeOf } from "../../shape.js";
 import { suggestOrder, whoResolves } from "../../workspaces/radar/order.js";
 import { DRIFT, driftOf, workInProgress } from "../../workspaces/radar/predict.js";
 import { COLLISION, readRadar, refreshRadar } from "../../workspaces/radar/radar.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
+import { defineOperation, type Paint, shape, type TypeOf } from "../define.js";
 import { workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
-import type { Paint } from "../paint.js";
 import { collisionTable } from "./collisions.js";
 
 const CONFLICTS = shape({

@@ -1,12 +1,10 @@
 import { findOpenAgent } from "../../agents/agent.js";
-import { type AgentRef, qualifiedName } from "../../names.js";
+import type { AgentRef } from "../../names.js";
 import { createWorkspace } from "../../workspaces/create.js";
 import { WORKSPACE } from "../../workspaces/workspace.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
-import type { App } from "../app.js";
+import { type App, defineAgentVerb, step } from "../define.js";
 import { optionalText } from "../fields.js";
-import { NEXT_STEPS, step } from "../operation.js";
-import { defineAgentVerb } from "../subject.js";
 import { backendField, projectRootField, wishesOf } from "./fields.js";
 
 export const workspaceCreate = defineAgentVerb({
@@ -22,24 +20,23 @@ export const workspaceCreate = defineAgentVerb({
     from: optionalText("Ref to start from (default: the target branch)", { value: "ref" }),
     projectRoot: projectRootField({ aliases: ["workspace-project-root"] }),
   }),
-  output: { workspace: WORKSPACE, nextSteps: NEXT_STEPS },
+  output: { workspace: WORKSPACE },
   examples: [
     { command: "mu workspace create worker-1", shows: "a checkout on the newest state of the branch" },
     { command: "mu workspace create helper", shows: "an agent that already has one", fault: "workspace.exists" },
     { command: "mu workspace create Worker", shows: "an invalid name", fault: "agent.invalid_name" },
   ],
   async run(app, ref, { ...wishes }) {
-    const workspace = await createWorkspace(await app.crew(), ref, await wishesOf(app, ref.workstream, wishes));
-    const at = qualifiedName(ref);
-    const canStart = !(await isThere(app, ref));
-    return {
-      workspace,
-      nextSteps: [
-        ...(canStart ? [step("Start the agent in it", `mu agent spawn ${at} --workspace`)] : []),
-        step("Change to its folder", `cd "$(mu workspace path ${at})"`),
-        step("List the workspaces", `mu workspace list -w ${ref.workstream}`),
-      ],
-    };
+    const wanted = await wishesOf(app, ref.workstream, wishes);
+    return { workspace: await createWorkspace(await app.crew(), ref, wanted) };
+  },
+  async next({ workspace: { agent: name, workstream } }, at, _, app) {
+    const start = step("Start the agent in it", `mu agent spawn ${at} --workspace`);
+    return [
+      ...((await isThere(app, { workstream, name })) ? [] : [start]),
+      step("Change to its folder", `cd "$(mu workspace path ${at})"`),
+      step("List the workspaces", `mu workspace list -w ${workstream}`),
+    ];
   },
   render: ({ workspace }, paint) => {
     const at = workspace.baseRef === null ? "" : ` at ${workspace.baseRef.slice(0, 12)}`;

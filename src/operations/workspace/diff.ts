@@ -1,6 +1,6 @@
 import { workspaceDiff } from "../../workspaces/inspect.js";
+import { defineAgentVerb } from "../define.js";
 import { flag, optionalText } from "../fields.js";
-import { defineAgentVerb } from "../subject.js";
 
 export const workspaceDiffOperation = defineAgentVerb({
   name: "workspace.diff",

@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { WhileBusy } from "../../workspaces/busy.js";
 import type { WorkspaceWishes } from "../../workspaces/create.js";
 import { getWorkstream } from "../../workstreams/workstream.js";
-import type { App } from "../app.js";
+import type { App } from "../define.js";
 import { field, flag, optionalText } from "../fields.js";
 
 export const backendField = (notes: { aliases?: string[] } = {}) =>

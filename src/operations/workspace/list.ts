@@ -1,6 +1,6 @@
 import { LISTED_WORKSPACE, type ListedWorkspace, listWorkspaces } from "../../workspaces/inspect.js";
+import { defineOperation, listed, listOf } from "../define.js";
 import { allField, workstreamField } from "../fields.js";
-import { defineOperation, listed, listOf } from "../operation.js";
 
 export const workspaceList = defineOperation({
   name: "workspace.list",
@@ -12,9 +12,7 @@ export const workspaceList = defineOperation({
     { command: "mu workspace list", shows: "all of this workstream" },
     { command: "mu workspace list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream: scope }) {
-    return listed(await listWorkspaces(await app.crew(), scope));
-  },
+  run: async (app, { workstream }) => listed(await listWorkspaces(await app.crew(), workstream)),
   render: ({ items }, paint) =>
     paint.list(items as ListedWorkspace[], "No workspaces.", [
       { head: "agent", text: (item) => item.agent },

@@ -1,6 +1,6 @@
 import { findWorkspaceOrphans, removeWorkspaceOrphans, WORKSPACE_ORPHAN } from "../../workspaces/orphans.js";
+import { defineOperation, listed, listOf, step } from "../define.js";
 import { allField, workstreamField, yesField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { savedSteps } from "./saved.js";
 
 export const workspaceOrphans = defineOperation({
@@ -14,7 +14,7 @@ export const workspaceOrphans = defineOperation({
     all: allField("Include all workstreams, even destroyed ones"),
     yes: yesField(),
   }),
-  output: { items: [WORKSPACE_ORPHAN], count: "number", nextSteps: NEXT_STEPS },
+  output: listOf(WORKSPACE_ORPHAN),
   examples: [
     { command: "mu workspace orphans", shows: "orphaned folders and workspaces" },
     { command: "mu workspace orphans --force", shows: "an unknown flag", fault: "usage.unknown_option" },
@@ -22,13 +22,12 @@ export const workspaceOrphans = defineOperation({
   async run(app, { workstream: scope, yes }) {
     const crew = await app.crew();
     const items = await (yes ? removeWorkspaceOrphans(crew, scope) : findWorkspaceOrphans(crew, scope));
-    const flags = scope === undefined ? "--all" : `-w ${scope}`;
-    const nextSteps = yes
-      ? items.flatMap((item) => savedSteps(item.salvage)).slice(0, 4)
-      : items.length === 0
-        ? []
-        : [step("Save and remove them", `mu workspace orphans ${flags} --yes`)];
-    return { items, count: items.length, nextSteps };
+    return listed(items);
+  },
+  next({ items }, { workstream, yes }) {
+    if (yes) return items.flatMap((item) => savedSteps(item.salvage)).slice(0, 4);
+    const flags = workstream === undefined ? "--all" : `-w ${workstream}`;
+    return items.length === 0 ? [] : [step("Save and remove them", `mu workspace orphans ${flags} --yes`)];
   },
   render: ({ items }, paint) =>
     paint.list(items, "No orphans.", [

@@ -1,5 +1,5 @@
 import { workspaceRow } from "../../workspaces/workspace.js";
-import { defineAgentVerb } from "../subject.js";
+import { defineAgentVerb } from "../define.js";
 
 export const workspacePathOperation = defineAgentVerb({
   name: "workspace.path",
@@ -10,9 +10,6 @@ export const workspacePathOperation = defineAgentVerb({
     { command: "mu workspace path helper", shows: 'for cd "$(mu workspace path helper)"' },
     { command: "mu workspace path nobody", shows: "an agent without a workspace", fault: "workspace.not_found" },
   ],
-  async run(app, ref) {
-    const { path } = await workspaceRow(app.context.store.db, ref);
-    return { path };
-  },
+  run: async (app, ref) => ({ path: (await workspaceRow(app.context.store.db, ref)).path }),
   render: ({ path }) => path,
 });

@@ -1,8 +1,8 @@
 import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
 import { REFRESH_ATTEMPT, refreshAll, refreshWorkspace } from "../../workspaces/refresh.js";
+import { defineOperation, listed, listOf, step } from "../define.js";
 import { agentField, flag, optionalText, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { whileBusyField, whileBusyOf } from "./fields.js";
 import { savedLines } from "./saved.js";
 
@@ -20,9 +20,11 @@ export const workspaceRefresh = defineOperation({
     evenIfBusy: whileBusyField(),
   }),
   validate({ agent, all }) {
-    if ((agent === undefined) !== all) throw agentOrAll();
+    if ((agent === undefined) === all) return;
+    const list = step("List the workspaces", "mu workspace list");
+    throw new Fault("usage", "usage.agent_or_all", "Name an agent, or pass --all.", [list]);
   },
-  output: { items: [REFRESH_ATTEMPT], count: "number", nextSteps: NEXT_STEPS },
+  output: listOf(REFRESH_ATTEMPT),
   positional: ["agent"],
   examples: [
     { command: "mu workspace refresh helper", shows: "rebase onto what has landed since" },
@@ -36,20 +38,18 @@ export const workspaceRefresh = defineOperation({
       agent === undefined
         ? await refreshAll(crew, workstream, options)
         : [{ ...(await refreshWorkspace(crew, agent, options)), ...FINE }];
-    const [first] = items;
-    const nextSteps = first ? [step("List the workspaces", `mu workspace list -w ${first.workspace.workstream}`)] : [];
-    return { items, count: items.length, nextSteps };
+    return listed(items);
   },
+  next: ({ items: [first] }) =>
+    first ? [step("List the workspaces", `mu workspace list -w ${first.workspace.workstream}`)] : [],
   exitCode: ({ items }) => (items.some((item) => item.outcome === "refused") ? 4 : 0),
   render: ({ items }, paint) =>
     items.length === 0
       ? "No workspaces."
-      : items
-          .flatMap(({ workspace, outcome, replayed, salvage, problem }) => [
-            `${paint.bold(workspace.agent)}: ${OUTCOMES[outcome]({ base: workspace.baseRef, commits: replayed.length, problem })}`,
-            ...savedLines(salvage),
-          ])
-          .join("\n"),
+      : items.map(({ workspace, outcome, replayed, salvage, problem }) => [
+          `${paint.bold(workspace.agent)}: ${OUTCOMES[outcome]({ base: workspace.baseRef, commits: replayed.length, problem })}`,
+          savedLines(salvage),
+        ]),
 });
 
 const FINE = { problem: null, code: null };
@@ -62,9 +62,3 @@ const OUTCOMES = {
     `is now on ${base?.slice(0, 12)}${commits === 0 ? "" : `, with ${counted(commits, "commit")}`}`,
   refused: ({ problem }: RefreshOutcome) => `not refreshed. ${problem}`,
 };
-
-function agentOrAll(): Fault {
-  return new Fault("usage", "usage.agent_or_all", "Name an agent, or pass --all.", [
-    step("List the workspaces", "mu workspace list"),
-  ]);
-}

@@ -1,18 +1,19 @@
-import type { NextStep } from "../../errors.js";
 import { enumerate } from "../../names.js";
 import { describeSaved, type Salvage } from "../../workspaces/salvage.js";
-import { step } from "../operation.js";
+import { type Drawing, type NextSteps, step } from "../define.js";
 
-/** The line about what was saved; `[]` when there was nothing to save. */
-export function savedLines(salvage: Pick<Salvage, "name"> | null): string[] {
-  if (salvage === null) return [];
+/** The lines about what was saved, if anything was. */
+export function savedLines(salvage: Pick<Salvage, "name"> | null): Drawing {
+  if (salvage === null) return null;
   const whole = salvage as Salvage;
-  const lost = whole.leftOut.length === 0 ? [] : [`  ignored and too large to save: ${enumerate(whole.leftOut, 5)}`];
-  return [`  saved ${describeSaved(whole)}`, ...lost];
+  return [
+    `  saved ${describeSaved(whole)}`,
+    whole.leftOut.length > 0 && `  ignored and too large to save: ${enumerate(whole.leftOut, 5)}`,
+  ];
 }
 
 /** How to look at what was saved, and to bring it back. */
-export function savedSteps(salvage: Pick<Salvage, "name"> | null): NextStep[] {
+export function savedSteps(salvage: Pick<Salvage, "name"> | null): NextSteps {
   if (salvage === null) return [];
   return [
     step("Show what was saved", `mu salvage show ${salvage.name}`),

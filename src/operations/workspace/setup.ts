@@ -3,7 +3,6 @@ import * as z from "zod";
 import { newGroup } from "../../db/context.js";
 import { Fault } from "../../errors.js";
 import { type AgentRef, duration, qualifiedName, quote } from "../../names.js";
-import { shape, type TypeOf } from "../../shape.js";
 import { detectBackend } from "../../vcs/backends.js";
 import { approveCommands, isApproved, type RepositoryCommand } from "../../workspaces/setup/command.js";
 import { planSetup, REPOSITORY_FILE, type SetupPlan } from "../../workspaces/setup/plan.js";
@@ -11,10 +10,8 @@ import { SETUP_DONE, type SetupDone, setUpWorkspace } from "../../workspaces/set
 import { type WorkspaceRow, workspaceRow } from "../../workspaces/workspace.js";
 import { readSettings } from "../../workstreams/settings.js";
 import { changeSetting, getSettings, getWorkstream } from "../../workstreams/workstream.js";
-import type { App } from "../app.js";
+import { type App, type Drawing, defineOperation, type Paint, shape, step, type TypeOf } from "../define.js";
 import { agentField, field, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
-import type { Paint } from "../paint.js";
 import { requirePerson } from "../require-person.js";
 
 const KEYS = ["copy", "link", "command", "key", "ports", "timeoutSeconds"] as const;
@@ -39,7 +36,6 @@ const PREPARED = shape({
   timeoutSeconds: "number",
   approved: "string[]",
   done: [{ agent: "string", ...SETUP_DONE }, null],
-  nextSteps: NEXT_STEPS,
 });
 
 type Prepared = TypeOf<typeof PREPARED>;
@@ -116,14 +112,18 @@ export const workspaceSetup = defineOperation({
       check: plan.check === null ? null : { command: plan.check, approved: !waiting.includes(plan.check) },
       approved,
       done,
-      nextSteps: nextSteps(workstream, waiting),
     };
   },
-  render: (result, paint) => {
-    const { done, approved } = result;
-    const head = approved.map((command) => `${paint.bold("Approved")} ${command}`);
-    return [...head, ...(done === null ? [drawPlan(result, paint)] : [drawDone(done, paint)])].join("\n");
+  next({ workstream, command, check }) {
+    const isWaiting = command?.approved === false || check?.approved === false;
+    const approve = step("Approve the repository's command", `mu workspace setup --approve -w ${workstream}`);
+    const make = step("Create a workspace", `mu workspace create <agent> -w ${workstream}`);
+    return isWaiting ? [approve, make] : [make];
   },
+  render: (result, paint) => [
+    result.approved.map((command) => `${paint.bold("Approved")} ${command}`),
+    result.done === null ? drawPlan(result, paint) : drawDone(result.done, paint),
+  ],
 });
 
 /** Faults `workspace.not_found`, `workspace.not_ready`. */
@@ -142,8 +142,8 @@ async function projectRoot(app: App, workstream: string): Promise<string> {
 
 /** The commands that the repository brings along and that would run. */
 function commandsOf(plan: SetupPlan, root: string): RepositoryCommand[] {
-  const setup = plan.command?.from === REPOSITORY_FILE ? [plan.command.command] : [];
-  return [...setup, ...(plan.check === null ? [] : [plan.check])].map((command) => ({ root, command }));
+  const setup = plan.command?.from === REPOSITORY_FILE ? plan.command.command : null;
+  return [setup, plan.check].flatMap((command) => (command === null ? [] : [{ root, command }]));
 }
 
 async function notApproved(app: App, foreign: readonly RepositoryCommand[]): Promise<string[]> {
@@ -152,37 +152,31 @@ async function notApproved(app: App, foreign: readonly RepositoryCommand[]): Pro
   return waiting;
 }
 
-function nextSteps(workstream: string, waiting: readonly string[]) {
-  const approve = step("Approve the repository's command", `mu workspace setup --approve -w ${workstream}`);
-  const make = step("Create a workspace", `mu workspace create <agent> -w ${workstream}`);
-  return waiting.length > 0 ? [approve, make] : [make];
-}
-
-function drawPlan(shown: Prepared, paint: Paint): string {
+function drawPlan(shown: Prepared, paint: Paint): Drawing {
   const list = (found: Prepared["copy"]) =>
     found.map(({ pattern, from }) => `${pattern} ${paint.dim(`(${from})`)}`).join(", ") || "—";
   const allowed = (approved: boolean) => (approved ? "" : ` ${paint.bold("not approved")}`);
   const { command, check } = shown;
-  const lines: [string, string][] = [
-    ["root", shown.root],
-    ["copy", `${list(shown.copy)}${shown.includes ? ", what .worktreeinclude names" : ""}`],
-    ["link", list(shown.link)],
-    ["command", command ? `${command.command} ${paint.dim(`(${command.from})`)}${allowed(command.approved)}` : "—"],
-    ...(shown.key.length > 0 ? [["key", shown.key.join(", ")] satisfies [string, string]] : []),
-    ["timeout", duration(shown.timeoutSeconds * 1000)],
-    ["ports", String(shown.ports)],
+  const commandText = command && `${command.command} ${paint.dim(`(${command.from})`)}${allowed(command.approved)}`;
+  return [
+    `New workspaces of ${paint.bold(shown.workstream)} get`,
+    `  root     ${shown.root}`,
+    `  copy     ${list(shown.copy)}${shown.includes ? ", what .worktreeinclude names" : ""}`,
+    `  link     ${list(shown.link)}`,
+    `  command  ${commandText ?? "—"}`,
+    shown.key.length > 0 && `  key      ${shown.key.join(", ")}`,
+    `  timeout  ${duration(shown.timeoutSeconds * 1000)}`,
+    `  ports    ${shown.ports}`,
+    check && `  check    ${check.command} ${paint.dim(`(${REPOSITORY_FILE})`)}${allowed(check.approved)}`,
   ];
-  if (check !== null)
-    lines.push(["check", `${check.command} ${paint.dim(`(${REPOSITORY_FILE})`)}${allowed(check.approved)}`]);
-  const table = lines.map(([key, value]) => `  ${key.padEnd(8)} ${value}`);
-  return [`New workspaces of ${paint.bold(shown.workstream)} get`, ...table].join("\n");
 }
 
-function drawDone(done: SetupDone & { agent: string }, paint: Paint): string {
-  const lines = [`Set up the workspace of ${paint.bold(done.agent)}`];
-  if (done.copied.length > 0) lines.push(`  copied   ${done.copied.join(", ")}`);
-  if (done.linked.length > 0) lines.push(`  linked   ${done.linked.join(", ")}`);
-  if (done.ports.length > 0) lines.push(`  ports    ${done.ports.join(", ")}`);
-  if (done.command !== null) lines.push(`  command  ${done.command.command} (${done.command.seconds.toFixed(1)} s)`);
-  return lines.join("\n");
+function drawDone({ agent, copied, linked, ports, command }: SetupDone & { agent: string }, paint: Paint): Drawing {
+  return [
+    `Set up the workspace of ${paint.bold(agent)}`,
+    copied.length > 0 && `  copied   ${copied.join(", ")}`,
+    linked.length > 0 && `  linked   ${linked.join(", ")}`,
+    ports.length > 0 && `  ports    ${ports.join(", ")}`,
+    command && `  command  ${command.command} (${command.seconds.toFixed(1)} s)`,
+  ];
 }

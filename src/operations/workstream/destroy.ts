@@ -1,9 +1,9 @@
-import { destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
+import { CREW_DESTRUCTION, destroyCrew, previewCrewDestroy } from "../../crew/workstream.js";
 import { Fault } from "../../errors.js";
 import { describeWork } from "../../journal/sentences.js";
 import { counted } from "../../names.js";
+import { defineOperation, step } from "../define.js";
 import { namedWorkstreamField, workstreamField, yesField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
 
 export const workstreamDestroy = defineOperation({
@@ -18,23 +18,7 @@ export const workstreamDestroy = defineOperation({
     yes: yesField(),
     evenIfBusy: whileBusyField("Destroy it even if agents are busy"),
   }),
-  output: {
-    workstream: "string",
-    destroyed: "boolean",
-    dryRun: "boolean",
-    tasks: "number",
-    edges: "number",
-    notes: "number",
-    agents: "number",
-    session: "string",
-    sessionAlive: "boolean",
-    closing: "string[]",
-    busy: "string[]",
-    strangers: [{ pane: "string", command: "string" }],
-    workspaces: [{ agent: "string", path: "string", commits: "number | null", files: "number | null" }],
-    salvages: "string[]",
-    nextSteps: NEXT_STEPS,
-  },
+  output: { ...CREW_DESTRUCTION, destroyed: "boolean", dryRun: "boolean" },
   positional: ["name"],
   examples: [
     { command: "mu workstream destroy other", shows: "what would be deleted" },
@@ -46,29 +30,27 @@ export const workstreamDestroy = defineOperation({
     if (yes && name === undefined) throw unnamed(scope);
     const crew = await app.crew();
     const gone = yes ? await destroyCrew(crew, scope, whileBusyOf(evenIfBusy)) : await previewCrewDestroy(crew, scope);
-    const next = yes
-      ? step("Bring it back", `mu undo ${app.context.group ?? ""} --yes`)
-      : step("Apply it", `mu workstream destroy ${scope} --yes`);
-    const saved = gone.salvages.length === 0 ? [] : [SAVED];
-    return { ...gone, destroyed: yes, dryRun: !yes, nextSteps: [next, ...saved] };
+    return { ...gone, destroyed: yes, dryRun: !yes };
   },
-  render: ({ destroyed, ...gone }, paint) =>
-    [
-      `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${counted(gone.tasks, "task")}, ${counted(gone.edges, "edge")}, ${counted(gone.notes, "note")}, ${counted(gone.agents, "agent")}`,
-      ...(gone.closing.length > 0 ? [`  agents: ${gone.closing.join(", ")}`] : []),
-      ...(destroyed || gone.busy.length === 0 ? [] : [`  refused while busy: ${gone.busy.join(", ")}`]),
-      ...(gone.sessionAlive ? [`  tmux session ${gone.session}`] : []),
-      ...gone.workspaces.map(
-        ({ agent, path, commits, files }) => `  workspace of ${agent}${workOf(commits, files)}: ${path}`,
-      ),
-      ...gone.salvages.map((name) => `  saved ${name}`),
-      ...gone.strangers.map(({ pane, command }) => `  pane ${pane}, which is no agent's: ${command}`),
-      `Final: ${FINAL}. mu undo brings back the rest; the agents stay closed.`,
-    ].join("\n"),
+  next: ({ destroyed, salvages }, { workstream }, { context }) => [
+    destroyed
+      ? step("Bring it back", `mu undo ${context.group ?? ""} --yes`)
+      : step("Apply it", `mu workstream destroy ${workstream} --yes`),
+    ...(salvages.length === 0 ? [] : [step("Show what was saved", "mu salvage list --all")]),
+  ],
+  render: ({ destroyed, ...gone }, paint) => [
+    `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${counted(gone.tasks, "task")}, ${counted(gone.edges, "edge")}, ${counted(gone.notes, "note")}, ${counted(gone.agents, "agent")}`,
+    gone.closing.length > 0 && `  agents: ${gone.closing.join(", ")}`,
+    !destroyed && gone.busy.length > 0 && `  refused while busy: ${gone.busy.join(", ")}`,
+    gone.sessionAlive && `  tmux session ${gone.session}`,
+    gone.workspaces.map(
+      ({ agent, path, commits, files }) => `  workspace of ${agent}${workOf(commits, files)}: ${path}`,
+    ),
+    gone.salvages.map((name) => `  saved ${name}`),
+    gone.strangers.map(({ pane, command }) => `  pane ${pane}, which is no agent's: ${command}`),
+    `Final: panes and their programs, workspace folders, prompts to agents. mu undo brings back the rest; the agents stay closed.`,
+  ],
 });
-
-const FINAL = "panes and their programs, workspace folders, prompts to agents";
-const SAVED = step("Show what was saved", "mu salvage list --all");
 
 function unnamed(workstream: string): Fault {
   return new Fault("usage", "usage.missing_argument", "Name the workstream to destroy.", [

@@ -5,9 +5,8 @@ import { asFault, Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { socketArguments } from "../../tmux/run.js";
 import { initWorkstream, sessionOf, WORKSTREAM } from "../../workstreams/workstream.js";
-import type { App } from "../app.js";
+import { type App, defineOperation, step } from "../define.js";
 import { field } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const workstreamInit = defineOperation({
   name: "workstream.init",
@@ -19,13 +18,7 @@ export const workstreamInit = defineOperation({
     name: field(z.string(), "Name: a lower-case letter, then up to 31 letters, digits, _ or -"),
     root: field(z.string().optional(), "Project folder", { value: "folder" }),
   }),
-  output: {
-    workstream: WORKSTREAM,
-    created: "boolean",
-    others: "string[]",
-    session: "string | null",
-    nextSteps: NEXT_STEPS,
-  },
+  output: { workstream: WORKSTREAM, created: "boolean", others: "string[]", session: "string | null" },
   positional: ["name"],
   examples: [
     { command: "mu workstream init shop", shows: "start a workstream for this folder" },
@@ -33,40 +26,29 @@ export const workstreamInit = defineOperation({
   ],
   async run(app, { name, root }) {
     const { context, request } = app;
-    const existing = await context.store.db
-      .selectFrom("workstreams")
-      .select("root")
-      .where("name", "=", name)
-      .executeTakeFirst();
+    const { db } = context.store;
+    const existing = await db.selectFrom("workstreams").select("root").where("name", "=", name).executeTakeFirst();
     if (root === undefined && existing?.root && !isWithin(request.cwd, existing.root)) {
       throw ofAnotherFolder(name, existing.root);
     }
     const folder = root !== undefined ? resolve(request.cwd, root) : existing?.root ? undefined : request.cwd;
     const made = await initWorkstream(context, name, { root: folder });
-    const others = await sameRoot(context.store.db, made.workstream);
+    const others = await sameRoot(db, made.workstream);
     const session = await openSession(app, name);
-    return {
-      ...made,
-      others,
-      session,
-      nextSteps: [
-        step("Add a task", `mu task add 'What to do first' -w ${name}`),
-        step("Apply a plan", `mu task apply plan.yaml -w ${name}`),
-        step("Start an agent", `mu agent spawn worker-1 -w ${name}`),
-        ...(session === null ? [] : [step("Attach to its session", attachLine(request.env, session))]),
-        step("Show the workstream", `mu state -w ${name}`),
-      ],
-    };
+    return { ...made, others, session };
   },
-  render: ({ workstream, created, others }, paint) =>
-    [
-      `${created ? "Created" : "Using the existing"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
-      ...(others.length === 0
-        ? []
-        : [
-            `  ! ${enumerate(others)} ${others.length === 1 ? "has" : "have"} this folder too: pass -w ${workstream.name}`,
-          ]),
-    ].join("\n"),
+  next: ({ session }, { name }, { request }) => [
+    step("Add a task", `mu task add 'What to do first' -w ${name}`),
+    step("Apply a plan", `mu task apply plan.yaml -w ${name}`),
+    step("Start an agent", `mu agent spawn worker-1 -w ${name}`),
+    ...(session === null ? [] : [step("Attach to its session", attachLine(request.env, session))]),
+    step("Show the workstream", `mu state -w ${name}`),
+  ],
+  render: ({ workstream, created, others }, paint) => [
+    `${created ? "Created" : "Using the existing"} workstream ${paint.bold(workstream.name)}${workstream.root ? ` for ${workstream.root}` : ""}`,
+    others.length > 0 &&
+      `  ! ${enumerate(others)} ${others.length === 1 ? "has" : "have"} this folder too: pass -w ${workstream.name}`,
+  ],
 });
 
 const isWithin = (folder: string, root: string) => `${resolve(folder)}${sep}`.startsWith(`${resolve(root)}${sep}`);

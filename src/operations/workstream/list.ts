@@ -1,6 +1,5 @@
 import { LISTED_WORKSTREAM, type ListedWorkstream, listCrewSessions } from "../../crew/workstream.js";
-import { defineOperation, listed, listOf } from "../operation.js";
-import type { Paint } from "../paint.js";
+import { defineOperation, listed, listOf, type Paint } from "../define.js";
 
 export const workstreamList = defineOperation({
   name: "workstream.list",
@@ -16,10 +15,10 @@ export const workstreamList = defineOperation({
     const { items, strays } = await listCrewSessions(await app.crew());
     return { ...listed(items), strays };
   },
-  render: ({ items, strays }, paint) =>
-    [table(items, paint), ...strays.map((name) => `Session ${name} belongs to no workstream of this database.`)].join(
-      "\n",
-    ),
+  render: ({ items, strays }, paint) => [
+    table(items, paint),
+    strays.map((name) => `Session ${name} belongs to no workstream of this database.`),
+  ],
 });
 
 function table(items: readonly ListedWorkstream[], paint: Paint): string {

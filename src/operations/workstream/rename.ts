@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { renameCrew } from "../../crew/workstream.js";
 import { WORKSTREAM } from "../../workstreams/workstream.js";
+import { defineOperation, step } from "../define.js";
 import { field } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 
 export const workstreamRename = defineOperation({
   name: "workstream.rename",
@@ -14,15 +14,15 @@ export const workstreamRename = defineOperation({
     name: field(z.string(), "Current name", { completes: "workstream" }),
     to: field(z.string(), "New name"),
   }),
-  output: { workstream: WORKSTREAM, from: "string", nextSteps: NEXT_STEPS },
+  output: { workstream: WORKSTREAM, from: "string" },
   positional: ["name", "to"],
   examples: [
     { command: "mu workstream rename other store", shows: "rename other to store" },
     { command: "mu workstream rename other demo", shows: "a name that is taken", fault: "workstream.exists" },
   ],
   async run(app, { name, to }) {
-    const workstream = await renameCrew(await app.crew(), name, to);
-    return { workstream, from: name, nextSteps: [step("Show the workstream", `mu state -w ${to}`)] };
+    return { workstream: await renameCrew(await app.crew(), name, to), from: name };
   },
+  next: (_, { to }) => [step("Show the workstream", `mu state -w ${to}`)],
   render: ({ workstream, from }, paint) => `Renamed ${from} to ${paint.bold(workstream.name)}`,
 });

@@ -4,8 +4,8 @@ import { Fault } from "../../errors.js";
 import { moveRoot } from "../../workspaces/move-root.js";
 import { SETTING_KEYS, SETTING_VALUES, SETTINGS, settingText } from "../../workstreams/settings.js";
 import { changeSetting, getWorkstream } from "../../workstreams/workstream.js";
+import { defineOperation, step } from "../define.js";
 import { field, flag, workstreamField } from "../fields.js";
-import { defineOperation, NEXT_STEPS, step } from "../operation.js";
 import { requirePerson } from "../require-person.js";
 
 /** Settings that run for others. */
@@ -23,14 +23,7 @@ export const workstreamSet = defineOperation({
     unset: flag("Restore the default"),
     workstream: workstreamField(),
   }),
-  output: {
-    workstream: "string",
-    key: "string",
-    value: "unknown",
-    changed: "boolean",
-    settings: SETTING_VALUES,
-    nextSteps: NEXT_STEPS,
-  },
+  output: { workstream: "string", key: "string", value: "unknown", changed: "boolean", settings: SETTING_VALUES },
   positional: ["key", "value"],
   examples: [
     { command: "mu workstream set check 'npm test'", shows: "what must pass before work counts as verified" },
@@ -43,11 +36,10 @@ export const workstreamSet = defineOperation({
   ],
   async run(app, { key, value, unset, workstream: scope }) {
     if ((value === undefined) !== unset) throw notOneValue(value);
-    const nextSteps = [step("Show all settings", `mu workstream show ${scope}`)];
     if (key === "root" && value !== undefined) {
       const before = await getWorkstream(app.context.store.db, scope);
       const { settings, root } = await moveRoot(await app.crew(), scope, resolve(app.request.cwd, value));
-      return { workstream: scope, key, settings, value: root, changed: root !== before.root, nextSteps };
+      return { workstream: scope, key, settings, value: root, changed: root !== before.root };
     }
     if (COMMANDS.includes(key)) requirePerson(app, `mu workstream set ${key} ${unset ? "--unset" : "'…'"} -w ${scope}`);
     const change = await changeSetting(app.context, scope, key, value);
@@ -55,8 +47,9 @@ export const workstreamSet = defineOperation({
       const { drawBorders } = await import("../../agents/borders.js");
       await drawBorders(await app.crew(), scope, change.settings.borders);
     }
-    return { workstream: scope, key, ...change, nextSteps };
+    return { workstream: scope, key, ...change };
   },
+  next: ({ workstream }) => [step("Show all settings", `mu workstream show ${workstream}`)],
   render: ({ workstream, key, value, changed }, paint) =>
     `${key} of ${workstream} ${changed ? "is now" : "was already"} ${paint.bold(settingText(value))}`,
 });

@@ -2,8 +2,8 @@ import { localTime } from "../../clock.js";
 import { counted } from "../../names.js";
 import { changedSettings } from "../../workstreams/settings.js";
 import { showWorkstream, WORKSTREAM_SUMMARY } from "../../workstreams/workstream.js";
+import { defineOperation } from "../define.js";
 import { namedWorkstreamField, workstreamField } from "../fields.js";
-import { defineOperation } from "../operation.js";
 
 export const workstreamShow = defineOperation({
   name: "workstream.show",
@@ -14,22 +14,17 @@ export const workstreamShow = defineOperation({
   positional: ["name"],
   examples: [
     { command: "mu workstream show demo", shows: "one workstream" },
-    {
-      command: "mu workstream show dmeo",
-      shows: "an unknown name, with a suggestion",
-      fault: "workstream.not_found",
-    },
+    { command: "mu workstream show dmeo", shows: "an unknown name, with a suggestion", fault: "workstream.not_found" },
   ],
   async run(app, { workstream }) {
     return { workstream: await showWorkstream(app.context.store.db, workstream) };
   },
-  render: ({ workstream: found }, paint) =>
-    [
-      paint.bold(found.name),
-      `  root    ${found.root ?? "—"}`,
-      `  tasks   ${found.tasks} (${found.open} open), ${counted(found.edges, "edge")}, ${counted(found.notes, "note")}`,
-      `  agents  ${found.agents}`,
-      `  created ${localTime(found.createdAt)}`,
-      ...changedSettings(found.settings).map(([key, value]) => `  ${key} = ${value}`),
-    ].join("\n"),
+  render: ({ workstream: found }, paint) => [
+    paint.bold(found.name),
+    `  root    ${found.root ?? "—"}`,
+    `  tasks   ${found.tasks} (${found.open} open), ${counted(found.edges, "edge")}, ${counted(found.notes, "note")}`,
+    `  agents  ${found.agents}`,
+    `  created ${localTime(found.createdAt)}`,
+    changedSettings(found.settings).map(([key, value]) => `  ${key} = ${value}`),
+  ],
 });

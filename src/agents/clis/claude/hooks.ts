@@ -1,5 +1,6 @@
 import { type Node, parseTree } from "jsonc-parser";
 import { Fault } from "../../../errors.js";
+import { isObject } from "../../../shape.js";
 import { asList, asObject, asText } from "../../json.js";
 import {
   DRAIN_COMMAND,
@@ -146,9 +147,8 @@ function check(text: string, path: string): Readonly<Record<string, unknown>> {
   const settings = parse(text, path);
   const hooks = asObject(settings).hooks;
   const lists = Object.values(asObject(hooks));
-  const isPlain = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isPlain(settings)) throw unexpected(path, "it is not a JSON object");
-  if (hooks !== undefined && !isPlain(hooks)) throw unexpected(path, '"hooks" is not an object');
+  if (!isObject(settings)) throw unexpected(path, "it is not a JSON object");
+  if (hooks !== undefined && !isObject(hooks)) throw unexpected(path, '"hooks" is not an object');
   if (!lists.every(Array.isArray)) throw unexpected(path, 'an event under "hooks" is not a list');
   return asObject(settings);
 }
