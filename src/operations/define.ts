@@ -1,8 +1,8 @@
 /** All that a verb is written down with. */
-export { type Shape, shape, type TypeOf } from "../shape.js";
+export { shape, type TypeOf } from "../shape.js";
 export { type App, type Request, required } from "./app.js";
 export * from "./operation.js";
-export type { Column, Paint } from "./paint.js";
+export type { Paint } from "./paint.js";
 export { schemaOf } from "./schema-of.js";
 export { defineAgentVerb, defineTaskVerb } from "./subject.js";
 export * from "./text.js";
