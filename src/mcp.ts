@@ -41,11 +41,9 @@ export async function createMcpServer(world: World, served: Request, set: ToolSe
   const ended = new AbortController();
   const instructions = INSTRUCTIONS[set];
   const server = new Server({ name: "mu", version: VERSION }, { capabilities: { tools: {} }, instructions });
-  const isTool = (name: string) => {
-    const operation = operations.get(name);
-    return operation !== undefined && isOffered(set, operation);
-  };
-  const tools = [...operations.values()].filter(({ name }) => isTool(toolName(name)));
+  const tools = [...operations.values()].filter((operation) => isOffered(set, operation));
+  const names = new Set(tools.map(({ name }) => toolName(name)));
+  const isTool = (name: string) => names.has(name);
   server.setRequestHandler(ListToolsRequestSchema, () => ({
     tools: tools.map((tool) => describeTool(tool, set) as Tool),
   }));

@@ -7,8 +7,8 @@ import { deadEndWarnings } from "../../tasks/graph.js";
 import { TASK } from "../../tasks/task.js";
 import { defineOperation, readMeant, step, WARNINGS, warningLines } from "../define.js";
 import { blockersField, field, optionalText, textField, untilField, workstreamField } from "../fields.js";
-import { firstStep } from "./change.js";
 import { labels, settableFields } from "./fields.js";
+import { firstStep } from "./status.js";
 
 export const taskAdd = defineOperation({
   name: "task.add",

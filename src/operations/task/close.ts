@@ -8,7 +8,7 @@ import { STATUS_CHANGE } from "../../tasks/lifecycle.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import { type App, type Drawing, defineTaskVerb, type Paint, step, WARNINGS, warningLines } from "../define.js";
 import { field, flag, textField } from "../fields.js";
-import { overrideField, renderChange } from "./change.js";
+import { overrideField, renderChange } from "./status.js";
 
 export const taskClose = defineTaskVerb({
   name: "task.close",

@@ -3,7 +3,7 @@ import { counted, enumerate } from "../../names.js";
 import { deleteTask, previewDelete } from "../../tasks/delete.js";
 import { defineTaskVerb, step } from "../define.js";
 import { yesField } from "../fields.js";
-import { overrideField } from "./change.js";
+import { overrideField } from "./status.js";
 
 export const taskDelete = defineTaskVerb({
   name: "task.delete",

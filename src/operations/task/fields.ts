@@ -44,19 +44,12 @@ function inputShape({ kind, about: description = "", least = 0, most, short, com
     ...(completes !== undefined && { completes }),
     ...(kind === "text" && { lines: true as const }),
   };
-  const whole = () => z.number().int().min(least);
+  const bounded = (number: z.ZodNumber) => (most === undefined ? number : number.max(most));
   switch (kind) {
     case "whole":
-      return field(most === undefined ? whole() : whole().max(most), description, notes);
+      return field(bounded(z.number().int().min(least)), description, notes);
     case "days":
-      return field(
-        z
-          .number()
-          .positive()
-          .max(most ?? Number.MAX_VALUE),
-        description,
-        notes,
-      );
+      return field(bounded(z.number().positive()), description, notes);
     case "labels":
     case "texts":
       return labels(description, notes);

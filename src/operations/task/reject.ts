@@ -8,7 +8,7 @@ import { deferTask, previewCascade, rejectTask, type Sweep, type SweepOptions } 
 import { getTask, TASK } from "../../tasks/task.js";
 import { defineTaskVerb, type Operation, step } from "../define.js";
 import { field, flag, textField, yesField } from "../fields.js";
-import { overrideField } from "./change.js";
+import { overrideField } from "./status.js";
 
 const WORDS = {
   reject: { summary: "Decide not to do a task", done: "Rejected" },

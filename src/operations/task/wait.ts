@@ -7,15 +7,16 @@ import { type App, defineOperation, step } from "../define.js";
 import { blockersField, durationField, field, flag, untilField, workstreamField } from "../fields.js";
 import { reconcileBeforeRead } from "../reality.js";
 
-const EXIT_CODES = {
-  reached: 0,
-  timeout: 5,
-  interrupted: 130,
-  reaped: 6,
-  stalled: 7,
-  rejected: 8,
-  deferred: 8,
-  deleted: 8,
+/** How a wait can end: the exit code, and what a person reads. */
+const OUTCOMES = {
+  reached: { code: 0, head: "Done waiting" },
+  timeout: { code: 5, head: "Timed out" },
+  interrupted: { code: 130, head: "Interrupted" },
+  reaped: { code: 6, head: "An owner died" },
+  stalled: { code: 7, head: "Stalled" },
+  rejected: { code: 8, head: "Rejected" },
+  deferred: { code: 8, head: "Deferred" },
+  deleted: { code: 8, head: "Deleted" },
 };
 
 export const taskWait = defineOperation({
@@ -70,25 +71,14 @@ export const taskWait = defineOperation({
   },
   render: ({ outcome, firing, all, elapsedMs }, paint) => [
     firing?.qualifiedName,
-    `${HEADS[outcome]} after ${duration(elapsedMs)}`,
+    `${OUTCOMES[outcome].head} after ${duration(elapsedMs)}`,
     all.map(({ reached, qualifiedName, status, level, stuck }) => {
       const shown = `${reached ? "✓" : "•"} ${qualifiedName} ${paint.status(status)}`;
       return `  ${shown}${level === null ? "" : ` ${level}`}${stuck ? " (stuck)" : ""}`;
     }),
   ],
-  exitCode: ({ outcome }) => EXIT_CODES[outcome],
+  exitCode: ({ outcome }) => OUTCOMES[outcome].code,
 });
-
-const HEADS = {
-  reached: "Done waiting",
-  timeout: "Timed out",
-  interrupted: "Interrupted",
-  reaped: "An owner died",
-  stalled: "Stalled",
-  rejected: "Rejected",
-  deferred: "Deferred",
-  deleted: "Deleted",
-};
 
 function stuckText({ qualifiedName, owner, ownerStatus }: WaitedTask): string {
   const why = ownerStatus === null ? "nothing happens to it" : `its owner ${owner} is ${ownerStatus.replace("_", " ")}`;
