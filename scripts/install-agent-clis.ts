@@ -2,19 +2,32 @@
  * Installs the real agent CLIs that `npm run test:agents` drives, from the npm registry, into `.cache/agent-clis`.
  * They are no dependencies of mu: half a gigabyte for one suite. The versions are the last ones that run on Node 20.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execProgram } from "../src/exec.js";
 
-const AGENT_CLI_PACKAGES: Readonly<Record<string, string>> = {
-  "@earendil-works/pi-coding-agent": "0.74.2",
-  "@anthropic-ai/claude-code": "2.1.329",
+/** A real agent CLI that the suite can drive. */
+export type RealCli = "pi" | "claude" | "codex" | "gemini" | "opencode";
+
+type Packages = Readonly<Record<string, string>>;
+
+const PACKAGES: Readonly<Record<RealCli, Packages>> = {
+  pi: { "@earendil-works/pi-coding-agent": "0.74.2" },
+  claude: { "@anthropic-ai/claude-code": "2.1.329" },
+  codex: { "@openai/codex": "0.169.0" },
+  gemini: { "@google/gemini-cli": "0.61.0" },
+  opencode: { "opencode-ai": "1.18.33" },
 };
 
-/** The folder with the installed CLIs; their programs are in `node_modules/.bin` below it. */
-export const AGENT_CLI_FOLDER = fileURLToPath(new URL("../.cache/agent-clis", import.meta.url));
+/** Those that also run in every check of the project; `--all` runs all five. */
+export const EVERY_TIME: readonly RealCli[] = ["pi", "claude"];
+export const ALL_CLIS = Object.keys(PACKAGES) as RealCli[];
+
+/** The folder with the installed CLIs, `$MU_AGENT_CLIS` where other versions are there; their programs are in `node_modules/.bin` below it. */
+export const AGENT_CLI_FOLDER =
+  process.env["MU_AGENT_CLIS"] ?? fileURLToPath(new URL("../.cache/agent-clis", import.meta.url));
 
 export interface Installation {
   state: "present" | "installed" | "failed";
@@ -22,12 +35,16 @@ export interface Installation {
   line: string;
 }
 
-/** Installs what is missing. A registry that cannot be reached is an answer, not a throw. */
-export async function installAgentClis(folder: string = AGENT_CLI_FOLDER): Promise<Installation> {
-  if (missingPackages(folder).length === 0) return { state: "present", line: `agent CLIs are in ${folder}` };
+/** Installs what is missing of these. A registry that cannot be reached is an answer, not a throw. */
+export async function installAgentClis(
+  clis: readonly RealCli[] = EVERY_TIME,
+  folder: string = AGENT_CLI_FOLDER,
+): Promise<Installation> {
+  const packages: Packages = Object.assign({}, ...clis.map((cli) => PACKAGES[cli]));
+  if (missingPackages(packages, folder).length === 0) return { state: "present", line: `agent CLIs are in ${folder}` };
   const unreachable = await whyUnreachable();
   if (unreachable !== undefined) return { state: "failed", line: `agent CLIs not installed: ${unreachable}` };
-  writeManifest(folder);
+  writeManifest(packages, folder);
   const npm = await execProgram(
     "npm",
     ["install", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-retries=1"],
@@ -36,7 +53,7 @@ export async function installAgentClis(folder: string = AGENT_CLI_FOLDER): Promi
       timeoutMs: 15 * 60_000,
     },
   );
-  const missing = missingPackages(folder);
+  const missing = missingPackages(packages, folder);
   if (npm.code === 0 && missing.length === 0) return { state: "installed", line: `agent CLIs installed in ${folder}` };
   return { state: "failed", line: `agent CLIs not installed (${missing.join(", ")}): ${reasonOf(npm)}` };
 }
@@ -48,15 +65,15 @@ export async function installAgentClis(folder: string = AGENT_CLI_FOLDER): Promi
 async function whyUnreachable(): Promise<string | undefined> {
   const cache = mkdtempSync(join(tmpdir(), "mu-npm-"));
   const switches = ["--cache", cache, "--fetch-retries=0", "--fetch-timeout=20000", "--loglevel=error"];
-  const words = ["view", ...switches, Object.keys(AGENT_CLI_PACKAGES)[0] ?? "", "name"];
+  const words = ["view", ...switches, "npm", "name"];
   const npm = await execProgram("npm", words, { timeoutMs: 40_000 });
   rmSync(cache, { recursive: true, force: true, maxRetries: 5 });
   if (npm.code === 0) return undefined;
   return npm.timedOut ? "the npm registry cannot be reached (no answer)" : reasonOf(npm);
 }
 
-function missingPackages(folder: string): string[] {
-  return Object.entries(AGENT_CLI_PACKAGES)
+function missingPackages(packages: Packages, folder: string): string[] {
+  return Object.entries(packages)
     .filter(([name, version]) => installedVersion(folder, name) !== version)
     .map(([name]) => name);
 }
@@ -72,15 +89,17 @@ function installedVersion(folder: string, name: string): string | undefined {
   }
 }
 
-/** Claude Code links its native program in a postinstall script, which newer npms run only when told to. */
-function writeManifest(folder: string): void {
+/**
+ * Asks npm for these, beside what is there. Claude Code and OpenCode link their native program in a postinstall script,
+ * which newer npms run only when told to.
+ */
+function writeManifest(packages: Packages, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  const manifest = {
-    private: true,
-    dependencies: AGENT_CLI_PACKAGES,
-    allowScripts: { "@anthropic-ai/claude-code": true },
-  };
-  writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  const path = join(folder, "package.json");
+  const before: { dependencies?: Packages } = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : {};
+  const dependencies = { ...before.dependencies, ...packages };
+  const allowScripts = { "@anthropic-ai/claude-code": true, "opencode-ai": true };
+  writeFileSync(path, `${JSON.stringify({ private: true, dependencies, allowScripts }, null, 2)}\n`);
 }
 
 const NO_REGISTRY = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH)\b/;
@@ -93,7 +112,7 @@ function reasonOf(npm: { stderr: string; timedOut: boolean }): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { state, line } = await installAgentClis();
+  const { state, line } = await installAgentClis(process.argv.includes("--all") ? ALL_CLIS : EVERY_TIME);
   console.log(line);
   if (state === "failed") process.exitCode = 5;
 }

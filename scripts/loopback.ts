@@ -32,7 +32,7 @@ export async function confineToLoopback(exec: Exec = execProgram): Promise<Confi
   return { network: "open", prefix: [], env: { ...QUIET, [NETWORK_VARIABLE]: "open" } };
 }
 
-/** What keeps pi and Claude Code from calling home. */
+/** What keeps the agent CLIs from calling home. */
 export const QUIET: Readonly<Record<string, string>> = {
   PI_OFFLINE: "1",
   PI_TELEMETRY: "0",
@@ -40,4 +40,10 @@ export const QUIET: Readonly<Record<string, string>> = {
   DISABLE_TELEMETRY: "1",
   DISABLE_ERROR_REPORTING: "1",
   DISABLE_AUTOUPDATER: "1",
+  GEMINI_TELEMETRY_ENABLED: "false",
+  OPENCODE_DISABLE_AUTOUPDATE: "1",
+  OPENCODE_DISABLE_MODELS_FETCH: "1",
+  OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
+  OPENCODE_DISABLE_DEFAULT_PLUGINS: "1",
+  OPENCODE_DISABLE_SHARE: "1",
 };

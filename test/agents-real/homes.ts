@@ -13,12 +13,12 @@ export interface AgentHome {
   ready: RegExp;
 }
 
-/** Both CLIs ask before they use an unknown key; this one is approved below. It opens nothing. */
+/** Some CLIs ask before they use an unknown key; this one is approved below. It opens nothing. */
 const API_KEY = "dummy";
 const MODEL = "fake-1";
 
 /** Writes a home for pi into `folder`. pi asks no permissions and no questions at its start. */
-export function writePiHome(folder: string, { modelUrl }: { modelUrl: string }): AgentHome {
+export function writePiHome(folder: string, { modelUrl, theme }: { modelUrl: string; theme?: string }): AgentHome {
   const agent = join(folder, ".pi", "agent");
   writeJson(join(agent, "models.json"), {
     providers: {
@@ -45,6 +45,7 @@ export function writePiHome(folder: string, { modelUrl }: { modelUrl: string }):
     defaultModel: MODEL,
     enableInstallTelemetry: false,
     quietStartup: true,
+    ...(theme && { theme }),
   });
   return { command: [programOf("pi")], env: { ...QUIET, HOME: folder }, ready: new RegExp(`${MODEL}\\s*$`) };
 }
@@ -57,11 +58,11 @@ export function writePiHome(folder: string, { modelUrl }: { modelUrl: string }):
  */
 export function writeClaudeHome(
   folder: string,
-  options: { modelUrl: string; project: string; allow: readonly string[] },
+  options: { modelUrl: string; project: string; allow: readonly string[]; theme?: string },
 ): AgentHome {
   writeJson(join(folder, ".claude.json"), {
     hasCompletedOnboarding: true,
-    theme: "dark",
+    theme: options.theme ?? "dark",
     autoUpdates: false,
     customApiKeyResponses: { approved: [API_KEY], rejected: [] },
     projects: { [options.project]: { hasTrustDialogAccepted: true, allowedTools: [] } },
@@ -70,6 +71,78 @@ export function writeClaudeHome(
   const command = [programOf("claude"), "--permission-mode", "manual"];
   const env = { ...QUIET, HOME: folder, ANTHROPIC_BASE_URL: options.modelUrl, ANTHROPIC_API_KEY: API_KEY };
   return { command, env, ready: /\? for shortcuts|shift\+tab/ };
+}
+
+/** Writes a home for Codex into `folder`. It asks only for what its sandbox forbids, such as leaving the project. */
+export function writeCodexHome(
+  folder: string,
+  { modelUrl, project }: { modelUrl: string; project: string },
+): AgentHome {
+  const config = `model = "${MODEL}"
+model_provider = "fake"
+check_for_update_on_startup = false
+approval_policy = "on-request"
+sandbox_mode = "workspace-write"
+
+[model_providers.fake]
+name = "Fake"
+base_url = "${modelUrl}/v1"
+wire_api = "responses"
+env_key = "FAKE_API_KEY"
+request_max_retries = 1
+stream_max_retries = 1
+
+[analytics]
+enabled = false
+
+[projects."${project}"]
+trust_level = "trusted"
+
+[tui]
+screen_reader_detection_done = true
+`;
+  mkdirSync(join(folder, ".codex"), { recursive: true });
+  writeFileSync(join(folder, ".codex", "config.toml"), config);
+  const env = { ...QUIET, HOME: folder, FAKE_API_KEY: API_KEY };
+  return { command: [programOf("codex")], env, ready: /› / };
+}
+
+/** Writes a home for Gemini CLI into `folder`. It asks before every command that may change something. */
+export function writeGeminiHome(folder: string, { modelUrl, theme }: { modelUrl: string; theme?: string }): AgentHome {
+  writeJson(join(folder, ".gemini", "settings.json"), {
+    general: { enableAutoUpdate: false, enableAutoUpdateNotification: false },
+    privacy: { usageStatisticsEnabled: false },
+    telemetry: { enabled: false },
+    security: { auth: { selectedType: "gemini-api-key" }, folderTrust: { enabled: false } },
+    tools: { sandbox: false },
+    ...(theme && { ui: { theme } }),
+  });
+  const env = { ...QUIET, HOME: folder, TMPDIR: folder, GEMINI_API_KEY: API_KEY, GOOGLE_GEMINI_BASE_URL: modelUrl };
+  return { command: [programOf("gemini")], env, ready: /Type your message/ };
+}
+
+/** Writes a home for OpenCode into `folder`. It asks before every command. */
+export function writeOpencodeHome(
+  folder: string,
+  { modelUrl, theme }: { modelUrl: string; theme?: string },
+): AgentHome {
+  writeJson(join(folder, ".config", "opencode", "opencode.json"), {
+    autoupdate: false,
+    share: "disabled",
+    model: `fake/${MODEL}`,
+    small_model: `fake/${MODEL}`,
+    permission: { bash: "ask" },
+    ...(theme && { theme }),
+    provider: {
+      fake: {
+        npm: "@ai-sdk/openai-compatible",
+        name: "Fake",
+        options: { baseURL: `${modelUrl}/v1`, apiKey: API_KEY },
+        models: { [MODEL]: { name: "Fake model", limit: { context: 128_000, output: 8_000 } } },
+      },
+    },
+  });
+  return { command: [programOf("opencode")], env: { ...QUIET, HOME: folder }, ready: /Ask anything/ };
 }
 
 function programOf(name: string): string {

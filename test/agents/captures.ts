@@ -2,7 +2,10 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { ScreenStatus } from "../../src/agents/screen/screen.js";
 
-/** Where the recorded panes are: `<cli>/<nn>-<state>.{txt,ansi,meta}`. */
+/**
+ * Where the recorded panes are: `<cli>/<nn>-<state>.{txt,ansi,meta}` at 120×40, and
+ * `<cli>/<version>-<colours>-<size>/<nn>-<state>.{ansi,meta}`, which `test/agents-real/record.ts` writes.
+ */
 export const CAPTURES = fileURLToPath(new URL("../fixtures/captures/", import.meta.url));
 
 export interface Capture {
@@ -11,14 +14,12 @@ export interface Capture {
   path: string;
 }
 
-/** Every recorded pane of every CLI. */
-export function listCaptures(): Capture[] {
-  return readdirSync(CAPTURES).flatMap((cli) =>
-    readdirSync(`${CAPTURES}${cli}`)
-      .filter((file) => file.endsWith(".meta"))
-      .map((file) => file.slice(0, -".meta".length))
-      .map((name) => ({ cli, name, path: `${CAPTURES}${cli}/${name}` })),
-  );
+/** Every recorded pane of every CLI; those of other versions, colours and sizes are `nested` in folders of their own. */
+export function listCaptures({ nested = true } = {}): Capture[] {
+  return readdirSync(CAPTURES, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".meta") && (nested || file.split("/").length === 2))
+    .map((file) => file.slice(0, -".meta".length))
+    .map((path) => ({ cli: path.split("/")[0] ?? "", name: path.slice(path.indexOf("/") + 1), path: CAPTURES + path }));
 }
 
 export interface Expected {

@@ -6,9 +6,11 @@ import { type Drawing, layOut, nonEmpty, type Screen, screenRows } from "../../s
 import { type Explanation, explainScreen } from "../../src/agents/screen/verdict.js";
 import { listCaptures } from "./captures.js";
 
+/** Those of one size; the others are recorded as they are at other widths. */
 const captures = await Promise.all(
-  listCaptures().map(async (capture) => {
-    const { ansi: _colours, ...screen } = await readCapture(capture.path);
+  listCaptures({ nested: false }).map(async (capture) => {
+    const { ansi: _colours, ...recorded } = await readCapture(capture.path);
+    const screen = { ...recorded, text: recorded.text.replace(/ +$/gm, "") };
     return { ...capture, screen, said: verdict(explainScreen(getAgentCli(capture.cli), screen)) };
   }),
 );

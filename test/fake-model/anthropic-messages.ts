@@ -4,7 +4,7 @@ import { type Answer, inPieces, type SseRecord, type Wire } from "./wire.js";
 
 /** Anthropic messages: what Claude Code speaks. */
 export const anthropicMessages: Wire = {
-  path: "/messages",
+  path: /\/messages$/,
   read(body) {
     const request = requestShape.parse(body);
     return {

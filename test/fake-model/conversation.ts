@@ -47,11 +47,17 @@ function unwrap(text: string): string {
 const SHELL_TOOL = /^(bash|shell|exec_command|run_shell_command)$/i;
 
 /** `command` as a call of the shell tool among `tools`; undefined when the client offers none. */
-export function callShell(tools: readonly OfferedTool[], command: string, id: string): ToolCall | undefined {
+export function callShell(
+  tools: readonly OfferedTool[],
+  command: string,
+  { id, leaves }: { id: string; leaves: boolean },
+): ToolCall | undefined {
   const tool = tools.find(({ name }) => SHELL_TOOL.test(name));
   if (!tool) return undefined;
   const parameter = "cmd" in tool.parameters ? "cmd" : "command";
   const value = tool.parameters[parameter] === "array" ? ["sh", "-c", command] : command;
   const description = "description" in tool.parameters ? { description: "Run a scripted command" } : {};
-  return { id, name: tool.name, input: { [parameter]: value, ...description } };
+  const asks = { sandbox_permissions: "require_escalated", justification: "It writes outside the project" };
+  const leave = leaves && "sandbox_permissions" in tool.parameters ? asks : {};
+  return { id, name: tool.name, input: { [parameter]: value, ...description, ...leave } };
 }

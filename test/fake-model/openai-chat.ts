@@ -4,7 +4,7 @@ import { type Answer, inPieces, type Wire } from "./wire.js";
 
 /** OpenAI chat completions: what pi speaks to a provider with `api: "openai-completions"`. */
 export const openaiChat: Wire = {
-  path: "/chat/completions",
+  path: /\/chat\/completions$/,
   read(body) {
     const request = requestShape.parse(body);
     return {

@@ -30,6 +30,8 @@ interface Turn {
   text?: string;
   /** Commands for whichever shell tool the client offers; several are parallel calls in one answer. */
   shell?: string | readonly string[];
+  /** Asks to run them outside the client's sandbox, where its shell tool can ask for that. */
+  leaves?: boolean;
   /** Answers with an HTTP error instead, the first `times` times (default: always). */
   error?: { status: number; message?: string; times?: number; retryAfterSeconds?: number };
   /** Stops in the middle of the answer until `release` is called with this name. */

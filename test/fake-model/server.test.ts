@@ -71,7 +71,40 @@ const wires = {
     ],
     finishes: { text: "end_turn", calls: "tool_use" },
   },
+  responses: {
+    ask: ((messages, { stream = true, tools = [{ type: "function", name: "bash", parameters: bash }] } = {}) =>
+      post("/v1/responses", { model: "m", stream, input: messages, tools })) as Ask,
+    read: readResponses,
+    whole: (text: string) => ({ output: [{ type: "message", content: [{ text }] }], status: "completed" }),
+    result: (output: string) => [
+      { type: "function_call", call_id: "x", name: "bash", arguments: "{}" },
+      { type: "function_call_output", call_id: "x", output },
+      person("<environment_context>RUN: nothing</environment_context>"),
+    ],
+    finishes: { text: "completed", calls: "completed" },
+  },
+  gemini: {
+    ask: ((messages, { stream = true, tools = [{ name: "bash", parametersJsonSchema: bash }] } = {}) =>
+      post(`/v1beta/models/m:${stream ? "streamGenerateContent?alt=sse" : "generateContent"}`, {
+        contents: messages.map(asContent),
+        tools: tools.length === 0 ? [] : [{ functionDeclarations: tools }],
+      })) as Ask,
+    read: readGemini,
+    whole: (text: string) => ({ candidates: [{ content: { parts: [{ text }] }, finishReason: "STOP" }] }),
+    result: (output: string) => [
+      { role: "model", parts: [{ functionCall: { name: "bash", args: {} } }] },
+      { role: "user", parts: [{ functionResponse: { name: "bash", response: { output } } }] },
+    ],
+    finishes: { text: "STOP", calls: "STOP" },
+  },
 };
+
+/** A message in the form of the other wires. */
+function asContent(message: object) {
+  if (!("content" in message)) return message;
+  const { role, content } = message as { role: string; content: unknown };
+  return { role: role === "assistant" ? "model" : role, parts: [{ text: content }] };
+}
 
 describe.each(Object.entries(wires))("a model that speaks %s", (_name, wire) => {
   const say = async (text: string): Promise<Reply> => wire.read(await (await wire.ask([person(text)])).text());
@@ -127,7 +160,7 @@ describe.each(Object.entries(wires))("a model that speaks %s", (_name, wire) => 
       [429, "1"],
       [429, "1"],
     ]);
-    expect(await limited[0]?.text()).toContain("rate_limit");
+    expect(await limited[0]?.text()).toMatch(/rate_limit|RESOURCE_EXHAUSTED/);
     expect((await say("BUSY")).text).toBe("Now it works.");
   });
 
@@ -178,7 +211,10 @@ describe.each(Object.entries(wires))("a model that speaks %s", (_name, wire) => 
   test("refuses to run a command for a client without a shell tool", async () => {
     await start();
     const tools = [
-      { name: "Read", input_schema: bash, type: "function", function: { name: "read", parameters: bash } },
+      {
+        ...{ name: "Read", input_schema: bash, parameters: bash, parametersJsonSchema: bash, type: "function" },
+        function: { name: "read", parameters: bash },
+      },
     ];
     const reply = await wire.ask([person("RUN: ls")], { tools });
     expect(reply.status).toBe(400);
@@ -273,6 +309,61 @@ function readMessages(stream: string): Reply {
       input: usage?.input_tokens ?? 0,
       cached: usage?.cache_read_input_tokens ?? 0,
       output: end?.usage?.output_tokens ?? 0,
+    },
+  };
+}
+
+interface ResponsesEvent {
+  type: string;
+  delta?: string;
+  item?: { type: string; name: string; arguments: string };
+  response?: {
+    status: string;
+    usage: { input_tokens: number; output_tokens: number; input_tokens_details: { cached_tokens: number } };
+  };
+}
+
+function readResponses(stream: string): Reply {
+  const events: ResponsesEvent[] = dataLines(stream).map((line) => JSON.parse(line));
+  const response = events.at(-1)?.response ?? expect.fail("the stream ends without a response");
+  const cached = response.usage.input_tokens_details.cached_tokens;
+  return {
+    text: events.map(({ delta }) => delta ?? "").join(""),
+    calls: events.flatMap(({ type, item }) =>
+      type === "response.output_item.done" && item?.type === "function_call"
+        ? [{ name: item.name, input: JSON.parse(item.arguments) }]
+        : [],
+    ),
+    finish: response.status,
+    usage: { input: response.usage.input_tokens - cached, cached, output: response.usage.output_tokens },
+  };
+}
+
+interface GeminiChunk {
+  candidates: [
+    {
+      content: { parts: { text?: string; functionCall?: { name: string; args: unknown } }[] };
+      finishReason?: string;
+    },
+  ];
+  usageMetadata: { promptTokenCount: number; cachedContentTokenCount: number; candidatesTokenCount: number };
+}
+
+function readGemini(stream: string): Reply {
+  const chunks: GeminiChunk[] = dataLines(stream).map((line) => JSON.parse(line));
+  const parts = chunks.flatMap(({ candidates: [{ content }] }) => content.parts);
+  const last = chunks.at(-1) ?? expect.fail("an empty stream");
+  const { promptTokenCount, cachedContentTokenCount, candidatesTokenCount } = last.usageMetadata;
+  return {
+    text: parts.map(({ text }) => text ?? "").join(""),
+    calls: parts.flatMap(({ functionCall: call }) =>
+      call === undefined ? [] : [{ name: call.name, input: call.args }],
+    ),
+    finish: last.candidates[0].finishReason ?? "",
+    usage: {
+      input: promptTokenCount - cachedContentTokenCount,
+      cached: cachedContentTokenCount,
+      output: candidatesTokenCount,
     },
   };
 }

@@ -3,7 +3,9 @@ import { text as readText } from "node:stream/consumers";
 import { anthropicMessages } from "./anthropic-messages.js";
 import { callShell, locate, type OfferedTool, type ToolCall } from "./conversation.js";
 import { createGates, type Gates } from "./gates.js";
+import { gemini } from "./gemini.js";
 import { openaiChat } from "./openai-chat.js";
+import { openaiResponses } from "./openai-responses.js";
 import { type ChosenTurn, chooseTurn, type ModelScript } from "./script.js";
 import { type Answer, encodeSse, type Question, type SseRecord, type Wire } from "./wire.js";
 
@@ -66,16 +68,17 @@ interface Desk {
 
 type Outcome = ModelRequest["outcome"];
 
-const WIRES: readonly Wire[] = [openaiChat, anthropicMessages];
+const WIRES: readonly Wire[] = [openaiChat, openaiResponses, anthropicMessages, gemini];
 
 async function serve(desk: Desk, entry: ModelRequest, body: string, response: ServerResponse): Promise<Outcome> {
   const { method, path } = entry;
+  if (path.endsWith(":countTokens")) return sendJson(response, 200, { totalTokens: Math.ceil(body.length / 4) });
   if (path.endsWith("/count_tokens")) return sendJson(response, 200, { input_tokens: Math.ceil(body.length / 4) });
   if (path.endsWith("/models")) return sendJson(response, 200, MODELS);
-  const wire = WIRES.find((candidate) => path.endsWith(candidate.path));
+  const wire = WIRES.find((candidate) => candidate.path.test(path));
   if (method !== "POST" || !wire)
     return sendJson(response, 404, { error: { message: "not served by the fake model" } });
-  return answerTurn(desk, entry, wire, wire.read(JSON.parse(body)), response);
+  return answerTurn(desk, entry, wire, wire.read(JSON.parse(body), path), response);
 }
 
 const MODELS = { object: "list", data: [{ id: "fake-1", object: "model", created: 0, owned_by: "fake" }] };
@@ -113,13 +116,13 @@ function sendFault(wire: Wire, error: NonNullable<ChosenTurn["error"]>, response
 
 function composeAnswer(desk: Desk, turn: ChosenTurn, { model, tools }: Question): Answer {
   const text = turn.text ?? "";
-  const calls = [turn.shell ?? []].flat().map((command) => shellCall(desk, tools, command));
+  const calls = [turn.shell ?? []].flat().map((command) => shellCall(desk, tools, command, turn.leaves));
   const output = Math.ceil((text.length + JSON.stringify(calls).length) / 4);
   return { id: newId(desk, "answer"), model, text, calls, usage: { input: 1000, cached: 0, output, ...turn.usage } };
 }
 
-function shellCall(desk: Desk, tools: readonly OfferedTool[], command: string): ToolCall {
-  const call = callShell(tools, command, newId(desk, "call"));
+function shellCall(desk: Desk, tools: readonly OfferedTool[], command: string, leaves = false): ToolCall {
+  const call = callShell(tools, command, { id: newId(desk, "call"), leaves });
   if (!call) throw new Error(`no shell tool among ${tools.map(({ name }) => name).join(", ")}`);
   return call;
 }

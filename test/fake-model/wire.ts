@@ -3,9 +3,9 @@ import type { Usage } from "./script.js";
 
 /** One vendor's way of asking a model and of answering, as far as the agent CLIs use it. */
 export interface Wire {
-  /** Paths that end so are this wire's. */
-  path: string;
-  read(body: unknown): Question;
+  /** Paths that match are this wire's. */
+  path: RegExp;
+  read(body: unknown, path: string): Question;
   /** The answer as server-sent records, in the order in which a client gets them. */
   stream(answer: Answer): SseRecord[];
   /** The same answer for a client that does not stream. */

@@ -11,7 +11,11 @@ export interface PrivateTmux {
   /** Runs one tmux command and gives what it printed; throws what tmux complains about. */
   tmux(args: readonly string[], options?: Pick<ExecOptions, "input">): Promise<string>;
   /** Opens a window that runs `command`, with only these variables, and gives its pane. */
-  openPane(command: readonly string[], env?: Readonly<Record<string, string>>): Promise<string>;
+  openPane(
+    command: readonly string[],
+    env?: Readonly<Record<string, string>>,
+    size?: { width: number; height: number },
+  ): Promise<string>;
   /** The pane's screen without the blank lines at its end. */
   screen(pane: string): Promise<string>;
   /** Waits until the screen matches; throws with the last screen when it does not. */
@@ -24,8 +28,8 @@ export interface PrivateTmux {
   close(): Promise<void>;
 }
 
-const PATIENCE = { everyMs: 30, timeoutMs: 30_000 };
-const SIZE = ["-x", "120", "-y", "40"];
+const PATIENCE = { everyMs: 30, timeoutMs: Number(process.env["MU_TEST_PATIENCE_MS"] ?? 30_000) };
+const SIZE = { width: 120, height: 40 };
 
 /** Starts nothing yet: the server comes with the first pane. */
 export function startPrivateTmux(): PrivateTmux {
@@ -54,9 +58,10 @@ export function startPrivateTmux(): PrivateTmux {
     folder,
     tmux,
     screen,
-    async openPane(command, variables = {}) {
+    async openPane(command, variables = {}, { width, height } = SIZE) {
       const words = ["env", ...Object.entries(variables).map(([name, value]) => `${name}=${value}`), ...command];
-      const open = ["new-session", "-d", "-P", "-F", "#{pane_id}", ...SIZE, "-c", folder, words.map(quote).join(" ")];
+      const size = ["-x", String(width), "-y", String(height)];
+      const open = ["new-session", "-d", "-P", "-F", "#{pane_id}", ...size, "-c", folder, words.map(quote).join(" ")];
       const stays = [";", "set-option", "-w", "remain-on-exit", "on"];
       return (await tmux([...open, ...stays])).trim();
     },
@@ -70,9 +75,10 @@ export function startPrivateTmux(): PrivateTmux {
       await tmux(["send-keys", "-t", pane, ...keys]);
     },
     async close() {
-      const panes = await tmux(["list-panes", "-a", "-F", "#{pane_pid}"]).catch(() => "");
+      const panes = (await tmux(["list-panes", "-a", "-F", "#{pane_pid}"]).catch(() => "")).split("\n").map(Number);
       await tmux(["kill-server"]).catch(() => undefined);
-      await programsEnded(panes.split("\n").map(Number));
+      for (const pid of panes) endGroup(pid);
+      await programsEnded(panes);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -81,6 +87,14 @@ export function startPrivateTmux(): PrivateTmux {
 /** Programs may outlive their pane for a moment, and write into their folders meanwhile: waits for their end. */
 export async function programsEnded(pids: readonly number[]): Promise<void> {
   await pollUntil(systemClock, async () => pids.every((pid) => !isAlive(pid)) || undefined, PATIENCE);
+}
+
+/** Some programs outlive their terminal. */
+function endGroup(pid: number): void {
+  if (pid <= 0) return;
+  try {
+    process.kill(-pid, "SIGTERM");
+  } catch {}
 }
 
 function isAlive(pid: number): boolean {

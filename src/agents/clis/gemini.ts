@@ -21,6 +21,7 @@ export const gemini: AgentCli = {
   },
   pasteEnterDelayMs: 150,
   homeColumn: () => 3,
+  placeholder: /^Type your message or @path/,
   proof: { by: "composer", pasted: /\[Pasted Text: \d+ lines\]/, queued: /\bQueued \(press ↑ to edit\)/ },
   reading: {
     by: "screen",

@@ -1,18 +1,19 @@
 import { readFile } from "node:fs/promises";
+import { stripVTControlCharacters } from "node:util";
 import { Fault } from "../../errors.js";
 import type { Screen } from "./screen.js";
 
 /**
- * Reads a recorded pane: `<name>.txt` (rows), `<name>.meta` (one line of pane facts) and, when there is one,
- * `<name>.ansi` (rows with colours). Any of the three names, or the bare name, may be given. A file that is not
- * there is `capture.not_found`, pane facts that cannot be read are `capture.invalid`.
+ * Reads a recorded pane: `<name>.meta` (one line of pane facts) and `<name>.ansi` (rows with colours) or, without
+ * colours, `<name>.txt`. Any of the three names, or the bare name, may be given. A file that is not there is
+ * `capture.not_found`, pane facts that cannot be read are `capture.invalid`.
  */
 export async function readCapture(path: string): Promise<Screen> {
   const name = path.replace(/\.(?:txt|ansi|meta)$/, "");
-  const [text, meta, ansi] = await Promise.all([
-    readPart(`${name}.txt`),
+  const ansi = await readFile(`${name}.ansi`, "utf8").catch(() => undefined);
+  const [text, meta] = await Promise.all([
+    ansi === undefined ? readPart(`${name}.txt`) : stripVTControlCharacters(ansi),
     readPart(`${name}.meta`),
-    readFile(`${name}.ansi`, "utf8").catch(() => undefined),
   ]);
   return { text, ...(ansi !== undefined && { ansi }), ...parseMeta(meta, `${name}.meta`) };
 }

@@ -68,6 +68,8 @@ export interface ScreenReader {
   key: string;
   /** The cursor's column in the empty composer. */
   homeColumn(screen: Screen): number;
+  /** What the empty composer says there; known by its words, since terminals show its colour in many ways. */
+  placeholder?: RegExp;
   reading: StatusReading;
 }
 

@@ -64,7 +64,7 @@ function readScreen(
   screen: Screen,
 ): Explanation {
   const layout = layOut(reading, screen);
-  const draft = holdsDraft(layout, cli.homeColumn(screen));
+  const draft = holdsDraft(layout, cli);
   if (fellBackToShell(screen, layout)) {
     const reason = `${cli.key} is gone: ${screen.command} has the pane`;
     return explain(screen, { status: "terminated", reason, rule: "shell" }, layout.regions.screen.slice(-2));
@@ -167,15 +167,16 @@ export function exitReason(screen: Screen): { reason: string; evidence: Row[] } 
 
 /**
  * Whether the composer holds a text that someone typed and did not send. The cursor shows it: away from the empty
- * composer's column, or below its first row. A cursor that was moved back home is seen through by the colours:
- * placeholders are faint, typed text is not.
+ * composer's column, or below its first row. A cursor that was moved back home is seen through by what stands there:
+ * the placeholder's words, or faint ones, were not typed.
  */
-export function holdsDraft(layout: Layout, homeColumn: number): boolean {
-  const { composer, screen } = layout;
+function holdsDraft({ composer, screen }: Layout, cli: ScreenReader): boolean {
   if (!composer) return false;
+  const home = cli.homeColumn(screen);
   if (screen.cursorY > composer.input && screen.cursorY <= composer.bottom) return true;
-  if (screen.cursorY === composer.input && screen.cursorX !== homeColumn) return true;
-  return showsTypedText(screen, composer.input, homeColumn);
+  if (screen.cursorY === composer.input && screen.cursorX !== home) return true;
+  const words = screenRows(screen)[composer.input]?.text.slice(home).trim() ?? "";
+  return !cli.placeholder?.test(words) && showsTypedText(screen, composer.input, home);
 }
 
 function showsTypedText(screen: Screen, row: number, column: number): boolean {

@@ -11,6 +11,8 @@ export interface StatusEvidence {
   verdict: Explanation;
   /** When the screen's content last changed, as far as known. */
   screenChangedAt: number;
+  /** When the pane, or its window, last printed anything. */
+  printedAt: number;
   /** What the CLI reported, newest last. */
   feed: readonly FeedEvent[];
   /** The pane's program. */
@@ -45,7 +47,7 @@ export function fuseStatus(evidence: StatusEvidence): FusedStatus {
 const START_SLACK = 2_000;
 /** A screen may take this long (ms) to show an event; until then it cannot contradict the event. */
 const SETTLE = 1_500;
-/** A screen that is not busy wins over an event that is this old (ms): a working CLI keeps redrawing. */
+/** A screen that is not busy wins when event and last output are this old (ms): a working CLI keeps redrawing. */
 const STUCK = 10_000;
 /** pi waits 2, 4 and 8 s between its tries. */
 const RETRY_WINDOW = 9_500;
@@ -116,15 +118,15 @@ function quote(text: string | undefined): string {
 /**
  * Whether the event is outdated and the screen wins. An unrecognised screen wins only over the start of a session,
  * where it may be an unknown dialog. Esc fires no hook: the idle screen after it is newer than the event, or at least
- * unchanged for longer than a working CLI could be.
+ * nothing was printed for longer than a working CLI could be silent: a widget may hide where its spinner turns.
  */
-function overrules({ screenChangedAt, verdict, now }: StatusEvidence, report: Report): boolean {
+function overrules({ screenChangedAt, printedAt, verdict, now }: StatusEvidence, report: Report): boolean {
   const age = now - report.at;
   const newer = screenChangedAt > report.at;
   if (verdict.rule === "blank") return false;
   if (verdict.rule === "unrecognised") return newer && report.kind === "session";
   if (newer && (age >= SETTLE || AT_ONCE.has(verdict.status))) return true;
-  return age >= STUCK && verdict.status !== "busy" && report.kind !== "ended";
+  return Math.min(age, now - printedAt) >= STUCK && verdict.status !== "busy" && report.kind !== "ended";
 }
 
 /** A dialog, or a shell in the CLI's place, is never a screen that is about to be redrawn. */

@@ -142,6 +142,7 @@ function sampleOf({ member, cli, place, feed, wanted }: Candidate, captured: Cap
   const fused = fuseStatus({
     verdict,
     screenChangedAt: screenSince(member, text, at).getTime(),
+    printedAt: place.pane.activityAt.getTime(),
     feed: feed.events,
     process: { alive: !place.pane.dead, command: place.pane.command, startedAt: Date.parse(row.spawned_at) },
     previous: seen && { status: seen.status as AgentStatus, at: Date.parse(seen.at) },

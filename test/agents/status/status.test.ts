@@ -39,14 +39,22 @@ interface Story {
   screen?: keyof typeof SCREENS | undefined;
   /** Seconds since the screen last changed. */
   changed?: number | undefined;
+  /** Seconds since the pane last printed anything. */
+  printed?: number | undefined;
   more?: Partial<StatusEvidence>;
 }
 
 /** Without a screen in the story, one that is blank and has long been so. */
-function evidenceOf({ feed = [], screen, changed = screen ? 0 : 7200, more }: Story): StatusEvidence {
+function evidenceOf({
+  feed = [],
+  screen,
+  changed = screen ? 0 : 7200,
+  printed = changed,
+  more,
+}: Story): StatusEvidence {
   return {
     ...{ feed, now: NOW, process: { alive: true, command: "claude", startedAt: ago(3600) } },
-    ...{ verdict: SCREENS[screen ?? "blank"], screenChangedAt: ago(changed) },
+    ...{ verdict: SCREENS[screen ?? "blank"], screenChangedAt: ago(changed), printedAt: ago(printed) },
     ...more,
   };
 }
@@ -373,10 +381,23 @@ test("an event that is right stays right when it is newer", () => {
 
 test("no agent stays busy in front of an idle screen", () => {
   const busy = fc.constantFrom<FeedKind>("prompt", "working", "tool", "compacting", "permission", "question");
+  const long = fc.double({ min: 10, max: 7200, noNaN: true });
   fc.assert(
-    fc.property(busy, fc.double({ min: 10, max: 7200, noNaN: true }), seconds, (kind, before, changed) => {
-      const fused = fuseStatus(evidenceOf({ feed: [event(kind, before)], screen: "idle", changed }));
+    fc.property(busy, long, long, seconds, (kind, before, printed, changed) => {
+      const fused = fuseStatus(evidenceOf({ feed: [event(kind, before)], screen: "idle", changed, printed }));
       expect(fused.status).toBe("idle");
+    }),
+  );
+});
+
+test("a screen that looks idle for the whole turn does not end it while the pane prints", () => {
+  const events = fc.constantFrom<FeedKind>("prompt", "working", "tool");
+  const before = fc.double({ min: 0, max: 3600, noNaN: true });
+  const recently = fc.double({ min: 0, max: 9.9, noNaN: true });
+  fc.assert(
+    fc.property(events, before, recently, (kind, ago, printed) => {
+      const story: Story = { feed: [event(kind, ago)], screen: "idle", changed: ago + 1, printed };
+      expect(fuseStatus(evidenceOf(story)).status).toBe("busy");
     }),
   );
 });
@@ -384,7 +405,9 @@ test("no agent stays busy in front of an idle screen", () => {
 /** Replays a recorded feed and asks for the status at a moment of it. */
 function statusAt(command: "claude" | "pi", feed: FeedEvent[], now: number, verdict?: Explanation) {
   const seen = feed.filter((one) => one.at <= now);
-  const screen = verdict ? { verdict, screenChangedAt: now } : { verdict: SCREENS.unknown, screenChangedAt: 0 };
+  const screen = verdict
+    ? { verdict, screenChangedAt: now, printedAt: now }
+    : { verdict: SCREENS.unknown, screenChangedAt: 0, printedAt: 0 };
   return fuseStatus({ feed: seen, ...screen, process: { alive: true, command, startedAt: 0 }, now });
 }
 

@@ -30,6 +30,7 @@ export const claude: AgentCli = {
   env: () => ({ CLAUDE_CODE_DISABLE_TERMINAL_TITLE: "1" }),
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
+  placeholder: /^(?:Try "|Press up to edit queued messages|Once fixed, resend your message)/,
   proof: { by: "composer", pasted: /\[Pasted text #\d+/, queued: /^\s+⎿\s+Queued\b/, event: "UserPromptSubmit" },
   hooks: claudeHooks,
   readEvents: readClaudeEvents,

@@ -32,6 +32,8 @@ export const codex: AgentCli = {
   },
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
+  placeholder:
+    /^(?:Ask Codex to do anything|Explain this codebase|Summarize recent commits|Implement \{feature\}|Find and fix a bug in @filename|Write tests for @filename|Improve documentation in @filename|Run \/review on my current changes|Use \/skills to list available skills)$/,
   proof: {
     by: "composer",
     pasted: /\[Pasted Content \d+ chars\]/,

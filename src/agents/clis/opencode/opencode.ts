@@ -21,6 +21,7 @@ export const opencode: AgentCli = {
   env: environment,
   pasteEnterDelayMs: 150,
   homeColumn,
+  placeholder: /^Ask anything(?:…|\.\.\.)/,
   proof: { by: "composer", pasted: /\[Pasted ~\d+ lines\]/, queued: /\bQUEUED\b/, event: "session.status" },
   hooks: opencodeHooks,
   readEvents: readOpencodeEvents,
