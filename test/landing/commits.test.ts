@@ -1,64 +1,37 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Said } from "../../src/landing/choose.js";
 import { closeOwnTasks } from "../../src/landing/close-first.js";
-import { landTasks } from "../../src/landing/land.js";
-import { addTask } from "../../src/tasks/add.js";
-import { claimTask } from "../../src/tasks/claim.js";
 import { openTask } from "../../src/tasks/lifecycle.js";
-import { getTask } from "../../src/tasks/task.js";
-import { finishTask } from "../../src/work/finish.js";
-import { workBeforeClaim } from "../../src/work/work.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { refreshWorkspace } from "../../src/workspaces/refresh.js";
-import { newWorkshop, type Workshop } from "../support/workshop.js";
+import {
+  ann,
+  claim,
+  commit,
+  done,
+  finish,
+  land,
+  makeWorkspace,
+  onMain,
+  openProject,
+  path,
+  ref,
+  shop,
+  task,
+  w1,
+} from "./one-worker.js";
 
-const w1 = { workstream: "demo", name: "w1" };
-const ann = { person: "w1" };
-const ref = (name: string) => ({ workstream: "demo", name });
-
-let shop: Workshop;
-let path: string;
-beforeEach(async () => {
-  shop = await newWorkshop({ "README.md": "hello\n", "a.txt": "one\n" });
-});
+beforeEach(openProject);
 afterEach(() => shop.end());
 
-async function claim(name: string) {
-  await addTask(shop.crew.context, "demo", { name, title: name }).catch(() => {});
-  const { db } = shop.crew.context.store;
-  const work = await workBeforeClaim(shop.crew, db, w1, name, shop.repository.root);
-  await claimTask(shop.crew.context, ref(name), ann, { work });
-  return (work?.loose?.commits ?? []).map(({ subject }) => subject);
-}
-
-async function finish(name: string, include = false) {
-  const { warnings } = await finishTask(shop.crew, ref(name), ann, { cwd: shop.repository.root, check: null, include });
-  return warnings.map(({ code, message }) => `${code}: ${message}`).join("\n");
-}
-
-const commit = (files: Record<string, string>, subject: string, where = path) =>
-  shop.repository.commit(files, subject, where);
 const git = (...args: string[]) => shop.repository.gitIn(path, ...args);
-
-async function done(name: string, files: Record<string, string>): Promise<void> {
-  await claim(name);
-  await commit(files, `work of ${name}`);
-  await finish(name);
-}
-
-const land = (tasks?: string[], said?: Said) =>
-  landTasks(shop.crew, { workstream: "demo", tasks, said }, { check: null });
 const include = (name: string) =>
   closeOwnTasks(shop.crew, [ref(name)], ann, { cwd: shop.repository.root, include: true });
-const level = async (name: string) => (await getTask(shop.crew.context.store.db, ref(name))).level;
+const level = async (name: string) => (await task(name)).level;
 const subjects = async () => (await shop.repository.git("log", "--format=%s", "main")).split("\n").slice(0, -1);
-const onMain = (file: string) => shop.repository.git("show", `main:${file}`);
 const names = (items: readonly { task: string }[]) => items.map(({ task }) => task);
 
 describe("commits of a workspace that belong to no task", () => {
-  beforeEach(async () => {
-    ({ path } = await createWorkspace(shop.crew, w1, { projectRoot: shop.repository.root }));
-  });
+  beforeEach(makeWorkspace);
 
   it("made before the claim are named at the claim, the close and the landing, and land with --include", async () => {
     await commit({ "early.txt": "e\n" }, "early work");
@@ -142,7 +115,7 @@ describe("commits of a workspace that belong to no task", () => {
 
 describe("a merge of main in a workspace", () => {
   it("with its conflicts resolved lands after an earlier task of the workspace, and survives a refresh", async () => {
-    ({ path } = await createWorkspace(shop.crew, w1, { projectRoot: shop.repository.root }));
+    await makeWorkspace();
     await done("first", { "first.txt": "1\n" });
     expect(names((await land(["first"])).landed)).toEqual(["first"]);
     await commit({ "a.txt": "main\n" }, "on main", shop.repository.root);
@@ -164,7 +137,7 @@ describe("a merge of main in a workspace", () => {
   });
 
   it("is what a refresh does where commits conflict one by one and together do not", async () => {
-    ({ path } = await createWorkspace(shop.crew, w1, { projectRoot: shop.repository.root }));
+    await makeWorkspace();
     await claim("build");
     await commit({ "a.txt": "try\n" }, "try");
     await commit({ "a.txt": "one\n", "build.txt": "b\n" }, "take it back");
@@ -179,7 +152,7 @@ describe("a merge of main in a workspace", () => {
 
 describe("work that main has already", () => {
   beforeEach(async () => {
-    ({ path } = await createWorkspace(shop.crew, w1, { projectRoot: shop.repository.root }));
+    await makeWorkspace();
     await claim("build");
     await commit({ "a.txt": "one\ntwo\n" }, "part one");
     await commit({ "b.txt": "b\n" }, "part two");
@@ -235,10 +208,6 @@ describe("work that main has already", () => {
 });
 
 describe("work without a workspace", () => {
-  beforeEach(() => {
-    path = shop.repository.root;
-  });
-
   it("on another branch than main has not landed until it does", async () => {
     await claim("build");
     await git("checkout", "-q", "-b", "feature");
