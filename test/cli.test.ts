@@ -773,7 +773,7 @@ describe("mu schema", () => {
   it("prints what every verb takes and gives", async () => {
     const { input, output } = (await home.here("schema task claim --json")).json();
     expect(Object.keys(input.properties)).toContain("lease");
-    expect(output.properties.task).toBeDefined();
+    expect(output.properties.task).toMatchObject({ type: "object" });
     for (const verb of VERBS) expect((await runHere(["schema", verb.name, "--json"])).code).toBe(0);
     expect((await home.here("schema task conquer --json")).fault()).toMatchObject({ exitCode: 3 });
   });
