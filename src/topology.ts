@@ -76,6 +76,20 @@ export function findCycle(size: number, blockers: ArrayLike<number>, blocked: Ar
   return walk.slice(seen.get(node));
 }
 
+/**
+ * Some cycle of edges between ids, each id followed by one of its blockers, from `start` if that is on it, and back to
+ * where it began; undefined when there is none.
+ */
+export function findCycleOfIds(edges: readonly { blocker: number; blocked: number }[], start?: number) {
+  const ids = [...new Set(edges.flatMap(({ blocked, blocker }) => [blocked, blocker]))];
+  const node = new Map(ids.map((id, index) => [id, index]));
+  const side = (end: "blocker" | "blocked") => edges.map((edge) => node.get(edge[end]) as number);
+  const found = findCycle(ids.length, side("blocker"), side("blocked"))?.map((index) => ids[index] as number);
+  if (found === undefined) return undefined;
+  const first = start === undefined ? 0 : Math.max(0, found.indexOf(start));
+  return [...found.slice(first), ...found.slice(0, first + 1)];
+}
+
 /** Names at either end of a cycle that a message shows. */
 const SHOWN = 5;
 

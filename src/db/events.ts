@@ -1,5 +1,6 @@
 import { hash as digest } from "node:crypto";
 import type { Selectable } from "kysely";
+import type { Row } from "./relations.js";
 import type { Reader, Schema } from "./schema.js";
 import { statement } from "./statement.js";
 import { storableJson, storableText } from "./text.js";
@@ -12,11 +13,41 @@ export const GENESIS_HASH = "0".repeat(64);
 
 /** One changed row, as events store it. A column that is absent from `insert` or `remove` was null. */
 export type Change =
-  | { table: string; id: number; insert: Record<string, unknown> }
+  | { table: string; id: number; insert: Row }
   | { table: string; id: number; patch: Patch }
-  | { table: string; id: number; remove: Record<string, unknown> };
+  | { table: string; id: number; remove: Row };
 
 export type Patch = Record<string, [before: unknown, after: unknown]>;
+
+/** A row before and after a change: whole, or of a patch the columns that it sets; null where there is none. */
+export interface Sides {
+  before: Row | null;
+  after: Row | null;
+}
+
+/** What a change leads from and to. */
+export function sidesOf(change: Change): Sides {
+  if ("insert" in change) return { before: null, after: change.insert };
+  if ("remove" in change) return { before: change.remove, after: null };
+  const side = (at: 0 | 1) =>
+    Object.fromEntries(Object.entries(change.patch).map(([column, values]) => [column, values[at]]));
+  return { before: side(0), after: side(1) };
+}
+
+/** The change that leads from one side to the other; of two rows, in the columns of the second. */
+export function changeOf(table: string, id: number, { before, after }: Sides): Change {
+  if (after === null) return { table, id, remove: before ?? {} };
+  if (before === null) return { table, id, insert: after };
+  const patch = Object.keys(after).map((column) => [column, [before[column], after[column]]]);
+  return { table, id, patch: Object.fromEntries(patch) };
+}
+
+/** A row as `insert` and `remove` have it. */
+export function withoutNulls(row: Row): Row {
+  const kept: Row = {};
+  for (const column of Object.keys(row)) if (row[column] !== null) kept[column] = row[column];
+  return kept;
+}
 
 /** An event as it is stored, with `payload` and `changes` as JSON texts. */
 export type EventRow = Selectable<Schema["events"]>;

@@ -1,6 +1,6 @@
 import { hash as digest } from "node:crypto";
 import { Fault } from "../errors.js";
-import type { Change } from "./events.js";
+import { type Change, changeOf, sidesOf } from "./events.js";
 import { findTable, type Row } from "./relations.js";
 import type { Reader } from "./schema.js";
 import { portions, statement } from "./statement.js";
@@ -52,34 +52,19 @@ export async function withTextsByHash(db: Reader, changes: readonly Change[], no
   const kept: Change[] = [];
   for (const change of changes) {
     const { table, id } = change;
-    if ("insert" in change) kept.push({ table, id, insert: mapped(change.insert, table) });
-    else if ("remove" in change) {
-      for (const [column, text] of Object.entries(change.remove)) await keep(db, table, column, text, now);
-      kept.push({ table, id, remove: mapped(change.remove, table) });
-    } else {
-      const patch: Record<string, [unknown, unknown]> = {};
-      for (const [column, [before, after]] of Object.entries(change.patch)) {
-        await keep(db, table, column, before, now);
-        patch[column] = [byHash(table, column, before), byHash(table, column, after)];
-      }
-      kept.push({ table, id, patch });
-    }
+    const { before, after } = sidesOf(change);
+    for (const [column, text] of Object.entries(before ?? {})) await keep(db, table, column, text, now);
+    kept.push(changeOf(table, id, { before: before && mapped(before, table), after: after && mapped(after, table) }));
   }
   return kept;
 }
 
 function hasLargeText(change: Change): boolean {
-  const { table } = change;
-  if ("patch" in change) {
-    for (const column in change.patch) {
-      const [before, after] = change.patch[column] as [unknown, unknown];
-      if (isLarge(table, column, before) || isLarge(table, column, after)) return true;
-    }
+  const { before, after } = sidesOf(change);
+  return [before, after].some((row) => {
+    for (const column in row) if (isLarge(change.table, column, row[column])) return true;
     return false;
-  }
-  const row = "insert" in change ? change.insert : change.remove;
-  for (const column in row) if (isLarge(table, column, row[column])) return true;
-  return false;
+  });
 }
 
 function isLarge(table: string, column: string, value: unknown): value is string {

@@ -1,7 +1,7 @@
 import type { CompiledQuery, Selectable } from "kysely";
 import { type Context, newGroup, timestamp } from "./context.js";
-import { appendEvent, type Change, type Head, takeHead } from "./events.js";
-import type { JournalledTable } from "./relations.js";
+import { appendEvent, type Change, changeOf, type Head, takeHead, withoutNulls } from "./events.js";
+import type { JournalledTable, Row } from "./relations.js";
 import type { Reader, Schema } from "./schema.js";
 import { portions } from "./statement.js";
 import { storableRow, storableText } from "./text.js";
@@ -120,10 +120,8 @@ function distinct(scopes: string | readonly string[]): string[] {
   return [...new Set(typeof scopes === "string" ? [scopes] : scopes)].map(storableText);
 }
 
-type Values = Record<string, unknown>;
-
 function transaction(db: Reader, now: string, { actor, incarnation }: Context, journal: Journal): Tx {
-  const get = async (table: JournalledTable, id: number): Promise<Values> => {
+  const get = async (table: JournalledTable, id: number): Promise<Row> => {
     const [row] = await run(db, selectRow(db, table), [id]);
     if (row === undefined) throw new Error(`${table} has no row ${id}`);
     return row;
@@ -134,7 +132,7 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
     actor,
     incarnation,
     async insert(table, row) {
-      const values: Values = { ...storableRow<Values>(row), created_at: now };
+      const values: Row = { ...storableRow<Row>(row), created_at: now };
       const columns = Object.keys(values);
       const [made] = await run(db, insertRow(db, table, columns), Object.values(values));
       const id = Number(made?.id);
@@ -145,7 +143,7 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
       const columns = Object.keys(rows[0] ?? {});
       const query = (count: number) => insertRow(db, table, [...columns, "created_at"], count);
       const ids: number[] = [];
-      for (const portion of portions<Values>(rows, ROWS_PER_INSERT)) {
+      for (const portion of portions<Row>(rows, ROWS_PER_INSERT)) {
         const values: unknown[] = [];
         for (const row of portion) {
           for (const column of columns) values.push(row[column]);
@@ -165,16 +163,14 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
       return ids;
     },
     async patch(table, id, columns, known) {
-      const before: Values = known ?? (await get(table, id));
-      const values = storableRow<Values>(columns);
+      const before: Row = known ?? (await get(table, id));
+      const values = storableRow<Row>(columns);
       const changed = Object.keys(values).filter((column) => before[column] !== values[column]);
       if (changed.length === 0) return before as never;
-      const after: Values = { ...before, ...values };
+      const after: Row = { ...before, ...values };
       await run(db, updateRow(db, table, changed), [...changed.map((column) => after[column]), id]);
-      const patch = Object.fromEntries(
-        changed.map((column): [string, [unknown, unknown]] => [column, [before[column], after[column]]]),
-      );
-      journal.changes.push({ table, id, patch });
+      const set = Object.fromEntries(changed.map((column) => [column, after[column]]));
+      journal.changes.push(changeOf(table, id, { before, after: set }));
       return after as never;
     },
     async remove(table, id) {
@@ -184,7 +180,7 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
       return { id, ...row } as never;
     },
     async restore(table, row) {
-      const { id, ...values } = row as Values & { id: number };
+      const { id, ...values } = row as Row & { id: number };
       await run(db, insertRow(db, table, ["id", ...Object.keys(values)]), [id, ...Object.values(values)]);
       journal.changes.push({ table, id, insert: withoutNulls(values) });
     },
@@ -201,17 +197,11 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
   };
 }
 
-function withoutNulls(row: Values): Values {
-  const kept: Values = {};
-  for (const column of Object.keys(row)) if (row[column] !== null) kept[column] = row[column];
-  return kept;
-}
-
 /** Compiled statements by adapter, table, verb and columns: these run once per row of a bulk write. */
 const compiledQueries = new WeakMap<object, Map<string, CompiledQuery<unknown>>>();
 
-async function run(db: Reader, query: CompiledQuery<unknown>, parameters: readonly unknown[]): Promise<Values[]> {
-  const { rows } = await db.executeQuery<Values>({ ...query, parameters } as CompiledQuery<Values>);
+async function run(db: Reader, query: CompiledQuery<unknown>, parameters: readonly unknown[]): Promise<Row[]> {
+  const { rows } = await db.executeQuery<Row>({ ...query, parameters } as CompiledQuery<Row>);
   return rows;
 }
 

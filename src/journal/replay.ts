@@ -1,4 +1,4 @@
-import type { Change } from "../db/events.js";
+import { type Change, sidesOf, withoutNulls } from "../db/events.js";
 import { JOURNALLED, type JournalledTable, type Row } from "../db/relations.js";
 import type { Reader } from "../db/schema.js";
 import { pages } from "../db/statement.js";
@@ -41,18 +41,9 @@ async function eachChange(db: Reader, untilEventId: number | undefined, visit: (
 export function applyChange(tables: Tables, change: Change): void {
   const rows = tables[change.table as JournalledTable] as Map<number, Row> | undefined;
   if (rows === undefined) return;
-  if ("insert" in change) rows.set(change.id, change.insert);
-  else if ("remove" in change) rows.delete(change.id);
-  else setColumns(rows, change.id, change.patch);
-}
-
-function setColumns(rows: Map<number, Row>, id: number, patch: Record<string, [unknown, unknown]>): void {
-  const row = rows.get(id) ?? {};
-  for (const [column, [, after]] of Object.entries(patch)) {
-    if (after === null) delete row[column];
-    else row[column] = after;
-  }
-  rows.set(id, row);
+  const { before, after } = sidesOf(change);
+  if (after === null) rows.delete(change.id);
+  else rows.set(change.id, withoutNulls({ ...(before && rows.get(change.id)), ...after }));
 }
 
 /**
@@ -64,17 +55,11 @@ export async function compareTables(db: Reader): Promise<Difference[]> {
   const left = new Map<string, TextByHash>();
   await eachChange(db, undefined, (change) => {
     applyChange(tables, change);
-    for (const value of leaving(change)) if (isByHash(value)) left.set(value.sha256, value);
+    for (const value of Object.values(sidesOf(change).before ?? {})) if (isByHash(value)) left.set(value.sha256, value);
   });
   const differences: Difference[] = [];
   for (const table of JOURNALLED) differences.push(...(await compareTable(db, table, tables)));
   return [...differences, ...(await compareTexts(db, left))];
-}
-
-/** The values that a change removed from its row. */
-function leaving(change: Change): unknown[] {
-  if ("remove" in change) return Object.values(change.remove);
-  return "patch" in change ? Object.values(change.patch).map(([before]) => before) : [];
 }
 
 /** Compares the texts that rows have lost with the hashes in the log. */

@@ -1,4 +1,4 @@
-import type { Change, Patch } from "../db/events.js";
+import { type Change, sidesOf } from "../db/events.js";
 import {
   describeTable,
   findTable,
@@ -12,7 +12,8 @@ import {
 import type { Reader } from "../db/schema.js";
 import type { TableName } from "../db/tables.js";
 import { readable } from "../db/texts.js";
-import { cycleFault, findCycle } from "../topology.js";
+import type { Fault, NextStep } from "../errors.js";
+import { cycleFault, findCycleOfIds } from "../topology.js";
 
 /** A row, with the table that it is of. */
 export interface TableRow {
@@ -116,42 +117,42 @@ async function workstreamRowsOf(db: Reader, changes: readonly Change[]): Promise
 
 /** The rows before and after a change; of a patch only the columns that it sets. */
 export function rowsIn(change: Change): TableRow[] {
-  const { id } = change;
-  const table = change.table as JournalledTable;
-  if ("insert" in change) return [{ table, row: { id, ...change.insert } }];
-  if ("remove" in change) return [{ table, row: { id, ...change.remove } }];
-  const { patch } = change;
-  return ([0, 1] as const).map((at) => ({ table, row: { id, ...sideOf(patch, at) } }));
+  const { before, after } = sidesOf(change);
+  return [before, after].flatMap((row) =>
+    row === null ? [] : [{ table: change.table as JournalledTable, row: { id: change.id, ...row } }],
+  );
 }
 
-/** The values before (0) or after (1) a patch. */
-export function sideOf(patch: Patch, at: 0 | 1): Row {
-  return Object.fromEntries(Object.entries(patch).map(([column, values]) => [column, values[at]]));
-}
-
-/** Faults `task.cycle` when `changes` set edges and the edges of the whole database now have a cycle. O(V + E). */
-export async function checkAcyclic(db: Reader, changes: readonly Change[]): Promise<void> {
+/** Faults `task.cycle` when `changes` are about edges and the edges of the whole database now have a cycle. O(V + E). */
+export async function checkAcyclic(db: Reader, changes: readonly { table: string }[]): Promise<void> {
   for (const table of TABLE_NAMES) {
     const { acyclic, references } = describeTable(table);
-    if (acyclic === undefined || !changes.some((change) => setsColumns(change, table, acyclic))) continue;
+    if (acyclic === undefined || !changes.some((change) => change.table === table)) continue;
     const [from, to] = acyclic;
     const edges: Row[] = await db
       .selectFrom(table as "tasks")
       .select([from as "id", to as "id"])
       .execute();
-    const ids = [...new Set(edges.flatMap((edge) => [Number(edge[from]), Number(edge[to])]))];
-    const node = new Map(ids.map((id, index) => [id, index]));
-    const side = (end: string) => edges.map((edge) => node.get(Number(edge[end])) as number);
-    const found = findCycle(ids.length, side(from), side(to))?.map((index) => ids[index] as number);
-    if (found === undefined) continue;
-    const rows = await rowsWhere(db, references[from] as JournalledTable, "id", found);
-    const names = new Map(rows.map((row) => [row.id, String(row.name)]));
-    const path = [...found, found[0] as number].map((id) => names.get(id) ?? "?");
-    throw cycleFault(path, [{ intent: "See what happened", command: "mu log" }]);
+    const ends = edges.map((edge) => ({ blocker: Number(edge[from]), blocked: Number(edge[to]) }));
+    const nextSteps = [{ intent: "See what happened", command: "mu log" }];
+    const fault = await cycleAmong(db, references[from] as JournalledTable, ends, nextSteps);
+    if (fault !== undefined) throw fault;
   }
 }
 
-function setsColumns(change: Change, table: string, columns: readonly string[]): boolean {
-  if (change.table !== table || "remove" in change) return false;
-  return "insert" in change || columns.some((column) => column in change.patch);
+/** The fault `task.cycle` for edges between rows of `table`, beginning at row `start` if given; undefined without a cycle. */
+export async function cycleAmong(
+  db: Reader,
+  table: JournalledTable,
+  edges: readonly { blocker: number; blocked: number }[],
+  nextSteps: readonly NextStep[],
+  start?: number,
+): Promise<Fault | undefined> {
+  const cycle = findCycleOfIds(edges, start);
+  if (cycle === undefined) return undefined;
+  const names = new Map((await rowsWhere(db, table, "id", cycle.slice(1))).map((row) => [row.id, String(row.name)]));
+  return cycleFault(
+    cycle.map((id) => names.get(id) ?? "?"),
+    nextSteps,
+  );
 }

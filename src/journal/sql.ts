@@ -1,6 +1,6 @@
 import type { Context } from "../db/context.js";
-import { type Change, MACHINE_SCOPE } from "../db/events.js";
-import { JOURNALLED } from "../db/relations.js";
+import { type Change, changeOf, MACHINE_SCOPE, withoutNulls } from "../db/events.js";
+import { JOURNALLED, type Row } from "../db/relations.js";
 import type { Reader } from "../db/schema.js";
 import type { CapturedRow, SqlResult } from "../db/store.js";
 import { write } from "../db/write.js";
@@ -66,17 +66,14 @@ function mismatch(changed: number, confirmed: number): Fault {
 }
 
 function toChanges({ table, before, after }: CapturedRow): Change[] {
-  if (before === null || after === null || before.id !== after.id) {
-    const gone: Change[] = before === null ? [] : [{ table, id: Number(before.id), remove: image(before) }];
-    return after === null ? gone : [...gone, { table, id: Number(after.id), insert: image(after) }];
+  if (before !== null && after !== null && before.id === after.id) {
+    const set = Object.entries(after).filter(([column, value]) => before[column] !== value);
+    return set.length === 0 ? [] : [changeOf(table, Number(after.id), { before, after: Object.fromEntries(set) })];
   }
-  const columns = Object.keys(after).filter((column) => before[column] !== after[column]);
-  if (columns.length === 0) return [];
-  const patch = Object.fromEntries(
-    columns.map((column): [string, [unknown, unknown]] => [column, [before[column], after[column]]]),
-  );
-  return [{ table, id: Number(after.id), patch }];
+  return [
+    ...(before === null ? [] : [changeOf(table, Number(before.id), { before: image(before), after: null })]),
+    ...(after === null ? [] : [changeOf(table, Number(after.id), { before: null, after: image(after) })]),
+  ];
 }
 
-const image = ({ id: _, ...row }: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
+const image = ({ id: _, ...row }: Row) => withoutNulls(row);

@@ -1,10 +1,11 @@
 import type { Reader } from "../db/schema.js";
-import { rowsByIds, statement } from "../db/statement.js";
+import { statement } from "../db/statement.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
+import { cycleAmong } from "../journal/rows.js";
 import { parseRef, qualifiedName, shellWord, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
-import { cycleFault, findCycle } from "../topology.js";
+import { cycleFault } from "../topology.js";
 import { taskVerb, touched, writerOf } from "./change.js";
 import { awaitedName, EDGE_LEVELS, type EdgeLevel, isSatisfied, parseAwaited } from "./edge.js";
 import { TASK, TASK_STATUSES, type Task, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
@@ -298,7 +299,7 @@ const selectEdgesUpward = statement((db, ends: Ends) =>
   upward(db, ends)
     .selectFrom("up")
     .innerJoin("task_edges as e", "e.blocked_id", "up.id")
-    .select(["e.blocked_id as below", "e.blocker_id as above"]),
+    .select(["e.blocked_id as blocked", "e.blocker_id as blocker"]),
 );
 
 /**
@@ -312,16 +313,5 @@ async function requireAcyclic(db: Reader, blocked: TaskRow, blocker: TaskRow): P
   if (blocked.id === blocker.id) throw cycleFault([blocked.name, blocked.name], nextSteps);
   const ends = { blocked: blocked.id, blocker: blocker.id };
   if ((await selectCycle(db, ends)).length === 0) return;
-  const edges = [{ below: blocked.id, above: blocker.id }, ...(await selectEdgesUpward(db, ends))];
-  const ids = [...new Set(edges.flatMap(({ below, above }) => [below, above]))];
-  const node = new Map(ids.map((id, index) => [id, index]));
-  const side = (end: "below" | "above") => edges.map((edge) => node.get(edge[end]) as number);
-  const found = (findCycle(ids.length, side("above"), side("below")) ?? []).map((index) => ids[index] as number);
-  const start = found.indexOf(blocked.id);
-  const rows = await rowsByIds(found, (portion) =>
-    db.selectFrom("tasks").select(["id", "name"]).where("id", "in", portion).execute(),
-  );
-  const names = new Map(rows.map((row) => [row.id, row.name]));
-  const path = [...found.slice(start), ...found.slice(0, start + 1)].map((id) => names.get(id) ?? "?");
-  throw cycleFault(path, nextSteps);
+  throw await cycleAmong(db, "tasks", [ends, ...(await selectEdgesUpward(db, ends))], nextSteps, blocked.id);
 }

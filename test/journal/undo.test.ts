@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { sql } from "kysely";
 import { expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
-import type { Change } from "../../src/db/events.js";
+import { type Change, changeOf, withoutNulls } from "../../src/db/events.js";
 import { JOURNALLED, REFERENCES, UNIQUE_KEYS } from "../../src/db/relations.js";
 import { write } from "../../src/db/write.js";
 import { verifyChains } from "../../src/journal/audit.js";
@@ -497,20 +497,12 @@ describeOnce("net changes", () => {
             applyChange(tables, change);
           }
         }
-        for (const net of netChanges(changes).values()) {
-          const { table, id } = net;
-          if ("made" in net) applyChange(start, { table, id, insert: withoutNulls(net.made) });
-          else if ("gone" in net) applyChange(start, { table, id, remove: net.gone });
-          else applyChange(start, { table, id, patch: net.changed });
-        }
+        for (const net of netChanges(changes).values()) applyChange(start, changeOf(net.table, net.id, net));
         expect(start.tasks).toEqual(tables.tasks);
       }),
     );
   });
 });
-
-const withoutNulls = (row: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null));
 
 interface Step {
   id: number;

@@ -1,4 +1,4 @@
-import type { Change, Patch } from "../../db/events.js";
+import { type Change, type Sides, sidesOf } from "../../db/events.js";
 import {
   describeTable,
   JOURNALLED,
@@ -13,10 +13,13 @@ import type { Reader } from "../../db/schema.js";
 import { sameValue, wholeTexts } from "../../db/texts.js";
 import type { Tx } from "../../db/write.js";
 import { groupBy } from "../../groups.js";
-import { checkAcyclic, sideOf } from "../rows.js";
+import { checkAcyclic } from "../rows.js";
 
-/** What several changes did to one row, taken together: inserted it, removed it, or changed columns of it. */
-export type NetChange = { table: JournalledTable; id: number } & ({ made: Row } | { gone: Row } | { changed: Patch });
+/** What several changes did to one row, taken together: made it, removed it, or changed columns of it. */
+export type NetChange = { table: JournalledTable; id: number } & Sides;
+type Changed = NetChange & { before: Row; after: Row };
+
+export const isChanged = (change: NetChange): change is Changed => change.before !== null && change.after !== null;
 
 /** Folds changes, in their order, into one net change per row; rows that end as they began are left out. */
 export function netChanges(changes: Iterable<Change>): Map<string, NetChange> {
@@ -30,51 +33,21 @@ export function netChanges(changes: Iterable<Change>): Map<string, NetChange> {
   return net;
 }
 
-function compose(before: NetChange | undefined, change: Change): NetChange | undefined {
+function compose(first: NetChange | undefined, change: Change): NetChange | undefined {
+  const then = sidesOf(change);
   const at = { table: change.table as JournalledTable, id: change.id };
-  if (before === undefined) return { ...at, ...alone(change) };
-  if ("insert" in change) return "gone" in before ? changed(at, difference(before.gone, change.insert)) : before;
-  if ("remove" in change) {
-    if ("made" in before) return undefined;
-    return { ...at, gone: "changed" in before ? { ...change.remove, ...sideOf(before.changed, 0) } : change.remove };
-  }
-  if ("made" in before) return { ...at, made: { ...before.made, ...sideOf(change.patch, 1) } };
-  return "changed" in before ? changed(at, merge(before.changed, change.patch)) : before;
-}
-
-function alone(change: Change) {
-  if ("insert" in change) return { made: change.insert };
-  if ("remove" in change) return { gone: change.remove };
-  return { changed: change.patch };
-}
-
-function changed(at: { table: JournalledTable; id: number }, patch: Patch): NetChange | undefined {
-  return Object.keys(patch).length === 0 ? undefined : { ...at, changed: patch };
-}
-
-function difference(from: Row, to: Row): Patch {
-  const columns = [...new Set([...Object.keys(from), ...Object.keys(to)])];
-  return Object.fromEntries(
-    columns
-      .map((column): [string, [unknown, unknown]] => [column, [from[column] ?? null, to[column] ?? null]])
-      .filter(([, [before, after]]) => !sameValue(before, after)),
-  );
-}
-
-function merge(first: Patch, then: Patch): Patch {
-  const whole: Patch = { ...first };
-  for (const [column, [before, after]] of Object.entries(then)) {
-    const from = first[column] === undefined ? before : first[column][0];
-    if (sameValue(from, after)) delete whole[column];
-    else whole[column] = [from, after];
-  }
-  return whole;
+  if (first === undefined) return { ...at, ...then };
+  const before = first.before && { ...then.before, ...first.before };
+  const after = then.after && { ...first.after, ...then.after };
+  if (before === null || after === null) return before === after ? undefined : { ...at, before, after };
+  const columns = Object.keys({ ...after, ...before }).filter((column) => !sameValue(before[column], after[column]));
+  const only = (row: Row) => Object.fromEntries(columns.map((column) => [column, row[column] ?? null]));
+  return columns.length === 0 ? undefined : { ...at, before: only(before), after: only(after) };
 }
 
 /** The whole row of a net change that made or removed it; of a changed one nothing. */
 export function imageOf(change: NetChange): Row {
-  if ("made" in change) return change.made;
-  return "gone" in change ? change.gone : {};
+  return isChanged(change) ? {} : (change.before ?? change.after ?? {});
 }
 
 /** The rows that `net` is about as they are now, by key; those that are gone are left out. */
@@ -92,18 +65,11 @@ export function idsByTable(changes: readonly NetChange[]): Map<JournalledTable, 
   return new Map([...tables].map(([table, own]) => [table, own.map(({ id }) => id)]));
 }
 
-/** The values that undo puts back into a row, in the columns that it touches. */
-export function broughtBack(change: NetChange): Row {
-  if ("gone" in change) return change.gone;
-  if ("made" in change) return {};
-  return sideOf(change.changed, 0);
-}
-
 /** Faults `undo.text_not_kept` when a text that would come back is nowhere in the database. */
 export const textsBack = (db: Reader, net: Map<string, NetChange>) =>
   wholeTexts(
     db,
-    [...net.values()].flatMap((change) => Object.values(broughtBack(change))),
+    [...net.values()].flatMap((change) => Object.values(change.before ?? {})),
   );
 
 /**
@@ -113,37 +79,36 @@ export const textsBack = (db: Reader, net: Map<string, NetChange>) =>
 export async function putBack(tx: Tx, net: Map<string, NetChange>): Promise<void> {
   const whole = await textsBack(tx.db, net);
   const all = [...net.values()];
-  const patches = all.filter((change) => "changed" in change);
+  const patches = all.filter(isChanged);
   const renamed = patches.filter((change) => namingColumns(change).length > 0);
   if (renamed.length > 1) for (const change of renamed) await tx.patch(change.table, change.id, placeholder(change));
 
   const gone = (table: JournalledTable, column: string, id: unknown) => {
     const parent = net.get(rowKey(parentTable(table, column) ?? "", id));
-    return parent !== undefined && "gone" in parent;
+    return parent?.after === null;
   };
   const refers = (table: JournalledTable, column: string) => parentTable(table, column) !== undefined;
   const turn = async (takes: (table: JournalledTable, column: string, then: unknown) => boolean) => {
     for (const change of patches) await patchBack(tx, change, whole, takes);
   };
   await turn((table, column, then) => refers(table, column) && !gone(table, column, then));
-  for (const change of inOrder(all.filter((one) => "made" in one)).reverse()) await tx.remove(change.table, change.id);
+  for (const change of inOrder(all.filter((one) => one.before === null)).reverse())
+    await tx.remove(change.table, change.id);
   await turn((table, column) => !refers(table, column));
-  for (const { table, id, gone: row } of inOrder(all.filter((change) => "gone" in change))) {
-    const values = Object.entries(row).map(([column, value]) => [column, whole(value)]);
+  for (const { table, id, before } of inOrder(all.filter((change) => change.after === null))) {
+    const values = Object.entries(before ?? {}).map(([column, value]) => [column, whole(value)]);
     await tx.restore(table, { id, ...Object.fromEntries(values) } as never);
   }
   await turn(gone);
-  await checkAcyclic(tx.db, changesBack(net));
+  await checkAcyclic(tx.db, all);
 }
 
 const parentTable = (table: JournalledTable, column: string) => describeTable(table).references[column];
 
-type Changed = Extract<NetChange, { changed: unknown }>;
-
 /** The columns of a change that name its row, and that two rows may have swapped. */
-function namingColumns({ table, changed }: Changed): string[] {
+function namingColumns({ table, before }: Changed): string[] {
   const unique = UNIQUE_KEYS.filter((key) => key.table === table).flatMap(({ columns }) => columns);
-  return unique.filter((column) => typeof changed[column]?.[0] === "string");
+  return unique.filter((column) => typeof before[column] === "string");
 }
 
 /** Rows that swapped their names must not meet on the way back. */
@@ -153,14 +118,14 @@ const placeholder = (change: Changed) =>
 /** Turns back the columns that `takes` says yes to. */
 async function patchBack(
   tx: Tx,
-  { table, id, changed }: Changed,
+  { table, id, before }: Changed,
   whole: (value: unknown) => unknown,
   takes: (table: JournalledTable, column: string, then: unknown) => boolean,
 ): Promise<void> {
-  const columns = Object.entries(changed).filter(([column, [then]]) => takes(table, column, then));
+  const columns = Object.entries(before).filter(([column, then]) => takes(table, column, then));
   if (columns.length === 0) return;
   const back: Row = {};
-  for (const [column, [then]] of columns) if (!isPassing(table, column)) back[column] = whole(then);
+  for (const [column, then] of columns) if (!isPassing(table, column)) back[column] = whole(then);
   for (const [column, { quiet }] of Object.entries(describeTable(table).columns ?? {})) {
     if (quiet === "clock") back[column] = tx.now;
   }
@@ -174,14 +139,14 @@ export function isPassing(table: JournalledTable, column: string): boolean {
 }
 
 /** Rows in the order in which they can be put back: those that others refer to first. */
-function inOrder<C extends NetChange>(changes: readonly C[]): C[] {
+function inOrder(changes: readonly NetChange[]): NetChange[] {
   const byKey = new Map(changes.map((change) => [rowKey(change.table, change.id), change]));
-  const placed = new Set<C>();
-  const place = (change: C) => {
+  const placed = new Set<NetChange>();
+  const place = (change: NetChange) => {
     const { table } = change;
     const self = Object.entries(describeTable(table).references).find(([, to]) => to === table)?.[0];
-    const chain: C[] = [];
-    for (let next: C | undefined = change; next !== undefined && !placed.has(next) && !chain.includes(next); ) {
+    const chain: NetChange[] = [];
+    for (let next: NetChange | undefined = change; next !== undefined && !placed.has(next) && !chain.includes(next); ) {
       chain.push(next);
       next = self === undefined ? undefined : byKey.get(rowKey(table, imageOf(next)[self]));
     }
@@ -189,13 +154,4 @@ function inOrder<C extends NetChange>(changes: readonly C[]): C[] {
   };
   for (const table of JOURNALLED) for (const change of changes) if (change.table === table) place(change);
   return [...placed];
-}
-
-/** What undo of `net` inserts and patches, as changes. */
-function changesBack(net: Map<string, NetChange>): Change[] {
-  return [...net.values()].flatMap((change): Change[] => {
-    const { table, id } = change;
-    if ("gone" in change) return [{ table, id, insert: change.gone }];
-    return "changed" in change ? [{ table, id, patch: change.changed }] : [];
-  });
 }

@@ -17,7 +17,7 @@ import { sameValue } from "../../db/texts.js";
 import { groupBy } from "../../groups.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { rowNames } from "../rows.js";
-import { broughtBack, currentRows, idsByTable, imageOf, isPassing, type NetChange } from "./net-changes.js";
+import { currentRows, idsByTable, imageOf, isChanged, isPassing, type NetChange } from "./net-changes.js";
 
 /** Something later that undo would overwrite. */
 export const OBSTACLE = shape({
@@ -137,7 +137,7 @@ function changedAgain({ net, now, later }: Scene): Found[] {
     const row = now.get(key);
     const events = later.get(key) ?? [];
     const at = { table: change.table, row: { ...imageOf(change), ...row, id: change.id } };
-    if ("gone" in change) {
+    if (change.after === null) {
       return row === undefined ? [] : [{ ...at, problem: "exists again", ...by(events.at(-1)) }];
     }
     if (row === undefined) return [{ ...at, problem: "was deleted", ...by(events.at(-1)) }];
@@ -156,19 +156,17 @@ function changedAgain({ net, now, later }: Scene): Found[] {
 
 /** Columns that the group left alone and that rest on one that it set; see `restsOn`. */
 function restingColumns(change: NetChange): string[] {
-  if (!("changed" in change)) return [];
-  const { changed, table } = change;
-  return Object.entries(describeTable(table).columns ?? {}).flatMap(([column, { restsOn }]) =>
-    restsOn !== undefined && restsOn in changed && !(column in changed) ? [column] : [],
+  if (!isChanged(change)) return [];
+  return Object.entries(describeTable(change.table).columns ?? {}).flatMap(([column, { restsOn }]) =>
+    restsOn !== undefined && restsOn in change.after && !(column in change.after) ? [column] : [],
   );
 }
 
 /** The columns that count, with the values that the group left in them. */
 function leftBehind(change: NetChange, row: Row): [column: string, value: unknown][] {
-  const columns: [string, unknown][] =
-    "changed" in change
-      ? Object.entries(change.changed).map(([column, [, after]]) => [column, after])
-      : Object.keys(row).map((column) => [column, imageOf(change)[column] ?? null]);
+  const columns: [string, unknown][] = isChanged(change)
+    ? Object.entries(change.after)
+    : Object.keys(row).map((column) => [column, imageOf(change)[column] ?? null]);
   return columns.filter(([column]) => column !== "id" && !isPassing(change.table, column));
 }
 
@@ -182,12 +180,12 @@ function by(later: Later | undefined): Pick<Obstacle, "by"> {
 
 /** Rows that refer to one that would be removed, and would stay. */
 async function hanging({ db, net, later }: Scene): Promise<Found[]> {
-  const made = idsByTable([...net.values()].filter((change) => "made" in change));
+  const made = idsByTable([...net.values()].filter((change) => change.before === null));
   const found: Found[] = [];
   for (const { table, column, to } of REFERENCES) {
     for (const row of await rowsWhere(db, table, column, made.get(to) ?? [])) {
       const own = net.get(rowKey(table, row.id));
-      if (own !== undefined && ("made" in own || ("changed" in own && column in own.changed))) continue;
+      if (own?.before === null || (own?.after && column in own.after)) continue;
       const event = later.get(rowKey(table, row.id))?.find(({ change }) => changesColumn(change, column));
       found.push({
         table,
@@ -210,8 +208,9 @@ async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
     for (const change of wanting) {
       const parent = rowKey(reference.to, parentOf(change, reference));
       const returning = net.get(parent);
-      if (returning === undefined ? there.has(Number(parentOf(change, reference))) : !("made" in returning)) continue;
-      const row = { ...broughtBack(change), id: change.id };
+      if (returning === undefined ? there.has(Number(parentOf(change, reference))) : returning.before !== null)
+        continue;
+      const row = { ...change.before, id: change.id };
       const problem = `belongs to a deleted ${reference.column.replace(/_id$/, "")}`;
       found.push({ table: change.table, row, problem, ...by(later.get(parent)?.at(-1)) });
     }
@@ -220,7 +219,7 @@ async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
 }
 
 const parentOf = (change: NetChange, { table, column }: Reference) =>
-  change.table === table ? broughtBack(change)[column] : undefined;
+  change.table === table ? change.before?.[column] : undefined;
 
 export const NAME_TAKEN = "has the name of a row that would come back";
 
@@ -230,7 +229,7 @@ async function takenNames(scene: Scene): Promise<Found[]> {
   for (const key of UNIQUE_KEYS) {
     const wanted = new Map<string, NetChange>();
     for (const change of scene.net.values()) {
-      const row = { ...scene.now.get(rowKey(change.table, change.id)), ...broughtBack(change) };
+      const row = { ...scene.now.get(rowKey(change.table, change.id)), ...change.before };
       if (change.table === key.table && isSetBy(change, key) && counts(row, key))
         wanted.set(valuesOf(row, key), change);
     }
@@ -238,7 +237,7 @@ async function takenNames(scene: Scene): Promise<Found[]> {
       const change = wanted.get(valuesOf(row, key));
       const own = scene.net.get(rowKey(key.table, row.id));
       if (change === undefined || change.id === row.id || !counts(row, key)) continue;
-      if (own !== undefined && ("made" in own || isSetBy(own, key))) continue;
+      if (own !== undefined && (own.before === null || isSetBy(own, key))) continue;
       const event = scene.later.get(rowKey(key.table, row.id))?.at(-1);
       found.push({ table: key.table, row, problem: NAME_TAKEN, ...by(event) });
     }
@@ -247,8 +246,8 @@ async function takenNames(scene: Scene): Promise<Found[]> {
 }
 
 function isSetBy(change: NetChange, { columns, whileNull }: UniqueKey): boolean {
-  if ("changed" in change) return [...columns, whileNull].some((column) => column && column in change.changed);
-  return "gone" in change;
+  if (isChanged(change)) return [...columns, whileNull].some((column) => column && column in change.after);
+  return change.after === null;
 }
 
 const counts = (row: Row, { whileNull }: UniqueKey) => whileNull === undefined || (row[whileNull] ?? null) === null;

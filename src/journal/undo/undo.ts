@@ -10,7 +10,7 @@ import { quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { isPastWorkstream, workstreamRow } from "../../workstreams/workstream.js";
 import { isAboutWorkstream, rowNames, workstreamsOf } from "../rows.js";
-import { currentRows, imageOf, type NetChange, netChanges, putBack, textsBack } from "./net-changes.js";
+import { currentRows, imageOf, isChanged, type NetChange, netChanges, putBack, textsBack } from "./net-changes.js";
 import { findObstacles, NAME_TAKEN, OBSTACLE, type Obstacle, undoneGroups } from "./obstacles.js";
 
 export type { Obstacle } from "./obstacles.js";
@@ -340,11 +340,11 @@ async function describe(db: Reader, net: Map<string, NetChange>): Promise<Invers
   return rows.map(({ change, table, row }) => ({
     table,
     name: nameOf(table, row),
-    act: "made" in change ? "remove" : "gone" in change ? "restore" : "patch",
+    act: isChanged(change) ? "patch" : change.before === null ? "remove" : "restore",
     columns: Object.fromEntries(
-      Object.entries("changed" in change ? change.changed : {})
+      Object.entries(isChanged(change) ? change.after : {})
         .filter(([column]) => speaks(table, column))
-        .map(([column, [before, after]]) => [column, [after, before]]),
+        .map(([column, after]) => [column, [after, change.before?.[column]]]),
     ),
   }));
 }
