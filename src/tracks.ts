@@ -5,7 +5,7 @@ import { shape, type TypeOf } from "./shape.js";
 import { awaitedName, unsatisfied } from "./tasks/edge.js";
 import { selectReadyIds } from "./tasks/ready.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
-import { topologicalOrder } from "./topology.js";
+import { type TopologicalOrder, topologicalOrder } from "./topology.js";
 import { workstreamRow } from "./workstreams/workstream.js";
 
 /**
@@ -126,7 +126,7 @@ export interface LevelWait {
 
 /**
  * The tracks of all live tasks and the edges into them, in any order; `ready` are the ready tasks, best
- * first. Union-find over the edges, then one pass over the tasks in the order of their names: O((V + E) α) and a sort.
+ * first. Union-find over the edges, then one pass over the tasks in the order of their names: O((V + E) log V).
  */
 export function computeTracks(
   tasks: readonly LiveTask[],
@@ -149,7 +149,7 @@ function tracksOf(graph: Graph, ready: readonly { id: number }[], waits: readonl
 
   for (let position = 0; position < tasks.length; position++) {
     const root = at(roots, position);
-    if (at(graph.unblocks, position) > 0 || at(trackOf, root) >= 0) continue;
+    if (!isGoal(graph, position) || at(trackOf, root) >= 0) continue;
     trackOf[root] = tracks.length;
     tracks.push(emptyTrack());
     ends.push(position);
@@ -161,7 +161,7 @@ function tracksOf(graph: Graph, ready: readonly { id: number }[], waits: readonl
     if (track === undefined) continue;
     const task = taskAt(graph, position);
     track.tasks.push(task.name);
-    if (at(graph.unblocks, position) === 0) track.goals.push(task.name);
+    if (isGoal(graph, position)) track.goals.push(task.name);
     if (at(chains.days, position) > at(chains.days, at(ends, number))) ends[number] = position;
     if (task.owner !== null) track.owners.push(task.owner);
   }
@@ -184,9 +184,11 @@ interface Graph {
   positions: ReadonlyMap<number, number>;
   blockers: Int32Array;
   blocked: Int32Array;
-  /** How many tasks each one blocks directly; 0 makes it a goal. */
-  unblocks: Int32Array;
+  topology: TopologicalOrder;
 }
+
+/** A task that blocks none. */
+const isGoal = ({ topology: { starts } }: Graph, position: number) => at(starts, position) === at(starts, position + 1);
 
 /** The edges are given by the row ids of their ends. */
 function indexed(unsorted: readonly LiveTask[], blockerIds: readonly number[], blockedIds: readonly number[]): Graph {
@@ -196,7 +198,6 @@ function indexed(unsorted: readonly LiveTask[], blockerIds: readonly number[], b
 
   const blockers = new Int32Array(blockerIds.length);
   const blocked = new Int32Array(blockerIds.length);
-  const unblocks = new Int32Array(tasks.length);
   let kept = 0;
   for (let edge = 0; edge < blockerIds.length; edge++) {
     const from = positions.get(at(blockerIds, edge));
@@ -204,10 +205,10 @@ function indexed(unsorted: readonly LiveTask[], blockerIds: readonly number[], b
     if (from === undefined || to === undefined) continue;
     blockers[kept] = from;
     blocked[kept] = to;
-    unblocks[from] = (unblocks[from] as number) + 1;
     kept++;
   }
-  return { tasks, positions, blockers: blockers.subarray(0, kept), blocked: blocked.subarray(0, kept), unblocks };
+  const ends = [blockers.subarray(0, kept), blocked.subarray(0, kept)] as const;
+  return { tasks, positions, blockers: ends[0], blocked: ends[1], topology: topologicalOrder(tasks.length, ...ends) };
 }
 
 /** The number at `index`, which is known to be inside. */
@@ -234,33 +235,19 @@ function finish(track: Track, graph: Graph, chains: Chains, end: number): void {
   track.criticalPath.tasks.reverse();
 }
 
-/** Union-find by size with path halving: for each task the root of its set. */
+/** Union-find with path halving: for each task the root of its set. */
 function joinedRoots({ tasks, blockers, blocked }: Graph): Int32Array {
-  const parent = new Int32Array(tasks.length);
-  const size = new Int32Array(tasks.length).fill(1);
-  for (let position = 0; position < tasks.length; position++) parent[position] = position;
+  const parent = Int32Array.from(tasks, (_, position) => position);
   const find = (position: number): number => {
     let root = position;
-    let above = parent[root] as number;
-    while (above !== root) {
-      const next = parent[above] as number;
-      parent[root] = next;
-      root = next;
-      above = parent[root] as number;
+    for (let above = at(parent, root); above !== root; above = at(parent, root)) {
+      parent[root] = at(parent, above);
+      root = at(parent, root);
     }
     return root;
   };
-  for (let edge = 0; edge < blockers.length; edge++) {
-    const one = find(blockers[edge] as number);
-    const other = find(blocked[edge] as number);
-    if (one === other) continue;
-    const joined = (size[one] as number) + (size[other] as number);
-    const large = (size[one] as number) < (size[other] as number) ? other : one;
-    parent[large === one ? other : one] = large;
-    size[large] = joined;
-  }
-  for (let position = 0; position < tasks.length; position++) parent[position] = find(position);
-  return parent;
+  for (let edge = 0; edge < blockers.length; edge++) parent[find(at(blockers, edge))] = find(at(blocked, edge));
+  return parent.map((_, position) => find(position));
 }
 
 interface Chains {
@@ -271,8 +258,7 @@ interface Chains {
 }
 
 /** Longest chains in topological order; ties go to the first by name, so input order does not matter. */
-function longestChains({ tasks, blockers, blocked }: Graph): Chains {
-  const { order, starts, next } = topologicalOrder(tasks.length, blockers, blocked);
+function longestChains({ tasks, topology: { order, starts, next } }: Graph): Chains {
   const days = new Float64Array(tasks.length);
   const before = new Int32Array(tasks.length).fill(-1);
   for (let place = 0; place < order.length; place++) {

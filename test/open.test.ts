@@ -12,7 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
 import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { planUpgrade, upgradeDatabase } from "../src/db/migrate.js";
+import { upgradeDatabase } from "../src/db/migrate.js";
 import { MIGRATION_NAMES } from "../src/db/migrations/names.js";
 import { connect } from "../src/db/sqlite/connect.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
@@ -53,7 +53,7 @@ describeOnce("opening a database", () => {
     path = join(folder.path, "a", "mu.db");
     const store = await open({ missing: "empty" });
     expect(await listWorkstreams(store.db)).toEqual([]);
-    expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [] });
+    expect(await upgradeDatabase(store, { dryRun: true })).toMatchObject({ pending: [] });
     expect(existsSync(dirname(path))).toBe(false);
     await initWorkstream(contextOn(store), "demo");
     expect(await listWorkstreams(store.db)).toHaveLength(1);
@@ -116,27 +116,17 @@ describeOnce("opening a database", () => {
     alter("insert into kysely_migration (name, timestamp) values ('9999_later', 'x')");
     await expect(open()).rejects.toMatchObject({ kind: "conflict", code: "db.newer", exitCode: 4 });
     const store = await open({ migrate: "never" });
-    await expect(planUpgrade(store)).rejects.toMatchObject({ code: "db.newer" });
+    await expect(upgradeDatabase(store, { dryRun: true })).rejects.toMatchObject({ code: "db.newer" });
     await store.close();
   });
 
   it("upgrades an older one, and tells beforehand what that will do", async () => {
     writeFileSync(path, "");
     const store = await open({ migrate: "never" });
-    expect(await planUpgrade(store)).toEqual({
-      location: path,
-      age: "older",
-      schema: null,
-      pending: MIGRATION_NAMES,
-    });
+    expect(await upgradeDatabase(store, { dryRun: true })).toEqual({ location: path, pending: MIGRATION_NAMES });
     expect(statSync(path).size).toBe(0);
-    expect(await upgradeDatabase(store)).toEqual({
-      location: path,
-      age: "current",
-      schema: MIGRATION_NAMES.at(-1),
-      pending: MIGRATION_NAMES,
-    });
-    expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [] });
+    expect(await upgradeDatabase(store, { dryRun: false })).toEqual({ location: path, pending: MIGRATION_NAMES });
+    expect(await upgradeDatabase(store, { dryRun: true })).toMatchObject({ pending: [] });
     await initWorkstream(contextOn(store), "demo");
     await store.close();
   });
@@ -146,7 +136,7 @@ describeOnce("opening a database", () => {
     const other = connect(path, { timeout: 5_000 });
     other.exec("begin immediate");
     const store = await open({ migrate: "never", busyTimeoutMs: 1 });
-    await expect(upgradeDatabase(store)).rejects.toMatchObject(unavailable("db.locked"));
+    await expect(upgradeDatabase(store, { dryRun: false })).rejects.toMatchObject(unavailable("db.locked"));
     other.close();
     await store.close();
   });
@@ -249,7 +239,7 @@ describeOnce("other processes", () => {
 onEachDialect("an upgrade", (bench) => {
   it("has nothing to do on a current database", async () => {
     const { store } = bench.context;
-    expect(await planUpgrade(store)).toMatchObject({ age: "current", pending: [], schema: MIGRATION_NAMES.at(-1) });
-    expect(await upgradeDatabase(store)).toMatchObject({ age: "current", pending: [] });
+    expect(await upgradeDatabase(store, { dryRun: true })).toMatchObject({ pending: [] });
+    expect(await upgradeDatabase(store, { dryRun: false })).toMatchObject({ pending: [] });
   });
 });

@@ -62,8 +62,7 @@ const COLUMNS = ["prev_hash", "scope", "n", "group_id", "at", "actor", "op", "su
 
 /** sha256 over the JSON array of an event's fields; the public format, see docs/audit.md. */
 export function eventHash(event: Omit<EventRow, "id" | "hash">): string {
-  const { prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes } = event;
-  return digest("sha256", JSON.stringify([prev_hash, scope, n, group_id, at, actor, op, subject, payload, changes]));
+  return digest("sha256", JSON.stringify(COLUMNS.map((column) => event[column])));
 }
 
 const selectHead = statement((db, { scope }: { scope: string }) =>

@@ -37,27 +37,15 @@ export async function bringUpToDate(db: Kysely<Schema>, dialect: Flavour["dialec
   if (error !== undefined) throw error;
 }
 
-/** A database's schema compared with this program's. */
-export interface SchemaState {
-  /** The file's path or the server's address. */
+/** The database, by its file's path or server's address, and the migrations still to run when asked, in order. */
+export interface Upgrade {
   location: string;
-  age: "current" | "older";
-  /** The newest migration that the database has; null before the first. */
-  schema: string | null;
-  /** Migrations still to run, in order. */
   pending: string[];
 }
 
-/** Says what an upgrade would do, of a store that was opened with `migrate: "never"`. Faults `db.newer`. */
-export async function planUpgrade({ db, location }: Store): Promise<SchemaState> {
-  const pending = await pendingMigrations(db, location);
-  const applied = MIGRATION_NAMES.filter((name) => !pending.includes(name));
-  return { location, age: pending.length === 0 ? "current" : "older", schema: applied.at(-1) ?? null, pending };
-}
-
-/** Runs the pending migrations, and says which they were. Faults `db.newer`, `db.*`. */
-export async function upgradeDatabase(store: Store): Promise<SchemaState> {
-  const before = await planUpgrade(store);
-  if (before.pending.length > 0) await store.migrate();
-  return { ...before, age: "current", schema: MIGRATION_NAMES.at(-1) ?? null };
+/** Runs the pending migrations, or with `dryRun` none, of a store that was opened with `migrate: "never"`. Faults `db.*`. */
+export async function upgradeDatabase(store: Store, { dryRun }: { dryRun: boolean }): Promise<Upgrade> {
+  const pending = await pendingMigrations(store.db, store.location);
+  if (!dryRun && pending.length > 0) await store.migrate();
+  return { location: store.location, pending };
 }

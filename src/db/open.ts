@@ -1,5 +1,5 @@
 import { Fault } from "../errors.js";
-import { planUpgrade, type SchemaState, upgradeDatabase } from "./migrate.js";
+import { type Upgrade, upgradeDatabase } from "./migrate.js";
 import { openOnce } from "./one-store.js";
 import type { Store } from "./store.js";
 
@@ -22,13 +22,13 @@ export async function openStore(address: Address): Promise<Store> {
 }
 
 /** Brings the database up to date, or with `dryRun` only says what that would be. Faults `db.*`. */
-export async function upgradeStore(address: Address, { dryRun }: { dryRun: boolean }): Promise<SchemaState> {
+export async function upgradeStore(address: Address, options: { dryRun: boolean }): Promise<Upgrade> {
   const { openSqlite } = await import("./sqlite/sqlite.js");
   const store = address.url
     ? await openServer(address.url)
     : await openSqlite(address.path, { missing: "empty", migrate: "never", ...waiting(address) });
   try {
-    return await (dryRun ? planUpgrade(store) : upgradeDatabase(store));
+    return await upgradeDatabase(store, options);
   } finally {
     await store.close();
   }

@@ -12,12 +12,12 @@ export type JournalledTable = {
 export type Row = Record<string, unknown>;
 
 /** A table's description with its defaults. */
-type DescribedTable = Table & Required<Pick<Table, "references" | "destroyedWith">>;
+type DescribedTable = Table & Required<Pick<Table, "noun" | "label" | "references" | "destroyedWith">>;
 
 const DESCRIBED = new Map<string, DescribedTable>(
   Object.entries<Table>(TABLES).map(([name, { references = {}, ...table }]) => [
     name,
-    { destroyedWith: Object.keys(references), ...table, references },
+    { noun: name, label: "", destroyedWith: Object.keys(references), ...table, references },
   ]),
 );
 

@@ -3,12 +3,12 @@ import { TASK_COLUMNS, type TaskColumn } from "./task-columns.js";
 
 /** A table as undo, replay, audit, history, destroy and `sql --write` see it. */
 export interface Table {
-  /** What one of its rows is called. */
-  noun: string;
+  /** What one of its rows is called, if it is ever named. */
+  noun?: string;
   /** Joins the noun and a name that is another row's: `note on build`. */
   preposition?: string;
   /** How a row is named: columns in braces, where a reference stands for the name of its row. */
-  label: string;
+  label?: string;
   /** Without it, its rows are the fold of the events. */
   journalled?: false;
   /** Columns that hold the id of a row, each with the table of that row. */
@@ -111,60 +111,38 @@ export const TABLES = {
     unique: [{ columns: ["root", "hash"] }],
   },
   agent_status: {
-    noun: "status",
-    preposition: "of",
-    label: "{agent_id}",
     journalled: false,
     references: { agent_id: "agents" },
   },
   observations: {
-    noun: "observation",
-    preposition: "of",
-    label: "{agent_id}",
     journalled: false,
     references: { agent_id: "agents" },
   },
   deliveries: {
     noun: "delivery",
-    preposition: "to",
-    label: "{agent}",
     journalled: false,
     references: { agent_id: "agents", workstream_id: "workstreams", task_id: "tasks" },
     destroyedWith: ["agent_id"],
     notUndoable: "a prompt that was sent cannot be unsent",
   },
   port_leases: {
-    noun: "port",
-    label: "{port}",
     journalled: false,
     references: { workspace_id: "workspaces" },
   },
   workspace_holds: {
-    noun: "lock",
-    preposition: "on",
-    label: "{workspace_id}",
     journalled: false,
     references: { workspace_id: "workspaces" },
   },
   landings: {
-    noun: "landing",
-    preposition: "of",
-    label: "{task_id}",
     journalled: false,
     references: { workstream_id: "workstreams", task_id: "tasks" },
     destroyedWith: ["workstream_id"],
   },
   workspace_changes: {
-    noun: "changes",
-    preposition: "of",
-    label: "{workspace_id}",
     journalled: false,
     references: { workspace_id: "workspaces" },
   },
   collisions: {
-    noun: "collision",
-    preposition: "of",
-    label: "{a}",
     journalled: false,
     references: { workstream_id: "workstreams" },
   },

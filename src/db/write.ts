@@ -1,9 +1,9 @@
-import type { CompiledQuery, Selectable } from "kysely";
+import type { Selectable } from "kysely";
 import { type Context, newGroup, timestamp } from "./context.js";
 import { appendEvent, type Change, changeOf, type Head, takeHead, withoutNulls } from "./events.js";
 import type { JournalledTable, Row } from "./relations.js";
 import type { Reader, Schema } from "./schema.js";
-import { portions } from "./statement.js";
+import { portions, statement } from "./statement.js";
 import { storableRow, storableText } from "./text.js";
 import { withTextsByHash } from "./texts.js";
 
@@ -122,7 +122,7 @@ function distinct(scopes: string | readonly string[]): string[] {
 
 function transaction(db: Reader, now: string, { actor, incarnation }: Context, journal: Journal): Tx {
   const get = async (table: JournalledTable, id: number): Promise<Row> => {
-    const [row] = await run(db, selectRow(db, table), [id]);
+    const [row] = await selectRow(table)(db, [id]);
     if (row === undefined) throw new Error(`${table} has no row ${id}`);
     return row;
   };
@@ -134,14 +134,14 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
     async insert(table, row) {
       const values: Row = { ...storableRow<Row>(row), created_at: now };
       const columns = Object.keys(values);
-      const [made] = await run(db, insertRow(db, table, columns), Object.values(values));
+      const [made] = await insertRow(table, columns)(db, Object.values(values));
       const id = Number(made?.id);
       journal.changes.push({ table, id, insert: withoutNulls(values) });
       return { id, ...values } as never;
     },
     async insertAll(table, rows) {
       const columns = Object.keys(rows[0] ?? {});
-      const query = (count: number) => insertRow(db, table, [...columns, "created_at"], count);
+      const insertMany = (count: number) => insertRow(table, [...columns, "created_at"], count);
       const ids: number[] = [];
       for (const portion of portions<Row>(rows, ROWS_PER_INSERT)) {
         const values: unknown[] = [];
@@ -149,7 +149,7 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
           for (const column of columns) values.push(row[column]);
           values.push(now);
         }
-        const made = await run(db, query(portion.length), values);
+        const made = await insertMany(portion.length)(db, values);
         // Ids are assigned in the order of the rows; RETURNING promises no order.
         const fresh = made.map((row) => Number(row.id)).sort((a, b) => a - b);
         for (const [index, row] of portion.entries()) {
@@ -168,20 +168,20 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
       const changed = Object.keys(values).filter((column) => before[column] !== values[column]);
       if (changed.length === 0) return before as never;
       const after: Row = { ...before, ...values };
-      await run(db, updateRow(db, table, changed), [...changed.map((column) => after[column]), id]);
+      await updateRow(table, changed)(db, [...changed.map((column) => after[column]), id]);
       const set = Object.fromEntries(changed.map((column) => [column, after[column]]));
       journal.changes.push(changeOf(table, id, { before, after: set }));
       return after as never;
     },
     async remove(table, id) {
       const { id: _, ...row } = await get(table, id);
-      await run(db, deleteRow(db, table), [id]);
+      await deleteRow(table)(db, [id]);
       journal.changes.push({ table, id, remove: withoutNulls(row) });
       return { id, ...row } as never;
     },
     async restore(table, row) {
       const { id, ...values } = row as Row & { id: number };
-      await run(db, insertRow(db, table, ["id", ...Object.keys(values)]), [id, ...Object.values(values)]);
+      await insertRow(table, ["id", ...Object.keys(values)])(db, [id, ...Object.values(values)]);
       journal.changes.push({ table, id, insert: withoutNulls(values) });
     },
     adopt(changes) {
@@ -197,56 +197,46 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
   };
 }
 
-/** Compiled statements by adapter, table, verb and columns: these run once per row of a bulk write. */
-const compiledQueries = new WeakMap<object, Map<string, CompiledQuery<unknown>>>();
+type RowStatement = (db: Reader, values: readonly unknown[]) => Promise<Row[]>;
+/** Statements by verb, table and columns: these run once per row of a bulk write. */
+const statements = new Map<string, RowStatement>();
 
-async function run(db: Reader, query: CompiledQuery<unknown>, parameters: readonly unknown[]): Promise<Row[]> {
-  const { rows } = await db.executeQuery<Row>({ ...query, parameters } as CompiledQuery<Row>);
-  return rows;
-}
-
-function compiledOnce(db: Reader, key: string, build: () => { compile(): CompiledQuery<unknown> }) {
-  const adapter = db.getExecutor().adapter.constructor;
-  let known = compiledQueries.get(adapter);
-  if (known === undefined) {
-    known = new Map();
-    compiledQueries.set(adapter, known);
-  }
-  let query = known.get(key);
-  if (query === undefined) {
-    query = build().compile();
-    known.set(key, query);
-  }
-  return query;
+function once(key: string, build: (db: Reader, values: readonly unknown[]) => { compile(): unknown }): RowStatement {
+  const known = statements.get(key) ?? (statement(build as never) as RowStatement);
+  statements.set(key, known);
+  return known;
 }
 
 // The tables share no column type, so the builder cannot type these four; RowOf and NewRow type their callers.
 const anyTable = (table: JournalledTable) => table as never;
-const placeholders = (columns: readonly string[]) => Object.fromEntries(columns.map((column) => [column, 0])) as never;
 
-const selectRow = (db: Reader, table: JournalledTable) =>
-  compiledOnce(db, `select ${table}`, () =>
+/** The next of the values for each column, from the one at `start` on. */
+const valuesOf = (columns: readonly string[], values: readonly unknown[], start = 0) =>
+  Object.fromEntries(columns.map((column, index) => [column, values[start + index]])) as never;
+
+const selectRow = (table: JournalledTable) =>
+  once(`select ${table}`, (db, values) =>
     db
       .selectFrom(anyTable(table))
       .selectAll()
-      .where("id" as never, "=", 0 as never),
+      .where("id" as never, "=", values[0] as never),
   );
 
-const insertRow = (db: Reader, table: JournalledTable, columns: readonly string[], rows = 1) =>
-  compiledOnce(db, `insert ${rows} ${table} ${columns}`, () =>
+const insertRow = (table: JournalledTable, columns: readonly string[], rows = 1) =>
+  once(`insert ${rows} ${table} ${columns}`, (db, values) =>
     db
       .insertInto(anyTable(table))
-      .values(Array.from({ length: rows }, () => placeholders(columns)) as never)
+      .values(Array.from({ length: rows }, (_, row) => valuesOf(columns, values, row * columns.length)) as never)
       .returning("id" as never),
   );
 
-const updateRow = (db: Reader, table: JournalledTable, columns: readonly string[]) =>
-  compiledOnce(db, `update ${table} ${columns}`, () =>
+const updateRow = (table: JournalledTable, columns: readonly string[]) =>
+  once(`update ${table} ${columns}`, (db, values) =>
     db
       .updateTable(anyTable(table))
-      .set(placeholders(columns))
-      .where("id" as never, "=", 0 as never),
+      .set(valuesOf(columns, values))
+      .where("id" as never, "=", values[columns.length] as never),
   );
 
-const deleteRow = (db: Reader, table: JournalledTable) =>
-  compiledOnce(db, `delete ${table}`, () => db.deleteFrom(anyTable(table)).where("id" as never, "=", 0 as never));
+const deleteRow = (table: JournalledTable) =>
+  once(`delete ${table}`, (db, values) => db.deleteFrom(anyTable(table)).where("id" as never, "=", values[0] as never));

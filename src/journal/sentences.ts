@@ -41,21 +41,12 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
       ? `set ${key} of ${subject} back to its default`
       : `set ${key} of ${subject} to ${oneLine(Array.isArray(value) ? value.join(", ") : String(value))}`,
   "workstream.destroy": ({ subject, changes }) => `destroyed ${subject}${rows(changes)}`,
-  "task.add": ({ subject, changes }) => {
-    const title = inserted(changes, "tasks")?.title;
-    return `added ${shortName(subject)}${title === undefined ? "" : `: ${oneLine(String(title))}`}`;
-  },
+  "task.add": ({ subject, changes }) => `added ${shortName(subject)}${withText(inserted(changes, "tasks")?.title)}`,
   "task.apply": ({ changes }) => `applied a plan${rows(changes)}`,
   "task.claim": simple("claimed"),
   "task.release": simple("released"),
-  "task.close": ({ subject, changes }) => {
-    const check = inserted(changes, "checks");
-    return `closed ${shortName(subject)}${check === undefined ? "" : `, ${checked(check)}`}`;
-  },
-  "task.check": ({ subject, changes }) => {
-    const check = inserted(changes, "checks");
-    return `checked ${shortName(subject)}${check === undefined ? "" : `: ${checked(check)}`}`;
-  },
+  "task.close": ({ subject, changes }) => `closed ${shortName(subject)}${checked(", ", changes)}`,
+  "task.check": ({ subject, changes }) => `checked ${shortName(subject)}${checked(": ", changes)}`,
   "task.open": simple("opened"),
   "task.reject": simple("rejected"),
   "task.defer": simple("deferred"),
@@ -67,10 +58,8 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
     return columns.length === 0 ? `updated ${shortName(subject)}` : `set ${listed(columns)} of ${shortName(subject)}`;
   },
   "task.edit": simple("edited"),
-  "task.note": ({ subject, changes }) => {
-    const text = inserted(changes, "task_notes")?.text;
-    return `noted on ${shortName(subject)}${text === undefined ? "" : `: ${oneLine(String(text))}`}`;
-  },
+  "task.note": ({ subject, changes }) =>
+    `noted on ${shortName(subject)}${withText(inserted(changes, "task_notes")?.text)}`,
   "task.block": simple("blocked"),
   "task.unblock": simple("unblocked"),
   "task.reparent": simple("replaced the blockers of"),
@@ -102,10 +91,8 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
     return saved === undefined ? `saved ${subject}` : `saved ${describeWork(saved as unknown as Work)} as ${subject}`;
   },
   "salvage.restore": ({ subject, payload }) => `restored ${subject} into ${payload.into}`,
-  "workspace.approve": ({ changes }) => {
-    const command = inserted(changes, "approvals")?.text;
-    return `approved a command of the repository${command === undefined ? "" : `: ${oneLine(String(command))}`}`;
-  },
+  "workspace.approve": ({ changes }) =>
+    `approved a command of the repository${withText(inserted(changes, "approvals")?.text)}`,
 };
 
 /** `closed bob: pane %1 is gone; released build`. */
@@ -118,9 +105,13 @@ const readList = (value: unknown): Record<string, unknown>[] => (Array.isArray(v
 
 const texts = (value: unknown) => listed(readList(value).map(String));
 
-function checked({ command, exit_code: code }: Record<string, unknown>): string {
+/** What a check that was recorded said, after `sign`. */
+function checked(sign: string, changes: readonly Change[]): string {
+  const check = inserted(changes, "checks");
+  if (check === undefined) return "";
+  const { command, exit_code: code } = check;
   const verdict = code === 0 ? "green" : code === null || code === undefined ? "ended by force" : `exit ${code}`;
-  return `${oneLine(String(command))} ${verdict}`;
+  return `${sign}${oneLine(String(command))} ${verdict}`;
 }
 
 function simple(verb: string) {
@@ -135,9 +126,10 @@ function anyEvent({ op, subject, changes }: EventParts): string {
 /** `demo/build` without the workstream, which a log line shows elsewhere. */
 const shortName = (subject: string) => subject.slice(subject.indexOf("/") + 1);
 
+const withText = (text: unknown) => (text === undefined ? "" : `: ${oneLine(String(text))}`);
+
 function rows(changes: readonly Change[]): string {
-  if (changes.length === 0) return "";
-  return ` (${changes.length} ${changes.length === 1 ? "row" : "rows"})`;
+  return changes.length === 0 ? "" : ` (${counted(changes.length, "row")})`;
 }
 
 function inserted(changes: readonly Change[], table: string): Record<string, unknown> | undefined {

@@ -8,7 +8,7 @@ import { workstreamRow } from "../workstreams/workstream.js";
 import { claimantName, lease, type TaskToChange, taskToChange, taskVerb } from "./change.js";
 import { openBlockers } from "./graph.js";
 import { type StatusChange, transition, unchanged } from "./lifecycle.js";
-import { insertNote } from "./notes.js";
+import { insertEvidence } from "./notes.js";
 import {
   chooseUncontested,
   countWork,
@@ -19,7 +19,7 @@ import {
   readyTaskRows,
   type WorkCounts,
 } from "./ready.js";
-import { CONTAINER_KINDS, type TaskRow, type TaskStatus, toTask } from "./task.js";
+import { CONTAINER_KINDS, lookAt, type TaskRow, toTask } from "./task.js";
 
 /** Where a claimant works, read before the claim: commits after `head` belong to the task. */
 export interface WorkBegun {
@@ -59,7 +59,7 @@ export async function claimTaskIn(
 ): Promise<Claim> {
   const row = await taskToChange(tx.db, ref);
   const agent = await claimantRow(tx, { id: row.workstream_id, name: row.workstream }, claimant);
-  if (row.owner_id === agent.id && row.status === "IN_PROGRESS") return renew(tx, row, options);
+  if (row.owner_id === agent.id && row.status === "IN_PROGRESS") return renew(tx, row, agent.name, options);
   if (row.status === "IN_PROGRESS" && options.steal === "expired") {
     requireAbandoned(row, tx.now);
     tx.addPayload({ stolenFrom: row.owner });
@@ -70,11 +70,11 @@ export async function claimTaskIn(
 }
 
 /** The owner claims again: a given lease starts over, anything else stays. */
-async function renew(tx: Tx, row: TaskRow, { leaseSeconds, evidence }: ClaimOptions): Promise<Claim> {
+async function renew(tx: Tx, row: TaskRow, owner: string, { leaseSeconds, evidence }: ClaimOptions): Promise<Claim> {
   if (leaseSeconds === undefined && evidence === undefined) return unchanged(row);
   const columns = { ...(leaseSeconds !== undefined && lease(tx.now, leaseSeconds)), updated_at: tx.now };
   await tx.patch("tasks", row.id, columns, row);
-  await addEvidence(tx, row, row.owner, evidence);
+  await insertEvidence(tx, row.id, owner, evidence);
   return { ...unchanged(row), task: toTask({ ...row, ...columns }), changed: true };
 }
 
@@ -92,23 +92,16 @@ async function assign(
     ...workColumnsOf(row, agent.name, options.work),
   });
   if (after === undefined) throw new Error(`${row.name} is ${row.status}: no ${verb} from there`);
-  await addEvidence(tx, row, agent.name, options.evidence);
-  const { status, owner } = row;
-  const task = toTask({ ...after, owner: agent.name });
-  return { task, previousStatus: status as TaskStatus, previousOwner: owner, changed: true };
+  await insertEvidence(tx, row.id, agent.name, options.evidence);
+  return { ...unchanged(row), task: toTask({ ...after, owner: agent.name }), changed: true };
 }
 
 /** Where the claim's work begins; all null if `begun` is not the claimant's. */
 function workColumnsOf(row: TaskRow, agent: string, begun: WorkBegun | undefined) {
-  if (begun === undefined || begun.agent !== agent) return { work_agent: null, work_root: null, work_from: null };
+  if (begun?.agent !== agent) return { work_agent: null, work_root: null, work_from: null };
   const { root, head, continues } = begun;
-  const same = row.work_agent === agent && row.work_root === root && row.work_from !== null;
-  const from = same && row.work_from !== null && continues.has(row.work_from) ? row.work_from : head;
-  return { work_agent: agent, work_root: root, work_from: from };
-}
-
-async function addEvidence(tx: Tx, row: TaskRow, author: string | null, evidence: string | undefined): Promise<void> {
-  if (evidence !== undefined) await insertNote(tx, row.id, author ?? "", { text: evidence, kind: "evidence" });
+  const continued = row.work_agent === agent && row.work_root === root && continues.has(row.work_from ?? "");
+  return { work_agent: agent, work_root: root, work_from: continued ? row.work_from : head };
 }
 
 /** Refuses to steal a claim that is still valid. */
@@ -128,7 +121,7 @@ function requireAbandoned(row: TaskToChange, now: string): void {
 async function requireClaimable(tx: Tx, row: TaskToChange): Promise<void> {
   if (row.status === "IN_PROGRESS") throw alreadyClaimed(row);
   const refuse = (code: string, why: string, details: Record<string, unknown> = {}) =>
-    new Fault("conflict", code, `${row.name} ${why}`, [look(row), takeAnother(row)], details);
+    new Fault("conflict", code, `${row.name} ${why}`, [lookAt(row), takeAnother(row)], details);
 
   if (row.status !== "OPEN") throw refuse("task.not_open", `is ${row.status}. Open it first.`);
   if (CONTAINER_KINDS.includes(row.kind)) throw refuse("task.container", `is a ${row.kind}. Claim a task in it.`);
@@ -150,7 +143,7 @@ function alreadyClaimed(row: TaskToChange): Fault {
     "conflict",
     "task.already_claimed",
     `${row.name} is ${row.status} by ${row.owner ?? "nobody"}.`,
-    [takeAnother(row), look(row)],
+    [takeAnother(row), lookAt(row)],
     { owner: row.owner },
   );
 }
@@ -158,11 +151,6 @@ function alreadyClaimed(row: TaskToChange): Fault {
 const takeAnother = ({ workstream }: TaskRow) => ({
   intent: "Claim another one",
   command: `mu task claim --next -w ${workstream}`,
-});
-
-const look = ({ workstream, name }: TaskRow) => ({
-  intent: "Look at it",
-  command: `mu task show ${name} -w ${workstream}`,
 });
 
 export interface ClaimNextOptions extends Pick<ClaimOptions, "leaseSeconds" | "work"> {
@@ -219,13 +207,8 @@ export async function claimNextIn(
 function noneReady(workstream: string, role: string | null, counts: WorkCounts): Fault {
   const { ready, blocked, held, waiting, inProgress, open } = counts;
   const others = ready === 0 ? "" : ` for ${role === null ? "agents without a role" : `the role ${role}`}`;
-  const rest = [
-    ready > 0 && `${ready} ready for other roles`,
-    blocked > 0 && `${blocked} blocked`,
-    held > 0 && `${held} held`,
-    waiting > 0 && `${waiting} not due yet`,
-    inProgress > 0 && `${inProgress} in progress`,
-  ].filter((part) => part !== false);
+  const words = { "ready for other roles": ready, blocked, held, "not due yet": waiting, "in progress": inProgress };
+  const rest = Object.entries(words).flatMap(([what, count]) => (count === 0 ? [] : [`${count} ${what}`]));
   const why = open + inProgress === 0 ? "All work is done." : `${rest.join(", ")}.`;
   return new Fault(
     "missing",

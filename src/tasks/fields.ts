@@ -16,30 +16,33 @@ export type NewTaskFields = TaskFields & { title: string };
 /** The longest role, kind, step, hold or tag, in characters. */
 const LABEL_LENGTH = 64;
 
-type Store = (field: string, value: unknown) => unknown;
+interface Bounds {
+  least?: number;
+  most?: number;
+}
 
-const fixed = (store: Store) => () => store;
+type Store = (field: string, value: unknown, bounds: Bounds) => unknown;
 
 /** How each kind of column checks and stores a value, within the bounds of the column. */
-const STORES: Readonly<Record<TaskColumn["kind"], (least: number, most: number) => Store>> = {
-  line: (_, most) => line(most),
-  label: fixed(label),
-  text: fixed(cleanText),
-  phrase: fixed(phrase),
-  whole: (least, most) => number("a whole number", Number.isInteger, least, most),
-  days: (least, most) => number("a number of days", Number.isFinite, least, most),
-  moment: fixed(moment),
-  labels: fixed(list(label)),
-  texts: fixed(list(phrase)),
-  json: fixed(json),
-  id: (least, most) => number("a whole number", Number.isInteger, least, most),
+const STORES: Readonly<Record<TaskColumn["kind"], Store>> = {
+  line,
+  label,
+  text: cleanText,
+  phrase,
+  whole: number("a whole number", Number.isInteger),
+  days: number("a number of days", Number.isFinite),
+  moment,
+  labels: list(label),
+  texts: list(phrase),
+  json,
+  id: number("a whole number", Number.isInteger),
 };
 
 /** The fields that verbs set, each with its column and its stored form. */
-const FIELDS = taskColumnEntries().flatMap(([name, { key, set, kind, nullable, least = 0, most }]) => {
+const FIELDS = taskColumnEntries().flatMap(([name, { key, set, kind, nullable, ...bounds }]) => {
   if (key === undefined || set === undefined) return [];
-  const check = STORES[kind](least, most ?? Number.MAX_SAFE_INTEGER);
-  const store: Store = (field, value) => (nullable && value === null && !isList(kind) ? null : check(field, value));
+  const store = (field: string, value: unknown) =>
+    nullable && value === null && !isList(kind) ? null : STORES[kind](field, value, bounds);
   return [{ key, name, store }];
 });
 
@@ -95,12 +98,10 @@ export function moment(field: string, value: unknown): string {
   return found;
 }
 
-function line(longest: number): Store {
-  return (field, value) => {
-    const found = cleanText(field, value).trim();
-    if (found !== "" && found.length <= longest) return found;
-    throw invalid(field, `1 to ${longest} characters`, value);
-  };
+function line(field: string, value: unknown, { most = Number.MAX_SAFE_INTEGER }: Bounds): string {
+  const found = cleanText(field, value).trim();
+  if (found !== "" && found.length <= most) return found;
+  throw invalid(field, `1 to ${most} characters`, value);
 }
 
 function phrase(field: string, value: unknown): string {
@@ -115,8 +116,8 @@ function label(field: string, value: unknown): string {
   throw invalid(field, `1 to ${LABEL_LENGTH} characters on one line`, value);
 }
 
-function number(what: string, is: (value: number) => boolean, least: number, most: number): Store {
-  return (field, value) => {
+function number(what: string, is: (value: number) => boolean): Store {
+  return (field, value, { least = 0, most = Number.MAX_SAFE_INTEGER }) => {
     if (typeof value === "number" && is(value) && value >= least && value <= most) return value;
     throw invalid(field, `${what} from ${least} to ${most}`, value);
   };
@@ -125,7 +126,7 @@ function number(what: string, is: (value: number) => boolean, least: number, mos
 function list(each: Store): Store {
   return (field, value) => {
     if (!Array.isArray(value)) throw invalid(field, "a list", value);
-    const found = [...new Set(value.map((item) => each(field, item)))];
+    const found = [...new Set(value.map((item) => each(field, item, {})))];
     return found.length === 0 ? null : JSON.stringify(found);
   };
 }

@@ -111,19 +111,19 @@ export type EdgeChange = TypeOf<typeof EDGE_CHANGE>;
 export const blockTask = taskVerb("task.block", blockTaskIn, ({ name }) => ({ blocker: name }));
 
 export function blockTaskIn(tx: Tx, ref: TaskRef, blocker: TaskRef, until?: EdgeLevel): Promise<EdgeChange> {
-  return changeEdge(tx, ref, blocker, async (row, by, known) => {
-    if (known !== undefined) return setUntil(tx, known, until);
+  return changeEdge(tx, ref, blocker, (row, by, known) => setEdge(tx, row, by, known, until));
+}
+
+/** Adds the edge, or sets the level that it requires; without `until` a `known` one stays as it is. */
+async function setEdge(tx: Tx, row: TaskRow, by: TaskRow, known: KnownEdge | undefined, until: EdgeLevel | undefined) {
+  if (known === undefined) {
     await requireAcyclic(tx.db, row, by);
     await insertEdge(tx, by.id, row.id, until);
     return { until: until ?? "closed", changed: true };
-  });
-}
-
-/** Sets the level that an edge requires; without `until` the edge stays as it is. */
-async function setUntil(tx: Tx, edge: { id: number; until: string }, until: EdgeLevel | undefined) {
-  const changed = until !== undefined && until !== edge.until;
-  if (changed) await tx.patch("task_edges", edge.id, { until });
-  return { until: until ?? (edge.until as EdgeLevel), changed };
+  }
+  const changed = until !== undefined && until !== known.until;
+  if (changed) await tx.patch("task_edges", known.id, { until });
+  return { until: until ?? (known.until as EdgeLevel), changed };
 }
 
 /** Makes `ref` no longer wait for `blocker`. Faults `task.cross_workstream`, `task.not_found`. */
@@ -144,10 +144,11 @@ const selectEdge = statement((db, { blocked, blocker }: { blocked: number; block
     .where("blocker_id", "=", blocker),
 );
 
+type KnownEdge = { id: number; until: string };
 type EdgeWork = (
   row: TaskRow,
   blocker: TaskRow,
-  known: { id: number; until: string } | undefined,
+  known: KnownEdge | undefined,
 ) => Promise<Pick<EdgeChange, "until" | "changed">>;
 
 async function changeEdge(tx: Tx, ref: TaskRef, blocker: TaskRef, work: EdgeWork): Promise<EdgeChange> {
@@ -226,28 +227,19 @@ export async function reparentTaskIn(
   const wanted = await blockerRows(tx.db, ref, blockers, until);
   const present = new Map((await selectBlockers(tx.db, { task: row.id })).map((edge) => [edge.id, edge]));
   const gone = [...present.values()].filter((blocker) => !wanted.has(blocker.id));
-  const fresh = [...wanted.values()].filter((blocker) => !present.has(blocker.id));
 
   for (const blocker of gone) await tx.remove("task_edges", blocker.edge);
-  let changed = gone.length + fresh.length > 0;
-  const names: string[] = [];
+  const edges: { name: string; isNew: boolean; until: EdgeLevel; changed: boolean }[] = [];
   for (const blocker of wanted.values()) {
-    const edge = present.get(blocker.id);
-    const name = (level: string) => names.push(awaitedName({ name: blocker.name, until: level }));
-    if (edge === undefined) {
-      await requireAcyclic(tx.db, row, blocker);
-      await insertEdge(tx, blocker.id, row.id, blocker.until);
-      name(blocker.until ?? "closed");
-      continue;
-    }
-    const kept = await setUntil(tx, { id: edge.edge, until: edge.until }, blocker.until);
-    changed ||= kept.changed;
-    name(kept.until);
+    const known = present.get(blocker.id);
+    const edge = await setEdge(tx, row, blocker, known && { id: known.edge, until: known.until }, blocker.until);
+    edges.push({ name: blocker.name, isNew: known === undefined, ...edge });
   }
+  const changed = gone.length > 0 || edges.some((edge) => edge.changed);
   return {
     task: changed ? await touch(tx, row) : toTask(row),
-    blockers: names.sort(),
-    added: fresh.map((blocker) => blocker.name),
+    blockers: edges.map(awaitedName).sort(),
+    added: edges.filter((edge) => edge.isNew).map((edge) => edge.name),
     removed: gone.map((blocker) => blocker.name),
     changed,
   };

@@ -4,11 +4,12 @@ import { describeTable, goingWith, type JournalledTable, speaks } from "../db/re
 import type { Reader } from "../db/schema.js";
 import type { TableName } from "../db/tables.js";
 import { readable } from "../db/texts.js";
+import { asFault, Fault } from "../errors.js";
 import { LOG_ENTRY, toEntry } from "../journal/log.js";
 import { expandLabel, labelOf, parentsOf, rowsIn } from "../journal/rows.js";
 import type { TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
-import { findTask, taskRow } from "./task.js";
+import { taskRow } from "./task.js";
 
 /** One value that an event changed, with names in place of ids. */
 export const FIELD_CHANGE = shape({
@@ -59,7 +60,8 @@ export async function taskHistory(db: Reader, ref: TaskRef): Promise<HistoryEntr
 const mentions = (id: number, sign: "," | "}") => sql<boolean>`changes like ${`%id":${id}${sign}%`}`;
 
 async function idOf(db: Reader, ref: TaskRef, subject: string): Promise<number> {
-  if ((await findTask(db, ref)) !== undefined) return (await taskRow(db, ref)).id;
+  const row = await taskRow(db, ref).catch(asFault);
+  if (!(row instanceof Fault)) return row.id;
   const events = await db
     .selectFrom("events")
     .select("changes")
@@ -72,7 +74,7 @@ async function idOf(db: Reader, ref: TaskRef, subject: string): Promise<number> 
     );
     if (gone !== undefined) return gone.id;
   }
-  return (await taskRow(db, ref)).id;
+  throw row;
 }
 
 /** Columns of other tables that refer to a task and belong in its history, each with its field and label there. */

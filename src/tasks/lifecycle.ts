@@ -18,8 +18,8 @@ import {
 } from "./change.js";
 import { type Check, insertCheck, type NewCheck } from "./checks.js";
 import { openBlockers } from "./graph.js";
-import { insertNote } from "./notes.js";
-import { selectTasks, TASK, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
+import { insertEvidence, insertNote } from "./notes.js";
+import { lookAt, selectTasks, TASK, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";
 
 /** From which status a verb leads to which. Every change of status in the tree is one of these. */
 export const TRANSITIONS = {
@@ -172,7 +172,7 @@ export function requireSameClaim(before: Claimed, now: TaskToChange): void {
     "conflict",
     "task.claim_changed",
     `${now.name} is now ${now.status}${now.owner === null ? "" : ` by ${now.owner}`}: it changed while its work was examined, so it was not closed.`,
-    [{ intent: "Look at it", command: `mu task show ${now.workstream}/${now.name}` }],
+    [lookAt(now)],
   );
 }
 
@@ -255,9 +255,7 @@ async function changeStatus(
     await tx.patch("tasks", row.id, columns, row);
     after = { ...row, ...columns };
   }
-  if (evidence !== undefined) {
-    await insertNote(tx, row.id, claimantName(claimant), { text: evidence, kind: "evidence" });
-  }
+  await insertEvidence(tx, row.id, claimantName(claimant), evidence);
   return { ...unchanged(row), task: toTask(after), changed: true };
 }
 

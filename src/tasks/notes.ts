@@ -65,6 +65,11 @@ export async function insertNote(tx: Tx, taskId: number, author: string, note: N
   return toNote(row);
 }
 
+/** Keeps what proves a change of a task, if anything does. */
+export async function insertEvidence(tx: Tx, taskId: number, author: string, text: string | undefined): Promise<void> {
+  if (text !== undefined) await insertNote(tx, taskId, author, { text, kind: "evidence" });
+}
+
 function noteKind(kind: string): NoteKind {
   const found = NOTE_KINDS.find((known) => known === kind);
   if (found !== undefined) return found;

@@ -10,7 +10,7 @@ import {
   type TaskStatus,
   taskColumnEntries,
 } from "../db/task-columns.js";
-import { Fault } from "../errors.js";
+import { Fault, type NextStep } from "../errors.js";
 import { didYouMean, qualifiedName, quote, type TaskRef } from "../names.js";
 import type { TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
@@ -129,6 +129,11 @@ export async function taskNotFound(db: Reader, { workstream, name }: TaskRef): P
   return new Fault("missing", "task.not_found", `There is no task ${quote(name)} in ${workstream}.${hint}`, [
     { intent: "See the tasks", command: `mu task list -w ${workstream}` },
   ]);
+}
+
+/** The next step that shows a task. */
+export function lookAt({ workstream, name }: TaskRef): NextStep {
+  return { intent: "Look at it", command: `mu task show ${name} -w ${workstream}` };
 }
 
 /** How many live tasks a task `t` blocks directly. */

@@ -3,7 +3,7 @@ import { Fault } from "../errors.js";
 import { quote, type TaskRef } from "../names.js";
 import { taskVerb, touched, writerOf } from "./change.js";
 import { FIELD_OF_COLUMN, type TaskColumns, type TaskFields, taskColumns } from "./fields.js";
-import { getTask, type Task, type TaskRow, taskRow } from "./task.js";
+import { getTask, lookAt, type Task, type TaskRow, taskRow } from "./task.js";
 
 export interface TaskUpdate extends TaskFields {
   /** Added to the tags, after `tags` and `removeTags`. */
@@ -65,7 +65,7 @@ function requireExpected(row: TaskRow, columns: TaskColumns, expected: TaskField
     "conflict",
     "task.changed_meanwhile",
     `The ${field} of ${row.name} was changed meanwhile, to ${quote(now)}. Nothing was written.`,
-    [{ intent: "Look at it", command: `mu task show ${row.name} -w ${row.workstream}` }],
+    [lookAt(row)],
     { field },
   );
 }
@@ -84,9 +84,7 @@ async function rootColumn(tx: Tx, row: TaskRow, root: string | null | undefined)
   if (root === null) return { root_id: null };
   const found = await taskRow(tx.db, { workstream: row.workstream, name: root });
   if (found.id !== row.id) return { root_id: found.id };
-  throw new Fault("usage", "task.invalid_root", `${row.name} cannot belong to itself.`, [
-    { intent: "Look at it", command: `mu task show ${row.name} -w ${row.workstream}` },
-  ]);
+  throw new Fault("usage", "task.invalid_root", `${row.name} cannot belong to itself.`, [lookAt(row)]);
 }
 
 function nothingToUpdate({ workstream, name }: TaskRef): Fault {

@@ -80,7 +80,6 @@ export async function waitForTasks(
   const reported = new Set<string>();
   let last: Look = { firing: null, all: [] };
   const look = async () => {
-    clock.looking();
     await options.beforeLook?.();
     last = await waitOnce(context.store.db, watch, options, timestamp(context.clock));
     reportStuck(last.all, reported, options);
@@ -101,8 +100,8 @@ export async function waitForTasks(
   }
 }
 
-/** The context's clock, whose sleep ends early when the database changes. */
-function wakingClock({ clock, store }: Context): Clock & { looking(): void; end(): void } {
+/** The context's clock, whose sleep ends early when the database has changed since the last one. */
+function wakingClock({ clock, store }: Context): Clock & { end(): void } {
   let changed = false;
   let wake = () => {};
   const end = store.watch(() => {
@@ -111,15 +110,11 @@ function wakingClock({ clock, store }: Context): Clock & { looking(): void; end(
   });
   return {
     now: () => clock.now(),
-    /** Changes from now on end the next sleep. */
-    looking: () => {
-      changed = false;
-    },
     sleep: async (ms, signal) => {
-      if (changed) return;
       const change = new AbortController();
       wake = () => change.abort();
-      await clock.sleep(ms, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
+      if (!changed) await clock.sleep(ms, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
+      changed = false;
     },
     end,
   };

@@ -1,6 +1,6 @@
 import { Fault } from "../errors.js";
 import { didYouMean, quote } from "../names.js";
-import { shape, type TypeOf } from "../shape.js";
+import { isObject, shape, type TypeOf } from "../shape.js";
 
 const CLOSE_REQUIREMENTS = ["commit", "check", "landed"] as const;
 /** What an agent needs before it may close a task. */
@@ -194,20 +194,17 @@ type Values = Record<string, unknown>;
 function storedValues(stored: string): Values {
   try {
     const values: unknown = JSON.parse(stored);
-    return isValues(values) ? values : {};
+    return isObject(values) ? values : {};
   } catch {
     return {};
   }
 }
 
-const isValues = (value: unknown): value is Values =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /** The value of a dotted key such as `setup.copy`. */
 export function valueAt(values: object, key: string): unknown {
   return key
     .split(".")
-    .reduce<unknown>((at, part) => (isValues(at) && Object.hasOwn(at, part) ? at[part] : undefined), values);
+    .reduce<unknown>((at, part) => (isObject(at) && Object.hasOwn(at, part) ? at[part] : undefined), values);
 }
 
 /** Sets or removes the value of a dotted key; removes a group that becomes empty. */
@@ -218,7 +215,7 @@ function setAt(values: Values, key: string, value: unknown): void {
     else values[first] = value;
     return;
   }
-  const group = isValues(values[first]) ? values[first] : {};
+  const group = isObject(values[first]) ? values[first] : {};
   setAt(group, rest.join("."), value);
   if (Object.keys(group).length === 0 && value === undefined) delete values[first];
   else values[first] = group;
