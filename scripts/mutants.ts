@@ -12,9 +12,11 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   "tasks/graph": ["tasks/graph", "tasks/edge"],
   "tasks/claim": ["tasks/claim"],
   "tasks/lifecycle": ["tasks/lifecycle", "tasks/states"],
+  names: ["names", "tasks/add"],
   tracks: ["tracks"],
   "journal/audit": ["journal/audit", "journal/audit-format"],
   "db/write": ["db/store", "db/texts", "journal/audit", "journal/audit-format"],
+  "operations/execute": ["operations/execute"],
 };
 
 type MutantResult = Awaited<ReturnType<Stryker["runMutationTest"]>>[number];

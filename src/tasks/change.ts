@@ -54,7 +54,7 @@ export interface Authority {
  */
 export async function requireAuthority(
   db: Reader,
-  row: TaskToChange,
+  row: Omit<TaskToChange, "blocked">,
   claimant: Claimant,
   { override }: Authority,
 ): Promise<void> {

@@ -46,12 +46,12 @@ export async function transition<Row extends RowOf<"tasks"> & { owner?: string |
 ): Promise<Row | undefined> {
   const { from, to } = TRANSITIONS[verb];
   if (!(from as readonly string[]).includes(row.status)) return undefined;
-  const after = { status: to, ...(to !== "IN_PROGRESS" && endOfClaim(to, tx.now)), ...columns, updated_at: tx.now };
+  const after = { status: to, ...endOfClaim(to, tx.now), ...columns, updated_at: tx.now };
   await tx.patch("tasks", row.id, after, row);
   return { ...row, ...after, ...(after.owner_id === null && { owner: null }) };
 }
 
-/** Only a CLOSED task keeps its owner, and only a CLOSED or REJECTED one has ended. */
+/** No claim or proof outlives a transition; only a CLOSED task keeps its owner, and a CLOSED or REJECTED one has ended. */
 function endOfClaim(status: TaskStatus, now: string): Partial<RowOf<"tasks">> {
   return {
     ...(status !== "CLOSED" && { owner_id: null }),
@@ -267,7 +267,7 @@ export function unchanged(row: TaskRow): StatusChange {
 /** The live tasks that wait for a task, through live tasks only. */
 const selectSweep = statement((db, { root }: { root: number }) =>
   selectTasks(db)
-    .select([sql<number>`1`.as("blocked"), "o.closed_at as owner_closed_at"])
+    .select("o.closed_at as owner_closed_at")
     .where(
       sql<boolean>`t.id in (
         with recursive sweep(id) as (

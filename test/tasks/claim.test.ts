@@ -1,14 +1,28 @@
 import { expect, it } from "vitest";
-import { claimNext, claimTask } from "../../src/tasks/claim.js";
-import { closeTask, deferTask } from "../../src/tasks/lifecycle.js";
+import type { Context } from "../../src/db/context.js";
+import { write } from "../../src/db/write.js";
+import { claimNext, claimTask, type WorkBegun } from "../../src/tasks/claim.js";
+import { closeTask, deferTask, releaseTask } from "../../src/tasks/lifecycle.js";
+import { listNotes } from "../../src/tasks/notes.js";
 import { listReady } from "../../src/tasks/ready.js";
-import { listTasks } from "../../src/tasks/task.js";
+import { getTask, listTasks, taskRow } from "../../src/tasks/task.js";
 import { updateTask } from "../../src/tasks/update.js";
 import { onEachDialect } from "../support/database.js";
 import { add, at, closeAgent, later, ops, plan, spawn } from "../support/tasks.js";
 
 const ann = { person: "ann" };
 const bob = { person: "bob" };
+
+/** What the claims say of themselves, in their order. */
+async function payloads({ store }: Context): Promise<unknown[]> {
+  const events = await store.db
+    .selectFrom("events")
+    .select("payload")
+    .where("op", "=", "task.claim")
+    .orderBy("id")
+    .execute();
+  return events.map((event) => JSON.parse(event.payload));
+}
 
 onEachDialect("claiming", (bench) => {
   it("takes an open task, and claiming it again changes nothing", async () => {
@@ -72,6 +86,96 @@ onEachDialect("claiming", (bench) => {
     });
   });
 
+  it("says what stands in the way where there is no more to say", async () => {
+    const { context } = bench;
+    await plan(context, ["put-off"], ["held"], ["job"], ["nobodys"]);
+    await deferTask(context, at("put-off"), ann);
+    await updateTask(context, at("held"), { hold: "escalated" });
+    await updateTask(context, at("job"), { kind: "container" });
+    await claimTask(context, at("nobodys"), bob);
+    const row = await taskRow(context.store.db, at("nobodys"));
+    await write(context, { op: "sql.write", scope: "demo", subject: "" }, (tx) =>
+      tx.patch("tasks", row.id, { owner_id: null }),
+    );
+    const refusal = (name: string) => claimTask(context, at(name), ann).then(String, (fault) => fault.toJSON());
+    expect(await refusal("put-off")).toMatchObject({ message: "put-off is DEFERRED. Open it first." });
+    expect(await refusal("held")).toMatchObject({
+      message: "held is held (escalated).",
+      nextSteps: [{ intent: "Look at it", command: "mu task show held -w demo" }, expect.anything()],
+    });
+    expect(await refusal("job")).toMatchObject({ message: "job is a container. Claim a task in it." });
+    expect(await refusal("nobodys")).toMatchObject({ message: "nobodys is IN_PROGRESS by nobody." });
+    expect((await claimTask(context, at("nobodys"), ann, { steal: "expired" })).task.owner).toBe("ann");
+  });
+
+  it("is possible from the moment on that the task may start at", async () => {
+    const { context } = bench;
+    await plan(context, ["now"], ["past"], ["soon"]);
+    const moment = new Date("2030-01-31T09:00:00Z");
+    const then = { ...context, clock: { ...context.clock, now: () => moment } };
+    await updateTask(context, at("now"), { notBefore: "2030-01-31T09:00:00Z" });
+    await updateTask(context, at("past"), { notBefore: "2030-01-31T08:59:59Z" });
+    await updateTask(context, at("soon"), { notBefore: "2030-01-31T09:00:00.001Z" });
+    expect((await claimTask(then, at("now"), ann)).changed).toBe(true);
+    expect((await claimTask(then, at("past"), ann, { leaseSeconds: 60 })).changed).toBe(true);
+    await expect(claimTask(then, at("soon"), ann)).rejects.toMatchObject({ code: "task.not_before" });
+    const end = { ...then, clock: { ...then.clock, now: () => new Date("2030-01-31T09:01:00Z") } };
+    expect((await claimTask(end, at("past"), bob, { steal: "expired" })).task.owner).toBe("bob");
+  });
+
+  it("is of open tasks, also by who had them before or may steal", async () => {
+    const { context } = bench;
+    await plan(context, ["done"], ["open"]);
+    await claimTask(context, at("done"), ann);
+    await closeTask(context, at("done"), ann);
+    await expect(claimTask(context, at("done"), ann)).rejects.toMatchObject({ code: "task.not_open" });
+    expect((await claimTask(context, at("open"), ann, { steal: "expired" })).task.status).toBe("IN_PROGRESS");
+    expect(await payloads(context)).toEqual([{ owner: "ann" }, { owner: "ann" }]);
+  });
+
+  it("keeps evidence, also when it is repeated, and then its lease", async () => {
+    const { context } = bench;
+    await plan(context, ["build"]);
+    await claimTask(context, at("build"), ann, { evidence: "the design is done", leaseSeconds: 60 });
+    const { leaseUntil } = await getTask(context.store.db, at("build"));
+    const again = await claimTask(later(context, 5_000), at("build"), ann, { evidence: "so is the review" });
+    expect(again).toMatchObject({ changed: true, previousOwner: "ann", task: { leaseUntil, claimGeneration: 1 } });
+    expect(again.task.updatedAt > again.task.createdAt).toBe(true);
+    const renewed = await claimTask(later(context, 9_000), at("build"), ann, { leaseSeconds: 60 });
+    expect(renewed.task.leaseUntil).toBe((await getTask(context.store.db, at("build"))).leaseUntil);
+    expect(renewed.task.leaseUntil).not.toBe(leaseUntil);
+    expect(await listNotes(context.store.db, at("build"))).toMatchObject([
+      { author: "ann", kind: "evidence", text: "the design is done" },
+      { author: "ann", kind: "evidence", text: "so is the review" },
+    ]);
+  });
+
+  it("records where the work begins, and goes on from there as long as the workspace still has it", async () => {
+    const { context } = bench;
+    await plan(context, ["build"]);
+    const begin = async (who: string, work?: WorkBegun) => {
+      await claimTask(context, at("build"), { person: who }, { work });
+      const { work_agent, work_root, work_from } = await taskRow(context.store.db, at("build"));
+      await releaseTask(context, at("build"), { person: who });
+      return [work_agent, work_root, work_from];
+    };
+    const place = (head: string | null, root = "/shop", continues: string[] = []): WorkBegun => ({
+      agent: "ann",
+      root,
+      head,
+      continues: new Set(continues),
+    });
+    expect(await begin("ann")).toEqual([null, null, null]);
+    expect(await begin("ann", place("c1"))).toEqual(["ann", "/shop", "c1"]);
+    expect(await begin("ann", place("c2", "/shop", ["c1"]))).toEqual(["ann", "/shop", "c1"]);
+    expect(await begin("ann", place("c3", "/shop", ["c2"]))).toEqual(["ann", "/shop", "c3"]);
+    expect(await begin("ann", place("c4", "/other", ["c3"]))).toEqual(["ann", "/other", "c4"]);
+    expect(await begin("ann", place(null, "/other"))).toEqual(["ann", "/other", null]);
+    expect(await begin("ann", place("c5", "/other", ["c4"]))).toEqual(["ann", "/other", "c5"]);
+    expect(await begin("bob", { ...place("c6", "/other", ["c5"]), agent: "bob" })).toEqual(["bob", "/other", "c6"]);
+    expect(await begin("bob", place("c7", "/other"))).toEqual([null, null, null]);
+  });
+
   it("says in one sentence why nothing is ready", async () => {
     const { context } = bench;
     await plan(context, ["a"]);
@@ -83,6 +187,16 @@ onEachDialect("claiming", (bench) => {
     await updateTask(context, at("held"), { hold: "escalated" });
     await updateTask(context, at("later"), { notBefore: "2999-01-01T00:00:00Z" });
     expect(await sentence()).toBe("Nothing is ready in demo. 1 blocked, 1 held, 1 not due yet, 1 in progress.");
+    await deferTask(context, at("held"), ann);
+    await deferTask(context, at("later"), ann);
+    expect(await sentence()).toBe("Nothing is ready in demo. 1 blocked, 1 in progress.");
+    await add(context, { name: "review", title: "review", role: "reviewer" });
+    expect(await sentence()).toBe(
+      "Nothing is ready in demo for agents without a role. 1 ready for other roles, 1 blocked, 1 in progress.",
+    );
+    await expect(claimNext(context, "demo", ann, { role: "coder" })).rejects.toMatchObject({
+      message: "Nothing is ready in demo for the role coder. 1 ready for other roles, 1 blocked, 1 in progress.",
+    });
     await expect(claimNext(context, "demo", ann)).rejects.toMatchObject({
       kind: "missing",
       nextSteps: [
@@ -117,6 +231,7 @@ onEachDialect("claiming", (bench) => {
       previousStatus: "IN_PROGRESS",
       task: { owner: "bob", claimGeneration: 2, leaseUntil: null },
     });
+    expect((await payloads(context)).at(-1)).toEqual({ owner: "bob", stolenFrom: "ann" });
     await expect(steal(0).then(() => claimTask(context, at("build"), ann, { steal: "expired" }))).rejects.toMatchObject(
       {
         code: "task.already_claimed",
@@ -200,6 +315,19 @@ onEachDialect("the next task", (bench) => {
       name: "review",
       owner: "coder-1",
     });
+  });
+
+  it("is one that nobody is in the way of, and says which were passed over", async () => {
+    const { context } = bench;
+    await plan(context);
+    await add(context, { name: "a", title: "a", touches: ["src/cart/**"] });
+    await add(context, { name: "b", title: "b", touches: ["src/cart/total.ts"] });
+    await add(context, { name: "c", title: "c", touches: ["docs/**"] });
+    expect(await claimNext(context, "demo", bob)).toMatchObject({ task: { name: "a" }, passedOver: [] });
+    const passedOver = [{ task: "b", agent: "bob", by: "a", paths: ["src/cart/**"] }];
+    expect(await claimNext(context, "demo", ann)).toMatchObject({ task: { name: "c" }, passedOver });
+    expect(await payloads(context)).toEqual([{ owner: "bob" }, { owner: "ann", passedOver }]);
+    expect(await claimNext(context, "demo", ann)).toMatchObject({ task: { name: "b" }, passedOver: [] });
   });
 
   it("is never given to two claimants", async () => {

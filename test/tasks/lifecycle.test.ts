@@ -1,10 +1,23 @@
 import { expect, it } from "vitest";
+import { type Tx, write } from "../../src/db/write.js";
+import { lastCheck } from "../../src/tasks/checks.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { deleteTask, previewDelete } from "../../src/tasks/delete.js";
 import { blockTask } from "../../src/tasks/graph.js";
-import { closeTask, deferTask, openTask, previewCascade, rejectTask, releaseTask } from "../../src/tasks/lifecycle.js";
+import {
+  closeTask,
+  deferTask,
+  type Finding,
+  openTask,
+  passOn,
+  previewCascade,
+  rejectTask,
+  releaseOwned,
+  releaseTask,
+  resumeTask,
+} from "../../src/tasks/lifecycle.js";
 import { addNote, listNotes } from "../../src/tasks/notes.js";
-import { getTask, listTasks } from "../../src/tasks/task.js";
+import { getTask, listTasks, taskRow } from "../../src/tasks/task.js";
 import { onEachDialect } from "../support/database.js";
 import { add, at, closeAgent, ops, plan, spawn } from "../support/tasks.js";
 
@@ -95,6 +108,41 @@ onEachDialect("the life of a task", (bench) => {
     expect(await rejectTask(context, at("c"), ann)).toMatchObject({ affected: [], changed: false });
   });
 
+  it("says who would be stranded, and what to do", async () => {
+    const { context } = bench;
+    await plan(context, ["a"], ["b", "a"]);
+    const refusal = (verb: typeof rejectTask) => verb(context, at("a"), ann).then(String, (fault) => fault.toJSON());
+    const look = { intent: "See what waits for it", command: "mu task tree a --down -w demo" };
+    expect(await refusal(rejectTask)).toMatchObject({
+      error: "conflict",
+      message: "b would wait for a forever.",
+      nextSteps: [{ intent: "Reject them too", command: "mu task reject a --cascade -w demo" }, look],
+    });
+    expect(await refusal(deferTask)).toMatchObject({
+      nextSteps: [{ intent: "Defer them too", command: "mu task defer a --cascade -w demo" }, look],
+    });
+  });
+
+  it("lets a task be rejected twice, and its dependents later", async () => {
+    const { context } = bench;
+    await plan(context, ["a"], ["b"]);
+    await rejectTask(context, at("a"), ann);
+    await blockTask(context, at("b"), at("a"));
+    expect(await rejectTask(context, at("a"), ann)).toMatchObject({ changed: false, affected: [] });
+    expect(await rejectTask(context, at("a"), ann, { cascade: true })).toMatchObject({
+      changed: true,
+      affected: ["b"],
+    });
+  });
+
+  it("opens what is closed, with evidence", async () => {
+    const { context } = bench;
+    await plan(context, ["a"]);
+    await closeTask(context, at("a"), ann, { ifReady: true });
+    expect((await openTask(context, at("a"), ann, { evidence: "the tests fail" })).task.status).toBe("OPEN");
+    expect(await listNotes(context.store.db, at("a"))).toMatchObject([{ kind: "evidence", text: "the tests fail" }]);
+  });
+
   it("keeps agents from other owners' tasks; people may change them", async () => {
     const { context } = bench;
     await plan(context, ["build"], ["test", "build"]);
@@ -129,6 +177,131 @@ onEachDialect("the life of a task", (bench) => {
       code: "task.not_owner",
     });
     expect((await getTask(context.store.db, at("a"))).status).toBe("OPEN");
+  });
+});
+
+onEachDialect("the proof that a task is done", (bench) => {
+  const green = {
+    author: "ann",
+    command: "npm test",
+    exit_code: 0,
+    seconds: 2,
+    commit_id: "c2",
+    tree: "t2",
+    tail: "ok",
+  };
+  const work = { work_agent: "ann", work_root: "/shop", work_from: "c1", work_to: "c2" };
+  const rowOf = (name: string) => taskRow(bench.context.store.db, at(name));
+  const close = async (finding: Omit<Finding, "before">) =>
+    closeTask(bench.context, at("build"), ann, { finding: { before: await rowOf("build"), ...finding } });
+
+  it("is its check and its commits, and can come after the close", async () => {
+    const { context } = bench;
+    await plan(context, ["build"]);
+    await claimTask(context, at("build"), ann);
+    expect((await close({})).task).toMatchObject({ status: "CLOSED", level: "claimed" });
+    const late = { ...context, clock: { ...context.clock, now: () => new Date("2999-01-01T00:00:00Z") } };
+    const before = await rowOf("build");
+    const verified = await closeTask(late, at("build"), ann, {
+      finding: { before, work, check: green, level: "verified" },
+    });
+    expect(verified).toMatchObject({
+      changed: true,
+      task: { status: "CLOSED", level: "verified", landedCommit: null, updatedAt: "2999-01-01T00:00:00.000Z" },
+      check: { command: "npm test", green: true, commit: "c2" },
+    });
+    expect(await rowOf("build")).toMatchObject(work);
+    expect(await lastCheck(context.store.db, before.id)).toEqual(verified.check);
+    const landed = await close({ work: { ...work, work_to: "c3" }, level: "landed" });
+    expect(landed.task).toMatchObject({ level: "landed", landedCommit: "c3" });
+    expect(landed.check).toBeUndefined();
+    expect((await close({ level: "verified" })).task).toMatchObject({ level: "landed", landedCommit: "c3" });
+    expect((await close({ level: "landed" })).task).toMatchObject({ level: "landed", landedCommit: "c3" });
+    expect(await close({ check: green })).toMatchObject({ changed: true, task: { level: "landed" } });
+  });
+
+  it("is of one claim only", async () => {
+    const { context } = bench;
+    await plan(context, ["build"], ["free"]);
+    await claimTask(context, at("build"), ann);
+    const finding = { before: await rowOf("build") };
+    await releaseTask(context, at("build"), ann);
+    const refusal = () => closeTask(context, at("build"), ann, { finding }).then(String, (fault) => fault.toJSON());
+    const why = "it changed while its work was examined, so it was not closed.";
+    expect(await refusal()).toMatchObject({
+      error: "conflict",
+      code: "task.claim_changed",
+      message: `build is now OPEN: ${why}`,
+      nextSteps: [{ intent: "Look at it", command: "mu task show build -w demo" }],
+    });
+    await claimTask(context, at("build"), ann);
+    expect(await refusal()).toMatchObject({ message: `build is now IN_PROGRESS by ann: ${why}` });
+  });
+
+  it("ends with every way back", async () => {
+    const { context } = bench;
+    await plan(context, ["build"]);
+    await claimTask(context, at("build"), ann);
+    await close({ work, level: "landed" });
+    const { task } = await openTask(context, at("build"), ann);
+    expect(task).toMatchObject({ status: "OPEN", owner: null, level: null, landedCommit: null, closedAt: null });
+    expect(await rowOf("build")).toMatchObject({ level: null, work_from: "c1", work_to: null });
+  });
+});
+
+onEachDialect("the tasks of an agent", (bench) => {
+  const inWrite = <T>(work: (tx: Tx) => Promise<T>) =>
+    write(bench.context, { op: "agent.reap", scope: "demo", subject: "demo/worker-1" }, work);
+  const states = async () =>
+    (await listTasks(bench.context.store.db)).map(({ name, status, owner }) => [name, status, owner]);
+
+  it("are released with a note, passed on and resumed, the live ones only", async () => {
+    const { context } = bench;
+    await plan(context, ["a"], ["b"], ["done"], ["other"]);
+    const first = await spawn(context, "worker-1");
+    const owner = { agent: "worker-1", incarnation: first };
+    for (const name of ["done", "b", "a"]) await claimTask(context, at(name), owner);
+    await closeTask(context, at("done"), owner);
+    await claimTask(context, at("other"), ann);
+    await closeAgent(context, first);
+    const second = await spawn(context, "worker-1");
+
+    expect(await inWrite((tx) => passOn(tx, first, second))).toEqual(["a", "b"]);
+    expect((await taskRow(context.store.db, at("a"))).owner_id).toBe(second);
+    expect((await taskRow(context.store.db, at("done"))).owner_id).toBe(first);
+    expect(await inWrite((tx) => passOn(tx, first, second))).toEqual([]);
+
+    expect(await inWrite((tx) => releaseOwned(tx, second, { author: "mu", text: "its pane is gone" }))).toEqual([
+      "a",
+      "b",
+    ]);
+    expect(await states()).toEqual([
+      ["a", "OPEN", null],
+      ["b", "OPEN", null],
+      ["done", "CLOSED", "worker-1"],
+      ["other", "IN_PROGRESS", "ann"],
+    ]);
+    expect(await listNotes(context.store.db, at("b"))).toMatchObject([{ author: "mu", text: "its pane is gone" }]);
+
+    const row = await taskRow(context.store.db, at("a"));
+    await inWrite((tx) => resumeTask(tx, row, second));
+    const { status, owner_id, claim_generation } = await taskRow(context.store.db, at("a"));
+    expect([status, owner_id, claim_generation]).toEqual(["IN_PROGRESS", second, row.claim_generation + 1]);
+    const done = await taskRow(context.store.db, at("done"));
+    expect(await inWrite((tx) => resumeTask(tx, done, second))).toBeUndefined();
+  });
+
+  it("can be put off by others once it is closed", async () => {
+    const { context } = bench;
+    await plan(context, ["a"], ["b"]);
+    const first = await spawn(context, "worker-1");
+    await spawn(context, "worker-2");
+    await claimTask(context, at("b"), { agent: "worker-1", incarnation: first });
+    await blockTask(context, at("b"), at("a"));
+    await closeAgent(context, first);
+    expect(await deferTask(context, at("a"), { agent: "worker-2" }, { cascade: true })).toMatchObject({
+      affected: ["a", "b"],
+    });
   });
 });
 
