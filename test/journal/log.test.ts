@@ -61,9 +61,10 @@ onEachDialect("the log", (bench) => {
     await putTask(context, "demo", "build");
     await writeMessage(context, "demo", { text: "before" });
     const end = new AbortController();
-    const seen: LogEntry[] = [];
+    const lines = followLog(context, { limit: 1 }, end.signal);
+    const seen = [(await lines.next()).value as LogEntry];
     const following = (async () => {
-      for await (const line of followLog(context, { limit: 1 }, end.signal)) {
+      for await (const line of lines) {
         seen.push(line);
         if (line.text === "last") end.abort();
       }
