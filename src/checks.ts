@@ -1,9 +1,9 @@
 import { stripVTControlCharacters } from "node:util";
-import { type Clock, pollUntil } from "./clock.js";
+import type { Clock } from "./clock.js";
 import { Fault } from "./errors.js";
 import type { Exec } from "./exec.js";
 import { quote } from "./names.js";
-import { endProcessTree, isGroupAlive, signalGroup } from "./processes.js";
+import { endGroup, endProcessTree } from "./processes.js";
 
 interface CheckWorld {
   exec: Exec;
@@ -35,10 +35,8 @@ export interface CheckRun {
 }
 
 const TAIL = { lines: 50, bytes: 1000 };
-/** How long processes that a command leaves behind may take to exit, in ms. */
-const LEFTOVER_MS = 1_000;
 /** How long a command may take to exit when its request is aborted, in ms. */
-const INTERRUPTED_MS = 150;
+const INTERRUPTED_MS = 100;
 
 /**
  * Runs a command to its end in its own process session, with both output streams merged. Kills all its processes on
@@ -53,6 +51,7 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
   const began = clock.now().getTime();
   const result = await world.exec("/bin/sh", ["-c", 'exec /bin/sh -c "$1" 2>&1', "sh", options.command], {
     cwd: options.cwd,
+    signal: options.signal,
     env: { ...withoutRepository(world.env), ...options.env },
     onOutput(chunk) {
       tail.add(chunk);
@@ -61,7 +60,7 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
     onStart: watch.started,
     async onExit(pid) {
       await watch.exited();
-      await endGroup(clock, pid);
+      await endGroup(world, pid, { signal: options.signal });
     },
   });
   if (result.notStarted !== undefined) throw notStarted(options, result.notStarted);
@@ -94,7 +93,7 @@ function watchdog(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
     started(pid: number) {
       end = (reason) => {
         why ??= reason;
-        ending ??= endProcessTree(world, { pid }, why === "signal" ? { graceMs: INTERRUPTED_MS } : {});
+        ending ??= endProcessTree(world, { pid }, reason === "signal" ? { graceMs: INTERRUPTED_MS } : { signal });
       };
       timer = setTimeout(() => end?.("timeout"), timeoutMs);
       signal?.addEventListener("abort", aborted, { once: true });
@@ -106,14 +105,6 @@ function watchdog(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
     },
     reason: () => why,
   };
-}
-
-async function endGroup(clock: Clock, group: number): Promise<void> {
-  if (!isGroupAlive(group)) return;
-  signalGroup(group, "SIGTERM");
-  const gone = async () => (isGroupAlive(group) ? undefined : true);
-  if (await pollUntil(clock, gone, { everyMs: 20, timeoutMs: LEFTOVER_MS })) return;
-  signalGroup(group, "SIGKILL");
 }
 
 /** Set in hooks that run mu; the repository must be found from the folder instead. */

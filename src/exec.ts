@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { execa } from "execa";
 import { interrupted } from "./errors.js";
 
@@ -23,7 +24,7 @@ export interface ExecOptions {
   endWith?: "SIGTERM" | "SIGKILL" | undefined;
   /**
    * Called with the output of both streams, which is not kept. The program then leads its own process session, and this
-   * returns when it exits, even if other processes keep its output open.
+   * returns when it exits, even if other processes keep its output open. `signal` ends only the wait for that output.
    */
   onOutput?: ((chunk: Uint8Array) => void) | undefined;
   /** With `onOutput`: called when it has started. */
@@ -109,12 +110,8 @@ async function streamProgram(
   options.onStart?.(child.pid);
   const code = await exited;
   await options.onExit?.(child.pid);
-  let giveUp: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => {
-    giveUp = setTimeout(resolve, DRAIN_MS);
-  });
-  await Promise.race([Promise.all(closed), late]);
-  clearTimeout(giveUp);
+  const late = pause(DRAIN_MS, undefined, { ref: false, ...(options.signal && { signal: options.signal }) });
+  await Promise.race([Promise.all(closed), late.catch(() => {})]);
   for (const output of outputs) output.destroy();
   return { ...ENDED, code };
 }

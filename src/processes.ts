@@ -39,6 +39,8 @@ export interface EndOptions {
   graceMs?: number | undefined;
   /** How long to wait after KILL; 2,000 ms without it. */
   killMs?: number | undefined;
+  /** Ends the wait after TERM. */
+  signal?: AbortSignal | undefined;
 }
 
 interface ProcProcess extends Process {
@@ -67,7 +69,7 @@ export async function findProcess(host: ProcessHost, ref: ProcessRef): Promise<P
 export async function endProcessTree(
   host: ProcessHost,
   ref: ProcessRef,
-  { graceMs = 3_000, killMs = 2_000 }: EndOptions = {},
+  { graceMs = 3_000, killMs = 2_000, signal: hurry }: EndOptions = {},
 ): Promise<Process[]> {
   if (!isEndable(ref.pid)) return [];
   const root = await findProcess(host, ref);
@@ -77,7 +79,7 @@ export async function endProcessTree(
     known.push(...tree.filter((one) => !known.some((other) => isSame(one, other))));
     return tree;
   };
-  const end = async (signal: "SIGTERM" | "SIGKILL", timeoutMs: number) => {
+  const end = async (signal: "SIGTERM" | "SIGKILL", wait: { timeoutMs: number; signal?: AbortSignal | undefined }) => {
     const signalled = new Set<string>();
     const once = async () => {
       const alive = await survivors();
@@ -87,10 +89,25 @@ export async function endProcessTree(
       }
       return alive.length === 0 ? true : undefined;
     };
-    return pollUntil(host.context.clock, once, { everyMs: EVERY_MS, timeoutMs });
+    return pollUntil(host.context.clock, once, { everyMs: EVERY_MS, ...wait });
   };
-  if ((await end("SIGTERM", graceMs)) ?? (await end("SIGKILL", killMs))) return [];
-  return survivors();
+  const gentle = await end("SIGTERM", { timeoutMs: graceMs, signal: hurry });
+  return (gentle ?? (await end("SIGKILL", { timeoutMs: killMs }))) ? [] : survivors();
+}
+
+/** Ends a process group: TERM, a bounded wait, KILL. Ended processes that nobody has reaped yet do not count. */
+export async function endGroup(
+  host: ProcessHost,
+  group: number,
+  { graceMs = 1_000, killMs = 2_000, signal: hurry }: EndOptions = {},
+): Promise<void> {
+  if (!signalGroup(group, "SIGTERM")) return;
+  const once = async () =>
+    (await listProcesses(host)).some((one) => one.group === group && !one.zombie) ? undefined : true;
+  const wait = { everyMs: EVERY_MS, timeoutMs: graceMs, signal: hurry };
+  if (await pollUntil(host.context.clock, once, wait)) return;
+  signalGroup(group, "SIGKILL");
+  await pollUntil(host.context.clock, once, { everyMs: EVERY_MS, timeoutMs: killMs });
 }
 
 /** The foreground process group of a terminal such as `/dev/pts/3`: what Ctrl-C would reach. */
@@ -121,11 +138,6 @@ export async function hasEnvironment(
 /** Signals a process group. False when it is empty or belongs to another user. */
 export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   return isEndable(group) && sendSignal(-group, signal);
-}
-
-/** True while a process group of ours is not empty. */
-export function isGroupAlive(group: number): boolean {
-  return isEndable(group) && sendSignal(-group, 0);
 }
 
 /** `pid start host`, which no other process will ever have; undefined when the process has ended. */
@@ -227,7 +239,7 @@ function keyOf({ pid, start }: Process): string {
 }
 
 /** False when the process has ended meanwhile or belongs to another user: the next listing shows which. */
-function sendSignal(pid: number, signal: NodeJS.Signals | 0): boolean {
+function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);
   } catch {

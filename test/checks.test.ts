@@ -96,6 +96,19 @@ describe("a check", () => {
     expect(await check("sleep 1000", { signal: AbortSignal.abort() })).toMatchObject({ interrupted: true });
   });
 
+  it("is not waited for longer when the person wants no more of it while what it left running does not end", async () => {
+    const ending = new AbortController();
+    const sleep = (ms: number, signal?: AbortSignal) => {
+      if (signal !== undefined) ending.abort();
+      return systemClock.sleep(ms, signal);
+    };
+    const command = "(trap '' TERM; touch ready; exec sleep 1000) & echo $!; until [ -e ready ]; do sleep 0.01; done";
+    const options = { command, cwd: folder.path, timeoutMs: 60_000, signal: ending.signal };
+    const run = await runCheck({ ...world, context: { clock: { ...systemClock, sleep } } }, options);
+    expect([run.exitCode, ending.signal.aborted]).toEqual([0, true]);
+    expect(await alive(pids(run.tail)[0] ?? 0)).toBe(false);
+  });
+
   it("says that it ended by a signal, is no command, or cannot be started", async () => {
     expect(await check("kill -9 $$")).toMatchObject({ exitCode: null, timedOut: false, interrupted: false });
     expect(await check("nosuchprogram")).toMatchObject({

@@ -45,6 +45,12 @@ function childrenOf(pid = 0): number[] {
   return rows.filter(([, parent]) => parent === pid).map(([child]) => child as number);
 }
 
+/** The processes of a group that have not ended. */
+function membersOf(group: number | undefined): string[] {
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pgid=,stat=,args="], { encoding: "utf8" });
+  return stdout.split("\n").filter((line) => new RegExp(`^\\s*${group} +[^Z]`).test(line));
+}
+
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -128,8 +134,8 @@ describe.each([
       existsSync(mark),
     );
     expect([ended.code, ended.fault()]).toMatchObject([exitCode, { code: "check.interrupted", exitCode }]);
-    const pids = readFileSync(mark, "utf8").trim().split(" ").map(Number);
-    await expect.poll(() => pids.some(isRunning), { timeout: 10_000 }).toBe(false);
+    const [sleeper = 0, group] = readFileSync(mark, "utf8").trim().split(" ").map(Number);
+    expect([isRunning(sleeper), membersOf(group)]).toEqual([false, []]);
     expect((await home.here("task show build --json")).json().task.status).toBe("OPEN");
     await isSound();
   });

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../src/clock.js";
 import { execProgram } from "../src/exec.js";
 import {
+  endGroup,
   endProcessTree,
   findProcess,
   foregroundGroup,
@@ -90,6 +91,20 @@ describe("processes", { timeout: 60_000 }, () => {
     const { root } = await run("echo $$ >>pids", 1);
     await eventually("the end", async () => !(await isAlive(root)));
     expect(await endProcessTree(host, { pid: root })).toEqual([]);
+  });
+
+  it("ends a group that ignores TERM", async () => {
+    const { root, pids } = await run("trap '' TERM; echo $$ >>pids; sleep 100 & echo $! >>pids; wait", 2);
+    await endGroup(host, root, { graceMs: 100 });
+    expect(await Promise.all(pids.map(isAlive))).toEqual([false, false]);
+  });
+
+  it("does not wait for processes of a group that have ended and that nobody has reaped", async () => {
+    const { root } = await run("echo $$ >>pids; exec sleep 100", 1);
+    const line = `${root} 1 ${root} -1 Z Mon Nov  2 13:24:00 2026 ended`;
+    const exec = async () => ({ code: 0, stdout: line, stderr: "", timedOut: false });
+    const sleep = () => Promise.reject(new Error("it waits"));
+    await endGroup({ exec, context: { clock: { ...systemClock, sleep } }, platform: "darwin" }, root);
   });
 
   it("reports what survived the timeout", async () => {
