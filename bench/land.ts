@@ -14,17 +14,24 @@ import { costOfMu, costOfScript } from "./stage.js";
 const TASKS = 10;
 const FILES = 500;
 const ROUNDS = 5;
+const ONE_BAR = 3;
 
-/** Ten independent tasks to main with the check `true`, beside ten times `git rebase` and a fast-forward by hand. */
+/**
+ * One task to main with the check `true`, beside the same git commands by hand and an empty Node process; and ten
+ * independent tasks, beside ten times `git rebase` and a fast-forward.
+ */
 export async function land(): Promise<Figure[]> {
   return inFolder(async (given) => {
     const folder = realpathSync(given);
-    let [round, roundByHand] = [0, 0];
-    const costs = await inTurns(ROUNDS, {
-      floor: () => onYard(join(folder, `hand-${roundByHand++}`), byHand),
-      land: () => onYard(join(folder, `mu-${round++}`), byMu),
-    });
-    return [timesFloor(`land of ${TASKS} independent tasks, check = true`, costs.floor, costs.land, 1.5)];
+    let round = 0;
+    const on = (tasks: number, work: (yard: Yard) => Cost | Promise<Cost>) => () =>
+      onYard(join(folder, `${round++}`), tasks, work);
+    const one = await inTurns(ROUNDS, { floor: on(1, replayByHand), land: on(1, byMu) });
+    const ten = await inTurns(ROUNDS, { floor: on(TASKS, rebaseByHand), land: on(TASKS, byMu) });
+    return [
+      timesFloor("land of one task, check = true", one.floor, one.land, ONE_BAR),
+      timesFloor(`land of ${TASKS} independent tasks, check = true`, ten.floor, ten.land, 1.5),
+    ];
   });
 }
 
@@ -34,8 +41,8 @@ interface Yard {
   env: Record<string, string>;
 }
 
-/** A repository with a commit in each of ten worktrees. */
-async function onYard(folder: string, work: (yard: Yard) => Cost | Promise<Cost>): Promise<Cost> {
+/** A repository with a commit in each of so many worktrees, and one more on main. */
+async function onYard(folder: string, tasks: number, work: (yard: Yard) => Cost | Promise<Cost>): Promise<Cost> {
   const root = join(folder, "project");
   mkdirSync(join(root, "src"), { recursive: true });
   const env = {
@@ -58,16 +65,33 @@ async function onYard(folder: string, work: (yard: Yard) => Cost | Promise<Cost>
   for (let n = 0; n < FILES; n++) writeFileSync(join(root, "src", `file-${n}.txt`), `${n}\n`.repeat(50));
   await git(root, "add", "-A");
   await git(root, "commit", "-qm", "first");
-  const spaces = Array.from({ length: TASKS }, (_, n) => join(folder, `space-${n}`));
+  const spaces = Array.from({ length: tasks }, (_, n) => join(folder, `space-${n}`));
   for (const [n, space] of spaces.entries()) {
     await git(root, "worktree", "add", "-q", "--detach", space);
     writeFileSync(join(space, "src", `file-${n}.txt`), "changed\n");
     await git(space, "commit", "-qam", `work ${n}`);
   }
+  writeFileSync(join(root, "src", "main.txt"), "main\n");
+  await git(root, "add", "-A");
+  await git(root, "commit", "-qm", "main moves on");
   return work({ root, spaces, env });
 }
 
-function byHand({ root, spaces, env }: Yard): Cost {
+/** What any program has to do: replay the commit, check it out for the check, move the branch and its files. */
+function replayByHand({ root, spaces: [space = ""], env }: Yard): Cost {
+  const scratch = `${root}-scratch`;
+  const script = `
+    "$NODE" -e 0; cd '${root}'
+    work=$(git -C '${space}' rev-parse HEAD); main=$(git rev-parse main)
+    tree=$(git merge-tree --write-tree $main $work)
+    commit=$(git log -1 --format=%B $work | git commit-tree -p $main $tree)
+    git worktree add -q --detach '${scratch}' $commit; (cd '${scratch}'; sh -c true)
+    git read-tree -m -u $main $commit; git update-ref refs/heads/main $commit $main
+    git worktree remove --force '${scratch}'`;
+  return costOfScript(script, env);
+}
+
+function rebaseByHand({ root, spaces, env }: Yard): Cost {
   const steps = spaces.map((space) => {
     return `git -C '${space}' rebase -q main; git -C '${root}' merge -q --ff-only "$(git -C '${space}' rev-parse HEAD)"`;
   });
