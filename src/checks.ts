@@ -47,24 +47,39 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
   if (options.signal?.aborted) return NOT_RUN;
   const { clock } = world.context;
   const tail = tailOf(TAIL);
-  const watch = watchdog(world, options);
+  const { signal } = options;
+  let ended: "timeout" | "signal" | undefined;
+  let ending: Promise<unknown> | undefined;
+  let stopWatching = () => {};
   const began = clock.now().getTime();
   const result = await world.exec("/bin/sh", ["-c", 'exec /bin/sh -c "$1" 2>&1', "sh", options.command], {
     cwd: options.cwd,
-    signal: options.signal,
+    signal,
     env: { ...withoutRepository(world.env), ...options.env },
     onOutput(chunk) {
       tail.add(chunk);
       options.onOutput?.(chunk);
     },
-    onStart: watch.started,
+    onStart(pid) {
+      const end = (why: "timeout" | "signal") => {
+        ended ??= why;
+        ending ??= endProcessTree(world, { pid }, why === "signal" ? { graceMs: INTERRUPTED_MS } : { signal });
+      };
+      const aborted = () => end("signal");
+      const timer = setTimeout(end, options.timeoutMs, "timeout");
+      signal?.addEventListener("abort", aborted, { once: true });
+      stopWatching = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", aborted);
+      };
+    },
     async onExit(pid) {
-      await watch.exited();
-      await endGroup(world, pid, { signal: options.signal });
+      stopWatching();
+      await ending;
+      await endGroup(world, pid, { signal });
     },
   });
   if (result.notStarted !== undefined) throw notStarted(options, result.notStarted);
-  const ended = watch.reason();
   return {
     exitCode: ended === undefined ? result.code : null,
     timedOut: ended === "timeout",
@@ -81,31 +96,6 @@ const NOT_RUN: CheckRun = {
   seconds: 0,
   tail: "",
 };
-
-/** Kills the command on timeout or on `signal`, and remembers which it was. */
-function watchdog(world: CheckWorld, { timeoutMs, signal }: CheckOptions) {
-  let timer: NodeJS.Timeout | undefined;
-  let why: "timeout" | "signal" | undefined;
-  let ending: Promise<unknown> | undefined;
-  let end: ((reason: "timeout" | "signal") => void) | undefined;
-  const aborted = () => end?.("signal");
-  return {
-    started(pid: number) {
-      end = (reason) => {
-        why ??= reason;
-        ending ??= endProcessTree(world, { pid }, reason === "signal" ? { graceMs: INTERRUPTED_MS } : { signal });
-      };
-      timer = setTimeout(() => end?.("timeout"), timeoutMs);
-      signal?.addEventListener("abort", aborted, { once: true });
-    },
-    async exited() {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", aborted);
-      await ending;
-    },
-    reason: () => why,
-  };
-}
 
 /** Set in hooks that run mu; the repository must be found from the folder instead. */
 const LOCATIONS = [
@@ -136,63 +126,44 @@ interface Tail {
   text(): string;
 }
 
-const NEWLINE = 0x0a;
-const CUT = Buffer.from("…");
+/** `…` in UTF-8, a character a byte. */
+const CUT = "\xe2\x80\xa6";
 
 /** Keeps the last `lines` lines, and of longer ones the last `bytes` bytes. */
 export function tailOf({ lines, bytes }: { lines: number; bytes: number }): Tail {
-  const whole: Buffer[] = [];
-  let open: Buffer = Buffer.alloc(0);
-
-  const extend = (more: Buffer) => {
-    const line = Buffer.concat([open, more]);
-    open =
-      line.length <= bytes ? line : Buffer.concat([CUT, line.subarray(startOfCharacter(line, line.length - bytes))]);
-  };
-  const end = () => {
-    whole.push(open);
-    if (whole.length > lines) whole.shift();
-    open = Buffer.alloc(0);
-  };
+  // A character a byte.
+  let kept = "";
+  const cut = (line: string) =>
+    line.length <= bytes ? line : CUT + line.slice(-bytes).replace(INSIDE_OF_CHARACTER, "");
+  const last = () =>
+    afterNewline(kept, lines + 1)
+      .split("\n")
+      .map(cut);
   return {
     add(chunk) {
-      let rest = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      const skipped = startOfLast(rest, lines);
-      if (skipped > 0) {
-        whole.length = 0;
-        open = Buffer.alloc(0);
-        rest = rest.subarray(skipped);
-      }
-      for (let at = rest.indexOf(NEWLINE); at >= 0; at = rest.indexOf(NEWLINE)) {
-        extend(rest.subarray(0, at));
-        end();
-        rest = rest.subarray(at + 1);
-      }
-      extend(rest);
+      kept += Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString("latin1");
+      if (kept.length > 2 * lines * bytes) kept = last().join("\n");
     },
     text() {
-      const kept = open.length > 0 ? [...whole, open].slice(-lines) : whole;
-      return kept.map((line) => asShown(line.toString("utf8"))).join("\n");
+      const found = last();
+      if (found.at(-1) === "") found.pop();
+      const shown = found.slice(-lines).map((line) => asShown(Buffer.from(line, "latin1").toString("utf8")));
+      return shown.join("\n");
     },
   };
 }
 
-/** The start of the last `lines` lines of a chunk. */
-function startOfLast(chunk: Buffer, lines: number): number {
-  let at = chunk.length;
-  for (let seen = 0; seen <= lines; seen++) {
-    if (at <= 0) return 0;
-    at = chunk.lastIndexOf(NEWLINE, at - 1);
-    if (at < 0) return 0;
-  }
-  return at + 1;
-}
+/** The rest of a character of several bytes, whose start was cut off. */
+const INSIDE_OF_CHARACTER = /^[\x80-\xbf]{1,3}/;
 
-/** The first position from `at` on that is not inside a multi-byte character. */
-function startOfCharacter(line: Buffer, at: number): number {
-  let start = at;
-  while (start < at + 4 && ((line[start] ?? 0) & 0xc0) === 0x80) start++;
-  return start;
+/** What follows the `count`th newline from the end; all of the text if it has fewer. */
+function afterNewline(text: string, count: number): string {
+  let at = text.length;
+  for (let seen = 0; seen < count; seen++) {
+    at = at === 0 ? -1 : text.lastIndexOf("\n", at - 1);
+    if (at < 0) return text;
+  }
+  return text.slice(at + 1);
 }
 
 /** A line as a terminal shows it. */
