@@ -9,7 +9,7 @@ import { describeWork } from "../journal/sentences.js";
 import { didYouMean, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
-import { BACKENDS, type BackendKey, type Saved, type Target, type VcsBackend } from "../vcs/vcs.js";
+import { BACKENDS, type BackendKey, type Saved, type VcsBackend } from "../vcs/vcs.js";
 import { readSettings } from "../workstreams/settings.js";
 import { getSettings } from "../workstreams/workstream.js";
 import { targetOf } from "./target.js";
@@ -64,94 +64,41 @@ export async function salvageWorkspace(
   const settings = await getSettings(db, row.workstream).catch(ignoreFault("workstream.not_found"));
   const caches = folder === "stays" ? {} : { caches: (settings ?? readSettings("")).caches };
   const { newest, next } = await numbersOf(host, backend, row);
-  const mayOffer = newest !== undefined && backend.knowsItsSaves === true;
-  const again = !mayOffer ? undefined : await saveAs(host, backend, row, { n: newest.n, target, ...caches });
-  if (again === null) return null;
-  if (newest !== undefined && again !== undefined)
-    return recordSalvage(host, row, { n: newest.n, reason, saved: { ...again, commit: newest.commit } });
-  // Another database may have used the same name in this repository.
-  for (let n = next; ; n++) {
-    const saved = await saveAs(host, backend, row, { n, target, ...caches });
+  const spec = aboutWorkspace("salvage.save", row);
+  const archives = join(host.stateDir, "salvage");
+  // The newest save may have this content. Another database may have used the same name in this repository.
+  for (let n = backend.knowsItsSaves ? newest : next; ; n = Math.max(n + 1, next)) {
+    const options = { name: salvageName({ ...row, n }), target, archives, ...caches };
+    const saved = await backend.save(host, row, options).catch(ignoreFault("vcs.ref_taken"));
     if (saved === null) return null;
-    if (saved !== undefined) return recordSalvage(host, row, { n, reason, saved });
+    if (saved !== undefined) return write(host.context, spec, (tx) => recordSalvageIn(tx, row, { n, reason, saved }));
   }
-}
-
-/** Null if there is nothing to save; undefined if that number is taken. */
-function saveAs(
-  host: Host,
-  backend: VcsBackend,
-  row: Salvageable,
-  { n, ...what }: { n: number; target: Target | null; caches?: readonly string[] },
-): Promise<Saved | null | undefined> {
-  const name = salvageName({ workstream: row.workstream, agent: row.agent, n });
-  const options = { name, ...what, archives: archivesFolder(host.stateDir) };
-  return backend.save(host, row, options).catch(ignoreFault("vcs.ref_taken"));
 }
 
 function salvageName({ workstream, agent, n }: { workstream: string; agent: string; n: number }): string {
   return `${workstream}/${agent}/${n}`;
 }
 
-/** The folder of archives, for workspaces without version control. */
-function archivesFolder(stateDir: string): string {
-  return join(stateDir, "salvage");
-}
-
-/**
- * The newest save of this workspace, which may have the content to be saved now; and the next number, greater than any
- * known one.
- */
+/** The numbers of the newest save of this workspace, and of the next one, greater than any known one. */
 async function numbersOf(
   host: Host,
   backend: VcsBackend,
-  row: Salvageable,
-): Promise<{ newest: { n: number; commit: string | null } | undefined; next: number }> {
-  const { db } = host.context.store;
-  const prefix = `${row.workstream}/${row.agent}/`;
-  const refs = (await backend.listSaved(host, row.root)).filter(({ name }) => name.startsWith(prefix));
-  const { last } = await db
+  { workstream, agent, root }: Salvageable,
+): Promise<{ newest: number; next: number }> {
+  const rows = await host.context.store.db
     .selectFrom("salvages")
-    .select((e) => e.fn.max("n").as("last"))
-    .where("workstream", "=", row.workstream)
-    .where("agent", "=", row.agent)
-    .executeTakeFirstOrThrow();
-  const taken = refs
-    .map(({ name, commit }) => ({ n: Number(name.slice(prefix.length)), commit }))
-    .filter(({ n }) => Number.isInteger(n))
-    .sort((a, b) => b.n - a.n);
-  return {
-    newest: taken[0] ?? (await newestArchive(db, row)),
-    next: Math.max(0, Number(last ?? 0), taken[0]?.n ?? 0) + 1,
-  };
-}
-
-async function newestArchive(db: Reader, row: Salvageable): Promise<{ n: number; commit: null } | undefined> {
-  const known = await db
-    .selectFrom("salvages")
-    .select(["n", "place"])
-    .where("workstream", "=", row.workstream)
-    .where("agent", "=", row.agent)
-    .where("root", "=", row.root)
-    .where("backend", "=", row.backend)
-    .where("commit_id", "is", null)
-    .orderBy("n", "desc")
-    .executeTakeFirst();
-  return known !== undefined && existsSync(known.place) ? { n: known.n, commit: null } : undefined;
-}
-
-interface NumberedSave {
-  n: number;
-  reason: string;
-  saved: Saved;
-}
-
-async function recordSalvage(host: Host, row: Salvageable, save: NumberedSave): Promise<Salvage> {
-  return write(host.context, aboutWorkspace("salvage.save", row), async (tx) => {
-    const { isNew, salvage } = await recordSalvageIn(tx, row, save);
-    if (isNew) tx.about(salvage.name);
-    return salvage;
-  });
+    .select(["n", "backend", "root", "place", "commit_id"])
+    .where("workstream", "=", workstream)
+    .where("agent", "=", agent)
+    .execute();
+  const isArchive = (row: (typeof rows)[number]) =>
+    row.commit_id === null && row.root === root && row.backend === backend.key && existsSync(row.place);
+  const prefix = `${workstream}/${agent}/`;
+  const refs = (await backend.listSaved(host, root)).filter(({ name }) => name.startsWith(prefix));
+  const numbers = refs.map(({ name }) => Number(name.slice(prefix.length))).filter(Number.isInteger);
+  const here = Math.max(0, ...numbers, ...rows.filter(isArchive).map(({ n }) => n));
+  const next = Math.max(here, ...rows.map(({ n }) => n)) + 1;
+  return { newest: here || next, next };
 }
 
 /** A row names only this many. */
@@ -161,22 +108,21 @@ const MAX_LEFT_OUT = 50;
 export async function recordSalvageIn(
   tx: Tx,
   { workstream, agent, backend, root }: Salvageable,
-  { n, reason, saved }: NumberedSave,
-): Promise<{ isNew: boolean; salvage: Salvage }> {
-  const known = await findByPlace(tx.db, root, saved.place);
-  if (known !== undefined) return { isNew: false, salvage: toSalvage(known) };
+  { n, reason, saved }: { n: number; reason: string; saved: Saved },
+): Promise<Salvage> {
   const { place, commit: commit_id, commits, files, nested = 0, ignored = 0, leftOut = [] } = saved;
+  const salvages = tx.db.selectFrom("salvages").selectAll().where("root", "=", root).where("place", "=", place);
+  const known = await salvages.executeTakeFirst();
+  if (known !== undefined) return toSalvage(known);
   const others = {
     nested: nested || null,
     ignored: ignored || null,
     left_out: leftOut.length === 0 ? null : JSON.stringify(leftOut.slice(0, MAX_LEFT_OUT)),
   };
   const row = { workstream, agent, n, backend, root, place, commit_id, commits, files, ...others, reason };
-  return { isNew: true, salvage: toSalvage(await tx.insert("salvages", row)) };
-}
-
-async function findByPlace(db: Reader, root: string, place: string): Promise<RowOf<"salvages"> | undefined> {
-  return db.selectFrom("salvages").selectAll().where("root", "=", root).where("place", "=", place).executeTakeFirst();
+  const salvage = toSalvage(await tx.insert("salvages", row));
+  tx.about(salvage.name);
+  return salvage;
 }
 
 function toSalvage(row: RowOf<"salvages">): Salvage {
