@@ -161,10 +161,13 @@ export async function isProcessAlive(host: ProcessHost, identity: string): Promi
   return isEndable(pid) && (await identityOf(host, pid)) === identity;
 }
 
-/** The identities among these whose processes are alive. */
-export async function livingProcesses(host: ProcessHost, identities: Iterable<string>): Promise<Set<string>> {
+/** The identities in these rows whose processes are alive. */
+export async function livingProcesses(
+  host: ProcessHost,
+  rows: readonly { readonly process: string }[],
+): Promise<Set<string>> {
   const living = new Set<string>();
-  for (const one of new Set(identities)) if (await isProcessAlive(host, one)) living.add(one);
+  for (const one of new Set(rows.map((row) => row.process))) if (await isProcessAlive(host, one)) living.add(one);
   return living;
 }
 

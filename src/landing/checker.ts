@@ -6,9 +6,10 @@ import { Fault } from "../errors.js";
 import { duration } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Tip } from "../vcs/lander.js";
-import { type CommandSpec, requireApproved, runSetupCommand } from "../workspaces/setup/command.js";
+import { type CommandSpec, runSetupCommand } from "../workspaces/setup/command.js";
 import { putFiles } from "../workspaces/setup/files.js";
-import { INCLUDE_FILE, planSetup, REPOSITORY_FILE } from "../workspaces/setup/plan.js";
+import { INCLUDE_FILE, REPOSITORY_FILE } from "../workspaces/setup/plan.js";
+import { planApprovedSetup } from "../workspaces/setup/setup.js";
 import type { SetupSettings } from "../workstreams/settings.js";
 import type { Place } from "./place.js";
 
@@ -123,9 +124,8 @@ function scratchCheckout(crew: TmuxHost, { lander, root }: Place, { path, workst
   return async (commit: string): Promise<(CheckRun & Asked) | undefined> => {
     await lander.scratch(crew, root, path, commit);
     const from = existsSync(join(path, REPOSITORY_FILE)) ? path : root;
-    const plan = { ...(await planSetup(from, setup)), includes: existsSync(join(root, INCLUDE_FILE)) };
-    const theirs = plan.command?.from === REPOSITORY_FILE ? plan.command.command : undefined;
-    if (theirs !== undefined) await requireApproved(crew.context.store.db, { root, command: theirs }, workstream);
+    const approved = await planApprovedSetup(crew.context.store.db, { root, workstream, from }, setup);
+    const plan = { ...approved, includes: existsSync(join(root, INCLUDE_FILE)) };
     const command = plan.command?.command;
     const last = done?.command === command ? done?.commit : undefined;
     const isSame = last !== undefined && !(await lander.differ(crew, root, { from: last, to: commit }, plan.key));

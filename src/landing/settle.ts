@@ -33,15 +33,9 @@ export async function endInterruptedLandings(crew: TmuxHost, remark?: (text: str
   const rows = await landingsUnderWay(crew.context.store.db);
   const left = await readdir(scratchFolder(crew.stateDir)).catch(() => []);
   if (rows.length === 0 && left.length === 0) return [];
-  const living = await livingProcesses(
-    crew,
-    rows.map((row) => row.process),
-  );
-  const ended = await endLandings(
-    crew,
-    rows.filter((row) => !living.has(row.process)),
-    "cut off",
-  );
+  const living = await livingProcesses(crew, rows);
+  const dead = rows.filter((row) => !living.has(row.process));
+  const ended = await endLandings(crew, dead, "cut off");
   await removeLeftScratches(crew, left);
   return ended;
 }
@@ -98,25 +92,21 @@ async function endLanding(
   const task = await findById(context.store.db, row.task_id);
   const { tip, root, branch } = row;
   const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
-  if (task === undefined || !arrived || tip === null) {
+  if (task === undefined || !arrived) {
     await dropRows(context, [row.id], reason);
-    return (
-      task && { workstream: task.workstream, task: task.name, outcome: "dropped", commit: null, agent: task.work_agent }
-    );
+  } else {
+    const isAsItWas = task.closed_at !== null && task.closed_at <= row.created_at;
+    const onto = row.onto ?? "";
+    const workTo = isAsItWas ? task.work_to : "another one";
+    const agent = task.work_agent;
+    await confirmLanded(context, task, { landing: row.id, workTo, commit: tip, branch, onto, agent, ...UNKNOWN });
   }
-  const isAsItWas = task.closed_at !== null && task.closed_at <= row.created_at;
-  await confirmLanded(context, task, {
-    landing: row.id,
-    workTo: isAsItWas ? task.work_to : "another one",
-    commit: tip,
-    branch,
-    onto: row.onto ?? "",
-    commits: null,
-    agent: task.work_agent,
-    check: null,
-  });
-  return { workstream: task.workstream, task: task.name, outcome: "landed", commit: tip, agent: task.work_agent };
+  const how = arrived ? { outcome: "landed" as const, commit: tip } : { outcome: "dropped" as const, commit: null };
+  return task && { workstream: task.workstream, task: task.name, ...how, agent: task.work_agent };
 }
+
+/** What a landing that was cut off has left no trace of. */
+const UNKNOWN = { commits: null, check: null };
 
 function ignoreUnreachable(error: unknown): undefined {
   if (error instanceof Fault && error.code.startsWith("vcs.")) return undefined;
@@ -133,10 +123,7 @@ async function removeLeftScratches(crew: TmuxHost, batches: readonly string[]): 
     .distinct()
     .where("batch", "in", batches)
     .execute();
-  const living = await livingProcesses(
-    crew,
-    rows.map((row) => row.process),
-  );
+  const living = await livingProcesses(crew, rows);
   const lander = getLander("git");
   for (const { root, scratch, process } of rows) {
     if (!living.has(process)) await lander.removeScratch(crew, root, scratch).catch(ignoreUnreachable);

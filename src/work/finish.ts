@@ -98,7 +98,7 @@ export async function finishTask(
     }
     warnings.push({ code: "not_verified", message: `${checked.doubt} It is closed, but not verified.` });
   }
-  await keepWork(world, row, work);
+  if (row.status !== "CLOSED" && work !== undefined) await keepWork(world, row, work);
   const finding = {
     before: row,
     ...(row.status !== "CLOSED" && work !== undefined && { work: workEnd(work) }),
@@ -253,10 +253,8 @@ function notVerified(row: TaskToChange, doubt: string): Fault {
 }
 
 /** Keeps the commits even if the workspace is deleted. */
-async function keepWork(world: FinishWorld, row: TaskToChange, work: WorkDone | undefined): Promise<void> {
-  if (row.status === "CLOSED" || !work?.to || !work.commits) return;
-  const backend = await backendOf(work.space);
-  await backend.keep?.(world, work.space.root, qualifiedName(row), work.to);
+async function keepWork(world: FinishWorld, row: TaskToChange, { space, to, commits }: WorkDone): Promise<void> {
+  if (to && commits) await (await backendOf(space)).keep?.(world, space.root, qualifiedName(row), to);
 }
 
 /** Takes what the owner's workspace has of no task into a finished task that has not landed. Faults as `finishTask`. */
@@ -265,8 +263,7 @@ export async function includeLoose(world: FinishWorld, ref: TaskRef, claimant: C
   const work =
     row.level === "landed" ? undefined : await workOfTask(world, world.context.store.db, row, { include: true });
   if (!work?.to || !work.commits || (work.from === row.work_from && work.to === row.work_to)) return;
-  const backend = await backendOf(work.space);
-  await backend.keep?.(world, work.space.root, qualifiedName(row), work.to);
+  await keepWork(world, row, work);
   await recordInclude(world.context, row, work);
 }
 

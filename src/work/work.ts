@@ -96,26 +96,39 @@ export async function workOfTask(
   { compareWithTarget = false, include = false, cwd }: WorkQuestion,
 ): Promise<WorkDone | undefined> {
   if (row.owner === null) return undefined;
-  const space = await findWorkplace(db, { workstream: row.workstream, name: row.owner }, cwd);
-  if (space === undefined) return undefined;
-  if (space.shared) return sharedWork(world, db, row, { space, compareWithTarget, include });
+  const found = await findWorkplace(db, { workstream: row.workstream, name: row.owner }, cwd);
+  const where = found?.shared ? await sharedPlace(db, row, found) : { space: found, since: undefined };
+  if (where?.space === undefined) return undefined;
+  const { space, since } = where;
+  const { shared } = space;
   const backend = await backendOf(space);
-  const standing = await standingOf(world, db, { space, backend }, compareWithTarget);
+  const standing =
+    shared && !compareWithTarget ? undefined : await standingOf(world, db, { space, backend }, compareWithTarget);
   const isSame = row.work_agent === space.agent && row.work_root === space.root && row.work_from !== null;
   const begun = isSame ? row.work_from : space.base_ref;
-  const head = (row.status === "CLOSED" ? row.work_to : standing?.head) ?? null;
+  const now = shared ? await backend.head(world, space).catch(insteadOfFault(undefined)) : standing?.head;
+  const head = (row.status === "CLOSED" ? row.work_to : now) ?? null;
   const unknown = { space, from: null, to: null, commits: null, standing, loose: undefined };
-  if (begun === null || head === null || backend.since === undefined) return unknown;
-  const loose = await (await looseness()).findLoose(world, db, space, { end: head });
+  if (begun === null || head === null || backend.since === undefined) return shared ? undefined : unknown;
+  const loose = await (await looseness()).findLoose(world, db, space, shared ? { since } : { end: head });
   if (include && loose.tip === null && loose.commits.length > 0) throw includeUnclear(row, space, loose);
   const to = include ? (loose.tip ?? head) : head;
-  const from = include && loose.commits.length > 0 ? loose.target : begun;
+  const from = include && !shared && loose.commits.length > 0 ? loose.target : begun;
   const nothing: Since = { base: null, commits: [] };
   const { base, commits } = await backend.since(world, space, from, to).catch(insteadOfFault(nothing));
-  if (base === null) return unknown;
+  if (base === null && !shared) return unknown;
   const last = newestEnd(commits, await workOfOthers(db, row, space));
-  const left = include ? { ...loose, commits: [] } : loose;
-  return { space, from: commits[last] ?? base, to, commits: last < 0 ? commits.length : last, standing, loose: left };
+  const made = since === undefined ? undefined : await backend.made?.(space, since);
+  const own = (last < 0 ? commits : commits.slice(0, last)).filter((sha) => made?.has(sha) ?? true);
+  return {
+    space,
+    from: own.length === 0 ? to : (commits[last] ?? base),
+    to,
+    commits: own.length,
+    // Uncommitted files of a shared checkout may be anybody's.
+    standing: shared && standing ? { ...standing, dirty: 0, underway: null } : standing,
+    loose: include ? { ...loose, commits: [] } : loose,
+  };
 }
 
 async function standingOf(
@@ -132,40 +145,19 @@ async function standingOf(
 }
 
 /**
- * What was committed since the claim in a checkout that others use too: there, landings and pulls bring commits as
- * well, and uncommitted files may be anybody's.
+ * The checkout that the task was claimed in, and since when: others use it too, and landings and pulls bring commits as
+ * well, so only what it has made since then counts.
  */
-async function sharedWork(
-  world: VcsWorld,
+async function sharedPlace(
   db: Reader,
   row: TaskRow,
-  { space, compareWithTarget, include }: { space: Workplace; compareWithTarget: boolean; include: boolean },
-): Promise<WorkDone | undefined> {
+  space: Workplace,
+): Promise<{ space: Workplace; since: string } | undefined> {
   const { work_from: begun, work_root: root } = row;
   if (begun === null || row.work_agent !== space.agent || root === null || row.status === "CLOSED") return undefined;
   const place = space.root === root ? space : { ...space, root, path: root };
   const since = await claimedAt(db, row);
-  if (await hadWorkspace(db, place, since)) return undefined;
-  const backend = await backendOf(place);
-  const head = await backend.head(world, place).catch(insteadOfFault(undefined));
-  if (!head) return undefined;
-  const loose = await (await looseness()).findLoose(world, db, place, { since });
-  if (include && loose.tip === null && loose.commits.length > 0) throw includeUnclear(row, place, loose);
-  const to = include ? (loose.tip ?? head) : head;
-  const nothing: Since = { base: null, commits: [] };
-  const found = (await backend.since?.(world, place, begun, to).catch(insteadOfFault(nothing))) ?? nothing;
-  const made = await backend.made?.(place, since);
-  const last = newestEnd(found.commits, await workOfOthers(db, row, place));
-  const own = (last < 0 ? found.commits : found.commits.slice(0, last)).filter((sha) => made?.has(sha) ?? true);
-  const standing = compareWithTarget ? await standingOf(world, db, { space: place, backend }, true) : undefined;
-  return {
-    space: place,
-    from: own.length === 0 ? to : (found.commits[last] ?? found.base),
-    to,
-    commits: own.length,
-    standing: standing && { ...standing, dirty: 0, underway: null },
-    loose: include ? { ...loose, commits: [] } : loose,
-  };
+  return (await hadWorkspace(db, place, since)) ? undefined : { space: place, since };
 }
 
 function includeUnclear({ name }: TaskRow, { path }: Workplace, { commits }: Loose): Fault {

@@ -6,7 +6,7 @@ import { shape, type TypeOf } from "../../shape.js";
 import type { BackendKey, CreateOptions } from "../../vcs/vcs.js";
 import type { SetupSettings } from "../../workstreams/settings.js";
 import { findWorkspaceRow, type WorkspaceRow } from "../workspace.js";
-import { COMMAND_RUN, requireApproved, runSetupCommand } from "./command.js";
+import { COMMAND_RUN, type CommandRun, requireApproved, runSetupCommand } from "./command.js";
 import { putFiles, SETUP_FILES } from "./files.js";
 import { planSetup, REPOSITORY_FILE, type SetupPlan } from "./plan.js";
 import { leasePorts, portsOf } from "./ports.js";
@@ -31,38 +31,39 @@ export type SetupDone = TypeOf<typeof SETUP_DONE>;
  * `port.*`, `vcs.*`.
  */
 export async function setUpWorkspace(host: Host, { workspace, settings, signal }: SetupOptions): Promise<SetupDone> {
-  const { id, workstream, agent, root, path } = workspace;
+  const { id, root, path } = workspace;
   const plan = await planApprovedSetup(host.context.store.db, workspace, settings);
   const files = await putFiles(host, { root, path, backend: workspace.backend as BackendKey }, plan);
   const ports = await leasePorts(host, id, plan.ports);
-  if (plan.command === null) return { ...files, ports, command: null };
+  const command = plan.command && (await runIn(host, { workspace, settings, signal }, plan.command.command, ports));
+  return { ...files, ports, command };
+}
+
+function runIn(
+  host: Host,
+  { workspace, settings, signal }: SetupOptions,
+  command: string,
+  ports: readonly number[],
+): Promise<CommandRun> {
+  const { workstream, agent, path } = workspace;
   const env = { MU_WORKSTREAM: workstream, MU_AGENT: agent, ...variables(workspace, ports) };
-  const { command } = plan.command;
-  const timeoutMs = plan.timeoutSeconds * 1000;
-  const run = await runSetupCommand(host, { workstream, agent, path, command, env, timeoutMs, signal });
-  return { ...files, ports, command: run };
+  const timeoutMs = settings.timeoutSeconds * 1000;
+  return runSetupCommand(host, { workstream, agent, path, command, env, timeoutMs, signal });
 }
 
 /** How the checkout of a workspace is created; `before` faults `setup.failed`. */
-export function checkoutOptions(
-  host: Host,
-  { workspace, settings, signal }: SetupOptions,
-): Omit<CreateOptions, "from"> {
-  const { hooks, beforeCheckout: command, timeoutSeconds } = settings;
-  if (command === null) return { hooks };
-  const { workstream, agent, path } = workspace;
-  const env = { MU_WORKSTREAM: workstream, MU_AGENT: agent, ...variables(workspace, []) };
-  const timeoutMs = timeoutSeconds * 1000;
-  return { hooks, before: () => runSetupCommand(host, { workstream, agent, path, command, env, timeoutMs, signal }) };
+export function checkoutOptions(host: Host, options: SetupOptions): Omit<CreateOptions, "from"> {
+  const { hooks, beforeCheckout: command } = options.settings;
+  return command === null ? { hooks } : { hooks, before: () => runIn(host, options, command, []) };
 }
 
-/** As `planSetup`; faults `setup.not_approved` too. */
+/** As `planSetup` for the folder `from`, by default the project's; faults `setup.not_approved` too. */
 export async function planApprovedSetup(
   db: Reader,
-  { root, workstream }: { root: string; workstream: string },
+  { root, workstream, from = root }: { root: string; workstream: string; from?: string },
   settings: SetupSettings,
 ): Promise<SetupPlan> {
-  const plan = await planSetup(root, settings);
+  const plan = await planSetup(from, settings);
   if (plan.command?.from === REPOSITORY_FILE)
     await requireApproved(db, { root, command: plan.command.command }, workstream);
   return plan;
