@@ -78,8 +78,8 @@ onEachDialect("the state of a workstream", (bench) => {
         .execute(),
     );
     expect((await stateOf(context)).agents).toEqual([
-      { name: "bob", cli: "shell", role: null, status: null },
-      { name: "cleo", cli: "shell", role: null, status: "idle" },
+      { name: "bob", cli: "shell", role: null, status: null, statusSince: null, tasks: [], idleAssigned: false },
+      { name: "cleo", cli: "shell", role: null, status: "idle", statusSince: at, tasks: [], idleAssigned: false },
     ]);
   });
 

@@ -53,6 +53,21 @@ export const AGENT = shape({
 
 export type Agent = TypeOf<typeof AGENT>;
 
+/** What an agent works on. */
+export const ASSIGNMENT = shape({
+  /** The names of its tasks in progress. */
+  tasks: "string[]",
+  /** It has tasks in progress and does nothing. */
+  idleAssigned: "boolean",
+});
+
+export type Assignment = TypeOf<typeof ASSIGNMENT>;
+
+/** An agent in a list. */
+export const LISTED_AGENT = shape({ ...AGENT, ...ASSIGNMENT });
+
+export type ListedAgent = TypeOf<typeof LISTED_AGENT>;
+
 /** Who acts on a task. An agent's `incarnation` fences its writes: a replaced agent's are refused. */
 export type Claimant = { agent: string; incarnation?: number } | { person: string };
 
@@ -177,8 +192,23 @@ export async function agentRows(db: Reader, workstream: string | null, filter: A
 }
 
 /** The agents of one workstream, or of all (`null`), by name. Faults `workstream.not_found`. */
-export async function listAgents(db: Reader, workstream: string | null, filter: AgentFilter = {}): Promise<Agent[]> {
-  return (await agentRows(db, workstream, filter)).map(toAgent);
+export async function listAgents(
+  db: Reader,
+  workstream: string | null,
+  filter: AgentFilter = {},
+): Promise<ListedAgent[]> {
+  const rows = await agentRows(db, workstream, filter);
+  const tasks = await currentTasks(db);
+  return rows.map((row) => ({ ...toAgent(row), ...assignmentOf(row, tasks) }));
+}
+
+/** What the agent of a row works on, by `currentTasks`. */
+export function assignmentOf(
+  { id, status }: { id: number; status: string | null },
+  current: ReadonlyMap<number, string[]>,
+): Assignment {
+  const tasks = current.get(id) ?? [];
+  return { tasks, idleAssigned: tasks.length > 0 && (status === "idle" || status === "free") };
 }
 
 /** The fault for an unknown agent, with similar names. */

@@ -4,6 +4,7 @@ import { oneForEachThing } from "../journal/sentences.js";
 import { counted } from "../names.js";
 import { readState, STATE, type State } from "../state.js";
 import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
+import { taskCell } from "./agent/card.js";
 import { type App, type Drawing, defineOperation, type Paint, schemaOf } from "./define.js";
 import { field, limitField, reconcileField, workstreamField } from "./fields.js";
 import { taskTable } from "./task/card.js";
@@ -97,10 +98,12 @@ function workspaceTable(workspaces: State["workspaces"], paint: Paint): string {
 
 function agentTable(agents: State["agents"], paint: Paint): string {
   return paint.table(agents, [
-    { head: "name", text: (agent) => agent.name },
-    { head: "cli", text: (agent) => agent.cli },
-    { head: "role", text: (agent) => agent.role ?? "—" },
+    { head: "name", text: (agent) => agent.name, max: 20 },
     { head: "status", text: (agent) => paint.status(agent.status ?? "—") },
+    { head: "for", text: (agent) => paint.ago(agent.statusSince), align: "right" },
+    { head: "task", text: taskCell, max: 20 },
+    { head: "cli", text: (agent) => agent.cli, max: 10 },
+    { head: "role", text: (agent) => agent.role ?? "—", max: 10 },
   ]);
 }
 

@@ -1,16 +1,28 @@
-import type { Agent } from "../../agents/agent.js";
-import type { Paint } from "../define.js";
+import type { ListedAgent } from "../../agents/agent.js";
+import type { Column, Paint } from "../paint.js";
 
-/** Agents as a table, or a line that says there are none. */
-export function agentTable(agents: readonly Agent[], paint: Paint): string {
-  return paint.list(agents, "No agents.", [
-    { head: "name", text: (agent) => agent.name },
-    { head: "cli", text: (agent) => agent.cli },
+/** As wide as the terminals that people share a screen of. */
+const WIDTH = 80;
+
+/** Agents as a table of 80 columns, or a line that says there are none. */
+export function agentTable(agents: readonly ListedAgent[], paint: Paint): string {
+  const columns: Column<ListedAgent>[] = [
+    { head: "name", text: (agent) => agent.name, max: 20 },
     { head: "status", text: (agent) => paint.status(agent.closedAt === null ? (agent.status ?? "—") : "closed") },
     { head: "for", text: (agent) => paint.ago(agent.closedAt ?? agent.statusSince), align: "right" },
-    { head: "role", text: (agent) => agent.role ?? "—" },
+    { head: "task", text: taskCell, max: 20 },
+    { head: "cli", text: (agent) => agent.cli, max: 10 },
     { head: "pane", text: (agent) => agent.pane ?? "—" },
-    { head: "window", text: (agent) => agent.window ?? "—", max: 20 },
-    { head: "why", text: (agent) => agent.statusReason ?? "", max: 50 },
-  ]);
+  ];
+  const widths = columns.map(
+    ({ head, text, max = WIDTH }) => 2 + Math.min(max, Math.max(head.length, ...agents.map((one) => text(one).length))),
+  );
+  const rest = WIDTH - widths.reduce((sum, width) => sum + width, 0);
+  const why: Column<ListedAgent> = { head: "why", text: (agent) => agent.statusReason ?? "", max: rest };
+  return paint.list(agents, "No agents.", rest < 4 ? columns : [...columns, why]);
+}
+
+/** `build, test`; with a mark where an idle agent has them. */
+export function taskCell({ tasks, idleAssigned }: Pick<ListedAgent, "tasks" | "idleAssigned">): string {
+  return `${idleAssigned ? "! " : ""}${tasks.join(", ") || "—"}`;
 }

@@ -1,4 +1,4 @@
-import { AGENT, type Agent, listAgents, PERSON_CLI } from "../../agents/agent.js";
+import { type Agent, LISTED_AGENT, listAgents, PERSON_CLI } from "../../agents/agent.js";
 import { followAgents } from "../../agents/status/observe.js";
 import type { Reader } from "../../db/schema.js";
 import { counted } from "../../names.js";
@@ -10,7 +10,7 @@ export const agentList = defineOperation({
   name: "agent.list",
   summary: "List the agents and what they are doing",
   description:
-    "Reads the panes first: agents whose pane is gone are closed and their tasks released. --follow prints every change until Ctrl-C.",
+    "Reads the panes first: agents whose pane is gone are closed and their tasks released. Shows since when each has its status and which tasks it has in progress; `!` marks an idle agent that has some. --follow prints every change until Ctrl-C.",
   effect: "read",
   reconcile: "first",
   input: () => ({
@@ -21,7 +21,7 @@ export const agentList = defineOperation({
     follow: flag("Print changes as they happen"),
     reconcile: reconcileField(),
   }),
-  output: { ...listOf(AGENT), lost: "string[]" },
+  output: { ...listOf(LISTED_AGENT), lost: "string[]" },
   examples: [
     { command: "mu agent list", shows: "the crew of this workstream" },
     { command: "mu agent list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
