@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { execa } from "execa";
@@ -140,4 +141,10 @@ export async function execOnTerminal(
     ...(env && { env }),
   });
   return exitCode ?? null;
+}
+
+/** Starts a Node program that outlives this one: in a session of its own, without input and output. */
+export function startDetached(words: readonly string[], options: { env: NodeJS.ProcessEnv; cwd: string }): void {
+  const child = spawn(process.execPath, words, { ...options, detached: true, stdio: "ignore" });
+  child.on("error", () => undefined).unref();
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PLACEHOLDER_WINDOW } from "../src/tmux/windows.js";
@@ -47,13 +47,17 @@ describeTmux("a crew on the command line", () => {
     expect(out).toContain("tmux -L t attach -t =mu-shop");
   });
 
-  it("spawns, lists, shows, reads and proves what it sends", async () => {
+  it("spawns, lists, shows, reads, and says what it knows of what it sends", async () => {
     expect(await spawn("worker-1")).toMatchObject({ name: "worker-1", status: "idle" });
     expect((await list()).map((agent) => agent.name)).toEqual(["worker-1"]);
     expect((await desk.mu(["agent", "show", "worker-1"])).out).toContain("pane %");
 
     const sent = await desk.json<{ delivery: { state: string } }>("agent", "send", "worker-1", "seq 1 50");
-    expect(sent.delivery.state).toBe("proved");
+    expect(sent.delivery.state).toBe("typed");
+    expect(await desk.mu(["agent", "send", "worker-1", "true"])).toMatchObject({
+      code: 8,
+      out: expect.stringMatching(/^Typed to worker-1: .*\. That does not show who read it; see its pane/),
+    });
     await sees("worker-1", /\b50\b/);
     const { lines } = await desk.json<{ lines: string[] }>("agent", "read", "worker-1", "-n", "5");
     expect(lines).toHaveLength(5);
@@ -187,11 +191,11 @@ describeTmux("a crew on the command line", () => {
     expect(pending).toMatchObject({ exit: 5, code: "delivery.pending" });
     const id = String(JSON.parse(pending.details).delivery);
     const { items } = await desk.json<Listed<{ id: number; state: string }>>("delivery", "list");
-    expect(items.map((delivery) => delivery.state)).toEqual(["queued", "proved"]);
+    expect(items.map((delivery) => delivery.state)).toEqual(["queued", "typed"]);
     const count = async (...flags: string[]) =>
       (await desk.json<Listed<unknown>>("delivery", "list", ...flags)).items.length;
     expect(await count("--state", "queued")).toBe(1);
-    expect(await count("--state", "queued", "--state", "proved")).toBe(2);
+    expect(await count("--state", "queued", "--state", "typed")).toBe(2);
     expect(await count("--limit", "1")).toBe(1);
     expect(await count("--limit", "0")).toBe(2);
     expect((await desk.mu(["delivery", "show", id])).out).toContain("echo later");
@@ -203,6 +207,20 @@ describeTmux("a crew on the command line", () => {
     await desk.json("delivery", "retry", id);
     await sees("worker-1", /^later$/m);
     expect(await desk.fault("delivery", "retry", id)).toMatchObject({ code: "delivery.settled" });
+  });
+
+  it("types what stays queued as soon as the agent is ready, although nobody looks any more", async () => {
+    await spawn("worker-1");
+    await desk.json("agent", "send", "worker-1", "read answer");
+    await desk.fault("agent", "send", "worker-1", "echo first", "--timeout", "100ms");
+    await desk.fault("agent", "send", "worker-1", "echo second", "--timeout", "100ms");
+    const held = join(desk.server.dir, "state", "drains");
+    await eventually("one process that waits", async () => readdirSync(held).length === 1);
+    const { pane } = await desk.json<{ agent: { pane: string } }>("agent", "show", "worker-1").then((it) => it.agent);
+    await desk.server.raw("send-keys", "-t", pane, "x", "Enter");
+    const screen = () => desk.server.raw("capture-pane", "-p", "-t", pane);
+    await eventually("both", async () => /^first$[\s\S]*^second$/m.test(await screen()));
+    await eventually("its end", async () => readdirSync(held).length === 0);
   });
 
   it("refuses a role that means access", async () => {

@@ -37,6 +37,8 @@ export const DETAILS = {
   interrupted: "interrupted",
   /** The CLI may try again by itself within seconds. */
   mayRetry: "may retry",
+  /** The end of a turn that a stop hook had continued. */
+  continued: "continued",
   retry: "retry",
 } as const;
 
@@ -50,8 +52,8 @@ export function feedEvent(
   return { at: raw.at, kind, event: raw.event, ...Object.fromEntries(given) };
 }
 
-/** Reads what one CLI reported, in order of time. */
-export type EventReader = (events: readonly SpoolEvent[]) => FeedEvent[];
+/** Reads what one CLI reported, in order of time; `session` is the agent's conversation, if it is known. */
+export type EventReader = (events: readonly SpoolEvent[], session?: string | null) => FeedEvent[];
 
 type Reporter = { readEvents?: EventReader };
 
@@ -59,8 +61,9 @@ type Reporter = { readEvents?: EventReader };
  * What an agent's CLI reported, in terms shared by all CLIs, oldest first. Concurrent hooks may append out of order, so
  * events are sorted by time. A CLI that reports nothing has no events.
  */
-export function foldFeed({ readEvents }: Reporter, events: readonly SpoolEvent[]): FeedEvent[] {
-  return readEvents?.([...events].sort((a, b) => a.at - b.at)) ?? [];
+export function foldFeed({ readEvents }: Reporter, events: readonly SpoolEvent[], session?: string | null) {
+  const sorted = [...events].sort((a, b) => a.at - b.at);
+  return readEvents?.(sorted, session) ?? [];
 }
 
 /** What the agent's CLI reported, up to the end of its spool. */
@@ -83,7 +86,7 @@ const KEPT_EVENTS = 40;
 /** What the agent's hooks have reported; the stored fold while its spool has not grown. */
 export async function readFeed(
   host: Host,
-  { row, seen }: { row: { id: number }; seen: StoredFeed | undefined },
+  { row, seen }: { row: { id: number; session_ref: string | null }; seen: StoredFeed | undefined },
   cli: Reporter,
 ): Promise<Feed> {
   const offset = seen?.spool_offset ?? "";
@@ -93,13 +96,13 @@ export async function readFeed(
     return { events: JSON.parse(seen?.feed ?? "[]"), changed: false, offset };
   const { events, end } = await readSpool(path);
   return {
-    events: foldFeed(cli, events).slice(-KEPT_EVENTS),
+    events: foldFeed(cli, events, row.session_ref).slice(-KEPT_EVENTS),
     changed: String(end) !== offset,
     offset: String(end),
   };
 }
 
 /** The conversation that the agent is in, by the newest event that names one. */
-export function sessionOf({ events }: Feed): string | undefined {
+export function sessionOf({ events }: Pick<Feed, "events">): string | undefined {
   return events.findLast((event) => event.sessionRef !== undefined)?.sessionRef;
 }

@@ -129,6 +129,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
     program: {
       registry: { verbs: VERBS, find: findOperation },
       runApart: output.program === undefined ? undefined : (...call) => runApart(output.program as string, ...call),
+      startApart: output.program === undefined ? undefined : (...call) => startApart(output.program as string, ...call),
       readCommand,
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
@@ -161,6 +162,10 @@ async function runApart(program: string, words: readonly string[], input: string
   if (signal.aborted) throw interrupted();
   const { error, code: name, message, nextSteps, exitCode: _, ...details } = JSON.parse(stderr);
   throw new Fault(error, name, message, nextSteps, details);
+}
+
+async function startApart(program: string, words: readonly string[], { env, cwd }: Request): Promise<void> {
+  (await import("../exec.js")).startDetached([program, ...words], { env: { ...env }, cwd });
 }
 
 /** Names the process that a process apart ends with. */

@@ -1,7 +1,7 @@
 import { listMembers, type Member } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
+import { drainDeliveries } from "../agents/delivery/drain.js";
 import type { Delivery } from "../agents/delivery/outbox.js";
-import { drainDeliveries } from "../agents/delivery/send.js";
 import { type Location, locate } from "../agents/pane.js";
 import { type Observation, observeAgents, peekAgents, storedObservations } from "../agents/status/observe.js";
 import { withLockTimeout } from "../db/store.js";

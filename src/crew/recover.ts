@@ -24,15 +24,15 @@ export interface Recovered extends Omit<RecoveryPlan, "action"> {
   /** Its new pane. */
   pane: string | null;
   /** Whether its task was sent: `none` if it has no task or cannot read a prompt. */
-  primed: "proved" | "pending" | "none";
+  primed: "proved" | "handed" | "pending" | "none";
 }
 
 export interface RecoverOptions extends Pick<RestartOptions, "size"> {
-  /** How long to wait until an agent is ready, in ms; 4,000 without it. After that its prompt waits in the outbox. */
+  /** How long to wait until an agent is ready, in ms; by its CLI without it. After that its prompt waits in the outbox. */
   primeMs?: number | undefined;
 }
 
-const PRIME_MS = 4_000;
+const START_MS = 10_000;
 /** How long an agent that looked ready may take to accept its prompt, in ms. */
 const READY_MS = 2_000;
 /** How many agents are started at a time. */
@@ -52,7 +52,7 @@ export async function planRecovery(crew: Crew, workstream?: string): Promise<Rec
 export async function recover(crew: Crew, workstream?: string, options: RecoverOptions = {}): Promise<Recovered[]> {
   const plans = await planAgents(crew, workstream);
   const started = await mapAtMost(AT_ONCE, plans, (plan) => revive(crew, plan, options));
-  return primeAll(crew, started, options.primeMs ?? PRIME_MS);
+  return primeAll(crew, started, options.primeMs);
 }
 
 async function revive(crew: Crew, { incarnation, ...plan }: Recoverable, options: RecoverOptions): Promise<Recovered> {
@@ -100,7 +100,8 @@ async function reassignTasks(host: Host, ref: AgentRef, names: readonly string[]
  * Sends each agent its prompt as soon as it is ready; all are observed together. If an agent is not ready in time, the
  * prompt stays in its outbox.
  */
-async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: number): Promise<Recovered[]> {
+async function primeAll(crew: Crew, started: readonly Recovered[], primeMs?: number): Promise<Recovered[]> {
+  const startMs = started.filter(needsPrompt).map(({ cli }) => getAgentCli(cli).startMs ?? START_MS);
   const done = new Map<Recovered, Recovered>();
   const waiting = () => started.filter((one) => needsPrompt(one) && !done.has(one));
   const once = async () => {
@@ -109,7 +110,7 @@ async function primeAll(crew: Crew, started: readonly Recovered[], primeMs: numb
     await Promise.all(ready.map(async (one) => done.set(one, await prime(crew, one))));
     return waiting().length === 0 ? true : undefined;
   };
-  await pollUntil(crew.context.clock, once, { everyMs: 200, timeoutMs: primeMs });
+  await pollUntil(crew.context.clock, once, { everyMs: 200, timeoutMs: primeMs ?? Math.max(0, ...startMs) });
   for (const one of waiting()) {
     await queueForAgent(crew, ...(await promptFor(crew, one)));
     done.set(one, { ...one, primed: "pending" });
@@ -129,8 +130,8 @@ function isReady(one: Recovered, { workstream, agent, status }: Observation): bo
 async function prime(crew: Crew, one: Recovered): Promise<Recovered> {
   try {
     const [ref, text, options] = await promptFor(crew, one);
-    await sendToAgent(crew, ref, text, { ...options, timeoutMs: READY_MS });
-    return { ...one, primed: "proved" };
+    const { delivery } = await sendToAgent(crew, ref, text, { ...options, timeoutMs: READY_MS });
+    return { ...one, primed: delivery.state === "proved" ? "proved" : "handed" };
   } catch (error) {
     const { code, message } = asFault(error);
     return { ...one, primed: code === "delivery.pending" ? "pending" : "none", why: `${one.why}; ${message}` };

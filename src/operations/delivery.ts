@@ -1,17 +1,19 @@
 import * as z from "zod";
-import { cancelDelivery, DELIVERY, listDeliveries, showDelivery } from "../agents/delivery/outbox.js";
-import { drainDeliveries, pullDelivery, retryDelivery } from "../agents/delivery/send.js";
+import { backoff } from "../agents/delivery/deliver.js";
+import { drainAgent, drainDeliveries, pullDelivery, reviewDeliveries } from "../agents/delivery/drain.js";
+import { cancelDelivery, DELIVERY, listDeliveries, STATES, showDelivery } from "../agents/delivery/outbox.js";
+import { retryDelivery } from "../agents/delivery/send.js";
 import { localTime } from "../clock.js";
 import { counted } from "../names.js";
 import { type App, defineOperation, excerpt, excerptOf, NEXT_STEPS, schemaOf, step, withTotal } from "./define.js";
-import { durationField, field, flag, limitField, personField, workstreamField } from "./fields.js";
-
-const STATES = ["queued", "pasted", "proved", "unproved", "refused", "cancelled"] as const;
+import { agentField, durationField, field, flag, limitField, personField, workstreamField } from "./fields.js";
+import { drainLater, sentExitCode, sentLine } from "./sent.js";
 
 export const deliveryList = defineOperation({
   name: "delivery.list",
   summary: "List sent prompts and their states",
   effect: "read",
+  reconcile: "by itself",
   input: () => ({
     workstream: workstreamField(),
     agent: personField("Only deliveries to this agent").optional(),
@@ -24,6 +26,7 @@ export const deliveryList = defineOperation({
     { command: "mu delivery list --state lost", shows: "an unknown state", fault: "usage.invalid_input" },
   ],
   async run(app, { workstream, agent, state, limit }) {
+    await reviewDeliveries(await app.crew(), { workstream });
     const filter = { workstream, agent: agent?.name, states: state, limit: 0 };
     return excerpt(await listDeliveries(app.context.store.db, filter), limit);
   },
@@ -48,6 +51,7 @@ export const deliveryShow = defineOperation({
   name: "delivery.show",
   summary: "Show one prompt and its state",
   effect: "read",
+  reconcile: "by itself",
   input: () => ({ id: idField() }),
   output: { delivery: DELIVERY },
   positional: ["id"],
@@ -56,7 +60,10 @@ export const deliveryShow = defineOperation({
     { command: "mu delivery show 999", shows: "no such delivery", fault: "delivery.not_found" },
     { command: "mu delivery show first", shows: "not a number", fault: "usage.invalid_input" },
   ],
-  run: async ({ context }, { id }) => ({ delivery: await showDelivery(context.store.db, id) }),
+  async run(app, { id }) {
+    await reviewDeliveries(await app.crew(), { id });
+    return { delivery: await showDelivery(app.context.store.db, id) };
+  },
   render: ({ delivery }, paint) => [
     `Delivery ${delivery.id} to ${paint.bold(delivery.agent)} by ${delivery.sender}: ${delivery.state}${delivery.reason ? ` (${delivery.reason})` : ""}`,
     `  created ${localTime(delivery.createdAt)}, typed ${orNever(delivery.pastedAt)}, proved ${orNever(delivery.provedAt)}`,
@@ -87,7 +94,9 @@ export const deliveryCancel = defineOperation({
 
 export const deliveryRetry = defineOperation({
   name: "delivery.retry",
-  summary: "Resend a refused, unproved or cancelled prompt",
+  summary: "Resend a prompt that is not proved",
+  description:
+    "First looks for evidence that it arrived meanwhile: then nothing is typed. Refused while its receiver has not read what was typed.",
   effect: "write",
   acts: ["runs"],
   journalled: false,
@@ -100,22 +109,30 @@ export const deliveryRetry = defineOperation({
     { command: "mu delivery retry", shows: "no delivery given", fault: "usage.missing_argument" },
   ],
   async run(app, { id, timeout: timeoutMs }) {
-    return { delivery: await retryDelivery(await app.crew(), id, { timeoutMs, signal: app.request.signal }) };
+    const { workstream, agent: name } = await showDelivery(app.context.store.db, id);
+    const retrying = retryDelivery(await app.crew(), id, { timeoutMs, signal: app.request.signal });
+    return { delivery: await retrying.catch(drainLater(app, { workstream, name })) };
   },
+  exitCode: ({ delivery }) => sentExitCode(delivery),
   next: ({ delivery }) => [step("Read its screen", `mu agent read ${delivery.workstream}/${delivery.agent}`)],
-  render: ({ delivery }, paint) => `Delivery ${delivery.id} to ${paint.bold(delivery.agent)}: ${delivery.state}`,
+  render: ({ delivery }, paint) => sentLine(delivery, paint),
 });
 
 export const deliveryDrain = defineOperation({
   name: "delivery.drain",
   summary: "Deliver queued prompts",
   description:
-    "Types queued prompts into the agents that are ready. With --hook, an agent's stop hook asks for its next prompt, which is printed as the hook's answer; nothing is printed if the queue is empty.",
+    "Types queued prompts into the agents that are ready. With --agent, it keeps typing to that one until its queue is empty or --wait is over; another such process for it ends at once. With --hook, an agent's stop hook asks for its next prompt, which is printed as the hook's answer; nothing is printed if the queue is empty.",
   effect: "write",
   acts: ["runs"],
   journalled: false,
   unadopted: true,
-  input: () => ({ workstream: workstreamField("any"), hook: flag("Answer an agent's stop hook") }),
+  input: () => ({
+    workstream: workstreamField("any"),
+    agent: agentField("Only this agent, until its queue is empty").optional(),
+    wait: durationField("With --agent: how long at most").prefault("60s"),
+    hook: flag("Answer an agent's stop hook"),
+  }),
   output: () =>
     z.union([
       schemaOf({ items: [DELIVERY], count: "number", nextSteps: NEXT_STEPS }),
@@ -126,9 +143,13 @@ export const deliveryDrain = defineOperation({
     { command: "mu delivery drain", shows: "type the queued prompts" },
     { command: "mu delivery drain --now", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run(app, { workstream, hook }) {
+  async run(app, { workstream, agent, wait, hook }) {
     if (hook) return answerHook(app);
-    const items = await drainDeliveries(await app.crew(), { workstream });
+    const crew = await app.crew();
+    const items =
+      agent === undefined
+        ? await drainDeliveries(crew, { workstream })
+        : await drainAgent(crew, agent, backoff(200, 2_000, wait, app.request.signal));
     return { items, count: items.length, nextSteps: [step("List the deliveries", "mu delivery list")] };
   },
   render: (result) => {
@@ -138,11 +159,15 @@ export const deliveryDrain = defineOperation({
   },
 });
 
-/** A hook that caused this turn must not ask again, or the agent would never stop. */
+/**
+ * A hook that caused this turn must not ask again, or the agent would never stop; a hook of another conversation in the
+ * agent's pane gets nothing.
+ */
 async function answerHook(app: App): Promise<{ decision: "block"; reason: string } | null> {
   const { caller, request } = app;
   const asked = (await request.stdin?.().catch(() => "")) ?? "";
   if (caller.incarnation === null || /"stop_hook_active"\s*:\s*true/.test(asked)) return null;
-  const delivery = await pullDelivery(await app.crew(), caller.incarnation);
+  const [, session] = /"session_id"\s*:\s*"([^"]*)"/.exec(asked) ?? [];
+  const delivery = await pullDelivery(await app.crew(), caller.incarnation, session);
   return delivery === undefined ? null : { decision: "block", reason: delivery.text };
 }

@@ -2,6 +2,7 @@ import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
 import { RECOVERY_PLAN } from "../crew/recovery.js";
 import { defineOperation, listOf, shape, step } from "./define.js";
 import { allField, workstreamField, yesField } from "./fields.js";
+import { startDrain } from "./sent.js";
 
 const ITEM = shape({ ...RECOVERY_PLAN, action: "string", "pane?": "string | null", "primed?": "string" });
 
@@ -9,7 +10,7 @@ export const recover = defineOperation({
   name: "recover",
   summary: "Recover agents after their tmux server or machine went down",
   description:
-    "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task.",
+    "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task. It exits 5 if an agent was not ready for its prompt in time: a process of its own types it then, for an hour.",
   effect: "destroy",
   acts: ["runs"],
   input: () => ({ workstream: workstreamField("any"), all: allField("Cover all workstreams"), yes: yesField() }),
@@ -21,12 +22,15 @@ export const recover = defineOperation({
   async run(app, { workstream: scope, yes }) {
     const crew = await app.crew();
     const items = yes ? await recoverCrew(crew, scope) : await planRecovery(crew, scope);
+    for (const item of items) if (isPending(item)) await startDrain(app, { ...item, name: item.agent });
     return { items, count: items.length, done: yes };
   },
   next({ items, done }) {
     const lost = items.some((item) => item.action === "resume" || item.action === "fresh");
-    return lost && !done ? [step("Apply it", "mu recover --yes")] : [];
+    if (lost && !done) return [step("Apply it", "mu recover --yes")];
+    return items.some(isPending) ? [step("See who still waits", "mu delivery list --state queued")] : [];
   },
+  exitCode: ({ items }) => (items.some(isPending) ? 5 : 0),
   render: ({ items }, paint) =>
     paint.list(items, "No agents to recover.", [
       { head: "agent", text: (item) => `${item.workstream}/${item.agent}` },
@@ -35,6 +39,9 @@ export const recover = defineOperation({
       { head: "process", text: (item) => item.process },
       { head: "action", text: (item) => item.action },
       { head: "tasks", text: (item) => item.tasks.join(", ") || "—", max: 30 },
+      { head: "told", text: (item) => item.primed ?? "" },
       { head: "why", text: (item) => item.why, max: 50 },
     ]),
 });
+
+const isPending = (item: { primed?: string | undefined }) => item.primed === "pending";

@@ -24,7 +24,7 @@ export interface Desk {
   project: string;
   /** Runs `mu` with these words. */
   mu(words: readonly string[], options?: RunOptions): Promise<Ran>;
-  /** Runs `mu … --json`, which must succeed, and gives what it printed. */
+  /** Runs `mu … --json`, which must succeed (8 is a prompt that a shell was typed), and gives what it printed. */
   json<T = Record<string, never>>(...words: string[]): Promise<T>;
   /** Runs `mu … --json`, which must fail, and gives the fault. */
   fault(...words: string[]): Promise<{ exit: number | null; code: string; message: string; details: string }>;
@@ -64,7 +64,7 @@ export function openDesk(): Desk {
     mu,
     async json(...words) {
       const { code, out, err } = await mu([...words, "--json"]);
-      if (code !== 0) throw new Error(`mu ${words.join(" ")} ended with ${code}: ${err}`);
+      if (code !== 0 && code !== 8) throw new Error(`mu ${words.join(" ")} ended with ${code}: ${err}`);
       return JSON.parse(out);
     },
     async fault(...words) {

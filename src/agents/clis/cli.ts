@@ -46,6 +46,10 @@ export interface Switches {
  */
 export type DeliveryProof = { by: "composer"; pasted: RegExp; queued?: RegExp; event?: string } | { by: "echo" };
 
+/** A text that is read as a command of the CLI; a lone `/word` is meant to be one. */
+export const SLASH_COMMAND = { when: /^\/[\w:.-]+\s+\S/, why: "takes a leading /word for a command" };
+export const SHELL_COMMAND = { when: /^!/, why: "runs what follows a leading ! in a shell" };
+
 /** One agent CLI: how to start it, resume it, read its screen and prove that it took a prompt. */
 export interface AgentCli extends ScreenReader {
   key: AgentCliKey;
@@ -57,6 +61,13 @@ export interface AgentCli extends ScreenReader {
   /** How long to wait between a paste and its Enter (ms). Gemini takes an Enter within 60 ms for a newline. */
   pasteEnterDelayMs: number;
   proof: DeliveryProof;
+  /**
+   * The texts that its composer takes for something else than a prompt, unless a blank stands before or behind them,
+   * which it takes off again; and those that mu refuses, with what the CLI does with them.
+   */
+  misreads?: { before?: RegExp; after?: RegExp; refuse?: readonly { when: RegExp; why: string }[] };
+  /** How long it may take from its start until it takes prompts, on a slow machine (ms); 10,000 without it. */
+  startMs?: number;
   /** What mu installs so that the CLI reports what it does; without it only its screen shows that. */
   hooks?: HookKit;
   /** Reads what those hooks report. */

@@ -1,6 +1,6 @@
 import { rulesOf } from "../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../screen/screen.js";
-import type { AgentCli } from "./cli.js";
+import { type AgentCli, SLASH_COMMAND } from "./cli.js";
 
 const rule = rulesOf("gemini");
 
@@ -23,6 +23,7 @@ export const gemini: AgentCli = {
   homeColumn: () => 3,
   placeholder: /^Type your message or @path/,
   proof: { by: "composer", pasted: /\[Pasted Text: \d+ lines\]/, queued: /\bQueued \(press ↑ to edit\)/ },
+  misreads: { before: /^!/, after: /(?:\\|@\S*)$/, refuse: [SLASH_COMMAND] },
   reading: {
     by: "screen",
     findGeometry,

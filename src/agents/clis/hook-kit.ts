@@ -89,7 +89,8 @@ export const PRIME_COMMAND = "mu prime";
 
 /**
  * What is asked at the end of a turn: prints `{"decision":"block","reason":<the next prompt>}` when a delivery waits,
- * else nothing. It reads the hook's JSON on its standard input.
+ * else nothing. It reads the hook's JSON on its standard input: only the agent's own conversation (`session_id`) gets
+ * prompts.
  */
 export const DRAIN_COMMAND = "mu delivery drain --hook";
 

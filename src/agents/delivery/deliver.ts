@@ -8,8 +8,8 @@ import type { TmuxHost } from "../crew.js";
 import { locate } from "../pane.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
 import { type PaneView, viewOf, viewPane } from "../screen/verdict.js";
-import { change, type DeliveryRow, deliveryRow, firstPending, isAbandoned, reserve } from "./outbox.js";
-import { isQuestion, proveByRecords, proveByScreen, takeBaseline } from "./proof.js";
+import { change, type DeliveryRow, deliveryRow, firstPending, guardText, isAbandoned, reserve } from "./outbox.js";
+import { findEvidence, isQuestion, isUnread, proveByScreen, takeBaseline } from "./proof.js";
 
 /** An obstacle must still be there after this long (ms): another sender's text looks like a draft for a moment. */
 const RECHECK_MS = 250;
@@ -73,18 +73,19 @@ async function type(
   row: DeliveryRow,
   before: PaneView,
 ): Promise<DeliveryRow | undefined> {
-  const baseline = JSON.stringify(await takeBaseline(host, agent));
-  const reserved = await reserve(host.context, row, baseline);
+  const cli = getAgentCli(agent.cli);
+  const baseline = await takeBaseline(host, agent, { cli, text: row.text, before });
+  const reserved = await reserve(host.context, row, JSON.stringify(baseline));
   if (reserved === undefined) return undefined;
-  const typed = await typeAndProve(host, { agent, cli: getAgentCli(agent.cli), row: reserved, before });
+  const typed = await typeAndProve(host, { agent, cli, row: reserved, before });
   const after = await change(host.context, row.id, typed.as, typed.why);
   return typed.as === "withdraw" ? undefined : after;
 }
 
-/** A delivery whose typing process died: proved by what is on record, else unproved. Never typed again. */
+/** A delivery whose typing process died: what is on record decides, else it is unproved. Never typed again. */
 async function resolveInterrupted(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRow): Promise<DeliveryRow> {
-  const proof = await proveByRecords(host, { agent, cli: getAgentCli(agent.cli), row });
-  if (proof !== undefined) return change(host.context, row.id, "prove", proof);
+  const found = await findEvidence(host, { agent, cli: getAgentCli(agent.cli), row });
+  if (found !== undefined) return change(host.context, row.id, found.as, found.why);
   return change(host.context, row.id, "doubt", "its sender was interrupted while typing");
 }
 
@@ -152,7 +153,7 @@ export interface Typing {
 
 /** The delivery's transition; `withdraw`: surely nothing was typed. */
 export interface Typed {
-  as: "prove" | "doubt" | "withdraw";
+  as: "prove" | "echo" | "doubt" | "withdraw";
   why: string;
 }
 
@@ -178,15 +179,14 @@ export async function typeAndProve(host: TmuxHost, typing: Typing): Promise<Type
   try {
     return await (typing.cli.proof.by === "echo" ? awaitEcho(host, typing) : submit(host, typing));
   } catch (error) {
-    const proof = await proveByRecords(host, typing).catch(() => undefined);
-    if (proof !== undefined) return { as: "prove", why: proof };
-    return { as: "doubt", why: `it was typed, then: ${messageOf(error)}` };
+    const found = await findEvidence(host, typing).catch(() => undefined);
+    return found ?? { as: "doubt", why: `it was typed, then: ${messageOf(error)}` };
   }
 }
 
 async function pasteOnce(host: TmuxHost, { agent, cli, row, before }: Typing): Promise<void> {
   const { cursorX: x, cursorY: y } = before.screen;
-  const paste = { pane: before.pane.id, text: row.text, agentId: String(agent.id), cursor: { x, y } };
+  const paste = { pane: before.pane.id, text: guardText(cli, row.text), agentId: String(agent.id), cursor: { x, y } };
   await host.tmux.paste({ ...paste, enter: takesEnterAtOnce(cli) });
 }
 
@@ -210,22 +210,20 @@ function failedPaste(error: unknown): Typed {
   return { as: isSure ? "withdraw" : "doubt", why: isSure ? why : `its paste was interrupted: ${why}` };
 }
 
-/** A shell or a plain program: what it echoes is the proof. */
+/** A shell or a plain program: all that its terminal can show is an echo. */
 async function awaitEcho(host: TmuxHost, typing: Typing): Promise<Typed> {
   const { cli, row, before } = typing;
   if (!takesEnterAtOnce(cli)) {
     await host.context.clock.sleep(cli.pasteEnterDelayMs);
-    await press(host, typing, undefined);
+    await press(host, typing);
   }
   let turn = 0;
-  const once = async () => {
-    const why =
-      (await proveByRecords(host, typing)) ?? (turn++ % SCREEN_TURNS === SCREEN_TURNS - 1 ? await seen() : undefined);
-    return why === undefined ? undefined : ({ as: "prove", why } as const);
-  };
-  const seen = async () => {
+  const once = async () =>
+    (await findEvidence(host, typing)) ?? (turn++ % SCREEN_TURNS === SCREEN_TURNS - 1 ? await seen() : undefined);
+  const seen = async (): Promise<Typed | undefined> => {
     const after = await viewPane(host, cli, before.pane);
-    return after && proveByScreen(cli, row.text, { before, held: undefined, after });
+    const why = after && proveByScreen(cli, row.text, { before, held: undefined, after });
+    return why === undefined ? undefined : { as: "echo", why };
   };
   const timeoutMs = PROOF_MS + arrivalMs(row);
   const proved = await pollUntil(host.context.clock, once, backoff(4, 100, timeoutMs));
@@ -247,9 +245,10 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
   let pressedAt = clock.now().getTime();
   const once = async (): Promise<Typed | undefined> => {
     const after = await look();
-    const seen = after && proveByScreen(cli, row.text, { before, held, after });
-    const why = seen ?? (await proveByRecords(host, typing));
+    const why = after && proveByScreen(cli, row.text, { before, held, after });
     if (why !== undefined) return { as: "prove", why };
+    const found = await findEvidence(host, typing);
+    if (found !== undefined) return found;
     const isLost = clock.now().getTime() - pressedAt >= ENTER_LOST_MS;
     if (after === undefined || !after.verdict.draft || enters >= ENTERS || !isLost) return undefined;
     enters += await press(host, typing, after);
@@ -257,7 +256,7 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
     return undefined;
   };
   const proved = await pollUntil(clock, once, backoff(20, 200, PROOF_MS));
-  return proved ?? unproved(await look());
+  return proved ?? unproved(host, typing, held);
 }
 
 /** The view if its composer holds a text or a question has replaced it. */
@@ -265,13 +264,10 @@ function holding(look: PaneView | undefined): PaneView | undefined {
   return look !== undefined && (look.verdict.draft || isQuestion(look)) ? look : undefined;
 }
 
-/**
- * Presses Enter once; 0 if the cursor is not where the text was, because a dialog may have opened that Enter would
- * answer.
- */
-async function press(host: TmuxHost, { agent, before }: Typing, seen: PaneView | undefined): Promise<0 | 1> {
+/** Presses keys once; 0 if the cursor is not where the text was: a dialog may have opened that Enter would answer. */
+async function press(host: TmuxHost, { agent, before }: Typing, seen?: PaneView, keys = ["Enter"]): Promise<0 | 1> {
   const cursor = seen && { x: seen.screen.cursorX, y: seen.screen.cursorY };
-  const enter = { pane: before.pane.id, keys: ["Enter"], agentId: String(agent.id) };
+  const enter = { pane: before.pane.id, keys, agentId: String(agent.id) };
   try {
     await host.tmux.sendKeys(cursor ? { ...enter, cursor } : enter);
     return 1;
@@ -281,10 +277,28 @@ async function press(host: TmuxHost, { agent, before }: Typing, seen: PaneView |
   }
 }
 
-function unproved(look: PaneView | undefined): Typed {
+/** Why a text is unproved: its receiver may still take it. */
+export const UNREAD = "the pane has printed nothing since; its program may take the text when it goes on";
+
+async function unproved(host: TmuxHost, typing: Typing, held: PaneView | undefined): Promise<Typed> {
+  const { agent, cli, row, before } = typing;
+  const look = await viewPane(host, cli, before.pane);
   if (look === undefined) return { as: "doubt", why: "its pane was closed while typing" };
-  if (look.verdict.draft) return { as: "doubt", why: "it is still in the composer; Enter had no effect" };
+  if (look.verdict.draft) return { as: "doubt", why: `Enter had no effect; it is ${await clear(host, typing, held)}` };
+  if (await isUnread(host, agent, row)) return { as: "doubt", why: UNREAD };
   return { as: "doubt", why: `no sign that it was taken; the pane shows: ${look.verdict.reason}` };
+}
+
+/** Enough for the lines of a text that no CLI shows as a placeholder. */
+const CLEAR = Array.from({ length: 8 }, () => ["C-u", "BSpace"]).flat();
+const REDRAW_MS = 200;
+
+/** Clears the composer, if nobody has moved its cursor since the text was `held` there. */
+async function clear(host: TmuxHost, typing: Typing, held: PaneView | undefined): Promise<string> {
+  if (held === undefined || (await press(host, typing, held, CLEAR)) === 0) return "still in the composer";
+  await host.context.clock.sleep(REDRAW_MS);
+  const left = (await viewPane(host, typing.cli, typing.before.pane))?.verdict.draft;
+  return left === false ? "cleared from the composer" : "still in the composer";
 }
 
 function arrivalMs({ text }: DeliveryRow): number {

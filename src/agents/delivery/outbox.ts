@@ -5,21 +5,31 @@ import { fromRow } from "../../db/from-row.js";
 import type { Reader, Schema } from "../../db/schema.js";
 import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
-import { counted, didYouMean, quote } from "../../names.js";
+import { counted, quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { pasteText } from "../../tmux/input.js";
+import type { AgentCli } from "../clis/cli.js";
 
 export type DeliveryRow = Selectable<Schema["deliveries"]>;
-export type DeliveryState = "queued" | "pasted" | "proved" | "unproved" | "refused" | "cancelled";
+
+/**
+ * `proved`: the receiver itself shows that it has the text. `handed`: it was printed into the receiver's stop hook.
+ * `typed`: a terminal echoed it, which says nothing about who read it. `unproved`: typed, and not even that.
+ */
+export const STATES = ["queued", "pasted", "proved", "handed", "typed", "unproved", "refused", "cancelled"] as const;
+
+export type DeliveryState = (typeof STATES)[number];
 
 /** From which states a verb leads to which. A `pasted` one is never typed again by itself. */
 export const DELIVERY_TRANSITIONS = {
   type: { from: ["queued"], to: "pasted" },
   withdraw: { from: ["pasted"], to: "queued" },
-  prove: { from: ["pasted", "unproved"], to: "proved" },
-  doubt: { from: ["pasted"], to: "unproved" },
+  prove: { from: ["pasted", "handed", "unproved"], to: "proved" },
+  hand: { from: ["pasted"], to: "handed" },
+  echo: { from: ["pasted", "unproved"], to: "typed" },
+  doubt: { from: ["pasted", "unproved"], to: "unproved" },
   refuse: { from: ["queued", "pasted"], to: "refused" },
-  retry: { from: ["unproved", "refused", "cancelled"], to: "queued" },
+  retry: { from: ["handed", "typed", "unproved", "refused", "cancelled"], to: "queued" },
   cancel: { from: ["queued"], to: "cancelled" },
 } as const satisfies Record<string, { from: readonly DeliveryState[]; to: DeliveryState }>;
 
@@ -84,16 +94,25 @@ function checkText(text: string): string {
   );
 }
 
+/** Faults `delivery.not_verbatim`: the CLI would take the text for something else than a prompt. */
+export function checkVerbatim({ key, misreads }: AgentCli, text: string): void {
+  const found = misreads?.refuse?.find(({ when }) => when.test(text.trim()));
+  if (found === undefined) return;
+  throw new Fault("usage", "delivery.not_verbatim", `Nothing was typed: ${key} ${found.why}.`, [
+    { intent: "Begin with a word", command: "mu agent send <agent> 'please: …'" },
+  ]);
+}
+
+/** The text as it is pasted: a blank that the CLI takes off again keeps it from reading a command or a completion. */
+export function guardText({ misreads }: AgentCli, text: string): string {
+  return `${misreads?.before?.test(text) ? " " : ""}${text}${misreads?.after?.test(text) ? " " : ""}`;
+}
+
 /** The delivery of that id; faults `delivery.not_found`. */
 export async function deliveryRow(db: Reader, id: number): Promise<DeliveryRow> {
   const row = await db.selectFrom("deliveries").selectAll().where("id", "=", id).executeTakeFirst();
   if (row !== undefined) return row;
-  const ids = await db.selectFrom("deliveries").select("id").orderBy("id", "desc").limit(50).execute();
-  const hint = didYouMean(
-    String(id),
-    ids.map((known) => String(known.id)),
-  );
-  throw new Fault("missing", "delivery.not_found", `There is no delivery ${quote(String(id))}.${hint}`, [
+  throw new Fault("missing", "delivery.not_found", `There is no delivery ${quote(String(id))}.`, [
     { intent: "List deliveries", command: "mu delivery list" },
   ]);
 }
@@ -152,19 +171,21 @@ function isInFlight(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "23505";
 }
 
-/** Applies a transition if the row is in one of its states; gives the row as it is afterwards. */
+/** Applies a transition if the row is in one of its states; gives the row as it is then. */
 export async function change(
   context: Context,
   id: number,
   verb: keyof typeof DELIVERY_TRANSITIONS,
   reason: string | null,
+  receiver?: RowOf<"agents">,
 ): Promise<DeliveryRow> {
   const { from, to } = DELIVERY_TRANSITIONS[verb];
   const now = timestamp(context.clock);
+  const changes = { ...(to === "proved" && { proved_at: now }), ...(receiver && { agent_id: receiver.id }) };
   return context.store.write(async (db) => {
     await db
       .updateTable("deliveries")
-      .set({ state: to, reason, updated_at: now, ...(to === "proved" && { proved_at: now }) })
+      .set({ state: to, reason, updated_at: now, ...changes })
       .where("id", "=", id)
       .where("state", "in", from)
       .execute();
@@ -181,7 +202,7 @@ export function isAbandoned(row: DeliveryRow, now: Date): boolean {
  * Inside a write: moves what still waits for earlier incarnations to this one. What was being typed stays with them:
  * it may have been taken.
  */
-export async function inheritOutbox(tx: Tx, heir: RowOf<"agents">): Promise<void> {
+export async function inheritOutbox(tx: Pick<Tx, "db" | "now">, heir: RowOf<"agents">): Promise<void> {
   await tx.db
     .updateTable("deliveries")
     .set({ agent_id: heir.id, updated_at: tx.now })
@@ -216,7 +237,7 @@ export const DELIVERY = shape({
   task: "string | null",
   sender: "string",
   text: "string",
-  state: ["queued", "pasted", "proved", "unproved", "refused", "cancelled"],
+  state: STATES,
   /** How often it was typed. */
   attempt: "number",
   /** What proved it, or why it was refused or could not be proved. */
@@ -273,9 +294,15 @@ export async function cancelDelivery(context: Context, id: number): Promise<Deli
   return showDelivery(context.store.db, id);
 }
 
-export async function applyVerb(context: Context, before: Delivery, verb: "retry" | "cancel"): Promise<void> {
+/** `receiver` is who has the name now. Faults `delivery.settled`. */
+export async function applyVerb(
+  context: Context,
+  before: Delivery,
+  verb: "retry" | "cancel",
+  receiver?: RowOf<"agents">,
+): Promise<void> {
   const wanted = verb === "retry" ? "queued" : "cancelled";
-  const { state } = await change(context, before.id, verb, null);
+  const { state } = await change(context, before.id, verb, null, receiver);
   if (state === wanted && before.state !== wanted) return;
   const why = `Delivery ${before.id} is ${before.state} and cannot be ${verb === "retry" ? "retried" : "cancelled"}.`;
   throw new Fault("conflict", "delivery.settled", why, [

@@ -1,45 +1,98 @@
-import { open, stat } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { RowOf } from "../../db/write.js";
 import type { Host } from "../../host.js";
 import { pasteText } from "../../tmux/input.js";
 import type { AgentCli } from "../clis/cli.js";
-import { type FeedEvent, readFeed } from "../feed.js";
+import { DETAILS, type FeedEvent, foldFeed } from "../feed.js";
 import { plainText, transcriptPath } from "../files.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
 import { explainScreen, type PaneView } from "../screen/verdict.js";
+import { DELIVERED_EVENT, readSpool, spoolPath, spoolSize } from "../spool.js";
 import type { DeliveryRow } from "./outbox.js";
 
 /** The state before the paste, which a proof is compared with, possibly by another process later. */
 export interface Baseline {
   /** Bytes of the pane's transcript; null when there is none. */
   transcript: number | null;
+  /** Bytes of the agent's spool. */
+  spool: number;
+  /** How often the screen showed the text as a prompt that was taken. */
+  turns: number;
 }
 
-/** What proved a delivery, in words; undefined while nothing does. */
+/** What is known, in words; undefined while nothing is. */
 export type Proof = string | undefined;
+
+/** What records say of a delivery: its receiver took it, or a terminal echoed it. */
+export type Evidence = { as: "prove" | "echo"; why: string } | undefined;
 
 /** Hooks and mu may read slightly different times. */
 const CLOCK_SLACK_MS = 50;
 
-export async function takeBaseline(host: Host, agent: RowOf<"agents">): Promise<Baseline> {
-  const found = await stat(transcriptPath(host.stateDir, agent)).catch(() => undefined);
-  return { transcript: found?.size ?? null };
+/** `before` is the pane that is typed into, if any. */
+export async function takeBaseline(
+  { stateDir }: Host,
+  agent: RowOf<"agents">,
+  { cli, text, before }: { cli: AgentCli; text: string; before?: PaneView },
+): Promise<Baseline> {
+  const turns = before === undefined ? 0 : countTurns(cli, text, before);
+  const spool = await spoolSize(spoolPath(stateDir, agent.id));
+  return { transcript: before === undefined ? null : await transcriptSize(stateDir, agent), spool, turns };
 }
 
-/** Proof that stays available: the agent's own events and, for programs that echo, the pane's transcript. */
-export async function proveByRecords(
+async function transcriptSize(stateDir: string, agent: RowOf<"agents">): Promise<number | null> {
+  return (await stat(transcriptPath(stateDir, agent)).catch(() => undefined))?.size ?? null;
+}
+
+/** Whether the agent's pane has printed nothing at all since the text was typed: nobody has read it yet. */
+export async function isUnread(host: Host, agent: RowOf<"agents">, row: DeliveryRow): Promise<boolean> {
+  const { transcript = null } = readBaseline(row.baseline);
+  return transcript !== null && transcript === (await transcriptSize(host.stateDir, agent));
+}
+
+function readBaseline(baseline: string | null): Partial<Baseline> {
+  return JSON.parse(baseline ?? "{}");
+}
+
+/** Evidence that stays available: the agent's own events and, for programs that echo, the pane's transcript. */
+export async function findEvidence(
   host: Host,
   { agent, cli, row }: { agent: RowOf<"agents">; cli: AgentCli; row: DeliveryRow },
-): Promise<Proof> {
-  const feed = await readFeed(host, { row: agent, seen: undefined }, cli);
+): Promise<Evidence> {
+  const { spool, transcript = null } = readBaseline(row.baseline);
+  const feed = await feedSince(host, { agent, cli }, spool);
   const since = Date.parse(row.pasted_at ?? row.created_at) - CLOCK_SLACK_MS;
-  const receipt = provedByFeed(row.text, feed.events, since);
-  if (receipt !== undefined) return `${receipt.event.event} at ${new Date(receipt.event.at).toISOString()}`;
-  if (cli.proof.by !== "echo" || row.baseline === null) return undefined;
-  const { transcript } = JSON.parse(row.baseline) as Baseline;
-  if (transcript === null) return undefined;
+  const event = provedByFeed(row.text, feed, since)?.event ?? provedByNextEvent(row.text, feed, since);
+  if (event !== undefined) return { as: "prove", why: `${event.event} at ${new Date(event.at).toISOString()}` };
+  if (cli.proof.by !== "echo" || transcript === null) return undefined;
   const printed = await readFrom(transcriptPath(host.stateDir, agent), transcript);
-  return isEchoed(printed, row.text) ? "the pane's transcript contains its echo" : undefined;
+  return isEchoed(printed, row.text) ? { as: "echo", why: "the pane's transcript contains its echo" } : undefined;
+}
+
+/** Read before the paste, too, to know which conversation is the agent's; and no more than the second of these. */
+const FEED_BYTES = [64 * 1024, 8 * 1024 * 1024] as const;
+
+/** What the agent reported since its spool had so many bytes, and some before. */
+export async function feedSince(
+  { stateDir }: Host,
+  { agent, cli }: { agent: RowOf<"agents">; cli: AgentCli },
+  spool: number | undefined,
+): Promise<FeedEvent[]> {
+  if (cli.readEvents === undefined) return [];
+  const path = spoolPath(stateDir, agent.id);
+  const grown = (await spoolSize(path)) - (spool ?? 0);
+  const { events } = await readSpool(path, Math.min(FEED_BYTES[0] + grown, FEED_BYTES[1]));
+  return foldFeed(cli, events, agent.session_ref);
+}
+
+const GOES_ON: ReadonlySet<string> = new Set(["prompt", "working", "tool", "permission", "question"]);
+
+/** An agent whose stop hook was given the text goes on because of it, unless another prompt comes first. */
+export function provedByNextEvent(text: string, feed: readonly FeedEvent[], since: number): FeedEvent | undefined {
+  const handed = feed.findLastIndex((one) => one.event === DELIVERED_EVENT && one.text === text && one.at >= since);
+  const later = handed < 0 ? [] : feed.slice(handed + 1);
+  const next = later.find(({ kind, detail }) => GOES_ON.has(kind) || detail === DETAILS.continued);
+  return next?.kind === "prompt" ? undefined : next;
 }
 
 /** What the screen proves, `before` the paste, with the text seen in the composer (`held`), and `after` Enter. */
@@ -76,6 +129,23 @@ function countOnScreen(text: string, { screen }: PaneView): number {
   return squeeze(screen.text).split(end).length - 1;
 }
 
+/** Whether the pane shows by now, over an empty composer, that the text was taken as a prompt. */
+export function provedByTurns(cli: AgentCli, { text, baseline }: DeliveryRow, look: PaneView): Proof {
+  const { turns } = readBaseline(baseline);
+  if (turns === undefined || look.verdict.draft || countTurns(cli, text, look) <= turns) return undefined;
+  return "the pane shows it as a prompt that was taken";
+}
+
+/** How often the text stands over the composer as a prompt. */
+function countTurns({ reading }: AgentCli, text: string, { screen }: PaneView): number {
+  if (reading.by !== "screen" || reading.turnStart === undefined) return 0;
+  const { turnStart } = reading;
+  const rows = layOut(reading, screen).regions.above.map((row) => row.text);
+  const start = squeeze(pasteText(text)).slice(0, DISTINCTIVE);
+  const textFrom = (at: number) => squeeze(rows.slice(at).join("").replace(turnStart, ""));
+  return rows.filter((row, at) => turnStart.test(row) && textFrom(at).startsWith(start)).length;
+}
+
 /**
  * Whether a terminal's stream holds the text's start and end and went on to another line behind it. What lies between
  * may be mixed with what the program prints meanwhile. Blanks do not count: lines wrap.
@@ -91,22 +161,10 @@ function squeeze(text: string): string {
   return text.replace(/\s+/g, "");
 }
 
-/** At most this much is searched for an echo (bytes). */
-const MAX_ECHO = 8 * 1024 * 1024;
-
 /** The file from `position` on; all of it if the file has been rotated since. */
 async function readFrom(path: string, position: number): Promise<string> {
-  const file = await open(path, "r").catch(() => undefined);
-  if (file === undefined) return "";
-  try {
-    const { size } = await file.stat();
-    const start = position > size ? 0 : position;
-    const bytes = Buffer.alloc(Math.min(size - start, MAX_ECHO));
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, start);
-    return bytes.subarray(0, bytesRead).toString("utf8");
-  } finally {
-    await file.close();
-  }
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+  return bytes.subarray(position > bytes.length ? 0 : position).toString("utf8");
 }
 
 /**
@@ -121,7 +179,7 @@ export interface Receipt {
 /** The first prompt since `sinceAt` (ms since the epoch) that proves that `text` arrived. */
 export function provedByFeed(text: string, feed: readonly FeedEvent[], sinceAt: number): Receipt | undefined {
   const wanted = normalisePrompt(text);
-  const prompts = feed.filter((event) => event.kind === "prompt" && event.at >= sinceAt);
+  const prompts = feed.filter(({ kind, event, at }) => kind === "prompt" && event !== DELIVERED_EVENT && at >= sinceAt);
   for (const how of ["exact", "collapsed", "within"] as const) {
     const event = prompts.find((prompt) => FITS[how](wanted, normalisePrompt(prompt.text ?? "")));
     if (event) return { how, event };
@@ -178,8 +236,8 @@ function fitsCollapsed(wanted: string, prompt: string): boolean {
 
 /**
  * Whether two looks at a pane, before the paste and after Enter, prove that the CLI took `text`: the composer is empty
- * again and the CLI turned busy or shows the prompt as queued; for a shell, the text stands behind the cursor's former
- * position and the cursor went on. A dialog proves nothing: the text may have gone into it.
+ * again and the CLI turned busy or shows the prompt as queued; for a shell, the screen shows the text once more.
+ * A dialog proves nothing: the text may have gone into it.
  */
 export function provedByScreen(cli: AgentCli, before: Screen, after: Screen, text: string): boolean {
   if (cli.proof.by === "echo") return echoes(before, after, text);
@@ -196,42 +254,15 @@ function countRows(screen: Screen, pattern: RegExp): number {
   return screenRows(screen).filter((row) => pattern.test(row.text)).length;
 }
 
-/** The rows above the cursor say how far the screen has scrolled; behind its former position stands the text. */
+/** The text's last lines stand once more on the screen than before, and not in the line that is still being edited. */
 function echoes(before: Screen, after: Screen, text: string): boolean {
-  const [old, rows] = [screenRows(before).map((row) => row.text), screenRows(after).map((row) => row.text)];
-  const prompt = (old[before.cursorY] ?? "").slice(0, before.cursorX).trimEnd();
-  const wanted = compact(normalisePrompt(text));
-  if (wanted === "" || isUnchanged(before, after) || waitsForEnter(rows[after.cursorY] ?? "", prompt, wanted))
-    return false;
-  for (let scrolled = 0; scrolled <= before.cursorY; scrolled++) {
-    const row = before.cursorY - scrolled;
-    const same = rows.slice(0, row).every((line, index) => line === old[index + scrolled]);
-    if (!same || !rows[row]?.startsWith(prompt) || after.cursorY <= row) continue;
-    const shown = [rows[row].slice(prompt.length), ...rows.slice(row + 1, after.cursorY)].join("\n");
-    if (compact(shown).startsWith(wanted)) return true;
-  }
-  return scrolledAway(rows.slice(0, after.cursorY), text);
-}
-
-function isUnchanged(before: Screen, after: Screen): boolean {
-  return before.text === after.text && before.cursorX === after.cursorX && before.cursorY === after.cursorY;
-}
-
-/** The text is in the line that is still being edited. */
-function waitsForEnter(row: string, prompt: string, wanted: string): boolean {
-  const typed = compact(row.slice(prompt.length));
-  return row.startsWith(prompt) && typed !== "" && wanted.startsWith(typed);
+  const wanted = compact(normalisePrompt(text).split("\n").filter(Boolean).slice(-3).join("\n"));
+  const edited = compact(screenRows(after)[after.cursorY]?.text ?? "");
+  if (wanted === "" || edited.endsWith(wanted) || (edited !== "" && wanted.endsWith(edited))) return false;
+  return compact(after.text).split(wanted).length > compact(before.text).split(wanted).length;
 }
 
 /** Blanks do not count: rows wrap at the pane's width, and a shell marks continued lines. */
 function compact(text: string): string {
   return text.replace(/^[>.…]+ /gm, "").replace(/\s+/g, "");
-}
-
-/** A text longer than the screen leaves its last lines there; three of them, in their order, are its echo. */
-function scrolledAway(rows: readonly string[], text: string): boolean {
-  const lines = normalisePrompt(text).split("\n").map(compact).filter(Boolean);
-  if (lines.length <= rows.length) return false;
-  const shown = compact(rows.join("\n"));
-  return shown.includes(lines.slice(-3).join(""));
 }

@@ -5,20 +5,21 @@ import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { type AgentRef, duration, qualifiedName } from "../../names.js";
 import { openAgent, PERSON_CLI } from "../agent.js";
+import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
-import { appendSpool, DELIVERED_EVENT, spoolPath } from "../spool.js";
 import { type Observation, observeAgents } from "../status/observe.js";
-import { backoff, deliverNext, type PollOptions } from "./deliver.js";
+import { backoff, deliverNext, type PollOptions, UNREAD } from "./deliver.js";
+import { reviewDeliveries } from "./drain.js";
 import {
   applyVerb,
-  change,
+  checkVerbatim,
   type Delivery,
+  type DeliveryRow,
   deliveryRow,
   enqueue,
-  firstPending,
-  reserve,
   showDelivery,
 } from "./outbox.js";
+import { isUnread } from "./proof.js";
 
 export interface SendOptions {
   sender: string;
@@ -45,14 +46,16 @@ function pollOptionsOf({ timeoutMs = TIMEOUT_MS, signal }: Pick<SendOptions, "ti
 }
 
 /**
- * Sends a prompt to an agent and returns when it is proved that the agent took it. The text goes to the outbox first; a
- * text that already waits there is not queued twice. Faults: `delivery.refused` (conflict: a dialog, a draft, another
+ * Sends a prompt to an agent and returns when it is known what became of it: `proved`, `handed` to its stop hook, or
+ * `typed` at a program that says nothing. The text goes to the outbox first; a text that already waits there is not
+ * queued twice. Faults: `delivery.refused` (conflict: a dialog, a draft, another
  * agent's pane, a bare shell, a line too long, a dead program; nothing was typed), `delivery.pending` (unavailable:
- * still queued after the timeout), `delivery.unproved` (unavailable: typed once, without proof), `delivery.empty`, `delivery.too_long`, `delivery.to_person`, `agent.not_found`.
+ * still queued after the timeout), `delivery.unproved` (unavailable: typed once, without proof), `delivery.empty`, `delivery.too_long`,
+ * `delivery.not_verbatim` (usage: the CLI would take it for a command), `delivery.to_person`, `agent.not_found`.
  */
 export async function sendToAgent(host: TmuxHost, ref: AgentRef, text: string, options: SendOptions): Promise<Sent> {
   const { db } = host.context.store;
-  const agent = await receiver(db, ref);
+  const agent = await receiver(db, ref, text);
   const { id } = await enqueue(host.context, agent, { text, sender: options.sender, taskId: options.taskId });
   const pollOptions = pollOptionsOf(options);
   const delivery = await deliver(host, agent, { id, pollOptions });
@@ -67,17 +70,23 @@ export async function queueForAgent(
   { sender, taskId }: Pick<SendOptions, "sender" | "taskId">,
 ): Promise<Delivery> {
   const { db } = host.context.store;
-  const { id } = await enqueue(host.context, await receiver(db, ref), { text, sender, taskId });
+  const { id } = await enqueue(host.context, await receiver(db, ref, text), { text, sender, taskId });
   return showDelivery(db, id);
 }
 
-async function receiver(db: Reader, ref: AgentRef): Promise<RowOf<"agents">> {
+async function receiver(db: Reader, ref: AgentRef, text: string): Promise<RowOf<"agents">> {
   const agent = await openAgent(db, ref);
-  if (agent.cli !== PERSON_CLI) return agent;
+  if (agent.cli !== PERSON_CLI) {
+    checkVerbatim(getAgentCli(agent.cli), text);
+    return agent;
+  }
   throw new Fault("conflict", "delivery.to_person", `${ref.name} is a person and has no pane.`, [
     { intent: "Leave a note on a task", command: `mu task note <task> '…' -w ${ref.workstream}` },
   ]);
 }
+
+/** How long evidence is awaited of a prompt that a stop hook was given, in ms: the next event of a model may be late. */
+const HANDED_MS = 5_000;
 
 /** Works through the agent's outbox until delivery `id` is settled or the timeout has passed. Faults as `sendToAgent`. */
 async function deliver(
@@ -90,19 +99,27 @@ async function deliver(
   const once = async () => {
     await deliverNext(host, agent, fresh);
     fresh = undefined;
-    const { state } = await deliveryRow(db, id);
-    return state === "queued" || state === "pasted" ? undefined : state;
+    const row = await deliveryRow(db, id);
+    if (row.state === "queued" || row.state === "pasted") return undefined;
+    return mayComeLate(host, row) && (await reviewDeliveries(host, { id })).length === 0 ? undefined : true;
   };
   await pollUntil(host.context.clock, once, pollOptions);
   const delivery = await showDelivery(db, id);
-  if (delivery.state === "proved") return delivery;
+  if (["proved", "handed", "typed"].includes(delivery.state)) return delivery;
   throw notProved(delivery, pollOptions);
+}
+
+/** Whether evidence is to be expected soon. */
+function mayComeLate({ context }: Host, { state, reason, pasted_at }: DeliveryRow): boolean {
+  if (state === "unproved") return reason === UNREAD;
+  return state === "handed" && context.clock.now().getTime() - Date.parse(pasted_at ?? "") < HANDED_MS;
 }
 
 function notProved(delivery: Delivery, { timeoutMs, signal }: PollOptions): Fault {
   const { id, agent, workstream, state, reason } = delivery;
   const details = { delivery: id, state, reason };
   const look = { intent: "See its pane", command: `mu agent read ${agent} -w ${workstream}` };
+  const show = { intent: "Check whether it arrived", command: `mu delivery show ${id}` };
   const again = { intent: "Send it once more", command: `mu delivery retry ${id}` };
   switch (state) {
     case "refused": {
@@ -111,68 +128,24 @@ function notProved(delivery: Delivery, { timeoutMs, signal }: PollOptions): Faul
     }
     case "unproved": {
       const message = `The text was typed to ${agent}, but nothing proves that it arrived: ${reason}.`;
-      return new Fault("unavailable", "delivery.unproved", message, [look, again], details);
+      const steps = reason === UNREAD ? [look, show] : [look, show, again];
+      return new Fault("unavailable", "delivery.unproved", message, steps, details);
     }
     case "cancelled":
       return new Fault("conflict", "delivery.cancelled", `Delivery ${id} to ${agent} was cancelled.`, [again], details);
     default: {
       const limit = signal?.aborted ? "before the wait was cancelled" : `within ${duration(timeoutMs)}`;
-      const message = `${agent} was not ready ${limit}. Delivery ${id} stays queued and will be typed at its next turn.`;
-      const show = { intent: "Check whether it arrived", command: `mu delivery show ${id}` };
+      const message = `${agent} was not ready ${limit}. Delivery ${id} stays queued until it is.`;
       const cancel = { intent: "Cancel it", command: `mu delivery cancel ${id}` };
       return new Fault("unavailable", "delivery.pending", message, [show, cancel], details);
     }
   }
 }
 
-export interface DrainOptions {
-  workstream?: string | undefined;
-  /** Only this agent, by its name in `workstream`. */
-  agent?: string | undefined;
-}
-
 /**
- * Types what waits in outboxes to the agents that are ready now, and settles what was interrupted. Gives what it
- * settled. Each agent gets one prompt at most: then it is busy.
- */
-export async function drainDeliveries(host: TmuxHost, { workstream, agent }: DrainOptions = {}): Promise<Delivery[]> {
-  const { db } = host.context.store;
-  let waiting = db
-    .selectFrom("agents as a")
-    .innerJoin("workstreams as w", "w.id", "a.workstream_id")
-    .selectAll("a")
-    .where("a.id", "in", (e) =>
-      e.selectFrom("deliveries").select("agent_id").where("state", "in", ["queued", "pasted"]),
-    );
-  if (workstream !== undefined) waiting = waiting.where("w.name", "=", workstream);
-  if (agent !== undefined) waiting = waiting.where("a.name", "=", agent);
-  const settled = await Promise.all((await waiting.execute()).map((row) => deliverNext(host, row)));
-  const ids = settled.flatMap((row) => (row === undefined ? [] : [row.id]));
-  return Promise.all(ids.map((id) => showDelivery(db, id)));
-}
-
-/**
- * Hands the next text in the outbox to the agent itself, which fetches it at the end of its turn: nothing is typed.
- * Undefined if nothing waits. The agent's own feed records it.
- */
-export async function pullDelivery(host: Host, agentId: number): Promise<Delivery | undefined> {
-  const { context, stateDir } = host;
-  const row = await firstPending(context.store.db, agentId);
-  const taken = row?.state === "queued" ? await reserve(context, row, null) : undefined;
-  if (taken === undefined) return undefined;
-  const payload = { text: taken.text, delivery: taken.id };
-  await appendSpool(spoolPath(stateDir, agentId), {
-    at: context.clock.now().getTime(),
-    event: DELIVERED_EVENT,
-    payload,
-  });
-  await change(context, taken.id, "prove", "the agent fetched it at the end of its turn");
-  return showDelivery(context.store.db, taken.id);
-}
-
-/**
- * Sends an unproved, refused or cancelled delivery again, to the agent that has the name now. The text may have arrived
- * the first time, so only a person asks for it. Faults `delivery.not_found`, `delivery.settled`, and as
+ * Sends a delivery again that is not proved, to the agent that has the name now. The text may have arrived the first
+ * time, so only a person asks for it; where the records show by now that it has, nothing is typed. Faults
+ * `delivery.not_found`, `delivery.settled`, `delivery.unread` (conflict: what was typed waits to be read), and as
  * `sendToAgent`.
  */
 export async function retryDelivery(
@@ -180,13 +153,23 @@ export async function retryDelivery(
   id: number,
   options: Pick<SendOptions, "timeoutMs" | "signal"> = {},
 ): Promise<Delivery> {
-  const before = await showDelivery(host.context.store.db, id);
-  const agent = await receiver(host.context.store.db, { workstream: before.workstream, name: before.agent });
-  await applyVerb(host.context, before, "retry");
-  await host.context.store.write((db) =>
-    db.updateTable("deliveries").set({ agent_id: agent.id }).where("id", "=", id).execute(),
-  );
+  const { db } = host.context.store;
+  const before = await showDelivery(db, id);
+  const [arrived] = await reviewDeliveries(host, { id });
+  if (arrived?.state === "proved") return showDelivery(db, id);
+  const agent = await receiver(db, { workstream: before.workstream, name: before.agent }, before.text);
+  const row = await deliveryRow(db, id);
+  if (row.state === "unproved" && row.agent_id === agent.id && (await isUnread(host, agent, row))) throw unread(before);
+  await applyVerb(host.context, before, "retry", agent);
   return deliver(host, agent, { id, pollOptions: pollOptionsOf(options) });
+}
+
+function unread({ id, agent, workstream }: Delivery): Fault {
+  const message = `${agent} has printed nothing since delivery ${id} was typed: it may still take it. Nothing was typed again.`;
+  return new Fault("conflict", "delivery.unread", message, [
+    { intent: "See its pane", command: `mu agent read ${agent} -w ${workstream}` },
+    { intent: "Check whether it arrived", command: `mu delivery show ${id}` },
+  ]);
 }
 
 /** The pane shows that a prompt was taken with a delay: an agent is done when it looks idle for this long (ms). */

@@ -6,4 +6,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0004_texts",
   "0005_salvage_contents",
   "0006_named_views",
+  "0007_delivery_states",
 ];

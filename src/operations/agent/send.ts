@@ -5,12 +5,13 @@ import { sendToAgent } from "../../agents/delivery/send.js";
 import { taskRow } from "../../tasks/task.js";
 import { defineAgentVerb, step, textOrFile } from "../define.js";
 import { durationField, field, flag, optionalText, taskField } from "../fields.js";
+import { drainLater, sentExitCode, sentLine } from "../sent.js";
 
 export const agentSend = defineAgentVerb({
   name: "agent.send",
   summary: "Send a prompt to an agent and wait for proof that it arrived",
   description:
-    "Never types into a dialog, a draft, a pane that is not the agent's or a shell that the CLI fell back to: mu exits 4 with the reason. A busy agent gets the prompt at its next turn; after --timeout mu exits 5 and the prompt stays queued.",
+    "Exits 0 if the agent itself shows that it has the prompt, and 8 if it was only typed (a shell or a plain program: its terminal echoed it) or handed to the agent's stop hook. Never types into a dialog, a draft, a pane that is not the agent's or a shell that the CLI fell back to: mu exits 4 with the reason. A busy agent gets the prompt at its next turn; after --timeout mu exits 5, and a process of its own types the prompt when the agent is ready, for an hour.",
   effect: "write",
   acts: ["runs"],
   journalled: false,
@@ -29,19 +30,21 @@ export const agentSend = defineAgentVerb({
     { command: "mu agent send nobody hello", shows: "an unknown agent", fault: "agent.not_found" },
   ],
   async run(app, ref, { text, file, task, timeout, wait }) {
-    const { delivery, after } = await sendToAgent(await app.crew(), ref, await textOrFile(app.request, text, file), {
+    const prompt = await textOrFile(app.request, text, file);
+    const sending = sendToAgent(await app.crew(), ref, prompt, {
       sender: app.caller.name,
       timeoutMs: timeout,
       wait,
       signal: app.request.signal,
       ...(task !== undefined && { taskId: (await taskRow(app.context.store.db, task)).id }),
     });
+    const { delivery, after } = await sending.catch(drainLater(app, ref));
     return { delivery, after: after?.status ?? null };
   },
   next: (_, at) => [
     step("Read its screen", `mu agent read ${at}`),
     step("Wait until it is idle", `mu agent wait ${at}`),
   ],
-  render: ({ delivery, after }, paint) =>
-    `Delivered to ${paint.bold(delivery.agent)} (${delivery.reason ?? delivery.state})${after ? `; it is ${after} now` : ""}`,
+  exitCode: ({ delivery }) => sentExitCode(delivery),
+  render: ({ delivery, after }, paint) => `${sentLine(delivery, paint)}${after ? `; it is ${after} now` : ""}`,
 });

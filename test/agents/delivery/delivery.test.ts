@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { drainDeliveries } from "../../../src/agents/delivery/drain.js";
 import { cancelDelivery, listDeliveries, showDelivery } from "../../../src/agents/delivery/outbox.js";
-import { drainDeliveries, retryDelivery, sendToAgent } from "../../../src/agents/delivery/send.js";
+import { retryDelivery, sendToAgent } from "../../../src/agents/delivery/send.js";
 import { observeAgents } from "../../../src/agents/status/observe.js";
 import { openStage, PLAYER, type Stage } from "../../support/stage.js";
 import { describeTmux, eventually } from "../../support/tmux.js";
@@ -40,10 +41,10 @@ describeTmux("sending prompts", () => {
     return agent;
   };
 
-  it("runs a command in a shell and proves it by its echo", async () => {
+  it("runs a command in a shell, and knows that it was typed", async () => {
     const agent = await shell();
     const { delivery } = await send("sue", "echo one; echo 'two' > out;");
-    expect(delivery).toMatchObject({ agent: "sue", workstream: "demo", state: "proved", attempt: 1, sender: "tester" });
+    expect(delivery).toMatchObject({ agent: "sue", workstream: "demo", state: "typed", attempt: 1, sender: "tester" });
     await eventually("its output", async () => existsSync(join(stage.server.dir, "out")));
     expect(await stage.shows(agent)).toMatch(/^one$/m);
   });
@@ -57,7 +58,7 @@ describeTmux("sending prompts", () => {
     ["carriage returns and paste marks", "one\r\ntwo\u001b[201~\u001b[200~ three\u0007"],
   ])("%s arrives at a program as one text", async (_, text) => {
     await stage.enter("cat", { cli: "command", argv: ["sh", "-c", "exec tee got"] });
-    expect((await send("cat", text)).delivery).toMatchObject({ state: "proved" });
+    expect((await send("cat", text)).delivery).toMatchObject({ state: "typed" });
     // biome-ignore lint/suspicious/noControlCharactersInRegex: what is taken out
     const clean = text.replace(/\r\n/g, "\n").replace(/\u001b\[20[01]~|\u0007/g, "");
     const got = () => readFileSync(join(stage.server.dir, "got"), "utf8");
@@ -85,11 +86,13 @@ describeTmux("sending prompts", () => {
     expect(receipts()).toEqual(["one", "two", "three"]);
   });
 
-  it("says that it is unproved when no Enter helps", async () => {
+  it("clears what no Enter submits, says so, and is not in the way of the next one", async () => {
     await play({ quirks: { loseEveryNthEnter: 1 } });
-    await expect(send("ada", "one")).rejects.toMatchObject({ code: "delivery.unproved", exitCode: 5 });
-    expect(await listDeliveries(stage.crew.context.store.db)).toMatchObject([{ state: "unproved", attempt: 1 }]);
-    await expect(send("ada", "two")).rejects.toMatchObject({ code: "delivery.refused", exitCode: 4 });
+    for (const text of ["one", "two\nlines"]) {
+      await expect(send("ada", text)).rejects.toMatchObject({ code: "delivery.unproved", exitCode: 5 });
+      const [{ state, reason } = {}] = await listDeliveries(stage.crew.context.store.db);
+      expect([state, reason]).toEqual(["unproved", "Enter had no effect; it is cleared from the composer"]);
+    }
     expect(receipts()).toEqual([]);
   });
 
@@ -138,7 +141,7 @@ describeTmux("sending prompts", () => {
     await expect(send("cat", "x".repeat(5000))).rejects.toMatchObject({
       details: { reason: expect.stringMatching(/^long_line: /) },
     });
-    expect((await send("cat", `${"x".repeat(4000)}\n${"y".repeat(4000)}`)).delivery.state).toBe("proved");
+    expect((await send("cat", `${"x".repeat(4000)}\n${"y".repeat(4000)}`)).delivery.state).toBe("typed");
   });
 
   it("leaves copy mode first", async () => {

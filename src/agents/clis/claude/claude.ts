@@ -1,6 +1,6 @@
 import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
-import type { AgentCli } from "../cli.js";
+import { type AgentCli, SLASH_COMMAND } from "../cli.js";
 import { readClaudeEvents } from "./feed.js";
 import { claudeHooks } from "./hooks.js";
 
@@ -32,6 +32,7 @@ export const claude: AgentCli = {
   homeColumn: () => 2,
   placeholder: /^(?:Try "|Press up to edit queued messages|Once fixed, resend your message)/,
   proof: { by: "composer", pasted: /\[Pasted text #\d+/, queued: /^\s+⎿\s+Queued\b/, event: "UserPromptSubmit" },
+  misreads: { before: /^!/, after: /\\$/, refuse: [SLASH_COMMAND] },
   hooks: claudeHooks,
   readEvents: readClaudeEvents,
   reading: {

@@ -18,9 +18,11 @@ type Reader = (raw: SpoolEvent, turn: Turn) => FeedEvent | undefined;
  * next `Stop` begins it without another event. Events of subagents (`agent_id`) say nothing about the pane, except
  * that their dialogs are dialogs. Esc fires no hook: only the next prompt or the screen shows it.
  */
-export function readClaudeEvents(events: readonly SpoolEvent[]): FeedEvent[] {
+export function readClaudeEvents(events: readonly SpoolEvent[], session?: string | null): FeedEvent[] {
   const turn: Turn = { running: false, queued: 0 };
-  return withoutNested(events.filter(isFirstReport())).flatMap((raw) => READERS[raw.event]?.(raw, turn) ?? []);
+  return withoutNested(events.filter(isFirstReport()), session ?? undefined).flatMap(
+    (raw) => READERS[raw.event]?.(raw, turn) ?? [],
+  );
 }
 
 const READERS: Readonly<Record<string, Reader>> = {
@@ -120,7 +122,8 @@ function readStop(raw: SpoolEvent, turn: Turn): FeedEvent | undefined {
     return read(raw, "working", { detail: DETAILS.queued });
   }
   endTurn(turn);
-  return read(raw, "idle", { text: asText(raw.payload.last_assistant_message) });
+  const detail = raw.payload.stop_hook_active === true ? DETAILS.continued : undefined;
+  return read(raw, "idle", { text: asText(raw.payload.last_assistant_message), detail });
 }
 
 function endTurn(turn: Turn): void {
@@ -149,41 +152,23 @@ function dialogText(payload: Json): string | undefined {
 }
 
 /**
- * An agent may run `claude -p` in its own shell tool: with hooks installed for all sessions its events land in the
- * same spool. A session that begins while a tool of the agent runs is such a guest, until it gets a second prompt.
+ * An agent may run `claude -p` in its own pane: with hooks installed for all sessions its events land in the same
+ * spool. While the agent's own conversation (`known`, or the first) has not ended, any other one is such a guest, until
+ * it gets a second prompt.
  */
-function withoutNested(events: readonly SpoolEvent[]): SpoolEvent[] {
-  let own: string | undefined;
-  let toolRuns = false;
-  const guests = new Map<string, number>();
+function withoutNested(events: readonly SpoolEvent[], known: string | undefined): SpoolEvent[] {
+  let own = known;
+  const prompts = new Map<string, number>();
   return events.filter((raw) => {
     const session = asText(raw.payload.session_id);
     if (session === undefined) return true;
-    if (session !== own && toolRuns && raw.event === "SessionStart" && raw.payload.source === "startup") {
-      guests.set(session, 0);
-    }
-    const prompts = guests.get(session);
-    if (prompts !== undefined) {
-      if (raw.event !== "UserPromptSubmit" || prompts === 0) {
-        guests.set(session, raw.event === "UserPromptSubmit" ? prompts + 1 : prompts);
-        return false;
-      }
-      guests.delete(session);
-    }
-    own = session;
-    toolRuns = raw.event === "PreToolUse" || (toolRuns && !TOOL_OVER.has(raw.event));
+    const asked = (prompts.get(session) ?? 0) + (raw.event === "UserPromptSubmit" ? 1 : 0);
+    prompts.set(session, asked);
+    if (own !== undefined && session !== own && asked < 2) return false;
+    own = raw.event === "SessionEnd" ? undefined : session;
     return true;
   });
 }
-
-const TOOL_OVER = new Set([
-  "PostToolUse",
-  "PostToolUseFailure",
-  "Stop",
-  "StopFailure",
-  "UserPromptSubmit",
-  "SessionEnd",
-]);
 
 /**
  * Hooks that are installed for a user and given at the start as well report twice within this time (ms). Prompt and tool ids

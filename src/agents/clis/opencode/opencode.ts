@@ -1,6 +1,6 @@
 import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row, type Screen, screenRows } from "../../screen/screen.js";
-import type { AgentCli, LaunchOptions } from "../cli.js";
+import { type AgentCli, type LaunchOptions, SHELL_COMMAND } from "../cli.js";
 import { readOpencodeEvents } from "./feed.js";
 import { opencodeHooks } from "./hooks.js";
 
@@ -23,6 +23,8 @@ export const opencode: AgentCli = {
   homeColumn,
   placeholder: /^Ask anything(?:…|\.\.\.)/,
   proof: { by: "composer", pasted: /\[Pasted ~\d+ lines\]/, queued: /\bQUEUED\b/, event: "session.status" },
+  misreads: { before: /^\/\S+\s/, after: /@\S*$/, refuse: [SHELL_COMMAND] },
+  startMs: 20_000,
   hooks: opencodeHooks,
   readEvents: readOpencodeEvents,
   reading: {

@@ -52,7 +52,8 @@ export default function (pi) {
   };
   const drain = (ctx) => {
     if (ctx.hasUI === false) return;
-    runMu(${JSON.stringify(DRAIN_COMMAND)}, JSON.stringify({ hook_event_name: "Stop" }), (answer) => {
+    const asked = { hook_event_name: "Stop", session_id: conversation(ctx) };
+    runMu(${JSON.stringify(DRAIN_COMMAND)}, JSON.stringify(asked), (answer) => {
       const { decision, reason } = JSON.parse(answer);
       if (decision === "block") pi.sendUserMessage(reason, { deliverAs: "followUp" });
     });

@@ -1,6 +1,6 @@
 import { type Condition, rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
-import type { AgentCli } from "../cli.js";
+import { type AgentCli, SHELL_COMMAND, SLASH_COMMAND } from "../cli.js";
 import { readPiEvents } from "./feed.js";
 import { piHooks } from "./hooks.js";
 
@@ -34,6 +34,7 @@ export const pi: AgentCli = {
   pasteEnterDelayMs: 150,
   homeColumn: () => 0,
   proof: { by: "composer", pasted: /^\[paste #\d+/, queued: /^ (?:Steering|Follow-up): /, event: "input" },
+  misreads: { after: /\\$/, refuse: [SLASH_COMMAND, SHELL_COMMAND] },
   hooks: piHooks,
   readEvents: readPiEvents,
   reading: {
