@@ -56,7 +56,7 @@ async function sending(stage: Stage): Promise<Figure> {
   send();
   const paste = `tmux -L b load-buffer - <<<': x' ';' paste-buffer -p -d -t =floor: ';' send-keys -t =floor: Enter`;
   const costs = await inTurns(ROUNDS, { floor: () => costOfScript(`${paste}; "$NODE" -e 0`, env), send });
-  return byTheClock("`mu agent send` to a shell, proved by its echo", costs.floor, costs.send, 120);
+  return byTheClock("`mu agent send` to a shell, until its echo", costs.floor, costs.send, 120);
 }
 
 /** These wait for tmux and for panes, so that the clock decides. */

@@ -87,7 +87,8 @@ export function costOfScript(script: string, env: Record<string, string>): Cost 
 
 /** What `mu …words` costs, in exactly this environment: one that names more certificates costs Node 60 ms a start. */
 export function costOfMu(words: readonly string[], env: Record<string, string>): Cost {
-  return costOfScript(`"$NODE" ${[MU, ...words].map(quoteWord).join(" ")}`, env);
+  // 8 is a prompt that a shell was typed.
+  return costOfScript(`"$NODE" ${[MU, ...words].map(quoteWord).join(" ")} || [ $? = 8 ]`, env);
 }
 
 /** The scripted agent in one file. */

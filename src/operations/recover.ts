@@ -44,4 +44,4 @@ export const recover = defineOperation({
     ]),
 });
 
-const isPending = (item: { primed?: string | undefined }) => item.primed === "pending";
+const isPending = (item: { agent: string; primed?: string | undefined }) => item.primed === "pending";

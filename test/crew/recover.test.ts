@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { latestAgentRow } from "../../src/agents/agent.js";
+import { drainAgent } from "../../src/agents/delivery/drain.js";
 import { observeAgents } from "../../src/agents/status/observe.js";
 import { closeAgent } from "../../src/crew/close.js";
 import { reconcile } from "../../src/crew/reconcile.js";
@@ -9,6 +10,7 @@ import { planRecovery, recover } from "../../src/crew/recover.js";
 import { restartAgent } from "../../src/crew/restart.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import { write } from "../../src/db/write.js";
+import { findOperation } from "../../src/operations/index.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { getTask } from "../../src/tasks/task.js";
 import { PROGRAM } from "../support/cli.js";
@@ -26,12 +28,15 @@ describeTmux("recovering a crew", () => {
   const demo = (name: string) => ({ workstream: "demo", name });
   const db = () => room.crew.context.store.db;
   const command = PLAYER.join(" ");
-  const spawnPlayer = (name: string) =>
+  const spawnPlayer = (name: string, script: object = {}) =>
     spawnAgent(room.crew, demo(name), {
       cli: "player",
       command,
       cwd: room.server.dir,
-      env: { MU_PLAYER_RECEIPTS: join(room.server.dir, `${name}.receipts`) },
+      env: {
+        MU_PLAYER_RECEIPTS: join(room.server.dir, `${name}.receipts`),
+        MU_PLAYER_SCRIPT: JSON.stringify(script),
+      },
     });
   const spawnShell = (name: string) => spawnAgent(room.crew, demo(name), { cli: "shell", cwd: room.server.dir });
   const told = (name: string) => {
@@ -84,6 +89,21 @@ describeTmux("recovering a crew", () => {
     expect(told("ada")).toHaveLength(1);
     expect(told("ada")[0]).toContain("mu task show build");
     expect(await recover(room.crew)).toMatchObject([{ action: "keep" }, { action: "keep" }]);
+  });
+
+  it("waits for a CLI that takes seconds to come up, and exits 5 if a prompt is pending all the same", async () => {
+    await spawnPlayer("ada", { quirks: { slowStartMs: 5_000 } });
+    await room.give("build", "ada");
+    await crash();
+    expect(await recover(room.crew, "demo")).toMatchObject([{ agent: "ada", primed: "proved" }]);
+    expect(told("ada")).toHaveLength(1);
+
+    await crash();
+    const pending = await recover(room.crew, "demo", { primeMs: 0 });
+    expect(pending).toMatchObject([{ agent: "ada", primed: "pending" }]);
+    expect((await findOperation("recover"))?.exitCode?.({ items: pending })).toBe(5);
+    await drainAgent(room.crew, demo("ada"), { everyMs: 100, timeoutMs: 60_000 });
+    expect(told("ada")).toHaveLength(2);
   });
 
   it("resumes the conversation where the CLI can", async () => {

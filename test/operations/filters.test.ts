@@ -53,7 +53,22 @@ const LIMITS = [
 
 /** Not filters, or tried where their subject is. */
 const ELSEWHERE = new Set([
-  ...["workstream", "all", "follow", "no-reconcile", "fields", "sort", "yes", "dry-run", "wait", "hook", "cli"],
+  ...[
+    "workstream",
+    "all",
+    "follow",
+    "no-reconcile",
+    "fields",
+    "sort",
+    "yes",
+    "dry-run",
+    "wait",
+    "hook",
+    "cli",
+    "project",
+  ],
+  "task.tree depth",
+  "task.tree down",
   "task.notes last",
   "workspace.commits since",
   "agent.reap-idle idle-for",
@@ -89,7 +104,7 @@ describeTmux("lists", () => {
   }
   const everything = (line: string) => (LIMITS.some((limited) => limited.startsWith(line)) ? `${line} -n 0` : line);
 
-  it.each(KEEPS)("mu %s %s keeps what it names, and not all", async (line, filter, keeps) => {
+  it.each(KEEPS)("mu %s %s keeps what it names", async (line, filter, keeps) => {
     const all = await run(`mu ${everything(line)}`);
     const kept = await run(`mu ${everything(line)} ${filter}`);
     expect(kept).toEqual(all.filter(keeps));
