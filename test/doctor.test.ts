@@ -37,6 +37,26 @@ describe("mu doctor", () => {
     });
   });
 
+  it("says how much is kept of agents, kind by kind, and what bounds it", async () => {
+    await home.here("workstream init demo");
+    const state = join(home.folder, "state");
+    mkdirSync(join(state, "spool"), { recursive: true });
+    writeFileSync(join(state, "spool", "7"), "x".repeat(3 * 2 ** 20));
+    const env = { MU_STATE_DIR: state };
+    const { kept } = (await home.mu("doctor --json", { env })).json();
+    expect(kept.map(({ kind }: { kind: string }) => kind)).toEqual([
+      "spools",
+      "transcripts",
+      "screens",
+      "launches",
+      "deliveries",
+    ]);
+    expect(kept[0]).toMatchObject({ where: join(state, "spool"), count: 1, bytes: 3 * 2 ** 20, limitBytes: 2 ** 26 });
+    const { stdout } = await home.mu("doctor", { env });
+    expect(stdout).toMatch(/^ {2}spools: 1, 3\.0 MiB; at most 64 MiB; the next start of an agent removes/m);
+    expect(stdout).toMatch(/^ {2}deliveries: 0, 0\.0 MiB; at most settled ones for 30 days and 200 for each agent/m);
+  });
+
   it("does not take an empty file for a database without tasks, and leaves it as it is", async () => {
     mkdirSync(join(home.database, ".."));
     writeFileSync(home.database, "");

@@ -1,5 +1,5 @@
 import type { Host } from "../host.js";
-import { readSpool, type SpoolEvent, spoolPath, spoolSize } from "./spool.js";
+import { boundSpool, readSpool, SPOOL_BYTES, type SpoolEvent, spoolPath, spoolSize } from "./spool.js";
 
 /** What an agent reported, in words that are the same for all CLIs. */
 export type FeedKind =
@@ -92,8 +92,10 @@ export async function readFeed(
   const offset = seen?.spool_offset ?? "";
   if (cli.readEvents === undefined) return { events: [], changed: false, offset };
   const path = spoolPath(host.stateDir, row.id);
-  if ((await spoolSize(path)) === Number(offset))
-    return { events: JSON.parse(seen?.feed ?? "[]"), changed: false, offset };
+  const size = await spoolSize(path);
+  const namesSession = (event: SpoolEvent) => sessionOf({ events: foldFeed(cli, [event]) }) !== undefined;
+  if (size > SPOOL_BYTES) await boundSpool(path, host.context.clock.now(), namesSession);
+  if (size === Number(offset)) return { events: JSON.parse(seen?.feed ?? "[]"), changed: false, offset };
   const { events, end } = await readSpool(path);
   return {
     events: foldFeed(cli, events, row.session_ref).slice(-KEPT_EVENTS),

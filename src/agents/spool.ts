@@ -1,5 +1,6 @@
-import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { writeWhole } from "../whole-file.js";
 import { asObject, type Json } from "./json.js";
 
 /** One event that an agent's CLI reported. `at` is in ms since the epoch. */
@@ -68,30 +69,82 @@ export interface SpoolRead {
   end: number;
 }
 
+/** What a look at a spool reads of it (bytes). */
+const READ_BYTES = 64 * 1024;
+
+/** Where a spool is set aside; what hooks report then begins the spool anew. */
+const asideOf = (path: string) => `${path}.1`;
+
 /**
- * The newest events: those in the last `bytes` bytes of the spool, but at least one if there is any. A record whose end
- * is not written yet, and whatever is no record, is skipped; without a spool there are no events.
+ * The newest events: those in the last `bytes` bytes of the spool and of what was set aside of it, but at least one if
+ * there is any. A record whose end is not written yet, and whatever is no record, is skipped; without a spool there are
+ * no events.
  */
-export async function readSpool(path: string, bytes = 64 * 1024): Promise<SpoolRead> {
+export async function readSpool(path: string, bytes = READ_BYTES): Promise<SpoolRead> {
+  const { events, end, ino } = await readPart(path, bytes);
+  const aside = await readPart(asideOf(path), Math.max(4096, bytes - end));
+  if (aside.ino === ino) return { events, end };
+  return { events: end < bytes ? [...aside.events, ...events] : events, end: aside.end + end };
+}
+
+async function readPart(path: string, bytes: number): Promise<SpoolRead & { ino?: number }> {
   const file = await open(path, "r").catch(() => undefined);
   if (file === undefined) return { events: [], end: 0 };
   try {
-    const { size } = await file.stat();
+    const { size, ino } = await file.stat();
     for (let reach = bytes; ; reach *= 4) {
       const start = Math.max(0, size - reach);
       const tail = await readRange(file, start, size - start);
       const length = tail.lastIndexOf(LINE_END) + 1;
       const events = decodeRecords(tail.subarray(0, length));
-      if (events.length > 0 || start === 0) return { events, end: start + length };
+      if (events.length > 0 || start === 0) return { events, end: start + length, ino };
     }
   } finally {
     await file.close();
   }
 }
 
-/** The size of a spool in bytes; 0 if it does not exist. */
+/** The size in bytes of a spool and of what was set aside of it; 0 if it does not exist. */
 export async function spoolSize(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0;
+  const sizes = await Promise.all([path, asideOf(path)].map(async (part) => (await statOf(part))?.size ?? 0));
+  return sizes.reduce((sum, size) => sum + size);
+}
+
+const statOf = (path: string) => stat(path).catch(() => undefined);
+
+/** What a spool, and what was set aside of it, may have in bytes when it is read. */
+export const SPOOL_BYTES = 1024 * 1024;
+/** A hook that has opened a spool has written to it after this long (ms). */
+const WRITTEN_MS = 1_000;
+/** Cutting a spool takes less than this, or was interrupted (ms). */
+const CUT_MS = 60_000;
+/** How far back a cut looks for the event to keep (bytes). */
+const SEARCH_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Sets a spool aside that has grown beyond `SPOOL_BYTES`; when no hook can write to it any more, the next call cuts it to
+ * what a look reads. The newest event that `isKept` stays in any case. Of several processes one does it.
+ */
+export async function boundSpool(path: string, now: Date, isKept: (event: SpoolEvent) => boolean): Promise<void> {
+  const [lock, aside] = [`${path}.lock`, asideOf(path)];
+  const held = await open(lock, "wx", 0o600).catch(() => undefined);
+  const isOld = async (file: string, ms: number) => now.getTime() - ((await statOf(file))?.mtimeMs ?? 0) > ms;
+  if (held === undefined) return (await isOld(lock, CUT_MS)) ? rm(lock, { force: true }) : undefined;
+  try {
+    const { events } = await readPart(aside, SEARCH_BYTES);
+    const kept = events.filter(isKept).reduce<SpoolEvent | undefined>((a, b) => (a && a.at > b.at ? a : b), undefined);
+    if (((await statOf(path))?.size ?? 0) > SPOOL_BYTES) {
+      if (kept !== undefined) await appendSpool(path, kept);
+      await rename(path, aside);
+    } else if (((await statOf(aside))?.size ?? 0) > SPOOL_BYTES && (await isOld(aside, WRITTEN_MS))) {
+      const from = events.length - (await readPart(aside, READ_BYTES)).events.length;
+      const rest = events.filter((event, index) => index >= from || event === kept);
+      if (rest.length < events.length) await writeWhole(aside, rest.map(encodeSpoolLine).join(""));
+    }
+  } finally {
+    await held.close();
+    await rm(lock, { force: true });
+  }
 }
 
 const LINE_END = 0x0a;

@@ -120,6 +120,12 @@ export async function lostAgents(db: Reader, workstream?: string): Promise<strin
   return (await reapedCrew(db, workstream)).map(({ row }) => row.name);
 }
 
+/** The row ids of all that `mu recover` would bring back, in whichever workstream it is called. */
+export async function lostIncarnations(db: Reader): Promise<number[]> {
+  const names = await db.selectFrom("workstreams").select("name").execute();
+  return (await Promise.all(names.map(({ name }) => reapedCrew(db, name)))).flat().map(({ row }) => row.id);
+}
+
 function is(one: Candidate, workstream: string, agent: string): boolean {
   return one.workstream === workstream && one.row.name === agent;
 }

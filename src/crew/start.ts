@@ -17,6 +17,7 @@ import type { Death, OpenedPane } from "../tmux/open.js";
 import { workspaceEnv } from "../workspaces/setup/setup.js";
 import { sessionOf } from "../workstreams/workstream.js";
 import { retireAgentIn, rootsOf } from "./close.js";
+import { removeOldFiles } from "./kept.js";
 import { type LaunchPlan, launchArgv } from "./launch.js";
 
 export interface Spawned {
@@ -54,6 +55,8 @@ export async function startAgent(
     const death = await crew.tmux.confirmPane(opened.pane);
     if (death !== undefined) throw await died(crew, row, death);
     if (readiness !== null) await recordReadiness(crew.context, row.id, readiness);
+    // What cannot be removed now is left to the next start.
+    await removeOldFiles(crew).catch(() => []);
     return { agent: await agentById(crew.context.store.db, row.id), readiness };
   } catch (error) {
     await rollBackSpawn(crew, ref, row, { opened, error });

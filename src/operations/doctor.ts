@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
+import { KEPT, type Kept, measureKept } from "../crew/kept.js";
 import { inspectStore } from "../db/health.js";
 import { asFault, type NextStep } from "../errors.js";
 import { counted, shellWord } from "../names.js";
+import { stateFolder } from "../paths.js";
 import { listWorkstreams } from "../workstreams/workstream.js";
 import { type App, defineOperation, NEXT_STEPS, shape, step, type TypeOf } from "./define.js";
 
@@ -15,9 +17,9 @@ export const doctor = defineOperation({
   name: "doctor",
   summary: "Check mu's prerequisites: the database and its disk, tmux, and who you are",
   description:
-    "Exits 1 if something is wrong, and 5 if the database cannot be opened. The lines below tmux list the features that mu can use here.",
+    "Exits 1 if something is wrong, and 5 if the database cannot be opened. The lines below tmux list the features that mu can use here; the last lines say how much mu keeps of agents, and what bounds it.",
   effect: "read",
-  output: { checks: [CHECK], features: { "*": "boolean" }, nextSteps: NEXT_STEPS },
+  output: { checks: [CHECK], features: { "*": "boolean" }, kept: [KEPT], nextSteps: NEXT_STEPS },
   examples: [
     { command: "mu doctor", shows: "all prerequisites" },
     { command: "mu doctor --fix", shows: "an unknown flag", fault: "usage.unknown_option" },
@@ -29,16 +31,21 @@ export const doctor = defineOperation({
     return {
       checks: findings.map(({ check }) => check),
       features: tmux.features,
+      kept: await keptOfAgents(app),
       nextSteps: findings.flatMap(({ nextSteps = [] }) => nextSteps),
     };
   },
-  render: ({ checks, features }, paint) =>
-    checks.map(({ name, verdict, says }) => [
+  render: ({ checks, features, kept }, paint) => [
+    ...checks.map(({ name, verdict, says }) => [
       `${MARKS[verdict]} ${paint.bold(name)}  ${says}`,
       Object.entries(name === "tmux" ? features : {}).map(([feature, there]) =>
         paint.dim(`    ${there ? "has" : "lacks"} ${feature}`),
       ),
     ]),
+    ...kept.map(({ kind, count, bytes, limit }) =>
+      paint.dim(`  ${kind}: ${count}, ${(bytes / 2 ** 20).toFixed(1)} MiB; at most ${limit}`),
+    ),
+  ],
   exitCode: ({ checks }) => (checks.some((check) => check.verdict === "error") ? 1 : 0),
 });
 
@@ -68,6 +75,11 @@ async function checkDatabase({ context: { store } }: App): Promise<Finding[]> {
     const { message, nextSteps } = asFault(error);
     return [{ ...found("error", message), nextSteps }];
   }
+}
+
+/** Nothing if the database cannot be read. */
+function keptOfAgents({ context, request: { env } }: App): Promise<Kept[]> {
+  return measureKept({ context, stateDir: stateFolder(env) }).catch(() => []);
 }
 
 /** Workstreams whose project folder is gone; none if the database cannot be read. */

@@ -73,8 +73,27 @@ export async function enqueue(
       proved_at: null,
       updated_at: now,
     };
-    return db.insertInto("deliveries").values(row).returningAll().executeTakeFirstOrThrow();
+    const added = await db.insertInto("deliveries").values(row).returningAll().executeTakeFirstOrThrow();
+    if (added.id % PRUNE_EVERY === 0) await pruneDeliveries(db, added, context.clock.now());
+    return added;
   });
+}
+
+/** Settled deliveries are kept for so many days, and so many for each agent, plus those since the last pruning. */
+export const KEPT_DELIVERIES = { days: 30, each: 200 } as const;
+/** Old deliveries are removed when the number of a new one divides by this. */
+const PRUNE_EVERY = 8;
+
+async function pruneDeliveries(db: Reader, { workstream_id, agent }: DeliveryRow, now: Date): Promise<void> {
+  const settled = db.deleteFrom("deliveries").where("state", "not in", ["queued", "pasted"]);
+  const since = new Date(now.getTime() - KEPT_DELIVERIES.days * 86_400_000).toISOString();
+  await settled.where("updated_at", "<", since).execute();
+  const ofAgent = db.selectFrom("deliveries").where("workstream_id", "=", workstream_id).where("agent", "=", agent);
+  const older = ofAgent.select("id").orderBy("id", "desc").limit(1).offset(KEPT_DELIVERIES.each);
+  const [oldest] = await older.execute();
+  if (oldest === undefined) return;
+  const beyond = settled.where("workstream_id", "=", workstream_id).where("agent", "=", agent);
+  await beyond.where("id", "<=", oldest.id).execute();
 }
 
 function checkText(text: string): string {
