@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
+import { mapAtMost } from "../../at-most.js";
 import type { Standing, Target, VcsWorld } from "../vcs.js";
 import { findGitDir, operationIn, readHead } from "./git-dir.js";
 import { landedIn, parseWalk, reachable } from "./history.js";
-import { runGit, runGits } from "./run.js";
+import { runGits } from "./run.js";
 
 /** Checkouts whose status is read in parallel. */
 const CONCURRENCY = Math.min(4, Math.max(2, availableParallelism()));
@@ -75,10 +76,16 @@ function countEntries(paths: readonly string[], output: string): [string, number
   });
 }
 
-/** Commits that a head has and the target lacks, and the reverse. */
+/** How a head and the target have parted. */
 export interface Distance {
+  /** The number of commits that only the head has, without those that have landed under other ids. */
   ahead: number;
+  /** The number of commits that only the target has. */
   behind: number;
+  /** All commits that only the head has. */
+  own: ReadonlySet<string>;
+  /** The commits of the target that those begin on. */
+  borders: ReadonlySet<string>;
 }
 
 type Goal = Omit<Target, "branch">;
@@ -91,53 +98,43 @@ export async function distances(
   heads: readonly string[],
 ): Promise<Map<string, Distance>> {
   const others = [...new Set(heads)].filter((head) => head !== target.commit);
-  const known = new Map<string, Distance>([[target.commit, { ahead: 0, behind: 0 }]]);
-  if (others.length === 0) return known;
-  const together = others.length > 1 ? await walkTogether(world, root, target, others) : undefined;
-  const rest = together ?? (await oneByOne(world, root, target, others));
-  return new Map([...known, ...rest]);
+  const onTarget = { ahead: 0, behind: 0, own: new Set<string>(), borders: new Set([target.commit]) };
+  const known = new Map<string, Distance>([[target.commit, onTarget]]);
+  const together = await distancesIn(world, root, target, others);
+  const groups = together === undefined ? others.map((head) => [head]) : [];
+  const alone = await mapAtMost(CONCURRENCY, groups, (group) => distancesIn(world, root, target, group));
+  return new Map([...known, ...(together ?? alone.flatMap((found) => found ?? []))]);
 }
 
-/** All commits that are not common to all tips, each with its parents. */
-const WALK = `bases=$(git merge-base --octopus --all "$@") && exec git rev-list --parents "$@" --not $bases`;
+/** All commits that are not common to all tips, each with its parents; a single head need not share any with the target. */
+const WALK = `bases=$(git merge-base --octopus --all "$@") || [ $# -eq 2 ] || exit 1
+exec git rev-list --parents "$@" --not $bases --`;
 
-/** Undefined if a head does not exist or shares no history with the others. */
-async function walkTogether(
+/** Undefined if a head does not exist, or several do not share history with the target. */
+async function distancesIn(
   world: VcsWorld,
   root: string,
   { commit: target, landed = [] }: Goal,
   heads: readonly string[],
-): Promise<Map<string, Distance> | undefined> {
+): Promise<[string, Distance][] | undefined> {
+  if (heads.length === 0) return [];
   const stdout = await runGits(world, root, WALK, [target, ...heads]);
   if (stdout === undefined) return undefined;
   const walk = parseWalk(stdout);
   const ofTarget = reachable(walk, [target]);
   const onTarget = landedIn(walk, landed);
-  const distanceOf = (head: string): Distance => {
+  return heads.map((head) => {
     const ofHead = [...reachable(walk, [head])];
-    const own = ofHead.filter((commit) => !ofTarget.has(commit));
-    const ahead = own.filter((commit) => !onTarget.has(commit)).length;
-    return { ahead, behind: ofTarget.size - (ofHead.length - own.length) };
-  };
-  return new Map(heads.map((head) => [head, distanceOf(head)]));
-}
-
-async function oneByOne(
-  world: VcsWorld,
-  root: string,
-  { commit: target, landed = [] }: Goal,
-  heads: readonly string[],
-): Promise<Map<string, Distance>> {
-  const known = new Map<string, Distance>();
-  const walk = async (...range: string[]) => {
-    const found = await runGit(world, root, ["rev-list", "--parents", ...range]).catch(() => undefined);
-    return found && parseWalk(found.stdout);
-  };
-  for (const head of heads) {
-    const behind = (await walk(target, `^${head}`))?.size;
-    const own = await walk(head, `^${target}`);
-    if (behind !== undefined && own !== undefined)
-      known.set(head, { ahead: own.size - landedIn(own, landed).size, behind });
-  }
-  return known;
+    const own = new Set(ofHead.filter((commit) => !ofTarget.has(commit)));
+    const parents = own.size === 0 ? [head] : [...own].flatMap((commit) => walk.get(commit) ?? []);
+    return [
+      head,
+      {
+        ahead: [...own].filter((commit) => !onTarget.has(commit)).length,
+        behind: ofTarget.size - (ofHead.length - own.size),
+        own,
+        borders: new Set(parents.filter((commit) => !own.has(commit))),
+      },
+    ];
+  });
 }

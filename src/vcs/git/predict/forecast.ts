@@ -92,7 +92,7 @@ async function againstTarget({ world, root, target }: Scene, works: readonly Wor
   };
 }
 
-const isPartlyLanded = ({ own, ahead }: Work) => ahead !== null && ahead < own.size;
+const isPartlyLanded = ({ own, ahead }: Work) => ahead < own.size;
 const hasNothingLeft = ({ ahead, dirty }: Work) => ahead === 0 && dirty === 0;
 const isOn = (work: Pick<Work, "base" | "single">, target: Target) => work.base === target.commit && work.single;
 

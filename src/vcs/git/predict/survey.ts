@@ -3,9 +3,8 @@ import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapAtMost } from "../../../at-most.js";
 import { asFault, Fault } from "../../../errors.js";
-import type { Checkout, Standing, Target, VcsWorld } from "../../vcs.js";
+import type { Checkout, Target, VcsWorld } from "../../vcs.js";
 import { gitDirOf } from "../git-dir.js";
-import { parseWalk, reachable, type Walk } from "../history.js";
 import { gitEntries, gitLine, runGit } from "../run.js";
 import { snapshot } from "../snapshot.js";
 import { type Distance, distances } from "../standings.js";
@@ -36,25 +35,14 @@ interface Present {
   dirty: number;
 }
 
-/** Where a commit's history left the target's. */
-interface Ancestry {
-  /** Commits that the target lacks. */
-  own: ReadonlySet<string>;
-  /** The merge base with the target, if any. */
-  base: string | undefined;
-  /** False if there are several merge bases. */
-  single: boolean;
-}
-
 /** A subject with all that can be found out about it alone. */
-export interface Work
-  extends Omit<Present, "tree">,
-    Pick<Ancestry, "own" | "single">,
-    Pick<Standing, "behind" | "ahead"> {
+export interface Work extends Omit<Present, "tree">, Pick<Distance, "ahead" | "behind" | "own"> {
   name: string;
   /** `head`, or a commit on top of it with everything uncommitted. */
   commit: string;
+  /** Where its history left the target's; one of several commits unless it is the `single` one. */
   base: string;
+  single: boolean;
   /** From `base` to `commit`. */
   changes: Changes;
   footprint: Footprint;
@@ -75,18 +63,16 @@ export async function survey(scene: Scene, subjects: readonly Subject[]): Promis
   const { present, skipped } = await presents(scene, subjects);
   const { world, root, target } = scene;
   const heads = present.map(({ head }) => head);
-  const ancestry =
-    heads.length === 0 ? new Map<string, Ancestry>() : await readAncestry(world, root, heads, target.commit);
-  const apart = await distancesOf(scene, ancestry);
+  const apart = await distances(world, root, target, heads);
   const works: Work[] = [];
   const sinces: (string | undefined)[] = [];
   for (const { since, ...one } of present) {
-    const { own = new Set<string>(), base, single = true } = ancestry.get(one.head) ?? {};
+    const { own, borders, ahead, behind } = apart.get(one.head) ?? UNKNOWN;
+    const { base, single } = await basesOf(world, root, [one.head, target.commit], borders);
     if (base === undefined) {
       skipped.push({ name: one.name, reason: `It shares no history with ${target.branch}.` });
       continue;
     }
-    const { behind = null, ahead = own.size } = apart.get(one.head) ?? {};
     const nothing = { changes: NO_CHANGES, recent: NO_CHANGES, footprint: footprint(NO_CHANGES) };
     works.push({ ...one, own, base, single, behind, ahead, ...nothing });
     sinces.push(since !== undefined && own.has(since) ? since : undefined);
@@ -95,12 +81,15 @@ export async function survey(scene: Scene, subjects: readonly Subject[]): Promis
   return { works, skipped };
 }
 
-/** Only heads that are not on the newest target need a walk. */
-async function distancesOf({ world, root, target }: Scene, ancestry: ReadonlyMap<string, Ancestry>) {
-  const late = [...ancestry].filter(([, { base, single }]) => base !== target.commit || !single).map(([head]) => head);
-  const apart = late.length === 0 ? undefined : await distances(world, root, target, late);
-  const near = [...ancestry].map(([head, { own }]): [string, Distance] => [head, { ahead: own.size, behind: 0 }]);
-  return new Map([...near.filter(([head]) => !late.includes(head)), ...(apart ?? [])]);
+const UNKNOWN: Distance = { ahead: 0, behind: 0, own: new Set(), borders: new Set() };
+
+/** The merge base of a head and the target, given the commits of the target that the head's own ones begin on. */
+async function basesOf(world: VcsWorld, root: string, tips: readonly string[], borders: ReadonlySet<string>) {
+  const [border] = borders;
+  if (borders.size < 2) return { base: border, single: true };
+  const { stdout } = await runGit(world, root, ["merge-base", "--all", ...tips], { okCodes: [1] });
+  const [base, ...more] = stdout.split("\n").filter((line) => line !== "");
+  return { base, single: more.length === 0 };
 }
 
 async function presents({ quarantine, root }: Scene, subjects: readonly Subject[]) {
@@ -138,42 +127,6 @@ async function fillInChanges(
     work.footprint = footprint(work.changes);
   }
   for (const [n, { work }] of late.entries()) work.recent = changes[changed.length + n] ?? NO_CHANGES;
-}
-
-/** The ancestry of each head, by commit: one walk over what the target lacks. */
-async function readAncestry(
-  world: VcsWorld,
-  root: string,
-  heads: readonly string[],
-  target: string,
-): Promise<Map<string, Ancestry>> {
-  const distinct = [...new Set(heads)];
-  const input = `${distinct.join("\n")}\n^${target}\n`;
-  const { stdout } = await runGit(world, root, ["rev-list", "--parents", "--boundary", "--stdin"], { input });
-  const [boundary, walk] = splitBoundary(stdout);
-  const entries = distinct.map(async (head): Promise<[string, Ancestry]> => {
-    if (!walk.has(head)) return [head, { own: new Set(), base: head, single: true }];
-    const own = reachable(walk, [head]);
-    const parents = [...own].flatMap((commit) => walk.get(commit) ?? []);
-    const borders = new Set(parents.filter((commit) => boundary.has(commit)));
-    return [head, { own, ...(await basesOf(world, root, [head, target], borders)) }];
-  });
-  return new Map(await Promise.all(entries));
-}
-
-/** The commits of the target where the walk ends, and the walk. */
-function splitBoundary(output: string): [boundary: Set<string>, walk: Walk] {
-  const lines = output.split("\n");
-  const boundary = lines.flatMap((line) => (line.startsWith("-") ? [line.slice(1).split(" ", 1)[0] ?? ""] : []));
-  return [new Set(boundary), parseWalk(lines.filter((line) => !line.startsWith("-")).join("\n"))];
-}
-
-async function basesOf(world: VcsWorld, root: string, tips: readonly string[], borders: ReadonlySet<string>) {
-  const [border] = borders;
-  if (borders.size < 2) return { base: border, single: true };
-  const { stdout } = await runGit(world, root, ["merge-base", "--all", ...tips], { okCodes: [1] });
-  const [base, ...more] = stdout.split("\n").filter((line) => line !== "");
-  return { base, single: more.length === 0 };
 }
 
 /**
