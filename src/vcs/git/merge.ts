@@ -2,13 +2,48 @@ import { mapAtMost } from "../../at-most.js";
 import { Fault } from "../../errors.js";
 import type { Replay } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
-import { gitFault, gitLine, runGit } from "./run.js";
+import { gitFault, gitLine, runGit, runGits } from "./run.js";
 
-interface Merge {
+/** What merging two commits gives. */
+export interface Merge {
+  isClean: boolean;
   /** The merged tree, with conflict markers in files that conflict. */
   tree: string;
-  /** The paths that conflict, sorted. */
-  conflicts: string[];
+  /** The paths that conflict, as the tree has them. */
+  files: string[];
+  /** What git says about its conflicts. */
+  messages: { paths: string[]; text: string }[];
+}
+
+const MERGE_TREE = ["merge-tree", "--write-tree", "-z", "--name-only", "--messages", "--allow-unrelated-histories"];
+
+/** Merges two commits in memory, following renames. `options` are git's own, before the verb. */
+export async function mergeTrees(
+  world: VcsWorld,
+  folder: string,
+  [ours, theirs]: Pair,
+  { options = [], env = {} }: { options?: readonly string[]; env?: Record<string, string> } = {},
+): Promise<Merge> {
+  const args = [...options, ...MERGE_TREE, ours, theirs];
+  const { code, stdout } = await runGit(world, folder, args, { okCodes: [1], env });
+  return { isClean: code === 0, ...readMerge(stdout.split("\0"), 0) };
+}
+
+/**
+ * Reads the merge that begins at `start`: its tree, the paths that conflict, an empty field, and messages: the number of
+ * their paths, the paths, the type and the text. `end` is behind the field that ends them.
+ */
+function readMerge(fields: readonly string[], start: number): Omit<Merge, "isClean"> & { end: number } {
+  const blank = fields.indexOf("", start);
+  const [tree = "", ...files] = fields.slice(start, blank);
+  const messages: Merge["messages"] = [];
+  let at = blank + 1;
+  for (let count = Number.parseInt(fields[at] ?? "", 10); count >= 0; count = Number.parseInt(fields[at] ?? "", 10)) {
+    const [type = "", text = ""] = fields.slice(at + count + 1, at + count + 3);
+    if (type.startsWith("CONFLICT")) messages.push({ paths: fields.slice(at + 1, at + 1 + count), text });
+    at += count + 3;
+  }
+  return { tree, files, messages, end: at + 1 };
 }
 
 type Pair = readonly [ours: string, theirs: string];
@@ -19,73 +54,49 @@ const CONCURRENCY = 2;
 const MIN_BATCH = 24;
 
 /**
- * Merges each pair in memory, following renames. Every pair needs a common ancestor. Faults `vcs.too_old` below git
- * 2.38, `vcs.failed`.
+ * The merged tree and the conflicting paths, sorted, of each pair. Every pair needs a common ancestor. Faults
+ * `vcs.too_old` below git 2.38, `vcs.failed`.
  */
-export async function mergePairs(world: VcsWorld, root: string, pairs: readonly Pair[]): Promise<Merge[]> {
+export async function mergePairs(
+  world: VcsWorld,
+  root: string,
+  pairs: readonly Pair[],
+): Promise<{ tree: string; conflicts: string[] }[]> {
   if (pairs.length === 0) return [];
   const version = await gitVersion(world, root);
   if (version < WRITE_TREE) throw tooOld();
-  if (version < STDIN) return mapAtMost(CONCURRENCY, pairs, (pair) => mergeOne(world, root, pair));
   const size = Math.max(MIN_BATCH, Math.ceil(pairs.length / CONCURRENCY));
   const batches: Pair[][] = [];
   for (let from = 0; from < pairs.length; from += size) batches.push(pairs.slice(from, from + size));
-  return (await Promise.all(batches.map((batch) => mergeMany(world, root, batch)))).flat();
+  const merges =
+    version < STDIN
+      ? await mapAtMost(CONCURRENCY, pairs, (pair) => mergeTrees(world, root, pair))
+      : (await Promise.all(batches.map((batch) => mergeMany(world, root, batch)))).flat();
+  return merges.map((merge, at) => ({ tree: merge.tree, conflicts: conflictsOf(merge, pairs[at] ?? ["", ""]) }));
 }
 
-const MERGE_TREE = ["merge-tree", "--write-tree", "--name-only"];
-
-/** The output is the tree, the conflicted paths, an empty field, and messages with the paths they are about. */
-async function mergeOne(world: VcsWorld, root: string, [ours, theirs]: Pair): Promise<Merge> {
-  const { code, stdout } = await runGit(world, root, [...MERGE_TREE, "-z", "--messages", ours, theirs], {
-    okCodes: [1],
-  });
-  const [tree = "", ...words] = stdout.split("\0");
-  const end = words.indexOf("");
-  const paths = words.slice(0, end).map(realPath([ours, theirs]));
-  // Only the message reports a folder that was split over several others.
-  return {
-    tree,
-    conflicts: sorted(
-      code === 1 && paths.length === 0 ? conflictsIn(words.slice(end + 1)).flatMap(({ paths }) => paths) : paths,
-    ),
-  };
-}
-
-/** Messages of `merge-tree`: each is the number of its paths, the paths, its type, and its text. */
-function conflictsIn(messages: readonly string[]): { paths: string[]; text: string }[] {
-  const found: { paths: string[]; text: string }[] = [];
-  for (let at = 0; at < messages.length; ) {
-    const count = Number(messages[at] || Number.NaN);
-    if (Number.isNaN(count)) break;
-    const [type = "", text = ""] = messages.slice(at + count + 1, at + count + 3);
-    if (type.startsWith("CONFLICT")) found.push({ paths: messages.slice(at + 1, at + 1 + count), text });
-    at += count + 3;
-  }
-  return found;
-}
-
-/** One process for all: each result is a status, the tree, the paths, and an empty field. */
+/** One process for all: each result begins with its status and ends with an empty field. */
 async function mergeMany(world: VcsWorld, root: string, pairs: readonly Pair[]): Promise<Merge[]> {
-  const args = [...MERGE_TREE, "--no-messages", "--stdin"];
+  const args = [...MERGE_TREE, "--stdin"];
   const input = pairs.map((pair) => `${pair.join(" ")}\n`).join("");
   const result = await runGit(world, root, args, { input });
-  const words = result.stdout.split("\0");
+  const fields = result.stdout.split("\0");
   let at = 0;
-  const answers = pairs.map((pair) => {
-    const [verdict, tree] = words.slice(at, at + 2);
-    const end = words.indexOf("", at + 2);
-    if (!tree || end < 0) throw gitFault(root, args, result);
-    const conflicts = sorted(words.slice(at + 2, end).map(realPath(pair)));
-    at = end + 1;
-    return { pair, tree, conflicts, unreported: verdict === CONFLICTED && conflicts.length === 0 };
+  return pairs.map(() => {
+    const isClean = fields[at] === "1";
+    const { end, ...merge } = readMerge(fields, at + 1);
+    if (merge.tree === "") throw gitFault(root, args, result);
+    at = end;
+    return { isClean, ...merge };
   });
-  return mapAtMost(CONCURRENCY, answers, async ({ pair, tree, conflicts, unreported }) =>
-    unreported ? mergeOne(world, root, pair) : { tree, conflicts },
-  );
 }
 
-const CONFLICTED = "0";
+function conflictsOf({ isClean, files, messages }: Merge, pair: Pair): string[] {
+  // Only the message reports a folder that was split over several others.
+  const isUnlisted = !isClean && files.length === 0;
+  const paths = isUnlisted ? messages.flatMap((message) => message.paths) : files.map(realPath(pair));
+  return [...new Set(paths)].sort();
+}
 
 /** A file that conflicts with a folder would be moved to `path~<commit>`; this is the path that it has now. */
 const realPath = (pair: Pair) => (path: string) => {
@@ -93,8 +104,6 @@ const realPath = (pair: Pair) => (path: string) => {
   const [commit = ""] = path.slice(mark + 1).split("_");
   return mark > 0 && pair.includes(commit) ? path.slice(0, mark) : path;
 };
-
-const sorted = (paths: readonly string[]) => [...new Set(paths)].sort();
 
 /** `merge-tree --write-tree`, and its `--stdin`, as 1000 × major + minor. */
 const WRITE_TREE = 2_038;
@@ -124,33 +133,18 @@ const LINE_LENGTH = 200;
 /** The conflicts of a merge: the files, git's messages about them, and the first conflicting lines. */
 export async function gitConflict(
   { world, root }: { world: VcsWorld; root: string },
-  { tree, report }: { tree: string; report: readonly string[] },
+  { tree, files, messages }: Merge,
   names: Replay["names"],
 ): Promise<{ files: string[]; words: string[]; hunk: string }> {
-  const { files, words } = parseReport(report);
+  const words = messages.map(({ text }) => text.trim().replaceAll(/\b([0-9a-f]{7})[0-9a-f]{33}\b/g, "$1"));
   for (const file of files.slice(0, 10)) {
-    const hunk = firstHunk(await textOf(world, root, `${tree}:${file}`), names);
+    const hunk = firstHunk((await runGits(world, root, READ, [`${tree}:${file}`, `${MAX_BYTES}`])) ?? "", names);
     if (hunk !== "") return { files, words, hunk: `${file}\n${hunk}` };
   }
   return { files, words, hunk: "" };
 }
 
-/** `mode id stage\tpath` for each conflicted file, an empty field, and messages. */
-function parseReport(report: readonly string[]): { files: string[]; words: string[] } {
-  const end = report.indexOf("");
-  const files = report.slice(0, end).map((line) => line.slice(line.indexOf("\t") + 1));
-  const texts = conflictsIn(report.slice(end + 1)).map(({ text }) => text.trim());
-  return {
-    files: [...new Set(files)],
-    words: texts.map((text) => text.replaceAll(/\b([0-9a-f]{7})[0-9a-f]{33}\b/g, "$1")),
-  };
-}
-
-async function textOf(world: VcsWorld, root: string, object: string): Promise<string> {
-  const { code, stdout } = await runGit(world, root, ["cat-file", "-s", object], { okCodes: [128] });
-  if (code !== 0 || Number(stdout) > MAX_BYTES) return "";
-  return (await runGit(world, root, ["cat-file", "blob", object], { okCodes: [128] })).stdout;
-}
+const READ = '[ "$(git cat-file -s "$1")" -le "$2" ] && git cat-file blob "$1"';
 
 function firstHunk(text: string, { ours, theirs }: Replay["names"]): string {
   const lines = text.split("\n");

@@ -1,9 +1,9 @@
 import type { LandingTarget, Replay, Replayed, Replayer, Tip } from "../lander.js";
 import type { BareCommit, CommitRange, VcsWorld } from "../vcs.js";
 import { findArrived } from "./arrived.js";
-import { type Attributes, withAttributes } from "./attributes.js";
+import { withAttributes } from "./attributes.js";
 import { landedIn, reachable, requireHistory, type Walk } from "./history.js";
-import { gitConflict } from "./merge.js";
+import { gitConflict, type Merge, mergeTrees } from "./merge.js";
 import { gitFault, gitLine, runGit, runGits } from "./run.js";
 
 /** A commit that the target lacks. */
@@ -171,9 +171,9 @@ async function replayWork(scene: Scene, onto: Tip, replay: Replay): Promise<Repl
 
   const side = await mergeSideOf(scene, onto, base);
   const whole = await mergedTree(scene, side, last);
-  if (whole.outcome === "conflict") {
+  if (!whole.isClean) {
     const merged = (await mergedAsItIs(scene, onto, replay)) ?? (await mergedWithAttributes(scene, onto, side, last));
-    if (merged?.outcome !== "clean") {
+    if (!merged?.isClean) {
       await requireHistory(scene.world, scene.root, side.commit, last.sha);
       const conflict = await gitConflict(scene, whole, replay.names);
       return { outcome: "conflict", ...conflict, under: commitsUnder(scene, replay) };
@@ -203,12 +203,12 @@ async function mergeSideOf({ world, root, known }: Scene, onto: Tip, base: strin
  * What `git merge` makes of the tip and the work with its real ancestors, which may include merges of the target. Only
  * if the tip has all else that it would bring.
  */
-async function mergedAsItIs(scene: Scene, onto: Tip, { work, beneath }: Replay): Promise<Merged | undefined> {
+async function mergedAsItIs(scene: Scene, onto: Tip, { work, beneath }: Replay): Promise<Merge | undefined> {
   const walk = walkOf(scene.known);
   const expected = landedIn(walk, [...beneath, work]);
   if ([...reachable(walk, [work.to])].some((commit) => !expected.has(commit))) return undefined;
-  const merged = await mergeTrees(scene, onto.commit, work.to);
-  return merged.outcome === "clean" ? merged : undefined;
+  const merged = await mergeTrees(scene.world, scene.root, [onto.commit, work.to]);
+  return merged.isClean ? merged : undefined;
 }
 
 function commitsUnder({ known }: Scene, { work, beneath }: Replay): BareCommit[] {
@@ -221,36 +221,22 @@ function commitsUnder({ known }: Scene, { work, beneath }: Replay): BareCommit[]
 const walkOf = (known: Scene["known"]): Walk => new Map([...known].map(([sha, { parents }]) => [sha, parents]));
 
 /** The merge with the attributes of the tip, which git does not read in a bare repository or on another branch. */
-function mergedWithAttributes(scene: Scene, onto: Tip, side: MergeSide, step: Step): Promise<Merged | undefined> {
-  return withAttributes(scene, onto.commit, (attributes) => mergeTrees(scene, side.commit, step.sha, attributes));
+function mergedWithAttributes(scene: Scene, onto: Tip, side: MergeSide, step: Step): Promise<Merge | undefined> {
+  const options = ["-c", "merge.renormalize=true"];
+  return withAttributes(scene, onto.commit, ({ folder, env }) =>
+    mergeTrees(scene.world, folder, [side.commit, step.sha], { options, env }),
+  );
 }
 
-/** The tree of a merge, with the report of its conflicts. */
-type Merged = { outcome: "clean"; tree: string } | { outcome: "conflict"; tree: string; report: string[] };
-
-async function mergedTree(scene: Scene, side: MergeSide, step: Step): Promise<Merged> {
-  return side.isBase ? { outcome: "clean", tree: step.tree } : mergeTrees(scene, side.commit, step.sha);
-}
-
-async function mergeTrees(
-  { world, root }: Scene,
-  ours: string,
-  theirs: string,
-  attributes?: Attributes,
-): Promise<Merged> {
-  const options = { okCodes: [1], ...(attributes && { env: attributes.env }) };
-  const renormalize = attributes === undefined ? [] : ["-c", "merge.renormalize=true"];
-  const args = ["merge-tree", "--write-tree", "-z", "--messages", "--allow-unrelated-histories"];
-  const words = [...renormalize, ...args, ours, theirs];
-  const { code, stdout } = await runGit(world, attributes?.folder ?? root, words, options);
-  const [tree = "", ...report] = stdout.split("\0");
-  return code === 0 ? { outcome: "clean", tree } : { outcome: "conflict", tree, report };
+async function mergedTree({ world, root }: Scene, side: MergeSide, step: Step): Promise<Merge> {
+  if (side.isBase) return { isClean: true, tree: step.tree, files: [], messages: [] };
+  return mergeTrees(world, root, [side.commit, step.sha]);
 }
 
 interface Steps {
   steps: readonly Step[];
   /** The merge of each step with the tip. */
-  trees: readonly Merged[];
+  trees: readonly Merge[];
   trailers: readonly string[];
 }
 
@@ -271,12 +257,12 @@ async function commitSteps(scene: Scene, onto: Tip, { steps, trees, trailers }: 
   return { outcome: "replayed", tip, commits: kept.length };
 }
 
-function keptSteps(steps: readonly Step[], trees: readonly Merged[], start: string) {
+function keptSteps(steps: readonly Step[], trees: readonly Merge[], start: string) {
   const kept: { step: Step; tree: string; message: string }[] = [];
   let [before, folded] = [start, ""];
   for (const [index, step] of steps.entries()) {
     const merged = trees[index];
-    if (merged === undefined || merged.outcome === "conflict") {
+    if (!merged?.isClean) {
       folded += `\n\n${step.message.trim()}`;
       continue;
     }
