@@ -6,15 +6,17 @@ import { enumerate, quote, shellWord } from "../../names.js";
 import type { Lander, LandingTarget, Move, Tip } from "../lander.js";
 import { errorText } from "../program.js";
 import type { VcsWorld } from "../vcs.js";
+import { type Changes, foldersAbove, pathsOf, readChanges } from "./changes.js";
 import { commonDirOf, findGitDir, gitDirOf, operationIn } from "./git-dir.js";
 import { existingCommits } from "./history.js";
+import type { IndexDraft } from "./index-draft.js";
 import { moveCheckout } from "./move.js";
 import { gitReplayer } from "./replay.js";
 import { gitEntries, gitFault, gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 import { hasFile, settleMove } from "./settle-move.js";
 import { fillSubmodules } from "./submodules.js";
 import { commitOf, target } from "./target.js";
-import { removeScratch } from "./worktree.js";
+import { removeScratch, workTrees } from "./worktree.js";
 
 /** The scratch checkout runs no hooks. */
 const SCRATCH = [...NO_HOOKS, "-c", "submodule.recurse=false"];
@@ -112,7 +114,7 @@ async function advance(
   }
   const move = { path: checkout.path, branch: target.branch, from: target.commit, to };
   return moveCheckout(world, move, {
-    requireRoom: () => requireRoom(world, move),
+    requireRoom: (draft) => requireRoom(world, move, draft),
     note,
     swap: () => swap(world, root, { target, to }),
   });
@@ -163,43 +165,20 @@ interface Obstacle {
   underway: string | null;
 }
 
-interface WorkTree {
-  path: string;
-  head: string | null;
-  /** The full ref of its branch; null if HEAD is detached. */
-  branch: string | null;
-}
-
 /** Where a branch is checked out, and what else keeps it from being moved. */
 interface BranchPlace {
-  checkout: WorkTree | undefined;
+  checkout: { path: string } | undefined;
   /** A checkout that is rebasing or bisecting the branch and will return to it. */
   held: Obstacle | undefined;
 }
 
-/** Finds where a branch is in use. Ignores work trees whose folder is gone. */
+/** Finds where a branch is in use. */
 async function locateBranch(world: VcsWorld, root: string, branch: string): Promise<BranchPlace> {
   const trees = await workTrees(world, root);
   const checkout = trees.find((tree) => tree.branch === `refs/heads/${branch}`);
-  const detached = trees.filter((tree) => tree.branch === null);
-  const held = await Promise.all(detached.map((tree) => holding(tree, branch)));
+  const detached = trees.filter((tree) => tree.branch === undefined);
+  const held = await Promise.all(detached.map(({ path }) => holding(path, branch)));
   return { checkout, held: held.find((obstacle) => obstacle !== undefined) };
-}
-
-async function workTrees(world: VcsWorld, root: string): Promise<WorkTree[]> {
-  const { stdout } = await runGit(world, root, ["worktree", "list", "--porcelain", "-z"]);
-  const blocks = stdout.split("\0\0").filter((block) => block !== "");
-  return blocks.flatMap((block) => {
-    const fields = new Map(block.split("\0").map((line) => split(line)));
-    const path = fields.get("worktree") ?? "";
-    if (fields.has("bare") || fields.has("prunable") || !existsSync(path)) return [];
-    return [{ path, head: fields.get("HEAD") ?? null, branch: fields.get("branch") ?? null }];
-  });
-}
-
-function split(line: string): [string, string] {
-  const space = line.indexOf(" ");
-  return space < 0 ? [line, ""] : [line.slice(0, space), line.slice(space + 1)];
 }
 
 /** Files that name the branch to return to. */
@@ -209,44 +188,48 @@ const RETURNS: readonly (readonly [file: string, name: string])[] = [
   ["BISECT_START", "bisect"],
 ];
 
-async function holding(tree: WorkTree, branch: string): Promise<Obstacle | undefined> {
-  const folder = (await findGitDir(tree.path)) ?? tree.path;
+async function holding(path: string, branch: string): Promise<Obstacle | undefined> {
+  const folder = (await findGitDir(path)) ?? path;
   for (const [file, underway] of RETURNS) {
     const name = (await readFile(join(folder, file), "utf8").catch(() => "")).trim();
-    if (name === `refs/heads/${branch}` || name === branch) return { path: tree.path, files: [], underway };
+    if (name === `refs/heads/${branch}` || name === branch) return { path, files: [], underway };
   }
   return undefined;
 }
 
-/** Faults if an operation is in progress, or if what the user has not committed meets what differs between the commits. */
-async function requireRoom(world: VcsWorld, { path, branch, from, to }: Move): Promise<void> {
+/**
+ * Faults if an operation is in progress, or if what the user has not committed meets what differs between the commits,
+ * which it gives. With a `draft` of the index, reads the dates of the files into that.
+ */
+async function requireRoom(
+  world: VcsWorld,
+  { path, branch, from, to }: Move,
+  draft?: IndexDraft["env"],
+): Promise<Changes> {
   const underway = operationIn(await readdir((await findGitDir(path)) ?? path));
   if (underway !== null) throw checkoutDirty(branch, { path, files: [], underway });
   const status = ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=all", "--no-renames"];
-  const [fields, changes] = await Promise.all([
-    gitEntries(world, path, ["diff-tree", "-r", "--name-status", "--no-renames", "-z", from, to]),
-    gitEntries(world, path, status),
+  const options = draft === undefined ? {} : { env: draft, locks: true };
+  const [[changes = []], entries] = await Promise.all([
+    readChanges(world, path, [[from, to]]),
+    gitEntries(world, path, status, options),
   ]);
-  const landing = new Map(fields.flatMap((kind, at) => (at % 2 === 0 ? [[fields[at + 1] ?? "", kind]] : [])));
-  const changed = changes.map((line) => line.slice(3));
-  const added = [...landing].flatMap(([name, kind]) => (kind === "A" ? [name] : []));
-  const inTheWay = await Promise.all(added.map((name) => untrackedInTheWay(path, name, landing)));
-  const files = [...changed.filter((name) => meets(name, landing)), ...inTheWay.flat()];
-  if (files.length > 0) throw checkoutDirty(branch, { path, files: [...new Set(files)], underway: null });
+  const landing = new Set(pathsOf(changes));
+  const changed = entries.map((line) => line.slice(3)).filter((name) => meets(name, landing));
+  const added = changes.filter(({ before }) => before === null);
+  const inTheWay = await Promise.all(added.map((change) => untrackedInTheWay(path, change.path, landing)));
+  const files = [...new Set([...changed, ...inTheWay.flat()])];
+  if (files.length > 0) throw checkoutDirty(branch, { path, files, underway: null });
+  return changes;
 }
 
 /** True if the path, or a folder above it that would have to be a file, is among `landing`. */
-function meets(name: string, landing: ReadonlyMap<string, string>): boolean {
-  return landing.has(name) || foldersAbove(name).some((folder) => landing.has(folder));
+function meets(name: string, landing: ReadonlySet<string>): boolean {
+  return [name, ...foldersAbove([name])].some((path) => landing.has(path));
 }
 
 /** What stands where the landing adds a file: a file of that name, or one where a folder is needed. Ignored files too. */
-async function untrackedInTheWay(path: string, name: string, landing: ReadonlyMap<string, string>): Promise<string[]> {
-  for (const above of foldersAbove(name)) if (!landing.has(above) && (await hasFile(path, above))) return [above];
+async function untrackedInTheWay(path: string, name: string, landing: ReadonlySet<string>): Promise<string[]> {
+  for (const above of foldersAbove([name])) if (!landing.has(above) && (await hasFile(path, above))) return [above];
   return (await hasFile(path, name)) ? [name] : [];
-}
-
-function foldersAbove(name: string): string[] {
-  const parts = name.split("/").slice(0, -1);
-  return parts.map((_, at) => parts.slice(0, at + 1).join("/"));
 }

@@ -1,16 +1,17 @@
 import type { Fault } from "../../errors.js";
 import type { Move } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
+import type { Changes } from "./changes.js";
 import { gitDirOf, readBranch, readHead } from "./git-dir.js";
-import { withDraft } from "./index-draft.js";
+import { type IndexDraft, withDraft } from "./index-draft.js";
 import { runGit } from "./run.js";
 import { settleMove } from "./settle-move.js";
 import { moveSubmodules } from "./submodules.js";
 
 /** What the lander does between the steps of a move. */
 export interface MoveSteps {
-  /** Faults if the user's changes meet what lands. */
-  requireRoom(): Promise<void>;
+  /** Faults if the user's changes meet what lands, which it gives. Reads the dates of the files into the draft. */
+  requireRoom(draft: IndexDraft["env"]): Promise<Changes>;
   /** Records what is being moved, or that nothing is. */
   note(move: Move | null): void;
   /** Moves the branch by compare-and-swap. */
@@ -25,13 +26,12 @@ export interface MoveSteps {
 export async function moveCheckout(world: VcsWorld, move: Move, steps: MoveSteps): Promise<"advanced" | "moved"> {
   const { path, branch, from, to } = move;
   let state: "untouched" | "begun" | "done" = "untouched";
+  let changes: Changes = [];
   const moving = withDraft(path, async (draft) => {
     if (!(await isOn(path, branch, from))) return "moved";
-    await steps.requireRoom();
+    changes = await steps.requireRoom(draft.env);
     steps.note(move);
     state = "begun";
-    // read-tree takes a file with another date for changed.
-    await runGit(world, path, REFRESH, { env: draft.env, okCodes: [1], locks: true });
     await runGit(world, path, [...PLAIN, "read-tree", "-m", "-u", from, to], { env: draft.env, locks: true });
     const swapped = await steps.swap();
     if (swapped === "moved" || !(await isOn(path, branch, to))) return swapped;
@@ -41,13 +41,12 @@ export async function moveCheckout(world: VcsWorld, move: Move, steps: MoveSteps
   });
   const outcome = await moving.finally(async () => {
     if (state === "begun") await settleMove(world, move).then(() => steps.note(null), leaveToSuccessor);
-    if (state === "done") await moveSubmodules(world, move).then(() => steps.note(null));
+    if (state === "done") await moveSubmodules(world, path, changes).then(() => steps.note(null));
   });
   if (outcome === "advanced") await runHook(world, path);
   return outcome;
 }
 
-const REFRESH = ["update-index", "-q", "--refresh"];
 const PLAIN = ["-c", "submodule.recurse=false"];
 
 /** What stopped the move is reported; why it could not be put back will stop the next landing. */
@@ -63,7 +62,5 @@ async function isOn(path: string, branch: string, commit: string): Promise<boole
 /** As git does after a fast-forward. Nothing depends on how the hook ends. */
 async function runHook(world: VcsWorld, path: string): Promise<void> {
   const args = ["hook", "run", "--ignore-missing", "post-merge", "--", "0"];
-  await runGit(world, path, args, { okCodes: EVERY_CODE, locks: true });
+  await runGit(world, path, args, { okCodes: "any", locks: true });
 }
-
-const EVERY_CODE = Array.from({ length: 256 }, (_, code) => code);

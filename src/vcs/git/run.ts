@@ -12,7 +12,7 @@ export interface GitOptions {
   /** In ms; ten minutes by default. */
   timeoutMs?: number;
   /** Exit codes other than 0 that are not failures. */
-  okCodes?: readonly number[];
+  okCodes?: readonly number[] | "any";
   /** Lets git take optional locks, for example to refresh an index. */
   locks?: boolean;
 }
@@ -43,7 +43,8 @@ export async function runGit(
       await wait(pause);
       continue;
     }
-    if (code === 0 || (code !== null && options.okCodes?.includes(code))) return { code, stdout, stderr };
+    const isOk = code === 0 || options.okCodes === "any" || options.okCodes?.includes(code ?? -1);
+    if (code !== null && isOk) return { code, stdout, stderr };
     throw gitFault(cwd, args, result);
   }
   throw new Error("unreachable: the last attempt returns or throws");
@@ -66,8 +67,13 @@ export async function gitLines(world: VcsWorld, cwd: string, args: readonly stri
 }
 
 /** The entries of git's output if they end with NUL (`-z`), without empty ones. */
-export async function gitEntries(world: VcsWorld, cwd: string, args: readonly string[]): Promise<string[]> {
-  return (await runGit(world, cwd, args)).stdout.split("\0").filter(Boolean);
+export async function gitEntries(
+  world: VcsWorld,
+  cwd: string,
+  args: readonly string[],
+  options: GitOptions = {},
+): Promise<string[]> {
+  return (await runGit(world, cwd, args, options)).stdout.split("\0").filter(Boolean);
 }
 
 /** The commit that `ref` names; undefined if there is none. */

@@ -3,13 +3,15 @@ import { lstat, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Move } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
+import { isLink, readChanges, type Span } from "./changes.js";
 import { findGitDir } from "./git-dir.js";
-import { type IndexDraft, withDraft } from "./index-draft.js";
+import { existingCommits } from "./history.js";
+import { withDraft } from "./index-draft.js";
 import { findCommit, gitEntries, runGit, runGits } from "./run.js";
 import { moveSubmodules } from "./submodules.js";
 
-/** `<mode> <object>` by path. */
-type Entries = ReadonlyMap<string, string>;
+/** `<mode> <object>` by path; null for a path that does not exist. */
+type Entries = ReadonlyMap<string, string | null>;
 
 /**
  * Ends a move that was cut off: the files and index entries that it writes become those of the commit that the checkout
@@ -21,72 +23,59 @@ export async function settleMove(world: VcsWorld, move: Move): Promise<string[]>
   const gitDir = await findGitDir(path);
   if (gitDir === undefined || !existsSync(gitDir)) return [];
   return withDraft(path, async (draft) => {
-    const names = await changedPaths(world, path, { from, to });
     const head = await findCommit(world, path, "HEAD");
-    if (names === undefined || head === undefined) return [];
-    const [wanted, old, young] = await Promise.all([head, from, to].map((tree) => entriesOf(world, path, tree, names)));
-    if (wanted === undefined || old === undefined || young === undefined) return [];
-    const { entries, absent } = await indexEntries(world, path, draft, names);
+    if (head === undefined || (await existingCommits(world, path, [from, to])).length < 2) return [];
+    const spans: Span[] = [
+      [from, to],
+      [from, head],
+    ];
+    const [changes = [], elsewhere = []] = await readChanges(world, path, spans);
+    const names = changes.map((change) => change.path);
+    const old = new Map(changes.map((change) => [change.path, change.before]));
+    const young = new Map(changes.map((change) => [change.path, change.after]));
+    const wanted = new Map([...old, ...elsewhere.map((change) => [change.path, change.after] as const)]);
+    const { entries, absent } = await indexEntries(world, path, draft.env);
 
-    const files = names.filter((name) => !absent.has(name) && ![old, young].some((tree) => isLink(tree.get(name))));
-    const compare = `${draft.env.GIT_INDEX_FILE}.compare`;
-    const differing = (tree: Entries, some: readonly string[]) => differingFiles(world, { path, compare }, tree, some);
+    const isFile = (name: string) => !absent.has(name) && ![old, young].some((tree) => isLink(tree.get(name)));
+    const compare = { GIT_INDEX_FILE: `${draft.env.GIT_INDEX_FILE}.compare` };
     try {
-      const off = await differing(wanted, files);
-      const notOld = new Set(await differing(old, off));
-      const unknown = (await differing(young, off)).filter((name) => notOld.has(name));
+      const files = await readFiles(world, { path, env: compare }, wanted, names.filter(isFile));
+      const off = [...files].filter(([name, entry]) => entry !== wanted.get(name)).map(([name]) => name);
+      const isKnown = (name: string) => [old, young].some((tree) => tree.get(name) === files.get(name));
       const kept: string[] = [];
-      for (const name of unknown) if (!(await isTorn(world, path, name, [from, to]))) kept.push(name);
-      await restoreFiles(
-        world,
-        { path, compare },
-        wanted,
-        off.filter((name) => !kept.includes(name)),
-      );
+      for (const name of off) if (!isKnown(name) && !(await isTorn(world, path, name, [from, to]))) kept.push(name);
+      const stray = off.filter((name) => !kept.includes(name));
+      await restoreFiles(world, { path, env: compare }, wanted, stray);
       const stale = names.filter((name) => {
-        const entry = entries.get(name);
+        const entry = entries.get(name) ?? null;
         return entry !== wanted.get(name) && [old.get(name), young.get(name)].includes(entry);
       });
       const gone = `0 ${"0".repeat(head.length)}`;
-      const lines = stale.map((name) => `${wanted.get(name) ?? gone}\t${name}\0`);
-      await setEntries(world, path, draft, lines);
-      if (head === to) await moveSubmodules(world, move);
+      await setEntries(world, { path, env: draft.env }, new Map(stale.map((name) => [name, wanted.get(name) ?? gone])));
+      await runGit(world, path, REFRESH, { env: draft.env, okCodes: [1], locks: true });
+      await draft.keep();
+      if (head === to) await moveSubmodules(world, path, changes);
       return kept;
     } finally {
-      await rm(compare, { force: true });
+      await rm(compare.GIT_INDEX_FILE, { force: true });
     }
   });
 }
 
-/** All paths that differ between the commits; undefined if the repository has lost one of them. */
-async function changedPaths(world: VcsWorld, path: string, { from, to }: { from: string; to: string }) {
-  const args = ["diff-tree", "-r", "--name-only", "--no-renames", "-z", from, to];
-  const { code, stdout } = await runGit(world, path, args, { okCodes: [128] });
-  return code === 0 ? stdout.split("\0").filter(Boolean) : undefined;
+const REFRESH = ["update-index", "-q", "--refresh"];
+
+/** A checkout, with the index that git is to use. */
+interface Indexed {
+  path: string;
+  env: { GIT_INDEX_FILE: string };
 }
 
-const isLink = (entry: string | undefined) => entry?.startsWith("160000 ") === true;
-
-async function entriesOf(world: VcsWorld, path: string, tree: string, names: readonly string[]): Promise<Entries> {
-  const lines = await gitEntries(world, path, ["ls-tree", "-r", "-z", "--full-tree", tree]);
-  const wanted = new Set(names);
-  const entries = lines.flatMap((line): [string, string][] => {
-    const [meta = "", name = ""] = line.split("\t", 2);
-    const [mode, , object] = meta.split(" ");
-    return wanted.has(name) ? [[name, `${mode} ${object}`]] : [];
-  });
-  return new Map(entries);
-}
-
-/** The entries of the index, and those that a sparse checkout leaves out. Paths with a conflict have an entry of their own kind. */
-async function indexEntries(world: VcsWorld, path: string, { env }: IndexDraft, names: readonly string[]) {
-  const { stdout } = await runGit(world, path, ["ls-files", "-t", "--stage", "-z"], { env });
-  const wanted = new Set(names);
+/** The entries of an index, and those that a sparse checkout leaves out. Paths with a conflict have an entry of their own kind. */
+async function indexEntries(world: VcsWorld, path: string, env: Indexed["env"]) {
   const entries = new Map<string, string>();
   const absent = new Set<string>();
-  for (const line of stdout.split("\0")) {
+  for (const line of await gitEntries(world, path, ["ls-files", "-t", "--stage", "-z"], { env })) {
     const [meta = "", name = ""] = line.split("\t", 2);
-    if (!wanted.has(name)) continue;
     const [tag, mode, object, stage] = meta.split(" ");
     entries.set(name, stage === "0" ? `${mode} ${object}` : "conflict");
     if (tag === "S") absent.add(name);
@@ -94,33 +83,31 @@ async function indexEntries(world: VcsWorld, path: string, { env }: IndexDraft, 
   return { entries, absent };
 }
 
-interface Compared {
-  path: string;
-  /** An index for this alone. */
-  compare: string;
+/** What the files of these names are, as git would store them; `wanted` gives their modes where the file system has none. */
+async function readFiles(world: VcsWorld, { path, env }: Indexed, wanted: Entries, names: readonly string[]) {
+  const kinds = new Map<string, string>();
+  for (const name of names) if (await hasFile(path, name)) kinds.set(name, await kindOf(join(path, name)));
+  const plain = [...kinds].flatMap(([name, kind]) => (kind === "plain" ? [name] : []));
+  await fillIndex(world, { path, env }, wanted, plain);
+  const input = plain.map((name) => `${name}\0`).join("");
+  await runGit(world, path, ["update-index", "--add", "--replace", "--info-only", "-z", "--stdin"], { env, input });
+  const { entries } = await indexEntries(world, path, env);
+  return new Map(names.map((name) => [name, kinds.has(name) ? (entries.get(name) ?? "other") : null]));
 }
 
-/** Those of `names` whose files are not as `tree` has them. */
-async function differingFiles(
-  world: VcsWorld,
-  { path, compare }: Compared,
-  tree: Entries,
-  names: readonly string[],
-): Promise<string[]> {
-  await fillIndex(world, { path, compare }, tree, names);
-  const env = { GIT_INDEX_FILE: compare };
-  await runGit(world, path, ["update-index", "-q", "--refresh"], { env, okCodes: [1] });
-  const { stdout } = await runGit(world, path, ["diff-files", "--name-only", "--no-renames", "-z"], { env });
-  const changed = new Set(stdout.split("\0"));
-  const extra = await Promise.all(names.map(async (name) => !tree.has(name) && (await hasFile(path, name))));
-  return names.filter((name, at) => changed.has(name) || extra[at]);
+const kindOf = (file: string) =>
+  lstat(file).then((found) => (found.isFile() || found.isSymbolicLink() ? "plain" : "other"));
+
+/** Makes the index hold these entries and nothing else. */
+async function fillIndex(world: VcsWorld, { path, env }: Indexed, tree: Entries, names: readonly string[]) {
+  await rm(env.GIT_INDEX_FILE, { force: true });
+  await setEntries(world, { path, env }, new Map(names.map((name) => [name, tree.get(name) ?? null])));
 }
 
-async function fillIndex(world: VcsWorld, { path, compare }: Compared, tree: Entries, names: readonly string[]) {
-  await rm(compare, { force: true });
-  const lines = names.flatMap((name) => (tree.has(name) ? [`${tree.get(name)}\t${name}\0`] : []));
-  const options = { env: { GIT_INDEX_FILE: compare }, input: lines.join(""), locks: true };
-  await runGit(world, path, ["update-index", "-z", "--index-info"], options);
+/** Puts these entries into the index. */
+async function setEntries(world: VcsWorld, { path, env }: Indexed, entries: Entries): Promise<void> {
+  const lines = [...entries].flatMap(([name, entry]) => (entry === null ? [] : [`${entry}\t${name}\0`]));
+  await runGit(world, path, ["update-index", "-z", "--index-info"], { env, input: lines.join(""), locks: true });
 }
 
 /** True if something that is not a folder is there, in real folders all the way down. */
@@ -147,14 +134,13 @@ async function isTorn(world: VcsWorld, path: string, name: string, commits: read
   return false;
 }
 
-async function restoreFiles(world: VcsWorld, { path, compare }: Compared, wanted: Entries, names: readonly string[]) {
-  for (const name of names.filter((one) => !wanted.has(one))) {
+async function restoreFiles(world: VcsWorld, { path, env }: Indexed, wanted: Entries, names: readonly string[]) {
+  const present = names.filter((name) => (wanted.get(name) ?? null) !== null);
+  for (const name of names.filter((one) => !present.includes(one))) {
     if (await hasFile(path, name)) await rm(join(path, name));
     await removeEmptyFolders(path, dirname(name));
   }
-  const present = names.filter((name) => wanted.has(name));
-  await fillIndex(world, { path, compare }, wanted, present);
-  const env = { GIT_INDEX_FILE: compare };
+  await fillIndex(world, { path, env }, wanted, present);
   await runGit(world, path, ["checkout-index", "--all", "--force", "--quiet"], { env, locks: true });
 }
 
@@ -166,11 +152,4 @@ async function removeEmptyFolders(path: string, folder: string): Promise<void> {
     );
     if (!isGone) return;
   }
-}
-
-/** Puts these lines into the index, and reads the dates of the files again. */
-async function setEntries(world: VcsWorld, path: string, { env, keep }: IndexDraft, lines: readonly string[]) {
-  await runGit(world, path, ["update-index", "-z", "--index-info"], { env, input: lines.join(""), locks: true });
-  await runGit(world, path, ["update-index", "-q", "--refresh"], { env, okCodes: [1], locks: true });
-  await keep();
 }

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
-import type { Move } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
+import { type Changes, isLink } from "./changes.js";
 import { fetchCommit } from "./nested.js";
 import { findCommit, gitEntries, NO_HOOKS, runGit } from "./run.js";
+import { workTrees } from "./worktree.js";
 
 /** A submodule in a tree. */
 interface Link {
@@ -33,16 +34,16 @@ export async function fillSubmodules(world: VcsWorld, root: string, path: string
  * Moves the submodules of a checkout with it: those that were at the old commit's state and have no changes. One that
  * cannot be moved stays behind, which is no change of the user's.
  */
-export async function moveSubmodules(world: VcsWorld, { path, from, to }: Move): Promise<void> {
-  const old = new Map((await linksIn(world, path, from)).map((link) => [link.path, link.commit]));
-  for (const link of old.size === 0 ? [] : await linksIn(world, path, to)) {
-    const folder = join(path, link.path);
-    const last = old.get(link.path);
-    if (last === link.commit || !isRepository(folder) || (await findCommit(world, folder, "HEAD")) !== last) continue;
+export async function moveSubmodules(world: VcsWorld, path: string, changes: Changes): Promise<void> {
+  for (const { path: name, before, after } of changes) {
+    const folder = join(path, name);
+    if (!isLink(before) || !isLink(after) || !isRepository(folder)) continue;
+    const [last, commit = ""] = [before, after].map((entry) => entry?.split(" ")[1]);
+    if ((await findCommit(world, folder, "HEAD")) !== last) continue;
     if ((await gitEntries(world, folder, ["status", "--porcelain", "-z"])).length > 0) continue;
     try {
-      await bringCommit(world, path, link, folder);
-      await runGit(world, folder, ["checkout", "--quiet", "--detach", link.commit], { locks: true });
+      await bringCommit(world, path, { path: name, commit }, folder);
+      await runGit(world, folder, ["checkout", "--quiet", "--detach", commit], { locks: true });
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
     }
@@ -62,8 +63,7 @@ async function linksIn(world: VcsWorld, path: string, commit: string): Promise<L
 /** Fetches the submodule's commit from a worktree of the outer repository that has it, else from its own remote. */
 async function bringCommit(world: VcsWorld, root: string, { path, commit }: Link, into: string): Promise<void> {
   if ((await findCommit(world, into, commit)) !== undefined) return;
-  const listed = await gitEntries(world, root, ["worktree", "list", "--porcelain", "-z"]);
-  const trees = listed.flatMap((line) => (line.startsWith("worktree ") ? [join(line.slice(9), path)] : []));
+  const trees = (await workTrees(world, root)).map((tree) => join(tree.path, path));
   for (const tree of trees.filter(isRepository)) {
     if ((await findCommit(world, tree, commit)) !== undefined) return fetchCommit(world, into, tree, commit);
   }

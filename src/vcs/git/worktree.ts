@@ -53,7 +53,7 @@ async function addWorktree(
 ): Promise<void> {
   const quiet = hooks === "off" ? NO_HOOKS : [];
   const run = async (cwd: string, args: readonly string[]) => {
-    const result = await runGit(world, cwd, [...quiet, ...args], { okCodes: EVERY_CODE });
+    const result = await runGit(world, cwd, [...quiet, ...args], { okCodes: "any" });
     if (result.code !== 0) throw addFault(checkout, args, result);
   };
   try {
@@ -72,8 +72,6 @@ async function addWorktree(
 }
 
 /** A hook may exit with any code; git's output shows whether it was the hook that failed. */
-const EVERY_CODE = Array.from({ length: 256 }, (_, code) => code);
-
 function addFault(checkout: Checkout, args: readonly string[], result: ProgramResult): Fault {
   const filter = /^fatal: .*: smudge filter (\S+) failed$/m.exec(result.stderr)?.[1];
   if (filter !== undefined) return filterFailed(filter, result);
@@ -144,4 +142,22 @@ export async function removeScratch(_world: VcsWorld, root: string, path: string
   const entries = await worktreesDirOf(root);
   if (entries !== undefined) await rm(join(entries, basename(path)), { recursive: true, force: true });
   await deleteFolder(path);
+}
+
+interface WorkTree {
+  path: string;
+  /** The full ref of its branch; undefined if HEAD is detached. */
+  branch: string | undefined;
+}
+
+/** The checkouts of a repository whose folders exist. */
+export async function workTrees(world: VcsWorld, root: string): Promise<WorkTree[]> {
+  const { stdout } = await runGit(world, root, ["worktree", "list", "--porcelain", "-z"]);
+  return stdout.split("\0\0").flatMap((block) => {
+    const lines = block.split("\0");
+    const fieldOf = (key: string) => lines.find((line) => line.startsWith(`${key} `))?.slice(key.length + 1);
+    const path = fieldOf("worktree");
+    if (path === undefined || lines.includes("bare") || !existsSync(path)) return [];
+    return lines.some((line) => /^prunable\b/.test(line)) ? [] : [{ path, branch: fieldOf("branch") }];
+  });
 }

@@ -1,7 +1,7 @@
 import type { Standing, Target, VcsWorld } from "../../vcs.js";
+import { footprint, mayConflict, overlap, pathsOf, readChanges, type Span } from "../changes.js";
 import { mergePairs } from "../merge.js";
 import { treeOf } from "../saved-commit.js";
-import { footprint, mayConflict, NO_CHANGES, overlap, pathsOf, readChanges, type Span } from "./changes.js";
 import { inQuarantine, makeCommits } from "./quarantine.js";
 import { type Scene, type Subject, type Survey, survey, type Work } from "./survey.js";
 
@@ -76,7 +76,7 @@ async function againstTarget({ world, root, target }: Scene, works: readonly Wor
   const bases = [...new Set(behind.map((work) => work.base))];
   const spans = bases.map((base): Span => [base, target.commit]);
   const news = await readChanges(world, root, spans);
-  const newsSince = new Map(bases.map((base, n) => [base, footprint(news[n] ?? NO_CHANGES)]));
+  const newsSince = new Map(bases.map((base, n) => [base, footprint(news[n] ?? [])]));
   const wanted = behind.filter((work) => {
     const theirs = newsSince.get(work.base);
     return differ || theirs === undefined || mayConflict(work.footprint, theirs);
@@ -134,9 +134,7 @@ async function bringUp(scene: Scene, works: readonly Work[], { merges }: Alone) 
   const commits = works.map((work) => (isOn(work, scene.target) ? work.commit : (made.next().value ?? work.commit)));
   const spans = commits.map((commit): Span => [scene.target.commit, commit]);
   const changes = await readChanges(scene.world, scene.root, spans);
-  return new Map(
-    works.map((work, n) => [work, { commit: commits[n] ?? "", footprint: footprint(changes[n] ?? NO_CHANGES) }]),
-  );
+  return new Map(works.map((work, n) => [work, { commit: commits[n] ?? "", footprint: footprint(changes[n] ?? []) }]));
 }
 
 function inOrder(clashes: Clash[]): Clash[] {

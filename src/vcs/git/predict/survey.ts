@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { mapAtMost } from "../../../at-most.js";
 import { asFault, Fault } from "../../../errors.js";
 import type { Checkout, Target, VcsWorld } from "../../vcs.js";
+import { type Changes, type Footprint, footprint, readChanges, type Span } from "../changes.js";
 import { gitDirOf } from "../git-dir.js";
 import { gitEntries, gitLine, runGit } from "../run.js";
 import { snapshot } from "../snapshot.js";
 import { type Distance, distances } from "../standings.js";
-import { type Changes, type Footprint, footprint, NO_CHANGES, readChanges, type Span } from "./changes.js";
 import { makeCommits, type Quarantine } from "./quarantine.js";
 
 /** The repository and target of a forecast. */
@@ -73,7 +73,7 @@ export async function survey(scene: Scene, subjects: readonly Subject[]): Promis
       skipped.push({ name: one.name, reason: `It shares no history with ${target.branch}.` });
       continue;
     }
-    const nothing = { changes: NO_CHANGES, recent: NO_CHANGES, footprint: footprint(NO_CHANGES) };
+    const nothing = { changes: [], recent: [], footprint: footprint([]) };
     works.push({ ...one, own, base, single, behind, ahead, ...nothing });
     sinces.push(since !== undefined && own.has(since) ? since : undefined);
   }
@@ -123,10 +123,10 @@ async function fillInChanges(
   const lateSpans = late.map(({ work, since }): Span => [since, work.commit]);
   const changes = await readChanges(world, root, [...spans, ...lateSpans]);
   for (const [n, work] of changed.entries()) {
-    work.changes = work.recent = changes[n] ?? NO_CHANGES;
+    work.changes = work.recent = changes[n] ?? [];
     work.footprint = footprint(work.changes);
   }
-  for (const [n, { work }] of late.entries()) work.recent = changes[changed.length + n] ?? NO_CHANGES;
+  for (const [n, { work }] of late.entries()) work.recent = changes[changed.length + n] ?? [];
 }
 
 /**

@@ -1,23 +1,25 @@
-import type { VcsWorld } from "../../vcs.js";
-import { runGit } from "../run.js";
+import type { VcsWorld } from "../vcs.js";
+import { runGit } from "./run.js";
 
-/** The paths in which two commits differ; a rename is one deleted and one added. */
-export interface Changes {
-  added: readonly string[];
-  deleted: readonly string[];
-  /** Content, mode, type or submodule. */
-  modified: readonly string[];
+/** A path in which two commits differ: content, mode, type or submodule. A rename is one path less and one more. */
+export interface Change {
+  path: string;
+  /** `<mode> <object>`; null where the path does not exist. */
+  before: string | null;
+  after: string | null;
 }
+
+export type Changes = readonly Change[];
 
 export type Span = readonly [from: string, to: string];
 
 /** The changes of every span, in one git process. */
 export async function readChanges(world: VcsWorld, root: string, spans: readonly Span[]): Promise<Changes[]> {
   if (spans.length === 0) return [];
-  const args = ["diff-tree", "-r", "-z", "--no-renames", "--name-status", "--ignore-submodules=none", "--always"];
+  const args = ["diff-tree", "-r", "-z", "--no-renames", "--raw", "--ignore-submodules=none", "--always", "--stdin"];
   // A line "commit parent" shows the commit against that parent, whatever its real ones are.
   const input = spans.map(([from, to]) => `${to} ${from}\n`).join("");
-  const { stdout } = await runGit(world, root, [...args, "--stdin"], { input });
+  const { stdout } = await runGit(world, root, args, { input });
   return parse(stdout, spans);
 }
 
@@ -26,22 +28,22 @@ function parse(output: string, spans: readonly Span[]): Changes[] {
   let at = 0;
   return spans.map(([, to]) => {
     if (words[at++] !== to) throw new Error(`diff-tree did not answer for ${to}`);
-    const changes = { added: [] as string[], deleted: [] as string[], modified: [] as string[] };
-    for (let status = words[at] ?? ""; status.length === 1; status = words[at] ?? "") {
-      changes[KINDS[status] ?? "modified"].push(words[at + 1] ?? "");
-      at += 2;
+    const changes: Change[] = [];
+    for (; words[at]?.startsWith(":"); at += 2) {
+      const [oldMode = "", mode = "", oldObject = "", object = ""] = (words[at] ?? "").slice(1).split(" ");
+      const path = words[at + 1] ?? "";
+      changes.push({ path, before: entryOf(oldMode, oldObject), after: entryOf(mode, object) });
     }
     return changes;
   });
 }
 
-const KINDS: Readonly<Record<string, keyof Changes>> = { A: "added", D: "deleted" };
+const entryOf = (mode: string, object: string) => (mode === "000000" ? null : `${mode} ${object}`);
 
-export function pathsOf({ added, deleted, modified }: Changes): string[] {
-  return [...added, ...deleted, ...modified].sort();
-}
+/** True for the entry of a submodule. */
+export const isLink = (entry: string | null | undefined) => entry?.startsWith("160000 ") === true;
 
-export const NO_CHANGES: Changes = { added: [], deleted: [], modified: [] };
+export const pathsOf = (changes: Changes) => changes.map(({ path }) => path).sort();
 
 /** Changes, prepared for `mayConflict`. */
 export interface Footprint {
@@ -54,14 +56,12 @@ export interface Footprint {
   moved: ReadonlySet<string>;
 }
 
-export function footprint({ added, deleted, modified }: Changes): Footprint {
-  const [grown, shrunk] = [foldersAbove(added), foldersAbove(deleted)];
-  return {
-    paths: new Set([...added, ...deleted, ...modified]),
-    folders: new Set([...grown, ...shrunk, ...foldersAbove(modified)]),
-    grown,
-    moved: added.length > 0 ? shrunk : new Set(),
-  };
+export function footprint(changes: Changes): Footprint {
+  const paths = changes.map(({ path }) => path);
+  const grown = foldersAbove(changes.filter(({ before }) => before === null).map(({ path }) => path));
+  const shrunk = foldersAbove(changes.filter(({ after }) => after === null).map(({ path }) => path));
+  const hasAdded = changes.some(({ before }) => before === null);
+  return { paths: new Set(paths), folders: foldersAbove(paths), grown, moved: hasAdded ? shrunk : new Set() };
 }
 
 /**
@@ -85,7 +85,8 @@ export function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean
   return false;
 }
 
-function foldersAbove(paths: readonly string[]): Set<string> {
+/** The folders above these paths, without the root. */
+export function foldersAbove(paths: readonly string[]): Set<string> {
   const folders = new Set<string>();
   for (const path of paths) {
     for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
