@@ -1,9 +1,9 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from "node:fs";
 import { basename, join } from "node:path";
-import { withFolder } from "../folders.js";
 import { sameBytes } from "../none/compare.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { gitDirOf } from "./git-dir.js";
+import { withIndex } from "./private-index.js";
 import { gitEntries, gitLine, runGit } from "./run.js";
 
 /** Larger files are not saved, nor what goes beyond this together; in bytes. */
@@ -62,7 +62,7 @@ function isOwn(stat: Stats, theirs: string, ours: string): boolean {
 
 /** The tree of these files, without the rest of the checkout. */
 export async function treeOfFiles(world: VcsWorld, path: string, files: readonly string[]): Promise<string> {
-  return withIndex(path, async (env) => {
+  return withIndex(await gitDirOf(path), "empty", async (env) => {
     const input = files.map((file) => `${file}\0`).join("");
     await runGit(world, path, ["update-index", "-z", "--add", "--remove", "--stdin"], { env, input });
     return gitLine(world, path, ["write-tree"], { env });
@@ -71,13 +71,8 @@ export async function treeOfFiles(world: VcsWorld, path: string, files: readonly
 
 /** Writes the files of a tree into a checkout, over what is there; its index stays as it is. */
 export async function putFilesOf(world: VcsWorld, path: string, tree: string): Promise<void> {
-  await withIndex(path, async (env) => {
+  await withIndex(await gitDirOf(path), "empty", async (env) => {
     await runGit(world, path, ["read-tree", tree], { env });
     await runGit(world, path, ["checkout-index", "--all", "--force"], { env });
   });
-}
-
-async function withIndex<T>(path: string, use: (env: Record<string, string>) => Promise<T>): Promise<T> {
-  const place = join(await gitDirOf(path), "mu-snapshot-");
-  return withFolder(place, (folder) => use({ GIT_INDEX_FILE: join(folder, "index") }));
 }

@@ -1,7 +1,8 @@
-import { copyFile, readlink, rename, rm, stat, symlink, unlink, utimes } from "node:fs/promises";
+import { readlink, rename, rm, symlink, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { gitDirOf } from "./git-dir.js";
+import { copyIndex } from "./private-index.js";
 import { LOCK_WAITS, lockedFault } from "./run.js";
 
 /** A copy of a checkout's index, to be changed while git's own lock keeps the index as it is. */
@@ -25,7 +26,7 @@ export async function withDraft<T>(path: string, work: (draft: IndexDraft) => Pr
   const [index, draft, lock] = [join(gitDir, "index"), join(gitDir, DRAFT), join(gitDir, "index.lock")];
   await takeLock(path, lock);
   try {
-    await rm(`${draft}.lock`, { force: true });
+    for (const old of [draft, `${draft}.lock`]) await rm(old, { force: true });
     await copyIndex(index, draft);
     return await work({ env: { GIT_INDEX_FILE: draft }, keep: () => rename(draft, index) });
   } finally {
@@ -45,13 +46,4 @@ async function takeLock(path: string, lock: string): Promise<void> {
     else if (pause === null) throw lockedFault("Landing", lock, { cwd: path });
     else await wait(pause);
   }
-}
-
-/** Git compares a file with its entry again if it is not older than the index, so the copy must not look younger. */
-async function copyIndex(index: string, draft: string): Promise<void> {
-  const found = await stat(index).catch(() => undefined);
-  if (found === undefined) return rm(draft, { force: true });
-  await copyFile(index, draft);
-  const seconds = Math.floor(found.mtimeMs / 1000);
-  await utimes(draft, seconds, seconds);
 }

@@ -90,7 +90,10 @@ async function readFiles(world: VcsWorld, { path, env }: Indexed, wanted: Entrie
   const plain = [...kinds].flatMap(([name, kind]) => (kind === "plain" ? [name] : []));
   await fillIndex(world, { path, env }, wanted, plain);
   const input = plain.map((name) => `${name}\0`).join("");
-  await runGit(world, path, ["update-index", "--add", "--replace", "--info-only", "-z", "--stdin"], { env, input });
+  await runGit(world, path, ["update-index", "--add", "--remove", "--replace", "--info-only", "-z", "--stdin"], {
+    env,
+    input,
+  });
   const { entries } = await indexEntries(world, path, env);
   return new Map(names.map((name) => [name, kinds.has(name) ? (entries.get(name) ?? "other") : null]));
 }

@@ -1,12 +1,11 @@
-import { constants } from "node:fs";
-import { copyFile, lstat, stat, utimes } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { quote, shellWord } from "../../names.js";
-import { withFolder } from "../folders.js";
 import type { Checkout, Snapshot, VcsWorld } from "../vcs.js";
 import { gitDirOf } from "./git-dir.js";
-import { type GitOptions, gitLine, runGit } from "./run.js";
+import { copyIndex, withIndex } from "./private-index.js";
+import { type GitOptions, runGit } from "./run.js";
 
 /** Settings of the user's that must not affect our copy of the index. */
 const QUIETLY = [
@@ -34,36 +33,39 @@ export async function wholeSnapshot(world: VcsWorld, checkout: Checkout): Promis
 }
 
 /** As `wholeSnapshot`, for a repository that may have no commits. */
-export async function wholeTrees(world: VcsWorld, path: string): Promise<Pick<Snapshot, "tree" | "indexTree">> {
-  return withIndexCopy(await gitDirOf(path), (index) => treesOf(world, path, index, "hidden ones too"));
+export async function wholeTrees(world: VcsWorld, path: string): Promise<Trees> {
+  return treesOf(world, path, "hidden ones too");
 }
 
 /** The tree of all files in a folder that is not a checkout, as the repository at `root` would store them. */
 export async function folderTree(world: VcsWorld, root: string, path: string): Promise<string> {
   const gitDir = await gitDirOf(root);
-  return withFolder(join(gitDir, "mu-snapshot-"), async (folder) => {
-    const env = { GIT_DIR: gitDir, GIT_WORK_TREE: path, GIT_INDEX_FILE: join(folder, "index") };
-    const git: IndexGit = (args, options) => runGit(world, path, [...QUIETLY, ...args], { ...options, env });
+  return withIndex(gitDir, "empty", async (env) => {
+    const git = gitWith(world, path, { GIT_DIR: gitDir, GIT_WORK_TREE: path, ...env });
     await addAll(git);
     return (await git(["write-tree"])).stdout.trim();
   });
 }
 
 type Depth = "as git sees it" | "hidden ones too";
+type Trees = Pick<Snapshot, "tree" | "indexTree">;
 
 async function snapshotWith(world: VcsWorld, path: string, depth: Depth): Promise<Snapshot> {
-  const gitDir = await gitDirOf(path);
-  const trees = () => withIndexCopy(gitDir, (index) => treesOf(world, path, index, depth));
-  const [[head, headTree], { tree, indexTree }] = await Promise.all([headAndTree(world, path), trees()]);
+  const [[head, headTree], { tree, indexTree }] = await Promise.all([
+    headAndTree(world, path),
+    treesOf(world, path, depth),
+  ]);
   return { head, tree, indexTree, dirty: tree !== headTree || indexTree !== headTree };
 }
 
 /** HEAD and its tree; faults `vcs.no_commits`. */
-async function headAndTree(world: VcsWorld, path: string): Promise<[string, string]> {
-  const asked = ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"];
-  const head = await gitLine(world, path, asked, { okCodes: [1] });
-  if (head === "") throw noCommits(path);
-  return [head, await gitLine(world, path, ["rev-parse", `${head}^{tree}`])];
+async function headAndTree(world: VcsWorld, path: string): Promise<[head: string, tree: string]> {
+  const both = await runGit(world, path, ["rev-parse", "HEAD^{commit}", "HEAD^{tree}"], { okCodes: [128] });
+  const [head = "", tree = ""] = both.stdout.split("\n");
+  if (both.code === 0) return [head, tree];
+  // Faults with git's words if there is more wrong than that.
+  await runGit(world, path, ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"], { okCodes: [1] });
+  throw noCommits(path);
 }
 
 export function noCommits(path: string): Fault {
@@ -72,41 +74,22 @@ export function noCommits(path: string): Fault {
   ]);
 }
 
-function withIndexCopy<T>(gitDir: string, use: (index: string) => Promise<T>): Promise<T> {
-  return withFolder(join(gitDir, "mu-snapshot-"), async (folder) => {
-    const index = join(folder, "index");
-    await copyIndex(join(gitDir, "index"), index);
-    return use(index);
+async function treesOf(world: VcsWorld, path: string, depth: Depth): Promise<Trees> {
+  return withIndex(await gitDirOf(path), "copy", async (env) => {
+    const git = gitWith(world, path, env);
+    const indexTree = await treeOfIndex(git, env.GIT_INDEX_FILE);
+    if (depth === "hidden ones too") await unhide(git, path);
+    await addAll(git);
+    return { tree: (await git(["write-tree"])).stdout.trim(), indexTree };
   });
 }
 
-/**
- * Copies an index with its modification time: git rereads files that are not older than the index, so a newer copy
- * would hide changes made right after the index was written.
- */
-async function copyIndex(from: string, to: string): Promise<void> {
-  const found = await stat(from).catch(() => undefined);
-  if (found === undefined) return;
-  await copyFile(from, to, constants.COPYFILE_FICLONE);
-  await utimes(to, found.atimeMs / 1000, Math.floor(found.mtimeMs) / 1000);
-}
-
-async function treesOf(
-  world: VcsWorld,
-  path: string,
-  index: string,
-  depth: Depth,
-): Promise<Pick<Snapshot, "tree" | "indexTree">> {
-  const git: IndexGit = (args, options) =>
-    runGit(world, path, [...QUIETLY, ...args], { ...options, env: { GIT_INDEX_FILE: index, ...options?.env } });
-  const indexTree = await treeOfIndex(git, index);
-  if (depth === "hidden ones too") await unhide(git, path);
-  await addAll(git);
-  const tree = (await git(["write-tree"])).stdout.trim();
-  return { tree, indexTree };
-}
-
 type IndexGit = (args: readonly string[], options?: GitOptions) => ReturnType<typeof runGit>;
+
+const gitWith =
+  (world: VcsWorld, path: string, env: Record<string, string>): IndexGit =>
+  (args, options) =>
+    runGit(world, path, [...QUIETLY, ...args], { ...options, env: { ...env, ...options?.env } });
 
 /** The tree of the index; of an unmerged path, the side from before the merge. */
 async function treeOfIndex(git: IndexGit, index: string): Promise<string> {

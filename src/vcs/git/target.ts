@@ -10,17 +10,18 @@ import { noCommits } from "./snapshot.js";
 
 /** The work tree of the main checkout of the repository that `folder` is in; of a bare repository, its git folder. */
 export async function findRoot(world: VcsWorld, folder: string): Promise<string | undefined> {
-  const args = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--is-inside-work-tree"];
+  const asked = ["--git-dir", "--git-common-dir", "--is-inside-work-tree", "--show-toplevel"];
+  const args = ["rev-parse", "--path-format=absolute", ...asked];
   const result = await runGit(world, folder, args, { okCodes: [128] }).catch((error: unknown) => {
     if (error instanceof Fault && error.code === "vcs.not_installed" && !isInRepository(folder)) return undefined;
     throw error;
   });
   if (result === undefined) return undefined;
   if (result.code === 128 && /not a git repository/i.test(result.stderr)) return undefined;
-  if (result.code !== 0) throw gitFault(folder, args, result);
-  const [gitDir = "", commonDir = "", inside] = result.stdout.split("\n");
-  if (gitDir === commonDir && inside === "true") return gitLine(world, folder, ["rev-parse", "--show-toplevel"]);
-  return mainFolder(world, commonDir);
+  const [gitDir = "", commonDir = "", inside, top = ""] = result.stdout.split("\n");
+  // Outside a work tree, git fails at the last question only.
+  if (result.code !== 0 && inside !== "false") throw gitFault(folder, args, result);
+  return gitDir === commonDir && inside === "true" ? top : mainFolder(world, commonDir);
 }
 
 /** True if the folder or one above it has a `.git`; for when git is not installed. */

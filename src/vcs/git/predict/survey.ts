@@ -1,11 +1,10 @@
-import { constants } from "node:fs";
-import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mapAtMost } from "../../../at-most.js";
 import { asFault, Fault } from "../../../errors.js";
 import type { Checkout, Target, VcsWorld } from "../../vcs.js";
 import { type Changes, type Footprint, footprint, readChanges, type Span } from "../changes.js";
 import { gitDirOf } from "../git-dir.js";
+import { copyIndex } from "../private-index.js";
 import { gitEntries, gitLine, runGit } from "../run.js";
 import { snapshot } from "../snapshot.js";
 import { type Distance, distances } from "../standings.js";
@@ -64,8 +63,8 @@ export async function survey(scene: Scene, subjects: readonly Subject[]): Promis
   const { world, root, target } = scene;
   const heads = present.map(({ head }) => head);
   const apart = await distances(world, root, target, heads);
-  const works: Work[] = [];
-  const sinces: (string | undefined)[] = [];
+  const found: Omit<Work, "changes" | "footprint" | "recent">[] = [];
+  const spans: Span[] = [];
   for (const { since, ...one } of present) {
     const { own, borders, ahead, behind } = apart.get(one.head) ?? UNKNOWN;
     const { base, single } = await basesOf(world, root, [one.head, target.commit], borders);
@@ -73,11 +72,14 @@ export async function survey(scene: Scene, subjects: readonly Subject[]): Promis
       skipped.push({ name: one.name, reason: `It shares no history with ${target.branch}.` });
       continue;
     }
-    const nothing = { changes: [], recent: [], footprint: footprint([]) };
-    works.push({ ...one, own, base, single, behind, ahead, ...nothing });
-    sinces.push(since !== undefined && own.has(since) ? since : undefined);
+    found.push({ ...one, own, base, single, behind, ahead });
+    spans.push([base, one.commit], [since !== undefined && own.has(since) ? since : base, one.commit]);
   }
-  await fillInChanges(scene, works, sinces);
+  const changes = await readChanges(world, root, spans);
+  const works = found.map((one, n): Work => {
+    const [all = [], recent = []] = changes.slice(2 * n);
+    return { ...one, changes: all, footprint: footprint(all), recent };
+  });
   return { works, skipped };
 }
 
@@ -110,23 +112,6 @@ async function presents({ quarantine, root }: Scene, subjects: readonly Subject[
     commit: tree === null ? one.head : (commits.next().value ?? one.head),
   }));
   return { present, skipped };
-}
-
-async function fillInChanges(
-  { world, root }: Scene,
-  works: readonly Work[],
-  sinces: readonly (string | undefined)[],
-): Promise<void> {
-  const changed = works.filter(({ base, commit }) => base !== commit);
-  const spans = changed.map(({ base, commit }): Span => [base, commit]);
-  const late = works.flatMap((work, n) => (sinces[n] === undefined ? [] : [{ work, since: sinces[n] }]));
-  const lateSpans = late.map(({ work, since }): Span => [since, work.commit]);
-  const changes = await readChanges(world, root, [...spans, ...lateSpans]);
-  for (const [n, work] of changed.entries()) {
-    work.changes = work.recent = changes[n] ?? [];
-    work.footprint = footprint(work.changes);
-  }
-  for (const [n, { work }] of late.entries()) work.recent = changes[changed.length + n] ?? [];
 }
 
 /**
@@ -162,7 +147,7 @@ async function treeOf({ world, folder }: Quarantine, checkout: Checkout, paths: 
   const index = join(folder, `index-${indexes++}`);
   const env = { GIT_INDEX_FILE: index };
   try {
-    await copyFile(join(await gitDirOf(checkout.path), "index"), index, constants.COPYFILE_FICLONE);
+    await copyIndex(join(await gitDirOf(checkout.path), "index"), index);
     const update = ["update-index", "-z", "--add", "--remove", "--replace", "--stdin"];
     const input = paths.map((path) => `${path}\0`).join("");
     await runGit(world, checkout.path, [...QUIETLY, ...update], { env, input });
