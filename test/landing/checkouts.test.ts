@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readState } from "../../src/state.js";
@@ -37,6 +37,15 @@ describe("a person's checkout", () => {
     expect(after).toMatchObject({ main: landed[0]?.commit, status: before.status, text: "mine\n" });
     expect(await yard.repo.git("show", ":a.txt")).toBe("staged");
     expect([yard.repo.read("build.txt"), yard.repo.read("README.md")]).toEqual(["b\n", "built\n"]);
+  });
+
+  it("does not count a file as changed that was only written again, though git is to take no optional locks", async () => {
+    await yard.finished("build", { "a.txt": "built\n" });
+    utimesSync(join(yard.repo.root, "a.txt"), 1, 1);
+    Object.assign(yard.repo.env, { GIT_OPTIONAL_LOCKS: "0" });
+    expect((await yard.land()).landed.length).toBe(1);
+    expect(await yard.repo.git("status", "--porcelain")).toBe("");
+    expect(yard.repo.read("a.txt")).toBe("built\n");
   });
 
   it("is left byte for byte as it is when its changes meet what lands, before the check runs", async () => {

@@ -1,12 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { temporaryFolder, withFolder } from "../folders.js";
 import type { VcsWorld } from "../vcs.js";
 import { gitDirOf } from "./git-dir.js";
-import { runGit } from "./run.js";
+import { NO_HOOKS, runGit } from "./run.js";
 
 /** Where to run git, and how, so that it reads a commit's attributes. */
-export interface Attributes {
+interface Attributes {
   folder: string;
   env: Record<string, string>;
 }
@@ -20,18 +19,11 @@ export async function withAttributes<T>(
   commit: string,
   act: (attributes: Attributes) => Promise<T>,
 ): Promise<T | undefined> {
-  const listed = await runGit(world, root, ["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit]);
-  const files = listed.stdout.split("\0").filter((path) => /(^|\/)\.gitattributes$/.test(path));
-  if (files.length === 0) return undefined;
-  const folder = await mkdtemp(join(tmpdir(), "mu-attributes-"));
-  try {
-    for (const file of files) {
-      const { stdout } = await runGit(world, root, ["cat-file", "blob", `${commit}:${file}`]);
-      await mkdir(dirname(join(folder, file)), { recursive: true });
-      await writeFile(join(folder, file), stdout);
-    }
-    return await act({ folder, env: { GIT_DIR: await gitDirOf(root), GIT_WORK_TREE: folder } });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  return withFolder(join(temporaryFolder(world), "mu-attributes-"), async (folder) => {
+    const env = { GIT_DIR: await gitDirOf(root), GIT_WORK_TREE: folder };
+    const args = [...NO_HOOKS, "checkout", "--quiet", commit, "--", ":(top,glob)**/.gitattributes"];
+    const index = { GIT_INDEX_FILE: join(folder, "index") };
+    const found = await runGit(world, folder, args, { env: { ...env, ...index }, okCodes: [1] });
+    return found.code === 0 ? act({ folder, env }) : undefined;
+  });
 }

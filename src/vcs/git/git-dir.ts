@@ -49,17 +49,14 @@ export async function findEntry(root: string, path: string): Promise<string | un
   const entries = await worktreesDirOf(root);
   if (entries === undefined) return undefined;
   const wanted = await realPath(path);
-  const names = await readdir(entries).catch(() => []);
-  const folders = names.map((name) => join(entries, name));
-  const owners = await Promise.all(folders.map(async (folder) => readText(join(folder, "gitdir"))));
-  const matches = await Promise.all(
-    owners.map(async (owner, at) => {
-      if (owner === undefined) return false;
-      const checkout = dirname(resolve(folders[at] ?? "", owner));
-      return checkout === path || checkout === wanted || (await realPath(checkout)) === wanted;
-    }),
-  );
-  return folders[matches.indexOf(true)];
+  for (const name of await readdir(entries).catch(() => [])) {
+    const entry = join(entries, name);
+    const owner = await readText(join(entry, "gitdir"));
+    const checkout = owner === undefined ? undefined : dirname(resolve(entry, owner));
+    if (checkout === undefined) continue;
+    if ([path, wanted].includes(checkout) || (await realPath(checkout)) === wanted) return entry;
+  }
+  return undefined;
 }
 
 const SHA = /^[0-9a-f]{40}([0-9a-f]{24})?$/;

@@ -119,7 +119,7 @@ function gitEnvironment(env: VcsWorld["env"], locks?: boolean): Record<string, s
     GIT_EDITOR: "true",
     GIT_SEQUENCE_EDITOR: "true",
     GIT_MERGE_AUTOEDIT: "no",
-    ...(!locks && { GIT_OPTIONAL_LOCKS: "0" }),
+    GIT_OPTIONAL_LOCKS: locks ? "1" : "0",
     GIT_CONFIG_PARAMETERS: withConfig(env, SYNCED),
   };
 }
