@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Crew } from "../../src/agents/crew.js";
 import { systemClock } from "../../src/clock.js";
 import { execProgram } from "../../src/exec.js";
+import { endInterruptedLandings } from "../../src/landing/settle.js";
 import { hasEnvironment, listProcesses } from "../../src/processes.js";
 import { getTask, taskRow } from "../../src/tasks/task.js";
 import { bundleChild } from "../support/child.js";
@@ -54,8 +55,9 @@ it.each(["before", "during"] as const)(
     const env = { ...repo.env, MU_TMUX_SOCKET: join(repo.dir, "tmux"), [MARK.name]: MARK.value };
     const scene = { program, repository: repo, stateDir: join(repo.dir, "state"), env };
     const steps = await killAtEachStep(scene, "land", killing, {
-      async afterKill(_crew, step) {
+      async afterKill(crew, step) {
         await quiet();
+        await endInterruptedLandings(crew);
         await checkNothingLost(`${killing} step ${step}`);
       },
       afterAll: (crew, step) => checkAllLanded(crew, `${killing} step ${step}`),
@@ -91,6 +93,7 @@ async function checkNothingLost(what: string): Promise<void> {
 async function checkAllLanded(crew: Crew, what: string): Promise<void> {
   const { db } = crew.context.store;
   const ref = (name: string) => ({ workstream: WORKSTREAM, name });
+  expect(await repo.git("status", "--porcelain"), what).toBe("");
   expect((await subjects()).sort(), what).toEqual(GOOD.map((task) => `work of ${task}`).sort());
   for (const task of GOOD) expect(await getTask(db, ref(task)), what).toMatchObject({ level: "landed" });
   for (const task of BAD) {
