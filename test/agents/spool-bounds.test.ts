@@ -20,7 +20,7 @@ afterEach(() => folder.remove());
 const path = () => spoolPath(folder.path, 7);
 const size = (file: string) => (existsSync(file) ? statSync(file).size : 0);
 const pi = getAgentCli("pi");
-const unseen = { row: { id: 7 }, seen: undefined };
+const unseen = { row: { id: 7, session_ref: null }, seen: undefined };
 /** A look at the feed, `laterMs` after the hooks have written. */
 const look = (laterMs = 0) => {
   const clock = { now: () => new Date(Date.now() + laterMs) };
