@@ -1,7 +1,8 @@
+import { statement } from "../db/statement.js";
 import { ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
-import type { PaneLabels } from "../tmux/appearance.js";
-import type { Settings } from "../workstreams/settings.js";
+import { markedWindow, type PaneLabels } from "../tmux/appearance.js";
+import { readSettings, type Settings } from "../workstreams/settings.js";
 import { getWorkstream, sessionOf } from "../workstreams/workstream.js";
 import { currentTasks } from "./agent.js";
 import type { TmuxHost } from "./crew.js";
@@ -30,18 +31,41 @@ export async function drawBorders(host: TmuxHost, workstream: string, borders: B
   return drawn;
 }
 
-/** Status and task for the borders of the panes whose labels say something else. */
+/**
+ * What panes say of their agents where they say something else: status and task in the border, with `titles: status` also
+ * in the title, and in the window's name who waits for a person. A title that a program has set stays as it is.
+ */
 export async function outdatedLabels(host: Host, samples: readonly Sample[]): Promise<PaneLabels[]> {
   const here = samples.flatMap(({ member, place, judgement }) =>
-    place.at === "pane" ? [{ id: member.row.id, pane: place.pane, status: judgement.status as string }] : [],
+    place.at === "pane" ? [{ ...member, pane: place.pane, status: judgement.status as string }] : [],
   );
   if (here.length === 0) return [];
-  const tasks = await currentTasks(host.context.store.db);
-  return here.flatMap(({ id, pane, status }): PaneLabels[] => {
-    const task = taskLabel(tasks.get(id) ?? []);
-    return pane.statusLabel === status && pane.taskLabel === task ? [] : [{ pane: pane.id, status, task }];
+  const { db } = host.context.store;
+  const tasks = await currentTasks(db);
+  const titled = new Set((await selectTitled(db, {})).filter(saysStatus).map(({ name }) => name));
+  const waiting = here.filter(({ status }) => status.startsWith("needs_"));
+  return here.flatMap(({ row, workstream, pane, status }): PaneLabels[] => {
+    const task = taskLabel(tasks.get(row.id) ?? []);
+    const title = titled.has(workstream) ? [row.name, status, task].filter(Boolean).join(SEPARATOR) : row.name;
+    const names = waiting.filter((one) => one.pane.window === pane.window).map((one) => one.row.name);
+    const window = markedWindow(pane.windowName, names.sort());
+    const changes = {
+      ...(pane.title !== title && pane.title.split(SEPARATOR, 1)[0] === row.name && { title }),
+      ...(pane.windowName !== window && pane.session === sessionOf(workstream) && { window }),
+    };
+    const isCurrent = pane.statusLabel === status && pane.taskLabel === task && Object.keys(changes).length === 0;
+    return isCurrent ? [] : [{ pane: pane.id, status, task, ...changes }];
   });
 }
+
+/** Between the parts of a title. */
+const SEPARATOR = " · ";
+
+const selectTitled = statement((db, _: object) =>
+  db.selectFrom("workstreams").select(["name", "settings"]).where("settings", "like", '%"titles"%'),
+);
+
+const saysStatus = ({ settings }: { settings: string }) => readSettings(settings).titles === "status";
 
 function taskLabel(tasks: readonly string[]): string {
   return tasks.length > 1 ? `${tasks.length} tasks` : (tasks[0] ?? "");

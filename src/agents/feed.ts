@@ -93,7 +93,8 @@ export async function readFeed(
   if (cli.readEvents === undefined) return { events: [], changed: false, offset };
   const path = spoolPath(host.stateDir, row.id);
   const size = await spoolSize(path);
-  const namesSession = (event: SpoolEvent) => sessionOf({ events: foldFeed(cli, [event]) }) !== undefined;
+  const namesSession = (event: SpoolEvent) =>
+    sessionOf({ events: foldFeed(cli, [event], row.session_ref) }) !== undefined;
   if (size > SPOOL_BYTES) await boundSpool(path, host.context.clock.now(), namesSession);
   if (size === Number(offset)) return { events: JSON.parse(seen?.feed ?? "[]"), changed: false, offset };
   const { events, end } = await readSpool(path);

@@ -27,6 +27,24 @@ export interface PaneLabels {
   pane: string;
   status?: string;
   task?: string;
+  title?: string;
+  /** The name of its window. */
+  window?: string;
+}
+
+/** Behind the name of a window in which somebody waits for a person, such as `bob ?` or `crew ? amy, bob`. */
+const WAITING_MARK = / \?(?: .*)?$/;
+
+/** A window's name without the mark of those who wait. */
+export function windowBase(name: string): string {
+  return name.replace(WAITING_MARK, "");
+}
+
+/** A window's name with the mark of those who wait in it. */
+export function markedWindow(name: string, waiting: readonly string[]): string {
+  const base = windowBase(name);
+  const others = waiting.length === 1 && waiting[0] === base ? [] : waiting;
+  return waiting.length === 0 ? base : [base, "?", others.join(", ")].join(" ").trimEnd();
 }
 
 const BORDER = " #{?@mu_agent,#{@mu_agent},#{pane_title}}#{?@mu_status, · #{@mu_status},}#{?@mu_task, · #{@mu_task},} ";
@@ -73,10 +91,12 @@ export function pipeCommand(pane: string, shellCommand: string): Command {
   return ["pipe-pane", "-O", "-t", pane, formatText(shellCommand).replaceAll("%", "%%")];
 }
 
-export function labelCommand({ pane, status, task }: PaneLabels): Command {
+export function labelCommand({ pane, status, task, title, window }: PaneLabels): Command {
   const options = [
     ["@mu_status", status],
     ["@mu_task", task],
   ].flatMap(([name = "", value]) => (value === undefined ? [] : [["set-option", "-p", "-t", pane, name, value]]));
+  if (title !== undefined) options.push(["select-pane", "-t", pane, "-T", formatText(title)]);
+  if (window !== undefined) options.push(["rename-window", "-t", pane, formatText(window)]);
   return ["if-shell", "-F", "-t", pane, `#{==:#{pane_id},${pane}}`, quoteCommands(options)];
 }

@@ -1,5 +1,12 @@
 import { Fault } from "../errors.js";
-import { borderCommands, identityCommands, type Layout, type PaneIdentity, pipeCommand } from "./appearance.js";
+import {
+  borderCommands,
+  identityCommands,
+  type Layout,
+  type PaneIdentity,
+  pipeCommand,
+  windowBase,
+} from "./appearance.js";
 import { listPanes, type ServerId } from "./panes.js";
 import { checkVersion } from "./probe.js";
 import {
@@ -222,7 +229,7 @@ async function findWindow(run: Run, { session, window }: OpenPane): Promise<stri
   const panes = await listPanes(run);
   const number = (id: string) => Number(id.slice(1));
   return panes
-    .filter((pane) => pane.session === session && pane.windowName === window)
+    .filter((pane) => pane.session === session && windowBase(pane.windowName) === window)
     .map((pane) => pane.window)
     .sort((a, b) => number(a) - number(b))[0];
 }

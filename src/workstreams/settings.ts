@@ -37,6 +37,8 @@ export const SETTING_VALUES = shape({
   branch: "string | null",
   /** Whether agents' panes have mu's borders. */
   borders: ["on", "off"],
+  /** What the titles of agents' panes say. */
+  titles: ["name", "status"],
   /** Ignored files that are not worth saving. */
   caches: "string[]",
   setup: SETUP_SETTINGS,
@@ -67,6 +69,7 @@ export const SETTINGS: Readonly<Record<string, Setting>> = {
     accepts: (value) => typeof value === "string" && /^(?!-)[^\s\p{Cc}~^:?*[\\]{1,255}$/u.test(value),
   },
   borders: choice("Whether agents' panes have mu's borders", ["on", "off"], "on"),
+  titles: choice("What the titles of agents' panes say, the name or also status and task", ["name", "status"], "name"),
   caches: paths("Ignored files and folders that are not saved when a workspace goes", [
     ...["node_modules", "bower_components", ".venv", "venv", "__pycache__", "*.pyc", ".tox", "*.egg-info"],
     ...["target", "build", "dist", "out", "obj", "coverage", "*.o", "*.class", "*.tsbuildinfo", "DerivedData"],

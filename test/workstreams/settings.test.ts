@@ -10,6 +10,7 @@ const STANDARD = {
   closeRequires: null,
   branch: null,
   borders: "on",
+  titles: "name",
   caches: expect.arrayContaining(["node_modules", ".venv", "target"]),
   setup: {
     copy: [],
@@ -44,6 +45,7 @@ onEachDialect("settings of a workstream", (bench) => {
       closeRequires: "landed",
       branch: "release/1.x",
       borders: "on",
+      titles: "name",
       caches: STANDARD.caches,
       setup: { ...STANDARD.setup, copy: [".env", "src/{a,b}.json"], ports: 2 },
     });

@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { observeAgents } from "../../src/agents/status/observe.js";
+import { markedWindow, windowBase } from "../../src/tmux/appearance.js";
+import { changeSetting } from "../../src/workstreams/workstream.js";
+import { openStage, PLAYER, type Stage } from "../support/stage.js";
+import { describeTmux, eventually } from "../support/tmux.js";
+
+describeTmux("what tmux shows of an agent", () => {
+  let stage: Stage;
+  beforeEach(async () => {
+    stage = await openStage();
+  });
+  afterEach(() => stage.end());
+
+  const ask = async (pane: string | null, format: string) =>
+    (await stage.server.raw("display-message", "-p", "-t", pane ?? "", format)).trimEnd();
+  const becomes = (name: string, status: string) =>
+    eventually(`${name} is ${status}`, async () =>
+      (await observeAgents(stage.crew)).some((one) => one.agent === name && one.status === status),
+    );
+
+  it("is its name, and with `titles: status` also its status and task; a program's own title stays", async () => {
+    const [ada, sue] = [await stage.enter("ada"), await stage.enter("sue")];
+    await stage.work("build", ada);
+    await stage.server.raw("select-pane", "-t", sue.pane ?? "", "-T", "my own title");
+    await becomes("ada", "idle");
+    expect(await ask(ada.pane, "#{pane_title}")).toBe("ada");
+    await changeSetting(stage.crew.context, "demo", "titles", "status");
+    await observeAgents(stage.crew);
+    expect(await ask(ada.pane, "#{pane_title} #{@mu_agent}")).toBe("ada · idle · build ada");
+    expect(await ask(sue.pane, "#{pane_title} #{@mu_agent}")).toBe("my own title sue");
+    await changeSetting(stage.crew.context, "demo", "titles", undefined);
+    await observeAgents(stage.crew);
+    expect(await ask(ada.pane, "#{pane_title}")).toBe("ada");
+  });
+
+  it("says in the window's name, which the window list and choose-tree show, that it waits for a person", async () => {
+    const script = { acts: [{ steps: [{ permission: "rm -rf build" }] }] };
+    const env = { MU_PLAYER_SCRIPT: JSON.stringify(script) };
+    const ada = await stage.enter("ada", { cli: "player", argv: PLAYER, env });
+    await becomes("ada", "idle");
+    expect(await ask(ada.pane, "#{window_name}")).toBe("ada");
+    await stage.crew.tmux.paste({ pane: ada.pane ?? "", text: "go", enter: true });
+    await becomes("ada", "needs_permission");
+    expect(await ask(ada.pane, "#{window_name}")).toBe("ada ?");
+    const cwd = stage.server.dir;
+    const size = { width: 120, height: 40 };
+    const beside = { session: "mu-demo", window: "ada", shared: true, cwd, argv: ["cat"] as [string], size };
+    expect((await stage.crew.tmux.openPane(beside)).window).toBe(ada.window);
+    await stage.crew.tmux.sendKeys({ pane: ada.pane ?? "", keys: ["y"] });
+    await becomes("ada", "idle");
+    expect(await ask(ada.pane, "#{window_name}")).toBe("ada");
+  });
+});
+
+it("marks a window with those who wait in it, and takes the mark off again", () => {
+  expect(markedWindow("ada", ["ada"])).toBe("ada ?");
+  expect(markedWindow("crew ? eve", ["ada", "bob"])).toBe("crew ? ada, bob");
+  expect(markedWindow("crew ? ada, bob", [])).toBe("crew");
+  expect(["crew", "crew ?", "crew ? ada", "why?", "a?b"].map(windowBase)).toEqual([
+    "crew",
+    "crew",
+    "crew",
+    "why?",
+    "a?b",
+  ]);
+});
