@@ -19,7 +19,7 @@ const FLOORS = [
   ["host"],
   ["processes", "db"],
   ["names", "clock", "exec", "at-most", "topology"],
-  ["errors", "paths", "shape", "version", "code-cache", "groups", "whole-file"],
+  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file"],
 ];
 
 const roomOf = (name) => `^src/${name}(/|\\.ts$)`;

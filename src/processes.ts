@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { hostname } from "node:os";
+import { constants } from "node:os";
 import { type Clock, pollUntil } from "./clock.js";
 import type { Exec } from "./exec.js";
+import { placeHere, placeIn, placeText, sightOf } from "./place.js";
 
 export interface Process {
   pid: number;
@@ -41,6 +42,8 @@ export interface EndOptions {
   killMs?: number | undefined;
   /** Ends the wait after TERM. */
   signal?: AbortSignal | undefined;
+  /** Leave the processes that the calling one descends from alone, but not their other children. */
+  callers?: "spare" | undefined;
 }
 
 interface ProcProcess extends Process {
@@ -62,29 +65,39 @@ export async function findProcess(host: ProcessHost, ref: ProcessRef): Promise<P
   return found.find((one) => isSame(one, ref));
 }
 
+/** As `endProcessTrees`, for one process. */
+export function endProcessTree(host: ProcessHost, ref: ProcessRef, options?: EndOptions): Promise<Process[]> {
+  return endProcessTrees(host, [ref], options);
+}
+
 /**
- * Ends a process and its descendants: TERM, a bounded wait, KILL. Children that start meanwhile are ended too; the
+ * Ends processes and their descendants: TERM, a bounded wait, KILL. Children that start meanwhile are ended too; the
  * calling process is spared. Gives what is still alive at the end: normally nothing.
  */
-export async function endProcessTree(
+export async function endProcessTrees(
   host: ProcessHost,
-  ref: ProcessRef,
-  { graceMs = 3_000, killMs = 2_000, signal: hurry }: EndOptions = {},
+  refs: readonly ProcessRef[],
+  { graceMs = 3_000, killMs = 2_000, signal: hurry, callers }: EndOptions = {},
 ): Promise<Process[]> {
-  if (!isEndable(ref.pid)) return [];
-  const root = await findProcess(host, ref);
-  const known: ProcessRef[] = [{ pid: ref.pid, start: ref.start ?? root?.start ?? "gone" }];
+  const before = await listProcesses(host);
+  const known = refs
+    .filter(({ pid }) => isEndable(pid))
+    .map(({ pid, start }) => ({ pid, start: start ?? before.find((one) => one.pid === pid)?.start ?? "gone" }));
+  if (known.length === 0) return [];
+  const spared = callers === "spare" ? callersIn(before).map(({ pid }) => pid) : [process.pid];
   const survivors = async () => {
-    const tree = treeOf(await listProcesses(host), known).filter((one) => one.pid !== process.pid);
+    const tree = treeOf(await listProcesses(host), known);
     known.push(...tree.filter((one) => !known.some((other) => isSame(one, other))));
-    return tree;
+    return tree.filter(({ pid }) => !spared.includes(pid));
   };
   const end = async (signal: "SIGTERM" | "SIGKILL", wait: { timeoutMs: number; signal?: AbortSignal | undefined }) => {
     const signalled = new Set<string>();
     const once = async () => {
       const alive = await survivors();
-      for (const one of alive) {
-        if (!signalled.has(keyOf(one))) sendSignal(one.pid, signal);
+      for (const one of alive.filter((one) => !signalled.has(keyOf(one)))) {
+        sendSignal(one.pid, signal);
+        if (signal === "SIGTERM" && (await ignoresTerm(host, one))) sendSignal(one.pid, "SIGHUP");
+        sendSignal(one.pid, "SIGCONT");
         signalled.add(keyOf(one));
       }
       return alive.length === 0 ? true : undefined;
@@ -110,6 +123,24 @@ export async function endGroup(
   await pollUntil(host.context.clock, once, { everyMs: EVERY_MS, timeoutMs: killMs });
 }
 
+/** Interactive shells ignore TERM; a terminal that closes ends them with HUP. */
+async function ignoresTerm({ platform }: ProcessHost, { pid, name }: Process): Promise<boolean> {
+  if ((platform ?? process.platform) !== "linux") return /^-?(?:\S*\/)?(?:ba|da|z|k|fi|c|tc)?sh$/.test(name);
+  const [, ignored = "0"] =
+    /^SigIgn:\s*(\w+)/m.exec(await readFile(`/proc/${pid}/status`, "utf8").catch(() => "")) ?? [];
+  return ((BigInt(`0x${ignored}`) >> BigInt(constants.signals.SIGTERM - 1)) & 1n) === 1n;
+}
+
+/** Of these processes the calling one and those that it descends from. */
+export function callersIn(processes: readonly Process[]): Process[] {
+  const callers: Process[] = [];
+  for (let pid = process.pid; ; pid = callers.at(-1)?.parent ?? 0) {
+    const next = processes.find((one) => one.pid === pid);
+    if (next === undefined) return callers;
+    callers.push(next);
+  }
+}
+
 /** The foreground process group of a terminal such as `/dev/pts/3`: what Ctrl-C would reach. */
 export async function foregroundGroup(host: ProcessHost, tty: string): Promise<Process[]> {
   const processes = await processesOn(host, tty);
@@ -122,17 +153,32 @@ export async function foregroundGroup(host: ProcessHost, tty: string): Promise<P
  * False for processes of other users.
  */
 export async function hasEnvironment(
-  { exec, platform }: ProcessHost,
+  host: ProcessHost,
   pid: number,
   { name, value }: { name: string; value: string },
 ): Promise<boolean> {
-  if (!isEndable(pid)) return false;
+  return isEndable(pid) && ((await environments(host, [pid])).get(pid)?.has(`${name}=${value}`) ?? false);
+}
+
+/** What every process of this user was started with, as `NAME=value`. tmux servers are left out: they serve others, too. */
+export async function listEnvironments(host: ProcessHost): Promise<[Process, ReadonlySet<string>][]> {
+  const processes = (await listProcesses(host)).filter((one) => !one.zombie && !one.name.startsWith("tmux"));
+  const found = await environments(
+    host,
+    processes.map(({ pid }) => pid),
+  );
+  return processes.map((one) => [one, found.get(one.pid) ?? new Set()]);
+}
+
+async function environments({ exec, platform }: ProcessHost, pids: readonly number[]) {
   if ((platform ?? process.platform) === "linux") {
-    const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-    return environment.split("\0").includes(`${name}=${value}`);
+    const texts = pids.map((pid) => readFile(`/proc/${pid}/environ`, "utf8").catch(() => ""));
+    return new Map((await Promise.all(texts)).map((text, at) => [pids[at] ?? 0, new Set(text.split("\0"))]));
   }
-  const { stdout } = await exec("ps", ["-E", "-ww", "-o", "command=", "-p", String(pid)], { timeoutMs: 10_000 });
-  return stdout.trimEnd().split(/\s/).includes(`${name}=${value}`);
+  const args = ["-E", "-ww", "-o", "pid=", "-o", "command=", "-p", pids.join(",")];
+  const { stdout } = await exec("ps", args, { timeoutMs: 10_000 });
+  const lines = stdout.split("\n").map((line) => line.trim().split(/\s+/));
+  return new Map(lines.map(([pid, ...words]) => [Number(pid), new Set(words)]));
 }
 
 /** Signals a process group. False when it is empty or belongs to another user. */
@@ -140,25 +186,22 @@ export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   return isEndable(group) && sendSignal(-group, signal);
 }
 
-/** `pid start host`, which no other process will ever have; undefined when the process has ended. */
-async function identityOf(host: ProcessHost, pid: number = process.pid): Promise<string | undefined> {
-  const found = await findProcess(host, { pid });
-  return found === undefined || found.zombie ? undefined : `${keyOf(found)} ${hostname()}`;
-}
-
 /**
- * The identity of this process, for rows from which others find out whether their writer is still alive. If the system does
- * not say when the process started, one that counts as dead.
+ * The identity of this process, `pid start place`, for rows from which others find out whether their writer is still alive.
+ * If the system does not say when the process started, one that counts as dead.
  */
 export async function processIdentity(host: ProcessHost): Promise<string> {
-  return (await identityOf(host)) ?? `${process.pid} 0 ${hostname()}`;
+  const found = await findProcess(host, { pid: process.pid });
+  return `${process.pid} ${found?.start ?? 0} ${placeText(placeHere())}`;
 }
 
-/** True while the process with that identity is alive. One on another host cannot be seen and counts as alive. */
+/** True while the process with that identity is alive. One that cannot be seen from here counts as alive. */
 export async function isProcessAlive(host: ProcessHost, identity: string): Promise<boolean> {
-  if (!identity.endsWith(` ${hostname()}`)) return true;
-  const pid = pidOf(identity);
-  return isEndable(pid) && (await identityOf(host, pid)) === identity;
+  const [pid, end] = [pidOf(identity), identity.lastIndexOf(" ")];
+  const sight = sightOf(placeIn(identity.slice(end + 1)));
+  if (sight !== "all" || !isEndable(pid)) return sight === "none";
+  const found = await findProcess(host, { pid });
+  return found !== undefined && !found.zombie && keyOf(found) === identity.slice(0, end);
 }
 
 /** The identities in these rows whose processes are alive. */
@@ -186,7 +229,7 @@ export function endHolder(holder: string): void {
   ownHolders.delete(holder);
 }
 
-/** True while the holder's process is alive and has not ended the hold. One on another host counts as alive. */
+/** True while the holder's process is alive and has not ended the hold. One out of sight counts as alive. */
 export async function isHolderAlive(host: ProcessHost, holder: string): Promise<boolean> {
   if (ownHolders.has(holder)) return true;
   const identity = identityIn(holder);
@@ -194,25 +237,21 @@ export async function isHolderAlive(host: ProcessHost, holder: string): Promise<
   return isProcessAlive(host, identity);
 }
 
-/** The other host that the holder is on, or was: this one has that name no more if it got another one since. */
-export function otherHostOf(holder: string): string | undefined {
-  const name = identityIn(holder).split(" ").at(-1);
-  return name === hostname() ? undefined : name;
+/** The host of a holder that cannot be seen from here; undefined for any other. */
+export function unseenHostOf(holder: string): string | undefined {
+  const place = placeIn(identityIn(holder).split(" ").at(-1) ?? "");
+  return sightOf(place) === "none" ? place.host : undefined;
 }
 
 const identityIn = (holder: string) => holder.slice(0, holder.lastIndexOf(" "));
-
-/** Tells one start of this machine from the next; empty where a process's start time is absolute. */
-export async function bootId(): Promise<string> {
-  return (await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "")).trim();
-}
 
 /** The pid in an identity. */
 export function pidOf(identity: string): number {
   return Number(identity.split(" ", 1)[0]);
 }
 
-function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Process[] {
+/** Of these processes those that live, of the roots, their process sessions and all descendants. */
+export function treeOf(processes: readonly Process[], roots: readonly ProcessRef[]): Process[] {
   const alive = processes.filter((one) => !one.zombie);
   const byPid = new Map(alive.map((one) => [one.pid, one]));
   const isReused = (ref: ProcessRef) => byPid.has(ref.pid) && !alive.some((one) => isSame(one, ref));

@@ -1,5 +1,5 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
-import { ASSIGNMENT, assignmentOf, currentTasks, PERSON_CLI } from "./agents/agent.js";
+import { ASSIGNMENT, agentRows, assignmentOf, currentTasks, toAgent } from "./agents/agent.js";
 import type { Reader } from "./db/schema.js";
 import { rowsByIds, statement } from "./db/statement.js";
 import { groupBy } from "./groups.js";
@@ -93,7 +93,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
   const { workspaces, collisions, seenAt } = await readRadar(db, id);
   return {
     workstream,
-    agents: await agentsAtWork(db, id),
+    agents: await agentsAtWork(db, workstream),
     tracks: { ...excerpt(tracks, limit), withReady: tracks.filter((track) => track.ready.length > 0).length },
     ready: { items: await readyTasks(db, excerpt(ready, limit).items), total: ready.length },
     inProgress: shown(await listed(db, id, IN_PROGRESS, limit)),
@@ -184,22 +184,14 @@ async function waitingToLand(db: Reader, workstreamId: number): Promise<State["w
   return rows.map(({ task, reason }) => ({ task, reason: String(reason).slice(WAITS.length) }));
 }
 
-async function agentsAtWork(db: Reader, workstream: number): Promise<State["agents"]> {
-  const rows = await selectAgents(db, { workstream });
+async function agentsAtWork(db: Reader, workstream: string): Promise<State["agents"]> {
+  const rows = await agentRows(db, workstream);
   const tasks = rows.length > 0 ? await currentTasks(db) : new Map();
-  return rows.map(({ id, ...agent }) => ({ ...agent, ...assignmentOf({ id, status: agent.status }, tasks) }));
+  return rows.map((row) => {
+    const { name, cli, role, status, statusSince } = toAgent(row);
+    return { name, cli, role, status, statusSince, ...assignmentOf({ id: row.id, status }, tasks) };
+  });
 }
-
-const selectAgents = statement((db, { workstream }: { workstream: number }) =>
-  db
-    .selectFrom("agents as a")
-    .leftJoin("agent_status as s", "s.agent_id", "a.id")
-    .select(["a.id", "a.name", "a.cli", "a.role", "s.status", "s.at as statusSince"])
-    .where("a.workstream_id", "=", workstream)
-    .where("a.closed_at", "is", null)
-    .where("a.cli", "<>", PERSON_CLI)
-    .orderBy("a.name"),
-);
 
 const selectEvents = statement((db, { scope, limit }: { scope: string; limit: number }) =>
   db

@@ -6,6 +6,7 @@ import { addTask } from "../src/tasks/add.js";
 import { claimTask } from "../src/tasks/claim.js";
 import { closeTask, deferTask } from "../src/tasks/lifecycle.js";
 import { initWorkstream, workstreamRow } from "../src/workstreams/workstream.js";
+import { agentRow } from "./support/agent-row.js";
 import { onEachDialect } from "./support/database.js";
 
 const ann = { person: "ann" };
@@ -16,11 +17,9 @@ function stateOf({ store, clock }: Context, options: Partial<StateOptions> = {})
 }
 
 async function addAgent(context: Context, name: string): Promise<number> {
-  const nothing = { role: null, host: null, pane: null, server: null, pid: null, window: null, session_ref: null };
   const { id } = await write(context, { op: "agent.spawn", scope: "demo", subject: `demo/${name}` }, async (tx) => {
     const workstream = await workstreamRow(tx.db, "demo");
-    const agent = { ...nothing, name, cli: "shell", command: "sh", access: "full", closed_at: null };
-    return tx.insert("agents", { ...agent, workstream_id: workstream.id, spawned_at: tx.now });
+    return tx.insert("agents", agentRow({ workstream_id: workstream.id, name, command: "sh", spawned_at: tx.now }));
   });
   return id;
 }

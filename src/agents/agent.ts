@@ -7,6 +7,7 @@ import { Fault } from "../errors.js";
 import { type AgentRef, checkAgentName, didYouMean, qualifiedName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
+import { whyUnreachable } from "./sight.js";
 
 /** The `cli` of a person: no pane, never reaped. */
 export const PERSON_CLI = "human";
@@ -102,9 +103,11 @@ export function selectAgents(db: Reader) {
 /** A row of `selectAgents`; its `id` is the incarnation. */
 export type AgentRow = Awaited<ReturnType<ReturnType<typeof selectAgents>["executeTakeFirstOrThrow"]>>;
 
-/** The public shape of a row. */
+/** The public shape of a row; of an agent that cannot be seen from here the status is unreachable. */
 export function toAgent(row: AgentRow): Agent {
-  return fromRow(AGENT, row);
+  const why = row.closed_at === null ? whyUnreachable(row) : undefined;
+  const agent = fromRow(AGENT, row);
+  return why === undefined ? agent : { ...agent, status: "unreachable", statusReason: why };
 }
 
 /** Whether a pane's mark is of this incarnation; its moment tells apart the incarnations of one id in two databases. */
@@ -270,9 +273,10 @@ type NewAgent = Pick<RowOf<"agents">, "workstream_id" | "name" | "cli"> & Partia
 
 /** The open row of a new incarnation or person. */
 export function insertAgentIn(tx: Tx, columns: NewAgent): Promise<RowOf<"agents">> {
-  const empty = { role: null, command: null, host: null, pane: null, server: null, pid: null, window: null };
+  const nowhere = { host: null, boot: null, namespace: null, pane: null, server: null, socket: null, pid: null };
   return tx.insert("agents", {
-    ...{ ...empty, access: "full", session_ref: null, spawned_at: tx.now, closed_at: null },
+    ...{ ...nowhere, role: null, command: null, window: null, access: "full" },
+    ...{ session_ref: null, spawned_at: tx.now, closed_at: null },
     ...columns,
   });
 }

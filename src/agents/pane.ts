@@ -3,12 +3,14 @@ import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
 import {
+  callersIn,
   foregroundGroup,
-  hasEnvironment,
+  type listEnvironments,
   listProcesses,
-  type ProcessHost,
+  type Process,
   processStart,
   signalGroup,
+  treeOf,
 } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import { callerPane, type Pane, type ServerId, serverPid, serverStart } from "../tmux/panes.js";
@@ -16,6 +18,7 @@ import { paneNotFound } from "../tmux/run.js";
 import type { AttachCommand } from "../tmux/tmux.js";
 import { AGENT, type Agent, isMarkedFor, openPaneAgent, toAgent } from "./agent.js";
 import type { TmuxHost } from "./crew.js";
+import { sightOfAgent, whyHidden } from "./sight.js";
 
 /** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
 export async function findOwnPane(host: TmuxHost, row: RowOf<"agents">): Promise<Pane | undefined> {
@@ -43,9 +46,21 @@ export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pa
   return panes.filter((pane) => pane.agentId === String(row.id) && pane.spawnedAt === row.spawned_at);
 }
 
-/** Whether the process was started for this incarnation, wherever its pane is: a pid alone may be another's by now. */
-export function isProgramOf(host: ProcessHost, row: RowOf<"agents">, pid: number): Promise<boolean> {
-  return hasEnvironment(host, pid, { name: "MU_AGENT_ID", value: String(row.id) });
+/**
+ * The living processes that were started for an incarnation: a pid alone may be another's by now, but the environment of a
+ * process stays, also when it left its pane, its parent and its process session. Not those in panes that another agent
+ * has by now, and not the callers. `environments` are of `listEnvironments`.
+ */
+export function programsOf(
+  row: RowOf<"agents">,
+  environments: Awaited<ReturnType<typeof listEnvironments>>,
+  panes: readonly Pane[],
+): Process[] {
+  const processes = environments.map(([one]) => one);
+  const taken = panes.filter((pane) => pane.agentId !== undefined && !isMarkedFor(row, pane));
+  const others = new Set([...treeOf(processes, taken), ...callersIn(processes)]);
+  const marks = [`MU_AGENT_ID=${row.id}`, `MU_AGENT_SINCE=${row.spawned_at}`];
+  return environments.flatMap(([one, its]) => (marks.every((mark) => its.has(mark)) && !others.has(one) ? [one] : []));
 }
 
 /** True when the calling process runs in the pane of `row`. */
@@ -75,19 +90,26 @@ export async function locate(
 ): Promise<Map<number, Location>> {
   const rows = agents.map(({ row }) => row);
   const found = new Map(rows.map((row) => [row.id, locationOf(row, panes)]));
-  const lost = rows.filter((row) => isServerLost(found.get(row.id)));
+  const lost = rows.filter((row) => isServerLost(found.get(row.id)) && sightOfAgent(row) === "all");
   const servers = [...new Set(lost.map((row) => row.server ?? ""))];
   if (servers.length === 0) return found;
   const living = await livingServers(host, servers);
   for (const row of lost) {
-    const why = `its tmux server (pid ${serverPid(row.server ?? "")}) is not the one that is asked here`;
+    const [pid, behind] = [serverPid(row.server ?? ""), row.socket ?? "another socket"];
+    const why = `its tmux server (pid ${pid}, ${behind}) is not the one that is asked here`;
     if (living.has(row.server ?? "")) found.set(row.id, { at: "elsewhere", why });
   }
   return found;
 }
 
 function locationOf(row: RowOf<"agents">, panes: readonly Pane[]): Location {
-  if (row.host !== null) return { at: "elsewhere", why: `it is on ${row.host}` };
+  const hidden = whyHidden(row);
+  if (hidden !== undefined) {
+    const pane = panes.find((one) => isOwnPane(row, one));
+    return pane === undefined ? { at: "elsewhere", why: hidden } : { at: "pane", pane };
+  }
+  if (sightOfAgent(row) === "ended")
+    return { at: "gone", why: `its machine, ${row.host}, was restarted`, lost: "server" };
   if (row.pane === null) return { at: "nowhere" };
   if (!panes.some((pane) => pane.server === row.server)) {
     return { at: "gone", why: `the tmux server of pane ${row.pane} has ended`, lost: "server" };

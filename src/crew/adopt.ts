@@ -24,6 +24,7 @@ import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { checkAgentName, counted, qualifiedName, quote } from "../names.js";
 import { databasePath } from "../paths.js";
+import { type Place, placeHere } from "../place.js";
 import { hasEnvironment } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Pane } from "../tmux/panes.js";
@@ -85,7 +86,7 @@ export async function adoptAgent(
   const cli = getAgentCli(options.cli ?? cliIn(pane)).key;
   const spec = { ...agentWrite("agent.adopt", { workstream, name }), payload: { title: pane.title } };
   const row = await write(host.context, spec, (tx) =>
-    adoptAgentIn(tx, { id, workstream }, pane, { ...options, name, cli }),
+    adoptAgentIn(tx, { id, workstream }, pane, { ...options, name, cli, place: placeHere() }),
   );
   const moved = await takeOver(host, workstream, row, pane, options);
   return adoption(host, row, pane, { adopted: true, moved, session: moved ? sessionOf(workstream) : pane.session });
@@ -208,13 +209,14 @@ export async function adoptAgentIn(
   tx: Tx,
   { id, workstream }: { id: number; workstream: string },
   pane: Pane,
-  { name, cli, role, access }: AdoptOptions & { name: string; cli: string },
+  { name, cli, role, access, place }: AdoptOptions & { name: string; cli: string; place: Place },
 ): Promise<RowOf<"agents">> {
   const taken = await findOpenAgent(tx.db, id, name);
   if (taken !== undefined) throw agentExists({ workstream, name }, taken);
   return insertAgentIn(tx, {
     ...{ workstream_id: id, name, cli, role: role ?? null, access: access ?? "full" },
-    ...{ command: pane.command || null, pane: pane.id, server: pane.server, pid: pane.pid, window: name },
+    ...{ command: pane.command || null, window: name, ...place },
+    ...{ pane: pane.id, server: pane.server, socket: pane.socket, pid: pane.pid },
   });
 }
 

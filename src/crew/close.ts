@@ -7,26 +7,27 @@ import {
   latestAgentRow,
   PERSON_CLI,
   replaced,
-  toAgent,
 } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { cancelOutbox } from "../agents/delivery/outbox.js";
 import { lastScreenPath, prepareFolders } from "../agents/files.js";
-import { isCallerIn, isOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
+import { isCallerIn, isOwnPane, locate, panesMarkedFor, programsOf } from "../agents/pane.js";
+import { unreachable, whyHidden } from "../agents/sight.js";
 import { type AgentPoll, pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
-import { asFault, Fault, ignoreFault } from "../errors.js";
-import { type AgentRef, duration, quote } from "../names.js";
-import { endProcessTree, type Process } from "../processes.js";
+import { asFault, Fault } from "../errors.js";
+import { type AgentRef, duration, enumerate, quote } from "../names.js";
+import { endProcessTrees, listEnvironments, type Process, type ProcessRef, treeOf } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import { releaseOwned } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
 import { paneRefused } from "../tmux/run.js";
+import { lastLines } from "../tmux/screens.js";
 import { writeWhole } from "../whole-file.js";
 import { LEFT_WORKSPACE, type Leaving, leaveWorkspace } from "../workspaces/free.js";
 
 export interface CloseOptions {
-  /** Only this incarnation; another one of the name is `agent.replaced`. */
+  /** Only this incarnation of the first one; another one of the name is `agent.replaced`. */
   incarnation?: number | undefined;
   /** Why, for the event and for the notes of the tasks that are given back. */
   reason?: string | undefined;
@@ -34,6 +35,8 @@ export interface CloseOptions {
   graceMs?: number | undefined;
   /** What to do with a workspace in which there is work; `keep` without it. */
   workspace?: Leaving | undefined;
+  /** Close the row of one that cannot be seen from here, whose processes may live on. */
+  whileUnreachable?: "go on" | undefined;
 }
 
 export const CLOSED = shape({
@@ -42,6 +45,8 @@ export const CLOSED = shape({
   changed: "boolean",
   /** There was a living pane, and it is gone now. */
   killedPane: "boolean",
+  /** Processes that had left the pane and were ended, too. */
+  outlived: "string[]",
   /** The tasks that are OPEN again. */
   released: "string[]",
   /** What became of its workspace; null when it has none. */
@@ -50,96 +55,160 @@ export const CLOSED = shape({
 
 export type Closed = TypeOf<typeof CLOSED>;
 
-/**
- * Ends an agent: keeps what its pane shows, ends all its processes and sees that they are gone, closes the pane, then
- * the row; its IN_PROGRESS tasks are OPEN again, each with a note. Then saves what is in its workspace, which is freed
- * when there is nothing that is not landed. A pane that is not this incarnation's is never touched. Closing what is
- * closed only sees to the workspace. A crash on the way leaves an open row without a living pane, which reconcile
- * closes.
- *
- * Faults: `agent.not_found`, `agent.replaced`, `agent.still_alive`, `tmux.failed`.
- */
+/** As `closeAgents`, for one agent. */
 export async function closeAgent(host: TmuxHost, ref: AgentRef, options: CloseOptions = {}): Promise<Closed> {
-  const row = await latestAgentRow(host.context.store.db, ref);
-  if (options.incarnation !== undefined && options.incarnation !== row.id) throw replaced(row.name);
-  if (row.closed_at !== null) {
-    const workspace = await leaveWorkspace(host, ref, options.workspace ?? "keep");
-    return { agent: toAgent(row), changed: false, killedPane: false, released: [], workspace };
-  }
+  const [closed] = await closeAgents(host, [ref], options);
+  return closed as Closed;
+}
+
+/**
+ * Ends agents: keeps what their panes show, ends all their processes at once and sees that they are gone, closes the panes,
+ * then the rows; the IN_PROGRESS tasks are OPEN again, each with a note. Then saves what is in the workspaces, which are
+ * freed when there is nothing that is not landed. A pane that is not the incarnation's is never touched. Closing what is
+ * closed only sees to the workspace. A crash on the way leaves an open row without a living pane, which reconcile
+ * closes. Of an agent that closes itself, the programs that called it, and its pane, end last.
+ *
+ * Faults: `agent.not_found`, `agent.replaced`, `agent.unreachable`, `agent.still_alive`, `tmux.failed`.
+ */
+export async function closeAgents(
+  host: TmuxHost,
+  refs: readonly AgentRef[],
+  options: CloseOptions = {},
+): Promise<Closed[]> {
+  const rows: AgentRow[] = [];
+  for (const ref of refs) rows.push(await latestAgentRow(host.context.store.db, ref));
+  const [first] = rows;
+  if (first !== undefined && (options.incarnation ?? first.id) !== first.id) throw replaced(first.name);
+  const open = rows.filter((row) => row.closed_at === null);
+  const found = await findPrograms(host, open, options);
   // Logs the intent before anything is ended.
-  const intent = { closing: true, pane: row.pane, ...(options.reason !== undefined && { reason: options.reason }) };
-  await write(host.context, agentWrite("agent.close", row), async (tx) => tx.addPayload(intent));
-  if (!isCallerIn(host, row)) return finish(host, row, { ...options, killedPane: await endAgent(host, row, options) });
-  // An agent that closes itself must write first: it ends with its pane.
-  const closed = await finish(host, row, { ...options, killedPane: true });
-  await endAgent(host, row, options);
+  for (const row of open) {
+    const intent = { closing: true, pane: row.pane, ...(options.reason !== undefined && { reason: options.reason }) };
+    await write(host.context, agentWrite("agent.close", row), async (tx) => tx.addPayload(intent));
+  }
+  await endPrograms(host, found, options);
+  const last = found.filter(({ row }) => isCallerIn(host, row));
+  await removePanes(
+    host,
+    found.filter((one) => !last.includes(one)),
+  );
+  const closed: Closed[] = [];
+  for (const row of rows) closed.push(await finish(host, row, { ...options, found }));
+  await endProcessTrees(
+    host,
+    last.flatMap(({ panes }) => rootsOf(panes)),
+    options,
+  );
+  await removePanes(host, last);
   return closed;
 }
 
 async function finish(
   host: TmuxHost,
   row: AgentRow,
-  { reason, killedPane, workspace: leaving }: CloseOptions & { killedPane: boolean },
+  { reason, workspace: leaving, found }: CloseOptions & { found: readonly Programs[] },
 ): Promise<Closed> {
   const note = `[close] ${row.name} was closed${reason === undefined ? "" : `: ${reason}`}; the task is open again.`;
-  const released = await write(host.context, agentWrite("agent.close", row), (tx) =>
-    closeAgentIn(tx, row.id, { author: host.context.actor, note }),
+  const changed = row.closed_at === null;
+  const released = changed
+    ? await write(host.context, agentWrite("agent.close", row), (tx) =>
+        closeAgentIn(tx, row.id, { author: host.context.actor, note }),
+      )
+    : [];
+  const workspace = await leaveWorkspace(host, row, leaving ?? "keep");
+  const { panes = [], strays = [] } = found.find((one) => one.row.id === row.id) ?? {};
+  const outlived = strays.map(({ name, pid }) => `${name} (${pid})`);
+  const agent = await agentById(host.context.store.db, row.id);
+  return { agent, changed, killedPane: panes.length > 0, outlived, released, workspace };
+}
+
+/** What runs for an incarnation: its panes, and the processes that have left them. */
+export interface Programs {
+  row: RowOf<"agents">;
+  panes: Pane[];
+  strays: Process[];
+}
+
+/** What runs for these incarnations; nothing for people. Faults `agent.unreachable`, `tmux.failed`. */
+export async function findPrograms(
+  host: TmuxHost,
+  rows: readonly AgentRow[],
+  { whileUnreachable: mode }: Pick<CloseOptions, "whileUnreachable"> = {},
+): Promise<Programs[]> {
+  const agents = rows.filter((row) => row.cli !== PERSON_CLI);
+  if (agents.length === 0) return [];
+  const all = await host.tmux.listPanes();
+  const places = await locate(
+    host,
+    agents.map((row) => ({ row })),
+    all,
   );
-  const ref = { workstream: row.workstream, name: row.name };
-  const workspace = await leaveWorkspace(host, ref, leaving ?? "keep");
-  return { agent: await agentById(host.context.store.db, row.id), changed: true, killedPane, released, workspace };
+  const environments = await listEnvironments(host);
+  const processes = environments.map(([one]) => one);
+  return agents.flatMap((row) => {
+    const place = places.get(row.id);
+    const isHidden = place?.at === "elsewhere" && whyHidden(row) !== undefined;
+    if (isHidden && mode === undefined && row.closed_at === null) throw unreachable(row, place.why);
+    if (isHidden) return [];
+    const panes = all.filter((pane) => isOwnPane(row, pane) || panesMarkedFor(row, [pane]).length > 0);
+    const inside = treeOf(processes, rootsOf(panes));
+    const strays = programsOf(row, environments, all).filter((one) => !inside.includes(one));
+    return [{ row, panes, strays }];
+  });
 }
 
 /**
- * Ends the processes and the pane of an incarnation, and keeps its last screen; true when there was a pane. Panes
- * of others are left alone. Faults: `agent.still_alive`, `tmux.failed`.
+ * Keeps the last screens, and ends all programs but those that call, with what they start meanwhile. The panes stay: they
+ * hold their windows and sessions. Faults: `agent.still_alive`, `tmux.failed`.
  */
-export async function endAgent(host: TmuxHost, row: RowOf<"agents">, options: CloseOptions = {}): Promise<boolean> {
-  const panes = await endPrograms(host, row, options);
-  for (const pane of panes) await killOwnPane(host, row, pane);
-  return panes.length > 0;
+export async function endPrograms(
+  host: TmuxHost,
+  found: readonly Programs[],
+  options: Pick<CloseOptions, "graceMs"> = {},
+): Promise<void> {
+  if (found.length === 0) return;
+  await saveScreens(host, found);
+  const rows = found.map(({ row }) => row);
+  const panes = await host.tmux.listPanes();
+  let roots: ProcessRef[] = found.flatMap(({ panes, strays }) => [...rootsOf(panes), ...strays]);
+  while (roots.length > 0) {
+    const left = await endProcessTrees(host, roots, { ...options, callers: "spare" });
+    if (left.length > 0) throw stillAlive(rows, left);
+    const environments = await listEnvironments(host);
+    roots = rows.flatMap((row) => programsOf(row, environments, panes));
+  }
 }
 
-/** As `endAgent`, but leaves the panes to the caller: a pane that stays holds its window and session. */
-export async function endPrograms(host: TmuxHost, row: RowOf<"agents">, options: CloseOptions = {}): Promise<Pane[]> {
-  if (row.cli === PERSON_CLI) return [];
-  const all = await host.tmux.listPanes();
-  const own = all.filter((pane) => isOwnPane(row, pane));
-  const panes = [...new Set([...own, ...panesMarkedFor(row, all)])];
-  const roots = panes.length > 0 ? rootsOf(panes) : await outlivingRoots(host, row, all);
-  for (const pane of panes) await saveScreen(host, row, pane);
-  for (const pid of roots) {
-    const left = await endProcessTree(host, { pid }, options);
-    if (left.length > 0) throw stillAlive(row, left);
-  }
-  return panes;
+/** Closes those of the panes that still are the incarnation's. */
+async function removePanes(host: TmuxHost, found: readonly Programs[]): Promise<void> {
+  for (const { row, panes } of found) for (const pane of panes) await killOwnPane(host, row, pane);
 }
 
 /** The transcript alone does not show what a full-screen program has on its screen. */
-async function saveScreen(host: TmuxHost, row: RowOf<"agents">, pane: Pane): Promise<void> {
-  const lines = await host.tmux.readPane(pane.id, 10_000).catch(ignoreFault("pane.not_found"));
-  if (lines === undefined) return;
+async function saveScreens(host: TmuxHost, found: readonly Programs[]): Promise<void> {
+  const panes = found.flatMap(({ row, panes }) => panes.map(({ id }) => ({ row, id })));
+  if (panes.length === 0) return;
+  const ids = panes.map(({ id }) => id);
+  const screens = await host.tmux.captureScreens(ids, { history: 10_000 });
   await prepareFolders(host.stateDir);
-  await writeWhole(lastScreenPath(host.stateDir, row), `${lines.join("\n")}\n`);
+  for (const { row, id } of panes) {
+    const lines = screens.get(id)?.lines;
+    if (lines === undefined) continue;
+    await writeWhole(lastScreenPath(host.stateDir, row), `${lastLines(lines, 10_000).join("\n")}\n`);
+  }
 }
 
 /** The first processes of those panes whose program lives. */
-export function rootsOf(panes: readonly Pane[]): number[] {
-  return panes.filter((pane) => !pane.dead).map((pane) => pane.pid);
+export function rootsOf(panes: readonly Pane[]): ProcessRef[] {
+  return panes.filter((pane) => !pane.dead).map(({ pid }) => ({ pid }));
 }
 
-/** Some programs outlive their pane and their tmux server; their environment still names the incarnation. */
-async function outlivingRoots(host: TmuxHost, row: RowOf<"agents">, all: readonly Pane[]): Promise<number[]> {
-  if (row.pid === null || all.some((pane) => pane.id === row.pane && pane.server === row.server)) return [];
-  return (await isProgramOf(host, row, row.pid)) ? [row.pid] : [];
-}
-
-function stillAlive(row: RowOf<"agents">, left: readonly Process[]): Fault {
+function stillAlive(rows: readonly RowOf<"agents">[], left: readonly Process[]): Fault {
   const names = left.map((one) => `${one.name} (${one.pid})`).join(", ");
   return new Fault(
     "unavailable",
     "agent.still_alive",
-    `${quote(row.name)} cannot be ended: ${names} did not exit.`,
+    `${enumerate(rows.map(({ name }) => quote(name)))} cannot be ended: ${names} did not exit.`,
     [{ intent: "Show them", command: `ps -fp ${left.map((one) => one.pid).join(",")}` }],
     { pids: left.map((one) => one.pid) },
   );

@@ -8,6 +8,7 @@ import type { LaunchRecord } from "../agents/files.js";
 import { agentEventsFile } from "../agents/hooks/install.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
+import { type Place, placeHere } from "../place.js";
 import type { Layout } from "../tmux/appearance.js";
 
 /** What to start. */
@@ -36,6 +37,8 @@ export interface LaunchPlan {
   record: LaunchRecord;
   access: Access;
   window: string;
+  /** Where it will live. */
+  place: Place;
   /** The conversation, when the CLI can resume it. */
   sessionRef: string | null;
   /** Run the command by exec, without a shell. */
@@ -66,6 +69,7 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
     },
     access: wishes.access ?? "full",
     window: wishes.window ?? ref.name,
+    place: placeHere(),
     sessionRef: cli.switches !== undefined ? (wishes.resume ?? null) : null,
     program,
   };

@@ -1,4 +1,5 @@
 import { listMembers, type Member } from "../agents/agent.js";
+import { lastConversation } from "../agents/conversation.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { drainDeliveries } from "../agents/delivery/drain.js";
 import type { Delivery } from "../agents/delivery/outbox.js";
@@ -42,7 +43,7 @@ const STALE_AFTER: readonly string[] = ["db.locked", "tmux.unreachable"];
 /**
  * Makes the database agree with tmux, for one workstream or for all: closes agents without a pane and releases their
  * tasks, reads statuses, types waiting deliveries, settles workspaces and landings that were interrupted. Without open
- * agents tmux is not called. Agents on other hosts are left alone. Faults `tmux.*`.
+ * agents tmux is not called. Agents out of sight are left alone. Faults `tmux.*`.
  */
 export async function reconcile(
   host: TmuxHost,
@@ -102,8 +103,10 @@ async function report(host: TmuxHost, workstream: string | undefined): Promise<R
 export interface LostAgent {
   member: Member;
   why: string;
-  /** The whole tmux server is gone, not only this pane. */
-  isServerLost: boolean;
+  /** The whole tmux server or the workstream's session is gone, not only this pane. */
+  isCrewLost: boolean;
+  /** The conversation that it was in. */
+  session: string | undefined;
 }
 
 /** An agent that was closed, and the tasks that are OPEN again because of it. */
@@ -127,11 +130,17 @@ export async function findLostAgents(
 ): Promise<LostAgent[]> {
   const places = await locate(host, members, panes);
   const now = host.context.clock.now();
-  return members.flatMap((member) => {
+  const sessions = new Set(panes.map((pane) => pane.session));
+  const lost: LostAgent[] = [];
+  for (const member of members) {
     const place = places.get(member.row.id);
     const why = whyLost(member, place, now);
-    return why === undefined ? [] : [{ member, why, isServerLost: place?.at === "gone" && place.lost === "server" }];
-  });
+    if (why === undefined) continue;
+    const isSessionLost = !sessions.has(sessionOf(member.workstream));
+    const isCrewLost = place?.at === "gone" && (place.lost === "server" || isSessionLost);
+    lost.push({ member, why, isCrewLost, session: await lastConversation(host, member.row) });
+  }
+  return lost;
 }
 
 function whyLost({ row }: Member, place: Location | undefined, now: Date): string | undefined {
@@ -165,17 +174,18 @@ async function reapLostAgentsIn(tx: Tx, lost: readonly LostAgent[]): Promise<Rea
   return closed;
 }
 
-/** What the event says: recover brings back the crew of a server that was lost, with its tasks. */
+/** What the event says: recover brings back the crew of a server or session that was lost, with its tasks. */
 function payloadOf({ agent, reason, tasks }: Reaped, lost: readonly LostAgent[]): Record<string, unknown> {
   const one = lost.find(({ member }) => member.row.name === agent);
-  return { agent, reason, tasks, ...(one?.isServerLost && { lostServer: one.member.row.server }) };
+  return { agent, reason, tasks, ...(one?.isCrewLost && { lostServer: one.member.row.server }) };
 }
 
 /** Closes one lost agent, unless its row has changed since. */
-async function reap(tx: Tx, { member: { row, workstream }, why }: LostAgent): Promise<Reaped[]> {
+async function reap(tx: Tx, { member: { row, workstream }, why, session }: LostAgent): Promise<Reaped[]> {
   const now = await tx.db.selectFrom("agents").selectAll().where("id", "=", row.id).executeTakeFirst();
   if (now === undefined || now.closed_at !== null || now.pane !== row.pane || now.server !== row.server) return [];
   const note = `[reaper] ${row.name} is gone (${why}); the task is OPEN again.`;
+  if (session !== undefined) await tx.patch("agents", row.id, { session_ref: session }, now);
   const tasks = await retireAgentIn(tx, row.id, { author: REAPER, note });
   await tx.db.updateTable("agent_status").set({ reason: why }).where("agent_id", "=", row.id).execute();
   return [{ workstream, agent: row.name, reason: why, tasks }];

@@ -27,7 +27,7 @@ export interface Recovered extends Omit<RecoveryPlan, "action"> {
   primed: "proved" | "handed" | "pending" | "none";
 }
 
-export interface RecoverOptions extends Pick<RestartOptions, "size"> {
+export interface RecoverOptions extends Pick<RestartOptions, "size" | "whileUnreachable"> {
   /** How long to wait until an agent is ready, in ms; by its CLI without it. After that its prompt waits in the outbox. */
   primeMs?: number | undefined;
 }
@@ -39,8 +39,12 @@ const READY_MS = 2_000;
 const AT_ONCE = 6;
 
 /** What `recover` would do with each agent; changes nothing. Faults `tmux.*`. */
-export async function planRecovery(crew: Crew, workstream?: string): Promise<RecoveryPlan[]> {
-  return (await planAgents(crew, workstream)).map(({ incarnation: _, ...plan }) => plan);
+export async function planRecovery(
+  crew: Crew,
+  workstream?: string,
+  options: RecoverOptions = {},
+): Promise<RecoveryPlan[]> {
+  return (await planAgents(crew, workstream, options)).map(({ incarnation: _, ...plan }) => plan);
 }
 
 /**
@@ -50,9 +54,15 @@ export async function planRecovery(crew: Crew, workstream?: string): Promise<Rec
  * Faults `tmux.*`.
  */
 export async function recover(crew: Crew, workstream?: string, options: RecoverOptions = {}): Promise<Recovered[]> {
-  const plans = await planAgents(crew, workstream);
+  const plans = await planAgents(crew, workstream, options);
   const started = await mapAtMost(AT_ONCE, plans, (plan) => revive(crew, plan, options));
-  return primeAll(crew, started, options.primeMs);
+  return Promise.all((await primeAll(crew, started, options.primeMs)).map((one) => lookAt(crew, one)));
+}
+
+/** A program may end after it was started: nothing is called back that is not there. */
+async function lookAt(crew: Crew, one: Recovered): Promise<Recovered> {
+  if (one.pane === null || (await crew.tmux.askPane(one.pane)) !== undefined) return one;
+  return { ...one, pane: null, action: "failed", why: `${one.why}; then it ended` };
 }
 
 async function revive(crew: Crew, { incarnation, ...plan }: Recoverable, options: RecoverOptions): Promise<Recovered> {

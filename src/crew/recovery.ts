@@ -1,29 +1,32 @@
 import { currentTasks, findAgent, listMembers } from "../agents/agent.js";
 import { getAgentCli } from "../agents/clis/table.js";
+import { lastConversation } from "../agents/conversation.js";
 import type { TmuxHost } from "../agents/crew.js";
-import { isProgramOf, type Location, locate } from "../agents/pane.js";
+import { type Location, locate, programsOf } from "../agents/pane.js";
+import { whyHidden } from "../agents/sight.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
 import type { Host } from "../host.js";
+import { listEnvironments } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
-import { isHalfSpawn } from "./close.js";
+import { type CloseOptions, isHalfSpawn } from "./close.js";
 
 /** What recover found out about one agent, and what it will do. */
 export const RECOVERY_PLAN = shape({
   workstream: "string",
   agent: "string",
   cli: "string",
-  /** `reaped`: a reconcile has closed it already, because its tmux server was gone. */
+  /** `reaped`: a reconcile has closed it already, because its tmux server or session was gone. */
   database: ["open", "reaped"],
   /** The state of its pane, for people. */
   tmux: "string",
   /** Where its program runs. */
-  process: ["in its pane", "alive without a pane", "gone"],
+  process: ["in its pane", "alive without a pane", "out of sight", "gone"],
   /** The conversation that its CLI last reported. */
   session: "string | null",
   /** The tasks that it owns, or owned until it was reaped if they are still unowned. */
   tasks: "string[]",
-  /** `keep`: it is running. `leave`: on another host or server, or still being spawned. */
+  /** `keep`: it is running. `leave`: out of sight, on another server, or still being spawned. */
   action: ["keep", "leave", "resume", "fresh"],
   /** Why, for people. */
   why: "string",
@@ -42,8 +45,15 @@ interface Candidate {
   tasks: string[];
 }
 
-/** Compares database, tmux and processes, for every open agent and for the crew of the last server that was lost. */
-export async function planAgents(host: TmuxHost, workstream?: string): Promise<Recoverable[]> {
+/**
+ * Compares database, tmux and processes, for every open agent and for the crew of the last server that was lost. With
+ * `whileUnreachable`, agents that cannot be seen from here are gone.
+ */
+export async function planAgents(
+  host: TmuxHost,
+  workstream?: string,
+  { whileUnreachable }: Pick<CloseOptions, "whileUnreachable"> = {},
+): Promise<Recoverable[]> {
   const { db } = host.context.store;
   const tasks = await currentTasks(db);
   const members = await listMembers(db, workstream);
@@ -51,14 +61,30 @@ export async function planAgents(host: TmuxHost, workstream?: string): Promise<R
   const reaped = await reapedCrew(db, workstream);
   if (open.length + reaped.length === 0) return [];
   const panes = await host.tmux.listPanes();
+  const all = [...open, ...reaped];
   const places = await locate(host, open, panes);
-  return Promise.all([
-    ...open.map((one) => planOne(host, one, places.get(one.row.id) ?? { at: "nowhere" })),
-    ...reaped.map((one) => planOne(host, one, { at: "gone", why: "its tmux server was gone", lost: "server" })),
-  ]);
+  const environments = await listEnvironments(host);
+  return Promise.all(
+    all.map((one) => {
+      const hidden = whyHidden(one.row);
+      let place = places.get(one.row.id) ?? WAS_LOST;
+      if (hidden !== undefined && place.at !== "pane") {
+        const gone = { at: "gone", why: hidden, lost: "server" } as const;
+        place = whileUnreachable === "go on" ? gone : { at: "elsewhere", why: hidden };
+      }
+      return planOne(host, one, place, programsOf(one.row, environments, panes).length > 0);
+    }),
+  );
 }
 
-async function planOne(host: Host, { row, workstream, tasks }: Candidate, place: Location): Promise<Recoverable> {
+const WAS_LOST: Location = { at: "gone", why: "its tmux server or session was gone", lost: "server" };
+
+async function planOne(
+  host: Host,
+  { row, workstream, tasks }: Candidate,
+  place: Location,
+  isAlive: boolean,
+): Promise<Recoverable> {
   const isLiving = place.at === "pane" && !place.pane.dead;
   const plan = {
     incarnation: row.id,
@@ -67,14 +93,11 @@ async function planOne(host: Host, { row, workstream, tasks }: Candidate, place:
     cli: row.cli,
     database: row.closed_at === null ? ("open" as const) : ("reaped" as const),
     tmux: tmuxSays(place),
-    session: row.session_ref,
+    session: (await lastConversation(host, row)) ?? null,
     tasks,
   };
-  const decision = decide(host, row, place);
-  if (isLiving || decision.action === "leave")
-    return { ...plan, process: isLiving ? "in its pane" : "gone", ...decision };
-  const survives = row.pid !== null && (await isProgramOf(host, row, row.pid));
-  return { ...plan, process: survives ? "alive without a pane" : "gone", ...decision };
+  const without = place.at === "elsewhere" ? "out of sight" : isAlive ? "alive without a pane" : "gone";
+  return { ...plan, process: isLiving ? "in its pane" : without, ...decide(host, row, place, plan.session) };
 }
 
 function tmuxSays(place: Location): string {
@@ -82,22 +105,27 @@ function tmuxSays(place: Location): string {
   return place.at === "nowhere" ? "no pane yet" : place.why;
 }
 
-function decide(host: Host, row: RowOf<"agents">, place: Location): Pick<RecoveryPlan, "action" | "why"> {
+function decide(
+  host: Host,
+  row: RowOf<"agents">,
+  place: Location,
+  session: string | null,
+): Pick<RecoveryPlan, "action" | "why"> {
   if (place.at === "pane" && !place.pane.dead) return { action: "keep", why: "it is running" };
   if (place.at === "elsewhere") return { action: "leave", why: place.why };
   if (place.at === "nowhere" && !isHalfSpawn(row, host.context.clock.now()))
     return { action: "leave", why: "it is being spawned" };
   if (getAgentCli(row.cli).switches === undefined)
     return { action: "fresh", why: `${row.cli} has no conversations to resume` };
-  if (row.session_ref === null) return { action: "fresh", why: "its conversation is not known" };
-  return { action: "resume", why: `resumes conversation ${row.session_ref}` };
+  if (session === null) return { action: "fresh", why: "its conversation is not known" };
+  return { action: "resume", why: `resumes conversation ${session}` };
 }
 
 interface ReapPayload {
   reaped?: { agent: string; tasks: string[]; lostServer?: string }[];
 }
 
-/** The agents that reconcile closed because the last lost server ended, unless replaced since. */
+/** The agents that reconcile closed because the last lost server or a session on it ended, unless replaced since. */
 async function reapedCrew(db: Reader, workstream: string | undefined): Promise<Candidate[]> {
   let reaps = db.selectFrom("events").select(["scope", "payload"]).where("op", "=", "agent.reap").orderBy("id", "desc");
   if (workstream !== undefined) reaps = reaps.where("scope", "=", workstream);
@@ -115,7 +143,7 @@ async function reapedCrew(db: Reader, workstream: string | undefined): Promise<C
   return found.sort((a, b) => a.row.id - b.row.id);
 }
 
-/** The names of the agents that lost their panes with a tmux server, and that `mu recover` would bring back. */
+/** The names of the agents that lost their panes with a tmux server or session, and that `mu recover` would bring back. */
 export async function lostAgents(db: Reader, workstream?: string): Promise<string[]> {
   return (await reapedCrew(db, workstream)).map(({ row }) => row.name);
 }

@@ -1,21 +1,24 @@
 import { type AgentRow, agentWrite, latestAgentRow, replaced, requirePane } from "../agents/agent.js";
 import type { Access } from "../agents/clis/cli.js";
+import { lastConversation } from "../agents/conversation.js";
 import type { Crew } from "../agents/crew.js";
 import { readLaunch } from "../agents/files.js";
-import { findOwnPane, isCallerIn } from "../agents/pane.js";
+import { isCallerIn } from "../agents/pane.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault, interrupted } from "../errors.js";
-import { type AgentRef, quote } from "../names.js";
+import { type AgentRef, enumerate, quote } from "../names.js";
+import type { Process } from "../processes.js";
 import { passOn } from "../tasks/lifecycle.js";
-import type { Pane } from "../tmux/panes.js";
 import { reviveWorkspace } from "../workspaces/recreate.js";
 import { getWorkstream } from "../workstreams/workstream.js";
-import { endPrograms, killOwnPane } from "./close.js";
+import { type CloseOptions, endPrograms, findPrograms, killOwnPane } from "./close.js";
 import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
 import { reserveAgentIn, type SpawnOptions } from "./spawn.js";
 import { type Spawned, startAgent } from "./start.js";
 
-export interface RestartOptions extends Pick<SpawnOptions, "ready" | "aliveMs" | "size" | "cwd" | "env"> {
+export interface RestartOptions
+  extends Pick<SpawnOptions, "ready" | "aliveMs" | "size" | "cwd" | "env">,
+    Pick<CloseOptions, "whileUnreachable"> {
   /** `fresh` starts a new conversation even if the last one is known. */
   conversation?: "resume" | "fresh" | undefined;
   /** Resume this conversation instead of the last one. */
@@ -48,35 +51,37 @@ export async function restartAgent(
   requirePane(old);
   if (options.incarnation !== undefined && options.incarnation !== old.id) throw replaced(ref.name);
   if (old.closed_at === null && isCallerIn(crew, old)) throw restartsItself(ref);
+  const found = await findPrograms(crew, [old], options);
+  const [{ panes: held, strays } = { panes: [], strays: [] }] = found;
   await reviveWorkspace(crew, ref);
   const plan = await planAgain(crew, old, options);
-  const held = old.closed_at === null ? await endHeld(crew, old) : [];
+  // A dead pane stays until the new one is open: if it were the session's only pane, attached clients would be detached.
+  for (const { id } of held) await crew.tmux.holdPane(id);
+  await endPrograms(crew, found);
   try {
     const { row, tasks } = await write(crew.context, agentWrite("agent.restart", ref), (tx) =>
       replaceAgentIn(tx, ref, old, plan),
     );
     const ready = options.ready && { ...options.ready, ifInterrupted: "keep" as const };
-    const spawned = await startAgent(crew, row, plan, { ...options, ready, workstream: ref.workstream });
+    const { notResumed, ...spawned } = await startAgent(crew, row, plan, {
+      ...options,
+      ready,
+      workstream: ref.workstream,
+    });
     if (ready?.signal?.aborted && !spawned.readiness?.ready) {
       throw interrupted(`${quote(ref.name)} was restarted, but the wait until it is ready was interrupted.`);
     }
-    return { ...spawned, resumed: plan.sessionRef !== null, beginning: beginning(plan, options), tasks };
+    const resumed = plan.sessionRef !== null && notResumed === null;
+    return { ...spawned, resumed, beginning: beginning(plan, options, notResumed, strays), tasks };
   } finally {
     for (const pane of held)
       await killOwnPane(crew, old, pane).catch(() => killOwnPane(crew, old, pane).catch(() => {}));
   }
 }
 
-/** The dead pane stays until the new one is open: if it were the session's only pane, attached clients would be detached. */
-async function endHeld(crew: Crew, old: AgentRow): Promise<Pane[]> {
-  const pane = await findOwnPane(crew, old);
-  if (pane !== undefined) await crew.tmux.holdPane(pane.id);
-  return endPrograms(crew, old);
-}
-
 async function planAgain(crew: Crew, old: AgentRow, options: Partial<RestartOptions>): Promise<LaunchPlan> {
   const launch = await readLaunch(crew.stateDir, old);
-  const sessionRef = options.sessionRef ?? old.session_ref ?? undefined;
+  const sessionRef = options.sessionRef ?? (await lastConversation(crew, old));
   const wishes: LaunchWishes = {
     cli: old.cli,
     command: launch?.command ?? old.command ?? undefined,
@@ -105,7 +110,18 @@ async function replaceAgentIn(tx: Tx, ref: AgentRef, old: AgentRow, plan: Launch
   return { row, tasks: isOpen ? await passOn(tx, old.id, row.id) : [] };
 }
 
-function beginning(plan: LaunchPlan, options: Partial<RestartOptions>): string {
+function beginning(
+  plan: LaunchPlan,
+  options: Partial<RestartOptions>,
+  notResumed: string | null,
+  strays: readonly Process[],
+): string {
+  const ended = strays.map(({ name, pid }) => `${name} (${pid})`);
+  const before = ended.length === 0 ? "" : `ended what was left of it, ${enumerate(ended)}; `;
+  return `${before}${notResumed ?? conversationOf(plan, options)}`;
+}
+
+function conversationOf(plan: LaunchPlan, options: Partial<RestartOptions>): string {
   if (plan.sessionRef !== null) return `resumed its conversation ${plan.sessionRef}`;
   if (plan.cli.switches === undefined) return `started fresh: ${plan.cli.key} has no conversations to resume`;
   if (options.conversation === "fresh") return "started a new conversation, as requested";

@@ -63,7 +63,8 @@ async function spawnIn(crew: Crew, ref: AgentRef, options: SpawnOptions): Promis
   const row = await write(crew.context, agentWrite("agent.spawn", ref), (tx) =>
     reserveAgentIn(tx, ref, plan, { role: options.role ?? null }),
   );
-  return startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
+  const { agent, readiness } = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
+  return { agent, readiness };
 }
 
 /** Inserts the row of a new incarnation, without a pane yet. Faults `workstream.not_found`, `agent.exists`. */
@@ -85,6 +86,7 @@ export async function reserveAgentIn(
     role,
     access: plan.access,
     cli: plan.cli.key,
+    ...plan.place,
     command: plan.record.command,
     window: plan.window,
     session_ref: plan.sessionRef,

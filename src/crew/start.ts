@@ -3,7 +3,7 @@ import { bordersOf } from "../agents/borders.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import { readTail, removeFiles, saveLaunch, transcriptCommand, transcriptPath } from "../agents/files.js";
-import { findOwnPane, isProgramOf, panesMarkedFor } from "../agents/pane.js";
+import { findOwnPane, panesMarkedFor, programsOf } from "../agents/pane.js";
 import { blankScreen } from "../agents/screen/screen.js";
 import { type Explanation, explainScreen, viewPane } from "../agents/screen/verdict.js";
 import { pollUntil } from "../clock.js";
@@ -11,7 +11,7 @@ import { type Context, timestamp } from "../db/context.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault, interrupted } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
-import { endProcessTree } from "../processes.js";
+import { endProcessTrees, listEnvironments } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Death, OpenedPane } from "../tmux/open.js";
 import { workspaceEnv } from "../workspaces/setup/setup.js";
@@ -26,7 +26,12 @@ export interface Spawned {
   readiness: Readiness | null;
 }
 
+/** With why the conversation that was asked for is not the one that was started, if so. */
+export type Started = Spawned & { notResumed: string | null };
+
 const ALIVE_MS = 100;
+/** How long a CLI may take to show that it has a conversation to resume, in ms; one without ends in that time. */
+const RESUMES_MS = 10_000;
 
 export interface StartOptions {
   /** Wait for the CLI's first prompt, too. */
@@ -37,31 +42,51 @@ export interface StartOptions {
   size?: { width: number; height: number } | undefined;
 }
 
-/** Opens the pane of a reserved row, records it and checks that its program is alive; rolls back on any failure. */
+/**
+ * Opens the pane of a reserved row, records it and checks that its program is alive; rolls back on any failure. A CLI that
+ * ends because it cannot resume its conversation is started again with a new one.
+ */
 export async function startAgent(
   crew: Crew,
   row: RowOf<"agents">,
   plan: LaunchPlan,
   options: StartOptions & { workstream: string },
-): Promise<Spawned> {
+): Promise<Started> {
   const ref = { workstream: options.workstream, name: row.name };
-  let opened: OpenedPane | undefined;
+  const { sessionRef } = plan;
+  let notResumed: string | null = null;
   try {
-    opened = await openFor(crew, row, plan, options);
-    const deadline = crew.context.clock.now().getTime() + (options.aliveMs ?? ALIVE_MS);
-    const known = await recordPane(crew.context, ref, row, opened);
-    const readiness = options.ready === undefined ? null : await waitReady(crew, known, options.ready);
-    await crew.context.clock.sleep(Math.max(0, deadline - crew.context.clock.now().getTime()));
-    const death = await crew.tmux.confirmPane(opened.pane);
+    let { death, readiness } = await tryStart(crew, row, plan, options);
+    if (death !== undefined && sessionRef !== null) {
+      const said = death.lines.at(-1)?.trim();
+      notResumed = `started a new conversation: ${sessionRef} could not be resumed${said ? ` (${said})` : ""}`;
+      ({ death, readiness } = await tryStart(crew, row, { ...plan, sessionRef: null }, options));
+    }
     if (death !== undefined) throw await died(crew, row, death);
     if (readiness !== null) await recordReadiness(crew.context, row.id, readiness);
     // What cannot be removed now is left to the next start.
     await removeOldFiles(crew).catch(() => []);
-    return { agent: await agentById(crew.context.store.db, row.id), readiness };
+    return { agent: await agentById(crew.context.store.db, row.id), readiness, notResumed };
   } catch (error) {
-    await rollBackSpawn(crew, ref, row, { opened, error });
+    await rollBackSpawn(crew, ref, row, error);
     throw error;
   }
+}
+
+async function tryStart(
+  crew: Crew,
+  row: RowOf<"agents">,
+  plan: LaunchPlan,
+  options: StartOptions & { workstream: string },
+): Promise<{ death: Death | undefined; readiness: Readiness | null }> {
+  const { clock } = crew.context;
+  const opened = await openFor(crew, row, plan, options);
+  const deadline = clock.now().getTime() + (options.aliveMs ?? ALIVE_MS);
+  const known = await recordPane(crew.context, { workstream: options.workstream, name: row.name }, row, opened, plan);
+  const wait = options.ready ?? (plan.sessionRef === null ? undefined : { timeoutMs: RESUMES_MS });
+  const readiness = wait === undefined ? null : await waitReady(crew, known, wait);
+  await clock.sleep(Math.max(0, deadline - clock.now().getTime()));
+  return { death: await crew.tmux.confirmPane(opened.pane), readiness: options.ready === undefined ? null : readiness };
 }
 
 async function openFor(
@@ -106,7 +131,8 @@ async function recordPane(
   context: Context,
   ref: AgentRef,
   { id }: RowOf<"agents">,
-  { pane, server, pid }: OpenedPane,
+  { pane, server, socket, pid }: OpenedPane,
+  { sessionRef }: LaunchPlan,
 ): Promise<RowOf<"agents">> {
   return write(context, agentWrite("agent.spawn", ref), async (tx) => {
     const row = await tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
@@ -117,7 +143,7 @@ async function recordPane(
       .values({ agent_id: id, spool_offset: "", ...status })
       .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(status))
       .execute();
-    return tx.patch("agents", id, { pane, server, pid }, row);
+    return tx.patch("agents", id, { pane, server, socket, pid, session_ref: sessionRef }, row);
   });
 }
 
@@ -234,16 +260,11 @@ const NOTHING_OPENED = new Set([
  * Rolls back a failed spawn: its processes, its pane, then its row and files. If the pane cannot be closed the row stays
  * open, so that reconcile finds both.
  */
-export async function rollBackSpawn(
-  crew: Crew,
-  ref: AgentRef,
-  row: RowOf<"agents">,
-  { opened, error }: { opened: OpenedPane | undefined; error: unknown },
-): Promise<void> {
+export async function rollBackSpawn(crew: Crew, ref: AgentRef, row: RowOf<"agents">, error: unknown): Promise<void> {
   const code = error instanceof Fault ? error.code : "internal";
   try {
     const graceMs = code === interrupted().code ? 100 : 1_000;
-    if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, opened, graceMs);
+    if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, graceMs);
     const spec = { ...agentWrite("agent.spawn", ref), payload: { failed: code } };
     await write(crew.context, spec, (tx) =>
       retireAgentIn(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` }),
@@ -254,16 +275,11 @@ export async function rollBackSpawn(
   }
 }
 
-async function removePanes(
-  crew: Crew,
-  row: RowOf<"agents">,
-  opened: OpenedPane | undefined,
-  graceMs: number,
-): Promise<void> {
-  const panes = panesMarkedFor(row, await crew.tmux.listPanes());
-  const roots = rootsOf(panes);
-  if (roots.length === 0 && opened !== undefined && (await isProgramOf(crew, row, opened.pid))) roots.push(opened.pid);
-  for (const pid of roots) await endProcessTree(crew, { pid }, { graceMs });
+async function removePanes(crew: Crew, row: RowOf<"agents">, graceMs: number): Promise<void> {
+  const all = await crew.tmux.listPanes();
+  const panes = panesMarkedFor(row, all);
+  const strays = programsOf(row, await listEnvironments(crew), all);
+  await endProcessTrees(crew, [...rootsOf(panes), ...strays], { graceMs });
   for (const pane of panes) await crew.tmux.killPane(pane.id);
 }
 

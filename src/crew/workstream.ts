@@ -24,7 +24,7 @@ import {
   type Workstream,
   workstreamOf,
 } from "../workstreams/workstream.js";
-import { closeAgent } from "./close.js";
+import { closeAgents } from "./close.js";
 
 /** A workstream and its tmux session. */
 export const LISTED_WORKSTREAM = shape({ ...WORKSTREAM_SUMMARY, session: "string", sessionAlive: "boolean" });
@@ -119,9 +119,11 @@ export async function destroyCrew(
   // Without its row nobody would find the scratch checkout of a landing that was cut off.
   await endInterruptedLandings(host);
   const salvages = new Set(await salvageAll(host, workstream));
-  for (const row of await agentRows(store.db, workstream)) {
-    await closeAgent(host, row, { incarnation: row.id, reason: "its workstream is destroyed" });
-  }
+  const closing = {
+    reason: "its workstream is destroyed",
+    ...(whileBusy === "go on" && { whileUnreachable: whileBusy }),
+  };
+  await closeAgents(host, await agentRows(store.db, workstream), closing);
   for (const name of await freeAll(host, workstream)) salvages.add(name);
   await ifInstalled(host.tmux.killSession(gone.session), undefined);
   await releaseKeptWork(host, workstream);

@@ -53,8 +53,13 @@ export interface Schema {
     cli: string;
     command: string | null;
     host: string | null;
+    /** As `Place` has them; null for a person, and for agents of before these columns. */
+    boot: string | null;
+    namespace: string | null;
     pane: string | null;
     server: string | null;
+    /** The path of the server's socket. */
+    socket: string | null;
     pid: number | null;
     window: string | null;
     session_ref: string | null;

@@ -224,6 +224,9 @@ async function takeAndLand(
   const id = newGroup();
   const scratch = join(scratchFolder(crew.stateDir), id);
   const batch = { id, root: place.root, branch: place.branch, scratch, process: await processIdentity(crew) };
+  // While this process has the lock, every other landing here is over, also one that cannot be seen.
+  const over = (await landingsUnderWay(crew.context.store.db)).filter(({ root }) => root === place.root);
+  await endLandings(crew, over, "taken over");
   const { taken, others } = await takeTasks(
     crew.context,
     batch,

@@ -7,14 +7,13 @@ import type { Connection } from "../db/sqlite/connection.js";
 import { asFileFault, isSqliteError } from "../db/sqlite/faults.js";
 import { Fault } from "../errors.js";
 import {
-  bootId,
   endHolder,
-  endProcessTree,
-  hasEnvironment,
+  endProcessTrees,
   isHolderAlive,
-  listProcesses,
+  listEnvironments,
   newHolder,
   pidOf,
+  unseenHostOf,
 } from "../processes.js";
 import type { Move } from "../vcs/lander.js";
 import { interrupted } from "./checker.js";
@@ -47,7 +46,6 @@ const MARK = "MU_LANDING";
 
 interface Row {
   holder: string | null;
-  boot: string;
   /** Grows with every change, so that it is also the row's version. */
   beat: number;
   purpose: string;
@@ -56,7 +54,7 @@ interface Row {
 
 /**
  * Runs `work` as the only landing of the repository. Waits for a living holder; takes over from a dead one, and from one
- * of another host or boot that has been silent for a minute. Faults `landing.interrupted`, `landing.lock_lost`, `db.*`.
+ * that cannot be seen from here and has been silent for a minute, with a remark. Faults `landing.interrupted`, `landing.lock_lost`, `db.*`.
  */
 export async function withLandingLock<T>(
   crew: TmuxHost,
@@ -68,7 +66,10 @@ export async function withLandingLock<T>(
   let hasRemarked = false;
   const once = async () => {
     const found = await tryToTake(crew, file, purpose, (seen?.ms ?? 0) >= SILENT_MS ? seen?.beat : undefined);
-    if ("lock" in found) return found;
+    if ("lock" in found) {
+      if (found.unseen !== undefined) remark?.(`Taking over from a landing on ${found.unseen} that has been silent.`);
+      return found;
+    }
     // Counted in looks, as the clocks of two hosts, or one that was set, cannot be compared.
     seen = seen?.beat === found.beat ? { ...seen, ms: seen.ms + POLL_MS } : { beat: found.beat, ms: 0 };
     if (!hasRemarked && found.holder !== null) {
@@ -96,6 +97,8 @@ export async function withLeftMove(
 
 interface Taken {
   holder: string;
+  /** The host of its silent holder before, which cannot be seen from here. */
+  unseen: string | undefined;
   lock: LandingLock;
 }
 
@@ -122,14 +125,13 @@ function ignoreFaults(work: () => void): void {
 
 /** Takes the lock if it is free, its holder is dead, or it still has the beat `silent`; else gives its row. */
 async function tryToTake(crew: TmuxHost, file: string, purpose: string, silent?: number): Promise<Taken | Row> {
-  const boot = await bootId();
   const row = onFile(file, read);
   const { holder: other } = row;
-  const isDead = other === null || (row.boot === boot && !(await isHolderAlive(crew, other)));
+  const isDead = other === null || !(await isHolderAlive(crew, other));
   if (!isDead && row.beat !== silent) return row;
   const holder = await newHolder(crew);
-  const set = "update landing set holder = ?, boot = ?, purpose = ?, beat = beat + 1 where beat = ?";
-  const taken = onFile(file, (db) => db.prepare(set).run([holder, boot, purpose, row.beat]));
+  const set = "update landing set holder = ?, purpose = ?, beat = beat + 1 where beat = ?";
+  const taken = onFile(file, (db) => db.prepare(set).run([holder, purpose, row.beat]));
   if (Number(taken.changes) === 0) {
     endHolder(holder);
     return onFile(file, read);
@@ -138,14 +140,20 @@ async function tryToTake(crew: TmuxHost, file: string, purpose: string, silent?:
   const note = (move: Move | null) => {
     if (!change(file, holder, { move: move && JSON.stringify(move) })) throw lockLost();
   };
-  return { holder, lock: { left: parseMove(row.move), env: { [MARK]: holder }, note } };
+  return {
+    holder,
+    unseen: unseenHostOf(other ?? holder),
+    lock: { left: parseMove(row.move), env: { [MARK]: holder }, note },
+  };
 }
 
 /** Ends the programs that a dead holder had started to move a checkout; git removes its own locks when it is ended. */
 async function endProgramsOf(crew: TmuxHost, holder: string): Promise<void> {
-  for (const { pid, start } of await listProcesses(crew)) {
-    if (await hasEnvironment(crew, pid, { name: MARK, value: holder })) await endProcessTree(crew, { pid, start });
-  }
+  const programs = (await listEnvironments(crew)).filter(([, variables]) => variables.has(`${MARK}=${holder}`));
+  await endProcessTrees(
+    crew,
+    programs.map(([one]) => one),
+  );
 }
 
 function parseMove(text: string | null): Move | null {
@@ -166,7 +174,7 @@ const TABLE = `create table if not exists landing (
 const FIRST = "insert or ignore into landing (id, boot, beat, purpose) values (1, '', 0, '')";
 
 function read(db: Connection): Row {
-  const found = db.prepare("select holder, boot, beat, purpose, move from landing").get();
+  const found = db.prepare("select holder, beat, purpose, move from landing").get();
   if (found !== undefined) return found as Row;
   db.exec(FIRST);
   return read(db);

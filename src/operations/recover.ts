@@ -1,7 +1,7 @@
 import { planRecovery, recover as recoverCrew } from "../crew/recover.js";
 import { RECOVERY_PLAN } from "../crew/recovery.js";
 import { defineOperation, listOf, shape, step } from "./define.js";
-import { allField, workstreamField, yesField } from "./fields.js";
+import { allField, flag, workstreamField, yesField } from "./fields.js";
 import { startDrain } from "./sent.js";
 
 const ITEM = shape({ ...RECOVERY_PLAN, action: "string", "pane?": "string | null", "primed?": "string" });
@@ -13,15 +13,21 @@ export const recover = defineOperation({
     "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task. It exits 5 if an agent was not ready for its prompt in time: a process of its own types it then, for an hour.",
   effect: "destroy",
   acts: ["runs"],
-  input: () => ({ workstream: workstreamField("any"), all: allField("Cover all workstreams"), yes: yesField() }),
+  input: () => ({
+    workstream: workstreamField("any"),
+    all: allField("Cover all workstreams"),
+    yes: yesField(),
+    evenIfUnreachable: flag("Start agents anew that cannot be seen from here: you know that they are gone"),
+  }),
   output: { ...listOf(ITEM), done: "boolean" },
   examples: [
     { command: "mu recover", shows: "the recovery plan" },
     { command: "mu recover --force", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run(app, { workstream: scope, yes }) {
+  async run(app, { workstream: scope, yes, evenIfUnreachable }) {
     const crew = await app.crew();
-    const items = yes ? await recoverCrew(crew, scope) : await planRecovery(crew, scope);
+    const options = evenIfUnreachable ? { whileUnreachable: "go on" as const } : {};
+    const items = await (yes ? recoverCrew(crew, scope, options) : planRecovery(crew, scope, options));
     for (const item of items) if (isPending(item)) await startDrain(app, { ...item, name: item.agent });
     return { items, count: items.length, done: yes };
   },

@@ -54,6 +54,8 @@ export interface OpenedPane {
   pane: string;
   window: string;
   server: ServerId;
+  /** The path of the server's socket. */
+  socket: string;
   /** First process of the pane. */
   pid: number;
 }
@@ -152,9 +154,9 @@ async function openOwn(run: Run, spec: OpenPane): Promise<OpenedPane | undefined
 async function start(run: Run, spec: OpenPane, commands: readonly Command[]): Promise<OpenedPane | undefined> {
   const answer = await run(commands);
   const [made = "", facts = ""] = answer.stdout.split("\n");
-  const [pane, pid, window, server, version] = facts.split(" ");
+  const [pane, pid, window, server, version, ...socket] = facts.split(" ");
   if (answer.refusal === undefined && pane && pane === made && pid && window && server) {
-    return confirmVersion(run, { pane, window, server, pid: Number(pid) }, version);
+    return confirmVersion(run, { pane, window, server, socket: socket.join(" "), pid: Number(pid) }, version);
   }
   if (/^%\d+$/.test(made)) await killPane(run, made);
   else if (hasLostRace(answer)) return undefined;
@@ -280,7 +282,7 @@ function arrange(window: string, spec: OpenPane): Command[] {
 
 /** `target` names the pane, or the window whose only pane it is. */
 function startCommands(target: string, spec: OpenPane): Command[] {
-  const facts = "#{pane_id} #{pane_pid} #{window_id} #{pid}@#{start_time} #{version}";
+  const facts = "#{pane_id} #{pane_pid} #{window_id} #{pid}@#{start_time} #{version} #{socket_path}";
   return [...setupCommands(target, spec), ["display-message", "-p", "-t", target, facts]];
 }
 

@@ -17,6 +17,7 @@ const COLUMNS = {
   /** `%7`; unique on one server and never used twice by it. */
   id: ["#{pane_id}", text],
   server: ["#{pid}@#{start_time}", (printed: string): ServerId => printed],
+  socket: ["#{socket_path}", text],
   /** A pane of a window that is linked into several sessions is listed once for each of them. */
   session: ["#{session_name}", text],
   /** `@3`. */

@@ -10,7 +10,7 @@ import type { WorkspaceRow } from "./workspace.js";
 /** What to do with a workspace whose agent is busy. */
 export type WhileBusy = "refuse" | "go on";
 
-const BUSY: readonly (string | null)[] = ["busy", "needs_permission", "spawning"];
+const BUSY: readonly (string | null)[] = ["busy", "needs_permission", "spawning", "unreachable"];
 
 /** Protects the files of a busy agent, unless it is the agent itself that asks; gives its status. Faults `workspace.in_use`. */
 export async function requireIdle(
@@ -40,6 +40,7 @@ async function statusOfOther(crew: TmuxHost, row: WorkspaceRow): Promise<string 
   const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
   if (agent === undefined || agent.pane === null || isCallerIn(crew, agent)) return null;
   const found = (await lookAt(crew, workstream)).find((one) => one.agent === row.agent);
+  if (found?.status === "unreachable") return found.status;
   return found === undefined || found.pane === null || found.pane.dead ? null : found.status;
 }
 
@@ -52,7 +53,9 @@ async function lookAt(crew: TmuxHost, workstream: string): Promise<Observation[]
 export async function busyAgents(crew: TmuxHost, workstream: string): Promise<string[]> {
   const self = (await agentRows(crew.context.store.db, workstream)).find((row) => isCallerIn(crew, row));
   const seen = await lookAt(crew, workstream);
-  const busy = seen.filter(({ status, pane }) => BUSY.includes(status) && pane !== null && !pane.dead);
+  const busy = seen.filter(
+    ({ status, pane }) => status === "unreachable" || (BUSY.includes(status) && pane !== null && !pane.dead),
+  );
   return busy.map(({ agent }) => agent).filter((name) => name !== self?.name);
 }
 

@@ -3,7 +3,7 @@ import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { quote } from "../names.js";
-import { endHolder, isHolderAlive, newHolder, otherHostOf, pidOf } from "../processes.js";
+import { endHolder, isHolderAlive, newHolder, pidOf, unseenHostOf } from "../processes.js";
 import type { WorkspaceRow } from "./workspace.js";
 
 /** One process's lock on a workspace. */
@@ -29,7 +29,7 @@ export async function isHeld(host: Host, workspace: number): Promise<boolean> {
 const UNSEEN_MS = 60 * 60_000;
 
 async function isHolding(host: Host, { holder, created_at }: HoldRow): Promise<boolean> {
-  if (otherHostOf(holder) === undefined) return isHolderAlive(host, holder);
+  if (unseenHostOf(holder) === undefined) return isHolderAlive(host, holder);
   return host.context.clock.now().getTime() - Date.parse(created_at) < UNSEEN_MS;
 }
 
@@ -106,7 +106,7 @@ async function findHold(db: Reader, workspace: number) {
 
 function inProgress({ agent, workstream }: WorkspaceRow, { holder, created_at }: HoldRow): Fault {
   const pid = pidOf(holder);
-  const other = otherHostOf(holder);
+  const other = unseenHostOf(holder);
   const unseen = other && ` on ${other} since ${created_at}. It cannot be seen from here: mu takes over after an hour`;
   return new Fault(
     "conflict",

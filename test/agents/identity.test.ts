@@ -32,7 +32,7 @@ onEachDialect("who calls", (bench) => {
         access: "full",
         cli,
         command: null,
-        host: null,
+        ...{ host: null, boot: null, namespace: null, socket: null },
         pane,
         server: pane === null ? null : server,
         pid: null,

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent } from "../../src/agents/agent.js";
 import { readAgent } from "../../src/agents/files.js";
 import { systemClock } from "../../src/clock.js";
-import { closeAgent } from "../../src/crew/close.js";
+import { closeAgent, closeAgents } from "../../src/crew/close.js";
 import { type SpawnOptions, spawnAgent } from "../../src/crew/spawn.js";
 import { execProgram } from "../../src/exec.js";
 import { listProcesses } from "../../src/processes.js";
@@ -80,6 +80,33 @@ describeTmux("closing an agent", () => {
     expect(await isAlive(pid)).toBe(true);
     expect(await closeAgent(crew.crew, ref("worker-1"), { graceMs: 200 })).toMatchObject({ killedPane: false });
     expect(await isAlive(pid)).toBe(false);
+  });
+
+  it("ends what has left the pane's processes for good, and says so", async () => {
+    const agent = await spawn("worker-1", {
+      command: "(setsid sleep 1005 & echo $! >stray); echo ready; exec cat",
+    });
+    await shown(agent.pane, "ready");
+    const file = join(crew.server.dir, "stray");
+    const pid = await eventually("the stray", async () => existsSync(file) && Number(readFileSync(file, "utf8")));
+    const { outlived } = await closeAgent(crew.crew, ref("worker-1"));
+    expect(outlived).toContain(`sleep (${pid})`);
+    expect(await isAlive(pid)).toBe(false);
+  });
+
+  it("ends an interactive shell by a hang-up, and goes on with what is stopped", async () => {
+    await spawn("worker-1", { cli: "shell", command: "bash --norc -i" });
+    const agent = await spawn("worker-2", {
+      command: `sh -c 'trap "" HUP; trap "echo bye >bye; exit" TERM; echo ready; kill -STOP $$' & exec cat`,
+    });
+    await shown(agent.pane, "ready");
+    const never = { graceMs: 60_000 };
+    expect(await closeAgents(crew.crew, [ref("worker-1"), ref("worker-2")], never)).toMatchObject([
+      { changed: true, killedPane: true },
+      { changed: true, killedPane: true },
+    ]);
+    expect(readFileSync(join(crew.server.dir, "bye"), "utf8")).toBe("bye\n");
+    expect(await crew.panes()).toEqual([]);
   });
 
   it("never touches a pane that another server or another agent has now", async () => {

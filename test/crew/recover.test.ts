@@ -11,6 +11,7 @@ import { restartAgent } from "../../src/crew/restart.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import { write } from "../../src/db/write.js";
 import { findOperation } from "../../src/operations/index.js";
+import { listProcesses } from "../../src/processes.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { getTask } from "../../src/tasks/task.js";
 import { PROGRAM } from "../support/cli.js";
@@ -122,6 +123,50 @@ describeTmux("recovering a crew", () => {
     await eventually("the second start", async () => args().includes("--session abc-1"));
   });
 
+  it("starts anew whom its CLI cannot resume, and says so", async () => {
+    const script = join(room.server.dir, "claude");
+    const lines = [
+      "#!/bin/sh",
+      'case "$*" in *--resume*) sleep 0.3; echo "No conversation found"; exit 1;; esac',
+      "exec cat",
+    ];
+    writeFileSync(script, `${lines.join("\n")}\n`, { mode: 0o755 });
+    await spawnAgent(room.crew, demo("cleo"), { cli: "claude", command: script, cwd: room.server.dir });
+    await room.give("build", "cleo");
+    const sessionRef = "never-prompted";
+    expect(await restartAgent(room.crew, demo("cleo"), { sessionRef })).toMatchObject({
+      agent: { sessionRef: null },
+      resumed: false,
+      beginning: "started a new conversation: never-prompted could not be resumed (No conversation found)",
+      tasks: ["build"],
+    });
+    const { id } = await latestAgentRow(db(), demo("cleo"));
+    const spec = { op: "agent.session", scope: "demo", subject: "demo/cleo" };
+    await write(room.crew.context, spec, (tx) => tx.patch("agents", id, { session_ref: sessionRef }));
+    await crash();
+    const why = expect.stringContaining("could not be resumed");
+    expect(await recover(room.crew)).toMatchObject([
+      { agent: "cleo", pane: expect.any(String), why, tasks: ["build"] },
+    ]);
+    expect(await names()).toEqual(["cleo"]);
+  });
+
+  it("ends what is left of an agent before it starts the next one, and says so", async () => {
+    await spawnAgent(room.crew, demo("sue"), {
+      command: "setsid sh -c 'trap \"\" HUP; echo $$ >stray; while :; do sleep 1; done' & exec cat",
+      cwd: room.server.dir,
+    });
+    const file = join(room.server.dir, "stray");
+    const pid = await eventually("the stray", async () => existsSync(file) && Number(readFileSync(file, "utf8")));
+    await crash();
+    expect((await reconcile(room.crew)).reaped).toHaveLength(1);
+    expect(await planRecovery(room.crew)).toMatchObject([{ agent: "sue", process: "alive without a pane" }]);
+    const [found] = await recover(room.crew);
+    expect(found).toMatchObject({ action: "fresh", why: expect.stringMatching(/^ended what was left of it, .*sh \(/) });
+    const all = await listProcesses(room.crew);
+    expect(all.filter((one) => one.pid === pid && !one.zombie)).toEqual([]);
+  });
+
   it("also brings back those whom a reconcile closed, unless their task was taken", async () => {
     for (const name of ["sue", "bob"]) await spawnShell(name);
     await room.give("build", "sue");
@@ -223,10 +268,11 @@ describeTmux("recovering a crew", () => {
     await room.give("build", "far");
     const { id } = await latestAgentRow(db(), demo("far"));
     const spec = { op: "agent.spawn", scope: "demo", subject: "demo/far" };
-    await write(room.crew.context, spec, (tx) => tx.patch("agents", id, { host: "devbox" }));
+    await write(room.crew.context, spec, (tx) => tx.patch("agents", id, { host: "devbox", boot: "other/boot" }));
     await crash();
-    expect(await recover(room.crew)).toMatchObject([{ agent: "far", action: "leave", why: "it is on devbox" }]);
-    await closeAgent(room.crew, demo("far"));
+    const why = expect.stringMatching(/^it lives on devbox, tmux socket .*, and cannot be seen from here$/);
+    expect(await recover(room.crew)).toMatchObject([{ agent: "far", action: "leave", why }]);
+    await closeAgent(room.crew, demo("far"), { whileUnreachable: "go on" });
     expect(await getTask(db(), demo("build"))).toMatchObject({ status: "OPEN", owner: null });
     expect(await recover(room.crew)).toEqual([]);
   });

@@ -7,7 +7,7 @@ import type { Crew } from "../../src/agents/crew.js";
 import { systemClock } from "../../src/clock.js";
 import { connect } from "../../src/db/sqlite/connect.js";
 import { withLandingLock } from "../../src/landing/lock.js";
-import { bootId } from "../../src/processes.js";
+import { placeHere, placeText } from "../../src/place.js";
 import { getLander } from "../../src/vcs/backends.js";
 import { openYard, type Yard } from "./yard.js";
 
@@ -29,9 +29,9 @@ function sql(text: string, ...values: unknown[]): void {
 }
 
 /** Writes a holder into the lock's row. */
-async function heldBy(holder: string, boot: string): Promise<void> {
+async function heldBy(holder: string): Promise<void> {
   await take(yard.crew);
-  sql("update landing set holder = ?, boot = ?, purpose = 'docs in shop by eve'", holder, boot);
+  sql("update landing set holder = ?, purpose = 'docs in shop by eve'", holder);
 }
 
 /** A crew whose clock jumps a year back and forth, and the number of its sleeps. */
@@ -59,31 +59,38 @@ describe("the landing lock", () => {
     expect(most).toEqual(Array(8).fill(1));
   });
 
-  it("is taken over from a dead process at once", async () => {
-    await heldBy(`1 0 ${hostname()} dead`, await bootId());
+  it.each([
+    ["a dead process", {}],
+    ["one of before a restart of the machine", { boot: `${placeHere().boot.split("/")[0]}/before` }],
+    ["a dead process of when the host had another name", { host: "before" }],
+  ])("is taken over from %s at once", async (_, was) => {
+    await heldBy(`2 0 ${placeText({ ...placeHere(), ...was })} dead`);
     const { crew, sleeps } = jumpingCrew();
     expect([await take(crew), sleeps()]).toEqual(["taken", 0]);
   });
 
   it.each([
-    ["another host", "1 0 elsewhere dead", ""],
-    ["another boot", `1 0 ${hostname()} dead`, "before"],
-  ])("is taken over from %s after a minute without a beat, whatever the clock says", async (_, holder, boot) => {
-    await heldBy(holder, boot);
+    ["another host", "elsewhere", "elsewhere"],
+    ["another process namespace", placeText({ ...placeHere(), namespace: "pid:[1]" }), hostname()],
+  ])("is taken over from %s after a minute without a beat, whatever the clock says", async (_, place, host) => {
+    await heldBy(`1 0 ${place} dead`);
     const remarks: string[] = [];
     const { crew, sleeps } = jumpingCrew((slept) => {
       if (slept === 500) sql("update landing set beat = beat + 1");
     });
     expect(await take(crew, (text) => remarks.push(text))).toBe("taken");
     expect(sleeps()).toBeGreaterThan(500 + 599);
-    expect(remarks).toEqual(["Waiting for the landing of docs in shop by eve (process 1)…"]);
+    expect(remarks).toEqual([
+      "Waiting for the landing of docs in shop by eve (process 1)…",
+      `Taking over from a landing on ${host} that has been silent.`,
+    ]);
   });
 
   it("counts as free when its file is empty, cut off or damaged", async () => {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, "");
     expect(await take(yard.crew)).toBe("taken");
-    await heldBy("1 0 elsewhere dead", "");
+    await heldBy("1 0 elsewhere dead");
     truncateSync(file, readFileSync(file).length - 1000);
     expect(await take(yard.crew)).toBe("taken");
     writeFileSync(file, "no database ".repeat(1000));
@@ -92,8 +99,8 @@ describe("the landing lock", () => {
   });
 
   it("ends the programs that a dead holder has left in the checkout", async () => {
-    const holder = `1 0 ${hostname()} dead`;
-    await heldBy(holder, await bootId());
+    const holder = `2 0 ${hostname()} dead`;
+    await heldBy(holder);
     const left = spawn("sleep", ["600"], { env: { ...process.env, MU_LANDING: holder }, stdio: "ignore" });
     const ended = new Promise((resolve) => left.on("exit", (_, signal) => resolve(signal)));
     await take(yard.crew);

@@ -9,6 +9,7 @@ import { addTask } from "../../src/tasks/add.js";
 import { deleteTask } from "../../src/tasks/delete.js";
 import { closeTask, openTask } from "../../src/tasks/lifecycle.js";
 import { changeSetting } from "../../src/workstreams/workstream.js";
+import { agentRow } from "../support/agent-row.js";
 import { openYard, WORKSTREAM, type Yard } from "./yard.js";
 
 let yard: Yard;
@@ -336,9 +337,7 @@ describe("a task", () => {
   it("that is returned is sent to its owner as a prompt", async () => {
     await write(yard.crew.context, { op: "test", scope: WORKSTREAM, subject: "bob" }, async (tx) => {
       const { id } = await tx.db.selectFrom("workstreams").select("id").executeTakeFirstOrThrow();
-      const nothing = { role: null, command: null, host: null, pane: null, server: null, pid: null, window: null };
-      const row = { workstream_id: id, name: "bob", access: "full", cli: "shell", spawned_at: tx.now };
-      await tx.insert("agents", { ...row, ...nothing, session_ref: null, closed_at: null });
+      await tx.insert("agents", agentRow({ workstream_id: id, name: "bob", spawned_at: tx.now }));
     });
     await yard.finished("bad", { "bad.txt": "b\n" }, { agent: "bob" });
     const { returned } = await yard.land(undefined, { check: "echo no good; test ! -e bad.txt" });

@@ -2,6 +2,7 @@ import type { Context } from "../../src/db/context.js";
 import { write } from "../../src/db/write.js";
 import { addTask, type NewTask } from "../../src/tasks/add.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
+import { agentRow } from "./agent-row.js";
 
 /** The workstream that task stories play in. */
 export const DEMO = "demo";
@@ -22,9 +23,7 @@ export const add = (context: Context, task: NewTask) => addTask(context, DEMO, t
 export function spawn(context: Context, name: string, role: string | null = null): Promise<number> {
   return write(context, { op: "agent.spawn", scope: DEMO, subject: `${DEMO}/${name}` }, async (tx) => {
     const { id } = await workstreamRow(tx.db, DEMO);
-    const nowhere = { command: null, host: null, pane: null, server: null, pid: null, window: null, session_ref: null };
-    const life = { spawned_at: tx.now, closed_at: null };
-    const row = { workstream_id: id, name, role, access: "full", cli: "pi", ...nowhere, ...life };
+    const row = agentRow({ workstream_id: id, name, role, cli: "pi", spawned_at: tx.now });
     return (await tx.insert("agents", row)).id;
   });
 }

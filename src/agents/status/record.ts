@@ -20,6 +20,7 @@ import {
 } from "../agent.js";
 import { type Feed, sessionOf } from "../feed.js";
 import type { Location } from "../pane.js";
+import { whyHidden } from "../sight.js";
 import type { Judgement } from "./fuse.js";
 
 /** What was found of one agent at one moment. */
@@ -40,9 +41,11 @@ const PRUNE_EVERY = 8;
 
 /**
  * Stores what is new: the status, its history, how far the feed is read, and the conversation that the agent is in.
- * One short transaction without an event; the conversation alone is journalled, since recover lives on it.
+ * One short transaction without an event; the conversation alone is journalled, since recover lives on it. Of an agent
+ * out of sight nothing is stored: others see it.
  */
-export async function recordSamples(host: Host, samples: readonly Sample[]): Promise<void> {
+export async function recordSamples(host: Host, found: readonly Sample[]): Promise<void> {
+  const samples = found.filter(({ place, member }) => place.at !== "elsewhere" || whyHidden(member.row) === undefined);
   const news = samples.filter(hasNews);
   if (news.length > 0) {
     await host.context.store.write(async (db) => {

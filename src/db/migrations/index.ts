@@ -7,11 +7,12 @@ import { texts } from "./0004-texts.js";
 import { salvageContents } from "./0005-salvage-contents.js";
 import { namedViews } from "./0006-named-views.js";
 import { deliveryStates } from "./0007-delivery-states.js";
+import { agentPlace } from "./0008-agent-place.js";
 import { MIGRATION_NAMES } from "./names.js";
 
 /** Every migration by its name, written for one dialect: statements that run in order. */
 export function migrations(flavour: Flavour): Record<string, Migration> {
-  const all = [taskGraph, crew, workspaces, texts, salvageContents, namedViews, deliveryStates].map(
+  const all = [taskGraph, crew, workspaces, texts, salvageContents, namedViews, deliveryStates, agentPlace].map(
     (statements, at): [string, Migration] => {
       const up: Migration["up"] = async (db) => {
         for (const text of statements(flavour)) await sql.raw(text).execute(db);

@@ -7,4 +7,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0005_salvage_contents",
   "0006_named_views",
   "0007_delivery_states",
+  "0008_agent_place",
 ];

@@ -1,47 +1,53 @@
 import * as z from "zod";
-import { CLOSED, closeAgent } from "../../crew/close.js";
+import { CLOSED, type Closed, closeAgents } from "../../crew/close.js";
 import { describeWork } from "../../journal/sentences.js";
 import type { LeftWorkspace } from "../../workspaces/free.js";
 import { type Drawing, defineAgentVerb, type NextSteps, step } from "../define.js";
-import { field, flag } from "../fields.js";
+import { agentsField, field, flag } from "../fields.js";
 import { savedLines, savedSteps } from "../workspace/saved.js";
 
 export const agentClose = defineAgentVerb({
   name: "agent.close",
-  summary: "Close an agent and all its processes",
+  summary: "Close agents and all their processes",
   description:
-    "Its transcript stays readable, and its tasks in progress go back to OPEN, each with a note. Unlanded work in its workspace is saved. The workspace is freed if everything in it is committed and landed, and kept otherwise.",
+    "Its transcript stays readable, and its tasks in progress go back to OPEN, each with a note. Unlanded work in its workspace is saved. The workspace is freed if everything in it is committed and landed, and kept otherwise. Several agents are ended at once.",
   effect: "write",
   acts: ["ends"],
   input: () => ({
+    others: agentsField("More agents to close").default([]),
     reason: field(z.string().max(2000).optional(), "Reason, for the log and the notes"),
     discardWorkspace: flag("Free its workspace even if it holds unlanded work (which is saved)"),
+    evenIfUnreachable: flag("Close it even if it cannot be seen from here, where its processes may live on"),
   }),
-  output: { ...CLOSED, workspaceFreed: "boolean" },
+  positional: ["others"],
+  output: { ...CLOSED, workspaceFreed: "boolean", others: [CLOSED] },
   examples: [
     { command: "mu agent close ann", shows: "close a person; their task is released" },
     { command: "mu agent close nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
-  async run(app, ref, { reason, discardWorkspace }) {
+  async run(app, ref, { others: more, reason, discardWorkspace, evenIfUnreachable }) {
     const { caller } = app;
     const own = caller.home === ref.workstream && caller.name === ref.name ? caller.incarnation : null;
-    const closed = await closeAgent(await app.crew(), ref, {
+    const [closed, ...others] = (await closeAgents(await app.crew(), [ref, ...more], {
       reason,
       incarnation: own ?? undefined,
       workspace: discardWorkspace ? "discard" : undefined,
-    });
-    return { ...closed, workspaceFreed: closed.workspace?.freed ?? false };
+      whileUnreachable: evenIfUnreachable ? "go on" : undefined,
+    })) as [Closed, ...Closed[]];
+    return { ...closed, workspaceFreed: closed.workspace?.freed ?? false, others };
   },
   next: ({ workspace }, at) => [
     ...leftSteps(workspace as LeftWorkspace | null),
     step("Read its last output", `mu agent read ${at}`),
   ],
-  render: ({ agent, changed, released, workspace }, paint) => [
-    changed
-      ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; released ${released.join(", ")}` : ""}`
-      : `${paint.bold(agent.name)} is already closed`,
-    leftLines(workspace as LeftWorkspace | null),
-  ],
+  render: ({ others, ...first }, paint) =>
+    [first, ...others].map(({ agent, changed, released, outlived, workspace }) => [
+      changed
+        ? `Closed ${paint.bold(agent.name)}${released.length > 0 ? `; released ${released.join(", ")}` : ""}`
+        : `${paint.bold(agent.name)} is already closed`,
+      outlived.length > 0 && `  ended what had left its pane: ${outlived.join(", ")}`,
+      leftLines(workspace as LeftWorkspace | null),
+    ]),
 });
 
 function leftLines(left: LeftWorkspace | null): Drawing {
