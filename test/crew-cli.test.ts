@@ -321,9 +321,14 @@ describe("around the crew", () => {
     expect((await desk.mu(["hooks", "status"])).out).toMatch(/claude +absent/);
   });
 
-  it("puts its skill where a CLI looks", async () => {
+  it("puts its skills where a CLI looks, both or one", async () => {
     await desk.json("skill", "install", "--cli", "claude");
-    expect(readFileSync(join(desk.home, ".claude/skills/mu/SKILL.md"), "utf8")).toMatch(/^---\nname: mu\n/);
+    const skill = (name: string) => join(desk.home, ".claude/skills", name, "SKILL.md");
+    expect(readFileSync(skill("mu"), "utf8")).toMatch(/^---\nname: mu\n/);
+    expect(readFileSync(skill("mu-orchestrator"), "utf8")).toMatch(/^---\nname: mu-orchestrator\n/);
+    const { items } = await desk.json("skill", "install", "--cli", "pi", "--role", "orchestrator");
+    const path = join(desk.home, ".pi/agent/skills/mu-orchestrator/SKILL.md");
+    expect(items).toEqual([{ cli: "pi", role: "orchestrator", path, changed: true }]);
   });
 
   it("primes inside a workstream and is silent outside", async () => {

@@ -115,9 +115,9 @@ const PACKAGE = [".", ".."]
   .map((up) => join(import.meta.dirname, "..", up))
   .find((dir) => existsSync(join(dir, "skills")));
 
-/** Writes the skill to `path`; false when it was there already. Faults `file.not_writable`. */
-export async function installSkill(path: string): Promise<boolean> {
-  const text = await readFile(join(PACKAGE ?? "", "skills", "mu", "SKILL.md"), "utf8");
+/** Writes the skill of that name to `path`; false when it was there already. Faults `file.not_writable`. */
+export async function installSkill(name: string, path: string): Promise<boolean> {
+  const text = await readFile(join(PACKAGE ?? "", "skills", name, "SKILL.md"), "utf8");
   const before = await readFile(path, "utf8").catch(() => undefined);
   if (before === text) return false;
   try {

@@ -53,8 +53,8 @@ export interface Program {
   startApart?: ((words: readonly string[], request: Request) => Promise<void>) | undefined;
   /** What a line asks for, given as its words after `mu`; undefined if it is no line of mu's. */
   readCommand(words: readonly string[]): { verb: string; input: Record<string, unknown> } | undefined;
-  /** Writes mu's skill to `path`; false when it was there already. */
-  installSkill(path: string): Promise<boolean>;
+  /** Writes mu's skill of that name to `path`; false when it was there already. */
+  installSkill(name: string, path: string): Promise<boolean>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
