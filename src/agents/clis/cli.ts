@@ -53,6 +53,8 @@ export const SHELL_COMMAND = { when: /^!/, why: "runs what follows a leading ! i
 /** One agent CLI: how to start it, resume it, read its screen and prove that it took a prompt. */
 export interface AgentCli extends ScreenReader {
   key: AgentCliKey;
+  /** The versions whose screens its rules were made with; there are recorded panes of each. */
+  seenWith?: readonly string[];
   /** The program and its first arguments when the user names none; `$MU_<KEY>_COMMAND` overrides it. */
   command: string;
   /** Absent where a start takes no switches and no conversation can be resumed. */

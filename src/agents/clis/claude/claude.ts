@@ -20,6 +20,7 @@ const FAILURE =
 /** Claude Code: alternate screen; the footer says `esc to interrupt` through a whole turn, dialogs replace the composer. */
 export const claude: AgentCli = {
   key: "claude",
+  seenWith: ["2.1.329", "2.1.332"],
   command: "claude",
   switches: {
     access: { full: [], "read-only": ["--permission-mode", "plan"] },

@@ -17,6 +17,7 @@ const STATUS = new RegExp(`^(?:[•◦] )?\\S.*${TIMER.source}`);
 /** Codex: alternate screen; the title spins while it works, the status row over the composer vanishes while text streams. */
 export const codex: AgentCli = {
   key: "codex",
+  seenWith: ["0.169.0", "0.171.0"],
   command: "codex",
   switches: {
     access: {

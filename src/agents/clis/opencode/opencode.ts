@@ -13,6 +13,7 @@ const INTERRUPTIBLE = /\besc (?:again to )?interrupt\b/;
 /** OpenCode: alternate screen; the row under the composer says `esc interrupt` while it works, dialogs replace both. */
 export const opencode: AgentCli = {
   key: "opencode",
+  seenWith: ["1.18.33"],
   command: "opencode",
   switches: {
     access: { full: [], "read-only": ["--agent", "plan"] },
