@@ -117,7 +117,10 @@ async function record({ tmux, ...panes }: PrivateTmux, model: FakeModel, { cli, 
     await panes.seen(pane, BUSY[cli]);
   });
   model.release(gate);
-  await state("finished-idle", () => panes.seen(pane, /work at all\./));
+  await state("finished-idle", async () => {
+    await panes.seen(pane, /work at all\./);
+    await gone(() => panes.screen(pane), FINISHING[cli]);
+  });
   await state(cli === "pi" ? "finished-tool-idle" : "needs-input-permission", async () => {
     await submit(`PLEASE RUN ${file}`);
     await panes.seen(pane, DIALOGS[cli] ?? new RegExp(`It printed: ${file}`));
@@ -143,6 +146,9 @@ const BUSY: Readonly<Record<RealCli, RegExp>> = {
   gemini: /esc to cancel/,
   opencode: /esc interrupt/,
 };
+
+/** What is gone when the turn has ended. */
+const FINISHING: Readonly<Record<RealCli, RegExp>> = { ...BUSY, codex: /esc to interrupt/ };
 
 /** What stands in the dialog that asks for a permission; pi has none. */
 const DIALOGS: Readonly<Partial<Record<RealCli, RegExp>>> = {
