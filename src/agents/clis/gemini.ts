@@ -20,6 +20,7 @@ export const gemini: AgentCli = {
     access: { full: [], "read-only": ["--approval-mode=plan"] },
     resume: (sessionRef) => ["--resume", sessionRef],
   },
+  variables: /^(?:GEMINI|GOOGLE)_(?!CLI$)\w+$/,
   pasteEnterDelayMs: 150,
   homeColumn: () => 3,
   placeholder: /^Type your message or @path/,

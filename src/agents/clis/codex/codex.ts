@@ -31,6 +31,7 @@ export const codex: AgentCli = {
       `sandbox_workspace_write.writable_roots=${JSON.stringify([stateDir, ...writableDirs])}`,
     ],
   },
+  variables: /^(?:OPENAI_\w+|CODEX_(?:HOME|API_KEY))$/,
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   placeholder:

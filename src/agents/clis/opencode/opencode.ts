@@ -20,6 +20,7 @@ export const opencode: AgentCli = {
     resume: (sessionRef) => ["--session", sessionRef],
   },
   env: environment,
+  variables: /^(?:\w+_API_KEY|(?:ANTHROPIC|OPENAI|AWS|GOOGLE)_\w+|OPENCODE_(?:CONFIG|DISABLE)\w*)$/,
   pasteEnterDelayMs: 150,
   homeColumn,
   placeholder: /^Ask anything(?:…|\.\.\.)/,

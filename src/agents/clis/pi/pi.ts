@@ -33,6 +33,7 @@ export const pi: AgentCli = {
     resume: (sessionRef) => ["--session", sessionRef],
     events: (file) => ["-e", file],
   },
+  variables: /^(?:\w+_API_KEY|(?:ANTHROPIC|OPENAI|AWS|GOOGLE)_\w+|PI_(?:OFFLINE|TELEMETRY|CODING_AGENT_DIR))$/,
   pasteEnterDelayMs: 150,
   homeColumn: () => 0,
   proof: { by: "composer", pasted: /^\[paste #\d+/, queued: /^ (?:Steering|Follow-up): /, event: "input" },
