@@ -11,7 +11,7 @@ import { AGENT_CLI_FOLDER, ALL_CLIS, type RealCli } from "../../scripts/install-
 import { pollUntil, systemClock } from "../../src/clock.js";
 import type { ModelScript } from "../fake-model/script.js";
 import { type FakeModel, startFakeModel } from "../fake-model/server.js";
-import { type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
+import { endGroup, type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
 import {
   type AgentHome,
   writeClaudeHome,
@@ -135,7 +135,9 @@ async function record({ tmux, ...panes }: PrivateTmux, model: FakeModel, { cli, 
     await submit("PLEASE FAIL");
     await panes.seen(pane, /credit balance|API Error|Error: 400/i);
   });
+  const pid = await tmux(["display-message", "-p", "-t", pane, "#{pane_pid}"]);
   await tmux(["kill-session", "-t", pane]);
+  endGroup(Number(pid));
 }
 
 /** What shows that it works. */
