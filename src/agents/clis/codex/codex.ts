@@ -1,6 +1,6 @@
 import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
-import { type AgentCli, SHELL_COMMAND } from "../cli.js";
+import type { AgentCli } from "../cli.js";
 import { codexHooks, readCodexEvents } from "./notify.js";
 
 const rule = rulesOf("codex");
@@ -42,7 +42,7 @@ export const codex: AgentCli = {
     queued: /^• (?:Queued follow-up inputs|Messages to be submitted)/,
     event: "working",
   },
-  misreads: { before: /^\/\S+\s/, after: /@\S*$/, refuse: [SHELL_COMMAND] },
+  misreads: { before: /^(?:\/\S+\s|!)/, after: /@\S*$/ },
   hooks: codexHooks,
   readEvents: readCodexEvents,
   reading: {
