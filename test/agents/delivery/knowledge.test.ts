@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -123,6 +123,18 @@ describeTmux("what a delivery knows", () => {
     await says(event, { session_id: "own", ...payload });
     await says("PreToolUse", { session_id: "own", tool_name: "Bash" });
     expect(await reviewDeliveries(stage.crew)).toHaveLength(proofs);
+  });
+
+  it("a spool that was shortened or removed since is no evidence, and no fault", async () => {
+    const { agent, says } = await claude("eve", "own");
+    await says("PreToolUse", { session_id: "own", filler: "x".repeat(200_000) });
+    await enqueue(stage.crew.context, agent, { text: "and then this", sender: "tester" });
+    await pullDelivery(stage.crew, agent.id, "own");
+    for (const size of [100, 0]) {
+      truncateSync(spoolPath(stage.crew.stateDir, agent.id), size);
+      expect(await reviewDeliveries(stage.crew)).toEqual([]);
+    }
+    expect(await states()).toEqual(["handed"]);
   });
 
   it("the next conversation of the agent is its own, too", async () => {
