@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { installedClis } from "../agents/clis/versions.js";
-import { KEPT, type Kept, measureKept } from "../crew/kept.js";
+import { KEPT, measureKept } from "../crew/kept.js";
 import { inspectStore } from "../db/health.js";
 import { asFault, type NextStep } from "../errors.js";
 import { counted, shellWord } from "../names.js";
@@ -33,7 +33,7 @@ export const doctor = defineOperation({
     return {
       checks: findings.map(({ check }) => check),
       features: tmux.features,
-      kept: await keptOfAgents(app),
+      kept: await measureKept(app.context.store, stateFolder(app.request.env)).catch(() => []),
       nextSteps: findings.flatMap(({ nextSteps = [] }) => nextSteps),
     };
   },
@@ -77,11 +77,6 @@ async function checkDatabase({ context: { store } }: App): Promise<Finding[]> {
     const { message, nextSteps } = asFault(error);
     return [{ ...found("error", message), nextSteps }];
   }
-}
-
-/** Nothing if the database cannot be read. */
-function keptOfAgents({ context, request: { env } }: App): Promise<Kept[]> {
-  return measureKept({ context, stateDir: stateFolder(env) }).catch(() => []);
 }
 
 /** Workstreams whose project folder is gone; none if the database cannot be read. */
