@@ -38,9 +38,9 @@ export function fuseStatus(evidence: StatusEvidence): FusedStatus {
   if (verdict.rule === "blank" && (report ? report.kind === "session" : isSpawning(evidence))) {
     return spawning(process.command, verdict.reason);
   }
-  if (!report) return marked(evidence, fromScreen(verdict));
+  if (!report) return marked(evidence, fromScreen(evidence));
   if (verdict.status === report.fused.status) return marked(evidence, agree(evidence, report));
-  return marked(evidence, overrules(evidence, report) ? fromScreen(verdict) : report.fused);
+  return marked(evidence, overrules(evidence, report) ? fromScreen(evidence) : report.fused);
 }
 
 /** Events from before the program's start belong to another program; starts are known to about a second. */
@@ -53,6 +53,8 @@ const STUCK = 10_000;
 const RETRY_WINDOW = 9_500;
 /** A program that shows nothing for this long (ms) is no longer called spawning. */
 const SPAWN_LIMIT = 60_000;
+/** Until then a program that prints a line or two and loads on still starts, if no rule knows its screen (ms). */
+const HALF_DRAWN = 4_000;
 
 /** What the newest event says, as if nothing else were known. */
 interface Report {
@@ -146,7 +148,10 @@ const PRECISE: ReadonlySet<FeedKind> = new Set(["error", "permission"]);
 /** Rules whose reason adds nothing to the status. */
 const PLAIN: ReadonlySet<string> = new Set(["composer", "editor", "interruptible", "title-spinner", "unrecognised"]);
 
-function fromScreen({ status, reason, rule, evidence }: Explanation): FusedStatus {
+function fromScreen(known: StatusEvidence): FusedStatus {
+  const { status, reason, rule, evidence } = known.verdict;
+  const isHalfDrawn = rule === "unrecognised" && known.now - known.screenChangedAt < HALF_DRAWN;
+  if (isHalfDrawn && isSpawning(known)) return spawning(known.process.command, "starting: its screen is half drawn");
   return { status, reason, by: "screen", rule, evidence };
 }
 

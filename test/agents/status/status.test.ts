@@ -249,6 +249,16 @@ test.each<[story: string, told: Story, wanted: Wanted]>([
     { status: "needs_permission", by: "screen" },
   ],
   [
+    "a screen that no rule knows is half drawn while the program starts",
+    { screen: "unknown", changed: 1, more: starting },
+    { status: "spawning", by: "process" },
+  ],
+  [
+    "a screen that no rule knows and that stays is asked about",
+    { screen: "unknown", changed: 5, more: { process: { ...starting.process, startedAt: ago(9) } } },
+    { status: "needs_input", by: "screen", rule: "unrecognised" },
+  ],
+  [
     "a program that shows nothing for a minute is not spawning",
     { screen: "blank" },
     { status: "busy", by: "screen", rule: "blank" },
