@@ -25,6 +25,12 @@ const PACKAGES: Readonly<Record<RealCli, Packages>> = {
 export const EVERY_TIME: readonly RealCli[] = ["pi", "claude"];
 export const ALL_CLIS = Object.keys(PACKAGES) as RealCli[];
 
+/** The version of a CLI that is installed. */
+export function versionOf(cli: RealCli): string {
+  const [name = ""] = Object.keys(PACKAGES[cli]);
+  return installedVersion(AGENT_CLI_FOLDER, name) ?? "not installed";
+}
+
 /** The folder with the installed CLIs, `$MU_AGENT_CLIS` where other versions are there; their programs are in `node_modules/.bin` below it. */
 export const AGENT_CLI_FOLDER =
   process.env["MU_AGENT_CLIS"] ?? fileURLToPath(new URL("../.cache/agent-clis", import.meta.url));

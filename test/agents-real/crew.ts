@@ -6,7 +6,7 @@ import { pollUntil, systemClock } from "../../src/clock.js";
 import { type ExecResult, execProgram } from "../../src/exec.js";
 import { type FakeModel, startFakeModel } from "../fake-model/server.js";
 import { programsEnded } from "../support/private-tmux.js";
-import { writeClaudeHome, writePiHome } from "./homes.js";
+import { writeClaudeHome, writeCodexHome, writeGeminiHome, writeOpencodeHome, writePiHome } from "./homes.js";
 import { script } from "./turns.js";
 
 /** A person's crew of real agent CLIs: home, state, tmux server and model are its own, and mu is the built program. */
@@ -25,6 +25,8 @@ export interface RealCrew {
   /** Keys as a person presses them in the agent's pane. */
   press(agent: string, ...keys: string[]): Promise<void>;
   screen(agent: string): Promise<string>;
+  /** The process in the agent's pane. */
+  program(agent: string): Promise<number>;
   /** Ends the agent's program, as a crash would. */
   kill(agent: string): Promise<void>;
   close(): Promise<void>;
@@ -54,6 +56,7 @@ export async function openRealCrew(): Promise<RealCrew> {
   };
   const paneOf = async (name: string, fact = "pane_id") =>
     (await tmux("list-panes", "-a", "-f", `#{==:#{@mu_agent},${name}}`, "-F", `#{${fact}}`)).trim();
+  const program: RealCrew["program"] = async (name) => Number(await paneOf(name, "pane_pid"));
   const screen: RealCrew["screen"] = async (name) =>
     (await tmux("capture-pane", "-p", "-t", await paneOf(name))).trimEnd();
 
@@ -63,6 +66,7 @@ export async function openRealCrew(): Promise<RealCrew> {
     mu,
     tmux,
     screen,
+    program,
     async becomes(name, wanted) {
       let last: Json;
       const once = async () => {
@@ -83,7 +87,7 @@ export async function openRealCrew(): Promise<RealCrew> {
       return found;
     },
     async kill(name) {
-      process.kill(Number(await paneOf(name, "pane_pid")), "SIGKILL");
+      process.kill(await program(name), "SIGKILL");
     },
     async press(name, ...keys) {
       await tmux("send-keys", "-t", await paneOf(name), ...keys);
@@ -110,12 +114,17 @@ function writeWorld(folder: string, project: string, modelUrl: string): Record<s
   const shim = join(bin, "mu");
   writeFileSync(shim, `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
   chmodSync(shim, 0o755);
-  const pi = writePiHome(home, { modelUrl });
   const claude = writeClaudeHome(home, { modelUrl, project, allow: ["Bash(mu:*)"] });
+  const homes = [
+    writePiHome(home, { modelUrl }),
+    claude,
+    writeCodexHome(home, { modelUrl, project }),
+    writeGeminiHome(home, { modelUrl, allow: ["mu"] }),
+    writeOpencodeHome(home, { modelUrl, allow: ["mu"] }),
+  ];
   const clis = join(AGENT_CLI_FOLDER, "node_modules", ".bin");
   return {
-    ...pi.env,
-    ...claude.env,
+    ...Object.assign({}, ...homes.map(({ env }) => env)),
     MU_CLAUDE_COMMAND: claude.command.join(" "),
     PATH: [bin, clis, dirname(process.execPath), process.env["PATH"]].join(":"),
     USER: "ann",

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { AGENT_CLI_FOLDER } from "../../scripts/install-agent-clis.js";
+import { AGENT_CLI_FOLDER, type RealCli } from "../../scripts/install-agent-clis.js";
 import { QUIET } from "../../scripts/loopback.js";
 
 /** A real agent CLI that is set up to talk to the fake model and to nobody else. */
@@ -16,6 +16,14 @@ export interface AgentHome {
 /** Some CLIs ask before they use an unknown key; this one is approved below. It opens nothing. */
 const API_KEY = "dummy";
 const MODEL = "fake-1";
+
+/** What stands in the dialog that asks for a permission; pi has none. */
+export const DIALOGS: Readonly<Partial<Record<RealCli, RegExp>>> = {
+  claude: /Do you want to proceed\?/,
+  codex: /Would you like to run/,
+  gemini: /Allow execution of/,
+  opencode: /Permission required/,
+};
 
 /** Writes a home for pi into `folder`. pi asks no permissions and no questions at its start. */
 export function writePiHome(folder: string, { modelUrl, theme }: { modelUrl: string; theme?: string }): AgentHome {
@@ -107,31 +115,34 @@ screen_reader_detection_done = true
   return { command: [programOf("codex")], env, ready: /› / };
 }
 
-/** Writes a home for Gemini CLI into `folder`. It asks before every command that may change something. */
-export function writeGeminiHome(folder: string, { modelUrl, theme }: { modelUrl: string; theme?: string }): AgentHome {
+/** Writes a home for Gemini CLI into `folder`. It asks before every command but the programs in `allow`. */
+export function writeGeminiHome(
+  folder: string,
+  { modelUrl, theme, allow = [] }: { modelUrl: string; theme?: string; allow?: readonly string[] },
+): AgentHome {
   writeJson(join(folder, ".gemini", "settings.json"), {
     general: { enableAutoUpdate: false, enableAutoUpdateNotification: false },
     privacy: { usageStatisticsEnabled: false },
     telemetry: { enabled: false },
     security: { auth: { selectedType: "gemini-api-key" }, folderTrust: { enabled: false } },
-    tools: { sandbox: false },
+    tools: { sandbox: false, allowed: allow.map((program) => `run_shell_command(${program})`) },
     ...(theme && { ui: { theme } }),
   });
   const env = { ...QUIET, HOME: folder, TMPDIR: folder, GEMINI_API_KEY: API_KEY, GOOGLE_GEMINI_BASE_URL: modelUrl };
   return { command: [programOf("gemini")], env, ready: /Type your message/ };
 }
 
-/** Writes a home for OpenCode into `folder`. It asks before every command. */
+/** Writes a home for OpenCode into `folder`. It asks before every command but the programs in `allow`. */
 export function writeOpencodeHome(
   folder: string,
-  { modelUrl, theme }: { modelUrl: string; theme?: string },
+  { modelUrl, theme, allow = [] }: { modelUrl: string; theme?: string; allow?: readonly string[] },
 ): AgentHome {
   writeJson(join(folder, ".config", "opencode", "opencode.json"), {
     autoupdate: false,
     share: "disabled",
     model: `fake/${MODEL}`,
     small_model: `fake/${MODEL}`,
-    permission: { bash: "ask" },
+    permission: { bash: { "*": "ask", ...Object.fromEntries(allow.map((program) => [`${program} *`, "allow"])) } },
     ...(theme && { theme }),
     provider: {
       fake: {

@@ -4,16 +4,17 @@
  * `<folder>/<cli>/<version>-<look>-<size>/<nn>-<state>.{ansi,meta}`. The CLIs must be installed (`--all`). A state that a
  * CLI does not reach within half a minute is said and left out.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { AGENT_CLI_FOLDER, ALL_CLIS, type RealCli } from "../../scripts/install-agent-clis.js";
+import { ALL_CLIS, type RealCli, versionOf } from "../../scripts/install-agent-clis.js";
 import { pollUntil, systemClock } from "../../src/clock.js";
 import type { ModelScript } from "../fake-model/script.js";
 import { type FakeModel, startFakeModel } from "../fake-model/server.js";
-import { endGroup, type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
+import { type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
 import {
   type AgentHome,
+  DIALOGS,
   writeClaudeHome,
   writeCodexHome,
   writeGeminiHome,
@@ -117,10 +118,7 @@ async function record({ tmux, ...panes }: PrivateTmux, model: FakeModel, { cli, 
     await panes.seen(pane, BUSY[cli]);
   });
   model.release(gate);
-  await state("finished-idle", async () => {
-    await panes.seen(pane, /work at all\./);
-    await gone(() => panes.screen(pane), FINISHING[cli]);
-  });
+  await state("finished-idle", () => panes.seen(pane, /work at all\./));
   await state(cli === "pi" ? "finished-tool-idle" : "needs-input-permission", async () => {
     await submit(`PLEASE RUN ${file}`);
     await panes.seen(pane, DIALOGS[cli] ?? new RegExp(`It printed: ${file}`));
@@ -135,9 +133,7 @@ async function record({ tmux, ...panes }: PrivateTmux, model: FakeModel, { cli, 
     await submit("PLEASE FAIL");
     await panes.seen(pane, /credit balance|API Error|Error: 400/i);
   });
-  const pid = await tmux(["display-message", "-p", "-t", pane, "#{pane_pid}"]);
   await tmux(["kill-session", "-t", pane]);
-  endGroup(Number(pid));
 }
 
 /** What shows that it works. */
@@ -147,17 +143,6 @@ const BUSY: Readonly<Record<RealCli, RegExp>> = {
   codex: /I read the request/,
   gemini: /esc to cancel/,
   opencode: /esc interrupt/,
-};
-
-/** What is gone when the turn has ended. */
-const FINISHING: Readonly<Record<RealCli, RegExp>> = { ...BUSY, codex: /esc to interrupt/ };
-
-/** What stands in the dialog that asks for a permission; pi has none. */
-const DIALOGS: Readonly<Partial<Record<RealCli, RegExp>>> = {
-  claude: /Do you want to proceed\?/,
-  codex: /Would you like to run/,
-  gemini: /Allow execution of/,
-  opencode: /Permission required/,
 };
 
 const META =
@@ -199,19 +184,6 @@ function writeHome(cli: RealCli, folder: string, look: Look): AgentHome {
       return writeOpencodeHome(folder, { modelUrl, ...(look === "light" && { theme: "github" }) });
   }
 }
-
-function versionOf(cli: RealCli): string {
-  const path = join(AGENT_CLI_FOLDER, "node_modules", PACKAGE_FOLDERS[cli], "package.json");
-  return JSON.parse(readFileSync(path, "utf8")).version;
-}
-
-const PACKAGE_FOLDERS: Readonly<Record<RealCli, string>> = {
-  pi: "@earendil-works/pi-coding-agent",
-  claude: "@anthropic-ai/claude-code",
-  codex: "@openai/codex",
-  gemini: "@google/gemini-cli",
-  opencode: "opencode-ai",
-};
 
 try {
   for (const cli of clis) {

@@ -31,6 +31,7 @@ export function locate(utterances: readonly Utterance[]): Omit<Moment, "captures
   const since = said.slice(latest + 1);
   return {
     prompt: said[latest]?.text ?? "",
+    earlier: said.slice(0, Math.max(0, latest)).flatMap(({ speaker, text }) => (speaker === "person" ? [text] : [])),
     step: since.filter(({ speaker }, at) => speaker === "model" && since[at - 1]?.speaker !== "model").length,
     toolResult: since.findLast(({ speaker }) => speaker === "tool")?.text.trim() ?? "",
   };

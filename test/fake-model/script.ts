@@ -18,6 +18,8 @@ interface Conversation {
 export interface Moment {
   /** What the person said last, without what the client wrapped around it. */
   prompt: string;
+  /** What the person said before that in this conversation. */
+  earlier: readonly string[];
   /** How often the model has answered since that prompt. */
   step: number;
   /** What the latest tool call printed, or "". */

@@ -28,6 +28,7 @@ interface ModelRequest {
   /** Which turn answered; undefined where no turn was needed (models, count_tokens, unknown paths). */
   label?: string;
   prompt?: string;
+  earlier?: readonly string[];
   step?: number;
   toolResult?: string;
   /** Names of the tools that the client offers. */
