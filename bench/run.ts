@@ -3,6 +3,7 @@ import { agents } from "./agents.js";
 import { apply } from "./apply.js";
 import { audit } from "./audit.js";
 import { claims } from "./claims.js";
+import { close } from "./close.js";
 import { conflicts } from "./conflicts.js";
 import { copy } from "./copy.js";
 import { crew } from "./crew.js";
@@ -38,6 +39,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   watch,
   accuracy,
   recovery,
+  close,
   land,
   workspaces,
   copy,

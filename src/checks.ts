@@ -3,7 +3,7 @@ import type { Clock } from "./clock.js";
 import { Fault } from "./errors.js";
 import type { Exec } from "./exec.js";
 import { quote } from "./names.js";
-import { endGroup, endProcessTree } from "./processes.js";
+import { endGroup, endProcessTrees } from "./processes.js";
 
 interface CheckWorld {
   exec: Exec;
@@ -63,7 +63,7 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
     onStart(pid) {
       const end = (why: "timeout" | "signal") => {
         ended ??= why;
-        ending ??= endProcessTree(world, { pid }, why === "signal" ? { graceMs: INTERRUPTED_MS } : { signal });
+        ending ??= endProcessTrees(world, [{ pid }], why === "signal" ? { graceMs: INTERRUPTED_MS } : { signal });
       };
       const aborted = () => end("signal");
       const timer = setTimeout(end, options.timeoutMs, "timeout");

@@ -65,11 +65,6 @@ export async function findProcess(host: ProcessHost, ref: ProcessRef): Promise<P
   return found.find((one) => isSame(one, ref));
 }
 
-/** As `endProcessTrees`, for one process. */
-export function endProcessTree(host: ProcessHost, ref: ProcessRef, options?: EndOptions): Promise<Process[]> {
-  return endProcessTrees(host, [ref], options);
-}
-
 /**
  * Ends processes and their descendants: TERM, a bounded wait, KILL. Children that start meanwhile are ended too; the
  * calling process is spared. Gives what is still alive at the end: normally nothing.

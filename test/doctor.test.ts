@@ -37,6 +37,27 @@ describe("mu doctor", () => {
     });
   });
 
+  it("names the agent CLIs that are installed, and a version that it has not seen", async () => {
+    const bin = join(home.folder, "clis");
+    mkdirSync(bin);
+    const install = (name: string, says: string) =>
+      writeFileSync(join(bin, name), `#!/bin/sh\necho '${says}'\n`, { mode: 0o755 });
+    install("claude", "2.1.332 (Claude Code)");
+    install("codex", "codex-cli 9.9.9");
+    install("gemini", "who knows");
+    const env = { PATH: `${bin}:${process.env["PATH"]}` };
+    expect(await checkOf("claude", env)).toMatchObject({ code: 0, verdict: "ok", says: "2.1.332" });
+    expect(await checkOf("codex", env)).toMatchObject({
+      code: 0,
+      verdict: "warning",
+      says: "9.9.9; its screens are known from 0.169.0 and 0.171.0, so a status may be wrong",
+      commands: ["mu agent explain <agent> --save /tmp/screen"],
+    });
+    const { verdict } = await checkOf("gemini", env);
+    expect(verdict).toBeUndefined();
+    expect(await checkOf("claude", { ...env, MU_CLAUDE_COMMAND: "claude" })).not.toHaveProperty("verdict");
+  });
+
   it("says how much is kept of agents, kind by kind, and what bounds it", async () => {
     await home.here("workstream init demo");
     const state = join(home.folder, "state");

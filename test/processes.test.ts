@@ -7,7 +7,7 @@ import { systemClock } from "../src/clock.js";
 import { execProgram } from "../src/exec.js";
 import {
   endGroup,
-  endProcessTree,
+  endProcessTrees,
   findProcess,
   foregroundGroup,
   listProcesses,
@@ -66,7 +66,7 @@ describe("processes", { timeout: 60_000 }, () => {
       `sh -c "${stubborn.replaceAll("$", "\\$")}" & sleep 100 & echo $! >>pids; wait`,
       2,
     );
-    expect(await endProcessTree(host, { pid: root }, { graceMs: 200 })).toEqual([]);
+    expect(await endProcessTrees(host, [{ pid: root }], { graceMs: 200 })).toEqual([]);
     expect(await Promise.all([root, ...pids].map(isAlive))).toEqual([false, false, false]);
   });
 
@@ -74,7 +74,7 @@ describe("processes", { timeout: 60_000 }, () => {
     const { root, pids } = await run("(trap '' HUP; sleep 100 & echo $! >>pids) & wait; exit 0", 1);
     await eventually("the root ends", async () => !(await isAlive(root)));
     expect(await isAlive(pids[0] ?? 0)).toBe(true);
-    expect(await endProcessTree(host, { pid: root }, { graceMs: 2000 })).toEqual([]);
+    expect(await endProcessTrees(host, [{ pid: root }], { graceMs: 2000 })).toEqual([]);
     expect(await isAlive(pids[0] ?? 0)).toBe(false);
   });
 
@@ -82,7 +82,7 @@ describe("processes", { timeout: 60_000 }, () => {
     const { root, pids } = await run("sleep 100 & echo $! >>pids; wait", 1);
     const stale = { pid: root, start: "another time" };
     expect(await findProcess(host, stale)).toBeUndefined();
-    expect(await endProcessTree(host, stale)).toEqual([]);
+    expect(await endProcessTrees(host, [stale])).toEqual([]);
     expect(await isAlive(root)).toBe(true);
     expect(await isAlive(pids[0] ?? 0)).toBe(true);
   });
@@ -90,7 +90,7 @@ describe("processes", { timeout: 60_000 }, () => {
   it("ending a process that has ended is a no-op", async () => {
     const { root } = await run("echo $$ >>pids", 1);
     await eventually("the end", async () => !(await isAlive(root)));
-    expect(await endProcessTree(host, { pid: root })).toEqual([]);
+    expect(await endProcessTrees(host, [{ pid: root }])).toEqual([]);
   });
 
   it("ends a group that ignores TERM", async () => {
@@ -111,12 +111,12 @@ describe("processes", { timeout: 60_000 }, () => {
     const line = "4194999 1 4194999 -1 D Mon Nov  2 13:24:00 2026 stuck";
     const exec = async () => ({ code: 0, stdout: line, stderr: "", timedOut: false });
     const stuck = { ...host, exec, platform: "darwin" as const };
-    const survivors = await endProcessTree(stuck, { pid: 4194999 }, { graceMs: 0, killMs: 0 });
+    const survivors = await endProcessTrees(stuck, [{ pid: 4194999 }], { graceMs: 0, killMs: 0 });
     expect(survivors).toMatchObject([{ pid: 4194999, name: "stuck" }]);
   });
 
   it.each([0, 1, -1, Number.NaN])("refuses to signal pid %d", async (pid) => {
-    expect(await endProcessTree(host, { pid })).toEqual([]);
+    expect(await endProcessTrees(host, [{ pid }])).toEqual([]);
     expect(signalGroup(pid, "SIGCONT")).toBe(false);
   });
 
@@ -159,7 +159,7 @@ describe("processes", { timeout: 60_000 }, () => {
     expect(byPs).toHaveLength(2);
     expect(byPs.map(({ pid }) => pid)).toEqual((await family(host)).map(({ pid }) => pid));
     expect(
-      await endProcessTree(elsewhere, { pid: root, start: byPs.find((one) => one.pid === root)?.start ?? "" }),
+      await endProcessTrees(elsewhere, [{ pid: root, start: byPs.find((one) => one.pid === root)?.start ?? "" }]),
     ).toEqual([]);
     expect(await isAlive(root)).toBe(false);
   });
@@ -185,7 +185,7 @@ describeTmux("the processes of a pane", () => {
     const tree = (await listProcesses(host)).filter((one) => one.pid === pid || one.parent === pid);
     expect(tree.length).toBeGreaterThan(1);
     await server.tmux.killPane(pane);
-    expect(await endProcessTree(host, { pid, start: tree.find((one) => one.pid === pid)?.start ?? "" })).toEqual([]);
+    expect(await endProcessTrees(host, [{ pid, start: tree.find((one) => one.pid === pid)?.start ?? "" }])).toEqual([]);
     const left = await listProcesses(host);
     expect(
       left.filter((one) => !one.zombie && tree.some((other) => other.pid === one.pid && other.start === one.start)),

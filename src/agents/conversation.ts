@@ -18,11 +18,8 @@ export async function lastConversation(host: Host, row: RowOf<"agents">): Promis
   const { events } = await readFeed(host, { row, seen: undefined }, cli);
   // Another database that shared the state folder may have had an agent of that number before.
   const own = events.filter(({ at }) => at >= Date.parse(row.spawned_at));
-  return sessionOf({ events: own }) ?? row.session_ref ?? printedBy(cli, await lastLinesOf(host, row));
-}
-
-function lastLinesOf({ stateDir }: Host, row: RowOf<"agents">): Promise<string[]> {
-  return readTail(transcriptPath(stateDir, row), LAST_LINES);
+  const known = sessionOf({ events: own }) ?? row.session_ref;
+  return known ?? printedBy(cli, await readTail(transcriptPath(host.stateDir, row), LAST_LINES));
 }
 
 function printedBy({ command, switches }: AgentCli, lines: readonly string[]): string | undefined {

@@ -21,6 +21,8 @@ export interface LaunchRecord {
   args: readonly string[];
   /** What the user put into the environment. */
   env: Readonly<Record<string, string>>;
+  /** The names of the variables that it was given beside these; their values are not kept. */
+  variables?: readonly string[];
   cwd: string;
   /** The agent shares its window with others. */
   shared: boolean;

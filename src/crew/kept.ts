@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { KEPT_DELIVERIES } from "../agents/delivery/outbox.js";
+import type { Store } from "../db/store.js";
 import type { Host } from "../host.js";
 import { shape, type TypeOf } from "../shape.js";
 import { lostIncarnations } from "./recovery.js";
@@ -20,14 +21,7 @@ type FileKind = (typeof FILES)[number];
 /** A file of an agent that no row of this database names may be another database's. It goes after this long (ms). */
 const FOREIGN_MS = 30 * 86_400_000;
 
-interface KeptFile {
-  path: string;
-  incarnation: number;
-  /** ms since the epoch; undefined where the name does not say it. */
-  spawnedAt: number | undefined;
-  bytes: number;
-  changedAt: number;
-}
+type KeptFile = Awaited<ReturnType<typeof listFiles>>[number];
 
 /**
  * Removes the oldest files of agents that are closed, kind by kind, until what is left fits its limit. Those of open
@@ -40,7 +34,7 @@ export async function removeOldFiles(
   const removed: string[] = [];
   for (const kept of FILES) {
     const files = await listFiles(host.stateDir, kept);
-    let excess = sum(files) - (limits[kept.kind] ?? kept.limitBytes);
+    let excess = bytesOf(files) - (limits[kept.kind] ?? kept.limitBytes);
     if (excess <= 0) continue;
     const isNeeded = await neededFiles(host);
     for (const file of files.filter((one) => !isNeeded(one)).sort((a, b) => a.changedAt - b.changedAt)) {
@@ -53,17 +47,15 @@ export async function removeOldFiles(
   return removed;
 }
 
-const sum = (files: readonly KeptFile[]) => files.reduce((bytes, file) => bytes + file.bytes, 0);
+const bytesOf = (files: readonly KeptFile[]) => files.reduce((bytes, file) => bytes + file.bytes, 0);
 
-async function listFiles(stateDir: string, { folder, name }: FileKind): Promise<KeptFile[]> {
+async function listFiles(stateDir: string, { folder, name }: FileKind) {
   const names = await readdir(join(stateDir, folder)).catch(() => []);
-  const files = names.map(async (file): Promise<KeptFile[]> => {
-    const [match, id, moment] = name.exec(file) ?? [];
+  const files = names.map(async (file) => {
+    const [match, id, spawnedAt] = name.exec(file) ?? [];
     const path = join(stateDir, folder, file);
     const found = match === undefined ? undefined : await stat(path).catch(() => undefined);
-    if (found === undefined) return [];
-    const spawnedAt = moment === undefined ? undefined : Number(moment);
-    return [{ path, incarnation: Number(id), spawnedAt, bytes: found.size, changedAt: found.mtimeMs }];
+    return found ? [{ path, incarnation: Number(id), spawnedAt, bytes: found.size, changedAt: found.mtimeMs }] : [];
   });
   return (await Promise.all(files)).flat();
 }
@@ -75,8 +67,8 @@ async function neededFiles({ context: { store, clock } }: Host): Promise<(file: 
   const lost = new Set(await lostIncarnations(store.db));
   return ({ incarnation, spawnedAt, changedAt }) => {
     const row = known.get(incarnation);
-    const isOurs = row !== undefined && (spawnedAt === undefined || spawnedAt === Date.parse(row.spawned_at));
-    if (!isOurs) return changedAt > clock.now().getTime() - FOREIGN_MS;
+    const isOurs = spawnedAt === undefined || Number(spawnedAt) === Date.parse(row?.spawned_at ?? "");
+    if (row === undefined || !isOurs) return changedAt > clock.now().getTime() - FOREIGN_MS;
     return row.closed_at === null || lost.has(incarnation);
   };
 }
@@ -94,26 +86,21 @@ export const KEPT = shape({
   limit: "string",
 });
 
-export type Kept = TypeOf<typeof KEPT>;
+type Kept = TypeOf<typeof KEPT>;
 
 /** What is kept of agents, kind by kind. */
-export async function measureKept({
-  context: { store },
-  stateDir,
-}: Pick<Host, "context" | "stateDir">): Promise<Kept[]> {
-  const files = FILES.map(async (kind): Promise<Kept> => {
-    const found = await listFiles(stateDir, kind);
-    const { folder, limitBytes } = kind;
+export async function measureKept(store: Store, stateDir: string): Promise<Kept[]> {
+  const files = FILES.map(async (file): Promise<Kept> => {
+    const { kind, limitBytes } = file;
+    const found = await listFiles(stateDir, file);
     const limit = `${limitBytes / MIB} MiB; the next start of an agent removes the oldest of closed agents`;
-    const size = { count: found.length, bytes: sum(found) };
-    return { kind: kind.kind, where: join(stateDir, folder), ...size, limitBytes, limit };
+    const where = join(stateDir, file.folder);
+    return { kind, where, count: found.length, bytes: bytesOf(found), limitBytes, limit };
   });
   const { rows } = await store.query("select count(*) as n, coalesce(sum(length(text)), 0) as bytes from deliveries");
-  const { days, each } = KEPT_DELIVERIES;
   const [count, bytes] = [Number(rows[0]?.["n"]), Number(rows[0]?.["bytes"])];
+  const { days, each } = KEPT_DELIVERIES;
   const limit = `settled ones for ${days} days and ${each} for each agent; the next prompt removes older ones`;
-  return [
-    ...(await Promise.all(files)),
-    { kind: "deliveries", where: "deliveries", count, bytes, limitBytes: null, limit },
-  ];
+  const deliveries: Kept = { kind: "deliveries", where: "deliveries", count, bytes, limitBytes: null, limit };
+  return [...(await Promise.all(files)), deliveries];
 }

@@ -1,7 +1,14 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
-import { type Access, type AgentCli, type Launch, type LaunchOptions, launchOf } from "../agents/clis/cli.js";
+import {
+  type Access,
+  type AgentCli,
+  type Launch,
+  type LaunchOptions,
+  launchOf,
+  variablesFor,
+} from "../agents/clis/cli.js";
 import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import type { LaunchRecord } from "../agents/files.js";
@@ -27,6 +34,8 @@ export interface LaunchWishes {
   /** A window to share with other agents; without it the agent has a window of its own. */
   window?: string | undefined;
   layout?: Layout | undefined;
+  /** Names of the caller's variables that the agent had at its last start. */
+  variables?: readonly string[] | undefined;
   /** The conversation to resume. */
   resume?: string | undefined;
 }
@@ -37,6 +46,8 @@ export interface LaunchPlan {
   record: LaunchRecord;
   access: Access;
   window: string;
+  /** Variables that the agent had at its last start, and that nobody sets now. */
+  lacks: readonly string[];
   /** Where it will live. */
   place: Place;
   /** The conversation, when the CLI can resume it. */
@@ -54,6 +65,8 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
   const command = wishes.command ?? (crew.env[overrideOf(cli)] || cli.command);
   const env = checkEnvironment(wishes.env ?? {});
   if (command.trim() === "" || command.includes("\0")) throw invalidCommand(command);
+  const given = Object.keys(variablesFor(cli, crew.env));
+  const lacks = (wishes.variables ?? []).filter((name) => !given.includes(name) && env[name] === undefined);
   const path = env["PATH"] ?? crew.env["PATH"] ?? "";
   const program = await findProgram(crew, cli, { command, cwd: wishes.cwd, path });
   return {
@@ -62,6 +75,7 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
       command,
       args: wishes.args ?? [],
       env,
+      variables: [...given, ...lacks],
       cwd: wishes.cwd,
       shared: wishes.window !== undefined,
       ...(wishes.layout !== undefined && { layout: wishes.layout }),
@@ -69,6 +83,7 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
     },
     access: wishes.access ?? "full",
     window: wishes.window ?? ref.name,
+    lacks,
     place: placeHere(),
     sessionRef: cli.switches !== undefined ? (wishes.resume ?? null) : null,
     program,
@@ -92,7 +107,7 @@ export async function launchArgv(
   };
   const launch = launchOf(plan.cli, options, plan.sessionRef);
   const args = [...(takesSwitches(plan) ? launch.args : []), ...plan.record.args];
-  return { argv: argvOf(plan, args), env: launch.env };
+  return { argv: argvOf(plan, args), env: { ...variablesFor(plan.cli, env), ...launch.env } };
 }
 
 /**

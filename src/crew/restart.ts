@@ -87,6 +87,7 @@ async function planAgain(crew: Crew, old: AgentRow, options: Partial<RestartOpti
     command: launch?.command ?? old.command ?? undefined,
     args: launch?.args,
     env: { ...launch?.env, ...options.env },
+    variables: launch?.variables,
     cwd: options.cwd ?? launch?.cwd ?? (await folderOf(crew, old)),
     access: old.access as Access,
     model: launch?.model,
@@ -118,7 +119,8 @@ function beginning(
 ): string {
   const ended = strays.map(({ name, pid }) => `${name} (${pid})`);
   const before = ended.length === 0 ? "" : `ended what was left of it, ${enumerate(ended)}; `;
-  return `${before}${notResumed ?? conversationOf(plan, options)}`;
+  const lacks = plan.lacks.length === 0 ? "" : `, without ${enumerate(plan.lacks)}: not set here`;
+  return `${before}${notResumed ?? conversationOf(plan, options)}${lacks}`;
 }
 
 function conversationOf(plan: LaunchPlan, options: Partial<RestartOptions>): string {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { KEPT, type Kept, measureKept } from "../crew/kept.js";
+import { installedClis } from "../agents/clis/versions.js";
+import { KEPT, measureKept } from "../crew/kept.js";
 import { inspectStore } from "../db/health.js";
 import { asFault, type NextStep } from "../errors.js";
 import { counted, shellWord } from "../names.js";
@@ -15,7 +16,7 @@ const MARKS = { ok: "✓", warning: "!", error: "✗" };
 
 export const doctor = defineOperation({
   name: "doctor",
-  summary: "Check mu's prerequisites: the database and its disk, tmux, and who you are",
+  summary: "Check mu's prerequisites: the database and its disk, tmux, agent CLIs, and who you are",
   description:
     "Exits 1 if something is wrong, and 5 if the database cannot be opened. The lines below tmux list the features that mu can use here; the last lines say how much mu keeps of agents, and what bounds it.",
   effect: "read",
@@ -27,11 +28,12 @@ export const doctor = defineOperation({
   async run(app) {
     const tmux = await checkTmux(app);
     const database = await checkDatabase(app);
-    const findings: Finding[] = [...database, tmux, { check: checkCaller(app) }, ...(await missingFolders(app))];
+    const you = { check: checkCaller(app) };
+    const findings: Finding[] = [...database, tmux, ...(await checkClis(app)), you, ...(await missingFolders(app))];
     return {
       checks: findings.map(({ check }) => check),
       features: tmux.features,
-      kept: await keptOfAgents(app),
+      kept: await measureKept(app.context.store, stateFolder(app.request.env)).catch(() => []),
       nextSteps: findings.flatMap(({ nextSteps = [] }) => nextSteps),
     };
   },
@@ -77,11 +79,6 @@ async function checkDatabase({ context: { store } }: App): Promise<Finding[]> {
   }
 }
 
-/** Nothing if the database cannot be read. */
-function keptOfAgents({ context, request: { env } }: App): Promise<Kept[]> {
-  return measureKept({ context, stateDir: stateFolder(env) }).catch(() => []);
-}
-
 /** Workstreams whose project folder is gone; none if the database cannot be read. */
 async function missingFolders({ context }: App): Promise<Finding[]> {
   const rows = await listWorkstreams(context.store.db).catch(() => []);
@@ -117,6 +114,17 @@ async function checkTmux(app: App): Promise<Finding & { features: Record<string,
     const { message, nextSteps } = asFault(error);
     return { check: { name: "tmux", verdict: "error", says: message }, nextSteps, features: {} };
   }
+}
+
+/** The agent CLIs that are installed; of a version that mu has not seen, a status may be wrong. */
+async function checkClis(app: App): Promise<Finding[]> {
+  const clis = await app.crew().then(installedClis, () => []);
+  return clis.map(({ cli, version, seenWith }): Finding => {
+    if (seenWith.includes(version)) return { check: { name: cli, verdict: "ok", says: version } };
+    const says = `${version}; its screens are known from ${seenWith.join(" and ")}, so a status may be wrong`;
+    const report = step("If so, save its screen for a report", "mu agent explain <agent> --save /tmp/screen");
+    return { check: { name: cli, verdict: "warning", says }, nextSteps: [report] };
+  });
 }
 
 function checkCaller({ caller }: App): Check {

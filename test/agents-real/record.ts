@@ -11,7 +11,7 @@ import { ALL_CLIS, type RealCli, versionOf } from "../../scripts/install-agent-c
 import { pollUntil, systemClock } from "../../src/clock.js";
 import type { ModelScript } from "../fake-model/script.js";
 import { type FakeModel, startFakeModel } from "../fake-model/server.js";
-import { type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
+import { endGroup, type PrivateTmux, startPrivateTmux } from "../support/private-tmux.js";
 import {
   type AgentHome,
   DIALOGS,
@@ -118,7 +118,10 @@ async function record({ tmux, ...panes }: PrivateTmux, model: FakeModel, { cli, 
     await panes.seen(pane, BUSY[cli]);
   });
   model.release(gate);
-  await state("finished-idle", () => panes.seen(pane, /work at all\./));
+  await state("finished-idle", async () => {
+    await panes.seen(pane, /work at all\./);
+    await gone(() => panes.screen(pane), FINISHING[cli]);
+  });
   await state(cli === "pi" ? "finished-tool-idle" : "needs-input-permission", async () => {
     await submit(`PLEASE RUN ${file}`);
     await panes.seen(pane, DIALOGS[cli] ?? new RegExp(`It printed: ${file}`));
@@ -133,7 +136,9 @@ async function record({ tmux, ...panes }: PrivateTmux, model: FakeModel, { cli, 
     await submit("PLEASE FAIL");
     await panes.seen(pane, /credit balance|API Error|Error: 400/i);
   });
+  const pid = await tmux(["display-message", "-p", "-t", pane, "#{pane_pid}"]);
   await tmux(["kill-session", "-t", pane]);
+  endGroup(Number(pid));
 }
 
 /** What shows that it works. */
@@ -144,6 +149,9 @@ const BUSY: Readonly<Record<RealCli, RegExp>> = {
   gemini: /esc to cancel/,
   opencode: /esc interrupt/,
 };
+
+/** What is gone when the turn has ended. */
+const FINISHING: Readonly<Record<RealCli, RegExp>> = { ...BUSY, codex: /esc to interrupt/ };
 
 const META =
   "title=[#{pane_title}] cmd=#{pane_current_command} pid=#{pane_pid} win=#{window_name} alt=#{alternate_on} " +

@@ -69,7 +69,10 @@ onEachDialect("what is kept of agents", (bench) => {
       expect(left()).toEqual([true, true, false, false, true, true]);
       await removeOldFiles(host(), { [kind]: 0 });
       expect(left()).toEqual([true, true, false, false, false, false]);
-      expect((await measureKept(host())).find((one) => one.kind === kind)).toMatchObject({ count: 2, bytes: 2_000 });
+      expect((await measureKept(bench.context.store, folder.path)).find((one) => one.kind === kind)).toMatchObject({
+        count: 2,
+        bytes: 2_000,
+      });
     },
   );
 
@@ -117,6 +120,9 @@ onEachDialect("what is kept of agents", (bench) => {
     ]);
     expect(rows.length).toBeLessThanOrEqual(2 + each + 8);
     expect(rows.at(-1)?.text).toBe("next 7");
-    expect((await measureKept(host())).at(-1)).toMatchObject({ kind: "deliveries", count: rows.length });
+    expect((await measureKept(bench.context.store, folder.path)).at(-1)).toMatchObject({
+      kind: "deliveries",
+      count: rows.length,
+    });
   });
 });

@@ -89,8 +89,8 @@ export async function programsEnded(pids: readonly number[]): Promise<void> {
   await pollUntil(systemClock, async () => pids.every((pid) => !isAlive(pid)) || undefined, PATIENCE);
 }
 
-/** Some programs outlive their terminal. */
-function endGroup(pid: number): void {
+/** Ends a pane's program and what it has started: some outlive their terminal. */
+export function endGroup(pid: number): void {
   if (pid <= 0) return;
   try {
     process.kill(-pid, "SIGTERM");

@@ -53,11 +53,15 @@ export const SHELL_COMMAND = { when: /^!/, why: "runs what follows a leading ! i
 /** One agent CLI: how to start it, resume it, read its screen and prove that it took a prompt. */
 export interface AgentCli extends ScreenReader {
   key: AgentCliKey;
+  /** The versions whose screens its rules were made with; there are recorded panes of each. */
+  seenWith?: readonly string[];
   /** The program and its first arguments when the user names none; `$MU_<KEY>_COMMAND` overrides it. */
   command: string;
   /** Absent where a start takes no switches and no conversation can be resumed. */
   switches?: Switches;
   env?(options: LaunchOptions): Readonly<Record<string, string>>;
+  /** The caller's variables that it needs, by name: a tmux server hands on only those that it was started with. */
+  variables?: RegExp;
   /** How long to wait between a paste and its Enter (ms). Gemini takes an Enter within 60 ms for a newline. */
   pasteEnterDelayMs: number;
   proof: DeliveryProof;
@@ -72,6 +76,16 @@ export interface AgentCli extends ScreenReader {
   hooks?: HookKit;
   /** Reads what those hooks report. */
   readEvents?: EventReader;
+}
+
+const NETWORK = /^(?:(?:https?|all|no)_proxy|(?:HTTPS?|ALL|NO)_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR))$/;
+
+/** Those of the caller's variables that the CLI needs. */
+export function variablesFor({ variables }: AgentCli, env: Readonly<Record<string, string | undefined>>) {
+  const isNeeded = (name: string) => variables !== undefined && (variables.test(name) || NETWORK.test(name));
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, text]) => (text && isNeeded(name) ? [[name, text]] : [])),
+  );
 }
 
 /** What starts the CLI, in the conversation that `sessionRef` names if there is one. */

@@ -14,11 +14,13 @@ const OPTION = /^[│\s]*●?\s*\d+\.\s+(?:Allow|Yes|No\b|Trust|Don't trust|Modi
 /** Gemini CLI: the title says `Ready`, `Working…` or `Action Required` exactly; the screen says what it is about. */
 export const gemini: AgentCli = {
   key: "gemini",
+  seenWith: ["0.61.0"],
   command: "gemini",
   switches: {
     access: { full: [], "read-only": ["--approval-mode=plan"] },
     resume: (sessionRef) => ["--resume", sessionRef],
   },
+  variables: /^(?:GEMINI|GOOGLE)_(?!CLI$)\w+$/,
   pasteEnterDelayMs: 150,
   homeColumn: () => 3,
   placeholder: /^Type your message or @path/,

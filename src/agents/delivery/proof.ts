@@ -80,7 +80,8 @@ export async function feedSince(
 ): Promise<FeedEvent[]> {
   if (cli.readEvents === undefined) return [];
   const path = spoolPath(stateDir, agent.id);
-  const grown = (await spoolSize(path)) - (spool ?? 0);
+  const size = await spoolSize(path);
+  const grown = spool === undefined || spool > size ? size : size - spool;
   const { events } = await readSpool(path, Math.min(FEED_BYTES[0] + grown, FEED_BYTES[1]));
   return foldFeed(cli, events, agent.session_ref);
 }

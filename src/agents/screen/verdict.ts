@@ -115,7 +115,7 @@ function explain(screen: Screen, verdict: Verdict, rows: readonly Row[]): Explan
 /** A row's words: without the glyphs and frames around them, and without what stands at the row's other end. */
 function clean(text: string): string {
   const words = text.replace(/^[^\p{L}\p{N}[{"'/$(]+/u, "").split(/ {3,}/, 1)[0] ?? "";
-  return words.replace(/[\s│┃]+$/u, "").slice(0, 200);
+  return words.replace(/[\s─│┃]+$/u, "").slice(0, 200);
 }
 
 const SHELLS = new Set([

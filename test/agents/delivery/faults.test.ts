@@ -161,15 +161,20 @@ describeTmux("sending while the world breaks", () => {
   });
 
   const SENDS = fewOf(60, 1_002);
-  it(`${SENDS} prompts to 3 agents that lose every fifth Enter arrive once each`, async () => {
-    const names = ["ada", "bob", "eve"];
-    for (const name of names) await play(name, { quirks: { loseEveryNthEnter: 5 } });
-    const texts = Array.from({ length: SENDS / 3 }, (_, n) => `prompt number ${n}`);
-    const sendAll = async (name: string) => {
-      for (const text of texts) await sendToAgent(stage.crew, { workstream: "demo", name }, text, { sender: "tester" });
-    };
-    await Promise.all(names.map(sendAll));
-    expect(names.map(receipts)).toEqual([texts, texts, texts]);
-    expect(new Set(await states())).toEqual(new Set(["proved"]));
-  });
+  it(
+    `${SENDS} prompts to 3 agents that lose every fifth Enter arrive once each`,
+    async () => {
+      const names = ["ada", "bob", "eve"];
+      for (const name of names) await play(name, { quirks: { loseEveryNthEnter: 5 } });
+      const texts = Array.from({ length: SENDS / 3 }, (_, n) => `prompt number ${n}`);
+      const sendAll = async (name: string) => {
+        for (const text of texts)
+          await sendToAgent(stage.crew, { workstream: "demo", name }, text, { sender: "tester" });
+      };
+      await Promise.all(names.map(sendAll));
+      expect(names.map(receipts)).toEqual([texts, texts, texts]);
+      expect(new Set(await states())).toEqual(new Set(["proved"]));
+    },
+    fewOf(180_000, 3_600_000),
+  );
 });

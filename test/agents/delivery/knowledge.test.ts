@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -125,6 +125,18 @@ describeTmux("what a delivery knows", () => {
     expect(await reviewDeliveries(stage.crew)).toHaveLength(proofs);
   });
 
+  it("a spool that was shortened or removed since is no evidence, and no fault", async () => {
+    const { agent, says } = await claude("eve", "own");
+    await says("PreToolUse", { session_id: "own", filler: "x".repeat(200_000) });
+    await enqueue(stage.crew.context, agent, { text: "and then this", sender: "tester" });
+    await pullDelivery(stage.crew, agent.id, "own");
+    for (const size of [100, 0]) {
+      truncateSync(spoolPath(stage.crew.stateDir, agent.id), size);
+      expect(await reviewDeliveries(stage.crew)).toEqual([]);
+    }
+    expect(await states()).toEqual(["handed"]);
+  });
+
   it("the next conversation of the agent is its own, too", async () => {
     const { agent, says } = await claude("eve", "own");
     await enqueue(stage.crew.context, agent, { text: "and then this", sender: "tester" });
@@ -174,58 +186,72 @@ describeTmux("what a delivery knows", () => {
     expect((await states())[0]).toBe("queued");
   });
 
+  const LIMIT_MS = fewOf(120_000, 3_600_000);
   const STUCK = fewOf(4, 100);
-  it(`${STUCK} prompts to receivers that are stuck and wake later arrive once each, and none is proved before`, async () => {
-    const names = ["ada", "bob", "eve", "kim"];
-    const agents = await Promise.all(names.map((name) => play(name)));
-    for (let n = 0; n < STUCK / names.length; n++) {
-      for (const agent of agents) signal(agent, "SIGSTOP");
-      const sent = await Promise.all(names.map((name) => send(name, `number ${n} to ${name}`, 0).catch(String)));
-      expect(sent.every((one) => /go on|goes on/.test(String(one)))).toBe(true);
-      for (const agent of agents) signal(agent, "SIGCONT");
-      const all = async () => names.every((name) => receipts(name).length === n + 1);
-      await eventually("all are taken", all);
-      await eventually("all are proved", async () => {
-        await drainDeliveries(stage.crew);
-        return (await states()).every((state) => state === "proved");
-      });
-    }
-    for (const name of names) expect(new Set(receipts(name)).size).toBe(receipts(name).length);
-  });
+  it(
+    `${STUCK} prompts to receivers that are stuck and wake later arrive once each, and none is proved before`,
+    async () => {
+      const names = ["ada", "bob", "eve", "kim"];
+      const agents = await Promise.all(names.map((name) => play(name)));
+      for (let n = 0; n < STUCK / names.length; n++) {
+        for (const agent of agents) signal(agent, "SIGSTOP");
+        const sent = await Promise.all(names.map((name) => send(name, `number ${n} to ${name}`, 0).catch(String)));
+        expect(sent.every((one) => /go on|goes on/.test(String(one)))).toBe(true);
+        for (const agent of agents) signal(agent, "SIGCONT");
+        const all = async () => names.every((name) => receipts(name).length === n + 1);
+        await eventually("all are taken", all);
+        await eventually("all are proved", async () => {
+          await drainDeliveries(stage.crew);
+          return (await states()).every((state) => state === "proved");
+        });
+      }
+      for (const name of names) expect(new Set(receipts(name)).size).toBe(receipts(name).length);
+    },
+    LIMIT_MS,
+  );
 
   const NESTED = fewOf(5, 50);
-  it(`${NESTED} prompts that nested conversations ask for stay for the agent's own`, async () => {
-    const { agent, says } = await claude("eve", "own");
-    for (let n = 0; n < NESTED; n++) {
-      await enqueue(stage.crew.context, agent, { text: `number ${n}`, sender: "tester" });
-      await says("SessionStart", { session_id: `nested ${n}`, source: n % 2 ? "startup" : "resume" });
-      await says("UserPromptSubmit", { session_id: `nested ${n}`, prompt: `number ${n}` });
-      expect(await pullDelivery(stage.crew, agent.id, `nested ${n}`)).toBeUndefined();
-      expect(await reviewDeliveries(stage.crew)).toEqual([]);
-      expect(await pullDelivery(stage.crew, agent.id, "own")).toMatchObject({ text: `number ${n}`, state: "handed" });
-      await says("PreToolUse", { session_id: "own", tool_name: "Bash", tool_use_id: `tool ${n}` });
-      expect(await reviewDeliveries(stage.crew)).toMatchObject([{ state: "proved" }]);
-    }
-  });
+  it(
+    `${NESTED} prompts that nested conversations ask for stay for the agent's own`,
+    async () => {
+      const { agent, says } = await claude("eve", "own");
+      for (let n = 0; n < NESTED; n++) {
+        await enqueue(stage.crew.context, agent, { text: `number ${n}`, sender: "tester" });
+        await says("SessionStart", { session_id: `nested ${n}`, source: n % 2 ? "startup" : "resume" });
+        await says("UserPromptSubmit", { session_id: `nested ${n}`, prompt: `number ${n}` });
+        expect(await pullDelivery(stage.crew, agent.id, `nested ${n}`)).toBeUndefined();
+        expect(await reviewDeliveries(stage.crew)).toEqual([]);
+        expect(await pullDelivery(stage.crew, agent.id, "own")).toMatchObject({ text: `number ${n}`, state: "handed" });
+        await says("PreToolUse", { session_id: "own", tool_name: "Bash", tool_use_id: `tool ${n}` });
+        expect(await reviewDeliveries(stage.crew)).toMatchObject([{ state: "proved" }]);
+      }
+    },
+    LIMIT_MS,
+  );
 
   const BLOCKED = fewOf(4, 50);
-  it(`${BLOCKED} prompts to dialogs and scripts answer none and are not typed`, async () => {
-    const ada = await play("ada", { acts: [{ when: "delete", steps: [{ permission: "rm -rf /" }] }] });
-    await send("ada", "delete it");
-    const sue = await stage.enter("sue");
-    await eventually("a prompt", async () => /[$#]/.test(await stage.shows(sue)));
-    await send("sue", "while :; do sleep 1; done");
-    await eventually("both are at it", async () => {
-      const seen = await observeAgents(stage.crew);
-      return seen.every(({ status }) => status === "needs_permission" || status === "busy");
-    });
-    const codes = new Set<string>();
-    for (let n = 0; n < BLOCKED / 2; n++) {
-      for (const name of ["ada", "sue"]) codes.add(await send(name, `yes ${n}`, 0).then(String, (fault) => fault.code));
-    }
-    expect([...codes].sort()).toEqual(["delivery.pending", "delivery.refused"]);
-    expect(receipts("ada")).toEqual(["delete it"]);
-    expect(await stage.shows(ada)).toContain("Allow this command?");
-    expect(await stage.shows(sue)).not.toContain("yes");
-  });
+  it(
+    `${BLOCKED} prompts to dialogs and scripts answer none and are not typed`,
+    async () => {
+      const ada = await play("ada", { acts: [{ when: "delete", steps: [{ permission: "rm -rf /" }] }] });
+      await send("ada", "delete it");
+      const sue = await stage.enter("sue");
+      await eventually("a prompt", async () => /[$#]/.test(await stage.shows(sue)));
+      await send("sue", "while :; do sleep 1; done");
+      await eventually("both are at it", async () => {
+        const seen = await observeAgents(stage.crew);
+        return seen.every(({ status }) => status === "needs_permission" || status === "busy");
+      });
+      const codes = new Set<string>();
+      for (let n = 0; n < BLOCKED / 2; n++) {
+        for (const name of ["ada", "sue"])
+          codes.add(await send(name, `yes ${n}`, 0).then(String, (fault) => fault.code));
+      }
+      expect([...codes].sort()).toEqual(["delivery.pending", "delivery.refused"]);
+      expect(receipts("ada")).toEqual(["delete it"]);
+      expect(await stage.shows(ada)).toContain("Allow this command?");
+      expect(await stage.shows(sue)).not.toContain("yes");
+    },
+    LIMIT_MS,
+  );
 });

@@ -25,7 +25,7 @@ const TEXTS: [string, Partial<Record<AgentCliKey, "refused" | "before" | "after"
   ],
   ["/compact", {}],
   ["/tmp/build/log is full", { codex: "before", opencode: "before" }],
-  ["!ls please", { codex: "refused", opencode: "refused", pi: "refused", claude: "before", gemini: "before" }],
+  ["!ls please", { codex: "before", opencode: "refused", pi: "refused", claude: "before", gemini: "before" }],
   ["look at @src/ma", { codex: "after", opencode: "after", gemini: "after" }],
   ["look at @src/main.ts and say", {}],
   ["it ends with a backslash \\", { claude: "after", gemini: "after", pi: "after" }],

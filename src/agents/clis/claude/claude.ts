@@ -20,6 +20,7 @@ const FAILURE =
 /** Claude Code: alternate screen; the footer says `esc to interrupt` through a whole turn, dialogs replace the composer. */
 export const claude: AgentCli = {
   key: "claude",
+  seenWith: ["2.1.329", "2.1.332"],
   command: "claude",
   switches: {
     access: { full: [], "read-only": ["--permission-mode", "plan"] },
@@ -28,6 +29,7 @@ export const claude: AgentCli = {
   },
   // mu names the pane; Claude Code would overwrite the title at its start.
   env: () => ({ CLAUDE_CODE_DISABLE_TERMINAL_TITLE: "1" }),
+  variables: /^(?:ANTHROPIC_\w+|CLAUDE_CONFIG_DIR|CLAUDE_CODE_(?:OAUTH_TOKEN|USE_\w+)|(?:AWS|GOOGLE|VERTEX)_\w+)$/,
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   placeholder: /^(?:Try "|Press up to edit queued messages|Once fixed, resend your message)/,

@@ -1,6 +1,6 @@
 import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
-import { type AgentCli, SHELL_COMMAND } from "../cli.js";
+import type { AgentCli } from "../cli.js";
 import { codexHooks, readCodexEvents } from "./notify.js";
 
 const rule = rulesOf("codex");
@@ -17,6 +17,7 @@ const STATUS = new RegExp(`^(?:[•◦] )?\\S.*${TIMER.source}`);
 /** Codex: alternate screen; the title spins while it works, the status row over the composer vanishes while text streams. */
 export const codex: AgentCli = {
   key: "codex",
+  seenWith: ["0.169.0", "0.171.0"],
   command: "codex",
   switches: {
     access: {
@@ -30,6 +31,7 @@ export const codex: AgentCli = {
       `sandbox_workspace_write.writable_roots=${JSON.stringify([stateDir, ...writableDirs])}`,
     ],
   },
+  variables: /^(?:OPENAI_\w+|CODEX_(?:HOME|API_KEY))$/,
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   placeholder:
@@ -40,7 +42,7 @@ export const codex: AgentCli = {
     queued: /^• (?:Queued follow-up inputs|Messages to be submitted)/,
     event: "working",
   },
-  misreads: { before: /^\/\S+\s/, after: /@\S*$/, refuse: [SHELL_COMMAND] },
+  misreads: { before: /^(?:\/\S+\s|!)/, after: /@\S*$/ },
   hooks: codexHooks,
   readEvents: readCodexEvents,
   reading: {

@@ -13,12 +13,14 @@ const INTERRUPTIBLE = /\besc (?:again to )?interrupt\b/;
 /** OpenCode: alternate screen; the row under the composer says `esc interrupt` while it works, dialogs replace both. */
 export const opencode: AgentCli = {
   key: "opencode",
+  seenWith: ["1.18.33"],
   command: "opencode",
   switches: {
     access: { full: [], "read-only": ["--agent", "plan"] },
     resume: (sessionRef) => ["--session", sessionRef],
   },
   env: environment,
+  variables: /^(?:\w+_API_KEY|(?:ANTHROPIC|OPENAI|AWS|GOOGLE)_\w+|OPENCODE_(?:CONFIG|DISABLE)\w*)$/,
   pasteEnterDelayMs: 150,
   homeColumn,
   placeholder: /^Ask anything(?:…|\.\.\.)/,

@@ -6,31 +6,34 @@ import { piHooks } from "./hooks.js";
 
 const rule = rulesOf("pi");
 
-/** The editor, and every dialog that replaces it, stands between the last two rules. */
-const RULE = /^─{8,}/;
+/** The editor, and every dialog that replaces it, stands between the last two rules. pi 1 works in the upper one. */
+const RULE = /^─{8,}|^─+ [\u2801-\u28ff] /;
 /** Dialogs mark the chosen option with an arrow and end with a row of keys, both indented; a draft starts at column 0. */
 const DIALOG = /^ {0,2}→ |^ +.*\b(?:esc|escape|ctrl\+c)\b.* cancel\b/;
-const SPINNER = "^ ?[\\u2801-\\u28ff] ";
+const SPINNER = "^(?: ?|─+ )[\\u2801-\\u28ff] ";
 
-/** The spinner is a paragraph of its own over the editor: one row, two in a narrow pane. */
+/** The spinner is a paragraph of its own over the editor (one row, two in a narrow pane), or stands in its rule. */
 function spinner(line: RegExp): Condition {
-  return {
+  const paragraph: Condition = {
     all: [
       { in: "block", first: 1, line },
       { in: "above", last: 2, line },
     ],
   };
+  return { any: [paragraph, { in: "composer", first: 1, line }] };
 }
 
 /** pi: no permission prompts of its own (extensions add them), no alternate screen, a spinner over the editor. */
 export const pi: AgentCli = {
   key: "pi",
+  seenWith: ["0.74.2", "1.6.0"],
   command: "pi",
   switches: {
     access: { full: [], "read-only": ["--tools", "read,grep,find,ls"] },
     resume: (sessionRef) => ["--session", sessionRef],
     events: (file) => ["-e", file],
   },
+  variables: /^(?:\w+_API_KEY|(?:ANTHROPIC|OPENAI|AWS|GOOGLE)_\w+|PI_(?:OFFLINE|TELEMETRY|CODING_AGENT_DIR))$/,
   pasteEnterDelayMs: 150,
   homeColumn: () => 0,
   proof: { by: "composer", pasted: /^\[paste #\d+/, queued: /^ (?:Steering|Follow-up): /, event: "input" },
