@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { type Clock, pollUntil } from "./clock.js";
 import type { Exec } from "./exec.js";
@@ -20,6 +21,8 @@ export interface Process {
   name: string;
   /** It has ended and waits for its parent to notice. */
   zombie: boolean;
+  /** As by Ctrl-Z. */
+  stopped: boolean;
 }
 
 /** What it takes to see processes and to end them; every `Host` is one. */
@@ -46,16 +49,29 @@ export interface EndOptions {
   callers?: "spare" | undefined;
 }
 
-interface ProcProcess extends Process {
-  /** Device number of its terminal. */
-  tty: number;
-}
-
 const EVERY_MS = 25;
 
 /** All processes of this machine, from /proc on Linux and from `ps` elsewhere. */
 export async function listProcesses(host: ProcessHost): Promise<Process[]> {
   return (host.platform ?? process.platform) === "linux" ? readProc() : readPs(host.exec);
+}
+
+/** The processes under each of these pids, itself first. On Linux only they and their terminals' foreground are read. */
+export async function processTrees(host: ProcessHost, pids: readonly number[]): Promise<Map<number, Process[]>> {
+  const isLinux = (host.platform ?? process.platform) === "linux";
+  const all = isLinux || pids.length === 0 ? [] : await readPs(host.exec);
+  return new Map(pids.map((pid) => [pid, isLinux ? readTree(pid) : treeOf(all, [{ pid }])]));
+}
+
+/** The command line of each process, as words; without those that have ended. Elsewhere than on Linux split at blanks. */
+export async function commandLines(host: ProcessHost, pids: readonly number[]): Promise<Map<number, string[]>> {
+  if ((host.platform ?? process.platform) === "linux") {
+    return new Map(pids.map((pid) => [pid, readText(`/proc/${pid}/cmdline`).split("\0").filter(Boolean)]));
+  }
+  if (pids.length === 0) return new Map();
+  const listed = await ps(host.exec, ["-ww", "-o", "pid=", "-o", "command=", "-p", pids.join(",")]);
+  const words = listed.split("\n").map((line) => line.trim().split(/\s+/));
+  return new Map(words.map(([pid, ...line]) => [Number(pid), line]));
 }
 
 /** The process, or undefined when it has ended or its pid belongs to another one now. */
@@ -134,13 +150,6 @@ export function callersIn(processes: readonly Process[]): Process[] {
     if (next === undefined) return callers;
     callers.push(next);
   }
-}
-
-/** The foreground process group of a terminal such as `/dev/pts/3`: what Ctrl-C would reach. */
-export async function foregroundGroup(host: ProcessHost, tty: string): Promise<Process[]> {
-  const processes = await processesOn(host, tty);
-  const group = processes.find((one) => one.foreground !== undefined)?.foreground;
-  return processes.filter((one) => one.group === group && !one.zombie);
 }
 
 /**
@@ -284,26 +293,48 @@ function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-async function readProc(only?: readonly string[]): Promise<ProcProcess[]> {
+async function readProc(only?: readonly string[]): Promise<Process[]> {
   const pids = only ?? (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
-  const found = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")));
-  return found.flatMap((line) => parseStat(line) ?? []);
+  return pids.flatMap((pid) => parseStat(readText(`/proc/${pid}/stat`)) ?? []);
+}
+
+/** Parents come before their children. */
+function readTree(root: number): Process[] {
+  const found = new Map<number, Process>();
+  for (const next = [root]; next.length > 0; ) {
+    const pid = next.pop() ?? 0;
+    const one = found.has(pid) ? undefined : parseStat(readText(`/proc/${pid}/stat`));
+    if (one === undefined) continue;
+    found.set(pid, one);
+    next.push(...readText(`/proc/${pid}/task/${pid}/children`).split(" ").map(Number).reverse());
+    if (pid === root && one.foreground !== undefined) next.unshift(one.foreground);
+  }
+  return [...found.values()];
+}
+
+/** Files of /proc are in memory: to wait for each would cost more than to read it. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** proc(5): the name is in parentheses and may itself hold spaces and parentheses. */
-export function parseStat(line: string): ProcProcess | undefined {
+export function parseStat(line: string): Process | undefined {
   const [, pid, name = ""] = /^(\d+) \((.*)\) /s.exec(line) ?? [];
   if (pid === undefined) return undefined;
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  const [state, parent, group, session, tty, foreground] = fields;
+  const [state, parent, group, session, , foreground] = fields;
   return {
     pid: Number(pid),
     name,
     zombie: state === "Z" || state === "X",
+    stopped: state === "T" || state === "t",
     parent: Number(parent),
     group: Number(group),
     session: Number(session),
-    tty: Number(tty),
     ...(Number(foreground) > 0 && { foreground: Number(foreground) }),
     start: fields[19] ?? "",
   };
@@ -340,14 +371,6 @@ export function parsePs(line: string): Process | undefined {
     start: start.replace(/\s+/g, " "),
     name,
     zombie: state.startsWith("Z"),
+    stopped: state.startsWith("T"),
   };
-}
-
-async function processesOn(host: ProcessHost, tty: string): Promise<Process[]> {
-  if ((host.platform ?? process.platform) !== "linux") {
-    return readPs(host.exec, ["-t", tty.replace(/^\/dev\//, "")]);
-  }
-  const device = await stat(tty).catch(() => undefined);
-  if (device === undefined) return [];
-  return (await readProc()).filter((one) => one.tty === device.rdev);
 }

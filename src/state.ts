@@ -1,5 +1,5 @@
 import { type RawBuilder, type SqlBool, sql } from "kysely";
-import { ASSIGNMENT, agentRows, assignmentOf, currentTasks, toAgent } from "./agents/agent.js";
+import { ASSIGNMENT, agentRows, assignmentOf, currentTasks, ORPHAN, toAgent } from "./agents/agent.js";
 import type { Reader } from "./db/schema.js";
 import { rowsByIds, statement } from "./db/statement.js";
 import { groupBy } from "./groups.js";
@@ -49,6 +49,8 @@ export type StateEvent = TypeOf<typeof STATE_EVENT>;
 export const STATE = shape({
   workstream: "string",
   agents: [STATE_AGENT],
+  /** Panes of its session with an agent CLI that nobody adopted, where the panes were looked at. */
+  orphans: [ORPHAN],
   /** By first goal; `withReady` is how many agents are worth having. */
   tracks: { ...excerptOf(TRACK), withReady: "number" },
   /** In ready order. */
@@ -76,6 +78,8 @@ export interface StateOptions {
   limit?: number;
   /** Events. Default 20. */
   events?: number;
+  /** As found by who looked at the panes. */
+  orphans?: State["orphans"];
   /** The present moment, as an `…_at` timestamp. */
   now: string;
 }
@@ -94,6 +98,7 @@ export async function readState(db: Reader, workstream: string, options: StateOp
   return {
     workstream,
     agents: await agentsAtWork(db, workstream),
+    orphans: options.orphans ?? [],
     tracks: { ...excerpt(tracks, limit), withReady: tracks.filter((track) => track.ready.length > 0).length },
     ready: { items: await readyTasks(db, excerpt(ready, limit).items), total: ready.length },
     inProgress: shown(await listed(db, id, IN_PROGRESS, limit)),

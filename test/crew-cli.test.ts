@@ -124,6 +124,24 @@ describeTmux("a crew on the command line", () => {
     expect((await desk.mu(["agent", "wait", "worker-2", "--timeout", "20s"])).code).toBe(0);
   });
 
+  it("shows an agent CLI that nobody adopted", async () => {
+    await spawn("worker-1");
+    const file = join(desk.server.dir, "codex");
+    writeFileSync(file, `#!${process.execPath}\nsetInterval(() => {}, 1e6);\n`, { mode: 0o755 });
+    const where = { session: "mu-demo", window: "w", cwd: desk.server.dir };
+    const { pane } = await desk.server.tmux.openPane({ ...where, argv: [file] });
+    const stray = [{ pane, workstream: "demo", cli: "codex" }];
+    const orphans = async (...words: string[]) => (await desk.json<{ orphans: object[] }>(...words)).orphans;
+    await eventually("the stray", async () => (await orphans("agent", "list")).length > 0);
+    for (const words of [
+      ["agent", "list"],
+      ["state", "-w", "demo"],
+    ]) {
+      expect(await orphans(...words)).toMatchObject(stray);
+      expect((await desk.mu(words)).out).toContain(`codex in pane ${pane} is no agent: \`mu agent adopt ${pane}`);
+    }
+  });
+
   it("kicks what runs in front, and only that", async () => {
     await spawn("worker-1");
     expect((await desk.fault("agent", "kick", "worker-1")).exit).toBe(1);

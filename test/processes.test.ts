@@ -6,14 +6,15 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../src/clock.js";
 import { execProgram } from "../src/exec.js";
 import {
+  commandLines,
   endGroup,
   endProcessTrees,
   findProcess,
-  foregroundGroup,
   listProcesses,
   type Process,
   parsePs,
   parseStat,
+  processTrees,
   signalGroup,
 } from "../src/processes.js";
 import { describeTmux, eventually, type PrivateTmux, privateTmux } from "./support/tmux.js";
@@ -128,7 +129,6 @@ describe("processes", { timeout: 60_000 }, () => {
       parent: 1,
       group: 42,
       session: 42,
-      tty: 34816,
       foreground: 77,
       start: "123456",
       zombie: false,
@@ -145,9 +145,23 @@ describe("processes", { timeout: 60_000 }, () => {
       start: "Mon Nov 2 13:24:00 2026",
       name: "/usr/local/bin/node x",
       zombie: false,
+      stopped: false,
     } satisfies Process);
     expect(parsePs("  1 0 1 -1 Z Mon Nov  2 13:24:00 2026 init")).toMatchObject({ zombie: true });
     expect(parsePs("PID")).toBeUndefined();
+  });
+
+  it.each(["linux", "darwin"] as const)("sees that a group is stopped (%s)", async (platform) => {
+    const { root } = await run("sleep 100 & echo $! >>pids; wait", 1);
+    const tree = async () => (await processTrees({ ...host, platform }, [root])).get(root) ?? [];
+    expect((await tree()).map(({ stopped }) => stopped)).toEqual([false, false]);
+    signalGroup(root, "SIGSTOP");
+    await eventually("it stops", async () => (await tree()).every(({ stopped }) => stopped));
+    const lines = await commandLines(
+      { ...host, platform },
+      (await tree()).map(({ pid }) => pid),
+    );
+    expect([...lines.values()]).toContainEqual(["sleep", "100"]);
   });
 
   it("reads the same from ps where there is no /proc", async () => {
@@ -199,8 +213,10 @@ describeTmux("the processes of a pane", () => {
       cwd: server.dir,
       argv: ["bash", "--norc", "-i"],
     });
-    const tty = (await server.tmux.listPanes())[0]?.tty ?? "";
-    const group = () => foregroundGroup({ ...host, platform }, tty);
+    const group = async () => {
+      const [root, ...below] = (await processTrees({ ...host, platform }, [pid])).get(pid) ?? [];
+      return [root, ...below].flatMap((one) => (one !== undefined && one.group === root?.foreground ? [one] : []));
+    };
     await eventually("the shell", async () => (await group())[0]?.pid === pid);
     await server.tmux.sendKeys({ pane, keys: ["sleep 100 | cat"], as: "characters" });
     await server.tmux.sendKeys({ pane, keys: ["Enter"] });
@@ -214,7 +230,7 @@ describeTmux("the processes of a pane", () => {
     expect(signalGroup(found[0]?.group ?? 0, "SIGINT")).toBe(false);
   });
 
-  it("a terminal that does not exist has no foreground group", async () => {
-    expect(await foregroundGroup(host, "/dev/pts/99999")).toEqual([]);
+  it.each(["linux", "darwin"] as const)("a process that does not exist has no tree (%s)", async (platform) => {
+    expect(await processTrees({ ...host, platform }, [99_999_999])).toEqual(new Map([[99_999_999, []]]));
   });
 });

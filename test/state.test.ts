@@ -31,6 +31,7 @@ onEachDialect("the state of a workstream", (bench) => {
     expect(await stateOf(bench.context)).toEqual({
       workstream: "demo",
       agents: [],
+      orphans: [],
       tracks: { ...none, withReady: 0 },
       ready: none,
       inProgress: none,

@@ -139,6 +139,12 @@ export async function findAgent(db: Reader, ref: AgentRef): Promise<AgentRow | u
   return (await selectIncarnations(db, ref))[0];
 }
 
+/** The open agent that has this pane of this tmux server, or undefined: a server uses no pane id twice. */
+export async function findAgentIn(db: Reader, pane: string, server: string): Promise<AgentRow | undefined> {
+  const agents = selectAgents(db).where("a.pane", "=", pane).where("a.server", "=", server);
+  return agents.where("a.closed_at", "is", null).executeTakeFirst();
+}
+
 /** The agent of that row id; for callers that just wrote it. */
 export async function agentById(db: Reader, id: number): Promise<Agent> {
   const row = await findIncarnation(db, id);
@@ -358,3 +364,15 @@ export async function currentTasks(db: Reader): Promise<Map<number, string[]>> {
   for (const { agent, name } of await selectWork(db, {})) tasks.set(agent, [...(tasks.get(agent) ?? []), name]);
   return tasks;
 }
+
+/** A pane in one of mu's sessions that runs an agent CLI but belongs to no agent. */
+export const ORPHAN = shape({
+  pane: "string",
+  workstream: "string",
+  window: "string",
+  title: "string",
+  command: "string",
+  cli: "string",
+});
+
+export type Orphan = TypeOf<typeof ORPHAN>;

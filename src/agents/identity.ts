@@ -6,6 +6,7 @@ import {
   type AgentRow,
   type Claimant,
   findAgent,
+  findAgentIn,
   findIncarnation,
   isMarkedFor,
   notYou,
@@ -48,8 +49,8 @@ const SANDBOX_MARKS = [
 
 /**
  * Finds out who calls. In this order: the environment, when its incarnation is open and its pane is the caller's (or
- * a CLI's sandbox keeps the pane away); the option of the caller's pane; that pane's title, where it names an open
- * agent that has this pane or no living one. Any other caller is a person. If sources disagree, or the incarnation was
+ * a CLI's sandbox keeps the pane away); the option of the caller's pane, or without one whose pane it is; its title, where
+ * it names an open agent that has no living pane. Any other caller is a person. If sources disagree, or the incarnation was
  * closed, the caller may read but not write: see `refusal`. For agents that mu spawned the environment alone decides;
  * otherwise `ask` is called.
  */
@@ -133,13 +134,17 @@ async function lookAtPane(
   }
 }
 
-/** Who the pane is by the option that mu wrote; its row need not be that pane's: see `decide`. */
+/** Who the pane is by the option that mu wrote, or by its place where that was removed; the option's row need not be that pane's: see `decide`. */
 async function byOption(
   db: Reader,
   pane: PaneIdentityFacts,
   evidence: Caller["evidence"],
 ): Promise<Incarnation | undefined> {
-  if (pane.agentId === "") return undefined;
+  if (pane.agentId === "") {
+    const open = await findAgentIn(db, pane.pane, pane.server);
+    if (open !== undefined) evidence.push({ source: `the place of ${pane.pane}`, says: describe(open) });
+    return open;
+  }
   const row = await findIncarnation(db, Number(pane.agentId) || 0);
   const own = row !== undefined && isMarkedFor(row, pane) ? row : undefined;
   const says = own === undefined ? `incarnation ${pane.agentId}, which this database does not have` : describe(own);
@@ -159,13 +164,12 @@ async function byTitle(
   if (pane.agentId !== "" || name === "" || workstream === undefined) return undefined;
   const row = await findAgent(db, { workstream, name });
   if (row === undefined || row.closed_at !== null || row.cli === PERSON_CLI) return undefined;
-  const isHere = row.pane === pane.pane && row.server === pane.server;
-  const elsewhere = !isHere && row.pane !== null && row.server === pane.server && (await ask?.(row.pane));
+  const elsewhere = row.pane !== null && row.server === pane.server && (await ask?.(row.pane));
   evidence.push({
     source: `title of ${pane.pane}`,
     says: elsewhere ? `${describe(row)}, which is in that pane` : describe(row),
   });
-  return elsewhere && elsewhere.agentId === String(row.id) ? undefined : row;
+  return elsewhere && (elsewhere.agentId === "" || isMarkedFor(row, elsewhere)) ? undefined : row;
 }
 
 interface Findings {
@@ -303,8 +307,9 @@ async function refuseStranger(env: Environment, { pane, session, agentId, ...see
   }
   const workstream = workstreamOf(session);
   if (workstream === undefined) return null;
-  const { runsAgentCli } = await import("./clis/programs.js");
-  if (!SANDBOX_MARKS.some((name) => env[name]) && !runsAgentCli(env, seen)) return null;
+  const { cliOfWords, wordsOf } = await import("./clis/programs.js");
+  const runsAgentCli = cliOfWords([seen.command], env) ?? cliOfWords(wordsOf(seen.startCommand), env);
+  if (!SANDBOX_MARKS.some((name) => env[name]) && runsAgentCli === undefined) return null;
   const why = `Pane ${pane} of ${session} runs an agent CLI but is no agent yet. Nothing was written.`;
   return new Fault("conflict", "agent.not_adopted", why, [
     { intent: "Adopt it", command: `mu agent adopt ${pane} --name <agent> -w ${workstream}` },

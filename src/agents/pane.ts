@@ -4,7 +4,6 @@ import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
 import {
   callersIn,
-  foregroundGroup,
   type listEnvironments,
   listProcesses,
   type Process,
@@ -18,6 +17,10 @@ import { paneNotFound } from "../tmux/run.js";
 import type { AttachCommand } from "../tmux/tmux.js";
 import { AGENT, type Agent, isMarkedFor, openPaneAgent, toAgent } from "./agent.js";
 import type { TmuxHost } from "./crew.js";
+import { viewAgent } from "./occupant.js";
+import { judgePromptLine } from "./screen/prompt-line.js";
+import type { Occupant } from "./screen/screen.js";
+import { isStoppedBy } from "./screen/verdict.js";
 import { sightOfAgent, whyHidden } from "./sight.js";
 
 /** The agent's pane, or undefined when it is gone. A pane id that another server reuses is not it. */
@@ -33,9 +36,15 @@ export async function ownPane(host: TmuxHost, row: RowOf<"agents">): Promise<Pan
   return pane;
 }
 
-/** True for the pane that was opened for this incarnation, on the server where it was opened. */
+/** True for the incarnation's pane, on its server. A server uses no id twice: a pane that has lost its mark still counts. */
 export function isOwnPane(row: RowOf<"agents">, pane: Pane): boolean {
-  return pane.id === row.pane && pane.server === row.server && isMarkedFor(row, pane);
+  const isAnothers = pane.agentId !== undefined && !isMarkedFor(row, pane);
+  return pane.id === row.pane && pane.server === row.server && !isAnothers;
+}
+
+/** What marks a pane as the incarnation's. */
+export function identityOf({ name, id, spawned_at }: Pick<RowOf<"agents">, "name" | "id" | "spawned_at">) {
+  return { agent: name, agentId: String(id), spawnedAt: spawned_at };
 }
 
 /**
@@ -72,7 +81,7 @@ export function isCallerIn(host: Host, row: RowOf<"agents">): boolean {
 
 /** Where an open agent is, according to tmux and the process list. */
 export type Location =
-  | { at: "pane"; pane: Pane }
+  | { at: "pane"; pane: Pane; occupant?: Occupant | undefined }
   /** It has no pane yet: its spawn is on the way, or was cut off. */
   | { at: "nowhere" }
   | { at: "gone"; why: string; lost: "pane" | "server" | "taken" }
@@ -116,7 +125,7 @@ function locationOf(row: RowOf<"agents">, panes: readonly Pane[]): Location {
   }
   const pane = panes.find((one) => one.id === row.pane);
   if (pane === undefined) return { at: "gone", why: `pane ${row.pane} is gone`, lost: "pane" };
-  if (isMarkedFor(row, pane)) return { at: "pane", pane };
+  if (isOwnPane(row, pane)) return { at: "pane", pane };
   return { at: "gone", why: `pane ${row.pane} belongs to another agent now`, lost: "taken" };
 }
 
@@ -170,8 +179,8 @@ export const KICK = shape({
 export type Kick = TypeOf<typeof KICK>;
 
 /**
- * Signals the program that has the agent's terminal, when it is not the agent's own CLI. Faults
- * `agent.nothing_to_kick`, `agent.not_found`, `agent.is_person`, `pane.not_found`.
+ * Signals the program that has the agent's terminal, when it is not the agent's own CLI. A CLI that Ctrl-Z stopped is
+ * continued instead: by SIGCONT, or by the `fg` of the shell that has its place. Faults `agent.nothing_to_kick`, `agent.not_found`, `agent.is_person`, `pane.not_found`.
  */
 export async function kickAgent(
   host: TmuxHost,
@@ -180,12 +189,20 @@ export async function kickAgent(
 ): Promise<Kick> {
   const row = await openPaneAgent(host.context.store.db, ref);
   const pane = await ownPane(host, row);
-  const group = await foregroundGroup(host, pane.tty);
-  const [leader] = group;
-  const isItself = group.some((one) => one.pid === pane.pid || one.group === pane.pid);
-  if (leader === undefined || isItself || !signalGroup(leader.group, signal)) throw nothingToKick(ref, pane.command);
-  const programs = group.map((one) => one.name);
-  return { agent: toAgent(row), tty: pane.tty, signal, group: leader.group, programs };
+  const view = await viewAgent(host, row, pane);
+  const { occupant } = view?.screen ?? {};
+  if (view === undefined || occupant === undefined) throw nothingToKick(ref, pane.command);
+  const kicked = { agent: toAgent(row), tty: pane.tty, signal, group: occupant.group, programs: occupant.programs };
+  if (isStoppedBy(view.verdict)) {
+    const { group, stopped = group } = occupant;
+    if (stopped === group) signalGroup(group, "SIGCONT");
+    else if (judgePromptLine(view.screen, null) === "typed") throw nothingToKick(ref, pane.command);
+    else await host.tmux.sendKeys({ pane: pane.id, keys: ["fg", "Enter"] });
+    return { ...kicked, signal: "SIGCONT", group: stopped };
+  }
+  const isItself = occupant.group === pane.pid || (occupant.is === "agent" && occupant.cli === row.cli);
+  if (isItself || !signalGroup(occupant.group, signal)) throw nothingToKick(ref, pane.command);
+  return kicked;
 }
 
 function nothingToKick({ workstream, name }: AgentRef, command: string): Fault {

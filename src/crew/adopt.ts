@@ -5,19 +5,23 @@ import {
   type Agent,
   agentById,
   agentWrite,
+  findAgentIn,
   findIncarnation,
   findOpenAgent,
   insertAgentIn,
   isMarkedFor,
   type Member,
+  type Orphan,
 } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import type { Access } from "../agents/clis/cli.js";
-import { runsAgentCli } from "../agents/clis/programs.js";
-import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
+import { resolveCli } from "../agents/clis/programs.js";
+import { AGENT_CLIS } from "../agents/clis/table.js";
 import type { Crew, TmuxHost } from "../agents/crew.js";
 import { prepareFolders, transcriptCommand, transcriptPath } from "../agents/files.js";
-import { isShell } from "../agents/screen/verdict.js";
+import { readOccupants, viewAgent } from "../agents/occupant.js";
+import { identityOf, isOwnPane } from "../agents/pane.js";
+import { readForeign } from "../agents/screen/verdict.js";
 import type { Reader } from "../db/schema.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
@@ -61,7 +65,7 @@ export type Adopted = TypeOf<typeof ADOPTED>;
 /**
  * Turns a pane that mu did not open into an agent, given by its id (`%7`) or its title. It stays in its
  * session unless `move` is set. Adopting twice is a no-op. Faults `pane.not_found`, `pane.ambiguous`, `pane.dead`,
- * `agent.name_required`, `agent.invalid_name`, `agent.exists`, `cli.unknown`, `workstream.not_found`.
+ * `agent.name_required`, `agent.invalid_name`, `agent.exists`, `agent.cli_required`, `cli.unknown`, `workstream.not_found`.
  */
 export async function adoptAgent(
   host: Crew,
@@ -72,7 +76,7 @@ export async function adoptAgent(
   const { id } = await workstreamRow(host.context.store.db, workstream);
   const pane = findPane(await host.tmux.listPanes(), sessionOf(workstream), paneOrTitle);
   await requireNotForeign(host.context.store.db, pane);
-  const owner = await ownerOf(host, pane);
+  const owner = await findAgentIn(host.context.store.db, pane.id, pane.server);
   if (owner !== undefined) {
     await requireSame(host, { id, workstream }, pane, owner, options);
     const moved = options.move === true && (await moveHome(host, workstream, owner, pane));
@@ -83,7 +87,7 @@ export async function adoptAgent(
     });
   }
   const name = nameFor(pane, options);
-  const cli = getAgentCli(options.cli ?? cliIn(pane)).key;
+  const cli = resolveCli(options.cli ?? (await cliRunningIn(host, pane)), host.env).key;
   const spec = { ...agentWrite("agent.adopt", { workstream, name }), payload: { title: pane.title } };
   const row = await write(host.context, spec, (tx) =>
     adoptAgentIn(tx, { id, workstream }, pane, { ...options, name, cli, place: placeHere() }),
@@ -154,16 +158,6 @@ async function requireNotForeign(db: Reader, pane: Pane): Promise<void> {
   ]);
 }
 
-async function ownerOf(host: Host, pane: Pane): Promise<RowOf<"agents"> | undefined> {
-  return host.context.store.db
-    .selectFrom("agents")
-    .selectAll()
-    .where("pane", "=", pane.id)
-    .where("server", "=", pane.server)
-    .where("closed_at", "is", null)
-    .executeTakeFirst();
-}
-
 /** Refuses a pane that is another agent's, and says whose. */
 async function requireSame(
   host: TmuxHost,
@@ -199,9 +193,21 @@ function nameFor(pane: Pane, options: AdoptOptions): string {
   );
 }
 
-function cliIn(pane: Pane): string {
-  if (isShell(pane.command)) return "shell";
-  return Object.hasOwn(AGENT_CLIS, pane.command) && pane.command !== "shell" ? pane.command : "command";
+/** By the processes in the pane, its title and its screen. Faults `agent.cli_required`. */
+async function cliRunningIn(host: TmuxHost, pane: Pane): Promise<string> {
+  const view = await viewAgent(host, { cli: "command" }, pane);
+  const occupant = view?.screen.occupant;
+  if (view?.cli.key !== "command") return view?.cli.key ?? "command";
+  if (occupant?.is === "shell" || occupant?.is === "script") return "shell";
+  if (occupant?.is === "program") return "command";
+  const [known, ...others] = readForeign(Object.values(AGENT_CLIS), view.screen);
+  if (known !== undefined && others.length === 0) return known.cli;
+  throw new Fault(
+    "usage",
+    "agent.cli_required",
+    `mu cannot tell which agent CLI runs in pane ${pane.id} (${occupant?.program ?? pane.command}).`,
+    [{ intent: "Name it", command: `mu agent adopt ${pane.id} --cli <cli>` }],
+  );
 }
 
 /** Inserts the row of an agent that lives in `pane`. Faults `agent.exists`. */
@@ -229,7 +235,7 @@ async function takeOver(
   { move }: AdoptOptions,
 ): Promise<boolean> {
   try {
-    await host.tmux.setPaneIdentity(pane.id, { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at });
+    await host.tmux.setPaneIdentity(pane.id, identityOf(row));
     await prepareFolders(host.stateDir);
     await host.tmux.pipePane(pane.id, transcriptCommand(transcriptPath(host.stateDir, row)));
     const moved = move === true && (await moveHome(host, workstream, row, pane));
@@ -270,29 +276,23 @@ function ambiguous(title: string, ids: readonly string[]): Fault {
   );
 }
 
-/** A pane in one of mu's sessions that runs an agent CLI but belongs to no agent. */
-export interface Orphan {
-  pane: string;
-  workstream: string;
-  window: string;
-  title: string;
-  command: string;
-}
-
 /** The panes that could be adopted: in mu's sessions, running an agent CLI, of no open agent. */
-export function findOrphans(
+export async function findOrphans(
   host: Host,
   members: readonly Member[],
   panes: readonly Pane[],
   workstream?: string,
-): Orphan[] {
-  const seen = new Set<string>();
-  return panes.flatMap((pane) => {
+): Promise<Orphan[]> {
+  const strays = new Map<string, Pane & { workstream: string }>();
+  for (const pane of panes) {
     const found = workstreamOf(pane.session);
-    if (found === undefined || (workstream !== undefined && found !== workstream)) return [];
-    if (pane.dead || seen.has(pane.id) || members.some(({ row }) => isMarkedFor(row, pane))) return [];
-    if (!runsAgentCli(host.env, pane)) return [];
-    seen.add(pane.id);
-    return [{ pane: pane.id, workstream: found, window: pane.windowName, title: pane.title, command: pane.command }];
+    if (found === undefined || (workstream !== undefined && found !== workstream) || strays.has(pane.id)) continue;
+    if (members.some(({ row }) => isOwnPane(row, pane) || isMarkedFor(row, pane))) continue;
+    strays.set(pane.id, { ...pane, workstream: found });
+  }
+  const occupants = await readOccupants(host, [...strays.values()]);
+  return [...strays.values()].flatMap(({ id, workstream, windowName: window, title, command }) => {
+    const cli = occupants.get(id)?.cli;
+    return cli === undefined ? [] : [{ pane: id, workstream, window, title, command, cli }];
   });
 }

@@ -218,7 +218,8 @@ function stillAlive(rows: readonly RowOf<"agents">[], left: readonly Process[]):
 export async function killOwnPane(host: TmuxHost, row: RowOf<"agents">, pane: Pane): Promise<void> {
   const now = await host.tmux.askPane(pane.id);
   if (now === undefined || now.server !== pane.server) return;
-  if (now.agentId !== String(row.id)) throw paneRefused(pane.id, { dead: false, agentId: now.agentId });
+  if (now.agentId !== "" && now.agentId !== String(row.id))
+    throw paneRefused(pane.id, { dead: false, agentId: now.agentId });
   await host.tmux.killPane(pane.id);
 }
 

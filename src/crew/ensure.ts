@@ -9,14 +9,13 @@ import {
   toAgent,
 } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
-import { findOwnPane } from "../agents/pane.js";
 import { Fault } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { findWorkspaceRow, toWorkspace } from "../workspaces/workspace.js";
 import { restartAgent } from "./restart.js";
 import { agentExists, SPAWN_WORKSPACE, type SpawnOptions, type SpawnWorkspace, spawnAgent } from "./spawn.js";
-import { READINESS } from "./start.js";
+import { lookAt, READINESS } from "./start.js";
 
 export interface EnsureOptions extends SpawnOptions {
   /** `idle`: a busy agent is `agent.busy`. */
@@ -41,14 +40,14 @@ export const ENSURED = shape({
 export type Ensured = TypeOf<typeof ENSURED>;
 
 /**
- * Spawns the agent unless it is running; one whose pane is gone is restarted with its tasks. Faults `agent.busy`,
+ * Spawns the agent unless it is running; one whose pane is gone, or whose CLI has ended, is restarted with its tasks. Faults `agent.busy`,
  * and those of `spawnAgent`.
  */
 export async function ensureAgent(crew: Crew, ref: AgentRef, options: EnsureOptions): Promise<Ensured> {
   const there = await findOpen(crew, ref);
   if (there === undefined) return spawnOrReuse(crew, ref, options);
   if (there.cli === PERSON_CLI) throw agentExists(ref, there);
-  if (there.pane !== null && (await findOwnPane(crew, there)) === undefined) {
+  if (there.pane !== null && (await lookAt(crew, there)).status === "terminated") {
     const { agent, readiness } = await restartAgent(crew, ref, { ready: options.ready });
     const workspace = await workspaceOf(crew, ref);
     return { agent, created: true, reused: false, busy: false, previousStatus: agent.status, readiness, workspace };

@@ -9,7 +9,7 @@ import {
   launchOf,
   variablesFor,
 } from "../agents/clis/cli.js";
-import { AGENT_CLIS, getAgentCli } from "../agents/clis/table.js";
+import { cliOfWords, overrideName, resolveCli, wordsOf } from "../agents/clis/programs.js";
 import type { Crew } from "../agents/crew.js";
 import type { LaunchRecord } from "../agents/files.js";
 import { agentEventsFile } from "../agents/hooks/install.js";
@@ -61,8 +61,9 @@ export interface LaunchPlan {
  * `agent.command_not_found`, `agent.invalid_env`, `agent.invalid_command`.
  */
 export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes): Promise<LaunchPlan> {
-  const cli = getAgentCli(wishes.cli ?? cliOf(wishes.command));
-  const command = wishes.command ?? (crew.env[overrideOf(cli)] || cli.command);
+  const key = wishes.cli ?? cliOf(wishes.command);
+  const cli = resolveCli(key, crew.env);
+  const command = wishes.command ?? (crew.env[overrideName(key)] || cli.command);
   const env = checkEnvironment(wishes.env ?? {});
   if (command.trim() === "" || command.includes("\0")) throw invalidCommand(command);
   const given = Object.keys(variablesFor(cli, crew.env));
@@ -134,13 +135,7 @@ function databaseFolder({ databaseEnv, stateDir }: Crew): string[] {
 }
 
 function cliOf(command: string | undefined): string {
-  if (command === undefined) return "pi";
-  const name = firstWord(command)?.split("/").at(-1) ?? "";
-  return Object.hasOwn(AGENT_CLIS, name) && name !== "shell" ? name : "command";
-}
-
-function overrideOf(cli: AgentCli): string {
-  return `MU_${cli.key.toUpperCase()}_COMMAND`;
+  return command === undefined ? "pi" : (cliOfWords(wordsOf(command), {}) ?? "command");
 }
 
 /** A command line of plain words, which means the same with and without a shell. */
@@ -195,7 +190,7 @@ function commandNotFound(cli: AgentCli, word: string): Fault {
       { intent: "Look for it", command: `command -v ${/^[\w./-]+$/.test(word) ? word : "<program>"}` },
       {
         intent: "Set its path",
-        command: `${overrideOf(cli)}=/path/to/${cli.command} mu agent spawn <agent> --cli ${cli.key}`,
+        command: `${overrideName(cli.key)}=/path/to/${cli.command} mu agent spawn <agent> --cli ${cli.key}`,
       },
     ],
     { command: word },

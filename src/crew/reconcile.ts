@@ -1,4 +1,4 @@
-import { listMembers, type Member } from "../agents/agent.js";
+import { currentTasks, listMembers, type Member, type Orphan } from "../agents/agent.js";
 import { lastConversation } from "../agents/conversation.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { drainDeliveries } from "../agents/delivery/drain.js";
@@ -10,10 +10,11 @@ import { type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { endInterruptedLandings } from "../landing/settle.js";
+import { releaseOwned } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
 import { type SettledWorkspace, settleWorkspaces } from "../workspaces/free.js";
 import { sessionOf } from "../workstreams/workstream.js";
-import { findOrphans, type Orphan } from "./adopt.js";
+import { findOrphans } from "./adopt.js";
 import { isHalfSpawn, retireAgentIn } from "./close.js";
 
 /** What a reconcile found, and what it did about it. */
@@ -79,8 +80,9 @@ async function reconcileNow(
   const reaped = await reapLostAgents(host, lost);
   await removeLeftPanes(host, { lost, reaped, panes });
   const agents = await observeAgents(host, { workstream, panes });
+  reaped.push(...(await reapLostAgents(host, await findEnded(host, members, agents))));
   const deliveries = await drainDeliveries(patientCrew, { workstream });
-  const orphans = findOrphans(host, members, panes, workstream);
+  const orphans = await findOrphans(host, members, panes, workstream);
   return { agents, reaped, orphans, deliveries, workspaces, stale: false };
 }
 
@@ -96,7 +98,7 @@ async function report(host: TmuxHost, workstream: string | undefined): Promise<R
     tasks: [],
   }));
   const agents = await peekAgents(host, { workstream, panes });
-  return { ...NOTHING, agents, reaped, orphans: findOrphans(host, members, panes, workstream) };
+  return { ...NOTHING, agents, reaped, orphans: await findOrphans(host, members, panes, workstream) };
 }
 
 /** An open agent that has no living pane and never will have. */
@@ -107,6 +109,8 @@ export interface LostAgent {
   isCrewLost: boolean;
   /** The conversation that it was in. */
   session: string | undefined;
+  /** Only its tasks are released. */
+  stays?: boolean;
 }
 
 /** An agent that was closed, and the tasks that are OPEN again because of it. */
@@ -141,6 +145,17 @@ export async function findLostAgents(
     lost.push({ member, why, isCrewLost, session: await lastConversation(host, member.row) });
   }
   return lost;
+}
+
+/** The agents at work whose CLI has left a shell behind. They stay, to be looked at or restarted; their tasks do not. */
+async function findEnded(host: Host, members: readonly Member[], seen: readonly Observation[]): Promise<LostAgent[]> {
+  const ended = seen.filter((one) => one.status === "terminated" && one.rule === "shell");
+  const working = ended.length === 0 ? new Map() : await currentTasks(host.context.store.db);
+  return members.flatMap((member) => {
+    const is = (one: Observation) => one.agent === member.row.name && one.workstream === member.workstream;
+    const why = working.has(member.row.id) ? ended.find(is)?.reason : undefined;
+    return why ? [{ member, why, isCrewLost: false, session: undefined, stays: true }] : [];
+  });
 }
 
 function whyLost({ row }: Member, place: Location | undefined, now: Date): string | undefined {
@@ -181,12 +196,13 @@ function payloadOf({ agent, reason, tasks }: Reaped, lost: readonly LostAgent[])
 }
 
 /** Closes one lost agent, unless its row has changed since. */
-async function reap(tx: Tx, { member: { row, workstream }, why, session }: LostAgent): Promise<Reaped[]> {
+async function reap(tx: Tx, { member: { row, workstream }, why, session, stays }: LostAgent): Promise<Reaped[]> {
   const now = await tx.db.selectFrom("agents").selectAll().where("id", "=", row.id).executeTakeFirst();
   if (now === undefined || now.closed_at !== null || now.pane !== row.pane || now.server !== row.server) return [];
   const note = `[reaper] ${row.name} is gone (${why}); the task is OPEN again.`;
   if (session !== undefined) await tx.patch("agents", row.id, { session_ref: session }, now);
-  const tasks = await retireAgentIn(tx, row.id, { author: REAPER, note });
+  const release = () => releaseOwned(tx, row.id, { author: REAPER, text: note });
+  const tasks = stays ? await release() : await retireAgentIn(tx, row.id, { author: REAPER, note });
   await tx.db.updateTable("agent_status").set({ reason: why }).where("agent_id", "=", row.id).execute();
   return [{ workstream, agent: row.name, reason: why, tasks }];
 }

@@ -1,11 +1,11 @@
 import { type Agent, agentById, agentWrite } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
-import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import { readTail, removeFiles, saveLaunch, transcriptCommand, transcriptPath } from "../agents/files.js";
-import { findOwnPane, panesMarkedFor, programsOf } from "../agents/pane.js";
-import { blankScreen } from "../agents/screen/screen.js";
-import { type Explanation, explainScreen, viewPane } from "../agents/screen/verdict.js";
+import { viewAgent } from "../agents/occupant.js";
+import { findOwnPane, identityOf, panesMarkedFor, programsOf } from "../agents/pane.js";
+import { type Explanation, isStoppedBy } from "../agents/screen/verdict.js";
+import { rememberPrompt } from "../agents/status/record.js";
 import { pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../db/context.js";
 import { type RowOf, write } from "../db/write.js";
@@ -63,6 +63,7 @@ export async function startAgent(
       ({ death, readiness } = await tryStart(crew, row, { ...plan, sessionRef: null }, options));
     }
     if (death !== undefined) throw await died(crew, row, death);
+    if (readiness?.rule === "shell") throw await died(crew, row, { lines: [] }, "and left a shell");
     if (readiness !== null) await recordReadiness(crew.context, row.id, readiness);
     // What cannot be removed now is left to the next start.
     await removeOldFiles(crew).catch(() => []);
@@ -114,7 +115,7 @@ async function openFor(
       ...identityEnv(workstream, row),
     },
     sessionEnv: crew.databaseEnv,
-    identity: { agent: row.name, agentId: String(row.id), spawnedAt: row.spawned_at },
+    identity: identityOf(row),
     pipe: transcriptCommand(transcriptPath(crew.stateDir, row)),
     borders: await bordersOf(crew, workstream),
   });
@@ -189,6 +190,8 @@ export interface ReadyOptions {
 }
 
 const EVERY_MS = 100;
+/** A shell may start the CLI from its own startup files. */
+const SHELL_MS = 1_000;
 /** Real CLIs print a line or two and then load for seconds; a screen without a matching rule counts after this long. */
 const STRANGE_MS = 4_000;
 
@@ -214,6 +217,8 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
   });
   if (found === undefined && options.signal?.aborted && options.ifInterrupted !== "keep") throw interrupted();
   const seen = found ?? last;
+  // Nobody can have typed behind the prompt yet.
+  if (found?.rule === "shell.front") await rememberPrompt(crew.context, row.id, found.evidence[0] ?? "");
   return {
     ready: found !== undefined && found.status !== "terminated",
     status: seen?.status ?? "unreachable",
@@ -223,23 +228,21 @@ export async function waitReady(crew: Crew, row: RowOf<"agents">, options: Ready
   };
 }
 
-/**
- * A screen that is half drawn may look like a question, so anything but a composer has to stay for two looks. A shell in
- * front may be the launch script, which has drawn something and not yet become the CLI.
- */
+/** A screen that is half drawn may look like a question, so anything but a composer has to stay for two looks. */
 function isSettled(now: Explanation, before: Explanation | undefined, sinceMs: number): boolean {
   if (now.status === "busy") return false;
-  if (now.rule === "unrecognised" || now.rule === "shell") return sinceMs >= STRANGE_MS;
+  if (now.rule === "shell") return sinceMs >= SHELL_MS;
+  if (now.rule === "unrecognised" || isStoppedBy(now)) return sinceMs >= STRANGE_MS;
   return now.status === "idle" || now.status === "terminated" || before?.rule === now.rule;
 }
 
-async function lookAt(crew: Crew, row: RowOf<"agents">): Promise<Explanation> {
+/** What is in the agent's pane now; `terminated` also where its CLI has left a shell behind. */
+export async function lookAt(crew: Crew, row: RowOf<"agents">): Promise<Explanation> {
   const pane = await findOwnPane(crew, row);
   if (pane === undefined) return gone(row);
-  const cli = getAgentCli(row.cli);
-  const needsScreen = cli.reading.by === "screen" || pane.dead;
-  const view = needsScreen ? await viewPane(crew, cli, pane) : undefined;
-  return view?.verdict ?? explainScreen(cli, blankScreen(pane));
+  const { verdict } = (await viewAgent(crew, row, pane)) ?? { verdict: gone(row) };
+  // A shell that has drawn nothing is still starting, or has no prompt.
+  return verdict.rule === "shell.front" && pane.cursorX === 0 ? { ...verdict, rule: "unrecognised" } : verdict;
 }
 
 function gone(row: RowOf<"agents">): Explanation {
@@ -284,15 +287,15 @@ async function removePanes(crew: Crew, row: RowOf<"agents">, graceMs: number): P
 }
 
 /** The fault for a program that ended before it was confirmed, with its last lines. */
-export async function died(crew: Crew, row: RowOf<"agents">, death: Death): Promise<Fault> {
+export async function died(crew: Crew, row: RowOf<"agents">, death: Death, left?: string): Promise<Fault> {
   const lines = death.lines.length > 0 ? death.lines : await readTail(transcriptPath(crew.stateDir, row), 50);
   const { status, signal } = death;
-  const how = signal ? `by signal ${signal}` : status === undefined ? "with its pane" : `with status ${status}`;
+  const end = signal ? `by signal ${signal}` : status === undefined ? "with its pane" : `with status ${status}`;
   const words = lines.slice(-10).map((line) => `\n  ${line}`);
   return new Fault(
     "unavailable",
     "agent.died",
-    `${quote(row.name)} ended ${how} right after it was started${words.length > 0 ? `:${words.join("")}` : "."}`,
+    `${quote(row.name)} ended ${left ?? end} right after it was started${words.length > 0 ? `:${words.join("")}` : "."}`,
     [
       { intent: "Run its command by hand", command: row.command ?? "sh" },
       { intent: "Start something else", command: `mu agent spawn ${row.name} --command '…'` },

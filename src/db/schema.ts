@@ -72,7 +72,7 @@ export interface Schema {
     screen_hash: string | null;
     /** When the screen was first seen as it is. */
     screen_at: string | null;
-    /** What tmux said of the pane when the screen was read: its cursor, title, program and size, as one text. */
+    /** What tmux said of the pane when its screen was read, as one text; of a shell, its line with nothing typed. */
     pane_facts: string | null;
     /** How far the agent's spool has been folded, in the spool's own words. */
     spool_offset: string;

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Orphan } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
 import type { Context } from "../db/context.js";
@@ -75,6 +76,8 @@ export interface App {
   caller: Caller;
   /** Panes, programs and folders; made when a verb asks for them. */
   crew(): Promise<Crew>;
+  /** Agent CLIs in panes that nobody adopted, of all workstreams, where the panes were looked at first. */
+  orphans: readonly Orphan[];
   request: Request;
   program: Program;
 }

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { listAgents } from "../agents/agent.js";
 import { insteadOfFault } from "../errors.js";
 import { listTasks } from "../tasks/task.js";
+import { CLI_KEYS } from "./agent/shapes.js";
 import { type App, defineOperation, listed, listOf } from "./define.js";
 import { field } from "./fields.js";
 import { findWorkstream } from "./resolve.js";
@@ -151,6 +152,7 @@ async function namesOf(app: App, kind: string | undefined, { workstream }: Line)
     const rows = await db.selectFrom("workstreams").select("name").orderBy("name").limit(MOST_NAMES).execute();
     return rows.map((row) => ({ value: row.name, about: "workstream" }));
   }
+  if (kind === "cli") return CLI_KEYS.map((value) => ({ value, about: "" }));
   const scope = kind === undefined ? undefined : await findWorkstream(app, workstream);
   if (scope === undefined) return [];
   if (kind === "task") {

@@ -71,7 +71,7 @@ async function withApp<T>(
     };
     const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
     const crew = lazily(() => world.openCrew(context, request));
-    const app: App = { context, caller, request, program, crew };
+    const app: App = { context, caller, request, program, crew, orphans: [] };
     return await work(app, await resolveNames(operation, schema, input, app));
   } finally {
     await store.close();

@@ -4,7 +4,7 @@ import type { AgentRef, TaskRef } from "../names.js";
 import { EDGE_LEVELS, type EdgeLevel } from "../tasks/edge.js";
 
 /** What the shell completes a field's value from. */
-export type Completes = "task" | "workstream" | "agent" | "group" | "role";
+export type Completes = "task" | "workstream" | "agent" | "group" | "role" | "cli";
 
 /**
  * What a field's text names: a task, a task to wait for (`build@landed`), an agent, an agent or a person who need not

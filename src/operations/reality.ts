@@ -4,7 +4,7 @@ import type { App } from "./app.js";
 
 /**
  * Makes the database agree with tmux, as the reaper, before a read. Nothing happens, and nothing is loaded,
- * where no agent is open. True when what is there is only what was last known. Faults `tmux.*`.
+ * where no agent is open. True when what is there is only what was last known; sets `app.orphans`. Faults `tmux.*`.
  */
 export async function reconcileBeforeRead(app: App): Promise<boolean> {
   const { store, clock } = app.context;
@@ -19,7 +19,8 @@ export async function reconcileBeforeRead(app: App): Promise<boolean> {
   const { reconcile } = await import("../crew/reconcile.js");
   const crew = await app.crew();
   const own: Context = { store, clock, actor: "reaper" };
-  const { stale } = await reconcile({ ...crew, context: own });
+  const { stale, orphans } = await reconcile({ ...crew, context: own });
+  app.orphans = orphans;
   return stale;
 }
 

@@ -1,4 +1,4 @@
-import type { Orphan } from "../crew/adopt.js";
+import type { Orphan } from "../agents/agent.js";
 import { reconcile as reconcileCrew } from "../crew/reconcile.js";
 import { counted } from "../names.js";
 import { defineOperation, step } from "./define.js";

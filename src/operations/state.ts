@@ -4,7 +4,7 @@ import { oneForEachThing } from "../journal/sentences.js";
 import { counted } from "../names.js";
 import { readState, STATE, type State } from "../state.js";
 import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
-import { taskCell } from "./agent/card.js";
+import { orphanLines, taskCell } from "./agent/card.js";
 import { type App, type Drawing, defineOperation, type Paint, schemaOf } from "./define.js";
 import { field, limitField, reconcileField, workstreamField } from "./fields.js";
 import { taskTable } from "./task/card.js";
@@ -34,7 +34,8 @@ export const state = defineOperation({
     if (scope === undefined) return overview(app);
     if (reconcile) await (await import("./reality.js")).lookBeforeRead(app, scope);
     const now = timestamp(app.context.clock);
-    return app.context.store.read((db) => readState(db, scope, { limit, events, now }));
+    const orphans = app.orphans.filter((one) => one.workstream === scope);
+    return app.context.store.read((db) => readState(db, scope, { limit, events, now, orphans }));
   },
   render: (result, paint) =>
     "workstreams" in result ? overviewCard(result.workstreams, paint) : stateCard(result as State, paint),
@@ -63,6 +64,7 @@ export function stateCard(state: State, paint: Paint): Drawing {
   return [
     `${paint.bold(state.workstream)}  ${counts}; work for ${counted(tracks.withReady, "agent")} in parallel`,
     part(`Agents (${agents.length})`, agents, agentTable),
+    ...orphanLines(state.orphans),
     part(heading("Tracks", tracks), tracks.items, trackTable),
     part(heading("Ready", ready), ready.items, taskTable),
     part(heading("In progress", inProgress), inProgress.items, taskTable),

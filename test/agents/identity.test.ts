@@ -106,12 +106,19 @@ onEachDialect("who calls", (bench) => {
     const lost = await insert("lost", { pane: "%3" });
     const old = await insert("old", { pane: "%1", server: "1@1" });
     const all = (title: string) =>
-      panes({ pane: "%1", title }, { pane: "%2", agentId: String(here.id + 1) }, { pane: "%9" });
+      panes({ pane: "%1", title }, { pane: "%5", title }, { pane: "%2", agentId: String(here.id + 1) }, { pane: "%9" });
     expect(await who(env(undefined, "%1"), all("here · build"))).toMatchObject({ incarnation: here.id });
-    expect(await who(env(undefined, "%1"), all("away"))).toMatchObject({ kind: "person", name: "ann" });
-    expect(await who(env(undefined, "%1"), all("lost"))).toMatchObject({ incarnation: lost.id, refusal: null });
-    expect(await who(env(undefined, "%1"), all("old"))).toMatchObject({ incarnation: old.id, refusal: null });
-    expect(await who(env(undefined, "%1"), all("nobody"))).toMatchObject({ kind: "person" });
+    expect(await who(env(undefined, "%5"), all("away"))).toMatchObject({ kind: "person", name: "ann" });
+    expect(await who(env(undefined, "%5"), all("lost"))).toMatchObject({ incarnation: lost.id, refusal: null });
+    expect(await who(env(undefined, "%5"), all("old"))).toMatchObject({ incarnation: old.id, refusal: null });
+    expect(await who(env(undefined, "%5"), all("nobody"))).toMatchObject({ kind: "person" });
+  });
+
+  it("is told by the place of a pane that has lost its mark, and not by the title of another pane", async () => {
+    const { id } = await insert("worker-1", { pane: "%1" });
+    const all = panes({ pane: "%1", title: "vim" }, { pane: "%5", title: "worker-1" });
+    expect(await who(env(undefined, "%1"), all)).toMatchObject({ name: "worker-1", incarnation: id, refusal: null });
+    expect(await who(env(undefined, "%5"), all)).toMatchObject({ kind: "person", name: "ann" });
   });
 
   it("of an incarnation that was replaced may look, but not write", async () => {

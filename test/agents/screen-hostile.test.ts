@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AGENT_CLIS, getAgentCli } from "../../src/agents/clis/table.js";
 import { explainScreen } from "../../src/agents/screen/verdict.js";
-import { pane } from "./screens.js";
+import { pane, piPane } from "./screens.js";
 
 const CLIS = Object.values(AGENT_CLIS);
 const readers = CLIS.filter((cli) => cli.reading.by === "screen");
@@ -75,9 +75,18 @@ test("a CLI that left its pane to a shell is gone", () => {
   expect(explainScreen(getAgentCli("claude"), screen)).toMatchObject({ status: "terminated", rule: "shell" });
 });
 
+test("a CLI that stopped drawing on Ctrl-Z waits to be continued", () => {
+  const under = { cursorX: 0, cursorY: 40 };
+  const words = ["Claude Code is suspended. Run `fg` to bring it back.", "To undo typing, press ctrl+_."];
+  const wanted = { status: "needs_input", reason: expect.stringContaining("mu agent kick") };
+  expect(explainScreen(getAgentCli("pi"), { ...piPane([]), ...under })).toMatchObject(wanted);
+  expect(explainScreen(getAgentCli("claude"), pane(words, under))).toMatchObject(wanted);
+  expect(explainScreen(getAgentCli("pi"), piPane([]))).toMatchObject({ status: "idle" });
+});
+
 test("a shell is idle in front and busy behind a program; a plain command takes input while it lives", () => {
   const shell = (command: string) => explainScreen(getAgentCli("shell"), pane(["$ "], { command }));
-  expect(shell("-zsh")).toMatchObject({ status: "idle", evidence: ["command: -zsh"] });
+  expect(shell("-zsh")).toMatchObject({ status: "idle", evidence: [expect.stringMatching(/^\$ +$/)] });
   expect(shell("vim")).toMatchObject({ status: "busy", reason: "vim" });
   expect(explainScreen(getAgentCli("command"), pane(["> "], { command: "repl" }))).toMatchObject({ status: "idle" });
   expect(explainScreen(getAgentCli("command"), pane([], { command: "repl", dead: true })).status).toBe("terminated");

@@ -113,6 +113,7 @@ const PLAYED: Awaited<ReturnType<World["program"]["playDemo"]>> = {
   prompts: { sent: 2, proved: 2 },
   audit: { ok: true, events: 9, tables: "same" },
   state: {
+    orphans: [],
     workstream: "demo",
     agents: [],
     tracks: { items: [], total: 0, withReady: 0 },

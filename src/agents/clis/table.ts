@@ -25,5 +25,6 @@ export function getAgentCli(key: string): AgentCli {
   const found = Object.values(AGENT_CLIS).find((cli) => cli.key === key);
   if (found) return found;
   const keys = Object.keys(AGENT_CLIS).join(", ");
-  throw new Fault("usage", "cli.unknown", `Unknown agent CLI "${key}". Known are ${keys}.`);
+  const own = `MU_${key.toUpperCase()}_COMMAND`;
+  throw new Fault("usage", "cli.unknown", `Unknown agent CLI "${key}". Known are ${keys}, and any with ${own}.`);
 }

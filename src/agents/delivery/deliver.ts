@@ -3,13 +3,16 @@ import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Exec } from "../../exec.js";
 import type { AgentCli } from "../clis/cli.js";
-import { getAgentCli } from "../clis/table.js";
+import { AGENT_CLIS, getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
-import { locate } from "../pane.js";
-import { layOut, type Screen, screenRows } from "../screen/screen.js";
-import { type PaneView, viewOf, viewPane } from "../screen/verdict.js";
+import { viewAgent } from "../occupant.js";
+import { identityOf, locate } from "../pane.js";
+import { judgePromptLine, promptLine } from "../screen/prompt-line.js";
+import { layOut } from "../screen/screen.js";
+import { isDialog, isStoppedBy, type PaneView, readForeign } from "../screen/verdict.js";
+import { knownPrompt, rememberPrompt } from "../status/record.js";
 import { change, type DeliveryRow, deliveryRow, firstPending, guardText, isAbandoned, reserve } from "./outbox.js";
-import { findEvidence, isQuestion, isUnread, proveByScreen, takeBaseline } from "./proof.js";
+import { findEvidence, isUnread, proveByScreen, takeBaseline } from "./proof.js";
 
 /** An obstacle must still be there after this long (ms): another sender's text looks like a draft for a moment. */
 const RECHECK_MS = 250;
@@ -32,7 +35,7 @@ export async function deliverNext(
   if (agent.closed_at !== null && fresh === undefined) return undefined;
   const seen = await checkPane(host, agent, row);
   if (seen.may === "wait") return undefined;
-  if (seen.may === "type") return type(host, agent, row, seen.look);
+  if (seen.may === "type") return type(host, agent, row, seen);
   if (!TRANSIENT.has(seen.obstacle)) return refuse(host, row, seen);
   if (fresh === undefined) return undefined;
 
@@ -43,7 +46,8 @@ export async function deliverNext(
   return refuse(host, await deliveryRow(db, fresh), again);
 }
 
-type PaneCheck = Exclude<Gate, { may: "type" }> | { may: "type"; look: PaneView };
+type Ready = { may: "type"; look: PaneView & { cli: AgentCli } };
+type PaneCheck = Exclude<Gate, { may: "type" }> | Ready;
 
 /** Captures the agent's pane and decides whether the text may be typed. */
 async function checkPane(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRow): Promise<PaneCheck> {
@@ -57,12 +61,13 @@ async function checkPane(host: TmuxHost, agent: RowOf<"agents">, row: DeliveryRo
     return { may: "refuse", obstacle: place.lost === "taken" ? "stranger" : "dead", why: place.why };
   }
   if (place?.at !== "pane") return { may: "wait", why: place?.at === "elsewhere" ? place.why : "it has no pane yet" };
-  const cli = getAgentCli(agent.cli);
-  const captured = screens.get(place.pane.id);
-  const look = captured ? viewOf(cli, place.pane, captured) : await viewPane(host, cli, place.pane);
+  const look = await viewAgent(host, agent, place.pane, screens.get(place.pane.id));
   if (look === undefined) return { may: "wait", why: `pane ${place.pane.id} is gone` };
-  const gate = judgeView(cli, look);
+  const isShell = look.cli.reading.by === "shell";
+  const gate = judgeView(look.cli, look, isShell ? await knownPrompt(host.context.store.db, agent.id) : null);
   if (gate.may !== "type") return gate;
+  if (isShell) await rememberPrompt(host.context, agent.id, promptLine(look.screen));
+  if (place.pane.agentId === undefined) await host.tmux.setPaneIdentity(place.pane.id, identityOf(agent));
   const lines = await judgeLines(host.exec, place.pane.tty, row.text);
   return lines.may === "type" ? { may: "type", look } : lines;
 }
@@ -71,9 +76,9 @@ async function type(
   host: TmuxHost,
   agent: RowOf<"agents">,
   row: DeliveryRow,
-  before: PaneView,
+  { look: before }: Ready,
 ): Promise<DeliveryRow | undefined> {
-  const cli = getAgentCli(agent.cli);
+  const { cli } = before;
   const baseline = await takeBaseline(host, agent, { cli, text: row.text, before });
   const reserved = await reserve(host.context, row, JSON.stringify(baseline));
   if (reserved === undefined) return undefined;
@@ -96,40 +101,41 @@ function refuse(host: TmuxHost, row: DeliveryRow, { obstacle, why }: { obstacle:
 /** Whether a text may be typed into a pane now. `wait`: not yet; `refuse`: not until someone acts. */
 export type Gate = { may: "type" } | { may: "wait"; why: string } | { may: "refuse"; obstacle: Obstacle; why: string };
 
-export type Obstacle = "dialog" | "draft" | "stranger" | "shell" | "dead" | "long_line";
+export type Obstacle = "dialog" | "draft" | "stopped" | "stranger" | "shell" | "dead" | "long_line";
 
 /** Obstacles that go away by themselves: they refuse a new prompt, but one that already waits keeps waiting. */
-export const TRANSIENT: ReadonlySet<Obstacle> = new Set(["dialog", "draft"]);
+export const TRANSIENT: ReadonlySet<Obstacle> = new Set(["dialog", "draft", "stopped"]);
 
 /** The longest line that a terminal in canonical mode takes, without its line feed; the rest and the Enter would be lost. */
 const CANONICAL_LINE = process.platform === "linux" ? 4095 : 1023;
 
-/** Types only if an empty composer is on the screen, or the program takes lines. */
-export function judgeView(cli: AgentCli, { verdict, screen }: PaneView): Gate {
+/**
+ * Types only if an empty composer is on the screen, or the program takes lines. `known` is the line of a shell that has
+ * nothing typed on it.
+ */
+export function judgeView(cli: AgentCli, { verdict, screen }: PaneView, known: string | null): Gate {
   const refuse = (obstacle: Obstacle, why: string): Gate => ({ may: "refuse", obstacle, why });
   if (verdict.status === "terminated") {
     return refuse(verdict.rule === "shell" ? "shell" : "dead", verdict.reason);
   }
   if (verdict.rule === "unrecognised") return { may: "wait", why: "mu does not recognise its screen" };
   if (verdict.status === "busy") return { may: "wait", why: `it is busy: ${verdict.reason}` };
+  if (isStoppedBy(verdict)) return refuse("stopped", verdict.reason);
   if (verdict.status !== "idle") return refuse("dialog", verdict.reason);
-  if (cli.reading.by === "shell" && isHalfTyped(screen))
-    return refuse("draft", "there is a half-typed line at the prompt");
-  if (cli.reading.by !== "screen") return { may: "type" };
+  if (cli.reading.by === "shell") {
+    const line = judgePromptLine(screen, known);
+    if (line === "prompt") return { may: "type" };
+    const other = "its last line is not a prompt that mu knows: a question, an open quote, or a half-typed line";
+    return refuse("draft", line === "typed" ? "there is a half-typed line at the prompt" : other);
+  }
+  if (cli.reading.by === "process") {
+    const dialog = readForeign(Object.values(AGENT_CLIS), screen).find(({ seen }) => isDialog(seen));
+    return dialog ? refuse("dialog", `it looks like ${dialog.cli}, which ${dialog.seen.reason}`) : { may: "type" };
+  }
   if (verdict.draft) return refuse("draft", "there is a half-typed text in the composer");
   if (layOut(cli.reading, screen).composer === undefined)
     return { may: "wait", why: "its composer is not on the screen" };
   return { may: "type" };
-}
-
-const PROMPT_END = /[$#%>❯➜»λ✗:]\s*$/;
-const TYPED_AFTER_PROMPT = /[$#%❯➜»λ] \S(?:.*\S)?$/;
-
-/** Whether there is text between something like a prompt and the cursor. */
-function isHalfTyped(screen: Screen): boolean {
-  const row = screenRows(screen)[screen.cursorY]?.text ?? "";
-  const left = row.slice(0, screen.cursorX).padEnd(screen.cursorX);
-  return !PROMPT_END.test(left) && TYPED_AFTER_PROMPT.test(left);
 }
 
 /** Refuses a line that the pane's terminal would cut: only a terminal in canonical mode has such a limit. */
@@ -212,7 +218,7 @@ function failedPaste(error: unknown): Typed {
 
 /** A shell or a plain program: all that its terminal can show is an echo. */
 async function awaitEcho(host: TmuxHost, typing: Typing): Promise<Typed> {
-  const { cli, row, before } = typing;
+  const { agent, cli, row, before } = typing;
   if (!takesEnterAtOnce(cli)) {
     await host.context.clock.sleep(cli.pasteEnterDelayMs);
     await press(host, typing);
@@ -221,7 +227,7 @@ async function awaitEcho(host: TmuxHost, typing: Typing): Promise<Typed> {
   const once = async () =>
     (await findEvidence(host, typing)) ?? (turn++ % SCREEN_TURNS === SCREEN_TURNS - 1 ? await seen() : undefined);
   const seen = async (): Promise<Typed | undefined> => {
-    const after = await viewPane(host, cli, before.pane);
+    const after = await viewAgent(host, agent, before.pane);
     const why = after && proveByScreen(cli, row.text, { before, held: undefined, after });
     return why === undefined ? undefined : { as: "echo", why };
   };
@@ -232,12 +238,12 @@ async function awaitEcho(host: TmuxHost, typing: Typing): Promise<Typed> {
 
 /** An agent CLI: the text is seen in the composer, Enter is pressed, and the text must leave it. */
 async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
-  const { cli, row, before } = typing;
+  const { agent, cli, row, before } = typing;
   const { clock } = host.context;
-  const look = () => viewPane(host, cli, before.pane);
+  const look = () => viewAgent(host, agent, before.pane);
   await clock.sleep(cli.pasteEnterDelayMs);
   const held = await pollUntil(clock, async () => holding(await look()), backoff(15, 150, arrivalMs(row)));
-  if (held !== undefined && isQuestion(held)) {
+  if (held !== undefined && isDialog(held.verdict)) {
     return { as: "doubt", why: `a question opened while typing: ${held.verdict.reason}` };
   }
 
@@ -261,7 +267,7 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
 
 /** The view if its composer holds a text or a question has replaced it. */
 function holding(look: PaneView | undefined): PaneView | undefined {
-  return look !== undefined && (look.verdict.draft || isQuestion(look)) ? look : undefined;
+  return look !== undefined && (look.verdict.draft || isDialog(look.verdict)) ? look : undefined;
 }
 
 /** Presses keys once; 0 if the cursor is not where the text was: a dialog may have opened that Enter would answer. */
@@ -281,8 +287,8 @@ async function press(host: TmuxHost, { agent, before }: Typing, seen?: PaneView,
 export const UNREAD = "the pane has printed nothing since; its program may take the text when it goes on";
 
 async function unproved(host: TmuxHost, typing: Typing, held: PaneView | undefined): Promise<Typed> {
-  const { agent, cli, row, before } = typing;
-  const look = await viewPane(host, cli, before.pane);
+  const { agent, row, before } = typing;
+  const look = await viewAgent(host, agent, before.pane);
   if (look === undefined) return { as: "doubt", why: "its pane was closed while typing" };
   if (look.verdict.draft) return { as: "doubt", why: `Enter had no effect; it is ${await clear(host, typing, held)}` };
   if (await isUnread(host, agent, row)) return { as: "doubt", why: UNREAD };
@@ -297,7 +303,7 @@ const REDRAW_MS = 200;
 async function clear(host: TmuxHost, typing: Typing, held: PaneView | undefined): Promise<string> {
   if (held === undefined || (await press(host, typing, held, CLEAR)) === 0) return "still in the composer";
   await host.context.clock.sleep(REDRAW_MS);
-  const left = (await viewPane(host, typing.cli, typing.before.pane))?.verdict.draft;
+  const left = (await viewAgent(host, typing.agent, typing.before.pane))?.verdict.draft;
   return left === false ? "cleared from the composer" : "still in the composer";
 }
 

@@ -12,8 +12,8 @@ import { findAgent, findOpenAgent, openAgent } from "../agent.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
 import { sessionOf } from "../feed.js";
+import { viewAgent } from "../occupant.js";
 import { findOwnPane } from "../pane.js";
-import { viewPane } from "../screen/verdict.js";
 import { appendSpool, DELIVERED_EVENT, spoolPath } from "../spool.js";
 import { deliverNext, type PollOptions } from "./deliver.js";
 import {
@@ -150,7 +150,7 @@ async function review(host: TmuxHost, row: DeliveryRow): Promise<DeliveryRow[]> 
   if (row.state !== "unproved" || agent.closed_at !== null || cli.proof.by === "echo" || age > SCREEN_MS) return [];
   const unreachable = ignoreFault("tmux.unreachable", "tmux.not_installed");
   const pane = await findOwnPane(host, agent).catch(unreachable);
-  const look = pane && (await viewPane(host, cli, pane).catch(unreachable));
+  const look = pane && (await viewAgent(host, agent, pane).catch(unreachable));
   const why = look && provedByTurns(cli, row, look);
   return why === undefined ? [] : [await change(context, row.id, "prove", why)];
 }

@@ -6,7 +6,7 @@ import type { AgentCli } from "../clis/cli.js";
 import { DETAILS, type FeedEvent, foldFeed } from "../feed.js";
 import { plainText, transcriptPath } from "../files.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
-import { explainScreen, type PaneView } from "../screen/verdict.js";
+import { explainScreen, isDialog, type PaneView } from "../screen/verdict.js";
 import { DELIVERED_EVENT, readSpool, spoolPath, spoolSize } from "../spool.js";
 import type { DeliveryRow } from "./outbox.js";
 
@@ -106,7 +106,7 @@ export function proveByScreen(
     return cli.proof.by === "echo" ? "its echo appeared at the cursor" : `the prompt was taken`;
   }
   if (held === undefined || cli.reading.by !== "screen" || after.verdict.draft) return undefined;
-  if (countOnScreen(text, after) > countOnScreen(text, before) && isQuestion(after)) {
+  if (countOnScreen(text, after) > countOnScreen(text, before) && isDialog(after.verdict)) {
     return "a question appeared below the prompt";
   }
   const above = (look: PaneView) => cli.reading.by === "screen" && layOut(cli.reading, look.screen);
@@ -115,10 +115,6 @@ export function proveByScreen(
   const textOf = (rows: readonly { text: string }[]) => rows.map((row) => row.text).join("\n");
   if (textOf(now.regions.above) === textOf(then.regions.above)) return undefined;
   return "the prompt left the composer";
-}
-
-export function isQuestion({ verdict }: PaneView): boolean {
-  return verdict.status === "needs_permission" || (verdict.status === "needs_input" && verdict.rule !== "unrecognised");
 }
 
 /** This many characters at the start or end of a text identify it. */

@@ -8,13 +8,13 @@ export interface LineTest {
   last?: number;
 }
 
-/** What must hold for a rule. `cursor` is where the cursor is: on the composer's rows or elsewhere. */
+/** What must hold for a rule. `cursor` is where the cursor is: on the composer's rows, elsewhere, or below all rows. */
 export type Condition =
   | LineTest
   | { all: readonly Condition[] }
   | { any: readonly Condition[] }
   | { not: Condition }
-  | { cursor: "composer" | "elsewhere" };
+  | { cursor: "composer" | "elsewhere" | "below" };
 
 /**
  * One rule of a CLI. Rules are tried in order and the first match decides. In `reason`, `$line` is the first matching
@@ -28,7 +28,8 @@ export interface ScreenRule {
 }
 
 /** What the screens of several CLIs show, each in its own way. */
-const COMMON_RULES = {
+export const COMMON_RULES = {
+  stopped: { status: "needs_input", reason: "stopped by Ctrl-Z: `mu agent kick` continues it" },
   login: { status: "needs_permission", reason: "asks for a login: $line" },
   question: { status: "needs_input", reason: "asks a question: $line" },
   permission: { status: "needs_permission", reason: "asks for permission: $line" },
@@ -79,7 +80,7 @@ export function matchCondition(condition: Condition, layout: Layout): Row[] | un
   if ("all" in condition) return matchAll(condition.all, layout);
   if ("any" in condition) return condition.any.map((one) => matchCondition(one, layout)).find(Boolean);
   if ("not" in condition) return matchCondition(condition.not, layout) ? undefined : [];
-  return cursorPlace(layout) === condition.cursor ? [] : undefined;
+  return isCursorAt(condition.cursor, layout) ? [] : undefined;
 }
 
 function matchLine(test: LineTest, layout: Layout): Row[] | undefined {
@@ -94,6 +95,12 @@ function matchAll(conditions: readonly Condition[], layout: Layout): Row[] | und
   return found.includes(undefined) ? undefined : found.flatMap((rows) => rows ?? []);
 }
 
-function cursorPlace({ composer, screen }: Layout): "composer" | "elsewhere" {
-  return composer && screen.cursorY >= composer.top && screen.cursorY <= composer.bottom ? "composer" : "elsewhere";
+function isCursorAt(place: "composer" | "elsewhere" | "below", layout: Layout): boolean {
+  if (place === "below") return layout.screen.cursorY > (layout.regions.screen.at(-1)?.index ?? -1);
+  return holdsCursor(layout) === (place === "composer");
+}
+
+/** Whether the cursor is on the composer's rows. */
+export function holdsCursor({ composer, screen }: Layout): boolean {
+  return composer !== undefined && screen.cursorY >= composer.top && screen.cursorY <= composer.bottom;
 }

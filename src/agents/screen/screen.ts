@@ -17,19 +17,30 @@ export interface Screen {
   height: number;
   /** The pane's program has ended; tmux keeps the pane for its last output. */
   dead?: boolean;
+  /** What the process list shows; without it `command` is all that is known of the program. */
+  occupant?: Occupant | undefined;
 }
 
-/** What tmux captured, as the screen rules read it. Rows with escape sequences are kept as `ansi` too. */
-export function toScreen({ command, width, height, dead }: Pane, captured: Captured): Screen {
-  const { lines, title, cursorX, cursorY } = captured;
+/** What has the foreground of a pane, as the process list shows it. */
+export interface Occupant {
+  /** An agent CLI, a shell at work for its terminal, one that runs a script, another program; or the processes hide it. */
+  is: "agent" | "shell" | "script" | "program" | "unknown";
+  cli?: string | undefined;
+  /** Its name, and the version of an agent CLI whose path shows it. */
+  program: string;
+  /** The process group that has the keyboard, the programs in it, and the group that Ctrl-Z stopped, there or behind it. */
+  group: number;
+  programs: string[];
+  stopped?: number | undefined;
+}
+
+/** What tmux captured, or only listed, as the screen rules read it. Rows with escape sequences are kept as `ansi` too. */
+export function toScreen(pane: Pane, captured?: Captured, occupant?: Occupant): Screen {
+  const { command, width, height, dead } = pane;
+  const { lines, title, cursorX, cursorY } = captured ?? { ...pane, lines: [] };
   const ansi = lines.join("\n");
   const text = stripVTControlCharacters(ansi).replace(SHIFTS, "");
-  return { text, ...(text !== ansi && { ansi }), title, command, cursorX, cursorY, width, height, dead };
-}
-
-/** The screen of a pane that was not captured, from tmux's list of panes alone. */
-export function blankScreen(pane: Pane): Screen {
-  return toScreen(pane, { ...pane, lines: [] });
+  return { text, ...(text !== ansi && { ansi }), title, command, cursorX, cursorY, width, height, dead, occupant };
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: tmux marks line drawing with them

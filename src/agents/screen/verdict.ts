@@ -1,17 +1,16 @@
 import type { Pane } from "../../tmux/panes.js";
-import type { Screen as Captured } from "../../tmux/screens.js";
-import type { TmuxHost } from "../crew.js";
-import { matchCondition, type ScreenReader, type ScreenRule } from "./rules.js";
+import { promptLine } from "./prompt-line.js";
+import { COMMON_RULES, holdsCursor, matchCondition, type ScreenReader, type ScreenRule } from "./rules.js";
 import {
   type Drawing,
   type Layout,
   layOut,
   nonEmpty,
+  type Occupant,
   type Row,
   type Screen,
   type ScreenStatus,
   screenRows,
-  toScreen,
 } from "./screen.js";
 
 /** A status with its grounds: the rule of the CLI's table that decided and the rows it decided on. */
@@ -33,8 +32,39 @@ export function explainScreen(cli: ScreenReader, screen: Screen): Explanation {
     const { reason, evidence } = exitReason(screen);
     return explain(screen, { status: "terminated", reason, rule: "ended" }, evidence);
   }
+  if (isStopped(cli, screen.occupant)) {
+    return explain(screen, { ...COMMON_RULES.stopped, rule: "process.stopped" }, []);
+  }
   if (cli.reading.by === "screen") return readScreen(cli, cli.reading, screen);
   return readProcess(cli.reading.by, screen);
+}
+
+/** Whether Ctrl-Z stopped the CLI; some only stop drawing and wait for SIGCONT. */
+export function isStoppedBy({ rule }: Pick<Explanation, "rule">): boolean {
+  return rule.endsWith(".stopped");
+}
+
+/** A stopped job behind a shell agent's prompt, or behind another CLI, is nobody's concern. */
+function isStopped({ reading }: ScreenReader, occupant: Occupant | undefined): boolean {
+  if (occupant?.stopped === undefined) return false;
+  return occupant.stopped === occupant.group || (reading.by === "screen" && occupant.is === "shell");
+}
+
+/** What the rules of each of these CLIs see on a screen that may be anyone's; no dialog where one has the cursor in its composer. */
+export function readForeign(clis: readonly ScreenReader[], screen: Screen): { cli: string; seen: Explanation }[] {
+  const read = clis.flatMap(({ key, reading }) => {
+    if (reading.by !== "screen") return [];
+    const layout = layOut(reading, screen);
+    const seen = readRules(reading.rules, layout);
+    return seen === undefined ? [] : [{ cli: key, seen, isComposing: holdsCursor(layout) }];
+  });
+  const composing = read.filter((one) => one.isComposing && !isDialog(one.seen));
+  return composing.length > 0 ? composing : read;
+}
+
+/** Whether a known dialog is open, in which an Enter would choose something. */
+export function isDialog({ status, rule }: Pick<Explanation, "status" | "rule">): boolean {
+  return status === "needs_permission" || (status === "needs_input" && rule !== "unrecognised");
 }
 
 /** A pane with its screen, and what the screen rules of its CLI say. */
@@ -42,18 +72,6 @@ export interface PaneView {
   pane: Pane;
   screen: Screen;
   verdict: Explanation;
-}
-
-/** Captures one pane with its colours; undefined if it is gone. One tmux call. */
-export async function viewPane(host: TmuxHost, cli: ScreenReader, pane: Pane): Promise<PaneView | undefined> {
-  const captured = (await host.tmux.captureScreens([pane.id], { escapes: true })).get(pane.id);
-  return captured && viewOf(cli, pane, captured);
-}
-
-/** What a captured screen says by the rules of `cli`. */
-export function viewOf(cli: ScreenReader, pane: Pane, captured: Captured): PaneView {
-  const screen = toScreen(pane, captured);
-  return { pane, screen, verdict: explainScreen(cli, screen) };
 }
 
 type Verdict = Pick<Explanation, "status" | "reason" | "rule">;
@@ -69,17 +87,26 @@ function readScreen(
     const reason = `${cli.key} is gone: ${screen.command} has the pane`;
     return explain(screen, { status: "terminated", reason, rule: "shell" }, layout.regions.screen.slice(-2));
   }
-  for (const rule of reading.rules) {
+  if (screen.occupant?.is === "script" && !holdsCursor(layout)) {
+    const reason = `starting: ${screen.occupant.program} is in front`;
+    return explain(screen, { status: "busy", reason, rule: "starting" }, layout.regions.screen.slice(-2));
+  }
+  return { ...(readRules(reading.rules, layout) ?? unrecognised(screen, layout)), draft };
+}
+
+function readRules(rules: readonly ScreenRule[], layout: Layout): Explanation | undefined {
+  for (const rule of rules) {
     const rows = matchCondition(rule.when, layout);
     if (!rows) continue;
     const reason = rule.reason.replace("$line", () => clean(rows[0]?.text ?? ""));
-    return { ...explain(screen, { status: rule.status, reason, rule: rule.name }, rows), draft };
+    return explain(layout.screen, { status: rule.status, reason, rule: rule.name }, rows);
   }
-  return { ...unrecognised(screen, layout), draft };
+  return undefined;
 }
 
-/** A shell in front is a fact only when the CLI's input box is not where the cursor is: launch scripts are shells too. */
+/** A shell has drawn its prompt. By its name alone that shows only where the CLI's input box is not at the cursor. */
 function fellBackToShell(screen: Screen, layout: Layout): boolean {
+  if (screen.occupant !== undefined) return screen.occupant.is === "shell" && screen.cursorX > 0;
   if (!isShell(screen.command)) return false;
   if (layout.composer) return screen.cursorY > layout.composer.bottom;
   const last = layout.regions.screen.at(-1);
@@ -97,12 +124,14 @@ function unrecognised(screen: Screen, layout: Layout): Explanation {
 
 /** A shell is idle when it is itself in front. A plain command has no turns: while it runs it takes input. */
 function readProcess(by: "shell" | "process", screen: Screen): Explanation {
-  const command = screen.command || "(unknown)";
+  const { occupant } = screen;
+  const line = screen.text === "" ? [] : [{ index: screen.cursorY, text: promptLine(screen) }];
+  const command = occupant?.program || screen.command || "(unknown)";
   if (by === "process") {
     return explain(screen, { status: "idle", reason: `${command} runs and takes input`, rule: "process.alive" }, []);
   }
-  if (isShell(screen.command)) {
-    return explain(screen, { status: "idle", reason: `${command} waits for a command`, rule: "shell.front" }, []);
+  if (occupant ? occupant.is === "shell" : isShell(screen.command)) {
+    return explain(screen, { status: "idle", reason: `${command} waits for a command`, rule: "shell.front" }, line);
   }
   return explain(screen, { status: "busy", reason: command, rule: "shell.program" }, []);
 }

@@ -8,9 +8,10 @@ import { openPaneAgent } from "../agent.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
 import { type FeedEvent, readFeed } from "../feed.js";
+import { viewAgent } from "../occupant.js";
 import { ownPane } from "../pane.js";
 import { readCapture } from "../screen/capture.js";
-import { type Explanation, explainScreen, viewPane } from "../screen/verdict.js";
+import { type Explanation, explainScreen } from "../screen/verdict.js";
 import { type Observation, observeAgents } from "./observe.js";
 
 /** A status of the past. */
@@ -54,11 +55,10 @@ export async function explainAgent(
 ): Promise<StatusExplanation> {
   const { store, clock } = host.context;
   const row = await openPaneAgent(store.db, ref);
-  const cli = getAgentCli(row.cli);
   const observed = (await observeAgents(host, { workstream: ref.workstream })).find(({ agent }) => agent === ref.name);
   if (observed === undefined) throw paneNotFound(`of ${ref.name}`);
-  const look = observed.pane === null ? undefined : await viewPane(host, cli, observed.pane);
-  const feed = await readFeed(host, { row, seen: undefined }, cli);
+  const look = observed.pane === null ? undefined : await viewAgent(host, row, observed.pane);
+  const feed = await readFeed(host, { row, seen: undefined }, getAgentCli(row.cli));
   const hook = feed.events.at(-1) ?? null;
   const now = clock.now().getTime();
   return {
@@ -97,7 +97,7 @@ export async function explainCapture(path: string, cliKey: string): Promise<Expl
 export async function saveCapture(host: TmuxHost, ref: AgentRef, file: string): Promise<string[]> {
   const row = await openPaneAgent(host.context.store.db, ref);
   const pane = await ownPane(host, row);
-  const screen = (await viewPane(host, getAgentCli(row.cli), pane))?.screen;
+  const screen = (await viewAgent(host, row, pane))?.screen;
   if (screen === undefined) throw paneNotFound(pane.id);
   const { command, pid, windowName, width, height } = pane;
   const meta =

@@ -35,6 +35,13 @@ export function fuseStatus(evidence: StatusEvidence): FusedStatus {
   const { process, verdict } = evidence;
   if (!process.alive) return terminated(evidence);
   const report = readReport(evidence);
+  if (verdict.rule === "starting") {
+    const isNew = !report && UNSEEN.has(evidence.previous?.status ?? "spawning");
+    const reason = `its CLI has ended: ${process.command} is in front`;
+    return isNew
+      ? spawning(process.command, verdict.reason)
+      : { ...terminated(evidence), rule: "process.gone", reason };
+  }
   if (verdict.rule === "blank" && (report ? report.kind === "session" : isSpawning(evidence))) {
     return spawning(process.command, verdict.reason);
   }
@@ -43,6 +50,7 @@ export function fuseStatus(evidence: StatusEvidence): FusedStatus {
   return marked(evidence, overrules(evidence, report) ? fromScreen(evidence) : report.fused);
 }
 
+const UNSEEN: ReadonlySet<AgentStatus> = new Set(["spawning", "unreachable"]);
 /** Events from before the program's start belong to another program; starts are known to about a second. */
 const START_SLACK = 2_000;
 /** A screen may take this long (ms) to show an event; until then it cannot contradict the event. */

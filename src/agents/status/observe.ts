@@ -10,8 +10,9 @@ import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
 import { type Feed, readFeed } from "../feed.js";
 import { transcriptPath } from "../files.js";
+import { cliIn, isInDoubt, readOccupants } from "../occupant.js";
 import { type Location, locate } from "../pane.js";
-import { blankScreen, toScreen } from "../screen/screen.js";
+import { toScreen } from "../screen/screen.js";
 import { type Explanation, explainScreen } from "../screen/verdict.js";
 import { fuseStatus, type Judgement } from "./fuse.js";
 import { recordSamples, type Sample } from "./record.js";
@@ -83,6 +84,7 @@ async function collectSamples(
     : await host.tmux.survey(request(host, members, labels));
   const at = host.context.clock.now();
   const places = await locate(host, members, panes);
+  await addOccupants(host, members, places);
   const candidates = await Promise.all(
     members.map((member) => inspect(host, member, places.get(member.row.id) ?? { at: "nowhere" }, at)),
   );
@@ -122,10 +124,21 @@ interface Candidate {
 }
 
 async function inspect(host: Host, member: Member, place: Location, now: Date): Promise<Candidate> {
-  const cli = getAgentCli(member.row.cli);
-  const feed = await readFeed(host, member, cli);
+  const cli = cliIn(member.row, place.at === "pane" ? place.occupant : undefined);
+  const feed = await readFeed(host, member, getAgentCli(member.row.cli));
   const isWanted = place.at === "pane" && needsScreen(member, cli, place.pane, feed, now);
   return { member, cli, place, feed, wanted: isWanted ? place.pane : undefined };
+}
+
+/** Reads the processes of those panes whose program's name does not say enough. */
+async function addOccupants(host: Host, members: readonly Member[], places: Map<number, Location>): Promise<void> {
+  const found = members.map(({ row }) => ({ row, place: places.get(row.id) }));
+  const doubtful = found.flatMap(({ row, place }) =>
+    place?.at === "pane" && isInDoubt(row, place.pane) ? [place] : [],
+  );
+  const panes = doubtful.map(({ pane }) => pane);
+  const occupants = await readOccupants(host, panes);
+  for (const place of doubtful) place.occupant = occupants.get(place.pane.id);
 }
 
 function sampleOf({ member, cli, place, feed, wanted }: Candidate, captured: Captured | undefined, at: Date): Sample {
@@ -136,7 +149,7 @@ function sampleOf({ member, cli, place, feed, wanted }: Candidate, captured: Cap
   }
   if (wanted === undefined && cli.reading.by === "screen")
     return { member, feed, place, judgement: asStored(member), at };
-  const verdict = explainScreen(cli, captured ? toScreen(place.pane, captured) : blankScreen(place.pane));
+  const verdict = explainScreen(cli, toScreen(place.pane, captured, place.occupant));
   const text = verdictText(verdict);
   const { row, seen } = member;
   const fused = fuseStatus({

@@ -122,6 +122,17 @@ async function learnSession(context: Context, { member: { row, workstream }, fee
   });
 }
 
+/** The line of an agent's shell before anything was typed, as last known; null if it never was. */
+export async function knownPrompt(db: Reader, agent: number): Promise<string | null> {
+  const row = await db.selectFrom("agent_status").select("pane_facts").where("agent_id", "=", agent).executeTakeFirst();
+  return row?.pane_facts ?? null;
+}
+
+/** Keeps the line of an agent's shell on which nothing has been typed. */
+export async function rememberPrompt({ store }: Context, agent: number, pane_facts: string): Promise<void> {
+  await store.write((db) => db.updateTable("agent_status").set({ pane_facts }).where("agent_id", "=", agent).execute());
+}
+
 /**
  * Marks the agent as available until it works again; for people. Faults `agent.not_found`,
  * `agent.is_person`.

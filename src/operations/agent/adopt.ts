@@ -5,7 +5,7 @@ import { shellWord } from "../../names.js";
 import { sessionOf } from "../../workstreams/workstream.js";
 import { defineOperation, step } from "../define.js";
 import { field, flag, workstreamField } from "../fields.js";
-import { CLI_KEYS } from "./shapes.js";
+import { cliField } from "./shapes.js";
 
 export const agentAdopt = defineOperation({
   name: "agent.adopt",
@@ -19,7 +19,7 @@ export const agentAdopt = defineOperation({
     pane: field(z.string().min(1), "Pane, as %7, or its title"),
     workstream: workstreamField(),
     name: field(z.string().optional(), "Agent name (default: the pane's title)"),
-    cli: field(z.enum(CLI_KEYS).optional(), "CLI that runs in the pane"),
+    cli: cliField("CLI that runs in the pane (default: what its processes, title and screen show)"),
     role: field(z.string().min(1).max(64).optional(), "Role: what the agent is for", { completes: "role" }),
     move: flag("Take the pane out of its session into a window of the workstream's"),
     access: field(z.enum(["full", "read-only"]).optional(), "File access"),

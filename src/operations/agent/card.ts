@@ -1,8 +1,14 @@
-import type { ListedAgent } from "../../agents/agent.js";
+import type { ListedAgent, Orphan } from "../../agents/agent.js";
 import type { Column, Paint } from "../paint.js";
 
 /** As wide as the terminals that people share a screen of. */
 const WIDTH = 80;
+
+/** A line for each pane with an agent CLI that belongs to no agent. */
+export function orphanLines(orphans: readonly Orphan[]): string[] {
+  const adopt = ({ pane, workstream }: Orphan) => `\`mu agent adopt ${pane} --name <agent> -w ${workstream}\``;
+  return orphans.map((one) => `${one.cli} in pane ${one.pane} is no agent: ${adopt(one)}`);
+}
 
 /** Agents as a table of 80 columns, or a line that says there are none. */
 export function agentTable(agents: readonly ListedAgent[], paint: Paint): string {

@@ -7,11 +7,11 @@ import { getWorkstream } from "../../workstreams/workstream.js";
 import { type App, step } from "../define.js";
 import { durationField, field, flag, type InputOf, optionalText } from "../fields.js";
 import { backendField, projectRootField, wishesOf } from "../workspace/fields.js";
-import { CLI_KEYS } from "./shapes.js";
+import { cliField } from "./shapes.js";
 
 /** What `agent spawn` and `agent ensure` take alike. */
 export const spawnFields = () => ({
-  cli: field(z.enum(CLI_KEYS).optional(), "Agent CLI (default: inferred from the command, else pi)"),
+  cli: cliField("Agent CLI (default: inferred from the command, else pi)"),
   command: optionalText("Command line to run instead of the CLI's own", { value: "line" }),
   role: field(z.string().min(1).max(64).optional(), "Role: what the agent is for; it can claim tasks with this role", {
     completes: "role",

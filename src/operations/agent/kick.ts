@@ -5,7 +5,7 @@ import { field } from "../fields.js";
 
 export const agentKick = defineAgentVerb({
   name: "agent.kick",
-  summary: "Signal the program that an agent is stuck in, but not the agent",
+  summary: "Signal the program that an agent is stuck in, or continue the agent after Ctrl-Z",
   effect: "write",
   journalled: false,
   acts: ["ends"],

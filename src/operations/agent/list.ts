@@ -1,10 +1,10 @@
-import { type Agent, LISTED_AGENT, listAgents, PERSON_CLI } from "../../agents/agent.js";
+import { type Agent, LISTED_AGENT, listAgents, ORPHAN, PERSON_CLI } from "../../agents/agent.js";
 import { followAgents } from "../../agents/status/observe.js";
 import type { Reader } from "../../db/schema.js";
 import { counted } from "../../names.js";
 import { type App, defineOperation, listed, listOf } from "../define.js";
 import { allField, flag, reconcileField, workstreamField } from "../fields.js";
-import { agentTable } from "./card.js";
+import { agentTable, orphanLines } from "./card.js";
 
 export const agentList = defineOperation({
   name: "agent.list",
@@ -21,7 +21,7 @@ export const agentList = defineOperation({
     follow: flag("Print changes as they happen"),
     reconcile: reconcileField(),
   }),
-  output: { ...listOf(LISTED_AGENT), lost: "string[]" },
+  output: { ...listOf(LISTED_AGENT), lost: "string[]", orphans: [ORPHAN] },
   examples: [
     { command: "mu agent list", shows: "the crew of this workstream" },
     { command: "mu agent list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
@@ -29,13 +29,15 @@ export const agentList = defineOperation({
   async run(app, { workstream, closed, people }) {
     const { db } = app.context.store;
     const list = listed(await listAgents(db, workstream ?? null, { all: closed, people }));
-    return { ...list, lost: list.items.some(isRunning) ? [] : await lostIn(db, workstream) };
+    const orphans = app.orphans.filter((one) => workstream === undefined || one.workstream === workstream);
+    return { ...list, orphans, lost: list.items.some(isRunning) ? [] : await lostIn(db, workstream) };
   },
   follow: (app, { follow, workstream }) => (follow ? following(app, workstream) : undefined),
-  render: ({ items, lost }, paint) => [
+  render: ({ items, lost, orphans }, paint) => [
     (items.length > 0 || lost.length === 0) && agentTable(items, paint),
     lost.length > 0 &&
       `${counted(lost.length, "agent")} lost ${lost.length === 1 ? "its pane" : "their panes"}: \`mu recover\``,
+    ...orphanLines(orphans),
   ],
   renderFollowed: (change: { workstream: string; agent: string; status: string; reason: string | null }, paint) =>
     `${paint.bold(`${change.workstream}/${change.agent}`)}  ${paint.status(change.status)}  ${change.reason ?? ""}`,

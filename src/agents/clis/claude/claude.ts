@@ -43,6 +43,9 @@ export const claude: AgentCli = {
     turnStart: /^❯ /,
     blockStart: /^(?:[❯●⏺]|[·*✢✳✶✻✽✺] )/,
     rules: [
+      rule("stopped", {
+        all: [{ cursor: "below" }, { in: "screen", last: 4, line: /^Claude Code (?:is|has been) suspended\./ }],
+      }),
       {
         name: "claude.limit-menu",
         status: "needs_input",

@@ -44,6 +44,8 @@ export const pi: AgentCli = {
     by: "screen",
     findGeometry,
     rules: [
+      // It ends its own drawing on Ctrl-Z, also where nothing can stop it, and waits for SIGCONT.
+      rule("stopped", { all: [{ cursor: "below" }, { in: "footer", line: /./ }] }),
       rule("login", {
         in: "dialog",
         first: 3,
