@@ -4,7 +4,8 @@ import type { Host } from "../host.js";
 import { type AgentRef, quote } from "../names.js";
 import {
   callersIn,
-  type listEnvironments,
+  commandLines,
+  listEnvironments,
   listProcesses,
   type Process,
   processStart,
@@ -58,11 +59,11 @@ export function panesMarkedFor(row: RowOf<"agents">, panes: readonly Pane[]): Pa
 /**
  * The living processes that were started for an incarnation: a pid alone may be another's by now, but the environment of a
  * process stays, also when it left its pane, its parent and its process session. Not those in panes that another agent
- * has by now, and not the callers. `environments` are of `listEnvironments`.
+ * has by now, and not the callers. `environments` are of `listAgentPrograms`.
  */
 export function programsOf(
   row: RowOf<"agents">,
-  environments: Awaited<ReturnType<typeof listEnvironments>>,
+  environments: Awaited<ReturnType<typeof listAgentPrograms>>,
   panes: readonly Pane[],
 ): Process[] {
   const processes = environments.map(([one]) => one);
@@ -70,6 +71,17 @@ export function programsOf(
   const others = new Set([...treeOf(processes, taken), ...callersIn(processes)]);
   const marks = [`MU_AGENT_ID=${row.id}`, `MU_AGENT_SINCE=${row.spawned_at}`];
   return environments.flatMap(([one, its]) => (marks.every((mark) => its.has(mark)) && !others.has(one) ? [one] : []));
+}
+
+/** A daemon that Codex starts from its first session and all its later ones use; it is no agent's. */
+const SHARED_DAEMON = /\bapp-server\b.*(?:--managed-daemon|\bdaemon\b)/;
+
+/** What every process was started with, as `NAME=value`, but for daemons that agents share. */
+export async function listAgentPrograms(host: Host): Promise<[Process, ReadonlySet<string>][]> {
+  const all = await listEnvironments(host);
+  const named = all.filter(([{ name }]) => name === "codex").map(([{ pid }]) => pid);
+  const lines = await commandLines(host, named);
+  return all.filter(([{ pid }]) => !SHARED_DAEMON.test(lines.get(pid)?.join(" ") ?? ""));
 }
 
 /** True when the calling process runs in the pane of `row`. */

@@ -11,13 +11,13 @@ import {
 import type { TmuxHost } from "../agents/crew.js";
 import { cancelOutbox } from "../agents/delivery/outbox.js";
 import { lastScreenPath, prepareFolders } from "../agents/files.js";
-import { isCallerIn, isOwnPane, locate, panesMarkedFor, programsOf } from "../agents/pane.js";
+import { isCallerIn, isOwnPane, listAgentPrograms, locate, panesMarkedFor, programsOf } from "../agents/pane.js";
 import { unreachable, whyHidden } from "../agents/sight.js";
 import { type AgentPoll, pollAgents } from "../agents/status/record.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { asFault, Fault } from "../errors.js";
 import { type AgentRef, duration, enumerate, quote } from "../names.js";
-import { endProcessTrees, listEnvironments, type Process, type ProcessRef, treeOf } from "../processes.js";
+import { endProcessTrees, type Process, type ProcessRef, treeOf } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import { releaseOwned } from "../tasks/lifecycle.js";
 import type { Pane } from "../tmux/panes.js";
@@ -143,7 +143,7 @@ export async function findPrograms(
     agents.map((row) => ({ row })),
     all,
   );
-  const environments = await listEnvironments(host);
+  const environments = await listAgentPrograms(host);
   const processes = environments.map(([one]) => one);
   return agents.flatMap((row) => {
     const place = places.get(row.id);
@@ -174,7 +174,7 @@ export async function endPrograms(
   while (roots.length > 0) {
     const left = await endProcessTrees(host, roots, { ...options, callers: "spare" });
     if (left.length > 0) throw stillAlive(rows, left);
-    const environments = await listEnvironments(host);
+    const environments = await listAgentPrograms(host);
     roots = rows.flatMap((row) => programsOf(row, environments, panes));
   }
 }

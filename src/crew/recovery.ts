@@ -2,12 +2,11 @@ import { currentTasks, findAgent, listMembers } from "../agents/agent.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import { lastConversation } from "../agents/conversation.js";
 import type { TmuxHost } from "../agents/crew.js";
-import { type Location, locate, programsOf } from "../agents/pane.js";
+import { type Location, listAgentPrograms, locate, programsOf } from "../agents/pane.js";
 import { whyHidden } from "../agents/sight.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
 import type { Host } from "../host.js";
-import { listEnvironments } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import { type CloseOptions, isHalfSpawn } from "./close.js";
 
@@ -63,7 +62,7 @@ export async function planAgents(
   const panes = await host.tmux.listPanes();
   const all = [...open, ...reaped];
   const places = await locate(host, open, panes);
-  const environments = await listEnvironments(host);
+  const environments = await listAgentPrograms(host);
   return Promise.all(
     all.map((one) => {
       const hidden = whyHidden(one.row);

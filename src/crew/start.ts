@@ -3,7 +3,7 @@ import { bordersOf } from "../agents/borders.js";
 import type { Crew } from "../agents/crew.js";
 import { readTail, removeFiles, saveLaunch, transcriptCommand, transcriptPath } from "../agents/files.js";
 import { viewAgent } from "../agents/occupant.js";
-import { findOwnPane, identityOf, panesMarkedFor, programsOf } from "../agents/pane.js";
+import { findOwnPane, identityOf, listAgentPrograms, panesMarkedFor, programsOf } from "../agents/pane.js";
 import { type Explanation, isStoppedBy } from "../agents/screen/verdict.js";
 import { rememberPrompt } from "../agents/status/record.js";
 import { pollUntil } from "../clock.js";
@@ -11,7 +11,7 @@ import { type Context, timestamp } from "../db/context.js";
 import { type RowOf, write } from "../db/write.js";
 import { Fault, interrupted } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
-import { endProcessTrees, listEnvironments } from "../processes.js";
+import { endProcessTrees } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Death, OpenedPane } from "../tmux/open.js";
 import { workspaceEnv } from "../workspaces/setup/setup.js";
@@ -281,7 +281,7 @@ export async function rollBackSpawn(crew: Crew, ref: AgentRef, row: RowOf<"agent
 async function removePanes(crew: Crew, row: RowOf<"agents">, graceMs: number): Promise<void> {
   const all = await crew.tmux.listPanes();
   const panes = panesMarkedFor(row, all);
-  const strays = programsOf(row, await listEnvironments(crew), all);
+  const strays = programsOf(row, await listAgentPrograms(crew), all);
   await endProcessTrees(crew, [...rootsOf(panes), ...strays], { graceMs });
   for (const pane of panes) await crew.tmux.killPane(pane.id);
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { getAgent } from "../../src/agents/agent.js";
@@ -92,6 +92,23 @@ describeTmux("closing an agent", () => {
     const { outlived } = await closeAgent(crew.crew, ref("worker-1"));
     expect(outlived).toContain(`sleep (${pid})`);
     expect(await isAlive(pid)).toBe(false);
+  });
+
+  it("leaves a daemon alone that Codex keeps for all its sessions", async () => {
+    const program = join(crew.server.dir, "codex");
+    symlinkSync(process.execPath, program);
+    const script = `require("fs").writeFileSync("daemon", String(process.pid)); setInterval(() => {}, 1e9)`;
+    const daemon = `${program} -e '${script}' -- app-server --listen unix:// --managed-daemon`;
+    const agent = await spawn("worker-1", { command: `(setsid ${daemon} &); echo ready; exec cat` });
+    await shown(agent.pane, "ready");
+    const file = join(crew.server.dir, "daemon");
+    const pid = await eventually("the daemon", async () => existsSync(file) && Number(readFileSync(file, "utf8")));
+    try {
+      await closeAgent(crew.crew, ref("worker-1"));
+      expect(await isAlive(pid)).toBe(true);
+    } finally {
+      process.kill(-pid, "SIGKILL");
+    }
   });
 
   it("ends an interactive shell by a hang-up, and goes on with what is stopped", async () => {
