@@ -123,10 +123,13 @@ function writeWorld(folder: string, project: string, modelUrl: string): Record<s
     writeOpencodeHome(home, { modelUrl, allow: ["mu"] }),
   ];
   const clis = join(AGENT_CLI_FOLDER, "node_modules", ".bin");
+  const path = [bin, clis, dirname(process.execPath), process.env["PATH"]].join(":");
+  // Codex runs commands in a login shell, for which /etc/profile sets PATH anew.
+  writeFileSync(join(home, ".profile"), `export PATH='${path}'\n`);
   return {
     ...Object.assign({}, ...homes.map(({ env }) => env)),
     MU_CLAUDE_COMMAND: claude.command.join(" "),
-    PATH: [bin, clis, dirname(process.execPath), process.env["PATH"]].join(":"),
+    PATH: path,
     USER: "ann",
     SHELL: "/bin/sh",
     TERM: "xterm-256color",

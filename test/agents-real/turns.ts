@@ -11,6 +11,8 @@ export const script: ModelScript = {
     { when: /Your task (\w+) is still yours/, turns: [goOn, close, say] },
   ],
   otherwise: { text: "Understood." },
+  // Gemini asks a small model which model to ask.
+  aside: { text: '{"title": "A shop", "reasoning": "It is simple.", "model_choice": "flash"}' },
 };
 
 function claim() {

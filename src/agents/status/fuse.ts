@@ -132,7 +132,9 @@ function quote(text: string | undefined): string {
  */
 function overrules({ screenChangedAt, printedAt, verdict, now }: StatusEvidence, report: Report): boolean {
   const age = now - report.at;
-  const newer = screenChangedAt > report.at;
+  // A title that spins is printed all the time and changes nothing on the screen.
+  const spins = verdict.status === "busy" && printedAt - report.at >= SETTLE;
+  const newer = screenChangedAt > report.at || spins;
   if (verdict.rule === "blank") return false;
   if (verdict.rule === "unrecognised") return newer && report.kind === "session";
   if (newer && (age >= SETTLE || AT_ONCE.has(verdict.status))) return true;

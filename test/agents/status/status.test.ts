@@ -209,6 +209,11 @@ test.each<[story: string, told: Story, wanted: Wanted]>([
     { status: "terminated", by: "screen", rule: "shell" },
   ],
   [
+    "a spinner in the title goes on after an end that was reported late",
+    { feed: [event("idle", 3)], screen: "busy", changed: 5, printed: 0.1 },
+    { status: "busy", by: "screen" },
+  ],
+  [
     "a screen that no rule knows is no reason to doubt the agent's word",
     { feed: [event("working", 60)], screen: "unknown", changed: 1 },
     { status: "busy", by: "hook" },
