@@ -45,7 +45,7 @@ export const doctor = defineOperation({
       ),
     ]),
     ...kept.map(({ kind, count, bytes, limit }) =>
-      paint.dim(`  ${kind}: ${count}, ${(bytes / 2 ** 20).toFixed(1)} MiB; at most ${limit}`),
+      paint.dim(`  ${kind}: ${count}, ${(bytes / 2 ** 20).toFixed(1)} MiB; at most ${limit.split(";", 1)[0]}`),
     ),
   ],
   exitCode: ({ checks }) => (checks.some((check) => check.verdict === "error") ? 1 : 0),
