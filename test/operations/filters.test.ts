@@ -62,6 +62,7 @@ const ELSEWHERE = new Set([
     "sort",
     "yes",
     "dry-run",
+    "even-if-unreachable",
     "wait",
     "hook",
     "cli",
@@ -75,6 +76,7 @@ const ELSEWHERE = new Set([
   "workspace.refresh from",
   "workspace.refresh even-if-busy",
   "delivery.drain agent",
+  "skill.install role",
 ]);
 
 describeTmux("lists", () => {
