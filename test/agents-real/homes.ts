@@ -125,9 +125,15 @@ export function writeGeminiHome(
     privacy: { usageStatisticsEnabled: false },
     telemetry: { enabled: false },
     security: { auth: { selectedType: "gemini-api-key" }, folderTrust: { enabled: false } },
-    tools: { sandbox: false, allowed: allow.map((program) => `run_shell_command(${program})`) },
+    tools: { sandbox: false },
     ...(theme && { ui: { theme } }),
   });
+  const rules = allow.map(
+    (program) =>
+      `[[rule]]\ntoolName = "run_shell_command"\ncommandPrefix = "${program}"\ndecision = "allow"\npriority = 100\n`,
+  );
+  mkdirSync(join(folder, ".gemini", "policies"));
+  writeFileSync(join(folder, ".gemini", "policies", "allow.toml"), rules.join("\n"));
   const env = { ...QUIET, HOME: folder, TMPDIR: folder, GEMINI_API_KEY: API_KEY, GOOGLE_GEMINI_BASE_URL: modelUrl };
   return { command: [programOf("gemini")], env, ready: /Type your message/ };
 }

@@ -26,7 +26,7 @@ function note({ toolResult }: Moment) {
 /** A command that a person has to allow. */
 function write({ toolResult }: Moment) {
   const task = taskIn(toolResult);
-  return { text: "I write it down.", shell: `mu task show ${task} --json | tee ${task}.json`, leaves: true };
+  return { text: "I write it down.", shell: `touch ${task}.json && mu task show ${task} --json`, leaves: true };
 }
 
 /** An answer that does not end before the test lets it. */
