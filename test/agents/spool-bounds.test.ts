@@ -18,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => folder.remove());
 
 const path = () => spoolPath(folder.path, 7);
-const size = (file: string) => (existsSync(file) ? statSync(file).size : 0);
+const size = (file: string) => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 const pi = getAgentCli("pi");
 const unseen = { row: { id: 7, session_ref: null }, seen: undefined };
 /** A look at the feed, `laterMs` after the hooks have written. */
