@@ -172,6 +172,20 @@ describeTmux("a crew on the command line", () => {
     expect((await list()).map((agent) => agent.name)).toEqual(["worker-1"]);
   });
 
+  it("does not begin a second half of a crew behind another tmux socket, and names the first one's", async () => {
+    const { pane } = await spawn("worker-1");
+    const words = ["agent", "spawn", "worker-2", "-w", "demo", "--cli", "shell", "--json"];
+    const { code, err } = await desk.mu(words, { env: { MU_TMUX_SOCKET: join(desk.server.dir, "other") } });
+    const { code: fault, nextSteps } = JSON.parse(err);
+    expect([code, fault]).toEqual([4, "agent.other_socket"]);
+    const socket = (await desk.server.raw("display-message", "-p", "#{socket_path}")).trim();
+    expect(nextSteps[0].command).toBe(`MU_TMUX_SOCKET=${socket} mu agent spawn worker-2 -w demo`);
+    expect(existsSync(join(desk.server.dir, "other"))).toBe(false);
+    const second = await desk.mu(words, { env: { MU_TMUX_SOCKET: socket } });
+    expect(second.code).toBe(0);
+    expect(await agentPanes()).toEqual([pane, JSON.parse(second.out).agent.pane]);
+  });
+
   it("tells what it last saw, why, and explains a saved screen", async () => {
     await spawn("worker-1");
     await list();

@@ -1,10 +1,12 @@
-import { agentWrite, findOpenAgent, insertAgentIn, PERSON_CLI } from "../agents/agent.js";
+import { agentWrite, findOpenAgent, insertAgentIn, listMembers, PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { inheritOutbox } from "../agents/delivery/outbox.js";
+import { locate } from "../agents/pane.js";
+import { whyHidden } from "../agents/sight.js";
 import type { Context } from "../db/context.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault, insteadOfFault } from "../errors.js";
-import { type AgentRef, checkAgentName, quote } from "../names.js";
+import { type AgentRef, checkAgentName, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { createWorkspace, type WorkspaceWishes } from "../workspaces/create.js";
 import { freeWorkspace } from "../workspaces/free.js";
@@ -34,11 +36,12 @@ export interface SpawnedInWorkspace extends Spawned {
  * A crash leaves a row without a pane (`isHalfSpawn` after 60 s), perhaps with a pane that is marked with its
  * incarnation, or a row whose pane is dead: reconcile closes both.
  *
- * Faults: `workstream.not_found`, `agent.invalid_name`, `agent.exists`, `agent.command_not_found`, `agent.died`,
+ * Faults: `workstream.not_found`, `agent.invalid_name`, `agent.exists`, `agent.other_socket`, `agent.command_not_found`, `agent.died`,
  * `agent.closed_meanwhile`, and those of `planLaunch`, `openPane` and `createWorkspace`.
  */
 export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<SpawnedInWorkspace> {
   checkAgentName(ref.name);
+  await requireOneServer(crew, ref);
   if (options.workspace === undefined) return { ...(await spawnIn(crew, ref, options)), workspace: null };
   await requireNameFree(crew.context, ref);
   await planLaunch(crew, ref, options);
@@ -49,6 +52,24 @@ export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOption
     await rollBackWorkspace(crew, ref, workspace);
     throw error;
   }
+}
+
+/** Refuses to begin a second half of a crew that lives behind another tmux socket of this machine. */
+async function requireOneServer(crew: Crew, { workstream, name }: AgentRef): Promise<void> {
+  const members = (await listMembers(crew.context.store.db, workstream)).filter(
+    ({ row }) => row.socket !== null && whyHidden(row) === undefined,
+  );
+  if (members.length === 0) return;
+  const places = await locate(crew, members, await crew.tmux.listPanes());
+  const far = members.find(({ row }) => places.get(row.id)?.at === "elsewhere");
+  if (far === undefined) return;
+  const why = `${quote(far.row.name)} of ${workstream} lives behind the tmux socket ${far.row.socket}, which is not the one asked here. Nothing was started.`;
+  throw new Fault("conflict", "agent.other_socket", why, [
+    {
+      intent: "Start it there",
+      command: `MU_TMUX_SOCKET=${shellWord(far.row.socket ?? "")} mu agent spawn ${name} -w ${workstream}`,
+    },
+  ]);
 }
 
 /** Checked first, because creating a workspace may take long. */
