@@ -112,7 +112,7 @@ async function untilTidy<T>({ effect, standalone }: Operation, answer: Promise<T
 /** Without its folder a database reads as an empty one, also if only its name is misspelt. */
 function reportMissingFolder(output: Output): void {
   const folder = dirname(databasePath(process.env));
-  if (process.env.MU_DATABASE_URL || folder === stateFolder(process.env) || existsSync(folder)) return;
+  if (process.env.MU_DATABASE_URL || existsSync(folder) || folder === stateFolder(process.env)) return;
   output.err(`There is no folder ${folder}, which MU_DB_PATH names: nothing is stored there yet.\n`);
 }
 
