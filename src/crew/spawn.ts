@@ -63,7 +63,7 @@ async function requireOneServer(crew: Crew, { workstream, name }: AgentRef): Pro
   const places = await locate(crew, members, await crew.tmux.listPanes());
   const far = members.find(({ row }) => places.get(row.id)?.at === "elsewhere");
   if (far === undefined) return;
-  const why = `${quote(far.row.name)} of ${workstream} lives behind the tmux socket ${far.row.socket}, which is not the one asked here. Nothing was started.`;
+  const why = `${quote(far.row.name)} of ${workstream} has its pane behind the tmux socket ${far.row.socket}, which is not the one asked here. Nothing was started.`;
   throw new Fault("conflict", "agent.other_socket", why, [
     {
       intent: "Start it there",
