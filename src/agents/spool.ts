@@ -149,7 +149,8 @@ export async function boundSpool(path: string, now: Date, isKept: (event: SpoolE
 
 const LINE_END = 0x0a;
 
-async function readRange(file: FileHandle, start: number, length: number): Promise<Buffer> {
+/** The bytes of an open file from `start` on, fewer where it ends. */
+export async function readRange(file: FileHandle, start: number, length: number): Promise<Buffer> {
   const bytes = Buffer.alloc(length);
   let filled = 0;
   while (filled < length) {

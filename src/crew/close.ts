@@ -171,13 +171,17 @@ export async function endPrograms(
   const rows = found.map(({ row }) => row);
   const panes = await host.tmux.listPanes();
   let roots: ProcessRef[] = found.flatMap(({ panes, strays }) => [...rootsOf(panes), ...strays]);
-  while (roots.length > 0) {
+  for (let round = 0; roots.length > 0; round++) {
     const left = await endProcessTrees(host, roots, { ...options, callers: "spare" });
-    if (left.length > 0) throw stillAlive(rows, left);
     const environments = await listAgentPrograms(host);
-    roots = rows.flatMap((row) => programsOf(row, environments, panes));
+    const started = rows.flatMap((row) => programsOf(row, environments, panes));
+    if (left.length > 0 || round === ROUNDS) throw stillAlive(rows, left.length > 0 ? left : started);
+    roots = started;
   }
 }
+
+/** Programs that go on starting others faster than they are ended are reported instead. */
+const ROUNDS = 20;
 
 /** Closes those of the panes that still are the incarnation's. */
 async function removePanes(host: TmuxHost, found: readonly Programs[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { readFile, rm } from "node:fs/promises";
+import { link, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pollUntil } from "../../clock.js";
 import { timestamp } from "../../db/context.js";
@@ -80,11 +80,23 @@ export async function drainAgent(host: TmuxHost, ref: AgentRef, pollOptions: Pol
 /** A file that names the process at an agent's outbox; undefined while that one is alive. Else what lets go of it. */
 async function holdOutbox(host: Host, agent: RowOf<"agents">): Promise<(() => Promise<void>) | undefined> {
   const path = join(host.stateDir, "drains", `${agent.id}-${Date.parse(agent.spawned_at)}`);
-  const holder = await readFile(path, "utf8").catch(() => "");
-  if (holder !== "" && (await isProcessAlive(host, holder))) return undefined;
-  const mine = await processIdentity(host);
-  await writeWhole(path, mine);
-  return (await readFile(path, "utf8")) === mine ? () => rm(path, { force: true }) : undefined;
+  const draft = `${path}.${process.pid}`;
+  const take = () =>
+    link(draft, path).then(
+      () => true,
+      () => false,
+    );
+  const release = () => rm(path, { force: true });
+  await writeWhole(draft, await processIdentity(host));
+  try {
+    if (await take()) return release;
+    const holder = await readFile(path, "utf8").catch(() => "");
+    if (holder !== "" && (await isProcessAlive(host, holder))) return undefined;
+    await release();
+    return (await take()) ? release : undefined;
+  } finally {
+    await rm(draft, { force: true });
+  }
 }
 
 /**

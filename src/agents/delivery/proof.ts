@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import type { RowOf } from "../../db/write.js";
 import type { Host } from "../../host.js";
 import { pasteText } from "../../tmux/input.js";
@@ -7,7 +7,7 @@ import { DETAILS, type FeedEvent, foldFeed } from "../feed.js";
 import { plainText, transcriptPath } from "../files.js";
 import { layOut, type Screen, screenRows } from "../screen/screen.js";
 import { explainScreen, isDialog, type PaneView } from "../screen/verdict.js";
-import { DELIVERED_EVENT, readSpool, spoolPath, spoolSize } from "../spool.js";
+import { DELIVERED_EVENT, readRange, readSpool, spoolPath, spoolSize } from "../spool.js";
 import type { DeliveryRow } from "./outbox.js";
 
 /** The state before the paste, which a proof is compared with, possibly by another process later. */
@@ -158,10 +158,20 @@ function squeeze(text: string): string {
   return text.replace(/\s+/g, "");
 }
 
-/** The file from `position` on; all of it if the file has been rotated since. */
+/** At most this much is searched for an echo (bytes). */
+const MAX_ECHO = 8 * 1024 * 1024;
+
+/** The file from `position` on; all of it if the file has been rotated since. It is read at each turn of a wait. */
 async function readFrom(path: string, position: number): Promise<string> {
-  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
-  return bytes.subarray(position > bytes.length ? 0 : position).toString("utf8");
+  const file = await open(path, "r").catch(() => undefined);
+  if (file === undefined) return "";
+  try {
+    const { size } = await file.stat();
+    const start = position > size ? 0 : position;
+    return (await readRange(file, start, Math.min(size - start, MAX_ECHO))).toString("utf8");
+  } finally {
+    await file.close();
+  }
 }
 
 /**
