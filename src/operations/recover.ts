@@ -17,7 +17,7 @@ export const recover = defineOperation({
     workstream: workstreamField("any"),
     all: allField("Cover all workstreams"),
     yes: yesField(),
-    evenIfUnreachable: flag("Start agents anew that cannot be seen from here: you know that they are gone"),
+    evenIfUnreachable: flag("Also recover agents that cannot be seen from here, because you know they are gone"),
   }),
   output: { ...listOf(ITEM), done: "boolean" },
   examples: [
