@@ -13,6 +13,7 @@ const FLOORS = [
   ["work", "state"],
   ["tracks", "workspaces"],
   ["tasks"],
+  ["project", "pricing"],
   ["agents"],
   ["journal"],
   ["workstreams", "tmux", "vcs", "checks"],

@@ -31,6 +31,8 @@ export {
 } from "./journal/undo/undo.js";
 export type { AgentRef, TaskRef } from "./names.js";
 export { databasePath, stateFolder } from "./paths.js";
+export { type HeldSettings, readSettings as readProjectSettings, settingsOf } from "./project/read.js";
+export { DEFAULT_ROLE, DEFAULT_SETTINGS, type ProjectSettings, type Role, type RunCli } from "./project/settings.js";
 export { readState, type State, type StateOptions } from "./state.js";
 export { type Addition, addTask, type NewTask } from "./tasks/add.js";
 export { type Claim, type ClaimNextOptions, type ClaimOptions, claimNext, claimTask } from "./tasks/claim.js";

@@ -2,6 +2,7 @@ import { synopsis } from "./cli/usage.js";
 import { describeVerb } from "./operations/describe.js";
 import { loadOperations } from "./operations/index.js";
 import { flagSpelling, flagText, type Verb, wordsOf } from "./operations/verb.js";
+import { settingRows, settingsSchema } from "./project/read.js";
 
 /** A file that is made from the operations; `render` gets its present text. */
 export interface GeneratedFile {
@@ -9,12 +10,13 @@ export interface GeneratedFile {
   render: (before: string) => string;
 }
 
-/** Everything that is generated: the command line's manifest, the reference, the skill's table of verbs. */
+/** Everything that is generated: the command line's manifest, the reference, the schema of the settings file, the skill's table of verbs. */
 export async function generatedFiles(): Promise<GeneratedFile[]> {
   const verbs = (await loadOperations()).map(describeVerb);
   return [
     { path: "src/operations/manifest.ts", render: () => manifest(verbs) },
     { path: "docs/reference.md", render: () => reference(verbs) },
+    { path: "docs/settings.schema.json", render: () => `${JSON.stringify(settingsSchema(), null, 2)}\n` },
     { path: "skills/mu/SKILL.md", render: (before) => betweenMarks(before, verbTable(verbs)) },
   ];
 }
@@ -42,7 +44,21 @@ out red or a bug, 2 usage, 3 not found, 4 conflict, 5 unavailable or timed out, 
 7 a watched task stalled, 8 a watched task was rejected, deferred or deleted,
 130 or 143 ended by SIGINT or SIGTERM.
 
-${sections}`;
+${sections}
+${settings()}`;
+}
+
+function settings(): string {
+  const rows = settingRows().map((row) => `| \`${row[0]}\` | ${row[3]} | ${row[1]} | \`${row[2]}\` |`);
+  return `## The settings file
+
+\`.mu/settings.json\` in the project folder, plain JSON. Every key may be left out, and so may the file. Its JSON schema is
+[settings.schema.json](settings.schema.json).
+
+| key | what it is | value | default |
+| --- | --- | --- | --- |
+${rows.join("\n")}
+`;
 }
 
 function section(verb: Verb): string {

@@ -1,0 +1,123 @@
+import type { Access, AgentCliKey } from "../agents/clis/cli.js";
+import { type Keys, standardsOf, type ValuesOf } from "./keys.js";
+
+/** The CLIs that can work without a terminal; `command` runs the role's own command. */
+const RUN_CLIS = ["claude", "codex", "gemini", "opencode", "pi", "command"] as const satisfies readonly AgentCliKey[];
+export type RunCli = (typeof RUN_CLIS)[number];
+
+const keys = <const K extends Keys>(keys: K): K => keys;
+const MOST_USD = 1_000_000;
+
+/** The settings of a role. */
+export const ROLE_KEYS = keys({
+  prompt: {
+    kind: "path",
+    nullable: true,
+    standard: null,
+    about: "File of its standing instructions, relative to the project folder",
+  },
+  cli: { kind: RUN_CLIS, standard: "claude", about: "Agent CLI of its runs; command runs the role's own command" },
+  command: {
+    kind: "text",
+    nullable: true,
+    standard: null,
+    about: "Program and first arguments instead of the CLI's own; what the CLI command runs",
+  },
+  model: { kind: "line", nullable: true, standard: null, about: "Model of its runs" },
+  liteModel: { kind: "line", nullable: true, standard: null, about: "Model of runs that may be cheap" },
+  dailyCapUsd: {
+    ...{ kind: "number", nullable: true, least: 0, most: MOST_USD, standard: null },
+    about: "What its runs may cost in one UTC day, in USD; null for no cap, 0 for never",
+  },
+  reservationUsd: {
+    ...{ kind: "number", least: 0, most: MOST_USD, standard: 0.05 },
+    about: "What a run reserves before it starts, in USD",
+  },
+  concurrency: {
+    ...{ kind: "whole", least: 1, most: 100, standard: 1 },
+    about: "How many of its runs may be under way",
+  },
+  allowedTools: {
+    ...{ kind: "texts", nullable: true, standard: null },
+    about: "Names of the tools that it may use, as its CLI calls them; null for all",
+  },
+  access: {
+    kind: ["full", "read-only"] satisfies readonly Access[],
+    standard: "full",
+    about: "Whether its runs may change files; read-only runs read and report",
+  },
+  timeoutSeconds: {
+    ...{ kind: "whole", least: 1, most: 604_800, standard: 3600 },
+    about: "Seconds after which a run is ended",
+  },
+  workspace: { kind: "boolean", standard: true, about: "Whether each of its runs works in a checkout of its own" },
+});
+
+/** The settings of a project, without its roles. */
+export const PROJECT_KEYS = keys({
+  projectName: { kind: "line", standard: "", about: "Name of the project in prompts and reports" },
+  budget: {
+    projectCeilingUsd: {
+      ...{ kind: "number", nullable: true, least: 0, most: MOST_USD, standard: null },
+      about: "What all runs may cost in one UTC day, in USD; null for no ceiling",
+    },
+    softCapRatio: {
+      ...{ kind: "number", least: 0, most: 1, standard: 0.8 },
+      about: "The part of a cap from which on mu warns",
+    },
+  },
+  dispatch: {
+    pollSeconds: {
+      ...{ kind: "number", least: 0.05, most: 3600, standard: 10 },
+      about: "Seconds between two looks for work",
+    },
+    idleThresholdPolls: {
+      ...{ kind: "whole", least: 1, most: 100_000, standard: 12 },
+      about: "How many looks in a row must find no work before mu sends a notice",
+    },
+    landing: {
+      kind: ["auto", "manual"],
+      standard: "auto",
+      about: "Whether finished work lands by itself while runs are dispatched",
+    },
+    maxChildrenPerRun: {
+      ...{ kind: "whole", least: 0, most: 1000, standard: 20 },
+      about: "How many tasks a run may add",
+    },
+    maxDepth: { kind: "whole", least: 0, most: 100, standard: 5, about: "How deep runs may add tasks of tasks" },
+    maxChecks: {
+      ...{ kind: "whole", least: 0, most: 100, standard: 3 },
+      about: "How often a failed check is handed back to the agent",
+    },
+  },
+  notifications: {
+    ntfyTopic: { kind: "topic", standard: "", about: "ntfy topic; who knows it can read all notices; empty for none" },
+    ntfyUrl: { kind: "url", standard: "https://ntfy.sh", about: "ntfy server" },
+    subjectPrefix: { kind: "line", standard: "", about: "First words of each notice's title" },
+  },
+  auth: {
+    mode: {
+      kind: ["auto", "api", "subscription", "inherit"],
+      standard: "auto",
+      about: "How agent CLIs sign in: with an API key, with a subscription, or with your own configuration",
+    },
+  },
+  paths: {
+    killSwitch: { kind: "path", standard: ".mu/kill_switch", about: "File that stops all dispatch while it exists" },
+    escalations: { kind: "path", standard: ".mu/escalations", about: "Folder of the files about escalated tasks" },
+    reports: { kind: "path", standard: ".mu", about: "Folder of the reports" },
+    needsAttention: { kind: "path", standard: ".mu/needs-attention.md", about: "File that asks for a person" },
+  },
+});
+
+/** A specialist: how runs of its tasks are started, and what they may spend. */
+export type Role = { name: string } & ValuesOf<typeof ROLE_KEYS>;
+
+/** What `.mu/settings.json` says, with the default for what it leaves out. */
+export type ProjectSettings = ValuesOf<typeof PROJECT_KEYS> & { roles: Readonly<Record<string, Role>> };
+
+/** The settings of a project that has no such file; it has no roles. Tasks name roles: no name is there by itself. */
+export const DEFAULT_SETTINGS: ProjectSettings = { ...standardsOf(PROJECT_KEYS), roles: Object.create(null) };
+
+/** What a role has that its settings leave out. */
+export const DEFAULT_ROLE: Omit<Role, "name"> = standardsOf(ROLE_KEYS);
