@@ -10,6 +10,7 @@ type Scalar = keyof Scalars;
 export type Shape =
   | Scalar
   | `${Scalar}[]`
+  | `${Scalar}[] | null`
   | `${Scalar} | null`
   | readonly string[]
   | readonly [Shape]
@@ -23,19 +24,21 @@ export interface Fields {
 /** The TypeScript type of a shape. */
 export type TypeOf<S> = S extends Scalar
   ? Scalars[S]
-  : S extends `${infer T extends Scalar} | null`
-    ? Scalars[T] | null
-    : S extends `${infer T extends Scalar}[]`
-      ? Scalars[T][]
-      : S extends readonly string[]
-        ? S[number]
-        : S extends readonly [infer T, null]
-          ? TypeOf<T> | null
-          : S extends readonly [infer T]
-            ? TypeOf<T>[]
-            : S extends { readonly "*": infer T }
-              ? Record<string, TypeOf<T>>
-              : FieldsOf<S>;
+  : S extends `${infer T extends Scalar}[] | null`
+    ? Scalars[T][] | null
+    : S extends `${infer T extends Scalar} | null`
+      ? Scalars[T] | null
+      : S extends `${infer T extends Scalar}[]`
+        ? Scalars[T][]
+        : S extends readonly string[]
+          ? S[number]
+          : S extends readonly [infer T, null]
+            ? TypeOf<T> | null
+            : S extends readonly [infer T]
+              ? TypeOf<T>[]
+              : S extends { readonly "*": infer T }
+                ? Record<string, TypeOf<T>>
+                : FieldsOf<S>;
 
 type FieldsOf<S> = Extract<keyof S, `${string}?`> extends never ? Always<S> : Always<S> & Sometimes<S>;
 type Always<S> = { -readonly [K in keyof S as K extends `${string}?` ? never : K]: TypeOf<S[K]> };

@@ -32,6 +32,8 @@ export interface TaskColumn {
   about?: string;
   short?: string;
   completes?: "task" | "role";
+  /** Other names of its flag. */
+  aliases?: string[];
   /** Its label on the card of a task. */
   card?: string;
   /**
@@ -64,6 +66,7 @@ export const TASK_COLUMNS = {
     set: "by verbs and plans",
     about: "Only agents with this role can claim it",
     completes: "role",
+    aliases: ["agent"],
     card: "role",
   },
   kind: {

@@ -42,6 +42,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
       : `set ${key} of ${subject} to ${oneLine(Array.isArray(value) ? value.join(", ") : String(value))}`,
   "workstream.destroy": ({ subject, changes }) => `destroyed ${subject}${rows(changes)}`,
   "task.add": ({ subject, changes }) => `added ${shortName(subject)}${withText(inserted(changes, "tasks")?.title)}`,
+  "task.import": ({ changes }) => `imported tasks${rows(changes)}`,
   "task.apply": ({ changes }) => `applied a plan${rows(changes)}`,
   "task.claim": simple("claimed"),
   "task.release": simple("released"),

@@ -5,6 +5,7 @@ import { listTasks } from "../tasks/task.js";
 import { CLI_KEYS } from "./agent/shapes.js";
 import { type App, defineOperation, listed, listOf } from "./define.js";
 import { field } from "./fields.js";
+import { projectOf } from "./project.js";
 import { findWorkstream } from "./resolve.js";
 import { type Argument, type Flag, findVerb, type Verb, wordsOf } from "./verb.js";
 
@@ -171,6 +172,7 @@ async function namesOf(app: App, kind: string | undefined, { workstream }: Line)
     .distinct()
     .limit(MOST_NAMES)
     .execute();
-  const all = [...agents, ...roles].flatMap(({ role }) => role ?? []);
+  const known = Object.keys((await projectOf(app, scope).catch(insteadOfFault(undefined)))?.settings.roles ?? {});
+  const all = [...known, ...[...agents, ...roles].flatMap(({ role }) => role ?? [])];
   return [...new Set(all)].sort().map((value) => ({ value, about: "role" }));
 }

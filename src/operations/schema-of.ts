@@ -18,7 +18,8 @@ function build(shape: Shape): z.ZodType {
   if (typeof shape === "string") {
     const [, scalar, suffix] = /^(\w+)(.*)$/.exec(shape) as unknown as [string, keyof typeof SCALARS, string];
     const one = SCALARS[scalar]();
-    return suffix === "" ? one : suffix === "[]" ? z.array(one) : orNull(one);
+    const whole = suffix.startsWith("[]") ? z.array(one) : one;
+    return suffix.endsWith("| null") ? orNull(whole) : whole;
   }
   if (!Array.isArray(shape)) return buildObject(shape as Fields);
   if (shape.every((word) => typeof word === "string")) return z.enum(shape);

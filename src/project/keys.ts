@@ -39,7 +39,7 @@ type Plain<Kind> = Kind extends "number" | "whole"
   : Kind extends "boolean"
     ? boolean
     : Kind extends "texts"
-      ? readonly string[]
+      ? string[]
       : Kind extends "object"
         ? object
         : Kind extends readonly (infer Word)[]

@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { asFault, Fault } from "../errors.js";
+import { type SettingValue, valueAt } from "../workstreams/settings.js";
 import { at, checkValues, type Keys, rowsOf, schemaOf } from "./keys.js";
 import { DEFAULT_SETTINGS, PROJECT_KEYS, type ProjectSettings, ROLE_KEYS, type Role } from "./settings.js";
 
@@ -102,6 +103,17 @@ const FILE_KEYS = {
   ...PROJECT_KEYS,
   roles: { kind: "object", standard: {}, about: "The specialists of the project, by name" },
 } as const satisfies Keys;
+
+/** Every setting of the file but its roles, with where its value comes from; a topic is a secret and is cut. */
+export async function listProjectSettings(root: string): Promise<SettingValue[]> {
+  const settings = await readSettings(root);
+  const given = jsonOf((await readText(root)) || "{}");
+  return rowsOf(PROJECT_KEYS).map(([key]) => {
+    const value = valueAt(settings, key);
+    const shown = key === "notifications.ntfyTopic" && value !== "" ? `${String(value).slice(0, 4)}…` : value;
+    return { key, value: shown, source: valueAt(given as object, key) === undefined ? "default" : "file" };
+  });
+}
 
 /** A row for each setting: its name, what it takes, its default, what it is for. */
 export const settingRows = () => [...rowsOf(PROJECT_KEYS), ...rowsOf(ROLE_KEYS, ["roles", "<role>"])];

@@ -181,10 +181,20 @@ export async function parsePlan(text: string, { format, signal }: ParseOptions =
   const source = text.replace(/^\ufeff/, "");
   if (format === "yaml") return parseYaml(source, signal);
   try {
-    return { plan: JSON.parse(source), place: pathPlace };
+    return { plan: parseJsonPlan(source), place: pathPlace };
   } catch (error) {
-    if (format === "json") throw unreadable(jsonPlace(source, error as Error), (error as Error).message);
+    if (format === "json") throw error;
     return parseYaml(source, signal);
+  }
+}
+
+/** The value of a JSON document. Faults `plan.unreadable` with the place of the mistake. */
+export function parseJsonPlan(text: string): unknown {
+  const source = text.replace(/^\ufeff/, "");
+  try {
+    return JSON.parse(source);
+  } catch (error) {
+    throw unreadable(jsonPlace(source, error as Error), (error as Error).message);
   }
 }
 

@@ -179,11 +179,17 @@ export function withSetting(stored: string, key: string, value: unknown): string
   return JSON.stringify(values);
 }
 
-/** Keys and values that differ from their default. */
-export function changedSettings(settings: Settings): [string, string][] {
-  return Object.entries(SETTINGS).flatMap(([key, { standard }]): [string, string][] => {
-    const value = valueAt(settings, key);
-    return JSON.stringify(value) === JSON.stringify(standard) ? [] : [[key, settingText(value)]];
+/** Where the value of a setting comes from: `mu workstream set`, the settings file of the project, or neither. */
+export const SETTING_VALUE = shape({ key: "string", value: "unknown", source: ["database", "file", "default"] });
+
+export type SettingValue = TypeOf<typeof SETTING_VALUE>;
+
+/** Every setting of the stored text, with its source. */
+export function settingSources(stored: string): SettingValue[] {
+  const found = storedValues(stored);
+  return Object.entries(SETTINGS).map(([key, { standard, accepts }]) => {
+    const value = valueAt(found, key);
+    return accepts(value) ? { key, value, source: "database" } : { key, value: standard, source: "default" };
   });
 }
 

@@ -9,7 +9,16 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { checkWorkstreamName, didYouMean, isAgentName, quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
-import { readSettings, SETTING_VALUES, type Settings, settingValue, valueAt, withSetting } from "./settings.js";
+import {
+  readSettings,
+  SETTING_VALUES,
+  type Settings,
+  type SettingValue,
+  settingSources,
+  settingValue,
+  valueAt,
+  withSetting,
+} from "./settings.js";
 
 /** The scope of tasks and agents; its tmux session is `mu-<name>`. */
 export const WORKSTREAM = shape({
@@ -195,6 +204,11 @@ export async function destroyWorkstreamIn(tx: Tx, name: string): Promise<Destruc
 /** The settings of a workstream; faults `workstream.not_found`. */
 export async function getSettings(db: Reader, workstream: string): Promise<Settings> {
   return readSettings((await workstreamRow(db, workstream)).settings);
+}
+
+/** Every setting of the workstream with its source; faults `workstream.not_found`. */
+export async function listSettings(db: Reader, workstream: string): Promise<SettingValue[]> {
+  return settingSources((await workstreamRow(db, workstream)).settings);
 }
 
 export interface SettingChange {

@@ -37,7 +37,7 @@ const PERSON = { person: "ann" };
 
 /**
  * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's.
- * The folder holds plan.yaml, which applies, and circle.yaml, which does not.
+ * The folder holds plan.yaml, which applies, and circle.yaml, which does not. Its roles are `code` and `qa`.
  */
 export async function seededApp(
   panes: "with panes" | "without panes" = "without panes",
@@ -50,6 +50,9 @@ export async function seededApp(
   mkdirSync(project);
   writeFileSync(join(project, "plan.yaml"), PLAN);
   writeFileSync(join(project, "circle.yaml"), CIRCLE);
+  writeFileSync(join(project, "tasks.json"), JSON.stringify([{ agent: "code", title: "Pay by card", priority: 2 }]));
+  mkdirSync(join(project, ".mu"));
+  writeFileSync(join(project, ".mu", "settings.json"), JSON.stringify({ roles: { code: {}, qa: {} } }));
 
   await initWorkstream(context, "demo", { root: project });
   await initWorkstream(context, "other");

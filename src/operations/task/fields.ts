@@ -38,10 +38,19 @@ export const CLEARABLE: readonly string[] = [
   "root",
 ];
 
-function inputShape({ kind, about: description = "", least = 0, most, short, completes }: TaskColumn): z.ZodType {
+function inputShape({
+  kind,
+  about: description = "",
+  least = 0,
+  most,
+  short,
+  completes,
+  aliases,
+}: TaskColumn): z.ZodType {
   const notes = {
     ...(short !== undefined && { short }),
     ...(completes !== undefined && { completes }),
+    ...(aliases !== undefined && { aliases }),
     ...(kind === "text" && { lines: true as const }),
   };
   const bounded = (number: z.ZodNumber) => (most === undefined ? number : number.max(most));
