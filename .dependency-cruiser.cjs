@@ -20,7 +20,7 @@ const FLOORS = [
   ["host"],
   ["processes", "db"],
   ["names", "clock", "exec", "at-most", "topology"],
-  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file"],
+  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file", "redact"],
 ];
 
 const roomOf = (name) => `^src/${name}(/|\\.ts$)`;

@@ -4,6 +4,7 @@ import { Fault } from "./errors.js";
 import type { Exec } from "./exec.js";
 import { quote } from "./names.js";
 import { endGroup, endProcessTrees } from "./processes.js";
+import { redactStream, secretsIn } from "./redact.js";
 
 interface CheckWorld {
   exec: Exec;
@@ -30,7 +31,7 @@ export interface CheckRun {
   /** True if `signal` ended it. */
   interrupted: boolean;
   seconds: number;
-  /** The last 50 lines, each cut to its last 1,000 bytes. */
+  /** The last 50 lines without secrets, each cut to its last 1,000 bytes. */
   tail: string;
 }
 
@@ -47,6 +48,8 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
   if (options.signal?.aborted) return NOT_RUN;
   const { clock } = world.context;
   const tail = tailOf(TAIL);
+  const env = { ...withoutRepository(world.env), ...options.env };
+  const redacted = redactStream(secretsIn(env));
   const { signal } = options;
   let ended: "timeout" | "signal" | undefined;
   let ending: Promise<unknown> | undefined;
@@ -55,9 +58,9 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
   const result = await world.exec("/bin/sh", ["-c", 'exec /bin/sh -c "$1" 2>&1', "sh", options.command], {
     cwd: options.cwd,
     signal,
-    env: { ...withoutRepository(world.env), ...options.env },
+    env,
     onOutput(chunk) {
-      tail.add(chunk);
+      tail.add(redacted.add(chunk));
       options.onOutput?.(chunk);
     },
     onStart(pid) {
@@ -80,6 +83,7 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
     },
   });
   if (result.notStarted !== undefined) throw notStarted(options, result.notStarted);
+  tail.add(redacted.end());
   return {
     exitCode: ended === undefined ? result.code : null,
     timedOut: ended === "timeout",

@@ -33,6 +33,7 @@ export type { AgentRef, TaskRef } from "./names.js";
 export { databasePath, stateFolder } from "./paths.js";
 export { type HeldSettings, readSettings as readProjectSettings, settingsOf } from "./project/read.js";
 export { DEFAULT_ROLE, DEFAULT_SETTINGS, type ProjectSettings, type Role, type RunCli } from "./project/settings.js";
+export { redact, redactStream, secretsIn } from "./redact.js";
 export { readState, type State, type StateOptions } from "./state.js";
 export { type Addition, addTask, type NewTask } from "./tasks/add.js";
 export { type Claim, type ClaimNextOptions, type ClaimOptions, claimNext, claimTask } from "./tasks/claim.js";

@@ -44,6 +44,17 @@ describe("a check", () => {
     expect(tail).toMatch(/^12\n[\s\S]*\n60\n…x{1000}$/);
   });
 
+  it("keeps no secrets of its environment, and shows what it prints as it is", async () => {
+    const heard: Uint8Array[] = [];
+    const env = { DEPLOY_TOKEN: "hunter2hunter2" };
+    const run = await check("echo with $DEPLOY_TOKEN; printf 'sk-ant-abcdefghijkl'", {
+      env,
+      onOutput: (chunk) => heard.push(chunk),
+    });
+    expect(run.tail).toBe("with [redacted]\n[redacted]");
+    expect(Buffer.concat(heard).toString()).toBe("with hunter2hunter2\nsk-ant-abcdefghijkl");
+  });
+
   it("prints a gigabyte and mu stays small", async () => {
     const before = process.memoryUsage.rss();
     let largest = 0;
