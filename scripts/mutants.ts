@@ -15,7 +15,7 @@ const MODULES: Readonly<Record<string, readonly string[]>> = {
   names: ["names", "tasks/add"],
   tracks: ["tracks"],
   "journal/audit": ["journal/audit", "journal/audit-format"],
-  "db/write": ["db/store", "db/texts", "journal/audit", "journal/audit-format"],
+  "db/write": ["db/write", "db/store", "db/texts"],
   "operations/execute": ["operations/execute"],
 };
 

@@ -143,7 +143,7 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
       const columns = Object.keys(rows[0] ?? {});
       const insertMany = (count: number) => insertRow(table, [...columns, "created_at"], count);
       const ids: number[] = [];
-      for (const portion of portions<Row>(rows, ROWS_PER_INSERT)) {
+      for (const portion of portions(rows.map(storableRow<Row>), ROWS_PER_INSERT)) {
         const values: unknown[] = [];
         for (const row of portion) {
           for (const column of columns) values.push(row[column]);
