@@ -73,7 +73,7 @@ export function wholeSlug(title: string): string {
     .replace(/\p{Mark}/gu, "")
     .replace(/[^\0-\x7f]/gu, (letter) => UNDECOMPOSED[letter] ?? letter)
     .replace(/[^a-z0-9]+/g, "_")
-    .replace(/^_+|_+$/g, "");
+    .replace(/^_|_$/g, "");
   return words === "" || /^[a-z]/.test(words) ? words : `t_${words}`;
 }
 
@@ -99,7 +99,6 @@ export function parseRef(text: string): { workstream?: string; name: string } {
 export function nearest(name: string, names: Iterable<string>): string[] {
   const limit = Math.max(2, Math.floor(name.length / 3));
   return [...names]
-    .filter((candidate) => Math.abs(candidate.length - name.length) <= limit)
     .map((candidate) => ({ candidate, distance: leven(name, candidate, { maxDistance: limit + 1 }) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
