@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { addTask } from "../src/tasks/add.js";
 import { claimTask } from "../src/tasks/claim.js";
+import { reparentTask } from "../src/tasks/graph.js";
 import { closeTask } from "../src/tasks/lifecycle.js";
 import { computeTracks, type LiveEdge, type LiveTask, listTracks } from "../src/tracks.js";
 import { initWorkstream } from "../src/workstreams/workstream.js";
@@ -136,12 +137,68 @@ describeOnce("computing tracks", () => {
       { blocker_id: 0, blocked_id: 1 },
       { blocker_id: 1, blocked_id: 0 },
     ];
-    expect(computeTracks(tasks, loop)).toEqual([]);
+    const wait = { blocked_id: 1, name: "c", until: "landed" };
+    expect(computeTracks(tasks, loop, [{ id: 0 }], [wait])).toEqual([]);
+  });
+
+  it("leaves out what is not live: edges, ready tasks and waits", () => {
+    const tasks = ["a", "b"].map((name, id) => ({ id, name, effort_days: 1, owner: null }));
+    const edges = [
+      { blocker_id: 1, blocked_id: 9 },
+      { blocker_id: 9, blocked_id: 0 },
+    ];
+    const wait = { blocked_id: 9, name: "c", until: "landed" };
+    expect(computeTracks(tasks, edges, [{ id: 9 }], [wait])).toEqual(computeTracks(tasks, []));
+  });
+
+  it("gives the critical path whose tasks come first by name where several are as long", () => {
+    const pathOf = (efforts: Record<string, number>, ...pairs: [string, string][]) => {
+      const names = Object.keys(efforts);
+      const tasks = names.map((name, id) => ({ id, name, effort_days: efforts[name] ?? 0, owner: null }));
+      const edges = pairs.map(([blocker, blocked]) => ({
+        blocker_id: names.indexOf(blocker),
+        blocked_id: names.indexOf(blocked),
+      }));
+      return computeTracks(tasks, edges)[0]?.criticalPath.tasks;
+    };
+    expect(pathOf({ top: 1, b: 1, a: 1 }, ["top", "a"], ["top", "b"])).toEqual(["top", "a"]);
+    expect(pathOf({ a: 1, b: 1, end: 1 }, ["a", "end"], ["b", "end"])).toEqual(["a", "end"]);
+    expect(pathOf({ a: 1, b: 2, x: 1, end: 1 }, ["x", "a"], ["a", "end"], ["b", "end"])).toEqual(["x", "a", "end"]);
   });
 });
 
 onEachDialect("the tracks of a workstream", (bench) => {
   const now = () => new Date().toISOString();
+
+  it("name who works on them, and the closed tasks that still block them", async () => {
+    const { context } = bench;
+    await initWorkstream(context, "empty");
+    expect(await listTracks(context.store.db, "empty", now())).toEqual([]);
+    await initWorkstream(context, "demo");
+    for (const name of ["api", "design"]) {
+      await addTask(context, "demo", { name, title: name });
+      await closeTask(context, { workstream: "demo", name }, { person: "ann" });
+    }
+    for (const [name, blockers, person] of [
+      ["page", ["design@landed", "api@verified"], "zoe"],
+      ["shop", ["page", "design@landed", "api"], "ann"],
+      ["text", ["design@landed"], "ann"],
+    ] as const) {
+      await addTask(context, "demo", { name, title: name });
+      await claimTask(context, { workstream: "demo", name }, { person });
+      await reparentTask(context, { workstream: "demo", name }, [...blockers]);
+    }
+    const tracks = await listTracks(context.store.db, "demo", now());
+    expect(tracks).toMatchObject([
+      {
+        goals: ["shop"],
+        owners: ["ann", "zoe"],
+        waitsFor: ["api@verified", "design@landed"],
+        criticalPath: { days: 2, tasks: ["page", "shop"] },
+      },
+      { goals: ["text"], owners: ["ann"], waitsFor: ["design@landed"], criticalPath: { days: 1 } },
+    ]);
+  });
 
   it("merge at a diamond and stay apart elsewhere", async () => {
     const { context } = bench;

@@ -26,7 +26,12 @@ onEachDialect("the chain", (bench) => {
     ]);
     expect(await auditHead(context.store.db)).toEqual(reports.map(({ scope, n, head }) => ({ scope, n, head })));
     expect(await verify(context, "beta")).toEqual([reports[1]]);
-    await expect(verify(context, "gamma")).rejects.toMatchObject({ kind: "missing", code: "audit.no_such_chain" });
+    await expect(verify(context, "alfa")).rejects.toMatchObject({
+      kind: "missing",
+      code: "audit.no_such_chain",
+      message: 'There is no chain of events for "alfa". Did you mean alpha?',
+      nextSteps: [{ intent: "See all chains", command: "mu audit head" }],
+    });
   });
 
   it("is sound on an empty database, and after a write without changes", async () => {
@@ -39,6 +44,7 @@ onEachDialect("the chain", (bench) => {
         .execute(),
     );
     expect(await verify(context)).toMatchObject([{ scope: "idle", n: 0, ok: true }]);
+    expect(await auditHead(context.store.db, "idle")).toMatchObject([{ scope: "idle", n: 0 }]);
   });
 
   it("survives half surrogate pairs and NUL characters in every text", async () => {
@@ -78,11 +84,48 @@ onEachDialect("the chain", (bench) => {
   it("is broken by events without a head", async () => {
     const { context } = bench;
     await putTask(context, "alpha", "build");
-    await context.store.write((db) => db.deleteFrom("chains").execute());
+    await putTask(context, "beta", "test");
+    await context.store.write((db) => db.deleteFrom("chains").where("scope", "=", "alpha").execute());
+    const problem = "is in a chain without a recorded head";
     expect(await verify(context)).toMatchObject([
-      { scope: "alpha", ok: false, firstBad: { n: 2, problem: "is in a chain without a recorded head" } },
+      { scope: "alpha", n: 2, head: expect.stringMatching(/^[0-9a-f]{64}$/), ok: false, firstBad: { n: 2, problem } },
+      { scope: "beta", ok: true },
     ]);
     expect(await verify(context, "alpha")).toMatchObject([{ ok: false }]);
+  });
+
+  it("says what is wrong with the first event that does not fit, and keeps to the recorded head", async () => {
+    const { context } = bench;
+    for (const name of ["build", "test", "ship"]) await putTask(context, "alpha", name);
+    const number = (db: Reader, n: number, columns: Partial<EventRow>) =>
+      db.updateTable("events").set(columns).where("n", "=", n).execute();
+    const drop = (db: Reader, ...ns: number[]) => db.deleteFrom("events").where("n", "in", ns).execute();
+    const [head] = await auditHead(context.store.db);
+    for (const [tamper, n, problem] of [
+      [(db) => drop(db, 2), 3, "follows a gap: event 2 is missing"],
+      [(db) => drop(db, 2, 3), 4, "follows a gap: events 2 to 3 are missing"],
+      [(db) => number(db, 4, { n: 0 }), 0, "comes after event 3"],
+      [(db) => number(db, 3, { actor: "mallory" }), 3, "was changed: its hash does not match its contents"],
+      [(db) => drop(db, 3, 4), 3, "is missing: the chain ends after event 2, its recorded head is event 4"],
+    ] satisfies [(db: Reader) => Promise<unknown>, number, string][]) {
+      await rolledBack(context, async (db) => {
+        await tamper(db);
+        expect(await verifyChains(db)).toEqual([{ ...head, ok: false, byHash: 0, firstBad: { n, problem } }]);
+      });
+    }
+    await rolledBack(context, async (db) => {
+      await db.updateTable("chains").set({ head_n: 3 }).execute();
+      const problem = "comes after the recorded head, event 3";
+      expect(await verifyChains(db)).toMatchObject([{ ...head, n: 3, ok: false, firstBad: { n: 4, problem } }]);
+    });
+  });
+
+  it("counts the texts that it has by hash only", async () => {
+    const { context } = bench;
+    const id = await putTask(context, "alpha", "build");
+    await patchTask(context, "alpha", id, { title: '{"sha256":"', description: "long ".repeat(4_000) });
+    await patchTask(context, "alpha", id, { description: "longer ".repeat(4_000) });
+    expect(await verify(context)).toMatchObject([{ ok: true, byHash: 3 }]);
   });
 
   it("says so when the tail is rewritten, but not the head", async () => {
@@ -97,7 +140,7 @@ onEachDialect("the chain", (bench) => {
         .where("id", "=", event.id)
         .execute();
       expect(await verifyChains(db)).toMatchObject([
-        { ok: false, firstBad: { n: 2, problem: "is not the event that the recorded head names" } },
+        { head: event.hash, ok: false, firstBad: { n: 2, problem: "is not the event that the recorded head names" } },
       ]);
     });
   });

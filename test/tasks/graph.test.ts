@@ -1,9 +1,17 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { write } from "../../src/db/write.js";
 import { addTask } from "../../src/tasks/add.js";
-import { blockersOf, blockTask, dependentsOf, reparentTask, unblockTask } from "../../src/tasks/graph.js";
+import {
+  blockersOf,
+  blockTask,
+  deadEndWarnings,
+  dependentsOf,
+  reparentTask,
+  unblockTask,
+} from "../../src/tasks/graph.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
-import { listTasks } from "../../src/tasks/task.js";
+import { listTasks, taskRow } from "../../src/tasks/task.js";
 import { initWorkstream } from "../../src/workstreams/workstream.js";
 import { onEachDialect } from "../support/database.js";
 import { at, ops, plan } from "../support/tasks.js";
@@ -78,6 +86,41 @@ onEachDialect("edges", (bench) => {
     });
     expect(await blockersOf(context.store.db, at("c"))).toEqual([]);
     expect(await reparentTask(context, at("c"), [])).toMatchObject({ removed: [], changed: false });
+  });
+
+  it("warn of blockers that nobody will do", async () => {
+    const { context } = bench;
+    const { db } = context.store;
+    await plan(
+      context,
+      ["no"],
+      ["later"],
+      ["done"],
+      ["b", "later", "no", "done"],
+      ["a", "no"],
+      ["over", "no"],
+      ["c", "no"],
+    );
+    await closeTask(context, at("done"), { person: "ann" });
+    await closeTask(context, at("over"), { person: "ann" });
+    expect(await deadEndWarnings(db, "demo", ["a", "b"])).toEqual([]);
+    for (const [name, status] of [
+      ["no", "REJECTED"],
+      ["later", "DEFERRED"],
+    ] as const) {
+      const row = await taskRow(db, at(name));
+      await write(context, { op: "sql.write", scope: "demo", subject: "" }, (tx) =>
+        tx.patch("tasks", row.id, { status }),
+      );
+    }
+    const found = await deadEndWarnings(db, "demo", ["b", "a", "over"]);
+    expect(found.map(({ code }) => code)).toEqual(["dead_end", "dead_end", "dead_end"]);
+    expect(found.map(({ message }) => message)).toEqual([
+      "a waits for no, which is REJECTED: nobody will do it.",
+      "b waits for later, which is DEFERRED: nobody will do it.",
+      "b waits for no, which is REJECTED: nobody will do it.",
+    ]);
+    expect(await deadEndWarnings(db, "other", ["a", "b"])).toEqual([]);
   });
 
   it("move what is blocked up the list of recent changes", async () => {

@@ -39,6 +39,7 @@ onEachDialect("the life of a task", (bench) => {
     const closed = await closeTask(context, at("build"), ann);
     expect(closed.task).toMatchObject({ status: "CLOSED", owner: "ann" });
     expect(closed.task.closedAt).toBe(closed.task.updatedAt);
+    expect(await closeTask(context, at("build"), ann)).toMatchObject({ changed: false, task: closed.task });
     expect(await releaseTask(context, at("build"), ann)).toMatchObject({ changed: false, task: { owner: "ann" } });
     expect((await releaseTask(context, at("build"), ann, { reopen: true })).task).toMatchObject({
       status: "OPEN",
@@ -138,7 +139,7 @@ onEachDialect("the life of a task", (bench) => {
   it("opens what is closed, with evidence", async () => {
     const { context } = bench;
     await plan(context, ["a"]);
-    await closeTask(context, at("a"), ann, { ifReady: true });
+    expect((await closeTask(context, at("a"), ann, { ifReady: true })).task.status).toBe("CLOSED");
     expect((await openTask(context, at("a"), ann, { evidence: "the tests fail" })).task.status).toBe("OPEN");
     expect(await listNotes(context.store.db, at("a"))).toMatchObject([{ kind: "evidence", text: "the tests fail" }]);
   });

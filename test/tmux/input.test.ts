@@ -75,10 +75,14 @@ describeTmux("typing into a pane", () => {
   it("a person who is scrolling does not swallow the text", async () => {
     const pane = await reader();
     await server.raw("copy-mode", "-t", pane);
-    await server.tmux.paste({ pane, text: "hello" });
+    await server.tmux.paste({ pane, text: "hello", enter: true });
+    expect(await received("hello\r")).toEqual({ text: "hello\r" });
     await server.raw("copy-mode", "-t", pane);
     await server.tmux.sendKeys({ pane, keys: ["Enter"] });
-    expect(await received("hello\r")).toEqual({ text: "hello\r" });
+    expect(await received("hello\r\r")).toEqual({ text: "hello\r\r" });
+    await server.raw("copy-mode", "-t", pane);
+    await server.tmux.paste({ pane, text: "!" });
+    expect(await server.raw("display-message", "-p", "-t", pane, "#{pane_in_mode}")).toBe("0\n");
   });
 
   it("keys go by name or by character", async () => {

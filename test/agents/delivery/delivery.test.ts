@@ -65,6 +65,15 @@ describeTmux("sending prompts", () => {
     await eventually("the text", async () => got() === `${clean}\n`);
   });
 
+  it("presses Enter once in a shell, so that what the command reads is still to come", async () => {
+    const agent = await shell();
+    await send("sue", 'read answer; echo "[$answer]" > got');
+    await stage.crew.tmux.paste({ pane: agent.pane ?? "", text: "yes", enter: true });
+    const got = () => readFileSync(join(stage.server.dir, "got"), "utf8");
+    await eventually("the answer", async () => existsSync(join(stage.server.dir, "got")) && got() !== "");
+    expect(got()).toBe("[yes]\n");
+  });
+
   it.each([
     ["a line", "build it"],
     ["a page with tabs and quotes", Array.from({ length: 40 }, (_, n) => `line ${n}:\t"$HOME" \`x\` #; é`).join("\n")],
