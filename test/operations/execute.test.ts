@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import * as z from "zod";
 import { write } from "../../src/db/write.js";
-import { execute } from "../../src/operations/execute.js";
+import { execute, executeFollowing } from "../../src/operations/execute.js";
 import { findOperation } from "../../src/operations/index.js";
+import type { Operation } from "../../src/operations/operation.js";
 import { workstreamRow } from "../../src/workstreams/workstream.js";
 import { agentRow } from "../support/agent-row.js";
 import { type Seeded, seededApp } from "../support/seeded.js";
@@ -57,4 +59,107 @@ it("looks at the panes before a read, unless asked not to", async () => {
   expect(looked).toBe(0);
   await run("agent.list", {});
   expect(looked).toBe(1);
+});
+
+/** A verb that gives what it was given. */
+const verb = (more: Partial<Operation> = {}) =>
+  ({ name: "demo.try", effect: "read", input: () => z.object({}), run: async () => "ran", ...more }) as Operation;
+
+describe("an input that does not fit", () => {
+  const input = z.strictObject({
+    what: z.string().min(1).max(5),
+    maxCount: z.number().int().min(2).max(9).optional(),
+    share: z.number().gt(0).lt(1).optional(),
+    names: z.array(z.string().min(2)).min(1).max(2).optional(),
+    on: z.boolean().optional(),
+    kind: z.enum(["a", "b"]).optional(),
+    only: z.literal("x").optional(),
+    inner: z.object({ deep: z.number() }).optional(),
+    odd: z.string().regex(/^x/, "must start with x").optional(),
+  });
+  const tried = (given: unknown) =>
+    execute(verb({ standalone: true, positional: ["what"], input: () => input }), given, app.world, app.request);
+
+  it.each([
+    [{}, "<what>: is missing."],
+    [{ what: "" }, "<what>: must not be empty."],
+    [{ what: "longer" }, "<what>: must be at most 5 characters long."],
+    [{ what: 7 }, "<what>: must be text."],
+    [{ what: "a", maxCount: 1 }, "--max-count: must be at least 2."],
+    [{ what: "a", maxCount: 10 }, "--max-count: must be at most 9."],
+    [{ what: "a", maxCount: 2.5 }, "--max-count: must be a whole number."],
+    [{ what: "a", maxCount: "2" }, "--max-count: must be a number."],
+    [{ what: "a", share: 0 }, "--share: must be more than 0."],
+    [{ what: "a", share: 1 }, "--share: must be less than 1."],
+    [{ what: "a", names: ["ab", "c"] }, '--names: "c" must be at least 2 characters long.'],
+    [{ what: "a", names: ["ab", "cd", "ef"] }, "--names: must be at most 2 items long."],
+    [{ what: "a", names: [] }, "--names: must be at least 1 items long."],
+    [{ what: "a", names: "ab" }, "--names: must be a list."],
+    [{ what: "a", on: "yes" }, "--on: must be true or false."],
+    [{ what: "a", kind: "c" }, "--kind: must be one of a, b."],
+    [{ what: "a", only: "y" }, "--only: must be x."],
+    [{ what: "a", inner: 5 }, "--inner: must be an object."],
+    [{ what: "a", inner: { deep: "x" } }, "--inner (deep): must be a number."],
+    [{ what: "a", odd: "y" }, "--odd: must start with x."],
+    [{ what: "a", colour: "red", size: 2 }, 'Unknown field "colour", "size".'],
+    ["what", "--input: must be an object."],
+    [{ what: "", on: 1 }, "<what>: must not be empty; --on: must be true or false."],
+  ])("%j: %s", async (given, message) => {
+    await expect(tried(given)).rejects.toMatchObject({ kind: "usage", code: "usage.invalid_input", message });
+  });
+
+  it("is described by its first five faults, and the usage", async () => {
+    const wrong = { what: 1, maxCount: "", share: "", names: "", on: "", kind: "", only: "" };
+    const fault = await tried(wrong).then(String, (error) => error);
+    expect(fault.message.split("; ")).toHaveLength(5);
+    expect(fault.nextSteps).toEqual([{ intent: "See the usage", command: "mu demo try --help" }]);
+  });
+
+  it("may be refused by the verb, which otherwise runs", async () => {
+    const no = new Error("no");
+    const validate = () => {
+      throw no;
+    };
+    await expect(execute(verb({ standalone: true, validate }), {}, app.world, app.request)).rejects.toBe(no);
+    expect(await tried({ what: "a" })).toBe("ran");
+  });
+});
+
+it("gives a verb the caller's context: one group for what it writes, none for what it reads", async () => {
+  const run: Operation["run"] = async ({ context: { actor, group, incarnation } }) => ({ actor, group, incarnation });
+  const of = (effect: "read" | "write") => execute(verb({ effect, run }), {}, app.world, app.request);
+  expect(await of("read")).toEqual({ actor: "ann" });
+  expect(await of("write")).toEqual({ actor: "ann", group: expect.any(String) });
+});
+
+it("refuses a surface that lacks what the verb needs", async () => {
+  const { stdin: _, ...request } = app.request;
+  await expect(execute(verb({ needs: ["stdin"] }), {}, app.world, request)).rejects.toMatchObject({ name: "Fault" });
+  expect(await execute(verb({ needs: ["stdin"] }), {}, app.world, app.request)).toBe("ran");
+});
+
+it("closes the store that a call opened, also when the verb fails", async () => {
+  let open = 0;
+  const { openStore } = app.world;
+  app.world.openStore = async () => {
+    open++;
+    return { ...(await openStore()), close: async () => void open-- };
+  };
+  const run = () => Promise.reject(new Error("no"));
+  await expect(execute(verb({ run }), {}, app.world, app.request)).rejects.toThrow("no");
+  expect(open).toBe(0);
+});
+
+it("follows a verb that streams, where the input asks for it", async () => {
+  const seen: unknown[] = [];
+  async function* values() {
+    yield 1;
+    yield 2;
+  }
+  const follow = (more: Partial<Operation>) =>
+    executeFollowing(verb(more), {}, app.world, app.request, (value) => seen.push(value));
+  expect([await follow({}), await follow({ follow: () => undefined })]).toEqual([false, false]);
+  expect(seen).toEqual([]);
+  expect(await follow({ follow: values })).toBe(true);
+  expect(seen).toEqual([1, 2]);
 });
