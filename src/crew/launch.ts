@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
@@ -52,6 +53,8 @@ export interface LaunchPlan {
   place: Place;
   /** The conversation, when the CLI can resume it. */
   sessionRef: string | null;
+  /** The conversation that it begins where it resumes none, if the CLI lets its caller name it. */
+  newSession: string | null;
   /** Run the command by exec, without a shell. */
   program: readonly string[] | undefined;
 }
@@ -70,7 +73,7 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
   const lacks = (wishes.variables ?? []).filter((name) => !given.includes(name) && env[name] === undefined);
   const path = env["PATH"] ?? crew.env["PATH"] ?? "";
   const program = await findProgram(crew, cli, { command, cwd: wishes.cwd, path });
-  return {
+  const plan: LaunchPlan = {
     cli,
     record: {
       command,
@@ -87,8 +90,10 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
     lacks,
     place: placeHere(),
     sessionRef: cli.switches !== undefined ? (wishes.resume ?? null) : null,
+    newSession: null,
     program,
   };
+  return { ...plan, newSession: canNameSession(plan) ? randomUUID() : null };
 }
 
 /** The program and its arguments for the pane, and the environment that the CLI itself needs. */
@@ -105,6 +110,7 @@ export async function launchArgv(
     access: plan.access,
     ...(plan.record.model !== undefined && { model: plan.record.model }),
     ...(eventsFile !== undefined && { eventsFile }),
+    ...(plan.newSession !== null && { newSession: plan.newSession }),
   };
   const launch = launchOf(plan.cli, options, plan.sessionRef);
   const args = [...(takesSwitches(plan) ? launch.args : []), ...plan.record.args];
@@ -118,6 +124,15 @@ export async function launchArgv(
 function takesSwitches({ cli, record, access, sessionRef }: LaunchPlan): boolean {
   if (sessionRef !== null || access !== "full" || record.command === cli.command) return true;
   return firstWord(record.command)?.split("/").at(-1)?.includes(cli.key) ?? false;
+}
+
+/** A person who names the conversation in the command decides about it. */
+const NAMES_SESSION = /(?:^|\s)(?:-r|--resume|--session-id)(?:[\s=]|$)/;
+
+function canNameSession(plan: LaunchPlan): boolean {
+  const { cli, record } = plan;
+  if (cli.switches?.begin === undefined || !takesSwitches({ ...plan, sessionRef: null })) return false;
+  return !NAMES_SESSION.test([record.command, ...record.args].join(" "));
 }
 
 function argvOf({ program, record: { command } }: LaunchPlan, args: readonly string[]): [string, ...string[]] {

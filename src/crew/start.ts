@@ -133,7 +133,7 @@ async function recordPane(
   ref: AgentRef,
   { id }: RowOf<"agents">,
   { pane, server, socket, pid }: OpenedPane,
-  { sessionRef }: LaunchPlan,
+  { sessionRef, newSession }: LaunchPlan,
 ): Promise<RowOf<"agents">> {
   return write(context, agentWrite("agent.spawn", ref), async (tx) => {
     const row = await tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
@@ -144,7 +144,7 @@ async function recordPane(
       .values({ agent_id: id, spool_offset: "", ...status })
       .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(status))
       .execute();
-    return tx.patch("agents", id, { pane, server, socket, pid, session_ref: sessionRef }, row);
+    return tx.patch("agents", id, { pane, server, socket, pid, session_ref: sessionRef ?? newSession }, row);
   });
 }
 

@@ -14,8 +14,8 @@ const STORIES = Array.from({ length: ROUNDS }, (_, at) => CLIS.map((cli) => [cli
 /** A stop hook hands the prompt that waits to Claude; the end of that turn, or its first tool, proves it. */
 const HANDED: Readonly<Partial<Record<RealCli, string>>> = { claude: "handed" };
 
-/** mu reads only the screens of these, which do not name a conversation: a restart begins a new one, and says so. */
-const FRESH: readonly RealCli[] = ["gemini", "opencode"];
+/** mu reads only the screen of this one, which does not name its conversation: a restart begins a new one, and says so. */
+const FRESH: readonly RealCli[] = ["opencode"];
 
 /** OpenCode asks whether Esc was meant. */
 const STOP: Readonly<Partial<Record<RealCli, readonly string[]>>> = { opencode: ["Escape", "Escape"] };

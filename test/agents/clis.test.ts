@@ -74,6 +74,13 @@ test.each([
   expect(launchOf(getAgentCli(key), OPTIONS, "s1").args.slice(0, 2)).toEqual(args);
 });
 
+test("only a CLI that does not report its conversation is given a name for it", () => {
+  const options = { ...OPTIONS, newSession: "s2" };
+  expect(launchOf(getAgentCli("gemini"), options, null).args).toEqual(["--session-id", "s2"]);
+  expect(launchOf(getAgentCli("gemini"), options, "s1").args).toEqual(["--resume", "s1"]);
+  expect(launchOf(getAgentCli("claude"), options, null)).toEqual(launchOf(getAgentCli("claude"), OPTIONS, null));
+});
+
 test("an unknown key is a usage fault that names the known ones", () => {
   expect(() => getAgentCli("emacs")).toThrow(/pi, claude, codex, gemini, opencode, shell, command/);
 });

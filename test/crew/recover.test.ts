@@ -123,6 +123,40 @@ describeTmux("recovering a crew", () => {
     await eventually("the second start", async () => args().includes("--session abc-1"));
   });
 
+  it("resumes the conversation that it named at the start, where the CLI never reports one", async () => {
+    const script = join(room.server.dir, "gemini");
+    writeFileSync(script, '#!/bin/sh\necho "$@" >>args\nexec cat\n', { mode: 0o755 });
+    const { agent } = await spawnAgent(room.crew, demo("gil"), {
+      cli: "gemini",
+      command: script,
+      cwd: room.server.dir,
+    });
+    const id = agent.sessionRef ?? "";
+    const args = () => readFileSync(join(room.server.dir, "args"), "utf8").trimEnd().split("\n");
+    await eventually("the first start", async () => existsSync(join(room.server.dir, "args")) && args().length === 1);
+    expect(id).toMatch(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    await crash();
+    expect(await recover(room.crew)).toMatchObject([{ agent: "gil", action: "resume", session: id }]);
+    await restartAgent(room.crew, demo("gil"), { conversation: "fresh" });
+    await eventually("the third start", async () => args().length === 3);
+    const [first, second, third = ""] = args();
+    expect([first, second]).toEqual([`--session-id ${id}`, `--resume ${id}`]);
+    expect(third).toMatch(/^--session-id /);
+    expect(third).not.toContain(id);
+  });
+
+  it("leaves the name of the conversation to a person who gives it", async () => {
+    const script = join(room.server.dir, "gemini");
+    writeFileSync(script, '#!/bin/sh\necho "$@" >>args\nexec cat\n', { mode: 0o755 });
+    const args = ["--resume", "latest"];
+    const wishes = { cli: "gemini", command: script, args, cwd: room.server.dir };
+    const { agent } = await spawnAgent(room.crew, demo("gil"), wishes);
+    expect(agent.sessionRef).toBeNull();
+    const written = () =>
+      existsSync(join(room.server.dir, "args")) && readFileSync(join(room.server.dir, "args"), "utf8");
+    expect(await eventually("the start", async () => written() || false)).toBe("--resume latest\n");
+  });
+
   it("starts anew whom its CLI cannot resume, and says so", async () => {
     const script = join(room.server.dir, "claude");
     const lines = [

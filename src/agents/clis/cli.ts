@@ -20,6 +20,8 @@ export interface LaunchOptions {
    * opencode, a notify program for codex. CLIs without such a thing ignore it.
    */
   eventsFile?: string;
+  /** The id to give to the conversation that it begins. */
+  newSession?: string;
 }
 
 /** What a start adds to the CLI's command: arguments and environment. */
@@ -32,6 +34,8 @@ export interface Launch {
 export interface Switches {
   access: Readonly<Record<Access, readonly string[]>>;
   resume(sessionRef: string): readonly string[];
+  /** Begin a conversation with this UUID; absent where the CLI reports its own. */
+  begin?(sessionRef: string): readonly string[];
   /** Load `LaunchOptions.eventsFile`. */
   events?(file: string): readonly string[];
   /** Belong to every start. */
@@ -91,9 +95,10 @@ export function variablesFor({ variables }: AgentCli, env: Readonly<Record<strin
 /** What starts the CLI, in the conversation that `sessionRef` names if there is one. */
 export function launchOf({ switches, env }: AgentCli, options: LaunchOptions, sessionRef: string | null): Launch {
   if (switches === undefined) return { args: [], env: {} };
-  const { access = "full", model, eventsFile } = options;
+  const { access = "full", model, eventsFile, newSession } = options;
   const args = [
     ...(sessionRef === null ? [] : switches.resume(sessionRef)),
+    ...(sessionRef !== null || newSession === undefined ? [] : (switches.begin?.(newSession) ?? [])),
     ...switches.access[access],
     ...(switches.always?.(options) ?? []),
     ...(model === undefined ? [] : ["--model", model]),

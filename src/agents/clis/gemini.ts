@@ -19,6 +19,7 @@ export const gemini: AgentCli = {
   switches: {
     access: { full: [], "read-only": ["--approval-mode=plan"] },
     resume: (sessionRef) => ["--resume", sessionRef],
+    begin: (sessionRef) => ["--session-id", sessionRef],
   },
   variables: /^(?:GEMINI|GOOGLE)_(?!CLI$)\w+$/,
   pasteEnterDelayMs: 150,
