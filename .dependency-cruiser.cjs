@@ -38,7 +38,7 @@ const PACKAGES = [
   ["kysely", "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|tracks|state|crew)[./]"],
   ["execa", "^src/exec\\.ts$"],
   ["zod", "^src/(operations|mcp|reference)[./]"],
-  ["commander|chalk|cli-table3", "^src/(cli|reference)[./]"],
+  ["commander|chalk|cli-table3|@inquirer", "^src/(cli|reference)[./]"],
   ["@modelcontextprotocol", "^src/mcp[./]"],
 ];
 

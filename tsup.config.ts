@@ -5,12 +5,14 @@ import { defineConfig, type Options } from "tsup";
 import { thirdPartyNotices } from "./scripts/notices.js";
 
 /** Packages that only some verbs need: each is a file of its own, loaded when such a verb runs. */
-const LAZY = ["yaml", "pg", "execa", "chalk", "cli-table3", "@modelcontextprotocol/sdk"];
+const LAZY = ["yaml", "pg", "execa", "chalk", "cli-table3", "@inquirer/input", "@modelcontextprotocol/sdk"];
 const nodeRequire = createRequire(import.meta.url);
-const fileOf = (name: string) => (name.startsWith("@") ? "mcp-sdk" : name);
+const FILES: Readonly<Record<string, string>> = { "@modelcontextprotocol/sdk": "mcp-sdk", "@inquirer/input": "input" };
+const fileOf = (name: string) => FILES[name] ?? name;
 
 /** CommonJS packages with one default export are handed on as they are. */
-const vendorSource = (name: string) => `scripts/vendor/${name}.${["pg", "cli-table3"].includes(name) ? "cjs" : "ts"}`;
+const vendorSource = (name: string) =>
+  `scripts/vendor/${name}.${["pg", "cli-table3", "input"].includes(name) ? "cjs" : "ts"}`;
 
 /** Sends the imports of lazy packages to the files that hold them. */
 const lazyPackages: NonNullable<Options["esbuildPlugins"]>[number] = {

@@ -31,7 +31,13 @@ export {
 } from "./journal/undo/undo.js";
 export type { AgentRef, TaskRef } from "./names.js";
 export { databasePath, stateFolder } from "./paths.js";
-export { type HeldSettings, readSettings as readProjectSettings, settingsOf } from "./project/read.js";
+export {
+  authMode,
+  type HeldSettings,
+  projectEnv,
+  readSettings as readProjectSettings,
+  settingsOf,
+} from "./project/read.js";
 export { DEFAULT_ROLE, DEFAULT_SETTINGS, type ProjectSettings, type Role, type RunCli } from "./project/settings.js";
 export { redact, redactStream, secretsIn } from "./redact.js";
 export { readState, type State, type StateOptions } from "./state.js";

@@ -73,6 +73,14 @@ describe("the package", () => {
     });
   });
 
+  it("has what a new project begins with", () => {
+    const env = { PATH: folder.path, HOME: folder.path, MU_STATE_DIR: join(folder.path, "state"), USER: "ann" };
+    const args = [join(installed, "dist", "main.cjs"), "init", "--non-interactive", "--dir", "shop"];
+    const { status, stdout } = spawnSync(process.execPath, args, { cwd: folder.path, encoding: "utf8", env });
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining("+ .mu/settings.json") });
+    expect(existsSync(join(folder.path, "shop", "ONBOARDING.md"))).toBe(true);
+  });
+
   it("has the notices of everything that is bundled", async () => {
     const notices = readFileSync(join(installed, "dist", "THIRD-PARTY-NOTICES.txt"), "utf8");
     const vendor = readdirSync(join(root, "scripts", "vendor")).map((name) => join("scripts", "vendor", name));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Fault, interrupted } from "../errors.js";
 import { quote } from "../names.js";
-import type { Request } from "../operations/app.js";
+import type { Question, Request } from "../operations/app.js";
 import { writeWhole } from "../whole-file.js";
 import { printable } from "./printable.js";
 
@@ -19,7 +19,11 @@ export function processRequest(signal: AbortSignal, { json }: { json: boolean } 
     signal,
     readFile: readFileText,
     stdin: () => readStandardInput(signal),
-    terminal: { edit: editText, run: ({ file, args, env }) => takeTerminal(file, args, env) },
+    terminal: {
+      edit: editText,
+      run: ({ file, args, env }) => takeTerminal(file, args, env),
+      ask: async (question) => (json ? undefined : askPerson(question, signal)),
+    },
     remark: (text) => {
       process.stderr.write(`${printable(text)}\n`);
     },
@@ -110,10 +114,26 @@ async function takeTerminal(file: string, args: readonly string[], env: Request[
   return (await execOnTerminal(file, args, env)) === 0;
 }
 
+async function askPerson({ text, fallback, problem }: Question, signal: AbortSignal): Promise<string | undefined> {
+  if (!process.stdin.isTTY || !process.stdout.isTTY) return undefined;
+  const { default: input } = await import("@inquirer/input");
+  const validate = (answer: string) => problem(answer.trim()) ?? true;
+  const asked = input({ message: text, default: fallback, validate }, { signal });
+  const answer = await asked.catch((error: Error) => {
+    throw ["ExitPromptError", "AbortPromptError"].includes(error.name) ? interrupted() : error;
+  });
+  return answer.trim();
+}
+
 /** The package's folder: one up from the built program, two up from here. */
 const PACKAGE = [".", ".."]
   .map((up) => join(import.meta.dirname, "..", up))
   .find((dir) => existsSync(join(dir, "skills")));
+
+/** A text that a new project begins with. */
+export function readTemplate(name: string): Promise<string> {
+  return readFile(join(PACKAGE ?? "", "templates", name), "utf8");
+}
 
 /** Writes the skill of that name to `path`; false when it was there already. Faults `file.not_writable`. */
 export async function installSkill(name: string, path: string): Promise<boolean> {

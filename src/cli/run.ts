@@ -11,7 +11,7 @@ import type { Operation } from "../operations/operation.js";
 import { findVerb } from "../operations/verb.js";
 import { databasePath, stateFolder } from "../paths.js";
 import { type Line, readLine } from "./argv.js";
-import { installSkill, processRequest } from "./io.js";
+import { installSkill, processRequest, readTemplate } from "./io.js";
 import { buildProgram, type Call } from "./program.js";
 import { type Output, reportError, showFollowed, showResult } from "./show.js";
 import { usageFault, withUsage } from "./usage.js";
@@ -133,6 +133,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
       readCommand,
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
+      readTemplate,
       upgradeDatabase: (options) => upgradeStore(address, options),
       playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),
     },

@@ -37,6 +37,17 @@ export interface Terminal {
   edit<T>(text: string, name: string, take: (edited: string) => Promise<T>): Promise<T>;
   /** Hands the terminal to a program until it ends; false if the output is redirected. */
   run(command: { file: string; args: readonly string[]; env?: Request["env"] }): Promise<boolean>;
+  /** The person's answer; undefined if input or output is redirected or JSON. Faults `request.interrupted`. */
+  ask(question: Question): Promise<string | undefined>;
+}
+
+/** A question to a person. */
+export interface Question {
+  text: string;
+  /** The answer of a person who gives none. */
+  fallback: string;
+  /** What is wrong with an answer. */
+  problem(answer: string): string | undefined;
 }
 
 /** What a verb cannot work without, and not every surface has. */
@@ -56,6 +67,8 @@ export interface Program {
   readCommand(words: readonly string[]): { verb: string; input: Record<string, unknown> } | undefined;
   /** Writes mu's skill of that name to `path`; false when it was there already. */
   installSkill(name: string, path: string): Promise<boolean>;
+  /** A text that a new project begins with, by the name of its file. */
+  readTemplate(name: string): Promise<string>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */

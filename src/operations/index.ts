@@ -37,6 +37,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "hooks.install": () => import("./hooks.js").then((m) => m.hooksInstall),
   "hooks.status": () => import("./hooks.js").then((m) => m.hooksStatusOperation),
   "hooks.uninstall": () => import("./hooks.js").then((m) => m.hooksUninstall),
+  init: () => import("./init.js").then((m) => m.init),
   land: () => import("./land.js").then((m) => m.land),
   log: () => import("./log.js").then((m) => m.log),
   "log.write": () => import("./log.js").then((m) => m.logWrite),

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { counted } from "../names.js";
 import { rowsOf } from "../project/keys.js";
-import { SETTINGS_FILE } from "../project/read.js";
+import { projectEnv, SETTINGS_FILE } from "../project/read.js";
 import { checkRole, getRole, ROLE, ROLE_FINDING } from "../project/roles.js";
 import { ROLE_KEYS, type Role } from "../project/settings.js";
 import { defineOperation, listed, listOf, step } from "./define.js";
@@ -79,7 +79,7 @@ export const roleCheck = defineOperation({
   async run(app, { role, workstream }) {
     const { root, settings } = await projectOf(app, workstream);
     const roles = role === undefined ? Object.values(settings.roles) : [getRole(settings, role)];
-    const place = { root, env: app.request.env };
+    const place = { root, env: await projectEnv(root, app.request.env) };
     const findings = await Promise.all(roles.map((one) => checkRole(place, settings, one)));
     return { roles: roles.map(({ name }) => name), findings: findings.flat() };
   },

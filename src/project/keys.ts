@@ -64,7 +64,7 @@ export function standardsOf<K extends Keys>(keys: K): ValuesOf<K> {
 }
 
 /** What a key takes, for `must be …`. */
-function wantsOf({ kind, nullable, least, most }: Key): string {
+export function wantsOf({ kind, nullable, least, most }: Key): string {
   const number = least === undefined ? "" : ` from ${least} to ${most}`;
   const words = {
     number: `a number${number}`,
@@ -78,7 +78,8 @@ function wantsOf({ kind, nullable, least, most }: Key): string {
   return `${wanted}${nullable ? " or null" : ""}`;
 }
 
-function accepts({ kind, nullable, least = -Infinity, most = Infinity }: Key, value: unknown): boolean {
+/** Whether a key takes the value. */
+export function accepts({ kind, nullable, least = -Infinity, most = Infinity }: Key, value: unknown): boolean {
   if (value === null) return nullable === true;
   if (typeof kind !== "string") return kind.includes(value as string);
   if (kind === "boolean") return typeof value === "boolean";

@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { parseEnv } from "node:util";
 import { asFault, Fault } from "../errors.js";
 import { type SettingValue, valueAt } from "../workstreams/settings.js";
 import { at, checkValues, type Keys, rowsOf, schemaOf } from "./keys.js";
@@ -45,7 +46,7 @@ export function settingsOf(root: string): () => Promise<HeldSettings> {
 
 /** What changes whenever the file does; undefined if there is none. */
 async function findMark(root: string): Promise<string | undefined> {
-  const found = await stat(join(root, SETTINGS_FILE)).catch(unreadable);
+  const found = await stat(join(root, SETTINGS_FILE)).catch(unreadableIn(SETTINGS_FILE));
   if (found === undefined) return undefined;
   if (!found.isFile()) throw invalid(["it is not a file"]);
   if (found.size > MOST_BYTES) throw invalid([`the file is larger than ${MOST_BYTES} bytes`]);
@@ -53,12 +54,14 @@ async function findMark(root: string): Promise<string | undefined> {
 }
 
 async function readText(root: string): Promise<string> {
-  return (await readFile(join(root, SETTINGS_FILE), "utf8").catch(unreadable)) ?? "";
+  return (await readFile(join(root, SETTINGS_FILE), "utf8").catch(unreadableIn(SETTINGS_FILE))) ?? "";
 }
 
-function unreadable(error: NodeJS.ErrnoException): undefined {
-  if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
-  throw invalid([`the file cannot be read (${error.code ?? error.message})`]);
+function unreadableIn(file: string) {
+  return (error: NodeJS.ErrnoException): undefined => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw invalid([`the file cannot be read (${error.code ?? error.message})`], file);
+  };
 }
 
 /** The settings of a file's text. Faults `settings.invalid` with all problems. */
@@ -104,15 +107,41 @@ const FILE_KEYS = {
   roles: { kind: "object", standard: {}, about: "The specialists of the project, by name" },
 } as const satisfies Keys;
 
-/** Every setting of the file but its roles, with where its value comes from; a topic is a secret and is cut. */
-export async function listProjectSettings(root: string): Promise<SettingValue[]> {
+/**
+ * Every setting of the file but its roles, with where its value comes from; a topic is a secret and is cut. Faults
+ * `settings.invalid`.
+ */
+export async function listProjectSettings(root: string, env: Environment): Promise<SettingValue[]> {
   const settings = await readSettings(root);
   const given = jsonOf((await readText(root)) || "{}");
-  return rowsOf(PROJECT_KEYS).map(([key]) => {
-    const value = valueAt(settings, key);
+  const mode = authMode(settings, env);
+  return rowsOf(PROJECT_KEYS).map(([key]): SettingValue => {
+    const value = key === "auth.mode" ? mode : valueAt(settings, key);
+    if (value !== valueAt(settings, key)) return { key, value, source: "environment" };
     const shown = key === "notifications.ntfyTopic" && value !== "" ? `${String(value).slice(0, 4)}…` : value;
     return { key, value: shown, source: valueAt(given as object, key) === undefined ? "default" : "file" };
   });
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+const AUTH_MODES = PROJECT_KEYS.auth.mode.kind;
+
+/** How agent CLIs sign in: `$MU_AUTH_MODE`, else `$PRODUCER_AUTH_MODE`, else the settings. Faults `settings.invalid`. */
+export function authMode({ auth }: ProjectSettings, env: Environment): ProjectSettings["auth"]["mode"] {
+  const name = ["MU_AUTH_MODE", "PRODUCER_AUTH_MODE"].find((one) => env[one]);
+  if (name === undefined) return auth.mode;
+  const mode = AUTH_MODES.find((one) => one === env[name]);
+  if (mode === undefined) throw invalid([`must be ${AUTH_MODES.join(", ")}`], `$${name}`);
+  return mode;
+}
+
+/** The environment of the project's programs: `.env` in its folder, below the real one. Faults `settings.invalid`. */
+export async function projectEnv(root: string, env: Environment): Promise<Environment> {
+  const text = await readFile(join(root, ".env"), "utf8").catch((error: NodeJS.ErrnoException) => {
+    // Python keeps its virtual environments in folders of that name.
+    return error.code === "EISDIR" ? undefined : unreadableIn(".env")(error);
+  });
+  return text === undefined ? env : { ...parseEnv(text.replace(/^\ufeff/, "")), ...env };
 }
 
 /** A row for each setting: its name, what it takes, its default, what it is for. */
@@ -134,7 +163,8 @@ export function settingsSchema(): Record<string, unknown> {
   };
 }
 
-function invalid(problems: readonly string[]): Fault {
+/** The fault for a file with these problems. */
+export function invalid(problems: readonly string[], file = SETTINGS_FILE): Fault {
   const lines = problems.length === 1 ? ` ${problems[0]}` : problems.map((problem) => `\n  ${problem}`).join("");
-  return new Fault("usage", "settings.invalid", `${SETTINGS_FILE} is not valid:${lines}`, [], { problems });
+  return new Fault("usage", "settings.invalid", `${file} is not valid:${lines}`, [], { problems });
 }

@@ -179,8 +179,12 @@ export function withSetting(stored: string, key: string, value: unknown): string
   return JSON.stringify(values);
 }
 
-/** Where the value of a setting comes from: `mu workstream set`, the settings file of the project, or neither. */
-export const SETTING_VALUE = shape({ key: "string", value: "unknown", source: ["database", "file", "default"] });
+/** Where a value comes from: the environment, `mu workstream set`, the settings file of the project, or none of them. */
+export const SETTING_VALUE = shape({
+  key: "string",
+  value: "unknown",
+  source: ["environment", "database", "file", "default"],
+});
 
 export type SettingValue = TypeOf<typeof SETTING_VALUE>;
 
@@ -217,7 +221,7 @@ export function valueAt(values: object, key: string): unknown {
 }
 
 /** Sets or removes the value of a dotted key; removes a group that becomes empty. */
-function setAt(values: Values, key: string, value: unknown): void {
+export function setAt(values: Values, key: string, value: unknown): void {
   const [first = "", ...rest] = key.split(".");
   if (rest.length === 0) {
     if (value === undefined) delete values[first];

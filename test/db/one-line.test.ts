@@ -201,7 +201,7 @@ itOnce("one more column of tasks is in every verb", async () => {
     expect(await shown()).toBe("tense");
 
     const edit: Terminal["edit"] = async (text, _name, take) => take(text.replace("tense", "fine"));
-    const request = { ...app.request, terminal: { edit, run: async () => false } };
+    const request = { ...app.request, terminal: { ...app.request.terminal, edit } as Terminal };
     const taskEdit = operations.find((own) => own.name === "task.edit");
     if (taskEdit !== undefined) await execute(taskEdit, { task: "calm" }, app.world, request);
     expect(await shown()).toBe("fine");

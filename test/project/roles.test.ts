@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Home, newHome } from "../support/cli.js";
@@ -121,6 +121,40 @@ describe("mu workstream show", () => {
     const broken = await home.here("workstream show --json");
     expect(broken.json()).toMatchObject({ problem: expect.stringContaining(".mu/settings.json is not valid") });
     expect(broken.json().values).toContainEqual({ key: "titles", value: "name", source: "default" });
+  });
+});
+
+describe("the environment of a project", () => {
+  const authMode = async (env = {}) => {
+    const { values, problem } = (await home.here("workstream show --json", { env })).json();
+    return problem ?? values.find(({ key }: { key: string }) => key === "auth.mode");
+  };
+
+  it("says how CLIs sign in, above .env, above the settings file", async () => {
+    const row = (value: string, source: string) => ({ key: "auth.mode", value, source });
+    expect(await authMode()).toEqual(row("auto", "default"));
+    put(".mu/settings.json", '{"auth":{"mode":"api"}}');
+    expect(await authMode()).toEqual(row("api", "file"));
+    put(".env", "\ufeff# keys\nPRODUCER_AUTH_MODE='inherit'\n");
+    expect(await authMode()).toEqual(row("inherit", "environment"));
+    expect(await authMode({ PRODUCER_AUTH_MODE: "subscription" })).toEqual(row("subscription", "environment"));
+    expect(await authMode({ MU_AUTH_MODE: "auto" })).toEqual(row("auto", "environment"));
+    expect(await authMode({ MU_AUTH_MODE: "key" })).toBe(
+      "$MU_AUTH_MODE is not valid: must be auto, api, subscription, inherit",
+    );
+  });
+
+  it("names the programs of roles, and a folder .env is none", async () => {
+    put("writer.md", "Write code.\n");
+    settings({ roles: { code: { prompt: "writer.md" } } });
+    program("writer");
+    const check = async (own = {}) => (await home.here("role check", { env: { PATH: home.folder, ...own } })).code;
+    put(".env", "MU_CLAUDE_COMMAND=./bin/writer\n");
+    expect(await check()).toBe(0);
+    expect(await check({ MU_CLAUDE_COMMAND: "./bin/missing" })).toBe(1);
+    rmSync(join(home.project, ".env"));
+    mkdirSync(join(home.project, ".env"));
+    expect(await check()).toBe(1);
   });
 });
 

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import { sendToAgent } from "../../src/agents/delivery/send.js";
+import { readTemplate } from "../../src/cli/io.js";
 import { systemClock } from "../../src/clock.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
@@ -70,6 +71,7 @@ export async function seededApp(
     program: {
       registry: { verbs: VERBS, find: findOperation },
       installSkill: async () => true,
+      readTemplate,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
       readCommand: () => undefined,
@@ -87,7 +89,11 @@ export async function seededApp(
     stream: () => {},
     readFile: (path) => readFile(path, "utf8"),
     stdin: async () => PLAN,
-    terminal: { edit: async (text, _name, take) => take(`${text.trimEnd()} and more\n`), run: async () => false },
+    terminal: {
+      edit: async (text, _name, take) => take(`${text.trimEnd()} and more\n`),
+      run: async () => false,
+      ask: async () => undefined,
+    },
   };
   const crew = privateCrew(context, folder.path);
   if (workspaces === "with workspaces") await openWorkspaces(crew, project);

@@ -74,7 +74,7 @@ async function sameRoot(db: Reader, { name, root }: { name: string; root: string
 }
 
 /** A plan of tasks needs no tmux: where it does not answer, the workstream is there all the same. */
-async function openSession(app: App, workstream: string): Promise<string | null> {
+export async function openSession(app: App, workstream: string): Promise<string | null> {
   try {
     const { openCrewSession } = await import("../../crew/workstream.js");
     await openCrewSession(await app.crew(), workstream);

@@ -1,10 +1,10 @@
 import { localTime } from "../../clock.js";
 import { asFault } from "../../errors.js";
 import { counted } from "../../names.js";
-import { listProjectSettings } from "../../project/read.js";
+import { listProjectSettings, projectEnv } from "../../project/read.js";
 import { SETTING_VALUE, type SettingValue, settingText } from "../../workstreams/settings.js";
 import { listSettings, showWorkstream, WORKSTREAM_SUMMARY } from "../../workstreams/workstream.js";
-import { defineOperation } from "../define.js";
+import { type App, defineOperation } from "../define.js";
 import { namedWorkstreamField, workstreamField } from "../fields.js";
 
 export const workstreamShow = defineOperation({
@@ -21,7 +21,7 @@ export const workstreamShow = defineOperation({
   async run(app, { workstream }) {
     const { db } = app.context.store;
     const found = await showWorkstream(db, workstream);
-    const ofProject = await projectValues(found.root ?? app.request.cwd);
+    const ofProject = await projectValues(found.root ?? app.request.cwd, app.request.env);
     return { workstream: found, ...ofProject, values: [...(await listSettings(db, workstream)), ...ofProject.values] };
   },
   render: ({ workstream: found, values, problem }, paint) => [
@@ -39,9 +39,12 @@ export const workstreamShow = defineOperation({
 });
 
 /** What the settings file says, or what is wrong with it. */
-async function projectValues(root: string): Promise<{ values: SettingValue[]; problem: string | null }> {
+async function projectValues(
+  root: string,
+  env: App["request"]["env"],
+): Promise<{ values: SettingValue[]; problem: string | null }> {
   try {
-    return { values: await listProjectSettings(root), problem: null };
+    return { values: await listProjectSettings(root, await projectEnv(root, env)), problem: null };
   } catch (error) {
     return { values: [], problem: asFault(error).message };
   }
