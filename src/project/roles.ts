@@ -1,6 +1,6 @@
 import { access, constants, readFile, stat } from "node:fs/promises";
 import { delimiter, resolve } from "node:path";
-import type { AgentCliKey } from "../agents/clis/cli.js";
+import { unmetRestriction } from "../agents/clis/headless.js";
 import { overrideName } from "../agents/clis/programs.js";
 import { AGENT_CLIS } from "../agents/clis/table.js";
 import { Fault } from "../errors.js";
@@ -64,16 +64,17 @@ export async function checkRole(
 ): Promise<RoleFinding[]> {
   const { cli, reservationUsd: reserved, dailyCapUsd: cap } = role;
   const ceiling = budget.projectCeilingUsd;
-  const limits = [role.access === "read-only" && "read-only access", role.allowedTools !== null && "allowedTools"];
+  const { refuse, warn } = unmetRestriction(AGENT_CLIS[cli], role);
   const program = programOf(role, env);
   const errors = [
     await promptProblem(root, role.prompt),
     !(await isInstalled(program, env, root)) && `its program ${quote(program)} is not installed`,
     cap !== null && cap > 0 && reserved > cap && `reserves ${reserved} USD, more than its cap of ${cap} USD`,
     ceiling !== null && reserved > ceiling && `reserves ${reserved} USD, more than the project's ${ceiling} USD`,
-    ...limits.map((limit) => limit && isFree(cli) && `has ${limit}, which ${cli} cannot enforce`),
+    refuse,
   ];
   const warnings = [
+    warn,
     role.prompt === null && "has no prompt: its runs know only their task",
     cap === 0 && "has a cap of 0 USD, so it never runs",
     cap !== null && cap > 0 && reserved === 0 && "reserves nothing, so its runs can exceed its cap",
@@ -82,9 +83,6 @@ export async function checkRole(
     says ? [{ role: role.name, verdict, says }] : [];
   return [...errors.flatMap(as("error")), ...warnings.flatMap(as("warning"))];
 }
-
-/** Whether the CLI has no switches that restrict an agent. */
-const isFree = (cli: AgentCliKey) => AGENT_CLIS[cli].switches === undefined;
 
 async function promptProblem(root: string, prompt: string | null): Promise<string | undefined> {
   if (prompt === null) return undefined;

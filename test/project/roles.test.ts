@@ -94,7 +94,7 @@ describe("roles", () => {
       "error poor reserves 0.2 USD, more than its cap of 0.1 USD",
       "error rich reserves 60 USD, more than the project's 50 USD",
       "error free has read-only access, which command cannot enforce",
-      "error free has allowedTools, which command cannot enforce",
+      "warning free has allowedTools, which command cannot enforce",
       "warning free has no prompt: its runs know only their task",
       "warning never has a cap of 0 USD, so it never runs",
       "warning loose reserves nothing, so its runs can exceed its cap",

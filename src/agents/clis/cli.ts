@@ -1,5 +1,6 @@
 import type { EventReader } from "../feed.js";
 import type { ScreenReader } from "../screen/rules.js";
+import type { Headless } from "./headless.js";
 import type { HookKit } from "./hook-kit.js";
 
 export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command" | "player";
@@ -80,6 +81,8 @@ export interface AgentCli extends ScreenReader {
   hooks?: HookKit;
   /** Reads what those hooks report. */
   readEvents?: EventReader;
+  /** How it is run without a terminal; absent where it cannot be. */
+  headless?: Headless;
 }
 
 const NETWORK = /^(?:(?:https?|all|no)_proxy|(?:HTTPS?|ALL|NO)_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR))$/;

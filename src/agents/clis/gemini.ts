@@ -1,6 +1,7 @@
 import { rulesOf } from "../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../screen/screen.js";
 import { type AgentCli, SLASH_COMMAND } from "./cli.js";
+import { geminiHeadless } from "./gemini-result.js";
 
 const rule = rulesOf("gemini");
 
@@ -27,6 +28,7 @@ export const gemini: AgentCli = {
   placeholder: /^Type your message or @path/,
   proof: { by: "composer", pasted: /\[Pasted Text: \d+ lines\]/, queued: /\bQueued \(press ↑ to edit\)/ },
   misreads: { before: /^!/, after: /(?:\\|@\S*)$/, refuse: [SLASH_COMMAND] },
+  headless: geminiHeadless,
   reading: {
     by: "screen",
     findGeometry,

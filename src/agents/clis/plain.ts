@@ -1,4 +1,5 @@
 import type { AgentCli } from "./cli.js";
+import { commandHeadless } from "./command-result.js";
 
 /**
  * A login shell as an agent. It has no screen rules: it is idle while the shell itself is in the pane's foreground,
@@ -25,4 +26,5 @@ export const command: AgentCli = {
   homeColumn: (screen) => screen.cursorX,
   proof: { by: "echo" },
   reading: { by: "process" },
+  headless: commandHeadless,
 };

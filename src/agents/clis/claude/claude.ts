@@ -3,6 +3,7 @@ import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import { type AgentCli, SLASH_COMMAND } from "../cli.js";
 import { readClaudeEvents } from "./feed.js";
 import { claudeHooks } from "./hooks.js";
+import { claudeHeadless } from "./result.js";
 
 const rule = rulesOf("claude");
 
@@ -37,6 +38,7 @@ export const claude: AgentCli = {
   misreads: { before: /^!/, after: /\\$/, refuse: [SLASH_COMMAND] },
   hooks: claudeHooks,
   readEvents: readClaudeEvents,
+  headless: claudeHeadless,
   reading: {
     by: "screen",
     findGeometry,

@@ -2,6 +2,7 @@ import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import type { AgentCli } from "../cli.js";
 import { codexHooks, readCodexEvents } from "./notify.js";
+import { codexHeadless } from "./result.js";
 
 const rule = rulesOf("codex");
 
@@ -45,6 +46,7 @@ export const codex: AgentCli = {
   misreads: { before: /^(?:\/\S+\s|!)/, after: /@\S*$/ },
   hooks: codexHooks,
   readEvents: readCodexEvents,
+  headless: codexHeadless,
   reading: {
     by: "screen",
     findGeometry,

@@ -3,6 +3,7 @@ import { findLastRow, type Geometry, type Row, type Screen, screenRows } from ".
 import { type AgentCli, type LaunchOptions, SHELL_COMMAND } from "../cli.js";
 import { readOpencodeEvents } from "./feed.js";
 import { opencodeHooks } from "./hooks.js";
+import { opencodeHeadless } from "./result.js";
 
 const rule = rulesOf("opencode");
 
@@ -29,6 +30,7 @@ export const opencode: AgentCli = {
   startMs: 20_000,
   hooks: opencodeHooks,
   readEvents: readOpencodeEvents,
+  headless: opencodeHeadless,
   reading: {
     by: "screen",
     findGeometry,

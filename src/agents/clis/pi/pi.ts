@@ -3,6 +3,7 @@ import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import { type AgentCli, SHELL_COMMAND, SLASH_COMMAND } from "../cli.js";
 import { readPiEvents } from "./feed.js";
 import { piHooks } from "./hooks.js";
+import { piHeadless } from "./result.js";
 
 const rule = rulesOf("pi");
 
@@ -40,6 +41,7 @@ export const pi: AgentCli = {
   misreads: { after: /\\$/, refuse: [SLASH_COMMAND, SHELL_COMMAND] },
   hooks: piHooks,
   readEvents: readPiEvents,
+  headless: piHeadless,
   reading: {
     by: "screen",
     findGeometry,
