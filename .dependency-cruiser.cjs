@@ -10,6 +10,7 @@ const FLOORS = [
   ["demo", "index"],
   ["crew"],
   ["landing"],
+  ["runs"],
   ["work", "state"],
   ["tracks", "workspaces"],
   ["tasks"],

@@ -40,6 +40,7 @@ export {
 } from "./project/read.js";
 export { DEFAULT_ROLE, DEFAULT_SETTINGS, type ProjectSettings, type Role, type RunCli } from "./project/settings.js";
 export { redact, redactStream, secretsIn } from "./redact.js";
+export { type AuthMode, credentialsPath, isolateConfig, type SignIn, signInOf } from "./runs/auth.js";
 export { readState, type State, type StateOptions } from "./state.js";
 export { type Addition, addTask, type NewTask } from "./tasks/add.js";
 export { type Claim, type ClaimNextOptions, type ClaimOptions, claimNext, claimTask } from "./tasks/claim.js";
