@@ -8,6 +8,7 @@ const FLOORS = [
   ["mcp"],
   ["operations"],
   ["demo", "index"],
+  ["dispatch"],
   ["crew"],
   ["landing"],
   ["runs"],
@@ -36,7 +37,7 @@ const allowed = FLOORS.flatMap((rooms, floor) => {
 /** Packages, each with the only places that may import it. */
 const PACKAGES = [
   ["better-sqlite3|pg", "^src/db/"],
-  ["kysely", "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|tracks|state|crew)[./]"],
+  ["kysely", "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|tracks|state|crew|runs|dispatch)[./]"],
   ["execa", "^src/exec\\.ts$"],
   ["zod", "^src/(operations|mcp|reference)[./]"],
   ["commander|chalk|cli-table3|@inquirer", "^src/(cli|reference)[./]"],

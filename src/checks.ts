@@ -12,25 +12,35 @@ interface CheckWorld {
   context: { clock: Clock };
 }
 
-export interface CheckOptions {
-  /** A command line for `/bin/sh`. */
-  command: string;
+export interface ProgramOptions {
+  file: string;
+  args: readonly string[];
+  /** Its standard input; none without it. */
+  input?: string | undefined;
   cwd: string;
   /** Added to this process's environment; undefined removes a variable. */
   env?: Readonly<Record<string, string | undefined>>;
   timeoutMs: number;
   signal?: AbortSignal | undefined;
   /** Called with the output of both streams. */
-  onOutput?: ((chunk: Uint8Array) => void) | undefined;
+  onOutput?: ((chunk: Uint8Array, from: "stdout" | "stderr") => void) | undefined;
 }
 
-export interface CheckRun {
+export interface CheckOptions extends Omit<ProgramOptions, "file" | "args" | "input"> {
+  /** A command line for `/bin/sh`. */
+  command: string;
+}
+
+export interface ProgramRun {
   /** Null if a signal, the timeout or `signal` ended it. */
   exitCode: number | null;
   timedOut: boolean;
   /** True if `signal` ended it. */
   interrupted: boolean;
   seconds: number;
+}
+
+export interface CheckRun extends ProgramRun {
   /** The last 50 lines without secrets, each cut to its last 1,000 bytes. */
   tail: string;
 }
@@ -40,36 +50,50 @@ const TAIL = { lines: 50, bytes: 1000 };
 const INTERRUPTED_MS = 100;
 
 /**
- * Runs a command to its end in its own process session, with both output streams merged. Kills all its processes on
- * timeout and on `signal`, and what is left of its process group when it exits; only daemons outlive it. Faults
- * `check.not_started` (unavailable) if the folder is gone or the command contains a NUL.
+ * Runs a command to its end, with both output streams merged; as `runProgram`. Faults `check.not_started` (unavailable)
+ * if the folder is gone or the command contains a NUL.
  */
-export async function runCheck(world: CheckWorld, options: CheckOptions): Promise<CheckRun> {
-  if (options.signal?.aborted) return NOT_RUN;
-  const { clock } = world.context;
+export async function runCheck(world: CheckWorld, { command, ...options }: CheckOptions): Promise<CheckRun> {
   const tail = tailOf(TAIL);
-  const env = { ...withoutRepository(world.env), ...options.env };
-  const redacted = redactStream(secretsIn(env));
-  const { signal } = options;
+  const redacted = redactStream(secretsIn({ ...world.env, ...options.env }));
+  const run = await runProgram(world, {
+    ...options,
+    file: "/bin/sh",
+    args: ["-c", 'exec /bin/sh -c "$1" 2>&1', "sh", command],
+    onOutput(chunk, from) {
+      tail.add(redacted.add(chunk));
+      options.onOutput?.(chunk, from);
+    },
+  });
+  if (run.notStarted !== undefined) throw notStarted(command, options.cwd, run.notStarted);
+  tail.add(redacted.end());
+  return { ...run, tail: tail.text() };
+}
+
+/**
+ * Runs a program to its end in its own process session. Kills all its processes on timeout and on `signal`, and what is
+ * left of its process group when it exits; only daemons outlive it. `notStarted` says why it could not be started.
+ */
+export async function runProgram(
+  world: CheckWorld,
+  { file, args, signal, timeoutMs, onOutput = () => {}, ...options }: ProgramOptions,
+): Promise<ProgramRun & { notStarted?: string }> {
+  if (signal?.aborted) return NOT_RUN;
+  const { clock } = world.context;
   let ended: "timeout" | "signal" | undefined;
   let ending: Promise<unknown> | undefined;
   let stopWatching = () => {};
   const began = clock.now().getTime();
-  const result = await world.exec("/bin/sh", ["-c", 'exec /bin/sh -c "$1" 2>&1', "sh", options.command], {
-    cwd: options.cwd,
-    signal,
-    env,
-    onOutput(chunk) {
-      tail.add(redacted.add(chunk));
-      options.onOutput?.(chunk);
-    },
+  const result = await world.exec(file, args, {
+    ...{ cwd: options.cwd, input: options.input, signal, onOutput },
+    env: { ...withoutRepository(world.env), ...options.env },
     onStart(pid) {
       const end = (why: "timeout" | "signal") => {
         ended ??= why;
         ending ??= endProcessTrees(world, [{ pid }], why === "signal" ? { graceMs: INTERRUPTED_MS } : { signal });
       };
       const aborted = () => end("signal");
-      const timer = setTimeout(end, options.timeoutMs, "timeout");
+      const timer = setTimeout(end, timeoutMs, "timeout");
       signal?.addEventListener("abort", aborted, { once: true });
       stopWatching = () => {
         clearTimeout(timer);
@@ -82,24 +106,16 @@ export async function runCheck(world: CheckWorld, options: CheckOptions): Promis
       await endGroup(world, pid, { signal });
     },
   });
-  if (result.notStarted !== undefined) throw notStarted(options, result.notStarted);
-  tail.add(redacted.end());
   return {
     exitCode: ended === undefined ? result.code : null,
     timedOut: ended === "timeout",
     interrupted: ended === "signal",
     seconds: Math.max(0, clock.now().getTime() - began) / 1000,
-    tail: tail.text(),
+    ...(result.notStarted !== undefined && { notStarted: result.notStarted }),
   };
 }
 
-const NOT_RUN: CheckRun = {
-  exitCode: null,
-  timedOut: false,
-  interrupted: true,
-  seconds: 0,
-  tail: "",
-};
+const NOT_RUN: ProgramRun = { exitCode: null, timedOut: false, interrupted: true, seconds: 0 };
 
 /** Set in hooks that run mu; the repository must be found from the folder instead. */
 const LOCATIONS = [
@@ -115,7 +131,7 @@ function withoutRepository(env: CheckWorld["env"]): Record<string, string | unde
   return Object.fromEntries(Object.entries(env).filter(([name]) => !LOCATIONS.includes(name)));
 }
 
-function notStarted({ command, cwd }: CheckOptions, reason: string): Fault {
+function notStarted(command: string, cwd: string, reason: string): Fault {
   return new Fault(
     "unavailable",
     "check.not_started",

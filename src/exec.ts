@@ -27,7 +27,7 @@ export interface ExecOptions {
    * Called with the output of both streams, which is not kept. The program then leads its own process session, and this
    * returns when it exits, even if other processes keep its output open. `signal` ends only the wait for that output.
    */
-  onOutput?: ((chunk: Uint8Array) => void) | undefined;
+  onOutput?: ((chunk: Uint8Array, from: "stdout" | "stderr") => void) | undefined;
   /** With `onOutput`: called when it has started. */
   onStart?(pid: number): void;
   /** With `onOutput`: called when it has exited, before its output is closed. */
@@ -91,7 +91,7 @@ async function streamProgram(
   file: string,
   args: readonly string[],
   options: ExecOptions,
-  onOutput: (chunk: Uint8Array) => void,
+  onOutput: NonNullable<ExecOptions["onOutput"]>,
 ): Promise<ExecResult> {
   const child = execa(file, args, {
     ...surroundings(options),
@@ -99,12 +99,14 @@ async function streamProgram(
     encoding: "buffer",
     detached: true,
     cleanup: false,
-    stdin: "ignore",
+    ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
   });
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const outputs = [child.stdout, child.stderr];
   const closed = outputs.map((output) => new Promise((resolve) => output.once("close", resolve)));
-  for (const output of outputs) output.on("data", onOutput).on("error", () => {});
+  child.stdout.on("data", (chunk) => onOutput(chunk, "stdout"));
+  child.stderr.on("data", (chunk) => onOutput(chunk, "stderr"));
+  for (const output of outputs) output.on("error", () => {});
   const settled = child.then((result) => result.code ?? "ENOENT");
   if (child.pid === undefined) return { ...ENDED, code: null, notStarted: await settled };
 

@@ -12,6 +12,12 @@ import { whyUnreachable } from "./sight.js";
 /** The `cli` of a person: no pane, never reaped. */
 export const PERSON_CLI = "human";
 
+/** The `cli` of a slot: its runs work without a terminal, each in a process of its own. */
+export const RUN_CLI = "run";
+
+/** Those that are never looked for in tmux. */
+export const PANELESS: readonly string[] = [PERSON_CLI, RUN_CLI];
+
 /** What an agent may be doing. `free` is set by a person: available. */
 export const AGENT_STATUSES = [
   "spawning",
@@ -173,8 +179,10 @@ export async function openPaneAgent(db: Reader, ref: AgentRef): Promise<AgentRow
 
 /** The row, unless it is a person's: `agent.is_person`. */
 export function requirePane(row: AgentRow): AgentRow {
-  if (row.cli !== PERSON_CLI) return row;
-  throw new Fault("conflict", "agent.is_person", `${quote(row.name)} is a person and has no pane.`, [
+  if (!PANELESS.includes(row.cli)) return row;
+  const isRun = row.cli === RUN_CLI;
+  const what = isRun ? "runs without a terminal" : "is a person and has no pane";
+  throw new Fault("conflict", isRun ? "agent.no_pane" : "agent.is_person", `${quote(row.name)} ${what}.`, [
     { intent: "List agents", command: `mu agent list -w ${row.workstream}` },
   ]);
 }
@@ -327,7 +335,7 @@ const selectOpen = statement((db, _: object) =>
     .selectAll("a")
     .select("w.name as workstream_name")
     .where("a.closed_at", "is", null)
-    .where("a.cli", "<>", PERSON_CLI)
+    .where("a.cli", "not in", PANELESS)
     .orderBy("a.id"),
 );
 

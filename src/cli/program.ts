@@ -18,6 +18,8 @@ const NOUNS: Readonly<Record<string, string>> = {
   audit: "Verify the chain of events",
   db: "Maintain the database",
   me: "Show who you are to mu, and your tasks",
+  dispatch: "Start ready tasks by role, within their budgets",
+  runs: "See what the dispatcher ran and what it cost",
   task: "Plan, claim and finish tasks",
   track: "Show which tracks of work can run in parallel",
   salvage: "Restore work saved from deleted or rewritten workspaces",

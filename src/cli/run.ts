@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { systemClock } from "../clock.js";
-import { openStore, upgradeStore } from "../db/open.js";
+import { type Address, openStore, upgradeStore } from "../db/open.js";
 import { Fault, interrupted } from "../errors.js";
 import type { Program, Request } from "../operations/app.js";
 import { execute, executeFollowing, type World } from "../operations/execute.js";
@@ -18,6 +18,10 @@ import { usageFault, withUsage } from "./usage.js";
 
 /** Runs one command line to its end and gives the exit code. */
 export async function runLine(argv: readonly string[], output: Output, signal: AbortSignal): Promise<number> {
+  // What the dispatcher starts for every run: it needs no verb.
+  if (argv[0] === "runner" && /^\d+$/.test(argv[1] ?? "")) {
+    return (await import("./runner.js")).carryOutRun(Number(argv[1]), addressOf(signal), output, signal);
+  }
   const line = readLine(argv, VERBS);
   try {
     const call = parse(line, output);
@@ -96,8 +100,9 @@ async function perform(
 const TIDY_MS = { read: 200, write: 2_000, destroy: 2_000 };
 
 /** The verb's answer, or the fault that it was interrupted where it does not end by itself. */
-async function untilTidy<T>({ effect, standalone }: Operation, answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (standalone) return answer;
+async function untilTidy<T>(operation: Operation, answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { effect, standalone, endsLate } = operation;
+  if (standalone || endsLate) return answer;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     const giveUp = () => {
@@ -116,20 +121,27 @@ function reportMissingFolder(output: Output): void {
   output.err(`There is no folder ${folder}, which MU_DB_PATH names: nothing is stored there yet.\n`);
 }
 
-/** This process as verbs see it. */
-function processWorld(output: Output, signal: AbortSignal): World {
-  const address = {
+/** Where this process's database is. */
+function addressOf(signal: AbortSignal): Address {
+  return {
     url: process.env.MU_DATABASE_URL,
     path: databasePath(process.env),
     busyTimeoutMs: milliseconds(process.env["MU_BUSY_TIMEOUT_MS"]),
     signal,
   };
+}
+
+/** This process as verbs see it. */
+function processWorld(output: Output, signal: AbortSignal): World {
+  const address = addressOf(signal);
   const world: World = {
     clock: systemClock,
     program: {
       registry: { verbs: VERBS, find: findOperation },
       runApart: output.program === undefined ? undefined : (...call) => runApart(output.program as string, ...call),
       startApart: output.program === undefined ? undefined : (...call) => startApart(output.program as string, ...call),
+      argvOf:
+        output.program === undefined ? undefined : (words) => [process.execPath, output.program as string, ...words],
       readCommand,
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,

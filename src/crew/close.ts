@@ -5,7 +5,7 @@ import {
   agentById,
   agentWrite,
   latestAgentRow,
-  PERSON_CLI,
+  PANELESS,
   replaced,
 } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
@@ -135,7 +135,7 @@ export async function findPrograms(
   rows: readonly AgentRow[],
   { whileUnreachable: mode }: Pick<CloseOptions, "whileUnreachable"> = {},
 ): Promise<Programs[]> {
-  const agents = rows.filter((row) => row.cli !== PERSON_CLI);
+  const agents = rows.filter((row) => !PANELESS.includes(row.cli));
   if (agents.length === 0) return [];
   const all = await host.tmux.listPanes();
   const places = await locate(

@@ -5,7 +5,7 @@ import {
   agentWrite,
   findOpenAgent,
   openAgent,
-  PERSON_CLI,
+  PANELESS,
 } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { findOwnPane } from "../agents/pane.js";
@@ -32,7 +32,7 @@ export async function renameAgent(
   const ownWindow = row.window === ref.name;
   const spec = { ...agentWrite("agent.rename", ref), payload: { from: ref.name, to } };
   const renamed = await write(host.context, spec, (tx) => renameAgentIn(tx, ref, row, to));
-  if (row.cli !== PERSON_CLI) await relabel(host, renamed, ownWindow ? to : undefined);
+  if (!PANELESS.includes(row.cli)) await relabel(host, renamed, ownWindow ? to : undefined);
   return { agent: await agentById(host.context.store.db, row.id), previousName: ref.name, changed: true };
 }
 

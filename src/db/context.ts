@@ -27,3 +27,23 @@ export function newGroup(): string {
   const uuid = randomUUID();
   return uuid.slice(0, 8) + uuid.slice(9, 11);
 }
+
+/** The context's clock, whose sleep ends early when the database has changed since the last one. */
+export function wakingClock({ clock, store }: Context): Clock & { end(): void } {
+  let changed = false;
+  let wake = () => {};
+  const end = store.watch(() => {
+    changed = true;
+    wake();
+  });
+  return {
+    now: () => clock.now(),
+    sleep: async (ms, signal) => {
+      const change = new AbortController();
+      wake = () => change.abort();
+      if (!changed) await clock.sleep(ms, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
+      changed = false;
+    },
+    end,
+  };
+}

@@ -145,6 +145,61 @@ export interface Schema {
     /** The verb that took the place away. */
     reason: string;
   };
+  /** One invocation of an agent without a terminal. Amounts are whole millionths of a dollar. */
+  runs: Row & {
+    workstream_id: number;
+    /** The slot that it works in. */
+    agent_id: number;
+    agent: string;
+    /** The row id and the name of the task when the run was reserved: a run outlives its task. */
+    task_id: number;
+    task: string;
+    /** Of its claim; a task that was claimed again is not this run's any more. */
+    claim_generation: number;
+    role: string;
+    /** Counts from 1 since the task last succeeded or was requeued. */
+    attempt: number;
+    cli: string;
+    model: string | null;
+    access: string;
+    /** What no other run may write to meanwhile: a track or the checkout; null for one that writes nothing. */
+    writes: string | null;
+    /** `pane` or `child`. */
+    transport: string;
+    state: string;
+    /** The UTC day that it is booked on: that of its reservation. */
+    day: string;
+    reserved_micros: number;
+    /** What it counts as; null while it is active, and where nothing is known. */
+    cost_micros: number | null;
+    /** What the vendor bills; null where that is unknown. */
+    actual_micros: number | null;
+    /** Where `cost_micros` comes from. */
+    cost_basis: string | null;
+    tokens_in: number | null;
+    tokens_out: number | null;
+    tokens_cache_read: number | null;
+    tokens_cache_write: number | null;
+    /** The process that answers for it: its starter, then its runner. */
+    process: string;
+    session_ref: string | null;
+    exit_code: number | null;
+    failure: string | null;
+    reason: string | null;
+    /** When the provider's limit ends. */
+    retry_at: string | null;
+    verdict: string | null;
+    answer: string | null;
+    started_at: string | null;
+    finished_at: string | null;
+  };
+  /** The loop that starts a workstream's runs; not journalled. */
+  dispatchers: Row & {
+    workstream_id: number;
+    process: string;
+    /** What it was asked for: `now` or `drain`; null to go on. */
+    stop: string | null;
+  };
   /** One run of a task's check command. */
   checks: Row & {
     task_id: number;

@@ -110,6 +110,18 @@ export const TABLES = {
     label: "{text}",
     unique: [{ columns: ["root", "hash"] }],
   },
+  runs: {
+    noun: "run",
+    preposition: "of",
+    label: "{task}",
+    references: { workstream_id: "workstreams", agent_id: "agents" },
+    destroyedWith: ["workstream_id"],
+    notUndoable: "a run that was started cannot be unstarted",
+  },
+  dispatchers: {
+    journalled: false,
+    references: { workstream_id: "workstreams" },
+  },
   agent_status: {
     journalled: false,
     references: { agent_id: "agents" },

@@ -69,6 +69,15 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "land.wait": ({ payload }) =>
     `cannot land ${enumerate(payload.tasks as string[], 5)} yet: ${oneLine(String(payload.reason))}`,
   "land.refuse": ({ subject, payload }) => `returned ${shortName(subject)}: it ${oneLine(String(payload.reason))}`,
+  "run.reserve": ({ subject, payload }) => `reserved run ${payload.run} of ${shortName(subject)} for ${payload.agent}`,
+  "run.start": ({ subject, payload }) => `started run ${payload.run} of ${shortName(subject)}`,
+  "run.settle": ({ subject, payload }) =>
+    `ended run ${payload.run} of ${shortName(subject)}: ${payload.failure ?? payload.verdict ?? payload.state}`,
+  "run.refuse": simple("counted an attempt of"),
+  "dispatch.kill": ({ payload }) => `put the brake on: ${oneLine(String(payload.reason))}`,
+  "dispatch.resume": () => "took the brake off",
+  "task.requeue": simple("requeued"),
+  "task.escalate": simple("held for a person"),
   "agent.spawn": ({ subject, payload, changes }) => {
     if (payload.failed !== undefined) return `failed to spawn ${shortName(subject)} (${payload.failed})`;
     return `${inserted(changes, "agents") ? `${BEGAN}spawn` : "spawned"} ${shortName(subject)}`;

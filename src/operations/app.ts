@@ -63,6 +63,8 @@ export interface Program {
   runApart?: ((words: readonly string[], input: string, request: Request) => Promise<unknown>) | undefined;
   /** Runs a line of mu's, given as its words, in a process that outlives this one. Undefined where there is no program. */
   startApart?: ((words: readonly string[], request: Request) => Promise<void>) | undefined;
+  /** The program and arguments that run such a line. Undefined where there is no program. */
+  argvOf?: ((words: readonly string[]) => [string, ...string[]]) | undefined;
   /** What a line asks for, given as its words after `mu`; undefined if it is no line of mu's. */
   readCommand(words: readonly string[]): { verb: string; input: Record<string, unknown> } | undefined;
   /** Writes mu's skill of that name to `path`; false when it was there already. */

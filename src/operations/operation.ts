@@ -87,6 +87,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   writes?: (input: z.output<I>) => boolean;
   /** A call can be about several workstreams: each name says its own, and tables show them. */
   spans?: true;
+  /** After a first signal it ends in its own time, as what it waits for does; a second one ends the process. */
+  endsLate?: true;
   /** Opens no database: the verb is about the program itself. */
   standalone?: true;
   input: () => I;

@@ -1,4 +1,4 @@
-import { PERSON_CLI } from "../agents/agent.js";
+import { PANELESS } from "../agents/agent.js";
 import type { Context } from "../db/context.js";
 import type { App } from "./app.js";
 
@@ -12,7 +12,7 @@ export async function reconcileBeforeRead(app: App): Promise<boolean> {
     .selectFrom("agents")
     .select("id")
     .where("closed_at", "is", null)
-    .where("cli", "<>", PERSON_CLI)
+    .where("cli", "not in", PANELESS)
     .limit(1)
     .executeTakeFirst();
   if (someone === undefined) return false;

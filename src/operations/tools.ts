@@ -27,7 +27,7 @@ export const INSTRUCTIONS: Readonly<Record<ToolSet, string>> = {
     "You are one of several agents that work on one task graph. Take a task with task_claim {next: true}, read it with task_show, write down what you find out with task_note, and finish it with task_close. Then take the next one; if none is ready, stop or wait with task_wait. Give a task that you cannot finish back with task_release. The field workstream is yours by default. A fault names the tool to call next.",
   orchestrator:
     "You lead a crew of agents on one task graph. Plan with task_apply, see with state and track_list how much can be done at once, start agents with agent_spawn, and give them prompts with agent_send. Wait with task_wait, bring finished work to its branch with land, and take back a mistake with undo. The field workstream is yours, or this folder's, by default. Tools that delete do nothing until yes is true.",
-  all: "mu runs crews of coding agents on one task graph. state shows a workstream at a glance; task_… plans and does work, agent_… runs agents in tmux panes, workspace_… gives them checkouts, and land brings finished work to its branch. Tools that delete do nothing until yes is true. A fault names the tool to call next.",
+  all: "Crews of coding agents work on one task graph. state shows a workstream at a glance; task_… plans and does work, agent_… runs agents in tmux panes, workspace_… gives them checkouts, and land brings finished work to its branch. Tools that delete do nothing until yes is true. A fault names the tool to call next.",
 };
 
 /** `task.claim` as a tool: `task_claim`. */

@@ -96,6 +96,11 @@ async function assign(
   return { ...unchanged(row), task: toTask({ ...after, owner: agent.name }), changed: true };
 }
 
+/** Records where the work of a claim begins, for a claimant that gets its workspace after the claim. */
+export async function beginWorkIn(tx: Tx, row: TaskRow, begun: WorkBegun): Promise<void> {
+  await tx.patch("tasks", row.id, workColumnsOf(row, begun.agent, begun), row);
+}
+
 /** Where the claim's work begins; all null if `begun` is not the claimant's. */
 function workColumnsOf(row: TaskRow, agent: string, begun: WorkBegun | undefined) {
   if (begun?.agent !== agent) return { work_agent: null, work_root: null, work_from: null };

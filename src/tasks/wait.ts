@@ -1,6 +1,6 @@
 import { AGENT_STATUSES, type AgentStatus, selectAgents, toAgent } from "../agents/agent.js";
-import { type Clock, pollUntil } from "../clock.js";
-import { type Context, timestamp } from "../db/context.js";
+import { pollUntil } from "../clock.js";
+import { type Context, timestamp, wakingClock } from "../db/context.js";
 import { type Change, findHead } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
 import { qualifiedName, type TaskRef } from "../names.js";
@@ -98,26 +98,6 @@ export async function waitForTasks(
   } finally {
     clock.end();
   }
-}
-
-/** The context's clock, whose sleep ends early when the database has changed since the last one. */
-function wakingClock({ clock, store }: Context): Clock & { end(): void } {
-  let changed = false;
-  let wake = () => {};
-  const end = store.watch(() => {
-    changed = true;
-    wake();
-  });
-  return {
-    now: () => clock.now(),
-    sleep: async (ms, signal) => {
-      const change = new AbortController();
-      wake = () => change.abort();
-      if (!changed) await clock.sleep(ms, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
-      changed = false;
-    },
-    end,
-  };
 }
 
 function reportStuck(all: readonly WaitedTask[], reported: Set<string>, { onStuck }: WaitOptions): void {

@@ -8,7 +8,7 @@ import { duration, enumerate, qualifiedName, shellWord, type TaskRef } from "../
 import { claimantName, ownTaskToChange, type TaskToChange, taskToChange, taskVerb, touched } from "../tasks/change.js";
 import { type Check, insertCheck, type NewCheck } from "../tasks/checks.js";
 import { openBlockers } from "../tasks/graph.js";
-import { type CloseOptions, type Closing, closeTask, requireSameClaim } from "../tasks/lifecycle.js";
+import { type CloseOptions, type Closing, closeTask, type Finding, requireSameClaim } from "../tasks/lifecycle.js";
 import type { Loose } from "../vcs/vcs.js";
 import type { Settings } from "../workstreams/settings.js";
 import { getSettings, workstreamRow } from "../workstreams/workstream.js";
@@ -71,7 +71,31 @@ export async function finishTask(
     return { ...(await closeTask(world.context, ref, claimant, options)), check: null, warnings: [] };
   }
 
-  const { landsNext, include, cwd } = options;
+  const { finding, warnings, work } = await proveTask(world, row, claimant, { ...options, settings, command });
+  const closing = await closeTask(world.context, ref, claimant, { ...options, finding });
+  const other = row.status === "IN_PROGRESS" && row.owner !== claimantName(claimant) ? row.owner : null;
+  return {
+    ...closing,
+    check: closing.check ?? null,
+    warnings,
+    ...(other !== null && { was: { owner: other, commits: work?.commits ?? null } }),
+  };
+}
+
+/** What a proof needs beside the options of a close. */
+type ProofOptions = FinishOptions & { settings: Settings; command: string | null };
+
+/**
+ * Collects the proof that a task is done, and runs `command`, which must be green; closes nothing. Faults as `finishTask`.
+ */
+export async function proveTask(
+  world: FinishWorld,
+  row: TaskToChange,
+  claimant: Claimant,
+  options: ProofOptions,
+): Promise<{ finding: Finding; warnings: Warning[]; work: WorkDone | undefined }> {
+  const { db } = world.context.store;
+  const { landsNext, include, cwd, settings, command } = options;
   const asked = settings.closeRequires ?? (landsNext ? "landed" : null);
   const wanted = "agent" in claimant && row.status !== "CLOSED" ? asked : null;
   const mustHaveLanded = wanted === "landed" && !landsNext;
@@ -87,7 +111,7 @@ export async function finishTask(
 
   // Whoever commits nothing to a shared checkout may have checked something else.
   const judged = work?.space.shared && !work.commits ? undefined : work;
-  const checked = command === null ? null : await checkWork(world, row, judged, { ...options, command, settings });
+  const checked = command === null ? null : await checkWork(world, row, judged, { ...options, command });
   if (checked !== null && checked.check.exit_code !== 0) {
     throw checkFailed(row, checked.run, await recordCheck(world.context, row, claimant, checked));
   }
@@ -106,14 +130,7 @@ export async function finishTask(
     ...(checked !== null && checked.doubt === undefined && { level: "verified" as const }),
     ...(mustHaveLanded && work?.commits ? { level: "landed" as const } : {}),
   };
-  const closing = await closeTask(world.context, ref, claimant, { ...options, finding });
-  const other = row.status === "IN_PROGRESS" && row.owner !== claimantName(claimant) ? row.owner : null;
-  return {
-    ...closing,
-    check: closing.check ?? null,
-    warnings,
-    ...(other !== null && { was: { owner: other, commits: work?.commits ?? null } }),
-  };
+  return { finding, warnings, work };
 }
 
 async function stillBlocked(db: Reader, row: TaskToChange): Promise<Warning[]> {

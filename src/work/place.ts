@@ -57,7 +57,7 @@ export async function claimedAt(
     .selectFrom("events")
     .select("at")
     .where("scope", "=", workstream)
-    .where("op", "=", "task.claim")
+    .where("op", "in", ["task.claim", "run.reserve"])
     .where("subject", "=", `${workstream}/${name}`)
     .orderBy("n", "desc")
     .limit(1)

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { agentRows, PERSON_CLI } from "../agents/agent.js";
+import { agentRows, PANELESS } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { isCallerIn } from "../agents/pane.js";
 import { type Observation, peekAgents, storedObservations } from "../agents/status/observe.js";
@@ -37,7 +37,7 @@ async function statusOfOther(crew: TmuxHost, row: WorkspaceRow): Promise<string 
   if (row.state !== "ready") return null;
   const { workstream } = row;
   const open = await agentRows(crew.context.store.db, workstream);
-  const agent = open.find((one) => one.name === row.agent && one.cli !== PERSON_CLI);
+  const agent = open.find((one) => one.name === row.agent && !PANELESS.includes(one.cli));
   if (agent === undefined || agent.pane === null || isCallerIn(crew, agent)) return null;
   const found = (await lookAt(crew, workstream)).find((one) => one.agent === row.agent);
   if (found?.status === "unreachable") return found.status;

@@ -186,10 +186,11 @@ describe("how they are started", () => {
     expect(argsOf("codex", asked)).toContain('sandbox_mode="read-only"');
   });
 
-  test("what cannot be restricted does not run read-only, and warns of tools", () => {
+  test("what cannot be restricted is told; a program of the user's own is the user's to restrict", () => {
     const unmet = (key: AgentCliKey, access: "full" | "read-only", allowedTools: string[] | null) =>
       Object.keys(unmetRestriction(AGENT_CLIS[key], { access, allowedTools }));
-    expect(unmet("command", "read-only", null)).toEqual(["refuse"]);
+    expect(unmet("command", "read-only", null)).toEqual(["warn"]);
+    expect(unmet("shell", "read-only", null)).toEqual(["refuse"]);
     expect(unmet("command", "full", ["x"])).toEqual(["warn"]);
     expect(unmet("codex", "read-only", ["x"])).toEqual(["warn"]);
     expect(unmet("claude", "read-only", ["x"])).toEqual([]);

@@ -201,6 +201,9 @@ describeOnce("the sentence for an event", () => {
         into: "c",
         branch: "main",
         sql: "s",
+        run: 1,
+        agent: "code-1",
+        state: "done",
       };
       expect(told(op, "demo/build", payload)).not.toBe(`${op.replace(".", " ")} build`);
       expect(told(op, "demo/build", payload)).not.toMatch(/undefined|null|\[object/);

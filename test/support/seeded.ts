@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { insertAgentIn, RUN_CLI } from "../../src/agents/agent.js";
 import type { Crew } from "../../src/agents/crew.js";
 import { sendToAgent } from "../../src/agents/delivery/send.js";
 import { readTemplate } from "../../src/cli/io.js";
@@ -8,6 +9,7 @@ import { systemClock } from "../../src/clock.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
 import type { Store } from "../../src/db/store.js";
+import { write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
 import type { Request } from "../../src/operations/app.js";
 import type { World } from "../../src/operations/execute.js";
@@ -16,11 +18,12 @@ import { VERBS } from "../../src/operations/manifest.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
+import { taskRow } from "../../src/tasks/task.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 import { finishTask } from "../../src/work/finish.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
-import { initWorkstream } from "../../src/workstreams/workstream.js";
+import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { openTestStore, temporaryFolder } from "./database.js";
 import { removeFolder } from "./tmux.js";
 
@@ -66,6 +69,8 @@ export async function seededApp(
   await addTask(context, "demo", { name: "review", title: "Review it" });
   await claimTask(context, { workstream: "demo", name: "review" }, PERSON);
 
+  await seedRun(context);
+
   const world: World = {
     clock: systemClock,
     program: {
@@ -104,6 +109,24 @@ export async function seededApp(
     await removeFolder(folder.path);
   };
   return { folder: folder.path, store, context, world, request, end };
+}
+
+/** Run 1, which did `done` in a slot that is closed. */
+async function seedRun(context: Context): Promise<void> {
+  await write(context, { op: "run.settle", scope: "demo", subject: "demo/done", payload: { run: 1 } }, async (tx) => {
+    const { id: workstream_id } = await workstreamRow(tx.db, "demo");
+    const task = await taskRow(tx.db, { workstream: "demo", name: "done" });
+    const slot = await insertAgentIn(tx, { workstream_id, name: "code-1", cli: RUN_CLI, closed_at: tx.now });
+    await tx.insert("runs", {
+      ...{ workstream_id, agent_id: slot.id, agent: slot.name, task_id: task.id, task: task.name },
+      ...{ claim_generation: 1, role: "code", attempt: 1, cli: "claude", model: null, access: "full", writes: null },
+      ...{ transport: "pane", state: "done", day: tx.now.slice(0, 10), process: "1 1 -@-/-@-" },
+      ...{ reserved_micros: 50_000, cost_micros: 120_000, actual_micros: null, cost_basis: "cli", session_ref: "s-1" },
+      ...{ tokens_in: 900, tokens_out: 80, tokens_cache_read: 0, tokens_cache_write: 0, exit_code: 0 },
+      ...{ failure: null, reason: null, retry_at: null, verdict: "done", answer: "Prepared." },
+      ...{ started_at: tx.now, finished_at: tx.now },
+    });
+  });
 }
 
 /** What a demo comes to; the real one is played in test/demo. */

@@ -79,14 +79,20 @@ export interface Headless {
   read(output: Output): Report;
 }
 
-/** What a CLI cannot keep its runs from although their role asks for it: with `refuse` they must not start. */
+/**
+ * What a CLI cannot keep its runs from although their role asks for it: with `refuse` they must not start. What the
+ * user's own command does is the user's to know.
+ */
 export function unmetRestriction(
   { key, headless }: { key: string; headless?: Headless },
   { access, allowedTools }: Pick<HeadlessRequest, "access" | "allowedTools">,
 ): { refuse?: string; warn?: string } {
   const { restricts = { access: false, tools: false } } = headless ?? {};
-  return {
-    ...(access === "read-only" && !restricts.access && { refuse: `has read-only access, which ${key} cannot enforce` }),
-    ...(allowedTools !== null && !restricts.tools && { warn: `has allowedTools, which ${key} cannot enforce` }),
-  };
+  const lacks = [
+    ...(access === "read-only" && !restricts.access ? ["read-only access"] : []),
+    ...(allowedTools !== null && !restricts.tools ? ["allowedTools"] : []),
+  ];
+  if (lacks.length === 0) return {};
+  const says = `has ${lacks.join(" and ")}, which ${key} cannot enforce`;
+  return lacks[0] === "allowedTools" || key === "command" ? { warn: says } : { refuse: says };
 }

@@ -4,7 +4,7 @@ import type { RowOf } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import type { Host } from "../../host.js";
 import { type AgentRef, duration, qualifiedName } from "../../names.js";
-import { openAgent, PERSON_CLI } from "../agent.js";
+import { openAgent, PANELESS, RUN_CLI } from "../agent.js";
 import { getAgentCli } from "../clis/table.js";
 import type { TmuxHost } from "../crew.js";
 import { type Observation, observeAgents } from "../status/observe.js";
@@ -76,11 +76,12 @@ export async function queueForAgent(
 
 async function receiver(db: Reader, ref: AgentRef, text: string): Promise<RowOf<"agents">> {
   const agent = await openAgent(db, ref);
-  if (agent.cli !== PERSON_CLI) {
+  if (!PANELESS.includes(agent.cli)) {
     checkVerbatim(getAgentCli(agent.cli), text);
     return agent;
   }
-  throw new Fault("conflict", "delivery.to_person", `${ref.name} is a person and has no pane.`, [
+  const what = agent.cli === RUN_CLI ? "runs without a terminal" : "is a person and has no pane";
+  throw new Fault("conflict", "delivery.to_person", `${ref.name} ${what}.`, [
     { intent: "Leave a note on a task", command: `mu task note <task> '…' -w ${ref.workstream}` },
   ]);
 }

@@ -8,4 +8,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0006_named_views",
   "0007_delivery_states",
   "0008_agent_place",
+  "0009_runs",
 ];

@@ -21,6 +21,7 @@ type SetAside = (context: Context, ref: TaskRef, claimant: Claimant, options: Sw
 function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation {
   return defineTaskVerb({
     name: `task.${verb}`,
+    aliases: verb === "reject" ? ["task kill"] : [],
     summary: WORDS[verb].summary,
     description:
       "A task that is set aside still blocks its dependents, so the command fails if some are open. --cascade sets them aside, too; it is a dry run without --yes.",

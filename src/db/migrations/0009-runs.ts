@@ -1,0 +1,52 @@
+import type { Flavour } from "../flavour.js";
+
+/** Invocations of agents without a terminal, and who starts them. Amounts are whole millionths of a dollar, which both dialects add exactly. */
+export const runs = ({ id, real }: Flavour): string[] => [
+  `create table runs (
+     id ${id},
+     workstream_id integer not null references workstreams (id),
+     agent_id integer not null references agents (id),
+     agent text not null,
+     task_id integer not null,
+     task text not null,
+     claim_generation integer not null,
+     role text not null,
+     attempt integer not null,
+     cli text not null,
+     model text,
+     access text not null,
+     writes text,
+     transport text not null,
+     state text not null,
+     day text not null,
+     reserved_micros ${real} not null,
+     cost_micros ${real},
+     actual_micros ${real},
+     cost_basis text,
+     tokens_in integer,
+     tokens_out integer,
+     tokens_cache_read integer,
+     tokens_cache_write integer,
+     process text not null,
+     session_ref text,
+     exit_code integer,
+     failure text,
+     reason text,
+     retry_at text,
+     verdict text,
+     answer text,
+     started_at text,
+     finished_at text,
+     created_at text not null
+   )`,
+  `create table dispatchers (
+     id ${id},
+     workstream_id integer not null unique references workstreams (id),
+     process text not null,
+     stop text,
+     created_at text not null
+   )`,
+  "create index runs_by_task on runs (task_id)",
+  "create index runs_by_day on runs (workstream_id, day)",
+  "create index runs_active on runs (workstream_id) where finished_at is null",
+];

@@ -1,0 +1,146 @@
+import type { ProjectSettings } from "../project/settings.js";
+import { micros } from "../runs/run.js";
+import type { Spend } from "../runs/spend.js";
+
+/** An OPEN task that has a role. */
+export interface Waiting {
+  name: string;
+  role: string;
+  /** Why it is not ready, if it is not. */
+  unready: { code: "held" | "back_off" | "blocked"; why: string; until?: string } | null;
+  /** What its run would write to, beside the checkout that all share. */
+  track: string;
+}
+
+/** A run that is under way. */
+export interface Under {
+  role: string;
+  agent: string;
+  task: string;
+  writes: string | null;
+}
+
+/** All that a decision depends on. */
+export interface Facts {
+  settings: Pick<ProjectSettings, "roles" | "budget">;
+  /** Best first. */
+  tasks: readonly Waiting[];
+  active: readonly Under[];
+  /** Of the day. */
+  spend: readonly Spend[];
+  /** Names of open agents, which no new slot may have, and of the slots that exist. */
+  taken: ReadonlySet<string>;
+  /** Why nothing starts at all. */
+  halted: string | null;
+  /** Providers whose limit is reached, each with when that ends. */
+  limits: ReadonlyMap<string, string>;
+  /** At most so many runs at a time. */
+  max: number;
+  /** Only tasks of these roles; all without it. */
+  roles?: ReadonlySet<string> | undefined;
+}
+
+export type WaitCode =
+  | "killed"
+  | "unknown_role"
+  | "other_role"
+  | "role_disabled"
+  | "held"
+  | "back_off"
+  | "blocked"
+  | "provider_limit"
+  | "role_busy"
+  | "writer"
+  | "role_cap"
+  | "project_ceiling"
+  | "most_runs";
+
+export interface Start {
+  task: string;
+  role: string;
+  agent: string;
+  writes: string | null;
+}
+
+export interface Wait {
+  task: string;
+  role: string;
+  code: WaitCode;
+  why: string;
+}
+
+/** Which tasks start now, each in which slot, and why every other one waits. */
+export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
+  const { roles, budget } = facts.settings;
+  const busy = new Set(facts.active.map(({ agent }) => agent));
+  const writers = new Map(
+    facts.active.flatMap(({ writes, task }) => (writes === null ? [] : [[writes, task] as const])),
+  );
+  const running = countBy(facts.active, ({ role }) => role);
+  const spent = new Map(facts.spend.map(({ role, settled, reserved }) => [role, settled + reserved]));
+  let all = [...spent.values()].reduce((sum, one) => sum + one, 0);
+  let count = facts.active.length;
+  const ceiling = budget.projectCeilingUsd === null ? Number.POSITIVE_INFINITY : micros(budget.projectCeilingUsd);
+  const start: Start[] = [];
+  const wait: Wait[] = [];
+  for (const { name, role: roleName, unready, track } of facts.tasks) {
+    const role = roles[roleName];
+    const writes = role?.access !== "full" ? null : role.workspace ? `track ${track}` : "checkout";
+    const writer = writes === null ? undefined : writers.get(writes);
+    const reserve = micros(role?.reservationUsd ?? 0);
+    const ofRole = spent.get(roleName) ?? 0;
+    const cap = role?.dailyCapUsd === null || role === undefined ? Number.POSITIVE_INFINITY : micros(role.dailyCapUsd);
+    const reason = ((): [WaitCode, string] | undefined => {
+      if (facts.roles !== undefined && !facts.roles.has(roleName)) return ["other_role", "not of the roles asked for"];
+      if (role === undefined) return ["unknown_role", `the settings have no role ${roleName}`];
+      if (unready !== null) return [unready.code, unready.why];
+      if (facts.halted !== null) return ["killed", `the brake is on: ${facts.halted}`];
+      if (cap === 0) return ["role_disabled", `${roleName} may spend nothing`];
+      const until = facts.limits.get(role.cli);
+      if (until !== undefined) return ["provider_limit", `the limit of ${role.cli} is reached until ${until}`];
+      if ((running.get(roleName) ?? 0) >= role.concurrency) {
+        return ["role_busy", `${roleName} has ${role.concurrency} under way, its most`];
+      }
+      if (count >= facts.max) return ["most_runs", `${facts.max} runs are under way, the most`];
+      if (writer !== undefined) {
+        return ["writer", `${writer} writes to the same ${writes === "checkout" ? "checkout" : "track"}`];
+      }
+      if (ofRole + reserve > cap)
+        return ["role_cap", `${roleName} has ${dollars(cap - ofRole)} left of ${dollars(cap)} today`];
+      if (all + reserve > ceiling) {
+        return ["project_ceiling", `the project has ${dollars(ceiling - all)} left of ${dollars(ceiling)} today`];
+      }
+      return undefined;
+    })();
+    if (reason !== undefined) {
+      wait.push({ task: name, role: roleName, code: reason[0], why: reason[1] });
+      continue;
+    }
+    const agent = freeSlot(roleName, busy, facts.taken);
+    start.push({ task: name, role: roleName, agent, writes });
+    busy.add(agent);
+    if (writes !== null) writers.set(writes, name);
+    running.set(roleName, (running.get(roleName) ?? 0) + 1);
+    spent.set(roleName, ofRole + reserve);
+    all += reserve;
+    count++;
+  }
+  return { start, wait };
+}
+
+/** The first slot of a role that is free: `code-1`, `code-2` … */
+function freeSlot(role: string, busy: ReadonlySet<string>, taken: ReadonlySet<string>): string {
+  for (let n = 1; ; n++) {
+    const name = `${role}-${n}`;
+    if (!busy.has(name) && !taken.has(name)) return name;
+  }
+}
+
+function countBy<T>(items: readonly T[], key: (item: T) => string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1);
+  return counts;
+}
+
+/** An amount in millionths of a dollar as people read it. */
+export const dollars = (amount: number) => `$${(Math.max(0, amount) / 1_000_000).toFixed(2)}`;

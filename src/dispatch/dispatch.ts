@@ -1,0 +1,99 @@
+import type { Crew } from "../agents/crew.js";
+import { timestamp } from "../db/context.js";
+import { write } from "../db/write.js";
+import { Fault } from "../errors.js";
+import { qualifiedName } from "../names.js";
+import { processIdentity } from "../processes.js";
+import { reapRuns } from "../runs/reap.js";
+import { reserveRunIn } from "../runs/reserve.js";
+import { activeRuns, type Run, type RunRow, toRun } from "../runs/run.js";
+import { brakeOnFailures } from "./brake.js";
+import { decide, type Start, type Wait } from "./decide.js";
+import { readFacts, type Scene } from "./facts.js";
+
+/** What a dispatcher works with. */
+export interface DispatchWorld extends Crew {
+  /** Looked at before every beat, as settings may change while it runs. */
+  scene(): Promise<Scene>;
+  transport: "pane" | "child";
+  /** Starts the process that carries out a reserved run. */
+  launch(run: RunRow): Promise<void>;
+}
+
+/** What one beat did. */
+export interface Beat {
+  started: Run[];
+  /** Runs whose process had died. */
+  reaped: Run[];
+  wait: Wait[];
+  /** Why it put the brake on, if it did. */
+  brake: string | null;
+  /** Runs under way at its end. */
+  active: number;
+  /** When the first task that waits for its next attempt may start; null if none does. */
+  retryAt: string | null;
+}
+
+/** What would start now and why everything else waits; starts nothing. */
+export async function explain(world: DispatchWorld): Promise<{ start: Start[]; wait: Wait[] }> {
+  const { store, clock } = world.context;
+  return decide(await readFacts(store.db, await world.scene(), timestamp(clock)));
+}
+
+/** Settles what died, decides, and starts what can start. */
+export async function beat(world: DispatchWorld, onStart: (run: Run) => void = () => {}): Promise<Beat> {
+  const { store, clock } = world.context;
+  const scene = await world.scene();
+  const reaped = await reapRuns(world, scene.workstream.id);
+  const brake = await brakeOnFailures(world, scene);
+  const now = timestamp(clock);
+  const facts = await readFacts(store.db, scene, now);
+  const { start, wait } = decide(facts);
+  const started: Run[] = [];
+  for (const one of start) {
+    const run = await reserve(world, scene, one);
+    if (run === undefined) continue;
+    onStart(toRun(run));
+    await world.launch(run);
+    started.push(toRun(run));
+  }
+  const retries = facts.tasks.flatMap(({ unready }) => unready?.until ?? []);
+  return {
+    started,
+    reaped: reaped.map(({ run }) => run),
+    wait,
+    brake,
+    active: (await activeRuns(store.db, scene.workstream.id)).length,
+    retryAt: retries.sort()[0] ?? null,
+  };
+}
+
+/**
+ * Claims the task, reserves the money and takes the slot in one write, which decides once more on what is true by then.
+ * Undefined if the task may not start any more: another dispatcher was first.
+ */
+async function reserve(world: DispatchWorld, scene: Scene, { task, role }: Start): Promise<RunRow | undefined> {
+  const { name: workstream } = scene.workstream;
+  const settings = scene.settings.roles[role];
+  if (settings === undefined) return undefined;
+  const process = await processIdentity(world);
+  const ref = { workstream, name: task };
+  const spec = { op: "run.reserve", scope: workstream, subject: qualifiedName(ref) };
+  return write(world.context, spec, async (tx) => {
+    const [now] = decide(await readFacts(tx.db, scene, tx.now, task)).start;
+    if (now === undefined || now.role !== role) return undefined;
+    const { cli, model, access, reservationUsd: reservedUsd } = settings;
+    const { transport } = world;
+    const { agent, writes } = now;
+    return reserveRunIn(tx, ref, { ...{ role, agent, writes, process, cli, model, access, reservedUsd, transport } });
+  });
+}
+
+/** Refuses a workstream without roles. Faults `dispatch.no_roles`. */
+export function requireRoles({ settings, workstream }: Scene): void {
+  if (Object.keys(settings.roles).length > 0) return;
+  throw new Fault("conflict", "dispatch.no_roles", `${workstream.name} has no roles: tasks are started by role.`, [
+    { intent: "Make a settings file", command: "mu init" },
+    { intent: "See the roles", command: `mu role list -w ${workstream.name}` },
+  ]);
+}

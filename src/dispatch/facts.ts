@@ -1,0 +1,117 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { sql } from "kysely";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+import type { ProjectSettings } from "../project/settings.js";
+import { activeRuns } from "../runs/run.js";
+import { dayOf, spendOfDay } from "../runs/spend.js";
+import { isBlocked } from "../tasks/edge.js";
+import { CONTAINER_KINDS, readyOrder, unblocks } from "../tasks/task.js";
+import { listTracks } from "../tracks.js";
+import type { Facts, Waiting } from "./decide.js";
+
+/** Where one looks for facts. */
+export interface Scene {
+  workstream: { id: number; name: string; root: string | null };
+  settings: ProjectSettings;
+  stateDir: string;
+  max: number;
+  roles?: ReadonlySet<string> | undefined;
+}
+
+const selectWaiting = statement((db, { workstreamId, now }: { workstreamId: number; now: string }) => {
+  let query = db
+    .selectFrom("tasks as t")
+    .select(["t.name", "t.role", "t.hold", "t.hold_reason", unblocks.as("unblocks")])
+    .select(sql<string | null>`case when t.not_before > ${now} then t.not_before end`.as("not_before"))
+    .select(sql<number>`case when ${isBlocked} then 1 else 0 end`.as("blocked"))
+    .where("t.workstream_id", "=", workstreamId)
+    .where("t.status", "=", "OPEN")
+    .where("t.role", "is not", null)
+    .where("t.kind", "not in", CONTAINER_KINDS);
+  for (const order of readyOrder) query = query.orderBy(order);
+  return query;
+});
+
+/** The OPEN tasks with a role, in ready order; `only` one of them. */
+async function waitingTasks(db: Reader, scene: Scene, now: string, only?: string): Promise<Waiting[]> {
+  const { id, name } = scene.workstream;
+  const found = await selectWaiting(db, { workstreamId: id, now });
+  const rows = only === undefined ? found : found.filter((row) => row.name === only);
+  const writes = Object.values(scene.settings.roles).some(({ access, workspace }) => access === "full" && workspace);
+  const tracks = writes ? await trackOfTasks(db, name, now) : undefined;
+  return rows.map((row) => ({
+    name: row.name,
+    role: row.role ?? "",
+    track: tracks?.get(row.name) ?? row.name,
+    unready:
+      row.hold !== null
+        ? { code: "held", why: `held (${row.hold})${row.hold_reason === null ? "" : `: ${row.hold_reason}`}` }
+        : row.not_before !== null
+          ? { code: "back_off", why: `not before ${row.not_before}`, until: row.not_before }
+          : Number(row.blocked) === 1
+            ? { code: "blocked", why: "waits for other tasks" }
+            : null,
+  }));
+}
+
+/** The track of every live task, by the name of its first goal. */
+async function trackOfTasks(db: Reader, workstream: string, now: string): Promise<Map<string, string>> {
+  const tracks = await listTracks(db, workstream, now);
+  return new Map(tracks.flatMap(({ goals, tasks }) => tasks.map((task) => [task, goals[0] ?? task] as const)));
+}
+
+/** Providers whose limit was met by a run and has not ended, each with when it does. */
+async function providerLimits(db: Reader, workstreamId: number, now: string): Promise<Map<string, string>> {
+  const rows = await db
+    .selectFrom("runs")
+    .select(["cli", (e) => e.fn.max("retry_at").as("until")])
+    .where("workstream_id", "=", workstreamId)
+    .where("failure", "=", "rate_limit")
+    .where("retry_at", ">", now)
+    .groupBy("cli")
+    .execute();
+  return new Map(rows.map(({ cli, until }) => [cli, until ?? now]));
+}
+
+/** The kill files, the project's and the machine's. */
+export function killFiles({ workstream, settings, stateDir }: Scene): string[] {
+  const own = workstream.root === null ? [] : [join(workstream.root, settings.paths.killSwitch)];
+  return [...own, join(stateDir, "kill_switch")];
+}
+
+/** Why nothing may start; null if there is no kill file. One that cannot be read is one. */
+export function brakeReason(scene: Scene): string | null {
+  const found = killFiles(scene).find((path) => existsSync(path));
+  if (found === undefined) return null;
+  try {
+    return readFileSync(found, "utf8").trim().split("\n")[0] || "no reason given";
+  } catch {
+    return "no reason given";
+  }
+}
+
+/** All that a decision depends on, at `now`; `only` about one task. */
+export async function readFacts(db: Reader, scene: Scene, now: string, only?: string): Promise<Facts> {
+  const { id } = scene.workstream;
+  const active = await activeRuns(db, id);
+  const open = await db
+    .selectFrom("agents")
+    .select("name")
+    .where("workstream_id", "=", id)
+    .where("closed_at", "is", null)
+    .where("cli", "<>", "run")
+    .execute();
+  return {
+    settings: scene.settings,
+    tasks: await waitingTasks(db, scene, now, only),
+    active,
+    spend: await spendOfDay(db, id, dayOf(now)),
+    taken: new Set(open.map(({ name }) => name)),
+    halted: brakeReason(scene),
+    limits: await providerLimits(db, id, now),
+    max: scene.max,
+    roles: scene.roles,
+  };
+}

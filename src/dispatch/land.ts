@@ -1,0 +1,59 @@
+import { asFault } from "../errors.js";
+import { landTasks } from "../landing/land.js";
+import { enumerate, type TaskRef } from "../names.js";
+import { taskToChange, taskVerb } from "../tasks/change.js";
+import type { DispatchWorld } from "./dispatch.js";
+import type { Scene } from "./facts.js";
+
+/** Work that runs have finished and that is not on the branch. */
+export interface FinishedWork {
+  tasks: string[];
+  /** Changes whenever there is other work. */
+  key: string;
+}
+
+export async function finishedWork({ context }: DispatchWorld, { workstream }: Scene): Promise<FinishedWork> {
+  const rows = await context.store.db
+    .selectFrom("tasks as t")
+    .select(["t.name", "t.work_to"])
+    .where("t.workstream_id", "=", workstream.id)
+    .where("t.status", "=", "CLOSED")
+    .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]))
+    .where("t.work_to", "is not", null)
+    .whereRef("t.work_to", "<>", "t.work_from" as "t.work_to")
+    .where((e) => e.exists(e.selectFrom("runs as r").select("r.id").whereRef("r.task_id", "=", "t.id")))
+    .orderBy("t.name")
+    .execute();
+  return { tasks: rows.map(({ name }) => name), key: rows.map(({ name, work_to }) => `${name} ${work_to}`).join() };
+}
+
+/**
+ * Lands what runs have finished. Work that does not fit is open again, with the reason for the next run, and that counts as
+ * an attempt. What keeps all of it from landing is told, and left for the next time.
+ */
+export async function landFinished(
+  world: DispatchWorld,
+  scene: Scene,
+  { tasks }: FinishedWork,
+  say: (text: string) => void,
+): Promise<void> {
+  const workstream = scene.workstream.name;
+  try {
+    const { landed, returned } = await landTasks(world, { workstream, tasks });
+    if (landed.length > 0) say(`Landed ${enumerate(landed.map(({ task }) => task))}`);
+    for (const { task, reason } of returned) {
+      await countRefusal(world.context, { workstream, name: task }, reason);
+      say(`${task} did not land: it ${reason}`);
+    }
+  } catch (error) {
+    say(`Nothing landed: ${asFault(error).message}`);
+  }
+}
+
+/** Counts an attempt whose work did not land; one too many holds the task for a person. */
+const countRefusal = taskVerb("run.refuse", async (tx, ref: TaskRef, reason: string) => {
+  const row = await taskToChange(tx.db, ref);
+  const isOver = row.attempts >= row.max_retries;
+  const held = { hold: "escalated", hold_reason: `${row.attempts + 1} attempts failed, the last: it ${reason}` };
+  await tx.patch("tasks", row.id, { attempts: row.attempts + 1, ...(isOver && held), updated_at: tx.now }, row);
+});

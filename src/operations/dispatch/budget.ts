@@ -1,0 +1,97 @@
+import * as z from "zod";
+import { timestamp } from "../../db/context.js";
+import { MICROS } from "../../runs/run.js";
+import { dayOf, spendOfDay } from "../../runs/spend.js";
+import { defineOperation, type Paint } from "../define.js";
+import { field, workstreamField } from "../fields.js";
+import { sceneOf } from "./world.js";
+
+const LINE = {
+  role: "string",
+  settledUsd: "number",
+  reservedUsd: "number",
+  /** Null for no cap. */
+  capUsd: "number | null",
+  runs: "number",
+  /** `soft`: over the soft cap; `hit`: nothing more starts today. */
+  state: ["ok", "soft", "hit"],
+} as const;
+
+export const budget = defineOperation({
+  name: "budget",
+  summary: "Show what roles have spent, and their caps",
+  description: "A UTC day at a time. What a run reserved counts until its cost is known.",
+  effect: "read",
+  input: () => ({
+    workstream: workstreamField(),
+    day: field(
+      z
+        .string()
+        .regex(/^\d{4}-\d\d-\d\d$/, "must be a UTC day such as 2026-01-31")
+        .optional(),
+      "UTC day (default: today)",
+    ),
+  }),
+  output: { day: "string", roles: [LINE], project: LINE },
+  examples: [
+    { command: "mu budget", shows: "today's spend by role" },
+    { command: "mu budget --day today", shows: "not a date", fault: "usage.invalid_input" },
+  ],
+  async run(app, { workstream, day = dayOf(timestamp(app.context.clock)) }) {
+    const { settings, workstream: found } = await sceneOf(app, workstream);
+    const spend = await spendOfDay(app.context.store.db, found.id, day);
+    const ratio = settings.budget.softCapRatio;
+    const line = (role: string, capUsd: number | null, of: typeof spend) => {
+      const sum = (key: "settled" | "reserved" | "runs") => of.reduce((total, one) => total + one[key], 0);
+      const used = (sum("settled") + sum("reserved")) / MICROS;
+      const state = capUsd === null || used < capUsd * ratio ? "ok" : used < capUsd ? "soft" : "hit";
+      const [settledUsd, reservedUsd] = [sum("settled") / MICROS, sum("reserved") / MICROS];
+      return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), state } as const;
+    };
+    const names = [...new Set([...Object.keys(settings.roles), ...spend.map(({ role }) => role)])].sort();
+    const roles = names.map((name) =>
+      line(
+        name,
+        settings.roles[name]?.dailyCapUsd ?? null,
+        spend.filter(({ role }) => role === name),
+      ),
+    );
+    return { day, roles, project: line("project", settings.budget.projectCeilingUsd, spend) };
+  },
+  render: ({ day, roles, project }, paint) => [
+    paint.dim(`Spent on ${day} (UTC)`),
+    paint.table(
+      [...roles, project],
+      [
+        { head: "role", text: ({ role }) => role, max: 16 },
+        { head: "runs", text: ({ runs }) => String(runs), align: "right" },
+        { head: "spent", text: ({ settledUsd }) => `$${settledUsd.toFixed(2)}`, align: "right" },
+        { head: "reserved", text: ({ reservedUsd }) => `$${reservedUsd.toFixed(2)}`, align: "right" },
+        { head: "cap", text: ({ capUsd }) => (capUsd === null ? "—" : `$${capUsd.toFixed(2)}`), align: "right" },
+        { head: "", text: (line) => bar(line, paint) },
+      ],
+    ),
+  ],
+});
+
+const WIDTH = 20;
+
+function bar(
+  {
+    settledUsd,
+    reservedUsd,
+    capUsd,
+    state,
+  }: { settledUsd: number; reservedUsd: number; capUsd: number | null; state: string },
+  paint: Paint,
+): string {
+  if (capUsd === null) return "";
+  const part = (amount: number) => Math.min(WIDTH, Math.round((amount / Math.max(capUsd, 0.000001)) * WIDTH));
+  const full = part(settledUsd);
+  const drawn = `${"█".repeat(full)}${"▒".repeat(Math.max(0, part(settledUsd + reservedUsd) - full))}`.padEnd(
+    WIDTH,
+    "·",
+  );
+  const note = { ok: "", soft: " soft cap", hit: " CAP HIT" }[state as "ok" | "soft" | "hit"];
+  return `${paint.dim(drawn)}${note}`;
+}

@@ -1,0 +1,49 @@
+import type { FailureClass } from "../agents/clis/headless.js";
+
+/** Why a run failed: also that its work was not accepted. */
+export type RunFailure = FailureClass | "check_failed";
+
+/** How a run ended, as far as its task is concerned. */
+export interface Outcome {
+  state: "done" | "failed" | "lost" | "cancelled";
+  failure: RunFailure | null;
+  reason: string | null;
+  /** When the provider's limit ends, as UTC ISO 8601. */
+  retryAt: string | null;
+  verdict: string | null;
+}
+
+/** What becomes of the task. `leave`: it is given back as it was. */
+export type Step =
+  | { do: "close" }
+  | { do: "leave" }
+  | { do: "retry"; notBefore: string | null }
+  | { do: "hold"; word: "escalated" | "failed" | "blocked"; reason: string };
+
+/** How long the second, third and every later attempt waits after the failure before it, in ms. */
+const BACK_OFF_MS = [0, 30_000, 120_000];
+
+/** What another attempt cannot mend. */
+const FINAL: readonly RunFailure[] = ["auth", "config", "permission_denied"];
+
+/**
+ * What a run's end does to its task. `attempts` counts the failures before this one; `patience` scales the back-off,
+ * where 0 retries at once. A verdict `blocked` never retries; a lost run counts as a failure of its task.
+ */
+export function advance(
+  { attempts, maxRetries }: { attempts: number; maxRetries: number },
+  { state, failure, reason, retryAt, verdict }: Outcome,
+  { now, patience = 1 }: { now: string; patience?: number },
+): Step {
+  if (state === "cancelled") return { do: "leave" };
+  if (verdict === "blocked")
+    return { do: "hold", word: "blocked", reason: reason ?? "The agent says that it is blocked." };
+  if (state === "done") return { do: "close" };
+  const why = `${failure ?? state}${reason === null ? "" : `: ${reason}`}`;
+  if (failure !== null && FINAL.includes(failure)) return { do: "hold", word: "failed", reason: why };
+  if (attempts >= maxRetries)
+    return { do: "hold", word: "escalated", reason: `${attempts + 1} attempts failed, the last: ${why}` };
+  if (retryAt !== null && retryAt > now) return { do: "retry", notBefore: retryAt };
+  const wait = (BACK_OFF_MS[Math.min(attempts, BACK_OFF_MS.length - 1)] ?? 0) * patience;
+  return { do: "retry", notBefore: wait === 0 ? null : new Date(Date.parse(now) + wait).toISOString() };
+}

@@ -1,0 +1,87 @@
+import { sql } from "kysely";
+import type { Report } from "../agents/clis/headless.js";
+import type { Reader } from "../db/schema.js";
+import type { RowOf } from "../db/write.js";
+import { MICROS } from "./run.js";
+
+/** What a run used and what that costs, as columns of its row. */
+export type Bill = Pick<
+  RowOf<"runs">,
+  | "cost_micros"
+  | "actual_micros"
+  | "cost_basis"
+  | "tokens_in"
+  | "tokens_out"
+  | "tokens_cache_read"
+  | "tokens_cache_write"
+>;
+
+export const NO_BILL: Bill = {
+  cost_micros: null,
+  actual_micros: null,
+  cost_basis: null,
+  tokens_in: null,
+  tokens_out: null,
+  tokens_cache_read: null,
+  tokens_cache_write: null,
+};
+
+const TOKENS = ["tokens_in", "tokens_out", "tokens_cache_read", "tokens_cache_write"] as const;
+type Tokens = Record<(typeof TOKENS)[number], number>;
+
+/**
+ * The bill of a run, of all its turns. A figure that counts on over a conversation is reduced by what earlier runs of it
+ * were booked. What is unknown is null, never 0; `isBilled`: what the CLI says is what the vendor bills.
+ */
+export async function billOf(
+  db: Reader,
+  run: RowOf<"runs">,
+  reports: readonly Report[],
+  { isBilled = false }: { isBilled?: boolean } = {},
+): Promise<Bill> {
+  const turns = reports.filter(({ usage, costUsd }) => usage.length > 0 || costUsd !== null);
+  const last = turns.at(-1);
+  if (last === undefined) return NO_BILL;
+  const isThread = last.counts === "thread";
+  const counted = isThread ? [last] : turns;
+  let tokens = total(counted);
+  if (isThread && last.sessionRef !== null) tokens = without(tokens, await bookedFor(db, run, last.sessionRef));
+  const known = counted.every(({ costUsd }) => costUsd !== null);
+  const cost = known ? Math.round(counted.reduce((sum, { costUsd }) => sum + (costUsd ?? 0) * MICROS, 0)) : null;
+  const used = counted.some(({ usage }) => usage.length > 0);
+  return {
+    ...NO_BILL,
+    ...(used && tokens),
+    cost_micros: cost,
+    actual_micros: isBilled ? cost : null,
+    cost_basis: cost === null ? null : "cli",
+  };
+}
+
+function total(reports: readonly Report[]): Tokens {
+  const sum: Tokens = { tokens_in: 0, tokens_out: 0, tokens_cache_read: 0, tokens_cache_write: 0 };
+  for (const one of reports.flatMap(({ usage }) => usage)) {
+    sum.tokens_in += one.input;
+    sum.tokens_out += one.output;
+    sum.tokens_cache_read += one.cacheRead;
+    sum.tokens_cache_write += one.cacheWrite5m + one.cacheWrite1h;
+  }
+  return sum;
+}
+
+/** A counter that is below what was booked has begun anew. */
+function without(now: Tokens, before: Tokens): Tokens {
+  const goesOn = TOKENS.every((column) => now[column] >= before[column]);
+  return goesOn ? (Object.fromEntries(TOKENS.map((column) => [column, now[column] - before[column]])) as Tokens) : now;
+}
+
+async function bookedFor(db: Reader, { id, workstream_id }: RowOf<"runs">, sessionRef: string): Promise<Tokens> {
+  const row = await db
+    .selectFrom("runs")
+    .select(TOKENS.map((column) => sql<number>`coalesce(sum(${sql.ref(column)}), 0)`.as(column)))
+    .where("workstream_id", "=", workstream_id)
+    .where("session_ref", "=", sessionRef)
+    .where("id", "<>", id)
+    .executeTakeFirstOrThrow();
+  return Object.fromEntries(TOKENS.map((column) => [column, Number(row[column])])) as Tokens;
+}

@@ -1,0 +1,28 @@
+import type { Crew } from "../agents/crew.js";
+import { isProcessAlive, pidOf } from "../processes.js";
+import { NO_BILL } from "./bill.js";
+import { reapRuns } from "./reap.js";
+import type { RunRow } from "./run.js";
+import { settleRun } from "./settle.js";
+
+/** Ends an active run: its runner is told to, which settles it; one that has died is settled here. */
+export async function cancelRun(crew: Crew, run: RunRow): Promise<void> {
+  if (run.state === "reserved") {
+    const outcome = {
+      state: "cancelled",
+      failure: null,
+      reason: "it was stopped",
+      retryAt: null,
+      verdict: null,
+    } as const;
+    await settleRun(crew.context, run, { outcome, bill: NO_BILL, exitCode: null, sessionRef: null, answer: null });
+    return;
+  }
+  if (await isProcessAlive(crew, run.process)) {
+    try {
+      process.kill(pidOf(run.process), "SIGTERM");
+    } catch {}
+    return;
+  }
+  await reapRuns(crew, run.workstream_id);
+}

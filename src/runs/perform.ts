@@ -1,0 +1,302 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type AgentCli, variablesFor } from "../agents/clis/cli.js";
+import { type Headless, type Report, unmetRestriction } from "../agents/clis/headless.js";
+import { overrideName } from "../agents/clis/programs.js";
+import { getAgentCli } from "../agents/clis/table.js";
+import type { Crew } from "../agents/crew.js";
+import { runProgram } from "../checks.js";
+import { timestamp } from "../db/context.js";
+import { write } from "../db/write.js";
+import { asFault, Fault } from "../errors.js";
+import { type AgentRef, qualifiedName } from "../names.js";
+import { processIdentity } from "../processes.js";
+import { authMode } from "../project/read.js";
+import type { ProjectSettings, Role } from "../project/settings.js";
+import { secretsIn } from "../redact.js";
+import { type TaskToChange, taskToChange } from "../tasks/change.js";
+import { beginWorkIn } from "../tasks/claim.js";
+import type { Finding } from "../tasks/lifecycle.js";
+import { listNotes } from "../tasks/notes.js";
+import { toTask } from "../tasks/task.js";
+import { proveTask } from "../work/finish.js";
+import { workBeforeClaim } from "../work/work.js";
+import { createWorkspace } from "../workspaces/create.js";
+import { recreateWorkspace } from "../workspaces/recreate.js";
+import { refreshWorkspace } from "../workspaces/refresh.js";
+import { workspaceEnv } from "../workspaces/setup/setup.js";
+import { findWorkspaceRow } from "../workspaces/workspace.js";
+import { getSettings, getWorkstream } from "../workstreams/workstream.js";
+import { credentialsPath, isolateConfig, signInOf } from "./auth.js";
+import { billOf } from "./bill.js";
+import { type Ending, type Kept, keepStream, outputPath, prepareRunFolder, readStream, saveEnding } from "./files.js";
+import { type Judged, judge } from "./judge.js";
+import { askForVerdict, feedBack, promptFor } from "./prompt.js";
+import { type RunRow, runRow } from "./run.js";
+import { type Settled, settleRun } from "./settle.js";
+
+/** What it takes to carry out a run. */
+export interface RunWorld extends Crew {
+  settings: ProjectSettings;
+  signal: AbortSignal;
+  /** Shows what the agent prints, as it comes. */
+  echo(chunk: Uint8Array): void;
+}
+
+export const keptOf = (stateDir: string, { id, created_at }: RunRow): Kept => ({ stateDir, run: id, key: created_at });
+
+/**
+ * Carries out a reserved run to its end: prepares its folder, runs the agent CLI, proves the work and settles. Undefined
+ * if the run was another's by then. Whatever fails settles the run as failed.
+ */
+export async function performRun(world: RunWorld, id: number): Promise<Settled | undefined> {
+  const run = await runRow(world.context.store.db, id);
+  const role = world.settings.roles[run.role];
+  let began: Begun | undefined;
+  try {
+    if (role === undefined) throw config(`there is no role ${run.role} in the settings`);
+    began = await begin(world, run, role);
+  } catch (error) {
+    return settleFailure(world, run, error);
+  }
+  return began && carryOut(world, run, began);
+}
+
+interface Begun {
+  role: Role;
+  cli: AgentCli & { headless: Headless };
+  task: TaskToChange;
+  cwd: string;
+  prompt: string;
+  system: string | null;
+}
+
+const config = (reason: string) => new Fault("conflict", "run.config", reason);
+
+async function begin(world: RunWorld, run: RunRow, role: Role): Promise<Begun | undefined> {
+  const { db } = world.context.store;
+  const cli = getAgentCli(run.cli);
+  if (cli.headless === undefined) throw config(`${run.cli} cannot run without a terminal`);
+  const { refuse } = unmetRestriction(cli, role);
+  if (refuse !== undefined) throw config(`the role ${run.role} ${refuse}`);
+  const { root } = await getWorkstream(db, run.workstream);
+  const folder = root ?? process.cwd();
+  const system = role.prompt === null ? null : await readPrompt(join(folder, role.prompt));
+  const ref = { workstream: run.workstream, name: run.agent };
+  const cwd = role.workspace ? await prepareWorkspace(world, ref, folder) : folder;
+  const task = await start(world, run, cwd);
+  if (task === undefined) return undefined;
+  const prompt = promptFor(toTask(task), await listNotes(db, task), { project: world.settings.projectName });
+  return { role, cli: cli as Begun["cli"], task, cwd, prompt, system };
+}
+
+function readPrompt(path: string): Promise<string> {
+  return readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw config(`the prompt file ${path} cannot be read (${error.code})`);
+  });
+}
+
+/** A checkout of the slot's own, on the newest state of the target; what an earlier run left there is saved first. */
+async function prepareWorkspace(world: RunWorld, ref: AgentRef, projectRoot: string): Promise<string> {
+  const known = await findWorkspaceRow(world.context.store.db, ref);
+  const { signal } = world;
+  if (known?.state !== "ready") return (await createWorkspace(world, ref, { projectRoot, signal })).path;
+  try {
+    return (await refreshWorkspace(world, ref)).workspace.path;
+  } catch (error) {
+    const { code } = asFault(error);
+    if (!["workspace.dirty", "workspace.conflict", "workspace.in_use"].includes(code)) throw error;
+    return (await recreateWorkspace(world, ref, { signal })).workspace.path;
+  }
+}
+
+/** Takes the run over from its starter; undefined if somebody else has settled it. */
+async function start(world: RunWorld, run: RunRow, cwd: string): Promise<TaskToChange | undefined> {
+  const { workstream, agent, task: name } = run;
+  const { db } = world.context.store;
+  const process = await processIdentity(world);
+  const begun = await workBeforeClaim(world, db, { workstream, name: agent }, name, cwd);
+  const spec = {
+    op: "run.start",
+    scope: workstream,
+    subject: qualifiedName({ workstream, name }),
+    payload: { run: run.id },
+  };
+  return write(world.context, spec, async (tx) => {
+    const now = await runRow(tx.db, run.id);
+    if (now.state !== "reserved") return undefined;
+    await tx.patch("runs", run.id, { state: "running", process, started_at: tx.now });
+    const task = await taskToChange(tx.db, { workstream, name });
+    if (begun !== undefined) await beginWorkIn(tx, task, begun);
+    return taskToChange(tx.db, { workstream, name });
+  });
+}
+
+/** How often an agent that did not say how its task ended is asked. */
+const QUESTIONS = 1;
+
+async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Settled | undefined> {
+  const { task, cli } = begun;
+  const kept = keptOf(world.stateDir, run);
+  prepareRunFolder(kept);
+  const reports: Report[] = [];
+  const left = { questions: QUESTIONS, checks: world.settings.dispatch.maxChecks };
+  let { prompt } = begun;
+  for (let turn = 1; ; turn++) {
+    const before = reports.at(-1)?.sessionRef ?? null;
+    const ending = await takeTurn(world, run, begun, { prompt, sessionRef: before, kept: { ...kept, turn } });
+    const report = await readReport(cli.headless, { ...kept, turn }, ending);
+    reports.push(report);
+    const judged = judge(report, ending, task.kind);
+    const mayAsk = report.sessionRef !== null && !world.signal.aborted;
+    if (judged.unsaid && mayAsk && left.questions-- > 0) {
+      prompt = askForVerdict(task.kind);
+      continue;
+    }
+    const proof = judged.state === "done" && judged.verdict !== "blocked" ? await prove(world, run, begun) : {};
+    if (proof.refused !== undefined && mayAsk && left.checks-- > 0) {
+      prompt = proof.refused;
+      continue;
+    }
+    const outcome: Judged =
+      proof.refused === undefined
+        ? judged
+        : { ...judged, state: "failed", failure: "check_failed", reason: proof.why ?? null };
+    return settleRun(
+      world.context,
+      run,
+      {
+        outcome,
+        bill: await billOf(world.context.store.db, run, reports, {
+          isBilled: run.cli === "claude" && signInFor(world).isBilled,
+        }),
+        ...{ exitCode: ending.exitCode, sessionRef: report.sessionRef, answer: report.text, finding: proof.finding },
+      },
+      { patience: patienceOf(world.env) },
+    );
+  }
+}
+
+/** Reads what a CLI has printed in one turn. */
+export async function readReport(headless: Headless, kept: Kept, ending: Ending | undefined): Promise<Report> {
+  const [stdout, stderr] = await Promise.all([
+    readStream(outputPath(kept, "stdout")),
+    readStream(outputPath(kept, "stderr")),
+  ]);
+  return headless.read({ stdout, stderr, exitCode: ending?.exitCode ?? null, ...endOf(ending) });
+}
+
+const endOf = (ending: Ending | undefined) =>
+  ending?.endedAt === undefined ? {} : { endedAt: new Date(ending.endedAt) };
+
+async function takeTurn(
+  world: RunWorld,
+  run: RunRow,
+  { role, cli, cwd, system }: Begun,
+  { prompt, sessionRef, kept }: { prompt: string; sessionRef: string | null; kept: Kept },
+): Promise<Ending> {
+  const { model } = run;
+  const { access, allowedTools } = role;
+  const launch = cli.headless.start({ prompt, system, model, access, allowedTools, sessionRef, maxUsd: null });
+  const command = role.command ?? (world.env[overrideName(cli.key)] || cli.command);
+  const env = { ...(await environment(world, run, cwd, cli)), ...(await signIn(world, run)), ...launch.env };
+  const secrets = secretsIn({ ...world.env, ...env });
+  const keep = (stream: "stdout" | "stderr") => keepStream(outputPath(kept, stream), secrets);
+  const streams = { stdout: keep("stdout"), stderr: keep("stderr") };
+  try {
+    const ended = await runProgram(world, {
+      ...{ file: "/bin/sh", args: ["-c", `exec ${command} "$@"`, "sh", ...launch.args] },
+      ...{ input: launch.stdin, cwd, signal: world.signal },
+      env,
+      timeoutMs: role.timeoutSeconds * 1000,
+      onOutput(chunk, from) {
+        streams[from].add(chunk);
+        world.echo(chunk);
+      },
+    });
+    const ending = { ...ended, endedAt: timestamp(world.context.clock) };
+    await saveEnding(kept, ending);
+    return ending;
+  } finally {
+    streams.stdout.close();
+    streams.stderr.close();
+  }
+}
+
+/** What the agent's own calls of mu are known by; it has no pane, wherever its runner sits. */
+async function environment(world: RunWorld, run: RunRow, cwd: string, cli: AgentCli) {
+  const { workstream, agent, agent_id, task, id } = run;
+  const slot = await world.context.store.db
+    .selectFrom("agents")
+    .select("spawned_at")
+    .where("id", "=", agent_id)
+    .executeTakeFirstOrThrow();
+  return {
+    ...variablesFor(cli, world.env),
+    ...(await workspaceEnv(world, { workstream, name: agent }, cwd)),
+    ...world.databaseEnv,
+    ...{ MU_WORKSTREAM: workstream, MU_AGENT: agent, MU_AGENT_ID: String(agent_id), MU_AGENT_SINCE: slot.spawned_at },
+    ...{ MU_TASK: task, MU_RUN_ID: String(id), MU_ROOT: cwd, GIT_TERMINAL_PROMPT: "0" },
+    ...{ TMUX: undefined, TMUX_PANE: undefined, LINEAR_API_KEY: undefined },
+  };
+}
+
+/** How Claude Code signs in; the other CLIs have their own ways. */
+async function signIn(world: RunWorld, { cli, workstream }: RunRow): Promise<Record<string, string | undefined>> {
+  if (cli !== "claude") return {};
+  const { env, credentials, warning } = signInFor(world);
+  if (warning !== null) world.echo(Buffer.from(`${warning}\n`));
+  const own = credentials === null ? {} : await isolateConfig(join(world.stateDir, "sign-in", workstream), credentials);
+  return { ...env, ...own };
+}
+
+const signInFor = ({ settings, env }: RunWorld) =>
+  signInOf(authMode(settings, env), env, { hasCredentials: existsSync(credentialsPath(env)) });
+
+/** Proves the work; `refused` is what the agent is told where the proof fails. */
+async function prove(
+  world: RunWorld,
+  run: RunRow,
+  { task, cwd }: Begun,
+): Promise<{ finding?: Finding; refused?: string; why?: string }> {
+  const { db } = world.context.store;
+  const now = await taskToChange(db, task);
+  const isOwn = now.status === "IN_PROGRESS" && now.claim_generation === run.claim_generation;
+  if (!isOwn) return {};
+  const settings = await getSettings(db, run.workstream);
+  try {
+    const claimant = { agent: run.agent, incarnation: run.agent_id };
+    const options = { cwd, settings, command: settings.check, landsNext: settings.closeRequires === "landed" };
+    return { finding: (await proveTask(world, now, claimant, { ...options, signal: world.signal })).finding };
+  } catch (error) {
+    const { kind, message, details } = asFault(error);
+    if (kind !== "negative" && kind !== "conflict") throw error;
+    const tail = (details["check"] as { tail?: string } | undefined)?.tail ?? "";
+    return { refused: feedBack(message, tail), why: message };
+  }
+}
+
+/** Settles a run that never started, or whose end could not be dealt with. */
+export async function settleFailure(world: Crew, run: RunRow, error: unknown): Promise<Settled | undefined> {
+  const { code, message } = asFault(error);
+  const failure =
+    code === "request.interrupted"
+      ? null
+      : code.startsWith("auth.")
+        ? "auth"
+        : code === "run.config"
+          ? "config"
+          : "crash";
+  const state = failure === null ? "cancelled" : "failed";
+  const outcome = { state, failure, reason: message.slice(0, 2000), retryAt: null, verdict: null } as const;
+  const bill = await billOf(world.context.store.db, run, []);
+  const nothing = { bill, exitCode: null, sessionRef: null, answer: null };
+  return settleRun(world.context, run, { outcome, ...nothing }, { patience: patienceOf(world.env) });
+}
+
+/** `MU_RETRY_BACKOFF` scales the back-off; 0 retries at once. */
+export function patienceOf(env: Crew["env"]): number | undefined {
+  const text = env["MU_RETRY_BACKOFF"];
+  return text !== undefined && /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined;
+}

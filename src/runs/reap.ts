@@ -1,0 +1,78 @@
+import { existsSync } from "node:fs";
+import { getAgentCli } from "../agents/clis/table.js";
+import type { Crew } from "../agents/crew.js";
+import { endProcessTrees, isProcessAlive, listEnvironments } from "../processes.js";
+import type { Outcome } from "./advance.js";
+import { billOf } from "./bill.js";
+import { type Ending, outputPath, readEnding } from "./files.js";
+import { judge } from "./judge.js";
+import { keptOf, patienceOf, readReport } from "./perform.js";
+import { activeRuns, type RunRow } from "./run.js";
+import { type Settled, settleRun } from "./settle.js";
+
+/**
+ * Settles the active runs of a workstream, by row id, whose process has died: what is left of their programs is ended,
+ * and what they had printed by then counts. A process that cannot be seen from here counts as alive.
+ */
+export async function reapRuns(crew: Crew, workstreamId: number): Promise<Settled[]> {
+  const dead: RunRow[] = [];
+  for (const run of await activeRuns(crew.context.store.db, workstreamId)) {
+    if (!(await isProcessAlive(crew, run.process))) dead.push(run);
+  }
+  if (dead.length === 0) return [];
+  await endPrograms(crew, dead);
+  const settled: Settled[] = [];
+  for (const run of dead) {
+    const one = await settleFromFiles(crew, run);
+    if (one !== undefined) settled.push(one);
+  }
+  return settled;
+}
+
+/** Ends what still runs with these runs' ids in its environment. */
+async function endPrograms(crew: Crew, runs: readonly RunRow[]): Promise<void> {
+  const marks = runs.map(({ id }) => `MU_RUN_ID=${id}`);
+  const state = Object.entries(crew.databaseEnv).map(([name, value]) => `${name}=${value}`);
+  const found = await listEnvironments(crew);
+  const left = found.filter(([, env]) => marks.some((mark) => env.has(mark)) && state.every((word) => env.has(word)));
+  await endProcessTrees(
+    crew,
+    left.map(([{ pid, start }]) => ({ pid, start })),
+    { callers: "spare" },
+  );
+}
+
+/** Settles a run by what was kept of it. */
+async function settleFromFiles(crew: Crew, run: RunRow): Promise<Settled | undefined> {
+  const kept = keptOf(crew.stateDir, run);
+  const { headless } = getAgentCli(run.cli);
+  const reports = [];
+  let ending: Ending | undefined;
+  for (let turn = 1; headless !== undefined && existsSync(outputPath({ ...kept, turn }, "stdout")); turn++) {
+    ending = await readEnding({ ...kept, turn });
+    reports.push(await readReport(headless, { ...kept, turn }, ending));
+  }
+  const last = reports.at(-1);
+  const kind = await kindOf(crew, run);
+  const outcome = last === undefined ? NEVER_BEGAN : judge(last, ending, kind);
+  const settlement = {
+    outcome,
+    bill: await billOf(crew.context.store.db, run, reports),
+    ...{ exitCode: ending?.exitCode ?? null, sessionRef: last?.sessionRef ?? null, answer: last?.text ?? null },
+  };
+  return settleRun(crew.context, run, settlement, { patience: patienceOf(crew.env) });
+}
+
+/** Its starter died before its runner began: that is no attempt of the task's. */
+const NEVER_BEGAN: Outcome = {
+  ...{ state: "cancelled", failure: null, reason: "it never began", retryAt: null, verdict: null },
+};
+
+async function kindOf(crew: Crew, { task_id }: RunRow): Promise<string> {
+  const row = await crew.context.store.db
+    .selectFrom("tasks")
+    .select("kind")
+    .where("id", "=", task_id)
+    .executeTakeFirst();
+  return row?.kind ?? "task";
+}

@@ -1,0 +1,123 @@
+import type { Context } from "../db/context.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
+import { qualifiedName, type TaskRef } from "../names.js";
+import { type TaskToChange, taskToChange } from "../tasks/change.js";
+import { closeTaskIn, type Finding, transition } from "../tasks/lifecycle.js";
+import { insertNote } from "../tasks/notes.js";
+import { advance, type Outcome, type Step } from "./advance.js";
+import type { Bill } from "./bill.js";
+import { type Run, type RunRow, toRun } from "./run.js";
+
+/** How a run ended, what it cost, and what proves that its task is done. */
+export interface Settlement {
+  outcome: Outcome;
+  bill: Bill;
+  exitCode: number | null;
+  sessionRef: string | null;
+  answer: string | null;
+  finding?: Finding | undefined;
+}
+
+export interface Settled {
+  run: Run;
+  /** What became of the task; undefined if it was not this run's any more. */
+  step: Step | undefined;
+}
+
+/** Longer answers are in the run's output. */
+const MOST_ANSWER = 65_536;
+
+/**
+ * Settles a run, its task and the money in one write: however often and by whomever it is called, the first call
+ * counts and gives what became of the task; undefined for the others. `patience` scales the back-off.
+ */
+export function settleRun(
+  context: Context,
+  { id, workstream, task }: RunRow,
+  settlement: Settlement,
+  options: { patience?: number | undefined } = {},
+): Promise<Settled | undefined> {
+  const spec = { op: "run.settle", scope: workstream, subject: qualifiedName({ workstream, name: task }) };
+  return write(context, spec, (tx) => settleRunIn(tx, id, settlement, options));
+}
+
+export async function settleRunIn(
+  tx: Tx,
+  id: number,
+  { outcome, bill, exitCode, sessionRef, answer, finding }: Settlement,
+  { patience }: { patience?: number | undefined } = {},
+): Promise<Settled | undefined> {
+  const run = await tx.db.selectFrom("runs").selectAll().where("id", "=", id).executeTakeFirst();
+  if (run === undefined || run.finished_at !== null) return undefined;
+  const { state, failure, reason, retryAt, verdict } = outcome;
+  const after = await tx.patch(
+    "runs",
+    id,
+    {
+      ...bill,
+      ...{ state, failure, reason, verdict, retry_at: retryAt, exit_code: exitCode, finished_at: tx.now },
+      ...{ session_ref: sessionRef, answer: answer === null ? null : answer.slice(-MOST_ANSWER) },
+    },
+    run,
+  );
+  tx.addPayload({ run: id, state, ...(failure !== null && { failure }), ...(verdict !== null && { verdict }) });
+  await showSlot(tx, run.agent_id, "idle", `run ${id} ${state}`);
+  const task = await ownTask(tx, run);
+  const workstream = await workstreamName(tx, run.workstream_id);
+  const step = task && (await applyTo(tx, task, run, { outcome, finding, patience }));
+  return { run: toRun({ ...after, workstream }), step };
+}
+
+/** The run's task, if the run's claim of it still stands. */
+async function ownTask(tx: Tx, run: RowOf<"runs">): Promise<TaskToChange | undefined> {
+  const row = await tx.db
+    .selectFrom("tasks as t")
+    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
+    .select(["t.name", "w.name as workstream", "t.status", "t.owner_id", "t.claim_generation"])
+    .where("t.id", "=", run.task_id)
+    .executeTakeFirst();
+  const isOwn =
+    row?.status === "IN_PROGRESS" && row.owner_id === run.agent_id && row.claim_generation === run.claim_generation;
+  return isOwn ? taskToChange(tx.db, row) : undefined;
+}
+
+async function applyTo(
+  tx: Tx,
+  task: TaskToChange,
+  run: RowOf<"runs">,
+  { outcome, finding, patience }: { outcome: Outcome; finding: Finding | undefined; patience: number | undefined },
+): Promise<Step> {
+  const limits = { attempts: task.attempts, maxRetries: task.max_retries };
+  const step = advance(limits, outcome, { now: tx.now, ...(patience !== undefined && { patience }) });
+  const ref: TaskRef = task;
+  if (step.do === "close") {
+    await closeTaskIn(tx, ref, { agent: run.agent, incarnation: run.agent_id }, finding ? { finding } : {});
+    await tx.patch("tasks", task.id, { outcome: outcome.verdict ?? "done" });
+    return step;
+  }
+  const failed = outcome.state === "failed" || outcome.state === "lost";
+  await transition(tx, task, "release", {
+    ...(failed && { attempts: task.attempts + 1 }),
+    ...(step.do === "retry" && { not_before: step.notBefore }),
+    ...(step.do === "hold" && { hold: step.word, hold_reason: step.reason.slice(0, 2000), outcome: outcome.verdict }),
+  });
+  if (failed || step.do === "hold") {
+    const why = [outcome.failure ?? outcome.verdict ?? outcome.state, outcome.reason].filter(Boolean).join(": ");
+    await insertNote(tx, task.id, run.agent, { text: `[run ${run.id}] attempt ${run.attempt} ended: ${why}` });
+  }
+  return step;
+}
+
+async function workstreamName(tx: Tx, id: number): Promise<string> {
+  return (await tx.db.selectFrom("workstreams").select("name").where("id", "=", id).executeTakeFirstOrThrow()).name;
+}
+
+/** Shows a slot as busy or idle, where agents are listed. */
+export async function showSlot(tx: Tx, agent: number, status: "busy" | "idle", reason: string): Promise<void> {
+  const seen = { status, reason, by: "process", rule: null, evidence: null, at: tx.now, seen_at: tx.now };
+  await tx.db
+    .insertInto("agent_status")
+    .values({ agent_id: agent, spool_offset: "", ...seen })
+    .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(seen))
+    .execute();
+}

@@ -1,0 +1,44 @@
+import { sql } from "kysely";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
+
+/** What the runs of one role cost on one day, in millionths of a dollar. */
+export interface Spend {
+  role: string;
+  /** Of finished runs; where the cost is unknown, the reservation. */
+  settled: number;
+  /** Of active runs. */
+  reserved: number;
+  runs: number;
+}
+
+const selectSpend = statement((db, { workstreamId, day }: { workstreamId: number; day: string }) =>
+  db
+    .selectFrom("runs")
+    .select([
+      "role",
+      sql<number>`sum(case when finished_at is null then 0 else coalesce(cost_micros, reserved_micros) end)`.as(
+        "settled",
+      ),
+      sql<number>`sum(case when finished_at is null then reserved_micros else 0 end)`.as("reserved"),
+      sql<number>`count(*)`.as("runs"),
+    ])
+    .where("workstream_id", "=", workstreamId)
+    .where("day", "=", day)
+    .groupBy("role")
+    .orderBy("role"),
+);
+
+/** The spend of every role of a workstream, by row id, on a UTC day. */
+export async function spendOfDay(db: Reader, workstreamId: number, day: string): Promise<Spend[]> {
+  const rows = await selectSpend(db, { workstreamId, day });
+  return rows.map(({ role, settled, reserved, runs }) => ({
+    role,
+    settled: Number(settled),
+    reserved: Number(reserved),
+    runs: Number(runs),
+  }));
+}
+
+/** The UTC day of a moment. */
+export const dayOf = (moment: string) => moment.slice(0, 10);

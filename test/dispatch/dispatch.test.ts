@@ -1,0 +1,345 @@
+import { type ChildProcess, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { newProject, type Project, type TestRole } from "../support/project.js";
+
+let project: Project;
+afterEach(() => project.end());
+
+async function begin(roles: Record<string, TestRole>, more?: Record<string, unknown>): Promise<void> {
+  project = await newProject(roles, more);
+}
+
+const add = (name: string, role: string, flags = "") =>
+  project.json(`task add ${name} --title ${name} --role ${role} ${flags}`);
+const drain = (flags = "") => project.mu(`dispatch --once --json ${flags}`);
+const task = async (name: string) => (await project.json(`task show ${name}`)).task;
+const runs = async (flags = "") => (await project.json(`runs list -n 0 ${flags}`)).items;
+const escalation = (name: string) => join(project.project, ".mu", "escalations", `${name}.md`);
+const killFile = () => join(project.project, ".mu", "kill_switch");
+
+/** Whether a process runs; one that nobody has reaped does not. */
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}/stat`) && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+}
+
+async function killed(loop: ChildProcess): Promise<void> {
+  loop.kill("SIGKILL");
+  await new Promise((resolve) => loop.once("exit", resolve));
+}
+
+const endOf = ({ state, attempt }: { state: string; attempt: number }): [string, number] => [state, attempt];
+
+/** Ends with a result object, as a program that knows what it cost does. */
+const costing = (usd: number) => `cat > /dev/null; echo '{"text":"ok","cost_usd":${usd}}'`;
+
+describe("a drain", () => {
+  it("runs every ready task once, books its cost, closes it, and leaves the chain whole", async () => {
+    await begin({ code: { sh: costing(0.25), concurrency: 2 } });
+    await add("one", "code");
+    await add("two", "code", "--blocked-by one");
+    const { code, json } = await drain();
+    expect(code).toBe(0);
+    expect(json().started.map((run: { task: string }) => run.task)).toEqual(["one", "two"]);
+    expect((await task("two")).status).toBe("CLOSED");
+    expect((await task("two")).owner).toBe("code-1");
+    expect(
+      (await runs()).map(({ state, costUsd, costBasis }: Record<string, unknown>) => [state, costUsd, costBasis]),
+    ).toEqual([
+      ["done", 0.25, "cli"],
+      ["done", 0.25, "cli"],
+    ]);
+    expect((await project.json("budget")).project).toMatchObject({ settledUsd: 0.5, reservedUsd: 0, runs: 2 });
+    expect((await project.mu("audit verify")).code).toBe(0);
+  });
+
+  it("runs tasks that its runs add, in the name of the slot", async () => {
+    await begin({ design: { sh: `mu task add follow --title Follow --role code` }, code: { sh: "echo done" } });
+    await add("first", "design");
+    expect((await drain()).code).toBe(0);
+    expect((await task("follow")).status).toBe("CLOSED");
+    const log = await project.json("log -n 0");
+    const added = log.items.filter(({ source }: { source: string }) => source === "design-1");
+    expect(added.some(({ text }: { text: string }) => text.includes("follow"))).toBe(true);
+  });
+
+  it("lets an agent close its own task, whatever its program says in the end", async () => {
+    await begin({ code: { sh: `mu task close $MU_TASK --evidence 'all green'; exit 3` } });
+    await add("own", "code");
+    await drain();
+    expect(await task("own")).toMatchObject({ status: "CLOSED", attempts: 0 });
+    expect((await runs()).map(({ state }: { state: string }) => state)).toEqual(["failed"]);
+  });
+
+  it("lands what a run has committed in a workspace of its own", async () => {
+    await begin({
+      code: {
+        sh: `echo made > made && git add made && git commit -qm made && echo done`,
+        access: "full",
+        workspace: true,
+      },
+    });
+    await add("make", "code");
+    expect((await drain()).code).toBe(0);
+    expect(await task("make")).toMatchObject({ status: "CLOSED", level: "landed" });
+    expect(readFileSync(join(project.project, "made"), "utf8")).toBe("made\n");
+  });
+
+  it("hands a red check back as an attempt that failed, with its last lines for the next one", async () => {
+    await begin({
+      code: {
+        sh: `cat > seen; if grep -q 'not yet' seen; then touch ready; fi; echo done`,
+        workspace: false,
+        access: "full",
+      },
+    });
+    await project.json(`workstream set check "test -f ready || { echo not yet; exit 1; }"`);
+    await add("gated", "code");
+    expect((await drain()).code).toBe(0);
+    expect(await task("gated")).toMatchObject({ status: "CLOSED", level: "verified" });
+    expect((await runs()).map(({ state, failure }: Record<string, unknown>) => [state, failure])).toEqual([
+      ["done", null],
+      ["failed", "check_failed"],
+    ]);
+  });
+
+  it("shares twenty tasks with another one, and runs none of them twice", async () => {
+    await begin({ qa: { sh: "echo ok", concurrency: 4 } });
+    for (let n = 0; n < 20; n++) await add(`t${n}`, "qa");
+    const ended = await Promise.all([drain(), drain()]);
+    expect(ended.map(({ code }) => code)).toEqual([0, 0]);
+    const done: { task: string }[] = await runs();
+    expect(done.map(({ task: name }) => name).sort()).toEqual(Array.from({ length: 20 }, (_, n) => `t${n}`).sort());
+  });
+});
+
+describe("a budget", () => {
+  it("refuses before anything is spent, and says so once", async () => {
+    await begin({ code: { sh: costing(0.2), dailyCapUsd: 0.3, reservationUsd: 0.2, concurrency: 2 } });
+    await add("one", "code");
+    await add("two", "code");
+    expect((await drain()).json().waiting).toMatchObject([{ task: "two", code: "role_cap" }]);
+    await drain();
+    expect((await task("two")).status).toBe("OPEN");
+    expect((await runs()).length).toBe(1);
+    project.settings({ code: { sh: costing(0.2), dailyCapUsd: 0.4, reservationUsd: 0.2 } });
+    await drain();
+    expect((await task("two")).status).toBe("CLOSED");
+  });
+
+  it("keeps the result of a run that cost too much, and starts no other", async () => {
+    await begin({ code: { sh: costing(5), dailyCapUsd: 1 } });
+    await add("dear", "code");
+    await add("next", "code");
+    await drain();
+    expect((await task("dear")).status).toBe("CLOSED");
+    expect((await task("next")).status).toBe("OPEN");
+    expect((await project.json("budget")).roles).toMatchObject([{ role: "code", settledUsd: 5, state: "hit" }]);
+  });
+});
+
+describe("a failure", () => {
+  it("is retried three times and then held, with a file that says what to do", async () => {
+    await begin({ code: { sh: "echo broken; exit 1" } });
+    await add("bad", "code", `--payload '{"feature":"etching"}'`);
+    const { code, json } = await drain();
+    expect(code).toBe(1);
+    expect(json().held).toEqual(["bad"]);
+    expect((await runs()).map(({ attempt }: { attempt: number }) => attempt)).toEqual([4, 3, 2, 1]);
+    const text = readFileSync(escalation("bad"), "utf8");
+    for (const part of ["etching", "mu task requeue shop/bad", "| 1 |", "broken"]) expect(text).toContain(part);
+    expect((await project.json("escalations")).items).toMatchObject([{ task: "bad", hold: "escalated", attempts: 4 }]);
+
+    project.settings({ code: { sh: "echo mended" } });
+    expect((await project.json("task requeue bad")).task).toMatchObject({ hold: null, attempts: 0 });
+    expect((await drain()).code).toBe(0);
+    expect((await task("bad")).status).toBe("CLOSED");
+    expect(existsSync(escalation("bad"))).toBe(false);
+    expect(existsSync(escalation("resolved/bad"))).toBe(true);
+  });
+
+  it("that no other attempt can mend holds the task at once", async () => {
+    await begin({ code: { sh: "echo never", prompt: "agents/code/missing.md" } });
+    await add("lost", "code");
+    await drain();
+    expect(await task("lost")).toMatchObject({ hold: "failed" });
+    expect((await task("lost")).holdReason).toContain("agents/code/missing.md");
+    expect((await runs()).length).toBe(1);
+  });
+
+  it("is not what an agent says that it is blocked", async () => {
+    await begin({ code: { sh: `echo 'Which region?'; echo '### BLOCKED'` } });
+    await add("asks", "code");
+    await drain();
+    expect(await task("asks")).toMatchObject({ hold: "blocked", outcome: "blocked" });
+    expect((await runs()).length).toBe(1);
+  });
+
+  it("of five runs of a role puts the brake on, until somebody takes it off", async () => {
+    await begin({ code: { sh: "exit 1" } });
+    await add("a", "code");
+    await add("b", "code");
+    await drain();
+    expect((await runs()).length).toBe(5);
+    expect(readFileSync(killFile(), "utf8")).toMatch(/^code failed 5 times in ten minutes \(runs 1, 2, 3, 4, 5\)/);
+    await drain();
+    expect((await runs()).length).toBe(5);
+    await project.json("resume");
+    await drain();
+    expect((await runs()).length).toBe(8);
+  });
+});
+
+describe("the brake", () => {
+  it("keeps its first reason, starts nothing, and is a file", async () => {
+    await begin({ qa: { sh: "echo ok" } });
+    await add("one", "qa");
+    expect(await project.json("kill 'deploy in progress'")).toMatchObject({ changed: true });
+    expect(await project.json("kill again")).toMatchObject({ changed: false, reason: "deploy in progress" });
+    expect((await drain()).json()).toMatchObject({ started: [], waiting: [{ code: "killed" }] });
+    expect(await project.json("resume")).toMatchObject({ changed: true, stillOn: null });
+    expect(await project.json("resume")).toMatchObject({ changed: false });
+    writeFileSync(killFile(), "");
+    expect((await drain()).json().waiting[0].why).toContain("no reason given");
+  });
+
+  it("for the machine holds every workstream", async () => {
+    await begin({ qa: { sh: "echo ok" } });
+    await add("one", "qa");
+    await project.json("kill --machine maintenance");
+    expect((await drain()).json().waiting[0].why).toContain("maintenance");
+    expect(await project.json("resume")).toMatchObject({ changed: false, stillOn: "maintenance" });
+    await project.json("resume --machine");
+    expect((await drain()).json().started.length).toBe(1);
+  });
+});
+
+describe("a dispatcher", () => {
+  it("is the only one of its workstream, and ends when it is asked to", async () => {
+    await begin({ qa: { sh: "echo ok" } });
+    const loop = project.start("dispatch --poll 0.1");
+    const ended = new Promise<number | null>((resolve) => loop.once("exit", resolve));
+    const said = new Promise<void>((resolve) =>
+      loop.stderr?.on("data", (text) => /starts one/.test(String(text)) && resolve()),
+    );
+    await add("one", "qa");
+    await said;
+    const second = await project.mu("dispatch --json");
+    expect(second.code).toBe(4);
+    expect(second.fault().code).toBe("dispatch.runs_already");
+    expect((await project.json("dispatch stop --drain")).stopped).toBe(true);
+    expect(await ended).toBe(0);
+    expect((await task("one")).status).toBe("CLOSED");
+    expect((await project.json("dispatch stop")).stopped).toBe(false);
+  });
+
+  it("that is killed loses no run: it goes on by itself, and the next dispatcher finds it", async () => {
+    await begin({ qa: { sh: "echo working; while [ ! -f go ]; do sleep 0.05; done; echo '### DONE'" } });
+    await add("long", "qa");
+    const loop = project.start("dispatch --poll 0.1");
+    await expect.poll(async () => (await runs("--state running")).length, { timeout: 10_000 }).toBe(1);
+    await killed(loop);
+    writeFileSync(join(project.project, "go"), "");
+    expect((await drain()).code).toBe(0);
+    expect((await runs()).map(endOf)).toEqual([["done", 1]]);
+    expect((await task("long")).status).toBe("CLOSED");
+  });
+
+  it("that is killed before its run has begun costs the task no attempt", async () => {
+    await begin({ qa: { sh: "echo ok" } });
+    await add("short", "qa");
+    const loop = project.start("dispatch --poll 0.1");
+    await new Promise<void>((resolve) =>
+      loop.stderr?.on("data", (text) => /starts short/.test(String(text)) && resolve()),
+    );
+    await killed(loop);
+    expect((await drain()).code).toBe(0);
+    const ends: [string, number][] = (await runs()).map(endOf);
+    expect(ends[0]).toEqual(["done", 1]);
+    expect(ends.slice(1).every(([state]) => state === "cancelled")).toBe(true);
+    expect(await task("short")).toMatchObject({ status: "CLOSED", attempts: 0 });
+  });
+
+  it("settles a run whose runner was killed, ends its program, and tries again", async () => {
+    await begin({
+      qa: { sh: `echo $$ > "pid-$MU_RUN_ID"; if [ $MU_RUN_ID = 1 ]; then exec sleep 600; fi; echo done` },
+    });
+    await add("shot", "qa");
+    const loop = project.start("dispatch --poll 0.1");
+    const pidFile = join(project.project, "pid-1");
+    await expect.poll(() => existsSync(pidFile) && readFileSync(pidFile, "utf8"), { timeout: 10_000 }).toMatch(/\d/);
+    const program = Number(readFileSync(pidFile, "utf8"));
+    const runner = Number(/^\d+ \(.*\) \S (\d+)/.exec(readFileSync(`/proc/${program}/stat`, "utf8"))?.[1]);
+    process.kill(runner, "SIGKILL");
+    await expect.poll(async () => (await task("shot")).status, { timeout: 10_000 }).toBe("CLOSED");
+    await project.json("dispatch stop");
+    await new Promise((resolve) => (loop.exitCode === null ? loop.once("exit", resolve) : resolve(undefined)));
+    expect((await runs()).map(({ state }: { state: string }) => state)).toEqual(["done", "lost"]);
+    expect(isAlive(program)).toBe(false);
+  });
+});
+
+describe("a run", () => {
+  it("is cancelled with its program, and its task is free with no attempt counted", async () => {
+    await begin({ qa: { sh: "echo working; exec sleep 600" } });
+    await add("long", "qa");
+    const loop = project.start("dispatch --poll 0.1");
+    await expect.poll(async () => (await runs("--state running")).length, { timeout: 10_000 }).toBe(1);
+    await project.json("kill 'stop here'");
+    const { run } = await project.json("runs cancel 1");
+    expect(run).toMatchObject({ state: "cancelled", task: "long" });
+    expect(await task("long")).toMatchObject({ status: "OPEN", attempts: 0, owner: null });
+    expect((await project.json("runs log 1")).text).toBe("working\n");
+    expect((await project.json("runs cancel 1")).changed).toBe(false);
+    await project.json("dispatch stop");
+    await new Promise((resolve) => (loop.exitCode === null ? loop.once("exit", resolve) : resolve(undefined)));
+  });
+
+  it("keeps no secret of its environment, whether it prints one or answers with it", async () => {
+    await begin({ qa: { sh: `echo "the key is $SHOP_API_KEY"; echo "again $SHOP_API_KEY" >&2` } });
+    await add("leaky", "qa");
+    expect((await project.mu("dispatch --once --json", { env: { SHOP_API_KEY: "s3cr3t-of-the-shop" } })).code).toBe(0);
+    expect((await project.json("runs log 1")).text).toBe("the key is [redacted]\n");
+    expect((await project.json("runs log 1 --stderr")).text).toBe("again [redacted]\n");
+    const kept = spawnSync("grep", ["-rl", "s3cr3t-of-the-shop", project.folder], { encoding: "utf8" });
+    expect(kept.stdout).toBe("");
+  });
+
+  it("keeps the start and the end of more output than anybody reads", async () => {
+    await begin({ qa: { sh: `echo first; head -c 30000000 /dev/zero | tr '\\0' x; echo; echo last` } });
+    await add("chatty", "qa");
+    expect((await drain()).code).toBe(0);
+    const { text } = await project.json("runs log 1");
+    expect(text.startsWith("first\n")).toBe(true);
+    expect(text.endsWith("last\n")).toBe(true);
+    expect(text).toMatch(/… \d+ bytes left out …/);
+    expect(text.length).toBeLessThan(9_000_000);
+  });
+});
+
+describe("what dispatches nothing", () => {
+  it("is a project without roles, and it says what to do", async () => {
+    await begin({});
+    const { code, fault } = await drain();
+    expect(code).toBe(4);
+    expect(fault()).toMatchObject({
+      code: "dispatch.no_roles",
+      nextSteps: [{ command: "mu init" }, { command: "mu role list -w shop" }],
+    });
+  });
+
+  it("says why each task waits", async () => {
+    await begin({ qa: { sh: "echo ok" } });
+    await add("ready", "qa");
+    await add("later", "qa", "--blocked-by ready");
+    await add("strange", "nobody");
+    const found = await project.json("dispatch --explain");
+    expect(found.starting).toEqual([{ task: "ready", role: "qa", agent: "qa-1" }]);
+    expect(found.waiting.map(({ task: name, code }: Record<string, string>) => [name, code])).toEqual([
+      ["later", "blocked"],
+      ["strange", "unknown_role"],
+    ]);
+    expect((await runs()).length).toBe(0);
+  });
+});
