@@ -42,6 +42,7 @@ const PACKAGES = [
   ["zod", "^src/(operations|mcp|reference)[./]"],
   ["commander|chalk|cli-table3|@inquirer", "^src/(cli|reference)[./]"],
   ["@modelcontextprotocol", "^src/mcp[./]"],
+  ["@pydantic/genai-prices", "^src/pricing/"],
 ];
 
 module.exports = {

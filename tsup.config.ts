@@ -5,9 +5,16 @@ import { defineConfig, type Options } from "tsup";
 import { thirdPartyNotices } from "./scripts/notices.js";
 
 /** Packages that only some verbs need: each is a file of its own, loaded when such a verb runs. */
-const LAZY = ["yaml", "pg", "execa", "chalk", "cli-table3", "@inquirer/input", "@modelcontextprotocol/sdk"];
+const LAZY = [
+  ...["yaml", "pg", "execa", "chalk", "cli-table3", "@inquirer/input", "@modelcontextprotocol/sdk"],
+  "@pydantic/genai-prices",
+];
 const nodeRequire = createRequire(import.meta.url);
-const FILES: Readonly<Record<string, string>> = { "@modelcontextprotocol/sdk": "mcp-sdk", "@inquirer/input": "input" };
+const FILES: Readonly<Record<string, string>> = {
+  "@modelcontextprotocol/sdk": "mcp-sdk",
+  "@inquirer/input": "input",
+  "@pydantic/genai-prices": "genai-prices",
+};
 const fileOf = (name: string) => FILES[name] ?? name;
 
 /** CommonJS packages with one default export are handed on as they are. */

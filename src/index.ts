@@ -31,6 +31,8 @@ export {
 } from "./journal/undo/undo.js";
 export type { AgentRef, TaskRef } from "./names.js";
 export { databasePath, stateFolder } from "./paths.js";
+export { type Basis, costOf, type PricedUsage, type PriceSources } from "./pricing/cost.js";
+export { type PriceTable, pricingAge, readPriceTable } from "./pricing/table.js";
 export {
   authMode,
   type HeldSettings,

@@ -34,7 +34,7 @@ export async function serveMcp(world: World, served: Request, set: ToolSet): Pro
 export async function createMcpServer(world: World, served: Request, set: ToolSet) {
   const operations = new Map<string, Operation>();
   for (const operation of await loadOperations()) {
-    if (!operation.standalone) operations.set(toolName(operation.name), operation);
+    if (!operation.standalone && !operation.outward) operations.set(toolName(operation.name), operation);
   }
   const { stdin: _, terminal: __, endAtSignals: ___, ...offered } = served;
   const { serving, close } = serverWorld(world);

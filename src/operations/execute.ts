@@ -60,7 +60,7 @@ async function withApp<T>(
   const input = checkInput(operation, schema, given);
   for (const need of operation.needs ?? []) required(request, need);
   const { program } = world;
-  if (operation.standalone) return work({ request, program } as App, input);
+  if (operation.standalone) return work({ request, program, context: { clock: world.clock } } as App, input);
   const store = await world.openStore();
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));

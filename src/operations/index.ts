@@ -50,6 +50,8 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   me: () => import("./me.js").then((m) => m.me),
   "me.next": () => import("./me.js").then((m) => m.meNext),
   "me.tasks": () => import("./me.js").then((m) => m.meTasks),
+  "pricing.show": () => import("./pricing.js").then((m) => m.pricingShow),
+  "pricing.update": () => import("./pricing.js").then((m) => m.pricingUpdate),
   prime: () => import("./prime.js").then((m) => m.prime),
   reconcile: () => import("./reconcile.js").then((m) => m.reconcile),
   recover: () => import("./recover.js").then((m) => m.recover),

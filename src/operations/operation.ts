@@ -89,8 +89,10 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   spans?: true;
   /** After a first signal it ends in its own time, as what it waits for does; a second one ends the process. */
   endsLate?: true;
-  /** Opens no database: the verb is about the program itself. */
+  /** Opens no database: the verb is about the program itself. Of the context it has the clock alone. */
   standalone?: true;
+  /** It asks servers on the network. MCP does not offer it. */
+  outward?: true;
   input: () => I;
   output: () => O;
   /** Input fields that are given by position; a field that is a list takes the rest of the line. */

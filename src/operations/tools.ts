@@ -15,8 +15,8 @@ const LEADER =
   "state log track.list task.apply task.update task.next task.search task.tree task.unblock task.open task.reject task.defer task.delete agent.spawn agent.list agent.show agent.read agent.send agent.wait agent.explain agent.kick agent.close agent.restart delivery.list workspace.list workspace.conflicts workspace.diff workstream.init workstream.list workstream.set reconcile recover undo sql";
 
 /** Whether a set has the verb as a tool; `all` has every one that needs no terminal and no standard input. */
-export function isOffered(set: ToolSet, { name, needs, standalone }: Operation): boolean {
-  if (needs !== undefined || standalone) return false;
+export function isOffered(set: ToolSet, { name, needs, standalone, outward }: Operation): boolean {
+  if (needs !== undefined || standalone || outward) return false;
   const names = set === "worker" ? WORKER : `${WORKER} ${LEADER}`;
   return set === "all" || names.split(" ").includes(name);
 }

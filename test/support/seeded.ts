@@ -41,7 +41,7 @@ const PERSON = { person: "ann" };
 
 /**
  * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's.
- * The folder holds plan.yaml, which applies, and circle.yaml, which does not. Its roles are `code` and `qa`.
+ * The folder holds plan.yaml, which applies, circle.yaml, which does not, and prices.json. Its roles are `code` and `qa`.
  */
 export async function seededApp(
   panes: "with panes" | "without panes" = "without panes",
@@ -54,6 +54,8 @@ export async function seededApp(
   mkdirSync(project);
   writeFileSync(join(project, "plan.yaml"), PLAN);
   writeFileSync(join(project, "circle.yaml"), CIRCLE);
+  const models = Object.fromEntries(["acme-1", "acme-2", "acme-3"].map((name) => [name, PRICES]));
+  writeFileSync(join(project, "prices.json"), JSON.stringify({ updated_at: "2026-11-01T00:00:00Z", models }));
   writeFileSync(join(project, "tasks.json"), JSON.stringify([{ agent: "code", title: "Pay by card", priority: 2 }]));
   mkdirSync(join(project, ".mu"));
   writeFileSync(join(project, ".mu", "settings.json"), JSON.stringify({ roles: { code: {}, qa: {} } }));
@@ -160,6 +162,7 @@ const PLAYED: Awaited<ReturnType<World["program"]["playDemo"]>> = {
   },
 };
 
+const PRICES = { input: 1, output: 2, cache_write_5m: 1, cache_write_1h: 1, cache_read: 1 };
 const PLAN = `tasks:
   - name: design
     title: Design the shop
