@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Report } from "../agents/clis/headless.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
+import type { Host } from "../host.js";
 import { MICROS } from "./run.js";
 
 /** What a run used and what that costs, as columns of its row. */
@@ -31,10 +32,11 @@ type Tokens = Record<(typeof TOKENS)[number], number>;
 
 /**
  * The bill of a run, of all its turns. A figure that counts on over a conversation is reduced by what earlier runs of it
- * were booked. What is unknown is null, never 0; `isBilled`: what the CLI says is what the vendor bills.
+ * were booked. What the CLI says that it cost counts; else its tokens are priced. What is unknown is null, never 0.
+ * `isBilled`: what the CLI says is what the vendor bills.
  */
 export async function billOf(
-  db: Reader,
+  { context, stateDir }: Pick<Host, "context" | "stateDir">,
   run: RowOf<"runs">,
   reports: readonly Report[],
   { isBilled = false }: { isBilled?: boolean } = {},
@@ -45,16 +47,45 @@ export async function billOf(
   const isThread = last.counts === "thread";
   const counted = isThread ? [last] : turns;
   let tokens = total(counted);
-  if (isThread && last.sessionRef !== null) tokens = without(tokens, await bookedFor(db, run, last.sessionRef));
-  const known = counted.every(({ costUsd }) => costUsd !== null);
-  const cost = known ? Math.round(counted.reduce((sum, { costUsd }) => sum + (costUsd ?? 0) * MICROS, 0)) : null;
+  if (isThread && last.sessionRef !== null) {
+    tokens = without(tokens, await bookedFor(context.store.db, run, last.sessionRef));
+  }
   const used = counted.some(({ usage }) => usage.length > 0);
+  const said = counted.every(({ costUsd }) => costUsd !== null)
+    ? Math.round(counted.reduce((sum, { costUsd }) => sum + (costUsd ?? 0) * MICROS, 0))
+    : null;
+  const bill = { ...NO_BILL, ...(used && tokens) };
+  if (said !== null) return { ...bill, cost_micros: said, actual_micros: isBilled ? said : null, cost_basis: "cli" };
+  if (!used || counted.some(({ partial }) => partial)) return bill;
+  const { microUsd, basis } = await priced({ context, stateDir }, run, isThread ? [asUsage(tokens, last)] : counted);
+  return { ...bill, cost_micros: microUsd, cost_basis: basis };
+}
+
+type Priced = Pick<Report, "usage" | "costUsd">;
+
+/** Prices are loaded only where a CLI says no cost. */
+async function priced(
+  { context, stateDir }: Pick<Host, "context" | "stateDir">,
+  run: RowOf<"runs">,
+  of: readonly Priced[],
+) {
+  const [{ costOf }, { readPriceTable }] = await Promise.all([
+    import("../pricing/cost.js"),
+    import("../pricing/table.js"),
+  ]);
+  const { table } = await readPriceTable(stateDir);
+  const usage = of.flatMap((one) => one.usage).map((one) => ({ ...one, model: one.model || (run.model ?? "") }));
+  return costOf(usage, { table, now: context.clock.now() });
+}
+
+/** What a conversation used since its last run, as usage of its model. */
+function asUsage(tokens: Tokens, { usage }: Report): Priced {
+  const [first] = usage;
+  const one = { input: tokens.tokens_in, output: tokens.tokens_out, cacheRead: tokens.tokens_cache_read };
+  const model = first?.model ?? "";
   return {
-    ...NO_BILL,
-    ...(used && tokens),
-    cost_micros: cost,
-    actual_micros: isBilled ? cost : null,
-    cost_basis: cost === null ? null : "cli",
+    costUsd: null,
+    usage: [{ ...one, model, cacheWrite5m: tokens.tokens_cache_write, cacheWrite1h: 0, costUsd: null }],
   };
 }
 

@@ -168,7 +168,7 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
       run,
       {
         outcome,
-        bill: await billOf(world.context.store.db, run, reports, {
+        bill: await billOf(world, run, reports, {
           isBilled: run.cli === "claude" && signInFor(world).isBilled,
         }),
         ...{ exitCode: ending.exitCode, sessionRef: report.sessionRef, answer: report.text, finding: proof.finding },
@@ -290,7 +290,7 @@ export async function settleFailure(world: Crew, run: RunRow, error: unknown): P
           : "crash";
   const state = failure === null ? "cancelled" : "failed";
   const outcome = { state, failure, reason: message.slice(0, 2000), retryAt: null, verdict: null } as const;
-  const bill = await billOf(world.context.store.db, run, []);
+  const bill = await billOf(world, run, []);
   const nothing = { bill, exitCode: null, sessionRef: null, answer: null };
   return settleRun(world.context, run, { outcome, ...nothing }, { patience: patienceOf(world.env) });
 }

@@ -57,7 +57,7 @@ async function settleFromFiles(crew: Crew, run: RunRow): Promise<Settled | undef
   const outcome = last === undefined ? NEVER_BEGAN : judge(last, ending, kind);
   const settlement = {
     outcome,
-    bill: await billOf(crew.context.store.db, run, reports),
+    bill: await billOf(crew, run, reports),
     ...{ exitCode: ending?.exitCode ?? null, sessionRef: last?.sessionRef ?? null, answer: last?.text ?? null },
   };
   return settleRun(crew.context, run, settlement, { patience: patienceOf(crew.env) });
