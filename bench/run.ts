@@ -8,6 +8,7 @@ import { conflicts } from "./conflicts.js";
 import { copy } from "./copy.js";
 import { crew } from "./crew.js";
 import { deliveries } from "./deliveries.js";
+import { dispatch } from "./dispatch.js";
 import { follow } from "./follow.js";
 import { interrupt } from "./interrupt.js";
 import { land } from "./land.js";
@@ -31,6 +32,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   apply,
   audit,
   size,
+  dispatch,
   follow,
   mcp,
   interrupt,

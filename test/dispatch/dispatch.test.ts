@@ -159,6 +159,18 @@ describe("a failure", () => {
     expect(existsSync(escalation("resolved/bad"))).toBe(true);
   });
 
+  it("is an agent that said, made and changed nothing, but not a program that ended well without a word", async () => {
+    await begin({ idle: { sh: `cat > /dev/null; echo '{"text":""}'` }, quiet: { sh: "true" } });
+    await add("nothing", "idle", "--max-retries 0");
+    await add("done", "quiet");
+    await drain();
+    expect(await task("nothing")).toMatchObject({
+      hold: "escalated",
+      holdReason: expect.stringContaining("no_output"),
+    });
+    expect((await task("done")).status).toBe("CLOSED");
+  });
+
   it("that no other attempt can mend holds the task at once", async () => {
     await begin({ code: { sh: "echo never", prompt: "agents/code/missing.md" } });
     await add("lost", "code");

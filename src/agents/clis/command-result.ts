@@ -28,7 +28,8 @@ function readResult(output: Output): Report {
       text: says ? `${text.trimEnd()}\n${line}` : text,
       usage: (Array.isArray(used) ? asList(used) : used === undefined ? [] : [used]).map(usageIn),
       costUsd: dollars(result["cost_usd"]),
-      productive: text.trim() !== "" || says,
+      // A program without a result says by its exit code whether it did its work.
+      productive: text.trim() !== "" || says || (result !== found && output.exitCode === 0),
     },
     output,
   );
