@@ -8,6 +8,9 @@ export type Judged = Outcome & { unsaid?: true };
 
 const NOTHING: Omit<Outcome, "state"> = { failure: null, reason: null, retryAt: null, verdict: null };
 
+/** What sh exits with for a command that it cannot run, and for one that it does not find (POSIX, 2.8.2). */
+const NOT_A_PROGRAM = [126, 127];
+
 /**
  * What a turn came to, from what the CLI printed and how it ended. Where nobody saw it end, an explicit verdict counts and
  * nothing else.
@@ -23,6 +26,9 @@ export function judge(report: Report, ending: Ending | undefined, kind: string):
   }
   if (ending.notStarted !== undefined)
     return failed("config", `the program could not be started (${ending.notStarted})`);
+  if (NOT_A_PROGRAM.includes(ending.exitCode ?? 0) && !report.productive) {
+    return failed("config", report.reason ?? "its program cannot be run");
+  }
   if (ending.interrupted) return { ...NOTHING, state: "cancelled", reason: "it was stopped" };
   if (ending.timedOut) return failed("timeout", "it took longer than its role allows");
   if (report.failure !== null) return failed(report.failure, report.reason);

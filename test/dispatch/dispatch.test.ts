@@ -180,6 +180,16 @@ describe("a failure", () => {
     expect((await runs()).length).toBe(1);
   });
 
+  it("of a program that is not installed holds the task at once, too", async () => {
+    await begin({ code: { sh: "exec no-such-program" } });
+    await add("bare", "code");
+    await drain();
+    expect(await task("bare")).toMatchObject({
+      hold: "failed",
+      holdReason: expect.stringContaining("no-such-program"),
+    });
+  });
+
   it("is not what an agent says that it is blocked", async () => {
     await begin({ code: { sh: `echo 'Which region?'; echo '### BLOCKED'` } });
     await add("asks", "code");

@@ -77,6 +77,8 @@ describe("a turn", () => {
     expect(judge(report, ended, "task").state).toBe("done");
     expect(judge({ ...report, productive: false }, ended, "task").failure).toBe("no_output");
     expect(judge(report, { ...ended, exitCode: 3 }, "task").failure).toBe("crash");
+    const silent = { ...report, text: null, productive: false };
+    expect(judge(silent, { ...ended, exitCode: 127 }, "task").failure).toBe("config");
     expect(judge(report, { ...ended, timedOut: true }, "task").failure).toBe("timeout");
     expect(judge(report, { ...ended, interrupted: true }, "task").state).toBe("cancelled");
     expect(judge(report, { ...ended, notStarted: "ENOENT" }, "task").failure).toBe("config");
