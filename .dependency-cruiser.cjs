@@ -40,7 +40,7 @@ const PACKAGES = [
   ["kysely", "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|tracks|state|crew|runs|dispatch)[./]"],
   ["execa", "^src/exec\\.ts$"],
   ["zod", "^src/(operations|mcp|reference)[./]"],
-  ["commander|chalk|cli-table3|@inquirer", "^src/(cli|reference)[./]"],
+  ["commander|chalk|@inquirer", "^src/(cli|reference)[./]"],
   ["@modelcontextprotocol", "^src/mcp[./]"],
   ["@pydantic/genai-prices", "^src/pricing/"],
 ];

@@ -57,6 +57,9 @@ async function run(): Promise<void> {
     get endsWith() {
       return endsWith;
     },
+    get columns() {
+      return (process.stdout.isTTY && process.stdout.columns) || undefined;
+    },
     get colour() {
       return process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
     },

@@ -1,5 +1,4 @@
 import { Chalk, type ChalkInstance } from "chalk";
-import Table from "cli-table3";
 import type { Column, Paint } from "../operations/paint.js";
 
 const STATUS_COLOURS: Readonly<Record<string, "green" | "yellow" | "red" | "blue" | "gray" | "magenta">> = {
@@ -16,12 +15,14 @@ interface PaintOptions {
   now: number;
   /** Rows may be of several workstreams: tables say which. */
   spans?: boolean;
+  /** How wide the terminal is; without one, tables cut nothing. */
+  columns?: number | undefined;
 }
 
 export function createPaint(options: PaintOptions): Paint {
   const chalk = new Chalk({ level: options.colour ? 1 : 0 });
   const draw = <T>(rows: readonly T[], columns: readonly Column<T>[]) =>
-    drawTable(chalk, rows, options.spans ? withWorkstream(rows, columns) : columns);
+    drawTable(chalk, rows, options.spans ? withWorkstream(rows, columns) : columns, options.columns);
   return {
     bold: (text) => chalk.bold(text),
     dim: (text) => chalk.dim(text),
@@ -47,28 +48,83 @@ function withWorkstream<T>(rows: readonly T[], columns: readonly Column<T>[]): r
   return [{ head: "workstream", text: (row) => String(workstreamOf(row)) }, ...columns];
 }
 
-function drawTable<T>(chalk: ChalkInstance, rows: readonly T[], columns: readonly Column<T>[]): string {
-  const table = new Table({
-    chars: NO_LINES,
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    colAligns: columns.map((column) => column.align ?? "left"),
-    head: columns.map((column) => chalk.dim(column.head)),
+function drawTable<T>(
+  chalk: ChalkInstance,
+  rows: readonly T[],
+  columns: readonly Column<T>[],
+  terminal: number | undefined,
+): string {
+  const heads = columns.map(({ head }) => head);
+  const cells = rows.map((row) => columns.map(({ text }) => text(row).replace(/\s+/g, " ")));
+  const lines = [heads, ...cells];
+  const room = terminal === undefined ? Number.POSITIVE_INFINITY : Math.max(NARROWEST, terminal - INDENT);
+  const widths = fitColumns(columns, lines, room);
+  if (widths === undefined) return cells.map((line) => drawFields(heads, line, room)).join("\n\n");
+  const drawn = lines.map((line, row) => {
+    const padded = line.map((text, at) => {
+      const shown = cut(text, widths[at]);
+      const space = " ".repeat((widths[at] ?? 0) - widthOf(shown));
+      const cell = row === 0 ? chalk.dim(shown) : shown;
+      return columns[at]?.align === "right" ? space + cell : cell + space;
+    });
+    return padded.join(" ".repeat(GAP)).trimEnd();
   });
-  for (const row of rows) table.push(columns.map((column) => cut(column.text(row).replace(/\s+/g, " "), column.max)));
-  return table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .join("\n");
+  return drawn.join("\n");
 }
 
-/** The names that cli-table3 has for the lines around and between cells. */
-const LINES =
-  "top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid middle";
-const NO_LINES = Object.fromEntries(LINES.split(" ").map((line) => [line, ""]));
+/** Columns between two cells, and those that a card may put before a table. */
+const GAP = 2;
+const INDENT = 2;
+/** Below this, a cell says nothing. */
+const NARROWEST = 4;
 
-function cut(text: string, max = 60): string {
-  return text.length > max ? `${text.slice(0, max - 1)}…` : text;
+/** How wide each column gets: the widest are narrowed until all fit; undefined where there are too many columns. */
+function fitColumns<T>(columns: readonly Column<T>[], lines: readonly string[][], room: number) {
+  const widest = (at: number) => lines.reduce((most, line) => Math.max(most, widthOf(line[at] ?? "")), 0);
+  const most = ({ max = room }: Column<T>) => (room === Number.POSITIVE_INFINITY ? room : max);
+  const widths = columns.map((column, at) => Math.min(most(column), room, widest(at)));
+  let excess = widths.reduce((sum, width) => sum + width + GAP, -GAP) - room;
+  for (; excess > 0; excess--) {
+    const broadest = Math.max(...widths);
+    if (broadest <= NARROWEST) return undefined;
+    widths[widths.lastIndexOf(broadest)] = broadest - 1;
+  }
+  return widths;
+}
+
+/** A row with too many columns for the terminal: one line per field. */
+function drawFields(heads: readonly string[], line: readonly string[], room: number): string {
+  return heads.map((head, at) => cut(`${head}: ${line[at]}`, room)).join("\n");
+}
+
+/** Colours have no width. */
+const COLOUR = `${String.fromCharCode(27)}\\[\\d+m`;
+const COLOURS = new RegExp(COLOUR, "g");
+const COLOURED = new RegExp(`^((?:${COLOUR})+)(.*?)((?:${COLOUR})+)$`);
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{10000}-\u{10ffff}]|\p{Emoji_Presentation}|\ufe0f/u;
+const letters = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** The columns of a terminal that the text takes, at most. */
+function widthOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
+  return lettersOf(text.replace(COLOURS, "")).reduce((sum, letter) => sum + widthOfLetter(letter), 0);
+}
+
+const lettersOf = (text: string) => Array.from(letters.segment(text), ({ segment }) => segment);
+const widthOfLetter = (letter: string) => (WIDE.test(letter) ? 2 : 1);
+
+function cut(text: string, width = Number.POSITIVE_INFINITY): string {
+  if (widthOf(text) <= width) return text;
+  const [, start = "", inner = text, end = ""] = COLOURED.exec(text) ?? [];
+  let room = width - 1;
+  let kept = "";
+  for (const { segment } of letters.segment(inner.replace(COLOURS, ""))) {
+    room -= widthOfLetter(segment);
+    if (room < 0) break;
+    kept += segment;
+  }
+  return `${start}${kept}…${end}`;
 }
 
 function age(ms: number): string {

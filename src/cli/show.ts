@@ -12,6 +12,8 @@ export interface Output {
   out(text: string): void;
   err(text: string): void;
   colour: boolean;
+  /** How wide the terminal is; undefined where the text goes elsewhere, such as into a pipe. */
+  columns?: number | undefined;
   /** The exit code that a signal has fixed, such as 130 for Ctrl-C; it goes before any other. */
   endsWith?: number | undefined;
   endAtSignals?: () => void;
@@ -52,7 +54,7 @@ export async function showFollowed(
 
 async function loadPaint(output: Output, spans: boolean): Promise<Paint> {
   const { createPaint } = await import("./paint.js");
-  return createPaint({ colour: output.colour, now: Date.now(), spans });
+  return createPaint({ colour: output.colour, columns: output.columns, now: Date.now(), spans });
 }
 
 function nextBlock(nextSteps: readonly NextStep[], paint: Pick<Paint, "dim">): string {

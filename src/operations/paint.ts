@@ -1,4 +1,4 @@
-/** One column of a table: where its text comes from, and how wide it may get in characters. */
+/** One column of a table: where its text comes from, and how wide it may get on a terminal. */
 export interface Column<T> {
   head: string;
   text: (row: T) => string;

@@ -13,7 +13,7 @@ import { agentRow } from "../support/agent-row.js";
 import { onEachDialect } from "../support/database.js";
 
 const NOW = Date.parse("2026-03-01T10:00:00.000Z");
-const paint = createPaint({ colour: false, now: NOW });
+const paint = createPaint({ colour: false, now: NOW, columns: 80 });
 const QUESTION = "Do you want to run `npm run deploy -- --environment production`?";
 
 /** An agent that was seen with `status` `minutes` ago, and works on `tasks`. */

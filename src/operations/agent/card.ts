@@ -1,16 +1,13 @@
 import type { ListedAgent, Orphan } from "../../agents/agent.js";
 import type { Column, Paint } from "../paint.js";
 
-/** As wide as the terminals that people share a screen of. */
-const WIDTH = 80;
-
 /** A line for each pane with an agent CLI that belongs to no agent. */
 export function orphanLines(orphans: readonly Orphan[]): string[] {
   const adopt = ({ pane, workstream }: Orphan) => `\`mu agent adopt ${pane} --name <agent> -w ${workstream}\``;
   return orphans.map((one) => `${one.cli} in pane ${one.pane} is no agent: ${adopt(one)}`);
 }
 
-/** Agents as a table of 80 columns, or a line that says there are none. */
+/** Agents as a table, or a line that says there are none. */
 export function agentTable(agents: readonly ListedAgent[], paint: Paint): string {
   const columns: Column<ListedAgent>[] = [
     { head: "name", text: (agent) => agent.name, max: 20 },
@@ -19,13 +16,9 @@ export function agentTable(agents: readonly ListedAgent[], paint: Paint): string
     { head: "task", text: taskCell, max: 20 },
     { head: "cli", text: (agent) => agent.cli, max: 10 },
     { head: "pane", text: (agent) => agent.pane ?? "—" },
+    { head: "why", text: (agent) => agent.statusReason ?? "" },
   ];
-  const widths = columns.map(
-    ({ head, text, max = WIDTH }) => 2 + Math.min(max, Math.max(head.length, ...agents.map((one) => text(one).length))),
-  );
-  const rest = WIDTH - widths.reduce((sum, width) => sum + width, 0);
-  const why: Column<ListedAgent> = { head: "why", text: (agent) => agent.statusReason ?? "", max: rest };
-  return paint.list(agents, "No agents.", rest < 4 ? columns : [...columns, why]);
+  return paint.list(agents, "No agents.", columns);
 }
 
 /** `build, test`; with a mark where an idle agent has them. */
