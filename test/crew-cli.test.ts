@@ -12,6 +12,11 @@ interface Agent {
   spawnedAt: string;
   closedAt: string | null;
 }
+interface Suggested {
+  busy: string[];
+  nextSteps: { command: string }[];
+}
+
 interface Listed<T = Agent> {
   items: T[];
   count: number;
@@ -305,6 +310,16 @@ describeTmux("a crew on the command line", () => {
     await desk.json("workstream", "destroy", "shop", "--yes");
     expect(await desk.server.raw("list-sessions")).toBe("");
     expect((await desk.json<Listed>("workstream", "list")).items).toEqual([]);
+  });
+
+  it("suggests a destroy that goes through, also while an agent is busy", async () => {
+    await spawn("worker-1");
+    await desk.json("agent", "send", "worker-1", "sleep 1000");
+    const { busy, nextSteps } = await desk.json<Suggested>("workstream", "destroy", "demo");
+    expect(busy).toEqual(["worker-1"]);
+    expect((await desk.fault("workstream", "destroy", "demo", "--yes")).code).toBe("workstream.in_use");
+    const [, ...words] = nextSteps[0]?.command.split(" ") ?? [];
+    expect((await desk.json<{ destroyed: boolean }>(...words)).destroyed).toBe(true);
   });
 
   it("brings a crew back after its tmux was killed", async () => {

@@ -32,10 +32,12 @@ export const workstreamDestroy = defineOperation({
     const gone = yes ? await destroyCrew(crew, scope, whileBusyOf(evenIfBusy)) : await previewCrewDestroy(crew, scope);
     return { ...gone, destroyed: yes, dryRun: !yes };
   },
-  next: ({ destroyed, salvages }, { workstream }, { context }) => [
+  next: ({ destroyed, busy, salvages }, { workstream }, { context }) => [
     destroyed
       ? step("Bring it back", `mu undo ${context.group ?? ""} --yes`)
-      : step("Apply it", `mu workstream destroy ${workstream} --yes`),
+      : busy.length > 0
+        ? step("Apply it all the same", `mu workstream destroy ${workstream} --yes --even-if-busy`)
+        : step("Apply it", `mu workstream destroy ${workstream} --yes`),
     ...(salvages.length === 0 ? [] : [step("Show what was saved", "mu salvage list --all")]),
   ],
   render: ({ destroyed, ...gone }, paint) => [
