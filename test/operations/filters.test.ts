@@ -6,7 +6,7 @@ import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { parseCommand } from "../support/command.js";
-import { type Seeded, seededApp } from "../support/seeded.js";
+import { type Seeded, seededApp, seedRun } from "../support/seeded.js";
 import { describeTmux } from "../support/tmux.js";
 
 // biome-ignore lint/suspicious/noExplicitAny: items of every list
@@ -19,6 +19,10 @@ const KEEPS: Case[] = [
   ["delivery list", "--state queued", ({ state }) => state === "queued"],
   ["delivery list", "--state queued,cancelled", ({ state }) => state !== "proved"],
   ["delivery list", "--agent helper", ({ agent }) => agent === "helper"],
+  ["runs list", "--task crash", ({ task }) => task === "crash"],
+  ["runs list", "--role writer", ({ role }) => role === "writer"],
+  ["runs list", "--state failed", ({ state }) => state === "failed"],
+  ["runs list", "--day 2026-01-31", ({ day }) => day === "2026-01-31"],
   ["task list", "--status OPEN", ({ status }) => status === "OPEN"],
   ["task list", "--status OPEN,CLOSED", ({ status }) => status !== "IN_PROGRESS"],
   ["task list", "--kind bug", ({ kind }) => kind === "bug"],
@@ -44,6 +48,7 @@ const ADDS: Case[] = [
 const LIMITS = [
   "delivery list --limit",
   "log --limit",
+  "runs list --limit",
   "me next --limit",
   "task history build --limit",
   "task list --limit",
@@ -93,6 +98,7 @@ describeTmux("lists", () => {
     await context.store.write((db) =>
       db.updateTable("deliveries").set({ agent: "sleeper" }).where("id", "=", 3).execute(),
     );
+    await seedRun(context, { task: "crash", role: "writer", state: "failed", failure: "crash", day: "2026-01-31" });
     await run("mu log write 'one message'");
     await run("mu agent close sleeper");
   });

@@ -9,7 +9,7 @@ import { systemClock } from "../../src/clock.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
 import type { Store } from "../../src/db/store.js";
-import { write } from "../../src/db/write.js";
+import { type RowOf, write } from "../../src/db/write.js";
 import { execProgram } from "../../src/exec.js";
 import type { Request } from "../../src/operations/app.js";
 import type { World } from "../../src/operations/execute.js";
@@ -113,8 +113,8 @@ export async function seededApp(
   return { folder: folder.path, store, context, world, request, end };
 }
 
-/** Run 1, which did `done` in a slot that is closed. */
-async function seedRun(context: Context): Promise<void> {
+/** A run of `done` that has ended, in a slot that is closed. */
+export async function seedRun(context: Context, given: Partial<RowOf<"runs">> = {}): Promise<void> {
   await write(context, { op: "run.settle", scope: "demo", subject: "demo/done", payload: { run: 1 } }, async (tx) => {
     const { id: workstream_id } = await workstreamRow(tx.db, "demo");
     const task = await taskRow(tx.db, { workstream: "demo", name: "done" });
@@ -126,7 +126,7 @@ async function seedRun(context: Context): Promise<void> {
       ...{ reserved_micros: 50_000, cost_micros: 120_000, actual_micros: null, cost_basis: "cli", session_ref: "s-1" },
       ...{ tokens_in: 900, tokens_out: 80, tokens_cache_read: 0, tokens_cache_write: 0, exit_code: 0 },
       ...{ failure: null, reason: null, retry_at: null, verdict: "done", answer: "Prepared." },
-      ...{ started_at: tx.now, finished_at: tx.now },
+      ...{ started_at: tx.now, finished_at: tx.now, ...given },
     });
   });
 }
