@@ -14,6 +14,9 @@ import type { Output } from "./show.js";
 /** Carries out one reserved run in this process, whose output is what the agent prints; gives the exit code. */
 export async function carryOutRun(id: number, address: Address, output: Output, signal: AbortSignal): Promise<number> {
   const { signal: _, ...lasting } = address;
+  const hangup = new AbortController();
+  // A pane that is closed, or its server, ends the run and not only what shows it.
+  process.once("SIGHUP", () => hangup.abort());
   const store = await openStore(lasting);
   try {
     const { workstream, agent, agent_id } = await runRow(store.db, id);
@@ -22,7 +25,10 @@ export async function carryOutRun(id: number, address: Address, output: Output, 
     const context: Context = { store, clock: systemClock, actor: agent, incarnation: agent_id };
     // What this process runs beside the agent CLI is seen to its end: the run must be settled.
     const env = root === null ? process.env : await projectEnv(root, process.env);
-    const settled = await performRun({ ...processCrew(context, process.env), env, settings, signal, echo }, id);
+    const settled = await performRun(
+      { ...processCrew(context, process.env), env, settings, signal: AbortSignal.any([signal, hangup.signal]), echo },
+      id,
+    );
     return settled === undefined || settled.run.state === "done" ? 0 : 1;
   } catch (error) {
     output.err(`${asFault(error).message}\n`);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { newProject } from "../support/project.js";
 
-it("a run works in a pane of its slot's name, which closes with it; one whose pane is killed is lost and tried again", async () => {
+it("a run works in a pane of its slot's name, which closes with it; one whose pane is closed ends with it and is tried again", async () => {
   const wait = "while [ ! -f go ]; do sleep 0.05; done";
   const project = await newProject({
     qa: { sh: `echo "run $MU_RUN_ID of $MU_AGENT, pane [$TMUX_PANE]"; ${wait}; mu me --json` },
@@ -17,7 +17,11 @@ it("a run works in a pane of its slot's name, which closes with it; one whose pa
     await expect.poll(windows, { timeout: 10_000 }).toContain("qa-1");
     const screen = async () => (await project.sh("tmux capture-pane -p -t mu-shop:qa-1")).stdout;
     await expect.poll(screen, { timeout: 10_000 }).toContain("run 1 of qa-1, pane []");
+    const [first] = (await project.json("runs list --state running")).items;
     await project.sh("tmux kill-window -t mu-shop:qa-1");
+    await expect
+      .poll(async () => (await project.json(`runs show ${first.id}`)).run.state, { timeout: 10_000 })
+      .toBe("cancelled");
     await expect.poll(screen, { timeout: 10_000 }).toContain("run 2 of qa-1");
     writeFileSync(join(project.project, "go"), "");
     await expect
@@ -29,7 +33,7 @@ it("a run works in a pane of its slot's name, which closes with it; one whose pa
     const { items } = await project.json("runs list");
     expect(items.map(({ state, transport }: Record<string, string>) => [state, transport])).toEqual([
       ["done", "pane"],
-      ["lost", "pane"],
+      ["cancelled", "pane"],
     ]);
     // The agent's own calls of mu are the slot's, although it sits in no pane that mu knows.
     expect((await project.json("runs log 2")).text).toContain('"name":"qa-1"');
