@@ -9,9 +9,13 @@ import { sample, seed } from "./support/sample.js";
 
 const victim = fuzzVictim();
 
-/** A play takes seconds and has a test of its own: here it is only asked for in ways that it refuses. */
-const boundedLineOf = (verb: Verb) =>
-  verb.name === "demo" ? lineOf(verb).map((argv) => [...argv, "--keep", "/dev/null"]) : lineOf(verb);
+/**
+ * A play takes seconds and has a test of its own: here it is only asked for in ways that it refuses. A dispatcher goes on
+ * until it is stopped, and starts programs: here it only explains.
+ */
+const BOUNDS: Readonly<Record<string, readonly string[]>> = { demo: ["--keep", "/dev/null"], dispatch: ["--explain"] };
+
+const boundedLineOf = (verb: Verb) => lineOf(verb).map((argv) => [...argv, ...(BOUNDS[verb.name] ?? [])]);
 
 const input = fc.oneof(fc.constant("tasks:\n  - title: One\n"), nastyText);
 
