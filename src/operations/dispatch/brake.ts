@@ -12,7 +12,7 @@ export const kill = defineOperation({
   name: "kill",
   summary: "Put the brake on: start no more runs",
   description:
-    "Writes the file .mu/kill_switch in the project folder; whoever writes that file puts the brake on, whoever removes it takes it off. Runs that are under way finish. A brake that is on keeps its reason.",
+    "Writes the file .mu/kill_switch in the project folder; creating that file by hand does the same, and deleting it releases the brake. Runs that are under way finish. A brake that is on keeps its reason.",
   effect: "write",
   repeatable: true,
   input: () => ({
