@@ -9,6 +9,7 @@
  */
 
 export type { Claimant } from "./agents/agent.js";
+export type { ModelUsage } from "./agents/clis/headless.js";
 export { type Clock, systemClock } from "./clock.js";
 export { type Context, newGroup, timestamp } from "./db/context.js";
 export { type Change, eventHash } from "./db/events.js";
@@ -31,7 +32,7 @@ export {
 } from "./journal/undo/undo.js";
 export type { AgentRef, TaskRef } from "./names.js";
 export { databasePath, stateFolder } from "./paths.js";
-export { type Basis, costOf, type PricedUsage, type PriceSources } from "./pricing/cost.js";
+export { type Basis, costOf, type PriceSources } from "./pricing/cost.js";
 export { type PriceTable, pricingAge, readPriceTable } from "./pricing/table.js";
 export {
   authMode,

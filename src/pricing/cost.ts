@@ -1,20 +1,10 @@
+import type { ModelUsage } from "../agents/clis/headless.js";
 import { allListed, listedPrices } from "./list.js";
 import { longestPrefix, type Prices, type PriceTable } from "./table.js";
 
 /** Where a figure comes from, from the surest on. `fallback`: the dearest price known of such a model. */
 export const BASES = ["cli", "user table", "price list", "fallback"] as const;
 export type Basis = (typeof BASES)[number];
-
-/** What one model was used for, in tokens; `input` leaves out the cache. `costUsd` is what the CLI says, in USD. */
-export interface PricedUsage {
-  model: string;
-  input: number;
-  output: number;
-  cacheRead: number;
-  cacheWrite5m: number;
-  cacheWrite1h: number;
-  costUsd: number | null;
-}
 
 export interface PriceSources {
   /** The user's own prices. */
@@ -24,7 +14,7 @@ export interface PriceSources {
 
 /** What this cost together, in whole millionths of a dollar, never 0 for what was used, and the least sure of its bases. */
 export async function costOf(
-  usage: readonly PricedUsage[],
+  usage: readonly ModelUsage[],
   sources: PriceSources,
 ): Promise<{ microUsd: number; basis: Basis }> {
   let micros = 0;
@@ -37,7 +27,7 @@ export async function costOf(
   return { microUsd: micros > 0 ? Math.max(1, Math.round(micros)) : 0, basis };
 }
 
-async function costOfOne(used: PricedUsage, sources: PriceSources): Promise<{ usd: number; from: Basis }> {
+async function costOfOne(used: ModelUsage, sources: PriceSources): Promise<{ usd: number; from: Basis }> {
   if (used.costUsd !== null) return { usd: used.costUsd, from: "cli" };
   const { prices, basis } = await pricesOf(used.model, sources);
   const perMillion =

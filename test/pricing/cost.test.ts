@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { costOf, type PricedUsage, pricesOf } from "../../src/pricing/cost.js";
+import type { ModelUsage } from "../../src/agents/clis/headless.js";
+import { costOf, pricesOf } from "../../src/pricing/cost.js";
 import { type PriceTable, pricingAge } from "../../src/pricing/table.js";
 
 const now = new Date("2026-11-30T12:00:00Z");
@@ -12,7 +13,7 @@ const table: PriceTable = {
   source: "a contract",
   models: { acme: prices(1, 2), "acme-large": prices(10, 20), "acme-large-2": prices(20, 40) },
 };
-const used = (model: string, usage: Partial<PricedUsage> = {}): PricedUsage => ({
+const used = (model: string, usage: Partial<ModelUsage> = {}): ModelUsage => ({
   ...{ model, input: 0, output: 0, cacheRead: 0, cacheWrite5m: 0, cacheWrite1h: 0, costUsd: null },
   ...usage,
 });
