@@ -21,12 +21,14 @@ export async function carryOutRun(id: number, address: Address, output: Output, 
   try {
     const { workstream, agent, agent_id } = await runRow(store.db, id);
     const { root } = await getWorkstream(store.db, workstream);
-    const settings = root === null ? DEFAULT_SETTINGS : await readSettings(root);
+    const project = async () =>
+      root === null
+        ? { settings: DEFAULT_SETTINGS, env: process.env }
+        : { settings: await readSettings(root), env: await projectEnv(root, process.env) };
     const context: Context = { store, clock: systemClock, actor: agent, incarnation: agent_id };
     // What this process runs beside the agent CLI is seen to its end: the run must be settled.
-    const env = root === null ? process.env : await projectEnv(root, process.env);
     const settled = await performRun(
-      { ...processCrew(context, process.env), env, settings, signal: AbortSignal.any([signal, hangup.signal]), echo },
+      { ...processCrew(context, process.env), project, signal: AbortSignal.any([signal, hangup.signal]), echo },
       id,
     );
     return settled === undefined || settled.run.state === "done" ? 0 : 1;

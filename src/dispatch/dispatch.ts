@@ -4,9 +4,10 @@ import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName } from "../names.js";
 import { processIdentity } from "../processes.js";
+import { settleFailure } from "../runs/perform.js";
 import { reapRuns } from "../runs/reap.js";
 import { reserveRunIn } from "../runs/reserve.js";
-import { activeRuns, type Run, type RunRow, toRun } from "../runs/run.js";
+import { type Run, type RunRow, toRun } from "../runs/run.js";
 import { brakeOnFailures } from "./brake.js";
 import { decide, type Start, type Wait } from "./decide.js";
 import { readFacts, type Scene } from "./facts.js";
@@ -28,8 +29,6 @@ export interface Beat {
   wait: Wait[];
   /** Why it put the brake on, if it did. */
   brake: string | null;
-  /** Runs under way at its end. */
-  active: number;
   /** When the first task that waits for its next attempt may start; null if none does. */
   retryAt: string | null;
 }
@@ -54,7 +53,7 @@ export async function beat(world: DispatchWorld, onStart: (run: Run) => void = (
     const run = await reserve(world, scene, one);
     if (run === undefined) continue;
     onStart(toRun(run));
-    await world.launch(run);
+    await world.launch(run).catch((error) => settleFailure(world, run, error));
     started.push(toRun(run));
   }
   const retries = facts.tasks.flatMap(({ unready }) => unready?.until ?? []);
@@ -63,7 +62,6 @@ export async function beat(world: DispatchWorld, onStart: (run: Run) => void = (
     reaped: reaped.map(({ run }) => run),
     wait,
     brake,
-    active: (await activeRuns(store.db, scene.workstream.id)).length,
     retryAt: retries.sort()[0] ?? null,
   };
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "kysely";
+import { RUN_CLI } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { ProjectSettings } from "../project/settings.js";
@@ -20,27 +21,35 @@ export interface Scene {
   roles?: ReadonlySet<string> | undefined;
 }
 
-const selectWaiting = statement((db, { workstreamId, now }: { workstreamId: number; now: string }) => {
-  let query = db
-    .selectFrom("tasks as t")
-    .select(["t.name", "t.role", "t.hold", "t.hold_reason", unblocks.as("unblocks")])
-    .select(sql<string | null>`case when t.not_before > ${now} then t.not_before end`.as("not_before"))
-    .select(sql<number>`case when ${isBlocked} then 1 else 0 end`.as("blocked"))
-    .where("t.workstream_id", "=", workstreamId)
-    .where("t.status", "=", "OPEN")
-    .where("t.role", "is not", null)
-    .where("t.kind", "not in", CONTAINER_KINDS);
-  for (const order of readyOrder) query = query.orderBy(order);
-  return query;
-});
+const waiting = (only: boolean) =>
+  statement((db, { workstreamId, now, name }: { workstreamId: number; now: string; name: string }) => {
+    let query = db
+      .selectFrom("tasks as t")
+      .select(["t.name", "t.role", "t.hold", "t.hold_reason", unblocks.as("unblocks")])
+      .select(sql<string | null>`case when t.not_before > ${now} then t.not_before end`.as("not_before"))
+      .select(sql<number>`case when ${isBlocked} then 1 else 0 end`.as("blocked"))
+      .where("t.workstream_id", "=", workstreamId)
+      .where("t.status", "=", "OPEN")
+      .where("t.role", "is not", null)
+      .where("t.kind", "not in", CONTAINER_KINDS);
+    if (only) return query.where("t.name", "=", name);
+    for (const order of readyOrder) query = query.orderBy(order);
+    return query;
+  });
+
+const selectWaiting = waiting(false);
+const selectOneWaiting = waiting(true);
 
 /** The OPEN tasks with a role, in ready order; `only` one of them. */
 async function waitingTasks(db: Reader, scene: Scene, now: string, only?: string): Promise<Waiting[]> {
   const { id, name } = scene.workstream;
-  const found = await selectWaiting(db, { workstreamId: id, now });
-  const rows = only === undefined ? found : found.filter((row) => row.name === only);
-  const writes = Object.values(scene.settings.roles).some(({ access, workspace }) => access === "full" && workspace);
-  const tracks = writes ? await trackOfTasks(db, name, now) : undefined;
+  const select = only === undefined ? selectWaiting : selectOneWaiting;
+  const rows = await select(db, { workstreamId: id, now, name: only ?? "" });
+  const writesToTrack = ({ role }: { role: string | null }) => {
+    const found = scene.settings.roles[role ?? ""];
+    return found?.access === "full" && found.workspace;
+  };
+  const tracks = rows.some(writesToTrack) ? await trackOfTasks(db, name, now) : undefined;
   return rows.map((row) => ({
     name: row.name,
     role: row.role ?? "",
@@ -101,7 +110,7 @@ export async function readFacts(db: Reader, scene: Scene, now: string, only?: st
     .select("name")
     .where("workstream_id", "=", id)
     .where("closed_at", "is", null)
-    .where("cli", "<>", "run")
+    .where("cli", "<>", RUN_CLI)
     .execute();
   return {
     settings: scene.settings,

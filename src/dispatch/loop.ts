@@ -1,5 +1,6 @@
 import { pollUntil } from "../clock.js";
 import { wakingClock } from "../db/context.js";
+import { asFault } from "../errors.js";
 import { activeRuns, type Run, runRow, toRun } from "../runs/run.js";
 import type { Wait } from "./decide.js";
 import { beat, type DispatchWorld } from "./dispatch.js";
@@ -100,7 +101,14 @@ async function beats(
     return true;
   };
   const everyMs = pollMs ?? first.settings.dispatch.pollSeconds * 1000;
-  await pollUntil(clock, turn, { everyMs, timeoutMs: Number.POSITIVE_INFINITY, signal });
+  const patientTurn = () =>
+    turn().catch((error) => {
+      const { kind, code, message } = asFault(error);
+      if (once || kind !== "unavailable" || code === "request.interrupted") throw error;
+      say(message);
+      return undefined;
+    });
+  await pollUntil(clock, patientTurn, { everyMs, timeoutMs: Number.POSITIVE_INFINITY, signal });
   await landing;
   if ((await stopAsked(db, first.workstream)) !== "now") {
     const settled = async () => ((await look()) === 0 ? true : undefined);

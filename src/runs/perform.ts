@@ -38,7 +38,8 @@ import { type Settled, settleRun } from "./settle.js";
 
 /** What it takes to carry out a run. */
 export interface RunWorld extends Crew {
-  settings: ProjectSettings;
+  /** The project's settings, and `env` with what its `.env` adds. Faults `settings.invalid`. */
+  project(): Promise<{ settings: ProjectSettings; env: RunWorld["env"] }>;
   signal: AbortSignal;
   /** Shows what the agent prints, as it comes. */
   echo(chunk: Uint8Array): void;
@@ -50,21 +51,24 @@ export const keptOf = (stateDir: string, { id, created_at }: RunRow): Kept => ({
  * Carries out a reserved run to its end: prepares its folder, runs the agent CLI, proves the work and settles. Undefined
  * if the run was another's by then. Whatever fails settles the run as failed.
  */
-export async function performRun(world: RunWorld, id: number): Promise<Settled | undefined> {
-  const run = await runRow(world.context.store.db, id);
-  const role = world.settings.roles[run.role];
-  let began: Begun | undefined;
+export async function performRun(given: RunWorld, id: number): Promise<Settled | undefined> {
+  const run = await runRow(given.context.store.db, id);
+  if (!(await takeOver(given, run))) return undefined;
+  let world = given;
   try {
+    const { settings, env } = await given.project();
+    world = { ...given, env };
+    const role = settings.roles[run.role];
     if (role === undefined) throw config(`there is no role ${run.role} in the settings`);
-    began = await begin(world, run, role);
+    return await carryOut(world, run, await begin(world, run, { role, settings }));
   } catch (error) {
     return settleFailure(world, run, error);
   }
-  return began && carryOut(world, run, began);
 }
 
 interface Begun {
   role: Role;
+  settings: ProjectSettings;
   cli: AgentCli & { headless: Headless };
   task: TaskToChange;
   cwd: string;
@@ -74,7 +78,11 @@ interface Begun {
 
 const config = (reason: string) => new Fault("conflict", "run.config", reason);
 
-async function begin(world: RunWorld, run: RunRow, role: Role): Promise<Begun | undefined> {
+async function begin(
+  world: RunWorld,
+  run: RunRow,
+  { role, settings }: Pick<Begun, "role" | "settings">,
+): Promise<Begun> {
   const { db } = world.context.store;
   const cli = getAgentCli(run.cli);
   if (cli.headless === undefined) throw config(`${run.cli} cannot run without a terminal`);
@@ -85,10 +93,9 @@ async function begin(world: RunWorld, run: RunRow, role: Role): Promise<Begun | 
   const system = role.prompt === null ? null : await readPrompt(join(folder, role.prompt));
   const ref = { workstream: run.workstream, name: run.agent };
   const cwd = role.workspace ? await prepareWorkspace(world, ref, folder) : folder;
-  const task = await start(world, run, cwd);
-  if (task === undefined) return undefined;
-  const prompt = promptFor(toTask(task), await listNotes(db, task), { project: world.settings.projectName });
-  return { role, cli: cli as Begun["cli"], task, cwd, prompt, system };
+  const task = await beginTask(world, run, cwd);
+  const prompt = promptFor(toTask(task), await listNotes(db, task), { project: settings.projectName });
+  return { role, settings, cli: cli as Begun["cli"], task, cwd, prompt, system };
 }
 
 function readPrompt(path: string): Promise<string> {
@@ -111,24 +118,27 @@ async function prepareWorkspace(world: RunWorld, ref: AgentRef, projectRoot: str
   }
 }
 
-/** Takes the run over from its starter; undefined if somebody else has settled it. */
-async function start(world: RunWorld, run: RunRow, cwd: string): Promise<TaskToChange | undefined> {
+/** Takes the run over from its starter; false if somebody else has settled it. */
+async function takeOver(world: RunWorld, run: RunRow): Promise<boolean> {
+  const process = await processIdentity(world);
+  return write(world.context, aboutStart(run), async (tx) => {
+    if ((await runRow(tx.db, run.id)).state !== "reserved") return false;
+    await tx.patch("runs", run.id, { state: "running", process, started_at: tx.now });
+    return true;
+  });
+}
+
+const aboutStart = ({ id, workstream, task }: RunRow) => ({
+  ...{ op: "run.start", scope: workstream, subject: qualifiedName({ workstream, name: task }), payload: { run: id } },
+});
+
+/** Records where the work of the task begins, and gives the task. */
+async function beginTask(world: RunWorld, run: RunRow, cwd: string): Promise<TaskToChange> {
   const { workstream, agent, task: name } = run;
   const { db } = world.context.store;
-  const process = await processIdentity(world);
   const begun = await workBeforeClaim(world, db, { workstream, name: agent }, name, cwd);
-  const spec = {
-    op: "run.start",
-    scope: workstream,
-    subject: qualifiedName({ workstream, name }),
-    payload: { run: run.id },
-  };
-  return write(world.context, spec, async (tx) => {
-    const now = await runRow(tx.db, run.id);
-    if (now.state !== "reserved") return undefined;
-    await tx.patch("runs", run.id, { state: "running", process, started_at: tx.now });
-    const task = await taskToChange(tx.db, { workstream, name });
-    if (begun !== undefined) await beginWorkIn(tx, task, begun);
+  return write(world.context, aboutStart(run), async (tx) => {
+    if (begun !== undefined) await beginWorkIn(tx, await taskToChange(tx.db, { workstream, name }), begun);
     return taskToChange(tx.db, { workstream, name });
   });
 }
@@ -141,7 +151,7 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
   const kept = keptOf(world.stateDir, run);
   prepareRunFolder(kept);
   const reports: Report[] = [];
-  const left = { questions: QUESTIONS, checks: world.settings.dispatch.maxChecks };
+  const left = { questions: QUESTIONS, checks: begun.settings.dispatch.maxChecks };
   let { prompt } = begun;
   for (let turn = 1; ; turn++) {
     const before = reports.at(-1)?.sessionRef ?? null;
@@ -169,7 +179,7 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
       {
         outcome,
         bill: await billOf(world, run, reports, {
-          isBilled: run.cli === "claude" && signInFor(world).isBilled,
+          isBilled: run.cli === "claude" && signInFor(world, begun.settings).isBilled,
         }),
         ...{ exitCode: ending.exitCode, sessionRef: report.sessionRef, answer: report.text, finding: proof.finding },
       },
@@ -193,14 +203,14 @@ const endOf = (ending: Ending | undefined) =>
 async function takeTurn(
   world: RunWorld,
   run: RunRow,
-  { role, cli, cwd, system }: Begun,
+  { role, settings, cli, cwd, system }: Begun,
   { prompt, sessionRef, kept }: { prompt: string; sessionRef: string | null; kept: Kept },
 ): Promise<Ending> {
   const { model } = run;
   const { access, allowedTools } = role;
   const launch = cli.headless.start({ prompt, system, model, access, allowedTools, sessionRef, maxUsd: null });
   const command = role.command ?? (world.env[overrideName(cli.key)] || cli.command);
-  const env = { ...(await environment(world, run, cwd, cli)), ...(await signIn(world, run)), ...launch.env };
+  const env = { ...(await environment(world, run, cwd, cli)), ...(await signIn(world, run, settings)), ...launch.env };
   const secrets = secretsIn({ ...world.env, ...env });
   const keep = (stream: "stdout" | "stderr") => keepStream(outputPath(kept, stream), secrets);
   const streams = { stdout: keep("stdout"), stderr: keep("stderr") };
@@ -243,15 +253,19 @@ async function environment(world: RunWorld, run: RunRow, cwd: string, cli: Agent
 }
 
 /** How Claude Code signs in; the other CLIs have their own ways. */
-async function signIn(world: RunWorld, { cli, workstream }: RunRow): Promise<Record<string, string | undefined>> {
+async function signIn(
+  world: RunWorld,
+  { cli, workstream }: RunRow,
+  settings: ProjectSettings,
+): Promise<Record<string, string | undefined>> {
   if (cli !== "claude") return {};
-  const { env, credentials, warning } = signInFor(world);
+  const { env, credentials, warning } = signInFor(world, settings);
   if (warning !== null) world.echo(Buffer.from(`${warning}\n`));
   const own = credentials === null ? {} : await isolateConfig(join(world.stateDir, "sign-in", workstream), credentials);
   return { ...env, ...own };
 }
 
-const signInFor = ({ settings, env }: RunWorld) =>
+const signInFor = ({ env }: RunWorld, settings: ProjectSettings) =>
   signInOf(authMode(settings, env), env, { hasCredentials: existsSync(credentialsPath(env)) });
 
 /** Proves the work; `refused` is what the agent is told where the proof fails. */
@@ -277,17 +291,17 @@ async function prove(
   }
 }
 
+/** What a fault means for the run; null if somebody ended it. */
+function failureOf(code: string): "auth" | "config" | "crash" | null {
+  if (code === "request.interrupted") return null;
+  if (code.startsWith("auth.")) return "auth";
+  return code === "run.config" || code === "settings.invalid" ? "config" : "crash";
+}
+
 /** Settles a run that never started, or whose end could not be dealt with. */
 export async function settleFailure(world: Crew, run: RunRow, error: unknown): Promise<Settled | undefined> {
   const { code, message } = asFault(error);
-  const failure =
-    code === "request.interrupted"
-      ? null
-      : code.startsWith("auth.")
-        ? "auth"
-        : code === "run.config"
-          ? "config"
-          : "crash";
+  const failure = failureOf(code);
   const state = failure === null ? "cancelled" : "failed";
   const outcome = { state, failure, reason: message.slice(0, 2000), retryAt: null, verdict: null } as const;
   const bill = await billOf(world, run, []);

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
+import type { Clock } from "../clock.js";
 import { endProcessTrees, isProcessAlive, listEnvironments } from "../processes.js";
 import type { Outcome } from "./advance.js";
 import { billOf } from "./bill.js";
@@ -17,7 +18,7 @@ import { type Settled, settleRun } from "./settle.js";
 export async function reapRuns(crew: Crew, workstreamId: number): Promise<Settled[]> {
   const dead: RunRow[] = [];
   for (const run of await activeRuns(crew.context.store.db, workstreamId)) {
-    if (!(await isProcessAlive(crew, run.process))) dead.push(run);
+    if (isOverdue(run, crew.context.clock) || !(await isProcessAlive(crew, run.process))) dead.push(run);
   }
   if (dead.length === 0) return [];
   await endPrograms(crew, dead);
@@ -28,6 +29,12 @@ export async function reapRuns(crew: Crew, workstreamId: number): Promise<Settle
   }
   return settled;
 }
+
+/** How long a runner may take from its reservation until it has taken the run over, in ms: one that does then comes too late. */
+const START_MS = 60_000;
+
+const isOverdue = ({ state, created_at }: RunRow, clock: Clock) =>
+  state === "reserved" && clock.now().getTime() - Date.parse(created_at) > START_MS;
 
 /** Ends what still runs with these runs' ids in its environment. */
 async function endPrograms(crew: Crew, runs: readonly RunRow[]): Promise<void> {

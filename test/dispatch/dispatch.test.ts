@@ -180,6 +180,27 @@ describe("a failure", () => {
     expect((await runs()).length).toBe(1);
   });
 
+  it("of the settings between two runs holds the next task at once, and says what is wrong", async () => {
+    await begin({ qa: { sh: "echo '{' > .mu/settings.json; echo ok" } });
+    await add("breaks", "qa");
+    await add("next", "qa", "--blocked-by breaks");
+    await drain();
+    expect((await task("breaks")).status).toBe("CLOSED");
+    const { hold, holdReason } = await task("next");
+    expect([hold, holdReason]).toEqual(["failed", expect.stringContaining(".mu/settings.json")]);
+  });
+
+  it("to sign in holds the task at once", async () => {
+    await begin({ code: { sh: "echo never", cli: "claude" } }, { auth: { mode: "api" } });
+    await add("locked", "code");
+    await drain();
+    expect(await task("locked")).toMatchObject({
+      hold: "failed",
+      holdReason: expect.stringContaining("ANTHROPIC_API_KEY"),
+    });
+    expect((await runs()).length).toBe(1);
+  });
+
   it("of a program that is not installed holds the task at once, too", async () => {
     await begin({ code: { sh: "exec no-such-program" } });
     await add("bare", "code");

@@ -1,0 +1,61 @@
+import { expect, it } from "vitest";
+import type { Clock } from "../../src/clock.js";
+import { systemClock } from "../../src/clock.js";
+import { beat, type DispatchWorld } from "../../src/dispatch/dispatch.js";
+import type { Scene } from "../../src/dispatch/facts.js";
+import { Fault } from "../../src/errors.js";
+import { execProgram } from "../../src/exec.js";
+import { DEFAULT_ROLE, DEFAULT_SETTINGS } from "../../src/project/settings.js";
+import { listRuns } from "../../src/runs/run.js";
+import { addTask } from "../../src/tasks/add.js";
+import { getTask } from "../../src/tasks/task.js";
+import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
+import { type Bench, onEachDialect, temporaryFolder } from "../support/database.js";
+
+const REF = { workstream: "demo", name: "build" };
+
+/** A dispatcher of one task, whose runs are started by `launch`. */
+async function worldOf(bench: Bench, launch: DispatchWorld["launch"]): Promise<DispatchWorld & { end(): void }> {
+  const { path: stateDir, remove: end } = temporaryFolder();
+  await initWorkstream(bench.context, "demo");
+  await addTask(bench.context, "demo", { name: "build", title: "Build it", role: "qa" });
+  const { id, name, root } = await workstreamRow(bench.context.store.db, "demo");
+  const role = { ...DEFAULT_ROLE, name: "qa", cli: "command" as const, access: "read-only" as const };
+  const scene: Scene = {
+    ...{ workstream: { id, name, root }, stateDir, max: 9 },
+    settings: { ...DEFAULT_SETTINGS, roles: { qa: role } },
+  };
+  const host = { context: bench.context, exec: execProgram, env: { MU_RETRY_BACKOFF: "0" }, stateDir, databaseEnv: {} };
+  return { ...host, tmux: undefined as never, transport: "child", scene: async () => scene, launch, end };
+}
+
+onEachDialect("a beat", (bench) => {
+  const runs = () => listRuns(bench.context.store.db, "demo");
+
+  it("that cannot start a run counts it as an attempt that failed, and goes on", async () => {
+    const world = await worldOf(bench, () => Promise.reject(new Fault("unavailable", "tmux.failed", "no pane")));
+    for (let n = 0; n < 5; n++) await beat(world);
+    expect((await runs()).map(({ state, reason }) => [state, reason])).toEqual(Array(4).fill(["failed", "no pane"]));
+    expect(await getTask(bench.context.store.db, REF)).toMatchObject({
+      status: "OPEN",
+      hold: "escalated",
+      attempts: 4,
+    });
+    world.end();
+  });
+
+  it("gives a task back whose run no runner has taken over after a minute, though its starter lives", async () => {
+    const world = await worldOf(bench, async () => {});
+    await beat(world);
+    await beat(world);
+    expect((await runs()).map(({ state }) => state)).toEqual(["reserved"]);
+    const later: Clock = { ...systemClock, now: () => new Date(Date.now() + 61_000) };
+    await beat({ ...world, context: { ...world.context, clock: later } });
+    expect((await runs()).map(({ state, attempt }) => [state, attempt])).toEqual([
+      ["reserved", 1],
+      ["cancelled", 1],
+    ]);
+    expect(await getTask(bench.context.store.db, REF)).toMatchObject({ status: "IN_PROGRESS", attempts: 0 });
+    world.end();
+  });
+});
