@@ -155,13 +155,15 @@ describe("processes", { timeout: 60_000 }, () => {
     const { root } = await run("sleep 100 & echo $! >>pids; wait", 1);
     const tree = async () => (await processTrees({ ...host, platform }, [root])).get(root) ?? [];
     expect((await tree()).map(({ stopped }) => stopped)).toEqual([false, false]);
+    const commands = async () => {
+      const pids = (await tree()).map(({ pid }) => pid);
+      return [...(await commandLines({ ...host, platform }, pids)).values()];
+    };
+    // A child is its parent's copy until it becomes its own program.
+    await eventually("the child is sleep", async () => (await commands()).some(([name]) => name === "sleep"));
     signalGroup(root, "SIGSTOP");
     await eventually("it stops", async () => (await tree()).every(({ stopped }) => stopped));
-    const lines = await commandLines(
-      { ...host, platform },
-      (await tree()).map(({ pid }) => pid),
-    );
-    expect([...lines.values()]).toContainEqual(["sleep", "100"]);
+    expect(await commands()).toContainEqual(["sleep", "100"]);
   });
 
   it("reads the same from ps where there is no /proc", async () => {
