@@ -1,4 +1,5 @@
 import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { asFault, Fault } from "../errors.js";
 import { callerPane, type PaneIdentityFacts, serverPid } from "../tmux/panes.js";
 import { workstreamOf } from "../workstreams/workstream.js";
@@ -11,6 +12,7 @@ import {
   isMarkedFor,
   notYou,
   PERSON_CLI,
+  RUN_CLI,
   replaced,
 } from "./agent.js";
 
@@ -25,6 +27,8 @@ export interface Caller {
   /** The agent's row, which is its incarnation. */
   incarnation: number | null;
   role: string | null;
+  /** The run that the caller is the agent of, or null. */
+  run: number | null;
   /** Each source that was asked, and what it said. */
   evidence: { source: string; says: string }[];
   /** Why this caller may not write, if so. */
@@ -66,7 +70,10 @@ async function findCaller(db: Reader, env: Environment, ask: AskPane | undefined
   if (claimed !== undefined) {
     const proof = proofOf(claimed, env, seat);
     evidence.push({ source: "$MU_AGENT_ID", says: `${describe(claimed)}${proof === undefined ? "" : `, ${proof}`}` });
-    if (proof !== undefined) return asAgent(claimed, evidence);
+    if (proof !== undefined) {
+      const caller = asAgent(claimed, evidence);
+      return claimed.cli === RUN_CLI ? inRun(db, env, caller, claimed.id) : caller;
+    }
   }
   const pane = await lookAtPane(seat, ask, evidence);
   const located =
@@ -96,6 +103,40 @@ async function claimedRow(db: Reader, env: Environment): Promise<Incarnation | u
     name: env["MU_AGENT"] || `#${id}`,
     workstream: env["MU_WORKSTREAM"] ?? "",
   };
+}
+
+/** The caller as the agent of the run that its environment names; a slot's only word in the database is that of its run. */
+async function inRun(db: Reader, env: Environment, caller: Caller, slot: number): Promise<Caller> {
+  const id = Number(env["MU_RUN_ID"]) || 0;
+  const isActive = Number.isSafeInteger(id) && (await selectActiveRun(db, { id, slot })).length > 0;
+  caller.evidence.push({
+    source: "$MU_RUN_ID",
+    says: `run ${id || "none"}, which is ${isActive ? "under way" : "not"}`,
+  });
+  return isActive ? { ...caller, run: id } : { ...caller, refusal: runIsOver(id, caller.name) };
+}
+
+const selectActiveRun = statement((db, { id, slot }: { id: number; slot: number }) =>
+  db.selectFrom("runs").select("id").where("id", "=", id).where("agent_id", "=", slot).where("finished_at", "is", null),
+);
+
+/** Refuses the writes of a run that is over, or of another slot. Faults `run.over`. */
+export async function requireActiveRun(db: Reader, { run, incarnation, name }: Caller): Promise<void> {
+  if (run === null || incarnation === null) return;
+  if ((await selectActiveRun(db, { id: run, slot: incarnation })).length === 0) throw runIsOver(run, name);
+}
+
+function runIsOver(run: number, slot: string): Fault {
+  const which = run === 0 ? `No run of ${slot} is named by $MU_RUN_ID` : `Run ${run} of ${slot} is over`;
+  return new Fault(
+    "conflict",
+    "run.over",
+    `${which}: what it left running may not write any more. Nothing was written.`,
+    [
+      { intent: "See how the slot's runs ended", command: "mu runs list" },
+      { intent: "Act as a person", command: "env -u MU_AGENT_ID -u MU_RUN_ID MU_AGENT=<name> mu …" },
+    ],
+  );
 }
 
 function describe(row: Incarnation): string {
@@ -250,6 +291,7 @@ function asAgent(row: Incarnation, evidence: Caller["evidence"]): Caller {
     home: row.workstream || null,
     incarnation: row.id,
     role: row.role,
+    run: null,
     evidence,
     refusal: null,
   };
@@ -286,6 +328,7 @@ async function person(db: Reader, env: Environment, { seat, pane, evidence }: Fi
     home: null,
     incarnation: null,
     role: null,
+    run: null,
     evidence,
     refusal: null,
   };

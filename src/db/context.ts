@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.js";
+import type { Reader } from "./schema.js";
 import type { Store } from "./store.js";
 
 /** All that core code may know of the world. Built once, at the edge; tests build their own. */
@@ -10,8 +11,19 @@ export interface Context {
   readonly actor: string;
   /** The row id of the agent that acts; absent for a person, and where only the name is known. */
   readonly incarnation?: number;
+  /** The run whose agent acts, if one does. */
+  readonly run?: ActingRun;
   /** One id for all events of one verb; without it every write is a group of its own. */
   readonly group?: string;
+}
+
+/** A run whose agent writes. */
+export interface ActingRun {
+  id: number;
+  /** Refuses the write of a run that is over. Called first in every write. */
+  requireActive(db: Reader): Promise<void>;
+  /** How many tasks it may add, and how many runs may have led to one. Without it nothing limits them. */
+  limits?: { children: number; depth: number };
 }
 
 /** The moment as the database writes it: UTC, ISO 8601, milliseconds. */

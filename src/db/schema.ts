@@ -193,6 +193,30 @@ export interface Schema {
     started_at: string | null;
     finished_at: string | null;
   };
+  /** A version of a file that a task has made. It outlives its task and its run, so it names them. */
+  assets: Row & {
+    workstream_id: number;
+    /** From the project's folder or the agent's checkout of it; absolute for a file elsewhere. */
+    path: string;
+    kind: string;
+    /** Counts from 1 for each path. */
+    version: number;
+    /** Of its content, hexadecimal. */
+    sha256: string;
+    bytes: number;
+    task: string | null;
+    agent: string;
+    run: number | null;
+  };
+  /** What was said of a role's cap on a UTC day, each once. */
+  budget_notices: Row & {
+    workstream_id: number;
+    day: string;
+    role: string;
+    /** `soft`: over the soft cap; `refused`: a run was not started for want of money. */
+    kind: string;
+    reason: string;
+  };
   /** The loop that starts a workstream's runs; not journalled. */
   dispatchers: Row & {
     workstream_id: number;

@@ -118,6 +118,19 @@ export const TABLES = {
     destroyedWith: ["workstream_id"],
     notUndoable: "a run that was started cannot be unstarted",
   },
+  assets: {
+    noun: "asset",
+    label: "{path}",
+    references: { workstream_id: "workstreams" },
+    unique: [{ columns: ["workstream_id", "path", "version"] }],
+  },
+  budget_notices: {
+    noun: "notice",
+    preposition: "of",
+    label: "{role}",
+    references: { workstream_id: "workstreams" },
+    unique: [{ columns: ["workstream_id", "day", "role", "kind"] }],
+  },
   dispatchers: {
     journalled: false,
     references: { workstream_id: "workstreams" },

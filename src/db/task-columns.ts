@@ -10,10 +10,10 @@ export type TaskLevel = (typeof TASK_LEVELS)[number];
 /** A column of `tasks`: how it is stored, checked, set, shown and undone. */
 export interface TaskColumn {
   /**
-   * `line`: a title; `label`: a few words; `phrase`: text that is not blank; `text`: any text; `whole`: an integer; `days`; `moment`: UTC ISO 8601;
+   * `line`: a title; `label`: a few words; `phrase`: text that is not blank; `text`: any text; `whole`: an integer; `days`; `usd`: an amount; `moment`: UTC ISO 8601;
    * `labels` and `texts`: JSON lists; `json`: any value; `id`: a row's id, shown as that row's name.
    */
-  kind: "line" | "label" | "phrase" | "text" | "whole" | "days" | "moment" | "labels" | "texts" | "json" | "id";
+  kind: "line" | "label" | "phrase" | "text" | "whole" | "days" | "usd" | "moment" | "labels" | "texts" | "json" | "id";
   nullable?: true;
   /** Mu's own: not in JSON, plans and input. */
   internal?: true;
@@ -159,6 +159,30 @@ export const TASK_COLUMNS = {
     set: "by verbs",
     about: "How many times a failed run is retried",
   },
+  max_checks: {
+    kind: "whole",
+    nullable: true,
+    least: 0,
+    most: 100,
+    set: "by verbs",
+    about: "How many times a failed check is handed back to the agent (default: the project's setting)",
+    card: "max checks",
+  },
+  /** Of all its runs together. */
+  budget_usd: {
+    kind: "usd",
+    nullable: true,
+    least: 0,
+    most: 1_000_000,
+    set: "by verbs and plans",
+    about: "What all its runs together may cost, in USD",
+    aliases: ["budget"],
+    card: "budget",
+  },
+  /** The run that added it. */
+  from_run: { kind: "whole", nullable: true, card: "added by run" },
+  /** How many runs, each adding the task of the next, led to it. */
+  depth: { kind: "whole", initial: 0, internal: true },
   external_ref: {
     kind: "phrase",
     nullable: true,
@@ -214,7 +238,7 @@ function fieldOf(column: string): string {
 type OrNull<C extends TaskColumn> = C["nullable"] extends true ? null : never;
 
 /** A column as the database has it. */
-type Stored<C extends TaskColumn> = (C["kind"] extends "whole" | "days" | "id" ? number : string) | OrNull<C>;
+type Stored<C extends TaskColumn> = (C["kind"] extends "whole" | "days" | "usd" | "id" ? number : string) | OrNull<C>;
 
 /** The shape of a column in JSON. */
 type ShapeOf<C extends TaskColumn> = C extends { values: infer V extends readonly string[] }
@@ -225,7 +249,7 @@ type ShapeOf<C extends TaskColumn> = C extends { values: infer V extends readonl
     ? "string[]"
     : C["kind"] extends "json"
       ? "unknown"
-      : `${C["kind"] extends "whole" | "days" ? "number" : "string"}${C["nullable"] extends true ? " | null" : ""}`;
+      : `${C["kind"] extends "whole" | "days" | "usd" ? "number" : "string"}${C["nullable"] extends true ? " | null" : ""}`;
 
 /** The value of a column in JSON. */
 type Shown<C extends TaskColumn> = TypeOf<ShapeOf<C>>;
@@ -243,7 +267,7 @@ export function shapeOfColumn({ kind, values, nullable }: TaskColumn): Shape {
   if (kind === "json") return "unknown";
   if (kind === "labels" || kind === "texts") return "string[]";
   if (values !== undefined) return nullable ? [values, null] : values;
-  const scalar = kind === "whole" || kind === "days" ? "number" : "string";
+  const scalar = kind === "whole" || kind === "days" || kind === "usd" ? "number" : "string";
   return nullable ? `${scalar} | null` : scalar;
 }
 

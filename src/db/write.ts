@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import { type Context, newGroup, timestamp } from "./context.js";
+import { type ActingRun, type Context, newGroup, timestamp } from "./context.js";
 import { appendEvent, type Change, changeOf, type Head, takeHead, withoutNulls } from "./events.js";
 import type { JournalledTable, Row } from "./relations.js";
 import type { Reader, Schema } from "./schema.js";
@@ -26,6 +26,7 @@ export interface Tx {
   /** Who writes: the name that the event carries. */
   readonly actor: string;
   readonly incarnation: number | undefined;
+  readonly run: ActingRun | undefined;
   insert<T extends JournalledTable>(table: T, row: NewRow<T>): Promise<RowOf<T>>;
   /** Inserts many rows, which all have the columns of the first, with few statements; gives their ids in order. */
   insertAll<T extends JournalledTable>(table: T, rows: readonly NewRow<T>[]): Promise<number[]>;
@@ -78,8 +79,11 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
     };
     let scopes = typeof known === "function" ? [] : distinct(known);
     await takeHeads(scopes);
+    const { run } = context;
+    await run?.requireActive(db);
 
-    const journal: Journal = { changes: [], subject: spec.subject, payload: { ...spec.payload }, hasPayload: false };
+    const payload = { ...(run && { run: run.id }), ...spec.payload };
+    const journal: Journal = { changes: [], subject: spec.subject, payload, hasPayload: false };
     const now = timestamp(context.clock);
     const result = await work(transaction(db, now, context, journal));
     if (journal.changes.length === 0 && !journal.hasPayload) return result;
@@ -120,7 +124,7 @@ function distinct(scopes: string | readonly string[]): string[] {
   return [...new Set(typeof scopes === "string" ? [scopes] : scopes)].map(storableText);
 }
 
-function transaction(db: Reader, now: string, { actor, incarnation }: Context, journal: Journal): Tx {
+function transaction(db: Reader, now: string, { actor, incarnation, run }: Context, journal: Journal): Tx {
   const get = async (table: JournalledTable, id: number): Promise<Row> => {
     const [row] = await selectRow(table)(db, [id]);
     if (row === undefined) throw new Error(`${table} has no row ${id}`);
@@ -131,6 +135,7 @@ function transaction(db: Reader, now: string, { actor, incarnation }: Context, j
     now,
     actor,
     incarnation,
+    run,
     async insert(table, row) {
       const values: Row = { ...storableRow<Row>(row), created_at: now };
       const columns = Object.keys(values);

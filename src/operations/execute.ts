@@ -1,6 +1,6 @@
 import type { core, ZodError, ZodObject } from "zod";
 import type { Crew } from "../agents/crew.js";
-import { type AskPane, type Caller, identify, yieldsToSelf } from "../agents/identity.js";
+import { type AskPane, type Caller, identify, requireActiveRun, yieldsToSelf } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
 import { type Context, newGroup } from "../db/context.js";
 import { type Store, withSignal } from "../db/store.js";
@@ -65,9 +65,12 @@ async function withApp<T>(
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
     requireProof(operation, input, caller, request);
-    const known = {
+    const known: Context = {
       ...{ store: withSignal(store, request.signal), clock: world.clock, actor: caller.name },
       ...(caller.kind === "agent" && caller.incarnation !== null && { incarnation: caller.incarnation }),
+      ...(caller.run !== null && {
+        run: { id: caller.run, requireActive: (db) => requireActiveRun(db, caller) },
+      }),
     };
     const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
     const crew = lazily(() => world.openCrew(context, request));

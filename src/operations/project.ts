@@ -1,4 +1,7 @@
+import type { Context } from "../db/context.js";
+import { asFault } from "../errors.js";
 import { readSettings } from "../project/read.js";
+import { requireRoles } from "../project/roles.js";
 import type { ProjectSettings } from "../project/settings.js";
 import { getWorkstream } from "../workstreams/workstream.js";
 import type { App } from "./app.js";
@@ -8,4 +11,25 @@ export async function projectOf(app: App, workstream: string): Promise<{ root: s
   const { root } = await getWorkstream(app.context.store.db, workstream);
   const folder = root ?? app.request.cwd;
   return { root: folder, settings: await readSettings(folder) };
+}
+
+/**
+ * The context in which the caller may add tasks for these roles to a workstream: an agent only for roles that the project
+ * has, and a run no more than its limits. Faults `role.unknown`, `settings.invalid`.
+ */
+export async function addingContext(
+  app: App,
+  workstream: string,
+  roles: readonly (string | null | undefined)[],
+): Promise<Context> {
+  const { caller, context } = app;
+  if (caller.kind !== "agent") return context;
+  const { settings } = await projectOf(app, workstream).catch(async (error) => {
+    if (asFault(error).code !== "workstream.not_found") throw error;
+    // A plan may start its workstream in the folder of the caller.
+    return { settings: await readSettings(app.request.cwd) };
+  });
+  requireRoles(settings, roles);
+  const { maxChildrenPerRun: children, maxDepth: depth } = settings.dispatch;
+  return { ...context, ...(context.run && { run: { ...context.run, limits: { children, depth } } }) };
 }

@@ -9,6 +9,7 @@ import { workstreamRow } from "../workstreams/workstream.js";
 import { awaitedName, type EdgeLevel } from "./edge.js";
 import { type NewTaskFields, newTaskRow } from "./fields.js";
 import { blockerRows, insertEdge } from "./graph.js";
+import { lineageIn, twinOf } from "./lineage.js";
 import { insertNote, type NewNote } from "./notes.js";
 import { findTask, getTask, type Task, taskRow } from "./task.js";
 
@@ -30,12 +31,14 @@ export interface Addition {
   blockers: string[];
   /** The full name of the title, if it had to be cut. */
   truncated?: string;
+  /** A task of that title that the same run has added before. */
+  twin?: string;
 }
 
 /**
  * Adds a task with its edges and notes. Faults `task.exists` for a given name, `task.invalid_name` when the
  * title makes none, `task.invalid_field`, `task.invalid_note`, `task.cross_workstream`, `task.not_found`,
- * `task.invalid_level`, `workstream.not_found`.
+ * `task.invalid_level`, `workstream.not_found`; of a run that adds more than it may, `run.too_many_tasks`, `run.too_deep`.
  */
 export function addTask(context: Context, workstream: string, spec: NewTask): Promise<Addition> {
   return write(context, { op: "task.add", scope: workstream, subject: workstream }, async (tx) => {
@@ -51,8 +54,10 @@ export async function addTaskIn(tx: Tx, workstream: string, spec: NewTask): Prom
 
   const blockers = await blockerRows(tx.db, ref, spec.blockedBy ?? [], spec.until);
   const fields = newTaskRow(workstreamId, ref.name, spec, tx.now);
+  const lineage = await lineageIn(tx);
+  const twin = await twinOf(tx.db, lineage.from_run, fields.title);
   const root = spec.root == null ? null : (await taskRow(tx.db, { workstream, name: spec.root })).id;
-  const { id } = await tx.insert("tasks", { ...fields, root_id: root });
+  const { id } = await tx.insert("tasks", { ...fields, ...lineage, root_id: root });
   for (const blocker of blockers.values()) await insertEdge(tx, blocker.id, id, blocker.until);
   await addNotes(tx, id, tx.actor, spec.notes ?? []);
 
@@ -61,6 +66,7 @@ export async function addTaskIn(tx: Tx, workstream: string, spec: NewTask): Prom
     task: await getTask(tx.db, ref),
     blockers: [...blockers.values()].map(({ name, until = "closed" }) => awaitedName({ name, until })),
     ...(spec.name === undefined && asked !== slug(spec.title) && { truncated: asked }),
+    ...(twin !== undefined && { twin }),
   };
 }
 

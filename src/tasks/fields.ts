@@ -31,6 +31,7 @@ const STORES: Readonly<Record<TaskColumn["kind"], Store>> = {
   phrase,
   whole: number("a whole number", Number.isInteger),
   days: number("a number of days", Number.isFinite),
+  usd: number("an amount in USD", Number.isFinite),
   moment,
   labels: list(label),
   texts: list(phrase),

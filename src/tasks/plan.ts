@@ -11,6 +11,7 @@ import { touched, writerOf } from "./change.js";
 import { type EdgeLevel, parseAwaited } from "./edge.js";
 import { cleanText, newTaskRow } from "./fields.js";
 import { blockerRef } from "./graph.js";
+import { lineageIn } from "./lineage.js";
 import { insertNote } from "./notes.js";
 import {
   atPlace,
@@ -210,8 +211,10 @@ async function carryOut(tx: Tx, draft: Draft, place: Place): Promise<Application
 async function insertTasks(tx: Tx, draft: Draft): Promise<void> {
   const blank = newTaskRow(draft.workstreamId, "", { title: "-" }, tx.now);
   const missing = [...draft.tasks.keys()].filter((index) => !isThere(draft.ids, index));
+  const lineage = missing.length === 0 ? {} : await lineageIn(tx, missing.length);
   const rows = missing.map((index) => ({
     ...blank,
+    ...lineage,
     name: draft.tasks[index]?.name ?? "",
     ...draft.tasks[index]?.columns,
   }));

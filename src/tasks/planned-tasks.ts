@@ -188,6 +188,12 @@ export async function parsePlan(text: string, { format, signal }: ParseOptions =
   }
 }
 
+/** The roles that a plan names, as far as it is one. */
+export function rolesIn(plan: unknown): string[] {
+  const tasks: unknown[] = isObject(plan) && Array.isArray(plan.tasks) ? plan.tasks : [];
+  return tasks.flatMap((task) => (isObject(task) && typeof task.role === "string" ? [task.role] : []));
+}
+
 /** The value of a JSON document. Faults `plan.unreadable` with the place of the mistake. */
 export function parseJsonPlan(text: string): unknown {
   const source = text.replace(/^\ufeff/, "");

@@ -1,13 +1,17 @@
 import { expect, it } from "vitest";
+import { claimant, identify, requireActiveRun } from "../../src/agents/identity.js";
 import type { Clock } from "../../src/clock.js";
 import { systemClock } from "../../src/clock.js";
+import type { Reader } from "../../src/db/schema.js";
 import { beat, type DispatchWorld } from "../../src/dispatch/dispatch.js";
 import type { Scene } from "../../src/dispatch/facts.js";
 import { Fault } from "../../src/errors.js";
 import { execProgram } from "../../src/exec.js";
 import { DEFAULT_ROLE, DEFAULT_SETTINGS } from "../../src/project/settings.js";
-import { listRuns } from "../../src/runs/run.js";
+import { cancelRun } from "../../src/runs/cancel.js";
+import { activeRuns, listRuns } from "../../src/runs/run.js";
 import { addTask } from "../../src/tasks/add.js";
+import { addNote, listNotes } from "../../src/tasks/notes.js";
 import { getTask } from "../../src/tasks/task.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { type Bench, onEachDialect, temporaryFolder } from "../support/database.js";
@@ -56,6 +60,30 @@ onEachDialect("a beat", (bench) => {
       ["cancelled", 1],
     ]);
     expect(await getTask(bench.context.store.db, REF)).toMatchObject({ status: "IN_PROGRESS", attempts: 0 });
+    world.end();
+  });
+
+  it("ends the word of a run's agent: also of one that mu knew before, and of one without a run", async () => {
+    const world = await worldOf(bench, async () => {});
+    const { db } = bench.context.store;
+    await beat(world);
+    const [run] = await activeRuns(db, 1);
+    const slot = run && (await db.selectFrom("agents").selectAll().where("id", "=", run.agent_id).executeTakeFirst());
+    if (run === undefined || slot === undefined) throw new Error("no run");
+    const env = { MU_AGENT_ID: String(slot.id), MU_AGENT_SINCE: slot.spawned_at, MU_RUN_ID: String(run.id) };
+    const caller = await identify(db, env);
+    expect(caller).toMatchObject({ name: "qa-1", run: run.id, refusal: null });
+    expect((await identify(db, { ...env, MU_RUN_ID: undefined })).refusal?.code).toBe("run.over");
+    expect((await identify(db, { ...env, MU_RUN_ID: "9e99" })).refusal?.code).toBe("run.over");
+    const acting = { id: run.id, requireActive: (reader: Reader) => requireActiveRun(reader, caller) };
+    const context = { ...bench.context, actor: "qa-1", incarnation: slot.id, run: acting };
+    await addNote(context, REF, claimant(caller), { text: "under way" });
+    await cancelRun(world, run);
+    await expect(addNote(context, REF, claimant(caller), { text: "too late" })).rejects.toMatchObject({
+      code: "run.over",
+    });
+    expect((await listNotes(db, REF)).map(({ text }) => text)).toEqual(["under way"]);
+    expect((await identify(db, env)).refusal?.code).toBe("run.over");
     world.end();
   });
 });

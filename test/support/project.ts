@@ -16,7 +16,7 @@ export interface Project extends Home {
   settings(roles: Record<string, TestRole>, more?: Record<string, unknown>): void;
   /** Runs a line that must succeed with `--json`, and gives what it printed. */
   // biome-ignore lint/suspicious/noExplicitAny: tests reach into it
-  json(line: string, options?: RunOptions): Promise<any>;
+  json(line: string | readonly string[], options?: RunOptions): Promise<any>;
 }
 
 /** A git repository with one commit, its workstream `shop`, and an environment in which retries do not wait. */
@@ -46,7 +46,7 @@ export async function newProject(roles: Record<string, TestRole>, more?: Record<
     ...home,
     settings,
     async json(line, options) {
-      const ran = await home.mu(`${line} --json`, options);
+      const ran = await home.mu(typeof line === "string" ? `${line} --json` : [...line, "--json"], options);
       if (ran.code !== 0) throw new Error(`mu ${line} ended with ${ran.code}: ${ran.stderr}`);
       return ran.json();
     },

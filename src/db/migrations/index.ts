@@ -9,17 +9,27 @@ import { namedViews } from "./0006-named-views.js";
 import { deliveryStates } from "./0007-delivery-states.js";
 import { agentPlace } from "./0008-agent-place.js";
 import { runs } from "./0009-runs.js";
+import { lineage } from "./0010-lineage.js";
 import { MIGRATION_NAMES } from "./names.js";
 
 /** Every migration by its name, written for one dialect: statements that run in order. */
 export function migrations(flavour: Flavour): Record<string, Migration> {
-  const all = [taskGraph, crew, workspaces, texts, salvageContents, namedViews, deliveryStates, agentPlace, runs].map(
-    (statements, at): [string, Migration] => {
-      const up: Migration["up"] = async (db) => {
-        for (const text of statements(flavour)) await sql.raw(text).execute(db);
-      };
-      return [MIGRATION_NAMES[at] ?? "", { up }];
-    },
-  );
+  const all = [
+    taskGraph,
+    crew,
+    workspaces,
+    texts,
+    salvageContents,
+    namedViews,
+    deliveryStates,
+    agentPlace,
+    runs,
+    lineage,
+  ].map((statements, at): [string, Migration] => {
+    const up: Migration["up"] = async (db) => {
+      for (const text of statements(flavour)) await sql.raw(text).execute(db);
+    };
+    return [MIGRATION_NAMES[at] ?? "", { up }];
+  });
   return Object.fromEntries(all);
 }

@@ -9,4 +9,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0007_delivery_states",
   "0008_agent_place",
   "0009_runs",
+  "0010_lineage",
 ];

@@ -1,14 +1,13 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
 import { counted } from "../../names.js";
-import { requireRoles } from "../../project/roles.js";
 import { addTask } from "../../tasks/add.js";
 import { awaitedText } from "../../tasks/edge.js";
 import { deadEndWarnings } from "../../tasks/graph.js";
 import { TASK } from "../../tasks/task.js";
 import { defineOperation, readMeant, step, WARNINGS, warningLines } from "../define.js";
 import { blockersField, field, optionalText, textField, untilField, workstreamField } from "../fields.js";
-import { projectOf } from "../project.js";
+import { addingContext } from "../project.js";
 import { labels, settableFields } from "./fields.js";
 import { firstStep } from "./status.js";
 
@@ -56,9 +55,9 @@ export const taskAdd = defineOperation({
   async run(app, { workstream: scope, name, note, blockedBy, root, ...fields }) {
     const named = fields.title === undefined && name !== undefined && !/^[a-z][a-z0-9_-]*$/.test(name);
     const title = fields.title ?? name ?? "";
-    if (app.caller.kind === "agent" && fields.role) requireRoles((await projectOf(app, scope)).settings, [fields.role]);
+    const context = await addingContext(app, scope, [fields.role]);
     const description = fields.description && (await readMeant(app.request, fields.description));
-    const made = await addTask(app.context, scope, {
+    const { twin, ...made } = await addTask(context, scope, {
       ...fields,
       root: root?.name,
       blockedBy: blockedBy?.map(awaitedText),
@@ -67,7 +66,9 @@ export const taskAdd = defineOperation({
       ...(named || name === undefined ? {} : { name }),
       ...(note && { notes: note.map((text) => ({ text })) }),
     });
-    return { ...made, warnings: await deadEndWarnings(app.context.store.db, scope, [made.task.name]) };
+    const warnings = await deadEndWarnings(app.context.store.db, scope, [made.task.name]);
+    const again = `This run has added a task of that title before: ${twin}.`;
+    return { ...made, warnings: [...warnings, ...(twin ? [{ code: "same_title", message: again }] : [])] };
   },
   next: async ({ task }, { workstream }, app) => [
     await firstStep(app, task),

@@ -3,9 +3,10 @@ import { counted } from "../../names.js";
 import { PLANNED_FIELDS } from "../../tasks/fields.js";
 import { deadEndWarnings } from "../../tasks/graph.js";
 import { APPLICATION, applyPlan } from "../../tasks/plan.js";
-import { type Plan, parsePlan } from "../../tasks/planned-tasks.js";
+import { type Plan, parsePlan, rolesIn } from "../../tasks/planned-tasks.js";
 import { defineOperation, readSource, step, WARNINGS, warningLines } from "../define.js";
 import { field, flag, workstreamField } from "../fields.js";
+import { addingContext } from "../project.js";
 
 /** More tasks than this are counted, not listed, for a person. */
 const MOST_SHOWN = 20;
@@ -31,7 +32,8 @@ export const taskApply = defineOperation({
   async run(app, { file, workstream: scope, init }) {
     const text = await readSource(app.request, file);
     const { plan, place } = await parsePlan(text, { signal: app.request.signal });
-    const result = await applyPlan(app.context, scope, plan as Plan, {
+    const context = await addingContext(app, scope, rolesIn(plan));
+    const result = await applyPlan(context, scope, plan as Plan, {
       place,
       ...(init && { init: { root: app.request.cwd } }),
     });

@@ -59,6 +59,8 @@ function inputShape({
       return field(bounded(z.number().int().min(least)), description, notes);
     case "days":
       return field(bounded(z.number().positive()), description, notes);
+    case "usd":
+      return field(bounded(z.number().min(least)), description, notes);
     case "labels":
     case "texts":
       return labels(description, notes);

@@ -4,7 +4,7 @@ import { requireRoles } from "../../project/roles.js";
 import { importTasks, readSeedTasks } from "../../tasks/import.js";
 import { defineOperation, readSource, step } from "../define.js";
 import { field, workstreamField } from "../fields.js";
-import { projectOf } from "../project.js";
+import { addingContext, projectOf } from "../project.js";
 
 export const taskImport = defineOperation({
   name: "task.import",
@@ -24,11 +24,9 @@ export const taskImport = defineOperation({
   ],
   async run(app, { file, workstream }) {
     const tasks = readSeedTasks(await readSource(app.request, file));
-    requireRoles(
-      (await projectOf(app, workstream)).settings,
-      tasks.map(({ role }) => role),
-    );
-    return { workstream, tasks: await importTasks(app.context, workstream, tasks) };
+    const roles = tasks.map(({ role }) => role);
+    requireRoles((await projectOf(app, workstream)).settings, roles);
+    return { workstream, tasks: await importTasks(await addingContext(app, workstream, roles), workstream, tasks) };
   },
   next: ({ workstream }) => [
     step("List the tasks", `mu task list -w ${workstream}`),
