@@ -27,7 +27,7 @@ export interface Facts {
   tasks: readonly Waiting[];
   active: readonly Under[];
   /** Of the day. */
-  spend: readonly Spend[];
+  spend: readonly Pick<Spend, "role" | "settled" | "reserved">[];
   /** Names of open agents, which no new slot may have, and of the slots that exist. */
   taken: ReadonlySet<string>;
   /** Why nothing starts at all. */

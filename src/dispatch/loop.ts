@@ -1,6 +1,7 @@
 import { pollUntil } from "../clock.js";
 import { wakingClock } from "../db/context.js";
 import { asFault } from "../errors.js";
+import { bookInteractive } from "../runs/interactive.js";
 import { activeRuns, type Run, runRow, toRun } from "../runs/run.js";
 import type { Wait } from "./decide.js";
 import { beat, type DispatchWorld } from "./dispatch.js";
@@ -76,6 +77,7 @@ async function beats(
       started.set(run.id, run);
       say(`${run.agent} starts ${run.task} (run ${run.id}, attempt ${run.attempt})`);
     });
+    await bookInteractive(world, scene.workstream);
     for (const run of done.reaped)
       if (!started.has(run.id)) say(`${run.agent} ${run.state} ${run.task}: ${run.reason}`);
     wait = done.wait;

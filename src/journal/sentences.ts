@@ -73,6 +73,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "run.start": ({ subject, payload }) => `started run ${payload.run} of ${shortName(subject)}`,
   "run.settle": ({ subject, payload }) =>
     `ended run ${payload.run} of ${shortName(subject)}: ${payload.failure ?? payload.verdict ?? payload.state}`,
+  "run.book": () => "booked what agents in panes used",
   "run.refuse": simple("counted an attempt of"),
   "dispatch.kill": ({ payload }) => `put the brake on: ${oneLine(String(payload.reason))}`,
   "dispatch.resume": () => "took the brake off",

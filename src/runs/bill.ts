@@ -17,6 +17,8 @@ export type Bill = Pick<
   | "tokens_cache_write"
 >;
 
+type Billed = Pick<RowOf<"runs">, "id" | "workstream_id" | "model">;
+
 export const NO_BILL: Bill = {
   cost_micros: null,
   actual_micros: null,
@@ -37,7 +39,7 @@ type Tokens = Record<(typeof TOKENS)[number], number>;
  */
 export async function billOf(
   { context, stateDir }: Pick<Host, "context" | "stateDir">,
-  run: RowOf<"runs">,
+  run: Billed,
   reports: readonly Report[],
   { isBilled = false }: { isBilled?: boolean } = {},
 ): Promise<Bill> {
@@ -64,11 +66,7 @@ export async function billOf(
 type Priced = Pick<Report, "usage" | "costUsd">;
 
 /** Prices are loaded only where a CLI says no cost. */
-async function priced(
-  { context, stateDir }: Pick<Host, "context" | "stateDir">,
-  run: RowOf<"runs">,
-  of: readonly Priced[],
-) {
+async function priced({ context, stateDir }: Pick<Host, "context" | "stateDir">, run: Billed, of: readonly Priced[]) {
   const [{ costOf }, { readPriceTable }] = await Promise.all([
     import("../pricing/cost.js"),
     import("../pricing/table.js"),
@@ -106,7 +104,7 @@ function without(now: Tokens, before: Tokens): Tokens {
   return goesOn ? (Object.fromEntries(TOKENS.map((column) => [column, now[column] - before[column]])) as Tokens) : now;
 }
 
-async function bookedFor(db: Reader, { id, workstream_id }: RowOf<"runs">, sessionRef: string): Promise<Tokens> {
+async function bookedFor(db: Reader, { id, workstream_id }: Billed, sessionRef: string): Promise<Tokens> {
   const row = await db
     .selectFrom("runs")
     .select(TOKENS.map((column) => sql<number>`coalesce(sum(${sql.ref(column)}), 0)`.as(column)))

@@ -47,7 +47,7 @@ async function slotIn(tx: Tx, workstream: number, { agent, role, access }: Reser
   return open ?? insertAgentIn(tx, { workstream_id: workstream, name: agent, cli: RUN_CLI, role, access });
 }
 
-const NOTHING_YET = {
+export const NOTHING_YET = {
   ...{ cost_micros: null, actual_micros: null, cost_basis: null, tokens_in: null, tokens_out: null },
   ...{ tokens_cache_read: null, tokens_cache_write: null, session_ref: null, exit_code: null, failure: null },
   ...{ reason: null, retry_at: null, verdict: null, answer: null, started_at: null, finished_at: null },

@@ -20,7 +20,8 @@ const COLUMNS = {
   attempt: "number",
   cli: "string",
   model: "string | null",
-  transport: ["pane", "child"],
+  /** `interactive`: what an agent with a pane of its own used while it held the task. */
+  transport: ["pane", "child", "interactive"],
   /** The UTC day that it is booked on. */
   day: "string",
   /** Where the cost comes from; null where nothing is known. */

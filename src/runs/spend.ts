@@ -10,6 +10,10 @@ export interface Spend {
   /** Of active runs. */
   reserved: number;
   runs: number;
+  /** Of `settled`, what agents in panes used, as far as that is known. */
+  panes: number;
+  /** Agents in panes whose cost is not known. */
+  unknown: number;
 }
 
 const selectSpend = statement((db, { workstreamId, day }: { workstreamId: number; day: string }) =>
@@ -22,6 +26,8 @@ const selectSpend = statement((db, { workstreamId, day }: { workstreamId: number
       ),
       sql<number>`sum(case when finished_at is null then reserved_micros else 0 end)`.as("reserved"),
       sql<number>`count(*)`.as("runs"),
+      sql<number>`sum(case when transport = 'interactive' then coalesce(cost_micros, 0) else 0 end)`.as("panes"),
+      sql<number>`sum(case when transport = 'interactive' and cost_micros is null then 1 else 0 end)`.as("unknown"),
     ])
     .where("workstream_id", "=", workstreamId)
     .where("day", "=", day)
@@ -32,11 +38,13 @@ const selectSpend = statement((db, { workstreamId, day }: { workstreamId: number
 /** The spend of every role of a workstream, by row id, on a UTC day. */
 export async function spendOfDay(db: Reader, workstreamId: number, day: string): Promise<Spend[]> {
   const rows = await selectSpend(db, { workstreamId, day });
-  return rows.map(({ role, settled, reserved, runs }) => ({
+  return rows.map(({ role, settled, reserved, runs, panes, unknown }) => ({
     role,
     settled: Number(settled),
     reserved: Number(reserved),
     runs: Number(runs),
+    panes: Number(panes),
+    unknown: Number(unknown),
   }));
 }
 

@@ -156,7 +156,7 @@ describe("a decision", () => {
               tasks: given.tasks.filter(({ name }) => name === task),
               active: start.map((one) => ({ ...one })),
               spend: names.map((name) => ({
-                ...{ role: name, settled: 0, runs: 0 },
+                ...{ role: name, settled: 0 },
                 reserved: micros(cost(start.filter((one) => one.role === name))),
               })),
             });
@@ -169,7 +169,7 @@ describe("a decision", () => {
 });
 
 function spent(name: string, usd: number): Partial<Facts> {
-  return { spend: [{ role: name, settled: micros(usd), reserved: 0, runs: 1 }] };
+  return { spend: [{ role: name, settled: micros(usd), reserved: 0 }] };
 }
 
 /** Marks that the case has a ceiling, which is a part of the settings. */

@@ -2,6 +2,7 @@ import type { EventReader } from "../feed.js";
 import type { ScreenReader } from "../screen/rules.js";
 import type { Headless } from "./headless.js";
 import type { HookKit } from "./hook-kit.js";
+import type { Meter } from "./meter.js";
 
 export type AgentCliKey = "pi" | "claude" | "codex" | "gemini" | "opencode" | "shell" | "command" | "player";
 
@@ -83,6 +84,8 @@ export interface AgentCli extends ScreenReader {
   readEvents?: EventReader;
   /** How it is run without a terminal; absent where it cannot be. */
   headless?: Headless;
+  /** Reads what its conversations used; absent where that cannot be known. */
+  meter?: Meter;
 }
 
 const NETWORK = /^(?:(?:https?|all|no)_proxy|(?:HTTPS?|ALL|NO)_PROXY|NODE_EXTRA_CA_CERTS|SSL_CERT_(?:FILE|DIR))$/;

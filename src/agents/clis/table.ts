@@ -28,3 +28,8 @@ export function getAgentCli(key: string): AgentCli {
   const own = `MU_${key.toUpperCase()}_COMMAND`;
   throw new Fault("usage", "cli.unknown", `Unknown agent CLI "${key}". Known are ${keys}, and any with ${own}.`);
 }
+
+/** The agent CLIs that cost money, whether or not it can be known how much. */
+export const PAID_CLIS = Object.values(AGENT_CLIS).flatMap(({ key, headless }) =>
+  headless && key !== "command" ? [key] : [],
+);

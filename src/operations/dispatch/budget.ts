@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { timestamp } from "../../db/context.js";
 import { MICROS } from "../../runs/run.js";
-import { dayOf, spendOfDay } from "../../runs/spend.js";
+import { dayOf, type Spend, spendOfDay } from "../../runs/spend.js";
 import { defineOperation, type Paint } from "../define.js";
 import { field, workstreamField } from "../fields.js";
 import { sceneOf } from "./world.js";
@@ -13,6 +13,10 @@ const LINE = {
   /** Null for no cap. */
   capUsd: "number | null",
   runs: "number",
+  /** Of these runs, agents in panes whose cost nobody knows; it counts as 0 here. */
+  unknown: "number",
+  /** Of `settledUsd`, what agents in panes used, as far as that can be told. */
+  panesUsd: "number",
   /** `soft`: over the soft cap; `hit`: nothing more starts today. */
   state: ["ok", "soft", "hit"],
 } as const;
@@ -42,11 +46,12 @@ export const budget = defineOperation({
     const spend = await spendOfDay(app.context.store.db, found.id, day);
     const ratio = settings.budget.softCapRatio;
     const line = (role: string, capUsd: number | null, of: typeof spend) => {
-      const sum = (key: "settled" | "reserved" | "runs") => of.reduce((total, one) => total + one[key], 0);
+      const sum = (key: keyof Omit<Spend, "role">) => of.reduce((total, one) => total + one[key], 0);
       const used = (sum("settled") + sum("reserved")) / MICROS;
       const state = capUsd === null || used < capUsd * ratio ? "ok" : used < capUsd ? "soft" : "hit";
       const [settledUsd, reservedUsd] = [sum("settled") / MICROS, sum("reserved") / MICROS];
-      return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), state } as const;
+      const panes = { unknown: sum("unknown"), panesUsd: sum("panes") / MICROS };
+      return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), ...panes, state } as const;
     };
     const names = [...new Set([...Object.keys(settings.roles), ...spend.map(({ role }) => role)])].sort();
     const roles = names.map((name) =>
@@ -63,9 +68,9 @@ export const budget = defineOperation({
     paint.table(
       [...roles, project],
       [
-        { head: "role", text: ({ role }) => role, max: 16 },
+        { head: "role", text: ({ role }) => role || "no role", max: 16 },
         { head: "runs", text: ({ runs }) => String(runs), align: "right" },
-        { head: "spent", text: ({ settledUsd }) => `$${settledUsd.toFixed(2)}`, align: "right" },
+        { head: "spent", text: spentOf, align: "right" },
         { head: "reserved", text: ({ reservedUsd }) => `$${reservedUsd.toFixed(2)}`, align: "right" },
         { head: "cap", text: ({ capUsd }) => (capUsd === null ? "—" : `$${capUsd.toFixed(2)}`), align: "right" },
         { head: "", text: (line) => bar(line, paint) },
@@ -73,6 +78,12 @@ export const budget = defineOperation({
     ),
   ],
 });
+
+/** `~` where a part of it is what panes used, which is found in the agents' own records. */
+function spentOf({ settledUsd, panesUsd, unknown }: { settledUsd: number; panesUsd: number; unknown: number }): string {
+  const sum = `${panesUsd > 0 ? "~" : ""}$${settledUsd.toFixed(2)}`;
+  return unknown === 0 ? sum : `${sum} + ${unknown} unknown`;
+}
 
 const WIDTH = 20;
 

@@ -56,9 +56,10 @@ export const runsList = defineOperation({
 
 const stateOf = ({ state, failure }: Run) => (failure === null ? state : `${state}: ${failure}`);
 
-/** What a run cost; `~` where that is reserved or computed, `?` where nothing is known. */
-export function costOf({ costUsd, costBasis, reservedUsd, finishedAt }: Run): string {
-  if (costUsd !== null) return `${costBasis === "cli" ? "" : "~"}$${costUsd.toFixed(2)}`;
+/** What a run cost; `~` where that is reserved, computed or a part of a conversation, `?` where nothing is known. */
+export function costOf({ costUsd, costBasis, reservedUsd, finishedAt, transport }: Run): string {
+  const isSure = costBasis === "cli" && transport !== "interactive";
+  if (costUsd !== null) return `${isSure ? "" : "~"}$${costUsd.toFixed(2)}`;
   return finishedAt === null ? `~$${reservedUsd.toFixed(2)}` : "?";
 }
 
@@ -95,7 +96,7 @@ function card(run: Run, paint: Paint): string[] {
     ["state", stateOf(run)],
     ["reason", run.reason],
     ["task", qualifiedName({ workstream: run.workstream, name: run.task })],
-    ["slot", `${run.agent} (${run.role}), attempt ${run.attempt}`],
+    ["slot", `${run.agent} (${run.role || "no role"}), attempt ${run.attempt}`],
     ["agent CLI", `${run.cli}${run.model === null ? "" : `, ${run.model}`}`],
     ["cost", `${costOf(run)}${run.costBasis === null ? "" : ` (${run.costBasis})`}, booked on ${run.day}`],
     [

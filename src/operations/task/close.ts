@@ -8,6 +8,7 @@ import { STATUS_CHANGE } from "../../tasks/lifecycle.js";
 import { type Finish, finishTask } from "../../work/finish.js";
 import { type App, type Drawing, defineTaskVerb, type Paint, step, WARNINGS, warningLines } from "../define.js";
 import { field, flag, textField } from "../fields.js";
+import { bookPanes } from "../runs/book.js";
 import { overrideField, renderChange } from "./status.js";
 
 export const taskClose = defineTaskVerb({
@@ -48,13 +49,15 @@ export const taskClose = defineTaskVerb({
     if (check !== undefined && noCheck) {
       throw new Fault("usage", "usage.two_checks", "Give --check or --no-check, not both.");
     }
-    return finishTask(world(app), ref, claimant(app.caller), {
+    const finish = await finishTask(world(app), ref, claimant(app.caller), {
       ...options,
       check: noCheck ? null : check,
       cwd: app.request.cwd,
       signal: app.request.signal,
       onOutput: app.request.stream,
     });
+    if (finish.changed) await bookPanes(app, ref.workstream);
+    return finish;
   },
   next: ({ task, skipped, blockers = [] }, at) =>
     skipped

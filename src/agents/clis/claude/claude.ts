@@ -3,6 +3,7 @@ import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import { type AgentCli, SLASH_COMMAND } from "../cli.js";
 import { readClaudeEvents } from "./feed.js";
 import { claudeHooks } from "./hooks.js";
+import { claudeMeter } from "./meter.js";
 import { claudeHeadless } from "./result.js";
 
 const rule = rulesOf("claude");
@@ -39,6 +40,7 @@ export const claude: AgentCli = {
   hooks: claudeHooks,
   readEvents: readClaudeEvents,
   headless: claudeHeadless,
+  meter: claudeMeter,
   reading: {
     by: "screen",
     findGeometry,

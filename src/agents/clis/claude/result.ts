@@ -69,9 +69,14 @@ function findResult(stdout: string): Json | undefined {
 function usageIn(result: Json): ModelUsage[] {
   const models = Object.entries(asObject(result["modelUsage"]));
   if (models.length > 0) return models.map(([model, used]) => modelUsage(model, asObject(used)));
-  const used = asObject(result["usage"]);
+  const all = { ...usageOfMessage("", asObject(result["usage"])), costUsd: dollars(result["total_cost_usd"]) };
+  return all.input + all.output + all.cacheRead === 0 ? [] : [usageOf(all.model, all)];
+}
+
+/** The tokens of an answer, as the model's server counts them. */
+export function usageOfMessage(model: string, used: Json): ModelUsage {
   const split = asObject(used["cache_creation"]);
-  const all = usageOf("", {
+  return usageOf(model, {
     input: tokens(used["input_tokens"]),
     output: tokens(used["output_tokens"]),
     cacheRead: tokens(used["cache_read_input_tokens"]),
@@ -80,9 +85,7 @@ function usageIn(result: Json): ModelUsage[] {
       split["ephemeral_5m_input_tokens"],
       split["ephemeral_1h_input_tokens"],
     ),
-    costUsd: dollars(result["total_cost_usd"]),
   });
-  return all.input + all.output + all.cacheRead === 0 ? [] : [all];
 }
 
 function modelUsage(model: string, used: Json): ModelUsage {

@@ -1,6 +1,7 @@
 import { rulesOf } from "../../screen/rules.js";
 import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import type { AgentCli } from "../cli.js";
+import { codexMeter } from "./meter.js";
 import { codexHooks, readCodexEvents } from "./notify.js";
 import { codexHeadless } from "./result.js";
 
@@ -47,6 +48,7 @@ export const codex: AgentCli = {
   hooks: codexHooks,
   readEvents: readCodexEvents,
   headless: codexHeadless,
+  meter: codexMeter,
   reading: {
     by: "screen",
     findGeometry,

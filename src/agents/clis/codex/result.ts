@@ -1,5 +1,5 @@
 import { asObject, asText, type Json } from "../../json.js";
-import type { Headless, HeadlessRequest, Output, Report } from "../headless.js";
+import type { Headless, HeadlessRequest, ModelUsage, Output, Report } from "../headless.js";
 import { jsonLines, messageOf, noResult, reportOf, tokens, usageOf, withSystem } from "../results.js";
 
 /** Codex without a terminal: an event per line. It counts tokens over all turns of a thread and says no dollars. */
@@ -40,12 +40,15 @@ function read(output: Output): Report {
 
 const isWork = ({ type, status }: Json) => type !== "error" && type !== "reasoning" && status === "completed";
 
-/** Tokens from and into the cache are among the input, those of thoughts among the output. */
 function usageIn(completed: Json | undefined) {
-  const used = asObject(completed?.["usage"]);
+  const used = usageOfTokens("", asObject(completed?.["usage"]));
+  return used.input + used.output + used.cacheRead === 0 ? [] : [used];
+}
+
+/** Tokens from and into the cache are among the input, those of thoughts among the output. */
+export function usageOfTokens(model: string, used: Json): ModelUsage {
   const cacheRead = tokens(used["cached_input_tokens"]);
   const cacheWrite5m = tokens(used["cache_write_input_tokens"]);
   const input = Math.max(0, tokens(used["input_tokens"]) - cacheRead - cacheWrite5m);
-  const output = tokens(used["output_tokens"]);
-  return input + output + cacheRead === 0 ? [] : [usageOf("", { input, output, cacheRead, cacheWrite5m })];
+  return usageOf(model, { input, output: tokens(used["output_tokens"]), cacheRead, cacheWrite5m });
 }

@@ -3,6 +3,7 @@ import { findLastRow, type Geometry, type Row, type Screen, screenRows } from ".
 import { type AgentCli, type LaunchOptions, SHELL_COMMAND } from "../cli.js";
 import { readOpencodeEvents } from "./feed.js";
 import { opencodeHooks } from "./hooks.js";
+import { opencodeMeter } from "./meter.js";
 import { opencodeHeadless } from "./result.js";
 
 const rule = rulesOf("opencode");
@@ -31,6 +32,7 @@ export const opencode: AgentCli = {
   hooks: opencodeHooks,
   readEvents: readOpencodeEvents,
   headless: opencodeHeadless,
+  meter: opencodeMeter,
   reading: {
     by: "screen",
     findGeometry,

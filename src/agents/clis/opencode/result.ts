@@ -67,7 +67,7 @@ function lastMessage(texts: readonly Json[]): string {
 }
 
 /** Tokens from and into the cache are not among the input, those of thoughts not among the output. */
-function usageIn({ tokens: used, cost }: Json): ModelUsage {
+export function usageIn({ tokens: used, cost }: Json): ModelUsage {
   const all = asObject(used);
   const cache = asObject(all["cache"]);
   return usageOf("", {

@@ -3,6 +3,7 @@ import { findLastRow, type Geometry, type Row } from "../../screen/screen.js";
 import { type AgentCli, SHELL_COMMAND, SLASH_COMMAND } from "../cli.js";
 import { readPiEvents } from "./feed.js";
 import { piHooks } from "./hooks.js";
+import { piMeter } from "./meter.js";
 import { piHeadless } from "./result.js";
 
 const rule = rulesOf("pi");
@@ -42,6 +43,7 @@ export const pi: AgentCli = {
   hooks: piHooks,
   readEvents: readPiEvents,
   headless: piHeadless,
+  meter: piMeter,
   reading: {
     by: "screen",
     findGeometry,

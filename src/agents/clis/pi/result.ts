@@ -58,7 +58,8 @@ function textOf({ content }: Json): string {
   return parts.flatMap(({ type, text }) => (type === "text" ? (asText(text) ?? []) : [])).join("\n");
 }
 
-function usageIn({ model, usage }: Json): ModelUsage {
+/** What one of the model's messages used. */
+export function usageIn({ model, usage }: Json): ModelUsage {
   const used = asObject(usage);
   return usageOf(asText(model) ?? "", {
     input: tokens(used["input"]),
