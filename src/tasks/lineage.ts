@@ -30,7 +30,7 @@ export async function lineageIn({ db, run }: Tx, count = 1): Promise<{ from_run:
   const { children: mostChildren, depth: mostDepth } = run.limits ?? NO_LIMITS;
   const instead = [
     { intent: "Leave a note of what is missing", command: `mu task note ${qualifiedName(parent)} '…'` },
-    { intent: "Ask for a person", command: `mu task escalate ${qualifiedName(parent)} --reason '…'` },
+    { intent: "Ask for a person", command: `mu task escalate ${qualifiedName(parent)} '…'` },
   ];
   const refuse = (code: string, why: string) =>
     new Fault("conflict", code, `Run ${run.id} of ${parent.name} ${why} Nothing was added.`, instead);
