@@ -8,13 +8,14 @@ const FLOORS = [
   ["mcp"],
   ["operations"],
   ["demo", "index"],
+  ["inbox"],
   ["dispatch"],
   ["crew"],
   ["landing"],
   ["runs"],
   ["work", "state"],
   ["tracks", "workspaces"],
-  ["tasks"],
+  ["tasks", "notify"],
   ["project", "pricing"],
   ["agents"],
   ["journal"],
@@ -37,7 +38,10 @@ const allowed = FLOORS.flatMap((rooms, floor) => {
 /** Packages, each with the only places that may import it. */
 const PACKAGES = [
   ["better-sqlite3|pg", "^src/db/"],
-  ["kysely", "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|tracks|state|crew|runs|dispatch)[./]"],
+  [
+    "kysely",
+    "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|tracks|state|crew|runs|dispatch|inbox)[./]",
+  ],
   ["execa", "^src/exec\\.ts$"],
   ["zod", "^src/(operations|mcp|reference)[./]"],
   ["commander|chalk|@inquirer", "^src/(cli|reference)[./]"],

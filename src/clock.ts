@@ -33,6 +33,17 @@ export function parseMoment(text: string): string | undefined {
   return Number.isNaN(found.getTime()) ? undefined : found.toISOString();
 }
 
+/** As `parseMoment`; a time of day alone, `22:00`, is the last such moment in local time. */
+export function parsePast(text: string, now: Date): string | undefined {
+  const [, hours, minutes] = /^(\d\d?):(\d\d)$/.exec(text) ?? [];
+  if (hours === undefined) return parseMoment(text);
+  if (Number(hours) > 23 || Number(minutes) > 59) return undefined;
+  const found = new Date(now);
+  found.setHours(Number(hours), Number(minutes), 0, 0);
+  if (found > now) found.setDate(found.getDate() - 1);
+  return found.toISOString();
+}
+
 function isDate(date: string): boolean {
   const found = new Date(`${date}T00:00Z`);
   return !Number.isNaN(found.getTime()) && found.toISOString().startsWith(date);

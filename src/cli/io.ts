@@ -22,6 +22,7 @@ export function processRequest(signal: AbortSignal, { json }: { json: boolean } 
     terminal: {
       edit: editText,
       run: ({ file, args, env }) => takeTerminal(file, args, env),
+      ring: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
       ask: async (question) => (json ? undefined : askPerson(question, signal)),
     },
     remark: (text) => {

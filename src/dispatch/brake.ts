@@ -47,7 +47,13 @@ export async function takeBrakeOff(host: Host, scene: Scene, reach: Reach = "pro
   return was;
 }
 
-function record(host: Host, { workstream }: Scene, op: string, payload: Record<string, unknown>): Promise<void> {
+/** Writes down what happened to a workstream's dispatcher. */
+export function record(
+  host: Host,
+  { workstream }: Pick<Scene, "workstream">,
+  op: string,
+  payload: Record<string, unknown> = {},
+): Promise<void> {
   const { name } = workstream;
   return write(host.context, { op, scope: name, subject: name }, async (tx) => tx.addPayload(payload));
 }

@@ -3,6 +3,7 @@ import { timestamp } from "../db/context.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
 import { qualifiedName } from "../names.js";
+import type { Terminal } from "../notify/desktop.js";
 import { processIdentity } from "../processes.js";
 import { settleFailure } from "../runs/perform.js";
 import { reapRuns } from "../runs/reap.js";
@@ -17,6 +18,8 @@ export interface DispatchWorld extends Crew {
   /** Looked at before every beat, as settings may change while it runs. */
   scene(): Promise<Scene>;
   transport: "pane" | "child";
+  /** Where the bell rings. */
+  terminal?: Terminal;
   /** Starts the process that carries out a reserved run. */
   launch(run: RunRow): Promise<void>;
 }

@@ -15,6 +15,15 @@ export async function livingDispatcher(host: Host, { id }: Workstream) {
   return row !== undefined && (await isProcessAlive(host, row.process)) ? row : undefined;
 }
 
+/** The loop of a workstream that has not ended in good order: since when it runs, and whether its process is alive. */
+export async function findDispatcher(
+  host: Host,
+  { id }: Pick<Workstream, "id">,
+): Promise<{ since: string; isAlive: boolean } | undefined> {
+  const row = await findRow(host.context.store.db, id);
+  return row && { since: row.created_at, isAlive: await isProcessAlive(host, row.process) };
+}
+
 /** Makes this process the one loop of the workstream, in place of a dead one. Faults `dispatch.runs_already`. */
 export async function takeLease(host: Host, workstream: Workstream): Promise<() => Promise<void>> {
   const process = await processIdentity(host);

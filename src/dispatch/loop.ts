@@ -3,12 +3,15 @@ import { wakingClock } from "../db/context.js";
 import { asFault } from "../errors.js";
 import { bookInteractive } from "../runs/interactive.js";
 import { activeRuns, type Run, runRow, toRun } from "../runs/run.js";
+import { createAttendant } from "./attend.js";
+import { record } from "./brake.js";
 import type { Wait } from "./decide.js";
 import { beat, type DispatchWorld } from "./dispatch.js";
 import { keepEscalationFiles, listEscalations } from "./escalation.js";
 import type { Scene } from "./facts.js";
 import { finishedWork, landFinished } from "./land.js";
 import { stopAsked, takeLease } from "./lease.js";
+import { reportKeeper } from "./report.js";
 
 export interface LoopOptions {
   /** End when everything that can run has run; such a loop takes no lease and may run beside others. */
@@ -40,12 +43,13 @@ const PATIENCE_MS = 150_000;
 export async function dispatchLoop(world: DispatchWorld, options: LoopOptions): Promise<LoopResult> {
   const { workstream } = await world.scene();
   const release = options.once ? undefined : await takeLease(world, workstream);
+  if (release) await record(world, { workstream }, "dispatch.start");
   const clock = wakingClock(world.context);
   try {
     return await beats(world, clock, options);
   } finally {
     clock.end();
-    await release?.();
+    if (release) await record(world, { workstream }, "dispatch.stop").finally(release);
   }
 }
 
@@ -60,6 +64,9 @@ async function beats(
   const started = new Map<number, Run>();
   const finished = new Map<number, Run>();
   let wait: Wait[] = [];
+  const everyMs = pollMs ?? first.settings.dispatch.pollSeconds * 1000;
+  const attendant = await createAttendant(world, { canIdle: !once, everyMs, say });
+  const report = reportKeeper(world, { say });
   let landing: Promise<void> | undefined;
   let tried = "";
   const look = async () => {
@@ -84,6 +91,9 @@ async function beats(
     const active = await look();
     if (done.brake !== null) say(`Halted: ${done.brake}`);
     for (const { task, hold } of await keepEscalationFiles(world, scene)) say(`${task} is held (${hold})`);
+    const isBusy = active + done.started.length > 0 || landing !== undefined || done.retryAt !== null;
+    await attendant.attend(scene, { wait, isBusy, brake: done.brake });
+    if (!once) await report(scene);
     if (!once && (await stopAsked(db, scene.workstream)) !== null) return "stop";
     const lands = scene.settings.dispatch.landing === "auto" && landing === undefined;
     if (lands && (await landSoon(scene))) return undefined;
@@ -102,7 +112,6 @@ async function beats(
     if (once) await landing;
     return true;
   };
-  const everyMs = pollMs ?? first.settings.dispatch.pollSeconds * 1000;
   const patientTurn = () =>
     turn().catch((error) => {
       const { kind, code, message } = asFault(error);
@@ -116,6 +125,7 @@ async function beats(
     const settled = async () => ((await look()) === 0 ? true : undefined);
     await pollUntil(clock, settled, { everyMs: 1_000, timeoutMs: Number.POSITIVE_INFINITY });
   }
+  await attendant.end();
   const held = (await listEscalations(db, first)).map(({ task }) => task).filter((task) => !before.has(task));
   return { started: [...started.values()], finished: [...finished.values()], wait, held };
 }

@@ -77,6 +77,17 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "run.refuse": simple("counted an attempt of"),
   "dispatch.kill": ({ payload }) => `put the brake on: ${oneLine(String(payload.reason))}`,
   "dispatch.resume": () => "took the brake off",
+  "dispatch.start": ({ subject }) => `started the dispatcher of ${subject}`,
+  "dispatch.stop": ({ subject }) => `stopped the dispatcher of ${subject}`,
+  "notify.idle": notice,
+  "notify.stalled": notice,
+  "notify.back": notice,
+  "notify.escalated": notice,
+  "notify.brake": notice,
+  "notify.asks": notice,
+  "notify.failed": ({ payload }) => `could not push a notice (${payload.kind}): ${oneLine(String(payload.problem))}`,
+  "inbox.answer": ({ subject, payload }) =>
+    `answered ${shortName(subject)} with ${oneLine(String(payload.answer))}: ${oneLine(String(payload.question))}`,
   "task.requeue": simple("requeued"),
   "task.escalate": simple("held for a person"),
   "agent.spawn": ({ subject, payload, changes }) => {
@@ -123,6 +134,10 @@ function checked(sign: string, changes: readonly Change[]): string {
   const { command, exit_code: code } = check;
   const verdict = code === 0 ? "green" : code === null || code === undefined ? "ended by force" : `exit ${code}`;
   return `${sign}${oneLine(String(command))} ${verdict}`;
+}
+
+function notice({ payload }: EventParts) {
+  return `sent a notice: ${oneLine(String(payload.title))}`;
 }
 
 function simple(verb: string) {

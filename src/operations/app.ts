@@ -37,6 +37,8 @@ export interface Terminal {
   edit<T>(text: string, name: string, take: (edited: string) => Promise<T>): Promise<T>;
   /** Hands the terminal to a program until it ends; false if the output is redirected. */
   run(command: { file: string; args: readonly string[]; env?: Request["env"] }): Promise<boolean>;
+  /** Writes to the terminal as it is: a bell, or a sequence that draws nothing. Undefined where the person sees none. */
+  ring?: ((text: string) => void) | undefined;
   /** The person's answer; undefined if input or output is redirected or JSON. Faults `request.interrupted`. */
   ask(question: Question): Promise<string | undefined>;
 }

@@ -118,10 +118,13 @@ export async function listProjectSettings(root: string, env: Environment): Promi
   return rowsOf(PROJECT_KEYS).map(([key]): SettingValue => {
     const value = key === "auth.mode" ? mode : valueAt(settings, key);
     if (value !== valueAt(settings, key)) return { key, value, source: "environment" };
-    const shown = key === "notifications.ntfyTopic" && value !== "" ? `${String(value).slice(0, 4)}…` : value;
+    const shown = key === "notifications.ntfyTopic" ? cutTopic(String(value)) : value;
     return { key, value: shown, source: valueAt(given as object, key) === undefined ? "default" : "file" };
   });
 }
+
+/** The start of an ntfy topic, by which its owner knows it: who knows all of it can read and send. */
+export const cutTopic = (topic: string) => (topic === "" ? "" : `${topic.slice(0, Math.min(4, topic.length / 2))}…`);
 
 type Environment = Readonly<Record<string, string | undefined>>;
 const AUTH_MODES = PROJECT_KEYS.auth.mode.kind;

@@ -89,11 +89,17 @@ export const PROJECT_KEYS = keys({
       ...{ kind: "whole", least: 0, most: 100, standard: 3 },
       about: "How often a failed check is handed back to the agent",
     },
+    reportHours: {
+      ...{ kind: "number", least: 0, most: 168, standard: 6 },
+      about: "Hours between two morning reports of the dispatcher; 0 for none",
+    },
   },
   notifications: {
     ntfyTopic: { kind: "topic", standard: "", about: "ntfy topic; who knows it can read all notices; empty for none" },
     ntfyUrl: { kind: "url", standard: "https://ntfy.sh", about: "ntfy server" },
     subjectPrefix: { kind: "line", standard: "", about: "First words of each notice's title" },
+    desktop: { kind: "boolean", standard: false, about: "Whether notices are shown on the desktop" },
+    bell: { kind: "boolean", standard: false, about: "Whether a notice rings the bell of the dispatcher's terminal" },
   },
   auth: {
     mode: {

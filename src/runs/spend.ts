@@ -50,3 +50,9 @@ export async function spendOfDay(db: Reader, workstreamId: number, day: string):
 
 /** The UTC day of a moment. */
 export const dayOf = (moment: string) => moment.slice(0, 10);
+
+/** How near to a cap what is spent and reserved has come; `soft`: over the ratio, `hit`: nothing more starts. Amounts in USD. */
+export function capState(usedUsd: number, capUsd: number | null, softRatio: number): "ok" | "soft" | "hit" {
+  if (capUsd === null || usedUsd < capUsd * softRatio) return "ok";
+  return usedUsd < capUsd ? "soft" : "hit";
+}

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { timestamp } from "../../db/context.js";
 import { MICROS } from "../../runs/run.js";
-import { dayOf, type Spend, spendOfDay } from "../../runs/spend.js";
+import { capState, dayOf, type Spend, spendOfDay } from "../../runs/spend.js";
 import { defineOperation, type Paint } from "../define.js";
 import { field, workstreamField } from "../fields.js";
 import { sceneOf } from "./world.js";
@@ -47,11 +47,10 @@ export const budget = defineOperation({
     const ratio = settings.budget.softCapRatio;
     const line = (role: string, capUsd: number | null, of: typeof spend) => {
       const sum = (key: keyof Omit<Spend, "role">) => of.reduce((total, one) => total + one[key], 0);
-      const used = (sum("settled") + sum("reserved")) / MICROS;
-      const state = capUsd === null || used < capUsd * ratio ? "ok" : used < capUsd ? "soft" : "hit";
       const [settledUsd, reservedUsd] = [sum("settled") / MICROS, sum("reserved") / MICROS];
+      const state = capState((sum("settled") + sum("reserved")) / MICROS, capUsd, ratio);
       const panes = { unknown: sum("unknown"), panesUsd: sum("panes") / MICROS };
-      return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), ...panes, state } as const;
+      return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), ...panes, state };
     };
     const names = [...new Set([...Object.keys(settings.roles), ...spend.map(({ role }) => role)])].sort();
     const roles = names.map((name) =>

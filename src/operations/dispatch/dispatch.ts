@@ -1,20 +1,25 @@
 import * as z from "zod";
+import { localTime, parsePast } from "../../clock.js";
 import type { Start, Wait } from "../../dispatch/decide.js";
 import { explain, requireRoles } from "../../dispatch/dispatch.js";
 import type { Scene } from "../../dispatch/facts.js";
 import { askToStop } from "../../dispatch/lease.js";
 import { dispatchLoop } from "../../dispatch/loop.js";
-import { counted } from "../../names.js";
+import { ACCOUNT, type Account, explainPast } from "../../dispatch/why.js";
+import { Fault } from "../../errors.js";
+import { counted, quote } from "../../names.js";
 import { activeRuns, RUN, toRun } from "../../runs/run.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { type App, defineOperation, type Paint, step } from "../define.js";
-import { field, flag, type InputOf, workstreamField } from "../fields.js";
+import { field, flag, type InputOf, optionalText, workstreamField } from "../fields.js";
 import { dispatchWorld, sceneOf, startApart } from "./world.js";
 
 const dispatchFields = () => ({
   workstream: workstreamField(),
   once: flag("Run what is ready, and end when nothing is left to run"),
   explain: flag("Show what would start and why the rest waits; start nothing"),
+  why: flag("Say why so much, or nothing, happened; start nothing"),
+  since: optionalText("With --why: from when on, as 22:00 or a date (default: 12 hours ago)", { value: "time" }),
   detach: flag("Run in a window of its own, or without tmux in the background"),
   poll: field(z.number().min(0.05).max(3600).optional(), "Seconds between two looks", { value: "seconds" }),
   max: field(z.number().int().min(1).max(1000).optional(), "Most runs at a time"),
@@ -46,16 +51,23 @@ export const dispatch = defineOperation({
     /** Tasks that wait for a person. */
     held: "string[]",
     detached: "boolean",
+    /** With --why. */
+    account: [ACCOUNT, null],
   },
   examples: [
     { command: "mu dispatch --once", shows: "run everything that is ready" },
     { command: "mu dispatch --explain", shows: "why a task does not start" },
+    { command: "mu dispatch --why --since 22:00", shows: "why nothing happened last night" },
     { command: "mu dispatch --max 0", shows: "a number that is too small", fault: "usage.invalid_input" },
   ],
   async run(app, input) {
     const scene = await sceneOf(app, input.workstream, { max: input.max, roles: input.role });
     requireRoles(scene);
-    const nothing = { started: [], finished: [], starting: [], waiting: [], held: [], detached: false };
+    const nothing = { started: [], finished: [], starting: [], waiting: [], held: [], detached: false, account: null };
+    if (input.why) {
+      const { wait, ...account } = await explainPast(await app.crew(), scene, sinceOf(app, input.since));
+      return { ...nothing, waiting: wait, account };
+    }
     if (input.explain) {
       const { start, wait } = await explain(await dispatchWorld(app, scene));
       return { ...nothing, starting: start.map(({ task, role, agent }) => ({ task, role, agent })), waiting: wait };
@@ -74,7 +86,8 @@ export const dispatch = defineOperation({
       : []),
     step("See the runs", `mu runs list -w ${workstream}`),
   ],
-  render({ started, finished, starting, waiting, held, detached }, paint) {
+  render({ started, finished, starting, waiting, held, detached, account }, paint) {
+    if (account) return [account.headline, ...drawTimeline(account, paint), drawDecision([], waiting, paint)];
     if (detached) return "The dispatcher runs in the background.";
     if (started.length + finished.length === 0) return drawDecision(starting, waiting, paint);
     const failed = finished.filter(({ state }) => state !== "done").length;
@@ -86,6 +99,29 @@ export const dispatch = defineOperation({
   },
   exitCode: ({ held, started }) => (held.length > 0 && started.length > 0 ? 1 : 0),
 });
+
+function sinceOf(app: App, text: string | undefined): string {
+  const now = app.context.clock.now();
+  const found = text === undefined ? new Date(now.getTime() - HALF_DAY_MS).toISOString() : parsePast(text, now);
+  if (found !== undefined) return found;
+  throw new Fault(
+    "usage",
+    "usage.invalid_input",
+    `--since: ${quote(text ?? "")} is no time such as 22:00, and no date.`,
+  );
+}
+
+const HALF_DAY_MS = 43_200_000;
+/** More lines are in the log. */
+const MOST_LINES = 30;
+
+function drawTimeline({ timeline }: Account, paint: Paint): string[] {
+  const more = timeline.length - MOST_LINES;
+  return [
+    ...(more > 0 ? [paint.dim(`… ${counted(more, "line")} before, see mu log`)] : []),
+    ...timeline.slice(-MOST_LINES).map(({ at, text }) => `  ${paint.dim(localTime(at).slice(5, 16))}  ${text}`),
+  ];
+}
 
 function drawDecision(
   starting: readonly Omit<Start, "writes">[],

@@ -27,6 +27,7 @@ export async function dispatchWorld(app: App, scene: Scene): Promise<DispatchWor
   return {
     ...(await app.crew()),
     transport: hasTmux(app) ? "pane" : "child",
+    ...(app.request.terminal?.ring && { terminal: app.request.terminal.ring }),
     async scene() {
       const now = await held?.();
       if (now === undefined) return scene;
