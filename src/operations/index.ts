@@ -22,6 +22,8 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "agent.show": () => import("./agent/show.js").then((m) => m.agentShow),
   "agent.spawn": () => import("./agent/spawn.js").then((m) => m.agentSpawn),
   "agent.wait": () => import("./agent/wait.js").then((m) => m.agentWait),
+  "asset.add": () => import("./asset.js").then((m) => m.assetAdd),
+  "asset.list": () => import("./asset.js").then((m) => m.assetList),
   "audit.head": () => import("./audit.js").then((m) => m.auditHeadOperation),
   "audit.verify": () => import("./audit.js").then((m) => m.auditVerify),
   budget: () => import("./dispatch/budget.js").then((m) => m.budget),

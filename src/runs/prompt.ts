@@ -25,6 +25,7 @@ const VERBS = [
   ["mu task show TASK", "the task with all its notes"],
   ["mu task note TASK '…'", "keep what the next one must know"],
   ["mu task note TASK '…' --kind decision --rationale '…'", "record a decision and why"],
+  ["mu asset add <path> --kind <kind>", "register a file that you made for others"],
   ["mu task add '…' --role <role>", "file work that follows from this; do not do it yourself"],
 ] as const;
 

@@ -61,7 +61,8 @@ describe("what a run leaves running", () => {
 describe("a run that adds tasks", () => {
   it("is named in the task and in the event, and is warned of a title that it has used", async () => {
     const sh = `mu task add a --title Same --role code --json > a.json; mu task add b --title Same --role code --json > b.json
-      mu task add c --title Other --role nobody --json 2> c.json; echo ok`;
+      mu task add c --title Other --role nobody --json 2> c.json
+      mu asset add a.json --kind list --json > asset.json; echo ok`;
     await begin({ design: { sh, access: "full" }, code: { sh: "echo ok" } });
     await add("first", "design");
     await project.mu("dispatch --once --role design");
@@ -72,6 +73,7 @@ describe("a run that adds tasks", () => {
     expect(read("a.json").warnings).toEqual([]);
     expect(read("b.json").warnings).toMatchObject([{ code: "same_title" }]);
     expect(read("c.json")).toMatchObject({ code: "role.unknown" });
+    expect(read("asset.json").asset).toMatchObject({ path: "a.json", task: "first", agent: "design-1", run: run.id });
     expect(read("c.json").message).toContain("design, code");
     const rows = await project.json(["sql", "select payload from events where op = 'task.add' and actor = 'design-1'"]);
     expect(rows.map(({ payload }: { payload: string }) => JSON.parse(payload).run)).toEqual([run.id, run.id]);

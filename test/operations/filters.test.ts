@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { execute } from "../../src/operations/execute.js";
 import { findOperation, loadOperations } from "../../src/operations/index.js";
@@ -16,6 +18,9 @@ type Item = any;
 type Case = [line: string, filter: string, keeps: (item: Item) => boolean];
 
 const KEEPS: Case[] = [
+  ["asset list", "--task done", ({ task }) => task === "done"],
+  ["asset list", "--kind report", ({ kind }) => kind === "report"],
+  ["asset list", "--path report.md", ({ path }) => path === "report.md"],
   ["delivery list", "--state queued", ({ state }) => state === "queued"],
   ["delivery list", "--state queued,cancelled", ({ state }) => state !== "proved"],
   ["delivery list", "--agent helper", ({ agent }) => agent === "helper"],
@@ -46,6 +51,7 @@ const ADDS: Case[] = [
 ];
 
 const LIMITS = [
+  "asset list --limit",
   "delivery list --limit",
   "log --limit",
   "runs list --limit",
@@ -100,6 +106,13 @@ describeTmux("lists", () => {
     );
     await seedRun(context, { task: "crash", role: "writer", state: "failed", failure: "crash", day: "2026-01-31" });
     await run("mu log write 'one message'");
+    for (const [name, kind] of [
+      ["report.md", "report"],
+      ["plan.yaml", "plan"],
+    ] as const) {
+      writeFileSync(join(app.folder, "project", name), name);
+      await run(`mu asset add ${name} --kind ${kind}${kind === "report" ? " --task done" : ""}`);
+    }
     await run("mu agent close sleeper");
   });
   afterAll(() => app.end());
