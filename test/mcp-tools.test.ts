@@ -12,7 +12,9 @@ import { TOOL_SETS, type ToolSet } from "../src/operations/verb.js";
 import { parseCommand } from "./support/command.js";
 import { type Seeded, seededApp } from "./support/seeded.js";
 
-const operations = (await loadOperations()).filter(({ standalone, needs }) => !standalone && !needs);
+const operations = (await loadOperations()).filter(
+  ({ standalone, needs, outward }) => !standalone && !needs && !outward,
+);
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

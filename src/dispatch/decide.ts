@@ -1,6 +1,7 @@
 import type { ProjectSettings } from "../project/settings.js";
 import { micros } from "../runs/run.js";
 import type { Spend } from "../runs/spend.js";
+import { coveredBy, mayOverlap } from "../tasks/touches.js";
 
 /** An OPEN task that has a role. */
 export interface Waiting {
@@ -10,6 +11,18 @@ export interface Waiting {
   unready: { code: "held" | "back_off" | "blocked"; why: string; until?: string } | null;
   /** What its run would write to, beside the checkout that all share. */
   track: string;
+  /** Globs of the files that it is expected to change, if it declares any. */
+  touches: readonly string[] | null;
+  /** What all its runs may cost and what they do, in millionths of a dollar; null without a budget. */
+  budget: { most: number; used: number } | null;
+}
+
+/** A task under way whose owner may change files. */
+export interface Claim {
+  task: string;
+  touches: readonly string[];
+  /** Files that its owner's checkout changes, as last seen. */
+  paths: readonly string[];
 }
 
 /** A run that is under way. */
@@ -26,6 +39,7 @@ export interface Facts {
   /** Best first. */
   tasks: readonly Waiting[];
   active: readonly Under[];
+  claims: readonly Claim[];
   /** Of the day. */
   spend: readonly Pick<Spend, "role" | "settled" | "reserved">[];
   /** Names of open agents, which no new slot may have, and of the slots that exist. */
@@ -51,6 +65,8 @@ export type WaitCode =
   | "provider_limit"
   | "role_busy"
   | "writer"
+  | "contested"
+  | "task_budget"
   | "role_cap"
   | "project_ceiling"
   | "most_runs";
@@ -79,11 +95,12 @@ export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
   const running = countBy(facts.active, ({ role }) => role);
   const spent = new Map(facts.spend.map(({ role, settled, reserved }) => [role, settled + reserved]));
   let all = [...spent.values()].reduce((sum, one) => sum + one, 0);
+  const claims = [...facts.claims];
   let count = facts.active.length;
   const ceiling = budget.projectCeilingUsd === null ? Number.POSITIVE_INFINITY : micros(budget.projectCeilingUsd);
   const start: Start[] = [];
   const wait: Wait[] = [];
-  for (const { name, role: roleName, unready, track } of facts.tasks) {
+  for (const { name, role: roleName, unready, track, touches, budget: own } of facts.tasks) {
     const role = roles[roleName];
     const writes = role?.access !== "full" ? null : role.workspace ? `track ${track}` : "checkout";
     const writer = writes === null ? undefined : writers.get(writes);
@@ -105,12 +122,17 @@ export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
       if (writer !== undefined) {
         return ["writer", `${writer} writes to the same ${writes === "checkout" ? "checkout" : "track"}`];
       }
+      if (own !== null && own.used + reserve > own.most) {
+        const left = `its budget has ${dollars(own.most - own.used)} left of ${dollars(own.most)}`;
+        return ["task_budget", `${left}, and a run of ${roleName} reserves ${dollars(reserve)}`];
+      }
       if (ofRole + reserve > cap)
         return ["role_cap", `${roleName} has ${dollars(cap - ofRole)} left of ${dollars(cap)} today`];
       if (all + reserve > ceiling) {
         return ["project_ceiling", `the project has ${dollars(ceiling - all)} left of ${dollars(ceiling)} today`];
       }
-      return undefined;
+      const claim = writes === null || touches === null ? undefined : contesting(touches, claims);
+      return claim && ["contested", `${claim.task} may change the same files: ${claim.files.slice(0, 3).join(", ")}`];
     })();
     if (reason !== undefined) {
       wait.push({ task: name, role: roleName, code: reason[0], why: reason[1] });
@@ -120,12 +142,25 @@ export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
     start.push({ task: name, role: roleName, agent, writes });
     busy.add(agent);
     if (writes !== null) writers.set(writes, name);
+    if (writes !== null && touches !== null) claims.push({ task: name, touches, paths: [] });
     running.set(roleName, (running.get(roleName) ?? 0) + 1);
     spent.set(roleName, ofRole + reserve);
     all += reserve;
     count++;
   }
   return { start, wait };
+}
+
+/** The first task under way that may change a file that `touches` covers, and its files that say so. */
+function contesting(touches: readonly string[], claims: readonly Claim[]) {
+  if (claims.length === 0) return undefined;
+  const covers = coveredBy(touches);
+  for (const { task, touches: declared, paths } of claims) {
+    const met = paths.filter(covers);
+    if (met.length > 0) return { task, files: met };
+    if (mayOverlap(touches, declared)) return { task, files: declared };
+  }
+  return undefined;
 }
 
 /** The first slot of a role that is free: `code-1`, `code-2` … */

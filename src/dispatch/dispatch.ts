@@ -12,6 +12,7 @@ import { type Run, type RunRow, toRun } from "../runs/run.js";
 import { brakeOnFailures } from "./brake.js";
 import { decide, type Start, type Wait } from "./decide.js";
 import { readFacts, type Scene } from "./facts.js";
+import { keepNotices, noticesOf } from "./notices.js";
 
 /** What a dispatcher works with. */
 export interface DispatchWorld extends Crew {
@@ -30,6 +31,8 @@ export interface Beat {
   /** Runs whose process had died. */
   reaped: Run[];
   wait: Wait[];
+  /** What it said of the caps, once a day each. */
+  notices: string[];
   /** Why it put the brake on, if it did. */
   brake: string | null;
   /** When the first task that waits for its next attempt may start; null if none does. */
@@ -59,11 +62,13 @@ export async function beat(world: DispatchWorld, onStart: (run: Run) => void = (
     await world.launch(run).catch((error) => settleFailure(world, run, error));
     started.push(toRun(run));
   }
+  const notices = await keepNotices(world, scene, noticesOf(facts, wait));
   const retries = facts.tasks.flatMap(({ unready }) => unready?.until ?? []);
   return {
     started,
     reaped: reaped.map(({ run }) => run),
     wait,
+    notices: notices.map(({ reason }) => reason),
     brake,
     retryAt: retries.sort()[0] ?? null,
   };

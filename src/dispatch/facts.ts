@@ -5,12 +5,12 @@ import { RUN_CLI } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { ProjectSettings } from "../project/settings.js";
-import { activeRuns } from "../runs/run.js";
-import { dayOf, spendOfDay } from "../runs/spend.js";
+import { activeRuns, micros } from "../runs/run.js";
+import { dayOf, spendOfDay, spentOn } from "../runs/spend.js";
 import { isBlocked } from "../tasks/edge.js";
 import { CONTAINER_KINDS, readyOrder, unblocks } from "../tasks/task.js";
 import { listTracks } from "../tracks.js";
-import type { Facts, Waiting } from "./decide.js";
+import type { Claim, Facts, Waiting } from "./decide.js";
 
 /** Where one looks for facts. */
 export interface Scene {
@@ -25,7 +25,8 @@ const waiting = (only: boolean) =>
   statement((db, { workstreamId, now, name }: { workstreamId: number; now: string; name: string }) => {
     let query = db
       .selectFrom("tasks as t")
-      .select(["t.name", "t.role", "t.hold", "t.hold_reason", unblocks.as("unblocks")])
+      .select(["t.name", "t.role", "t.hold", "t.hold_reason", "t.touches", "t.budget_usd", unblocks.as("unblocks")])
+      .select(sql<number | null>`case when t.budget_usd is not null then ${spentOn(sql.ref("t.id"))} end`.as("used"))
       .select(sql<string | null>`case when t.not_before > ${now} then t.not_before end`.as("not_before"))
       .select(sql<number>`case when ${isBlocked} then 1 else 0 end`.as("blocked"))
       .where("t.workstream_id", "=", workstreamId)
@@ -54,6 +55,8 @@ async function waitingTasks(db: Reader, scene: Scene, now: string, only?: string
     name: row.name,
     role: row.role ?? "",
     track: tracks?.get(row.name) ?? row.name,
+    touches: row.touches === null ? null : JSON.parse(row.touches),
+    budget: row.budget_usd === null ? null : { most: micros(row.budget_usd), used: Number(row.used) },
     unready:
       row.hold !== null
         ? { code: "held", why: `held (${row.hold})${row.hold_reason === null ? "" : `: ${row.hold_reason}`}` }
@@ -69,6 +72,31 @@ async function waitingTasks(db: Reader, scene: Scene, now: string, only?: string
 async function trackOfTasks(db: Reader, workstream: string, now: string): Promise<Map<string, string>> {
   const tracks = await listTracks(db, workstream, now);
   return new Map(tracks.flatMap(({ goals, tasks }) => tasks.map((task) => [task, goals[0] ?? task] as const)));
+}
+
+const selectClaims = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db
+    .selectFrom("tasks as t")
+    .innerJoin("agents as o", "o.id", "t.owner_id")
+    .leftJoin("workspaces as s", (join) =>
+      join
+        .onRef("s.workstream_id", "=", "t.workstream_id")
+        .onRef("s.agent", "=", "o.name")
+        .on("s.freed_at", "is", null),
+    )
+    .leftJoin("workspace_changes as c", "c.workspace_id", "s.id")
+    .select(["t.name as task", "t.touches", "c.paths"])
+    .where("t.workstream_id", "=", workstreamId)
+    .where("t.status", "=", "IN_PROGRESS")
+    .where("o.access", "=", "full")
+    .orderBy("t.name"),
+);
+
+/** What agents that may write are at work on, as far as it is declared or seen. */
+async function claimsOf(db: Reader, workstreamId: number): Promise<Claim[]> {
+  const parsed = (list: string | null): string[] => JSON.parse(list ?? "[]");
+  const rows = await selectClaims(db, { workstreamId });
+  return rows.map(({ task, touches, paths }) => ({ task, touches: parsed(touches), paths: parsed(paths) }));
 }
 
 /** Providers whose limit was met by a run and has not ended, each with when it does. */
@@ -112,9 +140,11 @@ export async function readFacts(db: Reader, scene: Scene, now: string, only?: st
     .where("closed_at", "is", null)
     .where("cli", "<>", RUN_CLI)
     .execute();
+  const tasks = await waitingTasks(db, scene, now, only);
   return {
     settings: scene.settings,
-    tasks: await waitingTasks(db, scene, now, only),
+    tasks,
+    claims: tasks.some(({ touches }) => touches !== null) ? await claimsOf(db, id) : [],
     active,
     spend: await spendOfDay(db, id, dayOf(now)),
     taken: new Set(open.map(({ name }) => name)),

@@ -89,6 +89,7 @@ async function beats(
       if (!started.has(run.id)) say(`${run.agent} ${run.state} ${run.task}: ${run.reason}`);
     wait = done.wait;
     const active = await look();
+    for (const notice of done.notices) say(notice);
     if (done.brake !== null) say(`Halted: ${done.brake}`);
     for (const { task, hold } of await keepEscalationFiles(world, scene)) say(`${task} is held (${hold})`);
     const isBusy = active + done.started.length > 0 || landing !== undefined || done.retryAt !== null;

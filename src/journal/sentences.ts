@@ -77,6 +77,8 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
     `ended run ${payload.run} of ${shortName(subject)}: ${payload.failure ?? payload.verdict ?? payload.state}`,
   "run.book": () => "booked what agents in panes used",
   "run.refuse": simple("counted an attempt of"),
+  "budget.soft": ({ changes }) => `warned: ${inserted(changes, "budget_notices")?.reason}`,
+  "budget.refused": ({ changes }) => `refused a run: ${inserted(changes, "budget_notices")?.reason}`,
   "dispatch.kill": ({ payload }) => `put the brake on: ${oneLine(String(payload.reason))}`,
   "dispatch.resume": () => "took the brake off",
   "dispatch.start": ({ subject }) => `started the dispatcher of ${subject}`,

@@ -83,7 +83,16 @@ const PRIVATE = Object.keys({
   lines: true,
 } satisfies Record<keyof FieldNotes, true>);
 /** What a model does without. */
-const BOUNDS = ["minLength", "maxLength", "minimum", "maximum", "pattern", "minItems", "additionalProperties"];
+const BOUNDS = [
+  "minLength",
+  "maxLength",
+  "minimum",
+  "exclusiveMinimum",
+  "maximum",
+  "pattern",
+  "minItems",
+  "additionalProperties",
+];
 
 /** Said of nearly every tool's field `workstream`; a small set says it once, in its instructions. */
 const YOURS = "Workstream (default: yours)";
@@ -120,6 +129,7 @@ const NEXT_TOOL = {
 export function inToolWords(text: string, operation?: Operation): string {
   return text
     .replace(/[;,]? -(?: and @file in a text| reads standard input)\b/g, "")
+    .replace(/; @file reads a file, @- standard input$| \(repeatable\)$/, "")
     .replace(/`mu ([a-z-]+(?: [a-z-]+)*)[^`]*`/g, (_, words: string) => toolName(words.replaceAll(" ", "_")))
     .replace(/^Workstream \(default: .*\)$/, YOURS)
     .replace(/ ?-w <name>/g, " workstream")

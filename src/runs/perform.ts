@@ -33,8 +33,9 @@ import { billOf } from "./bill.js";
 import { type Ending, type Kept, keepStream, outputPath, prepareRunFolder, readStream, saveEnding } from "./files.js";
 import { type Judged, judge } from "./judge.js";
 import { askForVerdict, feedBack, promptFor } from "./prompt.js";
-import { type RunRow, runRow } from "./run.js";
+import { MICROS, type RunRow, runRow } from "./run.js";
 import { type Settled, settleRun } from "./settle.js";
+import { spentOnTask } from "./spend.js";
 
 /** What it takes to carry out a run. */
 export interface RunWorld extends Crew {
@@ -151,15 +152,18 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
   const kept = keptOf(world.stateDir, run);
   prepareRunFolder(kept);
   const reports: Report[] = [];
-  const left = { questions: QUESTIONS, checks: begun.settings.dispatch.maxChecks };
+  const left = { questions: QUESTIONS, checks: task.max_checks ?? begun.settings.dispatch.maxChecks };
   let { prompt } = begun;
+  let room = await roomFor(world, run, reports);
   for (let turn = 1; ; turn++) {
     const before = reports.at(-1)?.sessionRef ?? null;
-    const ending = await takeTurn(world, run, begun, { prompt, sessionRef: before, kept: { ...kept, turn } });
+    const maxUsd = room === null ? null : room / MICROS;
+    const ending = await takeTurn(world, run, begun, { prompt, sessionRef: before, maxUsd, kept: { ...kept, turn } });
     const report = await readReport(cli.headless, { ...kept, turn }, ending);
     reports.push(report);
+    room = await roomFor(world, run, reports);
     const judged = judge(report, ending, task.kind);
-    const mayAsk = report.sessionRef !== null && !world.signal.aborted;
+    const mayAsk = report.sessionRef !== null && !world.signal.aborted && (room === null || room > 0);
     if (judged.unsaid && mayAsk && left.questions-- > 0) {
       prompt = askForVerdict(task.kind);
       continue;
@@ -188,6 +192,14 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
   }
 }
 
+/** What the task's budget leaves this run after these turns, in millionths of a dollar; null without a budget. */
+async function roomFor(world: RunWorld, run: RunRow, reports: readonly Report[]): Promise<number | null> {
+  const { left } = await spentOnTask(world.context.store.db, run.task_id);
+  if (left === null) return null;
+  const { cost_micros: cost } = await billOf(world, run, reports);
+  return left + run.reserved_micros - (cost ?? (reports.length === 0 ? 0 : run.reserved_micros));
+}
+
 /** Reads what a CLI has printed in one turn. */
 export async function readReport(headless: Headless, kept: Kept, ending: Ending | undefined): Promise<Report> {
   const [stdout, stderr] = await Promise.all([
@@ -204,11 +216,12 @@ async function takeTurn(
   world: RunWorld,
   run: RunRow,
   { role, settings, cli, cwd, system }: Begun,
-  { prompt, sessionRef, kept }: { prompt: string; sessionRef: string | null; kept: Kept },
+  given: { prompt: string; sessionRef: string | null; maxUsd: number | null; kept: Kept },
 ): Promise<Ending> {
   const { model } = run;
   const { access, allowedTools } = role;
-  const launch = cli.headless.start({ prompt, system, model, access, allowedTools, sessionRef, maxUsd: null });
+  const { kept, ...turn } = given;
+  const launch = cli.headless.start({ ...turn, system, model, access, allowedTools });
   const command = role.command ?? (world.env[overrideName(cli.key)] || cli.command);
   const env = { ...(await environment(world, run, cwd, cli)), ...(await signIn(world, run, settings)), ...launch.env };
   const secrets = secretsIn({ ...world.env, ...env });

@@ -1,6 +1,7 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import { micros } from "./run.js";
 
 /** What the runs of one role cost on one day, in millionths of a dollar. */
 export interface Spend {
@@ -55,4 +56,25 @@ export const dayOf = (moment: string) => moment.slice(0, 10);
 export function capState(usedUsd: number, capUsd: number | null, softRatio: number): "ok" | "soft" | "hit" {
   if (capUsd === null || usedUsd < capUsd * softRatio) return "ok";
   return usedUsd < capUsd ? "soft" : "hit";
+}
+
+/** What all runs of the task `id` come to, in millionths of a dollar: those that are active count as reserved. */
+export const spentOn = (id: RawBuilder<number>) =>
+  sql<number>`(select coalesce(sum(case when finished_at is null then reserved_micros
+    else coalesce(cost_micros, reserved_micros) end), 0) from runs where task_id = ${id})`;
+
+/** What is spent on a task, how many runs that was, and what its budget leaves, in millionths; null without a budget. */
+export async function spentOnTask(
+  db: Reader,
+  id: number,
+): Promise<{ spent: number; runs: number; left: number | null }> {
+  const row = await db
+    .selectFrom("tasks as t")
+    .select(["t.budget_usd", spentOn(sql.ref("t.id")).as("spent")])
+    .select(sql<number>`(select count(*) from runs where task_id = t.id)`.as("runs"))
+    .where("t.id", "=", id)
+    .executeTakeFirst();
+  const spent = Number(row?.spent ?? 0);
+  const left = row?.budget_usd == null ? null : micros(row.budget_usd) - spent;
+  return { spent, runs: Number(row?.runs ?? 0), left };
 }

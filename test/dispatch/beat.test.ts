@@ -3,7 +3,7 @@ import { claimant, identify, requireActiveRun } from "../../src/agents/identity.
 import type { Clock } from "../../src/clock.js";
 import { systemClock } from "../../src/clock.js";
 import type { Reader } from "../../src/db/schema.js";
-import { beat, type DispatchWorld } from "../../src/dispatch/dispatch.js";
+import { beat, type DispatchWorld, explain } from "../../src/dispatch/dispatch.js";
 import type { Scene } from "../../src/dispatch/facts.js";
 import { Fault } from "../../src/errors.js";
 import { execProgram } from "../../src/exec.js";
@@ -84,6 +84,33 @@ onEachDialect("a beat", (bench) => {
     });
     expect((await listNotes(db, REF)).map(({ text }) => text)).toEqual(["under way"]);
     expect((await identify(db, env)).refusal?.code).toBe("run.over");
+    world.end();
+  });
+
+  it("keeps a writer from files that another one changes, and says once that a cap is met", async () => {
+    const world = await worldOf(bench, async () => {});
+    const scene = await world.scene();
+    const code = { ...DEFAULT_ROLE, name: "code", cli: "command" as const, concurrency: 9 };
+    const roles = { code, qa: { ...code, name: "qa", dailyCapUsd: 0.06, access: "read-only" as const } };
+    const changed = { ...world, scene: async () => ({ ...scene, settings: { ...scene.settings, roles } }) };
+    const add = (name: string, role: string, touches: string[]) =>
+      addTask(bench.context, "demo", { name, title: name, role, touches, budgetUsd: 0.05 });
+    await add("api", "code", ["src/api"]);
+    await add("ui", "code", ["src/ui"]);
+    await add("all", "code", ["src"]);
+    await add("check", "qa", ["src"]);
+    const first = await beat(changed);
+    expect(first.started.map(({ task }) => task)).toEqual(["build", "api", "ui"]);
+    const waiting = [
+      { task: "all", role: "code", code: "contested", why: "api may change the same files: src/api" },
+      { task: "check", role: "qa", code: "role_cap", why: "qa has $0.01 left of $0.06 today" },
+    ];
+    expect(first.wait).toEqual(waiting);
+    expect(first.notices).toEqual(["check did not start: qa has $0.01 left of $0.06 today"]);
+    const [second, third] = await Promise.all([beat(changed), beat(changed)]);
+    expect([second.wait, third.wait]).toEqual([waiting, waiting]);
+    expect([...second.notices, ...third.notices]).toEqual(["qa has used $0.05 of $0.06 today"]);
+    expect((await explain(changed)).start).toEqual([]);
     world.end();
   });
 });

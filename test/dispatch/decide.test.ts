@@ -18,8 +18,9 @@ function facts(
 ): Facts {
   return {
     settings: { ...DEFAULT_SETTINGS, roles: Object.fromEntries(roles.map((one) => [one.name, one])) },
-    tasks: tasks.map((task) => ({ unready: null, track: task.name, ...task })),
+    tasks: tasks.map((task) => ({ unready: null, track: task.name, touches: null, budget: null, ...task })),
     active: [],
+    claims: [],
     spend: [],
     taken: new Set(),
     halted: null,
@@ -76,6 +77,19 @@ describe("a decision", () => {
       { track: "t" },
       { active: [run({ writes: "track t" })] },
     ],
+    ["task_budget", role("qa", { reservationUsd: 0.2 }), { budget: { most: 300_000, used: 100_001 } }, {}],
+    [
+      "contested",
+      role("qa", { access: "full" }),
+      { touches: ["src/api/**"] },
+      { claims: [{ task: "other", touches: ["src/**/*.ts"], paths: [] }] },
+    ],
+    [
+      "contested",
+      role("qa", { access: "full" }),
+      { touches: ["src/api/**"] },
+      { claims: [{ task: "other", touches: [], paths: ["docs/x.md", "src/api/pay.ts"] }] },
+    ],
     ["role_cap", role("qa", { dailyCapUsd: 0.3, reservationUsd: 0.2 }), {}, spent("qa", 0.11)],
     ["project_ceiling", role("qa", { reservationUsd: 0.2 }), {}, { ...spent("code", 0.9), ...ceiling("qa", 1) }],
   ])("waits: %s", (code, ofRole, task, given) => {
@@ -93,6 +107,21 @@ describe("a decision", () => {
     const found = decide(facts([cap], tasks));
     expect(found.start.map(({ task }) => task)).toEqual(["a", "b", "c"]);
     expect(why(found)).toEqual([["d", "role_cap"]]);
+  });
+
+  it("starts no two writers of one decision that may change the same files, and readers whatever they read", () => {
+    const roles = [role("code", { access: "full", concurrency: 9 }), role("qa", { concurrency: 9 })];
+    const tasks = [
+      { name: "a", role: "code", touches: ["src/api"] },
+      { name: "b", role: "code", touches: ["src/**/*.ts"] },
+      { name: "c", role: "code", touches: ["docs"] },
+      { name: "d", role: "qa", touches: ["src"] },
+    ];
+    const found = decide(facts(roles, tasks));
+    expect(found.start.map(({ task }) => task)).toEqual(["a", "c", "d"]);
+    expect(found.wait).toEqual([
+      { task: "b", role: "code", code: "contested", why: "a may change the same files: src/api" },
+    ]);
   });
 
   it("lets one run write to each track", () => {
@@ -115,7 +144,13 @@ describe("a decision", () => {
       reservationUsd: fc.integer({ min: 0, max: 3 }),
       access: fc.constantFrom("full" as const, "read-only" as const),
     });
-    const tasks = fc.array(fc.record({ role: fc.constantFrom(...names), track: fc.constantFrom("x", "y", "z") }));
+    const tasks = fc.array(
+      fc.record({
+        role: fc.constantFrom(...names),
+        track: fc.constantFrom("x", "y", "z"),
+        touches: fc.constantFrom(null, ["a/**"], ["a/b"], ["c"]),
+      }),
+    );
     fc.assert(
       fc.property(
         fc.tuple(roles, roles, roles),
@@ -140,6 +175,12 @@ describe("a decision", () => {
           expect(new Set(start.map(({ agent }) => agent)).size).toBe(start.length);
           const writes = start.flatMap((one) => one.writes ?? []);
           expect(new Set(writes).size).toBe(writes.length);
+          const touched = start.flatMap(({ task, writes: place }) => {
+            const touches = given.tasks.find(({ name }) => name === task)?.touches;
+            return touches && place !== null ? [{ task, touches, paths: [] }] : [];
+          });
+          const inA = touched.filter(({ touches }) => touches[0]?.startsWith("a"));
+          expect([inA.length <= 1, touched.length - inA.length <= 1]).toEqual([true, true]);
           const cost = (of: typeof start) =>
             of.reduce((sum, one) => sum + (given.settings.roles[one.role]?.reservationUsd ?? 0), 0);
           if (most !== null) expect(cost(start)).toBeLessThanOrEqual(most);
@@ -155,6 +196,7 @@ describe("a decision", () => {
               ...limited,
               tasks: given.tasks.filter(({ name }) => name === task),
               active: start.map((one) => ({ ...one })),
+              claims: touched,
               spend: names.map((name) => ({
                 ...{ role: name, settled: 0 },
                 reserved: micros(cost(start.filter((one) => one.role === name))),

@@ -120,12 +120,30 @@ describe("a budget", () => {
     await add("one", "code");
     await add("two", "code");
     expect((await drain()).json().waiting).toMatchObject([{ task: "two", code: "role_cap" }]);
-    await drain();
+    await Promise.all([drain(), drain("--poll 0.05")]);
     expect((await task("two")).status).toBe("OPEN");
     expect((await runs()).length).toBe(1);
+    const said = await project.json(["sql", "select op, subject from events where op like 'budget.%' order by id"]);
+    expect(said).toEqual([{ op: "budget.refused", subject: "shop/code" }]);
+    const [line] = (await project.json("budget")).roles;
+    expect([line.state, line.softAt, line.refusedAt === null]).toEqual(["ok", null, false]);
     project.settings({ code: { sh: costing(0.2), dailyCapUsd: 0.4, reservationUsd: 0.2 } });
     await drain();
     expect((await task("two")).status).toBe("CLOSED");
+  });
+
+  it("caps one task over all its runs, and frees it when it is raised", async () => {
+    await begin({ code: { sh: `${costing(0.3)}; exit 1`, reservationUsd: 0.2 } });
+    await add("dear", "code", "--budget 0.45");
+    expect((await drain()).json().waiting).toMatchObject([{ task: "dear", code: "task_budget" }]);
+    expect((await project.json("task show dear")).spent).toEqual({ usd: 0.3, runs: 1, leftUsd: 0.15 });
+    const { waiting } = await project.json("dispatch --explain");
+    expect(waiting[0].why).toContain("has $0.15 left of $0.45");
+    await project.json("task update dear --budget 0.5");
+    project.settings({ code: { sh: costing(0.2), reservationUsd: 0.2 } });
+    await drain();
+    expect(await task("dear")).toMatchObject({ status: "CLOSED", budgetUsd: 0.5 });
+    expect((await project.mu("task show dear")).stdout).toContain("$0.50 in 2 runs, $0.00 left");
   });
 
   it("keeps the result of a run that cost too much, and starts no other", async () => {
@@ -135,7 +153,9 @@ describe("a budget", () => {
     await drain();
     expect((await task("dear")).status).toBe("CLOSED");
     expect((await task("next")).status).toBe("OPEN");
-    expect((await project.json("budget")).roles).toMatchObject([{ role: "code", settledUsd: 5, state: "hit" }]);
+    const [line] = (await project.json("budget")).roles;
+    expect(line).toMatchObject({ role: "code", settledUsd: 5, state: "hit" });
+    expect([line.softAt, line.refusedAt].every(Boolean)).toBe(true);
   });
 });
 

@@ -1,5 +1,7 @@
 import * as z from "zod";
+import { localTime } from "../../clock.js";
 import { timestamp } from "../../db/context.js";
+import { selectNotices } from "../../dispatch/notices.js";
 import { MICROS } from "../../runs/run.js";
 import { capState, dayOf, type Spend, spendOfDay } from "../../runs/spend.js";
 import { defineOperation, type Paint } from "../define.js";
@@ -19,12 +21,16 @@ const LINE = {
   panesUsd: "number",
   /** `soft`: over the soft cap; `hit`: nothing more starts today. */
   state: ["ok", "soft", "hit"],
+  /** When the soft cap was crossed, and when the first run was refused, on that day. */
+  softAt: "string | null",
+  refusedAt: "string | null",
 } as const;
 
 export const budget = defineOperation({
   name: "budget",
   summary: "Show what roles have spent, and their caps",
-  description: "A UTC day at a time. What a run reserved counts until its cost is known.",
+  description:
+    "A UTC day at a time. What a run reserved counts until its cost is known. When a soft cap is crossed, and when the first run of a role is refused, is said once a day.",
   effect: "read",
   input: () => ({
     workstream: workstreamField(),
@@ -44,13 +50,17 @@ export const budget = defineOperation({
   async run(app, { workstream, day = dayOf(timestamp(app.context.clock)) }) {
     const { settings, workstream: found } = await sceneOf(app, workstream);
     const spend = await spendOfDay(app.context.store.db, found.id, day);
+    const notices = await selectNotices(app.context.store.db, found.id, day);
+    const noticed = (role: string, kind: string) =>
+      notices.find((one) => one.role === role && one.kind === kind)?.created_at ?? null;
     const ratio = settings.budget.softCapRatio;
     const line = (role: string, capUsd: number | null, of: typeof spend) => {
       const sum = (key: keyof Omit<Spend, "role">) => of.reduce((total, one) => total + one[key], 0);
       const [settledUsd, reservedUsd] = [sum("settled") / MICROS, sum("reserved") / MICROS];
       const state = capState((sum("settled") + sum("reserved")) / MICROS, capUsd, ratio);
       const panes = { unknown: sum("unknown"), panesUsd: sum("panes") / MICROS };
-      return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), ...panes, state };
+      const seen = { softAt: noticed(role, "soft"), refusedAt: noticed(role, "refused") };
+      return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), ...panes, state, ...seen };
     };
     const names = [...new Set([...Object.keys(settings.roles), ...spend.map(({ role }) => role)])].sort();
     const roles = names.map((name) =>
@@ -60,7 +70,8 @@ export const budget = defineOperation({
         spend.filter(({ role }) => role === name),
       ),
     );
-    return { day, roles, project: line("project", settings.budget.projectCeilingUsd, spend) };
+    const project = line("project", settings.budget.projectCeilingUsd, spend);
+    return { day, roles, project: { ...project, softAt: null, refusedAt: null } };
   },
   render: ({ day, roles, project }, paint) => [
     paint.dim(`Spent on ${day} (UTC)`),
@@ -72,7 +83,7 @@ export const budget = defineOperation({
         { head: "spent", text: spentOf, align: "right" },
         { head: "reserved", text: ({ reservedUsd }) => `$${reservedUsd.toFixed(2)}`, align: "right" },
         { head: "cap", text: ({ capUsd }) => (capUsd === null ? "—" : `$${capUsd.toFixed(2)}`), align: "right" },
-        { head: "", text: (line) => bar(line, paint) },
+        { head: "", text: (line) => `${bar(line, paint)}${refusedNote(line)}` },
       ],
     ),
   ],
@@ -83,6 +94,9 @@ function spentOf({ settledUsd, panesUsd, unknown }: { settledUsd: number; panesU
   const sum = `${panesUsd > 0 ? "~" : ""}$${settledUsd.toFixed(2)}`;
   return unknown === 0 ? sum : `${sum} + ${unknown} unknown`;
 }
+
+const refusedNote = ({ refusedAt }: { refusedAt: string | null }) =>
+  refusedAt === null ? "" : ` refused since ${localTime(refusedAt)}`;
 
 const WIDTH = 20;
 

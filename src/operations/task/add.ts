@@ -22,7 +22,7 @@ export const taskAdd = defineOperation({
     workstream: workstreamField(),
     ...settableFields(),
     tags: labels("Tags", { aliases: ["tag"] }).optional(),
-    blockedBy: blockersField("Tasks that must be closed first; build@landed means that build must have landed", {
+    blockedBy: blockersField("Tasks that must be closed first; build@landed: it must have landed", {
       short: "b",
     }).optional(),
     until: untilField(),

@@ -29,6 +29,7 @@ const CARD_TEXTS: Readonly<Record<string, (task: Task, paint: Paint) => string |
   impact: (task) => `impact ${task.impact}, effort ${counted(task.effortDays, "day")}, roi ${task.roi}`,
   hold: ({ hold, holdReason }) => (hold === null ? null : [hold, holdReason].filter(Boolean).join(": ")),
   attempts: (task) => (task.attempts === 0 ? null : `${task.attempts} of ${task.maxRetries + 1}`),
+  budgetUsd: ({ budgetUsd }) => (budgetUsd === null ? null : `$${budgetUsd.toFixed(2)}`),
   createdAt: (task, paint) => `${localTime(task.createdAt)} (${paint.ago(task.createdAt)} ago)`,
   updatedAt: ({ createdAt, updatedAt }, paint) =>
     updatedAt === createdAt ? null : `${localTime(updatedAt)} (${paint.ago(updatedAt)} ago)`,

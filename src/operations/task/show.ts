@@ -1,17 +1,30 @@
-import { duration } from "../../names.js";
+import type { Reader } from "../../db/schema.js";
+import { counted, duration, type TaskRef } from "../../names.js";
+import { MICROS } from "../../runs/run.js";
+import { spentOnTask } from "../../runs/spend.js";
 import { CHECK, lastCheck } from "../../tasks/checks.js";
 import { blockersOf, dependentsOf, NEIGHBOUR } from "../../tasks/graph.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
 import { getTask, TASK, taskRow } from "../../tasks/task.js";
-import { type Drawing, defineTaskVerb, type Paint, type TypeOf } from "../define.js";
+import { type Drawing, defineTaskVerb, type Paint, shape, type TypeOf } from "../define.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
+
+/** What the runs of a task come to, and what its budget leaves; null without a budget. */
+const SPENT = shape({ usd: "number", runs: "number", leftUsd: "number | null" });
 
 export const taskShow = defineTaskVerb({
   name: "task.show",
   summary: "Show a task with its edges and notes",
   effect: "read",
-  output: { task: TASK, blockers: [NEIGHBOUR], dependents: [NEIGHBOUR], notes: [NOTE], check: [CHECK, null] },
+  output: {
+    task: TASK,
+    blockers: [NEIGHBOUR],
+    dependents: [NEIGHBOUR],
+    notes: [NOTE],
+    check: [CHECK, null],
+    spent: SPENT,
+  },
   examples: [
     { command: "mu task show build", shows: "everything about one task" },
     { command: "mu task show biuld", shows: "an unknown name, with a suggestion", fault: "task.not_found" },
@@ -20,14 +33,16 @@ export const taskShow = defineTaskVerb({
     return app.context.store.read(async (db) => ({
       task: await getTask(db, ref),
       check: await lastCheck(db, (await taskRow(db, ref)).id),
+      spent: await spentBy(db, ref),
       blockers: await blockersOf(db, ref),
       dependents: await dependentsOf(db, ref),
       notes: await listNotes(db, ref),
     }));
   },
-  render: ({ task, blockers, dependents, notes, check }, paint) => [
+  render: ({ task, blockers, dependents, notes, check, spent }, paint) => [
     `${paint.bold(task.name)}  ${task.title}  ${paint.dim(`in ${task.workstream}`)}`,
     taskLines(task, paint),
+    spentLine(spent, paint),
     check && checkLines(check, paint),
     edgeLine("blocked by", blockers, paint),
     edgeLine("blocks", dependents, paint),
@@ -37,6 +52,17 @@ export const taskShow = defineTaskVerb({
       : []),
   ],
 });
+
+async function spentBy(db: Reader, ref: TaskRef): Promise<TypeOf<typeof SPENT>> {
+  const { spent, runs, left } = await spentOnTask(db, (await taskRow(db, ref)).id);
+  return { usd: spent / MICROS, runs, leftUsd: left === null ? null : left / MICROS };
+}
+
+function spentLine({ usd, runs, leftUsd }: TypeOf<typeof SPENT>, paint: Paint): Drawing {
+  if (runs === 0 && leftUsd === null) return null;
+  const left = leftUsd === null ? "" : `, $${leftUsd.toFixed(2)} left`;
+  return `  ${paint.dim("spent".padEnd(11))} $${usd.toFixed(2)} in ${counted(runs, "run")}${left}`;
+}
 
 function edgeLine(head: string, edges: readonly TypeOf<typeof NEIGHBOUR>[], paint: Paint): Drawing {
   if (edges.length === 0) return null;
