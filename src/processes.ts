@@ -30,6 +30,17 @@ export interface ProcessHost {
   exec: Exec;
   context: { readonly clock: Clock };
   platform?: NodeJS.Platform;
+  /** Where these processes are not the operating system's: a simulation has its own. */
+  life?: Life;
+}
+
+/** Who is alive, and who ends. */
+export interface Life {
+  /** Of the process that asks. */
+  identity(): string;
+  isAlive(identity: string): boolean;
+  /** Ends all that were started with one of `marks` and all of `words` in their environment. */
+  endMarked(marks: readonly string[], words: readonly string[]): Promise<void>;
 }
 
 /** Names one process. With `start`, another process that reuses the pid does not match. */
@@ -174,6 +185,15 @@ export async function listEnvironments(host: ProcessHost): Promise<[Process, Rea
   return processes.map((one) => [one, found.get(one.pid) ?? new Set()]);
 }
 
+/** Ends what was started with one of `marks` and all of `words` in its environment, but not what this process descends from. */
+export async function endMarked(host: ProcessHost, marks: readonly string[], words: readonly string[]): Promise<void> {
+  if (host.life !== undefined) return host.life.endMarked(marks, words);
+  const found = await listEnvironments(host);
+  const left = found.filter(([, env]) => marks.some((mark) => env.has(mark)) && words.every((word) => env.has(word)));
+  const refs = left.map(([{ pid, start }]) => ({ pid, start }));
+  await endProcessTrees(host, refs, { callers: "spare" });
+}
+
 async function environments({ exec, platform }: ProcessHost, pids: readonly number[]) {
   if ((platform ?? process.platform) === "linux") {
     const texts = pids.map((pid) => readFile(`/proc/${pid}/environ`, "utf8").catch(() => ""));
@@ -195,12 +215,14 @@ export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
  * If the system does not say when the process started, one that counts as dead.
  */
 export async function processIdentity(host: ProcessHost): Promise<string> {
+  if (host.life !== undefined) return host.life.identity();
   const found = await findProcess(host, { pid: process.pid });
   return `${process.pid} ${found?.start ?? 0} ${placeText(placeHere())}`;
 }
 
 /** True while the process with that identity is alive. One that cannot be seen from here counts as alive. */
 export async function isProcessAlive(host: ProcessHost, identity: string): Promise<boolean> {
+  if (host.life !== undefined) return host.life.isAlive(identity);
   const [pid, end] = [pidOf(identity), identity.lastIndexOf(" ")];
   const sight = sightOf(placeIn(identity.slice(end + 1)));
   if (sight !== "all" || !isEndable(pid)) return sight === "none";

@@ -1,7 +1,6 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { timestamp } from "../db/context.js";
-import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { write } from "../db/write.js";
 import type { Host } from "../host.js";
 import { brakeReason, killFiles, type Scene } from "./facts.js";
@@ -62,17 +61,14 @@ export function record(
 export async function brakeOnFailures(host: Host, scene: Scene): Promise<string | null> {
   if (brakeReason(scene) !== null) return null;
   const { db } = host.context.store;
-  const since = await windowStart(db, scene, timestamp(host.context.clock));
-  const rows = await db
-    .selectFrom("runs")
-    .select(["role", "id"])
-    .where("workstream_id", "=", scene.workstream.id)
-    .where("state", "in", ["failed", "lost"])
-    .where("finished_at", ">", since)
-    .orderBy("id")
-    .execute();
-  for (const role of new Set(rows.map((row) => row.role))) {
-    const ids = rows.filter((row) => row.role === role).map(({ id }) => id);
+  const { id: workstreamId, name: scope } = scene.workstream;
+  const since = new Date(host.context.clock.now().getTime() - WINDOW_MS).toISOString();
+  const rows = await selectFailures(db, { workstreamId, since });
+  if (rows.length < FAILURES) return null;
+  const [resumed] = await selectResumed(db, { scope });
+  const failed = rows.filter(({ finished_at }) => (finished_at ?? "") > (resumed?.at ?? ""));
+  for (const role of new Set(failed.map((row) => row.role))) {
+    const ids = failed.filter((row) => row.role === role).map(({ id }) => id);
     if (ids.length < FAILURES) continue;
     const reason = `${role} failed ${ids.length} times in ten minutes (runs ${ids.join(", ")})`;
     if (await putBrakeOn(host, scene, reason)) return reason;
@@ -80,15 +76,22 @@ export async function brakeOnFailures(host: Host, scene: Scene): Promise<string 
   return null;
 }
 
-async function windowStart(db: Reader, { workstream }: Scene, now: string): Promise<string> {
-  const resumed = await db
+const selectFailures = statement((db, { workstreamId, since }: { workstreamId: number; since: string }) =>
+  db
+    .selectFrom("runs")
+    .select(["role", "id", "finished_at"])
+    .where("workstream_id", "=", workstreamId)
+    .where("state", "in", ["failed", "lost"])
+    .where("finished_at", ">", since)
+    .orderBy("id"),
+);
+
+const selectResumed = statement((db, { scope }: { scope: string }) =>
+  db
     .selectFrom("events")
     .select("at")
-    .where("scope", "=", workstream.name)
+    .where("scope", "=", scope)
     .where("op", "=", "dispatch.resume")
     .orderBy("n", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  const window = new Date(Date.parse(now) - WINDOW_MS).toISOString();
-  return resumed !== undefined && resumed.at > window ? resumed.at : window;
-}
+    .limit(1),
+);

@@ -3,6 +3,7 @@ import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Claimant } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import type { Tx } from "../db/write.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
@@ -32,16 +33,19 @@ export const ESCALATION = shape({
 
 export type Escalation = TypeOf<typeof ESCALATION>;
 
-/** The tasks of a workstream that wait for a person, by name. */
-export async function listEscalations(db: Reader, scene: Scene): Promise<Escalation[]> {
-  const rows = await db
+const selectHeld = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db
     .selectFrom("tasks")
     .select(["name", "role", "hold", "hold_reason", "attempts"])
-    .where("workstream_id", "=", scene.workstream.id)
+    .where("workstream_id", "=", workstreamId)
     .where("status", "=", "OPEN")
     .where("hold", "in", HOLDS)
-    .orderBy("name")
-    .execute();
+    .orderBy("name"),
+);
+
+/** The tasks of a workstream that wait for a person, by name. */
+export async function listEscalations(db: Reader, scene: Scene): Promise<Escalation[]> {
+  const rows = await selectHeld(db, { workstreamId: scene.workstream.id });
   return rows.map(({ name: task, role, hold, hold_reason: reason, attempts }) => {
     const path = fileOf(scene, task);
     const file = path !== undefined && existsSync(path) ? path : null;

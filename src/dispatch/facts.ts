@@ -99,16 +99,19 @@ async function claimsOf(db: Reader, workstreamId: number): Promise<Claim[]> {
   return rows.map(({ task, touches, paths }) => ({ task, touches: parsed(touches), paths: parsed(paths) }));
 }
 
-/** Providers whose limit was met by a run and has not ended, each with when it does. */
-async function providerLimits(db: Reader, workstreamId: number, now: string): Promise<Map<string, string>> {
-  const rows = await db
+const selectLimits = statement((db, { workstreamId, now }: { workstreamId: number; now: string }) =>
+  db
     .selectFrom("runs")
     .select(["cli", (e) => e.fn.max("retry_at").as("until")])
     .where("workstream_id", "=", workstreamId)
     .where("failure", "=", "rate_limit")
     .where("retry_at", ">", now)
-    .groupBy("cli")
-    .execute();
+    .groupBy("cli"),
+);
+
+/** Providers whose limit was met by a run and has not ended, each with when it does. */
+async function providerLimits(db: Reader, workstreamId: number, now: string): Promise<Map<string, string>> {
+  const rows = await selectLimits(db, { workstreamId, now });
   return new Map(rows.map(({ cli, until }) => [cli, until ?? now]));
 }
 
@@ -129,17 +132,20 @@ export function brakeReason(scene: Scene): string | null {
   }
 }
 
-/** All that a decision depends on, at `now`; `only` about one task. */
-export async function readFacts(db: Reader, scene: Scene, now: string, only?: string): Promise<Facts> {
-  const { id } = scene.workstream;
-  const active = await activeRuns(db, id);
-  const open = await db
+const selectOpen = statement((db, { id }: { id: number }) =>
+  db
     .selectFrom("agents")
     .select("name")
     .where("workstream_id", "=", id)
     .where("closed_at", "is", null)
-    .where("cli", "<>", RUN_CLI)
-    .execute();
+    .where("cli", "<>", RUN_CLI),
+);
+
+/** All that a decision depends on, at `now`; `only` about one task. */
+export async function readFacts(db: Reader, scene: Scene, now: string, only?: string): Promise<Facts> {
+  const { id } = scene.workstream;
+  const active = await activeRuns(db, id);
+  const open = await selectOpen(db, { id });
   const tasks = await waitingTasks(db, scene, now, only);
   return {
     settings: scene.settings,

@@ -1,3 +1,4 @@
+import { statement } from "../db/statement.js";
 import { asFault } from "../errors.js";
 import { landTasks } from "../landing/land.js";
 import { enumerate, type TaskRef } from "../names.js";
@@ -12,18 +13,21 @@ export interface FinishedWork {
   key: string;
 }
 
-export async function finishedWork({ context }: DispatchWorld, { workstream }: Scene): Promise<FinishedWork> {
-  const rows = await context.store.db
+const selectFinished = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db
     .selectFrom("tasks as t")
     .select(["t.name", "t.work_to"])
-    .where("t.workstream_id", "=", workstream.id)
+    .where("t.workstream_id", "=", workstreamId)
     .where("t.status", "=", "CLOSED")
     .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]))
     .where("t.work_to", "is not", null)
     .whereRef("t.work_to", "<>", "t.work_from" as "t.work_to")
     .where((e) => e.exists(e.selectFrom("runs as r").select("r.id").whereRef("r.task_id", "=", "t.id")))
-    .orderBy("t.name")
-    .execute();
+    .orderBy("t.name"),
+);
+
+export async function finishedWork({ context }: DispatchWorld, { workstream }: Scene): Promise<FinishedWork> {
+  const rows = await selectFinished(context.store.db, { workstreamId: workstream.id });
   return { tasks: rows.map(({ name }) => name), key: rows.map(({ name, work_to }) => `${name} ${work_to}`).join() };
 }
 

@@ -1,5 +1,6 @@
 import { timestamp } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { isProcessAlive, pidOf, processIdentity } from "../processes.js";
@@ -63,8 +64,11 @@ export async function stopAsked(db: Reader, { id }: Workstream): Promise<Stop | 
   return ((await findRow(db, id))?.stop ?? null) as Stop | null;
 }
 
-const findRow = (db: Reader, workstream: number) =>
-  db.selectFrom("dispatchers").selectAll().where("workstream_id", "=", workstream).executeTakeFirst();
+const selectRow = statement((db, { workstream }: { workstream: number }) =>
+  db.selectFrom("dispatchers").selectAll().where("workstream_id", "=", workstream),
+);
+
+const findRow = async (db: Reader, workstream: number) => (await selectRow(db, { workstream }))[0];
 
 function runsAlready({ name }: Workstream, process: string): Fault {
   return new Fault(

@@ -70,13 +70,14 @@ async function beats(
   let landing: Promise<void> | undefined;
   let tried = "";
   const look = async () => {
+    const active = new Set((await activeRuns(db, first.workstream.id)).map(({ id }) => id));
     for (const id of started.keys()) {
-      const run = finished.has(id) ? undefined : toRun(await runRow(db, id));
-      if (run === undefined || run.finishedAt === null) continue;
+      if (finished.has(id) || active.has(id)) continue;
+      const run = toRun(await runRow(db, id));
       finished.set(id, run);
       say(`${run.agent} ${run.state} ${run.task}${run.reason === null ? "" : `: ${run.reason}`}`);
     }
-    return (await activeRuns(db, first.workstream.id)).length;
+    return active.size;
   };
   const turn = async () => {
     const scene = await world.scene();

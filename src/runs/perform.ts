@@ -53,8 +53,8 @@ export const keptOf = (stateDir: string, { id, created_at }: RunRow): Kept => ({
  * if the run was another's by then. Whatever fails settles the run as failed.
  */
 export async function performRun(given: RunWorld, id: number): Promise<Settled | undefined> {
-  const run = await runRow(given.context.store.db, id);
-  if (!(await takeOver(given, run))) return undefined;
+  const run = await takeOver(given, await runRow(given.context.store.db, id));
+  if (run === undefined) return undefined;
   let world = given;
   try {
     const { settings, env } = await given.project();
@@ -119,17 +119,18 @@ async function prepareWorkspace(world: RunWorld, ref: AgentRef, projectRoot: str
   }
 }
 
-/** Takes the run over from its starter; false if somebody else has settled it. */
-async function takeOver(world: RunWorld, run: RunRow): Promise<boolean> {
+/** Takes the run over from its starter, and gives it; undefined if somebody else has settled it. */
+export async function takeOver(world: Crew, { id, workstream, task }: RunRow): Promise<RunRow | undefined> {
   const process = await processIdentity(world);
-  return write(world.context, aboutStart(run), async (tx) => {
-    if ((await runRow(tx.db, run.id)).state !== "reserved") return false;
-    await tx.patch("runs", run.id, { state: "running", process, started_at: tx.now });
-    return true;
+  return write(world.context, aboutStart({ id, workstream, task }), async (tx) => {
+    const { workstream: _, ...row } = await runRow(tx.db, id);
+    if (row.state !== "reserved") return undefined;
+    const taken = await tx.patch("runs", id, { state: "running", process, started_at: tx.now }, row);
+    return { ...taken, workstream };
   });
 }
 
-const aboutStart = ({ id, workstream, task }: RunRow) => ({
+const aboutStart = ({ id, workstream, task }: Pick<RunRow, "id" | "workstream" | "task">) => ({
   ...{ op: "run.start", scope: workstream, subject: qualifiedName({ workstream, name: task }), payload: { run: id } },
 });
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
 import type { Clock } from "../clock.js";
-import { endProcessTrees, isProcessAlive, listEnvironments } from "../processes.js";
+import { endMarked, isProcessAlive } from "../processes.js";
 import type { Outcome } from "./advance.js";
 import { billOf } from "./bill.js";
 import { type Ending, outputPath, readEnding } from "./files.js";
@@ -37,16 +37,10 @@ const isOverdue = ({ state, created_at }: RunRow, clock: Clock) =>
   state === "reserved" && clock.now().getTime() - Date.parse(created_at) > START_MS;
 
 /** Ends what still runs with these runs' ids in its environment. */
-async function endPrograms(crew: Crew, runs: readonly RunRow[]): Promise<void> {
+function endPrograms(crew: Crew, runs: readonly RunRow[]): Promise<void> {
   const marks = runs.map(({ id }) => `MU_RUN_ID=${id}`);
-  const state = Object.entries(crew.databaseEnv).map(([name, value]) => `${name}=${value}`);
-  const found = await listEnvironments(crew);
-  const left = found.filter(([, env]) => marks.some((mark) => env.has(mark)) && state.every((word) => env.has(word)));
-  await endProcessTrees(
-    crew,
-    left.map(([{ pid, start }]) => ({ pid, start })),
-    { callers: "spare" },
-  );
+  const words = Object.entries(crew.databaseEnv).map(([name, value]) => `${name}=${value}`);
+  return endMarked(crew, marks, words);
 }
 
 /** Settles a run by what was kept of it. */

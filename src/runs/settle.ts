@@ -29,26 +29,28 @@ const MOST_ANSWER = 65_536;
 
 /**
  * Settles a run, its task and the money in one write: however often and by whomever it is called, the first call
- * counts and gives what became of the task; undefined for the others. `patience` scales the back-off.
+ * counts and gives what became of the task; undefined for the others, and if a runner has taken the run over since
+ * `run` was read. `patience` scales the back-off.
  */
 export function settleRun(
   context: Context,
-  { id, workstream, task }: RunRow,
+  run: RunRow,
   settlement: Settlement,
   options: { patience?: number | undefined } = {},
 ): Promise<Settled | undefined> {
-  const spec = { op: "run.settle", scope: workstream, subject: qualifiedName({ workstream, name: task }) };
-  return write(context, spec, (tx) => settleRunIn(tx, id, settlement, options));
+  const { workstream, task: name } = run;
+  const spec = { op: "run.settle", scope: workstream, subject: qualifiedName({ workstream, name }) };
+  return write(context, spec, (tx) => settleRunIn(tx, run, settlement, options));
 }
 
 export async function settleRunIn(
   tx: Tx,
-  id: number,
+  { id, state: seen }: Pick<RunRow, "id" | "state">,
   { outcome, bill, exitCode, sessionRef, answer, finding }: Settlement,
   { patience }: { patience?: number | undefined } = {},
 ): Promise<Settled | undefined> {
   const run = await tx.db.selectFrom("runs").selectAll().where("id", "=", id).executeTakeFirst();
-  if (run === undefined || run.finished_at !== null) return undefined;
+  if (run === undefined || run.finished_at !== null || run.state !== seen) return undefined;
   const { state, failure, reason, retryAt, verdict } = outcome;
   const after = await tx.patch(
     "runs",

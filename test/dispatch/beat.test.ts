@@ -8,8 +8,11 @@ import type { Scene } from "../../src/dispatch/facts.js";
 import { Fault } from "../../src/errors.js";
 import { execProgram } from "../../src/exec.js";
 import { DEFAULT_ROLE, DEFAULT_SETTINGS } from "../../src/project/settings.js";
+import { NO_BILL } from "../../src/runs/bill.js";
 import { cancelRun } from "../../src/runs/cancel.js";
-import { activeRuns, listRuns } from "../../src/runs/run.js";
+import { takeOver } from "../../src/runs/perform.js";
+import { activeRuns, listRuns, type RunRow } from "../../src/runs/run.js";
+import { settleRun } from "../../src/runs/settle.js";
 import { addTask } from "../../src/tasks/add.js";
 import { addNote, listNotes } from "../../src/tasks/notes.js";
 import { getTask } from "../../src/tasks/task.js";
@@ -111,6 +114,23 @@ onEachDialect("a beat", (bench) => {
     expect([second.wait, third.wait]).toEqual([waiting, waiting]);
     expect([...second.notices, ...third.notices]).toEqual(["qa has used $0.05 of $0.06 today"]);
     expect((await explain(changed)).start).toEqual([]);
+    world.end();
+  });
+
+  it("leaves a run alone whose runner has taken it over meanwhile, and then counts its cost", async () => {
+    let own: RunRow | undefined;
+    const world = await worldOf(bench, async (run) => {
+      own = await takeOver(world, run);
+      throw new Fault("unavailable", "tmux.failed", "the pane cannot be seen");
+    });
+    await beat(world);
+    expect((await runs()).map(({ state }) => state)).toEqual(["running"]);
+    const outcome = { state: "done", failure: null, reason: null, retryAt: null, verdict: null } as const;
+    const bill = { ...NO_BILL, cost_micros: 120_000 };
+    await settleRun(world.context, own as RunRow, {
+      ...{ outcome, bill, exitCode: 0, sessionRef: null, answer: null },
+    });
+    expect((await runs()).map(({ state, costUsd }) => [state, costUsd])).toEqual([["done", 0.12]]);
     world.end();
   });
 });

@@ -1,4 +1,5 @@
 import { inject } from "vitest";
+import { mulberry32 } from "./random.js";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -28,14 +29,3 @@ export function sample<T>(all: readonly T[], count: number): T[] {
 
 /** Numbers in 0…1 that follow from the seed of this run. */
 export const random = mulberry32(seed);
-
-/** A small generator of numbers in 0…1 that is the same for the same seed. */
-function mulberry32(from: number): () => number {
-  let state = from;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
