@@ -5,6 +5,7 @@ import { bookInteractive } from "../runs/interactive.js";
 import { activeRuns, type Run, runRow, toRun } from "../runs/run.js";
 import { createAttendant } from "./attend.js";
 import { record } from "./brake.js";
+import { handOut } from "./crew.js";
 import type { Wait } from "./decide.js";
 import { beat, type DispatchWorld } from "./dispatch.js";
 import { keepEscalationFiles, listEscalations } from "./escalation.js";
@@ -16,6 +17,8 @@ import { reportKeeper } from "./report.js";
 export interface LoopOptions {
   /** End when everything that can run has run; such a loop takes no lease and may run beside others. */
   once: boolean;
+  /** Also hand tasks to idle agents in panes; they come first. */
+  crew?: boolean | undefined;
   /** Time between two beats if no change of the database brings one; the settings' without it. */
   pollMs?: number | undefined;
   /** Ends the starting of runs; what runs is waited for. */
@@ -56,7 +59,7 @@ export async function dispatchLoop(world: DispatchWorld, options: LoopOptions): 
 async function beats(
   world: DispatchWorld,
   clock: ReturnType<typeof wakingClock>,
-  { once, pollMs, signal, say }: LoopOptions,
+  { once, crew, pollMs, signal, say }: LoopOptions,
 ): Promise<LoopResult> {
   const { db } = world.context.store;
   const first = await world.scene();
@@ -81,6 +84,7 @@ async function beats(
   };
   const turn = async () => {
     const scene = await world.scene();
+    const given = crew ? await handOut(world, scene, say) : [];
     const done = await beat(world, (run) => {
       started.set(run.id, run);
       say(`${run.agent} starts ${run.task} (run ${run.id}, attempt ${run.attempt})`);
@@ -93,13 +97,13 @@ async function beats(
     for (const notice of done.notices) say(notice);
     if (done.brake !== null) say(`Halted: ${done.brake}`);
     for (const { task, hold } of await keepEscalationFiles(world, scene)) say(`${task} is held (${hold})`);
-    const isBusy = active + done.started.length > 0 || landing !== undefined || done.retryAt !== null;
+    const isBusy = active + done.started.length + given.length > 0 || landing !== undefined || done.retryAt !== null;
     await attendant.attend(scene, { wait, isBusy, brake: done.brake });
     if (!once) await report(scene);
     if (!once && (await stopAsked(db, scene.workstream)) !== null) return "stop";
     const lands = scene.settings.dispatch.landing === "auto" && landing === undefined;
     if (lands && (await landSoon(scene))) return undefined;
-    if (!once || active > 0 || done.started.length > 0 || landing !== undefined) return undefined;
+    if (!once || active + given.length > 0 || done.started.length > 0 || landing !== undefined) return undefined;
     const soon = new Date(clock.now().getTime() + PATIENCE_MS).toISOString();
     return done.retryAt !== null && done.retryAt < soon ? undefined : "drained";
   };

@@ -38,45 +38,53 @@ const LONGEST_TEXT = 1024 * 1024;
 /** Typing takes less than this, or was interrupted. */
 export const HOLD_MS = 60_000;
 
+interface Prompt {
+  text: string;
+  sender: string;
+  taskId?: number | undefined;
+}
+
 /** Adds a text to the agent's outbox; a text that is already waiting there is not added twice. */
-export async function enqueue(
-  context: Context,
+export function enqueue({ store, clock }: Context, agent: RowOf<"agents">, prompt: Prompt): Promise<DeliveryRow> {
+  return store.write((db) => enqueueIn({ db, now: timestamp(clock) }, agent, prompt));
+}
+
+/** As `enqueue`, as a part of a write. */
+export async function enqueueIn(
+  { db, now }: Pick<Tx, "db" | "now">,
   agent: RowOf<"agents">,
-  { text, sender, taskId }: { text: string; sender: string; taskId?: number | undefined },
+  { text, sender, taskId }: Prompt,
 ): Promise<DeliveryRow> {
   const clean = checkText(text);
   const text_hash = createHash("sha256").update(clean).digest("hex");
-  return context.store.write(async (db) => {
-    const pending = await db
-      .selectFrom("deliveries")
-      .selectAll()
-      .where("agent_id", "=", agent.id)
-      .where("state", "in", ["queued", "pasted"])
-      .where("text_hash", "=", text_hash)
-      .executeTakeFirst();
-    if (pending !== undefined) return pending;
-    const now = timestamp(context.clock);
-    const row = {
-      agent_id: agent.id,
-      workstream_id: agent.workstream_id,
-      agent: agent.name,
-      task_id: taskId ?? null,
-      sender,
-      text: clean,
-      text_hash,
-      state: "queued",
-      attempt: 0,
-      reason: null,
-      baseline: null,
-      created_at: now,
-      pasted_at: null,
-      proved_at: null,
-      updated_at: now,
-    };
-    const added = await db.insertInto("deliveries").values(row).returningAll().executeTakeFirstOrThrow();
-    if (added.id % PRUNE_EVERY === 0) await pruneDeliveries(db, added, context.clock.now());
-    return added;
-  });
+  const pending = await db
+    .selectFrom("deliveries")
+    .selectAll()
+    .where("agent_id", "=", agent.id)
+    .where("state", "in", ["queued", "pasted"])
+    .where("text_hash", "=", text_hash)
+    .executeTakeFirst();
+  if (pending !== undefined) return pending;
+  const row = {
+    agent_id: agent.id,
+    workstream_id: agent.workstream_id,
+    agent: agent.name,
+    task_id: taskId ?? null,
+    sender,
+    text: clean,
+    text_hash,
+    state: "queued",
+    attempt: 0,
+    reason: null,
+    baseline: null,
+    created_at: now,
+    pasted_at: null,
+    proved_at: null,
+    updated_at: now,
+  };
+  const added = await db.insertInto("deliveries").values(row).returningAll().executeTakeFirstOrThrow();
+  if (added.id % PRUNE_EVERY === 0) await pruneDeliveries(db, added, new Date(now));
+  return added;
 }
 
 /** Settled deliveries are kept for so many days, and so many for each agent, plus those since the last pruning. */

@@ -20,6 +20,7 @@ const dispatchFields = () => ({
   explain: flag("Show what would start and why the rest waits; start nothing"),
   why: flag("Say why so much, or nothing, happened; start nothing"),
   since: optionalText("With --why: from when on, as 22:00 or a date (default: 12 hours ago)", { value: "time" }),
+  crew: flag("Also hand tasks to idle agents in panes, which come first"),
   detach: flag("Run in a window of its own, or without tmux in the background"),
   poll: field(z.number().min(0.05).max(3600).optional(), "Seconds between two looks", { value: "seconds" }),
   max: field(z.number().int().min(1).max(1000).optional(), "Most runs at a time"),
@@ -62,7 +63,7 @@ export const dispatch = defineOperation({
   ],
   async run(app, input) {
     const scene = await sceneOf(app, input.workstream, { max: input.max, roles: input.role });
-    requireRoles(scene);
+    if (!input.crew) requireRoles(scene);
     const nothing = { started: [], finished: [], starting: [], waiting: [], held: [], detached: false, account: null };
     if (input.why) {
       const { wait, ...account } = await explainPast(await app.crew(), scene, sinceOf(app, input.since));
@@ -73,10 +74,10 @@ export const dispatch = defineOperation({
       return { ...nothing, starting: start.map(({ task, role, agent }) => ({ task, role, agent })), waiting: wait };
     }
     if (input.detach) return { ...nothing, detached: await detach(app, scene, input) };
-    const { once, poll } = input;
+    const { once, crew, poll } = input;
     const { signal, remark: say } = app.request;
     const pollMs = poll === undefined ? undefined : poll * 1000;
-    const { wait, ...done } = await dispatchLoop(await dispatchWorld(app, scene), { once, pollMs, signal, say });
+    const { wait, ...done } = await dispatchLoop(await dispatchWorld(app, scene), { once, crew, pollMs, signal, say });
     return { ...nothing, ...done, waiting: wait };
   },
   next: ({ held, waiting }, { workstream }) => [
@@ -137,8 +138,9 @@ function drawDecision(
 }
 
 /** Starts the loop apart from this terminal. */
-async function detach(app: App, { workstream }: Scene, { poll, max, role }: Input): Promise<boolean> {
+async function detach(app: App, { workstream }: Scene, { poll, max, role, crew }: Input): Promise<boolean> {
   const flags = [
+    ...(crew ? ["--crew"] : []),
     ...(poll === undefined ? [] : ["--poll", String(poll)]),
     ...(max === undefined ? [] : ["--max", String(max)]),
     ...role.flatMap((name) => ["--role", name]),
