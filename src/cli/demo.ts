@@ -9,7 +9,10 @@ import type { Request } from "../operations/app.js";
 import { processCrew } from "./crew.js";
 
 /** The demo, with the programs that this one was built with. */
-export function playDemoHere(options: { keep?: string | undefined }, request: Request): Promise<DemoOutcome> {
+export function playDemoHere(
+  options: { keep?: string | undefined; night?: boolean },
+  request: Request,
+): Promise<DemoOutcome> {
   const keep = options.keep === undefined ? undefined : resolve(request.cwd, options.keep);
   const beside = (name: string) => join(import.meta.dirname, name);
   const signal = endingOf(request);
@@ -27,7 +30,7 @@ export function playDemoHere(options: { keep?: string | undefined }, request: Re
       },
       signal,
     },
-    { keep },
+    { ...options, keep },
   );
 }
 

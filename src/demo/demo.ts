@@ -2,7 +2,6 @@ import type { Crew } from "../agents/crew.js";
 import { listDeliveries } from "../agents/delivery/outbox.js";
 import type { Clock } from "../clock.js";
 import { timestamp } from "../db/context.js";
-import { Fault } from "../errors.js";
 import { shape, type TypeOf } from "../shape.js";
 import { readState, STATE } from "../state.js";
 import { applyPlan } from "../tasks/plan.js";
@@ -10,10 +9,12 @@ import { drawTree, taskTree } from "../tasks/tree.js";
 import { workspaceRows } from "../workspaces/workspace.js";
 import { CAST, GOAL, PLAN } from "./cast.js";
 import { direct, SCRIPT } from "./director.js";
+import { NIGHT, playNight } from "./night.js";
 import {
   buildScaffold,
   clearStage,
   type DemoWorld,
+  demoInterrupted,
   dismissAll,
   enter,
   MAIN_BRANCH,
@@ -50,6 +51,8 @@ export const DEMO_OUTCOME = shape({
   audit: AUDIT,
   /** The workstream when its work was done. */
   state: STATE,
+  /** With --night; the rest is then about no agents in panes. */
+  night: [NIGHT, null],
 });
 
 export type DemoOutcome = TypeOf<typeof DEMO_OUTCOME>;
@@ -58,14 +61,17 @@ export type DemoOutcome = TypeOf<typeof DEMO_OUTCOME>;
  * Plays the demo from an empty folder to the verdict, and leaves nothing behind but what is to be kept. Faults
  * `demo.*`, `tmux.*`, and `demo.interrupted` when the person ends it.
  */
-export async function playDemo(world: DemoWorld, { keep }: { keep?: string | undefined }): Promise<DemoOutcome> {
+export async function playDemo(
+  world: DemoWorld,
+  { keep, night = false }: { keep?: string | undefined; night?: boolean },
+): Promise<DemoOutcome> {
   const scaffold = await buildScaffold(world, keep);
   try {
     await startRepository(world.exec, scaffold);
     const { stage, database, env } = scaffold;
     const { crew, close } = await world.openCrew({ database, stateDir: stage, env });
     try {
-      return await perform(world, crew, scaffold, keep ?? null);
+      return await (night ? performNight : perform)(world, crew, scaffold, keep ?? null);
     } finally {
       await dismissAll(crew).catch(() => {});
       await clearStage(crew, scaffold).finally(close);
@@ -119,6 +125,27 @@ async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept
     prompts: { sent: deliveries.length, proved: deliveries.filter(({ state: at }) => at === "proved").length },
     audit,
     state,
+    night: null,
+  };
+}
+
+async function performNight(
+  world: DemoWorld,
+  patient: Crew,
+  scaffold: Scaffold,
+  kept: string | null,
+): Promise<DemoOutcome> {
+  const start = world.clock.now().getTime();
+  const crew = mortal(patient, world);
+  const { store, clock } = crew.context;
+  const { night, problems } = await playNight(world, crew, scaffold);
+  const seconds = Math.round((clock.now().getTime() - start) / 100) / 10;
+  return {
+    ...{ ok: problems.length === 0, problems, seconds, attach: attachLine(world, scaffold), kept, night },
+    ...{ tasks: await taskStories(store.db, WORKSTREAM), crashes: [], permissions: [], warnings: [], returned: [] },
+    main: await readMain(world.exec, scaffold),
+    ...{ prompts: { sent: 0, proved: 0 }, audit: await store.read(auditAll) },
+    state: await store.read((reader) => readState(reader, WORKSTREAM, { events: 0, now: timestamp(clock) })),
   };
 }
 
@@ -138,7 +165,7 @@ function mortal(crew: Crew, { clock, signal }: DemoWorld): Crew {
     now: () => clock.now(),
     async sleep(ms, own) {
       await clock.sleep(ms, own === undefined ? signal : AbortSignal.any([own, signal]));
-      if (signal.aborted) throw new Fault("unavailable", "demo.interrupted", "The demo was interrupted.");
+      if (signal.aborted) throw demoInterrupted();
     },
   };
   return { ...crew, context: { ...crew.context, clock: ending } };

@@ -182,6 +182,8 @@ export function authorOf(agent: string): Record<string, string> {
   };
 }
 
+export const demoInterrupted = () => new Fault("unavailable", "demo.interrupted", "The demo was interrupted.");
+
 function gitFailed(why: string): Fault {
   return new Fault("unavailable", "demo.git_failed", `The demo needs git: ${why}.`, [
     { intent: "Check the prerequisites", command: "mu doctor" },

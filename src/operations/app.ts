@@ -76,7 +76,7 @@ export interface Program {
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
-  playDemo(options: { keep?: string | undefined }, request: Request): Promise<DemoOutcome>;
+  playDemo(options: { keep?: string | undefined; night?: boolean }, request: Request): Promise<DemoOutcome>;
   /** Serves a set of verbs over the Model Context Protocol on standard input and output until it closes. */
   serveMcp(request: Request, tools: ToolSet): Promise<void>;
 }

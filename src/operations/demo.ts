@@ -1,7 +1,9 @@
 import { DEMO_OUTCOME, type DemoOutcome } from "../demo/demo.js";
+import type { Night } from "../demo/night.js";
+import { counted } from "../names.js";
 import type { State } from "../state.js";
 import { type Drawing, defineOperation, type Paint } from "./define.js";
-import { optionalText } from "./fields.js";
+import { flag, optionalText } from "./fields.js";
 import { stateCard } from "./state.js";
 
 export const demo = defineOperation({
@@ -12,18 +14,35 @@ export const demo = defineOperation({
   effect: "write",
   standalone: true,
   input: () => ({
+    night: flag("Watch a dispatcher work through a night by roles instead, with a report in the morning"),
     keep: optionalText("Keep the repository, the transcripts and mu.db in this new folder", { value: "folder" }),
   }),
   output: DEMO_OUTCOME,
   examples: [
     { command: "mu demo", shows: "the whole demo" },
+    { command: "mu demo --night", shows: "a night without anybody" },
     { command: "mu demo --keep shop", shows: "the demo, keeping everything it made" },
     { command: "mu demo --agents 5", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  run: ({ program, request }, { keep }) => program.playDemo({ keep }, request),
-  render: (outcome, paint) => [stateCard(outcome.state as State, paint), "", summary(outcome, paint)],
+  run: ({ program, request }, { keep, night }) => program.playDemo({ keep, night }, request),
+  render: (outcome, paint) =>
+    outcome.night === null
+      ? [stateCard(outcome.state as State, paint), "", summary(outcome, paint)]
+      : [outcome.night.report, nightSummary(outcome, outcome.night, paint)],
   exitCode: ({ ok }) => (ok ? 0 : 1),
 });
+
+function nightSummary({ ok, problems, seconds, kept }: DemoOutcome, night: Night, paint: Paint): Drawing {
+  const { runs, spentUsd, closed, held, unpaid } = night;
+  return [
+    paint.bold(ok ? "The night passed." : "The night failed."),
+    `  ${counted(closed.length, "task")} done in ${counted(runs, "run")}, for $${spentUsd.toFixed(2)}, in ${seconds.toFixed(1)} s`,
+    held.map(({ task, reason }) => `  ${task} waits for a person: ${reason ?? ""}`),
+    unpaid.map((task) => `  ${task} waits for tomorrow's budget`),
+    kept !== null && `  everything is in ${kept}: MU_STATE_DIR=${kept} mu runs list -w demo`,
+    problems.map((problem) => `  ${paint.bold("!")} ${problem}`),
+  ];
+}
 
 function summary(outcome: DemoOutcome, paint: Paint): Drawing {
   const { ok, problems, seconds, tasks, crashes, warnings, returned, prompts, audit, kept } = outcome;

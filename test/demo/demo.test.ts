@@ -91,6 +91,20 @@ describeTmux("mu demo", () => {
     });
   });
 
+  it("with --night lets roles work through eight tasks: one fails for good, one has no money left", {
+    timeout: PLAY,
+  }, async () => {
+    const { code, stderr, json } = await home.mu("demo --night --json", { env });
+    const { problems, night, audit, attach } = json();
+    expect(`${code} ${problems}`).toBe("0 ");
+    expect(night).toMatchObject({ runs: 10, spentUsd: 0.93, closed: { length: 6 }, unpaid: ["rivals"] });
+    expect(night.held).toMatchObject([{ task: "flyer", hold: "escalated" }]);
+    expect(night.report).toContain("mu task requeue demo/flyer");
+    expect(audit).toMatchObject({ ok: true, tables: "same" });
+    expect(stderr).toContain("press-1 starts flyer (run ");
+    expectNothingLeft(attach);
+  });
+
   it("cleans up when it is interrupted at work", { timeout: PLAY }, async () => {
     const child = home.start("demo", { env });
     let said = "";
