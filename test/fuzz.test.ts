@@ -13,7 +13,11 @@ const victim = fuzzVictim();
  * A play takes seconds and has a test of its own: here it is only asked for in ways that it refuses. A dispatcher goes on
  * until it is stopped, and starts programs: here it only explains.
  */
-const BOUNDS: Readonly<Record<string, readonly string[]>> = { demo: ["--keep", "/dev/null"], dispatch: ["--explain"] };
+const BOUNDS: Readonly<Record<string, readonly string[]>> = {
+  demo: ["--keep", "/dev/null"],
+  dispatch: ["--explain"],
+  "task.work": ["--timeout", "1s"],
+};
 
 const boundedLineOf = (verb: Verb) => lineOf(verb).map((argv) => [...argv, ...(BOUNDS[verb.name] ?? [])]);
 

@@ -19,6 +19,8 @@ export interface Scene {
   stateDir: string;
   max: number;
   roles?: ReadonlySet<string> | undefined;
+  /** Only this task. */
+  only?: string;
 }
 
 const waiting = (only: boolean) =>
@@ -142,7 +144,7 @@ const selectOpen = statement((db, { id }: { id: number }) =>
 );
 
 /** All that a decision depends on, at `now`; `only` about one task. */
-export async function readFacts(db: Reader, scene: Scene, now: string, only?: string): Promise<Facts> {
+export async function readFacts(db: Reader, scene: Scene, now: string, only = scene.only): Promise<Facts> {
   const { id } = scene.workstream;
   const active = await activeRuns(db, id);
   const open = await selectOpen(db, { id });

@@ -105,6 +105,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "task.unblock": () => import("./task/block.js").then((m) => m.taskUnblock),
   "task.update": () => import("./task/update.js").then((m) => m.taskUpdate),
   "task.wait": () => import("./task/wait.js").then((m) => m.taskWait),
+  "task.work": () => import("./task/work.js").then((m) => m.taskWork),
   "track.list": () => import("./track/list.js").then((m) => m.trackList),
   undo: () => import("./undo.js").then((m) => m.undo),
   "workspace.commits": () => import("./workspace/inspect.js").then((m) => m.workspaceCommitsOperation),

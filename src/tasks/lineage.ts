@@ -41,7 +41,7 @@ export async function lineageIn({ db, run }: Tx, count = 1): Promise<{ from_run:
   }
   if (depth > mostDepth) {
     const most = `${mostDepth} (dispatch.maxDepth)`;
-    throw refuse("run.too_deep", `is ${depth - 1} runs deep: a task that it adds would be deeper than ${most}.`);
+    throw refuse("run.too_deep", `is at depth ${depth - 1}, and a task that it adds would be deeper than ${most}.`);
   }
   return { from_run: run.id, depth };
 }

@@ -104,6 +104,37 @@ describe("a drain", () => {
     ]);
   });
 
+  it("hands a red check back to the same conversation, as often as the task allows and its budget pays for", async () => {
+    const result = (usd: number) =>
+      JSON.stringify({
+        type: "result",
+        subtype: "success",
+        is_error: false,
+        result: "did it",
+        session_id: "s-1",
+        total_cost_usd: usd,
+      });
+    const fake = (usd: number) =>
+      `cat >> seen; echo >> turns; echo "$@" >> flags; echo "${result(usd).replaceAll('"', '\\"')}"`;
+    const claude = (usd: number) => ({ sh: fake(usd), cli: "claude", access: "full", reservationUsd: 0.1 });
+    await begin({ code: claude(0.1) }, { auth: { mode: "inherit" } });
+    await project.json(`workstream set check "test $(wc -l < turns) -ge 3 || { echo too few; exit 1; }"`);
+    await add("dear", "code", "--budget 0.2 --max-retries 0");
+    expect((await project.mu("task work dear --until-green")).code).toBe(1);
+    expect(await task("dear")).toMatchObject({ hold: "escalated", maxChecks: 3 });
+    const turns = () => readFileSync(join(project.project, "turns"), "utf8").length;
+    expect(turns()).toBe(2);
+    writeFileSync(join(project.project, "turns"), "");
+    await add("build", "code");
+    const worked = await project.json("task work build --until-green --max-checks 2");
+    expect(worked).toMatchObject({ task: { status: "CLOSED", level: "verified" }, turns: 1, waiting: null });
+    expect(turns()).toBe(3);
+    expect(readFileSync(join(project.project, "seen"), "utf8")).toContain("too few");
+    expect(readFileSync(join(project.project, "flags"), "utf8")).toContain("--resume s-1");
+    expect((await runs("--task build")).length).toBe(1);
+    expect((await project.mu("task work build --check true --json")).fault().code).toBe("task.no_worker");
+  });
+
   it("shares twenty tasks with another one, and runs none of them twice", async () => {
     await begin({ qa: { sh: "echo ok", concurrency: 4 } });
     for (let n = 0; n < 20; n++) await add(`t${n}`, "qa");
