@@ -7,7 +7,7 @@ import { createNotifier, lastEvent, type NoticeKind } from "../notify/notify.js"
 import { writeWhole } from "../whole-file.js";
 import type { Wait, WaitCode } from "./decide.js";
 import type { DispatchWorld } from "./dispatch.js";
-import { type Escalation, listEscalations } from "./escalation.js";
+import { type Escalation, HOLD_OPS, listEscalations } from "./escalation.js";
 import { brakeReason, type Scene } from "./facts.js";
 import { stalePrices } from "./prices.js";
 
@@ -41,8 +41,6 @@ const STALLS: ReadonlySet<WaitCode> = new Set([
 ]);
 
 const SPELLS = ["notify.idle", "notify.stalled", "notify.back"];
-/** Each may begin a hold. */
-const HOLDS = ["run.settle", "run.refuse", "task.escalate"];
 
 /** Sends notices once for each cause, and keeps the file that asks for a person. Faults are only those of the database. */
 export async function createAttendant(world: DispatchWorld, options: AttendOptions): Promise<Attendant> {
@@ -89,7 +87,7 @@ export async function createAttendant(world: DispatchWorld, options: AttendOptio
     for (const one of open.filter((each) => !known.has(keyOf(each)))) {
       const subject = qualifiedName({ workstream: one.workstream, name: one.task });
       const isNews = async (tx: Reader) =>
-        (await lastEvent(tx, one.workstream, [...HOLDS, "notify.escalated"], subject))?.op !== "notify.escalated";
+        (await lastEvent(tx, one.workstream, [...HOLD_OPS, "notify.escalated"], subject))?.op !== "notify.escalated";
       if (!(await isNews(db))) continue;
       const message = `${one.reason ?? ""}\n${one.file ?? `mu task show ${subject}`}`.trim();
       await notifier.notify(
@@ -191,7 +189,7 @@ async function keepFile(
       await rm(path, { force: true });
       return null;
     }
-    const text = `# ${name} needs attention\n\n${lines.map((line) => `- ${line}`).join("\n")}\n\nSee \`mu dispatch --why -w ${name}\`.\n`;
+    const text = `# ${name} needs attention\n\n${lines.map((line) => `- ${line}`).join("\n")}\n\nSee \`mu inbox -w ${name}\`.\n`;
     if ((await readFile(path, "utf8").catch(() => undefined)) !== text) await writeWhole(path, text, 0o644);
     return null;
   } catch (error) {

@@ -19,6 +19,9 @@ import type { Scene } from "./facts.js";
 /** The holds that a person must take off. */
 const HOLDS = ["escalated", "failed", "blocked"] as const;
 
+/** The events that may begin a hold. */
+export const HOLD_OPS = ["run.settle", "run.refuse", "task.escalate"];
+
 /** A task that waits for a person. */
 export const ESCALATION = shape({
   task: "string",
@@ -126,14 +129,16 @@ export interface Requeue {
  * Makes a task ready again with all its attempts, for another role if one is given. Faults `task.not_open`,
  * `task.not_owner`, `task.not_found`.
  */
-export const requeueTask = taskVerb("task.requeue", async (tx, ref: TaskRef, claimant: Claimant, { role }: Requeue) => {
+export const requeueTask = taskVerb("task.requeue", requeueTaskIn);
+
+export async function requeueTaskIn(tx: Tx, ref: TaskRef, claimant: Claimant, { role }: Requeue) {
   const row = await openRow(tx, ref, claimant);
   const free = { hold: null, hold_reason: null, not_before: null, attempts: 0, outcome: null };
   const wanted = { ...free, ...(role !== undefined && { role }) };
   const changed = Object.entries(wanted).some(([column, value]) => row[column as keyof typeof row] !== value);
   const after = changed ? await tx.patch("tasks", row.id, { ...wanted, updated_at: tx.now }, row) : row;
   return { task: toTask({ ...row, ...after }), changed };
-});
+}
 
 async function openRow(tx: Tx, ref: TaskRef, claimant: Claimant): Promise<TaskToChange> {
   const row = await ownTaskToChange(tx.db, ref, claimant, {});

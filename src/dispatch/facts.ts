@@ -123,9 +123,12 @@ export function killFiles({ workstream, settings, stateDir }: Scene): string[] {
   return [...own, join(stateDir, "kill_switch")];
 }
 
+/** The kill file that keeps everything from starting, the project's first. */
+export const brakeFile = (scene: Scene) => killFiles(scene).find((path) => existsSync(path));
+
 /** Why nothing may start; null if there is no kill file. One that cannot be read is one. */
 export function brakeReason(scene: Scene): string | null {
-  const found = killFiles(scene).find((path) => existsSync(path));
+  const found = brakeFile(scene);
   if (found === undefined) return null;
   try {
     return readFileSync(found, "utf8").trim().split("\n")[0] || "no reason given";

@@ -44,6 +44,8 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "hooks.install": () => import("./hooks.js").then((m) => m.hooksInstall),
   "hooks.status": () => import("./hooks.js").then((m) => m.hooksStatusOperation),
   "hooks.uninstall": () => import("./hooks.js").then((m) => m.hooksUninstall),
+  inbox: () => import("./inbox.js").then((m) => m.inbox),
+  "inbox.answer": () => import("./inbox.js").then((m) => m.inboxAnswer),
   init: () => import("./init.js").then((m) => m.init),
   kill: () => import("./dispatch/brake.js").then((m) => m.kill),
   land: () => import("./land.js").then((m) => m.land),

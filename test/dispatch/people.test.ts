@@ -326,3 +326,56 @@ describe("why nothing happened", () => {
     expect((await why("--since 2999-01-01")).headline).toMatch(/^Nothing was started: the brake is on/);
   });
 });
+
+describe("the inbox", () => {
+  const inbox = async () => (await project.json("inbox")).items;
+
+  it("lists held tasks, the brake, red checks and budgets, and takes the answer to a task that is blocked", async () => {
+    await begin({
+      code: { sh: `if grep -q 'The EU'; then echo ok; else echo 'Which region?'; echo '### BLOCKED'; fi` },
+      qa: { sh: "echo ok", dailyCapUsd: 0.05, reservationUsd: 0.1 },
+    });
+    await add("asks", "code");
+    await add("poor", "qa");
+    await project.json("task add red --title Red");
+    await project.json("task claim red");
+    await project.mu("task close red --check 'echo 3 tests failed; false'");
+    await project.mu("dispatch --once");
+    await project.json("kill maintenance");
+    const items = await inbox();
+    expect(items.map(({ kind, subject }: Record<string, string>) => [kind, subject])).toEqual([
+      ["brake", "shop"],
+      ["held", "asks"],
+      ["check", "red"],
+    ]);
+    expect(items[0]).toMatchObject({ question: "The brake is on: maintenance", command: "mu resume -w shop" });
+    expect(items[2].question).toBe("The check failed: echo 3 tests failed; false\n3 tests failed");
+    expect(items.every(({ since }: { since: string }) => since.startsWith("20"))).toBe(true);
+    const other = await project.mu(`inbox answer ${items[0].id} off --json`);
+    expect(other.fault()).toMatchObject({ code: "inbox.other_way", nextSteps: [{ command: "mu resume -w shop" }] });
+
+    await project.json("resume");
+    const [held, check, budget] = await inbox();
+    expect([held.id, check.id]).toEqual([items[1].id, items[2].id]);
+    expect(budget).toMatchObject({ kind: "budget", subject: "qa" });
+    expect(budget.question).toBe("qa has $0.05 left of $0.05 today; 1 task cannot start");
+    const { stdout } = await project.mu("inbox --all");
+    expect(stdout).toContain(`${held.id}  held of shop/asks for`);
+    expect(
+      await project.json(["inbox", "answer", held.id, "The EU"].map((word) => `'${word}'`).join(" ")),
+    ).toMatchObject({
+      how: "requeued",
+    });
+    expect((await project.mu(`inbox answer ${held.id} again --json`)).fault().code).toBe("inbox.not_found");
+    expect((await project.json("task show asks")).task).toMatchObject({ hold: null, attempts: 0 });
+    await project.mu("dispatch --once");
+    expect((await project.json("task show asks")).task.status).toBe("CLOSED");
+  });
+
+  it("is answered by people only", async () => {
+    await begin({ bot: { sh: "mu inbox answer bot-0000 y --json 2>&1; echo asked" } });
+    await add("sly", "bot");
+    await project.mu("dispatch --once");
+    expect((await project.json("runs log 1")).text).toContain('"code":"inbox.needs_person"');
+  });
+});

@@ -25,8 +25,8 @@ describe("a caller who may only look", () => {
   const ghost = { MU_AGENT_ID: "4711", MU_AGENT: "ghost", MU_WORKSTREAM: "demo" };
 
   it("reads, also with verbs that could write", async () => {
-    expect(await run("task.list", {}, ghost)).toMatchObject({ count: 5 });
-    expect(await run("sql", { query: "select count(*) as n from tasks" }, ghost)).toEqual([{ n: 5 }]);
+    expect(await run("task.list", {}, ghost)).toMatchObject({ count: 6 });
+    expect(await run("sql", { query: "select count(*) as n from tasks" }, ghost)).toEqual([{ n: 6 }]);
     expect(await run("undo", {}, ghost)).toMatchObject({ undone: false });
   });
 
@@ -39,7 +39,7 @@ describe("a caller who may only look", () => {
     ] as const) {
       await expect(run(verb, input, ghost), verb).rejects.toMatchObject({ kind: "conflict" });
     }
-    expect(await run("task.list", { status: ["OPEN"] })).toMatchObject({ count: 3 });
+    expect(await run("task.list", { status: ["OPEN"] })).toMatchObject({ count: 4 });
   });
 });
 

@@ -10,6 +10,7 @@ import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
 import type { Store } from "../../src/db/store.js";
 import { type RowOf, write } from "../../src/db/write.js";
+import { escalateTask } from "../../src/dispatch/escalation.js";
 import { execProgram } from "../../src/exec.js";
 import type { Request } from "../../src/operations/app.js";
 import type { World } from "../../src/operations/execute.js";
@@ -40,7 +41,8 @@ export interface Seeded {
 const PERSON = { person: "ann" };
 
 /**
- * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's.
+ * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's;
+ * `region` is held for a person.
  * The folder holds plan.yaml, which applies, circle.yaml, which does not, and prices.json. Its roles are `code` and `qa`.
  */
 export async function seededApp(
@@ -70,6 +72,9 @@ export async function seededApp(
   await addTask(context, "demo", { name: "docs", title: "Write the docs" });
   await addTask(context, "demo", { name: "review", title: "Review it" });
   await claimTask(context, { workstream: "demo", name: "review" }, PERSON);
+
+  await addTask(context, "demo", { name: "region", title: "Choose a region" });
+  await escalateTask(context, { workstream: "demo", name: "region" }, PERSON, { reason: "which region?" });
 
   await seedRun(context);
 
