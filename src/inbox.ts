@@ -18,6 +18,7 @@ import { HOLD_OPS, listEscalations, requeueTaskIn } from "./dispatch/escalation.
 import { brakeFile, brakeReason, readFacts, type Scene } from "./dispatch/facts.js";
 import { Fault } from "./errors.js";
 import { type AgentRef, counted, qualifiedName } from "./names.js";
+import { lastEvent } from "./notify/notify.js";
 import { redact, secretsIn } from "./redact.js";
 import { shape, type TypeOf } from "./shape.js";
 import { addNoteIn } from "./tasks/notes.js";
@@ -170,11 +171,15 @@ async function budgetItems({ context }: TmuxHost, scene: Scene): Promise<InboxIt
     const id = idOf(role, code, now.slice(0, 10));
     items.set(id, { why, role, tasks: (items.get(id)?.tasks ?? 0) + 1 });
   }
-  return [...items].map(([id, { why, role, tasks }]) => {
+  const refused = async ([id, { why, role, tasks }]: [string, { why: string; role: string; tasks: number }]) => {
     const question = `${why}; ${counted(tasks, "task")} cannot start`;
-    const facts = { workstream, subject: role, since: null, question, choices: [] };
-    return { id, kind: "budget", ...facts, command: `mu budget -w ${workstream}` };
-  });
+    const subject = qualifiedName({ workstream, name: role });
+    const at = (await lastEvent(context.store.db, workstream, ["budget.refused"], subject))?.at;
+    const since = at?.startsWith(now.slice(0, 10)) ? at : null;
+    const facts = { workstream, subject: role, since, question, choices: [] };
+    return { id, kind: "budget" as const, ...facts, command: `mu budget -w ${workstream}` };
+  };
+  return Promise.all([...items].map(refused));
 }
 
 export interface Answered {

@@ -36,7 +36,7 @@ export interface AttendOptions {
 
 /** What keeps work waiting until a person acts, or a day or a limit ends. */
 const STALLS: ReadonlySet<WaitCode> = new Set([
-  ...(["killed", "held", "role_disabled", "role_cap", "project_ceiling"] as const),
+  ...(["killed", "held", "role_disabled", "task_budget", "role_cap", "project_ceiling"] as const),
   ...(["provider_limit", "unknown_role"] as const),
 ]);
 

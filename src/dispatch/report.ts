@@ -10,6 +10,7 @@ import { capState, dayOf, spendOfDay } from "../runs/spend.js";
 import { shape, type TypeOf } from "../shape.js";
 import { CONTAINER_KINDS } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";
+import { ASSET, listAssets } from "../work/assets.js";
 import { listEscalations } from "./escalation.js";
 import { brakeReason, type Scene } from "./facts.js";
 import { stalePrices } from "./prices.js";
@@ -41,6 +42,8 @@ export const REPORT = shape({
       state: ["ok", "soft", "hit"],
     },
   ],
+  /** Files that were registered that day. */
+  assets: [ASSET],
   anomalies: "string[]",
 });
 
@@ -77,6 +80,7 @@ export async function readReport(host: Host, scene: Scene, day: string): Promise
     escalations: held.filter(({ hold }) => hold !== "failed"),
     failed: held.filter(({ hold }) => hold === "failed").map(({ task, role, reason }) => ({ task, role, reason })),
     spend,
+    assets: (await listAssets(db, workstream.name)).filter(({ createdAt }) => dayOf(createdAt) === day).reverse(),
     anomalies: [
       ...(day === dayOf(now) ? [brakeNow(scene), ...(await stuckTasks(db, scene, now))] : []),
       ...(await brakesOn(db, workstream.name, day)),
@@ -213,6 +217,12 @@ export function reportText(report: Report, project: string): string {
         return `${role}: ${usd(settledUsd)}${open}${capUsd === null ? "" : ` of ${usd(capUsd)}`} in ${counted(runs, "run")}${MARKS[state]}`;
       }),
     ) + (report.spend.length > 0 ? `\n\nTogether ${usd(total)}.` : ""),
+    section(
+      "Assets registered",
+      report.assets.map(
+        ({ path, version, kind, agent }) => `${oneLine(path)} version ${version} (${kind}) by ${agent}`,
+      ),
+    ),
     section("Anomalies", report.anomalies),
   ].join("\n\n")}\n`;
 }

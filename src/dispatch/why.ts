@@ -1,4 +1,5 @@
 import { timestamp } from "../db/context.js";
+import type { Change } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
 import type { Host } from "../host.js";
 import { describeEvent } from "../journal/sentences.js";
@@ -54,13 +55,18 @@ export async function explainPast(host: Host, scene: Scene, since: string): Prom
 async function eventsSince(db: Reader, scope: string, since: string) {
   const rows = await db
     .selectFrom("events")
-    .select(["at", "op", "subject", "payload"])
+    .select(["at", "op", "subject", "payload", "changes"])
     .where("scope", "=", scope)
     .where("at", ">=", since)
     .where((e) => e.or([e("op", "in", OPS), e("op", "like", "budget.%")]))
     .orderBy("n")
     .execute();
-  return rows.map((row) => ({ ...row, payload: JSON.parse(row.payload) as Record<string, unknown> }));
+  return rows.map(({ changes, ...row }) => ({
+    ...row,
+    payload: JSON.parse(row.payload) as Record<string, unknown>,
+    // Only these are needed for a sentence, and those of runs are large.
+    changes: (row.op.startsWith("budget.") ? JSON.parse(changes) : []) as Change[],
+  }));
 }
 
 async function limitsSince(db: Reader, workstreamId: number, since: string): Promise<Account["timeline"]> {
@@ -130,7 +136,7 @@ function linesOf(events: readonly Event[]): Account["timeline"] {
       continue;
     }
     flush();
-    const text = describeEvent({ ...event, changes: [] });
+    const text = describeEvent(event);
     lines.push({ at: event.at, text: `${text.slice(0, 1).toUpperCase()}${text.slice(1)}` });
   }
   flush();

@@ -180,7 +180,7 @@ describe("the morning report", () => {
     await begin({ qa: OK });
     const first = await project.json("report");
     expect(first.text).toBe(
-      `# shop: ${today()}\n\n${["Shipped", "Escalations awaiting sign-off", "Hard-failed", "Spend", "Anomalies"].map((title) => `## ${title}\n\nnone\n`).join("\n")}`,
+      `# shop: ${today()}\n\n${["Shipped", "Escalations awaiting sign-off", "Hard-failed", "Spend", "Assets registered", "Anomalies"].map((title) => `## ${title}\n\nnone\n`).join("\n")}`,
     );
     expect(readFileSync(reportFile(), "utf8")).toBe(first.text);
     expect((await project.json(`report --date ${today()}`)).text).toBe(first.text);
@@ -215,7 +215,9 @@ describe("the morning report", () => {
     await add("lost", "bare");
     await project.json("dispatch --once").catch(() => {});
     await project.json("kill 'deploy in progress'");
-    const { escalations, failed, anomalies } = await project.json("report");
+    await project.json("asset add .gitignore --kind plan");
+    const { escalations, failed, anomalies, text } = await project.json("report");
+    expect(text).toContain("- .gitignore version 1 (plan) by ann");
     expect(escalations).toMatchObject([{ task: "bad", hold: "escalated", file: file("escalations", "bad.md") }]);
     expect(failed).toMatchObject([{ task: "lost", role: "bare" }]);
     expect(anomalies).toContain("The brake is on: deploy in progress");
@@ -314,6 +316,7 @@ describe("why nothing happened", () => {
     expect(headline).toBe("1 run started, 0 done, 1 failed: the brake is on: deploy in progress.");
     expect([started, failed]).toEqual([1, 1]);
     expect(await texts()).toEqual([
+      "Refused a run: poor did not start: qa has $0.05 left of $0.05 today",
       expect.stringMatching(/^1 run started, 1 crash, until /),
       "Sent a notice: shop/bad needs you (escalated)",
       "Put the brake on: deploy in progress",
