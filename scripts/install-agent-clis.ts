@@ -18,7 +18,8 @@ const PACKAGES: Readonly<Record<RealCli, Packages>> = {
   claude: { "@anthropic-ai/claude-code": "2.1.329" },
   codex: { "@openai/codex": "0.169.0" },
   gemini: { "@google/gemini-cli": "0.61.0" },
-  opencode: { "opencode-ai": "1.18.33" },
+  // OpenCode fetches the second one itself, where there is a network.
+  opencode: { "opencode-ai": "1.18.33", "@opencode-ai/plugin": "1.18.33" },
 };
 
 /** Those that also run in every check of the project; `--all` runs all five. */

@@ -10,7 +10,7 @@ export interface SpoolEvent {
   payload: Json;
 }
 
-/** The event that mu itself appends when an agent fetches a delivery at the end of its turn: `{text, delivery}`. */
+/** The event that mu itself appends when an agent was given a delivery that its CLI may not report: `{text, delivery}`. */
 export const DELIVERED_EVENT = "mu.delivered";
 
 /** The spool file of one incarnation. */
@@ -21,6 +21,11 @@ export function spoolPath(stateDir: string, agentId: string | number): string {
 /** Creates the folder of the spools; hooks write only if it exists. */
 export async function prepareSpool(stateDir: string): Promise<void> {
   await mkdir(join(stateDir, "spool"), { recursive: true, mode: 0o700 });
+}
+
+/** Appends that an agent was given a delivery. */
+export function reportDelivery(path: string, { text, id, at }: { text: string; id: number; at: number }) {
+  return appendSpool(path, { at, event: DELIVERED_EVENT, payload: { text, delivery: id } });
 }
 
 /** Appends one event as a hook would, with a single write. */

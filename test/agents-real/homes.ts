@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AGENT_CLI_FOLDER, type RealCli } from "../../scripts/install-agent-clis.js";
 import { QUIET } from "../../scripts/loopback.js";
@@ -25,8 +25,11 @@ export const DIALOGS: Readonly<Partial<Record<RealCli, RegExp>>> = {
   opencode: /Permission required/,
 };
 
-/** Writes a home for pi into `folder`. pi asks no permissions and no questions at its start. */
-export function writePiHome(folder: string, { modelUrl, theme }: { modelUrl: string; theme?: string }): AgentHome {
+/** Writes a home for pi into `folder`. pi asks no permissions and no questions at its start. `retries`: see its own settings. */
+export function writePiHome(
+  folder: string,
+  { modelUrl, theme, retries = true }: { modelUrl: string; theme?: string; retries?: boolean },
+): AgentHome {
   const agent = join(folder, ".pi", "agent");
   writeJson(join(agent, "models.json"), {
     providers: {
@@ -53,6 +56,7 @@ export function writePiHome(folder: string, { modelUrl, theme }: { modelUrl: str
     defaultModel: MODEL,
     enableInstallTelemetry: false,
     quietStartup: true,
+    retry: { enabled: retries },
     ...(theme && { theme }),
   });
   return { command: [programOf("pi")], env: { ...QUIET, HOME: folder }, ready: new RegExp(`${MODEL}\\s*$`) };
@@ -138,12 +142,22 @@ export function writeGeminiHome(
   return { command: [programOf("gemini")], env, ready: /Type your message/ };
 }
 
-/** Writes a home for OpenCode into `folder`. It asks before every command but the programs in `allow`. */
+/**
+ * Writes a home for OpenCode into `folder`. It asks before every command but the programs in `allow`. `fetched`: with what
+ * OpenCode fetches by itself at its first start with a network, and needs to load plugins.
+ */
 export function writeOpencodeHome(
   folder: string,
-  { modelUrl, theme, allow = [] }: { modelUrl: string; theme?: string; allow?: readonly string[] },
+  {
+    modelUrl,
+    theme,
+    allow = [],
+    fetched = true,
+  }: { modelUrl: string; theme?: string; allow?: readonly string[]; fetched?: boolean },
 ): AgentHome {
-  writeJson(join(folder, ".config", "opencode", "opencode.json"), {
+  const config = join(folder, ".config", "opencode");
+  if (fetched) writePluginPackage(config);
+  writeJson(join(config, "opencode.json"), {
     autoupdate: false,
     share: "disabled",
     model: `fake/${MODEL}`,
@@ -160,6 +174,17 @@ export function writeOpencodeHome(
     },
   });
   return { command: [programOf("opencode")], env: { ...QUIET, HOME: folder }, ready: /Ask anything/ };
+}
+
+/** It fetches its package again where package-lock.json does not name it. */
+function writePluginPackage(config: string): void {
+  const name = "@opencode-ai/plugin";
+  const wanted = { dependencies: { [name]: "*" } };
+  writeJson(join(config, "package.json"), wanted);
+  writeJson(join(config, "package-lock.json"), { lockfileVersion: 3, packages: { "": wanted } });
+  const path = join(config, "node_modules", name);
+  mkdirSync(join(path, ".."), { recursive: true });
+  symlinkSync(join(AGENT_CLI_FOLDER, "node_modules", name), path);
 }
 
 function programOf(name: string): string {

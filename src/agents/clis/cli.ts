@@ -47,10 +47,13 @@ export interface Switches {
 /**
  * How a delivered prompt is proved.
  * - `composer`: the text left the input box (cursor back at the home column, no `pasted` placeholder left) and the
- *   screen turned busy or shows it as `queued`; `event` is the CLI's own word for it, where it reports events.
+ *   screen turned busy or shows it as `queued`; `event` is the CLI's own word for it, where it reports events. `early`: its
+ *   screen shows later that it works, so that mu reports the prompt for it.
  * - `echo`: the text stands behind the cursor's former position.
  */
-export type DeliveryProof = { by: "composer"; pasted: RegExp; queued?: RegExp; event?: string } | { by: "echo" };
+export type DeliveryProof =
+  | { by: "composer"; pasted: RegExp; queued?: RegExp; event?: string; early?: true }
+  | { by: "echo" };
 
 /** A text that is read as a command of the CLI; a lone `/word` is meant to be one. */
 export const SLASH_COMMAND = { when: /^\/[\w:.-]+\s+\S/, why: "takes a leading /word for a command" };

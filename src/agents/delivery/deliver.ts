@@ -10,6 +10,7 @@ import { identityOf, locate } from "../pane.js";
 import { judgePromptLine, promptLine } from "../screen/prompt-line.js";
 import { layOut } from "../screen/screen.js";
 import { isDialog, isStoppedBy, type PaneView, readForeign } from "../screen/verdict.js";
+import { reportDelivery, spoolPath } from "../spool.js";
 import { knownPrompt, rememberPrompt } from "../status/record.js";
 import { change, type DeliveryRow, deliveryRow, firstPending, guardText, isAbandoned, reserve } from "./outbox.js";
 import { findEvidence, isUnread, proveByScreen, takeBaseline } from "./proof.js";
@@ -83,6 +84,10 @@ async function type(
   const reserved = await reserve(host.context, row, JSON.stringify(baseline));
   if (reserved === undefined) return undefined;
   const typed = await typeAndProve(host, { agent, cli, row: reserved, before });
+  if (typed.as === "prove" && cli.proof.by === "composer" && cli.proof.early) {
+    const at = Date.parse(reserved.pasted_at ?? reserved.created_at);
+    await reportDelivery(spoolPath(host.stateDir, agent.id), { ...row, at });
+  }
   const after = await change(host.context, row.id, typed.as, typed.why);
   return typed.as === "withdraw" ? undefined : after;
 }
@@ -261,7 +266,9 @@ async function submit(host: TmuxHost, typing: Typing): Promise<Typed> {
     pressedAt = clock.now().getTime();
     return undefined;
   };
-  const proved = await pollUntil(clock, once, backoff(20, 200, PROOF_MS));
+  // What starts slowly also takes its first prompt slowly.
+  const proofMs = Math.max(PROOF_MS, (cli.startMs ?? 0) / 2);
+  const proved = await pollUntil(clock, once, backoff(20, 200, proofMs));
   return proved ?? unproved(host, typing, held);
 }
 

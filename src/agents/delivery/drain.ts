@@ -14,7 +14,7 @@ import type { TmuxHost } from "../crew.js";
 import { sessionOf } from "../feed.js";
 import { viewAgent } from "../occupant.js";
 import { findOwnPane } from "../pane.js";
-import { appendSpool, DELIVERED_EVENT, spoolPath } from "../spool.js";
+import { reportDelivery, spoolPath } from "../spool.js";
 import { deliverNext, type PollOptions } from "./deliver.js";
 import {
   change,
@@ -115,12 +115,7 @@ export async function pullDelivery(host: Host, agentId: number, session?: string
   if (session !== own) return undefined;
   const taken = await reserve(context, row, JSON.stringify(await takeBaseline(host, agent, { cli, text: row.text })));
   if (taken === undefined) return undefined;
-  const payload = { text: taken.text, delivery: taken.id };
-  await appendSpool(spoolPath(stateDir, agentId), {
-    at: context.clock.now().getTime(),
-    event: DELIVERED_EVENT,
-    payload,
-  });
+  await reportDelivery(spoolPath(stateDir, agentId), { ...taken, at: context.clock.now().getTime() });
   await change(context, taken.id, "hand", "printed into its stop hook; its next event will show whether it took it");
   return showDelivery(db, taken.id);
 }
