@@ -14,12 +14,12 @@ export interface RealCrew {
   model: FakeModel;
   /** The project's folder; agents work here. */
   project: string;
-  /** Runs `mu <words> --json` as a person would; throws where it does not exit with `code`, 0 without it. */
-  mu(words: readonly string[], options?: { code?: number }): Promise<Json>;
+  /** Runs `mu <words> --json` as a person would; throws where it does not exit with `code`: 0 without it, any if undefined. */
+  mu(words: readonly string[], options?: { code?: number | undefined; timeoutMs?: number }): Promise<Json>;
   /** Looks until `mu agent list` says that the agent is `wanted`; fails with its screen after a minute. */
   becomes(agent: string, wanted: string): Promise<{ at: number; reason: string }>;
-  /** Looks at the agent's screen until it matches, and gives the moment. */
-  shows(agent: string, pattern: RegExp): Promise<number>;
+  /** Looks at the agent's screen until it matches, for a minute without `timeoutMs`, and gives the moment. */
+  shows(agent: string, pattern: RegExp, timeoutMs?: number): Promise<number>;
   /** tmux as a person types it, on the crew's server. */
   tmux(...args: string[]): Promise<string>;
   /** Keys as a person presses them in the agent's pane. */
@@ -45,14 +45,15 @@ export async function openRealCrew(): Promise<RealCrew> {
   const model = await startFakeModel({ script });
   const env = writeWorld(folder, project, model.url);
 
-  const run = (words: readonly string[]) =>
-    execProgram(process.execPath, [MAIN, ...words, "--json"], { env, cwd: project, timeoutMs: 120_000 });
+  const run = (words: readonly string[], timeoutMs = 120_000) =>
+    execProgram(process.execPath, [MAIN, ...words, "--json"], { env, cwd: project, timeoutMs });
   const tmux: RealCrew["tmux"] = async (...args) =>
     (await execProgram("tmux", ["-u", "-L", "real", ...args], { env })).stdout;
-  const mu: RealCrew["mu"] = async (words, { code = 0 } = {}) => {
-    const result = await run(words);
-    if (result.code !== code) throw new Error(`mu ${words.join(" ")} gave ${told(result)}`);
-    return JSON.parse(code === 0 ? result.stdout : result.stderr);
+  const mu: RealCrew["mu"] = async (words, options = {}) => {
+    const { code, timeoutMs } = { code: 0, ...options };
+    const result = await run(words, timeoutMs);
+    if (code !== undefined && result.code !== code) throw new Error(`mu ${words.join(" ")} gave ${told(result)}`);
+    return JSON.parse(result.stdout || result.stderr);
   };
   const paneOf = async (name: string, fact = "pane_id") =>
     (await tmux("list-panes", "-a", "-f", `#{==:#{@mu_agent},${name}}`, "-F", `#{${fact}}`)).trim();
@@ -80,9 +81,9 @@ export async function openRealCrew(): Promise<RealCrew> {
       }
       return { at: Date.now(), reason: found.statusReason };
     },
-    async shows(name, pattern) {
+    async shows(name, pattern, timeoutMs = PATIENCE.timeoutMs) {
       const once = async () => (pattern.test(await screen(name)) ? Date.now() : undefined);
-      const found = await pollUntil(systemClock, once, PATIENCE);
+      const found = await pollUntil(systemClock, once, { ...PATIENCE, timeoutMs });
       if (found === undefined) throw new Error(`${name} does not show ${pattern}:\n${await screen(name)}`);
       return found;
     },

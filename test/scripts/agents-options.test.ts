@@ -8,6 +8,8 @@ test.each([
   [["--all", "--rounds", "2"], { clis: ALL_CLIS, rounds: 2, onlyStories: true }],
   [["--cli", "codex", "--cli", "pi", "--rounds=3"], { clis: ["pi", "codex"], rounds: 3, onlyStories: true }],
   [["--cli", "pi", "--cli", "pi"], { clis: ["pi"], rounds: 1, onlyStories: true }],
+  [["--busy"], { clis: EVERY_TIME, onlyStories: false, busy: true, recover: 0 }],
+  [["--recover", "20", "--busy"], { clis: ALL_CLIS, recover: 20, busy: true }],
   [["--", "-t", "restarted"], { clis: EVERY_TIME, onlyStories: false, vitest: ["-t", "restarted"] }],
 ])("reads %j", (args, wanted) => {
   expect(readAgentsOptions(args)).toMatchObject(wanted);
@@ -23,6 +25,7 @@ test.each([
   [["--rounds", "1.5"], /--rounds must be a number/],
   [["--rounds", "many"], /--rounds must be a number/],
   [["--rounds", ""], /--rounds must be a number/],
+  [["--recover", "all"], /--recover must be a number/],
   [["--al"], /Unknown option '--al'/],
 ])("refuses %j", (args, reason) => {
   expect(() => readAgentsOptions(args)).toThrow(reason);
