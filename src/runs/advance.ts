@@ -20,6 +20,19 @@ export type Step =
   | { do: "retry"; notBefore: string | null }
   | { do: "hold"; word: "escalated" | "failed" | "blocked"; reason: string };
 
+/** How long a provider rests after a limit that does not say when it ends, by the attempts that met one (ms). */
+const LIMIT_MS = [60_000, 300_000, 900_000];
+
+/** When a provider may be asked again: when its limit ends, if it says so. Null for other failures. */
+export function limitUntil(
+  { failure, retryAt }: Outcome,
+  { attempts, now, patience = 1 }: { attempts: number; now: string; patience?: number | undefined },
+): string | null {
+  if (failure !== "rate_limit" || retryAt !== null) return retryAt;
+  const wait = (LIMIT_MS[Math.min(attempts, LIMIT_MS.length - 1)] ?? 0) * patience;
+  return new Date(Date.parse(now) + wait).toISOString();
+}
+
 /** How long the second, third and every later attempt waits after the failure before it, in ms. */
 const BACK_OFF_MS = [0, 30_000, 120_000];
 

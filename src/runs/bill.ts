@@ -31,6 +31,8 @@ export const NO_BILL: Bill = {
 
 const TOKENS = ["tokens_in", "tokens_out", "tokens_cache_read", "tokens_cache_write"] as const;
 type Tokens = Record<(typeof TOKENS)[number], number>;
+const FIGURES = [...TOKENS, "cost_micros"] as const;
+type Figures = Tokens & { cost_micros: number };
 
 /**
  * The bill of a run, of all its turns. A figure that counts on over a conversation is reduced by what earlier runs of it
@@ -43,25 +45,31 @@ export async function billOf(
   reports: readonly Report[],
   { isBilled = false }: { isBilled?: boolean } = {},
 ): Promise<Bill> {
-  const turns = reports.filter(({ usage, costUsd }) => usage.length > 0 || costUsd !== null);
-  const last = turns.at(-1);
+  const counted = countedTurns(reports);
+  const last = counted.at(-1);
   if (last === undefined) return NO_BILL;
   const isThread = last.counts === "thread";
-  const counted = isThread ? [last] : turns;
-  let tokens = total(counted);
+  let figures: Figures = { ...total(counted), cost_micros: Math.round(sumOf(counted) * MICROS) };
   if (isThread && last.sessionRef !== null) {
-    tokens = without(tokens, await bookedFor(context.store.db, run, last.sessionRef));
+    figures = without(figures, await bookedFor(context.store.db, run, last.sessionRef));
   }
+  const { cost_micros, ...tokens } = figures;
   const used = counted.some(({ usage }) => usage.length > 0);
-  const said = counted.every(({ costUsd }) => costUsd !== null)
-    ? Math.round(counted.reduce((sum, { costUsd }) => sum + (costUsd ?? 0) * MICROS, 0))
-    : null;
+  const said = counted.every(({ costUsd }) => costUsd !== null) ? cost_micros : null;
   const bill = { ...NO_BILL, ...(used && tokens) };
   if (said !== null) return { ...bill, cost_micros: said, actual_micros: isBilled ? said : null, cost_basis: "cli" };
   if (!used || counted.some(({ partial }) => partial)) return bill;
   const { microUsd, basis } = await priced({ context, stateDir }, run, isThread ? [asUsage(tokens, last)] : counted);
   return { ...bill, cost_micros: microUsd, cost_basis: basis };
 }
+
+/** The turns whose figures make up those of all: the last one where they count on. */
+function countedTurns(reports: readonly Report[]): readonly Report[] {
+  const turns = reports.filter(({ usage, costUsd }) => usage.length > 0 || costUsd !== null);
+  return turns.at(-1)?.counts === "thread" ? turns.slice(-1) : turns;
+}
+
+const sumOf = (reports: readonly Report[]) => reports.reduce((sum, { costUsd }) => sum + (costUsd ?? 0), 0);
 
 type Priced = Pick<Report, "usage" | "costUsd">;
 
@@ -99,18 +107,19 @@ function total(reports: readonly Report[]): Tokens {
 }
 
 /** A counter that is below what was booked has begun anew. */
-function without(now: Tokens, before: Tokens): Tokens {
+function without(now: Figures, before: Figures): Figures {
   const goesOn = TOKENS.every((column) => now[column] >= before[column]);
-  return goesOn ? (Object.fromEntries(TOKENS.map((column) => [column, now[column] - before[column]])) as Tokens) : now;
+  const rest = () => FIGURES.map((column) => [column, Math.max(0, now[column] - before[column])]);
+  return goesOn ? (Object.fromEntries(rest()) as Figures) : now;
 }
 
-async function bookedFor(db: Reader, { id, workstream_id }: Billed, sessionRef: string): Promise<Tokens> {
+async function bookedFor(db: Reader, { id, workstream_id }: Billed, sessionRef: string): Promise<Figures> {
   const row = await db
     .selectFrom("runs")
-    .select(TOKENS.map((column) => sql<number>`coalesce(sum(${sql.ref(column)}), 0)`.as(column)))
+    .select(FIGURES.map((column) => sql<number>`coalesce(sum(${sql.ref(column)}), 0)`.as(column)))
     .where("workstream_id", "=", workstream_id)
     .where("session_ref", "=", sessionRef)
     .where("id", "<>", id)
     .executeTakeFirstOrThrow();
-  return Object.fromEntries(TOKENS.map((column) => [column, Number(row[column])])) as Tokens;
+  return Object.fromEntries(FIGURES.map((column) => [column, Number(row[column])])) as Figures;
 }

@@ -35,7 +35,7 @@ import { type Judged, judge } from "./judge.js";
 import { askForVerdict, feedBack, promptFor } from "./prompt.js";
 import { MICROS, type RunRow, runRow } from "./run.js";
 import { type Settled, settleRun } from "./settle.js";
-import { spentOnTask } from "./spend.js";
+import { leftOfDay, spentOnTask } from "./spend.js";
 
 /** What it takes to carry out a run. */
 export interface RunWorld extends Crew {
@@ -155,14 +155,14 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
   const reports: Report[] = [];
   const left = { questions: QUESTIONS, checks: task.max_checks ?? begun.settings.dispatch.maxChecks };
   let { prompt } = begun;
-  let room = await roomFor(world, run, reports);
+  let room = await roomFor(world, run, begun, reports);
   for (let turn = 1; ; turn++) {
     const before = reports.at(-1)?.sessionRef ?? null;
-    const maxUsd = room === null ? null : room / MICROS;
+    const maxUsd = room === null ? null : Math.max(LEAST_USD, room / MICROS);
     const ending = await takeTurn(world, run, begun, { prompt, sessionRef: before, maxUsd, kept: { ...kept, turn } });
     const report = await readReport(cli.headless, { ...kept, turn }, ending);
     reports.push(report);
-    room = await roomFor(world, run, reports);
+    room = await roomFor(world, run, begun, reports);
     const judged = judge(report, ending, task.kind);
     const mayAsk = report.sessionRef !== null && !world.signal.aborted && (room === null || room > 0);
     if (judged.unsaid && mayAsk && left.questions-- > 0) {
@@ -193,12 +193,26 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
   }
 }
 
-/** What the task's budget leaves this run after these turns, in millionths of a dollar; null without a budget. */
-async function roomFor(world: RunWorld, run: RunRow, reports: readonly Report[]): Promise<number | null> {
-  const { left } = await spentOnTask(world.context.store.db, run.task_id);
-  if (left === null) return null;
+/** A CLI may refuse to be given nothing to spend. */
+const LEAST_USD = 0.01;
+
+/**
+ * What the task's budget, its role's cap and the project's ceiling leave this run after these turns, in millionths of a
+ * dollar; null without any.
+ */
+async function roomFor(
+  world: RunWorld,
+  run: RunRow,
+  { role, settings }: Begun,
+  reports: readonly Report[],
+): Promise<number | null> {
+  const { db } = world.context.store;
+  const caps = { cap: role.dailyCapUsd, ceiling: settings.budget.projectCeilingUsd };
+  const ofTask = (await spentOnTask(db, run.task_id)).left;
+  const rooms = [...(await leftOfDay(db, run, caps)), ...(ofTask === null ? [] : [ofTask])];
+  if (rooms.length === 0) return null;
   const { cost_micros: cost } = await billOf(world, run, reports);
-  return left + run.reserved_micros - (cost ?? (reports.length === 0 ? 0 : run.reserved_micros));
+  return Math.min(...rooms) + run.reserved_micros - (cost ?? (reports.length === 0 ? 0 : run.reserved_micros));
 }
 
 /** Reads what a CLI has printed in one turn. */

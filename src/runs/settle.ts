@@ -4,7 +4,7 @@ import { qualifiedName, type TaskRef } from "../names.js";
 import { type TaskToChange, taskToChange } from "../tasks/change.js";
 import { closeTaskIn, type Finding, transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
-import { advance, type Outcome, type Step } from "./advance.js";
+import { advance, limitUntil, type Outcome, type Step } from "./advance.js";
 import type { Bill } from "./bill.js";
 import { type Run, type RunRow, toRun } from "./run.js";
 
@@ -51,7 +51,8 @@ export async function settleRunIn(
 ): Promise<Settled | undefined> {
   const run = await tx.db.selectFrom("runs").selectAll().where("id", "=", id).executeTakeFirst();
   if (run === undefined || run.finished_at !== null || run.state !== seen) return undefined;
-  const { state, failure, reason, retryAt, verdict } = outcome;
+  const { state, failure, reason, verdict } = outcome;
+  const retryAt = limitUntil(outcome, { attempts: run.attempt - 1, now: tx.now, patience });
   const after = await tx.patch(
     "runs",
     id,
@@ -66,7 +67,7 @@ export async function settleRunIn(
   await showSlot(tx, run.agent_id, "idle", `run ${id} ${state}`);
   const task = await ownTask(tx, run);
   const workstream = await workstreamName(tx, run.workstream_id);
-  const step = task && (await applyTo(tx, task, run, { outcome, finding, patience }));
+  const step = task && (await applyTo(tx, task, run, { outcome: { ...outcome, retryAt }, finding, patience }));
   return { run: toRun({ ...after, workstream }), step };
 }
 

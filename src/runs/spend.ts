@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import type { RowOf } from "../db/write.js";
 import { micros } from "./run.js";
 
 /** What the runs of one role cost on one day, in millionths of a dollar. */
@@ -47,6 +48,24 @@ export async function spendOfDay(db: Reader, workstreamId: number, day: string):
     panes: Number(panes),
     unknown: Number(unknown),
   }));
+}
+
+/** What its role's cap and the project's ceiling (USD) leave a run of its day, in millionths; no entry where there is none. */
+export async function leftOfDay(
+  db: Reader,
+  { workstream_id, day, role }: Pick<RowOf<"runs">, "workstream_id" | "day" | "role">,
+  { cap, ceiling }: { cap: number | null; ceiling: number | null },
+): Promise<number[]> {
+  const spend = await spendOfDay(db, workstream_id, day);
+  const left = (limit: number | null, of: readonly Spend[]) =>
+    limit === null ? [] : [of.reduce((rest, { settled, reserved }) => rest - settled - reserved, micros(limit))];
+  return [
+    ...left(
+      cap,
+      spend.filter((one) => one.role === role),
+    ),
+    ...left(ceiling, spend),
+  ];
 }
 
 /** The UTC day of a moment. */

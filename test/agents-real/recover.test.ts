@@ -31,13 +31,11 @@ describe.runIf(AGENTS > 0)(`${AGENTS} agents of ${ALL_CLIS.length} CLIs, each in
     async () => {
       for (const { name, cli, gate } of crowd) {
         await mu(["agent", "spawn", name, "--cli", cli, "--timeout", "4m"]);
-        const { code } = await mu(
-          ["agent", "send", name, `Take the next task and dwell in ${gate}.`, "--timeout", "2m"],
-          {
-            code: undefined,
-          },
-        );
-        if (code !== undefined) log(`${cli} ${name} took its first prompt late: ${code}`);
+        // Codex names its conversation when its first turn has ended.
+        for (const text of ["Hello.", `Take the next task and dwell in ${gate}.`]) {
+          const { code } = await mu(["agent", "send", name, text, "--timeout", "2m"], { code: undefined });
+          if (code !== undefined) log(`${cli} ${name} took its prompt late: ${code}`);
+        }
         await crew.model.whenHeld(gate);
       }
       for (const { name, owner } of (await mu(["task", "list", "--status", "IN_PROGRESS"])).items)

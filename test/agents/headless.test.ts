@@ -97,6 +97,25 @@ describe("what real CLIs printed", () => {
     for (const name of ["claude-tool", "pi-tool", "opencode-success"]) expect(readRecorded(name).counts).toBe("run");
   });
 
+  test("Claude's totals count on in a resumed conversation, and not in a new one", () => {
+    const model = { inputTokens: 3250, outputTokens: 65, cacheReadInputTokens: 1500, costUSD: 0.011 };
+    const own = { input_tokens: 1500, output_tokens: 30, cache_read_input_tokens: 0 };
+    const read = (usage: object | undefined) =>
+      headlessOf("claude").read({
+        stdout: JSON.stringify({
+          type: "result",
+          result: "ok",
+          usage,
+          modelUsage: { m: model },
+          total_cost_usd: 0.011,
+        }),
+        ...{ stderr: "", exitCode: 0 },
+      });
+    expect(read(own)).toMatchObject({ counts: "thread", costUsd: 0.011, usage: [{ input: 3250, output: 65 }] });
+    expect(read({ input_tokens: 3250, output_tokens: 65, cache_read_input_tokens: 1500 }).counts).toBe("run");
+    expect(read(undefined).counts).toBe("run");
+  });
+
   test("Gemini's thoughts are output, in its long form and in its short one", () => {
     const long = { prompt: 100, candidates: 5, thoughts: 20, cached: 40, tool: 3, total: 128 };
     const short = { total_tokens: 125, input_tokens: 100, output_tokens: 5, cached: 40 };

@@ -190,6 +190,51 @@ describe("a budget", () => {
   });
 });
 
+describe("what a run may cost", () => {
+  const result = (usd: number) => `echo '{"type":"result","result":"ok","session_id":"s-1","total_cost_usd":${usd}}'`;
+  const claude = (more: object = {}) => ({
+    code: { sh: `echo "$0 $@" > args-$MU_TASK; ${result(0.25)}`, cli: "claude", access: "full", ...more },
+  });
+  const given = (name: string) =>
+    /--max-budget-usd (\S+)/.exec(readFileSync(join(project.project, `args-${name}`), "utf8"))?.[1];
+
+  it("is what its role's cap and the project's ceiling leave of the day, and is told to a CLI that can keep it", async () => {
+    const inherit = { auth: { mode: "inherit" } };
+    await begin(claude(), inherit);
+    await add("free", "code");
+    await drain();
+    expect(given("free")).toBeUndefined();
+    project.settings(claude({ dailyCapUsd: 1, reservationUsd: 0.1 }), inherit);
+    await add("capped", "code");
+    await drain();
+    expect(given("capped")).toBe("0.75");
+    project.settings(claude({ dailyCapUsd: 5 }), { ...inherit, budget: { projectCeilingUsd: 0.6 } });
+    await add("under", "code");
+    await drain();
+    expect(given("under")).toBe("0.1");
+  });
+
+  it("is less by what its first turn has cost", async () => {
+    await begin(claude({ dailyCapUsd: 1 }), { auth: { mode: "inherit" } });
+    await add("asked", "code", "--kind review --max-retries 0");
+    await drain();
+    expect(given("asked")).toBe("0.75");
+  });
+});
+
+describe("a provider's limit without an end", () => {
+  it("keeps other tasks from the provider until it has rested", async () => {
+    await begin({ code: { sh: `echo '429 Too Many Requests' >&2; exit 1`, cli: "pi", access: "full" } });
+    await add("limited", "code", "--priority 1");
+    await add("next", "code");
+    const { json } = await project.mu("dispatch --once --json", { env: { MU_RETRY_BACKOFF: "9" } });
+    expect(json().waiting.map(({ task, code }: Record<string, unknown>) => [task, code])).toEqual([
+      ["limited", "back_off"],
+      ["next", "provider_limit"],
+    ]);
+  });
+});
+
 describe("a failure", () => {
   it("is retried three times and then held, with a file that says what to do", async () => {
     await begin({ code: { sh: "echo broken; exit 1" } });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/agents/clis/headless.js";
-import { advance, type Outcome } from "../../src/runs/advance.js";
+import { advance, limitUntil, type Outcome } from "../../src/runs/advance.js";
 import { judge } from "../../src/runs/judge.js";
 import { legalVerdicts, verdictOf } from "../../src/runs/verdict.js";
 
@@ -29,6 +29,21 @@ describe("what becomes of a task when its run ends", () => {
   it("waits for the end of a provider's limit", () => {
     const retryAt = "2026-11-30T15:00:00.000Z";
     expect(step({ failure: "rate_limit", retryAt })).toEqual({ do: "retry", notBefore: retryAt });
+  });
+
+  it("lets a provider rest that does not say when its limit ends, longer each time", () => {
+    const until = (given: Partial<Outcome>, attempts = 0, patience?: number) =>
+      limitUntil(outcome(given), { attempts, now, patience });
+    const limit = { failure: "rate_limit" } as const;
+    expect([0, 1, 2, 9].map((attempts) => until(limit, attempts))).toEqual([
+      "2026-11-30T12:01:00.000Z",
+      "2026-11-30T12:05:00.000Z",
+      "2026-11-30T12:15:00.000Z",
+      "2026-11-30T12:15:00.000Z",
+    ]);
+    expect(until(limit, 0, 0)).toBe(now);
+    expect(until({ ...limit, retryAt: "2026-11-30T15:00:00.000Z" }, 3)).toBe("2026-11-30T15:00:00.000Z");
+    expect(until({ failure: "crash" })).toBeNull();
   });
 
   it.each(["auth", "config", "permission_denied"] as const)("holds at once on %s", (failure) => {

@@ -35,6 +35,16 @@ onEachDialect("the bill of a run", (bench) => {
     expect(await bill(turns, run(), { isBilled: true })).toMatchObject({ actual_micros: 300_000 });
   });
 
+  it("counts a conversation's figures once that count on from turn to turn", async () => {
+    const turns = [
+      report({ costUsd: 0.1, usage: [usage({ input: 70, output: 30 })] }),
+      report({ costUsd: 0.15, usage: [usage({ input: 90, output: 35 })], counts: "thread", sessionRef: "new" }),
+    ];
+    expect(await bill(turns)).toMatchObject({ cost_micros: 150_000, tokens_in: 90, tokens_out: 35 });
+    const cutOff = report({});
+    expect(await bill([...turns, cutOff])).toMatchObject({ cost_micros: 150_000, tokens_in: 90 });
+  });
+
   it("is unknown, and not 0, where nothing is known or something is missing", async () => {
     expect(await bill([report({})])).toMatchObject({ cost_micros: null, cost_basis: null, tokens_in: null });
     const missing = report({ usage: [usage({ input: 5 })], partial: true });
@@ -71,7 +81,7 @@ onEachDialect("the bill of a run", (bench) => {
           state: "done",
           day: "2026-11-30",
           reserved_micros: 0,
-          cost_micros: 1,
+          cost_micros: 100_000,
           actual_micros: null,
           process: "1 1 x",
         },
@@ -85,6 +95,10 @@ onEachDialect("the bill of a run", (bench) => {
     const turn = (input: number) =>
       report({ counts: "thread", sessionRef: "thread", usage: [usage({ input, output: 30, cacheRead: 80 })] });
     expect(await bill([turn(140)], next)).toMatchObject({ tokens_in: 40, tokens_out: 20, tokens_cache_read: 30 });
+    expect(await bill([{ ...turn(140), costUsd: 0.125 }], next)).toMatchObject({
+      cost_micros: 25_000,
+      cost_basis: "cli",
+    });
     expect(await bill([turn(60)], next)).toMatchObject({ tokens_in: 60, tokens_out: 30, tokens_cache_read: 80 });
   });
 });

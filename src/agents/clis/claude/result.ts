@@ -1,3 +1,4 @@
+import { isObject } from "../../../shape.js";
 import { asList, asObject, asText, type Json } from "../../json.js";
 import type { Headless, HeadlessRequest, ModelUsage, Output, Report } from "../headless.js";
 import { costOfAll, dollars, jsonLines, lastJson, noResult, parsed, reportOf, tokens, usageOf } from "../results.js";
@@ -48,6 +49,7 @@ function read(output: Output): Report {
       sessionRef: asText(result["session_id"]) ?? null,
       usage,
       costUsd: costUsd === 0 && usage.length > 0 ? costOfAll(usage) : costUsd,
+      counts: isOfThread(result, usage) ? "thread" : "run",
       productive: !isError && !isHollow && (text ?? "").trim() !== "",
       status: api_error_status,
       ...(isError
@@ -68,7 +70,16 @@ function findResult(stdout: string): Json | undefined {
 
 function usageIn(result: Json): ModelUsage[] {
   const models = Object.entries(asObject(result["modelUsage"]));
-  if (models.length > 0) return models.map(([model, used]) => modelUsage(model, asObject(used)));
+  return models.length > 0 ? models.map(([model, used]) => modelUsage(model, asObject(used))) : ownUsage(result);
+}
+
+/** In a resumed conversation the totals go on from where they were; `usage` is of this process alone. */
+function isOfThread(result: Json, totals: readonly ModelUsage[]): boolean {
+  const sum = (of: readonly ModelUsage[]) => of.reduce((all, one) => all + one.input + one.output + one.cacheRead, 0);
+  return isObject(result["usage"]) && sum(totals) > sum(ownUsage(result));
+}
+
+function ownUsage(result: Json): ModelUsage[] {
   const all = { ...usageOfMessage("", asObject(result["usage"])), costUsd: dollars(result["total_cost_usd"]) };
   return all.input + all.output + all.cacheRead === 0 ? [] : [usageOf(all.model, all)];
 }
