@@ -3,7 +3,7 @@ import type { Clock } from "./clock.js";
 import { Fault } from "./errors.js";
 import type { Exec } from "./exec.js";
 import { quote } from "./names.js";
-import { endGroup, endProcessTrees } from "./processes.js";
+import { endGroup, endProcessTrees, findProcess } from "./processes.js";
 import { redactStream, secretsIn } from "./redact.js";
 
 interface CheckWorld {
@@ -93,10 +93,10 @@ export async function runProgram(
         ending ??= endProcessTrees(world, [{ pid }], why === "signal" ? { graceMs: INTERRUPTED_MS } : { signal });
       };
       const aborted = () => end("signal");
-      const timer = setTimeout(end, timeoutMs, "timeout");
+      const stopTimer = afterAwake(world, pid, timeoutMs, () => end("timeout"));
       signal?.addEventListener("abort", aborted, { once: true });
       stopWatching = () => {
-        clearTimeout(timer);
+        stopTimer();
         signal?.removeEventListener("abort", aborted);
       };
     },
@@ -112,6 +112,30 @@ export async function runProgram(
     interrupted: ended === "signal",
     seconds: Math.max(0, clock.now().getTime() - began) / 1000,
     ...(result.notStarted !== undefined && { notStarted: result.notStarted }),
+  };
+}
+
+const TICK_MS = 1_000;
+
+/** Calls `act` once the process has had `ms`: neither a machine's sleep nor a stopped process counts. Gives what ends it. */
+function afterAwake(world: CheckWorld, pid: number, ms: number, act: () => void): () => void {
+  let left = ms;
+  let timer: NodeJS.Timeout;
+  let isOver = false;
+  const wait = () => {
+    const step = Math.min(left, TICK_MS);
+    timer = setTimeout(async () => {
+      const found = await findProcess(world, { pid }).catch(() => undefined);
+      if (isOver) return;
+      if (!found?.stopped) left -= step;
+      if (left > 0) wait();
+      else act();
+    }, step);
+  };
+  wait();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
   };
 }
 

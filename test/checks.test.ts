@@ -1,6 +1,7 @@
-import { rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CheckOptions, runCheck, tailOf } from "../src/checks.js";
 import { systemClock } from "../src/clock.js";
 import { execProgram } from "../src/exec.js";
@@ -179,6 +180,22 @@ it("bears what is no UTF-8, and cuts no letter in two", () => {
   expect(tail(Uint8Array.of(0xff, 0x61, 0xc3))).toBe("\ufffda\ufffd");
   expect(tail("ä".repeat(50))).toBe(`…${"ä".repeat(6)}`);
   expect(tail(`a${"ä".repeat(50)}b`)).toBe(`…${"ä".repeat(5)}b`);
+});
+
+it("needs no time while its program is stopped, as in a freeze", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  try {
+    const running = check("echo $$ > pid; kill -STOP $$; echo on", { timeoutMs: 5_000 });
+    const path = join(folder.path, "pid");
+    const pid = () => (existsSync(path) ? Number(readFileSync(path, "utf8")) : 0);
+    const stopped = async () => pid() > 0 && (await findProcess(world, { pid: pid() }))?.stopped;
+    await vi.waitFor(async () => expect(await stopped()).toBe(true), { interval: 0, timeout: 60_000 });
+    for (let second = 0; second < 20; second++) await vi.advanceTimersByTimeAsync(1_000);
+    process.kill(pid(), "SIGCONT");
+    expect(await running).toMatchObject({ exitCode: 0, timedOut: false, tail: "on" });
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it("leaves out colours, and what a progress bar has written over", () => {

@@ -217,6 +217,30 @@ export async function kickAgent(
   return kicked;
 }
 
+/** An agent whose turn was ended, and by which keys. */
+export const INTERRUPT = shape({ agent: AGENT, keys: "string[]" });
+
+export type Interrupt = TypeOf<typeof INTERRUPT>;
+
+/**
+ * Ends the turn that the agent's CLI is busy with, by its own keys; its conversation is kept. Nothing is pressed in a dialog
+ * or on an idle agent. Faults `agent.not_busy` (negative), `agent.not_found`, `agent.is_person`, `pane.not_found`.
+ */
+export async function interruptAgent(host: TmuxHost, ref: AgentRef): Promise<Interrupt> {
+  const row = await openPaneAgent(host.context.store.db, ref);
+  const pane = await ownPane(host, row);
+  const view = await viewAgent(host, row, pane);
+  const keys = view?.cli.interrupt ?? [];
+  if (view === undefined || view.verdict.status !== "busy" || keys.length === 0) {
+    const why = keys.length === 0 ? "has no turns to end" : `is not in a turn: ${view?.verdict.reason ?? "gone"}`;
+    throw new Fault("negative", "agent.not_busy", `${quote(row.name)} ${why}. No key was pressed.`, [
+      { intent: "See its pane", command: `mu agent read ${ref.name} -w ${ref.workstream}` },
+    ]);
+  }
+  for (const key of keys) await host.tmux.sendKeys({ pane: pane.id, keys: [key] });
+  return { agent: toAgent(row), keys: [...keys] };
+}
+
 function nothingToKick({ workstream, name }: AgentRef, command: string): Fault {
   return new Fault(
     "negative",

@@ -75,6 +75,8 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "run.start": ({ subject, payload }) => `started run ${payload.run} of ${shortName(subject)}`,
   "run.settle": ({ subject, payload }) =>
     `ended run ${payload.run} of ${shortName(subject)}: ${payload.failure ?? payload.verdict ?? payload.state}`,
+  "crew.freeze": () => "stopped every agent",
+  "crew.thaw": () => "continued the agents",
   "run.book": () => "booked what agents in panes used",
   "run.refuse": simple("counted an attempt of"),
   "budget.soft": ({ changes }) => `warned: ${inserted(changes, "budget_notices")?.reason}`,

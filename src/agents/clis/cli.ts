@@ -79,6 +79,8 @@ export interface AgentCli extends ScreenReader {
    * which it takes off again; and those that mu refuses, with what the CLI does with them.
    */
   misreads?: { before?: RegExp; after?: RegExp; refuse?: readonly { when: RegExp; why: string }[] };
+  /** The keys that end its turn and keep its conversation; none for a program without turns. */
+  interrupt: readonly string[];
   /** How long it may take from its start until it takes prompts, on a slow machine (ms); 10,000 without it. */
   startMs?: number;
   /** What mu installs so that the CLI reports what it does; without it only its screen shows that. */

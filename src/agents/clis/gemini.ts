@@ -23,6 +23,7 @@ export const gemini: AgentCli = {
     begin: (sessionRef) => ["--session-id", sessionRef],
   },
   variables: /^(?:GEMINI|GOOGLE)_(?!CLI$)\w+$/,
+  interrupt: ["Escape"],
   pasteEnterDelayMs: 150,
   homeColumn: () => 3,
   placeholder: /^Type your message or @path/,

@@ -9,6 +9,7 @@ import { commandHeadless } from "./command-result.js";
 export const shell: AgentCli = {
   key: "shell",
   command: "sh",
+  interrupt: ["C-c"],
   pasteEnterDelayMs: 0,
   homeColumn: (screen) => screen.cursorX,
   proof: { by: "echo" },
@@ -22,6 +23,7 @@ export const shell: AgentCli = {
 export const command: AgentCli = {
   key: "command",
   command: "cat",
+  interrupt: [],
   pasteEnterDelayMs: 150,
   homeColumn: (screen) => screen.cursorX,
   proof: { by: "echo" },

@@ -9,6 +9,7 @@ const DIALOG = /^Allow this command\? {2}\[y\] yes {2}\[n\] no/;
 export const player: AgentCli = {
   key: "player",
   command: "mu-player",
+  interrupt: ["Escape"],
   pasteEnterDelayMs: 60,
   homeColumn: () => 2,
   proof: { by: "composer", pasted: /^> \[paste #\d+/, queued: /Working… · \d+ queued/ },

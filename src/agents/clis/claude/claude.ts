@@ -32,6 +32,7 @@ export const claude: AgentCli = {
   // mu names the pane; Claude Code would overwrite the title at its start.
   env: () => ({ CLAUDE_CODE_DISABLE_TERMINAL_TITLE: "1" }),
   variables: /^(?:ANTHROPIC_\w+|CLAUDE_CONFIG_DIR|CLAUDE_CODE_(?:OAUTH_TOKEN|USE_\w+)|(?:AWS|GOOGLE|VERTEX)_\w+)$/,
+  interrupt: ["Escape"],
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   placeholder: /^(?:Try "|Press up to edit queued messages|Once fixed, resend your message)/,

@@ -34,6 +34,7 @@ export const codex: AgentCli = {
     ],
   },
   variables: /^(?:OPENAI_\w+|CODEX_(?:HOME|API_KEY))$/,
+  interrupt: ["Escape"],
   pasteEnterDelayMs: 150,
   homeColumn: () => 2,
   placeholder:

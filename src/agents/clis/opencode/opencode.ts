@@ -23,6 +23,7 @@ export const opencode: AgentCli = {
   },
   env: environment,
   variables: /^(?:\w+_API_KEY|(?:ANTHROPIC|OPENAI|AWS|GOOGLE)_\w+|OPENCODE_(?:CONFIG|DISABLE)\w*)$/,
+  interrupt: ["Escape", "Escape"],
   pasteEnterDelayMs: 150,
   homeColumn,
   placeholder: /^Ask anything(?:…|\.\.\.)/,

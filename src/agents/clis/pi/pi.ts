@@ -36,6 +36,7 @@ export const pi: AgentCli = {
     events: (file) => ["-e", file],
   },
   variables: /^(?:\w+_API_KEY|(?:ANTHROPIC|OPENAI|AWS|GOOGLE)_\w+|PI_(?:OFFLINE|TELEMETRY|CODING_AGENT_DIR))$/,
+  interrupt: ["Escape"],
   pasteEnterDelayMs: 150,
   homeColumn: () => 0,
   proof: { by: "composer", pasted: /^\[paste #\d+/, queued: /^ (?:Steering|Follow-up): /, event: "input" },
