@@ -17,7 +17,7 @@ import { decide } from "./dispatch/decide.js";
 import { HOLD_OPS, listEscalations, requeueTaskIn } from "./dispatch/escalation.js";
 import { brakeFile, brakeReason, readFacts, type Scene } from "./dispatch/facts.js";
 import { Fault } from "./errors.js";
-import { type AgentRef, counted, qualifiedName } from "./names.js";
+import { type AgentRef, counted, qualifiedName, quote } from "./names.js";
 import { lastEvent } from "./notify/notify.js";
 import { redact, secretsIn } from "./redact.js";
 import { shape, type TypeOf } from "./shape.js";
@@ -267,8 +267,8 @@ function missing(items: readonly InboxItem[], { workstream: { name } }: Scene, i
 }
 
 function changed(id: string, workstream: string, now: InboxItem | undefined): Fault {
-  const what = now === undefined ? "nothing is asked any more" : `now it is: ${now.question}`;
-  return new Fault("conflict", "inbox.changed", `The question ${id} has changed, and nothing was typed; ${what}`, [
+  const what = now === undefined ? "is not asked any more" : `has changed to ${quote(now.question)}`;
+  return new Fault("conflict", "inbox.changed", `The question ${id} ${what}. Nothing was typed.`, [
     { intent: "See what waits", command: `mu inbox -w ${workstream}` },
   ]);
 }

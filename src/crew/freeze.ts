@@ -42,6 +42,7 @@ export async function freezeCrew(crew: Crew, workstream: Workstream, reason: str
   const found = await targets(crew, workstream);
   const spared = new Set(callersIn(await listProcesses(crew)).map(({ pid }) => pid));
   const frozen: Frozen[] = [];
+  let isNew = false;
   for (const { agent, row, processes, root } of found) {
     if (processes.some(({ pid }) => spared.has(pid))) {
       frozen.push({ agent, as: "spared", processes: 0 });
@@ -57,16 +58,17 @@ export async function freezeCrew(crew: Crew, workstream: Workstream, reason: str
     const isInterrupted = mayTalk && (await endTurn(crew, workstream, agent));
     for (const { pid } of all) signal(pid, "SIGSTOP");
     await stopLateChildren(crew, all);
+    isNew ||= isInterrupted || all.some(({ stopped }) => !stopped);
     const as = isInterrupted ? "interrupted" : all.length > 0 ? "stopped" : "idle";
     frozen.push({ agent, as, processes: all.length });
   }
-  await note(crew, workstream, "crew.freeze", { reason, agents: frozen.map(({ agent }) => agent) });
+  if (isNew) await note(crew, workstream, "crew.freeze", { reason, agents: frozen.map(({ agent }) => agent) });
   return frozen;
 }
 
 /**
- * Continues what was stopped, and tells the agents that hold tasks: each gets a prompt that says how long it stood still.
- * Gives the agents in which something was continued or told.
+ * Continues what was stopped, and tells the agents that hold tasks since when they stood still, if that is known. Gives the
+ * agents in which something was continued or told.
  */
 export async function thawCrew(crew: Crew, workstream: Workstream, since: string | null): Promise<string[]> {
   const told: string[] = [];
@@ -77,11 +79,11 @@ export async function thawCrew(crew: Crew, workstream: Workstream, since: string
     const ref = { workstream: workstream.name, name: agent };
     // A shell has put what was stopped behind its prompt.
     if (row?.cli === "shell" && stopped.length > 0) await kickAgent(crew, ref).catch(() => {});
-    const tasks = row === undefined || row.cli === "shell" ? [] : (held.get(row.id) ?? []);
-    if (tasks.length > 0) await queueForAgent(crew, ref, thawed(tasks, since), { sender: "thaw" });
+    const tasks = row === undefined || row.cli === "shell" || since === null ? [] : (held.get(row.id) ?? []);
+    if (tasks.length > 0) await queueForAgent(crew, ref, thawed(tasks, since ?? ""), { sender: "thaw" });
     if (tasks.length > 0 || stopped.length > 0) told.push(agent);
   }
-  await note(crew, workstream, "crew.thaw", { agents: told });
+  if (told.length > 0) await note(crew, workstream, "crew.thaw", { agents: told });
   await drainDeliveries(crew, { workstream: workstream.name });
   return told;
 }
@@ -97,9 +99,8 @@ async function stopLateChildren(crew: Crew, listed: readonly Process[]): Promise
 
 const MOST_LOOKS = 10;
 
-function thawed(tasks: readonly string[], since: string | null): string {
-  const when = since === null ? "" : ` since ${since}`;
-  return `The crew stood still${when} and goes on now. Time has passed: commands that were waiting may have failed, others may have changed files. Go on with ${tasks.join(", ")}.`;
+function thawed(tasks: readonly string[], since: string): string {
+  return `The crew stood still since ${since} and goes on now. Time has passed: commands that were waiting may have failed, others may have changed files. Go on with ${tasks.join(", ")}.`;
 }
 
 async function endTurn(crew: Crew, { name: workstream }: Workstream, name: string): Promise<boolean> {
