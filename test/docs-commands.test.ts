@@ -3,15 +3,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CommanderError } from "commander";
 import * as ts from "typescript";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Fault, type NextStep } from "../src/errors.js";
-import { execute } from "../src/operations/execute.js";
+import { describe, expect, it } from "vitest";
 import { loadOperations } from "../src/operations/index.js";
 import { VERBS } from "../src/operations/manifest.js";
 import { wordsOf } from "../src/operations/verb.js";
 import { generatedFiles } from "../src/reference.js";
 import { parseCommand, shellWords } from "./support/command.js";
-import { type Seeded, seededApp } from "./support/seeded.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const operations = await loadOperations();
@@ -160,36 +157,6 @@ describe("every command that mu or its documents speak of is one", () => {
     expect(mistake("mu task list --status DONE")).toMatch(/status/);
     expect(mistake("mu task show build --colour <name>")).toMatch(/--colour/);
   });
-});
-
-describe("every next step can be run", () => {
-  let app: Seeded;
-  beforeEach(async () => {
-    app = await seededApp();
-  });
-  afterEach(() => app.end());
-
-  it.each(operations.map((operation) => [operation.name, operation] as const))("after %s", async (_name, operation) => {
-    for (const { command } of operation.examples) {
-      const steps = await nextSteps(command);
-      const own = steps.map((step) => step.command.replace(/^(\w+=\S+ )+/, "")).filter((next) => /^mu\b/.test(next));
-      expect(mistakes(own.map((next) => [command, next]))).toEqual([]);
-    }
-  });
-
-  async function nextSteps(command: string): Promise<readonly NextStep[]> {
-    try {
-      const { verb, input } = parseCommand(command);
-      const operation = operations.find((known) => known.name === verb.name);
-      if (operation === undefined) throw new Error(`${verb.name} is no operation`);
-      const result = (await execute(operation, input, app.world, app.request)) as { nextSteps?: NextStep[] };
-      return result.nextSteps ?? [];
-    } catch (error) {
-      if (error instanceof Fault) return error.nextSteps;
-      if (error instanceof CommanderError) return [];
-      throw error;
-    }
-  }
 });
 
 it("what is generated from the verbs is up to date", async () => {

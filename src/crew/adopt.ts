@@ -32,6 +32,7 @@ import { type Place, placeHere } from "../place.js";
 import { hasEnvironment } from "../processes.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Pane } from "../tmux/panes.js";
+import { tmuxLine } from "../tmux/run.js";
 import { sessionOf, workstreamOf, workstreamRow } from "../workstreams/workstream.js";
 import { retireAgentIn } from "./close.js";
 import { agentExists } from "./spawn.js";
@@ -75,6 +76,7 @@ export async function adoptAgent(
 ): Promise<Adopted> {
   const { id } = await workstreamRow(host.context.store.db, workstream);
   const pane = findPane(await host.tmux.listPanes(), sessionOf(workstream), paneOrTitle);
+  if (pane === undefined) throw notFound(host, paneOrTitle);
   await requireNotForeign(host.context.store.db, pane);
   const owner = await findAgentIn(host.context.store.db, pane.id, pane.server);
   if (owner !== undefined) {
@@ -121,7 +123,7 @@ function isDefaultDatabase({ databaseEnv, env }: Crew): boolean {
 }
 
 /** A pane of a window that is linked into several sessions is listed for each: the workstream's own counts first. */
-function findPane(panes: readonly Pane[], session: string, paneOrTitle: string): Pane {
+function findPane(panes: readonly Pane[], session: string, paneOrTitle: string): Pane | undefined {
   const sorted = [...panes].sort((a, b) => Number(b.session === session) - Number(a.session === session));
   const byId = sorted.find((pane) => pane.id === paneOrTitle);
   if (byId !== undefined) return requireLiving(byId);
@@ -130,9 +132,8 @@ function findPane(panes: readonly Pane[], session: string, paneOrTitle: string):
   const found = here.length > 0 ? here : titled;
   const ids = [...new Set(found.map((pane) => pane.id))];
   const [first] = found;
-  if (first === undefined) throw notFound(paneOrTitle);
   if (ids.length > 1) throw ambiguous(paneOrTitle, ids);
-  return requireLiving(first);
+  return first && requireLiving(first);
 }
 
 function requireLiving(pane: Pane): Pane {
@@ -260,9 +261,10 @@ async function moveHome(crew: Crew, workstream: string, row: RowOf<"agents">, pa
   return true;
 }
 
-function notFound(paneOrTitle: string): Fault {
+function notFound({ env }: Crew, paneOrTitle: string): Fault {
+  const list = tmuxLine(env, "list-panes", "-a", "-F", "#{pane_id} #{pane_title} #{pane_current_command}");
   return new Fault("missing", "pane.not_found", `No pane has the id or title ${quote(paneOrTitle)}.`, [
-    { intent: "List panes", command: "tmux list-panes -a -F '#{pane_id} #{pane_title} #{pane_current_command}'" },
+    { intent: "List panes", command: list },
   ]);
 }
 

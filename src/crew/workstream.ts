@@ -194,7 +194,7 @@ export async function renameCrew(host: TmuxHost, workstream: string, to: string)
   checkWorkstreamName(to);
   const [from, target] = [sessionOf(workstream), sessionOf(to)];
   const runs = (session: string) => ifInstalled(host.tmux.hasSession(session), false);
-  if (workstream !== to && (await runs(from)) && (await runs(target))) throw sessionExists(target);
+  if (workstream !== to && (await runs(from)) && (await runs(target))) throw sessionExists(target, host.env);
   const renamed = await renameWorkstream(host.context, workstream, to);
   if (workstream !== to) await ifInstalled(host.tmux.renameSession(from, target), false);
   return renamed;

@@ -77,7 +77,7 @@ export const init = defineOperation({
       "Add the first task",
       `mu task add 'What to do first'${role === undefined ? "" : ` --role ${role}`} -w ${workstream}`,
     ),
-    step("Import tasks", "mu task import seed_tasks.json"),
+    step("See how to import tasks", "mu task import --help"),
   ],
   render: ({ root, workstream, files, remarks, helper }, paint) => [
     `Set up ${paint.bold(workstream)} in ${root}`,

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import * as z from "zod";
-import { counted } from "../names.js";
+import { counted, shellWord } from "../names.js";
 import { stateFolder } from "../paths.js";
 import { pricesOf } from "../pricing/cost.js";
 import { allListed } from "../pricing/list.js";
@@ -121,8 +121,10 @@ export const pricingUpdate = defineOperation({
     const { updated_at: updatedAt, source, models } = table;
     return { changes, models: Object.keys(models).length, updatedAt, source, path: pricingPath(stateDir), written };
   },
-  next: ({ changes, written }, { dryRun }) =>
-    dryRun && !written && changes.length > 0 ? [step("Keep them", "mu pricing update")] : [],
+  next({ changes, written }, { dryRun, from }) {
+    const source = from === undefined ? "" : ` --from ${shellWord(from)}`;
+    return dryRun && !written && changes.length > 0 ? [step("Keep them", `mu pricing update${source}`)] : [];
+  },
   render: ({ changes, models, source, path, written }, paint) => [
     changes.length === 0 && "No changes.",
     changes.length > 0 &&

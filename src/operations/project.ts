@@ -24,12 +24,13 @@ export async function addingContext(
 ): Promise<Context> {
   const { caller, context } = app;
   if (caller.kind !== "agent") return context;
-  const { settings } = await projectOf(app, workstream).catch(async (error) => {
+  const project = await projectOf(app, workstream).catch(async (error) => {
     if (asFault(error).code !== "workstream.not_found") throw error;
     // A plan may start its workstream in the folder of the caller.
-    return { settings: await readSettings(app.request.cwd) };
+    const root = app.request.cwd;
+    return { root, settings: await readSettings(root) };
   });
-  requireRoles(settings, roles);
-  const { maxChildrenPerRun: children, maxDepth: depth } = settings.dispatch;
+  requireRoles(project, roles);
+  const { maxChildrenPerRun: children, maxDepth: depth } = project.settings.dispatch;
   return { ...context, ...(context.run && { run: { ...context.run, limits: { children, depth } } }) };
 }

@@ -32,7 +32,11 @@ export const reconcile = defineOperation({
   ],
   run: async (app, { workstream, dryRun }) => reconcileCrew(await app.crew(), workstream, { report: dryRun }),
   next: ({ orphans }) =>
-    (orphans as Orphan[]).slice(0, 3).map(({ pane }) => step("Adopt it", `mu agent adopt ${pane} --name <name>`)),
+    (orphans as Orphan[])
+      .slice(0, 3)
+      .map(({ pane, cli, workstream }) =>
+        step("Adopt it", `mu agent adopt ${pane} --name ${cli}-${pane.slice(1)} -w ${workstream}`),
+      ),
   render: ({ agents, reaped, orphans, deliveries, workspaces, stale }) =>
     `${counted(agents.length, "agent")}, ${reaped.length} reaped, ${counted(orphans.length, "orphan pane")}, ${counted(deliveries.length, "prompt")} settled${workspaces.length > 0 ? `, ${counted(workspaces.length, "half workspace")} settled` : ""}${stale ? " (the database was busy: as last known)" : ""}`,
 });

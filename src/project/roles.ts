@@ -1,10 +1,10 @@
 import { access, constants, readFile, stat } from "node:fs/promises";
-import { delimiter, resolve } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { unmetRestriction } from "../agents/clis/headless.js";
 import { overrideName } from "../agents/clis/programs.js";
 import { AGENT_CLIS } from "../agents/clis/table.js";
 import { Fault } from "../errors.js";
-import { didYouMean, quote, shellWords } from "../names.js";
+import { didYouMean, quote, shellWord, shellWords } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { SETTINGS_FILE } from "./read.js";
 import type { ProjectSettings, Role } from "./settings.js";
@@ -40,15 +40,18 @@ export function getRole({ roles }: ProjectSettings, name: string): Role {
 }
 
 /** Refuses names that are no roles of a project that has roles. Faults `role.unknown` with the list. */
-export function requireRoles({ roles }: ProjectSettings, names: readonly (string | null | undefined)[]): void {
-  const known = Object.keys(roles);
+export function requireRoles(
+  { root, settings }: { root: string; settings: ProjectSettings },
+  names: readonly (string | null | undefined)[],
+): void {
+  const known = Object.keys(settings.roles);
   const unknown = [...new Set(names)].filter((name): name is string => name != null && !known.includes(name));
   const [first] = unknown;
   if (known.length === 0 || first === undefined) return;
   const message = `Unknown role ${unknown.map(quote).join(", ")}.${didYouMean(first, known)} The roles are ${known.join(", ")}.`;
   throw new Fault("conflict", "role.unknown", message, [
     { intent: "List the roles", command: "mu role list" },
-    { intent: "Add the role to the settings file", command: `$EDITOR ${SETTINGS_FILE}` },
+    { intent: "Add the role to the settings file", command: `\${EDITOR:-vi} ${shellWord(join(root, SETTINGS_FILE))}` },
   ]);
 }
 

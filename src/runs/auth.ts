@@ -1,6 +1,7 @@
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../errors.js";
+import { SETTINGS_FILE } from "../project/read.js";
 import type { ProjectSettings } from "../project/settings.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -74,5 +75,5 @@ export async function isolateConfig(folder: string, credentials: string): Promis
 }
 
 function missing(code: string, message: string, intent: string): Fault {
-  return new Fault("conflict", code, message, [{ intent, command: "$EDITOR .mu/settings.json" }]);
+  return new Fault("conflict", code, message, [{ intent, command: `\${EDITOR:-vi} ${SETTINGS_FILE}` }]);
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Fault, type NextStep } from "../errors.js";
 import type { Exec } from "../exec.js";
-import { counted, duration } from "../names.js";
+import { counted, duration, shellWord } from "../names.js";
 
 /** One tmux command with its arguments, as plain words: no quoting, no escaping. */
 export type Command = readonly string[];
@@ -76,6 +76,11 @@ export async function runUnlessGone(
 export function socketArguments(socket: string | undefined): readonly string[] {
   if (socket === undefined || socket === "") return [];
   return socket.includes("/") ? ["-S", socket] : ["-L", socket];
+}
+
+/** A command line of tmux for a person to paste: it is about mu's server. */
+export function tmuxLine(env: Environment, ...words: string[]): string {
+  return ["tmux", ...socketArguments(env.MU_TMUX_SOCKET), ...words].map(shellWord).join(" ");
 }
 
 /** A server hands the environment it was started with to every pane, so an agent's `MU_*` must not get into it. */

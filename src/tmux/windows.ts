@@ -1,5 +1,15 @@
 import { Fault } from "../errors.js";
-import { formatText, isServerGone, isTargetGone, type Run, refused, runOrFail, runUnlessGone } from "./run.js";
+import {
+  type Environment,
+  formatText,
+  isServerGone,
+  isTargetGone,
+  type Run,
+  refused,
+  runOrFail,
+  runUnlessGone,
+  tmuxLine,
+} from "./run.js";
 
 /** The window that keeps a session open while nothing else is in it. */
 export const PLACEHOLDER_WINDOW = "_mu";
@@ -55,10 +65,9 @@ export async function renameSession(run: Run, from: string, to: string): Promise
   throw refused(`rename session ${from}`, refusal);
 }
 
-export function sessionExists(session: string): Fault {
-  return new Fault("conflict", "session.exists", `A tmux session ${session} already exists.`, [
-    { intent: "Attach to it", command: `tmux attach -t '=${session}'` },
-  ]);
+export function sessionExists(session: string, env?: Environment): Fault {
+  const steps = env && [{ intent: "Attach to it", command: tmuxLine(env, "attach", "-t", `=${session}`) }];
+  return new Fault("conflict", "session.exists", `A tmux session ${session} already exists.`, steps);
 }
 
 /** A no-op if it does not exist. */

@@ -1,8 +1,9 @@
+import { agentRows, PANELESS } from "../agents/agent.js";
 import type { TmuxHost } from "../agents/crew.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { asFault, Fault } from "../errors.js";
 import type { Host } from "../host.js";
-import { type AgentRef, enumerate, quote } from "../names.js";
+import { type AgentRef, enumerate, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { getBackend } from "../vcs/backends.js";
 import { COMMIT, type Commit, type Refreshed, type VcsBackend } from "../vcs/vcs.js";
@@ -63,10 +64,10 @@ export async function refreshWorkspace(
     if (onto === undefined) throw noTarget(row);
     const salvage = await salvageWorkspace(crew, row, "workspace refresh", "stays");
     const before = await noteTaskCommits(crew, backend, row, hold);
-    const refreshed = await backend.refresh(crew, row, onto, target?.landed).catch((error) => {
-      throw asOwnFault(error, row);
+    const refreshed = await backend.refresh(crew, row, onto, target?.landed).catch(async (error) => {
+      throw await asOwnFault(crew, error, row);
     });
-    if (refreshed.outcome === "conflict") throw conflict(row, refreshed);
+    if (refreshed.outcome === "conflict") throw await conflict(crew, row, refreshed);
     const workspace = await finishRefresh(crew, backend, row, { base: refreshed.onto, before });
     return { workspace, outcome: refreshed.outcome, replayed: refreshed.replayed, salvage };
   });
@@ -190,43 +191,51 @@ function newId(sha: string, { before, now }: Rewritten): string | undefined {
   return trace && now.find((commit) => TRACED.every((field) => commit[field] === trace[field]))?.sha;
 }
 
-function asOwnFault(error: unknown, { workstream, agent }: WorkspaceRow): unknown {
+async function asOwnFault(host: Host, error: unknown, row: WorkspaceRow): Promise<unknown> {
   if (!(error instanceof Fault) || error.code !== "vcs.dirty") return error;
-  return dirtyWorkspace({ workstream, name: agent }, error.details);
+  return dirtyWorkspace(host, row, error.details);
 }
 
 /** The fault for a workspace with uncommitted changes. */
-export function dirtyWorkspace({ workstream, name }: AgentRef, details: Fault["details"] = {}): Fault {
+export async function dirtyWorkspace(host: Host, row: WorkspaceRow, details: Fault["details"] = {}): Promise<Fault> {
+  const name = `${row.workstream}/${row.agent}`;
   return new Fault(
     "conflict",
     "workspace.dirty",
-    `The workspace of ${quote(name)} has uncommitted changes.`,
+    `The workspace of ${quote(row.agent)} has uncommitted changes.`,
     [
-      { intent: "List them", command: `mu workspace diff ${workstream}/${name} --stat` },
-      { intent: "Ask the agent to commit them", command: `mu agent send ${workstream}/${name} 'Commit your work'` },
-      { intent: "Save them and start over", command: `mu workspace recreate ${workstream}/${name}` },
+      { intent: "List them", command: `mu workspace diff ${name} --stat` },
+      ...(await askAgent(host, row, "commit them", "Commit your work")),
+      { intent: "Commit them by hand", command: `cd ${shellWord(row.path)}` },
+      { intent: "Save them and start over", command: `mu workspace recreate ${name}` },
     ],
     details,
   );
 }
 
-function conflict(
-  { workstream, agent, path }: WorkspaceRow,
+async function conflict(
+  host: Host,
+  row: WorkspaceRow,
   { onto, conflicts }: Extract<Refreshed, { outcome: "conflict" }>,
-): Fault {
+): Promise<Fault> {
+  const target = onto.slice(0, 12);
   return new Fault(
     "conflict",
     "workspace.conflict",
-    `The work of ${quote(agent)} conflicts with ${onto.slice(0, 12)} in ${enumerate(conflicts)}. Nothing was changed.`,
+    `The work of ${quote(row.agent)} conflicts with ${target} in ${enumerate(conflicts)}. Nothing was changed.`,
     [
-      {
-        intent: "Ask the agent to rebase",
-        command: `mu agent send ${workstream}/${agent} 'Rebase your commits onto ${onto.slice(0, 12)} and resolve the conflicts'`,
-      },
-      { intent: "Rebase by hand", command: `cd ${path}` },
+      ...(await askAgent(host, row, "rebase", `Rebase your commits onto ${target} and resolve the conflicts`)),
+      { intent: "Rebase by hand", command: `cd ${shellWord(row.path)}` },
     ],
     { conflicts, onto },
   );
+}
+
+/** A prompt for the workspace's agent, if it is open: one that is closed gets none. */
+async function askAgent(host: Host, { workstream, agent }: WorkspaceRow, what: string, prompt: string) {
+  const open = await agentRows(host.context.store.db, workstream);
+  if (!open.some(({ name, cli }) => name === agent && !PANELESS.includes(cli))) return [];
+  return [{ intent: `Ask the agent to ${what}`, command: `mu agent send ${workstream}/${agent} '${prompt}'` }];
 }
 
 function noTarget({ root, workstream }: WorkspaceRow): Fault {

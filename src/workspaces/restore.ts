@@ -46,7 +46,7 @@ export async function restoreSalvage(
 
 async function bringBack(host: Host, salvage: ListedSalvage, row: WorkspaceRow): Promise<Salvage | null> {
   const standing = (await standingsOf(host, [row])).get(row.path);
-  if ((standing?.dirty ?? 0) > 0) throw dirtyWorkspace({ workstream: row.workstream, name: row.agent });
+  if ((standing?.dirty ?? 0) > 0) throw await dirtyWorkspace(host, row);
   const saved = await salvageWorkspace(host, row, "salvage restore", "goes");
   await getBackend(salvage.backend).restore(host, { root: row.root, path: row.path }, salvage.place);
   const spec = { op: "salvage.restore", scope: row.workstream, subject: salvage.name };

@@ -43,6 +43,43 @@ describe("a caller who may only look", () => {
   });
 });
 
+describe("a person in the pane of an agent CLI that nobody adopted", () => {
+  const seat = { TMUX: "/tmp/tmux-0/default,123,0", TMUX_PANE: "%9" };
+  let asked: string[];
+  beforeEach(() => {
+    asked = [];
+    app.world.askPane = async (pane) => {
+      asked.push(pane);
+      const unmarked = { title: "", agent: "", agentId: "", spawnedAt: "", startCommand: "codex" };
+      return { pane, server: "123 1", session: "mu-demo", command: "codex", ...unmarked } as never;
+    };
+  });
+
+  it("is found by asking the pane, reads, and writes only with --self", async () => {
+    expect(await run("task.list", {}, seat)).toMatchObject({ count: 5 });
+    expect(asked).toEqual(["%9"]);
+    await expect(run("task.claim", { task: "build" }, seat)).rejects.toMatchObject({ code: "agent.not_adopted" });
+    expect(await run("task.claim", { task: "build", self: true }, seat)).toMatchObject({ task: { owner: "ann" } });
+  });
+
+  it("may use a verb that changes nothing in anybody's name, and a surface that says who calls", async () => {
+    const write = (more: Partial<Operation>, self = false) => {
+      const env = { ...app.request.env, ...seat };
+      return execute(verb({ effect: "write", ...more }), {}, app.world, { ...app.request, env, self });
+    };
+    await expect(write({})).rejects.toMatchObject({ code: "agent.not_adopted" });
+    expect(await write({ unadopted: true })).toBe("ran");
+    expect(await write({}, true)).toBe("ran");
+  });
+});
+
+it("lets --self settle nothing else: an incarnation that is closed stays closed", async () => {
+  const closed = { MU_AGENT_ID: "4711", MU_AGENT: "ghost", MU_WORKSTREAM: "demo" };
+  await expect(run("task.claim", { task: "build", self: true }, closed)).rejects.toMatchObject({
+    code: "agent.replaced",
+  });
+});
+
 it("looks at the panes before a read, unless asked not to", async () => {
   let looked = 0;
   const { openCrew } = app.world;
@@ -130,6 +167,29 @@ it("gives a verb the caller's context: one group for what it writes, none for wh
   const of = (effect: "read" | "write") => execute(verb({ effect, run }), {}, app.world, app.request);
   expect(await of("read")).toEqual({ actor: "ann" });
   expect(await of("write")).toEqual({ actor: "ann", group: expect.any(String) });
+});
+
+it("names the incarnation of an agent that calls, in what it reads and what it writes", async () => {
+  const bob = await write(app.context, { op: "agent.spawn", scope: "demo", subject: "bob" }, async (tx) => {
+    const { id } = await workstreamRow(tx.db, "demo");
+    return tx.insert("agents", agentRow({ workstream_id: id, name: "bob", spawned_at: tx.now }));
+  });
+  const run: Operation["run"] = async ({ context: { actor, incarnation }, orphans }) => ({
+    actor,
+    incarnation,
+    orphans,
+  });
+  const env = { MU_AGENT_ID: `${bob.id}`, MU_AGENT: "bob", MU_WORKSTREAM: "demo" };
+  for (const effect of ["read", "write"] as const) {
+    const seen = await execute(verb({ effect, run }), {}, app.world, { ...app.request, env });
+    expect(seen).toEqual({ actor: "bob", incarnation: bob.id, orphans: [] });
+  }
+});
+
+it("opens no database for a verb about mu itself", async () => {
+  const openStore = () => Promise.reject(new Error("opened"));
+  const standalone = verb({ standalone: true, run: async ({ context }) => Object.keys(context) });
+  expect(await execute(standalone, {}, { ...app.world, openStore }, app.request)).toEqual(["clock"]);
 });
 
 it("refuses a surface that lacks what the verb needs", async () => {

@@ -91,7 +91,7 @@ export async function seededApp(
     },
     openCrew: async (own) => privateCrew(own, folder.path),
     askPane: async () => undefined,
-    openStore: async () => ({ ...store, close: async () => {} }),
+    openStore: async () => ({ ...context.store, close: async () => {} }),
   };
   const request: Request = {
     env: { USER: "ann", MU_WORKSTREAM: "demo" },
@@ -108,13 +108,18 @@ export async function seededApp(
     },
   };
   const crew = privateCrew(context, folder.path);
-  if (workspaces === "with workspaces") await openWorkspaces(crew, project);
-  if (panes === "with panes") await openPanes(crew, project);
   const end = async () => {
     await crew.tmux.run([["kill-server"]]);
-    await store.close();
+    await context.store.close();
     await removeFolder(folder.path);
   };
+  try {
+    if (workspaces === "with workspaces") await openWorkspaces(crew, project);
+    if (panes === "with panes") await openPanes(crew, project);
+  } catch (error) {
+    await end();
+    throw error;
+  }
   return { folder: folder.path, store, context, world, request, end };
 }
 

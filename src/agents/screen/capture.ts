@@ -27,7 +27,7 @@ async function readPart(path: string): Promise<string> {
       "missing",
       "capture.not_found",
       `Cannot read ${path} (${why}). A capture is a .txt file with a .meta file.`,
-      [{ intent: "Capture a pane", command: "tmux capture-pane -p -t <pane> > capture.txt" }],
+      [{ intent: "Save one", command: "mu agent explain <agent> --save <file>" }],
     );
   }
 }

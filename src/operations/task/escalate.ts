@@ -6,6 +6,7 @@ import { TASK } from "../../tasks/task.js";
 import { defineOperation, defineTaskVerb, listed, listOf, step } from "../define.js";
 import { sceneOf } from "../dispatch/world.js";
 import { field, workstreamField } from "../fields.js";
+import { projectOf } from "../project.js";
 
 const ranNext = (at: string, workstream: string) => [
   step("Run what is ready", `mu dispatch --once -w ${workstream}`),
@@ -43,7 +44,7 @@ export const taskRoute = defineTaskVerb({
     { command: "mu task route nothing --role code", shows: "an unknown task", fault: "task.not_found" },
   ],
   async run(app, ref, { role }) {
-    requireRoles((await sceneOf(app, ref.workstream)).settings, [role]);
+    requireRoles(await projectOf(app, ref.workstream), [role]);
     return requeueTask(app.context, ref, claimant(app.caller), { role });
   },
   next: ({ task }, at) => ranNext(at, task.workstream),

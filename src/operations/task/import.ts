@@ -25,7 +25,7 @@ export const taskImport = defineOperation({
   async run(app, { file, workstream }) {
     const tasks = readSeedTasks(await readSource(app.request, file));
     const roles = tasks.map(({ role }) => role);
-    requireRoles((await projectOf(app, workstream)).settings, roles);
+    requireRoles(await projectOf(app, workstream), roles);
     return { workstream, tasks: await importTasks(await addingContext(app, workstream, roles), workstream, tasks) };
   },
   next: ({ workstream }) => [

@@ -117,7 +117,7 @@ export const workspaceSetup = defineOperation({
   next({ workstream, command, check }) {
     const isWaiting = command?.approved === false || check?.approved === false;
     const approve = step("Approve the repository's command", `mu workspace setup --approve -w ${workstream}`);
-    const make = step("Create a workspace", `mu workspace create <agent> -w ${workstream}`);
+    const make = step("Create a workspace", `mu workspace create worker-1 -w ${workstream}`);
     return isWaiting ? [approve, make] : [make];
   },
   render: (result, paint) => [

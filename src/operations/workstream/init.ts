@@ -3,7 +3,7 @@ import * as z from "zod";
 import type { Reader } from "../../db/schema.js";
 import { asFault, Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
-import { socketArguments } from "../../tmux/run.js";
+import { tmuxLine } from "../../tmux/run.js";
 import { initWorkstream, sessionOf, WORKSTREAM } from "../../workstreams/workstream.js";
 import { type App, defineOperation, step } from "../define.js";
 import { field } from "../fields.js";
@@ -39,9 +39,9 @@ export const workstreamInit = defineOperation({
   },
   next: ({ session }, { name }, { request }) => [
     step("Add a task", `mu task add 'What to do first' -w ${name}`),
-    step("Apply a plan", `mu task apply plan.yaml -w ${name}`),
+    step("See what a plan looks like", "mu task apply --help"),
     step("Start an agent", `mu agent spawn worker-1 -w ${name}`),
-    ...(session === null ? [] : [step("Attach to its session", attachLine(request.env, session))]),
+    ...(session === null ? [] : [step("Attach to its session", tmuxLine(request.env, "attach", "-t", `=${session}`))]),
     step("Show the workstream", `mu state -w ${name}`),
   ],
   render: ({ workstream, created, others }, paint) => [
@@ -83,8 +83,4 @@ export async function openSession(app: App, workstream: string): Promise<string 
     app.request.remark(`Its tmux session was not opened: ${asFault(error).message}`);
     return null;
   }
-}
-
-function attachLine(env: App["request"]["env"], session: string): string {
-  return ["tmux", ...socketArguments(env["MU_TMUX_SOCKET"]), "attach", "-t", `=${session}`].join(" ");
 }
