@@ -12,8 +12,11 @@ import { parseCommand } from "./support/command.js";
 import type { Seeded } from "./support/seeded.js";
 import { eventually } from "./support/tmux.js";
 
-/** Faults of a next step that its verb documents as an outcome; the last is how a test without a network ends. */
-const DOCUMENTED = ["task.none_ready", "pricing.unreachable"];
+/**
+ * Faults of a next step that are an answer: what its verb documents, no network, and a project in which `npm ci` has nothing
+ * to install.
+ */
+const DOCUMENTED = ["task.none_ready", "pricing.unreachable", "setup.failed"];
 
 /** Verbs whose next steps no story can bring about, and why. */
 const UNTOLD: Readonly<Record<string, string>> = {};
