@@ -49,7 +49,7 @@ const sees = (name: string, pattern: RegExp) =>
 describeTmux("a crew on the command line", () => {
   it("starts a workstream and says how to attach", async () => {
     const { out } = await desk.mu(["workstream", "init", "shop"]);
-    expect(out).toContain("tmux -L t attach -t =mu-shop");
+    expect(out).toContain("tmux -L t attach -t '=mu-shop'");
   });
 
   it("spawns, lists, shows, reads, and says what it knows of what it sends", async () => {

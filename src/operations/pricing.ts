@@ -122,8 +122,9 @@ export const pricingUpdate = defineOperation({
     return { changes, models: Object.keys(models).length, updatedAt, source, path: pricingPath(stateDir), written };
   },
   next({ changes, written }, { dryRun, from }) {
-    const source = from === undefined ? "" : ` --from ${shellWord(from)}`;
-    return dryRun && !written && changes.length > 0 ? [step("Keep them", `mu pricing update${source}`)] : [];
+    const source = from === undefined ? [] : ["--from", shellWord(from)];
+    const keep = ["mu pricing update", ...source].join(" ");
+    return dryRun && !written && changes.length > 0 ? [step("Keep them", keep)] : [];
   },
   render: ({ changes, models, source, path, written }, paint) => [
     changes.length === 0 && "No changes.",

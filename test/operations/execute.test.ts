@@ -56,7 +56,7 @@ describe("a person in the pane of an agent CLI that nobody adopted", () => {
   });
 
   it("is found by asking the pane, reads, and writes only with --self", async () => {
-    expect(await run("task.list", {}, seat)).toMatchObject({ count: 5 });
+    expect(await run("task.list", {}, seat)).toMatchObject({ count: 6 });
     expect(asked).toEqual(["%9"]);
     await expect(run("task.claim", { task: "build" }, seat)).rejects.toMatchObject({ code: "agent.not_adopted" });
     expect(await run("task.claim", { task: "build", self: true }, seat)).toMatchObject({ task: { owner: "ann" } });
