@@ -10,12 +10,21 @@
 
 export type { Claimant } from "./agents/agent.js";
 export type { ModelUsage } from "./agents/clis/headless.js";
+export { type Crew, processCrew } from "./agents/crew.js";
 export { type Clock, systemClock } from "./clock.js";
 export { type Context, newGroup, timestamp } from "./db/context.js";
-export { type Change, eventHash } from "./db/events.js";
+export { type Change, eventHash, GENESIS_HASH } from "./db/events.js";
 export { type Address, openStore } from "./db/open.js";
 export type { Reader } from "./db/schema.js";
 export type { Store } from "./db/store.js";
+export { putBrakeOn, type Reach, takeBrakeOff } from "./dispatch/brake.js";
+export { type Budget, type BudgetLine, readBudget } from "./dispatch/budget.js";
+export type { Wait, WaitCode } from "./dispatch/decide.js";
+export { brakeReason, type Scene } from "./dispatch/facts.js";
+export type { LoopResult } from "./dispatch/loop.js";
+export { beginRun, dispatchOnce, endRun, type OnceOptions, type RunEnd } from "./dispatch/once.js";
+export { type Report, readReport, reportText } from "./dispatch/report.js";
+export { readScene } from "./dispatch/scene.js";
 export { EXIT_CODES, Fault, type FaultKind, type NextStep } from "./errors.js";
 export { auditHead, type ChainHead, type ChainReport, verifyChains } from "./journal/audit.js";
 export { followLog, type LogEntry, type LogFilter, type LogRange, readLog, writeMessage } from "./journal/log.js";
@@ -44,6 +53,8 @@ export {
 export { DEFAULT_ROLE, DEFAULT_SETTINGS, type ProjectSettings, type Role, type RunCli } from "./project/settings.js";
 export { redact, redactStream, secretsIn } from "./redact.js";
 export { type AuthMode, credentialsPath, isolateConfig, type SignIn, signInOf } from "./runs/auth.js";
+export { listRuns, type Run, type RunState } from "./runs/run.js";
+export type { Settled } from "./runs/settle.js";
 export { readState, type State, type StateOptions } from "./state.js";
 export { type Addition, addTask, type NewTask } from "./tasks/add.js";
 export { type Claim, type ClaimNextOptions, type ClaimOptions, claimNext, claimTask } from "./tasks/claim.js";

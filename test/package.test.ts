@@ -30,6 +30,44 @@ export async function main(): Promise<string> {
 }
 `;
 
+/** Another: it runs what a project's queue holds, does one task itself, and keeps to the budget and the brake. */
+const NIGHT = `
+import {
+  addNote, addTask, auditHead, beginRun, brakeReason, type Context, databasePath, dispatchOnce, endRun, Fault, initWorkstream,
+  openStore, processCrew, putBrakeOn, readBudget, readProjectSettings, readScene, type Run, type Scene, systemClock, takeBrakeOff,
+  verifyChains,
+} from "mu-crew";
+
+export async function night(root: string, env: Record<string, string | undefined>): Promise<unknown> {
+  const context: Context = { store: await openStore({ path: databasePath(env) }), clock: systemClock, actor: "script" };
+  await initWorkstream(context, "shop", { root });
+  for (const name of ["build", "docs"]) await addTask(context, "shop", { name, title: name, role: "code" });
+  await addTask(context, "shop", { name: "look", title: "Look", role: "qa", kind: "review", blockedBy: ["docs"] });
+  const crew = processCrew(context, env);
+  const scene: Scene = await readScene(crew, "shop", { roles: ["code"] });
+  await putBrakeOn(crew, scene, "deploy");
+  const halted = { brake: brakeReason(scene), waits: (await dispatchOnce(crew, scene)).wait.map(({ code }) => code) };
+  await takeBrakeOff(crew, scene);
+  const { finished } = await dispatchOnce(crew, scene);
+  const all = await readScene(crew, "shop");
+  const run: Run = await beginRun(crew, all, "look");
+  await addNote(context, { workstream: "shop", name: "look" }, { person: "script" }, {
+    text: "The docs are right", kind: "decision", rationale: "read twice",
+  });
+  const { run: ended } = await endRun(crew, run.id, { state: "done", costUsd: 0.9, verdict: "pass" });
+  await addTask(context, "shop", { name: "again", title: "Look again", role: "qa" });
+  const refused = await beginRun(crew, all, "again").catch((error) => (error as Fault).code);
+  const { roles, project } = await readBudget(context, all);
+  return {
+    halted, refused, cost: ended.costUsd,
+    ran: finished.map(({ task, state, costUsd }) => [task, state, costUsd]).sort(),
+    spent: [...roles, project].map((line) => [line.role, line.settledUsd, line.capUsd, line.state]),
+    ceiling: (await readProjectSettings(root)).budget.projectCeilingUsd,
+    chains: (await verifyChains(context.store.db)).map(({ ok }) => ok), heads: (await auditHead(context.store.db)).length,
+  };
+}
+`;
+
 /** Packs what is built, and puts it into an otherwise empty project, as an installation would; SQLite is lent. */
 beforeAll(() => {
   if (!existsSync(join(root, "dist", "index.d.ts"))) execFileSync("npm", ["run", "build"], { cwd: root });
@@ -40,6 +78,11 @@ beforeAll(() => {
   symlinkSync(join(root, "node_modules", "better-sqlite3"), join(installed, "..", "better-sqlite3"));
   writeFileSync(join(folder.path, "package.json"), JSON.stringify({ type: "module" }));
   writeFileSync(join(folder.path, "main.ts"), PROGRAM);
+  writeFileSync(join(folder.path, "night.ts"), NIGHT);
+  const [, example = ""] =
+    /```ts\n(import \* as mu[^`]*)```/.exec(readFileSync(join(root, "docs/guide.md"), "utf8")) ?? [];
+  const ambient = "declare const process: { env: Record<string, string | undefined> };\n";
+  writeFileSync(join(folder.path, "guide.ts"), `${ambient}${example}`);
 }, 120_000);
 afterAll(folder.remove);
 
@@ -54,7 +97,10 @@ describe("the package", () => {
     "has types that compile in an empty project: %s",
     (_, options) => {
       const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
-      const strict = "--strict --exactOptionalPropertyTypes --skipLibCheck false --target es2022 main.ts".split(" ");
+      const strict =
+        "--strict --exactOptionalPropertyTypes --skipLibCheck false --target es2022 main.ts night.ts guide.ts".split(
+          " ",
+        );
       expect(run(tsc, [...options.split(" "), ...strict])).toMatchObject({ stdout: "", status: 0 });
     },
     120_000,
@@ -63,6 +109,40 @@ describe("the package", () => {
   it("runs as a library", () => {
     writeFileSync(join(folder.path, "run.js"), 'import { main } from "./main.js";\nconsole.log(await main());\n');
     expect(run("run.js", [])).toMatchObject({ stdout: "design IN_PROGRESS sql.not_a_read\n", stderr: "", status: 0 });
+  });
+
+  it("runs a queue as a library, within its budget", () => {
+    const project = join(folder.path, "night");
+    const command = `sh -c 'cat > /dev/null; echo "{\\"text\\":\\"by $MU_AGENT\\",\\"cost_usd\\":0.25}"'`;
+    const code = { cli: "command", access: "read-only", workspace: false, command, concurrency: 2 };
+    const roles = { code, qa: { ...code, dailyCapUsd: 0.5 } };
+    mkdirSync(join(project, ".mu"), { recursive: true });
+    writeFileSync(
+      join(project, ".mu", "settings.json"),
+      JSON.stringify({ budget: { projectCeilingUsd: 5 }, notifications: { desktop: false }, roles }),
+    );
+    const env = { PATH: process.env["PATH"], HOME: project, MU_STATE_DIR: join(project, "state") };
+    const call = `console.log(JSON.stringify(await night(${JSON.stringify(project)}, ${JSON.stringify(env)})));`;
+    writeFileSync(join(folder.path, "run-night.js"), `import { night } from "./night.js";\n${call}\n`);
+    const { stdout, stderr } = run("run-night.js", []);
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toEqual({
+      halted: { brake: "deploy", waits: ["killed", "killed", "other_role"] },
+      ran: [
+        ["build", "done", 0.25],
+        ["docs", "done", 0.25],
+      ],
+      cost: 0.9,
+      refused: "budget.exceeded",
+      spent: [
+        ["code", 0.5, null, "ok"],
+        ["qa", 0.9, 0.5, "hit"],
+        ["project", 1.4, 5, "ok"],
+      ],
+      ceiling: 5,
+      chains: [true],
+      heads: 1,
+    });
   });
 
   it("runs as a program", () => {

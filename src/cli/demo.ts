@@ -1,12 +1,12 @@
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { processCrew } from "../agents/crew.js";
 import { systemClock } from "../clock.js";
 import { openStore } from "../db/open.js";
 import { type DemoOutcome, playDemo } from "../demo/demo.js";
 import type { CrewPlace } from "../demo/stage.js";
 import { execProgram } from "../exec.js";
 import type { Request } from "../operations/app.js";
-import { processCrew } from "./crew.js";
 
 /** The demo, with the programs that this one was built with. */
 export function playDemoHere(

@@ -149,7 +149,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
       upgradeDatabase: (options) => upgradeStore(address, options),
       playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),
     },
-    openCrew: async (context, { env, signal }) => (await import("./crew.js")).processCrew(context, env, signal),
+    openCrew: async (context, { env, signal }) => (await import("../agents/crew.js")).processCrew(context, env, signal),
     askPane: async (pane, { env }) => (await import("./crew.js")).askProcessPane(pane, env),
     openStore: () => openStore(address),
   };

@@ -1,14 +1,10 @@
 import { writeSync } from "node:fs";
+import { processCrew } from "../agents/crew.js";
 import { systemClock } from "../clock.js";
 import type { Context } from "../db/context.js";
 import { type Address, openStore } from "../db/open.js";
 import { asFault } from "../errors.js";
-import { projectEnv, readSettings } from "../project/read.js";
-import { DEFAULT_SETTINGS } from "../project/settings.js";
-import { performRun } from "../runs/perform.js";
-import { runRow } from "../runs/run.js";
-import { getWorkstream } from "../workstreams/workstream.js";
-import { processCrew } from "./crew.js";
+import { performHere } from "../runs/here.js";
 import type { Output } from "./show.js";
 
 /** Carries out one reserved run in this process, whose output is what the agent prints; gives the exit code. */
@@ -19,18 +15,10 @@ export async function carryOutRun(id: number, address: Address, output: Output, 
   process.once("SIGHUP", () => hangup.abort());
   const store = await openStore(lasting);
   try {
-    const { workstream, agent, agent_id } = await runRow(store.db, id);
-    const { root } = await getWorkstream(store.db, workstream);
-    const project = async () =>
-      root === null
-        ? { settings: DEFAULT_SETTINGS, env: process.env }
-        : { settings: await readSettings(root), env: await projectEnv(root, process.env) };
-    const context: Context = { store, clock: systemClock, actor: agent, incarnation: agent_id };
+    const context: Context = { store, clock: systemClock, actor: "runner" };
     // What this process runs beside the agent CLI is seen to its end: the run must be settled.
-    const settled = await performRun(
-      { ...processCrew(context, process.env), project, signal: AbortSignal.any([signal, hangup.signal]), echo },
-      id,
-    );
+    const ends = { signal: AbortSignal.any([signal, hangup.signal]), echo };
+    const settled = await performHere(processCrew(context, process.env), id, ends);
     return settled === undefined || settled.run.state === "done" ? 0 : 1;
   } catch (error) {
     output.err(`${asFault(error).message}\n`);

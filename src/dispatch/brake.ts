@@ -17,7 +17,10 @@ const fileOf = (scene: Scene, reach: Reach) => {
   return (reach === "machine" ? files.at(-1) : files[0]) as string;
 };
 
-/** Puts the brake on: nothing starts until it is taken off. The first reason stays; false if it was on already. */
+/**
+ * Puts the brake on: no dispatcher of the scene's workstream, or of this machine, starts a run until it is taken off. The
+ * first reason stays; false if it was on already.
+ */
 export async function putBrakeOn(host: Host, scene: Scene, reason: string, reach: Reach = "project"): Promise<boolean> {
   const path = fileOf(scene, reach);
   await mkdir(dirname(path), { recursive: true });

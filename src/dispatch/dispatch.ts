@@ -78,7 +78,7 @@ export async function beat(world: DispatchWorld, onStart: (run: Run) => void = (
  * Claims the task, reserves the money and takes the slot in one write, which decides once more on what is true by then.
  * Undefined if the task may not start any more: another dispatcher was first.
  */
-async function reserve(world: DispatchWorld, scene: Scene, { task, role }: Start): Promise<RunRow | undefined> {
+export async function reserve(world: DispatchWorld, scene: Scene, { task, role }: Start): Promise<RunRow | undefined> {
   const { name: workstream } = scene.workstream;
   const settings = scene.settings.roles[role];
   if (settings === undefined) return undefined;

@@ -12,7 +12,7 @@ import { CONTAINER_KINDS, readyOrder, unblocks } from "../tasks/task.js";
 import { listTracks } from "../tracks.js";
 import type { Claim, Facts, Waiting } from "./decide.js";
 
-/** Where one looks for facts. */
+/** A workstream with what it is dispatched by; see `readScene`. */
 export interface Scene {
   workstream: { id: number; name: string; root: string | null };
   settings: ProjectSettings;

@@ -1,40 +1,22 @@
 import type { DispatchWorld } from "../../dispatch/dispatch.js";
 import type { Scene } from "../../dispatch/facts.js";
+import { followScene, readScene } from "../../dispatch/scene.js";
 import { Fault } from "../../errors.js";
-import { readSettings, settingsOf } from "../../project/read.js";
-import { DEFAULT_SETTINGS } from "../../project/settings.js";
 import type { RunRow } from "../../runs/run.js";
-import { sessionOf, workstreamRow } from "../../workstreams/workstream.js";
+import { sessionOf } from "../../workstreams/workstream.js";
 import type { App, Request } from "../define.js";
 
-/** What the project of a workstream is dispatched by. Faults `settings.invalid`. */
-export async function sceneOf(
-  app: App,
-  workstream: string,
-  { max = Number.POSITIVE_INFINITY, roles }: { max?: number | undefined; roles?: readonly string[] | undefined } = {},
-): Promise<Scene> {
-  const { id, name, root } = await workstreamRow(app.context.store.db, workstream);
-  const settings = root === null ? DEFAULT_SETTINGS : await readSettings(root);
-  const { stateDir } = await app.crew();
-  return { workstream: { id, name, root }, settings, stateDir, max, ...(roles?.length && { roles: new Set(roles) }) };
-}
+/** What a workstream is dispatched by; see `readScene`. */
+export const sceneOf = async (app: App, workstream: string, limits?: Parameters<typeof readScene>[2]): Promise<Scene> =>
+  readScene(await app.crew(), workstream, limits);
 
 /** A dispatcher's world around a request; the settings file is read again whenever it changes. */
 export async function dispatchWorld(app: App, scene: Scene): Promise<DispatchWorld> {
-  const { root } = scene.workstream;
-  const held = root === null ? undefined : settingsOf(root);
-  let problem: string | null = null;
   return {
     ...(await app.crew()),
     transport: hasTmux(app) ? "pane" : "child",
     ...(app.request.terminal?.ring && { terminal: app.request.terminal.ring }),
-    async scene() {
-      const now = await held?.();
-      if (now === undefined) return scene;
-      if (now.problem !== problem) app.request.remark(now.problem ?? "The settings are good again.");
-      problem = now.problem;
-      return { ...scene, settings: now.settings };
-    },
+    scene: followScene(scene, app.request.remark),
     launch: (run) => launchRun(app, scene, run),
   };
 }

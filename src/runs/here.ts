@@ -1,0 +1,19 @@
+import type { Crew } from "../agents/crew.js";
+import { readProject } from "../project/read.js";
+import { getWorkstream } from "../workstreams/workstream.js";
+import { performRun } from "./perform.js";
+import { runRow } from "./run.js";
+import type { Settled } from "./settle.js";
+
+/** Carries out a reserved run in this process, as its slot; see `performRun`. Faults `run.not_found`. */
+export async function performHere(
+  crew: Crew,
+  id: number,
+  { signal, echo }: { signal: AbortSignal; echo(chunk: Uint8Array): void },
+): Promise<Settled | undefined> {
+  const { store, clock } = crew.context;
+  const { workstream, agent, agent_id } = await runRow(store.db, id);
+  const { root } = await getWorkstream(store.db, workstream);
+  const context = { store, clock, actor: agent, incarnation: agent_id };
+  return performRun({ ...crew, context, project: () => readProject(root, crew.env), signal, echo }, id);
+}
