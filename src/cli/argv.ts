@@ -1,4 +1,5 @@
 import { type Verb, wordsOf } from "../operations/verb.js";
+import { expandSynonyms } from "./synonyms.js";
 
 /** A command line with the flags that may stand anywhere moved behind the verb's words. */
 export interface Line {
@@ -25,12 +26,13 @@ const DASHED_TEXT = /^-+[^\w-]/;
 export const TEXT_MARK = "\0";
 
 /** Reads the line just far enough to know which verb it calls. */
-export function readLine(argv: readonly string[], verbs: readonly Verb[]): Line {
+export function readLine(given: readonly string[], verbs: readonly Verb[]): Line {
   const known = new Set(verbs.flatMap((verb) => [wordsOf(verb.name).join(" "), ...verb.aliases]));
   const isPrefix = (words: readonly string[]) => {
     const text = words.join(" ");
     return known.has(text) || [...known].some((name) => name.startsWith(`${text} `));
   };
+  const argv = expandSynonyms(given, firstWord(given), isPrefix);
   const before = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   const words: string[] = [];
   const moved: string[] = [];
@@ -53,6 +55,13 @@ export function readLine(argv: readonly string[], verbs: readonly Verb[]): Line 
     help,
     bare: !isVerb && rest.length === 0,
   };
+}
+
+/** Where the verb begins: behind `help`, and flags that may stand anywhere. */
+function firstWord(argv: readonly string[]): number {
+  let at = argv[0] === "help" ? 1 : 0;
+  while (at < argv.length && argv[at]?.startsWith("-")) at += VALUED.has(argv[at] ?? "") ? 2 : 1;
+  return at;
 }
 
 const markText = (word: string) => (DASHED_TEXT.test(word) ? TEXT_MARK + word : word);

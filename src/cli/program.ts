@@ -146,13 +146,19 @@ function convert(field: Argument | Flag, written: Written): unknown {
   const value = textOf(written, field.lines === true);
   if (field.type === "list") {
     const items = Array.isArray(value) ? value : [String(value)];
-    return field.commas ? items.flatMap(fragments) : items;
+    return (field.commas ? items.flatMap(fragments) : items).map((item) => choiceOf(field, item));
   }
   if (field.type === "number") {
     return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(String(value)) ? Number(value) : value;
   }
   if (field.type === "json") return parsedJson(String(value));
-  return value;
+  return choiceOf(field, value);
+}
+
+/** A choice in any case: `open` for OPEN. */
+function choiceOf({ choices = [] }: Argument | Flag, value: Written): unknown {
+  if (typeof value !== "string" || choices.includes(value)) return value;
+  return choices.find((choice) => choice.toLowerCase() === value.toLowerCase()) ?? value;
 }
 
 /** The word as it was meant: agents write `\n` where a shell gives them no way to type a new line. */

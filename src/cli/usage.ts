@@ -26,14 +26,21 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
   return new Fault(
     "usage",
     CODES[error.code] ?? "usage.wrong",
-    /[.?]$/.test(message) ? message : `${message}.`,
+    `${/[.?]$/.test(message) ? message : `${message}.`}${longerFlag(message, verb)}`,
     [
-      ...(error.code === "commander.excessArguments" ? meantBy(line) : []),
+      ...(error.code === "commander.excessArguments" ? [...meantBy(line), ...inQuotes(line, verb)] : []),
       { intent: "See how it is used", command: `${command} --help` },
       ...(error.code === "commander.unknownOption" && verb ? behindDashes(verb, command) : []),
     ],
     verb ? { usage: usageOf(verb, command) } : {},
   );
+}
+
+/** The flag that an unknown one is the beginning of. */
+function longerFlag(message: string, verb: Verb | undefined): string {
+  const [, given] = /^Unknown option '--([\w-]+)'$/.exec(message) ?? [];
+  const found = given === undefined ? undefined : verb?.options.find(({ flag }) => flag.startsWith(`${given}-`));
+  return found === undefined ? "" : ` Did you mean --${found.flag}?`;
 }
 
 /** How a text that begins with a dash is given to a verb whose last argument is a text. */
@@ -42,6 +49,20 @@ function behindDashes({ arguments: places }: Verb, command: string): NextStep[] 
   if (last?.type !== "text" || last.completes !== undefined || last.choices !== undefined) return [];
   const before = places.slice(1).map(() => " '…'");
   return [{ intent: "Put a text that begins with - behind --", command: `${command}${before.join("")} -- '- a text'` }];
+}
+
+/** The same line with its last words as one text, where the verb ends with a text. */
+function inQuotes({ words, argv }: Line, verb: Verb | undefined): NextStep[] {
+  const places = verb?.arguments ?? [];
+  const last = places.at(-1);
+  if (last?.type !== "text" || last.completes !== undefined || last.choices !== undefined) return [];
+  const rest = argv.slice(words.length);
+  const flag = rest.findIndex((word) => word.startsWith("-"));
+  const given = rest.slice(0, flag < 0 ? rest.length : flag);
+  if (given.length <= places.length) return [];
+  const before = given.slice(0, places.length - 1).map(shellWord);
+  const text = shellWord(given.slice(places.length - 1).join(" "));
+  return [{ intent: "Put the text in quotes", command: ["mu", ...words, ...before, text].join(" ") }];
 }
 
 /** The verbs that a surplus argument may have been meant for. */

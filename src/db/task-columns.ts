@@ -105,6 +105,7 @@ export const TASK_COLUMNS = {
     set: "by verbs and plans",
     about: "Effort in days, more than 0",
     short: "e",
+    aliases: ["effort"],
   },
   /** Why nobody may take the task, in a word. */
   hold: {

@@ -24,6 +24,7 @@ export const taskAdd = defineOperation({
     tags: labels("Tags", { aliases: ["tag"] }).optional(),
     blockedBy: blockersField("Tasks that must be closed first; build@landed: it must have landed", {
       short: "b",
+      aliases: ["depends-on"],
     }).optional(),
     until: untilField(),
     note: field(z.array(textField()).optional(), "A first note (repeatable)", { lines: true }),
