@@ -204,6 +204,10 @@ describeOnce("the sentence for an event", () => {
         run: 1,
         agent: "code-1",
         state: "done",
+        question: "q",
+        answer: "y",
+        kind: "idle",
+        problem: "p",
       };
       expect(told(op, "demo/build", payload)).not.toBe(`${op.replace(".", " ")} build`);
       expect(told(op, "demo/build", payload)).not.toMatch(/undefined|null|\[object/);
