@@ -66,7 +66,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "task.reparent": simple("replaced the blockers of"),
   "task.include": simple("took more commits into"),
   "asset.add": ({ subject, changes }) =>
-    `registered ${shortName(subject)}, version ${inserted(changes, "assets")?.version}`,
+    `registered ${shortName(subject)}, version ${inserted(changes, "assets")?.version ?? "unknown"}`,
   land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,
   "land.wait": ({ payload }) =>
     `cannot land ${enumerate(payload.tasks as string[], 5)} yet: ${oneLine(String(payload.reason))}`,
