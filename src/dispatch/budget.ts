@@ -3,7 +3,7 @@ import { MICROS } from "../runs/run.js";
 import { capState, dayOf, type Spend, spendOfDay } from "../runs/spend.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { Scene } from "./facts.js";
-import { selectNotices } from "./notices.js";
+import { PROJECT, selectNotices } from "./notices.js";
 
 /** What a role, or the project, has used of its cap. */
 const LINE = {
@@ -22,6 +22,8 @@ const LINE = {
   /** When the soft cap was crossed, and when the first run was refused, on that day. */
   softAt: "string | null",
   refusedAt: "string | null",
+  /** When what its runs had cost was first seen to be over the cap; what they did is kept. */
+  breachedAt: "string | null",
 } as const;
 
 /** A UTC day's money: a line for each role of the settings or of the day's runs, and one for the project. */
@@ -38,20 +40,23 @@ export async function readBudget(
 ): Promise<Budget> {
   const { db } = context.store;
   const spend = await spendOfDay(db, workstream.id, day);
-  const notices = await selectNotices(db, workstream.id, day);
+  const notices = await selectNotices(db, workstream, day);
   const noticed = (role: string, kind: string) =>
     notices.find((one) => one.role === role && one.kind === kind)?.created_at ?? null;
-  const line = (role: string, capUsd: number | null, of: readonly Spend[]): BudgetLine => {
+  const line = (role: string, capUsd: number | null, of: readonly Spend[], as = role): BudgetLine => {
     const sum = (key: Exclude<keyof Spend, "role">) => of.reduce((total, one) => total + one[key], 0);
     const [settledUsd, reservedUsd] = [sum("settled") / MICROS, sum("reserved") / MICROS];
     const state = capState((sum("settled") + sum("reserved")) / MICROS, capUsd, settings.budget.softCapRatio);
     const panes = { unknown: sum("unknown"), panesUsd: sum("panes") / MICROS };
-    const seen = { softAt: noticed(role, "soft"), refusedAt: noticed(role, "refused") };
+    const seen = {
+      softAt: noticed(as, "soft"),
+      refusedAt: noticed(as, "refused"),
+      breachedAt: noticed(as, "breached"),
+    };
     return { role, settledUsd, reservedUsd, capUsd, runs: sum("runs"), ...panes, state, ...seen };
   };
   const names = [...new Set([...Object.keys(settings.roles), ...spend.map(({ role }) => role)])].sort();
   const ofRole = (name: string) => spend.filter(({ role }) => role === name);
   const roles = names.map((name) => line(name, settings.roles[name]?.dailyCapUsd ?? null, ofRole(name)));
-  const project = line("project", settings.budget.projectCeilingUsd, spend);
-  return { day, roles, project: { ...project, softAt: null, refusedAt: null } };
+  return { day, roles, project: line("project", settings.budget.projectCeilingUsd, spend, PROJECT) };
 }

@@ -31,6 +31,8 @@ export interface Beat {
   /** Runs whose process had died. */
   reaped: Run[];
   wait: Wait[];
+  /** How many runs were under way when it decided. */
+  underWay: number;
   /** What it said of the caps, once a day each. */
   notices: string[];
   /** Why it put the brake on, if it did. */
@@ -68,6 +70,7 @@ export async function beat(world: DispatchWorld, onStart: (run: Run) => void = (
     started,
     reaped: reaped.map(({ run }) => run),
     wait,
+    underWay: facts.active.length,
     notices: notices.map(({ reason }) => reason),
     brake,
     retryAt: retries.sort()[0] ?? null,

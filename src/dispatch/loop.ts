@@ -103,7 +103,9 @@ async function beats(
     if (!once && (await stopAsked(db, scene.workstream)) !== null) return "stop";
     const lands = scene.settings.dispatch.landing === "auto" && landing === undefined;
     if (lands && (await landSoon(scene))) return undefined;
-    if (!once || active + given.length > 0 || done.started.length > 0 || landing !== undefined) return undefined;
+    // A run that ended since the decision may have made its task ready again.
+    const some = active + given.length + done.started.length + done.underWay;
+    if (!once || some > 0 || landing !== undefined) return undefined;
     const soon = new Date(clock.now().getTime() + PATIENCE_MS).toISOString();
     return done.retryAt !== null && done.retryAt < soon ? undefined : "drained";
   };

@@ -7,10 +7,13 @@ import { dayOf } from "../runs/spend.js";
 import { dollars, type Facts, type Wait } from "./decide.js";
 import type { Scene } from "./facts.js";
 
+/** As which the project stands beside its roles: no role has that name. */
+export const PROJECT = "*";
+
 interface Notice {
   role: string;
-  /** `soft`: the soft cap is crossed; `refused`: a run did not start for want of money. */
-  kind: "soft" | "refused";
+  /** `soft`: the soft cap is crossed; `refused`: a run did not start for want of money; `breached`: what runs cost is over a cap. */
+  kind: "soft" | "refused" | "breached";
   reason: string;
 }
 
@@ -23,12 +26,22 @@ export function noticesOf({ settings, spend }: Facts, wait: readonly Wait[]): No
     if (!cap || used < micros(cap * budget.softCapRatio)) return [];
     return [{ role, kind: "soft", reason: `${role} has used ${dollars(used)} of ${dollars(micros(cap))} today` }];
   });
+  const over = (role: string, whose: string, settled: number, cap: number | null | undefined): Notice[] => {
+    if (cap == null || settled <= micros(cap)) return [];
+    const reason = `${whose} has spent ${dollars(settled)} of ${dollars(micros(cap))} today; results are kept`;
+    return [{ role, kind: "breached", reason }];
+  };
+  const all = spend.reduce((sum, { settled }) => sum + settled, 0);
+  const breached = [
+    ...spend.flatMap(({ role, settled }) => over(role, role, settled, roles[role]?.dailyCapUsd)),
+    ...over(PROJECT, "the project", all, budget.projectCeilingUsd),
+  ];
   const refused = new Map<string, Notice>();
   for (const { role, code, task, why } of wait) {
     if ((code !== "role_cap" && code !== "project_ceiling") || refused.has(role)) continue;
     refused.set(role, { role, kind: "refused", reason: `${task} did not start: ${why}` });
   }
-  return [...soft, ...refused.values()];
+  return [...soft, ...breached, ...refused.values()];
 }
 
 /** Keeps notices that nobody has kept today, each with an event; gives what is new. */
@@ -41,15 +54,17 @@ export async function keepNotices(
   const day = dayOf(timestamp(context.clock));
   const isKnown = (known: readonly { role: string; kind: string }[], { role, kind }: Notice) =>
     known.some((one) => one.role === role && one.kind === kind);
-  const known = await selectNotices(context.store.db, workstream.id, day);
+  const known = await selectNotices(context.store.db, workstream, day);
   const kept: Notice[] = [];
   for (const notice of notices.filter((one) => !isKnown(known, one))) {
     const { role, kind, reason } = notice;
-    const spec = { op: `budget.${kind}`, scope: workstream.name, subject: `${workstream.name}/${role}` };
+    const subject = role === PROJECT ? workstream.name : `${workstream.name}/${role}`;
+    const spec = { op: `budget.${kind}`, scope: workstream.name, subject };
     const isNew = await write(context, spec, async (tx) => {
       // Another dispatcher may have been first.
-      if (isKnown(await selectNotices(tx.db, workstream.id, day), notice)) return false;
-      await tx.insert("budget_notices", { workstream_id: workstream.id, day, role, kind, reason });
+      if (isKnown(await selectNotices(tx.db, workstream, day), notice)) return false;
+      if (kind === "breached") tx.addPayload({ role, reason });
+      else await tx.insert("budget_notices", { workstream_id: workstream.id, day, role, kind, reason });
       return true;
     });
     if (isNew) kept.push(notice);
@@ -58,11 +73,28 @@ export async function keepNotices(
 }
 
 /** What was said of the caps on a UTC day. */
-export function selectNotices(db: Reader, workstreamId: number, day: string) {
-  return db
+export async function selectNotices(db: Reader, { id, name }: Pick<Scene["workstream"], "id" | "name">, day: string) {
+  const notices = await db
     .selectFrom("budget_notices")
     .select(["role", "kind", "created_at"])
-    .where("workstream_id", "=", workstreamId)
+    .where("workstream_id", "=", id)
     .where("day", "=", day)
     .execute();
+  const breaches = await db
+    .selectFrom("events")
+    .select(["payload", "at as created_at"])
+    .where("scope", "=", name)
+    .where("op", "=", "budget.breached")
+    .where("at", ">=", day)
+    .where("at", "<", `${day}~`)
+    .orderBy("n")
+    .execute();
+  return [
+    ...notices,
+    ...breaches.map(({ payload, created_at }) => ({
+      role: JSON.parse(payload).role as string,
+      kind: "breached",
+      created_at,
+    })),
+  ];
 }

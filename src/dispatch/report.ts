@@ -5,12 +5,13 @@ import { Fault } from "../errors.js";
 import { groupBy } from "../groups.js";
 import type { Host } from "../host.js";
 import { counted } from "../names.js";
-import { listRuns, MICROS, type Run } from "../runs/run.js";
-import { capState, dayOf, spendOfDay } from "../runs/spend.js";
+import { listRuns, type Run } from "../runs/run.js";
+import { dayOf } from "../runs/spend.js";
 import { shape, type TypeOf } from "../shape.js";
 import { CONTAINER_KINDS } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";
 import { ASSET, listAssets } from "../work/assets.js";
+import { type BudgetLine, readBudget } from "./budget.js";
 import { listEscalations } from "./escalation.js";
 import { brakeReason, type Scene } from "./facts.js";
 import { stalePrices } from "./prices.js";
@@ -52,7 +53,7 @@ export type Report = TypeOf<typeof REPORT>;
 /** The report of a UTC day. Faults `report.future`. */
 export async function readReport(host: Host, scene: Scene, day: string): Promise<Report> {
   const { db } = host.context.store;
-  const { workstream, settings } = scene;
+  const { workstream } = scene;
   const now = timestamp(host.context.clock);
   if (day > dayOf(now)) {
     throw new Fault("usage", "report.future", `${day} has not begun: today is ${dayOf(now)} in UTC.`, [
@@ -67,11 +68,8 @@ export async function readReport(host: Host, scene: Scene, day: string): Promise
     file,
   }));
   const runs = await listRuns(db, workstream.name, { day });
-  const spend = (await spendOfDay(db, workstream.id, day)).map(({ role, settled, reserved, runs: count }) => {
-    const capUsd = settings.roles[role]?.dailyCapUsd ?? null;
-    const state = capState((settled + reserved) / MICROS, capUsd, settings.budget.softCapRatio);
-    return { role, settledUsd: settled / MICROS, reservedUsd: reserved / MICROS, capUsd, runs: count, state };
-  });
+  const budget = await readBudget(host.context, scene, day);
+  const spend = budget.roles.filter(({ runs: count }) => count > 0);
   return {
     workstream: workstream.name,
     day,
@@ -79,13 +77,16 @@ export async function readReport(host: Host, scene: Scene, day: string): Promise
     shipped: await shippedOn(db, workstream.id, day),
     escalations: held.filter(({ hold }) => hold !== "failed"),
     failed: held.filter(({ hold }) => hold === "failed").map(({ task, role, reason }) => ({ task, role, reason })),
-    spend,
+    spend: spend.map(({ role, settledUsd, reservedUsd, capUsd, runs: count, state }) => {
+      return { role, settledUsd, reservedUsd, capUsd, runs: count, state };
+    }),
     assets: (await listAssets(db, workstream.name)).filter(({ createdAt }) => dayOf(createdAt) === day).reverse(),
     anomalies: [
       ...(day === dayOf(now) ? [brakeNow(scene), ...(await stuckTasks(db, scene, now))] : []),
       ...(await brakesOn(db, workstream.name, day)),
       ...spend.flatMap(({ role, state }) => (state === "soft" ? [`${role} is near its cap.`] : [])),
-      ...overCeiling(scene, spend),
+      ...[...spend, budget.project].flatMap(breach),
+      ...nearCeiling(budget.project),
       ...costsInDoubt(runs),
     ].filter((line) => line !== null),
   };
@@ -160,13 +161,15 @@ async function stuckTasks(db: Reader, { workstream, settings }: Scene, now: stri
   });
 }
 
-function overCeiling({ settings }: Scene, spend: Report["spend"]): string[] {
-  const { projectCeilingUsd: ceiling, softCapRatio } = settings.budget;
-  const used = spend.reduce((sum, { settledUsd, reservedUsd }) => sum + settledUsd + reservedUsd, 0);
-  const state = capState(used, ceiling, softCapRatio);
-  return state === "ok"
-    ? []
-    : [`The project has ${state === "hit" ? "reached" : "nearly reached"} its ceiling of $${ceiling?.toFixed(2)}.`];
+/** That what runs have cost is more than the cap, as far as the day goes. */
+function breach({ role, settledUsd, capUsd }: BudgetLine): string[] {
+  if (capUsd === null || settledUsd <= capUsd) return [];
+  return [`${role} has spent $${settledUsd.toFixed(2)}, over its cap of $${capUsd.toFixed(2)}; the results are kept.`];
+}
+
+function nearCeiling({ state, capUsd }: BudgetLine): string[] {
+  if (state === "ok") return [];
+  return [`The project has ${state === "hit" ? "reached" : "nearly reached"} its ceiling of $${capUsd?.toFixed(2)}.`];
 }
 
 function costsInDoubt(runs: readonly Run[]): string[] {

@@ -82,7 +82,7 @@ describe("a drain", () => {
     });
     await add("make", "code");
     expect((await drain()).code).toBe(0);
-    expect(await task("make")).toMatchObject({ status: "CLOSED", level: "landed" });
+    expect(await task("make")).toMatchObject({ status: "CLOSED", level: "landed", owner: "code-1" });
     expect(readFileSync(join(project.project, "made"), "utf8")).toBe("made\n");
   });
 
@@ -186,7 +186,15 @@ describe("a budget", () => {
     expect((await task("next")).status).toBe("OPEN");
     const [line] = (await project.json("budget")).roles;
     expect(line).toMatchObject({ role: "code", settledUsd: 5, state: "hit" });
-    expect([line.softAt, line.refusedAt].every(Boolean)).toBe(true);
+    expect([line.softAt, line.refusedAt, line.breachedAt].every(Boolean)).toBe(true);
+    await drain();
+    const said = (await project.json("log -n 0")).items.filter(({ op }: { op: string }) => op === "budget.breached");
+    expect(said.map(({ text }: { text: string }) => text)).toEqual([
+      "warned: code has spent $5.00 of $1.00 today; results are kept",
+    ]);
+    expect((await project.mu("budget")).stdout).toMatch(/CAP HIT over it since .* refused since /);
+    const { anomalies } = await project.json("report");
+    expect(anomalies).toContain("code has spent $5.00, over its cap of $1.00; the results are kept.");
   });
 });
 

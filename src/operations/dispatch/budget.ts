@@ -9,7 +9,7 @@ export const budget = defineOperation({
   name: "budget",
   summary: "Show what roles have spent, and their caps",
   description:
-    "A UTC day at a time. What a run reserved counts until its cost is known. When a soft cap is crossed, and when the first run of a role is refused, is said once a day.",
+    "A UTC day at a time. What a run reserved counts until its cost is known. When a soft cap is crossed, when what runs cost is over a cap, and when the first run of a role is refused, is said once a day.",
   effect: "read",
   input: () => ({
     workstream: workstreamField(),
@@ -37,7 +37,7 @@ export const budget = defineOperation({
         { head: "spent", text: spentOf, align: "right" },
         { head: "reserved", text: ({ reservedUsd }) => `$${reservedUsd.toFixed(2)}`, align: "right" },
         { head: "cap", text: ({ capUsd }) => (capUsd === null ? "—" : `$${capUsd.toFixed(2)}`), align: "right" },
-        { head: "", text: (line) => `${bar(line, paint)}${refusedNote(line)}` },
+        { head: "", text: (line) => `${bar(line, paint)}${notes(line)}` },
       ],
     ),
   ],
@@ -49,7 +49,9 @@ function spentOf({ settledUsd, panesUsd, unknown }: BudgetLine): string {
   return unknown === 0 ? sum : `${sum} + ${unknown} unknown`;
 }
 
-const refusedNote = ({ refusedAt }: BudgetLine) => (refusedAt === null ? "" : ` refused since ${localTime(refusedAt)}`);
+const notes = ({ breachedAt, refusedAt }: BudgetLine) =>
+  `${since("over it", breachedAt)}${since("refused", refusedAt)}`;
+const since = (what: string, at: string | null) => (at === null ? "" : ` ${what} since ${localTime(at)}`);
 
 const WIDTH = 20;
 
