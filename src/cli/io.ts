@@ -21,7 +21,7 @@ export function processRequest(signal: AbortSignal, { json }: { json: boolean } 
     stdin: () => readStandardInput(signal),
     terminal: {
       edit: editText,
-      run: ({ file, args, env }) => takeTerminal(file, args, env),
+      run: async ({ file, args, env }) => !json && takeTerminal(file, args, env),
       ring: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
       ask: async (question) => (json ? undefined : askPerson(question, signal)),
     },

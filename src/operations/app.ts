@@ -35,7 +35,7 @@ export interface Terminal {
    * which the fault names. Faults `editor.failed`, and those of `take`.
    */
   edit<T>(text: string, name: string, take: (edited: string) => Promise<T>): Promise<T>;
-  /** Hands the terminal to a program until it ends; false if the output is redirected. */
+  /** Hands the terminal to a program until it ends; false if the output is redirected or JSON. */
   run(command: { file: string; args: readonly string[]; env?: Request["env"] }): Promise<boolean>;
   /** Writes to the terminal as it is: a bell, or a sequence that draws nothing. Undefined where the person sees none. */
   ring?: ((text: string) => void) | undefined;

@@ -235,6 +235,14 @@ describeTmux("the wizard of mu init", () => {
     );
   });
 
+  it("asks nothing and hands over to nobody where a program reads the answer", async () => {
+    install("claude");
+    const pane = await open("--json");
+    await server.facts(pane, "#{pane_dead}", /1/);
+    expect(await server.screen(pane)).toContain('"helper":');
+    expect(existsSync(join(home.folder, "started"))).toBe(false);
+  });
+
   it("writes nothing after Ctrl-C", async () => {
     const pane = await open("--no-chat");
     await server.seen(pane, /Project name/);
