@@ -52,7 +52,9 @@ async function run(from: number, to: number, tasks: number): Promise<boolean> {
 
 /** Runs a worker and hands on its lines; gives its exit code. */
 async function each(args: readonly string[], tell: (story: Story) => void): Promise<number | null> {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--max-semi-space-size=32", ...args], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   for await (const line of createInterface({ input: child.stdout })) tell(JSON.parse(line) as Story);
   return ended;

@@ -40,6 +40,9 @@ export function newGroup(): string {
   return uuid.slice(0, 8) + uuid.slice(9, 11);
 }
 
+/** Given as the reason, as an error of its own would be made at every change. */
+const WOKEN = "the database has changed";
+
 /** The context's clock, whose sleep ends early when the database has changed since the last one. */
 export function wakingClock({ clock, store }: Context): Clock & { end(): void } {
   let changed = false;
@@ -52,7 +55,7 @@ export function wakingClock({ clock, store }: Context): Clock & { end(): void } 
     now: () => clock.now(),
     sleep: async (ms, signal) => {
       const change = new AbortController();
-      wake = () => change.abort();
+      wake = () => change.abort(WOKEN);
       if (!changed) await clock.sleep(ms, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
       changed = false;
     },

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Observation, observeAgents } from "../agents/status/observe.js";
@@ -186,7 +187,7 @@ async function keepFile(
   const path = join(root, settings.paths.needsAttention);
   try {
     if (lines.length === 0) {
-      await rm(path, { force: true });
+      if (existsSync(path)) await rm(path, { force: true });
       return null;
     }
     const text = `# ${name} needs attention\n\n${lines.map((line) => `- ${line}`).join("\n")}\n\nSee \`mu inbox -w ${name}\`.\n`;

@@ -5,7 +5,7 @@ import { RUN_CLI } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { ProjectSettings } from "../project/settings.js";
-import { activeRuns, micros } from "../runs/run.js";
+import { micros } from "../runs/run.js";
 import { dayOf, spendOfDay, spentOn } from "../runs/spend.js";
 import { isBlocked } from "../tasks/edge.js";
 import { CONTAINER_KINDS, readyOrder, unblocks } from "../tasks/task.js";
@@ -146,10 +146,19 @@ const selectOpen = statement((db, { id }: { id: number }) =>
     .where("cli", "<>", RUN_CLI),
 );
 
+const selectUnder = statement((db, { id }: { id: number }) =>
+  db
+    .selectFrom("runs")
+    .select(["role", "agent", "task", "writes"])
+    .where("workstream_id", "=", id)
+    .where("finished_at", "is", null)
+    .orderBy("id"),
+);
+
 /** All that a decision depends on, at `now`; `only` about one task. */
 export async function readFacts(db: Reader, scene: Scene, now: string, only = scene.only): Promise<Facts> {
   const { id } = scene.workstream;
-  const active = await activeRuns(db, id);
+  const active = await selectUnder(db, { id });
   const open = await selectOpen(db, { id });
   const tasks = await waitingTasks(db, scene, now, only);
   return {

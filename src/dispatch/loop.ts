@@ -2,7 +2,7 @@ import { pollUntil } from "../clock.js";
 import { wakingClock } from "../db/context.js";
 import { asFault } from "../errors.js";
 import { bookInteractive } from "../runs/interactive.js";
-import { activeRuns, type Run, runRow, toRun } from "../runs/run.js";
+import { activeRunIds, type Run, runRow, toRun } from "../runs/run.js";
 import { createAttendant } from "./attend.js";
 import { record } from "./brake.js";
 import { handOut } from "./crew.js";
@@ -73,7 +73,7 @@ async function beats(
   let landing: Promise<void> | undefined;
   let tried = "";
   const look = async () => {
-    const active = new Set((await activeRuns(db, first.workstream.id)).map(({ id }) => id));
+    const active = new Set(await activeRunIds(db, first.workstream.id));
     for (const id of started.keys()) {
       if (finished.has(id) || active.has(id)) continue;
       const run = toRun(await runRow(db, id));

@@ -7,6 +7,7 @@ import { newGroup } from "../db/context.js";
 import { type Change, sidesOf } from "../db/events.js";
 import type { Row } from "../db/relations.js";
 import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import type { Host } from "../host.js";
 import { type Bill, billOf } from "./bill.js";
@@ -59,14 +60,17 @@ export async function bookInteractive(host: Host, { id, name }: { id: number; na
   });
 }
 
-async function paidAgents(db: Reader, workstream: number): Promise<Map<number, RowOf<"agents">>> {
-  const rows = await db
+const selectPaid = statement((db, { workstream }: { workstream: number }) =>
+  db
     .selectFrom("agents")
     .selectAll()
     .where("workstream_id", "=", workstream)
     .where("cli", "in", PAID_CLIS)
-    .where("pane", "is not", null)
-    .execute();
+    .where("pane", "is not", null),
+);
+
+async function paidAgents(db: Reader, workstream: number): Promise<Map<number, RowOf<"agents">>> {
+  const rows = await selectPaid(db, { workstream });
   return new Map(rows.map((row) => [row.id, row]));
 }
 

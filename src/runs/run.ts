@@ -90,6 +90,14 @@ const selectActive = statement((db, { workstreamId }: { workstreamId: number }) 
 /** The runs of a workstream, by row id, that are reserved or under way. */
 export const activeRuns = (db: Reader, workstreamId: number): Promise<RunRow[]> => selectActive(db, { workstreamId });
 
+const selectActiveIds = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db.selectFrom("runs").select("id").where("workstream_id", "=", workstreamId).where("finished_at", "is", null),
+);
+
+export async function activeRunIds(db: Reader, workstreamId: number): Promise<number[]> {
+  return (await selectActiveIds(db, { workstreamId })).map(({ id }) => id);
+}
+
 const selectById = statement((db, { id }: { id: number }) => selectRuns(db).where("r.id", "=", id));
 
 /** The run of that id. Faults `run.not_found`. */

@@ -1,4 +1,7 @@
+import type { Selectable } from "kysely";
 import type { Context } from "../db/context.js";
+import type { Schema } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { qualifiedName, type TaskRef } from "../names.js";
 import { type TaskToChange, taskToChange } from "../tasks/change.js";
@@ -43,13 +46,15 @@ export function settleRun(
   return write(context, spec, (tx) => settleRunIn(tx, run, settlement, options));
 }
 
+const selectRun = statement((db, { id }: { id: number }) => db.selectFrom("runs").selectAll().where("id", "=", id));
+
 export async function settleRunIn(
   tx: Tx,
   { id, state: seen }: Pick<RunRow, "id" | "state">,
   { outcome, bill, exitCode, sessionRef, answer, finding }: Settlement,
   { patience }: { patience?: number | undefined } = {},
 ): Promise<Settled | undefined> {
-  const run = await tx.db.selectFrom("runs").selectAll().where("id", "=", id).executeTakeFirst();
+  const [run] = await selectRun(tx.db, { id });
   if (run === undefined || run.finished_at !== null || run.state !== seen) return undefined;
   const { state, failure, reason, verdict } = outcome;
   const retryAt = limitUntil(outcome, { attempts: run.attempt - 1, now: tx.now, patience });
@@ -71,14 +76,17 @@ export async function settleRunIn(
   return { run: toRun({ ...after, workstream }), step };
 }
 
-/** The run's task, if the run's claim of it still stands. */
-async function ownTask(tx: Tx, run: RowOf<"runs">): Promise<TaskToChange | undefined> {
-  const row = await tx.db
+const selectClaim = statement((db, { task }: { task: number | null }) =>
+  db
     .selectFrom("tasks as t")
     .innerJoin("workstreams as w", "w.id", "t.workstream_id")
     .select(["t.name", "w.name as workstream", "t.status", "t.owner_id", "t.claim_generation"])
-    .where("t.id", "=", run.task_id)
-    .executeTakeFirst();
+    .where("t.id", "=", task),
+);
+
+/** The run's task, if the run's claim of it still stands. */
+async function ownTask(tx: Tx, run: RowOf<"runs">): Promise<TaskToChange | undefined> {
+  const [row] = await selectClaim(tx.db, { task: run.task_id });
   const isOwn =
     row?.status === "IN_PROGRESS" && row.owner_id === run.agent_id && row.claim_generation === run.claim_generation;
   return isOwn ? taskToChange(tx.db, row) : undefined;
@@ -118,9 +126,17 @@ async function workstreamName(tx: Tx, id: number): Promise<string> {
 /** Shows a slot as busy or idle, where agents are listed. */
 export async function showSlot(tx: Tx, agent: number, status: "busy" | "idle", reason: string): Promise<void> {
   const seen = { status, reason, by: "process", rule: null, evidence: null, at: tx.now, seen_at: tx.now };
-  await tx.db
-    .insertInto("agent_status")
-    .values({ agent_id: agent, spool_offset: "", ...seen })
-    .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(seen))
-    .execute();
+  await upsertStatus(tx.db, { agent_id: agent, spool_offset: "", ...seen });
 }
+
+type Seen = Omit<Selectable<Schema["agent_status"]>, "id" | "screen_hash" | "screen_at" | "pane_facts" | "feed">;
+
+const upsertStatus = statement(
+  (db, { agent_id, spool_offset, status, reason, by, rule, evidence, at, seen_at }: Seen) => {
+    const seen = { status, reason, by, rule, evidence, at, seen_at };
+    return db
+      .insertInto("agent_status")
+      .values({ agent_id, spool_offset, ...seen })
+      .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(seen));
+  },
+);

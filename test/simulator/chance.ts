@@ -40,6 +40,8 @@ export const FAULTS = [
   "midnight",
   "person",
   "no_watch",
+  "budget",
+  "contest",
 ] as const;
 
 export type FaultName = (typeof FAULTS)[number];

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { CompiledQuery } from "kysely";
+import { type Change, sidesOf } from "../../src/db/events.js";
 import type { Store } from "../../src/db/store.js";
+import type { RowOf } from "../../src/db/write.js";
 import { auditAll } from "../../src/demo/verdict.js";
 import type { ProjectSettings } from "../../src/project/settings.js";
 import { micros } from "../../src/runs/run.js";
@@ -21,33 +23,18 @@ export interface Program {
 /** Something that must never be. */
 export class Violation extends Error {}
 
-interface RunLine {
-  id: number;
-  task: string;
-  task_id: number;
-  role: string;
-  agent: string;
-  state: string;
-  writes: string | null;
-  day: string;
-  reserved_micros: number;
-  cost_micros: number | null;
-  failure: string | null;
-  retry_at: string | null;
-  verdict: string | null;
-  created_at: string;
-  finished_at: string | null;
-}
+/** Columns of the oracle's own copies; it reads `hold_reason` only for whether there is one. */
+const RUN = [
+  ...(["id", "task", "task_id", "role", "agent", "state", "writes", "day", "reserved_micros", "cost_micros"] as const),
+  ...(["failure", "retry_at", "verdict", "created_at", "finished_at"] as const),
+] as const;
+const TASK = [
+  ...(["id", "name", "status", "role", "hold", "hold_reason", "attempts", "max_retries"] as const),
+  ...(["budget_usd", "touches", "from_run", "depth"] as const),
+] as const;
 
-interface TaskLine {
-  id: number;
-  name: string;
-  status: string;
-  hold: string | null;
-  hold_reason: string | null;
-  attempts: number;
-  max_retries: number;
-}
+type RunLine = Pick<RowOf<"runs">, (typeof RUN)[number]>;
+type TaskLine = Pick<RowOf<"tasks">, (typeof TASK)[number]>;
 
 export interface OracleWorld {
   store: Store;
@@ -57,12 +44,25 @@ export interface OracleWorld {
   programs: ReadonlyMap<number, Program>;
 }
 
-/** Looks after every step whether all that must hold does, from the rows and from what the programs really did. */
+/** So many looks go by the events alone before one reads the whole tables. */
+const WHOLE_EVERY = 100;
+
+/**
+ * Looks after every step whether all that must hold does, from the rows and from what the programs really did. What a
+ * step changed, it reads in the events; now and then it compares its copies with the tables.
+ */
 export class Oracle {
+  readonly #runs = new Map<number, RunLine>();
+  readonly #tasks = new Map<number, TaskLine>();
+  readonly #active = new Set<RunLine>();
+  readonly #runsOf = new Map<number, RunLine[]>();
   readonly #finished = new Map<number, string>();
   readonly #requeuedAt = new Map<string, number>();
   readonly #closedByItself = new Set<string>();
+  #open = 0;
   #newest = 0;
+  #event = 0;
+  #looks = 0;
   #braked = false;
 
   constructor(readonly world: OracleWorld) {}
@@ -76,42 +76,108 @@ export class Oracle {
     this.#closedByItself.add(task);
   }
 
-  async #rows<T>(text: string): Promise<T[]> {
-    return (await this.world.store.db.executeQuery(CompiledQuery.raw(text))).rows as T[];
+  get isDone(): boolean {
+    return this.#open === 0 && this.#active.size === 0;
   }
 
-  readonly runs = () =>
-    this.#rows<RunLine>(
-      `select id, task, task_id, role, agent, state, writes, day, reserved_micros, cost_micros, failure, retry_at,
-        verdict, created_at, finished_at from runs order by id`,
-    );
+  get isAnyHeld(): boolean {
+    return [...this.#tasks.values()].some(({ status, hold }) => status === "OPEN" && hold !== null);
+  }
 
-  readonly tasks = () =>
-    this.#rows<TaskLine>(
-      "select id, name, status, hold, hold_reason, attempts, max_retries from tasks where role is not null order by id",
-    );
+  get runs(): number {
+    return this.#runs.size;
+  }
+
+  async #rows<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
+    return (await this.world.store.db.executeQuery(CompiledQuery.raw(text, [...values]))).rows as T[];
+  }
 
   /** After a step in which something was committed. */
   async look(): Promise<void> {
-    const runs = await this.runs();
-    const active = runs.filter(({ finished_at }) => finished_at === null);
-    this.#once(active, "task", ({ task }) => task);
-    this.#once(active, "slot", ({ agent }) => agent);
-    this.#once(active, "writer", ({ writes }) => writes);
+    const { runs, tasks } = await this.#follow();
     const { roles } = this.world.settings();
-    for (const [name, { concurrency }] of Object.entries(roles)) {
-      const own = active.filter(({ role }) => role === name).length;
-      if (own > concurrency) throw new Violation(`${own} runs of ${name} at once, of ${concurrency}`);
+    if (runs.size > 0) {
+      this.#once(this.#active, "task", ({ task }) => task);
+      this.#once(this.#active, "slot", ({ agent }) => agent);
+      this.#once(this.#active, "writer", ({ writes }) => writes);
     }
-    if (active.length > this.world.max) throw new Violation(`${active.length} runs at once, of ${this.world.max}`);
-    const running = [...this.world.programs.values()].filter(({ isRunning }) => isRunning);
-    this.#once(running, "program", ({ task }) => task);
-    for (const run of runs.filter(({ id }) => id > this.#newest)) await this.#begun(run, runs);
+    const begun = [...runs].filter(({ id }) => id > this.#newest);
+    if (begun.length > 0) {
+      for (const [name, { concurrency }] of Object.entries(roles)) {
+        const own = [...this.#active].filter(({ role }) => role === name).length;
+        if (own > concurrency) throw new Violation(`${own} runs of ${name} at once, of ${concurrency}`);
+      }
+      const { size } = this.#active;
+      if (size > this.world.max) throw new Violation(`${size} runs at once, of ${this.world.max}`);
+    }
+    this.#once(
+      [...this.world.programs.values()].filter(({ isRunning }) => isRunning),
+      "program",
+      ({ task }) => task,
+    );
+    for (const run of begun) await this.#begun(run);
     for (const run of runs) this.#ended(run);
-    this.#newest = runs.at(-1)?.id ?? 0;
+    this.#newest = begun.at(-1)?.id ?? this.#newest;
     this.#braked = existsSync(this.world.killFile);
-    const busy = new Set(active.map(({ task }) => task));
-    for (const task of await this.tasks()) this.#sane(task, busy, runs);
+    for (const task of tasks) this.#sane(task);
+    if (++this.#looks % WHOLE_EVERY === 0) await this.#whole();
+  }
+
+  /** Brings the copies up to date; gives what was touched. */
+  async #follow(): Promise<{ runs: Set<RunLine>; tasks: Set<TaskLine> }> {
+    const runs = new Set<RunLine>();
+    const tasks = new Set<TaskLine>();
+    const fresh = await this.#rows<{ id: number; changes: string }>(
+      "select id, changes from events where id > ? order by id",
+      [this.#event],
+    );
+    for (const { id, changes } of fresh) {
+      this.#event = id;
+      for (const change of JSON.parse(changes) as Change[]) {
+        if (change.table === "runs") runs.add(this.#followRun(change));
+        if (change.table === "tasks") tasks.add(this.#followTask(change));
+      }
+    }
+    for (const { task_id } of runs) {
+      const task = this.#tasks.get(task_id ?? 0);
+      if (task) tasks.add(task);
+    }
+    if (tasks.size > 0) this.#open = [...this.#tasks.values()].filter(isOpen).length;
+    return { runs, tasks };
+  }
+
+  #followTask(change: Change): TaskLine {
+    const task = followed(this.#tasks, TASK, change);
+    const isOver = (run: number) => this.#runs.get(run)?.finished_at !== null;
+    if ("insert" in change && task.from_run !== null && isOver(task.from_run))
+      throw new Violation(`run ${task.from_run}, which was over, added ${task.name}`);
+    return task;
+  }
+
+  #followRun(change: Change): RunLine {
+    const run = followed(this.#runs, RUN, change);
+    if ("insert" in change) this.#runsOf.set(run.task_id ?? 0, [...this.#ofTask(run.task_id), run]);
+    if (run.finished_at === null) this.#active.add(run);
+    else this.#active.delete(run);
+    return run;
+  }
+
+  #ofTask(id: number | null): readonly RunLine[] {
+    return this.#runsOf.get(id ?? 0) ?? [];
+  }
+
+  /** The tables are what the events say, and all is well with rows that no event named. */
+  async #whole(): Promise<void> {
+    for (const [table, columns, own] of [["runs", RUN, this.#runs] as const, ["tasks", TASK, this.#tasks] as const]) {
+      const rows = await this.#rows<{ id: number }>(`select ${columns.join(", ")} from ${table} order by id`);
+      if (rows.length !== own.size) throw new Violation(`${table} has ${rows.length} rows, ${own.size} by the events`);
+      for (const row of rows) {
+        const [there, said] = [JSON.stringify(row), JSON.stringify(own.get(row.id))];
+        if (there !== said) throw new Violation(`${table} has ${there}, and the events say ${said}`);
+      }
+    }
+    for (const run of this.#runs.values()) this.#ended(run);
+    for (const task of this.#tasks.values()) this.#sane(task);
   }
 
   /** The brake was put on or taken off since the last look. */
@@ -119,36 +185,58 @@ export class Oracle {
     this.#braked = isOn;
   }
 
-  #once<T>(all: readonly T[], what: string, key: (one: T) => string | null): void {
-    const keys = all.flatMap((one) => key(one) ?? []);
-    const twice = keys.find((one, at) => keys.indexOf(one) !== at);
-    if (twice !== undefined) throw new Violation(`two runs at once of the ${what} ${twice}`);
+  #once<T>(all: Iterable<T>, what: string, key: (one: T) => string | null): void {
+    const seen = new Set<string>();
+    for (const one of all) {
+      const found = key(one);
+      if (found === null) continue;
+      if (seen.has(found)) throw new Violation(`two runs at once of the ${what} ${found}`);
+      seen.add(found);
+    }
   }
 
-  async #begun(run: RunLine, runs: readonly RunLine[]): Promise<void> {
+  async #begun(run: RunLine): Promise<void> {
     if (this.#braked) throw new Violation(`run ${run.id} began although the brake was on`);
     if (run.day !== run.created_at.slice(0, 10)) throw new Violation(`run ${run.id} is booked on ${run.day}`);
+    this.#affordable(run);
+    const before = [...this.#runs.values()].filter(({ id }) => id < run.id);
+    const limit = before.find(({ failure, retry_at }) => failure === "rate_limit" && (retry_at ?? "") > run.created_at);
+    if (limit) throw new Violation(`run ${run.id} began before the limit of run ${limit.id} ended`);
+    const done = this.#ofTask(run.task_id).find(
+      ({ id, state, verdict }) => id < run.id && state === "done" && verdict !== "blocked",
+    );
+    if (done) throw new Violation(`run ${run.id} of ${run.task}, which run ${done.id} had done`);
+    const early = await this.#rows<{ name: string }>(
+      `select b.name from task_edges e join tasks b on b.id = e.blocker_id
+        where e.blocked_id = ? and b.status <> 'CLOSED'`,
+      [run.task_id],
+    );
+    if (early[0]) throw new Violation(`run ${run.id} of ${run.task} began before ${early[0].name} was closed`);
+    const rival = [...this.#active].find((one) => one.id < run.id && this.#contests(run, one));
+    if (rival) throw new Violation(`run ${run.id} of ${run.task} may change files of ${rival.task}`);
+  }
+
+  #affordable(run: RunLine): void {
     const { roles, budget } = this.world.settings();
-    const ofDay = runs.filter(({ day, id }) => day === run.day && id <= run.id);
-    const spent = (of: readonly RunLine[]) =>
-      of.reduce((sum, one) => sum + Number(one.finished_at === null ? one.reserved_micros : costOf(one)), 0);
+    const ofDay = [...this.#runs.values()].filter(({ day, id }) => day === run.day && id <= run.id);
     const cap = roles[run.role]?.dailyCapUsd ?? Number.POSITIVE_INFINITY;
     const own = spent(ofDay.filter(({ role }) => role === run.role));
     if (own > micros(cap)) throw new Violation(`${run.role} reserves ${own} on ${run.day}, its cap is ${cap}`);
     const ceiling = budget.projectCeilingUsd ?? Number.POSITIVE_INFINITY;
     if (spent(ofDay) > micros(ceiling)) throw new Violation(`${spent(ofDay)} on ${run.day}, the ceiling is ${ceiling}`);
-    const before = runs.filter(({ id }) => id < run.id);
-    const limit = before.find(({ failure, retry_at }) => failure === "rate_limit" && (retry_at ?? "") > run.created_at);
-    if (limit) throw new Violation(`run ${run.id} began before the limit of run ${limit.id} ended`);
-    const done = before.find(
-      ({ task, state, verdict }) => task === run.task && state === "done" && verdict !== "blocked",
-    );
-    if (done) throw new Violation(`run ${run.id} of ${run.task}, which run ${done.id} had done`);
-    const early = await this.#rows<{ name: string }>(
-      `select b.name from task_edges e join tasks b on b.id = e.blocker_id
-        where e.blocked_id = ${run.task_id} and b.status <> 'CLOSED'`,
-    );
-    if (early[0]) throw new Violation(`run ${run.id} of ${run.task} began before ${early[0].name} was closed`);
+    const most = this.#tasks.get(run.task_id ?? 0)?.budget_usd ?? Number.POSITIVE_INFINITY;
+    const ofTask = spent(this.#ofTask(run.task_id).filter(({ id }) => id <= run.id));
+    if (ofTask > micros(most)) throw new Violation(`${run.task} reserves ${ofTask}, its budget is ${most}`);
+  }
+
+  /** Whether both may write and declare files that one glob can cover; an agent that closed its task has let go of them. */
+  #contests(run: RunLine, other: RunLine): boolean {
+    const [task, rival] = [this.#tasks.get(run.task_id ?? 0), this.#tasks.get(other.task_id ?? 0)];
+    if (run.writes === null || other.writes === null || rival?.status !== "IN_PROGRESS") return false;
+    const [some, others] = [task, rival].map((one) => JSON.parse(one?.touches ?? "[]") as string[]);
+    const folder = (glob: string) => glob.replace(/\*\*$/, "");
+    const meet = (a: string, b: string) => folder(a).startsWith(folder(b)) || folder(b).startsWith(folder(a));
+    return (some ?? []).some((one) => (others ?? []).some((two) => meet(one, two)));
   }
 
   /** The first end of a run is its last, and its cost what its program said. */
@@ -169,22 +257,35 @@ export class Oracle {
     if (isGood && run.state !== "done") throw new Violation(`the result of run ${run.id} was lost: ${run.state}`);
   }
 
-  #sane(task: TaskLine, busy: ReadonlySet<string>, runs: readonly RunLine[]): void {
-    const { name, status, hold, hold_reason, attempts, max_retries } = task;
-    if (status === "IN_PROGRESS" && !busy.has(name)) throw new Violation(`${name} is in progress without a run`);
+  #sane(task: TaskLine): void {
+    const { id, name, status, role, hold, hold_reason, attempts, max_retries, from_run, depth } = task;
+    if (role === null) return;
+    const runs = this.#ofTask(id);
+    const isBusy = runs.some(({ finished_at }) => finished_at === null);
+    if (status === "IN_PROGRESS" && !isBusy) throw new Violation(`${name} is in progress without a run`);
     if (hold !== null && !hold_reason) throw new Violation(`${name} is held without a reason`);
     if (attempts > max_retries + 1) throw new Violation(`${name} was tried ${attempts} times`);
+    if (from_run !== null) this.#fewChildren(from_run, depth);
     if (status === "CLOSED" || this.#closedByItself.has(name)) return;
     const since = this.#requeuedAt.get(name) ?? 0;
-    const failed = runs.filter((run) => run.id > since && run.task === name && ["failed", "lost"].includes(run.state));
+    const failed = runs.filter((run) => run.id > since && ["failed", "lost"].includes(run.state));
     if (failed.length !== attempts) {
       throw new Violation(`${name} has ${attempts} attempts, but ${failed.length} of its runs failed`);
     }
   }
 
+  #fewChildren(run: number, depth: number): void {
+    const { maxChildrenPerRun, maxDepth } = this.world.settings().dispatch;
+    const children = [...this.#tasks.values()].filter(({ from_run }) => from_run === run).length;
+    if (children > maxChildrenPerRun) throw new Violation(`run ${run} added ${children} tasks`);
+    if (depth > maxDepth) throw new Violation(`run ${run} added a task of depth ${depth}`);
+  }
+
   /** When all is over. */
   async end(): Promise<void> {
-    const open = (await this.tasks()).filter(({ status }) => status !== "CLOSED");
+    await this.#follow();
+    await this.#whole();
+    const open = [...this.#tasks.values()].filter(isOpen);
     if (open.length > 0) throw new Violation(`not closed: ${open.map(({ name }) => name).join(", ")}`);
     const twice = await this.#rows<{ run: number }>(
       `select json_extract(payload, '$.run') as run from events where op = 'run.settle' group by 1 having count(*) > 1`,
@@ -199,4 +300,21 @@ export class Oracle {
   }
 }
 
-const costOf = ({ cost_micros, reserved_micros }: RunLine) => cost_micros ?? reserved_micros;
+/** The row that a change leads to, in the columns that the oracle looks at. */
+function followed<C extends string, L extends Record<C, unknown>>(
+  known: Map<number, L>,
+  columns: readonly C[],
+  change: Change,
+): L {
+  const { after } = sidesOf(change);
+  const row = known.get(change.id) ?? (Object.fromEntries(columns.map((column) => [column, null])) as L);
+  for (const column of columns) if (after !== null && column in after) row[column] = after[column] as never;
+  return Object.assign(known.set(change.id, row).get(change.id) as L, { id: change.id });
+}
+
+const isOpen = ({ role, status }: TaskLine) => role !== null && status !== "CLOSED";
+
+const spent = (runs: readonly RunLine[]) =>
+  runs.reduce((sum, { finished_at, cost_micros, reserved_micros: reserved }) => {
+    return sum + Number(finished_at === null ? reserved : (cost_micros ?? reserved));
+  }, 0);

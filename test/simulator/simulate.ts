@@ -3,14 +3,15 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { commandHeadless } from "../../src/agents/clis/command-result.js";
-import { openSqlite } from "../../src/db/sqlite/sqlite.js";
+import { type Caller, requireActiveRun } from "../../src/agents/identity.js";
+import type { Reader } from "../../src/db/schema.js";
 import type { Store } from "../../src/db/store.js";
 import { withParts } from "../../src/db/store.js";
 import { write } from "../../src/db/write.js";
 import { putBrakeOn, takeBrakeOff } from "../../src/dispatch/brake.js";
 import { type DispatchWorld, explain } from "../../src/dispatch/dispatch.js";
 import { listEscalations, requeueTask } from "../../src/dispatch/escalation.js";
-import type { Scene } from "../../src/dispatch/facts.js";
+import { brakeReason, type Scene } from "../../src/dispatch/facts.js";
 import { dispatchLoop } from "../../src/dispatch/loop.js";
 import { asFault, Fault } from "../../src/errors.js";
 import type { Life } from "../../src/processes.js";
@@ -23,9 +24,11 @@ import { MICROS, type RunRow } from "../../src/runs/run.js";
 import { settleRun } from "../../src/runs/settle.js";
 import { addTask, addTaskIn } from "../../src/tasks/add.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
+import { updateTask } from "../../src/tasks/update.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { type Chance, chanceOf, FAULTS, type FaultName } from "./chance.js";
 import { Oracle, type Program, Violation } from "./oracle.js";
+import { openEmpty } from "./store.js";
 import { type Actor, Timeline } from "./timeline.js";
 
 /** How one seed ended. */
@@ -49,12 +52,14 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /** So long the crew has to finish once nothing goes wrong any more, in ms. */
 const PATIENCE = 40 * 24 * HOUR;
+/** What tasks declare that they change: some of it overlaps. */
+const TOUCHES = [["a/**"], ["a/b/**"], ["a/c.ts"], ["d/**"], ["a/b/e.ts", "d/e.ts"]];
 
 /** A night of a crew whose agents, clock and accidents all follow from the seed; then a time without accidents. */
 export async function simulate(seed: number, { tasks }: { tasks: number }): Promise<Story> {
   const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   const folder = mkdtempSync(join(base, "mu-sim-"));
-  const store = await openSqlite(":memory:", { missing: "create" });
+  const store = await openEmpty();
   try {
     return await new Simulation(seed, tasks, folder, store).play();
   } finally {
@@ -73,6 +78,8 @@ class Simulation {
   readonly #watchers = new Set<{ actor: Actor; isTold: boolean; onChange: () => void }>();
   readonly #stop = new AbortController();
   readonly #pollMs: number;
+  /** How long a dispatcher is busy elsewhere at most before it hears of a change. */
+  readonly #lagMs: number;
   /** The project's folder; without one there are no files for people. */
   readonly #root: string | undefined;
   #settings: ProjectSettings;
@@ -95,6 +102,7 @@ class Simulation {
     const hour = this.#faults.has("midnight") ? "23:40" : "09:00";
     this.#timeline = new Timeline(Date.parse(`2027-03-01T${hour}:00Z`));
     this.#settings = this.#chosenSettings();
+    this.#lagMs = this.#chance.of([200, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE]);
     this.#pollMs = this.#chance.of([15 * MINUTE, HOUR]);
     this.#root = this.#chance.in(0.2) ? folder : undefined;
     this.#oracle = new Oracle({
@@ -119,7 +127,7 @@ class Simulation {
     const { db } = this.store;
     const events = await db.selectFrom("events").select(["at", "actor", "op", "subject"]).orderBy("n").execute();
     const hash = createHash("sha256").update(JSON.stringify(events));
-    const runs = (await this.#oracle.runs()).length;
+    const { runs } = this.#oracle;
     return {
       ...{ seed: this.seed, problem, faults: [...this.#faults], tasks: this.tasks + this.#children, runs },
       ...{ kills: this.#kills, hours: Math.round((this.#timeline.now - begin) / HOUR) },
@@ -144,7 +152,12 @@ class Simulation {
     ];
     return {
       ...DEFAULT_SETTINGS,
-      dispatch: { ...DEFAULT_SETTINGS.dispatch, reportHours: chance.in(0.1) ? 6 : 0 },
+      dispatch: {
+        ...DEFAULT_SETTINGS.dispatch,
+        reportHours: chance.in(0.1) ? 6 : 0,
+        maxChildrenPerRun: 2,
+        maxDepth: 2,
+      },
       notifications: { ...DEFAULT_SETTINGS.notifications, desktop: false, bell: false },
       roles: Object.fromEntries([
         role("code", { access: "full", workspace: chance.in(0.5), concurrency: chance.whole(1, 3) }),
@@ -162,6 +175,8 @@ class Simulation {
       ...{ name: `t${n}`, title: `Task ${n}`, priority: chance.whole(1, 9), maxRetries: chance.whole(0, 3) },
       ...chance.of([{ role: "code" }, { role: "edit" }, { role: "qa" }, { role: "qa", kind: "review" }]),
       blockedBy: n > 0 && chance.in(0.5) ? [`t${chance.whole(Math.max(0, n - 12), n - 1)}`] : [],
+      ...(this.#faults.has("budget") && chance.in(0.3) && { budgetUsd: chance.of([0.15, 0.3, 0.5]) }),
+      ...(this.#faults.has("contest") && chance.in(0.5) && { touches: chance.of(TOUCHES) }),
     }));
     const context = { store: this.store, clock: this.#timeline.clockOf(author), actor: "author" };
     await initWorkstream(context, NAME, { root: this.#root });
@@ -169,6 +184,7 @@ class Simulation {
       for (const task of tasks) await addTaskIn(tx, NAME, task);
     });
     const { id, name, root } = await workstreamRow(this.store.db, NAME);
+    await this.#oracle.look();
     this.#scene = { workstream: { id, name, root }, settings: this.#settings, stateDir: this.folder, max: 6 };
     this.#startDispatcher(1_000);
     const night = chance.whole(2, 10) * HOUR;
@@ -249,7 +265,7 @@ class Simulation {
     for (const watcher of this.#watchers) {
       if (watcher.isTold || !watcher.actor.isAlive) continue;
       watcher.isTold = true;
-      this.#timeline.soon(watcher.actor, this.#chance.whole(1, 200), () => {
+      this.#timeline.soon(watcher.actor, this.#chance.whole(1, this.#lagMs), () => {
         watcher.isTold = false;
         watcher.onChange();
       });
@@ -306,7 +322,7 @@ class Simulation {
       this.#keep(run, began, "part", "");
       await this.#timeline.pause(actor, act.ms / 2);
       await gate();
-      await this.#meanwhile(run, act);
+      await this.#meanwhile(actor, run, act);
       await this.#timeline.pause(actor, act.ms / 2);
       await gate();
       if (!began.isRunning) return this.#timeline.die(actor);
@@ -325,17 +341,18 @@ class Simulation {
     });
   }
 
-  /** A program whose runner was killed goes on by itself, unless somebody ends it. */
+  /** A program whose runner was killed goes on by itself, unless somebody ends it; what it left running may still write. */
   #orphan(run: RunRow, program: Program): void {
     const actor = this.#actor(`orphan of ${run.id}`);
-    this.#timeline.soon(actor, this.#chance.whole(0, 20 * MINUTE), () => {
+    this.#timeline.start(actor, this.#chance.whole(0, 20 * MINUTE), async () => {
       program.isRunning = false;
+      if (this.#has("adds_tasks", 0.5)) await this.#meanwhile(actor, run, { does: "add" });
     });
   }
 
   #keep(run: RunRow, program: Program, kept: Program["kept"], stdout: string): void {
     const place = keptOf(this.folder, run);
-    prepareRunFolder(place);
+    if (kept === "part") prepareRunFolder(place);
     writeFileSync(outputPath(place, "stdout"), stdout);
     program.kept = kept;
   }
@@ -395,17 +412,23 @@ class Simulation {
   }
 
   /** What an agent does with mu in the middle of its run. */
-  async #meanwhile({ agent, agent_id, task }: RunRow, { does }: Act): Promise<void> {
+  async #meanwhile(actor: Actor, { id, agent, agent_id, task }: RunRow, { does }: Pick<Act, "does">): Promise<void> {
     if (does === null) return;
-    const actor = { name: agent, identity: "", isAlive: true };
-    const context = { store: this.store, clock: this.#timeline.clockOf(actor), actor: agent, incarnation: agent_id };
-    const ref = { workstream: NAME, name: task };
+    const { maxChildrenPerRun: children, maxDepth: depth } = this.#settings.dispatch;
+    const caller = { run: id, incarnation: agent_id, name: agent } as Caller;
+    const acting = { id, requireActive: (db: Reader) => requireActiveRun(db, caller), limits: { children, depth } };
+    const clock = this.#timeline.clockOf(actor);
+    const context = { store: this.store, clock, actor: agent, incarnation: agent_id, run: acting };
     if (does === "close") {
+      const ref = { workstream: NAME, name: task };
       const closing = await closeTask(context, ref, { agent, incarnation: agent_id }).catch(ignoreFault);
       if (closing !== undefined) this.#oracle.closedByItself(task);
-    } else if (this.#children < 10) {
-      const title = `Child ${++this.#children}`;
-      await addTask(context, NAME, { name: `c${this.#children}`, title, role: this.#chance.of(["code", "qa"]) });
+    }
+    for (let more = does === "add" ? this.#chance.whole(1, 3) : 0; more > 0 && this.#children < 10; more--) {
+      const name = `c${this.#children + 1}`;
+      const role = this.#chance.of(["code", "qa"]);
+      const added = await addTask(context, NAME, { name, title: `Child ${name}`, role }).catch(ignoreFault);
+      if (added !== undefined) this.#children++;
     }
     this.#commits++;
     if (!this.#faults.has("no_watch")) this.#tellWatchers();
@@ -415,7 +438,7 @@ class Simulation {
   async #person(actor: Actor, morning: number): Promise<void> {
     const world = this.#worldOf(actor, async () => {});
     const scene = this.#scene as Scene;
-    while (this.#timeline.now < morning && !(await this.#isDone())) {
+    while (this.#timeline.now < morning && !this.#oracle.isDone) {
       await this.#timeline.pause(actor, this.#chance.whole(5 * MINUTE, 90 * MINUTE));
       if (this.#has("person", 0.3)) await this.#brake(putBrakeOn(world, scene, "lunch"), true);
       if (this.#has("person", 0.7)) await this.#brake(takeBrakeOff(world, scene), false);
@@ -424,10 +447,11 @@ class Simulation {
     }
     this.#isHealthy = true;
     const end = this.#timeline.now + PATIENCE;
-    while (!(await this.#isDone())) {
+    while (!this.#oracle.isDone) {
       if (this.#timeline.now > end) throw new Violation(`starved: ${await this.#whyNot(world)}`);
-      await this.#brake(takeBrakeOff(world, scene), false);
-      await this.#requeueHeld(world, 1_000);
+      if (brakeReason(scene) !== null) await this.#brake(takeBrakeOff(world, scene), false);
+      if (this.#oracle.isAnyHeld) await this.#requeueHeld(world, 1_000);
+      if (this.#faults.has("budget")) await this.#raiseBudgets(world);
       await this.#timeline.pause(actor, 20 * MINUTE);
     }
     this.#stop.abort();
@@ -445,6 +469,12 @@ class Simulation {
     }
   }
 
+  async #raiseBudgets(world: DispatchWorld): Promise<void> {
+    const { wait } = await explain(world);
+    for (const { task } of wait.filter(({ code }) => code === "task_budget"))
+      await updateTask(world.context, { workstream: NAME, name: task }, { budgetUsd: 10 });
+  }
+
   #raiseCaps(): void {
     const more = (cap: number | null) => cap && cap + 1;
     const roles = Object.entries(this.#settings.roles).map(([name, role]) => [
@@ -457,11 +487,6 @@ class Simulation {
       roles: Object.fromEntries(roles),
       budget: { ...budget, projectCeilingUsd: more(budget.projectCeilingUsd) },
     };
-  }
-
-  async #isDone(): Promise<boolean> {
-    const open = (await this.#oracle.tasks()).some(({ status }) => status !== "CLOSED");
-    return !open && (await this.#oracle.runs()).every(({ finished_at }) => finished_at !== null);
   }
 
   async #whyNot(world: DispatchWorld): Promise<string> {

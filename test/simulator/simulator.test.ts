@@ -25,7 +25,7 @@ describe("a night of a crew on a virtual clock", () => {
   it("ends with every task closed and every cent booked, whatever goes wrong", async () => {
     const program = await bundleChild(folder.path, "simulate-child");
     const first = fewOf(1 + (seed % 100_000), 1);
-    const stories = await play(program, first, fewOf(10, 1_000), 60);
+    const stories = await play(program, first, fewOf(10, 1_000), fewOf(30, 60));
     expect(problems(stories)).toEqual([]);
     expect(stories.some(({ kills }) => kills > 0)).toBe(true);
   });
@@ -49,8 +49,8 @@ const PLANTED: Record<string, Planted & { found: RegExp }> = {
     found: /the ceiling is|its cap is/,
   },
   "a run is settled twice": {
-    ...{ file: "runs/settle.ts", text: "run.finished_at !== null ||", instead: "" },
-    found: /ended twice|attempts|settled twice/,
+    ...{ file: "runs/settle.ts", text: "|| run.finished_at !== null || run.state !== seen", instead: "" },
+    found: /ended twice|attempts|settled twice|while its program goes on|two runs at once/,
   },
   "a run is settled by who has not seen its runner": {
     ...{ file: "runs/settle.ts", text: "|| run.state !== seen", instead: "" },
@@ -84,6 +84,30 @@ const PLANTED: Record<string, Planted & { found: RegExp }> = {
     ...{ file: "dispatch/decide.ts", text: "if (until !== undefined) return", instead: "if (false) return" },
     found: /before the limit/,
   },
+  "the budget of a task counts for nothing": {
+    ...{ file: "dispatch/decide.ts", text: "own.used + reserve > own.most", instead: "false" },
+    found: /its budget is/,
+  },
+  "two tasks change the same files": {
+    ...{ file: "dispatch/decide.ts", text: "mayOverlap(touches, declared)", instead: "false" },
+    found: /may change files of/,
+  },
+  "a run adds as many tasks as it likes": {
+    ...{ file: "tasks/lineage.ts", text: "has + count > mostChildren", instead: "false" },
+    found: /added \d tasks/,
+  },
+  "tasks of tasks go on for ever": {
+    ...{ file: "tasks/lineage.ts", text: "depth > mostDepth", instead: "false" },
+    found: /of depth/,
+  },
+  "a run that is over may write": {
+    ...{
+      file: "agents/identity.ts",
+      text: ")).length === 0) throw runIsOver(run, name)",
+      instead: ")).length === 0) return",
+    },
+    found: /which was over/,
+  },
   "a decision is not made anew where it is written": {
     ...{ file: "dispatch/dispatch.ts", text: "await readFacts(tx.db, scene, tx.now, task)", instead: "facts" },
     found: /./,
@@ -91,12 +115,13 @@ const PLANTED: Record<string, Planted & { found: RegExp }> = {
 };
 
 describe("the simulator finds a fault that was planted", () => {
-  it.concurrent.each(sample(Object.entries(PLANTED), 3))("%s", async (_, { found, ...planted }) => {
+  it.concurrent.each(sample(Object.entries(PLANTED), 3))("%s", async (what, { found, ...planted }) => {
     const own = temporaryFolder();
     try {
       const program = await bundleChild(own.path, "simulate-child", planted);
-      const stories = await play(program, 1, MOST_SEEDS, 30);
-      expect(stories.at(-1)?.problem).toMatch(found);
+      const last = (await play(program, 1, MOST_SEEDS, 30)).at(-1);
+      process.stderr.write(`seed ${last?.seed} finds that ${what}\n`);
+      expect(last?.problem).toMatch(found);
     } finally {
       own.remove();
     }
