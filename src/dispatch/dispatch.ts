@@ -5,7 +5,8 @@ import { Fault } from "../errors.js";
 import { qualifiedName } from "../names.js";
 import type { Terminal } from "../notify/desktop.js";
 import { processIdentity } from "../processes.js";
-import { settleFailure } from "../runs/perform.js";
+import { saveSettings } from "../runs/files.js";
+import { keptOf, settleFailure } from "../runs/perform.js";
 import { reapRuns } from "../runs/reap.js";
 import { reserveRunIn } from "../runs/reserve.js";
 import { type Run, type RunRow, toRun } from "../runs/run.js";
@@ -61,7 +62,7 @@ export async function beat(world: DispatchWorld, onStart: (run: Run) => void = (
     const run = await reserve(world, scene, one);
     if (run === undefined) continue;
     onStart(toRun(run));
-    await world.launch(run).catch((error) => settleFailure(world, run, error));
+    await launched(world, scene, run).catch((error) => settleFailure(world, run, error));
     started.push(toRun(run));
   }
   const notices = await keepNotices(world, scene, noticesOf(facts, wait));
@@ -75,6 +76,11 @@ export async function beat(world: DispatchWorld, onStart: (run: Run) => void = (
     brake,
     retryAt: retries.sort()[0] ?? null,
   };
+}
+
+async function launched(world: DispatchWorld, { settings, isHeld, stateDir }: Scene, run: RunRow): Promise<void> {
+  if (isHeld) await saveSettings(keptOf(stateDir, run), settings);
+  return world.launch(run);
 }
 
 /**

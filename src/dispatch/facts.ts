@@ -16,6 +16,8 @@ import type { Claim, Facts, Waiting } from "./decide.js";
 export interface Scene {
   workstream: { id: number; name: string; root: string | null };
   settings: ProjectSettings;
+  /** The settings file is broken, and these are its last good ones. */
+  isHeld?: boolean;
   stateDir: string;
   max: number;
   roles?: ReadonlySet<string> | undefined;

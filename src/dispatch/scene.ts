@@ -28,6 +28,6 @@ export function followScene(scene: Scene, say: (text: string) => void): () => Pr
     if (now === undefined) return scene;
     if (now.problem !== problem) say(now.problem ?? "The settings are good again.");
     problem = now.problem;
-    return { ...scene, settings: now.settings };
+    return { ...scene, settings: now.settings, isHeld: now.problem !== null };
   };
 }

@@ -147,10 +147,10 @@ export async function projectEnv(root: string, env: Environment): Promise<Enviro
   return text === undefined ? env : { ...parseEnv(text.replace(/^\ufeff/, "")), ...env };
 }
 
-/** The settings of the project in `root`, and `env` with what its `.env` adds; the defaults where there is no folder. Faults `settings.invalid`. */
-export async function readProject(root: string | null, env: Environment) {
+/** The settings of the project in `root`, and `env` with what its `.env` adds; the defaults where there is no folder, and `held` instead of a broken file's. Faults `settings.invalid`. */
+export async function readProject(root: string | null, env: Environment, held?: ProjectSettings) {
   if (root === null) return { settings: DEFAULT_SETTINGS, env };
-  return { settings: await readSettings(root), env: await projectEnv(root, env) };
+  return { settings: held ?? (await readSettings(root)), env: await projectEnv(root, env) };
 }
 
 /** A row for each setting: its name, what it takes, its default, what it is for. */

@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ProjectSettings } from "../project/settings.js";
 import { redactStream } from "../redact.js";
 import { isObject } from "../shape.js";
 import { writeWhole } from "../whole-file.js";
@@ -26,25 +27,71 @@ export const outputPath = (kept: Kept, stream: "stdout" | "stderr") =>
 const HEAD = 4 << 20;
 const TAIL = 4 << 20;
 
-/** Keeps a stream of any length, without these secrets, as a file with its start and its end, written as it comes. */
-export function keepStream(path: string, secrets: readonly string[]): { add(chunk: Uint8Array): void; close(): void } {
+/** The end of a stream that its file could not take, as on a full disk. */
+export interface Unkept {
+  /** Why, as `ENOSPC`. */
+  problem: string;
+  text: string;
+}
+
+/**
+ * Keeps a stream of any length, without these secrets, as a file with its start and its end, written as it comes. From a
+ * write that fails on, the end is kept in memory, and `close` gives it.
+ */
+export function keepStream(
+  path: string,
+  secrets: readonly string[],
+): { add(chunk: Uint8Array): void; close(): Unkept | undefined } {
   const redacted = redactStream(secrets);
   const file = keepBytes(path);
+  const memory = keepEnd();
+  let problem: string | undefined;
+  const add = (chunk: Uint8Array) => {
+    if (problem !== undefined) return memory.add(chunk);
+    try {
+      file.add(chunk);
+    } catch (error) {
+      problem = (error as NodeJS.ErrnoException).code ?? String(error);
+      memory.add(chunk.subarray(file.took()));
+    }
+  };
   return {
-    add: (chunk) => file.add(redacted.add(chunk)),
+    add: (chunk) => add(redacted.add(chunk)),
     close() {
-      file.add(redacted.end());
+      add(redacted.end());
       file.close();
+      return problem === undefined ? undefined : { problem, text: memory.text() };
     },
   };
 }
 
-function keepBytes(path: string): { add(chunk: Uint8Array): void; close(): void } {
+/** Keeps the last bytes of what is added. */
+function keepEnd(): { add(chunk: Uint8Array): void; text(): string } {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  const end = () => Buffer.concat(parts).subarray(-TAIL);
+  return {
+    add(chunk) {
+      parts.push(chunk);
+      size += chunk.length;
+      if (size <= 2 * TAIL) return;
+      parts = [end()];
+      size = TAIL;
+    },
+    text: () => end().toString("utf8"),
+  };
+}
+
+function keepBytes(path: string): { add(chunk: Uint8Array): void; took(): number; close(): void } {
   const file = openSync(path, "w", 0o600);
   let size = 0;
   let at = HEAD;
+  let before = 0;
   return {
+    /** How many bytes of the last chunk are in the file. */
+    took: () => size - before,
     add(chunk) {
+      before = size;
       for (let rest = chunk; rest.length > 0; ) {
         if (at >= HEAD + TAIL) at = HEAD;
         const place = size < HEAD ? size : at;
@@ -70,6 +117,19 @@ export async function readStream(path: string): Promise<string> {
   const missing = Number(size) - HEAD - TAIL;
   return `${bytes.subarray(0, HEAD).toString("utf8")}\n… ${missing} bytes left out …\n${tail.toString("utf8")}`;
 }
+
+const settingsPath = (kept: Kept) => join(runFolder(kept), "settings.json");
+
+/** Keeps what a run goes by that starts while its project's settings file is broken: the last good settings. */
+export const saveSettings = (kept: Kept, settings: ProjectSettings) =>
+  writeWhole(
+    settingsPath(kept),
+    JSON.stringify({ ...settings, notifications: { ...settings.notifications, ntfyTopic: "" } }),
+  );
+
+/** Undefined where the run goes by its project's file. */
+export const savedSettings = (kept: Kept): Promise<ProjectSettings | undefined> =>
+  readFile(settingsPath(kept), "utf8").then(JSON.parse, () => undefined);
 
 /** How the program of a run ended. */
 export interface Ending {

@@ -1,7 +1,8 @@
 import type { Crew } from "../agents/crew.js";
 import { readProject } from "../project/read.js";
 import { getWorkstream } from "../workstreams/workstream.js";
-import { performRun } from "./perform.js";
+import { savedSettings } from "./files.js";
+import { keptOf, performRun } from "./perform.js";
 import { runRow } from "./run.js";
 import type { Settled } from "./settle.js";
 
@@ -12,8 +13,10 @@ export async function performHere(
   { signal, echo }: { signal: AbortSignal; echo(chunk: Uint8Array): void },
 ): Promise<Settled | undefined> {
   const { store, clock } = crew.context;
-  const { workstream, agent, agent_id } = await runRow(store.db, id);
+  const run = await runRow(store.db, id);
+  const { workstream, agent, agent_id } = run;
   const { root } = await getWorkstream(store.db, workstream);
   const context = { store, clock, actor: agent, incarnation: agent_id };
-  return performRun({ ...crew, context, project: () => readProject(root, crew.env), signal, echo }, id);
+  const project = async () => readProject(root, crew.env, await savedSettings(keptOf(crew.stateDir, run)));
+  return performRun({ ...crew, context, project, signal, echo }, id);
 }

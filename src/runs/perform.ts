@@ -30,7 +30,16 @@ import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { getSettings, getWorkstream } from "../workstreams/workstream.js";
 import { credentialsPath, isolateConfig, signInOf } from "./auth.js";
 import { billOf } from "./bill.js";
-import { type Ending, type Kept, keepStream, outputPath, prepareRunFolder, readStream, saveEnding } from "./files.js";
+import {
+  type Ending,
+  type Kept,
+  keepStream,
+  outputPath,
+  prepareRunFolder,
+  readStream,
+  saveEnding,
+  type Unkept,
+} from "./files.js";
 import { type Judged, judge } from "./judge.js";
 import { askForVerdict, feedBack, promptFor } from "./prompt.js";
 import { MICROS, type RunRow, runRow } from "./run.js";
@@ -159,8 +168,9 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
   for (let turn = 1; ; turn++) {
     const before = reports.at(-1)?.sessionRef ?? null;
     const maxUsd = room === null ? null : Math.max(LEAST_USD, room / MICROS);
-    const ending = await takeTurn(world, run, begun, { prompt, sessionRef: before, maxUsd, kept: { ...kept, turn } });
-    const report = await readReport(cli.headless, { ...kept, turn }, ending);
+    const given = { prompt, sessionRef: before, maxUsd, kept: { ...kept, turn } };
+    const { ending, unkept, problem } = await takeTurn(world, run, begun, given);
+    const report = await readReport(cli.headless, { ...kept, turn }, ending, unkept);
     reports.push(report);
     room = await roomFor(world, run, begun, reports);
     const judged = judge(report, ending, task.kind);
@@ -174,10 +184,14 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
       prompt = proof.refused;
       continue;
     }
-    const outcome: Judged =
+    const proved: Judged =
       proof.refused === undefined
         ? judged
         : { ...judged, state: "failed", failure: "check_failed", reason: proof.why ?? null };
+    const outcome =
+      problem === null
+        ? proved
+        : { ...proved, reason: [proved.reason, unkeptWord(problem)].filter(Boolean).join("; ") };
     return settleRun(
       world.context,
       run,
@@ -215,24 +229,40 @@ async function roomFor(
   return Math.min(...rooms) + run.reserved_micros - (cost ?? (reports.length === 0 ? 0 : run.reserved_micros));
 }
 
-/** Reads what a CLI has printed in one turn. */
-export async function readReport(headless: Headless, kept: Kept, ending: Ending | undefined): Promise<Report> {
+const unkeptWord = (problem: string) => `not all of its output could be kept (${problem})`;
+
+/** Reads what a CLI has printed in one turn: what is in its files, then what these could not take. */
+export async function readReport(
+  headless: Headless,
+  kept: Kept,
+  ending: Ending | undefined,
+  unkept: Turn["unkept"] = {},
+): Promise<Report> {
   const [stdout, stderr] = await Promise.all([
     readStream(outputPath(kept, "stdout")),
     readStream(outputPath(kept, "stderr")),
   ]);
-  return headless.read({ stdout, stderr, exitCode: ending?.exitCode ?? null, ...endOf(ending) });
+  const texts = { stdout: stdout + (unkept.stdout?.text ?? ""), stderr: stderr + (unkept.stderr?.text ?? "") };
+  return headless.read({ ...texts, exitCode: ending?.exitCode ?? null, ...endOf(ending) });
 }
 
 const endOf = (ending: Ending | undefined) =>
   ending?.endedAt === undefined ? {} : { endedAt: new Date(ending.endedAt) };
+
+/** How a turn ended, and what the disk had no room for. */
+interface Turn {
+  ending: Ending;
+  unkept?: { stdout?: Unkept | undefined; stderr?: Unkept | undefined } | undefined;
+  /** Why not all was kept. */
+  problem: string | null;
+}
 
 async function takeTurn(
   world: RunWorld,
   run: RunRow,
   { role, settings, cli, cwd, system }: Begun,
   given: { prompt: string; sessionRef: string | null; maxUsd: number | null; kept: Kept },
-): Promise<Ending> {
+): Promise<Turn> {
   const { model } = run;
   const { access, allowedTools } = role;
   const { kept, ...turn } = given;
@@ -242,24 +272,26 @@ async function takeTurn(
   const secrets = secretsIn({ ...world.env, ...env });
   const keep = (stream: "stdout" | "stderr") => keepStream(outputPath(kept, stream), secrets);
   const streams = { stdout: keep("stdout"), stderr: keep("stderr") };
-  try {
-    const ended = await runProgram(world, {
-      ...{ file: "/bin/sh", args: ["-c", `exec ${command} "$@"`, "sh", ...launch.args] },
-      ...{ input: launch.stdin, cwd, signal: world.signal },
-      env,
-      timeoutMs: role.timeoutSeconds * 1000,
-      onOutput(chunk, from) {
-        streams[from].add(chunk);
-        world.echo(chunk);
-      },
-    });
-    const ending = { ...ended, endedAt: timestamp(world.context.clock) };
-    await saveEnding(kept, ending);
-    return ending;
-  } finally {
-    streams.stdout.close();
-    streams.stderr.close();
-  }
+  const close = () => ({ stdout: streams.stdout.close(), stderr: streams.stderr.close() });
+  let unkept: ReturnType<typeof close> | undefined;
+  const ended = await runProgram(world, {
+    ...{ file: "/bin/sh", args: ["-c", `exec ${command} "$@"`, "sh", ...launch.args] },
+    ...{ input: launch.stdin, cwd, signal: world.signal },
+    env,
+    timeoutMs: role.timeoutSeconds * 1000,
+    onOutput(chunk, from) {
+      streams[from].add(chunk);
+      world.echo(chunk);
+    },
+  }).finally(() => {
+    unkept = close();
+  });
+  const ending = { ...ended, endedAt: timestamp(world.context.clock) };
+  const unsaved = await saveEnding(kept, ending).then(
+    () => null,
+    (error: NodeJS.ErrnoException) => error.code ?? error.message,
+  );
+  return { ending, unkept, problem: unkept?.stdout?.problem ?? unkept?.stderr?.problem ?? unsaved };
 }
 
 /** What the agent's own calls of mu are known by; it has no pane, wherever its runner sits. */
@@ -328,7 +360,9 @@ function failureOf(code: string): "auth" | "config" | "crash" | null {
 
 /** Settles a run that never started, or whose end could not be dealt with. */
 export async function settleFailure(world: Crew, run: RunRow, error: unknown): Promise<Settled | undefined> {
-  const { code, message } = asFault(error);
+  // Also what mu did not foresee, such as a full disk: a run that its runner cannot settle would be begun again for ever.
+  const code = error instanceof Fault ? error.code : "unforeseen";
+  const message = error instanceof Error ? error.message : String(error);
   const failure = failureOf(code);
   const state = failure === null ? "cancelled" : "failed";
   const outcome = { state, failure, reason: message.slice(0, 2000), retryAt: null, verdict: null } as const;
