@@ -38,6 +38,8 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "delivery.show": () => import("./delivery.js").then((m) => m.deliveryShow),
   demo: () => import("./demo.js").then((m) => m.demo),
   dispatch: () => import("./dispatch/dispatch.js").then((m) => m.dispatch),
+  "dispatch.install": () => import("./dispatch/service.js").then((m) => m.dispatchInstall),
+  "dispatch.uninstall": () => import("./dispatch/service.js").then((m) => m.dispatchUninstall),
   "dispatch.stop": () => import("./dispatch/dispatch.js").then((m) => m.dispatchStop),
   doctor: () => import("./doctor.js").then((m) => m.doctor),
   escalations: () => import("./task/escalate.js").then((m) => m.escalations),
