@@ -26,7 +26,7 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
   return new Fault(
     "usage",
     CODES[error.code] ?? "usage.wrong",
-    `${/[.?]$/.test(message) ? message : `${message}.`}${longerFlag(message, verb)}`,
+    (/[.?]$/.test(message) ? message : `${message}.`) + longerFlag(message, verb),
     [
       ...(error.code === "commander.excessArguments" ? [...meantBy(line), ...inQuotes(line, verb)] : []),
       { intent: "See how it is used", command: `${command} --help` },
