@@ -40,6 +40,8 @@ it.each([
   ["help ls", "task list"],
   ["kill deploy", "kill | deploy"],
   ["task kill build", "task kill | build"],
+  ["agent constructor", "agent | constructor"],
+  ["toString", " | toString"],
 ])("mu %s is mu %s", (line, meant) => expect(read(line)).toBe(meant));
 
 it("takes no word that mu knows for another, and no first argument for a verb", () => {
