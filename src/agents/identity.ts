@@ -132,10 +132,7 @@ function runIsOver(run: number, slot: string): Fault {
     "conflict",
     "run.over",
     `${which}: what it left running may not write any more. Nothing was written.`,
-    [
-      { intent: "See how the slot's runs ended", command: "mu runs list" },
-      { intent: "Act as a person", command: "env -u MU_AGENT_ID -u MU_RUN_ID MU_AGENT=<name> mu …" },
-    ],
+    [{ intent: "See how the slot's runs ended", command: "mu runs list" }],
   );
 }
 

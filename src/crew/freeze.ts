@@ -26,12 +26,14 @@ interface Workstream {
   name: string;
 }
 
-/** One agent with a pane, or one run, and its processes; tmux lets the first process of a pane not be stopped. */
+/**
+ * An agent with a pane, or a run, and its processes but for the first: tmux does not let that of a pane be stopped, and a
+ * runner knows that a stopped program needs no time.
+ */
 interface Target {
   agent: string;
   row?: AgentRow;
   processes: Process[];
-  root: number;
 }
 
 /**
@@ -43,12 +45,12 @@ export async function freezeCrew(crew: Crew, workstream: Workstream, reason: str
   const spared = new Set(callersIn(await listProcesses(crew)).map(({ pid }) => pid));
   const frozen: Frozen[] = [];
   let isNew = false;
-  for (const { agent, row, processes, root } of found) {
+  for (const { agent, row, processes } of found) {
     if (processes.some(({ pid }) => spared.has(pid))) {
       frozen.push({ agent, as: "spared", processes: 0 });
       continue;
     }
-    const all = processes.filter(({ pid, zombie }) => !zombie && (row === undefined || pid !== root));
+    const all = processes.filter(({ zombie }) => !zombie);
     const lines = await commandLines(
       crew,
       all.map(({ pid }) => pid),
@@ -123,18 +125,12 @@ async function targets(crew: Crew, { id, name }: Workstream): Promise<Target[]> 
     return pane === undefined ? [] : [target(all, row.name, pane.pid, row)];
   });
   const runs = (await activeRuns(db, id)).filter(({ state }) => state === "running");
-  return [...inPanes, ...runs.map(({ agent, process }) => below(target(all, agent, pidOf(process))))];
+  return [...inPanes, ...runs.map(({ agent, process }) => target(all, agent, pidOf(process)))];
 }
 
 const target = (all: readonly Process[], agent: string, root: number, row?: AgentRow): Target => ({
-  ...{ agent, root, processes: treeOf(all, [{ pid: root }]) },
+  ...{ agent, processes: treeOf(all, [{ pid: root }]).filter(({ pid }) => pid !== root) },
   ...(row && { row }),
-});
-
-/** A runner goes on: it knows that a stopped program needs no time. */
-const below = (found: Target): Target => ({
-  ...found,
-  processes: found.processes.filter(({ pid }) => pid !== found.root),
 });
 
 function signal(pid: number, name: "SIGSTOP" | "SIGCONT"): void {

@@ -208,12 +208,13 @@ export interface Schema {
     agent: string;
     run: number | null;
   };
-  /** What was said of a role's cap on a UTC day, each once. */
+  /** What was said of a cap on a UTC day, each once. */
   budget_notices: Row & {
     workstream_id: number;
     day: string;
+    /** `*` for the project. */
     role: string;
-    /** `soft`: over the soft cap; `refused`: a run was not started for want of money. */
+    /** `soft`: over the soft cap; `refused`: a run was not started for want of money; `breached`: over the cap. */
     kind: string;
     reason: string;
   };

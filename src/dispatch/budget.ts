@@ -6,7 +6,7 @@ import type { Scene } from "./facts.js";
 import { PROJECT, selectNotices } from "./notices.js";
 
 /** What a role, or the project, has used of its cap. */
-const LINE = {
+export const LINE = {
   role: "string",
   settledUsd: "number",
   reservedUsd: "number",
@@ -40,7 +40,7 @@ export async function readBudget(
 ): Promise<Budget> {
   const { db } = context.store;
   const spend = await spendOfDay(db, workstream.id, day);
-  const notices = await selectNotices(db, workstream, day);
+  const notices = await selectNotices(db, workstream.id, day);
   const noticed = (role: string, kind: string) =>
     notices.find((one) => one.role === role && one.kind === kind)?.created_at ?? null;
   const line = (role: string, capUsd: number | null, of: readonly Spend[], as = role): BudgetLine => {

@@ -54,7 +54,7 @@ export async function keepNotices(
   const day = dayOf(timestamp(context.clock));
   const isKnown = (known: readonly { role: string; kind: string }[], { role, kind }: Notice) =>
     known.some((one) => one.role === role && one.kind === kind);
-  const known = await selectNotices(context.store.db, workstream, day);
+  const known = await selectNotices(context.store.db, workstream.id, day);
   const kept: Notice[] = [];
   for (const notice of notices.filter((one) => !isKnown(known, one))) {
     const { role, kind, reason } = notice;
@@ -62,9 +62,8 @@ export async function keepNotices(
     const spec = { op: `budget.${kind}`, scope: workstream.name, subject };
     const isNew = await write(context, spec, async (tx) => {
       // Another dispatcher may have been first.
-      if (isKnown(await selectNotices(tx.db, workstream, day), notice)) return false;
-      if (kind === "breached") tx.addPayload({ role, reason });
-      else await tx.insert("budget_notices", { workstream_id: workstream.id, day, role, kind, reason });
+      if (isKnown(await selectNotices(tx.db, workstream.id, day), notice)) return false;
+      await tx.insert("budget_notices", { workstream_id: workstream.id, day, role, kind, reason });
       return true;
     });
     if (isNew) kept.push(notice);
@@ -72,29 +71,12 @@ export async function keepNotices(
   return kept;
 }
 
-/** What was said of the caps on a UTC day. */
-export async function selectNotices(db: Reader, { id, name }: Pick<Scene["workstream"], "id" | "name">, day: string) {
-  const notices = await db
+/** What was said of the caps of a workstream, by row id, on a UTC day. */
+export function selectNotices(db: Reader, workstreamId: number, day: string) {
+  return db
     .selectFrom("budget_notices")
     .select(["role", "kind", "created_at"])
-    .where("workstream_id", "=", id)
+    .where("workstream_id", "=", workstreamId)
     .where("day", "=", day)
     .execute();
-  const breaches = await db
-    .selectFrom("events")
-    .select(["payload", "at as created_at"])
-    .where("scope", "=", name)
-    .where("op", "=", "budget.breached")
-    .where("at", ">=", day)
-    .where("at", "<", `${day}~`)
-    .orderBy("n")
-    .execute();
-  return [
-    ...notices,
-    ...breaches.map(({ payload, created_at }) => ({
-      role: JSON.parse(payload).role as string,
-      kind: "breached",
-      created_at,
-    })),
-  ];
 }

@@ -11,7 +11,7 @@ import { shape, type TypeOf } from "../shape.js";
 import { CONTAINER_KINDS } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";
 import { ASSET, listAssets } from "../work/assets.js";
-import { type BudgetLine, readBudget } from "./budget.js";
+import { type BudgetLine, LINE, readBudget } from "./budget.js";
 import { listEscalations } from "./escalation.js";
 import { brakeReason, type Scene } from "./facts.js";
 import { stalePrices } from "./prices.js";
@@ -33,16 +33,8 @@ export const REPORT = shape({
   escalations: [{ ...HELD, hold: "string", file: "string | null" }],
   /** Tasks that no other attempt can mend. */
   failed: [HELD],
-  spend: [
-    {
-      role: "string",
-      settledUsd: "number",
-      reservedUsd: "number",
-      capUsd: "number | null",
-      runs: "number",
-      state: ["ok", "soft", "hit"],
-    },
-  ],
+  /** Of the roles that had runs. */
+  spend: [LINE],
   /** Files that were registered that day. */
   assets: [ASSET],
   anomalies: "string[]",
@@ -77,9 +69,7 @@ export async function readReport(host: Host, scene: Scene, day: string): Promise
     shipped: await shippedOn(db, workstream.id, day),
     escalations: held.filter(({ hold }) => hold !== "failed"),
     failed: held.filter(({ hold }) => hold === "failed").map(({ task, role, reason }) => ({ task, role, reason })),
-    spend: spend.map(({ role, settledUsd, reservedUsd, capUsd, runs: count, state }) => {
-      return { role, settledUsd, reservedUsd, capUsd, runs: count, state };
-    }),
+    spend,
     assets: (await listAssets(db, workstream.name)).filter(({ createdAt }) => dayOf(createdAt) === day).reverse(),
     anomalies: [
       ...(day === dayOf(now) ? [brakeNow(scene), ...(await stuckTasks(db, scene, now))] : []),

@@ -81,7 +81,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "run.refuse": simple("counted an attempt of"),
   "budget.soft": ({ changes }) => `warned: ${inserted(changes, "budget_notices")?.reason}`,
   "budget.refused": ({ changes }) => `refused a run: ${inserted(changes, "budget_notices")?.reason}`,
-  "budget.breached": ({ payload }) => `warned: ${oneLine(String(payload.reason))}`,
+  "budget.breached": ({ changes }) => `warned: ${inserted(changes, "budget_notices")?.reason}`,
   "dispatch.kill": ({ payload }) => `put the brake on: ${oneLine(String(payload.reason))}`,
   "dispatch.resume": () => "took the brake off",
   "dispatch.start": ({ subject }) => `started the dispatcher of ${subject}`,

@@ -26,7 +26,7 @@ export const lineage = (flavour: Flavour): string[] => [
      workstream_id integer not null references workstreams (id),
      day text not null,
      role text not null,
-     kind text not null check (kind in ('soft', 'refused')),
+     kind text not null check (kind in ('soft', 'refused', 'breached')),
      reason text not null,
      created_at text not null,
      unique (workstream_id, day, role, kind)
