@@ -8,8 +8,15 @@ import { fileURLToPath } from "node:url";
 
 const mu = fileURLToPath(new URL("../dist/main.cjs", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "mu-session-"));
-const env = { ...process.env, MU_STATE_DIR: folder, MU_DB_PATH: join(folder, "mu.db"), USER: "you", TMUX_TMPDIR: folder };
-for (const name of ["MU_WORKSTREAM", "MU_SESSION", "MU_AGENT", "MU_AGENT_ID", "MU_DATABASE_URL", "TMUX", "TMUX_PANE"]) delete env[name];
+const env = {
+  ...process.env,
+  MU_STATE_DIR: folder,
+  MU_DB_PATH: join(folder, "mu.db"),
+  USER: "you",
+  TMUX_TMPDIR: folder,
+};
+for (const name of ["MU_WORKSTREAM", "MU_SESSION", "MU_AGENT", "MU_AGENT_ID", "MU_DATABASE_URL", "TMUX", "TMUX_PANE"])
+  delete env[name];
 
 const PLAN = `tasks:
   - name: design
