@@ -26,7 +26,7 @@ export function processRequest(signal: AbortSignal, { json }: { json: boolean } 
       ask: async (question) => (json ? undefined : askPerson(question, signal)),
     },
     remark: (text) => {
-      process.stderr.write(`${printable(text)}\n`);
+      process.stderr.write(`${json ? JSON.stringify({ remark: text }) : printable(text)}\n`);
     },
     stream: errorStream({ json }),
   };

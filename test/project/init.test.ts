@@ -50,7 +50,10 @@ const init = (line = "", env: Record<string, string> = alone()) => home.here(`in
 describe("mu init", () => {
   it("sets up a project in which everything is right, and refuses to do so again", async () => {
     install("claude");
-    const { code, json } = await init("--non-interactive --no-chat");
+    const { code, json, stderr } = await init("--non-interactive --no-chat");
+    expect(JSON.parse(stderr)).toEqual({
+      remark: "Its tmux session was not opened: tmux is not installed, or not on PATH.",
+    });
     expect({ code, ...json() }).toMatchObject({ code: 0, workstream: "project", files: FILES, helper: "claude" });
     expect((await home.here("task list --json")).json()).toMatchObject({ items: [] });
     expect((await home.here("role check --json", { env: alone() })).json().findings).toEqual([]);
