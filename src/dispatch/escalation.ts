@@ -77,13 +77,26 @@ export async function keepEscalationFiles(host: Host, scene: Scene): Promise<Esc
     const runs = await listRuns(db, one.workstream, { task: one.task });
     await writeWhole(join(folder, `${one.task}.md`), escalationText(toTask(await taskRow(db, ref)), runs), 0o644);
   }
+  await putAway(folder, open);
+  return fresh;
+}
+
+/** Puts away the files whose task waits for nobody any more. */
+export async function putAwayEscalations(host: Host, scene: Scene): Promise<void> {
+  const folder = folderOf(scene);
+  if (folder !== undefined) await putAway(folder, await listEscalations(host.context.store.db, scene));
+}
+
+async function putAway(folder: string, open: readonly Escalation[]): Promise<void> {
   const names = open.map(({ task }) => `${task}.md`);
   const files = await readdir(folder).catch(() => [] as string[]);
   for (const file of files.filter((name) => name.endsWith(".md") && !names.includes(name))) {
     await mkdir(join(folder, "resolved"), { recursive: true });
-    await rename(join(folder, file), join(folder, "resolved", file));
+    await rename(join(folder, file), join(folder, "resolved", file)).catch((error: NodeJS.ErrnoException) => {
+      // Another process was first.
+      if (error.code !== "ENOENT") throw error;
+    });
   }
-  return fresh;
 }
 
 const ADVICE: Readonly<Record<string, string>> = {

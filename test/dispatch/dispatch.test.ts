@@ -54,16 +54,6 @@ describe("a drain", () => {
     expect((await project.mu("audit verify")).code).toBe(0);
   });
 
-  it("runs tasks that its runs add, in the name of the slot", async () => {
-    await begin({ design: { sh: `mu task add follow --title Follow --role code` }, code: { sh: "echo done" } });
-    await add("first", "design");
-    expect((await drain()).code).toBe(0);
-    expect((await task("follow")).status).toBe("CLOSED");
-    const log = await project.json("log -n 0");
-    const added = log.items.filter(({ source }: { source: string }) => source === "design-1");
-    expect(added.some(({ text }: { text: string }) => text.includes("follow"))).toBe(true);
-  });
-
   it("lets an agent close its own task, whatever its program says in the end", async () => {
     await begin({ code: { sh: `mu task close $MU_TASK --evidence 'all green'; exit 3` } });
     await add("own", "code");
@@ -133,15 +123,6 @@ describe("a drain", () => {
     expect(readFileSync(join(project.project, "flags"), "utf8")).toContain("--resume s-1");
     expect((await runs("--task build")).length).toBe(1);
     expect((await project.mu("task work build --check true --json")).fault().code).toBe("task.no_worker");
-  });
-
-  it("shares twenty tasks with another one, and runs none of them twice", async () => {
-    await begin({ qa: { sh: "echo ok", concurrency: 4 } });
-    for (let n = 0; n < 20; n++) await add(`t${n}`, "qa");
-    const ended = await Promise.all([drain(), drain()]);
-    expect(ended.map(({ code }) => code)).toEqual([0, 0]);
-    const done: { task: string }[] = await runs();
-    expect(done.map(({ task: name }) => name).sort()).toEqual(Array.from({ length: 20 }, (_, n) => `t${n}`).sort());
   });
 });
 
@@ -321,20 +302,6 @@ describe("a failure", () => {
     await drain();
     expect(await task("asks")).toMatchObject({ hold: "blocked", outcome: "blocked" });
     expect((await runs()).length).toBe(1);
-  });
-
-  it("of five runs of a role puts the brake on, until somebody takes it off", async () => {
-    await begin({ code: { sh: "exit 1" } });
-    await add("a", "code");
-    await add("b", "code");
-    await drain();
-    expect((await runs()).length).toBe(5);
-    expect(readFileSync(killFile(), "utf8")).toMatch(/^code failed 5 times in ten minutes \(runs 1, 2, 3, 4, 5\)/);
-    await drain();
-    expect((await runs()).length).toBe(5);
-    await project.json("resume");
-    await drain();
-    expect((await runs()).length).toBe(8);
   });
 });
 

@@ -42,13 +42,10 @@ async function stopped(loop: ChildProcess): Promise<void> {
 
 const soon = { timeout: 10_000 };
 
-describe.each([
-  ["without tmux", "1"],
-  ["in tmux", ""],
-])("an idle dispatcher %s", (_where, MU_NO_TMUX) => {
+describe("an idle dispatcher", () => {
   it("says so once, by one push and a file, and once more when work goes on", async () => {
     const server = await withServer({ qa: OK }, { subjectPrefix: "[né]" });
-    const loop = project.start("dispatch", { env: { MU_NO_TMUX } });
+    const loop = project.start("dispatch");
     await expect.poll(() => titles(server), soon).toEqual(["[né] shop is idle"]);
     expect(server.posted[0]).toMatchObject({ path: "POST /", json: { topic: TOPIC, priority: 3, tags: ["zzz"] } });
     await expect.poll(attention, soon).toContain("Idle: nothing is ready and nothing runs.");
@@ -59,9 +56,7 @@ describe.each([
     await stopped(loop);
     expect(await notices()).toEqual(["notify.idle", "notify.back", "notify.idle"]);
   });
-});
 
-describe("an idle dispatcher", () => {
   it("removes the file while it works", async () => {
     await begin({ qa: { sh: "echo begun; while [ ! -f go ]; do sleep 0.05; done; echo ok" } });
     const loop = project.start("dispatch");
@@ -243,30 +238,6 @@ describe("old prices", () => {
     writeFileSync(join(project.folder, "state", "pricing.json"), JSON.stringify({ updated_at, models }));
   };
   const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
-
-  it("are said once at the start, in the file and in the report, until they are updated", async () => {
-    await begin({ qa: OK });
-    table(daysAgo(100));
-    await add("one", "qa");
-    await add("two", "qa");
-    const { stderr } = await project.mu("dispatch --once");
-    expect(stderr.match(/The price table is 100 days old/g)?.length).toBe(1);
-    expect(attention()).toContain("The price table is 100 days old.");
-    expect((await project.json("report")).text).toContain(
-      "> The price table is 100 days old. Update it: `mu pricing update`",
-    );
-    writeFileSync(join(project.project, "new.json"), JSON.stringify({ updated_at: daysAgo(1), models }));
-    const before = readFileSync(join(project.folder, "state", "pricing.json"), "utf8");
-    await project.json("pricing update --from new.json --dry-run");
-    expect(readFileSync(join(project.folder, "state", "pricing.json"), "utf8")).toBe(before);
-    await project.json("pricing update --from new.json --force");
-    await project.mu("dispatch --once");
-    expect(attention()).toBe(null);
-    expect((await project.json("report")).stalePrices).toBe(null);
-    const bad = { updated_at: daysAgo(1), models: { ...models, "acme-1": { ...PRICES, input: -1 } } };
-    writeFileSync(join(project.project, "bad.json"), JSON.stringify(bad));
-    expect((await project.mu("pricing update --from bad.json --json")).code).toBe(1);
-  });
 
   it.each([
     ["a date that is none", "the other day", "The price table has no valid date."],

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Home, newHome, type RunOptions } from "./cli.js";
@@ -53,4 +53,9 @@ export async function newProject(roles: Record<string, TestRole>, more?: Record<
   };
   await project.json("workstream init shop");
   return project;
+}
+
+/** Waits until a process that was started has ended; gives its exit code. */
+export function ended(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => (child.exitCode === null ? child.once("exit", resolve) : resolve(child.exitCode)));
 }

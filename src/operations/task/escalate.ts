@@ -1,9 +1,18 @@
 import * as z from "zod";
 import { claimant } from "../../agents/identity.js";
-import { ESCALATION, escalateTask, listEscalations, requeueTask } from "../../dispatch/escalation.js";
+import {
+  ESCALATION,
+  escalateTask,
+  listEscalations,
+  putAwayEscalations,
+  type Requeue,
+  requeueTask,
+} from "../../dispatch/escalation.js";
+import { asFault } from "../../errors.js";
+import type { TaskRef } from "../../names.js";
 import { requireRoles } from "../../project/roles.js";
 import { TASK } from "../../tasks/task.js";
-import { defineOperation, defineTaskVerb, listed, listOf, step } from "../define.js";
+import { type App, defineOperation, defineTaskVerb, listed, listOf, step } from "../define.js";
 import { sceneOf } from "../dispatch/world.js";
 import { field, workstreamField } from "../fields.js";
 import { projectOf } from "../project.js";
@@ -12,6 +21,14 @@ const ranNext = (at: string, workstream: string) => [
   step("Run what is ready", `mu dispatch --once -w ${workstream}`),
   step("Show the task", `mu task show ${at}`),
 ];
+
+async function requeue(app: App, ref: TaskRef, to: Requeue) {
+  const done = await requeueTask(app.context, ref, claimant(app.caller), to);
+  // Broken settings do not undo it; then the next dispatcher puts the file away.
+  const tidy = async () => putAwayEscalations(await app.crew(), await sceneOf(app, ref.workstream));
+  await tidy().catch((error) => app.request.remark(asFault(error).message));
+  return done;
+}
 
 export const taskRequeue = defineTaskVerb({
   name: "task.requeue",
@@ -24,7 +41,7 @@ export const taskRequeue = defineTaskVerb({
     { command: "mu task requeue done", shows: "a task that is CLOSED", fault: "task.not_open" },
     { command: "mu task requeue nothing", shows: "an unknown task", fault: "task.not_found" },
   ],
-  run: (app, ref) => requeueTask(app.context, ref, claimant(app.caller), {}),
+  run: (app, ref) => requeue(app, ref, {}),
   next: ({ task }, at) => ranNext(at, task.workstream),
   render: ({ task, changed }, paint) =>
     changed
@@ -45,7 +62,7 @@ export const taskRoute = defineTaskVerb({
   ],
   async run(app, ref, { role }) {
     requireRoles(await projectOf(app, ref.workstream), [role]);
-    return requeueTask(app.context, ref, claimant(app.caller), { role });
+    return requeue(app, ref, { role });
   },
   next: ({ task }, at) => ranNext(at, task.workstream),
   render: ({ task }, paint) => `${paint.bold(task.name)} is for ${task.role} now`,
