@@ -21,7 +21,7 @@ afterAll(async () => {
 
 async function openProject(operation: Operation, example: Example): Promise<void> {
   const panes = /^(agent|delivery)\.|^task\.work$/.test(operation.name) ? "with panes" : "without panes";
-  const hasWorkspaces = /^(agent\.(spawn|close)|workspace\.|salvage\.|land$)/.test(operation.name);
+  const hasWorkspaces = /^(agent\.(spawn|close)|workspace\.|salvage\.|land$|review|task\.diff$)/.test(operation.name);
   const workspaces = hasWorkspaces ? "with workspaces" : "without workspaces";
   if (example.fault === undefined && !changesNothing(operation)) {
     app = await seededApp(panes, workspaces);

@@ -89,6 +89,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "task.close": () => import("./task/close.js").then((m) => m.taskClose),
   "task.defer": () => import("./task/reject.js").then((m) => m.taskDefer),
   "task.delete": () => import("./task/delete.js").then((m) => m.taskDelete),
+  "task.diff": () => import("./task/diff.js").then((m) => m.taskDiff),
   "task.edit": () => import("./task/edit.js").then((m) => m.taskEdit),
   "task.escalate": () => import("./task/escalate.js").then((m) => m.taskEscalate),
   "task.history": () => import("./task/history.js").then((m) => m.taskHistoryOperation),

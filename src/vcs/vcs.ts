@@ -52,6 +52,36 @@ export const BARE_COMMIT = shape({ sha: "string", subject: "string" });
 
 export type BareCommit = TypeOf<typeof BARE_COMMIT>;
 
+/** A file that differs; the numbers are of lines, null for a binary file. */
+export const CHANGED_FILE = shape({ path: "string", added: "number | null", removed: "number | null" });
+
+export type ChangedFile = TypeOf<typeof CHANGED_FILE>;
+
+/** How a difference is shown: as a patch, as a summary per file, or as the names of the files. */
+export type DiffForm = "patch" | "stat" | "names";
+
+/** Work on a branch: its last commit, how many there are (null if unknown), and what the branch was at before. */
+export interface LandedWork {
+  commit: string;
+  commits: number | null;
+  onto: string;
+}
+
+/** Reads what lies between two commits or trees. Faults as `VcsBackend`. */
+export interface SpanReader {
+  /** The span of a work that the target lacks, without what the target brought to it. */
+  ofWork(world: VcsWorld, root: string, work: CommitRange, target: string | undefined): Promise<CommitRange>;
+  /** The span of a landed work; undefined if its commits are gone. */
+  ofLanded(world: VcsWorld, root: string, landed: LandedWork): Promise<CommitRange | undefined>;
+  /** Oldest first. */
+  commits(world: VcsWorld, root: string, span: CommitRange): Promise<BareCommit[]>;
+  /** A rename is one file less and one more. */
+  files(world: VcsWorld, root: string, span: CommitRange): Promise<ChangedFile[]>;
+  text(world: VcsWorld, root: string, span: CommitRange, form: DiffForm): Promise<string>;
+  /** The command that shows it to a person with the user's own pager and colours. */
+  command(root: string, span: CommitRange, form: DiffForm): { file: string; args: string[] };
+}
+
 /** How far a checkout is from its target. */
 export const STANDING = shape({
   path: "string",
@@ -202,6 +232,8 @@ export interface VcsBackend {
    * `landed`. Faults `vcs.dirty`, `vcs.required`.
    */
   refresh(world: VcsWorld, checkout: Checkout, onto: string, landed?: Target["landed"]): Promise<Refreshed>;
+  /** Reads differences between any two commits; git only. */
+  readonly spans?: SpanReader;
   /** Undefined if the backend cannot store one. */
   snapshot(world: VcsWorld, checkout: Checkout): Promise<Snapshot | undefined>;
   /**

@@ -8,7 +8,7 @@ export const script: ModelScript = {
     { when: /Take the next task and dwell in (\w+)\./, turns: [claim, note, dwell] },
     { when: /Dwell in (\w+)\./, turns: [dwell] },
     { when: /Implement the next task\./, turns: [claim, implement, closeChecked, say] },
-    { when: /Your task (\w+) is still yours/, turns: [goOn, close, say] },
+    { when: /Your task ([\w-]+) is still yours/, turns: [goOn, close, say] },
   ],
   otherwise: { text: "Understood." },
   // Gemini asks a small model which model to ask.

@@ -6,6 +6,8 @@ import { CHECK, lastCheck } from "../../tasks/checks.js";
 import { blockersOf, dependentsOf, NEIGHBOUR } from "../../tasks/graph.js";
 import { listNotes, NOTE } from "../../tasks/notes.js";
 import { getTask, TASK, taskRow } from "../../tasks/task.js";
+import { BARE_COMMIT } from "../../vcs/vcs.js";
+import { commitsOfTask, hasWork } from "../../work/changes.js";
 import { type Drawing, defineTaskVerb, type Paint, shape, type TypeOf } from "../define.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
@@ -24,13 +26,15 @@ export const taskShow = defineTaskVerb({
     notes: [NOTE],
     check: [CHECK, null],
     spent: SPENT,
+    /** Its work, oldest first; as they landed, if they have. */
+    commits: [BARE_COMMIT],
   },
   examples: [
     { command: "mu task show build", shows: "everything about one task" },
     { command: "mu task show biuld", shows: "an unknown name, with a suggestion", fault: "task.not_found" },
   ],
   async run(app, ref) {
-    return app.context.store.read(async (db) => ({
+    const shown = await app.context.store.read(async (db) => ({
       task: await getTask(db, ref),
       check: await lastCheck(db, (await taskRow(db, ref)).id),
       spent: await spentBy(db, ref),
@@ -38,12 +42,16 @@ export const taskShow = defineTaskVerb({
       dependents: await dependentsOf(db, ref),
       notes: await listNotes(db, ref),
     }));
+    const { db } = app.context.store;
+    const row = await taskRow(db, ref);
+    return { ...shown, commits: hasWork(row) ? await commitsOfTask(await app.crew(), db, row) : [] };
   },
-  render: ({ task, blockers, dependents, notes, check, spent }, paint) => [
+  render: ({ task, blockers, dependents, notes, check, spent, commits }, paint) => [
     `${paint.bold(task.name)}  ${task.title}  ${paint.dim(`in ${task.workstream}`)}`,
     taskLines(task, paint),
     spentLine(spent, paint),
     check && checkLines(check, paint),
+    commitLines(commits, paint),
     edgeLine("blocked by", blockers, paint),
     edgeLine("blocks", dependents, paint),
     task.description ? ["", task.description] : null,
@@ -72,6 +80,15 @@ function edgeLine(head: string, edges: readonly TypeOf<typeof NEIGHBOUR>[], pain
       : `${edge.name} ${paint.status(edge.status)}${edge.until === "closed" ? "" : `, until ${edge.until}`}`,
   );
   return `  ${paint.dim(head.padEnd(11))} ${shown.join(", ")}`;
+}
+
+/** How many of a task's newest commits people see; the JSON has all of them. */
+const LAST_COMMITS = 10;
+
+function commitLines(commits: readonly TypeOf<typeof BARE_COMMIT>[], paint: Paint): string[] {
+  const lines = commits.slice(-LAST_COMMITS).map(({ sha, subject }) => `${sha.slice(0, 10)} ${subject}`);
+  const head = commits.length > LAST_COMMITS ? [`${commits.length} commits, the newest:`] : [];
+  return [...head, ...lines].map((line, at) => `  ${paint.dim((at === 0 ? "commits" : "").padEnd(11))} ${line}`);
 }
 
 /** How many of the last lines of a failed check people see; the JSON has all of them. */

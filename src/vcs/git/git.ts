@@ -7,6 +7,7 @@ import { refresh } from "./refresh.js";
 import { describe, listSaved, restore } from "./restore.js";
 import { save } from "./save.js";
 import { snapshot } from "./snapshot.js";
+import { spans } from "./spans.js";
 import { standings } from "./standings.js";
 import { findRoot, target } from "./target.js";
 import { create, relink, remove } from "./worktree.js";
@@ -33,6 +34,7 @@ export const git: VcsBackend = {
   letGo,
   diff,
   refresh,
+  spans,
   snapshot,
   save,
   restore,
