@@ -13,6 +13,7 @@ import { handOut } from "./hand-out.js";
 import { finishedWork, landFinished } from "./land.js";
 import { stopAsked, takeLease } from "./lease.js";
 import { reportKeeper } from "./report.js";
+import { closeSlots } from "./slots.js";
 
 export interface LoopOptions {
   /** End when everything that can run has run; such a loop takes no lease and may run beside others. */
@@ -53,6 +54,7 @@ export async function dispatchLoop(world: DispatchWorld, options: LoopOptions): 
   } finally {
     clock.end();
     if (release) await record(world, { workstream }, "dispatch.stop").finally(release);
+    await closeSlots(world, workstream);
   }
 }
 

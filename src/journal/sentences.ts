@@ -84,6 +84,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "budget.breached": ({ changes }) => `warned: ${inserted(changes, "budget_notices")?.reason}`,
   "dispatch.kill": ({ payload }) => `put the brake on: ${oneLine(String(payload.reason))}`,
   "dispatch.resume": () => "took the brake off",
+  "dispatch.idle": ({ payload }) => `closed the idle slots ${texts(payload.slots)}`,
   "dispatch.start": ({ subject }) => `started the dispatcher of ${subject}`,
   "dispatch.stop": ({ subject }) => `stopped the dispatcher of ${subject}`,
   "notify.idle": notice,

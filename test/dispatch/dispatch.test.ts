@@ -2,7 +2,7 @@ import { type ChildProcess, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { newProject, type Project, type TestRole } from "../support/project.js";
+import { ended, newProject, type Project, type TestRole } from "../support/project.js";
 
 let project: Project;
 afterEach(() => project.end());
@@ -65,7 +65,7 @@ describe("a drain", () => {
   it("lands what a run has committed in a workspace of its own", async () => {
     await begin({
       code: {
-        sh: `echo made > made && git add made && git commit -qm made && echo done`,
+        sh: `echo made >> made && git add made && git commit -qm made && echo done`,
         access: "full",
         workspace: true,
       },
@@ -73,7 +73,12 @@ describe("a drain", () => {
     await add("make", "code");
     expect((await drain()).code).toBe(0);
     expect(await task("make")).toMatchObject({ status: "CLOSED", level: "landed", owner: "code-1" });
-    expect(readFileSync(join(project.project, "made"), "utf8")).toBe("made\n");
+    expect((await project.json("agent list")).items).toEqual([]);
+    const made = () => readFileSync(join(project.project, "made"), "utf8");
+    expect(made()).toBe("made\n");
+    await add("again", "code");
+    expect((await drain()).code).toBe(0);
+    expect([(await task("again")).level, made()]).toEqual(["landed", "made\nmade\n"]);
   });
 
   it("hands a red check back as an attempt that failed, with its last lines for the next one", async () => {
@@ -333,7 +338,7 @@ describe("a dispatcher", () => {
   it("is the only one of its workstream, and ends when it is asked to", async () => {
     await begin({ qa: { sh: "echo ok" } });
     const loop = project.start("dispatch --poll 0.1");
-    const ended = new Promise<number | null>((resolve) => loop.once("exit", resolve));
+    const end = ended(loop);
     const said = new Promise<void>((resolve) =>
       loop.stderr?.on("data", (text) => /starts one/.test(String(text)) && resolve()),
     );
@@ -343,7 +348,7 @@ describe("a dispatcher", () => {
     expect(second.code).toBe(4);
     expect(second.fault().code).toBe("dispatch.runs_already");
     expect((await project.json("dispatch stop --drain")).stopped).toBe(true);
-    expect(await ended).toBe(0);
+    expect(await end).toBe(0);
     expect((await task("one")).status).toBe("CLOSED");
     expect((await project.json("dispatch stop")).stopped).toBe(false);
   });
@@ -358,6 +363,24 @@ describe("a dispatcher", () => {
     expect((await drain()).code).toBe(0);
     expect((await runs()).map(endOf)).toEqual([["done", 1]]);
     expect((await task("long")).status).toBe("CLOSED");
+  });
+
+  it("closes the slots of its runs as it ends, but not one whose run goes on", async () => {
+    await begin({ qa: { sh: "echo working; while [ ! -f go ]; do sleep 0.05; done; echo done", concurrency: 2 } });
+    await add("long", "qa");
+    const loop = project.start("dispatch --poll 0.1");
+    await expect.poll(async () => (await runs("--state running")).length, { timeout: 10_000 }).toBe(1);
+    await project.json("dispatch stop");
+    await ended(loop);
+    const slots = async () => (await project.json("agent list")).items.map(({ name }: { name: string }) => name);
+    expect(await slots()).toEqual(["qa-1"]);
+    writeFileSync(join(project.project, "go"), "");
+    await add("next", "qa");
+    expect((await drain()).code).toBe(0);
+    expect(await slots()).toEqual([]);
+    expect((await task("next")).owner).toMatch(/^qa-/);
+    const { text } = (await project.json("log -n 0")).items.find(({ op }: { op: string }) => op === "dispatch.idle");
+    expect(text).toMatch(/^closed the idle slots? /);
   });
 
   it("that is killed before its run has begun costs the task no attempt", async () => {
@@ -388,7 +411,7 @@ describe("a dispatcher", () => {
     process.kill(runner, "SIGKILL");
     await expect.poll(async () => (await task("shot")).status, { timeout: 10_000 }).toBe("CLOSED");
     await project.json("dispatch stop");
-    await new Promise((resolve) => (loop.exitCode === null ? loop.once("exit", resolve) : resolve(undefined)));
+    await ended(loop);
     expect((await runs()).map(({ state }: { state: string }) => state)).toEqual(["done", "lost"]);
     expect(isAlive(program)).toBe(false);
   });
@@ -407,7 +430,7 @@ describe("a run", () => {
     expect((await project.json("runs log 1")).text).toBe("working\n");
     expect((await project.json("runs cancel 1")).changed).toBe(false);
     await project.json("dispatch stop");
-    await new Promise((resolve) => (loop.exitCode === null ? loop.once("exit", resolve) : resolve(undefined)));
+    await ended(loop);
   });
 
   it("keeps no secret of its environment, whether it prints one or answers with it", async () => {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { fakeNtfy, type Ntfy } from "../support/ntfy.js";
-import { newProject, type Project, type TestRole } from "../support/project.js";
+import { ended, newProject, type Project, type TestRole } from "../support/project.js";
 
 let project: Project;
 let ntfy: Ntfy | undefined;
@@ -37,7 +37,7 @@ const titles = (of: Ntfy) => of.posted.map(({ json }) => json.title);
 
 async function stopped(loop: ChildProcess): Promise<void> {
   await project.json("dispatch stop");
-  await new Promise((resolve) => (loop.exitCode === null ? loop.once("exit", resolve) : resolve(undefined)));
+  await ended(loop);
 }
 
 const soon = { timeout: 10_000 };
