@@ -186,3 +186,7 @@ export const momentField = (description: string) =>
     description,
     { value: "date" },
   );
+
+/** A UTC day, as runs are booked by. */
+export const dayField = (description: string) =>
+  field(z.iso.date("must be a UTC day such as 2026-01-31").optional(), description, { value: "day" });

@@ -1,10 +1,9 @@
-import * as z from "zod";
 import { timestamp } from "../db/context.js";
 import { REPORT, readReport, reportText, writeReport } from "../dispatch/report.js";
 import { dayOf } from "../runs/spend.js";
 import { defineOperation, step } from "./define.js";
 import { sceneOf } from "./dispatch/world.js";
-import { field, workstreamField } from "./fields.js";
+import { dayField, workstreamField } from "./fields.js";
 
 export const report = defineOperation({
   name: "report",
@@ -16,9 +15,7 @@ export const report = defineOperation({
   repeatable: true,
   input: () => ({
     workstream: workstreamField(),
-    date: field(z.iso.date("must be a UTC day such as 2026-01-31").optional(), "UTC day (default: today)", {
-      value: "day",
-    }),
+    date: dayField("UTC day (default: today)"),
   }),
   output: { ...REPORT, path: "string | null", text: "string" },
   examples: [

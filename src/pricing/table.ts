@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parsed } from "../agents/clis/results.js";
 import { Fault } from "../errors.js";
 import { isObject } from "../shape.js";
 import { writeWhole } from "../whole-file.js";
@@ -55,14 +56,6 @@ export function parsePriceTable(text: string, from: string): PriceTable {
     source: typeof source === "string" ? source : from,
     models: Object.fromEntries(rows),
   };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 const onlyPrices = (prices: Prices) => Object.fromEntries(PRICES.map((name) => [name, prices[name]])) as Prices;

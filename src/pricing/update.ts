@@ -1,21 +1,18 @@
+import { parsed } from "../agents/clis/results.js";
 import { Fault } from "../errors.js";
 import { shellWord } from "../names.js";
+import { shape, type TypeOf } from "../shape.js";
 import { LIST_URL, listedPrices, tableFromList } from "./list.js";
 import { badTable, PRICES, type PriceTable, parsePriceTable, readPriceTable, writePriceTable } from "./table.js";
 
 /** A price that differs; null where there is none. */
-export const PRICE_CHANGE = {
+export const PRICE_CHANGE = shape({
   model: "string",
   price: "string",
   before: "number | null",
   after: "number | null",
-} as const;
-export interface PriceChange {
-  model: string;
-  price: string;
-  before: number | null;
-  after: number | null;
-}
+});
+export type PriceChange = TypeOf<typeof PRICE_CHANGE>;
 
 export interface UpdateOptions {
   /** An http address or a file; by default the list that mu's own comes from. */
@@ -53,12 +50,8 @@ export async function updatePrices(
 }
 
 function tableIn(text: string, from: string, now: Date): PriceTable {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw badTable(from, ["it is no JSON"]);
-  }
+  const value = parsed(text);
+  if (value === undefined) throw badTable(from, ["it is no JSON"]);
   const converted = tableFromList(value, from, now);
   return parsePriceTable(converted === undefined ? text : JSON.stringify(converted), from);
 }

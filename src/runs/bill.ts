@@ -6,28 +6,15 @@ import type { Host } from "../host.js";
 import { MICROS } from "./run.js";
 
 /** What a run used and what that costs, as columns of its row. */
-export type Bill = Pick<
-  RowOf<"runs">,
-  | "cost_micros"
-  | "actual_micros"
-  | "cost_basis"
-  | "tokens_in"
-  | "tokens_out"
-  | "tokens_cache_read"
-  | "tokens_cache_write"
->;
+export type Bill = Pick<RowOf<"runs">, keyof typeof NOTHING>;
 
 type Billed = Pick<RowOf<"runs">, "id" | "workstream_id" | "model">;
 
-export const NO_BILL: Bill = {
-  cost_micros: null,
-  actual_micros: null,
-  cost_basis: null,
-  tokens_in: null,
-  tokens_out: null,
-  tokens_cache_read: null,
-  tokens_cache_write: null,
+const NOTHING = {
+  ...{ cost_micros: null, actual_micros: null, cost_basis: null },
+  ...{ tokens_in: null, tokens_out: null, tokens_cache_read: null, tokens_cache_write: null },
 };
+export const NO_BILL: Bill = NOTHING;
 
 const TOKENS = ["tokens_in", "tokens_out", "tokens_cache_read", "tokens_cache_write"] as const;
 type Tokens = Record<(typeof TOKENS)[number], number>;

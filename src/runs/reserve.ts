@@ -3,6 +3,7 @@ import type { RowOf, Tx } from "../db/write.js";
 import type { TaskRef } from "../names.js";
 import { taskToChange } from "../tasks/change.js";
 import { claimTaskIn } from "../tasks/claim.js";
+import { NO_BILL } from "./bill.js";
 import { micros, type RunRow } from "./run.js";
 import { showSlot } from "./settle.js";
 import { dayOf } from "./spend.js";
@@ -48,7 +49,7 @@ async function slotIn(tx: Tx, workstream: number, { agent, role, access }: Reser
 }
 
 export const NOTHING_YET = {
-  ...{ cost_micros: null, actual_micros: null, cost_basis: null, tokens_in: null, tokens_out: null },
-  ...{ tokens_cache_read: null, tokens_cache_write: null, session_ref: null, exit_code: null, failure: null },
-  ...{ reason: null, retry_at: null, verdict: null, answer: null, started_at: null, finished_at: null },
+  ...NO_BILL,
+  ...{ session_ref: null, exit_code: null, failure: null, reason: null, retry_at: null, verdict: null },
+  ...{ answer: null, started_at: null, finished_at: null },
 };

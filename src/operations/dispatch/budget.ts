@@ -1,8 +1,7 @@
-import * as z from "zod";
 import { localTime } from "../../clock.js";
 import { BUDGET, type BudgetLine, readBudget } from "../../dispatch/budget.js";
 import { defineOperation, type Paint } from "../define.js";
-import { field, workstreamField } from "../fields.js";
+import { dayField, workstreamField } from "../fields.js";
 import { sceneOf } from "./world.js";
 
 export const budget = defineOperation({
@@ -13,13 +12,7 @@ export const budget = defineOperation({
   effect: "read",
   input: () => ({
     workstream: workstreamField(),
-    day: field(
-      z
-        .string()
-        .regex(/^\d{4}-\d\d-\d\d$/, "must be a UTC day such as 2026-01-31")
-        .optional(),
-      "UTC day (default: today)",
-    ),
+    day: dayField("UTC day (default: today)"),
   }),
   output: BUDGET,
   examples: [

@@ -9,7 +9,7 @@ import { type Kept, outputPath, readStream } from "../../runs/files.js";
 import { keptOf } from "../../runs/perform.js";
 import { listRuns, RUN, RUN_STATES, type Run, type RunRow, runRow, toRun } from "../../runs/run.js";
 import { type App, defineOperation, excerpt, excerptOf, type Paint, step, withTotal } from "../define.js";
-import { field, flag, limitField, roleField, taskField, workstreamField } from "../fields.js";
+import { dayField, field, flag, limitField, roleField, taskField, workstreamField } from "../fields.js";
 
 const runField = () => field(z.number().int().min(1), "Number of the run", { value: "run" });
 
@@ -22,13 +22,7 @@ export const runsList = defineOperation({
     task: taskField("Only runs of this task").optional(),
     role: roleField("Only runs of this role"),
     state: field(z.enum(["active", ...RUN_STATES]).optional(), "Only runs in this state"),
-    day: field(
-      z
-        .string()
-        .regex(/^\d{4}-\d\d-\d\d$/, "must be a UTC day such as 2026-01-31")
-        .optional(),
-      "Only runs booked on this UTC day",
-    ),
+    day: dayField("Only runs booked on this UTC day"),
     limit: limitField(50),
   }),
   output: excerptOf(RUN),
