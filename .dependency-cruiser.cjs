@@ -12,6 +12,7 @@ const FLOORS = [
   ["dispatch"],
   ["crew"],
   ["landing"],
+  ["review"],
   ["runs"],
   ["work", "state"],
   ["tracks", "workspaces"],
@@ -40,7 +41,7 @@ const PACKAGES = [
   ["better-sqlite3|pg", "^src/db/"],
   [
     "kysely",
-    "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|tracks|state|crew|runs|dispatch|inbox)[./]",
+    "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|review|tracks|state|crew|runs|dispatch|inbox)[./]",
   ],
   ["execa", "^src/exec\\.ts$"],
   ["zod", "^src/(operations|mcp|reference)[./]"],

@@ -116,7 +116,7 @@ type Kind = Parameters<typeof again>;
 function kindOf({ line }: Story): Kind {
   const panes = /^mu (agent|adopt|delivery|recover|reconcile|workstream destroy demo)\b/.test(line);
   const workspaces =
-    /^mu (agent (spawn|close|ensure)|workspace|salvage|land|undo|workstream destroy demo|recover)\b/.test(line);
+    /^mu (agent (spawn|close|ensure)|workspace|salvage|land|review|undo|workstream destroy demo|recover)\b/.test(line);
   return [panes ? "with panes" : "without panes", workspaces ? "with workspaces" : "without workspaces"];
 }
 

@@ -44,6 +44,13 @@ export interface Schema {
     kind: string;
     text: string;
     rationale: string | null;
+    /** Of a comment of a review: which round it belongs to, counted from 1, and where it is. */
+    round: number | null;
+    file: string | null;
+    line: number | null;
+    /** Null while it is open. */
+    handled_at: string | null;
+    handled_by: string | null;
   };
   agents: Row & {
     workstream_id: number;

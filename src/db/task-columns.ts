@@ -209,6 +209,13 @@ export const TASK_COLUMNS = {
   },
   /** The commit on the target branch that has the work. */
   landed_commit: { kind: "text", nullable: true },
+  /** The end of the work that was approved: later commits need another approval. */
+  approved_commit: { kind: "text", nullable: true },
+  /** The start of that work. */
+  approved_from: { kind: "text", nullable: true, internal: true },
+  approved_by: { kind: "text", nullable: true },
+  /** Its address; a branch's name while it is being opened. */
+  pull_request: { kind: "text", nullable: true, card: "pull request" },
   /** Counts the claims, so that a late answer to an old claim can be told from the present one. */
   claim_generation: { kind: "whole", initial: 0, quiet: "counter" },
   created_at: { kind: "moment", card: "created" },

@@ -1,5 +1,6 @@
 import { statement } from "../db/statement.js";
 import { asFault } from "../errors.js";
+import { NOT_APPROVED } from "../landing/choose.js";
 import { landTasks } from "../landing/land.js";
 import { enumerate, type TaskRef } from "../names.js";
 import { taskToChange, taskVerb } from "../tasks/change.js";
@@ -16,7 +17,7 @@ export interface FinishedWork {
 const selectFinished = statement((db, { workstreamId }: { workstreamId: number }) =>
   db
     .selectFrom("tasks as t")
-    .select(["t.name", "t.work_to"])
+    .select(["t.name", "t.work_to", "t.approved_commit"])
     .where("t.workstream_id", "=", workstreamId)
     .where("t.status", "=", "CLOSED")
     .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]))
@@ -28,7 +29,10 @@ const selectFinished = statement((db, { workstreamId }: { workstreamId: number }
 
 export async function finishedWork({ context }: DispatchWorld, { workstream }: Scene): Promise<FinishedWork> {
   const rows = await selectFinished(context.store.db, { workstreamId: workstream.id });
-  return { tasks: rows.map(({ name }) => name), key: rows.map(({ name, work_to }) => `${name} ${work_to}`).join() };
+  return {
+    tasks: rows.map(({ name }) => name),
+    key: rows.map((row) => `${row.name} ${row.work_to} ${row.approved_commit}`).join(),
+  };
 }
 
 /**
@@ -43,8 +47,10 @@ export async function landFinished(
 ): Promise<void> {
   const workstream = scene.workstream.name;
   try {
-    const { landed, returned } = await landTasks(world, { workstream, tasks });
+    const { landed, returned, skipped } = await landTasks(world, { workstream, tasks });
     if (landed.length > 0) say(`Landed ${enumerate(landed.map(({ task }) => task))}`);
+    const waiting = skipped.filter(({ why }) => why === NOT_APPROVED);
+    if (waiting.length > 0) say(`Waits for an approval: ${enumerate(waiting.map(({ task }) => task))}`);
     for (const { task, reason } of returned) {
       await countRefusal(world.context, { workstream, name: task }, reason);
       say(`${task} did not land: it ${reason}`);

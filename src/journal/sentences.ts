@@ -71,6 +71,12 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "land.wait": ({ payload }) =>
     `cannot land ${enumerate(payload.tasks as string[], 5)} yet: ${oneLine(String(payload.reason))}`,
   "land.refuse": ({ subject, payload }) => `returned ${shortName(subject)}: it ${oneLine(String(payload.reason))}`,
+  "review.approve": ({ subject, payload }) =>
+    `approved ${shortName(subject)}${payload.commit ? ` at ${String(payload.commit).slice(0, 10)}` : ""}`,
+  "review.return": ({ subject, payload }) =>
+    `returned ${shortName(subject)} with ${counted(Number(payload.comments), "comment")}`,
+  "review.handled": ({ subject, payload }) =>
+    `handled ${counted(readNumbers(payload.comments).length, "comment")} on ${shortName(subject)}`,
   "run.reserve": ({ subject, payload }) => `reserved run ${payload.run} of ${shortName(subject)} for ${payload.agent}`,
   "run.start": ({ subject, payload }) => `started run ${payload.run} of ${shortName(subject)}`,
   "run.settle": ({ subject, payload }) =>
@@ -132,6 +138,8 @@ function reaped({ agent, reason, tasks }: Record<string, unknown>): string {
 }
 
 const readList = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value : []);
+
+const readNumbers = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 
 const texts = (value: unknown) => listed(readList(value).map(String));
 

@@ -2,7 +2,9 @@ import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
 import { groupBy } from "../groups.js";
 import { enumerate, qualifiedName } from "../names.js";
+import type { ProjectSettings } from "../project/settings.js";
 import { shape, type TypeOf } from "../shape.js";
+import { isApproved } from "../tasks/approved.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import type { CommitRange } from "../vcs/vcs.js";
 import { workstreamRow } from "../workstreams/workstream.js";
@@ -31,6 +33,9 @@ export interface Candidate {
 /** Why a chosen task does not land. */
 export const SKIPPED = shape({ task: "string", why: "string", reason: "string" });
 
+/** Why work is skipped that a review must approve first. */
+export const NOT_APPROVED = "not_approved";
+
 export type Skipped = TypeOf<typeof SKIPPED>;
 
 export interface Chosen {
@@ -47,7 +52,11 @@ export interface Chosen {
  * The tasks that can land, in order, and why others cannot; a named task that cannot is a fault. Faults
  * `landing.not_closed`, `landing.needs_first`, `landing.has_commits`, `task.not_found`, `workstream.not_found`.
  */
-export async function chooseTasks(db: Reader, choice: Choice): Promise<Chosen> {
+export async function chooseTasks(
+  db: Reader,
+  choice: Choice,
+  landRequires: ProjectSettings["landRequires"] = "nothing",
+): Promise<Chosen> {
   const rows = await chosenRows(db, choice);
   const ids = rows.map((row) => row.id);
   const edges = await blockersAmong(db, ids);
@@ -79,6 +88,11 @@ export async function chooseTasks(db: Reader, choice: Choice): Promise<Chosen> {
     }
     if (candidate.work === null) {
       empty.push(row);
+      continue;
+    }
+    if (landRequires === "review" && !isApproved(row)) {
+      const again = row.approved_commit === null ? "" : ": its commits changed after the last one";
+      skip(row, NOT_APPROVED, `waits for an approval${again}`);
       continue;
     }
     const first = edges.filter(

@@ -4,6 +4,8 @@ import { newGroup } from "../db/context.js";
 import { asFault, Fault } from "../errors.js";
 import { counted, enumerate, shellWord } from "../names.js";
 import { pidOf, processIdentity } from "../processes.js";
+import { readSettings as readProjectSettings } from "../project/read.js";
+import { DEFAULT_SETTINGS } from "../project/settings.js";
 import type { TaskRow } from "../tasks/task.js";
 import { describeCommits, findLoose } from "../work/loose.js";
 import { standingsOf } from "../workspaces/inspect.js";
@@ -118,8 +120,10 @@ interface Located {
 /** Which tasks were chosen, and where they land. Looks at no commit: before the lock that would be done for nothing. */
 async function locate(crew: TmuxHost, choice: Choice, { onto, push }: LandOptions): Promise<Located> {
   const { db } = crew.context.store;
-  const settings = readSettings((await workstreamRow(db, choice.workstream)).settings);
-  const chosen = await chooseTasks(db, choice);
+  const { root, settings: stored } = await workstreamRow(db, choice.workstream);
+  const settings = readSettings(stored);
+  const { landRequires } = root === null ? DEFAULT_SETTINGS : await readProjectSettings(root);
+  const chosen = await chooseTasks(db, choice, landRequires);
   const { candidates, skipped } = chosen;
   const copies = skipped.filter(({ why }) => why === "no_vcs").map(({ task }) => task);
   if (copies.length > 0 && candidates.length + chosen.empty.length === 0 && copies.length === skipped.length) {

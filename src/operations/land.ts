@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { claimant } from "../agents/identity.js";
 import { Fault, type NextStep } from "../errors.js";
-import type { Choice } from "../landing/choose.js";
+import { type Choice, NOT_APPROVED } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
 import { LANDING, type Landing } from "../landing/outcome.js";
 import { counted, enumerate, shellWord } from "../names.js";
@@ -146,6 +146,8 @@ function nextSteps({ target, landed, returned, skipped, pushed, remote }: Landin
     const onto = line.onto === undefined ? "" : ` --onto ${shellWord(line.onto)}`;
     steps.push(step(`Push ${target?.branch ?? "the branch"}`, `mu land ${first.task}${onto} --push -w ${workstream}`));
   }
+  const waiting = skipped.find(({ why }) => why === NOT_APPROVED);
+  if (waiting !== undefined) steps.push(step(`Review ${waiting.task}`, `mu review ${workstream}/${waiting.task}`));
   const empty = skipped.find(({ why }) => why === "no_commits");
   if (empty !== undefined && line.tasks?.length) {
     steps.push(step("Say that nothing of it needs to land", `mu land ${empty.task} --empty -w ${workstream}`));

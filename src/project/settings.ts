@@ -56,6 +56,10 @@ export const ROLE_KEYS = keys({
 /** The settings of a project, without its roles. */
 export const PROJECT_KEYS = keys({
   projectName: { kind: "line", standard: "", about: "Name of the project in prompts and reports" },
+  landRequires: {
+    ...{ kind: ["nothing", "review"], standard: "nothing" },
+    about: "What finished work needs before it lands; review: somebody has approved its commits",
+  },
   budget: {
     projectCeilingUsd: {
       ...{ kind: "number", nullable: true, least: 0, most: MOST_USD, standard: null },

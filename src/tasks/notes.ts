@@ -31,6 +31,8 @@ export interface NewNote {
   rationale?: string | null | undefined;
   /** Whose name the note carries; the writer's without it. */
   author?: string | undefined;
+  /** Where it stands in a review. */
+  comment?: Pick<RowOf<"task_notes">, "round" | "file" | "line"> | undefined;
 }
 
 export interface NoteAddition {
@@ -61,6 +63,8 @@ export async function insertNote(tx: Tx, taskId: number, author: string, note: N
     kind: noteKind(note.kind ?? "note"),
     text: noteText(note.text),
     rationale: note.rationale == null ? null : cleanText("rationale", note.rationale),
+    ...(note.comment ?? { round: null, file: null, line: null }),
+    ...{ handled_at: null, handled_by: null },
   });
   return toNote(row);
 }
@@ -113,4 +117,5 @@ export async function listNotes(db: Reader, ref: TaskRef, filter: NoteFilter = {
   return rows.reverse().map(toNote);
 }
 
-const toNote = (row: Omit<RowOf<"task_notes">, "id" | "task_id">): Note => fromRow(NOTE, row);
+const toNote = (row: Pick<RowOf<"task_notes">, "author" | "kind" | "text" | "rationale" | "created_at">): Note =>
+  fromRow(NOTE, row);

@@ -225,7 +225,7 @@ async function workOfOthers(db: Reader, row: TaskRow, space: Workplace) {
   return rows.flatMap(({ work_from: from, work_to: to }) => (to === null ? [] : [{ from, to }]));
 }
 
-/** Commits of a task that a landing returned. */
+/** Commits of a task that a landing or a review returned. */
 export interface EarlierWork {
   /** In whose workspace they are. */
   agent: string;
@@ -233,27 +233,19 @@ export interface EarlierWork {
   commit: string;
 }
 
-/** The work that the newest landing of a task returned; undefined if there is none. */
+/** The work that was returned last, or reverted; undefined if the task has landed since. */
 export async function earlierWork(db: Reader, row: TaskRow): Promise<EarlierWork | undefined> {
-  const landing = await db
-    .selectFrom("landings")
-    .select("state")
-    .where("task_id", "=", row.id)
-    .where("state", "in", ["landed", "conflict", "red"])
-    .orderBy("id", "desc")
-    .limit(1)
-    .executeTakeFirst();
-  if (landing === undefined || landing.state === "landed") return undefined;
-  const refusal = await db
+  const last = await db
     .selectFrom("events")
-    .select("payload")
+    .select(["op", "payload"])
     .where("scope", "=", row.workstream)
-    .where("op", "=", "land.refuse")
+    .where("op", "in", ["land", "land.refuse", "land.revert", "review.return"])
     .where("subject", "=", qualifiedName(row))
     .orderBy("n", "desc")
     .limit(1)
     .executeTakeFirst();
-  const { agent, commit } = JSON.parse(refusal?.payload ?? "{}") as Partial<EarlierWork>;
+  if (last === undefined || last.op === "land") return undefined;
+  const { agent, commit } = JSON.parse(last.payload) as Partial<EarlierWork>;
   return agent && commit ? { agent, commit } : undefined;
 }
 

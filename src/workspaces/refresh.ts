@@ -5,6 +5,7 @@ import { asFault, Fault } from "../errors.js";
 import type { Host } from "../host.js";
 import { type AgentRef, enumerate, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
+import { isApproved } from "../tasks/approved.js";
 import { getBackend } from "../vcs/backends.js";
 import { COMMIT, type Commit, type Refreshed, type VcsBackend } from "../vcs/vcs.js";
 import { requireIdle, type WhileBusy } from "./busy.js";
@@ -150,7 +151,12 @@ async function finishRefresh(
 /** Records the new base of a workspace, and the new commits of its tasks. */
 export async function recordRefreshIn(tx: Tx, row: WorkspaceRow, rewritten: Rewritten): Promise<Workspace> {
   for (const task of await unlandedTasks(tx.db, row)) {
-    await tx.patch("tasks", task.id, newCommits(task, rewritten), task);
+    const commits = newCommits(task, rewritten);
+    const { work_to: approved_commit, work_from: approved_from } = commits;
+    // A clean rebase changes nothing that was approved.
+    const approval =
+      approved_commit && isApproved(task) ? { approved_commit, approved_from: approved_from ?? null } : {};
+    await tx.patch("tasks", task.id, { ...commits, ...approval }, task);
   }
   const patched = await tx.patch("workspaces", row.id, { base_ref: rewritten.base });
   return toWorkspace({ ...patched, workstream: row.workstream });

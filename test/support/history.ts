@@ -43,6 +43,10 @@ export function taskOf(workstream: number, name: string, at: string): NewRow<"ta
     work_from: null,
     work_to: null,
     landed_commit: null,
+    approved_commit: null,
+    approved_from: null,
+    approved_by: null,
+    pull_request: null,
   };
 }
 
@@ -87,10 +91,16 @@ export function putEdge(context: Context, workstream: string, blocker: number, b
   });
 }
 
+/** The row of a note. */
+export function noteOf(task: number, author: string, text: string): NewRow<"task_notes"> {
+  const plain = { round: null, file: null, line: null, handled_at: null, handled_by: null };
+  return { task_id: task, author, kind: "note", text, rationale: null, ...plain };
+}
+
 /** Adds a note in a write of its own and gives its row id. */
 export function putNote(context: Context, workstream: string, task: number, text: string): Promise<number> {
   return write(context, { op: "task.note", scope: workstream, subject: `${workstream}/task` }, async (tx) => {
-    const note = { task_id: task, author: context.actor, kind: "note", text, rationale: null };
+    const note = noteOf(task, context.actor, text);
     return (await tx.insert("task_notes", note)).id;
   });
 }

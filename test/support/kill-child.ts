@@ -3,7 +3,7 @@ import { systemClock } from "../../src/clock.js";
 import { openSqlite } from "../../src/db/sqlite/sqlite.js";
 import type { Store } from "../../src/db/store.js";
 import { write } from "../../src/db/write.js";
-import { taskOf } from "./history.js";
+import { noteOf, taskOf } from "./history.js";
 
 const [path = "", name = ""] = process.argv.slice(2);
 
@@ -34,13 +34,7 @@ for (let n = 0; ; n++) {
   const start = process.hrtime.bigint();
   before = await write(context, { op: "task.add", scope: "demo", subject: `demo/${name}_${n}` }, async (tx) => {
     const task = await tx.insert("tasks", taskOf(1, `${name}_${n}`, tx.now));
-    await tx.insert("task_notes", {
-      task_id: task.id,
-      author: name,
-      kind: "note",
-      text: "x".repeat(200),
-      rationale: null,
-    });
+    await tx.insert("task_notes", noteOf(task.id, name, "x".repeat(200)));
     if (before !== undefined) {
       await tx.insert("task_edges", { blocker_id: before, blocked_id: task.id, until: "closed" });
     }

@@ -19,6 +19,7 @@ import { VERBS } from "../../src/operations/manifest.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
+import { insertNote } from "../../src/tasks/notes.js";
 import { taskRow } from "../../src/tasks/task.js";
 import { createTmux } from "../../src/tmux/tmux.js";
 import { finishTask } from "../../src/work/finish.js";
@@ -221,6 +222,7 @@ const GIT_ENV = {
 /**
  * The project as a repository, with the workspaces `helper`, which is one commit ahead and one behind, and `dirty`, in
  * which something is not committed. `helper/1` is a salvage. The task `cart` is ann's, CLOSED, and its one commit can land.
+ * A review has left a comment on `docs`.
  */
 async function openWorkspaces(crew: Crew, project: string): Promise<void> {
   const git = async (cwd: string, ...args: string[]) => {
@@ -248,6 +250,11 @@ async function openWorkspaces(crew: Crew, project: string): Promise<void> {
   await claimTask(context, cart, PERSON);
   await commit(own.path, "cart.txt");
   await finishTask(crew, cart, PERSON, { check: null, cwd: own.path });
+  await write(context, { op: "test", scope: "demo", subject: "demo/docs" }, async (tx) => {
+    const { id } = await taskRow(tx.db, { workstream: "demo", name: "docs" });
+    const comment = { round: 1, file: "README.md", line: 1 };
+    await insertNote(tx, id, "ann", { kind: "review", text: "README.md:1 Say more", comment });
+  });
 }
 
 /**

@@ -10,6 +10,7 @@ import { deliveryStates } from "./0007-delivery-states.js";
 import { agentPlace } from "./0008-agent-place.js";
 import { runs } from "./0009-runs.js";
 import { lineage } from "./0010-lineage.js";
+import { reviews } from "./0011-reviews.js";
 import { MIGRATION_NAMES } from "./names.js";
 
 /** Every migration by its name, written for one dialect: statements that run in order. */
@@ -25,6 +26,7 @@ export function migrations(flavour: Flavour): Record<string, Migration> {
     agentPlace,
     runs,
     lineage,
+    reviews,
   ].map((statements, at): [string, Migration] => {
     const up: Migration["up"] = async (db) => {
       for (const text of statements(flavour)) await sql.raw(text).execute(db);

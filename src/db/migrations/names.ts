@@ -10,4 +10,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0008_agent_place",
   "0009_runs",
   "0010_lineage",
+  "0011_reviews",
 ];
