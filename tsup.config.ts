@@ -6,19 +6,21 @@ import { thirdPartyNotices } from "./scripts/notices.js";
 
 /** Packages that only some verbs need: each is a file of its own, loaded when such a verb runs. */
 const LAZY = [
-  ...["yaml", "pg", "execa", "chalk", "@inquirer/input", "@modelcontextprotocol/sdk"],
+  ...["yaml", "pg", "execa", "chalk", "fast-string-truncated-width", "@inquirer/input", "@modelcontextprotocol/sdk"],
   "@pydantic/genai-prices",
 ];
 const nodeRequire = createRequire(import.meta.url);
 const FILES: Readonly<Record<string, string>> = {
   "@modelcontextprotocol/sdk": "mcp-sdk",
   "@inquirer/input": "input",
+  "fast-string-truncated-width": "string-width",
   "@pydantic/genai-prices": "genai-prices",
 };
 const fileOf = (name: string) => FILES[name] ?? name;
 
 /** CommonJS packages with one default export are handed on as they are. */
-const vendorSource = (name: string) => `scripts/vendor/${name}.${["pg", "input"].includes(name) ? "cjs" : "ts"}`;
+const vendorSource = (name: string) =>
+  `scripts/vendor/${name}.${["pg", "input", "string-width"].includes(name) ? "cjs" : "ts"}`;
 
 /** Sends the imports of lazy packages to the files that hold them. */
 const lazyPackages: NonNullable<Options["esbuildPlugins"]>[number] = {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { writeSync } from "node:fs";
 import { join } from "node:path";
+import { wantsColour } from "./cli/colour.js";
 import { compileCached } from "./code-cache.js";
 import { VERSION } from "./version.js";
 
@@ -61,7 +62,7 @@ async function run(): Promise<void> {
       return (process.stdout.isTTY && process.stdout.columns) || undefined;
     },
     get colour() {
-      return process.stdout.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+      return wantsColour(process.env, process.stdout.isTTY === true);
     },
   };
   const code = await runLine(argv, output, ending.signal);

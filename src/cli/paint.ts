@@ -1,12 +1,19 @@
 import { Chalk, type ChalkInstance } from "chalk";
+import measure from "fast-string-truncated-width";
 import type { Column, Paint } from "../operations/paint.js";
 
-const STATUS_COLOURS: Readonly<Record<string, "green" | "yellow" | "red" | "blue" | "gray" | "magenta">> = {
-  OPEN: "blue",
-  IN_PROGRESS: "yellow",
-  CLOSED: "green",
-  REJECTED: "red",
-  DEFERRED: "gray",
+/** What a person should notice. Yellow cannot be read on white, nor blue on black, so neither is used. */
+const STATUS_STYLES: Readonly<Record<string, (chalk: ChalkInstance) => ChalkInstance>> = {
+  IN_PROGRESS: ({ green }) => green,
+  busy: ({ green }) => green,
+  CLOSED: ({ dim }) => dim,
+  DEFERRED: ({ dim }) => dim,
+  closed: ({ dim }) => dim,
+  REJECTED: ({ red }) => red,
+  needs_input: ({ magenta }) => magenta.bold,
+  needs_permission: ({ magenta }) => magenta.bold,
+  terminated: ({ red }) => red,
+  unreachable: ({ red }) => red,
 };
 
 interface PaintOptions {
@@ -26,16 +33,14 @@ export function createPaint(options: PaintOptions): Paint {
   return {
     bold: (text) => chalk.bold(text),
     dim: (text) => chalk.dim(text),
-    status: (text) => colourOf(chalk, text)(text),
+    status: (text) => STATUS_STYLES[text]?.(chalk)(text) ?? text,
+    alert: (text) => chalk.magenta.bold(text),
+    fit: (text, taken = 0) =>
+      cut(text.replace(/\s+/g, " "), Math.max(NARROWEST, (options.columns ?? Infinity) - taken)),
     table: draw,
     list: (rows, none, columns) => (rows.length === 0 ? none : draw(rows, columns)),
     ago: (at) => (at === null ? "—" : age(options.now - Date.parse(at))),
   };
-}
-
-function colourOf(chalk: ChalkInstance, status: string): (text: string) => string {
-  const name = STATUS_COLOURS[status];
-  return name === undefined ? (text) => text : chalk[name];
 }
 
 /** The columns after one for the workstream, unless a row has none or one of them names it. */
@@ -51,20 +56,24 @@ function withWorkstream<T>(rows: readonly T[], columns: readonly Column<T>[]): r
 function drawTable<T>(
   chalk: ChalkInstance,
   rows: readonly T[],
-  columns: readonly Column<T>[],
+  all: readonly Column<T>[],
   terminal: number | undefined,
 ): string {
+  const texts = rows.map((row) => all.map(({ text }) => text(row).replace(/\s+/g, " ")));
+  const said = all.map(({ always }, at) => always === true || texts.some((line) => !NOTHING.has(line[at] ?? "")));
+  const isShown = (_: unknown, at: number) => said[at] || !said.includes(true);
+  const columns = all.filter(isShown);
+  const cells = texts.map((line) => line.filter(isShown));
   const heads = columns.map(({ head }) => head);
-  const cells = rows.map((row) => columns.map(({ text }) => text(row).replace(/\s+/g, " ")));
-  const lines = [heads, ...cells];
+  const lines = heads.every((head) => head === "") ? cells : [heads, ...cells];
   const room = terminal === undefined ? Number.POSITIVE_INFINITY : Math.max(NARROWEST, terminal - INDENT);
   const widths = fitColumns(columns, lines, room);
   if (widths === undefined) return cells.map((line) => drawFields(heads, line, room)).join("\n\n");
-  const drawn = lines.map((line, row) => {
+  const drawn = lines.map((line) => {
     const padded = line.map((text, at) => {
-      const shown = cut(text, widths[at]);
+      const shown = cut(text, widths[at], line === heads ? undefined : columns[at]?.cut);
       const space = " ".repeat((widths[at] ?? 0) - widthOf(shown));
-      const cell = row === 0 ? chalk.dim(shown) : shown;
+      const cell = line === heads ? (TITLE.test(shown) ? chalk.bold(shown) : chalk.dim(shown)) : shown;
       return columns[at]?.align === "right" ? space + cell : cell + space;
     });
     return padded.join(" ".repeat(GAP)).trimEnd();
@@ -72,22 +81,31 @@ function drawTable<T>(
   return drawn.join("\n");
 }
 
+/** A head that names the table as well, such as `Tasks (7)`. */
+const TITLE = /^[A-Z]/;
+/** Cells that say nothing. */
+const NOTHING: ReadonlySet<string> = new Set(["", "—"]);
 /** Columns between two cells, and those that a card may put before a table. */
 const GAP = 2;
 const INDENT = 2;
 /** Below this, a cell says nothing. */
 const NARROWEST = 4;
 
-/** How wide each column gets: the widest are narrowed until all fit; undefined where there are too many columns. */
+/**
+ * How wide each column gets: as wide as its texts if all fit; else those beyond their `max` are narrowed to it, the
+ * furthest beyond first, and then the widest. Undefined where there are too many columns.
+ */
 function fitColumns<T>(columns: readonly Column<T>[], lines: readonly string[][], room: number) {
   const widest = (at: number) => lines.reduce((most, line) => Math.max(most, widthOf(line[at] ?? "")), 0);
-  const most = ({ max = room }: Column<T>) => (room === Number.POSITIVE_INFINITY ? room : max);
-  const widths = columns.map((column, at) => Math.min(most(column), room, widest(at)));
+  const widths = columns.map((_, at) => Math.min(room, widest(at)));
   let excess = widths.reduce((sum, width) => sum + width + GAP, -GAP) - room;
   for (; excess > 0; excess--) {
+    const beyond = widths.map((width, at) => width - (columns[at]?.max ?? room));
+    const furthest = Math.max(...beyond);
     const broadest = Math.max(...widths);
-    if (broadest <= NARROWEST) return undefined;
-    widths[widths.lastIndexOf(broadest)] = broadest - 1;
+    if (furthest <= 0 && broadest <= NARROWEST) return undefined;
+    const narrowed = furthest > 0 ? beyond.lastIndexOf(furthest) : widths.lastIndexOf(broadest);
+    widths[narrowed] = (widths[narrowed] ?? 0) - 1;
   }
   return widths;
 }
@@ -101,30 +119,34 @@ function drawFields(heads: readonly string[], line: readonly string[], room: num
 const COLOUR = `${String.fromCharCode(27)}\\[\\d+m`;
 const COLOURS = new RegExp(COLOUR, "g");
 const COLOURED = new RegExp(`^((?:${COLOUR})+)(.*?)((?:${COLOUR})+)$`);
-const WIDE =
-  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{10000}-\u{10ffff}]|\p{Emoji_Presentation}|\ufe0f/u;
 const letters = new Intl.Segmenter("en", { granularity: "grapheme" });
 
-/** The columns of a terminal that the text takes, at most. */
+/** The columns of a terminal that the text takes. */
 function widthOf(text: string): number {
-  if (/^[ -~]*$/.test(text)) return text.length;
-  return lettersOf(text.replace(COLOURS, "")).reduce((sum, letter) => sum + widthOfLetter(letter), 0);
+  if (/^[ -~…—]*$/.test(text)) return text.length;
+  return lettersOf(text.replace(COLOURS, "")).reduce((sum, letter) => sum + measure(letter).width, 0);
 }
 
 const lettersOf = (text: string) => Array.from(letters.segment(text), ({ segment }) => segment);
-const widthOfLetter = (letter: string) => (WIDE.test(letter) ? 2 : 1);
 
-function cut(text: string, width = Number.POSITIVE_INFINITY): string {
+function cut(text: string, width = Number.POSITIVE_INFINITY, from: Column<never>["cut"] = undefined): string {
   if (widthOf(text) <= width) return text;
   const [, start = "", inner = text, end = ""] = COLOURED.exec(text) ?? [];
-  let room = width - 1;
-  let kept = "";
-  for (const { segment } of letters.segment(inner.replace(COLOURS, ""))) {
-    room -= widthOfLetter(segment);
-    if (room < 0) break;
-    kept += segment;
-  }
-  return `${start}${kept}…${end}`;
+  const plain = lettersOf(inner.replace(COLOURS, ""));
+  if (from !== "front") return `${start}${firstOf(plain, width - 1).join("")}…${end}`;
+  const kept = firstOf(plain.reverse(), width - 1).reverse();
+  const folder = kept.indexOf("/");
+  return `${start}…${kept.slice(folder < kept.length / 2 ? Math.max(folder, 0) : 0).join("")}${end}`;
+}
+
+/** The first letters that together take at most `room` columns. */
+function firstOf(all: readonly string[], room: number): string[] {
+  let left = room;
+  const end = all.findIndex((letter) => {
+    left -= measure(letter).width;
+    return left < 0;
+  });
+  return all.slice(0, end < 0 ? all.length : end);
 }
 
 function age(ms: number): string {

@@ -57,7 +57,7 @@ export const assetList = defineOperation({
   render: (result, paint) =>
     withTotal(
       paint.list(result.items, "No files.", [
-        { head: "path", text: ({ path }) => paint.bold(path), max: 40 },
+        { head: "path", text: ({ path }) => paint.bold(path), max: 40, cut: "front" },
         { head: "v", text: ({ version }) => String(version), align: "right" },
         { head: "kind", text: ({ kind }) => kind, max: 12 },
         { head: "bytes", text: ({ bytes }) => String(bytes), align: "right" },

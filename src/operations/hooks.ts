@@ -47,7 +47,7 @@ function defineHooksVerb(hooksVerb: string, { each, ...verb }: HooksVerb): Opera
       paint.table(items, [
         { head: "cli", text: (item) => item.cli },
         { head: "hooks", text: (item) => `${item.state}${item.changed === false ? ", unchanged" : ""}` },
-        { head: "file", text: (item) => item.path, max: 80 },
+        { head: "file", text: (item) => item.path, cut: "front" },
       ]),
   });
 }

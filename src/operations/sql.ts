@@ -54,6 +54,7 @@ export const sql = defineOperation({
     const columns = Object.keys(rows[0] ?? {}).map((head) => ({
       head,
       text: (row: Record<string, unknown>) => (row[head] === null ? "—" : String(row[head])),
+      always: true as const,
     }));
     return paint.table(rows, columns);
   },

@@ -51,6 +51,9 @@ function columnsOf(line: string): number {
   return letters.reduce((sum, { segment }) => sum + (/^[ -~…—é]+$/.test(segment) ? 1 : 2), 0);
 }
 
+/** A column that says nothing in any row is left out. */
+const isSaid = (cell: string) => cell !== "" && cell !== "—";
+
 /** The tables in what a person sees, each line as wide as it is printed, with what its cells say. */
 function draw(command: string, result: unknown, columns: number | undefined) {
   const { verb, input } = parseCommand(command);
@@ -59,7 +62,7 @@ function draw(command: string, result: unknown, columns: number | undefined) {
   const tables: string[] = [];
   const cells: string[] = [];
   const table = <T>(rows: readonly T[], heads: readonly Column<T>[]) => {
-    cells.push(...rows.flatMap((row) => heads.map(({ text }) => text(row).replace(/\s+/g, " ").trim())));
+    cells.push(...rows.flatMap((row) => heads.map(({ text }) => text(row).replace(/\s+/g, " ").trim())).filter(isSaid));
     tables.push(paint.table(rows, heads));
     return tables.at(-1) ?? "";
   };

@@ -218,7 +218,16 @@ itOnce("one more column of tasks is in every verb", async () => {
     const whole = await run("task.show", { task: "calm" });
     expect(show?.output().safeParse(whole).success).toBe(true);
     const plain = (text: string | null) => String(text);
-    const paint = { bold: plain, dim: plain, status: plain, table: () => "", list: () => "", ago: plain };
+    const paint = {
+      bold: plain,
+      dim: plain,
+      status: plain,
+      alert: plain,
+      fit: plain,
+      table: () => "",
+      list: () => "",
+      ago: plain,
+    };
     expect(show?.render?.(whole, paint)).toMatch(/^ {2}mood +planned$/m);
     expect(await compareTables(app.store.db)).toEqual([]);
   } finally {

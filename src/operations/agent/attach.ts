@@ -1,5 +1,6 @@
 import { AGENT } from "../../agents/agent.js";
 import { attachCommand } from "../../agents/pane.js";
+import { shellWord } from "../../names.js";
 import { defineAgentVerb, required } from "../define.js";
 
 export const agentAttach = defineAgentVerb({
@@ -20,5 +21,5 @@ export const agentAttach = defineAgentVerb({
     const attached = await required(app.request, "terminal").run(command);
     return { agent, command: [command.file, ...command.args], attached };
   },
-  render: ({ command, attached }) => (attached ? "" : `Attach with: ${command.join(" ")}`),
+  render: ({ command, attached }) => (attached ? "" : `Attach with: ${command.map(shellWord).join(" ")}`),
 });

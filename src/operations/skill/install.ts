@@ -49,7 +49,7 @@ export const skillInstall = defineOperation({
     paint.table(items, [
       { head: "cli", text: (item) => item.cli },
       { head: "role", text: (item) => item.role },
-      { head: "skill", text: (item) => item.path, max: 80 },
+      { head: "skill", text: (item) => item.path, cut: "front" },
       { head: "", text: (item) => (item.changed ? "written" : "unchanged") },
     ]),
 });

@@ -7,13 +7,13 @@ import type { Paint } from "../define.js";
 /** A table of tasks, or a line that says there are none. */
 export function taskTable(tasks: readonly Task[], paint: Paint, none = "No tasks."): string {
   return paint.list(tasks, none, [
-    { head: "name", text: (task) => task.name, max: 40 },
+    { head: "name", text: (task) => task.name, max: 24 },
     { head: "status", text: (task) => statusText(task, paint) },
     { head: "pri", text: (task) => String(task.priority), align: "right" },
     { head: "roi", text: (task) => String(task.roi), align: "right" },
     { head: "role", text: (task) => task.role ?? "—" },
     { head: "owner", text: (task) => task.owner ?? "—" },
-    { head: "title", text: (task) => task.title, max: 50 },
+    { head: "title", text: (task) => task.title, max: 24 },
   ]);
 }
 

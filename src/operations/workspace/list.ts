@@ -21,8 +21,8 @@ export const workspaceList = defineOperation({
       { head: "ahead", text: (item) => shown(item.ahead), align: "right" },
       { head: "dirty", text: (item) => shown(item.dirty), align: "right" },
       { head: "branch", text: (item) => item.branch ?? "—" },
-      { head: "", text: conditionOf, max: 40 },
-      { head: "path", text: (item) => item.path },
+      { head: "", text: conditionOf, max: 24 },
+      { head: "path", text: (item) => item.path, max: 20, cut: "front" },
     ]),
 });
 

@@ -35,7 +35,7 @@ export const workspaceOrphans = defineOperation({
       { head: "what", text: (item) => (item.kind === "folder" ? "no workspace" : "its folder is gone") },
       { head: "", text: (item) => (item.action === "found" ? "" : item.action) },
       { head: "saved as", text: (item) => item.salvage?.name ?? "—" },
-      { head: "path", text: (item) => item.path },
+      { head: "path", text: (item) => item.path, cut: "front" },
       { head: "why", text: (item) => item.problem ?? "", max: 60 },
     ]),
 });

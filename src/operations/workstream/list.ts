@@ -30,6 +30,6 @@ function table(items: readonly ListedWorkstream[], paint: Paint): string {
     { head: "notes", text: (row) => String(row.notes), align: "right" },
     { head: "agents", text: (row) => String(row.agents), align: "right" },
     { head: "session", text: (row) => (row.sessionAlive ? row.session : "—") },
-    { head: "root", text: (row) => row.root ?? "—", max: 40 },
+    { head: "root", text: (row) => row.root ?? "—", max: 20, cut: "front" },
   ]);
 }
