@@ -18,39 +18,25 @@ import { HOLD_OPS, listEscalations, requeueTaskIn } from "./dispatch/escalation.
 import { brakeFile, brakeReason, readFacts, type Scene } from "./dispatch/facts.js";
 import { Fault } from "./errors.js";
 import { type AgentRef, counted, qualifiedName, quote } from "./names.js";
+import { INBOX_ITEM, type InboxItem } from "./notify/inbox-item.js";
 import { lastEvent } from "./notify/notify.js";
 import { redact, secretsIn } from "./redact.js";
-import { shape, type TypeOf } from "./shape.js";
 import { addNoteIn } from "./tasks/notes.js";
 
-/** Something that waits for a person. */
-export const INBOX_ITEM = shape({
-  /** Stays the same as long as the question does. */
-  id: "string",
-  workstream: "string",
-  kind: ["permission", "input", "brake", "held", "check", "budget"],
-  /** The agent, task, role or workstream that it is about. */
-  subject: "string",
-  /** Null where that is not known. */
-  since: "string | null",
-  /** The question or the command itself, as its lines. */
-  question: "string",
-  /** What a dialog offers, each by its key. */
-  choices: [{ key: "string", label: "string" }],
-  /** The command that answers it. */
-  command: "string",
-});
-
-export type InboxItem = TypeOf<typeof INBOX_ITEM>;
+export { INBOX_ITEM, type InboxItem };
 
 /** Rows of a dialog that are kept, from its end. */
 const MOST_ROWS = 24;
 
-/** What waits for a person in a workstream: agents first, then the brake, held tasks, red checks and budgets. */
-export async function listInbox(host: TmuxHost, scene: Scene): Promise<InboxItem[]> {
+/**
+ * What waits for a person in a workstream: agents first, then the brake, held tasks, red checks and budgets. `stored`
+ * reads no panes: an agent's question is then what was last known of it.
+ */
+export async function listInbox(host: TmuxHost, scene: Scene, look: "now" | "stored" = "now"): Promise<InboxItem[]> {
   const { db } = host.context.store;
   const { name } = scene.workstream;
-  const seen = await observeAgents(host, { workstream: name }).catch(() => storedObservations(host, name));
+  const known = () => storedObservations(host, name);
+  const seen = await (look === "now" ? observeAgents(host, { workstream: name }).catch(known) : known());
   const asking = await Promise.all(seen.filter(asksPerson).map((one) => agentItem(host, one)));
   return [
     ...asking.map(({ item }) => item),
@@ -66,6 +52,9 @@ type AgentView = NonNullable<Awaited<ReturnType<typeof viewAgent>>>;
 const idOf = (subject: string, ...parts: unknown[]) =>
   `${subject}-${createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 4)}`;
 
+/** A question, and what it is in one line. */
+const asked = (question: string, summary = question.split("\n", 1)[0] ?? "") => ({ question, summary });
+
 /** What an agent asks, as its screen shows it now. */
 async function agentItem(host: TmuxHost, { agent, workstream, status, reason, since, pane }: Observation) {
   const row = await openPaneAgent(host.context.store.db, { workstream, name: agent });
@@ -73,10 +62,12 @@ async function agentItem(host: TmuxHost, { agent, workstream, status, reason, si
   const rows = view === undefined ? [] : dialogRows(view);
   const lines = rows.length > 0 ? rows : [reason ?? status];
   const id = idOf(agent, row.id, lines);
+  // A hook names the whole command; a dialog begins with its heading.
+  const [, named] = /^asks (?:for permission|a question): (.+)$/.exec(reason ?? "") ?? [];
   const item: InboxItem = {
     ...{ id, workstream, subject: agent, since },
     kind: status === "needs_permission" ? "permission" : "input",
-    question: redact(lines.join("\n"), secretsIn(host.env)),
+    ...asked(redact(lines.join("\n"), secretsIn(host.env)), named && redact(named, secretsIn(host.env))),
     choices: lines.flatMap(choicesIn),
     command: `mu inbox answer ${id} <key> -w ${workstream}`,
   };
@@ -113,7 +104,7 @@ async function brakeItem(scene: Scene): Promise<InboxItem[]> {
   const { name } = scene.workstream;
   const since = (await stat(file).catch(() => undefined))?.mtime.toISOString() ?? null;
   const command = file.startsWith(scene.stateDir) ? `mu resume --machine -w ${name}` : `mu resume -w ${name}`;
-  const facts = { workstream: name, subject: name, since, question: `The brake is on: ${reason}`, choices: [] };
+  const facts = { workstream: name, subject: name, since, ...asked(`The brake is on: ${reason}`), choices: [] };
   return [{ id: idOf(name, "brake", reason), kind: "brake", ...facts, command }];
 }
 
@@ -135,7 +126,7 @@ async function heldItems(db: Reader, scene: Scene): Promise<InboxItem[]> {
     const question = `Held (${hold}): ${reason ?? "no reason given"}`;
     const at = since.get(qualifiedName({ workstream, name: task })) ?? null;
     const command = `mu inbox answer ${id} '…' -w ${workstream}`;
-    return { id, workstream, kind: "held", subject: task, since: at, question, choices: [], command };
+    return { id, workstream, kind: "held", subject: task, since: at, ...asked(question), choices: [], command };
   });
 }
 
@@ -156,7 +147,7 @@ async function checkItems(db: Reader, { workstream: { id: workstreamId, name } }
     .execute();
   return rows.map(({ name: task, id, command: check, tail, created_at: since }) => {
     const question = `The check failed: ${check}\n${tail.trim().split("\n").slice(-3).join("\n")}`;
-    const facts = { workstream: name, subject: task, since, question, choices: [] };
+    const facts = { workstream: name, subject: task, since, ...asked(question), choices: [] };
     return { id: idOf(task, "check", id), kind: "check", ...facts, command: `mu task show ${name}/${task}` };
   });
 }
@@ -176,7 +167,7 @@ async function budgetItems({ context }: TmuxHost, scene: Scene): Promise<InboxIt
     const subject = qualifiedName({ workstream, name: role });
     const at = (await lastEvent(context.store.db, workstream, ["budget.refused"], subject))?.at;
     const since = at?.startsWith(now.slice(0, 10)) ? at : null;
-    const facts = { workstream, subject: role, since, question, choices: [] };
+    const facts = { workstream, subject: role, since, ...asked(question), choices: [] };
     return { id, kind: "budget" as const, ...facts, command: `mu budget -w ${workstream}` };
   };
   return Promise.all([...items].map(refused));

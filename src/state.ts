@@ -4,10 +4,12 @@ import type { Reader } from "./db/schema.js";
 import { rowsByIds, statement } from "./db/statement.js";
 import { groupBy } from "./groups.js";
 import { describeEvent } from "./journal/sentences.js";
+import type { TaskRef } from "./names.js";
 import { type Shape, shape, type TypeOf } from "./shape.js";
-import { awaitedName, isBlocked, unsatisfied } from "./tasks/edge.js";
+import { awaitedName, isBlocked, isUnder, unsatisfied } from "./tasks/edge.js";
 import { READY_TASK, type ReadyTask, selectReadyIds } from "./tasks/ready.js";
-import { selectTasks, TASK, type Task, type TaskRow, toTask } from "./tasks/task.js";
+import { CONTAINER_KINDS, selectTasks, TASK, type Task, type TaskRow, taskRow, toTask } from "./tasks/task.js";
+import { idsUnder } from "./tasks/tree.js";
 import { readTracks, TRACK } from "./tracks.js";
 import { COLLISION, readRadar, SEEN_WORKSPACE } from "./workspaces/radar/radar.js";
 import { workstreamRow } from "./workstreams/workstream.js";
@@ -48,10 +50,23 @@ export type StateEvent = TypeOf<typeof STATE_EVENT>;
 /** A workstream at one moment. */
 export const STATE = shape({
   workstream: "string",
+  /** The task that all tasks of this card are part of, if it is about one goal. */
+  under: "string | null",
+  /** Every task in exactly one of them. */
+  counts: {
+    ...{ total: "number", ready: "number", inProgress: "number", blocked: "number", held: "number" },
+    /** OPEN, but not before a later moment. */
+    notDue: "number",
+    /** OPEN, and there to hold other tasks. */
+    containers: "number",
+    ...{ closed: "number", rejected: "number", deferred: "number" },
+  },
+  /** Roles of ready tasks that no agent has, while no dispatcher runs. */
+  missingRoles: [{ role: "string", ready: "number" }],
   agents: [STATE_AGENT],
   /** Panes of its session with an agent CLI that nobody adopted, where the panes were looked at. */
   orphans: [ORPHAN],
-  /** By first goal; `withReady` is how many agents are worth having. */
+  /** By first goal; `withReady` is how many have ready tasks. */
   tracks: { ...excerptOf(TRACK), withReady: "number" },
   /** In ready order. */
   ready: excerptOf(READY_TASK),
@@ -78,6 +93,8 @@ export interface StateOptions {
   limit?: number;
   /** Events. Default 20. */
   events?: number;
+  /** Only this task, and what it waits for or holds. */
+  under?: TaskRef | undefined;
   /** As found by who looked at the panes. */
   orphans?: State["orphans"];
   /** The present moment, as an `…_at` timestamp. */
@@ -86,29 +103,86 @@ export interface StateOptions {
 
 /**
  * A workstream at one moment, in a fixed number of queries. Run it inside one `store.read`, so
- * that its parts agree. Faults `workstream.not_found`.
+ * that its parts agree. Faults `workstream.not_found`, `task.not_found`.
  */
 export async function readState(db: Reader, workstream: string, options: StateOptions): Promise<State> {
   const { id } = await workstreamRow(db, workstream);
-  const limit = options.limit ?? 20;
-  const ready = await selectReadyIds(db, { workstreamId: id, now: options.now });
-  const tracks = await readTracks(db, id, ready);
-  const blocked = await listed(db, id, BLOCKED, limit);
+  const { limit = 20, under, now } = options;
+  const among = await idsUnder(db, under);
+  const within = await tasksWithin(db, id, under);
+  const ready = (await selectReadyIds(db, { workstreamId: id, now })).filter((task) => among?.has(task.id) ?? true);
+  const tracks = await readTracks(db, id, ready, among);
+  const { counts, readyByRole } = await countTasks(db, within, now);
   const { workspaces, collisions, seenAt } = await readRadar(db, id);
+  const agents = await agentsAtWork(db, workstream);
+  const list = async (spec: ListSpec, total: number) => ({ items: await listed(db, within, spec, limit), total });
+  const blocked = await list(BLOCKED, counts.blocked);
   return {
     workstream,
-    agents: await agentsAtWork(db, workstream),
+    under: under?.name ?? null,
+    counts,
+    missingRoles: await missingRoles(db, id, readyByRole, agents),
+    agents,
     orphans: options.orphans ?? [],
     tracks: { ...excerpt(tracks, limit), withReady: tracks.filter((track) => track.ready.length > 0).length },
     ready: { items: await readyTasks(db, excerpt(ready, limit).items), total: ready.length },
-    inProgress: shown(await listed(db, id, IN_PROGRESS, limit)),
+    inProgress: shown(await list(IN_PROGRESS, counts.inProgress)),
     blocked: { items: await withBlockers(db, blocked.items), total: blocked.total },
-    recentlyClosed: shown(await listed(db, id, CLOSED, limit)),
-    waitingToLand: await waitingToLand(db, id),
+    recentlyClosed: shown(await list(CLOSED, counts.closed)),
+    waitingToLand: await waitingToLand(db, id, within),
     workspaces,
     collisions: { ...excerpt(collisions, limit), seenAt },
     events: await newestEvents(db, workstream, options.events ?? 20),
   };
+}
+
+/** True for the tasks `t` that the state is about. */
+async function tasksWithin(db: Reader, workstreamId: number, under: TaskRef | undefined): Promise<RawBuilder<SqlBool>> {
+  if (under === undefined) return sql<SqlBool>`t.workstream_id = ${workstreamId}`;
+  return isUnder((await taskRow(db, under)).id);
+}
+
+/** Where a task `t` counts. */
+const placeOf = (now: string) => sql<Exclude<keyof State["counts"], "total">>`case
+  when t.status = 'IN_PROGRESS' then 'inProgress'
+  when t.status <> 'OPEN' then lower(t.status)
+  when ${isBlocked} then 'blocked'
+  when t.hold is not null then 'held'
+  when t.kind in (${sql.join(CONTAINER_KINDS.map((kind) => sql.lit(kind)))}) then 'containers'
+  when t.not_before > ${now} then 'notDue'
+  else 'ready' end`;
+
+async function countTasks(db: Reader, within: RawBuilder<SqlBool>, now: string) {
+  const rows = await db
+    .selectFrom("tasks as t")
+    .select((e) => [placeOf(now).as("place"), "t.role", e.fn.countAll().as("tasks")])
+    .where(within)
+    .groupBy(["place", "t.role"])
+    .orderBy("t.role")
+    .execute();
+  const counts = { total: 0, ready: 0, inProgress: 0, blocked: 0, held: 0, notDue: 0, containers: 0 };
+  const all: State["counts"] = { ...counts, closed: 0, rejected: 0, deferred: 0 };
+  for (const { place, tasks } of rows) {
+    all[place] += Number(tasks);
+    all.total += Number(tasks);
+  }
+  const readyByRole = rows.flatMap(({ place, role, tasks }) =>
+    place === "ready" && role !== null ? [{ role, ready: Number(tasks) }] : [],
+  );
+  return { counts: all, readyByRole };
+}
+
+async function missingRoles(
+  db: Reader,
+  workstreamId: number,
+  readyByRole: State["missingRoles"],
+  agents: State["agents"],
+): Promise<State["missingRoles"]> {
+  const there = new Set(agents.map(({ role }) => role));
+  const missing = readyByRole.filter(({ role }) => !there.has(role));
+  if (missing.length === 0) return [];
+  const dispatchers = db.selectFrom("dispatchers").select("id").where("workstream_id", "=", workstreamId);
+  return (await dispatchers.executeTakeFirst()) === undefined ? missing : [];
 }
 
 function excerpt<T>(list: readonly T[], limit: number): Excerpt<T> {
@@ -125,17 +199,10 @@ const IN_PROGRESS: ListSpec = { holds: sql`t.status = 'IN_PROGRESS'`, order: [sq
 const BLOCKED: ListSpec = { holds: sql`(t.status = 'OPEN' and ${isBlocked})`, order: [sql`t.name`] };
 const CLOSED: ListSpec = { holds: sql`t.status = 'CLOSED'`, order: [sql`t.closed_at desc`, sql`t.name`] };
 
-async function listed(db: Reader, workstreamId: number, spec: ListSpec, limit: number): Promise<Excerpt<TaskRow>> {
-  const { total } = await db
-    .selectFrom("tasks as t")
-    .select((e) => e.fn.countAll().as("total"))
-    .where("t.workstream_id", "=", workstreamId)
-    .where(spec.holds)
-    .executeTakeFirstOrThrow();
-  let rows = selectTasks(db).where("t.workstream_id", "=", workstreamId).where(spec.holds);
+async function listed(db: Reader, within: RawBuilder<SqlBool>, spec: ListSpec, limit: number): Promise<TaskRow[]> {
+  let rows = selectTasks(db).where(within).where(spec.holds);
   for (const order of spec.order) rows = rows.orderBy(order);
-  if (limit > 0) rows = rows.limit(limit);
-  return { items: await rows.execute(), total: Number(total) };
+  return (limit > 0 ? rows.limit(limit) : rows).execute();
 }
 
 function shown({ items, total }: Excerpt<TaskRow>): Excerpt<Task> {
@@ -173,12 +240,17 @@ async function withBlockers(db: Reader, rows: readonly TaskRow[]): Promise<(Task
 /** Begins the reason of a landing that waits for the user's checkout. */
 export const WAITS = "waits: ";
 
-async function waitingToLand(db: Reader, workstreamId: number): Promise<State["waitingToLand"]> {
+async function waitingToLand(
+  db: Reader,
+  workstreamId: number,
+  within: RawBuilder<SqlBool>,
+): Promise<State["waitingToLand"]> {
   const rows = await db
     .selectFrom("landings as l")
     .innerJoin("tasks as t", "t.id", "l.task_id")
     .select(["t.name as task", "l.reason"])
     .where("l.workstream_id", "=", workstreamId)
+    .where(within)
     .where("l.state", "=", "dropped")
     .where("l.reason", "like", `${WAITS}%`)
     .where("t.status", "=", "CLOSED")

@@ -1,10 +1,12 @@
 import { sql } from "kysely";
 import type { Reader } from "./db/schema.js";
 import { statement } from "./db/statement.js";
+import type { TaskRef } from "./names.js";
 import { shape, type TypeOf } from "./shape.js";
 import { awaitedName, unsatisfied } from "./tasks/edge.js";
 import { selectReadyIds } from "./tasks/ready.js";
 import { LIVE_STATUSES } from "./tasks/task.js";
+import { idsUnder } from "./tasks/tree.js";
 import { type TopologicalOrder, topologicalOrder } from "./topology.js";
 import { workstreamRow } from "./workstreams/workstream.js";
 
@@ -48,25 +50,32 @@ export interface LiveEdge {
 
 /**
  * The tracks of a workstream, by the name of their first goal; `now` is an `…_at` timestamp.
- * Tracks with ready work are the number of agents worth having. Faults `workstream.not_found`.
+ * `under` leaves only the subtree of that task. Faults `workstream.not_found`, `task.not_found`.
  */
-export async function listTracks(db: Reader, workstream: string, now: string): Promise<Track[]> {
+export async function listTracks(db: Reader, workstream: string, now: string, under?: TaskRef): Promise<Track[]> {
   const { id } = await workstreamRow(db, workstream);
-  return readTracks(db, id, await selectReadyIds(db, { workstreamId: id, now }));
+  const among = await idsUnder(db, under);
+  return readTracks(db, id, await selectReadyIds(db, { workstreamId: id, now }), among);
 }
 
-/** The tracks of a workstream given by row id; `ready` are its ready tasks, best first. */
-export async function readTracks(db: Reader, workstreamId: number, ready: readonly { id: number }[]): Promise<Track[]> {
+/** The tracks of a workstream given by row id; `ready` are its ready tasks, best first. Of tasks `among` these, if given. */
+export async function readTracks(
+  db: Reader,
+  workstreamId: number,
+  ready: readonly { id: number }[],
+  among?: ReadonlySet<number>,
+): Promise<Track[]> {
   const [columns] = await selectLiveTasks(db, { workstreamId });
   const names = parseTexts(columns?.names);
   const efforts = parseNumbers(columns?.efforts);
   const owners = parseTexts(columns?.owners);
-  const tasks = parseNumbers(columns?.ids).map((id, row) => ({
+  const all = parseNumbers(columns?.ids).map((id, row) => ({
     id,
     name: names[row] as string,
     effort_days: at(efforts, row),
     owner: owners[row] || null,
   }));
+  const tasks = among === undefined ? all : all.filter(({ id }) => among.has(id));
   const [edges] = await selectLiveEdges(db, { workstreamId });
   const graph = indexed(tasks, parseNumbers(edges?.blockers), parseNumbers(edges?.blocked));
   return tracksOf(graph, ready, await selectLevelWaits(db, { workstreamId }));

@@ -52,6 +52,7 @@ describeTmux("an agent that asks", () => {
     expect(item).toMatchObject({
       ...{ kind: "permission", subject: "ada", workstream: "demo" },
       question: "rm -rf build\nAllow this command? [y] yes [n] no",
+      summary: "rm -rf build",
       choices: [
         { key: "y", label: "yes" },
         { key: "n", label: "no" },

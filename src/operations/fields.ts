@@ -140,6 +140,9 @@ export const untilField = () =>
     "What to wait for: closed, verified by a check, or landed on the target branch",
   );
 
+/** `--under`: of the tasks only one goal's subtree. */
+export const underField = () => taskField("Only this task's subtree", { aliases: ["scope"] }).optional();
+
 /** Several tasks; on the command line repeated, with commas, or both. */
 export const tasksField = (description: string) =>
   references<TaskRef>(description, { names: "task", completes: "task", value: "task" });

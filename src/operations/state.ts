@@ -1,13 +1,16 @@
 import * as z from "zod";
 import { timestamp } from "../db/context.js";
 import { oneForEachThing } from "../journal/sentences.js";
-import { counted } from "../names.js";
+import { counted, enumerate } from "../names.js";
+import { INBOX_ITEM, type InboxItem } from "../notify/inbox-item.js";
 import { readState, STATE, type State } from "../state.js";
+import type { Task } from "../tasks/task.js";
 import { listWorkstreams, WORKSTREAM_SUMMARY } from "../workstreams/workstream.js";
 import { orphanLines, taskCell } from "./agent/card.js";
 import { type App, type Drawing, defineOperation, type Paint, schemaOf } from "./define.js";
-import { field, limitField, reconcileField, workstreamField } from "./fields.js";
-import { taskTable } from "./task/card.js";
+import { field, limitField, reconcileField, underField, workstreamField } from "./fields.js";
+import { inboxFor, needsYouLine } from "./needs-you.js";
+import type { Column } from "./paint.js";
 import { trackTable } from "./track/list.js";
 import { collisionTable } from "./workspace/collisions.js";
 
@@ -15,27 +18,36 @@ export const state = defineOperation({
   name: "state",
   summary: "Show a workstream at a glance",
   description:
-    "Shows tracks, ready tasks, tasks in progress, blocked tasks, recently closed tasks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
+    "Shows what waits for you, how many tasks are where, agents, tasks in progress, ready and blocked ones, recently closed ones, tracks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. --under leaves only the tasks of one goal. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
   effect: "read",
   reconcile: "first",
   input: () => ({
     workstream: workstreamField("any"),
     limit: limitField(20, "Items per list; 0 means all"),
     reconcile: reconcileField(),
-    events: field(z.number().int().min(0).max(10_000).default(20), "Number of recent events"),
+    events: field(z.number().int().min(0).max(10_000).default(4), "Number of recent events"),
+    under: underField(),
   }),
-  output: () => z.union([schemaOf(STATE), schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" })]),
+  output: () =>
+    z.union([
+      schemaOf({ ...STATE, inbox: [INBOX_ITEM] }),
+      schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" }),
+    ]),
   examples: [
     { command: "mu state", shows: "this workstream at a glance" },
+    { command: "mu state --under deploy", shows: "only what deploy is made of" },
     { command: "mu state --json --limit 0", shows: "everything, for a program" },
     { command: "mu state -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream: scope, limit, events, reconcile }) {
+  async run(app, { workstream, limit, events, reconcile, under }) {
+    const scope = under?.workstream ?? workstream;
     if (scope === undefined) return overview(app);
     if (reconcile) await (await import("./reality.js")).lookBeforeRead(app, scope);
+    const inbox = await inboxFor(app, scope, reconcile ? "now" : "stored");
     const now = timestamp(app.context.clock);
     const orphans = app.orphans.filter((one) => one.workstream === scope);
-    return app.context.store.read((db) => readState(db, scope, { limit, events, now, orphans }));
+    const state = await app.context.store.read((db) => readState(db, scope, { limit, events, now, orphans, under }));
+    return { ...state, inbox };
   },
   render: (result, paint) =>
     "workstreams" in result ? overviewCard(result.workstreams, paint) : stateCard(result as State, paint),
@@ -54,27 +66,53 @@ function overviewCard(workstreams: readonly { name: string; open: number; tasks:
   return ["Workstreams", lines, "", paint.dim("One of them: mu state -w <name>")];
 }
 
-/** The card as a person sees it. */
-export function stateCard(state: State, paint: Paint): Drawing {
-  const { agents, tracks, ready, inProgress, blocked, recentlyClosed, waitingToLand, workspaces, collisions } = state;
-  const counts = `${ready.total} ready, ${inProgress.total} in progress, ${blocked.total} blocked`;
+/** Tracks that the card shows, so that it fits one screen; one of a single task says nothing that the task does not. */
+const MOST_TRACKS = 4;
+
+/** The card as a person sees it: what needs them, how the work stands, who is at it, and what is next. */
+export function stateCard(state: State & { inbox?: readonly InboxItem[] }, paint: Paint): Drawing {
+  const { agents, tracks, ready, recentlyClosed, waitingToLand, collisions } = state;
+  const spaces = state.workspaces.filter(({ agent }) => !agents.some(({ name }) => name === agent));
   const seen = `seen ${paint.ago(collisions.seenAt)} ago`;
   const part = <T>(title: string, items: T[], draw: (items: T[], paint: Paint) => string): Drawing =>
     items.length > 0 && ["", paint.bold(title), indented(draw(items, paint))];
+  const chains = tracks.items.filter(({ size }) => size > 1).slice(0, MOST_TRACKS);
   return [
-    `${paint.bold(state.workstream)}  ${counts}; work for ${counted(tracks.withReady, "agent")} in parallel`,
-    part(`Agents (${agents.length})`, agents, agentTable),
+    needsYouLine(state.inbox ?? [], paint),
+    `${paint.bold(state.workstream)}${state.under === null ? "" : ` under ${state.under}`}  ${countsText(state.counts)}`,
+    ready.total > 0 &&
+      `Work for ${counted(ready.total, "more agent")} now${tracks.withReady > 1 ? `, on ${tracks.withReady} separate tracks` : ""}`,
+    missingLine(state),
+    agents.length > 0 && ["", agentTable(state, paint)],
     ...orphanLines(state.orphans),
-    part(heading("Tracks", tracks), tracks.items, trackTable),
-    part(heading("Ready", ready), ready.items, taskTable),
-    part(heading("In progress", inProgress), inProgress.items, taskTable),
-    part(heading("Blocked", blocked), blocked.items, blockedTable),
-    part(heading("Recently closed", recentlyClosed), recentlyClosed.items, taskTable),
+    workTable(state, paint),
+    recentlyClosed.total > 0 && ["", closedLine(recentlyClosed, paint)],
+    chains.length > 0 && ["", trackTable(chains, paint, heading("Tracks", { ...tracks, items: chains }))],
     part(`Waiting to land (${waitingToLand.length})`, waitingToLand, landingLines),
-    part(`Workspaces (${workspaces.length})`, workspaces, workspaceTable),
+    part(`Workspaces (${spaces.length})`, spaces, workspaceTable),
     part(`${heading("Predicted conflicts", collisions)}, ${seen}`, collisions.items, collisionTable),
-    part("Events", state.events, eventLines),
+    state.events.length > 0 && ["", eventLines(state.events, paint)],
   ];
+}
+
+/** The parts of `counts` in the order in which the card names them, each with its word if that is another. */
+const PLACES = {
+  ...{ ready: "", inProgress: "in progress", blocked: "", held: "", notDue: "not due", containers: "holding others" },
+  ...{ closed: "", rejected: "", deferred: "" },
+};
+
+/** Every task of the card in one of its parts. */
+function countsText({ total, ...counts }: State["counts"]): string {
+  const parts = Object.entries(PLACES).map(([place, word]) => ({ word: word || place, tasks: counts[place as never] }));
+  const some = parts.filter(({ tasks }) => tasks > 0).map(({ word, tasks }) => `${tasks} ${word}`);
+  return total === 0 ? "no tasks" : `${counted(total, "task")}: ${some.join(", ")}`;
+}
+
+function missingLine({ missingRoles, workstream }: State): Drawing {
+  const [first] = missingRoles;
+  if (first === undefined) return false;
+  const roles = missingRoles.map(({ role, ready }) => `${role} (${counted(ready, "ready task")})`);
+  return `No agent has the role ${enumerate(roles, 3)}: mu agent spawn ${workstream}/<name> --role ${first.role}`;
 }
 
 const indented = (text: string) => text.split("\n").map((line) => `  ${line}`);
@@ -87,38 +125,65 @@ function landingLines(tasks: State["waitingToLand"], paint: Paint): string {
   return tasks.map(({ task, reason }) => `${paint.bold(task)}  ${reason}`).join("\n");
 }
 
+type SeenWorkspace = State["workspaces"][number];
+
+/** How far a workspace is from where it lands, if there is one. */
+function spaceColumns<T>(spaceOf: (row: T) => SeenWorkspace | undefined): Column<T>[] {
+  return (["behind", "ahead", "dirty"] as const).map((head) => {
+    return { head, text: (row) => String(spaceOf(row)?.[head] ?? "—"), align: "right" };
+  });
+}
+
 function workspaceTable(workspaces: State["workspaces"], paint: Paint): string {
-  const number = (value: number | null) => (value === null ? "—" : String(value));
   return paint.table(workspaces, [
-    { head: "agent", text: (workspace) => workspace.agent },
+    { head: "agent", text: ({ agent }) => agent },
     { head: "lands on", text: ({ branch, state }) => (state === "ready" ? (branch ?? "—") : state) },
-    { head: "behind", text: ({ behind }) => number(behind), align: "right" },
-    { head: "ahead", text: ({ ahead }) => number(ahead), align: "right" },
-    { head: "dirty", text: ({ dirty }) => number(dirty), align: "right" },
+    ...spaceColumns<SeenWorkspace>((own) => own),
   ]);
 }
 
-function agentTable(agents: State["agents"], paint: Paint): string {
+function agentTable({ agents, workspaces }: State, paint: Paint): string {
+  const spaces = new Map(workspaces.map((space) => [space.agent, space]));
   return paint.table(agents, [
-    { head: "name", text: (agent) => agent.name, max: 20 },
+    { head: `Agents (${agents.length})`, text: (agent) => agent.name, max: 20 },
     { head: "status", text: (agent) => paint.status(agent.status ?? "—") },
     { head: "for", text: (agent) => paint.ago(agent.statusSince), align: "right" },
     { head: "task", text: taskCell, max: 20 },
     { head: "cli", text: (agent) => agent.cli, max: 10 },
     { head: "role", text: (agent) => agent.role ?? "—", max: 10 },
+    ...spaceColumns<State["agents"][number]>(({ name }) => spaces.get(name)),
   ]);
 }
 
-function blockedTable(tasks: State["blocked"]["items"], paint: Paint): string {
-  return paint.table(tasks, [
-    { head: "name", text: (task) => task.name, max: 40 },
-    { head: "waits for", text: (task) => task.blockedBy.join(", "), max: 50 },
-    { head: "title", text: (task) => task.title, max: 50 },
+/** What is worked on, what can be, and what waits. */
+function workTable({ ready, inProgress, blocked }: State, paint: Paint): Drawing {
+  const rows: (Task & { place: string; blockedBy?: string[] })[] = [
+    ...inProgress.items.map((task) => ({ ...task, place: paint.status(task.status) })),
+    ...ready.items.map((task) => ({ ...task, place: "ready" })),
+    ...blocked.items.map((task) => ({ ...task, place: paint.dim("blocked") })),
+  ];
+  const total = ready.total + inProgress.total + blocked.total;
+  if (rows.length === 0) return false;
+  const table = paint.table(rows, [
+    { head: heading("Tasks", { items: rows, total }), text: (task) => task.name, max: 24 },
+    { head: "status", text: (task) => task.place },
+    { head: "role", text: (task) => task.role ?? "—", max: 10 },
+    { head: "owner", text: (task) => task.owner ?? "—", max: 12 },
+    { head: "waits for", text: (task) => task.blockedBy?.join(", ") ?? "—", max: 16 },
+    { head: "title", text: (task) => task.title, max: 16 },
   ]);
+  return ["", table];
+}
+
+function closedLine(closed: State["recentlyClosed"], paint: Paint): string {
+  const title = `Closed (${closed.total})`;
+  return `${paint.bold(title)}  ${paint.fit(closed.items.map(({ name }) => name).join(", "), title.length + 2)}`;
 }
 
 function eventLines(events: State["events"], paint: Paint): string {
-  return oneForEachThing(events)
-    .map((event) => `${paint.dim(`${paint.ago(event.at)} ago`)}  ${event.actor}  ${event.text}`)
-    .join("\n");
+  return paint.table(oneForEachThing(events), [
+    { head: "", text: (event) => paint.dim(`${paint.ago(event.at)} ago`) },
+    { head: "", text: (event) => event.actor, max: 12 },
+    { head: "", text: (event) => event.text, max: 40 },
+  ]);
 }

@@ -47,6 +47,14 @@ export const unsatisfied = sql<boolean>`(b.status <> 'CLOSED'
   or (e.until = 'verified' and b.level is null)
   or (e.until = 'landed' and (b.level is null or b.level <> 'landed')))`;
 
+/** True for a task `t` that is `root`, belongs to it, or that one of these waits for. */
+export const isUnder = (root: number) => sql<boolean>`t.id in (
+  with recursive reach(id) as (
+    select id from tasks where id = ${root} or root_id = ${root}
+    union
+    select e.blocker_id from reach r join task_edges e on e.blocked_id = r.id)
+  select id from reach)`;
+
 /** True for a task `t` with an unsatisfied blocker. */
 export const isBlocked = sql<boolean>`exists (
   select 1 from task_edges e join tasks b on b.id = e.blocker_id where e.blocked_id = t.id and ${unsatisfied})`;

@@ -1,10 +1,12 @@
 import { sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import type { TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { isBlocked } from "./edge.js";
 import { CONTAINER_KINDS, readyOrder, selectTasks, TASK, type TaskRow, toTask, unblocks } from "./task.js";
+import { idsUnder } from "./tree.js";
 
 /** A task that can be taken now. */
 export const READY_TASK = shape({
@@ -24,6 +26,8 @@ export const isReady = (now: string) => sql<boolean>`(t.status = 'OPEN' and t.ho
 export interface ReadyFilter {
   /** Only tasks for this role or for none; null: only those for none. */
   role?: string | null | undefined;
+  /** Only this task, and what it waits for or holds. */
+  under?: TaskRef | undefined;
   /** At most this many; 0 or absent means all. */
   limit?: number | undefined;
   /** The present moment, as the database writes it. */
@@ -92,10 +96,15 @@ export function readyTaskRows(db: Reader, workstream: string | undefined, { role
   return workstream === undefined ? readyInAll(db, values) : readyInOne(db, values);
 }
 
-/** The tasks that can be taken now, best first, of one workstream or of all. Faults `workstream.not_found`. */
+/**
+ * The tasks that can be taken now, best first, of one workstream or of all. Faults `workstream.not_found`,
+ * `task.not_found`.
+ */
 export async function listReady(db: Reader, workstream: string | undefined, filter: ReadyFilter): Promise<ReadyTask[]> {
-  const rows = await readyTaskRows(db, workstream, filter);
-  if (rows.length === 0 && workstream !== undefined) await workstreamRow(db, workstream);
+  const among = await idsUnder(db, filter.under);
+  const all = await readyTaskRows(db, workstream, { ...filter, ...(among && { limit: 0 }) });
+  if (all.length === 0 && workstream !== undefined) await workstreamRow(db, workstream);
+  const rows = among === undefined ? all : all.filter(({ id }) => among.has(id)).slice(0, filter.limit || all.length);
   return rows.map((row) => ({ ...toTask(row), unblocks: Number(row.unblocks) }));
 }
 

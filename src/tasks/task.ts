@@ -14,6 +14,7 @@ import { Fault, type NextStep } from "../errors.js";
 import { didYouMean, qualifiedName, quote, type TaskRef } from "../names.js";
 import type { TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
+import { isUnder } from "./edge.js";
 
 export { TASK_LEVELS, TASK_STATUSES, type TaskLevel, type TaskStatus } from "../db/task-columns.js";
 
@@ -160,6 +161,8 @@ export interface TaskFilter {
   role?: readonly string[] | undefined;
   kind?: readonly string[] | undefined;
   tag?: readonly string[] | undefined;
+  /** Only this task, and what it waits for or holds. */
+  under?: TaskRef | undefined;
   ownedBy?: Claimant | undefined;
   owner?: readonly string[] | undefined;
   /** Text in name, title, description or a note, without regard to case. */
@@ -180,6 +183,7 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   if (filter.kind?.length) query = query.where("t.kind", "in", filter.kind);
   if (filter.ownedBy !== undefined) query = query.where(isOwnedBy(filter.ownedBy));
   if (filter.owner?.length) query = query.where("o.name", "in", filter.owner);
+  if (filter.under !== undefined) query = query.where(isUnder((await taskRow(db, filter.under)).id));
   for (const tag of filter.tag ?? [])
     query = query.where(sql<boolean>`replace(t.tags, ${JSON.stringify(tag)}, '') <> t.tags`);
   for (const order of ORDERS[filter.sort ?? "name"]) query = query.orderBy(order);

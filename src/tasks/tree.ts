@@ -4,7 +4,7 @@ import { statement } from "../db/statement.js";
 import { groupBy } from "../groups.js";
 import type { TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
-import { EDGE_LEVELS, type EdgeLevel } from "./edge.js";
+import { EDGE_LEVELS, type EdgeLevel, isUnder } from "./edge.js";
 import { TASK_STATUSES, type TaskRow, type TaskStatus, taskRow } from "./task.js";
 
 /** `blockers`: what the root waits for; `dependents`: what waits for the root. */
@@ -81,6 +81,14 @@ const EDGES = {
   blockers: edgesBelow("blocked_id", "blocker_id"),
   dependents: edgesBelow("blocker_id", "blocked_id"),
 };
+
+/** The row ids of `isUnder`; undefined without a task. Faults `task.not_found`. */
+export async function idsUnder(db: Reader, ref: TaskRef | undefined): Promise<ReadonlySet<number> | undefined> {
+  if (ref === undefined) return undefined;
+  const { id } = await taskRow(db, ref);
+  const rows = await db.selectFrom("tasks as t").select("t.id").where(isUnder(id)).execute();
+  return new Set(rows.map((row) => row.id));
+}
 
 type TreeTask = Pick<TaskRow, "id" | "name" | "status" | "title">;
 type Children = ReadonlyMap<number, readonly (TreeTask & { until: string })[]>;

@@ -56,7 +56,7 @@ onEachDialect("a list of agents", (bench) => {
     expect(list[2]).toMatch(/^bob +idle +3m +! test, docs +shell +%12 +Do you want/);
     expect(list[1]).toMatch(/^ada +busy +1m +build /);
     const card = [stateCard(state, paint)].flat(9).join("\n").split("\n");
-    expect(card.find((line) => line.startsWith("  bob"))).toMatch(/^ +bob +idle +3m +! test, docs +shell/);
+    expect(card.find((line) => line.startsWith("bob"))).toMatch(/^bob +idle +3m +! test, docs +shell/);
   });
 
   it("fits into 80 columns, whatever the names", async () => {

@@ -161,6 +161,12 @@ const PLAYED: Awaited<ReturnType<World["program"]["playDemo"]>> = {
   state: {
     orphans: [],
     workstream: "demo",
+    under: null,
+    counts: {
+      ...{ total: 0, ready: 0, inProgress: 0, blocked: 0, held: 0, notDue: 0, containers: 0 },
+      ...{ closed: 0, rejected: 0, deferred: 0 },
+    },
+    missingRoles: [],
     agents: [],
     tracks: { items: [], total: 0, withReady: 0 },
     ready: { items: [], total: 0 },

@@ -2,15 +2,17 @@ import { type Agent, LISTED_AGENT, listAgents, ORPHAN, PERSON_CLI } from "../../
 import { followAgents } from "../../agents/status/observe.js";
 import type { Reader } from "../../db/schema.js";
 import { counted } from "../../names.js";
+import { INBOX_ITEM } from "../../notify/inbox-item.js";
 import { type App, defineOperation, listed, listOf } from "../define.js";
 import { allField, flag, reconcileField, workstreamField } from "../fields.js";
+import { inboxFor, needsYouLine } from "../needs-you.js";
 import { agentTable, orphanLines } from "./card.js";
 
 export const agentList = defineOperation({
   name: "agent.list",
   summary: "List the agents and what they are doing",
   description:
-    "Reads the panes first: agents whose pane is gone are closed and their tasks released. Shows since when each has its status and which tasks it has in progress; `!` marks an idle agent that has some. --follow prints every change until Ctrl-C.",
+    "Reads the panes first: agents whose pane is gone are closed and their tasks released. Shows since when each has its status and which tasks it has in progress; `!` marks an idle agent that has some. What waits for you comes first. --follow prints every change until Ctrl-C.",
   effect: "read",
   reconcile: "first",
   input: () => ({
@@ -21,19 +23,21 @@ export const agentList = defineOperation({
     follow: flag("Print changes as they happen"),
     reconcile: reconcileField(),
   }),
-  output: { ...listOf(LISTED_AGENT), lost: "string[]", orphans: [ORPHAN] },
+  output: { ...listOf(LISTED_AGENT), lost: "string[]", orphans: [ORPHAN], inbox: [INBOX_ITEM] },
   examples: [
     { command: "mu agent list", shows: "the crew of this workstream" },
     { command: "mu agent list -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, closed, people }) {
+  async run(app, { workstream, closed, people, reconcile }) {
     const { db } = app.context.store;
     const list = listed(await listAgents(db, workstream ?? null, { all: closed, people }));
     const orphans = app.orphans.filter((one) => workstream === undefined || one.workstream === workstream);
-    return { ...list, orphans, lost: list.items.some(isRunning) ? [] : await lostIn(db, workstream) };
+    const inbox = await inboxFor(app, workstream, reconcile ? "now" : "stored");
+    return { ...list, inbox, orphans, lost: list.items.some(isRunning) ? [] : await lostIn(db, workstream) };
   },
   follow: (app, { follow, workstream }) => (follow ? following(app, workstream) : undefined),
-  render: ({ items, lost, orphans }, paint) => [
+  render: ({ items, lost, orphans, inbox }, paint) => [
+    needsYouLine(inbox, paint),
     (items.length > 0 || lost.length === 0) && agentTable(items, paint),
     lost.length > 0 &&
       `${counted(lost.length, "agent")} lost ${lost.length === 1 ? "its pane" : "their panes"}: \`mu recover\``,

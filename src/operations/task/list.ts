@@ -6,23 +6,24 @@ import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { listTasks, TASK, TASK_SORTS, TASK_STATUSES, type Task } from "../../tasks/task.js";
 import { defineOperation, excerpt, type Paint, schemaOf, withTotal } from "../define.js";
-import { allField, field, flag, limitField, peopleField, workstreamField } from "../fields.js";
+import { allField, field, flag, limitField, peopleField, underField, workstreamField } from "../fields.js";
 import { taskTable } from "./card.js";
 import { labels } from "./fields.js";
 
 export const taskList = defineOperation({
   name: "task.list",
   summary: "List tasks",
-  description: "Several values of one flag match any of them; several flags must all match.",
+  description: "Values of one flag match any of them; flags must all match.",
   effect: "read",
   input: () => ({
     workstream: workstreamField("one or all"),
     all: allField(),
-    status: field(z.array(z.enum(TASK_STATUSES)).min(1).optional(), "Only tasks with these statuses", { short: "s" }),
-    role: labels("Only tasks with these roles").min(1).optional(),
-    kind: labels("Only tasks of these kinds").min(1).optional(),
-    tag: labels("Only tasks with all of these tags").min(1).optional(),
-    owner: peopleField("Only tasks owned by these").optional(),
+    status: field(z.array(z.enum(TASK_STATUSES)).min(1).optional(), "Only these statuses", { short: "s" }),
+    role: labels("Only these roles").min(1).optional(),
+    kind: labels("Only these kinds").min(1).optional(),
+    tag: labels("Only with all of these tags").min(1).optional(),
+    under: underField(),
+    owner: peopleField("Only owned by these").optional(),
     mine: flag("Only your tasks"),
     sort: field(z.enum(TASK_SORTS).default("name"), "Sort order"),
     limit: limitField(0),
@@ -36,6 +37,7 @@ export const taskList = defineOperation({
     }),
   examples: [
     { command: "mu task list --status OPEN,IN_PROGRESS --sort roi", shows: "unfinished tasks, best value first" },
+    { command: "mu task list --under deploy", shows: "only what deploy is made of" },
     { command: "mu task list --json --fields name,owner", shows: "two fields of every task" },
     { command: "mu task list --status DONE", shows: "an unknown status", fault: "usage.invalid_input" },
   ],
@@ -75,6 +77,7 @@ function fieldTable(tasks: readonly Partial<Task>[], paint: Paint): string {
   const columns = Object.keys(tasks[0] ?? {}).map((head) => ({
     head,
     text: (task: Partial<Task>) => fieldText(head, task[head as keyof Task]),
+    always: true as const,
   }));
   return paint.table(tasks, columns);
 }
