@@ -1,8 +1,9 @@
 import type { Crew } from "../agents/crew.js";
 import { asFault, Fault } from "../errors.js";
+import { RUN_FAILURES, type RunFailure } from "../runs/advance.js";
 import { NO_BILL } from "../runs/bill.js";
 import { performHere } from "../runs/here.js";
-import { takeOver } from "../runs/perform.js";
+import { patienceOf, takeOver } from "../runs/perform.js";
 import { micros, type Run, runRow, toRun } from "../runs/run.js";
 import { type Settled, settleRun } from "../runs/settle.js";
 import { legalVerdicts, mustSayHow } from "../runs/verdict.js";
@@ -91,6 +92,11 @@ function notNow(
 export interface RunEnd {
   /** `cancelled` gives the task back and counts no attempt. */
   state: "done" | "failed" | "cancelled";
+  /**
+   * What a failed run failed of; `crash` without it. `auth`, `config` and `permission_denied` hold the task at once, and
+   * after `rate_limit` nothing is asked of the role's provider for a while.
+   */
+  failure?: RunFailure | undefined;
   /** Null where nobody knows; then the reservation counts. */
   costUsd: number | null;
   /** Why, for the next attempt and the escalation. */
@@ -105,18 +111,26 @@ export interface RunEnd {
  * Ends a run of `beginRun`: books its cost, even one over the cap, and closes its task, gives it back or holds it, in one
  * write. Faults `run.not_found`, `run.ended`, `run.invalid_end`.
  */
-export async function endRun({ context }: Crew, id: number, end: RunEnd): Promise<Settled> {
+export async function endRun({ context, env }: Crew, id: number, end: RunEnd): Promise<Settled> {
   const run = await runRow(context.store.db, id);
   const { state, costUsd, reason = null, verdict = null, answer = null } = end;
+  const failure = end.failure ?? (state === "failed" ? "crash" : null);
   const { kind } = await getTask(context.store.db, { workstream: run.workstream, name: run.task });
   const legal = legalVerdicts(kind);
   const isSilent = verdict === null && (state !== "done" || !mustSayHow(kind));
   if (!isSilent && !legal.includes(verdict ?? "")) throw invalidEnd(`a ${kind} ends with ${legal.join(", ")}`);
   if (costUsd !== null && !(costUsd >= 0 && costUsd < 1e6)) throw invalidEnd("costUsd is not null or an amount in USD");
+  if ((failure !== null) !== (state === "failed")) throw invalidEnd("only a failed run has a failure");
+  if (failure !== null && !RUN_FAILURES.includes(failure)) throw invalidEnd(`a failure is ${RUN_FAILURES.join(", ")}`);
   const cost = costUsd === null ? {} : { cost_micros: micros(costUsd), cost_basis: "cli" };
-  const outcome = { state, failure: state === "failed" ? ("crash" as const) : null, reason, retryAt: null, verdict };
+  const outcome = { state, failure, reason, retryAt: null, verdict };
   const rest = { exitCode: null, sessionRef: null, answer };
-  const settled = await settleRun(context, run, { outcome, bill: { ...NO_BILL, ...cost }, ...rest });
+  const settled = await settleRun(
+    context,
+    run,
+    { outcome, bill: { ...NO_BILL, ...cost }, ...rest },
+    { patience: patienceOf(env) },
+  );
   if (settled !== undefined) return settled;
   throw new Fault("conflict", "run.ended", `Run ${id} has ended already.`, [
     { intent: "See how", command: `mu runs show ${id}` },

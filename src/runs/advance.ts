@@ -1,7 +1,9 @@
-import type { FailureClass } from "../agents/clis/headless.js";
+import { FAILURES } from "../agents/clis/headless.js";
+
+export const RUN_FAILURES = [...FAILURES, "check_failed"] as const;
 
 /** Why a run failed: also that its work was not accepted. */
-export type RunFailure = FailureClass | "check_failed";
+export type RunFailure = (typeof RUN_FAILURES)[number];
 
 /** How a run ended, as far as its task is concerned. */
 export interface Outcome {

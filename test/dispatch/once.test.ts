@@ -4,7 +4,7 @@ import { type Crew, processCrew } from "../../src/agents/crew.js";
 import { putBrakeOn, takeBrakeOff } from "../../src/dispatch/brake.js";
 import { readBudget } from "../../src/dispatch/budget.js";
 import { brakeFile, type Scene } from "../../src/dispatch/facts.js";
-import { beginRun, dispatchOnce, endRun } from "../../src/dispatch/once.js";
+import { beginRun, dispatchOnce, endRun, type RunEnd } from "../../src/dispatch/once.js";
 import { readScene } from "../../src/dispatch/scene.js";
 import { verifyChains } from "../../src/journal/audit.js";
 import { DEFAULT_ROLE, DEFAULT_SETTINGS, type Role } from "../../src/project/settings.js";
@@ -72,9 +72,39 @@ onEachDialect("work of a program", (bench) => {
     await expect(endRun(crew, id, { state: "done", costUsd: 0 })).rejects.toMatchObject(invalid);
     await expect(endRun(crew, id, { state: "done", costUsd: 0, verdict: "done" })).rejects.toMatchObject(invalid);
     await expect(endRun(crew, id, { state: "failed", costUsd: -1 })).rejects.toMatchObject(invalid);
-    const { step } = await endRun(crew, id, { state: "failed", costUsd: null, reason: "no network" });
-    expect(step?.do).toBe("retry");
+    await expect(
+      endRun(crew, id, { state: "done", costUsd: 0, verdict: "pass", failure: "crash" }),
+    ).rejects.toMatchObject(invalid);
+    await expect(endRun(crew, id, { state: "failed", costUsd: 0, failure: "bad luck" as never })).rejects.toMatchObject(
+      {
+        ...invalid,
+        message: expect.stringContaining("rate_limit"),
+      },
+    );
+    const { step, run } = await endRun(crew, id, { state: "failed", costUsd: null, reason: "no network" });
+    expect([step?.do, run.failure]).toEqual(["retry", "crash"]);
     expect(await task("look")).toMatchObject({ status: "OPEN", attempts: 1 });
     expect((await readBudget(bench.context, scene)).roles).toMatchObject([{ role: "qa", settledUsd: 0.05, runs: 1 }]);
+  });
+
+  it("ends as what it failed of: a sign-in holds its task, and a limit keeps the provider from others", async () => {
+    const scene = await sceneWith({ reservationUsd: 0 });
+    const failed = async (name: string, failure: RunEnd["failure"], by = crew) => {
+      await add(name);
+      const { id } = await beginRun(crew, scene, name);
+      return endRun(by, id, { state: "failed", costUsd: 0, failure, reason: `it was ${failure}` });
+    };
+    expect(await failed("locked", "auth")).toMatchObject({
+      run: { failure: "auth" },
+      step: { do: "hold", word: "failed", reason: "auth: it was auth" },
+    });
+    expect((await failed("red", "check_failed")).step?.do).toBe("retry");
+    const patient = { ...crew, env: { ...crew.env, MU_RETRY_BACKOFF: "1" } };
+    expect(await failed("busy", "rate_limit", patient)).toMatchObject({
+      run: { failure: "rate_limit" },
+      step: { do: "retry" },
+    });
+    await add("next");
+    await expect(beginRun(crew, scene, "next")).rejects.toMatchObject({ details: { code: "provider_limit" } });
   });
 });

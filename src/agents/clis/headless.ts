@@ -1,14 +1,10 @@
+export const FAILURES = [
+  ...(["crash", "timeout", "no_output", "no_verdict", "rate_limit", "auth", "config"] as const),
+  ...(["permission_denied", "bad_result"] as const),
+] as const;
+
 /** Why a run failed; `null` elsewhere means that it did not. */
-export type FailureClass =
-  | "crash"
-  | "timeout"
-  | "no_output"
-  | "no_verdict"
-  | "rate_limit"
-  | "auth"
-  | "config"
-  | "permission_denied"
-  | "bad_result";
+export type FailureClass = (typeof FAILURES)[number];
 
 /** What one model was used for, in tokens; `input` leaves out what came from or went into a cache. */
 export interface ModelUsage {
