@@ -442,17 +442,6 @@ describe("a run", () => {
     const kept = spawnSync("grep", ["-rl", "s3cr3t-of-the-shop", project.folder], { encoding: "utf8" });
     expect(kept.stdout).toBe("");
   });
-
-  it("keeps the start and the end of more output than anybody reads", async () => {
-    await begin({ qa: { sh: `echo first; head -c 30000000 /dev/zero | tr '\\0' x; echo; echo last` } });
-    await add("chatty", "qa");
-    expect((await drain()).code).toBe(0);
-    const { text } = await project.json("runs log 1");
-    expect(text.startsWith("first\n")).toBe(true);
-    expect(text.endsWith("last\n")).toBe(true);
-    expect(text).toMatch(/… \d+ bytes left out …/);
-    expect(text.length).toBeLessThan(9_000_000);
-  });
 });
 
 describe("what dispatches nothing", () => {
