@@ -34,6 +34,7 @@ describeTmux("mu demo", () => {
   }, async () => {
     const { code, stderr, json } = await home.mu("demo --json", { env });
     const played = json();
+    const said = stderr.replace(/^.*\n/gm, (line) => `${JSON.parse(line).remark}\n`);
     expect(`${code} ${played.problems}`).toBe("0 ");
     expect(played).toMatchObject({ ok: true, kept: null, audit: { ok: true, tables: "same" } });
 
@@ -61,10 +62,10 @@ describeTmux("mu demo", () => {
     ]);
     expect(played.prompts.proved).toBe(played.prompts.sent);
 
-    expect(stderr).toContain(`    ${played.attach}\n`);
-    expect(stderr).toMatch(/ann +needs_permission: git commit/);
-    const told = stderr.indexOf("will conflict in README.md");
-    expect([told > 0, told < stderr.indexOf("landed ")]).toEqual([true, true]);
+    expect(said).toContain(`    ${played.attach}\n`);
+    expect(said).toMatch(/ann +needs_permission: git commit/);
+    const told = said.indexOf("will conflict in README.md");
+    expect([told > 0, told < said.indexOf("landed ")]).toEqual([true, true]);
     expectNothingLeft(played.attach);
   });
 
