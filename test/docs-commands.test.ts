@@ -76,7 +76,12 @@ function below(folder: string, ending: string): string[] {
 }
 
 /** What stands for a value in a template; a word of the verb needs one that makes a verb. */
-const STAND_INS: Readonly<Record<string, string>> = { verb: "reject", hooksVerb: "install", flags: "--all" };
+const STAND_INS: Readonly<Record<string, string>> = {
+  verb: "reject",
+  hooksVerb: "install",
+  tmuxVerb: "install",
+  flags: "--all",
+};
 
 /** Every text in a source file that is a command or speaks of one, with `<x>` where a value would be. */
 function source(file: string): Found[] {

@@ -1,7 +1,9 @@
 import { statement } from "../db/statement.js";
 import { ignoreFault } from "../errors.js";
 import type { Host } from "../host.js";
+import { enumerate } from "../names.js";
 import { markedWindow, type PaneLabels } from "../tmux/appearance.js";
+import type { Pane } from "../tmux/panes.js";
 import { readSettings, type Settings } from "../workstreams/settings.js";
 import { getWorkstream, sessionOf } from "../workstreams/workstream.js";
 import { currentTasks } from "./agent.js";
@@ -44,6 +46,7 @@ export async function outdatedLabels(host: Host, samples: readonly Sample[]): Pr
   const tasks = await currentTasks(db);
   const titled = new Set((await selectTitled(db, {})).filter(saysStatus).map(({ name }) => name));
   const waiting = here.filter(({ status }) => status.startsWith("needs_"));
+  const sessions = waitingOf(here);
   return here.flatMap(({ row, workstream, pane, status }): PaneLabels[] => {
     const task = taskLabel(tasks.get(row.id) ?? []);
     const title = titled.has(workstream) ? [row.name, status, task].filter(Boolean).join(SEPARATOR) : row.name;
@@ -52,10 +55,27 @@ export async function outdatedLabels(host: Host, samples: readonly Sample[]): Pr
     const changes = {
       ...(pane.title !== title && pane.title.split(SEPARATOR, 1)[0] === row.name && { title }),
       ...(pane.windowName !== window && pane.session === sessionOf(workstream) && { window }),
+      ...sessions.get(pane.id),
     };
     const isCurrent = pane.statusLabel === status && pane.taskLabel === task && Object.keys(changes).length === 0;
     return isCurrent ? [] : [{ pane: pane.id, status, task, ...changes }];
   });
+}
+
+type Placed = { row: { name: string }; workstream: string; pane: Pane; status: string };
+
+/** What the status line of each session is to say, by one pane of it, where it says something else. */
+function waitingOf(here: readonly Placed[]): ReadonlyMap<string, { waiting: string }> {
+  const own = here.filter(({ pane, workstream }) => pane.session === sessionOf(workstream));
+  const first = [...new Map(own.toReversed().map((one) => [one.pane.session, one.pane])).values()];
+  const outdated = first.flatMap((pane): [string, { waiting: string }][] => {
+    const names = own.flatMap(({ pane: { session }, status, row }) =>
+      session === pane.session && status.startsWith("needs_") ? [row.name] : [],
+    );
+    const waiting = names.length === 0 ? "" : `! ${enumerate(names.sort(), 3)}`;
+    return pane.waitingLabel === waiting ? [] : [[pane.id, { waiting }]];
+  });
+  return new Map(outdated);
 }
 
 /** Between the parts of a title. */

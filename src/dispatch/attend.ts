@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Observation, observeAgents } from "../agents/status/observe.js";
 import type { Reader } from "../db/schema.js";
 import { counted, qualifiedName } from "../names.js";
-import { createNotifier, lastEvent, type NoticeKind } from "../notify/notify.js";
+import { createNotifier, lastEvent, type NoticeKind, type Notifier } from "../notify/notify.js";
 import { writeWhole } from "../whole-file.js";
 import type { Wait, WaitCode } from "./decide.js";
 import type { DispatchWorld } from "./dispatch.js";
@@ -105,14 +105,7 @@ export async function createAttendant(world: DispatchWorld, options: AttendOptio
     if (world.transport === "child" || (now < nextLook && now > nextLook - options.everyMs)) return;
     nextLook = now + options.everyMs;
     const seen = (await observeAgents(world, { workstream: scene.workstream.name })).filter(asksPerson);
-    for (const { agent, status, reason, since } of seen) {
-      if (asking.get(agent) === since) continue;
-      const subject = qualifiedName({ workstream: scene.workstream.name, name: agent });
-      const title = `${subject} ${status === "needs_permission" ? "asks for permission" : "needs an answer"}`;
-      const isNews = async (tx: Reader) =>
-        (await lastEvent(tx, scene.workstream.name, ["notify.asks"], subject))?.payload["key"] !== since;
-      await notifier.notify(scene, { kind: "asks", subject, key: since, title, message: reason ?? "" }, isNews);
-    }
+    for (const one of seen) if (asking.get(one.agent) !== one.since) await tellQuestion(notifier, scene, one);
     asking = new Map(seen.map(({ agent, since }) => [agent, since]));
   };
 
@@ -135,6 +128,19 @@ export async function createAttendant(world: DispatchWorld, options: AttendOptio
     },
     end: () => notifier.settled(),
   };
+}
+
+/** One notice for what an agent asks, however many look: `false` if people know. */
+export function tellQuestion(
+  notifier: Notifier,
+  { workstream: { name }, settings }: Pick<Scene, "workstream" | "settings">,
+  { agent, status, reason, since }: Pick<Observation, "agent" | "status" | "reason" | "since">,
+): Promise<boolean> {
+  const subject = qualifiedName({ workstream: name, name: agent });
+  const title = `${subject} ${status === "needs_permission" ? "asks for permission" : "needs an answer"}`;
+  const isNews = async (tx: Reader) => (await lastEvent(tx, name, ["notify.asks"], subject))?.payload["key"] !== since;
+  const sender = { workstream: { name }, settings };
+  return notifier.notify(sender, { kind: "asks", subject, key: since, title, message: reason ?? "" }, isNews);
 }
 
 function spellOf(event: { op: string } | undefined): "idle" | "stalled" | null {

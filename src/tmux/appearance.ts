@@ -30,7 +30,16 @@ export interface PaneLabels {
   title?: string;
   /** The name of its window. */
   window?: string;
+  /** What the status line of its session says of those who wait for a person. */
+  waiting?: string;
 }
+
+/** The part of a status line that says who waits for a person in its session. */
+const WAITING = "#{?@mu_waiting,#[reverse] #{@mu_waiting} #[default],}";
+/** The same for all sessions of a server. */
+export const ALL_WAITING = `#{S:${WAITING}}`;
+/** tmux cuts a longer right part of a status line; its own default is 40. */
+const STATUS_LENGTH = "120";
 
 /** Behind the name of a window in which somebody waits for a person, such as `bob ?` or `crew ? amy, bob`. */
 const WAITING_MARK = / \?(?: .*)?$/;
@@ -91,12 +100,25 @@ export function pipeCommand(pane: string, shellCommand: string): Command {
   return ["pipe-pane", "-O", "-t", pane, formatText(shellCommand).replaceAll("%", "%%")];
 }
 
-export function labelCommand({ pane, status, task, title, window }: PaneLabels): Command {
+export function labelCommand({ pane, status, task, title, window, waiting }: PaneLabels): Command {
   const options = [
     ["@mu_status", status],
     ["@mu_task", task],
   ].flatMap(([name = "", value]) => (value === undefined ? [] : [["set-option", "-p", "-t", pane, name, value]]));
   if (title !== undefined) options.push(["select-pane", "-t", pane, "-T", formatText(title)]);
   if (window !== undefined) options.push(["rename-window", "-t", pane, formatText(window)]);
+  if (waiting !== undefined) options.push(...waitingCommands(pane, waiting));
   return ["if-shell", "-F", "-t", pane, `#{==:#{pane_id},${pane}}`, quoteCommands(options)];
+}
+
+/** A status line that shows it already, by the user's own settings, stays as it is; else the session's gets one part more. */
+function waitingCommands(pane: string, waiting: string): string[][] {
+  const add = quoteCommands([
+    ["set-option", "-a", "-t", pane, "status-right", ` ${WAITING}`],
+    ["set-option", "-t", pane, "status-right-length", STATUS_LENGTH],
+  ]);
+  return [
+    ["set-option", "-t", pane, "@mu_waiting", waiting],
+    ["if-shell", "-F", "-t", pane, "#{m:*@mu_waiting*,#{status-right}}", "", add],
+  ];
 }

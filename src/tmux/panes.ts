@@ -49,6 +49,8 @@ const COLUMNS = {
   /** What the pane's border shows of its agent. */
   statusLabel: ["#{@mu_status}", text],
   taskLabel: ["#{@mu_task}", text],
+  /** What the status line of its session says of those who wait for a person. */
+  waitingLabel: ["#{@mu_waiting}", text],
   /** Rows of scrollback above the screen: with `cursorY`, where the cursor is in all that the pane printed. */
   historySize: ["#{history_size}", Number],
   /** Last output in the pane's window; whole seconds. */

@@ -27,6 +27,7 @@ import {
   uninstallHooks,
 } from "../../src/agents/hooks/install.js";
 import { prepareSpool, readSpool, spoolPath } from "../../src/agents/spool.js";
+import { eventually } from "../support/tmux.js";
 
 const root = mkdtempSync(join(tmpdir(), "mu-hooks-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -253,13 +254,36 @@ test.each([PRIME_COMMAND, DRAIN_COMMAND])(
   },
 );
 
-test("only the start of a session and the end of a turn run mu", () => {
+test("only the start of a session and the end of a turn wait for mu", () => {
   const { hooks } = JSON.parse(AGENT_CLIS.claude.hooks?.agentFile.text ?? "");
-  const running = Object.keys(hooks).filter((name) => /command -v mu/.test(JSON.stringify(hooks[name])));
-  expect(running).toEqual(["SessionStart", "Stop"]);
+  const waiting = Object.keys(hooks).filter((name) =>
+    /&& mu [^&]*2>\/dev\/null; exit 0/.test(JSON.stringify(hooks[name])),
+  );
+  expect(waiting).toEqual(["SessionStart", "Stop"]);
   for (const [name, [group]] of Object.entries<[{ hooks: { command: string }[] }]>(hooks)) {
-    expect(group.hooks[0]?.command).toBe(hookLine(name));
+    expect(group.hooks[0]?.command.startsWith(hookLine(name).replace(/exit 0$/, ""))).toBe(true);
   }
+});
+
+test("a hook has the border drawn again where it says something else, and never waits for that", async () => {
+  const bin = newHome();
+  const [calls, stateDir] = [join(bin, "calls"), newHome()];
+  writeFileSync(join(bin, "tmux"), '#!/bin/sh\necho "$BORDER"\n', { mode: 0o755 });
+  writeFileSync(join(bin, "mu"), `#!/bin/sh\necho "$@" >> ${calls}\n`, { mode: 0o755 });
+  const line = hookLine("UserPromptSubmit", "busy");
+  const env = { PATH: `${bin}:/usr/bin:/bin`, MU_STATE_DIR: stateDir, MU_AGENT_ID: "7", TMUX_PANE: "%1" };
+  for (const [quiet, from] of [
+    [{ ...env, BORDER: "busy" }, "the border that is right"],
+    [{ ...env, TMUX_PANE: "", BORDER: "idle" }, "outside tmux"],
+    [{ ...env, MU_AGENT_ID: "", BORDER: "idle" }, "outside mu"],
+  ] as const) {
+    expect(sh(line, quiet), from).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  }
+  expect(sh(line, { ...env, BORDER: "idle" })).toMatchObject({ status: 0, stdout: "", stderr: "" });
+  await eventually(
+    "mu was called once",
+    async () => existsSync(calls) && readFileSync(calls, "utf8") === "agent refresh\n",
+  );
 });
 
 test("an agent's own file is written once, and its spool's folder is there", async () => {

@@ -1,5 +1,9 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { observeAgents } from "../../src/agents/status/observe.js";
+import { agentNext } from "../../src/operations/agent/next.js";
+import { agentRefresh } from "../../src/operations/agent/refresh.js";
 import { markedWindow, windowBase } from "../../src/tmux/appearance.js";
 import { changeSetting } from "../../src/workstreams/workstream.js";
 import { openStage, PLAYER, type Stage } from "../support/stage.js";
@@ -32,6 +36,50 @@ describeTmux("what tmux shows of an agent", () => {
     await changeSetting(stage.crew.context, "demo", "titles", undefined);
     await observeAgents(stage.crew);
     expect(await ask(ada.pane, "#{pane_title}")).toBe("ada");
+  });
+
+  it("is all brought up to date by what a hook calls, and rings once where the settings have the bell", async () => {
+    const { context } = stage.crew;
+    const root = join(stage.server.dir, "project");
+    mkdirSync(join(root, ".mu"), { recursive: true });
+    writeFileSync(join(root, ".mu", "settings.json"), JSON.stringify({ notifications: { bell: true } }));
+    await context.store.write((db) => db.updateTable("workstreams").set({ root }).execute());
+    const refresh = () => agentRefresh.run({ context, crew: async () => stage.crew } as never, { workstream: "demo" });
+    const script = { acts: [{ steps: [{ permission: "rm -rf build" }] }] };
+    const env = { MU_PLAYER_SCRIPT: JSON.stringify(script) };
+    const [ada, sue] = [await stage.enter("ada", { cli: "player", argv: PLAYER, env }), await stage.enter("sue")];
+    await becomes("ada", "idle");
+    await stage.crew.tmux.paste({ pane: ada.pane ?? "", text: "go", enter: true });
+    await eventually("the dialog", async () => (await stage.shows(ada)).includes("Allow this command?"));
+    const shown = "#{@mu_status}|#{window_name}|#{@mu_waiting}";
+    expect(await ask(ada.pane, shown)).toBe("idle|ada|");
+    expect(await refresh()).toMatchObject({ notices: 1 });
+    expect(await ask(ada.pane, shown)).toBe("needs_permission|ada ?|! ada");
+    expect(await ask(sue.pane, "#{T:status-right}")).toContain("! ada");
+    await eventually("the bell", async () => (await ask(ada.pane, "#{window_bell_flag}")) === "1");
+    expect(await refresh()).toMatchObject({ notices: 0 });
+    const lengths = async () => (await ask(sue.pane, "#{status-right}")).split("@mu_waiting").length;
+    const before = await lengths();
+    await stage.crew.tmux.sendKeys({ pane: ada.pane ?? "", keys: ["y"] });
+    await becomes("ada", "idle");
+    expect(await ask(ada.pane, shown)).toBe("idle|ada|");
+    expect(await lengths()).toBe(before);
+  });
+
+  it("has a way to whoever has waited longest", async () => {
+    const { context } = stage.crew;
+    const next = () => agentNext.run({ context, crew: async () => stage.crew } as never, { workstream: undefined });
+    expect(await next()).toMatchObject({ agent: null, waiting: 0 });
+    for (const name of ["ada", "bob"]) {
+      const script = { acts: [{ steps: [{ permission: `rm ${name}` }] }] };
+      const env = { MU_PLAYER_SCRIPT: JSON.stringify(script) };
+      const { pane } = await stage.enter(name, { cli: "player", argv: PLAYER, env });
+      await becomes(name, "idle");
+      await stage.crew.tmux.paste({ pane: pane ?? "", text: "go", enter: true });
+      await becomes(name, "needs_permission");
+    }
+    expect(await next()).toMatchObject({ agent: "ada", workstream: "demo", moved: false, waiting: 2 });
+    expect(await ask("=mu-demo:", "#{@mu_agent}")).toBe("ada");
   });
 
   it("says in the window's name, which the window list and choose-tree show, that it waits for a person", async () => {

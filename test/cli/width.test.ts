@@ -30,6 +30,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   mcp: "serves until its input ends",
   recover: "looks at panes",
   review: "looks at a repository",
+  "review.comments": "looks at a repository",
   "runs.log": "looks at a pane",
   "salvage.show": "looks at a repository",
   "task.wait": "waits",

@@ -67,9 +67,10 @@ export const OWN_FILE_HEADER = `// ${HOOK_MARK}: tells mu what this agent does. 
  * whatever happens. Outside a mu pane, or where mu keeps no spool, it does nothing. `dd` collects the whole record
  * and writes it with a single `write` to a file opened for appending, which a local file system does atomically at
  * any size; a shell's own `printf` and `cat` write in pieces, which concurrent hooks would mix. Line breaks between
- * JSON tokens become blanks (inside JSON strings they are escaped anyway).
+ * JSON tokens become blanks (inside JSON strings they are escaped anyway). With a `status`, a pane whose border says
+ * something else is brought up to date in the background.
  */
-export function hookLine(event: string): string {
+export function hookLine(event: string, status?: string): string {
   const record = `{ printf '\\036%s ${event} ' "\${EPOCHREALTIME:-$(date +%s.%N)}"; LC_ALL=C tr '\\n\\r' '  '; echo; }`;
   const write = `dd ibs=65536 obs=${MAX_RECORD} 2>/dev/null >>"$d/$MU_AGENT_ID"`;
   return [
@@ -77,8 +78,19 @@ export function hookLine(event: string): string {
     `umask 077`,
     `d=\${MU_STATE_DIR:-\${XDG_STATE_HOME:-$HOME/.local/state}/mu}/spool`,
     `case \${MU_AGENT_ID:-} in ''|*[!A-Za-z0-9_-]*) ;; *) [ -d "$d" ] && ${record} 2>/dev/null | ${write};; esac`,
+    ...(status === undefined ? [] : [refreshUnless(status)]),
     `exit 0`,
   ].join("; ");
+}
+
+/** Brings what tmux shows of the agents up to date, and tells people of new questions. */
+const REFRESH_COMMAND = "mu agent refresh";
+
+/** Asking tmux costs a few ms, mu a few hundred: tools come and go, and the border says busy all the while. */
+function refreshUnless(status: string): string {
+  const isOld = `[ "$(tmux show-options -pqvt "$TMUX_PANE" @mu_status 2>/dev/null)" != ${status} ]`;
+  const refresh = `(nohup ${REFRESH_COMMAND} </dev/null >/dev/null 2>&1 &)`;
+  return `[ -n "\${MU_AGENT_ID:-}" ] && [ -n "\${TMUX_PANE:-}" ] && ${isOld} && command -v mu >/dev/null 2>&1 && ${refresh}`;
 }
 
 /** A record up to this size (bytes) is one write; a larger one may be torn, and is then skipped. */
@@ -103,9 +115,11 @@ export function muLine(command: string): string {
 /**
  * JavaScript for extensions that run inside an agent CLI: `openSpool()` gives a function that appends an event to the
  * pane's spool, or undefined where there is none. A CLI that the agent started in its own shell tool inherits the
- * environment, and the id of the process that reports with it: it reports nothing.
+ * environment, and the id of the process that reports with it: it reports nothing. Events of a new status also bring
+ * up to date what tmux shows.
  */
-export const SPOOL_SCRIPT = `import { appendFileSync, existsSync } from "node:fs";
+export const SPOOL_SCRIPT = `import { spawn } from "node:child_process";
+import { appendFileSync, existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
@@ -117,8 +131,25 @@ function openSpool() {
   if (inherited?.startsWith(\`\${id}:\`) && inherited !== reporter) return undefined;
   process.env.MU_REPORTER = reporter;
   const file = join(MU_STATE_DIR || join(XDG_STATE_HOME || join(homedir(), ".local", "state"), "mu"), "spool", id);
+  let timer;
+  const refresh = () => {
+    try {
+      const [program, ...args] = ${JSON.stringify(REFRESH_COMMAND.split(" "))};
+      const child = spawn(program, args, { stdio: "ignore", detached: true });
+      child.on("error", () => undefined);
+      child.unref();
+    } catch {
+      // no process can be started: the border is late
+    }
+  };
+  const isNewStatus = /^(?:agent_start|agent_settled|ui_prompt_|chat|permission|question|session.(?:idle|error))/;
   return (event, payload) => {
     try {
+      if (process.env.TMUX_PANE && isNewStatus.test(event)) {
+        clearTimeout(timer);
+        timer = setTimeout(refresh, 50);
+        timer.unref?.();
+      }
       if (!existsSync(dirname(file))) return;
       const at = (Date.now() / 1000).toFixed(3);
       appendFileSync(file, \`\\u001e\${at} \${event} \${JSON.stringify(payload)}\\n\`, { mode: 0o600 });

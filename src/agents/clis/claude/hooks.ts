@@ -1,6 +1,7 @@
 import { type Node, parseTree } from "jsonc-parser";
 import { Fault } from "../../../errors.js";
 import { isObject } from "../../../shape.js";
+import type { AgentStatus } from "../../agent.js";
 import { asList, asObject, asText } from "../../json.js";
 import {
   DRAIN_COMMAND,
@@ -12,30 +13,30 @@ import {
   PRIME_COMMAND,
 } from "../hook-kit.js";
 
-/** Those with `matcher: true` are asked for per tool; `*` is every tool. */
-const EVENTS: Readonly<Record<string, { matcher?: true; also?: string }>> = {
+/** What Claude Code does once it has reported the event. Those with `matcher: true` are asked for per tool; `*` is every tool. */
+const EVENTS: Readonly<Record<string, { status?: AgentStatus; matcher?: true; also?: string }>> = {
   SessionStart: { also: muLine(PRIME_COMMAND) },
-  UserPromptSubmit: {},
-  PreToolUse: { matcher: true },
-  PermissionRequest: { matcher: true },
-  PermissionDenied: { matcher: true },
-  PostToolUse: { matcher: true },
-  PostToolUseFailure: { matcher: true },
+  UserPromptSubmit: { status: "busy" },
+  PreToolUse: { status: "busy", matcher: true },
+  PermissionRequest: { status: "needs_permission", matcher: true },
+  PermissionDenied: { status: "busy", matcher: true },
+  PostToolUse: { status: "busy", matcher: true },
+  PostToolUseFailure: { status: "busy", matcher: true },
   Notification: {},
-  Elicitation: {},
+  Elicitation: { status: "needs_input" },
   PreCompact: {},
   PostCompact: {},
-  Stop: { also: muLine(DRAIN_COMMAND) },
-  StopFailure: {},
-  SessionEnd: {},
+  Stop: { status: "idle", also: muLine(DRAIN_COMMAND) },
+  StopFailure: { status: "idle" },
+  SessionEnd: { status: "terminated" },
 };
 
 /** Seconds; the line of sh takes milliseconds, mu is given time to wait for a lock. */
 const [LINE_TIMEOUT, MU_TIMEOUT] = [10, 30];
 
 function groupOf(event: string): object {
-  const { matcher, also } = EVENTS[event] ?? {};
-  const line = { type: "command", command: hookLine(event), timeout: LINE_TIMEOUT };
+  const { status, matcher, also } = EVENTS[event] ?? {};
+  const line = { type: "command", command: hookLine(event, status), timeout: LINE_TIMEOUT };
   const mu = { type: "command", command: also, timeout: MU_TIMEOUT };
   return { ...(matcher && { matcher: "*" }), hooks: also === undefined ? [line] : [line, mu] };
 }

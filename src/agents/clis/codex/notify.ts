@@ -10,7 +10,7 @@ import { type HookKit, hookLine } from "../hook-kit.js";
 export const codexHooks: HookKit = {
   agentFile: {
     name: "codex-notify",
-    text: `#!/bin/sh\nprintf '%s' "$1" | { ${hookLine("notify")}; }\n`,
+    text: `#!/bin/sh\nprintf '%s' "$1" | { ${hookLine("notify", "idle")}; }\n`,
     executable: true,
   },
 };
