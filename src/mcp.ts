@@ -13,7 +13,15 @@ import type { Request } from "./operations/app.js";
 import { execute, type World } from "./operations/execute.js";
 import { loadOperations } from "./operations/index.js";
 import type { Operation } from "./operations/operation.js";
-import { describeTool, INSTRUCTIONS, inToolWords, isOffered, toolName, withNextTools } from "./operations/tools.js";
+import {
+  describeTool,
+  INSTRUCTIONS,
+  inToolWords,
+  isOffered,
+  outwardFields,
+  toolName,
+  withNextTools,
+} from "./operations/tools.js";
 import type { ToolSet } from "./operations/verb.js";
 import { isObject } from "./shape.js";
 import { VERSION } from "./version.js";
@@ -112,6 +120,8 @@ async function call(
 ): Promise<CallToolResult> {
   const inTools = <T>(value: T) => withNextTools(value, world.program, isTool) as T;
   try {
+    const outward = outwardFields(operation).find((name) => isObject(input) && input[name]);
+    if (outward !== undefined) throw noOutside(operation.name, outward);
     const result = inTools(operation.output().parse(await execute(operation, input, world, request)));
     return {
       content: [{ type: "text", text: JSON.stringify(result) }],
@@ -121,6 +131,11 @@ async function call(
     const fault = error instanceof Fault ? error : bugFault(String(error));
     return failure(inTools({ ...fault.toJSON(), message: inToolWords(fault.message, operation) }));
   }
+}
+
+function noOutside(name: string, field: string): Fault {
+  const message = `Servers on the network are asked by ${field} of ${name}. Ask a person to run it in a shell.`;
+  return new Fault("conflict", "mcp.outward", message);
 }
 
 const failure = (fault: unknown): CallToolResult => ({

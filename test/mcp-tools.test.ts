@@ -48,6 +48,15 @@ async function connect(set: ToolSet, app?: Seeded) {
 
 const toolsOf = async (set: ToolSet) => (await (await connect(set)).client.listTools()).tools;
 
+it("a tool refuses the inputs that speak to the outside world", async () => {
+  const { call } = await connect("all");
+  const refused = ["mcp.outward", "mcp.outward", "mcp.outward"];
+  const inputs = [{ tasks: ["done"], pr: true }, { sync: true }, { tasks: ["done"], push: true }];
+  const codes = await Promise.all(inputs.map(async (input) => (await call("land", input)).code));
+  expect(codes).toEqual(refused);
+  expect((await call("land", { pr: false, tasks: ["nothing"] })).code).toBe("task.not_found");
+});
+
 /** What only a program that ends something calls, and the verbs whose core function does. */
 const ENDING =
   /\b(kickAgent|closeAgent|closeSpareAgents|reapIdle\w*|restartAgent|freeWorkspace|recreateWorkspace|writeSql)\(/;

@@ -22,6 +22,7 @@ const selectFinished = statement((db, { workstreamId }: { workstreamId: number }
     .where("t.status", "=", "CLOSED")
     .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]))
     .where("t.work_to", "is not", null)
+    .where((e) => e.or([e("t.pull_request", "is", null), e("t.pull_request", "not like", "http%")]))
     .whereRef("t.work_to", "<>", "t.work_from" as "t.work_to")
     .where((e) => e.exists(e.selectFrom("runs as r").select("r.id").whereRef("r.task_id", "=", "t.id")))
     .orderBy("t.name"),

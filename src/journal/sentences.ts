@@ -71,6 +71,10 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "land.wait": ({ payload }) =>
     `cannot land ${enumerate(payload.tasks as string[], 5)} yet: ${oneLine(String(payload.reason))}`,
   "land.refuse": ({ subject, payload }) => `returned ${shortName(subject)}: it ${oneLine(String(payload.reason))}`,
+  "land.revert": ({ subject, payload }) => `reverted ${shortName(subject)} on ${payload.branch}`,
+  "land.push": simple("began to push"),
+  "land.pr": ({ subject, payload }) => `asked to merge ${shortName(subject)}${payload.url ? `: ${payload.url}` : ""}`,
+  "land.unlink": simple("forgot the pull request of"),
   "review.approve": ({ subject, payload }) =>
     `approved ${shortName(subject)}${payload.commit ? ` at ${String(payload.commit).slice(0, 10)}` : ""}`,
   "review.return": ({ subject, payload }) =>

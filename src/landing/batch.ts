@@ -25,7 +25,7 @@ export interface TakenBatch {
 }
 
 /** Landing fails once something else has moved the branch this often. */
-const MAX_MOVES = 5;
+export const MAX_MOVES = 5;
 
 /**
  * Lands the candidates in rounds. A round stacks all that are left, finds the longest good prefix, moves the branch to
@@ -77,7 +77,8 @@ async function withoutRoom(crew: TmuxHost, place: Place, { target, steps }: Stac
   return candidates.length > 0 ? { candidates, fault: whole } : undefined;
 }
 
-function dirtyFault(error: unknown): Fault {
+/** For `.catch`: the fault of a checkout that cannot move now. */
+export function dirtyFault(error: unknown): Fault {
   if (error instanceof Fault && error.code === "landing.checkout_dirty") return error;
   throw error;
 }
@@ -220,7 +221,8 @@ async function unlandedBase(crew: TmuxHost, { candidate, under }: Clash): Promis
   return `${describeCommits(under)} of no task, which it builds on: mu land ${row.name} --include takes them in`;
 }
 
-function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, seconds }: CheckAnswer): Fault {
+/** The fault for a check that is red on the bare branch. */
+export function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, seconds }: CheckAnswer): Fault {
   return new Fault(
     "negative",
     "landing.target_red",
@@ -233,7 +235,8 @@ function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, 
   );
 }
 
-function keepsMoving(branch: string): Fault {
+/** The fault for a branch that others move all the time. */
+export function keepsMoving(branch: string): Fault {
   return new Fault(
     "unavailable",
     "landing.moving",

@@ -95,6 +95,10 @@ export async function chooseTasks(
       skip(row, NOT_APPROVED, `waits for an approval${again}`);
       continue;
     }
+    if (row.pull_request?.startsWith("http") && choice.tasks === undefined) {
+      skip(row, "pull_request", `has a pull request: ${row.pull_request}`);
+      continue;
+    }
     const first = edges.filter(
       (edge) => edge.blocked_id === row.id && mustComeFirst(edge, row) && !chosen.has(edge.blocker_id),
     );

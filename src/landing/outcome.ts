@@ -43,6 +43,23 @@ export const RETURNED = shape({
 
 export type Returned = TypeOf<typeof RETURNED>;
 
+/** A task's pull request. `stale`: it was merged, but the task has newer commits. */
+export const PULL_REQUEST = shape({
+  task: "string",
+  url: "string",
+  branch: "string",
+  state: ["opened", "updated", "open", "merged", "stale", "closed"],
+  /** The commit that was pushed, or that it was merged as. */
+  commit: "string | null",
+});
+
+export type PullRequest = TypeOf<typeof PULL_REQUEST>;
+
+/** Work that was taken off the branch by one commit. */
+export const REVERTED = shape({ task: "string", branch: "string", from: "string", commit: "string" });
+
+export type Reverted = TypeOf<typeof REVERTED>;
+
 /** The outcome of a landing. */
 export const LANDING = shape({
   /** The branch, where it was and where it is; null if there was nothing to land. */

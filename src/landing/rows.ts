@@ -17,7 +17,14 @@ export function landingsUnderWay(db: Reader): Promise<LandingRow[]> {
   return db.selectFrom("landings").selectAll().where("state", "in", UNDER_WAY).orderBy("id").execute();
 }
 
-export type Batch = Pick<LandingRow, "root" | "branch" | "scratch" | "process"> & { id: string };
+export type Batch = Pick<LandingRow, "root" | "branch" | "scratch" | "process"> & {
+  id: string;
+  /** What is done with the tasks, if they do not land. */
+  reason?: string;
+};
+
+/** The reason of a landing that takes a task's work off the branch. */
+export const REVERTS = "reverts it";
 
 /**
  * Takes tasks for a batch in one transaction. Returns the row ids by task; or, if other landings have some of the tasks,
@@ -30,8 +37,8 @@ export async function takeTasks(
 ): Promise<{ taken: Map<number, number>; others: LandingRow[] }> {
   const ids = tasks.map((task) => task.id);
   const now = timestamp(context.clock);
-  const { id, ...place } = batch;
-  const blank = { ...place, batch: id, state: "taken", onto: null, tip: null, reason: null };
+  const { id, reason = null, ...place } = batch;
+  const blank = { ...place, batch: id, state: "taken", onto: null, tip: null, reason };
   const times = { created_at: now, updated_at: now };
   const rows = tasks.map((task) => ({
     ...blank,
@@ -115,7 +122,7 @@ async function lastReason(db: Reader, task: number): Promise<string | null | und
 export function endRow(
   tx: Tx,
   id: number,
-  state: "landed" | "conflict" | "red",
+  state: "landed" | "conflict" | "red" | "dropped",
   columns: { tip?: string; onto?: string; reason?: string },
 ): Promise<boolean> {
   return setState(tx.db, id, state, { ...columns, updated_at: tx.now });

@@ -9,14 +9,15 @@ import { getLander } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
 import { type LandingLock, withLeftMove } from "./lock.js";
 import { confirmLanded } from "./outcome.js";
-import { dropRows, type LandingRow, landingsUnderWay } from "./rows.js";
+import { confirmReverted } from "./reverted.js";
+import { dropRows, type LandingRow, landingsUnderWay, REVERTS } from "./rows.js";
 
 /** How an interrupted landing ended. */
 export interface EndedLanding {
   workstream: string;
   task: string;
   /** `landed`: its work is on the branch; `dropped`: it is not, and the task is as it was. */
-  outcome: "landed" | "dropped";
+  outcome: "landed" | "reverted" | "dropped";
   commit: string | null;
   agent: string | null;
 }
@@ -92,6 +93,10 @@ async function endLanding(
   const task = await findById(context.store.db, row.task_id);
   const { tip, root, branch } = row;
   const arrived = row.state === "stacked" && tip !== null && (await lander.contains(crew, root, branch, tip));
+  if (task !== undefined && arrived && row.reason === REVERTS) {
+    await confirmReverted(context, task, { landing: row.id, commit: tip, branch, onto: row.onto ?? "" });
+    return { workstream: task.workstream, task: task.name, outcome: "reverted", commit: tip, agent: task.work_agent };
+  }
   if (task === undefined || !arrived) {
     await dropRows(context, [row.id], reason);
   } else {

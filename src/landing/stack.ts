@@ -36,19 +36,20 @@ export interface Stack {
   clashes: Clash[];
 }
 
-/** Replays the tasks on top of each other, without those that conflict and their dependents. Touches no branch and no checkout. */
+/** Replays the tasks on top of each other, without those that conflict and their dependents; on the branch, if not `on` something else. Touches no branch and no checkout. */
 export async function stackTasks(
   crew: TmuxHost,
   { lander, root, branch }: Place,
   candidates: readonly Candidate[],
   edges: readonly Link[],
+  on?: LandingTarget,
 ): Promise<Stack> {
-  const target = await lander.target(crew, root, branch);
+  const target = on ?? (await lander.target(crew, root, branch));
   const beneath: CommitRange[] = [];
   if (candidates.some(({ work }) => work !== null)) {
     beneath.push(...(await landedOn(crew, crew.context.store.db, { backend: "git", root, commit: target.commit })));
   }
-  const trailers = await auditTrailers(crew, candidates[0]);
+  const trailers = await auditTrailers(crew, candidates[0]?.row.workstream);
   const replays = new Map(
     candidates.flatMap(({ row, work }): [number, Replay][] => {
       if (work === null) return [];
@@ -81,8 +82,8 @@ export async function stackTasks(
 }
 
 /** The trailer that anchors the workstream's chain of events in the commits. */
-async function auditTrailers(crew: TmuxHost, candidate: Candidate | undefined): Promise<string[]> {
-  if (candidate === undefined) return [];
-  const [head] = await auditHead(crew.context.store.db, candidate.row.workstream);
+export async function auditTrailers(crew: TmuxHost, workstream: string | undefined): Promise<string[]> {
+  if (workstream === undefined) return [];
+  const [head] = await auditHead(crew.context.store.db, workstream);
   return head === undefined ? [] : [`Mu-Audit: ${head.scope} ${head.n} ${head.head}`];
 }

@@ -38,6 +38,8 @@ export type FieldNotes = {
   value?: string;
   /** A list of names: on the command line commas separate them. Lists of tasks, agents and choices are so anyway. */
   commas?: true;
+  /** It asks servers on the network. MCP does not offer it, and refuses it. */
+  outward?: true;
   /** A text in which `\n` begins a new line on the command line, unless it has `--raw`. */
   lines?: true;
 };

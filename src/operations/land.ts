@@ -3,7 +3,7 @@ import { claimant } from "../agents/identity.js";
 import { Fault, type NextStep } from "../errors.js";
 import { type Choice, NOT_APPROVED } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
-import { LANDING, type Landing } from "../landing/outcome.js";
+import { emptyLanding, LANDING, type Landing, PULL_REQUEST, REVERTED } from "../landing/outcome.js";
 import { counted, enumerate, shellWord } from "../names.js";
 import { describeLoose } from "../work/loose.js";
 import { type App, type Drawing, defineOperation, NEXT_STEPS, type Paint, shape, step, type TypeOf } from "./define.js";
@@ -19,7 +19,15 @@ import {
 } from "./fields.js";
 import { flagWords } from "./verb.js";
 
-const OUTPUT = shape({ dryRun: "boolean", ...LANDING, nextSteps: NEXT_STEPS });
+const OUTPUT = shape({
+  dryRun: "boolean",
+  ...LANDING,
+  /** With --revert, each with the commit that takes it back. */
+  reverted: [REVERTED],
+  /** With --pr and --sync. */
+  pullRequests: [PULL_REQUEST],
+  nextSteps: NEXT_STEPS,
+});
 
 type Shown = TypeOf<typeof OUTPUT>;
 
@@ -34,19 +42,22 @@ const landFields = () => ({
   noCheck: flag("Skip the check"),
   timeout: durationField("Timeout of the check (default: the workstream's setting)").optional(),
   onto: optionalText("Target branch (default: the workstream's)", { value: "branch" }),
-  push: flag("Push the branch afterwards (never with force)"),
+  push: flag("Push the branch afterwards (never with force)", { outward: true }),
   dryRun: flag("Only show what would land and what would conflict"),
   continue: flag("Continue an interrupted landing"),
   include: flag("Take in commits of no task"),
   empty: flag("Nothing of these tasks needs to land"),
   as: optionalText("Commit of the branch that has the work", { value: "commit" }),
+  pr: flag("Push the task as mu/<task> and open a pull request, or update it, with GitHub's gh", { outward: true }),
+  sync: flag("Ask GitHub which pull requests were merged: those tasks have landed", { outward: true }),
+  revert: flag("Take what the task landed off the branch again"),
 });
 
 export const land = defineOperation({
   name: "land",
   summary: "Land finished work on the target branch",
   description:
-    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. A task without commits needs --empty; --as names the commit of the branch that has the work. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Exits 1 if a task was returned.",
+    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. A task without commits needs --empty; --as names the commit of the branch that has the work. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Where the settings file says landRequires: review, work that is not approved is left out. --pr pushes one task to a branch of its own and opens a pull request with title, notes, check and trailers; --sync marks as landed what was merged. --revert takes a landed task off the branch with one commit, which is checked in the same way, and opens the task again. Exits 1 if a task was returned.",
   effect: "write",
   acts: ["runs"],
   input: landFields,
@@ -59,10 +70,13 @@ export const land = defineOperation({
     { command: "mu land build", shows: "a task that is not closed", fault: "landing.not_closed" },
     { command: "mu land nothing", shows: "an unknown task", fault: "task.not_found" },
     { command: "mu land --continue", shows: "no unfinished landing", fault: "landing.nothing_to_continue" },
+    { command: "mu land --revert cart", shows: "a task that has not landed", fault: "landing.not_landed" },
+    { command: "mu land --pr cart", shows: "a project without a remote", fault: "landing.no_remote" },
     { command: "mu land build --all", shows: "two ways of choosing", fault: "usage.two_choices" },
   ],
   async run(app, input) {
     const { workstream } = input;
+    if (input.pr || input.sync || input.revert) return landOtherwise(app, input);
     const choice: Choice = { workstream, ...chosenTasks(app, input), said: saidOf(input) };
     const options = {
       onto: input.onto,
@@ -76,11 +90,56 @@ export const land = defineOperation({
     if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.include);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
     const { remote, ...outcome } = landing;
-    return { dryRun: input.dryRun, ...outcome, nextSteps: nextSteps(landing, input) };
+    return { dryRun: input.dryRun, ...outcome, reverted: [], pullRequests: [], nextSteps: nextSteps(landing, input) };
   },
   render: renderLanding,
   exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
 });
+
+/** `--pr`, `--sync` and `--revert`. Faults `usage.two_choices`, `usage.missing_argument`. */
+async function landOtherwise(app: App, input: Wish): Promise<Shown> {
+  const { workstream, tasks = [], pr, sync, revert } = input;
+  const others = {
+    all: input.all,
+    agent: input.agent?.name,
+    continue: input.continue,
+    dryRun: input.dryRun,
+    push: input.push,
+  };
+  const words = flagWords({ pr, sync, revert, ...others, include: input.include, empty: input.empty, as: input.as });
+  const ways = words.filter((word) => word.startsWith("--"));
+  if (ways.length > 1) throw twoChoices(ways);
+  const [task] = tasks;
+  if (!sync && (task === undefined || tasks.length > 1)) {
+    const message = `Name one task with ${ways.join(", ")}.`;
+    throw new Fault("usage", "usage.missing_argument", message, [step("See the usage", "mu land --help")]);
+  }
+  const crew = await app.crew();
+  const { request } = app;
+  const check = input.noCheck ? null : input.check;
+  const options = { onto: input.onto, check, timeoutMs: input.timeout, signal: request.signal, remark: request.remark };
+  const { remote: _, ...empty } = emptyLanding([]);
+  const shown = { dryRun: false, ...empty, reverted: [], pullRequests: [] };
+  if (sync) {
+    const { syncPullRequests } = await import("../landing/pull-request.js");
+    const named = tasks.length === 0 ? undefined : tasks.map(({ name }) => name);
+    const pullRequests = await syncPullRequests(crew, workstream, named);
+    if (pullRequests.length === 0) request.remark("No finished task has a pull request.");
+    const merged = pullRequests.find(({ state }) => state === "merged");
+    const next = merged && step("See what it brought", `mu task diff ${merged.task} -w ${workstream}`);
+    return { ...shown, pullRequests, nextSteps: next ? [next] : [] };
+  }
+  const ref = { workstream, name: task?.name ?? "" };
+  if (pr) {
+    const { openPullRequest } = await import("../landing/pull-request.js");
+    const next = [step("See later whether it was merged", `mu land --sync -w ${workstream}`)];
+    return { ...shown, pullRequests: [await openPullRequest(crew, ref, options)], nextSteps: next };
+  }
+  const { revertTask } = await import("../landing/revert.js");
+  const reverted = await revertTask(crew, ref, options);
+  const next = [step("See why it is open", `mu task notes ${workstream}/${reverted.task} --last 1`)];
+  return { ...shown, reverted: [reverted], nextSteps: next };
+}
 
 /** Naming your own task that is in progress means that it is finished. */
 async function closeOwn(app: App, workstream: string, tasks: readonly string[], include: boolean): Promise<void> {
@@ -169,7 +228,15 @@ function sameLine({ workstream, tasks = [], agent, timeout, ...line }: Wish): st
 }
 
 function renderLanding(landing: Shown, paint: Paint): Drawing {
-  const { landed, returned, skipped, loose, pushed } = landing;
+  const { landed, returned, skipped, loose, pushed, reverted, pullRequests } = landing;
+  if (reverted.length + pullRequests.length > 0) {
+    return [
+      ...reverted.map(
+        ({ task, branch, commit }) => `Reverted ${paint.bold(task)} on ${branch} with ${short(commit)}; it is OPEN`,
+      ),
+      ...pullRequests.map(({ task, url, state }) => `${paint.bold(task)}  ${STATES[state]}: ${url}`),
+    ];
+  }
   if (landed.length + returned.length + skipped.length === 0) {
     return pushed ? `Pushed to ${pushed.remote}` : "Nothing to land";
   }
@@ -194,6 +261,15 @@ function renderLanding(landing: Shown, paint: Paint): Drawing {
     landed.length === 0 && pushed && `Pushed to ${pushed.remote}`,
   ];
 }
+
+const STATES: Readonly<Record<TypeOf<typeof PULL_REQUEST>["state"], string>> = {
+  opened: "opened",
+  updated: "updated",
+  open: "not merged yet",
+  merged: "merged, so it has landed",
+  stale: "merged, but the task has newer commits",
+  closed: "closed without a merge",
+};
 
 /** Without commits, many tasks share one line; more than these are counted. */
 const SHOWN_NAMES = 5;

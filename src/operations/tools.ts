@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { NextStep } from "../errors.js";
 import { shellWords } from "../names.js";
 import type { Program } from "./app.js";
-import type { FieldNotes } from "./fields.js";
+import { type FieldNotes, notesOf } from "./fields.js";
 import type { Operation } from "./operation.js";
 import { flagName, type ToolSet } from "./verb.js";
 
@@ -81,6 +81,7 @@ const PRIVATE = Object.keys({
   value: true,
   commas: true,
   lines: true,
+  outward: true,
 } satisfies Record<keyof FieldNotes, true>);
 /** What a model does without. */
 const BOUNDS = [
@@ -101,6 +102,12 @@ interface JsonObject {
   [key: string]: unknown;
 }
 
+/** The fields of a verb that no tool has: they ask servers on the network. */
+export const outwardFields = (operation: Operation) =>
+  Object.entries(operation.input().shape).flatMap(([name, schema]) =>
+    notesOf(schema as z.ZodType).outward ? [name] : [],
+  );
+
 /** The JSON schema of what a tool takes or gives, in the words of tools. */
 function toolSchema(schema: z.ZodType, io: "input" | "output", operation: Operation, without: string[]): JsonObject {
   const { $schema: _, ...made } = z.toJSONSchema(schema, {
@@ -116,6 +123,7 @@ function toolSchema(schema: z.ZodType, io: "input" | "output", operation: Operat
       if (nextSteps?.["items"]) nextSteps["items"] = NEXT_TOOL;
     },
   });
+  if (io === "input") for (const name of outwardFields(operation)) delete (made.properties as JsonObject)[name];
   return made;
 }
 

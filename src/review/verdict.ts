@@ -140,7 +140,7 @@ function requireFinished(row: TaskToChange): void {
   }
   if (row.level !== "landed") return;
   throw new Fault("conflict", "review.landed", `${row.name} has landed already.`, [
-    { intent: "See what it brought", command: `mu task diff ${name}` },
+    { intent: "Take it back", command: `mu land --revert ${name}` },
   ]);
 }
 

@@ -47,6 +47,9 @@ export interface Replayer {
   replay(onto: Tip, replay: Replay): Promise<Replayed>;
 }
 
+/** The commit that takes changes back, or the files in which that conflicts with what came later. */
+export type TakenBack = { outcome: "reverted"; tip: Tip } | { outcome: "conflict"; files: string[]; words: string[] };
+
 /**
  * How a version control system lands work on a branch. Never changes what a user has not committed, and only moves
  * branches forward. Faults as `VcsBackend`.
@@ -58,6 +61,13 @@ export interface Lander {
   missing(world: VcsWorld, root: string, commits: readonly string[]): Promise<string[]>;
   /** `replays` are those to expect, in order. */
   replayer(world: VcsWorld, root: string, target: LandingTarget, replays: readonly Replay[]): Promise<Replayer>;
+  /** One commit on `onto` without what these spans brought. Writes only objects. */
+  revert(
+    world: VcsWorld,
+    root: string,
+    onto: Tip,
+    what: { spans: readonly CommitRange[]; message: string },
+  ): Promise<TakenBack>;
   /** The file that all landings in this repository share. Faults `vcs.no_folder`. */
   lockFile(root: string): Promise<string>;
   /**
@@ -90,6 +100,19 @@ export interface Lander {
   removeScratch(world: VcsWorld, root: string, path: string): Promise<void>;
   /** The remote that the branch is pushed to, if any. */
   remote(world: VcsWorld, root: string, branch: string): Promise<string | undefined>;
+  /** Fetches the remote's branch. */
+  fetch(world: VcsWorld, root: string, from: { remote: string; branch: string }): Promise<LandingTarget>;
+  /** Where the remote's branch is; undefined if it has none. */
+  remoteTip(world: VcsWorld, root: string, at: { remote: string; branch: string }): Promise<string | undefined>;
+  /**
+   * Pushes a commit as a branch of mu's own, only if that is still at `replaces` (undefined: not there). Gives the error
+   * if the remote refuses.
+   */
+  publish(
+    world: VcsWorld,
+    root: string,
+    to: { remote: string; branch: string; commit: string; replaces: string | undefined },
+  ): Promise<string | undefined>;
   /** Pushes without force. Gives the error if the remote refuses. */
   push(world: VcsWorld, root: string, to: { remote: string; branch: string }): Promise<string | undefined>;
 }

@@ -52,21 +52,32 @@ export async function commitsOfTask(world: VcsWorld, db: Reader, row: TaskRow): 
 
 interface Payload {
   commit?: string;
+  branch?: string;
   commits?: number | null;
   onto?: string;
   said?: unknown;
 }
 
+/** What the landings of a task brought to a branch since it was last reverted, oldest first. */
+export async function landedSpans(world: VcsWorld, db: Reader, row: TaskRow) {
+  const root = row.work_root ?? (await workstreamRow(db, row.workstream)).root;
+  const found: CommitRange[] = [];
+  let branch: string | undefined;
+  const reader = (await backendOf({ backend: "git" })).spans;
+  for (const { commit, commits = null, onto = "", said, ...landing } of await landings(db, row)) {
+    if (root === null || commit === undefined || (commits === 0 && typeof said !== "object")) continue;
+    const span = await reader?.ofLanded(world, root, { commit, commits, onto });
+    if (span === undefined) continue;
+    found.push(span);
+    branch = landing.branch;
+  }
+  return { root, branch, spans: found };
+}
+
 async function landedChanges(scene: Scene, row: TaskRow): Promise<TaskChanges> {
   const { world, db, spans } = scene;
-  const root = row.work_root ?? (await workstreamRow(db, row.workstream)).root;
+  const { root, spans: found } = await landedSpans(world, db, row);
   if (root === null) return NONE;
-  const found: CommitRange[] = [];
-  for (const { commit, commits = null, onto = "", said } of await landings(db, row)) {
-    if (commit === undefined || (commits === 0 && typeof said !== "object")) continue;
-    const span = await spans.ofLanded(world, root, { commit, commits, onto });
-    if (span !== undefined) found.push(span);
-  }
   if (found.length === 0) return { ...(await recordedChanges(scene, row)), state: "landed" };
   const commits: BareCommit[] = [];
   for (const span of found) commits.push(...(await spans.commits(world, root, span)));

@@ -4,17 +4,23 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { insertAgentIn } from "../../src/agents/agent.js";
 import type { TmuxHost } from "../../src/agents/crew.js";
 import { write } from "../../src/db/write.js";
+import type { DispatchWorld } from "../../src/dispatch/dispatch.js";
+import type { Scene } from "../../src/dispatch/facts.js";
+import { finishedWork, landFinished } from "../../src/dispatch/land.js";
 import { undoGroup } from "../../src/journal/undo/undo.js";
 import { handleComments, listComments } from "../../src/review/comments.js";
 import { listReviews } from "../../src/review/queue.js";
 import { approveTask, returnForReview } from "../../src/review/verdict.js";
 import { addTask } from "../../src/tasks/add.js";
+import { isApproved } from "../../src/tasks/approved.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { addNote } from "../../src/tasks/notes.js";
 import { getTask, taskRow } from "../../src/tasks/task.js";
 import { updateTask } from "../../src/tasks/update.js";
 import { changesOf } from "../../src/work/changes.js";
+import { createWorkspace } from "../../src/workspaces/create.js";
+import { refreshWorkspace } from "../../src/workspaces/refresh.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { openYard, WORKSTREAM, type Yard } from "../landing/yard.js";
 import { type Bench, describeOnce, onEachDialect } from "../support/database.js";
@@ -138,6 +144,14 @@ async function finish(bench: Bench, commit: string): Promise<void> {
   });
 }
 
+const runOf = (task: string) => ({
+  ...{ task, claim_generation: 1, role: "code", attempt: 1, cli: "claude", model: null, access: "full", writes: null },
+  ...{ transport: "pane", state: "done", day: "2026-01-31", process: "1 1 -@-/-@-", session_ref: null, exit_code: 0 },
+  ...{ reserved_micros: 0, cost_micros: 0, actual_micros: null, cost_basis: "cli", failure: null, reason: null },
+  ...{ tokens_in: 0, tokens_out: 0, tokens_cache_read: 0, tokens_cache_write: 0, retry_at: null, verdict: "done" },
+  ...{ answer: null, started_at: null, finished_at: null },
+});
+
 describeOnce("landing what was reviewed", () => {
   let yard: Yard;
   beforeEach(async () => {
@@ -169,6 +183,49 @@ describeOnce("landing what was reviewed", () => {
     ]);
     await approve("cart");
     expect((await yard.land()).landed).toMatchObject([{ task: "cart", commits: 2 }]);
+  });
+
+  it("holds for the dispatcher too, which says what waits and looks again once it is approved", async () => {
+    await yard.finished("build", { "b.txt": "b\n" });
+    const { store } = yard.crew.context;
+    const workstream = await workstreamRow(store.db, WORKSTREAM);
+    const scene = { workstream } as unknown as Scene;
+    await withRunOf("build", workstream.id);
+    const said: string[] = [];
+    const land = async () => {
+      const world = yard.crew as unknown as DispatchWorld;
+      const work = await finishedWork(world, scene);
+      await landFinished(world, scene, work, (text) => said.push(text));
+      return work.key;
+    };
+    const before = await land();
+    await approve("build");
+    expect(await land()).not.toBe(before);
+    expect(said).toEqual(["Waits for an approval: build", "Landed build"]);
+  });
+
+  /** A run of the task, as far as the dispatcher asks for it. */
+  async function withRunOf(name: string, workstream_id: number): Promise<void> {
+    const { id: task_id } = await taskRow(yard.crew.context.store.db, ref(name));
+    await write(yard.crew.context, { op: "test", scope: WORKSTREAM, subject: name }, async (tx) => {
+      const slot = await insertAgentIn(tx, { workstream_id, name: "code-1", cli: "run", closed_at: tx.now });
+      await tx.insert("runs", { ...runOf(name), workstream_id, task_id, agent_id: slot.id, agent: slot.name });
+    });
+  }
+
+  it("keeps an approval through a clean rebase", async () => {
+    const agent = { workstream: WORKSTREAM, name: "ann" };
+    const space = await createWorkspace(yard.crew, agent, { projectRoot: yard.repo.root });
+    const from = await yard.repo.gitIn(space.path, "rev-parse", "HEAD");
+    const to = await yard.repo.commit({ "b.txt": "b\n" }, "work of build", space.path);
+    await addTask(yard.crew.context, WORKSTREAM, { name: "build", title: "Build" });
+    await yard.closeWith("build", { agent: "ann", from, to });
+    await approve("build");
+    await yard.repo.commit({ "m.txt": "m\n" }, "on main");
+    await refreshWorkspace(yard.crew, agent);
+    const row = await taskRow(yard.crew.context.store.db, ref("build"));
+    expect([row.work_to === to, isApproved(row)]).toEqual([false, true]);
+    expect((await yard.land()).landed).toMatchObject([{ task: "build" }]);
   });
 
   it("lands nothing while the settings cannot be read", async () => {

@@ -8,6 +8,7 @@ import { commonDirOf, gitDirOf } from "./git-dir.js";
 import { existingCommits } from "./history.js";
 import { advance } from "./move.js";
 import { gitReplayer } from "./replay.js";
+import { revert } from "./revert.js";
 import { findCheckout, requireRoom } from "./room.js";
 import { gitLine, gitLines, NO_HOOKS, runGit } from "./run.js";
 import { settleMove } from "./settle-move.js";
@@ -28,6 +29,7 @@ export const gitLander: Lander = {
     return commits.filter((commit) => !existing.has(commit));
   },
   replayer: gitReplayer,
+  revert,
   async lockFile(root) {
     return join(await commonDirOf(await gitDirOf(root)), "mu", "landing.db");
   },
@@ -68,6 +70,24 @@ export const gitLander: Lander = {
     const remotes = await gitLines(world, root, ["remote"]);
     const chosen = await gitLine(world, root, ["config", "--get", `branch.${branch}.remote`], { okCodes: [1] });
     return [chosen, "origin", ...remotes].find((name) => remotes.includes(name));
+  },
+  async fetch(world, root, { remote, branch }) {
+    const ref = `refs/remotes/${remote}/${branch}`;
+    const args = ["fetch", "-q", "--no-tags", remote, `+refs/heads/${branch}:${ref}`];
+    await runGit(world, root, args, { timeoutMs: PUSH_TIMEOUT_MS, locks: true });
+    const tip = await tipOf(world, root, ref);
+    if (tip === undefined) throw new Error(`git fetched no ${ref}`);
+    return { branch, ...tip, exists: true };
+  },
+  async remoteTip(world, root, { remote, branch }) {
+    const args = ["ls-remote", remote, `refs/heads/${branch}`];
+    return (await gitLine(world, root, args, { timeoutMs: PUSH_TIMEOUT_MS })).split("\t")[0] || undefined;
+  },
+  async publish(world, root, { remote, branch, commit, replaces = "" }) {
+    const ref = `refs/heads/${branch}`;
+    const args = ["push", "--porcelain", `--force-with-lease=${ref}:${replaces}`, remote, `${commit}:${ref}`];
+    const pushed = await runGit(world, root, args, { okCodes: [1, 128], timeoutMs: PUSH_TIMEOUT_MS, locks: true });
+    return pushed.code === 0 ? undefined : pushWords(pushed);
   },
   async push(world, root, { remote, branch }) {
     const refs = `refs/heads/${branch}:refs/heads/${branch}`;

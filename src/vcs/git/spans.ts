@@ -1,7 +1,7 @@
 import type { CommitRange, DiffForm, LandedWork, SpanReader, VcsWorld } from "../vcs.js";
 import { findCommit, gitEntries, gitLine, gitLines, runGit } from "./run.js";
 
-const FORMS: Readonly<Record<DiffForm, string>> = { patch: "--patch", stat: "--stat=100", names: "--name-only" };
+const FORMS: Readonly<Record<DiffForm, string>> = { patch: "--patch", stat: "--stat=80", names: "--name-only" };
 
 /** Reads differences whatever the user configured for `git diff`; only `command` follows that. */
 export const spans: SpanReader = {
