@@ -56,7 +56,10 @@ export function wakingClock({ clock, store }: Context): Clock & { end(): void } 
     sleep: async (ms, signal) => {
       const change = new AbortController();
       wake = () => change.abort(WOKEN);
-      if (!changed) await clock.sleep(ms, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
+      // Not AbortSignal.any, which keeps something of every sleep for as long as `signal` lives.
+      signal?.addEventListener("abort", wake);
+      if (!changed && !signal?.aborted) await clock.sleep(ms, change.signal);
+      signal?.removeEventListener("abort", wake);
       changed = false;
     },
     end,

@@ -1,5 +1,6 @@
 import { timestamp } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { write } from "../db/write.js";
 import type { Host } from "../host.js";
 import { micros } from "../runs/run.js";
@@ -71,12 +72,13 @@ export async function keepNotices(
   return kept;
 }
 
-/** What was said of the caps of a workstream, by row id, on a UTC day. */
-export function selectNotices(db: Reader, workstreamId: number, day: string) {
-  return db
+const selectOfDay = statement((db, { workstreamId, day }: { workstreamId: number; day: string }) =>
+  db
     .selectFrom("budget_notices")
     .select(["role", "kind", "created_at"])
     .where("workstream_id", "=", workstreamId)
-    .where("day", "=", day)
-    .execute();
-}
+    .where("day", "=", day),
+);
+
+/** What was said of the caps of a workstream, by row id, on a UTC day. */
+export const selectNotices = (db: Reader, workstreamId: number, day: string) => selectOfDay(db, { workstreamId, day });
