@@ -5,7 +5,7 @@
 const FLOORS = [
   ["main", "reference"],
   ["cli"],
-  ["mcp"],
+  ["mcp", "top"],
   ["operations"],
   ["demo", "index"],
   ["inbox"],
@@ -47,6 +47,7 @@ const PACKAGES = [
   ["zod", "^src/(operations|mcp|reference)[./]"],
   ["commander|chalk|@inquirer", "^src/(cli|reference)[./]"],
   ["@modelcontextprotocol", "^src/mcp[./]"],
+  ["ink|react", "^src/top/"],
   ["@pydantic/genai-prices", "^src/pricing/"],
 ];
 

@@ -35,7 +35,12 @@ describe("any input of a program", async () => {
 async function expectAnswerOrFault(operation: Operation, given: unknown): Promise<void> {
   const { world: seeded, request: asked } = victim.seeded;
   // The standard input of a test may never end.
-  const request = { ...asked, ...processRequest(ended), stdin: async () => "tasks: []", terminal: asked.terminal };
+  const request = {
+    ...asked,
+    ...processRequest(ended, { json: false }),
+    stdin: async () => "tasks: []",
+    terminal: asked.terminal,
+  };
   const world = {
     ...seeded,
     openStore: () => openSqlite(victim.database, { missing: "empty", synchronous: "NORMAL" }),

@@ -13,8 +13,6 @@ export interface Line {
   bare: boolean;
 }
 
-/** What `mu` alone means. */
-const BARE_VERB = "state";
 const VALUED = new Set(["-w", "--workstream"]);
 const BARE = new Set(["--json", "-y", "--yes"]);
 const HELP = new Set(["-h", "--help"]);
@@ -25,8 +23,8 @@ const DASHED_TEXT = /^-+[^\w-]/;
 /** Goes before such a word, which commander would take for a flag. No word of a command line can hold it itself. */
 export const TEXT_MARK = "\0";
 
-/** Reads the line just far enough to know which verb it calls. */
-export function readLine(given: readonly string[], verbs: readonly Verb[]): Line {
+/** Reads the line just far enough to know which verb it calls; `mu` alone means what `alone` says. */
+export function readLine(given: readonly string[], verbs: readonly Verb[], alone = () => "state"): Line {
   const known = new Set(verbs.flatMap((verb) => [wordsOf(verb.name).join(" "), ...verb.aliases]));
   const isPrefix = (words: readonly string[]) => {
     const text = words.join(" ");
@@ -46,7 +44,7 @@ export function readLine(given: readonly string[], verbs: readonly Verb[]): Line
   }
   const rest = argv.slice(at);
   const help = argv[0] === "help" || before.some((word) => HELP.has(word));
-  if (words.length === 0 && rest.length === 0 && !help) words.push(BARE_VERB);
+  if (words.length === 0 && rest.length === 0 && !help) words.push(alone());
   const isVerb = known.has(words.join(" "));
   return {
     words,

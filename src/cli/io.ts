@@ -12,8 +12,12 @@ import { printable } from "./printable.js";
 const MAX_INPUT = 256 * 1024 * 1024;
 
 /** What the person at this process asks; `json` where standard error is for a program to read. */
-export function processRequest(signal: AbortSignal, { json }: { json: boolean } = { json: false }): Request {
-  return {
+export function processRequest(
+  signal: AbortSignal,
+  { json, captured }: { json: boolean; captured?: (text: string) => void },
+): Request {
+  const remark = captured ?? ((text) => void process.stderr.write(text));
+  const request: Request = {
     env: process.env,
     cwd: folderHere(),
     signal,
@@ -25,11 +29,12 @@ export function processRequest(signal: AbortSignal, { json }: { json: boolean } 
       ring: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
       ask: async (question) => (json ? undefined : askPerson(question, signal)),
     },
-    remark: (text) => {
-      process.stderr.write(`${json ? JSON.stringify({ remark: text }) : printable(text)}\n`);
-    },
-    stream: errorStream({ json }),
+    remark: (text: string) => remark(`${json ? JSON.stringify({ remark: text }) : printable(text)}\n`),
+    stream: captured ? () => {} : errorStream({ json }),
   };
+  if (captured === undefined) return request;
+  const { terminal: _, ...without } = request;
+  return without;
 }
 
 /**

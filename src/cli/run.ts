@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { isatty } from "node:tty";
 import { systemClock } from "../clock.js";
 import { type Address, openStore, upgradeStore } from "../db/open.js";
 import { Fault, interrupted } from "../errors.js";
@@ -22,13 +23,18 @@ export async function runLine(argv: readonly string[], output: Output, signal: A
   if (argv[0] === "runner" && /^\d+$/.test(argv[1] ?? "")) {
     return (await import("./runner.js")).carryOutRun(Number(argv[1]), addressOf(signal), output, signal);
   }
-  const line = readLine(argv, VERBS);
+  const line = readLine(argv, VERBS, () => (forPerson(output) ? "top" : "state"));
   try {
     const call = parse(line, output);
     return call === undefined ? 0 : await perform(call, line.json, output, signal);
   } catch (error) {
     return reportError(withUsage(error, line, VERBS), line, output);
   }
+}
+
+/** Whether a person sits at this terminal: an agent in its pane would be caught in a view. */
+function forPerson({ captured }: Output): boolean {
+  return !captured && isatty(0) && isatty(1) && !process.env["MU_AGENT_ID"];
 }
 
 /** What the line asks for; undefined when it asked for help and got it. */
@@ -82,7 +88,11 @@ async function perform(
   const parent = process.env[PARENT];
   if (parent) await endWithParent(Number(parent));
   const world = processWorld(parent ? { ...output, program: undefined } : output, signal);
-  const request = { ...processRequest(signal, { json }), self, endAtSignals: output.endAtSignals };
+  const request = {
+    ...processRequest(signal, { json, ...(output.captured && { captured: output.err }) }),
+    self,
+    endAtSignals: output.endAtSignals,
+  };
   if (verb.follows) {
     const show = await showFollowed(operation, json, output);
     const following = executeFollowing(operation, input, world, request, show);
@@ -146,6 +156,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
       readTemplate,
+      showTop: async (app, workstream) => (await import("./top.js")).showTopHere(app, workstream, output, runLine),
       upgradeDatabase: (options) => upgradeStore(address, options),
       playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),
     },

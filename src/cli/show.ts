@@ -14,6 +14,8 @@ export interface Output {
   colour: boolean;
   /** How wide the terminal is; undefined where the text goes elsewhere, such as into a pipe. */
   columns?: number | undefined;
+  /** Another part of mu reads the text: a verb may not use the terminal. */
+  captured?: true;
   /** The exit code that a signal has fixed, such as 130 for Ctrl-C; it goes before any other. */
   endsWith?: number | undefined;
   endAtSignals?: () => void;

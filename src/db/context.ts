@@ -56,10 +56,7 @@ export function wakingClock({ clock, store }: Context): Clock & { end(): void } 
     sleep: async (ms, signal) => {
       const change = new AbortController();
       wake = () => change.abort(WOKEN);
-      // Not AbortSignal.any, which keeps something of every sleep for as long as `signal` lives.
-      signal?.addEventListener("abort", wake);
-      if (!changed && !signal?.aborted) await clock.sleep(ms, change.signal);
-      signal?.removeEventListener("abort", wake);
+      if (!changed) await clock.sleep(ms, signal ? AbortSignal.any([signal, change.signal]) : change.signal);
       changed = false;
     },
     end,

@@ -1,6 +1,5 @@
 import { timestamp } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
-import { statement } from "../db/statement.js";
 import { write } from "../db/write.js";
 import type { Host } from "../host.js";
 import { micros } from "../runs/run.js";
@@ -72,13 +71,12 @@ export async function keepNotices(
   return kept;
 }
 
-const selectOfDay = statement((db, { workstreamId, day }: { workstreamId: number; day: string }) =>
-  db
+/** What was said of the caps of a workstream, by row id, on a UTC day. */
+export function selectNotices(db: Reader, workstreamId: number, day: string) {
+  return db
     .selectFrom("budget_notices")
     .select(["role", "kind", "created_at"])
     .where("workstream_id", "=", workstreamId)
-    .where("day", "=", day),
-);
-
-/** What was said of the caps of a workstream, by row id, on a UTC day. */
-export const selectNotices = (db: Reader, workstreamId: number, day: string) => selectOfDay(db, { workstreamId, day });
+    .where("day", "=", day)
+    .execute();
+}

@@ -90,13 +90,13 @@ export async function chooseTasks(
       empty.push(row);
       continue;
     }
-    if (row.pull_request?.startsWith("http") && choice.tasks === undefined) {
-      skip(row, "pull_request", `has a pull request: ${row.pull_request}`);
-      continue;
-    }
     if (landRequires === "review" && !isApproved(row)) {
       const again = row.approved_commit === null ? "" : ": its commits changed after the last one";
       skip(row, NOT_APPROVED, `waits for an approval${again}`);
+      continue;
+    }
+    if (row.pull_request?.startsWith("http") && choice.tasks === undefined) {
+      skip(row, "pull_request", `has a pull request: ${row.pull_request}`);
       continue;
     }
     const first = edges.filter(

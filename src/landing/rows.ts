@@ -138,3 +138,40 @@ async function setState(db: Reader, id: number, state: LandingState, columns: Pa
     .execute();
   return changed.length > 0;
 }
+
+/** Finished work that is not on its target branch, in the order in which it was closed. */
+export interface Unlanded {
+  task: string;
+  title: string;
+  owner: string | null;
+  level: string;
+  /** The state of its newest landing, and why that ended; null where none was begun. */
+  landing: { state: string; reason: string | null; batch: string } | null;
+}
+
+/** CLOSED tasks of a workstream that have not landed, oldest first. */
+export async function unlandedTasks(db: Reader, workstreamId: number): Promise<Unlanded[]> {
+  const rows = await db
+    .selectFrom("tasks as t")
+    .leftJoin("agents as o", "o.id", "t.owner_id")
+    .leftJoin("landings as l", (join) =>
+      join.on("l.id", "=", (e) =>
+        e
+          .selectFrom("landings as n")
+          .select((m) => m.fn.max("n.id").as("id"))
+          .whereRef("n.task_id", "=", "t.id"),
+      ),
+    )
+    .select(["t.name as task", "t.title", "o.name as owner", "t.level", "l.state", "l.reason", "l.batch"])
+    .where("t.workstream_id", "=", workstreamId)
+    .where("t.status", "=", "CLOSED")
+    .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]))
+    .orderBy("t.closed_at")
+    .orderBy("t.name")
+    .execute();
+  return rows.map(({ state, reason, batch, level, ...task }) => ({
+    ...task,
+    level: level ?? "claimed",
+    landing: state === null || batch === null ? null : { state, reason, batch },
+  }));
+}

@@ -77,6 +77,8 @@ export interface Program {
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
   playDemo(options: { keep?: string | undefined; night?: boolean }, request: Request): Promise<DemoOutcome>;
+  /** Shows a workstream on the whole terminal until the person leaves it. Faults `usage.needs_terminal`. */
+  showTop(app: App, workstream: string): Promise<void>;
   /** Serves a set of verbs over the Model Context Protocol on standard input and output until it closes. */
   serveMcp(request: Request, tools: ToolSet): Promise<void>;
 }

@@ -123,6 +123,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   thaw: () => import("./dispatch/freeze.js").then((m) => m.thaw),
   "tmux.install": () => import("./tmux.js").then((m) => m.tmuxInstall),
   "tmux.uninstall": () => import("./tmux.js").then((m) => m.tmuxUninstall),
+  top: () => import("./top.js").then((m) => m.top),
   "track.list": () => import("./track/list.js").then((m) => m.trackList),
   undo: () => import("./undo.js").then((m) => m.undo),
   "workspace.commits": () => import("./workspace/inspect.js").then((m) => m.workspaceCommitsOperation),

@@ -53,12 +53,16 @@ export const state = defineOperation({
     "workstreams" in result ? overviewCard(result.workstreams, paint) : stateCard(result as State, paint),
 });
 
-async function overview({ context }: App) {
+/** All workstreams, for whoever is in none. */
+export async function overview({ context }: App) {
   const workstreams = await listWorkstreams(context.store.db);
   return { workstreams, count: workstreams.length };
 }
 
-function overviewCard(workstreams: readonly { name: string; open: number; tasks: number }[], paint: Paint): Drawing {
+export function overviewCard(
+  workstreams: readonly { name: string; open: number; tasks: number }[],
+  paint: Paint,
+): Drawing {
   if (workstreams.length === 0) return "No workstreams yet. Start one with: mu workstream init <name>";
   const lines = workstreams.map(
     ({ name, open, tasks }) => `  ${paint.bold(name)}  ${open} of ${counted(tasks, "task")} to do`,

@@ -50,7 +50,7 @@ const selectRun = statement((db, { id }: { id: number }) => db.selectFrom("runs"
 
 export async function settleRunIn(
   tx: Tx,
-  { id, state: seen, workstream }: Pick<RunRow, "id" | "state" | "workstream">,
+  { id, state: seen }: Pick<RunRow, "id" | "state">,
   { outcome, bill, exitCode, sessionRef, answer, finding }: Settlement,
   { patience }: { patience?: number | undefined } = {},
 ): Promise<Settled | undefined> {
@@ -71,6 +71,7 @@ export async function settleRunIn(
   tx.addPayload({ run: id, state, ...(failure !== null && { failure }), ...(verdict !== null && { verdict }) });
   await showSlot(tx, run.agent_id, "idle", `run ${id} ${state}`);
   const task = await ownTask(tx, run);
+  const workstream = await workstreamName(tx, run.workstream_id);
   const step = task && (await applyTo(tx, task, run, { outcome: { ...outcome, retryAt }, finding, patience }));
   return { run: toRun({ ...after, workstream }), step };
 }
@@ -116,6 +117,10 @@ async function applyTo(
     await insertNote(tx, task.id, run.agent, { text: `[run ${run.id}] attempt ${run.attempt} ended: ${why}` });
   }
   return step;
+}
+
+async function workstreamName(tx: Tx, id: number): Promise<string> {
+  return (await tx.db.selectFrom("workstreams").select("name").where("id", "=", id).executeTakeFirstOrThrow()).name;
 }
 
 /** Shows a slot as busy or idle, where agents are listed. */

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import type { RowOf } from "../db/write.js";
-import { micros } from "./run.js";
+import { MICROS, micros } from "./run.js";
 
 /** What the runs of one role cost on one day, in millionths of a dollar. */
 export interface Spend {
@@ -96,4 +96,23 @@ export async function spentOnTask(
   const spent = Number(row?.spent ?? 0);
   const left = row?.budget_usd == null ? null : micros(row.budget_usd) - spent;
   return { spent, runs: Number(row?.runs ?? 0), left };
+}
+
+/** What each agent's runs of a UTC day cost so far, in USD, by the agent's name; null where the cost of one is unknown. */
+export async function spendOfAgents(
+  db: Reader,
+  workstreamId: number,
+  day: string,
+): Promise<Map<string, number | null>> {
+  const rows = await db
+    .selectFrom("runs")
+    .select(["agent", sql<number>`sum(cost_micros)`.as("micros")])
+    .select(sql<number>`sum(case when finished_at is not null and cost_micros is null then 1 else 0 end)`.as("unknown"))
+    .where("workstream_id", "=", workstreamId)
+    .where("day", "=", day)
+    .groupBy("agent")
+    .execute();
+  return new Map(
+    rows.map(({ agent, micros, unknown }) => [agent, Number(unknown) > 0 ? null : Number(micros ?? 0) / MICROS]),
+  );
 }

@@ -79,12 +79,12 @@ describeTmux("when tmux fails in the middle", () => {
     }
   };
 
-  const FIRST = async () => {};
-  const SPAWN = () => spawnAgent(crew.crew, ref, options());
+  const nothingFirst = async () => {};
+  const spawn = () => spawnAgent(crew.crew, ref, options());
   const VERBS = [
-    ["a spawn", (by: Crew) => spawnAgent(by, ref, options()), FIRST],
-    ["a close", (by: Crew) => closeAgent(by, ref, { graceMs: 100 }), SPAWN],
-    ["a restart", (by: Crew) => restartAgent(by, ref), SPAWN],
+    ["a spawn", (by: Crew) => spawnAgent(by, ref, options()), nothingFirst],
+    ["a close", (by: Crew) => closeAgent(by, ref, { graceMs: 100 }), spawn],
+    ["a restart", (by: Crew) => restartAgent(by, ref), spawn],
   ] as const;
   const cases = VERBS.flatMap(([name, verb, prepare]) =>
     FAILURES.map((failure) => ({ name, how: failure.join(" "), failure, verb, prepare })),

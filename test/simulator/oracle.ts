@@ -16,11 +16,8 @@ export interface Program {
   cost: number | null;
   /** It did its work and said so. */
   isGood: boolean;
-  /** How much of its output is kept, and whether its end is. */
-  kept: "part" | "all" | "all and its end";
-  stdout: string;
-  /** How it ended, as it is kept; torn if its last write was. */
-  ending?: string;
+  /** How much of its output is on the disk, and whether its end is. */
+  kept: "nothing" | "part" | "all" | "all and its end";
 }
 
 /** Something that must never be. */

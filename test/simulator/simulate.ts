@@ -17,7 +17,7 @@ import { asFault, Fault } from "../../src/errors.js";
 import type { Life } from "../../src/processes.js";
 import { DEFAULT_ROLE, DEFAULT_SETTINGS, type ProjectSettings, type Role } from "../../src/project/settings.js";
 import { billOf } from "../../src/runs/bill.js";
-import { type Ending, outputPath, prepareRunFolder, runFolder } from "../../src/runs/files.js";
+import { type Ending, outputPath, prepareRunFolder, runFolder, saveEnding } from "../../src/runs/files.js";
 import { judge } from "../../src/runs/judge.js";
 import { keptOf, takeOver } from "../../src/runs/perform.js";
 import { MICROS, type RunRow } from "../../src/runs/run.js";
@@ -74,7 +74,6 @@ class Simulation {
   readonly #timeline: Timeline;
   readonly #oracle: Oracle;
   readonly #programs = new Map<number, Program>();
-  readonly #kinds = new Map<string, string>();
   readonly #actors: Actor[] = [];
   readonly #watchers = new Set<{ actor: Actor; isTold: boolean; onChange: () => void }>();
   readonly #stop = new AbortController();
@@ -179,7 +178,6 @@ class Simulation {
       ...(this.#faults.has("budget") && chance.in(0.3) && { budgetUsd: chance.of([0.15, 0.3, 0.5]) }),
       ...(this.#faults.has("contest") && chance.in(0.5) && { touches: chance.of(TOUCHES) }),
     }));
-    for (const task of tasks) if (task.kind !== undefined) this.#kinds.set(task.name, task.kind);
     const context = { store: this.store, clock: this.#timeline.clockOf(author), actor: "author" };
     await initWorkstream(context, NAME, { root: this.#root });
     await write(context, { op: "task.add", scope: NAME, subject: NAME }, async (tx) => {
@@ -310,7 +308,6 @@ class Simulation {
     let program: Program | undefined;
     const isKilled = () => this.#has("kill_runner", 0.08);
     const gate = this.#gateOf(actor, isKilled, () => {
-      if (program !== undefined) this.#spill(run, program);
       if (program?.isRunning) this.#orphan(run, program);
     });
     const world = this.#worldOf(actor, gate);
@@ -319,12 +316,10 @@ class Simulation {
       const own = await takeOver(world, run);
       if (own === undefined) return;
       const act = this.#actOf(run);
-      const began: Program = {
-        ...{ run: run.id, task: run.task, isRunning: true, kept: "part", stdout: "" },
-        ...act.truth,
-      };
+      const began: Program = { run: run.id, task: run.task, isRunning: true, ...act.truth, kept: "nothing" };
       program = began;
       this.#programs.set(run.id, began);
+      this.#keep(run, began, "part", "");
       await this.#timeline.pause(actor, act.ms / 2);
       await gate();
       await this.#meanwhile(actor, run, act);
@@ -333,13 +328,13 @@ class Simulation {
       if (!began.isRunning) return this.#timeline.die(actor);
       began.isRunning = false;
       const ending: Ending = { ...act.ending, endedAt: world.context.clock.now().toISOString() };
-      Object.assign(began, { kept: "all", stdout: act.stdout });
+      this.#keep(run, began, "all", act.stdout);
       await gate();
-      this.#keepEnding(began, ending);
+      await this.#keepEnding(run, began, ending);
       const { stdout, stderr } = act;
       const report = commandHeadless.read({ stdout, stderr, exitCode: ending.exitCode, ...endOf(ending) });
       await settleRun(world.context, own, {
-        outcome: judge(report, ending, this.#kinds.get(run.task) ?? "task"),
+        outcome: judge(report, ending, await this.#kindOf(run)),
         bill: await billOf(world, own, [report]),
         ...{ exitCode: ending.exitCode, sessionRef: null, answer: report.text },
       });
@@ -355,19 +350,26 @@ class Simulation {
     });
   }
 
-  /** What a program has printed goes to the disk when its runner has died: nobody else reads it there. */
-  #spill(run: RunRow, { stdout, ending }: Program): void {
+  #keep(run: RunRow, program: Program, kept: Program["kept"], stdout: string): void {
     const place = keptOf(this.folder, run);
-    prepareRunFolder(place);
+    if (kept === "part") prepareRunFolder(place);
     writeFileSync(outputPath(place, "stdout"), stdout);
-    if (ending !== undefined) writeFileSync(join(runFolder(place), "1.json"), ending);
+    program.kept = kept;
   }
 
-  #keepEnding(program: Program, ending: Ending): void {
-    const text = JSON.stringify(ending);
-    const isTorn = this.#has("torn_result", 0.3);
-    program.ending = isTorn ? text.slice(0, 9) : text;
-    if (!isTorn) program.kept = "all and its end";
+  async #keepEnding(run: RunRow, program: Program, ending: Ending): Promise<void> {
+    const place = keptOf(this.folder, run);
+    if (this.#has("torn_result", 0.3)) {
+      writeFileSync(join(runFolder(place), "1.json"), JSON.stringify(ending).slice(0, 9));
+      return;
+    }
+    if (this.#faults.has("kill_runner")) await saveEnding(place, ending);
+    program.kept = "all and its end";
+  }
+
+  async #kindOf({ task_id }: RunRow): Promise<string> {
+    const { db } = this.store;
+    return (await db.selectFrom("tasks").select("kind").where("id", "=", task_id).executeTakeFirstOrThrow()).kind;
   }
 
   /** What the agent of a run does. */

@@ -87,6 +87,7 @@ export async function seededApp(
       readTemplate,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
+      showTop: async () => {},
       readCommand: () => undefined,
       playDemo: async () => PLAYED,
     },

@@ -137,7 +137,7 @@ export const SEEN_WORKSPACE = shape({
   dirty: "number | null",
 });
 
-type SeenWorkspace = TypeOf<typeof SEEN_WORKSPACE>;
+export type SeenWorkspace = TypeOf<typeof SEEN_WORKSPACE>;
 
 /** The stored prediction of a workstream. */
 interface RadarState {

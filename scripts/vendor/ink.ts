@@ -1,0 +1,3 @@
+export * from "ink";
+export { Fragment, jsx, jsxs } from "react/jsx-runtime";
+export { ready } from "./yoga.js";
