@@ -35,7 +35,7 @@ export function buildProgram(verbs: readonly Verb[], found: (call: Call) => void
   const program = new Command("mu")
     .description("Run crews of coding agents in tmux on one task graph")
     .usage("<noun> <verb> [options]")
-    .configureHelp({ sortSubcommands: true, sortOptions: true })
+    .configureHelp(HELP)
     .option("-V, --version", "Print the version")
     .option("--json", "Print JSON")
     .helpCommand(false)
@@ -45,6 +45,9 @@ export function buildProgram(verbs: readonly Verb[], found: (call: Call) => void
   for (const verb of verbs) addVerb(program, verb, found);
   return program;
 }
+
+/** Descriptions wrap beside the longest of names, too. */
+const HELP = { sortSubcommands: true, sortOptions: true, minWidthToWrap: 20 };
 
 function addVerb(program: Command, verb: Verb, found: (call: Call) => void): void {
   for (const words of [wordsOf(verb.name), ...verb.aliases.map((alias) => alias.split(" "))]) {
@@ -77,7 +80,7 @@ function descend(program: Command, words: readonly string[]): Command {
     let next = command.commands.find((child) => child.name() === word);
     if (next === undefined) {
       next = command.command(word).helpCommand(false).enablePositionalOptions().exitOverride();
-      next.configureHelp({ sortSubcommands: true, sortOptions: true });
+      next.configureHelp(HELP);
       if (NOUNS[word] !== undefined) next.description(NOUNS[word]);
     }
     command = next;
