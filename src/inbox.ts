@@ -25,18 +25,21 @@ import { addNoteIn } from "./tasks/notes.js";
 
 export { INBOX_ITEM, type InboxItem };
 
+/** A host of which only the database is asked. */
+type Blind = Omit<TmuxHost, "tmux" | "exec">;
+
 /** Rows of a dialog that are kept, from its end. */
 const MOST_ROWS = 24;
 
 /**
- * What waits for a person in a workstream: agents first, then the brake, held tasks, red checks and budgets. `stored`
- * reads no panes: an agent's question is then what was last known of it.
+ * What waits for a person in a workstream: agents first, then the brake, held tasks, red checks and budgets. Without
+ * tmux no panes are read: an agent's question is then what was last known of it.
  */
-export async function listInbox(host: TmuxHost, scene: Scene, look: "now" | "stored" = "now"): Promise<InboxItem[]> {
+export async function listInbox(host: TmuxHost | Blind, scene: Scene): Promise<InboxItem[]> {
   const { db } = host.context.store;
   const { name } = scene.workstream;
   const known = () => storedObservations(host, name);
-  const seen = await (look === "now" ? observeAgents(host, { workstream: name }).catch(known) : known());
+  const seen = await ("tmux" in host ? observeAgents(host, { workstream: name }).catch(known) : known());
   const asking = await Promise.all(seen.filter(asksPerson).map((one) => agentItem(host, one)));
   return [
     ...asking.map(({ item }) => item),
@@ -56,9 +59,9 @@ const idOf = (subject: string, ...parts: unknown[]) =>
 const asked = (question: string, summary = question.split("\n", 1)[0] ?? "") => ({ question, summary });
 
 /** What an agent asks, as its screen shows it now. */
-async function agentItem(host: TmuxHost, { agent, workstream, status, reason, since, pane }: Observation) {
+async function agentItem(host: TmuxHost | Blind, { agent, workstream, status, reason, since, pane }: Observation) {
   const row = await openPaneAgent(host.context.store.db, { workstream, name: agent });
-  const view = pane === null ? undefined : await viewAgent(host, row, pane);
+  const view = pane === null || !("tmux" in host) ? undefined : await viewAgent(host, row, pane);
   const rows = view === undefined ? [] : dialogRows(view);
   const lines = rows.length > 0 ? rows : [reason ?? status];
   const id = idOf(agent, row.id, lines);
@@ -152,7 +155,7 @@ async function checkItems(db: Reader, { workstream: { id: workstreamId, name } }
   });
 }
 
-async function budgetItems({ context }: TmuxHost, scene: Scene): Promise<InboxItem[]> {
+async function budgetItems({ context }: Blind, scene: Scene): Promise<InboxItem[]> {
   const { name: workstream } = scene.workstream;
   const now = timestamp(context.clock);
   const { wait } = decide(await readFacts(context.store.db, scene, now));

@@ -217,7 +217,7 @@ describeTmux("a crew on the command line", () => {
   it("prints the way to a pane where there is no terminal", async () => {
     const { pane } = await spawn("worker-1");
     const { code, out } = await desk.mu(["agent", "attach", "worker-1"]);
-    expect([code, out.trim()]).toEqual([0, `Attach with: tmux -u -L t attach-session -t ${pane}`]);
+    expect([code, out.trim()]).toEqual([0, `Attach with: tmux -u -L t attach-session -t '${pane}'`]);
   });
 
   it("keeps the outbox", async () => {

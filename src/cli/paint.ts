@@ -119,15 +119,20 @@ function drawFields(heads: readonly string[], line: readonly string[], room: num
 const COLOUR = `${String.fromCharCode(27)}\\[\\d+m`;
 const COLOURS = new RegExp(COLOUR, "g");
 const COLOURED = new RegExp(`^((?:${COLOUR})+)(.*?)((?:${COLOUR})+)$`);
-const letters = new Intl.Segmenter("en", { granularity: "grapheme" });
+/** Made when it is first needed: that takes ms. */
+let letters: Intl.Segmenter | undefined;
 
 /** The columns of a terminal that the text takes. */
 function widthOf(text: string): number {
-  if (/^[ -~…—]*$/.test(text)) return text.length;
-  return lettersOf(text.replace(COLOURS, "")).reduce((sum, letter) => sum + measure(letter).width, 0);
+  const plain = text.replace(COLOURS, "");
+  if (/^[ -~…—]*$/.test(plain)) return plain.length;
+  return lettersOf(plain).reduce((sum, letter) => sum + measure(letter).width, 0);
 }
 
-const lettersOf = (text: string) => Array.from(letters.segment(text), ({ segment }) => segment);
+function lettersOf(text: string): string[] {
+  letters ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return Array.from(letters.segment(text), ({ segment }) => segment);
+}
 
 function cut(text: string, width = Number.POSITIVE_INFINITY, from: Column<never>["cut"] = undefined): string {
   if (widthOf(text) <= width) return text;

@@ -43,7 +43,7 @@ export const state = defineOperation({
     const scope = under?.workstream ?? workstream;
     if (scope === undefined) return overview(app);
     if (reconcile) await (await import("./reality.js")).lookBeforeRead(app, scope);
-    const inbox = await inboxFor(app, scope, reconcile ? "now" : "stored");
+    const inbox = await inboxFor(app, scope, reconcile);
     const now = timestamp(app.context.clock);
     const orphans = app.orphans.filter((one) => one.workstream === scope);
     const state = await app.context.store.read((db) => readState(db, scope, { limit, events, now, orphans, under }));

@@ -67,7 +67,7 @@ export async function peekAgents(host: TmuxHost, options: ObserveOptions = {}): 
 }
 
 /** The statuses as last stored; tmux is not called. */
-export async function storedObservations(host: Host, workstream?: string): Promise<Observation[]> {
+export async function storedObservations(host: Pick<Host, "context">, workstream?: string): Promise<Observation[]> {
   const members = await listMembers(host.context.store.db, workstream);
   const at = host.context.clock.now();
   return members.map((member) => toObservation({ member, place: { at: "nowhere" }, judgement: asStored(member), at }));

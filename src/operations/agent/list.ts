@@ -32,7 +32,7 @@ export const agentList = defineOperation({
     const { db } = app.context.store;
     const list = listed(await listAgents(db, workstream ?? null, { all: closed, people }));
     const orphans = app.orphans.filter((one) => workstream === undefined || one.workstream === workstream);
-    const inbox = await inboxFor(app, workstream, reconcile ? "now" : "stored");
+    const inbox = await inboxFor(app, workstream, reconcile);
     return { ...list, inbox, orphans, lost: list.items.some(isRunning) ? [] : await lostIn(db, workstream) };
   },
   follow: (app, { follow, workstream }) => (follow ? following(app, workstream) : undefined),
