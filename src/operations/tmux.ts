@@ -6,11 +6,8 @@ import { ALL_WAITING } from "../tmux/appearance.js";
 import { defineOperation, type NextSteps, type Operation, type Request, step } from "./define.js";
 import { flag } from "./fields.js";
 
-/** What a key shows in a popup until it is left. */
-const POPUP = `mu state; printf "Press Enter "; read -r _`;
-
 const LINES = [
-  `bind-key u display-popup -E -w 90% -h 90% '${POPUP}'`,
+  "bind-key u display-popup -E -w 90% -h 90% 'mu top'",
   "bind-key U run-shell 'TMUX_PANE=#{pane_id} mu agent next'",
   `if-shell -F '#{m:*@mu_waiting*,#{status-right}}' '' 'set-option -ag status-right " ${ALL_WAITING}"'`,
   "if-shell -F '#{e|<:#{status-right-length},80}' 'set-option -g status-right-length 120'",
@@ -107,7 +104,7 @@ function defineTmuxVerb(
 export const tmuxInstall = defineTmuxVerb("install", {
   summary: "Add mu's keys and status to your tmux configuration",
   description:
-    "Adds a marked block to ~/.tmux.conf, or to the file in $XDG_CONFIG_HOME/tmux if that is the one in use: prefix u shows mu in a popup, prefix U goes to whoever has waited for you longest, and the status line says who waits in any session. Nothing outside the marks is touched, a symbolic link stays one, and a second time changes nothing.",
+    "Adds a marked block to ~/.tmux.conf, or to the file in $XDG_CONFIG_HOME/tmux if that is the one in use: prefix u shows mu top in a popup, prefix U goes to whoever has waited for you longest, and the status line says who waits in any session. Nothing outside the marks is touched, a symbolic link stays one, and a second time changes nothing.",
   edit: withBlock,
   done: "Added to",
   lines: blockOf("").trimEnd().split("\n"),

@@ -114,7 +114,8 @@ export function labelCommand({ pane, status, task, title, window, waiting }: Pan
 /** A status line that shows it already, by the user's own settings, stays as it is; else the session's gets one part more. */
 function waitingCommands(pane: string, waiting: string): string[][] {
   const add = quoteCommands([
-    ["set-option", "-a", "-t", pane, "status-right", ` ${WAITING}`],
+    // Appending would begin with an empty text: a session has none of its own, only the user's global one.
+    ["set-option", "-F", "-t", pane, "status-right", `#{status-right} ${WAITING.replaceAll("#", "##")}`],
     ["set-option", "-t", pane, "status-right-length", STATUS_LENGTH],
   ]);
   return [

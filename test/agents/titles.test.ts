@@ -56,6 +56,7 @@ describeTmux("what tmux shows of an agent", () => {
     expect(await refresh()).toMatchObject({ notices: 1 });
     expect(await ask(ada.pane, shown)).toBe("needs_permission|ada ?|! ada");
     expect(await ask(sue.pane, "#{T:status-right}")).toContain("! ada");
+    expect(await ask(sue.pane, "#{status-right}")).toContain("%H:%M");
     await eventually("the bell", async () => (await ask(ada.pane, "#{window_bell_flag}")) === "1");
     expect(await refresh()).toMatchObject({ notices: 0 });
     const lengths = async () => (await ask(sue.pane, "#{status-right}")).split("@mu_waiting").length;
