@@ -24,10 +24,10 @@ export async function readData(
   scene: Scene,
   { view, looked }: { view: ViewName; looked: boolean },
 ): Promise<Data> {
-  const { context } = host;
+  const { context, env, stateDir } = host;
   const { id, name } = scene.workstream;
   const now = timestamp(context.clock);
-  const inbox = await listInbox(host, scene, looked ? "now" : "stored");
+  const inbox = await listInbox(looked ? host : { context, env, stateDir }, scene);
   const data = await context.store.read(async (db): Promise<Data> => {
     const { workspaces, collisions } = await readRadar(db, id);
     const spend = await spendOfAgents(db, id, dayOf(now));
