@@ -145,6 +145,8 @@ export type Refreshed =
 export interface CreateOptions {
   /** Default: the target. */
   from?: string | undefined;
+  /** Git only: the branch to make for it; with a number if that name is in use. Without it, none. */
+  branch?: string | undefined;
   /** `off`: the repository's hooks do not run. Git only, like `before`. */
   hooks?: "on" | "off";
   /** Runs in the new folder before its files are checked out, for example to give a filter its key. */

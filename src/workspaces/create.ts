@@ -16,6 +16,7 @@ import { checkoutOptions, planApprovedSetup, setUpWorkspace } from "./setup/setu
 import {
   aboutWorkspace,
   findWorkspaceRow,
+  ownBranch,
   toWorkspace,
   type Workspace,
   type WorkspaceRow,
@@ -130,7 +131,11 @@ export async function buildWorkspace(
     try {
       await prepareParent(plan.path);
       const setup = { workspace: row, settings: plan.setup, signal: plan.signal };
-      const { base } = await plan.backend.create(host, row, { from: plan.from, ...checkoutOptions(host, setup) });
+      const { base } = await plan.backend.create(host, row, {
+        from: plan.from,
+        branch: ownBranch(row),
+        ...checkoutOptions(host, setup),
+      });
       await setUpWorkspace(host, setup);
       return await write(host.context, spec, (tx) => confirmWorkspaceIn(tx, row, { base, holder }));
     } catch (error) {

@@ -15,6 +15,7 @@ import { checkoutOptions, setUpWorkspace } from "./setup/setup.js";
 import {
   findWorkspaceRow,
   newestWorkspaceRow,
+  ownBranch,
   toWorkspace,
   type Workspace,
   type WorkspaceRow,
@@ -92,7 +93,8 @@ async function recreateFolder(host: Host, row: WorkspaceRow): Promise<void> {
   await backend.remove(host, row);
   const { setup } = await getSettings(host.context.store.db, row.workstream);
   const options = { workspace: row, settings: setup };
-  await backend.create(host, row, { from: row.base_ref ?? undefined, ...checkoutOptions(host, options) });
+  const from = row.base_ref ?? undefined;
+  await backend.create(host, row, { from, branch: ownBranch(row), ...checkoutOptions(host, options) });
   await setUpWorkspace(host, options);
   if (salvage) await backend.restore(host, row, salvage.place);
 }

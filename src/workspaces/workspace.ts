@@ -36,6 +36,11 @@ export function workspacePath(stateDir: string, { workstream, name }: AgentRef):
   return join(stateDir, "workspaces", workstream, name);
 }
 
+/** The branch that a workspace is on, where its version control has such a thing. */
+export function ownBranch({ workstream, agent }: Pick<WorkspaceRow, "workstream" | "agent">): string {
+  return `mu/${workstream}/${agent}`;
+}
+
 const withWorkstream = (db: Reader) =>
   db
     .selectFrom("workspaces as s")

@@ -12,7 +12,7 @@ import { standings } from "./standings.js";
 import { findRoot, target } from "./target.js";
 import { create, relink, remove } from "./worktree.js";
 
-/** Workspaces as linked git worktrees with a detached HEAD. */
+/** Workspaces as linked git worktrees, each on a branch of its own. */
 export const git: VcsBackend = {
   key: "git",
   knowsItsSaves: true,

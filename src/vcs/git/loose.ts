@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Checkout, Loose, LooseOptions, VcsWorld } from "../vcs.js";
-import { commonDirOf, gitDirOf, readHead, readRef, readText } from "./git-dir.js";
+import { commonDirOf, gitDirOf, readBranch, readHead, readRef, readText } from "./git-dir.js";
 import { landedIn, parseWalk, reachable, type Walk } from "./history.js";
 import { runGits } from "./run.js";
 
@@ -133,10 +133,12 @@ function tipOver(walk: Walk, commits: readonly string[], end: string): string | 
 /** How long after a stash its branch is reset, in s. */
 const STASH_SECONDS = 10;
 const DETACHED = /^(WIP on|On) \(no branch\): /;
+const ON_BRANCH = /^(?:WIP on|On) ([^:]+): /;
+const SWITCHED = /^checkout: moving from (\S+) to (\S+)$/;
 
 /**
- * Stashes that may have been made here; all checkouts share one list. On a branch git then resets HEAD to where it is. A
- * detached HEAD has no such trace: it was at the commit of the stash, and the index has been written since.
+ * Stashes that may have been made here; all checkouts share one list. A stash names its branch, and git then resets HEAD
+ * to where it is. A detached HEAD has no such trace: it was at the commit of the stash, and the index has been written since.
  */
 async function findStashes(
   world: VcsWorld,
@@ -148,6 +150,7 @@ async function findStashes(
   const script = 'for stash do git rev-parse "$stash^1"; done';
   const commits = stashes.map(({ now }) => now);
   const parents = (await runGits(world, path, script, commits))?.split("\n") ?? [];
+  const branches = [await readBranch(gitDir), ...all.flatMap(({ message }) => SWITCHED.exec(message)?.slice(1) ?? [])];
   const indexed = (await stat(join(gitDir, "index")).catch(() => undefined))?.mtimeMs ?? 0;
   return stashes.flatMap(({ at, message }, place) => {
     const parent = parents[place] ?? "";
@@ -156,7 +159,8 @@ async function findStashes(
       (move) =>
         move.message === "reset: moving to HEAD" && move.now === parent && Math.abs(move.at - at) <= STASH_SECONDS,
     );
-    const isHere = made.has(parent) || (DETACHED.test(message) ? wasThere : wasReset);
+    const wasOn = branches.includes(ON_BRANCH.exec(message)?.[1]);
+    const isHere = made.has(parent) || (DETACHED.test(message) ? wasThere : wasReset && wasOn);
     return isHere ? [{ name: `stash@{${place}}`, subject: message }] : [];
   });
 }

@@ -7,6 +7,7 @@ import type { ProgramResult } from "../program.js";
 import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
 import { gitDirOf, operationIn, readText, waitUntilQuiet } from "./git-dir.js";
 import { commitsBetween, landedIn, parseWalk, requireHistory } from "./history.js";
+import { reattach } from "./own-branch.js";
 import { gitEntries, gitFault, gitLine, runGit } from "./run.js";
 import { identity } from "./saved-commit.js";
 import { commitOf } from "./target.js";
@@ -120,6 +121,7 @@ async function startOver(world: VcsWorld, path: string, from: string): Promise<v
   const branchless = await runGit(world, path, ["symbolic-ref", "--quiet", "HEAD"], { okCodes: [1] });
   if (branchless.code === 1) await runGit(world, path, ["update-ref", "--no-deref", "HEAD", from]);
   await runGit(world, path, ["reset", "--quiet", "--hard", from]);
+  await reattach(world, { path });
 }
 
 /** Faults `vcs.underway` during a rebase or merge, and `vcs.dirty` with uncommitted files; `untracked` is git's option. */

@@ -7,6 +7,7 @@ import type { Checkout, VcsWorld } from "../vcs.js";
 import { gitDirOf, readText } from "./git-dir.js";
 import { diffTrees } from "./history.js";
 import { restoreFiles } from "./nested.js";
+import { LASTING_BRANCHES, reattach } from "./own-branch.js";
 import { requireClean } from "./refresh.js";
 import { findCommit, gitLines, runGit } from "./run.js";
 import { SALVAGE } from "./save.js";
@@ -16,7 +17,7 @@ import { readSavedCommit } from "./saved-commit.js";
 const NOTE = "mu-restore";
 
 /**
- * Restores a save into a clean checkout: HEAD (detached), files and index. What a killed restore of the same save left
+ * Restores a save into a clean checkout: HEAD, files and index. What a killed restore of the same save left
  * is overwritten. Faults `vcs.dirty`, `vcs.underway`, `vcs.no_save`.
  */
 export async function restore(world: VcsWorld, { path }: Checkout, place: string): Promise<void> {
@@ -27,6 +28,7 @@ export async function restore(world: VcsWorld, { path }: Checkout, place: string
   if (!wasBegun) await requireClean(world, path, "all");
   await writeWhole(note, `${commit}\n`);
   await restoreFiles(world, path, content, wasBegun ? "overwrite" : "clean");
+  await reattach(world, { path });
   await rm(note, { force: true });
 }
 
@@ -46,7 +48,7 @@ export async function describe(world: VcsWorld, root: string, place: string): Pr
   const { head, tree, resumable, nested, ignored, leftOut } = content;
   const shown = ["--no-show-signature", "--no-color", "--format=%h %s (%an, %ad)", "--date=short"];
   const tips = [...(head === null ? [] : [head]), ...resumable];
-  const range = ["--max-count", String(LISTED), ...tips, "--not", "--branches", "--remotes"];
+  const range = ["--max-count", String(LISTED), ...tips, "--not", ...LASTING_BRANCHES];
   const commits = (await runGit(world, root, ["log", ...shown, ...range, "--"])).stdout;
   const files = tree === null || head === null ? "" : await diffTrees(world, root, { from: head, to: tree }, "--stat");
   return [

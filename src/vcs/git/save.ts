@@ -9,6 +9,7 @@ import { findEntry, findGitDir, operationIn, readHead, readText } from "./git-di
 import { landedIn, parseWalk } from "./history.js";
 import { type IgnoredFiles, ignoredFiles, treeOfFiles } from "./ignored.js";
 import { saveNested } from "./nested.js";
+import { LASTING_BRANCHES } from "./own-branch.js";
 import { refreshedFrom } from "./refresh.js";
 import { gitEntries, gitLine, NO_HOOKS, runGit } from "./run.js";
 import { makeSavedCommit, TRAILERS, treeOf } from "./saved-commit.js";
@@ -36,7 +37,7 @@ export async function save(
   const head = shot?.head ?? (await readHead(gitDir));
   if (head === undefined) return null;
   const resumable = (await resumableCommits(gitDir)).filter((commit) => commit !== head);
-  const excluded = target === null ? ["--branches", "--remotes"] : [target.commit];
+  const excluded = target === null ? LASTING_BRANCHES : [target.commit];
   const { stdout } = await runGit(world, root, ["rev-list", "--parents", head, ...resumable, "--not", ...excluded]);
   const own = parseWalk(stdout);
   const commits = own.size - landedIn(own, target?.landed ?? []).size;

@@ -7,6 +7,7 @@ import { deleteFolder, isTaken } from "../folders.js";
 import { errorText, type ProgramResult, pathTaken } from "../program.js";
 import type { Checkout, CreateOptions, VcsWorld } from "../vcs.js";
 import { findEntry, headOf, readText, waitUntilQuiet, worktreesDirOf } from "./git-dir.js";
+import { chooseBranch, dropBranch, noteBranch } from "./own-branch.js";
 import { gitFault, NO_HOOKS, runGit } from "./run.js";
 import { commitOf, target } from "./target.js";
 
@@ -14,8 +15,9 @@ import { commitOf, target } from "./target.js";
 const CREATING = ["initializing", "added with --lock"];
 
 /**
- * Creates a linked worktree with a detached HEAD. It is locked until it is complete, so that what a killed run left can
- * be told from a checkout in use: the first is deleted and created again, the second is kept. Faults
+ * Creates a linked worktree on a branch of its own; with a detached HEAD if none is wished for, or git can have none of
+ * that name. It is locked until it is complete, so that what a killed run left can be told from a checkout in use: the
+ * first is deleted and created again, the second is kept. Faults
  * `vcs.unknown_ref`, `vcs.no_commits`, `vcs.no_target`, `vcs.hook_failed`, `vcs.filter_failed`, `vcs.path_taken`.
  */
 export async function create(world: VcsWorld, checkout: Checkout, options: CreateOptions): Promise<{ base: string }> {
@@ -49,26 +51,37 @@ async function addWorktree(
   world: VcsWorld,
   checkout: Checkout,
   base: string,
-  { hooks, before }: CreateOptions,
+  { hooks, before, branch: wanted }: CreateOptions,
 ): Promise<void> {
   const quiet = hooks === "off" ? NO_HOOKS : [];
   const run = async (cwd: string, args: readonly string[]) => {
     const result = await runGit(world, cwd, [...quiet, ...args], { okCodes: "any" });
     if (result.code !== 0) throw addFault(checkout, args, result);
   };
+  const branch = wanted === undefined ? undefined : await chooseBranch(world, checkout.root, wanted, base);
+  const on = branch === undefined ? ["--detach"] : [branch.exists ? "-B" : "-b", branch.name];
   try {
     const empty = before === undefined ? [] : ["--no-checkout"];
-    await run(checkout.root, ["worktree", "add", "--detach", "--lock", ...empty, checkout.path, base]);
+    await run(checkout.root, ["worktree", "add", ...on, "--lock", ...empty, checkout.path, base]);
     await before?.();
-    if (before !== undefined) await run(checkout.path, ["checkout", "--force", "--detach", "HEAD"]);
+    const filled = branch === undefined ? ["--detach", "HEAD"] : [branch.name, "--"];
+    if (before !== undefined) await run(checkout.path, ["checkout", "--force", ...filled]);
     const entry = await findEntry(checkout.root, checkout.path);
-    if (entry !== undefined) await unlink(join(entry, "locked"));
+    if (entry === undefined) return;
+    if (branch !== undefined) await noteBranch(entry, branch.name);
+    await unlink(join(entry, "locked"));
   } catch (error) {
     await deleteFolder(checkout.path);
     const entry = await findEntry(checkout.root, checkout.path);
-    if (entry !== undefined) await rm(entry, { recursive: true, force: true });
+    if (entry !== undefined) await forget(world, checkout.root, entry, branch?.name);
     throw error;
   }
+}
+
+/** Removes the repository's record of a checkout whose folder is gone, and the checkout's own branch. */
+async function forget(world: VcsWorld, root: string, entry: string, branch?: string): Promise<void> {
+  await dropBranch(world, root, entry, branch);
+  await rm(entry, { recursive: true, force: true });
 }
 
 /** A hook may exit with any code; git's output shows whether it was the hook that failed. */
@@ -76,7 +89,7 @@ function addFault(checkout: Checkout, args: readonly string[], result: ProgramRe
   const filter = /^fatal: .*: smudge filter (\S+) failed$/m.exec(result.stderr)?.[1];
   if (filter !== undefined) return filterFailed(filter, result);
   const said = result.stdout + result.stderr;
-  const isComplete = said.includes("HEAD is now at") && !/^fatal:/m.test(result.stderr);
+  const isComplete = /HEAD is now at|Already on/.test(said) && !/^fatal:/m.test(result.stderr);
   if (!isComplete) return gitFault(checkout.root, args, result);
   return hookFailed("post-checkout", checkout.root, result);
 }
@@ -113,7 +126,7 @@ export function hookFailed(hook: string, path: string, { code, stderr }: Program
  * with `git worktree remove`, which refuses worktrees that are incomplete or have submodules. Faults
  * `vcs.worktree_locked` if the user locked it.
  */
-export async function remove(_world: VcsWorld, { root, path }: Checkout): Promise<void> {
+export async function remove(world: VcsWorld, { root, path }: Checkout): Promise<void> {
   const entry = await findEntry(root, path);
   const reason = entry === undefined ? undefined : await readText(join(entry, "locked"));
   if (reason !== undefined && !CREATING.includes(reason))
@@ -124,7 +137,7 @@ export async function remove(_world: VcsWorld, { root, path }: Checkout): Promis
       [{ intent: "Unlock it", command: `git -C ${shellWord(root)} worktree unlock ${shellWord(path)}` }],
     );
   await deleteFolder(path);
-  if (entry !== undefined) await rm(entry, { recursive: true, force: true });
+  if (entry !== undefined) await forget(world, root, entry);
 }
 
 /** See `VcsBackend.relink`. */

@@ -1,0 +1,124 @@
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { git } from "../../src/vcs/git/git.js";
+import type { Checkout } from "../../src/vcs/vcs.js";
+import { newRepository, type Repository } from "../support/repository.js";
+
+let repo: Repository;
+let ann: Checkout;
+beforeEach(async () => {
+  repo = await newRepository();
+  ann = checkout("ann");
+});
+afterEach(() => repo.end());
+
+const checkout = (name: string): Checkout => ({ root: repo.root, path: join(repo.dir, "ws", name) });
+const create = (at = ann, branch = "mu/demo/ann") => git.create(repo.world, at, { branch });
+const branchOf = ({ path } = ann) => repo.gitIn(path, "branch", "--show-current");
+const branches = async () => (await repo.git("branch", "--format=%(refname:short)")).split("\n").sort();
+const save = async (n = 1, target = true) =>
+  git.save(repo.world, ann, {
+    ...{ name: `demo/ann/${n}`, archives: "" },
+    target: target ? await git.target(repo.world, repo.root) : null,
+  });
+const work = (name = "a.txt", at = ann.path) => repo.commit({ [name]: "a" }, name, at);
+
+it("a workspace is on a branch of its own, which goes with it", async () => {
+  await create();
+  expect(await branchOf()).toBe("mu/demo/ann");
+  const head = await work();
+  await save();
+  await git.remove(repo.world, ann);
+  expect(await branches()).toEqual(["main"]);
+  expect(existsSync(join(repo.root, ".git/worktrees/ann"))).toBe(false);
+  expect(await repo.git("rev-parse", "refs/mu/salvage/demo/ann/1")).toBe(head);
+});
+
+it("work on it counts as unlanded, also where nothing says what has landed", async () => {
+  await create();
+  const head = await work();
+  expect(await save(1, false)).toMatchObject({ commits: 1, commit: head });
+  expect(await git.describe(repo.world, repo.root, "refs/mu/salvage/demo/ann/1")).toContain("a.txt (Ann");
+});
+
+it("a name that is in use, or has commits of its own, gets a number; one that nothing needs is taken", async () => {
+  await create();
+  await create(checkout("other"));
+  expect(await branchOf(checkout("other"))).toBe("mu/demo/ann-2");
+  await repo.git("branch", "mu/demo/bob");
+  await create(checkout("bob"), "mu/demo/bob");
+  expect(await branchOf(checkout("bob"))).toBe("mu/demo/bob");
+  const tree = await repo.git("rev-parse", "HEAD^{tree}");
+  const own = await repo.git("commit-tree", "-p", "HEAD", "-m", "precious", tree);
+  await repo.git("branch", "mu/demo/eve", own);
+  await create(checkout("eve"), "mu/demo/eve");
+  expect(await branchOf(checkout("eve"))).toBe("mu/demo/eve-2");
+  expect(await repo.git("rev-parse", "mu/demo/eve")).toBe(own);
+});
+
+it("where git can have no such branch, the workspace has none", async () => {
+  await repo.git("branch", "mu");
+  await create();
+  expect(await branchOf()).toBe("");
+  await git.remove(repo.world, ann);
+  expect(await branches()).toEqual(["main", "mu"]);
+});
+
+it("a branch that somebody else is on, or with commits that the workspace left, stays", async () => {
+  await create();
+  const head = await work();
+  await repo.gitIn(ann.path, "checkout", "-q", "--detach", "main");
+  await git.remove(repo.world, ann);
+  expect(await repo.git("rev-parse", "mu/demo/ann")).toBe(head);
+
+  await create(checkout("bob"), "mu/demo/bob");
+  await repo.git("checkout", "-q", "--ignore-other-worktrees", "mu/demo/bob");
+  await git.remove(repo.world, checkout("bob"));
+  expect(await repo.git("branch", "--show-current")).toBe("mu/demo/bob");
+  expect(await repo.git("status", "--porcelain")).toBe("");
+});
+
+it("a removal that was cut off before the branch was gone is ended by the next", async () => {
+  await create();
+  const head = await work();
+  await save();
+  rmSync(ann.path, { recursive: true });
+  writeFileSync(join(repo.root, ".git/worktrees/ann/HEAD"), `${head}\n`);
+  expect(await save()).toMatchObject({ commit: head });
+  await git.remove(repo.world, ann);
+  expect(await branches()).toEqual(["main"]);
+});
+
+it("a restore goes on on the branch, unless that would hide commits of its own", async () => {
+  await create();
+  const head = await work();
+  const saved = await save();
+  await git.remove(repo.world, ann);
+  await create();
+  await git.restore(repo.world, ann, saved?.place ?? "");
+  expect([await branchOf(), await repo.git("rev-parse", "mu/demo/ann")]).toEqual(["mu/demo/ann", head]);
+
+  const other = checkout("bob");
+  await create(other, "mu/demo/bob");
+  const own = await work("b.txt", other.path);
+  await git.restore(repo.world, other, saved?.place ?? "");
+  expect([await branchOf(other), await repo.git("rev-parse", "mu/demo/bob")]).toEqual(["", own]);
+  expect(await git.head(repo.world, other)).toBe(head);
+});
+
+it("a refresh moves it, and a repository's command before the checkout and its hook work on it", async () => {
+  writeFileSync(join(repo.root, ".git/hooks/post-checkout"), "#!/bin/sh\nexit 3\n", { mode: 0o755 });
+  const before = async () => {};
+  const failed = git.create(repo.world, ann, { branch: "mu/demo/ann", before });
+  await expect(failed).rejects.toMatchObject({ code: "vcs.hook_failed" });
+  expect(await branches()).toEqual(["main"]);
+  rmSync(join(repo.root, ".git/hooks/post-checkout"));
+  await git.create(repo.world, ann, { branch: "mu/demo/ann", before });
+  expect(repo.read("README.md", ann.path)).toBe("hello\n");
+  await work();
+  await repo.commit({ "main.txt": "m" }, "meanwhile");
+  const refreshed = await git.refresh(repo.world, ann, "main");
+  expect(refreshed).toMatchObject({ outcome: "refreshed", head: await repo.git("rev-parse", "mu/demo/ann") });
+  expect(await branchOf()).toBe("mu/demo/ann");
+});
