@@ -58,6 +58,7 @@ async function run(): Promise<void> {
     get endsWith() {
       return endsWith;
     },
+    hints: process.env["MU_HINTS"] !== "0",
     get columns() {
       return (process.stdout.isTTY && process.stdout.columns) || undefined;
     },

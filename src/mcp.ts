@@ -41,7 +41,8 @@ export async function serveMcp(world: World, served: Request, set: ToolSet): Pro
 /** A server for one client, not yet connected. `close` aborts what is in flight, and waits for its end. */
 export async function createMcpServer(world: World, served: Request, set: ToolSet) {
   const operations = new Map<string, Operation>();
-  for (const operation of await loadOperations()) {
+  for (const { single, ...verb } of await loadOperations()) {
+    const operation = single ?? verb;
     if (!operation.standalone && !operation.outward) operations.set(toolName(operation.name), operation);
   }
   const { stdin: _, terminal: __, endAtSignals: ___, ...offered } = served;

@@ -193,7 +193,7 @@ describe("faults and next steps", () => {
     const { call } = await connect("all");
     const wrong = await call("task_add", { title: "x", effortDays: "much", blockedBy: 7 });
     expect(wrong).toMatchObject({ code: "usage.invalid_input", nextSteps: [] });
-    expect(wrong.message).toContain("effortDays: ");
+    expect(wrong.message).toContain('effortDays is a number above 0, at most 100000, not "much"');
     expect(wrong.message).toContain("blockedBy: ");
     expect(await call("task_close", { task: "build", check: "true", noCheck: true })).toMatchObject({
       message: "Give check or noCheck, not both.",

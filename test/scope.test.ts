@@ -98,7 +98,12 @@ function plainInput(operation: Operation): Input {
 }
 
 /** What a verb needs that is given no name by position. */
-const INSTEAD: Readonly<Record<string, Input>> = { "task.claim": { next: true }, "workspace.refresh": { all: true } };
+const INSTEAD: Readonly<Record<string, Input>> = {
+  "task.claim": { next: true },
+  "workspace.refresh": { all: true },
+  "agent.interrupt": { all: true },
+  "agent.send": { all: true },
+};
 
 const isList = (operation: Operation, field: string) => {
   const schema = z.toJSONSchema(operation.input(), { io: "input" }) as {

@@ -1,6 +1,7 @@
 import { Command, Argument as CommanderArgument, Option } from "commander";
 import { type Argument, type Flag, flagName, flagSpelling, flagText, type Verb, wordsOf } from "../operations/verb.js";
 import { TEXT_MARK } from "./argv.js";
+import { rootHelp } from "./help.js";
 
 /** What a parsed command line asks for. */
 export interface Call {
@@ -12,11 +13,15 @@ export interface Call {
 
 const NOUNS: Readonly<Record<string, string>> = {
   agent: "Start, prompt, watch and close agents",
+  asset: "Register files that were made, and list them",
   delivery: "Track prompts sent to agents",
   hooks: "Install the hooks through which agent CLIs report to mu",
   skill: "Teach agent CLIs to work with mu",
   audit: "Verify the chain of events",
   db: "Maintain the database",
+  notify: "Try how people are told",
+  pricing: "Show, check and update the prices of models",
+  role: "List, show and check the roles of the project",
   me: "Show who you are to mu, and your tasks",
   dispatch: "Start ready tasks by role, within their budgets",
   runs: "See what the dispatcher ran and what it cost",
@@ -35,7 +40,7 @@ export function buildProgram(verbs: readonly Verb[], found: (call: Call) => void
   const program = new Command("mu")
     .description("Run crews of coding agents in tmux on one task graph")
     .usage("<noun> <verb> [options]")
-    .configureHelp(HELP)
+    .configureHelp({ formatHelp: rootHelp })
     .option("-V, --version", "Print the version")
     .option("--json", "Print JSON")
     .helpCommand(false)
@@ -112,7 +117,7 @@ function helpAfter(verb: Verb, command: Command): string {
   if (verb.description !== "") lines.push("", command.createHelp().boxWrap(verb.description, helpWidth(command)));
   lines.push("", "Examples:");
   for (const { command, shows, fault } of verb.examples) {
-    lines.push(`  ${command}`, `      ${fault === undefined ? "" : `refused (${fault}): `}${shows}`);
+    if (fault === undefined) lines.push(`  ${command}`, `      ${shows}`);
   }
   return lines.join("\n");
 }
@@ -131,7 +136,11 @@ function inputOf(verb: Verb, command: Command): Record<string, unknown> {
   const options = command.opts<Record<string, Written>>();
   const read = (field: Argument | Flag, value: Written) =>
     convert(options["raw"] ? { ...field, lines: false } : field, value);
-  verb.arguments.forEach((argument, index) => {
+  const replaced = verb.options.find(({ field, replaces }) => replaces && options[field])?.replaces;
+  const places = verb.arguments.filter(({ field }) => field !== replaced);
+  const surplus = command.processedArgs[places.length] as string | string[] | undefined;
+  if (replaced !== undefined && surplus !== undefined && surplus.length > 0) tooMany(command, places.length);
+  places.forEach((argument, index) => {
     const value = command.processedArgs[index] as string | string[] | undefined;
     if (value === undefined || (argument.variadic && value.length === 0 && !argument.required)) return;
     input[argument.field] = read(argument, value);
@@ -141,6 +150,10 @@ function inputOf(verb: Verb, command: Command): Record<string, unknown> {
     if (value !== undefined) input[flag.field] = read(flag, value);
   }
   return input;
+}
+
+function tooMany(command: Command, most: number): never {
+  command.error(`too many arguments: expected ${most}`, { code: "commander.excessArguments" });
 }
 
 type Written = string | string[] | boolean;

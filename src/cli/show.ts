@@ -12,6 +12,8 @@ export interface Output {
   out(text: string): void;
   err(text: string): void;
   colour: boolean;
+  /** False where a person does not want to read what they can do next. */
+  hints?: boolean | undefined;
   /** How wide the terminal is; undefined where the text goes elsewhere, such as into a pipe. */
   columns?: number | undefined;
   /** Another part of mu reads the text: a verb may not use the terminal. */
@@ -37,7 +39,7 @@ export async function showResult(
   const text = operation.render?.(shown as never, paint) ?? JSON.stringify(shown, null, 2);
   if (text !== "") output.out(`${text}\n`);
   const nextSteps = (shown as { nextSteps?: NextStep[] } | null)?.nextSteps ?? [];
-  if (nextSteps.length > 0) output.out(nextBlock(nextSteps, paint));
+  if (nextSteps.length > 0 && output.hints !== false) output.out(nextBlock(nextSteps, paint));
 }
 
 /** Gives what prints one value of a stream. */
@@ -73,7 +75,8 @@ export function reportError(error: unknown, line: Pick<Line, "json">, output: Ou
     output.err(jsonLine(ended === undefined ? fault : { ...fault.toJSON(), exitCode: ended }));
   } else {
     output.err(printable(`mu: ${fault.message}\n`));
-    if (fault.nextSteps.length > 0) output.err(printable(nextBlock(fault.nextSteps, { dim: (text) => text })));
+    if (fault.nextSteps.length > 0 && output.hints !== false)
+      output.err(printable(nextBlock(fault.nextSteps, { dim: (text) => text })));
   }
   return ended ?? fault.exitCode;
 }

@@ -64,7 +64,7 @@ export interface LaunchPlan {
  * `agent.command_not_found`, `agent.invalid_env`, `agent.invalid_command`.
  */
 export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes): Promise<LaunchPlan> {
-  const key = wishes.cli ?? cliOf(wishes.command);
+  const key = keyOf(wishes);
   const cli = resolveCli(key, crew.env);
   const command = wishes.command ?? (crew.env[overrideName(key)] || cli.command);
   const env = checkEnvironment(wishes.env ?? {});
@@ -95,6 +95,11 @@ export async function planLaunch(crew: Crew, ref: AgentRef, wishes: LaunchWishes
   };
   return { ...plan, newSession: canNameSession(plan) ? randomUUID() : null };
 }
+
+const keyOf = ({ cli, command }: LaunchWishes) => cli ?? cliOf(command);
+
+/** The CLI that is wished for. Faults `cli.unknown`. */
+export const cliFor = (crew: Crew, wishes: LaunchWishes): AgentCli => resolveCli(keyOf(wishes), crew.env);
 
 /** The program and its arguments for the pane, and the environment that the CLI itself needs. */
 export async function launchArgv(

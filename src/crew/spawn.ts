@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { isAbsolute, join, relative } from "node:path";
 import { agentWrite, findOpenAgent, insertAgentIn, listMembers, PERSON_CLI } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import { inheritOutbox } from "../agents/delivery/outbox.js";
@@ -8,13 +10,15 @@ import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault, insteadOfFault } from "../errors.js";
 import { type AgentRef, checkAgentName, quote, shellWord } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
+import { workBeforeClaim } from "../work/work.js";
 import { createWorkspace, type WorkspaceWishes } from "../workspaces/create.js";
 import { freeWorkspace } from "../workspaces/free.js";
 import { reviveWorkspace } from "../workspaces/recreate.js";
 import { WORKSPACE } from "../workspaces/workspace.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { isHalfSpawn, retireAgentIn } from "./close.js";
-import { type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
+import { type FirstPrompt, type Given, giveIn, requireGivable } from "./first-prompt.js";
+import { cliFor, type LaunchPlan, type LaunchWishes, planLaunch } from "./launch.js";
 import { type Spawned, type StartOptions, startAgent } from "./start.js";
 
 export interface SpawnOptions extends LaunchWishes, StartOptions {
@@ -22,11 +26,14 @@ export interface SpawnOptions extends LaunchWishes, StartOptions {
   workspace?: WorkspaceWishes | undefined;
   /** What the agent is for. */
   role?: string | undefined;
+  /** The task and the prompt that it starts with; see `deliverQueued`. */
+  first?: FirstPrompt | undefined;
 }
 
-/** A start in a workspace, when one was wished for. */
-export interface SpawnedInWorkspace extends Spawned {
+/** A start, with the workspace and the first prompt, where they were wished for. */
+export interface SpawnedAgent extends Spawned {
   workspace: SpawnWorkspace | null;
+  given: Given | null;
 }
 
 /**
@@ -37,21 +44,29 @@ export interface SpawnedInWorkspace extends Spawned {
  * incarnation, or a row whose pane is dead: reconcile closes both.
  *
  * Faults: `workstream.not_found`, `agent.invalid_name`, `agent.exists`, `agent.other_socket`, `agent.command_not_found`, `agent.died`,
- * `agent.closed_meanwhile`, and those of `planLaunch`, `openPane` and `createWorkspace`.
+ * `agent.closed_meanwhile`, and those of `planLaunch`, `openPane`, `createWorkspace` and, with a task, `claimTask`.
  */
-export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<SpawnedInWorkspace> {
+export async function spawnAgent(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<SpawnedAgent> {
   checkAgentName(ref.name);
   await requireOneServer(crew, ref);
+  if (options.first !== undefined) await requireGivable(crew, options.first, cliFor(crew, options));
   if (options.workspace === undefined) return { ...(await spawnIn(crew, ref, options)), workspace: null };
   await requireNameFree(crew.context, ref);
   await planLaunch(crew, ref, options);
   const workspace = await prepareWorkspace(crew, ref, options.workspace);
   try {
-    return { ...(await spawnIn(crew, ref, { ...options, cwd: workspace.path })), workspace };
+    return { ...(await spawnIn(crew, ref, { ...options, cwd: folderIn(workspace, options.cwd) })), workspace };
   } catch (error) {
     await rollBackWorkspace(crew, ref, workspace);
     throw error;
   }
+}
+
+/** The folder of a workspace that is the one of the project: a workstream may be about a part of its repository. */
+function folderIn({ root, path }: SpawnWorkspace, projectFolder: string): string {
+  const below = relative(root, projectFolder);
+  const folder = join(path, below);
+  return below.startsWith("..") || isAbsolute(below) || !existsSync(folder) ? path : folder;
 }
 
 /** Refuses to begin a second half of a crew that lives behind another tmux socket of this machine. */
@@ -79,13 +94,17 @@ async function requireNameFree({ store, clock }: Context, ref: AgentRef): Promis
   if (open !== undefined && !isHalfSpawn(open, clock.now())) throw agentExists(ref, open);
 }
 
-async function spawnIn(crew: Crew, ref: AgentRef, options: SpawnOptions): Promise<Spawned> {
+async function spawnIn(crew: Crew, ref: AgentRef, options: SpawnOptions) {
   const plan = await planLaunch(crew, ref, options);
   const row = await write(crew.context, agentWrite("agent.spawn", ref), (tx) =>
     reserveAgentIn(tx, ref, plan, { role: options.role ?? null }),
   );
-  const { agent, readiness } = await startAgent(crew, row, plan, { ...options, workstream: ref.workstream });
-  return { agent, readiness };
+  const { first } = options;
+  const work = first?.task && (await workBeforeClaim(crew, crew.context.store.db, ref, first.task.name, options.cwd));
+  let given: Given | null = null;
+  const withPane = first && (async (tx: Tx, known: RowOf<"agents">) => (given = await giveIn(tx, known, first, work)));
+  const { agent, readiness } = await startAgent(crew, row, plan, { ...options, withPane, workstream: ref.workstream });
+  return { agent, readiness, given: given as Given | null };
 }
 
 /** Inserts the row of a new incarnation, without a pane yet. Faults `workstream.not_found`, `agent.exists`. */

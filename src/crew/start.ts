@@ -1,6 +1,7 @@
 import { type Agent, agentById, agentWrite } from "../agents/agent.js";
 import { bordersOf } from "../agents/borders.js";
 import type { Crew } from "../agents/crew.js";
+import { cancelFirstPrompt } from "../agents/delivery/outbox.js";
 import { readTail, removeFiles, saveLaunch, transcriptCommand, transcriptPath } from "../agents/files.js";
 import { viewAgent } from "../agents/occupant.js";
 import { findOwnPane, identityOf, listAgentPrograms, panesMarkedFor, programsOf } from "../agents/pane.js";
@@ -8,7 +9,7 @@ import { type Explanation, isStoppedBy } from "../agents/screen/verdict.js";
 import { rememberPrompt } from "../agents/status/record.js";
 import { pollUntil } from "../clock.js";
 import { type Context, timestamp } from "../db/context.js";
-import { type RowOf, write } from "../db/write.js";
+import { type RowOf, type Tx, write } from "../db/write.js";
 import { Fault, interrupted } from "../errors.js";
 import { type AgentRef, quote } from "../names.js";
 import { endProcessTrees } from "../processes.js";
@@ -40,6 +41,8 @@ export interface StartOptions {
   aliveMs?: number | undefined;
   /** Columns and rows while nobody is attached. */
   size?: { width: number; height: number } | undefined;
+  /** Runs in the write that records the pane. What it faults undoes the start. */
+  withPane?: ((tx: Tx, row: RowOf<"agents">) => Promise<unknown>) | undefined;
 }
 
 /**
@@ -83,7 +86,8 @@ async function tryStart(
   const { clock } = crew.context;
   const opened = await openFor(crew, row, plan, options);
   const deadline = clock.now().getTime() + (options.aliveMs ?? ALIVE_MS);
-  const known = await recordPane(crew.context, { workstream: options.workstream, name: row.name }, row, opened, plan);
+  const ref = { workstream: options.workstream, name: row.name };
+  const known = await recordPane(crew.context, ref, row, { opened, plan, withPane: options.withPane });
   const wait = options.ready ?? (plan.sessionRef === null ? undefined : { timeoutMs: RESUMES_MS });
   const readiness = wait === undefined ? null : await waitReady(crew, known, wait);
   await clock.sleep(Math.max(0, deadline - clock.now().getTime()));
@@ -132,9 +136,10 @@ async function recordPane(
   context: Context,
   ref: AgentRef,
   { id }: RowOf<"agents">,
-  { pane, server, socket, pid }: OpenedPane,
-  { sessionRef, newSession }: LaunchPlan,
+  { opened, plan, withPane }: { opened: OpenedPane; plan: LaunchPlan } & Pick<StartOptions, "withPane">,
 ): Promise<RowOf<"agents">> {
+  const { pane, server, socket, pid } = opened;
+  const session_ref = plan.sessionRef ?? plan.newSession;
   return write(context, agentWrite("agent.spawn", ref), async (tx) => {
     const row = await tx.db.selectFrom("agents").selectAll().where("id", "=", id).executeTakeFirst();
     if (row === undefined || row.closed_at !== null) throw closedMeanwhile(ref);
@@ -144,7 +149,9 @@ async function recordPane(
       .values({ agent_id: id, spool_offset: "", ...status })
       .onConflict((conflict) => conflict.column("agent_id").doUpdateSet(status))
       .execute();
-    return tx.patch("agents", id, { pane, server, socket, pid, session_ref: sessionRef ?? newSession }, row);
+    const known = await tx.patch("agents", id, { pane, server, socket, pid, session_ref }, row);
+    await withPane?.(tx, known);
+    return known;
   });
 }
 
@@ -269,9 +276,10 @@ export async function rollBackSpawn(crew: Crew, ref: AgentRef, row: RowOf<"agent
     const graceMs = code === interrupted().code ? 100 : 1_000;
     if (!NOTHING_OPENED.has(code)) await removePanes(crew, row, graceMs);
     const spec = { ...agentWrite("agent.spawn", ref), payload: { failed: code } };
-    await write(crew.context, spec, (tx) =>
-      retireAgentIn(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` }),
-    );
+    await write(crew.context, spec, async (tx) => {
+      await cancelFirstPrompt(tx, row);
+      await retireAgentIn(tx, row.id, { author: crew.context.actor, note: `${ref.name} was not started (${code}).` });
+    });
     await removeFiles(crew.stateDir, row);
   } catch {
     // The first fault is the one to report; what remains is a half spawn.

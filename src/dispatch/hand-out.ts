@@ -1,8 +1,7 @@
 import { type AgentRow, agentRows, currentTasks, PANELESS } from "../agents/agent.js";
-import { getAgentCli } from "../agents/clis/table.js";
 import { drainDeliveries } from "../agents/delivery/drain.js";
-import { checkVerbatim, enqueueIn } from "../agents/delivery/outbox.js";
 import { observeAgents } from "../agents/status/observe.js";
+import { queueTaskIn } from "../crew/first-prompt.js";
 import { timestamp } from "../db/context.js";
 import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
@@ -15,7 +14,6 @@ import { releaseTaskIn } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { loadGlobs } from "../tasks/ready.js";
 import type { Task } from "../tasks/task.js";
-import { taskRow } from "../tasks/task.js";
 import { workBeforeClaim } from "../work/work.js";
 import type { DispatchWorld } from "./dispatch.js";
 import { brakeReason, type Scene } from "./facts.js";
@@ -94,9 +92,7 @@ async function handTo(world: DispatchWorld, { workstream }: Scene, agent: AgentR
       const { task } = await claimNextIn(tx, name, claimant, { globs, work });
       tx.about(qualifiedName(task));
       tx.addPayload({ owner: agent.name });
-      const text = promptOf(task);
-      checkVerbatim(getAgentCli(agent.cli), text);
-      await enqueueIn(tx, agent, { text, sender: SENDER, taskId: (await taskRow(tx.db, task)).id });
+      await queueTaskIn(tx, agent, task, { sender: SENDER });
       return task;
     });
   } catch (error) {
@@ -104,17 +100,6 @@ async function handTo(world: DispatchWorld, { workstream }: Scene, agent: AgentR
     if (code === "task.none_ready" || code.startsWith("agent.")) return undefined;
     throw error;
   }
-}
-
-function promptOf(task: Task): string {
-  const name = qualifiedName(task);
-  return [
-    `Your next task is ${name}: ${task.title}`,
-    task.description,
-    `See it with \`mu task show ${name}\`. When it is done and committed, close it with \`mu task close ${name}\`. If you cannot go on without a person: \`mu task escalate ${name} 'why'\`.`,
-  ]
-    .filter(Boolean)
-    .join("\n\n");
 }
 
 const selectHanded = (db: Reader, { workstream }: Scene) =>

@@ -13,6 +13,7 @@ interface Property {
   aliases?: string[];
   completes?: string;
   value?: string;
+  replaces?: string;
   commas?: boolean;
   lines?: boolean;
 }
@@ -49,12 +50,13 @@ function argument(field: string, property: Property, required: boolean): Argumen
 
 function flag(field: string, property: Property, required: boolean): Flag {
   const about = common(field, property, required);
-  const { short, aliases = [], default: fallback, value } = property;
+  const { short, aliases = [], default: fallback, value, replaces } = property;
   const negated = about.type === "boolean" && fallback === true;
   return {
     ...about,
     flag: negated ? `no-${flagName(field)}` : flagName(field),
     ...(short && { short }),
+    ...(replaces && { replaces }),
     aliases,
     value: value ?? (about.choices ? "choice" : VALUE_WORDS[about.type]),
     ...(fallback !== undefined && fallback !== false && !negated && { default: String(fallback) }),

@@ -1,4 +1,4 @@
-import type { core, ZodError, ZodObject } from "zod";
+import type { core, ZodError, ZodNumber, ZodObject } from "zod";
 import type { Crew } from "../agents/crew.js";
 import { type AskPane, type Caller, identify, requireActiveRun, yieldsToSelf } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
@@ -114,7 +114,7 @@ function checkInput(operation: Operation, schema: ZodObject, input: unknown): In
 
 /** What is wrong with one value, in plain English; undefined keeps zod's message. */
 function describeProblem(issue: core.$ZodRawIssue): string | undefined {
-  if (issue.input === undefined) return "is missing";
+  if (issue.input === undefined) return MISSING;
   switch (issue.code) {
     case "too_small":
       if (issue.origin === "string" && issue.minimum === 1) return "must not be empty";
@@ -129,6 +129,8 @@ function describeProblem(issue: core.$ZodRawIssue): string | undefined {
       return undefined;
   }
 }
+
+const MISSING = "is missing";
 
 function unitOf(origin: string): string {
   if (origin === "string") return " characters long";
@@ -147,6 +149,32 @@ const TYPES: Readonly<Record<string, string>> = {
 const valueAt = (input: unknown, path: readonly PropertyKey[]) =>
   path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], input);
 
+interface NumberCheck {
+  check: string;
+  value: number;
+  inclusive: boolean;
+}
+
+/** `a whole number from 1 to 100`, for a field that is a number. */
+function numberWanted(schema: unknown): string | undefined {
+  let inner = schema as { def?: { type: string; innerType?: unknown } } | undefined;
+  while (inner?.def?.innerType !== undefined) inner = inner.def.innerType as typeof inner;
+  if (inner?.def?.type !== "number") return undefined;
+  const { isInt, def } = inner as unknown as ZodNumber;
+  const checks = (def.checks ?? []).map((check) => check._zod.def as unknown as NumberCheck);
+  const [least, most] = ["greater_than", "less_than"].map((kind) => checks.find(({ check }) => check === kind));
+  const range =
+    least?.inclusive && most?.inclusive
+      ? ` from ${least.value} to ${most.value}`
+      : [
+          least && ` ${least.inclusive ? "of at least" : "above"} ${least.value}`,
+          most && ` ${most.inclusive ? "at most" : "below"} ${most.value}`,
+        ]
+          .filter(Boolean)
+          .join(",");
+  return `a ${isInt ? "whole " : ""}number${range}`;
+}
+
 function describeIssues(operation: Operation, error: ZodError, input: unknown): string {
   const issues = error.issues.slice(0, 5).map((issue) => {
     if (issue.code === "unrecognized_keys") return `Unknown field ${issue.keys.map(quote).join(", ")}`;
@@ -156,6 +184,8 @@ function describeIssues(operation: Operation, error: ZodError, input: unknown): 
     const [field, ...rest] = issue.path.filter((part) => typeof part !== "number");
     const name = String(field ?? "input");
     const shown = operation.positional?.includes(name) ? `<${flagName(name)}>` : `--${flagName(name)}`;
+    const wanted = value === "" && issue.message !== MISSING ? numberWanted(operation.input().shape[name]) : undefined;
+    if (wanted !== undefined) return `${shown} is ${wanted}, not ${JSON.stringify(valueAt(input, issue.path))}`;
     return `${shown}${rest.length > 0 ? ` (${rest.join(".")})` : ""}: ${value}${issue.message}`;
   });
   return `${issues.join("; ")}.`;

@@ -27,6 +27,8 @@ export type FieldNotes = {
   past?: true;
   /** A switch with which the workstream may be a new one. */
   unlessGiven?: string;
+  /** On a command line this switch stands in for the argument of that name. */
+  replaces?: string;
   /** A switch that makes the call about all workstreams. */
   everywhere?: true;
   /** One letter for the command line. */

@@ -64,6 +64,7 @@ export const land = defineOperation({
   output: OUTPUT,
   positional: ["tasks"],
   examples: [
+    { command: "mu land", shows: "what is finished" },
     { command: "mu land --dry-run", shows: "what would land, and what would conflict" },
     { command: "mu land cart --check 'test -e cart.txt'", shows: "one task, if the check passes" },
     { command: "mu land --all", shows: "all finished work" },

@@ -85,6 +85,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   validate?: (input: z.output<I>) => void;
   /** Whether a call writes; without it a `write` does, and a `destroy` with `yes`. */
   writes?: (input: z.output<I>) => boolean;
+  /** Of a verb that takes several names: the one for one of them, which programs call. */
+  single?: Operation;
   /** A call can be about several workstreams: each name says its own, and tables show them. */
   spans?: true;
   /** After a first signal it ends in its own time, as what it waits for does; a second one ends the process. */

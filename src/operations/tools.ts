@@ -74,6 +74,7 @@ const PRIVATE = Object.keys({
   scope: true,
   past: true,
   unlessGiven: true,
+  replaces: true,
   everywhere: true,
   short: true,
   aliases: true,

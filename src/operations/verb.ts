@@ -37,6 +37,8 @@ export interface Flag extends Field {
   flag: string;
   short?: string;
   aliases: string[];
+  /** The argument in whose place it stands. */
+  replaces?: string;
   /** The word for its value in help. */
   value: string;
   default?: string;

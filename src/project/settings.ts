@@ -60,6 +60,11 @@ export const PROJECT_KEYS = keys({
     ...{ kind: ["nothing", "review"], standard: "nothing" },
     about: "What finished work needs before it lands; review: somebody has approved its commits",
   },
+  workspaces: {
+    kind: ["auto", "off"],
+    standard: "auto",
+    about: "Whether an agent that is spawned in a repository gets a checkout of its own; off: only with --workspace",
+  },
   budget: {
     projectCeilingUsd: {
       ...{ kind: "number", nullable: true, least: 0, most: MOST_USD, standard: null },

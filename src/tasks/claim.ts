@@ -123,7 +123,8 @@ function requireAbandoned(row: TaskToChange, now: string): void {
   );
 }
 
-async function requireClaimable(tx: Tx, row: TaskToChange): Promise<void> {
+/** Refuses a task that nobody may claim now. Faults as `claimTask`. */
+export async function requireClaimable(tx: Pick<Tx, "db" | "now">, row: TaskToChange): Promise<void> {
   if (row.status === "IN_PROGRESS") throw alreadyClaimed(row);
   const refuse = (code: string, why: string, details: Record<string, unknown> = {}) =>
     new Fault("conflict", code, `${row.name} ${why}`, [lookAt(row), takeAnother(row)], details);

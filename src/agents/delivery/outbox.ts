@@ -247,13 +247,20 @@ export async function inheritOutbox(tx: Pick<Tx, "db" | "now">, heir: RowOf<"age
 
 /** Inside a write: cancels what waits for an agent that was closed on purpose. */
 export async function cancelOutbox(tx: Tx, agentId: number): Promise<void> {
-  await tx.db
-    .updateTable("deliveries")
-    .set({ state: "cancelled", reason: "the agent was closed", updated_at: tx.now })
-    .where("state", "=", "queued")
-    .where("agent_id", "=", agentId)
-    .execute();
+  await cancelQueued(tx, agentId, "the agent was closed").execute();
 }
+
+/** Inside a write: cancels what was queued for an incarnation that did not start; what it inherited waits on. */
+export async function cancelFirstPrompt(tx: Tx, { id, spawned_at }: RowOf<"agents">): Promise<void> {
+  await cancelQueued(tx, id, "the agent was not started").where("created_at", ">=", spawned_at).execute();
+}
+
+const cancelQueued = ({ db, now }: Tx, agentId: number, reason: string) =>
+  db
+    .updateTable("deliveries")
+    .set({ state: "cancelled", reason, updated_at: now })
+    .where("state", "=", "queued")
+    .where("agent_id", "=", agentId);
 
 /** A prompt on its way to an agent's pane, or at its end. */
 export const DELIVERY = shape({

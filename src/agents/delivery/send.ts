@@ -74,6 +74,16 @@ export async function queueForAgent(
   return showDelivery(db, id);
 }
 
+/** Works through the agent's outbox until a delivery that was queued is settled. Faults as `sendToAgent`. */
+export async function deliverQueued(
+  host: TmuxHost,
+  ref: AgentRef,
+  id: number,
+  options: Pick<SendOptions, "timeoutMs" | "signal"> = {},
+): Promise<Delivery> {
+  return deliver(host, await openAgent(host.context.store.db, ref), { id, pollOptions: pollOptionsOf(options) });
+}
+
 async function receiver(db: Reader, ref: AgentRef, text: string): Promise<RowOf<"agents">> {
   const agent = await openAgent(db, ref);
   if (!PANELESS.includes(agent.cli)) {

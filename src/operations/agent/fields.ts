@@ -1,11 +1,15 @@
 import { resolve } from "node:path";
 import * as z from "zod";
 import type { SpawnOptions } from "../../crew/spawn.js";
-import { Fault } from "../../errors.js";
+import { Fault, ignoreFault } from "../../errors.js";
+import type { Host } from "../../host.js";
+import type { Role } from "../../project/settings.js";
 import { LAYOUTS } from "../../tmux/appearance.js";
-import { getWorkstream } from "../../workstreams/workstream.js";
+import { detectBackend } from "../../vcs/backends.js";
+import type { WorkspaceWishes } from "../../workspaces/create.js";
 import { type App, step } from "../define.js";
 import { durationField, field, flag, type InputOf, optionalText } from "../fields.js";
+import { projectOf } from "../project.js";
 import { backendField, projectRootField, wishesOf } from "../workspace/fields.js";
 import { cliField } from "./shapes.js";
 
@@ -25,7 +29,8 @@ export const spawnFields = () => ({
     value: "name",
   }),
   layout: field(z.enum(LAYOUTS).optional(), "Layout of the window's panes"),
-  workspace: flag("Give it its own checkout of the project"),
+  workspace: flag("Give it its own checkout, also where none is the default: a copy outside of repositories"),
+  here: flag("Let it work in the folder itself, without a checkout of its own"),
   workspaceBackend: backendField(),
   workspaceFrom: optionalText("Ref that a new checkout starts from (default: the target branch)", {
     aliases: ["from"],
@@ -36,31 +41,70 @@ export const spawnFields = () => ({
   timeout: durationField("How long to wait for it").prefault("30s"),
 });
 
-/** The flags as the core takes them. Faults `usage.role_is_access`, `usage.bad_pair`, `usage.no_workspace`, `usage.two_folders`. */
-export async function spawnOptions(
-  app: App,
-  workstream: string,
-  input: InputOf<typeof spawnFields>,
-): Promise<SpawnOptions> {
-  const { root } = await getWorkstream(app.context.store.db, workstream);
-  const { ready, timeout, cwd, env, workspace, workspaceBackend, workspaceFrom, workspaceProjectRoot, ...wishes } =
-    input;
-  const place = { backend: workspaceBackend, from: workspaceFrom, projectRoot: workspaceProjectRoot };
-  const spawnIt = [step("Spawn it in its workspace", "mu agent spawn <name> --workspace")];
-  if (!workspace && Object.values(place).some((value) => value !== undefined)) {
-    throw new Fault("usage", "usage.no_workspace", "These flags describe a workspace: pass --workspace, too.", spawnIt);
-  }
-  if (workspace && cwd !== undefined) {
-    throw new Fault("usage", "usage.two_folders", "An agent works in its workspace or in --cwd, not in both.", spawnIt);
-  }
-  if (wishes.role === "full-access" || wishes.role === "read-only") throw roleIsAccess(wishes.role);
+type SpawnInput = InputOf<typeof spawnFields>;
+
+/**
+ * The flags as the core takes them; what they leave open, the role says if the project's settings have it. Faults
+ * `usage.role_is_access`, `usage.bad_pair`, `usage.no_workspace`, `usage.two_folders`, `settings.invalid`.
+ */
+export async function spawnOptions(app: App, workstream: string, input: SpawnInput): Promise<SpawnOptions> {
+  const { ready, timeout, cwd, env, role, window, layout } = input;
+  if (role === "full-access" || role === "read-only") throw roleIsAccess(role);
+  const { root, settings } = await projectOf(app, workstream);
+  const profile = settings.roles[role ?? ""];
+  const launch = launchBy(profile, input);
+  const isAlone = settings.workspaces === "auto" && launch.access !== "read-only" && profile?.workspace !== false;
   return {
-    ...wishes,
-    cwd: resolve(app.request.cwd, cwd ?? root ?? "."),
-    workspace: workspace ? await wishesOf(app, workstream, place) : undefined,
+    ...{ ...launch, role, window, layout },
+    cwd: resolve(app.request.cwd, cwd ?? root),
+    workspace: await workspaceFor(app, workstream, input, isAlone),
     env: env && Object.fromEntries(env.map(pairOf)),
     ready: ready ? { timeoutMs: timeout, signal: app.request.signal } : undefined,
   };
+}
+
+/** How its CLI is started: by the flags, else as the role's runs. */
+function launchBy(profile: Role | undefined, { cli, command, model, access }: SpawnInput) {
+  const own = { cli, command, model, access: access ?? profile?.access };
+  if (profile === undefined || command !== undefined || (cli !== undefined && cli !== profile.cli)) return own;
+  return {
+    ...own,
+    cli: profile.cli,
+    command: profile.command ?? undefined,
+    model: model ?? profile.model ?? undefined,
+  };
+}
+
+/** The workspace to give it: one that is asked for, else, `byDefault`, one of the repository around the project. */
+async function workspaceFor(
+  app: App,
+  workstream: string,
+  { workspace, here, cwd, workspaceBackend, workspaceFrom, workspaceProjectRoot }: SpawnInput,
+  byDefault: boolean,
+): Promise<WorkspaceWishes | undefined> {
+  const place = { backend: workspaceBackend, from: workspaceFrom, projectRoot: workspaceProjectRoot };
+  const isAsked = workspace || Object.values(place).some((value) => value !== undefined);
+  const isElsewhere = here || cwd !== undefined;
+  const spawnIt = [step("Spawn it in its workspace", "mu agent spawn <name> --workspace")];
+  if (isElsewhere && workspace) {
+    const other = here ? "in the folder that --here means" : "in --cwd";
+    throw new Fault("usage", "usage.two_folders", `An agent works in its workspace or ${other}, not in both.`, spawnIt);
+  }
+  if (isElsewhere && isAsked) {
+    const message = `These flags describe a workspace: leave ${here ? "--here" : "--cwd"} out.`;
+    throw new Fault("usage", "usage.no_workspace", message, spawnIt);
+  }
+  if (isElsewhere || (!isAsked && !byDefault)) return undefined;
+  const wishes = await wishesOf(app, workstream, place);
+  return isAsked || (await hasRepository(await app.crew(), wishes.projectRoot)) ? wishes : undefined;
+}
+
+/** Whether a folder is in a repository with something to check out. Dotfiles in the home directory are no project. */
+async function hasRepository(host: Host, folder: string): Promise<boolean> {
+  const found = await detectBackend(host, folder).catch(ignoreFault("vcs.no_folder"));
+  if (found === undefined || found.backend.key === "none" || found.root === host.env["HOME"]) return false;
+  const target = found.backend.target(host, found.root).catch(ignoreFault("vcs.no_commits", "vcs.no_target"));
+  return (await target) !== undefined;
 }
 
 function pairOf(text: string): [string, string] {

@@ -6,6 +6,7 @@ export const agentFree = defineAgentVerb({
   name: "agent.free",
   summary: "Mark an agent as available until it is busy again",
   effect: "write",
+  several: { order: "at once" },
   repeatable: true,
   output: { agent: AGENT, previousStatus: [AGENT_STATUSES, null], changed: "boolean" },
   examples: [

@@ -6,7 +6,10 @@ import { field } from "../fields.js";
 export const agentKick = defineAgentVerb({
   name: "agent.kick",
   summary: "Signal the program that an agent is stuck in, or continue the agent after Ctrl-Z",
+  description:
+    "For an agent that waits for a program which does not end: the program is signalled, and the agent's turn goes on. To end the turn itself, use mu agent interrupt.",
   effect: "write",
+  several: { order: "at once" },
   journalled: false,
   acts: ["ends"],
   input: () => ({

@@ -6,6 +6,7 @@ import { taskRow } from "../../tasks/task.js";
 import { defineAgentVerb, step, textOrFile } from "../define.js";
 import { durationField, field, flag, optionalText, taskField } from "../fields.js";
 import { drainLater, sentExitCode, sentLine } from "../sent.js";
+import { allInPanes } from "./all.js";
 
 export const agentSend = defineAgentVerb({
   name: "agent.send",
@@ -13,6 +14,7 @@ export const agentSend = defineAgentVerb({
   description:
     "Exits 0 if the agent itself shows that it has the prompt, and 8 if it was only typed (a shell or a plain program: its terminal echoed it) or handed to the agent's stop hook. Never types into a dialog, a draft, a pane that is not the agent's or a shell that the CLI fell back to: mu exits 4 with the reason. A busy agent gets the prompt at its next turn; after --timeout mu exits 5, and a process of its own types the prompt when the agent is ready, for an hour.",
   effect: "write",
+  several: { order: "at once", names: false, all: allInPanes("Send it to all agents of the workstream but yourself") },
   acts: ["runs"],
   journalled: false,
   input: () => ({
@@ -26,6 +28,7 @@ export const agentSend = defineAgentVerb({
   positional: ["text"],
   examples: [
     { command: "mu agent send helper 'echo hello'", shows: "send a prompt and wait for proof of delivery" },
+    { command: "mu agent send --all 'echo hello'", shows: "send it to every agent" },
     { command: "mu agent send ann hello", shows: "a person, who has no pane", fault: "delivery.to_person" },
     { command: "mu agent send nobody hello", shows: "an unknown agent", fault: "agent.not_found" },
   ],

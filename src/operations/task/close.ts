@@ -17,6 +17,7 @@ export const taskClose = defineTaskVerb({
   description:
     "With --check, or the workstream's setting check, the command runs in the owner's workspace first. If it passes, the task is verified; if it fails, the task stays IN_PROGRESS and mu exits 1. mu warns about uncommitted changes, a task without a commit, and commits of no task. The setting closeRequires restricts agents to closing tasks that are committed, checked or landed.",
   effect: "write",
+  several: { order: "in turn" },
   acts: ["runs"],
   input: () => ({
     evidence: field(textField().optional(), "Evidence that it is done, kept as a note", { lines: true }),

@@ -10,6 +10,7 @@ export const taskDelete = defineTaskVerb({
   summary: "Delete a task with its edges and notes",
   description: "Its events stay, and `mu undo` restores it. If you decide not to do a task, reject it instead.",
   effect: "destroy",
+  several: { order: "in turn" },
   input: () => ({ override: overrideField(), yes: yesField() }),
   output: {
     task: "string",

@@ -26,6 +26,7 @@ function defineSetAside(verb: "reject" | "defer", setAside: SetAside): Operation
     description:
       "A task that is set aside still blocks its dependents, so the command fails if some are open. --cascade sets them aside, too; it is a dry run without --yes.",
     effect: "write",
+    several: { order: "in turn" },
     input: () => ({
       cascade: flag("Include open dependents, transitively"),
       reason: field(textField().optional(), "Reason, kept as a note", { aliases: ["evidence"], lines: true }),

@@ -11,6 +11,7 @@ export const taskOpen = defineTaskVerb({
   name: "task.open",
   summary: "Reopen a task",
   effect: "write",
+  several: { order: "in turn" },
   repeatable: true,
   input: () => ({ override: overrideField() }),
   output: STATUS_CHANGE,
@@ -29,6 +30,7 @@ export const taskRelease = defineTaskVerb({
   name: "task.release",
   summary: "Release a task so that others can claim it",
   effect: "write",
+  several: { order: "in turn" },
   input: () => ({
     reopen: flag("Reopen it even if it is finished"),
     evidence: field(textField().optional(), "What is done so far, kept as a note", { lines: true }),

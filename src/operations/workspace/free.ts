@@ -10,6 +10,7 @@ export const workspaceFree = defineAgentVerb({
   summary: "Free a workspace: save its work and delete it",
   description: "Everything that has not landed is saved first and can be restored.",
   effect: "write",
+  several: { order: "at once" },
   acts: ["ends"],
   input: () => ({ evenIfBusy: whileBusyField("Delete its folder even if the agent is open") }),
   output: { workspace: WORKSPACE, salvage: [LISTED_SALVAGE, null], changed: "boolean" },
