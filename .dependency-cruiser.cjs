@@ -47,7 +47,6 @@ const PACKAGES = [
   ["zod", "^src/(operations|mcp|reference)[./]"],
   ["commander|chalk|@inquirer", "^src/(cli|reference)[./]"],
   ["@modelcontextprotocol", "^src/mcp[./]"],
-  ["ink|react", "^src/top/"],
   ["@pydantic/genai-prices", "^src/pricing/"],
 ];
 

@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import { defineConfig, type Options } from "tsup";
 import { thirdPartyNotices } from "./scripts/notices.js";
 
 /** Packages that only some verbs need: each is a file of its own, loaded when such a verb runs. */
 const LAZY = [
   ...["yaml", "pg", "execa", "chalk", "fast-string-truncated-width", "@inquirer/input", "@modelcontextprotocol/sdk"],
-  ...["@pydantic/genai-prices", "ink", "react"],
+  "@pydantic/genai-prices",
 ];
 const nodeRequire = createRequire(import.meta.url);
 const FILES: Readonly<Record<string, string>> = {
@@ -16,7 +15,6 @@ const FILES: Readonly<Record<string, string>> = {
   "@inquirer/input": "input",
   "fast-string-truncated-width": "string-width",
   "@pydantic/genai-prices": "genai-prices",
-  react: "ink",
 };
 const fileOf = (name: string) => FILES[name] ?? name;
 
@@ -89,20 +87,6 @@ const notices = thirdPartyNotices("dist/THIRD-PARTY-NOTICES.txt");
 /** Its main file is in a form that esbuild cannot follow. */
 const alias = { "jsonc-parser": "jsonc-parser/lib/esm/main.js" };
 
-/** Ink waits at two places for what only its developers have, and for its layout engine: a CommonJS file cannot. */
-const inkWithoutWaits: NonNullable<Options["esbuildPlugins"]>[number] = {
-  name: "ink-without-waits",
-  setup(build) {
-    build.onResolve({ filter: /^yoga-layout$/ }, () => ({ path: join(import.meta.dirname, "scripts/vendor/yoga.ts") }));
-    build.onLoad({ filter: /ink\/build\/reconciler\.js$/ }, ({ path }) => {
-      const text = readFileSync(path, "utf8");
-      const contents = text.replace("await import('./devtools.js')", "").replace("await loadPackageJson()", "{}");
-      if (/^\s*(?:\? )?await /m.test(contents)) throw new Error(`${path} waits at another place now`);
-      return { contents };
-    });
-  },
-};
-
 const program: Options = {
   format: "cjs",
   outExtension: () => ({ js: ".cjs" }),
@@ -135,8 +119,7 @@ export default defineConfig([
   {
     ...program,
     entry: Object.fromEntries(LAZY.map((name) => [`vendor/${fileOf(name)}`, vendorSource(fileOf(name))])),
-    env: { NODE_ENV: "production" },
-    esbuildPlugins: [inkWithoutWaits, notices],
+    esbuildPlugins: [notices],
   },
   {
     entry: { index: "src/index.ts" },

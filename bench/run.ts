@@ -18,6 +18,7 @@ import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
 import { size } from "./size.js";
 import { startup, state } from "./startup.js";
+import { top } from "./top.js";
 import { tracks } from "./tracks.js";
 import { watch } from "./watch.js";
 import { workspaces } from "./workspaces.js";
@@ -39,6 +40,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   agents,
   deliveries,
   watch,
+  top,
   accuracy,
   recovery,
   close,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Plugin } from "esbuild";
 
@@ -8,9 +8,6 @@ const LICENCE_FILE = /^(licen[cs]e|copying|notice)([.-].*)?$/i;
 const LICENCE_CHAPTER = /^#+ *licen[cs]e\s*\n([\s\S]*?)(?=\n#|$(?![\s\S]))/im;
 /** A chapter that only names the licence is shorter, in characters. */
 const SHORTEST_TEXT = 200;
-
-/** Texts from the repositories of packages that are published without. */
-const LICENCES = join("scripts", "licences");
 
 const HEAD = "mu bundles these packages. Each is under its own licence, which follows its name and version.\n";
 const RULE = `\n${"-".repeat(80)}\n`;
@@ -39,8 +36,7 @@ export function thirdPartyNotices(file: string): Plugin {
 
 function noticeOf(folder: string): string {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-  const own = join(LICENCES, `${name}.txt`);
-  const text = licenceIn(folder) || (existsSync(own) ? readFileSync(own, "utf8").trim() : "");
+  const text = licenceIn(folder);
   if (text === "") throw new Error(`The bundled package ${name} ${version} has no licence text in ${folder}.`);
   return `${RULE}${name} ${version} (${license})\n\n${text}\n`;
 }

@@ -9,8 +9,8 @@ export const UNFINISHED = /\x1b\[(<[\d;]{0,17}|20?0?1?)?$/;
 /** Characters that would steer a terminal. */
 export const CONTROLS = /[\x00-\x1f\x7f-\x9f]+/g;
 
-/** Colours, without bold, dim and inverse, which say something where there are none. */
-export const COLOURS = /\x1b\[(?:3\d|4\d|9\d|10\d)(?:[;:][\d;:]*)?m/g;
+/** Parts a text at the sequences that set colours and styles; they are kept. */
+export const SEQUENCES = /(\x1b\[[0-9;:]*m)/;
 
 const STYLE = /^\x1b\[[0-9;:]*m$/;
 const ANY_SEQUENCE = /\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|.)?|[\x00-\x08\x0b-\x1f\x7f]/g;

@@ -399,9 +399,20 @@ export const VIEW: Readonly<Record<ViewName, View>> = {
   },
 };
 
+/** Rows are made once for each reading: there may be thousands, and a key asks for them several times. */
+const made = new WeakMap<Data, Map<string, Row[]>>();
+
 /** The rows of a view that pass its filter; a heading stays only with rows below it. */
 export function rowsOf(view: ViewName, data: Data, { layout, filter }: { layout: Layout; filter: string }): Row[] {
-  const rows = VIEW[view].rows(data, { layout });
+  const known = made.get(data) ?? new Map<string, Row[]>();
+  made.set(data, known);
+  const key = `${view}\0${layout}\0${filter}`;
+  const rows = known.get(key) ?? filtered(VIEW[view].rows(data, { layout }), filter);
+  known.set(key, rows);
+  return rows;
+}
+
+function filtered(rows: Row[], filter: string): Row[] {
   if (filter.trim() === "") return rows;
   const passes = filterBy(filter);
   const kept = rows.filter((row) => row.subject === null || passes(row.fields));

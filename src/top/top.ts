@@ -1,19 +1,17 @@
-import { EventEmitter } from "node:events";
 import type { ReadStream, WriteStream } from "node:tty";
-import * as ink from "ink";
 import type { TmuxHost } from "../agents/crew.js";
-import { followAgents } from "../agents/status/observe.js";
+import { observeOnce } from "../agents/status/observe.js";
 import type { Scene } from "../dispatch/facts.js";
 import { brakeReason } from "../dispatch/facts.js";
 import { Fault } from "../errors.js";
 import type { Words } from "./bindings.js";
 import type { Data } from "./data.js";
-import { Frame, firstShown, hasDetail, placesOf, promptStart, type Shown, type Size } from "./draw.js";
+import { caretOf, drawFrame, firstShown, hasDetail, placesOf, type Shown, type Size } from "./draw.js";
 import { type Key, readKeys } from "./keys.js";
 import { type Effect, lineOf, type Model, placeOf, press, rowsNow, START, withOffers } from "./model.js";
 import { readData, versionOf } from "./read.js";
 import { openScreen } from "./screen.js";
-import { COLOURS, plain, stylesAlone } from "./sequences.js";
+import { plain, stylesAlone } from "./sequences.js";
 import { VIEW } from "./views.js";
 
 /** What a line of mu's said. */
@@ -44,8 +42,10 @@ export interface TopWorld {
 const PAUSE_TIMES = 4;
 /** At least so long, in ms. */
 const PAUSE_MS = 100;
-/** Between two captures of the pane that the detail shows, in ms. */
-const SCREEN_MS = 1_000;
+/** Between two looks at the panes, in ms; and after so many in which nothing has changed. */
+const LOOK_MS = 1_000;
+const QUIET_LOOKS = 5;
+const QUIET_MS = 3_000;
 
 /** Shows a workstream on the whole terminal until the person leaves it. Faults as `readScene` and the store's. */
 export async function showTop(world: TopWorld): Promise<void> {
@@ -67,36 +67,18 @@ export async function showTop(world: TopWorld): Promise<void> {
     ended.abort();
   };
 
-  // In the built program Ink is in a file that has to get ready.
-  await (ink as { ready?: Promise<void> }).ready;
-  // Ink lays the frame out and hands it over whole; what changed of it is written here.
-  const sink = Object.assign(new EventEmitter(), { columns: 80, rows: 24, write: (frame: string) => show(frame) });
-  const show = (frame: string) => {
-    const { prompt } = model;
-    const { rows } = sizeOf();
-    const column = prompt ? promptStart(prompt) + [...prompt.text].slice(0, prompt.cursor).join("").length : 0;
-    const lines = (world.colour ? frame : frame.replace(COLOURS, "")).split("\n");
-    screen.draw(lines.slice(0, rows), prompt ? { row: rows - 1, column } : undefined);
-    return true;
-  };
-  const frame = () => (
-    <Frame model={model} data={data} size={sizeOf()} detail={detail} frozen={brakeReason(scene) !== null} />
-  );
-  const drawn = ink.render(frame(), {
-    stdout: sink as unknown as WriteStream,
-    stdin: sink as unknown as ReadStream,
-    debug: true,
-    exitOnCtrlC: false,
-    patchConsole: false,
-  });
+  let frozen = brakeReason(scene) !== null;
   const draw = () => {
-    sink.columns = sizeOf().columns;
-    drawn.rerender(frame());
+    const { prompt } = model;
+    const size = sizeOf();
+    const rows = drawFrame({ model, data, size, detail, frozen, colour: world.colour });
+    screen.draw(rows, prompt ? { row: rows.length - 1, column: caretOf(prompt) } : undefined);
     screen.title(`mu ${data.workstream}${data.inbox.length > 0 ? `: ${data.inbox.length} waiting` : ""}`);
   };
 
   const reader = repeatedly(over, crash, async () => {
     scene = await world.scene();
+    frozen = brakeReason(scene) !== null;
     data = await readData(host, scene, { view: model.view, looked });
     draw();
     details.ask();
@@ -148,7 +130,7 @@ export async function showTop(world: TopWorld): Promise<void> {
       return row >= list.top && row < list.top + list.rows && at < rows.length ? at : undefined;
     };
     const before = model;
-    const step = press(model, { data, height: list.rows, rowAt, frozen: brakeReason(scene) !== null }, key);
+    const step = press(model, { data, height: list.rows, rowAt, frozen }, key);
     model = step.model;
     if (model.view !== before.view) {
       detail = { title: "", lines: [] };
@@ -184,7 +166,7 @@ export async function showTop(world: TopWorld): Promise<void> {
     screen.leave();
   };
   /** Gives the terminal to something else for a while. */
-  const away = async <T,>(work: () => Promise<T>): Promise<T> => {
+  const away = async <T>(work: () => Promise<T>): Promise<T> => {
     leave();
     try {
       return await work();
@@ -201,7 +183,6 @@ export async function showTop(world: TopWorld): Promise<void> {
         }),
     );
   const resized = () => {
-    sink.emit("resize");
     draw();
     details.ask();
   };
@@ -216,44 +197,68 @@ export async function showTop(world: TopWorld): Promise<void> {
       known = version;
       reader.ask();
     });
-    const endings = [host.context.store.watch(news.ask)];
-    const looking = look(world, first, over, () => {
-      looked = true;
-      reader.ask();
+    // What is stored stands on the screen before anything else is looked at.
+    await new Promise((resolve) => setImmediate(resolve));
+    const unwatch = host.context.store.watch(news.ask);
+    const looking = look(world, first, over, {
+      isWatched: () => detailOf(model)?.isPane === true,
+      changed: (what) => {
+        looked = true;
+        if (what === "statuses") reader.ask();
+        else details.ask();
+      },
+      chosen: () => {
+        const rows = rowsNow(model, data);
+        return rows[placeOf(model, rows)]?.id;
+      },
     }).catch(crash);
-    // A pane prints without telling anybody.
-    const capturing = setInterval(() => detailOf(model)?.isPane && details.ask(), SCREEN_MS);
-    endings.push(() => clearInterval(capturing));
     details.ask();
-    try {
-      const left = new Promise<void>((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
-      await Promise.race([left, drawn.waitUntilExit()]);
-    } finally {
-      ended.abort();
-      for (const end of endings) end();
-      await looking;
-    }
+    await new Promise<void>((resolve) => {
+      if (over.aborted) resolve();
+      over.addEventListener("abort", () => resolve(), { once: true });
+    });
+    unwatch();
+    await looking;
     if (broken !== undefined) throw broken;
   } finally {
     output.removeListener("resize", resized);
     process.removeListener("exit", leave);
     leave();
-    drawn.unmount();
-    drawn.cleanup();
   }
 }
 
-/** Looks at the panes until the end; without tmux what was stored stands. */
-async function look({ host }: TopWorld, { workstream }: Scene, over: AbortSignal, changed: () => void): Promise<void> {
+interface Looking {
+  /** Whether the screen of the chosen agent is shown. */
+  isWatched(): boolean;
+  chosen(): string | undefined;
+  changed(what: "statuses" | "screen"): void;
+}
+
+/**
+ * Looks at the panes until the end; without tmux what was stored stands. What hooks say comes through the database at
+ * once, so that the looks may be slow while nothing changes.
+ */
+async function look({ host }: TopWorld, { workstream }: Scene, over: AbortSignal, looking: Looking): Promise<void> {
+  const { context } = host;
+  let [known, screen, quiet] = ["", "", 0];
+  let labels: Awaited<ReturnType<typeof observeOnce>>["labels"] = [];
   while (!over.aborted) {
     try {
-      for await (const _ of followAgents(host, workstream.name, over)) changed();
+      const found = await observeOnce(host, { workstream: workstream.name, labels });
+      labels = found.labels;
+      const statuses = JSON.stringify(found.seen.map(({ agent, status, since, rule }) => [agent, status, since, rule]));
+      const watched = looking.isWatched() ? found.seen.find(({ agent }) => agent === looking.chosen()) : undefined;
+      const { id, activityAt, cursorX, cursorY, historySize } = watched?.pane ?? {};
+      const shown = JSON.stringify([id, activityAt, cursorX, cursorY, historySize]);
+      quiet = statuses === known && shown === screen ? quiet + 1 : 0;
+      if (statuses !== known) looking.changed("statuses");
+      if (shown !== screen) looking.changed("screen");
+      [known, screen] = [statuses, shown];
     } catch (error) {
       if (over.aborted) return;
       if (!(error instanceof Fault)) throw error;
     }
-    changed();
-    await host.context.clock.sleep(SCREEN_MS, over).catch(() => {});
+    await context.clock.sleep(quiet < QUIET_LOOKS ? LOOK_MS : QUIET_MS, over).catch(() => {});
   }
 }
 
@@ -285,6 +290,20 @@ async function readScreen({ host }: TopWorld, name: string, data: Data, size: Si
   return { title, lines: shown.lines.slice(Math.max(0, end - height + 1), end).map(stylesAlone) };
 }
 
+function pauseFor(ms: number, over: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(() => {
+      over.removeEventListener("abort", end);
+      resolve();
+    }, ms);
+    over.addEventListener("abort", end, { once: true });
+  });
+}
+
 /** Runs `work` when asked, one at a time and never twice for what was asked meanwhile, with a pause after each. */
 function repeatedly(over: AbortSignal, crash: (error: unknown) => void, work: () => Promise<void>): { ask(): void } {
   let [running, asked] = [false, false];
@@ -298,7 +317,7 @@ function repeatedly(over: AbortSignal, crash: (error: unknown) => void, work: ()
         if (!over.aborted && !(error instanceof Fault)) crash(error);
       });
       const pause = Math.max(PAUSE_MS, (performance.now() - began) * PAUSE_TIMES);
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await pauseFor(pause, over);
     }
     running = false;
   };
