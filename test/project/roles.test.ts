@@ -37,7 +37,7 @@ describe("roles", () => {
   it("are listed, shown and completed", async () => {
     settings({ roles: { code: { dailyCapUsd: 20, allowedTools: ["Read", "Edit"] }, qa: { cli: "codex" } } });
     const { stdout } = await home.here("role list");
-    expect(stdout).toMatch(/code +claude +— +20 USD/);
+    expect(stdout).toMatch(/code +claude +20 USD/);
     expect((await home.here("role show code --json")).json().role).toMatchObject({
       name: "code",
       allowedTools: ["Read", "Edit"],
