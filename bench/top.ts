@@ -6,8 +6,8 @@ import type { ReadStream, WriteStream } from "node:tty";
 import { readScene } from "../src/dispatch/scene.js";
 import { addTask } from "../src/tasks/add.js";
 import { showTop } from "../src/top/top.js";
-import { type Figure, inTurns, MU, median, ms, timesFloor } from "./measure.js";
-import { costOfScript, cpuOf, onStage, type Stage, until } from "./stage.js";
+import { type Cost, type Figure, inTurns, MU, median, ms, timesFloor } from "./measure.js";
+import { cpuOf, onStage, type Stage, until } from "./stage.js";
 
 const AGENTS = 25;
 const PRINTING = 5;
@@ -32,14 +32,30 @@ async function addTasks({ crew }: Stage, from: number, until: number): Promise<v
   for (let n = from; n < until; n++) await addTask(crew.context, "w", { name: `task-${n}`, title: `Do number ${n}` });
 }
 
-/** Each is a whole process on a terminal of its own; the view is left by a key as soon as it shows. */
+/** By the clock, from the start of a program on a terminal of its own until it shows the crew, or ends. */
 async function firstFrame({ env }: Stage): Promise<Figure> {
-  const onTerminal = (line: string) => costOfScript(`printf q | script -qfec '${line}' /dev/null`, env);
-  const costs = await inTurns(15, {
-    empty: () => onTerminal('"$NODE" -e 0'),
-    top: () => onTerminal(`"$NODE" ${MU} top -w w`),
+  const timeUntil = (line: string, shown: string) =>
+    new Promise<Cost>((resolve) => {
+      const start = performance.now();
+      const child = spawn("script", ["-qfec", line, "/dev/null"], { env, stdio: ["pipe", "pipe", "inherit"] });
+      let [seen, wallMs] = ["", 0];
+      child.stdout.on("data", (chunk) => {
+        seen += chunk;
+        if (wallMs > 0 || !seen.includes(shown)) return;
+        wallMs = performance.now() - start;
+        child.stdin.write("q");
+      });
+      child.on("close", () => {
+        wallMs ||= performance.now() - start;
+        resolve({ wallMs, cpuMs: wallMs });
+      });
+    });
+  const costs = await inTurns(25, {
+    empty: () => timeUntil(`exec ${process.execPath} -e 0`, "never"),
+    top: () => timeUntil(`exec ${process.execPath} ${MU} top -w w`, "[1 Crew]"),
   });
-  return timesFloor(`\`mu top\`: first frame, ${AGENTS} agents, 1,000 tasks`, costs.empty, costs.top, 5);
+  const what = `\`mu top\`: to its first frame, by the clock, ${AGENTS} agents, 1,000 tasks`;
+  return timesFloor(what, costs.empty, costs.top, 5);
 }
 
 async function atWork({ env, tmux }: Stage): Promise<Figure> {
