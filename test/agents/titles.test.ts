@@ -67,6 +67,20 @@ describeTmux("what tmux shows of an agent", () => {
     expect(await lengths()).toBe(before);
   });
 
+  it("stores nothing of an agent that has ended: a hook fires also in the middle of its restart", async () => {
+    const { context } = stage.crew;
+    const refresh = () => agentRefresh.run({ context, crew: async () => stage.crew } as never, { workstream: "demo" });
+    const ada = await stage.enter("ada");
+    await becomes("ada", "idle");
+    const statuses = () => context.store.db.selectFrom("observations").select("status").orderBy("id").execute();
+    const before = await statuses();
+    await stage.server.raw("kill-pane", "-t", ada.pane ?? "");
+    expect(await refresh()).toEqual({ agents: [], notices: 0 });
+    expect(await statuses()).toEqual(before);
+    await becomes("ada", "terminated");
+    expect(await statuses()).not.toEqual(before);
+  });
+
   it("has a way to whoever has waited longest", async () => {
     const { context } = stage.crew;
     const next = () => agentNext.run({ context, crew: async () => stage.crew } as never, { workstream: undefined });

@@ -32,6 +32,8 @@ export interface ObserveOptions {
   workstream?: string | undefined;
   /** All panes, where the caller has listed them already. */
   panes?: readonly Pane[] | undefined;
+  /** Nothing is stored of those that have ended: whoever asks for it may be in the middle of a restart of theirs. */
+  living?: boolean;
   /** Labels to write in the call that looks. */
   labels?: readonly PaneLabels[] | undefined;
 }
@@ -56,7 +58,8 @@ export async function observeOnce(
   host: TmuxHost,
   options: ObserveOptions = {},
 ): Promise<{ seen: Observation[]; labels: PaneLabels[] }> {
-  const samples = await collectSamples(host, options);
+  const all = await collectSamples(host, options);
+  const samples = options.living ? all.filter(({ judgement }) => judgement.status !== "terminated") : all;
   await recordSamples(host, samples);
   return { seen: samples.map(toObservation), labels: await outdatedLabels(host, samples) };
 }

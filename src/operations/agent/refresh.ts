@@ -23,7 +23,7 @@ export const agentRefresh = defineOperation({
   ],
   async run(app, { workstream }) {
     const crew = await app.crew();
-    const seen = await observeAgents(crew, { workstream });
+    const seen = await observeAgents(crew, { workstream, living: true });
     const asking = seen.filter(asksPerson);
     const notices = asking.length === 0 ? 0 : await tell(app, workstream, asking);
     return { agents: seen.map(({ agent, status }) => ({ agent, status })), notices };
