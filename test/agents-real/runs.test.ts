@@ -71,6 +71,8 @@ describe.each(["pi", "claude"])("%s without a terminal", (cli) => {
     await mu("workstream init shop");
   });
   afterAll(async () => {
+    // The workstream's session is on a server of the test's own.
+    if (folder !== undefined) await execProgram("tmux", ["kill-server"], { env });
     if (folder !== undefined) await programsEnded(programs());
     await model?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
@@ -248,7 +250,7 @@ describe.each(["pi", "claude"])("%s without a terminal", (cli) => {
       ...Object.assign({}, ...homes.map(({ env }) => env)),
       ...{ PATH: [bin, clis, dirname(process.execPath), process.env["PATH"]].join(":"), LANG: "C.UTF-8", USER: "ann" },
       ...{ MU_STATE_DIR: state(), MU_WORKSTREAM: "shop", MU_NO_TMUX: "1", MU_RETRY_BACKOFF: PATIENCE },
-      CLAUDE_CODE_MAX_RETRIES: "1",
+      ...{ CLAUDE_CODE_MAX_RETRIES: "1", TMUX_TMPDIR: folder, TMUX: "" },
     };
   }
 });
