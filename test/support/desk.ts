@@ -64,7 +64,7 @@ export function openDesk(): Desk {
     mu,
     async json(...words) {
       const { code, out, err } = await mu([...words, "--json"]);
-      if (code !== 0 && code !== 8) throw new Error(`mu ${words.join(" ")} ended with ${code}: ${err}`);
+      if (code !== 0 && code !== 8) throw new Error(`mu ${words.join(" ")} ended with ${code}: ${err || out}`);
       return JSON.parse(out);
     },
     async fault(...words) {

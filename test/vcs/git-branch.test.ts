@@ -57,6 +57,33 @@ it("a name that is in use, or has commits of its own, gets a number; one that no
   expect(await repo.git("rev-parse", "mu/demo/eve")).toBe(own);
 });
 
+it("is made also where git has to try again, because another checkout is being made, and once given up leaves nothing", async () => {
+  const failing = (times: number) => {
+    let left = times;
+    const exec: typeof repo.world.exec = async (file, args, options) => {
+      const result = await repo.world.exec(file, args, options);
+      if (!args.includes("add") || !args.includes("worktree") || left-- <= 0) return result;
+      // As git leaves it that meets a half-made entry: without the checkout, with its branch.
+      await repo.git("worktree", "remove", "--force", "--force", args.find((word) => word.includes("/ws/")) ?? "");
+      return { ...result, code: 128, stderr: "fatal: failed to read .git/worktrees/bob/commondir: Success\n" };
+    };
+    return { ...repo.world, exec };
+  };
+  await git.create(failing(2), ann, { branch: "mu/demo/ann" });
+  expect(await branchOf()).toBe("mu/demo/ann");
+  await expect(git.create(failing(99), checkout("bob"), { branch: "mu/demo/bob" })).rejects.toMatchObject({});
+  expect(await branches()).toEqual(["main", "mu/demo/ann"]);
+});
+
+it("stays with who has it where two wanted the same at once", async () => {
+  const [one, two] = [checkout("one"), checkout("two")];
+  const ends = await Promise.allSettled([create(one, "mu/demo/eve"), create(two, "mu/demo/eve")]);
+  const made = [one, two].filter((_, at) => ends[at]?.status === "fulfilled");
+  expect(made.length).toBeGreaterThan(0);
+  const names = await Promise.all(made.map((at) => branchOf(at)));
+  expect(await branches()).toEqual(["main", ...names].sort());
+});
+
 it("where git can have no such branch, the workspace has none", async () => {
   await repo.git("branch", "mu");
   await create();

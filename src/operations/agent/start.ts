@@ -48,7 +48,7 @@ export const startedExitCode = ({ delivery, problem }: Started) =>
   problem?.exitCode ?? (delivery === null ? 0 : sentExitCode(delivery));
 
 /** What a name is refused with that somebody else just took. */
-const TAKEN = ["agent.exists", "workspace.exists", "workspace.in_progress"];
+const TAKEN = ["agent.exists", "workspace.exists", "workspace.in_progress", "workspace.changed"];
 const MOST_TRIES = 100;
 
 /** Starts `count` agents at once, with the first names of `ada-1`, `ada-2` … that no agent and no workspace has. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { writeWhole } from "../../whole-file.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
 import { gitDirOf, readHead, readText } from "./git-dir.js";
-import { findCommit, gitLines, NO_HOOKS, runGit } from "./run.js";
+import { findCommit, gitFault, gitLines, NO_HOOKS, runGit } from "./run.js";
 
 /** A file in the checkout's git folder that names the branch that was made for it. */
 const NOTE = "mu-branch";
@@ -10,22 +10,50 @@ const NOTE = "mu-branch";
 /** Arguments for rev-list that mean all branches but those of workspaces, which go with them. */
 export const LASTING_BRANCHES = ["--exclude=mu/*", "--branches", "--remotes"];
 
-/** A branch for a new checkout, and whether git has one of that name, which nothing needs. */
-export interface OwnBranch {
-  name: string;
-  exists: boolean;
-}
+/** A branch that two checkouts want at once is chosen anew this often. */
+const MOST_TRIES = 20;
 
 /**
- * The branch for a new checkout at `base`: `wanted`, or with a number where that one is checked out or has commits of its
- * own. Undefined if a branch is called as one of its folders.
+ * Takes a branch for a new checkout at `base` and gives its name: `wanted`, or with a number where that one is checked
+ * out or has commits of its own. Undefined if a branch is called as one of its folders. It is there before the checkout:
+ * git makes a branch first, so that adding a checkout with a new one could not be tried again.
  */
-export async function chooseBranch(
+export async function takeBranch(
   world: VcsWorld,
   root: string,
   wanted: string,
   base: string,
-): Promise<OwnBranch | undefined> {
+): Promise<string | undefined> {
+  for (let tries = 1; ; tries++) {
+    const branch = await chooseBranch(world, root, wanted, base);
+    if (branch === undefined) return undefined;
+    const args = [...NO_HOOKS, "update-ref", `refs/heads/${branch.name}`, base, branch.tip];
+    const result = await runGit(world, root, args, { okCodes: "any" });
+    if (result.code === 0) return branch.name;
+    const isTaken = /already exists|but expected/.test(result.stderr);
+    if (!isTaken || tries === MOST_TRIES) throw gitFault(root, args, result);
+  }
+}
+
+/** Gives back a branch at `base` whose checkout was not made, unless another one is on it by now. */
+export async function giveBackBranch(world: VcsWorld, root: string, name: string, base: string): Promise<void> {
+  const ref = `refs/heads/${name}`;
+  if ((await usersOf(world, root, ref)) === 0) await deleteAt(world, root, ref, base);
+}
+
+/** How many checkouts are on a branch. */
+async function usersOf(world: VcsWorld, root: string, ref: string): Promise<number> {
+  const lines = await gitLines(world, root, ["worktree", "list", "--porcelain"]);
+  return lines.filter((line) => line === `branch ${ref}`).length;
+}
+
+/** Deletes a branch unless it has moved: whoever moved it just now needs it. */
+async function deleteAt(world: VcsWorld, root: string, ref: string, tip: string): Promise<void> {
+  await runGit(world, root, [...NO_HOOKS, "update-ref", "-d", ref, tip], { okCodes: "any", locks: true });
+}
+
+/** A branch that can be taken, and its commit; an empty one where git has no such branch. */
+async function chooseBranch(world: VcsWorld, root: string, wanted: string, base: string) {
   const [folder] = wanted.split("/");
   const format = "--format=%(refname:lstrip=2)%00%(objectname)%00%(worktreepath)";
   const lines = await gitLines(world, root, ["for-each-ref", format, `refs/heads/${folder}`]);
@@ -34,9 +62,9 @@ export async function chooseBranch(
   if (names.some((name) => wanted.startsWith(`${name}/`))) return undefined;
   for (let n = 1; ; n++) {
     const name = n === 1 ? wanted : `${wanted}-${n}`;
-    const [tip, usedBy] = known.get(name) ?? [];
+    const [tip = "", usedBy] = known.get(name) ?? [];
     if (names.some((one) => one.startsWith(`${name}/`)) || usedBy) continue;
-    if (tip === undefined || (await isAncestor(world, root, tip, base))) return { name, exists: tip !== undefined };
+    if (tip === "" || (await isAncestor(world, root, tip, base))) return { name, tip };
   }
 }
 
@@ -62,11 +90,9 @@ export async function dropBranch(world: VcsWorld, root: string, entry: string, m
   const isOn = (await readText(join(entry, "HEAD"))) === `ref: ${ref}`;
   const head = isOn ? tip : await readHead(entry);
   if (head === undefined || (!isOn && !(await isAncestor(world, root, tip, head)))) return;
-  const users = await gitLines(world, root, ["worktree", "list", "--porcelain"]);
-  if (users.filter((line) => line === `branch ${ref}`).length > Number(isOn)) return;
+  if ((await usersOf(world, root, ref)) > Number(isOn)) return;
   if (isOn) await writeWhole(join(entry, "HEAD"), `${head}\n`, 0o644);
-  // Whoever moved it just now needs it.
-  await runGit(world, root, [...NO_HOOKS, "update-ref", "-d", ref, tip], { okCodes: "any", locks: true });
+  await deleteAt(world, root, ref, tip);
 }
 
 /** Puts a detached HEAD back on the checkout's own branch, unless that has commits that only it has. */

@@ -7,7 +7,7 @@ import { deleteFolder, isTaken } from "../folders.js";
 import { errorText, type ProgramResult, pathTaken } from "../program.js";
 import type { Checkout, CreateOptions, VcsWorld } from "../vcs.js";
 import { findEntry, headOf, readText, waitUntilQuiet, worktreesDirOf } from "./git-dir.js";
-import { chooseBranch, dropBranch, noteBranch } from "./own-branch.js";
+import { dropBranch, giveBackBranch, noteBranch, takeBranch } from "./own-branch.js";
 import { gitFault, NO_HOOKS, runGit } from "./run.js";
 import { commitOf, target } from "./target.js";
 
@@ -58,22 +58,23 @@ async function addWorktree(
     const result = await runGit(world, cwd, [...quiet, ...args], { okCodes: "any" });
     if (result.code !== 0) throw addFault(checkout, args, result);
   };
-  const branch = wanted === undefined ? undefined : await chooseBranch(world, checkout.root, wanted, base);
-  const on = branch === undefined ? ["--detach"] : [branch.exists ? "-B" : "-b", branch.name];
+  const branch = wanted === undefined ? undefined : await takeBranch(world, checkout.root, wanted, base);
+  const at = branch === undefined ? ["--detach", checkout.path, base] : [checkout.path, branch];
   try {
     const empty = before === undefined ? [] : ["--no-checkout"];
-    await run(checkout.root, ["worktree", "add", ...on, "--lock", ...empty, checkout.path, base]);
+    await run(checkout.root, ["worktree", "add", "--lock", ...empty, ...at]);
     await before?.();
-    const filled = branch === undefined ? ["--detach", "HEAD"] : [branch.name, "--"];
+    const filled = branch === undefined ? ["--detach", "HEAD"] : [branch, "--"];
     if (before !== undefined) await run(checkout.path, ["checkout", "--force", ...filled]);
     const entry = await findEntry(checkout.root, checkout.path);
     if (entry === undefined) return;
-    if (branch !== undefined) await noteBranch(entry, branch.name);
+    if (branch !== undefined) await noteBranch(entry, branch);
     await unlink(join(entry, "locked"));
   } catch (error) {
     await deleteFolder(checkout.path);
     const entry = await findEntry(checkout.root, checkout.path);
-    if (entry !== undefined) await forget(world, checkout.root, entry, branch?.name);
+    if (entry !== undefined) await forget(world, checkout.root, entry, branch);
+    else if (branch !== undefined) await giveBackBranch(world, checkout.root, branch, base);
     throw error;
   }
 }
