@@ -8,6 +8,7 @@ const FLOORS = [
   ["mcp", "top"],
   ["operations"],
   ["demo", "index"],
+  ["jobs"],
   ["inbox"],
   ["dispatch"],
   ["crew"],
@@ -24,7 +25,7 @@ const FLOORS = [
   ["host"],
   ["processes", "db"],
   ["names", "clock", "exec", "at-most", "topology"],
-  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file", "redact"],
+  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file", "redact", "flow"],
 ];
 
 const roomOf = (name) => `^src/${name}(/|\\.ts$)`;

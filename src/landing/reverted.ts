@@ -1,9 +1,9 @@
 import type { Tx } from "../db/write.js";
 import type { TaskRef } from "../names.js";
 import { taskVerb } from "../tasks/change.js";
-import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById } from "../tasks/task.js";
+import { transition } from "../tasks/transition.js";
 import { endRow } from "./rows.js";
 
 /** Work that has left the branch. */

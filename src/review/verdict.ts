@@ -8,9 +8,9 @@ import { counted, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { isApproved } from "../tasks/approved.js";
 import { type TaskToChange, taskToChange, taskVerb } from "../tasks/change.js";
-import { transition } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { getTask, type Task, type TaskRow } from "../tasks/task.js";
+import { transition } from "../tasks/transition.js";
 import { commentRows, commentText, type NewComment } from "./comments.js";
 
 export interface ApproveOptions {

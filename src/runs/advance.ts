@@ -15,9 +15,10 @@ export interface Outcome {
   verdict: string | null;
 }
 
-/** What becomes of the task. `leave`: it is given back as it was. */
+/** What becomes of the task. `leave`: it is given back as it was; `drop`: its job goes on without it. */
 export type Step =
   | { do: "close" }
+  | { do: "drop" }
   | { do: "leave" }
   | { do: "retry"; notBefore: string | null }
   | { do: "hold"; word: "escalated" | "failed" | "blocked"; reason: string };
@@ -43,9 +44,19 @@ const FINAL: readonly RunFailure[] = ["auth", "config", "permission_denied"];
 
 /**
  * What a run's end does to its task. `attempts` counts the failures before this one; `patience` scales the back-off,
- * where 0 retries at once. A verdict `blocked` never retries; a lost run counts as a failure of its task.
+ * where 0 retries at once. A verdict `blocked` never retries; a lost run counts as a failure of its task. Where a person
+ * would be asked, a task that is `dispensable` is given up. How a job goes on from there is `advanceStep`.
  */
 export function advance(
+  limits: { attempts: number; maxRetries: number; dispensable?: boolean },
+  outcome: Outcome,
+  when: { now: string; patience?: number },
+): Step {
+  const step = stepAfter(limits, outcome, when);
+  return step.do === "hold" && limits.dispensable ? { do: "drop" } : step;
+}
+
+function stepAfter(
   { attempts, maxRetries }: { attempts: number; maxRetries: number },
   { state, failure, reason, retryAt, verdict }: Outcome,
   { now, patience = 1 }: { now: string; patience?: number },

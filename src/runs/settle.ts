@@ -5,8 +5,10 @@ import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { qualifiedName, type TaskRef } from "../names.js";
 import { type TaskToChange, taskToChange } from "../tasks/change.js";
-import { closeTaskIn, type Finding, transition } from "../tasks/lifecycle.js";
+import { canGoOnWithout, dropNodeIn } from "../tasks/flow.js";
+import { closeTaskIn, type Finding } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
+import { transition } from "../tasks/transition.js";
 import { advance, limitUntil, type Outcome, type Step } from "./advance.js";
 import type { Bill } from "./bill.js";
 import { type Run, type RunRow, toRun } from "./run.js";
@@ -19,6 +21,8 @@ export interface Settlement {
   sessionRef: string | null;
   answer: string | null;
   finding?: Finding | undefined;
+  /** What else is kept in the write that settles the run, if its task is still its own. */
+  also?: ((tx: Tx) => Promise<void>) | undefined;
 }
 
 export interface Settled {
@@ -51,7 +55,7 @@ const selectRun = statement((db, { id }: { id: number }) => db.selectFrom("runs"
 export async function settleRunIn(
   tx: Tx,
   { id, state: seen }: Pick<RunRow, "id" | "state">,
-  { outcome, bill, exitCode, sessionRef, answer, finding }: Settlement,
+  { outcome, bill, exitCode, sessionRef, answer, finding, also }: Settlement,
   { patience }: { patience?: number | undefined } = {},
 ): Promise<Settled | undefined> {
   const [run] = await selectRun(tx.db, { id });
@@ -72,7 +76,7 @@ export async function settleRunIn(
   await showSlot(tx, run.agent_id, "idle", `run ${id} ${state}`);
   const task = await ownTask(tx, run);
   const workstream = await workstreamName(tx, run.workstream_id);
-  const step = task && (await applyTo(tx, task, run, { outcome: { ...outcome, retryAt }, finding, patience }));
+  const step = task && (await applyTo(tx, task, run, { outcome: { ...outcome, retryAt }, finding, also, patience }));
   return { run: toRun({ ...after, workstream }), step };
 }
 
@@ -96,14 +100,23 @@ async function applyTo(
   tx: Tx,
   task: TaskToChange,
   run: RowOf<"runs">,
-  { outcome, finding, patience }: { outcome: Outcome; finding: Finding | undefined; patience: number | undefined },
+  {
+    outcome,
+    finding,
+    also,
+    patience,
+  }: Pick<Settlement, "outcome" | "finding" | "also"> & { patience: number | undefined },
 ): Promise<Step> {
-  const limits = { attempts: task.attempts, maxRetries: task.max_retries };
+  await also?.(tx);
+  const limits = {
+    ...{ attempts: task.attempts, maxRetries: task.max_retries },
+    dispensable: outcome.state !== "done" && (await canGoOnWithout(tx.db, task)),
+  };
   const step = advance(limits, outcome, { now: tx.now, ...(patience !== undefined && { patience }) });
   const ref: TaskRef = task;
   if (step.do === "close") {
-    await closeTaskIn(tx, ref, { agent: run.agent, incarnation: run.agent_id }, finding ? { finding } : {});
-    await tx.patch("tasks", task.id, { outcome: outcome.verdict ?? "done" });
+    const claimant = { agent: run.agent, incarnation: run.agent_id };
+    await closeTaskIn(tx, ref, claimant, { finding, outcome: outcome.verdict ?? "done" });
     return step;
   }
   const failed = outcome.state === "failed" || outcome.state === "lost";
@@ -112,6 +125,7 @@ async function applyTo(
     ...(step.do === "retry" && { not_before: step.notBefore }),
     ...(step.do === "hold" && { hold: step.word, hold_reason: step.reason.slice(0, 2000), outcome: outcome.verdict }),
   });
+  if (step.do === "drop") await dropNodeIn(tx, await taskToChange(tx.db, ref));
   if (failed || step.do === "hold") {
     const why = [outcome.failure ?? outcome.verdict ?? outcome.state, outcome.reason].filter(Boolean).join(": ");
     await insertNote(tx, task.id, run.agent, { text: `[run ${run.id}] attempt ${run.attempt} ended: ${why}` });

@@ -90,9 +90,14 @@ async function chooseName(db: Reader, workstream: string, id: number, spec: NewT
   }
   const wanted = slug(spec.title);
   if (wanted === "") throw noName(spec.title);
-  const pattern = `${wanted.replace(/_/g, "\\_")}%`;
-  const taken = new Set((await selectNamesLike(db, { id, pattern })).map((row) => row.name));
+  const taken = await namesLike(db, id, wanted);
   return unusedName(wanted, (name) => taken.has(name));
+}
+
+/** The names of a workstream's tasks that begin like that. */
+export async function namesLike(db: Reader, workstreamId: number, start: string): Promise<Set<string>> {
+  const pattern = `${start.replace(/_/g, "\\_")}%`;
+  return new Set((await selectNamesLike(db, { id: workstreamId, pattern })).map(({ name }) => name));
 }
 
 const selectNamesLike = statement((db, { id, pattern }: { id: number; pattern: string }) =>

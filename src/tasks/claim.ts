@@ -7,7 +7,7 @@ import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { claimantName, lease, type TaskToChange, taskToChange, taskVerb } from "./change.js";
 import { openBlockers } from "./graph.js";
-import { type StatusChange, transition, unchanged } from "./lifecycle.js";
+import { type StatusChange, unchanged } from "./lifecycle.js";
 import { insertEvidence } from "./notes.js";
 import {
   chooseUncontested,
@@ -20,6 +20,7 @@ import {
   type WorkCounts,
 } from "./ready.js";
 import { CONTAINER_KINDS, lookAt, type TaskRow, toTask } from "./task.js";
+import { transition } from "./transition.js";
 
 /** Where a claimant works, read before the claim: commits after `head` belong to the task. */
 export interface WorkBegun {

@@ -22,7 +22,7 @@ export { TASK_LEVELS, TASK_STATUSES, type TaskLevel, type TaskStatus } from "../
 export const LIVE_STATUSES: readonly TaskStatus[] = ["OPEN", "IN_PROGRESS"];
 
 /** Kinds that hold other tasks and are never claimed themselves. */
-export const CONTAINER_KINDS: readonly string[] = ["container", "job", "intake"];
+export const CONTAINER_KINDS: readonly string[] = ["container", "job", "step", "intake"];
 
 /** A task as everyone outside the database sees it: names, never row ids. Its level is null while it is not CLOSED. */
 export const TASK = {

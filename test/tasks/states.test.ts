@@ -3,9 +3,10 @@ import { expect, it } from "vitest";
 import { Fault } from "../../src/errors.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimNext, claimTask } from "../../src/tasks/claim.js";
-import { closeTask, deferTask, openTask, rejectTask, releaseTask, TRANSITIONS } from "../../src/tasks/lifecycle.js";
+import { closeTask, deferTask, openTask, rejectTask, releaseTask } from "../../src/tasks/lifecycle.js";
 import { addNote } from "../../src/tasks/notes.js";
 import { listTasks } from "../../src/tasks/task.js";
+import { TRANSITIONS } from "../../src/tasks/transition.js";
 import { describeOnce, onEachDialect } from "../support/database.js";
 import { at, DEMO, ops, plan } from "../support/tasks.js";
 
