@@ -3,7 +3,7 @@ import { Fault } from "../errors.js";
 import { enumerate } from "../names.js";
 import type { Tip } from "../vcs/lander.js";
 import { describeCommits } from "../work/loose.js";
-import { type CheckAnswer, type createChecker, interrupted, judge } from "./checker.js";
+import { type CheckAnswer, type Checker, interrupted, judge } from "./checker.js";
 import type { Candidate, Link } from "./choose.js";
 import type { LandingLock } from "./lock.js";
 import { confirmLanded, type Landing, leaveOut, type Returned, returnClash, returnRed, skip } from "./outcome.js";
@@ -18,7 +18,7 @@ export interface TakenBatch {
   /** Row ids of the landings by task. */
   landings: ReadonlyMap<number, number>;
   edges: readonly Link[];
-  checker: ReturnType<typeof createChecker> | undefined;
+  checker: Checker | undefined;
   report: Landing;
   signal?: AbortSignal | undefined;
   remark?: ((text: string) => void) | undefined;
@@ -127,6 +127,28 @@ async function verdictOn(batch: TakenBatch, { target, steps }: Stack): Promise<V
   return { good: steps.slice(0, good), culprit: { step: steps[good] as Step, answer } };
 }
 
+/** One tip, what its check is told to be about, and the branch that it is for. */
+interface Trial {
+  branch: string;
+  target: Tip;
+  tip: Tip;
+  what: string;
+  remark?: TakenBatch["remark"];
+}
+
+/** The red answer that one tip is to blame for; undefined where its check passes. Faults `landing.target_red`. */
+export async function redOf(
+  checker: Checker,
+  { branch, target, tip, what, remark }: Trial,
+): Promise<CheckAnswer | undefined> {
+  const judgement = await judge<CheckAnswer>(1, async (tasks) => {
+    remark?.(`Checking ${branch} ${tasks === 0 ? "as it is" : what}…`);
+    return checker.ask(tasks === 0 ? target : tip);
+  });
+  if (judgement.outcome === "target_red") throw targetRed(branch, judgement.answer);
+  return judgement.outcome === "green" ? undefined : judgement.answer;
+}
+
 /** Moves the branch to the last of these steps and records it; false if the branch or its checkout has changed. */
 async function advance(crew: TmuxHost, batch: TakenBatch, { target }: Stack, good: readonly Step[]): Promise<boolean> {
   const { place, lock, landings, report, checker } = batch;
@@ -222,7 +244,7 @@ async function unlandedBase(crew: TmuxHost, { candidate, under }: Clash): Promis
 }
 
 /** The fault for a check that is red on the bare branch. */
-export function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, seconds }: CheckAnswer): Fault {
+function targetRed(branch: string, { command, ending, tail, exitCode, timedOut, seconds }: CheckAnswer): Fault {
   return new Fault(
     "negative",
     "landing.target_red",

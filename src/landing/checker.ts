@@ -10,7 +10,7 @@ import { type CommandSpec, runSetupCommand } from "../workspaces/setup/command.j
 import { putFiles } from "../workspaces/setup/files.js";
 import { INCLUDE_FILE, REPOSITORY_FILE } from "../workspaces/setup/plan.js";
 import { planApprovedSetup } from "../workspaces/setup/setup.js";
-import type { SetupSettings } from "../workstreams/settings.js";
+import type { Settings, SetupSettings } from "../workstreams/settings.js";
 import type { Place } from "./place.js";
 
 /** One run of the check, on a commit that may become the branch. */
@@ -58,6 +58,30 @@ export function createChecker(crew: TmuxHost, place: Place, plan: CheckPlan) {
       return answer;
     },
   };
+}
+
+export type Checker = ReturnType<typeof createChecker>;
+
+/** What a landing says of its check, and the settings that hold where it says nothing. */
+interface Checking {
+  /** The scratch checkout, which is deleted at the end. */
+  path: string;
+  workstream: string;
+  settings: Settings;
+  options: { check?: string | null | undefined; timeoutMs?: number | undefined; signal?: AbortSignal | undefined };
+}
+
+/** Does `act` with the checker of a landing; undefined where there is nothing to check by. */
+export async function withChecker<T>(
+  crew: TmuxHost,
+  place: Place,
+  { path, workstream, settings, options }: Checking,
+  act: (checker: Checker | undefined) => Promise<T>,
+): Promise<T> {
+  const { check = settings.check, timeoutMs = settings.checkTimeoutSeconds * 1000, signal } = options;
+  if (check === null) return act(undefined);
+  const plan = { path, workstream, setup: settings.setup, signal, command: check, timeoutMs };
+  return act(createChecker(crew, place, plan)).finally(() => place.lander.removeScratch(crew, place.root, path));
 }
 
 type Asked = Pick<CheckPlan, "command" | "timeoutMs">;

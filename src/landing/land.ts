@@ -13,7 +13,7 @@ import { findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js"
 import { readSettings, type Settings } from "../workstreams/settings.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { landBatch } from "./batch.js";
-import { createChecker } from "./checker.js";
+import { withChecker } from "./checker.js";
 import { alreadyLanding, type Candidate, type Choice, type Chosen, chooseTasks } from "./choose.js";
 import { type LandingLock, withLandingLock } from "./lock.js";
 import { emptyLanding, type Landing, leaveOut, skip } from "./outcome.js";
@@ -240,20 +240,17 @@ async function takeAndLand(
     const row = candidates.find((candidate) => candidate.row.id === other.task_id)?.row;
     if (row !== undefined) throw alreadyLanding(row, pidOf(other.process));
   }
-  const command = options.check === undefined ? settings.check : options.check;
-  const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;
   const workstream = candidates[0]?.row.workstream ?? "";
-  const space = { path: scratch, workstream, setup: settings.setup, signal: options.signal };
-  const checker = command === null ? undefined : createChecker(crew, place, { ...space, command, timeoutMs });
   let ending = "not landed";
   try {
-    await landBatch(crew, { place, lock, landings: taken, edges, checker, report, ...options }, candidates);
+    await withChecker(crew, place, { path: scratch, workstream, settings, options }, (checker) =>
+      landBatch(crew, { place, lock, landings: taken, edges, checker, report, ...options }, candidates),
+    );
   } catch (error) {
     const fault = asFault(error);
     ending = fault.code;
     throw withReport(fault, report);
   } finally {
-    if (checker !== undefined) await place.lander.removeScratch(crew, place.root, scratch);
     const left = (await landingsUnderWay(crew.context.store.db)).filter((row) => row.batch === id);
     await endLandings(crew, left, ending);
   }

@@ -153,7 +153,8 @@ const AUTHOR = "mu";
 const EXCERPT_LINES = 20;
 
 export interface Refusal {
-  landing: number;
+  /** Row id of the landing; null for a pull request, which has none. */
+  landing: number | null;
   candidate: Candidate;
   branch: string;
   /** The commit that it was tested on. */
@@ -224,7 +225,7 @@ const reopen = taskVerb("land.refuse", reopenIn);
 
 async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal, verdict: Verdict): Promise<boolean> {
   const { why, reason, files } = verdict.found;
-  if (!(await endRow(tx, landing, why, { onto, reason }))) return false;
+  if (landing !== null && !(await endRow(tx, landing, why, { onto, reason }))) return false;
   const now = await findById(tx.db, row.id);
   if (now === undefined || now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
   tx.addPayload({ why, reason, files, branch, onto, agent: row.work_agent, commit: row.work_to });

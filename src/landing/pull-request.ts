@@ -10,13 +10,13 @@ import { lastCheck } from "../tasks/checks.js";
 import { listNotes } from "../tasks/notes.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import { gh } from "../vcs/github.js";
-import type { Tip } from "../vcs/lander.js";
 import { getSettings, workstreamRow } from "../workstreams/workstream.js";
-import { type CheckAnswer, createChecker } from "./checker.js";
+import { redOf } from "./batch.js";
+import { type CheckAnswer, withChecker } from "./checker.js";
 import { type Candidate, chooseTasks } from "./choose.js";
 import type { LandOptions } from "./land.js";
 import { withLandingLock } from "./lock.js";
-import type { PullRequest } from "./outcome.js";
+import { type PullRequest, type Returned, returnRed } from "./outcome.js";
 import { findPlace, type Place } from "./place.js";
 import { scratchFolder } from "./settle.js";
 import { auditTrailers, stackTasks } from "./stack.js";
@@ -25,14 +25,15 @@ type PullRequestOptions = Omit<LandOptions, "push">;
 
 /**
  * Pushes a finished task's commits as the branch `mu/<task>`, on the remote's target and checked like any landing, and
- * opens a pull request, or updates the one that is open. Faults `landing.no_gh`, `landing.gh_failed`, `landing.no_remote`,
+ * opens a pull request, or updates the one that is open. A task with which the check fails is returned instead, as
+ * `landTasks` does. Faults `landing.no_gh`, `landing.gh_failed`, `landing.no_remote`,
  * `landing.no_commits`, `landing.pr_conflict`, `landing.pr_red`, `landing.push_failed`, and those of `chooseTasks` and `findPlace`.
  */
 export async function openPullRequest(
   crew: TmuxHost,
   ref: TaskRef,
   options: PullRequestOptions = {},
-): Promise<PullRequest> {
+): Promise<PullRequest | Returned> {
   const { db } = crew.context.store;
   const candidate = await candidateFor(db, ref);
   const settings = await getSettings(db, ref.workstream);
@@ -60,7 +61,7 @@ interface Scene {
 }
 
 /** Reserves, acts, confirms. What a crash leaves is on the task, and the next call finds the open pull request itself. */
-async function publish(crew: TmuxHost, scene: Scene): Promise<PullRequest> {
+async function publish(crew: TmuxHost, scene: Scene): Promise<PullRequest | Returned> {
   const { place, remote } = scene;
   const { row } = scene.candidate;
   const { lander, root } = place;
@@ -69,7 +70,9 @@ async function publish(crew: TmuxHost, scene: Scene): Promise<PullRequest> {
   const last = pushes.at(-1);
   const there = await lander.remoteTip(crew, root, { remote, branch });
   const isThere = last !== undefined && last.work === row.work_to && there === last.tip;
-  const { tip, check } = isThere ? { tip: last.tip, check: undefined } : await prepare(crew, row, scene);
+  const ready = isThere ? { tip: last.tip, check: undefined } : await prepare(crew, row, scene);
+  if ("why" in ready) return ready;
+  const { tip, check } = ready;
   if (!isThere) {
     if (there !== undefined && !pushes.some((push) => push.tip === there)) throw foreign(row, remote, branch);
     await reserve(crew.context, row, { branch, remote, tip, work: row.work_to });
@@ -82,40 +85,35 @@ async function publish(crew: TmuxHost, scene: Scene): Promise<PullRequest> {
   return { task: row.name, url, branch, state, commit: tip };
 }
 
-/** The task's commits on the remote's target, checked. Faults `landing.pr_conflict`, `landing.pr_red`. */
+/** The task's commits on the remote's target, checked; or how the task was returned. Faults `landing.pr_conflict`, `landing.pr_red`. */
 async function prepare(
   crew: TmuxHost,
   row: TaskRow,
   { candidate, place, remote, options }: Scene,
-): Promise<{ tip: string; check: CheckAnswer | undefined }> {
-  const target = await place.lander.fetch(crew, place.root, { remote, branch: place.branch });
+): Promise<{ tip: string; check: CheckAnswer | undefined } | Returned> {
+  const { branch } = place;
+  const target = await place.lander.fetch(crew, place.root, { remote, branch });
   const { steps, clashes } = await stackTasks(crew, place, [candidate], [], target);
   const [clash] = clashes;
   if (clash !== undefined) throw conflict(row, remote, place, clash.files);
   const tip = steps[0]?.tip;
   if (tip === undefined || tip.commit === target.commit) throw await noCommits(crew.context.store.db, row);
-  return { tip: tip.commit, check: await checkTip(crew, row, { place, tip, options }) };
+  const settings = await getSettings(crew.context.store.db, row.workstream);
+  const path = join(scratchFolder(crew.stateDir), newGroup());
+  return withChecker(crew, place, { path, workstream: row.workstream, settings, options }, async (checker) => {
+    const trial = { branch, target, tip, what: `with ${row.name}`, remark: options.remark };
+    const red = checker && (await redOf(checker, trial));
+    if (red === undefined) return { tip: tip.commit, check: checker?.answers.find(({ green }) => green) };
+    const refusal = { landing: null, candidate, branch, onto: target.commit };
+    return (await returnRed(crew, refusal, red)) ?? Promise.reject(hasChanged(row, red));
+  });
 }
 
-async function checkTip(
-  crew: TmuxHost,
-  row: TaskRow,
-  { place, tip, options }: { place: Place; tip: Tip; options: PullRequestOptions },
-): Promise<CheckAnswer | undefined> {
-  const settings = await getSettings(crew.context.store.db, row.workstream);
-  const command = options.check === undefined ? settings.check : options.check;
-  if (command === null) return undefined;
-  const path = join(scratchFolder(crew.stateDir), newGroup());
-  const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;
-  const plan = { path, command, timeoutMs, setup: settings.setup, workstream: row.workstream, signal: options.signal };
-  options.remark?.(`Checking ${row.name}…`);
-  const asking = createChecker(crew, place, plan).ask(tip);
-  const answer = await asking.finally(() => place.lander.removeScratch(crew, place.root, path));
-  if (answer.green) return answer;
-  const message = `${command} ${answer.ending} with ${row.name}. Nothing was pushed.\n${answer.tail}`;
-  throw new Fault("negative", "landing.pr_red", message, [
-    { intent: "Return it", command: `mu review return ${qualifiedName(row)} --comment 'The check fails'` },
-    { intent: "Open it without the check", command: `mu land --pr ${qualifiedName(row)} --no-check` },
+/** The check is red, and meanwhile the task is no longer what was checked. */
+function hasChanged(row: TaskRow, { command, ending, tail }: CheckAnswer): Fault {
+  const message = `${command} ${ending} with ${row.name}, which has changed meanwhile. Nothing was pushed.\n${tail}`;
+  return new Fault("negative", "landing.pr_red", message, [
+    { intent: "Look at it", command: `mu task show ${qualifiedName(row)}` },
   ]);
 }
 

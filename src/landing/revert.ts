@@ -8,8 +8,8 @@ import { type TaskRow, taskRow } from "../tasks/task.js";
 import type { LandingTarget, Tip } from "../vcs/lander.js";
 import { landedSpans } from "../work/changes.js";
 import { getSettings } from "../workstreams/workstream.js";
-import { dirtyFault, keepsMoving, MAX_MOVES, targetRed } from "./batch.js";
-import { type CheckAnswer, createChecker, interrupted, judge } from "./checker.js";
+import { dirtyFault, keepsMoving, MAX_MOVES, redOf } from "./batch.js";
+import { type Checker, interrupted, withChecker } from "./checker.js";
 import { alreadyLanding } from "./choose.js";
 import type { LandOptions } from "./land.js";
 import { type LandingLock, withLandingLock } from "./lock.js";
@@ -74,11 +74,7 @@ async function takeAndRevert(crew: TmuxHost, row: TaskRow, { place, lock, option
   if (other !== undefined) throw alreadyLanding(row, pidOf(other.process));
   const landing = taken.get(row.id) as number;
   const settings = await getSettings(context.store.db, row.workstream);
-  const command = options.check === undefined ? settings.check : options.check;
-  const timeoutMs = options.timeoutMs ?? settings.checkTimeoutSeconds * 1000;
-  const plan = { path: scratch, workstream: row.workstream, setup: settings.setup, signal: options.signal, timeoutMs };
-  const checker = command === null ? undefined : createChecker(crew, place, { ...plan, command });
-  try {
+  const revert = async (checker?: Checker) => {
     for (let moves = 0; moves < MAX_MOVES; moves++) {
       if (options.signal?.aborted) throw interrupted();
       const target = await place.lander.target(crew, place.root, place.branch);
@@ -93,8 +89,10 @@ async function takeAndRevert(crew: TmuxHost, row: TaskRow, { place, lock, option
       return { task: row.name, branch, from: target.commit, commit: tip.commit };
     }
     throw keepsMoving(place.branch);
+  };
+  try {
+    return await withChecker(crew, place, { path: scratch, workstream: row.workstream, settings, options }, revert);
   } finally {
-    if (checker !== undefined) await place.lander.removeScratch(crew, place.root, scratch);
     const left = (await landingsUnderWay(context.store.db)).filter((one) => one.batch === id);
     await endLandings(crew, left, "not reverted");
   }
@@ -144,19 +142,16 @@ async function messageOf(
 interface Question {
   target: LandingTarget;
   tip: Tip;
-  checker: ReturnType<typeof createChecker>;
+  checker: Checker;
   remark?: LandOptions["remark"];
 }
 
 /** Faults `landing.revert_red`, and `landing.target_red` if the check is red without the revert, too. */
 async function requireGreen(place: Place, row: TaskRow, { target, tip, checker, remark }: Question): Promise<void> {
-  const judgement = await judge<CheckAnswer>(1, async (tasks) => {
-    remark?.(`Checking ${place.branch}${tasks === 0 ? " as it is" : ` without ${row.name}`}…`);
-    return checker.ask(tasks === 0 ? target : tip);
-  });
-  if (judgement.outcome === "green") return;
-  const { command, ending, tail } = judgement.answer;
-  if (judgement.outcome === "target_red") throw targetRed(place.branch, judgement.answer);
+  const { branch } = place;
+  const red = await redOf(checker, { branch, target, tip, what: `without ${row.name}`, remark });
+  if (red === undefined) return;
+  const { command, ending, tail } = red;
   throw new Fault(
     "negative",
     "landing.revert_red",

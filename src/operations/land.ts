@@ -57,7 +57,7 @@ export const land = defineOperation({
   name: "land",
   summary: "Land finished work on the target branch",
   description:
-    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. A task without commits needs --empty; --as names the commit of the branch that has the work. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Where the settings file says landRequires: review, work that is not approved is left out. --pr pushes one task to a branch of its own and opens a pull request with title, notes, check and trailers; --sync marks as landed what was merged. --revert takes a landed task off the branch with one commit, which is checked in the same way, and opens the task again. Exits 1 if a task was returned.",
+    "Rebases the commits of CLOSED tasks onto the branch in a scratch checkout, task by task, runs the check there, and moves the branch forward to exactly what was checked. Work that conflicts or fails the check goes back to its owner as OPEN, with a note that says why; the rest lands. One landing of a repository runs at a time; the next one waits. Your own checkout follows the branch and keeps your uncommitted changes; if they are in files that would land, nothing is touched and the work lands after you have committed or stashed them. mu never merges with conflicts and never pushes with force. A task without commits needs --empty; --as names the commit of the branch that has the work. If you name your own task and it is IN_PROGRESS, it is closed first. By default an agent lands its own work, a person all finished work. Where the settings file says landRequires: review, work that is not approved is left out. --pr pushes one task to a branch of its own and opens a pull request with title, notes, check and trailers, or returns it where its check fails; --sync marks as landed what was merged. --revert takes a landed task off the branch with one commit, which is checked in the same way, and opens the task again. Exits 1 if a task was returned.",
   effect: "write",
   acts: ["runs"],
   input: landFields,
@@ -133,8 +133,13 @@ async function landOtherwise(app: App, input: Wish): Promise<Shown> {
   const ref = { workstream, name: task?.name ?? "" };
   if (pr) {
     const { openPullRequest } = await import("../landing/pull-request.js");
+    const opened = await openPullRequest(crew, ref, options);
+    if ("why" in opened) {
+      const landing = { ...emptyLanding([]), returned: [opened] };
+      return { ...shown, returned: [opened], nextSteps: nextSteps(landing, input) };
+    }
     const next = [step("See later whether it was merged", `mu land --sync -w ${workstream}`)];
-    return { ...shown, pullRequests: [await openPullRequest(crew, ref, options)], nextSteps: next };
+    return { ...shown, pullRequests: [opened], nextSteps: next };
   }
   const { revertTask } = await import("../landing/revert.js");
   const reverted = await revertTask(crew, ref, options);

@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Crew } from "../../src/agents/crew.js";
 import { openPullRequest, syncPullRequests } from "../../src/landing/pull-request.js";
-import { addNote } from "../../src/tasks/notes.js";
+import { addNote, listNotes } from "../../src/tasks/notes.js";
 import { taskRow } from "../../src/tasks/task.js";
 import { changesOf } from "../../src/work/changes.js";
 import { describeOnce } from "../support/database.js";
@@ -42,7 +42,12 @@ describeOnce("a pull request", () => {
   });
   afterEach(() => yard.end());
   const ref = (name: string) => ({ workstream: WORKSTREAM, name });
-  const open = (options = {}) => openPullRequest(crew, ref("build"), options);
+  const openOrReturn = (options = {}) => openPullRequest(crew, ref("build"), options);
+  const open = async (options = {}) => {
+    const opened = await openOrReturn(options);
+    if ("why" in opened) throw new Error(opened.reason);
+    return opened;
+  };
   const code = (error: { code: string }) => error.code;
   const remote = async (branch: string) => (await yard.repo.git("ls-remote", "origin", branch)).split("\t")[0] ?? "";
   const calls = () => readFileSync(join(bin, "calls"), "utf8");
@@ -101,8 +106,29 @@ describeOnce("a pull request", () => {
     expect(await remote("mu/build")).toBe(other);
   });
 
-  it("pushes nothing that conflicts with the remote's branch, or that fails its check", async () => {
-    expect(await open({ check: "false" }).catch(code)).toBe("landing.pr_red");
+  it("is not opened where its check fails: the task goes back to its owner, as from mu land", async () => {
+    const check = "test ! -e b.txt || { echo 'b is there'; false; }";
+    expect(await openOrReturn({ check })).toMatchObject({
+      ...{ task: "build", why: "red", agent: "build", delivered: false },
+      excerpt: expect.stringContaining("b is there"),
+    });
+    expect(await yard.task("build")).toMatchObject({ status: "OPEN", pullRequest: null });
+    const [note] = await listNotes(crew.context.store.db, await taskRow(crew.context.store.db, ref("build")), {});
+    expect(note).toMatchObject({ author: "mu", kind: "test" });
+    expect(note?.text).toContain("ended with 1 with it on main, and passes without it");
+    expect(await remote("mu/build")).toBe("");
+    expect(existsSync(join(crew.stateDir, "landing")) ? readdirSync(join(crew.stateDir, "landing")) : []).toEqual([]);
+
+    await again({ "b.txt": "" });
+    expect(await open({ check: "test ! -s b.txt" })).toMatchObject({ state: "opened" });
+  });
+
+  it("returns nobody's task where the check is red on the branch itself", async () => {
+    expect(await open({ check: "false" }).catch(code)).toBe("landing.target_red");
+    expect(await yard.task("build")).toMatchObject({ status: "CLOSED" });
+  });
+
+  it("pushes nothing that conflicts with the remote's branch", async () => {
     await yard.repo.git("update-ref", "refs/heads/other", await yard.repo.commit({ "b.txt": "theirs\n" }, "theirs"));
     await yard.repo.git("push", "-q", "origin", "other:main");
     await yard.repo.git("reset", "-q", "--hard", "HEAD~1");
