@@ -57,6 +57,29 @@ it("a tool refuses the inputs that speak to the outside world", async () => {
   expect((await call("land", { pr: false, tasks: ["nothing"] })).code).toBe("task.not_found");
 });
 
+describe("what a tool gives", () => {
+  it("is said of all but those that give a list or a text", async () => {
+    const silent = (await toolsOf("all")).filter((tool) => tool.outputSchema === undefined).map(({ name }) => name);
+    expect(silent).toEqual(["delivery_drain", "prime", "sql"]);
+  });
+
+  it("is what was said, of one and of several", async () => {
+    const app = await seededApp("with panes");
+    open.push(app.end);
+    const { client } = await connect("all", app);
+    // From here on the client holds each answer against the schema of its tool.
+    await client.listTools();
+    const gives = async (name: string, args: object) => {
+      const answer = await client.callTool({ name, arguments: { ...args, workstream: "demo" } });
+      return answer.structuredContent;
+    };
+    const shell = { cli: "shell", ready: false };
+    expect(await gives("agent_spawn", { name: "ada", ...shell })).toMatchObject({ agent: { name: "ada" } });
+    expect(await gives("agent_spawn", { name: "bob", count: 2, ...shell })).toMatchObject({ count: 2, refused: [] });
+    expect(await gives("task_close", { task: "docs" })).toMatchObject({ task: { status: "CLOSED" } });
+  });
+});
+
 /** What only a program that ends something calls, and the verbs whose core function does. */
 const ENDING =
   /\b(kickAgent|closeAgent|closeSpareAgents|reapIdle\w*|restartAgent|freeWorkspace|recreateWorkspace|writeSql)\(/;

@@ -47,14 +47,21 @@ export function describeTool(operation: Operation, set: ToolSet) {
     if (set !== "all" && text.length + sentence.length > SHORT) break;
     text += ` ${sentence.trim()}`;
   }
-  const output = set === "all" ? toolSchema(operation.output(), "output", operation, []) : {};
+  const output = set === "all" ? objectSchema(toolSchema(operation.output(), "output", operation, [])) : undefined;
   return {
     name: toolName(name),
     description: text,
     inputSchema: toolSchema(operation.input(), "input", operation, set === "all" ? [] : BOUNDS),
-    ...(output["type"] === "object" && { outputSchema: output }),
+    ...(output && { outputSchema: output }),
     annotations: toolHints(operation),
   };
+}
+
+/** The schema of an object, also of one of several; undefined where the result may be something else, such as a list. */
+function objectSchema(schema: JsonObject): JsonObject | undefined {
+  if (schema["type"] === "object") return schema;
+  const several = schema["anyOf"] as JsonObject[] | undefined;
+  return several?.every(({ type }) => type === "object") ? { type: "object", ...schema } : undefined;
 }
 
 /** What a client may assume of a tool before it calls it. */
