@@ -35,7 +35,10 @@ export function isAgentName(name: string): boolean {
 /** Faults `agent.invalid_name`. */
 export function checkAgentName(name: string): void {
   if (isAgentName(name)) return;
-  throw invalid("agent", name, "use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter", []);
+  const better = slug(name).slice(0, 32);
+  throw invalid("agent", name, "use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter", [
+    { intent: "Use a similar name", command: `mu agent spawn ${better || "ada"}` },
+  ]);
 }
 
 /** Faults `task.invalid_name`. */
@@ -95,11 +98,12 @@ export function parseRef(text: string): { workstream?: string; name: string } {
   return slash < 0 ? { name: text } : { workstream: text.slice(0, slash), name: text.slice(slash + 1) };
 }
 
-/** The names most like `name`, at most three, nearest first. */
+/** The names most like `name` in any case, at most three, nearest first. */
 export function nearest(name: string, names: Iterable<string>): string[] {
   const limit = Math.max(2, Math.floor(name.length / 3));
+  const lower = name.toLowerCase();
   return [...names]
-    .map((candidate) => ({ candidate, distance: leven(name, candidate, { maxDistance: limit + 1 }) }))
+    .map((candidate) => ({ candidate, distance: leven(lower, candidate.toLowerCase(), { maxDistance: limit + 1 }) }))
     .filter(({ distance }) => distance <= limit)
     .sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
     .slice(0, 3)

@@ -79,7 +79,7 @@ describe("a name", () => {
       code: "agent.invalid_name",
       message:
         '"A" is not a valid agent name: use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter.',
-      nextSteps: [],
+      nextSteps: [{ intent: "Use a similar name", command: "mu agent spawn a" }],
     });
     expect(refusal(checkTaskName, "Build it")?.toJSON()).toMatchObject({
       code: "task.invalid_name",

@@ -33,17 +33,21 @@ export function readLine(given: readonly string[], verbs: readonly Verb[], alone
   const argv = expandSynonyms(given, firstWord(given), isPrefix);
   const before = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   const words: string[] = [];
-  const moved: string[] = [];
   let at = argv[0] === "help" ? 1 : 0;
+  const moved: string[] = [];
+  let help = argv[0] === "help" || before.some((word) => HELP.has(word));
   for (; at < argv.length; at++) {
     const word = argv[at] as string;
+    if (word === "help" && words.length > 0 && !known.has(words.join(" "))) {
+      help = true;
+      continue;
+    }
     if (VALUED.has(word)) moved.push(word, ...argv.slice(++at, at + 1));
     else if (BARE.has(word) || HELP.has(word) || /^(-w.|--workstream=)/.test(word)) moved.push(word);
     else if (!word.startsWith("-") && isPrefix([...words, word])) words.push(word);
     else break;
   }
   const rest = argv.slice(at);
-  const help = argv[0] === "help" || before.some((word) => HELP.has(word));
   if (words.length === 0 && rest.length === 0 && !help) words.push(alone());
   const isVerb = known.has(words.join(" "));
   return {

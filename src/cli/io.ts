@@ -86,10 +86,15 @@ async function readFileText(path: string): Promise<string> {
 
 /** Opens `$VISUAL`, `$EDITOR` or vi on a temporary file, as git does. It stays if its new text could not be taken. */
 async function editText<T>(text: string, name: string, take: (edited: string) => Promise<T>): Promise<T> {
+  const named = process.env["VISUAL"] || process.env["EDITOR"];
+  const editor = named || "vi";
+  if (!named && !process.stdin.isTTY)
+    throw new Fault("usage", "usage.needs_terminal", "vi needs a terminal. Change the fields by flags.", [
+      { intent: "See which", command: "mu task update --help" },
+    ]);
   const { execOnTerminal } = await import("../exec.js");
   const folder = await mkdtemp(join(tmpdir(), "mu-edit-"));
   const file = join(folder, name);
-  const editor = process.env["VISUAL"] || process.env["EDITOR"] || "vi";
   let taken = false;
   const changed = async () => (await readFile(file, "utf8").catch(() => text)) !== text;
   try {

@@ -1,8 +1,9 @@
 import { CommanderError } from "commander";
 import { Fault, type NextStep } from "../errors.js";
-import { shellWord } from "../names.js";
+import { isAgentName, shellWord } from "../names.js";
 import { findVerb, flagSpelling, type Verb } from "../operations/verb.js";
 import type { Line } from "./argv.js";
+import { flagsFor, insteadOf } from "./synonyms.js";
 
 const CODES: Readonly<Record<string, string>> = {
   "commander.unknownOption": "usage.unknown_option",
@@ -19,28 +20,57 @@ export function usageFault(error: unknown, line: Line, verbs: readonly Verb[]): 
   if (error.exitCode === 0 || error.code === "commander.help") return undefined;
   const verb = findVerb(line.words, verbs);
   const command = ["mu", ...line.words].join(" ");
-  const message = error.message
+  const given = positional(line);
+  const instead = verb === undefined ? insteadOf(line.argv) : undefined;
+  const meant = error.code === "commander.unknownOption" ? meantFlag(error.message, verb) : undefined;
+  const said = error.message
     .replace(/^error: /, "")
-    .replace(/\n\((.*)\)$/, ". $1")
+    .replace(/\n\((.*)\)$/, instead === undefined && meant === undefined ? ". $1" : "")
     .replace(/^./, (letter) => letter.toUpperCase());
-  return new Fault(
-    "usage",
-    CODES[error.code] ?? "usage.wrong",
-    (/[.?]$/.test(message) ? message : `${message}.`) + longerFlag(message, verb),
-    [
-      ...(error.code === "commander.excessArguments" ? [...meantBy(line), ...inQuotes(line, verb)] : []),
-      { intent: "See how it is used", command: `${command} --help` },
-      ...(error.code === "commander.unknownOption" && verb ? behindDashes(verb, command) : []),
-    ],
-    verb ? { usage: usageOf(verb, command) } : {},
-  );
+  const message = (/[.?]$/.test(said) ? said : `${said}.`) + (meant === undefined ? "" : ` Did you mean ${meant}?`);
+  const steps: NextStep[] = [];
+  if (instead !== undefined) steps.push({ intent: "Say it so", command: `mu ${instead}` });
+  if (error.code === "commander.excessArguments") steps.push(...meantBy(line), ...inQuotes(line, verb));
+  if (error.code === "commander.excessArguments" && verb) steps.push(...withoutSurplus(verb, command, given));
+  if (error.code === "commander.missingArgument" && verb) steps.push(filledIn(verb, command, given));
+  steps.push({ intent: "See how it is used", command: `${command} --help` });
+  if (error.code === "commander.unknownOption" && verb && meant === undefined)
+    steps.push(...behindDashes(verb, command));
+  const details = verb ? { usage: usageOf(verb, command) } : {};
+  return new Fault("usage", CODES[error.code] ?? "usage.wrong", message, steps, details);
 }
 
-/** The flag that an unknown one is the beginning of. */
-function longerFlag(message: string, verb: Verb | undefined): string {
-  const [, given] = /^Unknown option '--([\w-]+)'$/.exec(message) ?? [];
-  const found = given === undefined ? undefined : verb?.options.find(({ flag }) => flag.startsWith(`${given}-`));
-  return found === undefined ? "" : ` Did you mean --${found.flag}?`;
+/** The words behind the verb, before the first flag. */
+function positional({ words, argv }: Line): string[] {
+  const rest = argv.slice(words.length);
+  const flag = rest.findIndex((word) => word.startsWith("-"));
+  return rest.slice(0, flag < 0 ? rest.length : flag);
+}
+
+/** The flags that may be meant by an unknown one, as words; undefined without any. */
+function meantFlag(message: string, verb: Verb | undefined): string | undefined {
+  const [, given = ""] = /unknown option '--?([\w-]+)'/.exec(message) ?? [];
+  const found = flagsFor(given, verb?.options.map(({ flag }) => flag) ?? []);
+  return given === "" || found.length === 0 ? undefined : found.map((flag) => `--${flag}`).join(" or ");
+}
+
+/** The line with what is missing to be filled in. */
+function filledIn({ arguments: places, options }: Verb, command: string, given: readonly string[]): NextStep {
+  const rest = places.slice(given.length).filter(({ required }) => required);
+  const words = [...given.map(shellWord), ...rest.map(({ field, choices: [first] = [] }) => first ?? `<${field}>`)];
+  const flags = options.filter(({ required }) => required).map(({ flag, value }) => `--${flag} <${value}>`);
+  return { intent: "Fill it in", command: [command, ...words, ...flags].join(" ") };
+}
+
+/** The line with a surplus word behind the flag that it was meant for, or without it. */
+function withoutSurplus({ arguments: places, options }: Verb, command: string, given: readonly string[]): NextStep[] {
+  const [kept, surplus] = [given.slice(0, places.length), given.slice(places.length)];
+  const flag = options.find(({ completes, required, field }) => completes && (required || field === "for"));
+  const words = [command, ...kept.map(shellWord)];
+  if (flag && surplus.length === 1)
+    return [{ intent: "Say what it is", command: [...words, `--${flag.flag}`, ...surplus.map(shellWord)].join(" ") }];
+  const takesText = places.at(-1)?.type === "text" && places.at(-1)?.completes === undefined;
+  return takesText || command === "mu log" ? [] : [{ intent: "Leave the rest out", command: words.join(" ") }];
 }
 
 /** How a text that begins with a dash is given to a verb whose last argument is a text. */
@@ -52,25 +82,26 @@ function behindDashes({ arguments: places }: Verb, command: string): NextStep[] 
 }
 
 /** The same line with its last words as one text, where the verb ends with a text. */
-function inQuotes({ words, argv }: Line, verb: Verb | undefined): NextStep[] {
+function inQuotes(line: Line, verb: Verb | undefined): NextStep[] {
   const places = verb?.arguments ?? [];
   const last = places.at(-1);
   if (last?.type !== "text" || last.completes !== undefined || last.choices !== undefined) return [];
-  const rest = argv.slice(words.length);
-  const flag = rest.findIndex((word) => word.startsWith("-"));
-  const given = rest.slice(0, flag < 0 ? rest.length : flag);
+  const given = positional(line);
   if (given.length <= places.length) return [];
   const before = given.slice(0, places.length - 1).map(shellWord);
   const text = shellWord(given.slice(places.length - 1).join(" "));
-  return [{ intent: "Put the text in quotes", command: ["mu", ...words, ...before, text].join(" ") }];
+  return [{ intent: "Put the text in quotes", command: ["mu", ...line.words, ...before, text].join(" ") }];
 }
 
-/** The verbs that a surplus argument may have been meant for. */
-function meantBy({ words, argv }: Line): NextStep[] {
-  if (words.join(" ") !== "log") return [];
-  const rest = argv.slice(words.length);
-  const flag = rest.findIndex((word) => word.startsWith("-"));
-  const text = rest.slice(0, flag < 0 ? rest.length : flag).join(" ") || "…";
+/** What a surplus argument may have been meant for. */
+function meantBy(line: Line): NextStep[] {
+  const [first = ""] = positional(line);
+  if (line.words.join(" ") === "init")
+    return [{ intent: "A workstream of that name", command: `mu workstream init ${shellWord(first)}` }];
+  if (line.words.join(" ") !== "log") return [];
+  const number = line.argv.find((word) => /^\d+$/.test(word));
+  if (number !== undefined) return [{ intent: "Read the newest entries", command: `mu log -n ${number}` }];
+  const text = positional(line).join(" ") || "…";
   return [
     { intent: "Write it to the log", command: `mu log write ${shellWord(text)}` },
     { intent: "Read what an agent or a person did", command: `mu log --source ${shellWord(text)}` },
@@ -78,12 +109,38 @@ function meantBy({ words, argv }: Line): NextStep[] {
   ];
 }
 
-/** Adds the usage line to every fault about usage, wherever it was found. */
+/** Adds the usage line to every fault about usage, wherever it was found, and to a name that is a flag's the flag. */
 export function withUsage(error: unknown, line: Line, verbs: readonly Verb[]): unknown {
   const verb = findVerb(line.words, verbs);
-  if (!(error instanceof Fault) || !error.code.startsWith("usage.") || verb === undefined) return error;
-  const usage = usageOf(verb, ["mu", ...line.words].join(" "));
-  return new Fault(error.kind, error.code, error.message, error.nextSteps, { usage, ...error.details });
+  if (!(error instanceof Fault) || verb === undefined) return error;
+  const command = ["mu", ...line.words].join(" ");
+  const given = positional(line);
+  const { kind, code, message, nextSteps, details } = error;
+  const flag =
+    code.endsWith(".not_found") && verb.options.find(({ flag, type }) => type === "boolean" && given.includes(flag));
+  if (flag)
+    return new Fault(
+      kind,
+      code,
+      message,
+      [{ intent: "It is a flag", command: `${command} --${flag.flag}` }, ...nextSteps],
+      details,
+    );
+  const [first = "", second] = given;
+  if (code === "agent.not_found" && second !== undefined && isAgentName(second) && !isAgentName(first)) {
+    const swapped = `${command} ${second} ${shellWord(first)}`;
+    return new Fault(
+      kind,
+      code,
+      message,
+      [{ intent: "The name comes first", command: swapped }, ...nextSteps],
+      details,
+    );
+  }
+  if (!code.startsWith("usage.")) return error;
+  const isMissing = code === "usage.invalid_input" && message.endsWith(" is missing.");
+  const steps = isMissing ? [filledIn(verb, command, given), ...nextSteps] : nextSteps;
+  return new Fault(kind, code, message, steps, { usage: usageOf(verb, command), ...details });
 }
 
 function usageOf(verb: Verb, command: string) {

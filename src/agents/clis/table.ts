@@ -1,4 +1,5 @@
 import { Fault } from "../../errors.js";
+import { didYouMean } from "../../names.js";
 import { claude } from "./claude/claude.js";
 import type { AgentCli, AgentCliKey } from "./cli.js";
 import { codex } from "./codex/codex.js";
@@ -24,9 +25,13 @@ export const AGENT_CLIS: Readonly<Record<AgentCliKey, AgentCli>> = {
 export function getAgentCli(key: string): AgentCli {
   const found = Object.values(AGENT_CLIS).find((cli) => cli.key === key);
   if (found) return found;
-  const keys = Object.keys(AGENT_CLIS).join(", ");
+  const known = Object.keys(AGENT_CLIS);
   const own = `MU_${key.toUpperCase()}_COMMAND`;
-  throw new Fault("usage", "cli.unknown", `Unknown agent CLI "${key}". Known are ${keys}, and any with ${own}.`);
+  throw new Fault(
+    "usage",
+    "cli.unknown",
+    `Unknown agent CLI "${key}".${didYouMean(key, known)} Known are ${known.join(", ")}, and any with ${own}.`,
+  );
 }
 
 /** The agent CLIs that cost money, whether or not it can be known how much. */
