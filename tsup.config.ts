@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { defineConfig, type Options } from "tsup";
 import { thirdPartyNotices } from "./scripts/notices.js";
@@ -81,6 +81,12 @@ const appHash: NonNullable<Options["plugins"]>[number] = {
   },
 };
 
+/** The texts that jobs begin with, which a project can replace. */
+const prompts: NonNullable<Options["plugins"]>[number] = {
+  name: "prompts",
+  buildEnd: () => cpSync("src/jobs/prompts", "dist/prompts", { recursive: true }),
+};
+
 /** Collects what is bundled into any file of the package. */
 const notices = thirdPartyNotices("dist/THIRD-PARTY-NOTICES.txt");
 
@@ -114,7 +120,7 @@ export default defineConfig([
     entry: { main: "src/main.ts", app: "src/cli/run.ts", player: "src/cli/player.ts" },
     clean: true,
     esbuildPlugins: [lazyPackages, lazyBuiltins, notices],
-    plugins: [asciiAlone, asFunction, appHash],
+    plugins: [asciiAlone, asFunction, appHash, prompts],
   },
   {
     ...program,

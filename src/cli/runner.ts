@@ -4,6 +4,7 @@ import { systemClock } from "../clock.js";
 import type { Context } from "../db/context.js";
 import { type Address, openStore } from "../db/open.js";
 import { asFault } from "../errors.js";
+import { special } from "../jobs/once.js";
 import { performHere } from "../runs/here.js";
 import type { Output } from "./show.js";
 
@@ -17,7 +18,7 @@ export async function carryOutRun(id: number, address: Address, output: Output, 
   try {
     const context: Context = { store, clock: systemClock, actor: "runner" };
     // What this process runs beside the agent CLI is seen to its end: the run must be settled.
-    const ends = { signal: AbortSignal.any([signal, hangup.signal]), echo };
+    const ends = { signal: AbortSignal.any([signal, hangup.signal]), echo, special };
     const settled = await performHere(processCrew(context, process.env), id, ends);
     return settled === undefined || settled.run.state === "done" ? 0 : 1;
   } catch (error) {

@@ -1,4 +1,5 @@
-import type { ProjectSettings } from "../project/settings.js";
+import type { RunWish } from "../flow/payload.js";
+import { type ProjectSettings, type Role, roleOf } from "../project/settings.js";
 import { micros } from "../runs/run.js";
 import type { Spend } from "../runs/spend.js";
 import { coveredBy, mayOverlap } from "../tasks/touches.js";
@@ -9,6 +10,9 @@ export interface Waiting {
   role: string;
   /** Why it is not ready, if it is not. */
   unready: { code: "held" | "back_off" | "blocked"; why: string; until?: string } | null;
+  /** Whether it is a part of a job's step. */
+  isNode?: boolean;
+  wish?: RunWish;
   /** What its run would write to, beside the checkout that all share. */
   track: string;
   /** Globs of the files that it is expected to change, if it declares any. */
@@ -35,7 +39,7 @@ export interface Under {
 
 /** All that a decision depends on. */
 export interface Facts {
-  settings: Pick<ProjectSettings, "roles" | "budget">;
+  settings: Pick<ProjectSettings, "roles" | "budget" | "jobs">;
   /** Best first. */
   tasks: readonly Waiting[];
   active: readonly Under[];
@@ -87,7 +91,7 @@ export interface Wait {
 
 /** Which tasks start now, each in which slot, and why every other one waits. */
 export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
-  const { roles, budget } = facts.settings;
+  const { budget } = facts.settings;
   const busy = new Set(facts.active.map(({ agent }) => agent));
   const writers = new Map(
     facts.active.flatMap(({ writes, task }) => (writes === null ? [] : [[writes, task] as const])),
@@ -100,9 +104,10 @@ export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
   const ceiling = budget.projectCeilingUsd === null ? Number.POSITIVE_INFINITY : micros(budget.projectCeilingUsd);
   const start: Start[] = [];
   const wait: Wait[] = [];
-  for (const { name, role: roleName, unready, track, touches, budget: own } of facts.tasks) {
-    const role = roles[roleName];
-    const writes = role?.access !== "full" ? null : role.workspace ? `track ${track}` : "checkout";
+  for (const { name, role: roleName, unready, track, touches, budget: own, isNode = false, wish = {} } of facts.tasks) {
+    const role = roleOf(facts.settings, roleName, isNode);
+    const writes = role === undefined ? null : writesTo(role, wish, track);
+    const cli = role && (wish.cli ?? role.cli);
     const writer = writes === null ? undefined : writers.get(writes);
     const reserve = micros(role?.reservationUsd ?? 0);
     const ofRole = spent.get(roleName) ?? 0;
@@ -113,14 +118,14 @@ export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
       if (unready !== null) return [unready.code, unready.why];
       if (facts.halted !== null) return ["killed", `the brake is on: ${facts.halted}`];
       if (cap === 0) return ["role_disabled", `${roleName} may spend nothing`];
-      const until = facts.limits.get(role.cli);
-      if (until !== undefined) return ["provider_limit", `the limit of ${role.cli} is reached until ${until}`];
+      const until = facts.limits.get(cli ?? role.cli);
+      if (until !== undefined) return ["provider_limit", `the limit of ${cli} is reached until ${until}`];
       if ((running.get(roleName) ?? 0) >= role.concurrency) {
         return ["role_busy", `${roleName} has ${role.concurrency} under way, its most`];
       }
       if (count >= facts.max) return ["most_runs", `${facts.max} runs are under way, the most`];
       if (writer !== undefined) {
-        return ["writer", `${writer} writes to the same ${writes === "checkout" ? "checkout" : "track"}`];
+        return ["writer", `${writer} writes to the same ${writes?.split(" ")[0]}`];
       }
       if (own !== null && own.used + reserve > own.most) {
         const left = `its budget has ${dollars(own.most - own.used)} left of ${dollars(own.most)}`;
@@ -149,6 +154,13 @@ export function decide(facts: Facts): { start: Start[]; wait: Wait[] } {
     count++;
   }
   return { start, wait };
+}
+
+/** What a run of the role may write to; null if it only reads. */
+function writesTo({ access, workspace }: Role, wish: RunWish, track: string): string | null {
+  if (access !== "full" || wish.access === "read-only") return null;
+  if (wish.workspace !== undefined) return `workspace ${wish.workspace}`;
+  return workspace && !wish.here ? `track ${track}` : "checkout";
 }
 
 /** The first task under way that may change a file that `touches` covers, and its files that say so. */

@@ -1,10 +1,14 @@
 import type { Crew } from "../agents/crew.js";
 import { timestamp } from "../db/context.js";
+import type { Reader } from "../db/schema.js";
+import { statement } from "../db/statement.js";
 import { write } from "../db/write.js";
 import { Fault } from "../errors.js";
+import type { RunWish } from "../flow/payload.js";
 import { qualifiedName } from "../names.js";
 import type { Terminal } from "../notify/desktop.js";
 import { processIdentity } from "../processes.js";
+import { type Role, roleOf } from "../project/settings.js";
 import { saveSettings } from "../runs/files.js";
 import { keptOf, settleFailure } from "../runs/perform.js";
 import { reapRuns } from "../runs/reap.js";
@@ -89,26 +93,47 @@ async function launched(world: DispatchWorld, { settings, isHeld, stateDir }: Sc
  */
 export async function reserve(world: DispatchWorld, scene: Scene, { task, role }: Start): Promise<RunRow | undefined> {
   const { name: workstream } = scene.workstream;
-  const settings = scene.settings.roles[role];
-  if (settings === undefined) return undefined;
   const process = await processIdentity(world);
   const ref = { workstream, name: task };
   const spec = { op: "run.reserve", scope: workstream, subject: qualifiedName(ref) };
   return write(world.context, spec, async (tx) => {
-    const [now] = decide(await readFacts(tx.db, scene, tx.now, task)).start;
-    if (now === undefined || now.role !== role) return undefined;
-    const { cli, model, access, reservationUsd: reservedUsd } = settings;
+    const facts = await readFacts(tx.db, scene, tx.now, task);
+    const [now] = decide(facts).start;
+    const [waiting] = facts.tasks;
+    const settings = roleOf(scene.settings, role, waiting?.isNode === true);
+    if (now === undefined || now.role !== role || settings === undefined) return undefined;
+    const { reservationUsd: reservedUsd } = settings;
     const { transport } = world;
     const { agent, writes } = now;
-    return reserveRunIn(tx, ref, { ...{ role, agent, writes, process, cli, model, access, reservedUsd, transport } });
+    const asked = askedOf(settings, waiting?.wish ?? {});
+    return reserveRunIn(tx, ref, { ...asked, role, agent, writes, process, reservedUsd, transport });
   });
 }
 
-/** Refuses a workstream without roles. Faults `dispatch.no_roles`. */
-export function requireRoles({ settings, workstream }: Scene): void {
+/** What a run is started with: its role's settings, and what its task asks for over them. */
+function askedOf({ cli, model, liteModel, access }: Role, wish: RunWish) {
+  const own = wish.cli === undefined || wish.cli === cli;
+  const ofRole = own ? (wish.lite ? (liteModel ?? model) : model) : null;
+  return { cli: wish.cli ?? cli, model: wish.model ?? ofRole, access: wish.access ?? access };
+}
+
+/** Refuses a workstream that has neither roles nor a job under way. Faults `dispatch.no_roles`. */
+export async function requireRoles(db: Reader, { settings, workstream }: Scene): Promise<void> {
   if (Object.keys(settings.roles).length > 0) return;
+  const [step] = await selectOpenStep(db, { workstreamId: workstream.id });
+  if (step !== undefined) return;
   throw new Fault("conflict", "dispatch.no_roles", `${workstream.name} has no roles: tasks are started by role.`, [
     { intent: "Make a settings file", command: "mu init" },
     { intent: "See the roles", command: `mu role list -w ${workstream.name}` },
   ]);
 }
+
+const selectOpenStep = statement((db, { workstreamId }: { workstreamId: number }) =>
+  db
+    .selectFrom("tasks")
+    .select("id")
+    .where("workstream_id", "=", workstreamId)
+    .where("kind", "=", "step")
+    .where("status", "=", "OPEN")
+    .limit(1),
+);

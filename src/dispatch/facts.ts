@@ -4,10 +4,12 @@ import { sql } from "kysely";
 import { RUN_CLI } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
+import { runWishOf } from "../flow/payload.js";
 import type { ProjectSettings } from "../project/settings.js";
 import { micros } from "../runs/run.js";
 import { dayOf, spendOfDay, spentOn } from "../runs/spend.js";
 import { isBlocked } from "../tasks/edge.js";
+import { isNode } from "../tasks/flow.js";
 import { CONTAINER_KINDS, readyOrder, unblocks } from "../tasks/task.js";
 import { listTracks } from "../tracks.js";
 import type { Claim, Facts, Waiting } from "./decide.js";
@@ -23,13 +25,27 @@ export interface Scene {
   roles?: ReadonlySet<string> | undefined;
   /** Only this task. */
   only?: string;
+  /** Only tasks of the job with this row id. */
+  job?: number | undefined;
 }
 
 const waiting = (only: boolean) =>
   statement((db, { workstreamId, now, name }: { workstreamId: number; now: string; name: string }) => {
     let query = db
       .selectFrom("tasks as t")
-      .select(["t.name", "t.role", "t.hold", "t.hold_reason", "t.touches", "t.budget_usd", unblocks.as("unblocks")])
+      .select([
+        "t.name",
+        "t.role",
+        "t.kind",
+        "t.step",
+        "t.root_id",
+        "t.payload",
+        "t.hold",
+        "t.hold_reason",
+        "t.touches",
+        "t.budget_usd",
+        unblocks.as("unblocks"),
+      ])
       .select(sql<number | null>`case when t.budget_usd is not null then ${spentOn(sql.ref("t.id"))} end`.as("used"))
       .select(sql<string | null>`case when t.not_before > ${now} then t.not_before end`.as("not_before"))
       .select(sql<number>`case when ${isBlocked} then 1 else 0 end`.as("blocked"))
@@ -49,7 +65,8 @@ const selectOneWaiting = waiting(true);
 async function waitingTasks(db: Reader, scene: Scene, now: string, only?: string): Promise<Waiting[]> {
   const { id, name } = scene.workstream;
   const select = only === undefined ? selectWaiting : selectOneWaiting;
-  const rows = await select(db, { workstreamId: id, now, name: only ?? "" });
+  const all = await select(db, { workstreamId: id, now, name: only ?? "" });
+  const rows = scene.job === undefined ? all : all.filter(({ root_id }) => root_id === scene.job);
   const writesToTrack = ({ role }: { role: string | null }) => {
     const found = scene.settings.roles[role ?? ""];
     return found?.access === "full" && found.workspace;
@@ -58,6 +75,8 @@ async function waitingTasks(db: Reader, scene: Scene, now: string, only?: string
   return rows.map((row) => ({
     name: row.name,
     role: row.role ?? "",
+    isNode: isNode(row),
+    wish: runWishOf(row.payload),
     track: tracks?.get(row.name) ?? row.name,
     touches: row.touches === null ? null : JSON.parse(row.touches),
     budget: row.budget_usd === null ? null : { most: micros(row.budget_usd), used: Number(row.used) },

@@ -3,7 +3,7 @@ import { asFault, Fault } from "../errors.js";
 import { RUN_FAILURES, type RunFailure } from "../runs/advance.js";
 import { NO_BILL } from "../runs/bill.js";
 import { performHere } from "../runs/here.js";
-import { patienceOf, takeOver } from "../runs/perform.js";
+import { patienceOf, type RunWorld, takeOver } from "../runs/perform.js";
 import { micros, type Run, runRow, toRun } from "../runs/run.js";
 import { type Settled, settleRun } from "../runs/settle.js";
 import { legalVerdicts, mustSayHow } from "../runs/verdict.js";
@@ -27,20 +27,22 @@ export interface OnceOptions {
   echo?(chunk: Uint8Array): void;
 }
 
-/**
- * Starts every ready task that may start, in this process and without tmux, until nothing is ready and nothing runs: `mu
- * dispatch --once`. It may run beside other dispatchers. Agents call `mu` by `PATH`. Faults `dispatch.no_roles`, `settings.invalid`.
- */
-export async function dispatchOnce(
+/** As `dispatchOnce`; `special` loads what runs of jobs need. */
+export async function drainHere(
   crew: Crew,
   scene: Scene,
-  { signal = new AbortController().signal, say = () => {}, echo = () => {} }: OnceOptions = {},
+  {
+    signal = new AbortController().signal,
+    say = () => {},
+    echo = () => {},
+    special,
+  }: OnceOptions & Pick<RunWorld, "special">,
 ): Promise<LoopResult> {
-  requireRoles(scene);
+  await requireRoles(crew.context.store.db, scene);
   const runs: Promise<unknown>[] = [];
   const lasting = new AbortController().signal;
   const world = worldHere(crew, scene, say, async ({ id }) => {
-    runs.push(performHere(crew, id, { signal: lasting, echo }).catch((error) => say(asFault(error).message)));
+    runs.push(performHere(crew, id, { signal: lasting, echo, special }).catch((error) => say(asFault(error).message)));
   });
   try {
     return await dispatchLoop(world, { once: true, signal, say });

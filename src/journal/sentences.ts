@@ -41,6 +41,15 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
       ? `set ${key} of ${subject} back to its default`
       : `set ${key} of ${subject} to ${oneLine(Array.isArray(value) ? value.join(", ") : String(value))}`,
   "workstream.destroy": ({ subject, changes }) => `destroyed ${subject}${rows(changes)}`,
+  "job.new": simple("made the job"),
+  "job.run": ({ subject, payload }) => `queued ${list(payload.steps)} of ${shortName(subject)}`,
+  "job.resume": ({ subject, payload }) => `had ${payload.step ?? shortName(subject)} go on`,
+  "job.cancel": simple("cancelled what was open of"),
+  "job.rename": simple("renamed"),
+  "job.modules": simple("set the modules of"),
+  "job.archive": simple("archived"),
+  "job.delete": simple("deleted the job"),
+  "job.work": simple("recorded the commits of"),
   "task.add": ({ subject, changes }) => `added ${shortName(subject)}${withText(inserted(changes, "tasks")?.title)}`,
   "task.import": ({ changes }) => `imported tasks${rows(changes)}`,
   "task.apply": ({ changes }) => `applied a plan${rows(changes)}`,
@@ -84,7 +93,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "run.reserve": ({ subject, payload }) => `reserved run ${payload.run} of ${shortName(subject)} for ${payload.agent}`,
   "run.start": ({ subject, payload }) => `started run ${payload.run} of ${shortName(subject)}`,
   "run.settle": ({ subject, payload }) =>
-    `ended run ${payload.run} of ${shortName(subject)}: ${payload.failure ?? payload.verdict ?? payload.state}`,
+    `ended run ${payload.run} of ${shortName(subject)}: ${payload.failure ?? payload.verdict ?? payload.state}${ofStep(payload)}`,
   "crew.freeze": () => "stopped every agent",
   "crew.thaw": () => "continued the agents",
   "run.book": () => "booked what agents in panes used",
@@ -213,3 +222,13 @@ export function describeWork({ commits, files, nested, ignored }: Work): string 
   const parts = counts.flatMap(([noun, count]) => (count ? [counted(count, noun)] : []));
   return parts.length === 0 ? "nothing" : parts.join(" and ");
 }
+
+const list = (value: unknown) => (Array.isArray(value) ? enumerate(value.map(String)) : "a step");
+
+/** What the end of a task was for the step of its job. */
+const ofStep = ({ step, outcome, dropped }: Record<string, unknown>) =>
+  step === undefined
+    ? dropped === undefined
+      ? ""
+      : "; its job goes on without it"
+    : `; ${step} is ${String(outcome).replace("_", " ")}`;

@@ -4,5 +4,5 @@ export { type App, type Request, required } from "./app.js";
 export * from "./operation.js";
 export type { Paint } from "./paint.js";
 export { schemaOf } from "./schema-of.js";
-export { defineAgentVerb, defineTaskVerb } from "./subject.js";
+export { defineAgentVerb, defineJobVerb, defineTaskVerb } from "./subject.js";
 export * from "./text.js";

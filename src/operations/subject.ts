@@ -44,6 +44,16 @@ export function defineTaskVerb<const S, I extends z.ZodRawShape = Record<never, 
   return defineSubjectVerb("task", { one: taskField, more: tasksField }, verb);
 }
 
+/** A verb about one job, which is a task. */
+export const defineJobVerb = <const S, I extends z.ZodRawShape = Record<never, never>>(
+  verb: Omit<SubjectVerb<TaskRef, I, S>, "several">,
+): Operation =>
+  defineSubjectVerb(
+    "job",
+    { one: (about = "Job, as name or workstream/name") => taskField(about), more: tasksField },
+    verb,
+  );
+
 function defineSubjectVerb<Ref extends TaskRef, I extends z.ZodRawShape, S>(
   subject: string,
   field: { one: (description?: string) => z.ZodType; more: (description: string) => z.ZodType },

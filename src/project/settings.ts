@@ -1,4 +1,5 @@
 import type { Access, AgentCliKey } from "../agents/clis/cli.js";
+import { DEFAULT_LIMITS, type NODE_ROLES, STEP_NAMES, STEPS } from "../flow/steps.js";
 import { type Keys, standardsOf, type ValuesOf } from "./keys.js";
 
 /** The CLIs that can work without a terminal; `command` runs the role's own command. */
@@ -51,6 +52,55 @@ export const ROLE_KEYS = keys({
     about: "Seconds after which a run is ended",
   },
   workspace: { kind: "boolean", standard: true, about: "Whether each of its runs works in a checkout of its own" },
+});
+
+const MOST_ROUNDS = 50;
+
+/** Who does a part of a step, where that is not as for every job. */
+const PART_KEYS = keys({
+  role: { kind: "line", nullable: true, standard: null, about: "Role of its runs" },
+  cli: { kind: [...RUN_CLIS, ""], standard: "", about: "Agent CLI of its runs; empty for the role's" },
+  model: { kind: "line", nullable: true, standard: null, about: "Model of its runs" },
+  prompt: { kind: "path", nullable: true, standard: null, about: "File of its instructions instead of mu's own" },
+});
+
+const parts = Object.fromEntries(
+  STEP_NAMES.map((step) => {
+    const { loop } = STEPS[step];
+    const judge = loop === null ? [] : [loop.kind === "review" ? "reviewer" : "tester"];
+    const others = step === "plan" ? ["merger"] : [];
+    return [step, Object.fromEntries(["builder", ...judge, ...others].map((part) => [part, PART_KEYS]))];
+  }),
+) as Record<string, Record<string, typeof PART_KEYS>>;
+
+/** How jobs are run. */
+const JOB_KEYS = keys({
+  cli: { kind: RUN_CLIS, standard: "claude", about: "Agent CLI of roles of jobs that the settings do not describe" },
+  maxRevisions: {
+    ...{ kind: "whole", least: 0, most: MOST_ROUNDS, standard: DEFAULT_LIMITS.revisions },
+    about: "How often a plan is revised after a review; 0 for no review",
+  },
+  branches: {
+    ...{ kind: "whole", least: 1, most: 20, standard: DEFAULT_LIMITS.branches },
+    about: "How many builders draft a plan at once",
+  },
+  maxTests: {
+    ...{ kind: "whole", least: 0, most: MOST_ROUNDS, standard: DEFAULT_LIMITS.tests },
+    about: "How often work is tested; 0 for no tests",
+  },
+  reviewers: {
+    ...{ kind: "whole", least: 1, most: 20, standard: DEFAULT_LIMITS.reviewers },
+    about: "How many reviewers check a plan",
+  },
+  testCommand: {
+    ...{ kind: "text", nullable: true, standard: null },
+    about: "Command whose exit code decides a test, whatever the tester says; without it, the workstream's check",
+  },
+  maxPromptKb: {
+    ...{ kind: "whole", least: 8, most: 4096, standard: 256 },
+    about: "Most KiB of a prompt; documents beyond are left out and listed",
+  },
+  steps: parts,
 });
 
 /** The settings of a project, without its roles. */
@@ -117,6 +167,7 @@ export const PROJECT_KEYS = keys({
       about: "How agent CLIs sign in: with an API key, with a subscription, or with your own configuration",
     },
   },
+  jobs: JOB_KEYS,
   paths: {
     killSwitch: { kind: "path", standard: ".mu/kill_switch", about: "File that stops all dispatch while it exists" },
     escalations: { kind: "path", standard: ".mu/escalations", about: "Folder of the files about escalated tasks" },
@@ -136,3 +187,23 @@ export const DEFAULT_SETTINGS: ProjectSettings = { ...standardsOf(PROJECT_KEYS),
 
 /** What a role has that its settings leave out. */
 export const DEFAULT_ROLE: Omit<Role, "name"> = standardsOf(ROLE_KEYS);
+
+/** Roles that the steps of jobs have where the settings describe none of that name. */
+const JOB_ROLES: Readonly<Record<string, Partial<Role>>> = {
+  builder: { concurrency: 4 },
+  tester: { concurrency: 2 },
+  reviewer: { concurrency: 4, access: "read-only" },
+  router: { concurrency: 2, access: "read-only" },
+  merger: { concurrency: 2, access: "read-only" },
+} satisfies Record<(typeof NODE_ROLES)[number], Partial<Role>>;
+
+/** The role of a task; `isNode`: it is a part of a job's step. Undefined if there is none. */
+export function roleOf(
+  { roles, jobs }: Pick<ProjectSettings, "roles" | "jobs">,
+  name: string,
+  isNode: boolean,
+): Role | undefined {
+  const known = roles[name];
+  if (known !== undefined || !isNode || !Object.hasOwn(JOB_ROLES, name)) return known;
+  return { ...DEFAULT_ROLE, cli: jobs.cli, ...JOB_ROLES[name], name, workspace: false };
+}

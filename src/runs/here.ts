@@ -2,7 +2,7 @@ import type { Crew } from "../agents/crew.js";
 import { readProject } from "../project/read.js";
 import { getWorkstream } from "../workstreams/workstream.js";
 import { savedSettings } from "./files.js";
-import { keptOf, performRun } from "./perform.js";
+import { keptOf, performRun, type RunWorld } from "./perform.js";
 import { runRow } from "./run.js";
 import type { Settled } from "./settle.js";
 
@@ -10,7 +10,7 @@ import type { Settled } from "./settle.js";
 export async function performHere(
   crew: Crew,
   id: number,
-  { signal, echo }: { signal: AbortSignal; echo(chunk: Uint8Array): void },
+  { signal, echo, special }: Pick<RunWorld, "signal" | "echo" | "special">,
 ): Promise<Settled | undefined> {
   const { store, clock } = crew.context;
   const run = await runRow(store.db, id);
@@ -18,5 +18,5 @@ export async function performHere(
   const { root } = await getWorkstream(store.db, workstream);
   const context = { store, clock, actor: agent, incarnation: agent_id };
   const project = async () => readProject(root, crew.env, await savedSettings(keptOf(crew.stateDir, run)));
-  return performRun({ ...crew, context, project, signal, echo }, id);
+  return performRun({ ...crew, context, project, signal, echo, special }, id);
 }

@@ -13,10 +13,11 @@ import { asFault, Fault } from "../errors.js";
 import { type AgentRef, qualifiedName } from "../names.js";
 import { processIdentity } from "../processes.js";
 import { authMode } from "../project/read.js";
-import type { ProjectSettings, Role } from "../project/settings.js";
+import { type ProjectSettings, type Role, roleOf } from "../project/settings.js";
 import { secretsIn } from "../redact.js";
 import { type TaskToChange, taskToChange } from "../tasks/change.js";
 import { beginWorkIn } from "../tasks/claim.js";
+import { isNode } from "../tasks/flow.js";
 import type { Finding } from "../tasks/lifecycle.js";
 import { listNotes } from "../tasks/notes.js";
 import { toTask } from "../tasks/task.js";
@@ -44,6 +45,7 @@ import { type Judged, judge } from "./judge.js";
 import { askForVerdict, feedBack, promptFor } from "./prompt.js";
 import { MICROS, type RunRow, runRow } from "./run.js";
 import { type Settled, settleRun } from "./settle.js";
+import type { Special, SpecialRun } from "./special.js";
 import { leftOfDay, spentOnTask } from "./spend.js";
 
 /** What it takes to carry out a run. */
@@ -53,6 +55,8 @@ export interface RunWorld extends Crew {
   signal: AbortSignal;
   /** Shows what the agent prints, as it comes. */
   echo(chunk: Uint8Array): void;
+  /** Loads what the tasks of jobs need. */
+  special(): Promise<Special>;
 }
 
 export const keptOf = (stateDir: string, { id, created_at }: RunRow): Kept => ({ stateDir, run: id, key: created_at });
@@ -68,9 +72,7 @@ export async function performRun(given: RunWorld, id: number): Promise<Settled |
   try {
     const { settings, env } = await given.project();
     world = { ...given, env };
-    const role = settings.roles[run.role];
-    if (role === undefined) throw config(`there is no role ${run.role} in the settings`);
-    return await carryOut(world, run, await begin(world, run, { role, settings }));
+    return await carryOut(world, run, await begin(world, run, settings));
   } catch (error) {
     return settleFailure(world, run, error);
   }
@@ -84,28 +86,44 @@ interface Begun {
   cwd: string;
   prompt: string;
   system: string | null;
+  /** Of a task of a job. */
+  special: { how: Special; about: SpecialRun } | undefined;
 }
 
 const config = (reason: string) => new Fault("conflict", "run.config", reason);
 
-async function begin(
-  world: RunWorld,
-  run: RunRow,
-  { role, settings }: Pick<Begun, "role" | "settings">,
-): Promise<Begun> {
+async function begin(world: RunWorld, run: RunRow, settings: ProjectSettings): Promise<Begun> {
   const { db } = world.context.store;
+  const ref = { workstream: run.workstream, name: run.task };
+  const claimed = await taskToChange(db, ref);
+  const role = roleOfRun(settings, run, isNode(claimed));
   const cli = getAgentCli(run.cli);
   if (cli.headless === undefined) throw config(`${run.cli} cannot run without a terminal`);
   const { refuse } = unmetRestriction(cli, role);
   if (refuse !== undefined) throw config(`the role ${run.role} ${refuse}`);
   const { root } = await getWorkstream(db, run.workstream);
   const folder = root ?? process.cwd();
-  const system = role.prompt === null ? null : await readPrompt(join(folder, role.prompt));
-  const ref = { workstream: run.workstream, name: run.agent };
-  const cwd = role.workspace ? await prepareWorkspace(world, ref, folder) : folder;
+  const common = { role, settings, cli: cli as Begun["cli"] };
+  const own = role.prompt === null ? null : await readPrompt(join(folder, role.prompt));
+  if (isNode(claimed)) {
+    const about = { world, run, task: claimed, settings, root: folder };
+    const how = await world.special();
+    const { cwd, prompt, system } = await how.begin(about);
+    return { ...common, task: claimed, cwd, prompt, system: system ?? own, special: { how, about } };
+  }
+  const slot = { workstream: run.workstream, name: run.agent };
+  const cwd = role.workspace ? await prepareWorkspace(world, slot, folder) : folder;
   const task = await beginTask(world, run, cwd);
   const prompt = promptFor(toTask(task), await listNotes(db, task), { project: settings.projectName });
-  return { role, settings, cli: cli as Begun["cli"], task, cwd, prompt, system };
+  return { ...common, task, cwd, prompt, system: own, special: undefined };
+}
+
+/** The role as this run has it: its task may ask for another CLI, and for less access. */
+function roleOfRun(settings: ProjectSettings, run: RunRow, isNode: boolean): Role {
+  const role = roleOf(settings, run.role, isNode);
+  if (role === undefined) throw config(`there is no role ${run.role} in the settings`);
+  const isOther = run.cli !== role.cli;
+  return { ...role, access: run.access as Role["access"], ...(isOther && { command: null, allowedTools: null }) };
 }
 
 function readPrompt(path: string): Promise<string> {
@@ -179,20 +197,20 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
       prompt = askForVerdict(task.kind);
       continue;
     }
-    const proof = judged.state === "done" && judged.verdict !== "blocked" ? await prove(world, run, begun) : {};
+    const proof = judged.state === "done" && judged.verdict !== "blocked" ? await prove(world, run, begun, judged) : {};
     if (proof.refused !== undefined && mayAsk && left.checks-- > 0) {
       prompt = proof.refused;
       continue;
     }
     const proved: Judged =
       proof.refused === undefined
-        ? judged
+        ? (proof.judged ?? judged)
         : { ...judged, state: "failed", failure: "check_failed", reason: proof.why ?? null };
     const outcome =
       problem === null
         ? proved
         : { ...proved, reason: [proved.reason, unkeptWord(problem)].filter(Boolean).join("; ") };
-    return settleRun(
+    const settled = await settleRun(
       world.context,
       run,
       {
@@ -204,6 +222,10 @@ async function carryOut(world: RunWorld, run: RunRow, begun: Begun): Promise<Set
       },
       { patience: patienceOf(world.env) },
     );
+    const { special } = begun;
+    // What is left undone here is done before the job's next run.
+    await special?.how.after(special.about).catch((error) => world.echo(Buffer.from(`${asFault(error).message}\n`)));
+    return settled;
   }
 }
 
@@ -332,8 +354,10 @@ const signInFor = ({ env }: RunWorld, settings: ProjectSettings) =>
 async function prove(
   world: RunWorld,
   run: RunRow,
-  { task, cwd }: Begun,
-): Promise<{ finding?: Finding; refused?: string; why?: string }> {
+  { task, cwd, special }: Begun,
+  judged: Judged,
+): Promise<{ finding?: Finding; judged?: Judged; refused?: string; why?: string }> {
+  if (special !== undefined) return special.how.judge(special.about, cwd, judged);
   const { db } = world.context.store;
   const now = await taskToChange(db, task);
   const isOwn = now.status === "IN_PROGRESS" && now.claim_generation === run.claim_generation;

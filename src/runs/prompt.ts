@@ -1,3 +1,4 @@
+import { NODE_KINDS, type NodeKind } from "../flow/steps.js";
 import type { Note } from "../tasks/notes.js";
 import type { Task } from "../tasks/task.js";
 import { legalVerdicts, mustSayHow } from "./verdict.js";
@@ -16,7 +17,7 @@ export function promptFor(task: Task, notes: readonly Note[], { project }: { pro
     task.payload !== null && `# Payload\n\n${JSON.stringify(task.payload, null, 2)}`,
     kept.length > 0 && `# Notes so far\n\n${kept.map(({ author, text }) => `- ${author}: ${text}`).join("\n")}`,
     `# What you may run\n\n${VERBS.map(([verb, what]) => `- \`${verb.replace("TASK", name)}\`: ${what}`).join("\n")}`,
-    `# How to end\n\n${ending(task.kind)}`,
+    `# How to end\n\n${endingFor(task.kind)}`,
   ];
   return `${sections.filter(Boolean).join("\n\n")}\n`;
 }
@@ -29,9 +30,11 @@ const VERBS = [
   ["mu task add '…' --role <role>", "file work that follows from this; do not do it yourself"],
 ] as const;
 
-function ending(kind: string): string {
+/** How an agent says how a task of that kind ended. */
+export function endingFor(kind: string): string {
   const words = legalVerdicts(kind).map((word) => `\`### ${word.toUpperCase()}\``);
   const blocked = "If you cannot go on without a person, say why and end with the line `### BLOCKED`.";
+  if (NODE_KINDS.includes(kind as NodeKind) && !mustSayHow(kind)) return blocked;
   if (!mustSayHow(kind)) return `Commit your work. Stop when the task is done. ${blocked}`;
   return `End your answer with one of these lines, alone and last: ${words.join(", ")}. ${blocked}`;
 }

@@ -55,7 +55,9 @@ async function settleFromFiles(crew: Crew, run: RunRow): Promise<Settled | undef
   }
   const last = reports.at(-1);
   const kind = await kindOf(crew, run);
-  const outcome = last === undefined ? NEVER_BEGAN : judge(last, ending, kind);
+  const judged = last === undefined ? NEVER_BEGAN : judge(last, ending, kind);
+  // Nobody ran its command.
+  const outcome = kind === "test" && judged.state === "done" ? { ...judged, state: "lost" as const } : judged;
   const settlement = {
     outcome,
     bill: await billOf(crew, run, reports),

@@ -5,7 +5,7 @@ import { statement } from "../db/statement.js";
 import { type RowOf, type Tx, write } from "../db/write.js";
 import { qualifiedName, type TaskRef } from "../names.js";
 import { type TaskToChange, taskToChange } from "../tasks/change.js";
-import { canGoOnWithout, dropNodeIn } from "../tasks/flow.js";
+import { canGoOnWithout, dropNodeIn, isNode } from "../tasks/flow.js";
 import { closeTaskIn, type Finding } from "../tasks/lifecycle.js";
 import { insertNote } from "../tasks/notes.js";
 import { transition } from "../tasks/transition.js";
@@ -21,8 +21,6 @@ export interface Settlement {
   sessionRef: string | null;
   answer: string | null;
   finding?: Finding | undefined;
-  /** What else is kept in the write that settles the run, if its task is still its own. */
-  also?: ((tx: Tx) => Promise<void>) | undefined;
 }
 
 export interface Settled {
@@ -55,7 +53,7 @@ const selectRun = statement((db, { id }: { id: number }) => db.selectFrom("runs"
 export async function settleRunIn(
   tx: Tx,
   { id, state: seen }: Pick<RunRow, "id" | "state">,
-  { outcome, bill, exitCode, sessionRef, answer, finding, also }: Settlement,
+  { outcome, bill, exitCode, sessionRef, answer, finding }: Settlement,
   { patience }: { patience?: number | undefined } = {},
 ): Promise<Settled | undefined> {
   const [run] = await selectRun(tx.db, { id });
@@ -76,7 +74,7 @@ export async function settleRunIn(
   await showSlot(tx, run.agent_id, "idle", `run ${id} ${state}`);
   const task = await ownTask(tx, run);
   const workstream = await workstreamName(tx, run.workstream_id);
-  const step = task && (await applyTo(tx, task, run, { outcome: { ...outcome, retryAt }, finding, also, patience }));
+  const step = task && (await applyTo(tx, task, run, { outcome: { ...outcome, retryAt }, finding, answer, patience }));
   return { run: toRun({ ...after, workstream }), step };
 }
 
@@ -103,11 +101,11 @@ async function applyTo(
   {
     outcome,
     finding,
-    also,
+    answer,
     patience,
-  }: Pick<Settlement, "outcome" | "finding" | "also"> & { patience: number | undefined },
+  }: Pick<Settlement, "outcome" | "finding" | "answer"> & { patience: number | undefined },
 ): Promise<Step> {
-  await also?.(tx);
+  if (isNode(task)) await keepJudgement(tx, task, run.agent, answer);
   const limits = {
     ...{ attempts: task.attempts, maxRetries: task.max_retries },
     dispensable: outcome.state !== "done" && (await canGoOnWithout(tx.db, task)),
@@ -131,6 +129,13 @@ async function applyTo(
     await insertNote(tx, task.id, run.agent, { text: `[run ${run.id}] attempt ${run.attempt} ended: ${why}` });
   }
   return step;
+}
+
+/** Keeps what a judge or a merger says as a note, where those find it who go on from there. */
+async function keepJudgement(tx: Tx, { id, kind }: TaskToChange, author: string, answer: string | null): Promise<void> {
+  const text = answer?.trim().slice(-MOST_ANSWER) ?? "";
+  if (text === "" || !["review", "test", "merge"].includes(kind)) return;
+  await insertNote(tx, id, author, { text, kind: kind === "test" ? "test" : "review" });
 }
 
 async function workstreamName(tx: Tx, id: number): Promise<string> {

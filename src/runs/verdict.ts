@@ -3,7 +3,6 @@ const LEGAL: Readonly<Record<string, readonly string[]>> = {
   review: ["pass", "fail", "blocked"],
   test: ["pass", "fail", "blocked"],
   verify: ["pass", "fail", "blocked"],
-  route: ["done", "blocked"],
 };
 const PLAIN = ["done", "blocked"];
 

@@ -39,6 +39,8 @@ export interface NewAsset {
   kind: string;
   /** The task that it belongs to; by default that of the run that acts. */
   task?: string | undefined;
+  /** The run that made it; by default the one that acts. */
+  run?: number | undefined;
 }
 
 /**
@@ -48,7 +50,7 @@ export interface NewAsset {
 export async function addAsset(
   context: Context,
   workstream: string,
-  { file, kind, task }: NewAsset,
+  { file, kind, task, run: made_by }: NewAsset,
 ): Promise<{ asset: Asset; changed: boolean }> {
   const { db } = context.store;
   const path = await pathInProject(db, workstream, file);
@@ -76,7 +78,7 @@ export async function addAsset(
       ...content,
       task: ofTask,
       agent: tx.actor,
-      run: run?.id ?? null,
+      run: made_by ?? run?.id ?? null,
     };
     return { asset: fromRow(ASSET, await tx.insert("assets", made)), changed: true };
   });

@@ -221,5 +221,5 @@ function withCeiling(given: Partial<Facts>, ofRole: Role): Partial<Facts> {
   const usd = (given as { ceilingUsd?: number }).ceilingUsd;
   if (usd === undefined) return {};
   const budget = { projectCeilingUsd: usd, softCapRatio: 0.8 };
-  return { settings: { roles: { [ofRole.name]: ofRole }, budget } };
+  return { settings: { ...DEFAULT_SETTINGS, roles: { [ofRole.name]: ofRole }, budget } };
 }

@@ -4,6 +4,7 @@ import { spawnAgent } from "../../src/crew/spawn.js";
 import { destroyCrew } from "../../src/crew/workstream.js";
 import type { DispatchWorld } from "../../src/dispatch/dispatch.js";
 import { dispatchLoop } from "../../src/dispatch/loop.js";
+import { special } from "../../src/jobs/once.js";
 import { landTasks } from "../../src/landing/land.js";
 import { readSettings } from "../../src/project/read.js";
 import { performRun } from "../../src/runs/perform.js";
@@ -33,7 +34,7 @@ async function drain(crew: Crew, root: string): Promise<void> {
     ...{ ...crew, transport: "child" },
     scene: async () => ({ workstream: { id, name, root }, settings, stateDir: crew.stateDir, max: 9 }),
     launch: async (run) => {
-      running.push(performRun({ ...crew, project, signal, echo: () => {} }, run.id));
+      running.push(performRun({ ...crew, project, signal, echo: () => {}, special }, run.id));
     },
   };
   await dispatchLoop(world, { once: true, pollMs: 50, signal, say: () => {} });

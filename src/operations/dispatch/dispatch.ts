@@ -63,7 +63,7 @@ export const dispatch = defineOperation({
   ],
   async run(app, input) {
     const scene = await sceneOf(app, input.workstream, { max: input.max, roles: input.role });
-    if (!input.crew) requireRoles(scene);
+    if (!input.crew) await requireRoles(app.context.store.db, scene);
     const nothing = { started: [], finished: [], starting: [], waiting: [], held: [], detached: false, account: null };
     if (input.why) {
       const { wait, ...account } = await explainPast(await app.crew(), scene, sinceOf(app, input.since));

@@ -1,0 +1,25 @@
+import type { ProjectSettings } from "../project/settings.js";
+import type { TaskToChange } from "../tasks/change.js";
+import type { Judged } from "./judge.js";
+import type { RunWorld } from "./perform.js";
+import type { RunRow } from "./run.js";
+
+/** A run of a task that is a part of something larger, such as a step of a job. */
+export interface SpecialRun {
+  world: RunWorld;
+  run: RunRow;
+  task: TaskToChange;
+  settings: ProjectSettings;
+  /** The project's folder. */
+  root: string;
+}
+
+/** What is different about such runs; implemented by rooms above this one. */
+export interface Special {
+  /** Where the run works, and what its agent is told. Called again for every attempt. */
+  begin(about: SpecialRun): Promise<{ cwd: string; prompt: string; system: string | null }>;
+  /** Looks at what the agent says that it has done; `refused` is what it is told where that does not count. */
+  judge(about: SpecialRun, cwd: string, judged: Judged): Promise<{ judged: Judged } | { refused: string; why: string }>;
+  /** After the run was settled, by this process or another. Called as often as anybody likes. */
+  after(about: Omit<SpecialRun, "task" | "settings">): Promise<void>;
+}
