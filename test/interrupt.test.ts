@@ -1,4 +1,5 @@
 import { type ChildProcess, spawnSync } from "node:child_process";
+import { getEventListeners } from "node:events";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -32,6 +33,12 @@ async function interrupt(
   running.kill(signal);
   return ended;
 }
+
+it("a line that has ended waits for no interruption: mu top runs thousands by one signal", async () => {
+  const { signal } = new AbortController();
+  for (const line of ["state", "task list", "task show nothing"]) await home.here(line, { signal });
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+});
 
 /** How often a process has the database open. */
 function openDatabases(pid = 0): number {

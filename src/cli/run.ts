@@ -114,14 +114,18 @@ async function untilTidy<T>(operation: Operation, answer: Promise<T>, signal: Ab
   const { effect, standalone, endsLate } = operation;
   if (standalone || endsLate) return answer;
   let timer: NodeJS.Timeout | undefined;
+  let giveUp = () => {};
   const late = new Promise<never>((_, reject) => {
-    const giveUp = () => {
+    giveUp = () => {
       timer = setTimeout(() => reject(interrupted("Interrupted.")), TIDY_MS[effect]);
     };
     if (signal.aborted) giveUp();
     else signal.addEventListener("abort", giveUp, { once: true });
   });
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  return Promise.race([answer, late]).finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", giveUp);
+  });
 }
 
 /** Without its folder a database reads as an empty one, also if only its name is misspelt. */

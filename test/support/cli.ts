@@ -59,7 +59,10 @@ export interface Home {
    * Runs a line in this process, for what is about the line and its outcome, not about a process: no program is
    * started. One line at a time, as the environment and the folder of the process are the home's meanwhile.
    */
-  here(line: string | readonly string[], options?: Pick<RunOptions, "env" | "cwd" | "input">): Promise<Ran>;
+  here(
+    line: string | readonly string[],
+    options?: Pick<RunOptions, "env" | "cwd" | "input"> & { signal?: AbortSignal },
+  ): Promise<Ran>;
   /** Starts a line and hands out the running process; `end` ends what is still running. */
   start(line: string | readonly string[], options?: RunOptions): ChildProcess;
   /** Runs a script with sh or another shell, where `mu` is on the path. */
@@ -108,8 +111,8 @@ export function newHome(): Home {
     database,
     env,
     start,
-    here: (line, { env: own, cwd = project, input = "" } = {}) =>
-      inPlaceOf({ env: { ...env, ...own }, cwd }, () => runHere(wordsOf(line), { input })),
+    here: (line, { env: own, cwd = project, input = "", ...signal } = {}) =>
+      inPlaceOf({ env: { ...env, ...own }, cwd }, () => runHere(wordsOf(line), { input, ...signal })),
     mu: (line, options = {}) => outcome(start(line, { input: "", ...options })),
     sh: (script, { shell = "sh", ...options } = {}) => {
       return outcome(launch(shell, ["-c", script], { input: "", ...options }));
