@@ -24,8 +24,8 @@ const FLOORS = [
   ["workstreams", "tmux", "vcs", "checks"],
   ["host"],
   ["processes", "db"],
-  ["names", "clock", "exec", "at-most", "topology"],
-  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file", "redact", "flow"],
+  ["names", "clock", "exec", "at-most", "topology", "flow"],
+  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file", "redact"],
 ];
 
 const roomOf = (name) => `^src/${name}(/|\\.ts$)`;

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { Reader } from "../db/schema.js";
@@ -260,6 +259,3 @@ export function withoutMarker(answer: string): string {
   const isMarker = /^#{1,4}\s+(?:DONE|PASS|FAIL|BLOCKED)\W*$/i.test(last) || /^\{.*"verdict".*\}$/.test(last);
   return (isMarker ? lines.slice(0, -1) : lines).join("\n").trim();
 }
-
-/** Whether the folder of a job is there. */
-export const hasFolder = ({ root, folder }: JobRow) => existsSync(join(root, folder));

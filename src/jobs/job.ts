@@ -8,7 +8,7 @@ import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault, insteadOfFault } from "../errors.js";
 import { type JobPlan, jobPlanOf } from "../flow/payload.js";
-import { isStepName, STEP_NAMES, STEPS } from "../flow/steps.js";
+import { isStepName, STEP_NAMES } from "../flow/steps.js";
 import type { Host } from "../host.js";
 import { checkTaskName, didYouMean, enumerate, qualifiedName, quote, type TaskRef } from "../names.js";
 import { MICROS } from "../runs/run.js";
@@ -383,6 +383,3 @@ export async function deleteJob(context: Context, ref: TaskRef): Promise<{ tasks
   });
   return { tasks, files: there ? kept : null };
 }
-
-/** What the artifact of a step is called. */
-export const artifactOf = (step: keyof typeof STEPS) => STEPS[step].artifact;

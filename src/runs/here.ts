@@ -2,9 +2,10 @@ import type { Crew } from "../agents/crew.js";
 import { readProject } from "../project/read.js";
 import { getWorkstream } from "../workstreams/workstream.js";
 import { savedSettings } from "./files.js";
-import { keptOf, performRun, type RunWorld } from "./perform.js";
+import { keptOf, performRun } from "./perform.js";
 import { runRow } from "./run.js";
 import type { Settled } from "./settle.js";
+import type { RunWorld } from "./special.js";
 
 /** Carries out a reserved run in this process, as its slot; see `performRun`. Faults `run.not_found`. */
 export async function performHere(

@@ -45,19 +45,8 @@ import { type Judged, judge } from "./judge.js";
 import { askForVerdict, feedBack, promptFor } from "./prompt.js";
 import { MICROS, type RunRow, runRow } from "./run.js";
 import { type Settled, settleRun } from "./settle.js";
-import type { Special, SpecialRun } from "./special.js";
+import type { RunWorld, Special, SpecialRun } from "./special.js";
 import { leftOfDay, spentOnTask } from "./spend.js";
-
-/** What it takes to carry out a run. */
-export interface RunWorld extends Crew {
-  /** The project's settings, and `env` with what its `.env` adds. Faults `settings.invalid`. */
-  project(): Promise<{ settings: ProjectSettings; env: RunWorld["env"] }>;
-  signal: AbortSignal;
-  /** Shows what the agent prints, as it comes. */
-  echo(chunk: Uint8Array): void;
-  /** Loads what the tasks of jobs need. */
-  special(): Promise<Special>;
-}
 
 export const keptOf = (stateDir: string, { id, created_at }: RunRow): Kept => ({ stateDir, run: id, key: created_at });
 

@@ -1,8 +1,19 @@
+import type { Crew } from "../agents/crew.js";
 import type { ProjectSettings } from "../project/settings.js";
 import type { TaskToChange } from "../tasks/change.js";
 import type { Judged } from "./judge.js";
-import type { RunWorld } from "./perform.js";
 import type { RunRow } from "./run.js";
+
+/** What it takes to carry out a run. */
+export interface RunWorld extends Crew {
+  /** The project's settings, and `env` with what its `.env` adds. Faults `settings.invalid`. */
+  project(): Promise<{ settings: ProjectSettings; env: RunWorld["env"] }>;
+  signal: AbortSignal;
+  /** Shows what the agent prints, as it comes. */
+  echo(chunk: Uint8Array): void;
+  /** Loads what the tasks of jobs need. */
+  special(): Promise<Special>;
+}
 
 /** A run of a task that is a part of something larger, such as a step of a job. */
 export interface SpecialRun {

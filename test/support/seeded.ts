@@ -16,7 +16,7 @@ import type { Request } from "../../src/operations/app.js";
 import type { World } from "../../src/operations/execute.js";
 import { findOperation } from "../../src/operations/index.js";
 import { VERBS } from "../../src/operations/manifest.js";
-import { addTask } from "../../src/tasks/add.js";
+import { addTask, addTaskIn } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { insertNote } from "../../src/tasks/notes.js";
@@ -43,7 +43,7 @@ const PERSON = { person: "ann" };
 
 /**
  * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's;
- * `region` is held for a person.
+ * `region` is held for a person; `theme` is a job.
  * The folder holds plan.yaml, which applies, circle.yaml, which does not, and prices.json. Its roles are `code` and `qa`.
  */
 export async function seededApp(
@@ -78,6 +78,7 @@ export async function seededApp(
   await escalateTask(context, { workstream: "demo", name: "region" }, PERSON, { reason: "which region?" });
 
   await seedRun(context);
+  await seedJob(context, project);
 
   const world: World = {
     clock: systemClock,
@@ -123,6 +124,17 @@ export async function seededApp(
     throw error;
   }
   return { folder: folder.path, store, context, world, request, end };
+}
+
+/** The job `theme`, with a task.md and no step yet. */
+async function seedJob(context: Context, project: string): Promise<void> {
+  const ref = { workstream: "demo", name: "theme" };
+  mkdirSync(join(project, ".mu/jobs/theme"), { recursive: true });
+  writeFileSync(join(project, ".mu/jobs/theme/task.md"), "# Themes\n\nA dark one.\n");
+  await write(context, { op: "job.new", scope: "demo", subject: "demo/theme" }, async (tx) => {
+    const payload = { job: { modules: null, workspace: false } };
+    await addTaskIn(tx, ref.workstream, { name: ref.name, title: "Themes", kind: "job", payload });
+  });
 }
 
 /** A run of `done` that has ended, in a slot that is closed. */

@@ -120,13 +120,15 @@ export const jobRun = defineJobVerb({
     }
     return { job: now, ...done, estimate, waited: waits, warnings };
   },
-  next: ({ job, waited }) => {
-    const at = `-w ${job.workstream}`;
-    const held = job.steps.find(({ heldTask }) => heldTask !== null);
-    if (held !== undefined) return [step("See what it waits for", `mu job show ${job.name} ${at}`)];
+  next: ({ job: { name, workstream, steps }, waited }) => {
+    const held = steps.find(({ heldTask }) => heldTask !== null);
+    if (held !== undefined) return [step("See what it waits for", `mu job show ${name} -w ${workstream}`)];
     return waited
-      ? [step("Look at it", `mu job show ${job.name} ${at}`)]
-      : [step("Run it", `mu dispatch --once ${at}`), step("Wait for it", `mu job show ${job.name} ${at}`)];
+      ? [step("Look at it", `mu job show ${name} -w ${workstream}`)]
+      : [
+          step("Run it", `mu dispatch --once -w ${workstream}`),
+          step("Wait for it", `mu job show ${name} -w ${workstream}`),
+        ];
   },
   render: ({ job, queued, behind, estimate, waited, warnings }, paint) => [
     waited ? drawEnd(job, queued, paint) : `Queued ${queued.join(", ")}${behind === null ? "" : ` behind ${behind}`}`,
