@@ -106,8 +106,14 @@ export function inCalls<T>(items: readonly T[], commandsOf: (item: T) => readonl
 
 /** A word that no screen, title or name holds, to tell apart what tmux prints in one stream. */
 export function uniqueWord(): string {
-  return `mu${randomBytes(6).toString("hex")}`;
+  seed ??= randomBytes(6).toString("hex");
+  words++;
+  return `mu${seed}${words.toString(36).padStart(7, "0")}`;
 }
+
+/** No two words are the same, and nobody knows the next one. */
+let seed: string | undefined;
+let words = 0;
 
 /**
  * Text that a tmux format gives back as it is, so that `#(…)` in a name is a name and never a command. tmux itself

@@ -69,6 +69,8 @@ export interface SurveyRequest {
   screens?: readonly string[] | undefined;
   /** Keep their colours and attributes as escape sequences. */
   escapes?: boolean;
+  /** A pane to capture for a person to see, with its colours. */
+  shown?: string | undefined;
   /** Written before anything is read. */
   labels?: readonly PaneLabels[] | undefined;
 }
@@ -76,18 +78,28 @@ export interface SurveyRequest {
 export interface Survey {
   panes: Pane[];
   screens: Map<string, Screen>;
+  /** What `shown` shows; undefined without it, or where it is gone. */
+  shown?: Screen | undefined;
 }
 
 /** Labels, list and screens in a single tmux call: starting a process for each would cost more than tmux itself. */
-export async function survey(run: Run, { screens = [], labels = [], escapes = false }: SurveyRequest): Promise<Survey> {
+export async function survey(run: Run, request: SurveyRequest): Promise<Survey> {
+  const { screens = [], labels = [], escapes = false, shown } = request;
   const listing = paneListing();
   const marks = newMarks();
-  const first = [...labels.map(labelCommand), listing.command];
+  const own = newMarks();
+  const picture = shown === undefined ? [] : [captureIfThere(shown, own, { escapes: true })];
+  const first = [...labels.map(labelCommand), listing.command, ...picture];
   const captures = screens.map((pane) => captureIfThere(pane, marks, { escapes }));
   const printed = await runUnlessGone(run, READ_PANES, [...first, ...fitting(captures, callBytes(first))]);
   if (printed === undefined) return { panes: [], screens: new Map() };
-  const [listed = "", ...parts] = printed.split(marks.pane);
-  return { panes: listing.parse(listed), screens: new Map(parts.map((part) => parsePart(part, marks.facts))) };
+  const [before = "", ...parts] = printed.split(marks.pane);
+  const [listed = "", seen] = before.split(own.pane);
+  return {
+    panes: listing.parse(listed),
+    screens: new Map(parts.map((part) => parsePart(part, marks.facts))),
+    ...(seen !== undefined && { shown: parsePart(seen, own.facts)[1] }),
+  };
 }
 
 /** Words that stand before each pane and before its facts in what tmux prints. */

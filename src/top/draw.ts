@@ -237,7 +237,19 @@ interface RowProps {
   dye: Dye;
 }
 
-function drawRow(row: Row, { columns, widths, width, isChosen, dye }: RowProps): string {
+/** Rows of one reading stay the same from frame to frame, while a pane beside them prints each second. */
+const drawn = new WeakMap<Row, { key: string; text: string }>();
+
+function drawRow(row: Row, props: RowProps): string {
+  const key = `${props.widths} ${props.width} ${props.isChosen} ${props.dye("x", "busy")}`;
+  const known = drawn.get(row);
+  if (known?.key === key) return known.text;
+  const text = paintRow(row, props);
+  drawn.set(row, { key, text });
+  return text;
+}
+
+function paintRow(row: Row, { columns, widths, width, isChosen, dye }: RowProps): string {
   if (row.subject === null)
     return styled(
       "1",

@@ -1,6 +1,6 @@
 import type { ReadStream, WriteStream } from "node:tty";
 import type { TmuxHost } from "../agents/crew.js";
-import { observeOnce } from "../agents/status/observe.js";
+import { type KnownOccupants, observeOnce } from "../agents/status/observe.js";
 import type { Scene } from "../dispatch/facts.js";
 import { brakeReason } from "../dispatch/facts.js";
 import { Fault } from "../errors.js";
@@ -83,8 +83,12 @@ export async function showTop(world: TopWorld): Promise<void> {
     draw();
     details.ask();
   });
+  /** The pane of the chosen agent as the last look saw it, until it is drawn. */
+  let picture: Picture | undefined;
   const details = repeatedly(over, crash, async () => {
-    const next = await readDetail(world, model, data, sizeOf(), over);
+    const seen = picture;
+    picture = undefined;
+    const next = await readDetail(world, { model, data, size: sizeOf(), seen }, over);
     if (next.title === detail.title && next.lines.join("\n") === detail.lines.join("\n")) return;
     detail = next;
     draw();
@@ -202,14 +206,15 @@ export async function showTop(world: TopWorld): Promise<void> {
     const unwatch = host.context.store.watch(news.ask);
     const looking = look(world, first, over, {
       isWatched: () => detailOf(model)?.isPane === true,
-      changed: (what) => {
+      changed: (what, seen) => {
         looked = true;
+        picture = seen;
         if (what === "statuses") reader.ask();
         else details.ask();
       },
-      chosen: () => {
+      pane: () => {
         const rows = rowsNow(model, data);
-        return rows[placeOf(model, rows)]?.id;
+        return paneOf(data, rows[placeOf(model, rows)]?.id);
       },
     }).catch(crash);
     details.ask();
@@ -230,8 +235,15 @@ export async function showTop(world: TopWorld): Promise<void> {
 interface Looking {
   /** Whether the screen of the chosen agent is shown. */
   isWatched(): boolean;
-  chosen(): string | undefined;
-  changed(what: "statuses" | "screen"): void;
+  /** The pane of the chosen agent. */
+  pane(): string | undefined;
+  changed(what: "statuses" | "screen", seen: Picture | undefined): void;
+}
+
+/** What a pane shows, with its colours. */
+interface Picture {
+  pane: string;
+  lines: readonly string[];
 }
 
 /**
@@ -241,18 +253,19 @@ interface Looking {
 async function look({ host }: TopWorld, { workstream }: Scene, over: AbortSignal, looking: Looking): Promise<void> {
   const { context } = host;
   let [known, screen, quiet] = ["", "", 0];
+  const occupants: KnownOccupants = new Map();
   let labels: Awaited<ReturnType<typeof observeOnce>>["labels"] = [];
   while (!over.aborted) {
     try {
-      const found = await observeOnce(host, { workstream: workstream.name, labels });
+      const pane = looking.isWatched() ? looking.pane() : undefined;
+      const found = await observeOnce(host, { workstream: workstream.name, labels, shown: pane, occupants });
       labels = found.labels;
       const statuses = JSON.stringify(found.seen.map(({ agent, status, since, rule }) => [agent, status, since, rule]));
-      const watched = looking.isWatched() ? found.seen.find(({ agent }) => agent === looking.chosen()) : undefined;
-      const { id, activityAt, cursorX, cursorY, historySize } = watched?.pane ?? {};
-      const shown = JSON.stringify([id, activityAt, cursorX, cursorY, historySize]);
+      const seen = pane && found.shown ? { pane, lines: found.shown.lines } : undefined;
+      const shown = seen ? `${pane}\n${seen.lines.join("\n")}` : "";
       quiet = statuses === known && shown === screen ? quiet + 1 : 0;
-      if (statuses !== known) looking.changed("statuses");
-      if (shown !== screen) looking.changed("screen");
+      if (statuses !== known) looking.changed("statuses", seen);
+      if (shown !== screen) looking.changed("screen", seen);
       [known, screen] = [statuses, shown];
     } catch (error) {
       if (over.aborted) return;
@@ -265,12 +278,16 @@ async function look({ host }: TopWorld, { workstream }: Scene, over: AbortSignal
 const detailOf = ({ view, details }: Model) => VIEW[view].details[details[view] ?? 0];
 
 /** What the chosen row's detail shows now. */
-async function readDetail(world: TopWorld, model: Model, data: Data, size: Size, signal: AbortSignal): Promise<Shown> {
+async function readDetail(
+  world: TopWorld,
+  { model, data, size, seen }: { model: Model; data: Data; size: Size; seen: Picture | undefined },
+  signal: AbortSignal,
+): Promise<Shown> {
   const rows = rowsNow(model, data);
   const row = rows[placeOf(model, rows)];
   const detail = detailOf(model);
   if (row === undefined || detail === undefined) return { title: "", lines: [] };
-  if (detail.isPane) return readScreen(world, row.id, data, size);
+  if (detail.isPane) return readScreen(world, row.id, { data, size, seen });
   const words = detail.of(row, data);
   if (words === undefined) return { title: detail.name, lines: [] };
   const { columns } = placesOf(size, data, true).detail ?? { columns: size.columns };
@@ -279,16 +296,23 @@ async function readDetail(world: TopWorld, model: Model, data: Data, size: Size,
 }
 
 /** The last rows of an agent's pane, with their colours. */
-async function readScreen({ host }: TopWorld, name: string, data: Data, size: Size): Promise<Shown> {
+async function readScreen(
+  { host }: TopWorld,
+  name: string,
+  { data, size, seen }: { data: Data; size: Size; seen: Picture | undefined },
+): Promise<Shown> {
   const title = `screen of ${name}`;
-  const pane = data.agents.find((agent) => agent.name === name)?.pane ?? null;
-  if (pane === null) return { title, lines: ["It has no pane."] };
-  const shown = (await host.tmux.captureScreens([pane], { escapes: true })).get(pane);
+  const pane = paneOf(data, name);
+  if (pane === undefined) return { title, lines: ["It has no pane."] };
+  const shown = seen?.pane === pane ? seen : (await host.tmux.captureScreens([pane], { escapes: true })).get(pane);
   if (shown === undefined) return { title, lines: ["Its pane is gone."] };
   const end = shown.lines.findLastIndex((line) => plain(line).trim() !== "") + 1;
   const height = placesOf(size, data, true).detail?.rows ?? size.rows;
   return { title, lines: shown.lines.slice(Math.max(0, end - height + 1), end).map(stylesAlone) };
 }
+
+const paneOf = ({ agents }: Data, name: string | undefined) =>
+  agents.find((one) => one.name === name)?.pane ?? undefined;
 
 function pauseFor(ms: number, over: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

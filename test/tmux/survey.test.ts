@@ -27,5 +27,9 @@ describeTmux("surveying panes", () => {
     expect(look.panes.map((pane) => pane.id).sort()).toEqual([...living].sort());
     expect(look.panes.every((pane) => pane.statusLabel === "idle" && pane.taskLabel === "it's; #[x]")).toBe(true);
     expect(await server.tmux.captureScreens(living)).toEqual(look.screens);
+    expect(look).not.toHaveProperty("shown");
+    const seen = await server.tmux.survey({ screens: living, shown: living[1] });
+    expect([seen.shown, seen.screens]).toEqual([look.screens.get(living[1] ?? ""), look.screens]);
+    expect(await server.tmux.survey({ shown: panes[4] })).not.toHaveProperty("shown");
   });
 });

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import type { Host } from "../../host.js";
 import type { PaneLabels } from "../../tmux/appearance.js";
 import type { Pane } from "../../tmux/panes.js";
-import type { Screen as Captured } from "../../tmux/screens.js";
+import type { Screen as Captured, Survey } from "../../tmux/screens.js";
 import { type AgentStatus, listMembers, type Member } from "../agent.js";
 import { outdatedLabels } from "../borders.js";
 import type { AgentCli } from "../clis/cli.js";
@@ -12,6 +12,7 @@ import { type Feed, readFeed } from "../feed.js";
 import { transcriptPath } from "../files.js";
 import { cliIn, isInDoubt, readOccupants } from "../occupant.js";
 import { type Location, locate } from "../pane.js";
+import type { Occupant } from "../screen/screen.js";
 import { toScreen } from "../screen/screen.js";
 import { type Explanation, explainScreen } from "../screen/verdict.js";
 import { fuseStatus, type Judgement } from "./fuse.js";
@@ -36,7 +37,17 @@ export interface ObserveOptions {
   living?: boolean;
   /** Labels to write in the call that looks. */
   labels?: readonly PaneLabels[] | undefined;
+  /** A pane whose screen is wanted, too, with its colours. */
+  shown?: string | undefined;
+  /** What the caller's looks found in the panes: who looks each second need not read the processes of all. */
+  occupants?: KnownOccupants | undefined;
 }
+
+/** By a pane's id: what was in it when it stood still as `facts` say, at a moment in ms. */
+export type KnownOccupants = Map<string, { facts: string; at: number; occupant: Occupant | undefined }>;
+
+/** So long a pane that stands still counts as having the same processes, in ms. */
+const KNOWN_MS = 5_000;
 
 /** tmux reports a window's last output in whole seconds. */
 const ACTIVITY_MS = 1000;
@@ -53,20 +64,20 @@ export async function observeAgents(host: TmuxHost, options: ObserveOptions = {}
   return seen;
 }
 
-/** As `observeAgents`, but returns the labels for the caller's next call instead of writing them. */
+/** As `observeAgents`, but returns the labels for the caller's next call instead of writing them, and what `shown` shows. */
 export async function observeOnce(
   host: TmuxHost,
   options: ObserveOptions = {},
-): Promise<{ seen: Observation[]; labels: PaneLabels[] }> {
-  const all = await collectSamples(host, options);
+): Promise<{ seen: Observation[]; labels: PaneLabels[]; shown?: Captured | undefined }> {
+  const { samples: all, shown } = await collectSamples(host, options);
   const samples = options.living ? all.filter(({ judgement }) => judgement.status !== "terminated") : all;
   await recordSamples(host, samples);
-  return { seen: samples.map(toObservation), labels: await outdatedLabels(host, samples) };
+  return { seen: samples.map(toObservation), labels: await outdatedLabels(host, samples), shown };
 }
 
 /** As `observeAgents`, but writes nothing: no rows, no labels. */
 export async function peekAgents(host: TmuxHost, options: ObserveOptions = {}): Promise<Observation[]> {
-  return (await collectSamples(host, options)).map(toObservation);
+  return (await collectSamples(host, options)).samples.map(toObservation);
 }
 
 /** The statuses as last stored; tmux is not called. */
@@ -78,16 +89,17 @@ export async function storedObservations(host: Pick<Host, "context">, workstream
 
 async function collectSamples(
   host: TmuxHost,
-  { workstream, panes: listed, labels }: ObserveOptions,
-): Promise<Sample[]> {
+  { workstream, panes: listed, labels, shown: wantsShown, occupants }: ObserveOptions,
+): Promise<{ samples: Sample[]; shown?: Captured | undefined }> {
   const members = await listMembers(host.context.store.db, workstream);
-  if (members.length === 0) return [];
-  const { panes, screens: early } = listed
-    ? { panes: listed, screens: NO_SCREENS }
-    : await host.tmux.survey(request(host, members, labels));
+  if (members.length === 0) return { samples: [] };
+  const look: Survey = listed
+    ? { panes: [...listed], screens: new Map() }
+    : await host.tmux.survey({ ...request(host, members, labels), shown: wantsShown });
+  const { panes, screens: early, shown } = look;
   const at = host.context.clock.now();
   const places = await locate(host, members, panes);
-  await addOccupants(host, members, places);
+  await addOccupants(host, { members, places, at, known: occupants ?? new Map() });
   const candidates = await Promise.all(
     members.map((member) => inspect(host, member, places.get(member.row.id) ?? { at: "nowhere" }, at)),
   );
@@ -95,9 +107,10 @@ async function collectSamples(
     one.wanted === undefined || early.has(one.wanted.id) ? [] : [one.wanted.id],
   );
   const late = wanted.length === 0 ? NO_SCREENS : await host.tmux.captureScreens(wanted);
-  return candidates.map((one) =>
+  const samples = candidates.map((one) =>
     sampleOf(one, one.wanted && (early.get(one.wanted.id) ?? late.get(one.wanted.id)), at),
   );
+  return { samples, shown };
 }
 
 const NO_SCREENS: ReadonlyMap<string, Captured> = new Map();
@@ -134,14 +147,36 @@ async function inspect(host: Host, member: Member, place: Location, now: Date): 
 }
 
 /** Reads the processes of those panes whose program's name does not say enough. */
-async function addOccupants(host: Host, members: readonly Member[], places: Map<number, Location>): Promise<void> {
+async function addOccupants(
+  host: Host,
+  {
+    members,
+    places,
+    at,
+    known,
+  }: { members: readonly Member[]; places: Map<number, Location>; at: Date; known: KnownOccupants },
+): Promise<void> {
   const found = members.map(({ row }) => ({ row, place: places.get(row.id) }));
   const doubtful = found.flatMap(({ row, place }) =>
     place?.at === "pane" && isInDoubt(row, place.pane) ? [place] : [],
   );
-  const panes = doubtful.map(({ pane }) => pane);
-  const occupants = await readOccupants(host, panes);
-  for (const place of doubtful) place.occupant = occupants.get(place.pane.id);
+  const isKnown = (pane: Pane) => {
+    const one = known.get(pane.id);
+    return one !== undefined && one.facts === stillFacts(pane) && at.getTime() - one.at < KNOWN_MS;
+  };
+  const unknown = doubtful.flatMap(({ pane }) => (isKnown(pane) ? [] : [pane]));
+  const occupants = await readOccupants(host, unknown);
+  for (const pane of unknown) {
+    const found = { facts: stillFacts(pane), at: at.getTime(), occupant: occupants.get(pane.id) };
+    if (isQuiet(pane, at)) known.set(pane.id, found);
+    else known.delete(pane.id);
+  }
+  for (const place of doubtful) place.occupant = occupants.get(place.pane.id) ?? known.get(place.pane.id)?.occupant;
+}
+
+/** What changes with all that a pane prints, and with its program. */
+function stillFacts(pane: Pane): string {
+  return `${pane.server} ${pane.pid} ${pane.activityAt.getTime()} ${paneFacts(pane)}`;
 }
 
 function sampleOf({ member, cli, place, feed, wanted }: Candidate, captured: Captured | undefined, at: Date): Sample {

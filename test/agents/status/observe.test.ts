@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { observeAgents } from "../../../src/agents/status/observe.js";
+import { type KnownOccupants, observeAgents, observeOnce } from "../../../src/agents/status/observe.js";
 import { execProgram } from "../../../src/exec.js";
 import { createRun, type Run } from "../../../src/tmux/run.js";
 import { openStage, PLAYER, type Stage } from "../../support/stage.js";
@@ -75,6 +75,31 @@ describeTmux("observing the crew", () => {
       { agent: "sue", status: "idle", by: "process", rule: "shell.front" },
     ]);
     expect([await version(), await changes()]).toEqual(before);
+  });
+
+  it("reads the processes of a pane that stands still once in a while only, and at once when it has printed", async () => {
+    const agent = await stage.enter("sue");
+    await becomes("sue", "idle");
+    let [reads, now] = [0, stage.crew.context.clock.now().getTime() + 60_000];
+    const exec: typeof execProgram = (...call) => {
+      reads++;
+      return execProgram(...call);
+    };
+    const clock = { ...stage.crew.context.clock, now: () => new Date(now) };
+    // Elsewhere than on Linux the processes are asked of `ps`, which can be counted.
+    const crew = { ...stage.crew, platform: "darwin", exec, context: { ...stage.crew.context, clock } } as const;
+    const occupants: KnownOccupants = new Map();
+    const look = async () => {
+      reads = 0;
+      const { seen } = await observeOnce(crew, { occupants });
+      return [seen[0]?.status, reads > 0];
+    };
+    expect(await look()).toEqual(["idle", true]);
+    expect(await look()).toEqual(["idle", false]);
+    now += 5_000;
+    expect(await look()).toEqual(["idle", true]);
+    await stage.crew.tmux.sendKeys({ pane: agent.pane ?? "", keys: ["sleep 1000", "Enter"] });
+    await eventually("it is seen", async () => (await look())[0] === "busy");
   });
 
   it("says which program a shell is busy with", async () => {
