@@ -160,7 +160,8 @@ function processWorld(output: Output, signal: AbortSignal): World {
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
       readTemplate,
-      showTop: async (app, workstream) => (await import("./top.js")).showTopHere(app, workstream, output, runLine),
+      showTop: async (app, workstream, under) =>
+        (await import("./top.js")).showTopHere(app, { workstream, under }, { output, runLine }),
       upgradeDatabase: (options) => upgradeStore(address, options),
       playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),
     },

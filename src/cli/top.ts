@@ -1,4 +1,5 @@
 import { Fault } from "../errors.js";
+import { qualifiedName, type TaskRef } from "../names.js";
 import type { App } from "../operations/app.js";
 import { sceneOf } from "../operations/dispatch/world.js";
 import type { Said, TopWorld } from "../top/top.js";
@@ -7,11 +8,18 @@ import type { Output } from "./show.js";
 type RunLine = (argv: readonly string[], output: Output, signal: AbortSignal) => Promise<number>;
 
 /** Shows a workstream on this process's terminal; lines of mu's are run by `runLine`. */
-export async function showTopHere(app: App, workstream: string, output: Output, runLine: RunLine): Promise<void> {
+export async function showTopHere(
+  app: App,
+  { workstream, under }: { workstream: string; under?: TaskRef | undefined },
+  { output, runLine }: { output: Output; runLine: RunLine },
+): Promise<void> {
   const { stdin: input, stdout } = process;
   if (!input.isTTY || !stdout.isTTY) {
     throw new Fault("usage", "usage.needs_terminal", "This needs a terminal. Run mu in a shell.", [
-      { intent: "See the same as text", command: `mu state -w ${workstream}` },
+      {
+        intent: "See the same as text",
+        command: `mu state ${under ? `--under ${qualifiedName(under)}` : `-w ${workstream}`}`,
+      },
     ]);
   }
   const { showTop } = await import("../top/top.js");
@@ -46,6 +54,7 @@ export async function showTopHere(app: App, workstream: string, output: Output, 
   await showTop({
     host,
     scene: () => sceneOf(app, workstream),
+    under,
     run: async (words, columns, signal) =>
       (await needsTerminal(words)) ? { code: 0, text: "", terminal: true } : inside(words, columns, signal),
     onTerminal,

@@ -5,6 +5,7 @@ import type { Caller } from "../agents/identity.js";
 import type { Context } from "../db/context.js";
 import type { DemoOutcome } from "../demo/demo.js";
 import { Fault } from "../errors.js";
+import type { TaskRef } from "../names.js";
 import type { ToolSet, Verb } from "./verb.js";
 
 /** One call of a verb: its surroundings, and what the surface that it came through can do. */
@@ -77,8 +78,11 @@ export interface Program {
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
   playDemo(options: { keep?: string | undefined; night?: boolean }, request: Request): Promise<DemoOutcome>;
-  /** Shows a workstream on the whole terminal until the person leaves it. Faults `usage.needs_terminal`. */
-  showTop(app: App, workstream: string): Promise<void>;
+  /**
+   * Shows a workstream on the whole terminal until the person leaves it: all of it, or what is under one task. Faults
+   * `usage.needs_terminal`, `task.not_found`.
+   */
+  showTop(app: App, workstream: string, under?: TaskRef): Promise<void>;
   /** Serves a set of verbs over the Model Context Protocol on standard input and output until it closes. */
   serveMcp(request: Request, tools: ToolSet): Promise<void>;
 }

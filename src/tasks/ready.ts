@@ -4,7 +4,7 @@ import { statement } from "../db/statement.js";
 import type { TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { isBlocked } from "./edge.js";
+import { isBlocked, isUnder } from "./edge.js";
 import { CONTAINER_KINDS, readyOrder, selectTasks, TASK, type TaskRow, toTask, unblocks } from "./task.js";
 import { idsUnder } from "./tree.js";
 
@@ -121,7 +121,7 @@ export interface WorkCounts {
 }
 
 /** Counts the live tasks of a workstream by what keeps them. */
-export async function countWork(db: Reader, workstreamId: number, now: string): Promise<WorkCounts> {
+export async function countWork(db: Reader, workstreamId: number, now: string, root?: number): Promise<WorkCounts> {
   const sum = (condition: ReturnType<typeof isReady>) => sql<number>`sum(case when ${condition} then 1 else 0 end)`;
   const row = await db
     .selectFrom("tasks as t")
@@ -135,6 +135,7 @@ export async function countWork(db: Reader, workstreamId: number, now: string): 
     ])
     .where("t.workstream_id", "=", workstreamId)
     .where("t.kind", "not in", CONTAINER_KINDS)
+    .$if(root !== undefined, (query) => query.where(isUnder(root ?? 0)))
     .executeTakeFirstOrThrow();
   return Object.fromEntries(Object.entries(row).map(([name, count]) => [name, Number(count)])) as unknown as WorkCounts;
 }

@@ -85,9 +85,13 @@ const EDGES = {
 /** The row ids of `isUnder`; undefined without a task. Faults `task.not_found`. */
 export async function idsUnder(db: Reader, ref: TaskRef | undefined): Promise<ReadonlySet<number> | undefined> {
   if (ref === undefined) return undefined;
-  const { id } = await taskRow(db, ref);
-  const rows = await db.selectFrom("tasks as t").select("t.id").where(isUnder(id)).execute();
-  return new Set(rows.map((row) => row.id));
+  return new Set((await tasksUnder(db, (await taskRow(db, ref)).id)).keys());
+}
+
+/** The tasks of `isUnder` by row id, with their names. */
+export async function tasksUnder(db: Reader, root: number): Promise<Map<number, string>> {
+  const rows = await db.selectFrom("tasks as t").select(["t.id", "t.name"]).where(isUnder(root)).execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
 }
 
 type TreeTask = Pick<TaskRow, "id" | "name" | "status" | "title">;

@@ -35,6 +35,8 @@ export interface Landing {
 /** What is known of a workstream; what only some views show is read when one of them is open. */
 export interface Data {
   workstream: string;
+  /** The task that all is about, if it is about one goal. */
+  under: string | null;
   /** The moment of the reading, in ms. */
   now: number;
   agents: readonly CrewAgent[];

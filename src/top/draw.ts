@@ -116,13 +116,46 @@ function cutStyled(line: string, width: number): string {
   return cut === line ? line : `${cut}\x1b[0m`;
 }
 
-/** The widths of the columns that fit, in their order; the one that grows takes the rest. */
-function widthsOf(columns: readonly Column[], room: number): number[] {
-  const used = (count: number) => columns.slice(0, count).reduce((sum, { width }) => sum + width + 1, 0);
-  let count = columns.length;
-  while (count > 1 && used(count) > room) count--;
-  const left = Math.max(0, room - used(count));
-  return columns.slice(0, count).map(({ width, grows }) => (grows ? width + left : width));
+/** A column on the screen: which of the view's, and how wide. */
+interface Placed {
+  at: number;
+  width: number;
+}
+
+/**
+ * The columns that fit, in their order: those that say nothing in any row go, then the last ones. Each is as wide as its
+ * texts; where they do not fit, at most as wide as the view says. The one that grows takes the rest.
+ */
+function placed(columns: readonly Column[], rows: readonly Row[], room: number): Placed[] {
+  const texts = textWidths(columns, rows);
+  const used = (some: readonly Placed[]) => some.reduce((sum, { width }) => sum + width + 1, 0);
+  const all = columns.map(({ head }, at) => ({ at, width: Math.max(texts[at] ?? 0, widthOf(head)) }));
+  const wide = all.filter(({ at }) => columns[at]?.grows || rows.length === 0 || (texts[at] ?? 0) > 0);
+  const fits = used(wide) <= room;
+  const some = fits ? wide : wide.map(({ at, width }) => ({ at, width: Math.min(width, columns[at]?.width ?? width) }));
+  while (some.length > 1 && used(some) > room) some.pop();
+  const left = Math.max(0, room - used(some));
+  return some.map(({ at, width }) => ({ at, width: columns[at]?.grows ? width + left : width }));
+}
+
+/** The rows of one reading are the same list from frame to frame, and may be thousands. */
+const measured = new WeakMap<readonly Row[], number[]>();
+
+/** How wide the widest text of each column is. */
+function textWidths(columns: readonly Column[], rows: readonly Row[]): number[] {
+  const known = measured.get(rows);
+  if (known !== undefined) return known;
+  const widths = columns.map(() => 0);
+  for (const { subject, cells } of rows) {
+    if (subject === null) continue;
+    for (let at = 0; at < widths.length; at++) {
+      const text = cells[at]?.text ?? "";
+      // No character is wider than two columns.
+      if (text.length * 2 > (widths[at] ?? 0)) widths[at] = Math.max(widths[at] ?? 0, widthOf(text));
+    }
+  }
+  measured.set(rows, widths);
+  return widths;
 }
 
 /** What is drawn. */
@@ -142,7 +175,9 @@ export function drawFrame({ model, data, size, detail, frozen, colour }: Scenery
   const { low, list } = places;
   const { columns } = size;
   const asked = data.inbox.slice(0, places.inbox).map((item) => {
-    const text = `! ${item.subject} ${ASKS[item.kind] ?? item.kind}: ${item.summary}${since(item.since, data.now)}`;
+    // The words before it say this already.
+    const why = item.summary.replace(/^(?:Held \([^)]*\)|The brake is on): /, "");
+    const text = `! ${item.subject} ${ASKS[item.kind] ?? item.kind}: ${why}${since(item.since, data.now)}`;
     return dye(fitted(text, columns), "asks");
   });
   const below = places.detail && !places.side ? places.detail.rows : 0;
@@ -171,7 +206,8 @@ function headerOf(model: Model, data: Data, columns: number): string {
     const text = `${at + 1} ${VIEW[view].title}`;
     return view === model.view ? chosen(`[${text}]`) : ` ${text} `;
   });
-  const name = fitted(`mu ${data.workstream}`, Math.max(8, Math.min(24, columns - 66)));
+  const title = `mu ${data.workstream}${data.under === null ? "" : ` › ${data.under}`}`;
+  const name = fitted(title, Math.max(8, Math.min(data.under === null ? 24 : 48, columns - 66)));
   return cutStyled(styled("1", name) + tabs.join(""), columns);
 }
 function countsOf({ agents, counts, inbox, spentUsd }: Data, frozen: boolean): string {
@@ -203,7 +239,7 @@ function listAndDetail(props: ListProps): string[] {
   if (!places.side) return [...rows, ...beside];
   const blank = " ".repeat(places.list.columns);
   const height = Math.max(rows.length, beside.length);
-  return Array.from({ length: height }, (_, at) => `${rows[at] ?? blank} ${beside[at] ?? ""}`);
+  return Array.from({ length: height }, (_, at) => `${rows[at] ?? blank}${dye("│", "dim")}${beside[at] ?? ""}`);
 }
 
 /** The rows of the list with their heads, each as wide as the list, and as many as it has room for. */
@@ -213,25 +249,29 @@ function listRows({ model, data, places, dye }: ListProps): string[] {
   const { rows: height, columns: width } = places.list;
   const at = placeOf(model, rows);
   const first = firstShown(at, rows.length, height);
-  const widths = widthsOf(columns, width - 2);
-  const heads = columns
-    .slice(0, widths.length)
-    .map(({ head, right }, index) => fitted(head, widths[index] ?? 0, right));
+  const shownColumns = placed(columns, rows, width - 2);
+  const heads = shownColumns.map(({ at, width }) => fitted(columns[at]?.head ?? "", width, columns[at]?.right));
   const filter = filterOf(model);
-  const place = rows.length > height ? `  ${at + 1} of ${rows.length}` : "";
+  const isHeading = ({ subject }: Row) => subject === null;
+  const before = rows.slice(0, at).filter(isHeading).length;
+  const all = rows.length - rows.filter(isHeading).length;
+  const place = rows.length > height ? `  ${at + 1 - before} of ${all}` : "";
   const empty = `  ${filter === "" ? none : `Nothing passes the filter ${filter}. Esc clears it.`}`;
   const shown = rows.slice(first, first + height).map((row, index) => {
-    return drawRow(row, { columns, widths, width, isChosen: first + index === at, dye });
+    return drawRow(row, { columns, placed: shownColumns, width, isChosen: first + index === at, dye });
   });
   if (rows.length === 0) shown.push(dye(fitted(empty, width), "dim"));
   const blank = Array.from({ length: Math.max(0, height - shown.length) }, () => " ".repeat(width));
-  const head = dye(`${fitted(`  ${heads.join(" ")}`, width - place.length)}${place}`, "dim");
+  const head = dye(
+    `${fitted(rows.length === 0 ? "" : `  ${heads.join(" ")}`.trimEnd(), width - place.length)}${place}`,
+    "dim",
+  );
   return [...(places.low.heads ? [] : [head]), ...shown, ...blank];
 }
 
 interface RowProps {
   columns: readonly Column[];
-  widths: readonly number[];
+  placed: readonly Placed[];
   width: number;
   isChosen: boolean;
   dye: Dye;
@@ -241,7 +281,7 @@ interface RowProps {
 const drawn = new WeakMap<Row, { key: string; text: string }>();
 
 function drawRow(row: Row, props: RowProps): string {
-  const key = `${props.widths} ${props.width} ${props.isChosen} ${props.dye("x", "busy")}`;
+  const key = `${props.placed.map(({ at, width }) => `${at}:${width}`)} ${props.width} ${props.isChosen} ${props.dye("x", "busy")}`;
   const known = drawn.get(row);
   if (known?.key === key) return known.text;
   const text = paintRow(row, props);
@@ -249,7 +289,7 @@ function drawRow(row: Row, props: RowProps): string {
   return text;
 }
 
-function paintRow(row: Row, { columns, widths, width, isChosen, dye }: RowProps): string {
+function paintRow(row: Row, { columns, placed, width, isChosen, dye }: RowProps): string {
   if (row.subject === null)
     return styled(
       "1",
@@ -261,11 +301,11 @@ function paintRow(row: Row, { columns, widths, width, isChosen, dye }: RowProps)
         width,
       ),
     );
-  const texts = widths.map((wide, at) => fitted(row.cells[at]?.text ?? "", wide, columns[at]?.right));
-  const used = widths.reduce((sum, wide) => sum + wide + 1, 1);
+  const texts = placed.map(({ at, width }) => fitted(row.cells[at]?.text ?? "", width, columns[at]?.right));
+  const used = placed.reduce((sum, { width }) => sum + width + 1, 1);
   const blank = " ".repeat(Math.max(0, width - used));
   if (isChosen) return chosen(`> ${texts.join(" ")}${blank}`);
-  return `  ${texts.map((text, at) => dye(text, row.cells[at]?.tone ?? "plain")).join(" ")}${blank}`;
+  return `  ${texts.map((text, n) => dye(text, row.cells[placed[n]?.at ?? 0]?.tone ?? "plain")).join(" ")}${blank}`;
 }
 
 function detailRows(
@@ -285,7 +325,8 @@ function detailRows(
 
 /** A title in a rule. */
 function ruled(title: string, columns: number): string {
-  const text = truncate(title === "" ? "" : `── ${title} `.replace(CONTROLS, " "), columns);
+  if (title === "") return "";
+  const text = truncate(`── ${title} `.replace(CONTROLS, " "), columns);
   return text + "─".repeat(Math.max(0, columns - widthOf(text)));
 }
 
@@ -321,6 +362,7 @@ function pageRows({ page, prompt, ...model }: Model, columns: number, rows: numb
 
 /** The keys that work now: as many as fit, and always those that lead to the others. */
 function keysOf(model: Model, data: Data, columns: number): string {
+  if (model.prompt !== null && model.page !== null) return "what is typed is searched · ↑↓ scroll · esc leaves";
   if (model.prompt !== null) return "enter does it · tab completes · esc leaves";
   if (model.page !== null) return "↑↓ scroll · esc leaves";
   const rows = rowsNow(model, data);

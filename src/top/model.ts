@@ -181,6 +181,8 @@ function moving(model: Model, seen: Seen, key: Key): Step | undefined {
   return undefined;
 }
 
+const SCROLLS: ReadonlySet<string> = new Set(["up", "down", "pageup", "pagedown", "wheelup", "wheeldown"]);
+
 /** The title of the page that lists the keys. */
 export const HELP = "Keys";
 
@@ -244,6 +246,9 @@ function typing(model: Model, prompt: Prompt, seen: Seen, key: Key): Step {
     while (from > 0 && letters[from - 1] !== " ") from--;
     return from;
   };
+  // What is listed below the words that are searched for scrolls while they are typed.
+  if (prompt.kind === "filter" && model.page !== null && SCROLLS.has(key.name))
+    return paging(model, model.page, seen, key);
   switch (key.name) {
     case "esc":
       return left(model, prompt);

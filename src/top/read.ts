@@ -10,6 +10,7 @@ import { type Unlanded, unlandedTasks } from "../landing/rows.js";
 import { dayOf, spendOfAgents } from "../runs/spend.js";
 import { readBoard } from "../tasks/board.js";
 import { countWork, selectReadyIds } from "../tasks/ready.js";
+import { tasksUnder } from "../tasks/tree.js";
 import { readTracks } from "../tracks.js";
 import { readRadar } from "../workspaces/radar/radar.js";
 import type { Data, Landing } from "./data.js";
@@ -18,20 +19,35 @@ import type { ViewName } from "./views.js";
 /** Entries of the log that are shown. */
 const LOG_LINES = 500;
 
-/** What the views show of a workstream; unless somebody has looked at the panes, by what was stored of them. */
+type Ids = ReadonlySet<number>;
+
+/** What stops all work is shown also where only one goal is. */
+const WHOLE: ReadonlySet<string> = new Set(["brake", "budget"]);
+/** Its subject is an agent. */
+const ASKED: ReadonlySet<string> = new Set(["permission", "input"]);
+
+/**
+ * What the views show of a workstream, or of what is under one task, given by its row; unless somebody has looked at the
+ * panes, by what was stored of them.
+ */
 export async function readData(
   host: TmuxHost,
   scene: Scene,
-  { view, looked }: { view: ViewName; looked: boolean },
+  { view, looked, under }: { view: ViewName; looked: boolean; under?: number | undefined },
 ): Promise<Data> {
   const { context, env, stateDir } = host;
   const { id, name } = scene.workstream;
   const now = timestamp(context.clock);
-  const inbox = await listInbox(looked ? host : { context, env, stateDir }, scene);
+  const asking = await listInbox(looked ? host : { context, env, stateDir }, scene);
   const data = await context.store.read(async (db): Promise<Data> => {
     const { workspaces, collisions } = await readRadar(db, id);
+    const within = under === undefined ? undefined : await tasksUnder(db, under);
+    const names = new Set(within?.values());
+    const isIn = (task: string) => within === undefined || names.has(task);
+    const crew = (await listAgents(db, name)).filter(({ tasks }) => within === undefined || tasks.some(isIn));
+    const works = (agent: string | null) => crew.some((one) => one.name === agent);
     const spend = await spendOfAgents(db, id, dayOf(now));
-    const agents = (await listAgents(db, name)).map((agent) => ({
+    const agents = crew.map((agent) => ({
       ...agent,
       workspace: workspaces.find((one) => one.agent === agent.name),
       conflicts: collisions.flatMap(({ a, b, branch }) =>
@@ -41,13 +57,14 @@ export async function readData(
     }));
     return {
       workstream: name,
+      under: under === undefined ? null : (within?.get(under) ?? "a task that is gone"),
       now: context.clock.now().getTime(),
       agents,
-      inbox,
-      counts: await countWork(db, id, now),
-      spentUsd: [...spend.values()].reduce<number>((sum, usd) => sum + (usd ?? 0), 0),
-      collisions,
-      ...(await partsOf(db, scene, view, now)),
+      inbox: asking.filter(({ kind, subject }) => WHOLE.has(kind) || (ASKED.has(kind) ? works : isIn)(subject)),
+      counts: await countWork(db, id, now, under),
+      spentUsd: [...spend].reduce((sum, [agent, usd]) => sum + (within && !works(agent) ? 0 : (usd ?? 0)), 0),
+      collisions: within ? collisions.filter(({ a, b }) => works(a) || works(b)) : collisions,
+      ...(await partsOf(db, scene, { view, now, isIn, among: within && new Set(within.keys()) })),
       budget: null,
     };
   });
@@ -55,19 +72,24 @@ export async function readData(
 }
 
 /** What only this view shows. */
-async function partsOf(db: Reader, { workstream }: Scene, view: ViewName, now: string) {
+async function partsOf(
+  db: Reader,
+  { workstream }: Scene,
+  { view, now, isIn, among }: { view: ViewName; now: string; isIn(task: string): boolean; among: Ids | undefined },
+) {
   const { id, name } = workstream;
   const hasTasks = view === "tasks" || view === "graph";
+  const unlanded = view === "landing" ? await unlandedTasks(db, id) : [];
   return {
-    tasks: hasTasks ? await readBoard(db, id, now) : [],
-    critical: view === "graph" ? await longestChain(db, id, now) : [],
-    landings: view === "landing" ? (await unlandedTasks(db, id)).map(landingOf) : [],
+    tasks: hasTasks ? (await readBoard(db, id, now)).filter((task) => isIn(task.name)) : [],
+    critical: view === "graph" ? await longestChain(db, id, now, among) : [],
+    landings: unlanded.filter(({ task }) => isIn(task)).map(landingOf),
     log: view === "log" ? await readLog(db, { workstream: name, limit: LOG_LINES }) : [],
   };
 }
 
-async function longestChain(db: Reader, workstreamId: number, now: string): Promise<string[]> {
-  const tracks = await readTracks(db, workstreamId, await selectReadyIds(db, { workstreamId, now }));
+async function longestChain(db: Reader, workstreamId: number, now: string, among: Ids | undefined): Promise<string[]> {
+  const tracks = await readTracks(db, workstreamId, await selectReadyIds(db, { workstreamId, now }), among);
   const paths = tracks.map(({ criticalPath }) => criticalPath).sort((a, b) => b.days - a.days);
   return paths[0]?.tasks ?? [];
 }

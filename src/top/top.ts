@@ -4,6 +4,8 @@ import { type KnownOccupants, observeOnce } from "../agents/status/observe.js";
 import type { Scene } from "../dispatch/facts.js";
 import { brakeReason } from "../dispatch/facts.js";
 import { Fault } from "../errors.js";
+import type { TaskRef } from "../names.js";
+import { taskRow } from "../tasks/task.js";
 import type { Words } from "./bindings.js";
 import type { Data } from "./data.js";
 import { caretOf, drawFrame, firstShown, hasDetail, placesOf, type Shown, type Size } from "./draw.js";
@@ -26,6 +28,8 @@ export interface Said {
 export interface TopWorld {
   host: TmuxHost;
   scene(): Promise<Scene>;
+  /** Only this task's subtree is shown, and who works on it. */
+  under?: TaskRef | undefined;
   /** Runs a line as if it was typed, for a person; `columns` wide. */
   run(words: Words, columns: number, signal: AbortSignal): Promise<Said>;
   /** Hands the terminal to a line of mu's until it ends. */
@@ -47,15 +51,16 @@ const LOOK_MS = 1_000;
 const QUIET_LOOKS = 5;
 const QUIET_MS = 3_000;
 
-/** Shows a workstream on the whole terminal until the person leaves it. Faults as `readScene` and the store's. */
+/** Shows a workstream on the whole terminal until the person leaves it. Faults as `readScene`, `taskRow` and the store's. */
 export async function showTop(world: TopWorld): Promise<void> {
   const { host, input, output, signal } = world;
   const screen = openScreen(output);
   const sizeOf = (): Size => ({ columns: Math.max(20, output.columns || 80), rows: Math.max(5, output.rows || 24) });
   const first = await world.scene();
   let scene = first;
+  const under = world.under && (await taskRow(host.context.store.db, world.under)).id;
   let model: Model = START;
-  let data: Data = await readData(host, scene, { view: model.view, looked: false });
+  let data: Data = await readData(host, scene, { view: model.view, looked: false, under });
   let detail: Shown = { title: "", lines: [] };
   const ended = new AbortController();
   const over = AbortSignal.any([signal, ended.signal]);
@@ -79,7 +84,7 @@ export async function showTop(world: TopWorld): Promise<void> {
   const reader = repeatedly(over, crash, async () => {
     scene = await world.scene();
     frozen = brakeReason(scene) !== null;
-    data = await readData(host, scene, { view: model.view, looked });
+    data = await readData(host, scene, { view: model.view, looked, under });
     draw();
     details.ask();
   });

@@ -82,7 +82,7 @@ function crewRow(data: Data, agent: CrewAgent): Row {
   const work =
     workspace === undefined ? "" : `${workspace.ahead ? `↑${workspace.ahead}` : ""}${workspace.dirty ? "*" : ""}`;
   const question = item?.summary;
-  const doing = question ?? `${agent.idleAssigned ? "! " : ""}${tasks.join(", ")}`;
+  const doing = question ?? `${tasks.join(", ")}${agent.idleAssigned ? " (stands still)" : ""}`;
   return {
     id: agent.name,
     subject: agent.name,
@@ -190,11 +190,14 @@ function taskRows({ tasks }: Data, { layout }: { layout: Layout }): Row[] {
   });
 }
 
+/** In steps, with the longest path in front of each. */
 function graphRows({ tasks, critical }: Data): Row[] {
   const layers = layersOf(tasks.filter(({ status }) => status === "OPEN" || status === "IN_PROGRESS"));
-  return layers.flatMap((layer, depth) => [
-    heading(depth === 0 ? `can begin (${layer.length})` : `after ${depth} more (${layer.length})`),
-    ...layer.map((task) => {
+  const onPath = ({ name }: BoardTask) => critical.includes(name);
+  const path = critical.length > 1 ? [heading(`longest path ▶ ${critical.join(" → ")}`)] : [];
+  const steps = layers.flatMap((layer, depth) => [
+    heading(depth === 0 ? `step 1: waits for nothing (${layer.length})` : `step ${depth + 1} (${layer.length})`),
+    ...[...layer.filter(onPath), ...layer.filter((task) => !onPath(task))].map((task) => {
       const row = taskRow(task);
       const [state, name, ...rest] = row.cells;
       const isCritical = critical.includes(task.name);
@@ -202,6 +205,7 @@ function graphRows({ tasks, critical }: Data): Row[] {
       return { ...row, cells: [state ?? { text: "" }, marked, ...rest] };
     }),
   ]);
+  return [...path, ...steps];
 }
 
 function landingRow({ task, title, owner, level, state, batch }: Landing): Row {

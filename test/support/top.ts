@@ -26,7 +26,17 @@ export const task = (name: string, more: Partial<BoardTask> = {}): BoardTask => 
 });
 
 export const dataOf = (more: Partial<Data> = {}): Data => ({
-  ...{ workstream: "shop", now: NOW, agents: [], inbox: [], collisions: [], tasks: [], critical: [], landings: [] },
+  ...{
+    workstream: "shop",
+    under: null,
+    now: NOW,
+    agents: [],
+    inbox: [],
+    collisions: [],
+    tasks: [],
+    critical: [],
+    landings: [],
+  },
   counts: { ready: 0, blocked: 0, held: 0, waiting: 0, inProgress: 0, open: 0 },
   ...{ spentUsd: 0, budget: null, log: [] },
   ...more,

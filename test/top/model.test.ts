@@ -3,7 +3,10 @@ import { readLine } from "../../src/cli/argv.js";
 import { VERBS } from "../../src/operations/manifest.js";
 import { findVerb } from "../../src/operations/verb.js";
 import { BINDINGS, MOVES, splitWords } from "../../src/top/bindings.js";
+import type { Data } from "../../src/top/data.js";
+import { drawFrame } from "../../src/top/draw.js";
 import { lineOf, placeOf, rowsNow, START } from "../../src/top/model.js";
+import { plain } from "../../src/top/sequences.js";
 import { type Row, VIEW, VIEWS } from "../../src/top/views.js";
 import { agent, dataOf, pressed, task } from "../support/top.js";
 
@@ -105,6 +108,13 @@ describe("keys", () => {
     expect(ran([":", '"mu task list --status open"', "enter"])).toBe("mu task list --status open");
   });
 
+  it("scroll the help while words are searched in it", () => {
+    const data = dataOf();
+    const [help, down, word] = pressed(["?", "down", "q"], data);
+    expect([help?.model.page?.top, down?.model.page?.top]).toEqual([0, 1]);
+    expect(word?.model.prompt?.text).toBe("q");
+  });
+
   it("leave everything by Esc", () => {
     const { model } = last(pressed(["/", "b", "esc", "?", "esc", ":", "esc"], CREW));
     expect([model.prompt, model.page, model.filters.crew]).toEqual([null, null, ""]);
@@ -177,6 +187,35 @@ describe("a list", () => {
     expect(new Set(rows.map(({ id }) => id)).size).toBe(rows.length);
     expect(rowsNow(model, dataOf({ tasks: chain }))).toHaveLength(20_000);
     expect(rowsNow({ ...model, view: "graph" }, dataOf({ tasks: chain }))).not.toHaveLength(0);
+  });
+});
+
+describe("a frame", () => {
+  const drawn = (data: Data, keys: readonly string[] = [], columns = 80) => {
+    const model = pressed(keys, data).at(-1)?.model ?? START;
+    const facts = { size: { columns, rows: 24 }, detail: { title: "", lines: [] }, frozen: false, colour: false };
+    return drawFrame({ model, data, ...facts }).map((row) => plain(row).trimEnd());
+  };
+
+  it("leaves out columns that say nothing, and cuts no text that fits", () => {
+    const data = dataOf({ agents: [agent("ada-with-a-long-name", { tasks: ["build"] })] });
+    expect(drawn(data)).toContainEqual(expect.stringMatching(/^ {4}agent +status for task +cli$/));
+    expect(drawn(data)).toContainEqual(expect.stringMatching(/^> ○ ada-with-a-long-name idle +3m build +claude$/));
+  });
+
+  it("names the longest path of the graph, and has it first in every step", () => {
+    const tasks = [
+      task("api", { ready: false, waitsFor: ["plan"] }),
+      task("art", { ready: false, waitsFor: ["plan"] }),
+      task("plan"),
+    ];
+    const rows = drawn(dataOf({ tasks, critical: ["plan", "art"] }), ["3"]);
+    const at = rows.findIndex((row) => row.includes("longest path"));
+    expect(rows.slice(at, at + 6).map((row) => row.slice(2).trim().replace(/ +/g, " "))).toEqual([
+      ...["longest path ▶ plan → art", "step 1: waits for nothing (1)", "ready ▶ plan Do plan"],
+      ...["step 2 (2)", "blocked ▶ art Do art ← plan", "blocked api Do api ← plan"],
+    ]);
+    expect(rows.some((row) => / of \d/.test(row))).toBe(false);
   });
 });
 

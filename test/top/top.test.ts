@@ -4,16 +4,20 @@ import xterm from "@xterm/headless";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Crew } from "../../src/agents/crew.js";
 import { observeAgents } from "../../src/agents/status/observe.js";
+import { escalateTask } from "../../src/dispatch/escalation.js";
 import { readScene } from "../../src/dispatch/scene.js";
 import { addTask } from "../../src/tasks/add.js";
+import { deleteTask } from "../../src/tasks/delete.js";
 import { showTop, type TopWorld } from "../../src/top/top.js";
 import { PROGRAM } from "../support/cli.js";
 import { type Desk, openDesk } from "../support/desk.js";
 import { openStage, PLAYER, type Stage } from "../support/stage.js";
 import { describeTmux, eventually } from "../support/tmux.js";
 
+const PERSON = { person: "ann" };
+
 /** A view in this process, on a terminal that only the test sees. */
-function viewOf(crew: Crew, { columns = 80, rows = 24, colour = false } = {}) {
+function viewOf(crew: Crew, { columns = 80, rows = 24, colour = false, under = "" } = {}) {
   const term = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
   const input = Object.assign(new PassThrough(), { setRawMode: () => input }) as unknown as ReadStream;
   let written = 0;
@@ -31,6 +35,7 @@ function viewOf(crew: Crew, { columns = 80, rows = 24, colour = false } = {}) {
   const world: TopWorld = {
     host: crew,
     scene: () => readScene(crew, "demo"),
+    under: under === "" ? undefined : { workstream: "demo", name: under },
     run: async (words) => {
       lines.push(words.join(" "));
       return { code: 0, text: `did ${words.join(" ")}\nand more` };
@@ -107,6 +112,37 @@ describeTmux("the view of a crew", () => {
     expect(one.lines).toContain("task list");
   });
 
+  it("leaves only one goal's work, its agents and its questions, and says when it is gone", async () => {
+    const { context } = stage.crew;
+    const [ada, bob] = [await stage.enter("ada"), await stage.enter("bob")];
+    await stage.work("till", ada);
+    await stage.work("other", bob);
+    const ref = (name: string) => ({ workstream: "demo", name });
+    for (const name of ["colour", "weather"]) await addTask(context, "demo", { name, title: `Choose ${name}` });
+    await addTask(context, "demo", { name: "shop", title: "Open the shop", blockedBy: ["till", "colour"] });
+    for (const name of ["colour", "weather"])
+      await escalateTask(context, ref(name), PERSON, { reason: `which ${name}?` });
+    const seen = view(stage.crew, { under: "shop", columns: 130, rows: 30 });
+    const hides = () => expect(seen.rows().join("\n")).not.toMatch(/bob|other|weather/);
+    await seen.shows(/^mu demo › shop /);
+    await seen.shows(/○ ada .* till/);
+    await seen.shows(/^! colour is held: .*which colour/);
+    await seen.shows(/^1 needs you · 1 idle · 0 ready, 1 in progress, 1 blocked, 1 held/);
+    hides();
+    for (const [key, text] of [
+      ["2", /shop .*Open the shop/],
+      ["3", /step 2 \(1\)/],
+      ["4", "All finished work"],
+    ] as const) {
+      seen.press(key);
+      await seen.shows(text);
+      hides();
+    }
+    await deleteTask(context, ref("shop"), PERSON);
+    await seen.shows("a task that is gone");
+    hides();
+  });
+
   it("writes nothing while nothing happens, however often it looks", async () => {
     await stage.enter("ada");
     let looks = 0;
@@ -154,7 +190,8 @@ describeTmux("mu top", () => {
     const shell = ["env", `MU_STATE_DIR=${desk.server.dir}/state`, `HOME=${desk.home}`, "sh"];
     await desk.server.raw("new-session", "-d", "-s", "desk", "-x", "80", "-y", "24", ...shell);
     await type("cd ../; echo ready");
-    await shows(/^ready/m);
+    // What is typed before the shell begins stands in front of its prompt.
+    await shows(/^(. )?ready/m);
   });
   afterEach(() => desk.end());
 
