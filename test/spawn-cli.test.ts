@@ -1,9 +1,9 @@
-import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { execProgram } from "../src/exec.js";
 import { type Desk, openDesk } from "./support/desk.js";
-import { describeTmux } from "./support/tmux.js";
+import { describeTmux, eventually } from "./support/tmux.js";
 
 interface Started {
   agent: { name: string; cli: string; role: string | null; access: string; command: string };
@@ -103,6 +103,17 @@ describeTmux("mu agent spawn", () => {
     const dead = ["agent", "spawn", "eve", "--command", "read x; cat", "--prompt", "hi", "--timeout", "1s"];
     const stuck = await desk.mu([...dead, "--json"]);
     expect(JSON.parse(stuck.out)).toMatchObject({ agent: { name: "eve" }, delivery: { text: "hi" } });
+  });
+
+  it("tells a shell its task without a word of it being run", async () => {
+    await init();
+    const made = (name: string) => join(desk.server.dir, name);
+    const title = `It's \`touch ${made("ran")}\` $(touch ${made("ran")})`;
+    await desk.json("task", "add", "fix", "--title", title);
+    await desk.mu(["agent", "spawn", "ada", "--cli", "shell", "--task", "fix", "--prompt", `touch ${made("over")}`]);
+    await eventually("its prompt", async () => existsSync(made("over")));
+    expect(existsSync(made("ran"))).toBe(false);
+    expect((await desk.json<{ task: { status: string } }>("task", "show", "fix")).task.status).toBe("IN_PROGRESS");
   });
 
   it("starts several at once on the first free names, each in its own workspace", async () => {

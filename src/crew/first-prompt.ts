@@ -4,7 +4,7 @@ import type { Crew } from "../agents/crew.js";
 import { checkVerbatim, enqueueIn } from "../agents/delivery/outbox.js";
 import { timestamp } from "../db/context.js";
 import type { RowOf, Tx } from "../db/write.js";
-import { qualifiedName, type TaskRef } from "../names.js";
+import { qualifiedName, shellWord, type TaskRef } from "../names.js";
 import { taskToChange } from "../tasks/change.js";
 import { claimTaskIn, requireClaimable, type WorkBegun } from "../tasks/claim.js";
 import { type Task, taskRow } from "../tasks/task.js";
@@ -55,10 +55,17 @@ export async function queueTaskIn(
   task: Task,
   { sender, more }: { sender: string; more?: string | undefined },
 ): Promise<number> {
-  const text = promptOf(task, more);
+  const text = agent.cli === "shell" ? shellPromptOf(task, more) : promptOf(task, more);
   checkVerbatim(getAgentCli(agent.cli), text);
   const { id: taskId } = await taskRow(tx.db, task);
   return (await enqueueIn(tx, agent, { text, sender, taskId })).id;
+}
+
+/** For a shell, which runs what it is told: the task is an argument of `:`, so that no word of it is a command. */
+function shellPromptOf(task: Task, more: string | undefined): string {
+  const name = qualifiedName(task);
+  const told = `Your next task is ${name}: ${task.title}. See mu task show ${name}; when it is done, mu task close ${name}.`;
+  return [`: ${shellWord(told)}`, more].filter(Boolean).join("\n");
 }
 
 function promptOf(task: Task, more: string | undefined): string {
