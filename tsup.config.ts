@@ -34,7 +34,7 @@ const lazyPackages: NonNullable<Options["esbuildPlugins"]>[number] = {
 };
 
 /** Parts of Node that few verbs need and that take ms to load: each is, when something of it is first used. */
-const LAZY_BUILTINS = ["child_process", "crypto", "fs/promises"];
+const LAZY_BUILTINS = ["child_process", "crypto", "fs/promises", "timers/promises", "tty"];
 
 /** Puts an object of getters between the program and such a part of Node. */
 const lazyBuiltins: NonNullable<Options["esbuildPlugins"]>[number] = {

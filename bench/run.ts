@@ -18,6 +18,7 @@ import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
 import { size } from "./size.js";
 import { startup, state } from "./startup.js";
+import { sync } from "./sync.js";
 import { top } from "./top.js";
 import { tracks } from "./tracks.js";
 import { watch } from "./watch.js";
@@ -48,6 +49,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   workspaces,
   copy,
   conflicts,
+  sync,
 };
 
 const asked = process.argv.slice(2);

@@ -4,25 +4,26 @@ import { dirname } from "node:path";
 
 /**
  * Writes a file so that it is as before or whole, whatever cuts this off: a draft beside it is synced and renamed over
- * it. Creates its folder.
+ * it. Creates its folder. `last` is called right before the rename and may fault to keep the file as it is.
  */
-export async function writeWhole(path: string, text: string, mode = 0o600): Promise<void> {
+export async function writeWhole(path: string, text: string, mode = 0o600, last?: () => Promise<void>): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const draft = `${path}.mu-${randomBytes(6).toString("hex")}`;
   try {
     const file = await open(draft, "wx", mode);
     await file.writeFile(text).finally(() => file.close());
     await chmod(draft, mode);
-    await moveWhole(draft, path);
+    await moveWhole(draft, path, last);
   } catch (error) {
     await rm(draft, { force: true });
     throw error;
   }
 }
 
-/** Syncs a file, renames it to `path`, and syncs the folder, so that the rename lasts. */
-export async function moveWhole(draft: string, path: string): Promise<void> {
+/** Syncs a file, calls `last`, renames the file to `path`, and syncs the folder, so that the rename lasts. */
+export async function moveWhole(draft: string, path: string, last?: () => Promise<void>): Promise<void> {
   await sync(draft);
+  await last?.();
   await rename(draft, path);
   await sync(dirname(path));
 }

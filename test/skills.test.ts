@@ -21,8 +21,8 @@ function tokens(text: string): number {
   );
 }
 
-it("there is one for each part in a crew", () => {
-  expect(skills.sort()).toEqual(["mu", "mu-orchestrator"]);
+it("there is one for each part in a crew, and one for jobs", () => {
+  expect(skills.sort()).toEqual(["mu", "mu-jobs", "mu-orchestrator"]);
 });
 
 it.each(skills)("%s is named as its folder, says when it is of use, and fits into 1,500 tokens", (name) => {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,10 @@ export function processRequest(
     terminal: {
       edit: editText,
       run: async ({ file, args, env }) => !json && takeTerminal(file, args, env),
-      ring: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
+      // Standard error as a stream takes ms to load, and few verbs ring.
+      get ring() {
+        return process.stderr.isTTY ? (text: string) => void process.stderr.write(text) : undefined;
+      },
       ask: async (question) => (json ? undefined : askPerson(question, signal)),
     },
     remark: (text: string) => remark(`${json ? JSON.stringify({ remark: text }) : printable(text)}\n`),
@@ -146,9 +149,14 @@ export function readTemplate(name: string): Promise<string> {
   return readFile(join(PACKAGE ?? "", "templates", name), "utf8");
 }
 
+/** The text of mu's skill of that name. */
+export async function readSkill(name: string): Promise<string> {
+  return readFileSync(join(PACKAGE ?? "", "skills", name, "SKILL.md"), "utf8");
+}
+
 /** Writes the skill of that name to `path`; false when it was there already. Faults `file.not_writable`. */
 export async function installSkill(name: string, path: string): Promise<boolean> {
-  const text = await readFile(join(PACKAGE ?? "", "skills", name, "SKILL.md"), "utf8");
+  const text = await readSkill(name);
   const before = await readFile(path, "utf8").catch(() => undefined);
   if (before === text) return false;
   try {

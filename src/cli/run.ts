@@ -12,7 +12,7 @@ import type { Operation } from "../operations/operation.js";
 import { findVerb } from "../operations/verb.js";
 import { databasePath, stateFolder } from "../paths.js";
 import { type Line, readLine } from "./argv.js";
-import { installSkill, processRequest, readTemplate } from "./io.js";
+import { installSkill, processRequest, readSkill, readTemplate } from "./io.js";
 import { buildProgram, type Call } from "./program.js";
 import { type Output, reportError, showFollowed, showResult } from "./show.js";
 import { usageFault, withUsage } from "./usage.js";
@@ -159,6 +159,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
       readCommand,
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
+      readSkill,
       readTemplate,
       showTop: async (app, workstream, under) =>
         (await import("./top.js")).showTopHere(app, { workstream, under }, { output, runLine }),

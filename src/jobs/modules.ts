@@ -1,12 +1,13 @@
 import { closeSync, constants, existsSync, openSync, readSync, realpathSync } from "node:fs";
-import { readdir, readFile, realpath, stat } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { readdir, readFile, realpath } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 import { asFault, Fault } from "../errors.js";
 import { didYouMean, enumerate, quote, UNPRINTABLE } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { gitEntries } from "../vcs/git/run.js";
 import type { VcsWorld } from "../vcs/vcs.js";
+import { readInside } from "./inside.js";
 
 /** A part of a project that has a document of its own, `_name.md`. Paths are relative to the project folder. */
 export const MODULE = shape({
@@ -20,71 +21,64 @@ export const MODULE = shape({
 });
 export type Module = TypeOf<typeof MODULE>;
 
-/** A document that is no module, or that a person should look at. */
-interface ScanWarning {
-  code: string;
-  message: string;
-}
-
-/** The modules of a project, a folder before what is in it, and what was left out. */
+/** The modules of a project, a folder before what is in it, and what a person should look at. */
 export interface Scan {
   modules: Module[];
-  warnings: ScanWarning[];
+  warnings: { code: string; message: string }[];
 }
 
 /** `_.md` and `__init__.md` are no documents. */
 const DOC = /(?:^|\/)_(?<stem>[^_/][^/]*)\.md$/s;
 /** Never looked into: what version control keeps, what others wrote, and what jobs and rules are written in. */
-const LEFT_OUT = new Set([".git", ".jj", ".sl", ".hg", "node_modules"]);
-const LEFT_OUT_AT_TOP = new Set([".mu", ".mixer"]);
+const LEFT_OUT = /(?:^|\/)(?:\.git|\.jj|\.sl|\.hg|node_modules)(?:\/|$)|^\.(?:mu|mixer)(?:\/|$)/;
 const MOST_NAME = 100;
 /** A NUL in so many first bytes makes a file binary, as for git. */
-const HEAD_BYTES = 8_192;
+const head = Buffer.alloc(8_192);
 
 /**
  * Looks for modules in the project at `root`. What git ignores is left out, and symbolic links are not followed. Faults
  * `vcs.failed`, `vcs.no_folder`.
  */
 export async function scanModules(world: VcsWorld, root: string): Promise<Scan> {
-  const warnings: ScanWarning[] = [];
-  const listed = await listFiles(world, root);
-  const isUsable = usableIn(existsSync(root) ? realpathSync.native(root) : root, warnings);
-  const docs = listed
-    .filter((path) => DOC.test(path) && !isLeftOut(path))
-    .sort(inTreeOrder)
-    .filter(isUsable)
-    .map((path) => ({ path, folder: dirname(path), stem: DOC.exec(path)?.groups?.["stem"] ?? "" }));
-  const count = (values: readonly string[]) =>
-    values.reduce((counts, one) => counts.set(one, (counts.get(one) ?? 0) + 1), new Map<string, number>());
-  const stems = count(docs.map(({ stem }) => stem));
-  const modules: Module[] = [];
-  const first = new Map<string, string>();
-  for (const { path, folder, stem } of docs) {
-    const name = (stems.get(stem) ?? 0) > 1 ? `${folder}/${stem}` : stem;
-    const above = foldersAbove(folder).find((one) => first.has(one));
-    modules.push({ name, path, folder, parent: above === undefined ? null : (first.get(above) ?? null) });
-    if (!first.has(folder)) first.set(folder, name);
-  }
-  for (const [folder, times] of count(docs.map((doc) => doc.folder))) {
-    if (times === 1) continue;
-    const names = modules.filter((module) => module.folder === folder).map(({ name }) => name);
-    const message = `The folder ${quote(folder)} has ${times} modules: ${enumerate(names)}.`;
+  const warnings: Scan["warnings"] = [];
+  const paths = (await listFiles(world, root)).filter((path) => DOC.test(path) && !LEFT_OUT.test(path));
+  const real = existsSync(root) ? realpathSync.native(root) : root;
+  const stems = new Map<string, number>();
+  const docs = paths.sort(inTreeOrder).flatMap((path) => {
+    const { stem = "" } = DOC.exec(path)?.groups ?? {};
+    const problem = nameProblem(path, stem) ?? fileProblem(`${real}/${path}`);
+    if (problem !== undefined) {
+      const [code, why] = problem;
+      if (code !== GONE) warnings.push({ code, message: `${quote(path)} is not a module: ${why}.` });
+      return [];
+    }
+    stems.set(stem, (stems.get(stem) ?? 0) + 1);
+    return [{ path, folder: dirname(path), stem }];
+  });
+  const named = new Map<string, string[]>();
+  const modules = docs.map(({ path, folder, stem }): Module => {
+    const name = stems.get(stem) === 1 ? stem : `${folder}/${stem}`;
+    const above = foldersAbove(folder).find((one) => named.has(one)) ?? "";
+    named.set(folder, [...(named.get(folder) ?? []), name]);
+    return { name, path, folder, parent: named.get(above)?.[0] ?? null };
+  });
+  for (const [folder, names] of named) {
+    if (names.length === 1) continue;
+    const message = `The folder ${quote(folder)} has ${names.length} modules: ${enumerate(names)}.`;
     warnings.push({ code: "module.same_folder", message });
   }
   return { modules, warnings };
 }
 
-/** The paths of files below `root`, by git, or where there is no repository by a walk. */
+/** The paths of documents below `root`, by git, or where there is no repository by a walk. */
 async function listFiles(world: VcsWorld, root: string): Promise<string[]> {
-  // One call, and with a pattern that git checks fastest.
-  const args = ["ls-files", "-co", "--exclude-standard", "-z", "--", "*.md"];
   try {
     // While a merge is open git lists a file once for each side.
-    return [...new Set(await gitEntries(world, root, args))];
+    return [...new Set(await gitEntries(world, root, ["ls-files", "-co", "--exclude-standard", "-z", "--", "*.md"]))];
   } catch (error) {
     const { code, message } = asFault(error);
-    if (code === "vcs.not_installed" || /not a git repository/i.test(message)) return walk(root, ".", []);
-    throw error;
+    if (code !== "vcs.not_installed" && !/not a git repository/i.test(message)) throw error;
+    return walk(root, ".", []);
   }
 }
 
@@ -103,7 +97,7 @@ async function walk(root: string, folder: string, above: readonly Rules[]): Prom
   const found: string[] = [];
   for (const entry of entries) {
     const path = join(folder, entry.name);
-    if (isLeftOut(path)) continue;
+    if (LEFT_OUT.test(path)) continue;
     if (entry.isDirectory() && !isIgnored(`${path}/`, all)) found.push(...(await walk(root, path, all)));
     if (entry.isFile() && DOC.test(path) && !isIgnored(path, all)) found.push(path);
   }
@@ -119,79 +113,41 @@ function isIgnored(path: string, all: readonly Rules[]): boolean {
   return false;
 }
 
-function isLeftOut(path: string): boolean {
-  const folders = path.split("/");
-  return LEFT_OUT_AT_TOP.has(folders[0] ?? "") || folders.some((folder) => LEFT_OUT.has(folder));
-}
-
 /** Documents of a folder before those of the folders in it, each by code unit. */
-function inTreeOrder(a: string, b: string): number {
-  const [left, right] = [partsOf(a), partsOf(b)];
-  for (let at = 0; at < Math.min(left.length, right.length); at++) {
-    const [one = "", other = ""] = [left[at], right[at]];
-    if (one !== other) return one < other ? -1 : 1;
-  }
-  return left.length - right.length;
-}
-
-/** Folders sort behind the documents beside them. */
-const partsOf = (path: string) => path.split("/").map((part, at, { length }) => (at === length - 1 ? "" : "/") + part);
+const inTreeOrder = (a: string, b: string) => (keyOf(a) < keyOf(b) ? -1 : 1);
+const keyOf = (path: string) => path.replace(/[^/]*$/, "\0$&").replaceAll("/", "\x01");
 
 /** The folders that hold `folder`, nearest first; `.` is the last. */
 function foldersAbove(folder: string): string[] {
   return folder === "." ? [] : [dirname(folder), ...foldersAbove(dirname(folder))];
 }
 
-/** Whether a document can be a module's; why not is added to `warnings`. A file that is gone by now is not told of. */
-function usableIn(real: string, warnings: ScanWarning[]): (path: string) => boolean {
-  const folders = new Map<string, boolean>();
-  const leave = (code: string, path: string, why: string) => {
-    warnings.push({ code, message: `${quote(path)} is not a module: ${why}.` });
-    return false;
-  };
-  const isReal = (folder: string) => {
-    const known = folders.get(folder) ?? isRealPath(folder === "." ? real : `${real}/${folder}`);
-    folders.set(folder, known);
-    return known;
-  };
-  return (path) => {
-    const stem = DOC.exec(path)?.groups?.["stem"] ?? "";
-    if (stem.length > MOST_NAME) return leave("module.name", path, `its name is longer than ${MOST_NAME} characters`);
-    if (path.search(UNPRINTABLE) >= 0 || stem.includes(",") || stem.trim() !== stem) {
-      return leave(
-        "module.name",
-        path,
-        "its name has a comma, a blank at an end or a character that cannot be printed",
-      );
-    }
-    if (!isReal(dirname(path))) return false;
-    const head = headOf(`${real}/${path}`);
-    if (typeof head === "string") {
-      const isGone = ["ENOENT", "ENOTDIR", "ELOOP", "EMLINK", "EISDIR", "EAGAIN"].includes(head);
-      return isGone ? false : leave("module.unreadable", path, `it cannot be read (${head})`);
-    }
-    return head.includes(0) ? leave("module.binary", path, "it is no text") : true;
-  };
+/** For a file that is not there, or is none, or is behind a link. */
+const GONE = "gone";
+
+/** Why a document cannot be a module's, as a code and in words. */
+type Problem = readonly [code: string, why: string];
+
+function nameProblem(path: string, stem: string): Problem | undefined {
+  if (stem.length > MOST_NAME) return ["module.name", `its name is longer than ${MOST_NAME} characters`];
+  // Most names are plain, and the classes of Unicode take a ms to compile.
+  if (/^[\w./-]+$/.test(path)) return undefined;
+  const isPlain = path.search(UNPRINTABLE) < 0 && !/[^\S ]/.test(path) && !stem.includes(",") && stem.trim() === stem;
+  if (isPlain) return undefined;
+  return ["module.name", "its name has a comma, a blank at an end or a character that cannot be printed"];
 }
 
-function isRealPath(path: string): boolean {
-  try {
-    return realpathSync.native(path) === path;
-  } catch {
-    return false;
-  }
-}
-
-const head = Buffer.alloc(HEAD_BYTES);
-
-/** The first bytes of a file, until the next call, or the code of what kept it from being read: a link gives `ELOOP`. */
-function headOf(path: string): Uint8Array | string {
+function fileProblem(path: string): Problem | undefined {
   let file: number | undefined;
   try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    return head.subarray(0, readSync(file, head, 0, HEAD_BYTES, 0));
+    if (realpathSync.native(path) !== path) return [GONE, "it is behind a link"];
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const isBinary = head.subarray(0, readSync(file, head, 0, head.length, 0)).includes(0);
+    return isBinary ? ["module.binary", "it is no text"] : undefined;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? String(error);
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const isGone = ["ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "EAGAIN"].includes(code);
+    return isGone ? [GONE, code] : ["module.unreadable", `it cannot be read (${code})`];
   } finally {
     if (file !== undefined) closeSync(file);
   }
@@ -279,24 +235,3 @@ async function readAll(root: string, wanted: readonly Wanted[]): Promise<Context
   }
   return found;
 }
-
-/** A file's bytes; undefined if it is not there. What an agent reads is the project's own. */
-async function readInside(root: string, path: string): Promise<Buffer | undefined> {
-  try {
-    const real = await realpath(join(root, path));
-    if (!real.startsWith(root.endsWith(sep) ? root : root + sep)) {
-      const message = `${quote(path)} is a link out of the project folder. Put the text itself there.`;
-      throw new Fault("conflict", "file.outside", message);
-    }
-    return (await stat(real)).isFile() ? await readFile(real) : undefined;
-  } catch (error) {
-    if (error instanceof Fault) throw error;
-    const { code = String(error) } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw notReadable(path, code);
-  }
-}
-
-/** The fault for a file of the project that cannot be read. */
-export const notReadable = (path: string, why: string) =>
-  new Fault("usage", "file.not_readable", `${quote(path)} cannot be read (${why}). Give yourself access to it.`);

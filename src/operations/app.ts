@@ -72,6 +72,8 @@ export interface Program {
   readCommand(words: readonly string[]): { verb: string; input: Record<string, unknown> } | undefined;
   /** Writes mu's skill of that name to `path`; false when it was there already. */
   installSkill(name: string, path: string): Promise<boolean>;
+  /** The text of mu's skill of that name. */
+  readSkill(name: string): Promise<string>;
   /** A text that a new project begins with, by the name of its file. */
   readTemplate(name: string): Promise<string>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */

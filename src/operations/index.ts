@@ -100,6 +100,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   schema: () => import("./schema.js").then((m) => m.schema),
   "skill.install": () => import("./skill/install.js").then((m) => m.skillInstall),
   sql: () => import("./sql.js").then((m) => m.sql),
+  sync: () => import("./sync.js").then((m) => m.sync),
   state: () => import("./state.js").then((m) => m.state),
   "task.add": () => import("./task/add.js").then((m) => m.taskAdd),
   "task.apply": () => import("./task/apply.js").then((m) => m.taskApply),

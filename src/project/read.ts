@@ -9,7 +9,7 @@ import { DEFAULT_SETTINGS, PROJECT_KEYS, type ProjectSettings, ROLE_KEYS, type R
 /** The settings file, relative to the project folder. */
 export const SETTINGS_FILE = ".mu/settings.json";
 /** A larger file is not read, in bytes. */
-const MOST_BYTES = 1_048_576;
+export const MOST_BYTES = 1_048_576;
 const ROLE_NAME = "^[a-z][a-z0-9_-]{0,31}$";
 
 /** The settings of the project in `root`; without a file the defaults. Faults `settings.invalid` with all problems. */
@@ -83,7 +83,7 @@ function jsonOf(text: string): unknown {
 
 /** The settings that `found` gives; what is wrong is added to `problems`, each with its path. */
 export function checkSettings(found: unknown, problems: string[]): ProjectSettings {
-  const { $schema: _, roles: given, ...rest } = checkValues(FILE_KEYS, found, problems);
+  const { $schema: _, modules: __, roles: given, ...rest } = checkValues(FILE_KEYS, found, problems);
   const roles: Record<string, Role> = Object.create(null);
   for (const [name, role] of Object.entries(given)) roles[name] = checkRole(name, role, problems);
   return { ...rest, roles };
@@ -104,6 +104,7 @@ function checkRole(name: string, given: unknown, problems: string[]): Role {
 const FILE_KEYS = {
   $schema: { kind: "text", standard: "", about: "Where editors find the schema of this file" },
   ...PROJECT_KEYS,
+  modules: { kind: "object", standard: {}, about: "The modules of the project, as mu sync found them" },
   roles: { kind: "object", standard: {}, about: "The specialists of the project, by name" },
 } as const satisfies Keys;
 

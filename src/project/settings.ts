@@ -168,6 +168,10 @@ export const PROJECT_KEYS = keys({
     },
   },
   jobs: JOB_KEYS,
+  linear: {
+    teamPrefix: { kind: "line", standard: "", about: "Letters before the numbers of your team's issues, such as ENG" },
+    teamId: { kind: "line", standard: "", about: "Id of your Linear team" },
+  },
   paths: {
     killSwitch: { kind: "path", standard: ".mu/kill_switch", about: "File that stops all dispatch while it exists" },
     escalations: { kind: "path", standard: ".mu/escalations", about: "Folder of the files about escalated tasks" },

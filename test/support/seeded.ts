@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { insertAgentIn, RUN_CLI } from "../../src/agents/agent.js";
 import type { Crew } from "../../src/agents/crew.js";
 import { sendToAgent } from "../../src/agents/delivery/send.js";
-import { readTemplate } from "../../src/cli/io.js";
+import { readSkill, readTemplate } from "../../src/cli/io.js";
 import { systemClock } from "../../src/clock.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
@@ -85,6 +85,7 @@ export async function seededApp(
     program: {
       registry: { verbs: VERBS, find: findOperation },
       installSkill: async () => true,
+      readSkill,
       readTemplate,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},

@@ -29,11 +29,15 @@ function unreadable(path: string, why: string): Fault {
 export async function replaceText(path: string, before: string | undefined, after: string | undefined): Promise<void> {
   if (before === after) return;
   const target = await followLinks(path);
-  if ((await readText(target)) !== before) throw changed(path);
+  const requireSame = async () => {
+    if ((await readText(target)) !== before) throw changed(path);
+  };
+  await requireSame();
   if (after === undefined) return rm(target, { force: true });
   const mode = ((await stat(target).catch(() => undefined))?.mode ?? 0o644) & 0o7777;
-  await writeWhole(target, after, mode).catch((error: NodeJS.ErrnoException) => {
-    throw unwritable(path, error.code ?? error.message);
+  // Syncing the draft takes a while, in which somebody else may have saved theirs.
+  await writeWhole(target, after, mode, requireSame).catch((error: NodeJS.ErrnoException) => {
+    throw error instanceof Fault ? error : unwritable(path, error.code ?? error.message);
   });
 }
 
