@@ -18,7 +18,7 @@ export async function showTopHere(
     throw new Fault("usage", "usage.needs_terminal", "This needs a terminal. Run mu in a shell.", [
       {
         intent: "See the same as text",
-        command: `mu state ${under ? `--under ${qualifiedName(under)}` : `-w ${workstream}`}`,
+        command: under ? `mu state --under ${qualifiedName(under)}` : `mu state -w ${workstream}`,
       },
     ]);
   }

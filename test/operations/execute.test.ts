@@ -25,8 +25,8 @@ describe("a caller who may only look", () => {
   const ghost = { MU_AGENT_ID: "4711", MU_AGENT: "ghost", MU_WORKSTREAM: "demo" };
 
   it("reads, also with verbs that could write", async () => {
-    expect(await run("task.list", {}, ghost)).toMatchObject({ count: 6 });
-    expect(await run("sql", { query: "select count(*) as n from tasks" }, ghost)).toEqual([{ n: 6 }]);
+    expect(await run("task.list", {}, ghost)).toMatchObject({ count: 7 });
+    expect(await run("sql", { query: "select count(*) as n from tasks" }, ghost)).toEqual([{ n: 7 }]);
     expect(await run("undo", {}, ghost)).toMatchObject({ undone: false });
   });
 
@@ -39,7 +39,7 @@ describe("a caller who may only look", () => {
     ] as const) {
       await expect(run(verb, input, ghost), verb).rejects.toMatchObject({ kind: "conflict" });
     }
-    expect(await run("task.list", { status: ["OPEN"] })).toMatchObject({ count: 4 });
+    expect(await run("task.list", { status: ["OPEN"] })).toMatchObject({ count: 5 });
   });
 });
 
@@ -56,7 +56,7 @@ describe("a person in the pane of an agent CLI that nobody adopted", () => {
   });
 
   it("is found by asking the pane, reads, and writes only with --self", async () => {
-    expect(await run("task.list", {}, seat)).toMatchObject({ count: 6 });
+    expect(await run("task.list", {}, seat)).toMatchObject({ count: 7 });
     expect(asked).toEqual(["%9"]);
     await expect(run("task.claim", { task: "build" }, seat)).rejects.toMatchObject({ code: "agent.not_adopted" });
     expect(await run("task.claim", { task: "build", self: true }, seat)).toMatchObject({ task: { owner: "ann" } });

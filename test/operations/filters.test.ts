@@ -47,6 +47,7 @@ const KEEPS: Case[] = [
 
 /** Filters that add to what a list shows without them. */
 const ADDS: Case[] = [
+  ["job list", "--archived", ({ name }) => name === "theme"],
   ["me tasks", "--include-closed", ({ status }) => status !== "CLOSED"],
   ["task owned-by ann", "--include-closed", ({ status }) => status !== "CLOSED"],
   ["agent list", "--closed", ({ closedAt }) => closedAt === null],
@@ -116,6 +117,8 @@ describeTmux("lists", () => {
       writeFileSync(join(app.folder, "project", name), name);
       await run(`mu asset add ${name} --kind ${kind}${kind === "report" ? " --task done" : ""}`);
     }
+    await run("mu job adopt icons");
+    await run("mu job archive icons");
     await run("mu agent close sleeper");
   });
   afterAll(() => app.end());

@@ -127,11 +127,13 @@ export async function seededApp(
   return { folder: folder.path, store, context, world, request, end };
 }
 
-/** The job `theme`, with a task.md and no step yet. */
+/** The job `theme`, with a task.md and no step yet, and the folder of a job `icons` that nobody has adopted. */
 async function seedJob(context: Context, project: string): Promise<void> {
   const ref = { workstream: "demo", name: "theme" };
   mkdirSync(join(project, ".mu/jobs/theme"), { recursive: true });
   writeFileSync(join(project, ".mu/jobs/theme/task.md"), "# Themes\n\nA dark one.\n");
+  mkdirSync(join(project, ".mu/jobs/icons"));
+  writeFileSync(join(project, ".mu/jobs/icons/task.md"), "# Icons\n\nRound ones.\n");
   await write(context, { op: "job.new", scope: "demo", subject: "demo/theme" }, async (tx) => {
     const payload = { job: { modules: null, workspace: false } };
     await addTaskIn(tx, ref.workstream, { name: ref.name, title: "Themes", kind: "job", payload });

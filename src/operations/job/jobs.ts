@@ -212,7 +212,10 @@ export const jobAdopt = defineOperation({
   input: () => ({ name: nameField("Name of the folder"), workstream: workstreamField() }),
   output: { job: JOB },
   positional: ["name"],
-  examples: [{ command: "mu job adopt nothing", shows: "no such folder", fault: "job.no_such_folder" }],
+  examples: [
+    { command: "mu job adopt icons", shows: "a folder that came with a pull" },
+    { command: "mu job adopt nothing", shows: "no such folder", fault: "job.no_such_folder" },
+  ],
   run: async (app, { name, workstream }) => ({
     job: (await createJob(await app.crew(), workstream, { name, adopt: true })).job,
   }),
