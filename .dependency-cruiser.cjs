@@ -5,7 +5,7 @@
 const FLOORS = [
   ["main", "reference"],
   ["cli"],
-  ["mcp", "top"],
+  ["mcp", "top", "gateway"],
   ["operations"],
   ["demo", "index"],
   ["jobs"],

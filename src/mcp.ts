@@ -6,13 +6,13 @@ import {
   ListToolsRequestSchema,
   type Tool,
 } from "@modelcontextprotocol/sdk/types.js";
-import { type Store, withParts } from "./db/store.js";
 import { bugFault, Fault } from "./errors.js";
 import { quote } from "./names.js";
 import type { Request } from "./operations/app.js";
 import { execute, type World } from "./operations/execute.js";
 import { loadOperations } from "./operations/index.js";
 import type { Operation } from "./operations/operation.js";
+import { serverWorld } from "./operations/serving.js";
 import {
   describeTool,
   INSTRUCTIONS,
@@ -82,22 +82,6 @@ export async function createMcpServer(world: World, served: Request, set: ToolSe
 function noSuchTool(name: string, set: ToolSet): Fault {
   const where = set === "all" ? "" : ` among those that this server offers (${set})`;
   return new Fault("missing", "mcp.no_such_tool", `There is no tool ${quote(name)}${where}.`);
-}
-
-/** Opens the database for each request, and keeps it open until the next: it may be replaced meanwhile. */
-function serverWorld(world: World): { serving: World; close(): Promise<void> } {
-  let kept: Store | undefined;
-  const close = async () => kept?.close();
-  const openStore = async () => {
-    const store = await world.openStore();
-    const keep = async () => {
-      const before = kept;
-      kept = store;
-      await before?.close();
-    };
-    return withParts(store, { close: keep });
-  };
-  return { serving: { ...world, openStore }, close };
 }
 
 /** The end of standard input, or of who reads standard output. */

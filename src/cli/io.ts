@@ -21,6 +21,7 @@ export function processRequest(
     env: process.env,
     cwd: folderHere(),
     signal,
+    json,
     readFile: readFileText,
     stdin: () => readStandardInput(signal),
     terminal: {

@@ -157,6 +157,13 @@ function processWorld(output: Output, signal: AbortSignal): World {
       argvOf:
         output.program === undefined ? undefined : (words) => [process.execPath, output.program as string, ...words],
       readCommand,
+      async *readLines(options) {
+        yield* (await import("./lines.js")).readLines(options);
+      },
+      answerOps: async (...call) => (await import("../gateway.js")).answerOps(world, ...call),
+      async *streamOps(...call) {
+        yield* (await import("../gateway.js")).streamOps(world, ...call);
+      },
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
       readSkill,

@@ -33,7 +33,7 @@ export async function showResult(
   json: boolean,
   output: Output,
 ): Promise<void> {
-  if (json) return output.out(jsonLine(result));
+  if (json) return output.out(operation.json === undefined ? jsonLine(result) : `${operation.json(result as never)}\n`);
   const paint = await loadPaint(output, operation.spans === true || input["all"] === true);
   const shown = printableValue(result);
   const text = operation.render?.(shown as never, paint) ?? JSON.stringify(shown, null, 2);

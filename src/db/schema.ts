@@ -226,6 +226,18 @@ export interface Schema {
     reason: string;
   };
   /** The loop that starts a workstream's runs; not journalled. */
+  requests: Row & {
+    key: string;
+    /** SHA-256 of the request without its id. */
+    body: string;
+    request_id: string;
+    action: string;
+    /** Who answers it; whoever asks again takes over from one that is gone. */
+    process: string;
+    /** JSON; null while it is answered. */
+    result: string | null;
+    finished_at: string | null;
+  };
   dispatchers: Row & {
     workstream_id: number;
     process: string;

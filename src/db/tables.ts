@@ -131,6 +131,9 @@ export const TABLES = {
     references: { workstream_id: "workstreams" },
     unique: [{ columns: ["workstream_id", "day", "role", "kind"] }],
   },
+  requests: {
+    journalled: false,
+  },
   dispatchers: {
     journalled: false,
     references: { workstream_id: "workstreams" },

@@ -1,5 +1,8 @@
-/** What an agent does in a step: `make` drafts or builds, `loop` judges what was made. */
-export const NODE_KINDS = ["route", "draft", "build", "merge", "review", "test"] as const;
+/** What the parts of a job's step do, then those that only an intake has. */
+export const NODE_KINDS = [
+  ...(["route", "draft", "build", "merge", "review", "test"] as const),
+  ...(["recon", "decompose", "verify"] as const),
+] as const;
 export type NodeKind = (typeof NODE_KINDS)[number];
 
 /** Who does it; a project's settings may name another role. */
@@ -10,6 +13,9 @@ export const ROLE_OF: Readonly<Record<NodeKind, NodeRole>> = {
   merge: "merger",
   review: "reviewer",
   test: "tester",
+  recon: "reviewer",
+  decompose: "builder",
+  verify: "tester",
 };
 export const NODE_ROLES = ["builder", "reviewer", "tester", "router", "merger"] as const;
 export type NodeRole = (typeof NODE_ROLES)[number];

@@ -3,7 +3,7 @@ import { readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 import { asFault, Fault } from "../errors.js";
-import { didYouMean, enumerate, quote, UNPRINTABLE } from "../names.js";
+import { counted, didYouMean, enumerate, quote, UNPRINTABLE } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { gitEntries } from "../vcs/git/run.js";
 import type { VcsWorld } from "../vcs/vcs.js";
@@ -175,7 +175,7 @@ function findModule(modules: readonly Module[], name: string): Module {
   }
   if (others.length === 0) return only;
   const choices = [only, ...others].map((module) => module.name);
-  const message = `${quote(name)} is the name of ${choices.length} modules. Say which: ${enumerate(choices)}.`;
+  const message = `${quote(name)} is the name of ${counted(choices.length, "module")}. Say which: ${enumerate(choices)}.`;
   throw new Fault("usage", "module.ambiguous", message, next, { choices });
 }
 

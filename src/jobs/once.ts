@@ -3,8 +3,8 @@ import type { Scene } from "../dispatch/facts.js";
 import type { LoopResult } from "../dispatch/loop.js";
 import { drainHere, type OnceOptions } from "../dispatch/once.js";
 
-/** Loads what runs of jobs need, when the first one does. */
-export const special = async () => (await import("./special.js")).jobRuns;
+/** Loads what runs of jobs and intakes need, when the first one does. */
+export const special = async () => (await import("./nodes.js")).nodeRuns;
 
 /**
  * Starts every ready task that may start, in this process and without tmux, until nothing is ready and nothing runs: `mu

@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { getAgentCli } from "../agents/clis/table.js";
-import { runCheck } from "../checks.js";
 import { write } from "../db/write.js";
 import { asFault, Fault } from "../errors.js";
 import { placeOf, runWishOf, stepPlanOf } from "../flow/payload.js";
@@ -21,12 +20,12 @@ import { writeWhole } from "../whole-file.js";
 import { addAsset } from "../work/assets.js";
 import { backendOf } from "../work/place.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
-import { getSettings } from "../workstreams/workstream.js";
 import { assemblePrompt, withoutMarker } from "./assemble.js";
 import { changedFiles, treeOf } from "./changed.js";
 import { artifactPath, branchPath, keepVersion, readFileOf } from "./folder.js";
 import { type JobRow, jobRow, setModules } from "./job.js";
 import { scanModules } from "./modules.js";
+import { tested } from "./tested.js";
 import { runsOfJob, writeLogs } from "./trace.js";
 
 /** What was there when a run began: by it one can tell afterwards what the run has made. */
@@ -120,19 +119,6 @@ async function judge(
 
 const COMMIT = /^(?:feat|fix|docs|style|refactor|perf|test|build|ci|chore|revert)(?:\(.+\))?!?: .+/;
 export const isCommitMessage = (text: string) => COMMIT.test(text.trimStart());
-
-/** The exit code of the project's tests decides, whatever the tester says. */
-async function tested({ world, run, settings }: SpecialRun, cwd: string, judged: Parameters<Special["judge"]>[2]) {
-  const { check, checkTimeoutSeconds } = await getSettings(world.context.store.db, run.workstream);
-  const command = settings.jobs.testCommand ?? check;
-  if (command === null || judged.verdict === "blocked") return judged;
-  const { exitCode, timedOut, tail } = await runCheck(world, {
-    ...{ command, cwd, timeoutMs: checkTimeoutSeconds * 1000, signal: world.signal },
-  });
-  if (exitCode === 0) return { ...judged, verdict: "pass" };
-  const how = timedOut ? "took too long" : `ended with ${exitCode ?? "a signal"}`;
-  return { ...judged, verdict: "fail", reason: `${command} ${how}:\n${tail}` };
-}
 
 async function uncommittedIn(host: Host, { row }: JobRow): Promise<number> {
   const space = await findWorkspaceRow(host.context.store.db, row);

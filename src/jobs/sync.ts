@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { applyEdits, modify } from "jsonc-parser";
 import { replaceText } from "../agents/hooks/settings-file.js";
 import { asFault, Fault } from "../errors.js";
-import { quote } from "../names.js";
+import { counted, quote } from "../names.js";
 import { invalid, MOST_BYTES, parseSettings, SETTINGS_FILE } from "../project/read.js";
 import { isObject } from "../shape.js";
 import { findAbove } from "../vcs/folders.js";
@@ -141,7 +141,7 @@ function withModules(settings: string | undefined, tree: Tree, known: Tree): str
   const isWhole = isObject(modules) && JSON.stringify([modules, rest]) === JSON.stringify([tree, others]);
   if (!isWhole) throw invalid(["modules: stands there twice"]);
   if (Buffer.byteLength(after) <= MOST_BYTES) return mark + after;
-  const message = `${SETTINGS_FILE} would be larger than ${MOST_BYTES} bytes with ${Object.keys(tree).length} modules. Let .gitignore leave some out.`;
+  const message = `${SETTINGS_FILE} would be larger than ${MOST_BYTES} bytes with ${counted(Object.keys(tree).length, "module")}. Let .gitignore leave some out.`;
   throw new Fault("conflict", "sync.too_many_modules", message);
 }
 

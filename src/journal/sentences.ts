@@ -41,6 +41,8 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
       ? `set ${key} of ${subject} back to its default`
       : `set ${key} of ${subject} to ${oneLine(Array.isArray(value) ? value.join(", ") : String(value))}`,
   "workstream.destroy": ({ subject, changes }) => `destroyed ${subject}${rows(changes)}`,
+  "intake.file": ({ subject, changes }) =>
+    `took in ${shortName(subject)}${withText(inserted(changes, "tasks")?.title)}`,
   "job.new": simple("made the job"),
   "job.run": ({ subject, payload }) => `queued ${list(payload.steps)} of ${shortName(subject)}`,
   "job.resume": ({ subject, payload }) => `had ${payload.step ?? shortName(subject)} go on`,

@@ -6,12 +6,15 @@ import type { Context } from "../db/context.js";
 import type { DemoOutcome } from "../demo/demo.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
+import type { OpsFrame, OpsResult } from "./ops/contract.js";
 import type { ToolSet, Verb } from "./verb.js";
 
 /** One call of a verb: its surroundings, and what the surface that it came through can do. */
 export interface Request {
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
+  /** The caller reads JSON. */
+  json?: boolean;
   /** The caller is a person, also in a pane that shows somebody else. */
   self?: boolean;
   /** Aborted when the caller no longer waits for the answer. */
@@ -56,6 +59,11 @@ export interface Question {
 /** What a verb cannot work without, and not every surface has. */
 export type Need = "stdin" | "terminal";
 
+export interface OpsOptions {
+  workspace: string | undefined;
+  transport: "json" | "unsupported";
+}
+
 /** What a verb may ask of the program that runs it; the same for every caller. */
 export interface Program {
   registry: Registry;
@@ -76,6 +84,12 @@ export interface Program {
   readSkill(name: string): Promise<string>;
   /** A text that a new project begins with, by the name of its file. */
   readTemplate(name: string): Promise<string>;
+  /** Answers the request of a program on standard input; never faults. */
+  answerOps(request: Request, options: OpsOptions): Promise<OpsResult>;
+  /** What happens to such a request, as it does; ends with its result. */
+  streamOps(request: Request, options: Omit<OpsOptions, "transport">): AsyncIterable<OpsFrame>;
+  /** The lines that a person types, each after `prompt`; from a pipe, its lines. Kept in the history that `history` names. */
+  readLines(options: { prompt: string; history: string; signal: AbortSignal }): AsyncIterable<string>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */

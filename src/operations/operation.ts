@@ -103,6 +103,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   run: (app: App, input: z.output<I>) => Promise<z.input<O>>;
   /** For a verb that can go on for ever: each value is one line of JSON. Used when it says that it applies. */
   follow?: (app: App, input: z.output<I>) => AsyncIterable<unknown> | undefined;
+  /** How `--json` prints it where a contract says how; otherwise as one line. */
+  json?: (result: z.output<O>) => string;
   /** What a person sees; without it the JSON. `followed` values are rendered one at a time. */
   render?: (result: z.output<O>, paint: Paint) => string;
   renderFollowed?: (value: never, paint: Paint) => string;

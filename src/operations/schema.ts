@@ -34,6 +34,11 @@ export const schema = defineOperation({
         step("List the commands", "mu --help"),
       ]);
     }
+    if (name === "ops") {
+      const { opsRequest, opsResult } = await import("./ops/contract.js");
+      const [input, output] = [z.toJSONSchema(opsRequest(), { io: "input" }), z.toJSONSchema(opsResult())];
+      return { name, effect: operation.effect, input, output };
+    }
     return {
       name,
       effect: operation.effect,

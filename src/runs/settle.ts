@@ -134,7 +134,7 @@ async function applyTo(
 /** Keeps what a judge or a merger says as a note, where those find it who go on from there. */
 async function keepJudgement(tx: Tx, { id, kind }: TaskToChange, author: string, answer: string | null): Promise<void> {
   const text = answer?.trim().slice(-MOST_ANSWER) ?? "";
-  if (text === "" || !["review", "test", "merge"].includes(kind)) return;
+  if (text === "" || !["review", "test", "merge", "recon", "verify"].includes(kind)) return;
   await insertNote(tx, id, author, { text, kind: kind === "test" ? "test" : "review" });
 }
 

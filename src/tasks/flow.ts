@@ -11,6 +11,15 @@ import {
   type NewNode,
   resumeStep,
 } from "../flow/advance.js";
+import {
+  advanceIntake,
+  beginIntake,
+  INTAKE_STEP,
+  type IntakeFlow,
+  type IntakeKind,
+  type IntakeMove,
+  isIntakeKind,
+} from "../flow/intake.js";
 import { placeOf, type StepPlan, stepPlanOf } from "../flow/payload.js";
 import { isStepName, NODE_KINDS, type NodeKind, ROLE_OF, type StepName } from "../flow/steps.js";
 import { unusedName } from "../names.js";
@@ -19,34 +28,41 @@ import { insertEdge } from "./graph.js";
 import { selectTasks, type Task, type TaskRow, taskRow } from "./task.js";
 import { transition } from "./transition.js";
 
-/** The task of a step, and of the job that it belongs to, with what happened in it. */
+/** The task of a step with what happened in it. */
 export interface StepState {
   row: TaskRow;
   plan: StepPlan;
   flow: FlowStep;
 }
 
+/** An intake, likewise. */
+export interface IntakeState {
+  row: TaskRow;
+  plan: StepPlan;
+  flow: IntakeFlow;
+}
+
 const isNodeKind = (kind: string): kind is NodeKind => NODE_KINDS.includes(kind as NodeKind);
 
-/** True for a task that a step of a job consists of. */
+/** True for a task that a step of a job, or an intake, consists of. */
 export const isNode = ({ kind, step, root_id }: Pick<RowOf<"tasks">, "kind" | "step" | "root_id">) =>
-  root_id !== null && isStepName(step) && isNodeKind(kind);
+  root_id !== null && (isStepName(step) || step === INTAKE_STEP) && isNodeKind(kind);
 
-const selectStepOf = statement((db, { node }: { node: number }) =>
+const selectContainerOf = statement((db, { node }: { node: number }) =>
   selectTasks(db)
     .innerJoin("task_edges as e", "e.blocked_id", "t.id")
     .where("e.blocker_id", "=", node)
-    .where("t.kind", "=", "step")
+    .where("t.kind", "in", ["step", "intake"])
     .orderBy("t.id")
     .limit(1),
 );
 
-const selectNodes = statement((db, { step, root }: { step: number; root: number | null }) =>
+const selectNodes = statement((db, { container, root }: { container: number; root: number | null }) =>
   db
     .selectFrom("tasks as t")
     .innerJoin("task_edges as e", "e.blocker_id", "t.id")
     .select(["t.name", "t.kind", "t.payload", "t.status", "t.outcome"])
-    .where("e.blocked_id", "=", step)
+    .where("e.blocked_id", "=", container)
     .where("t.root_id", "=", root)
     .where("t.kind", "in", NODE_KINDS)
     .orderBy("t.id"),
@@ -54,18 +70,29 @@ const selectNodes = statement((db, { step, root }: { step: number; root: number 
 
 /** The step that a task is a part of; undefined for other tasks. */
 export async function stepOfNode(db: Reader, node: Pick<RowOf<"tasks">, "id" | "kind" | "step" | "root_id">) {
-  if (!isNode(node)) return undefined;
-  const [row] = await selectStepOf(db, { node: node.id });
+  const row = await containerOf(db, node);
   return row && readStep(db, row);
+}
+
+async function containerOf(db: Reader, node: Pick<RowOf<"tasks">, "id" | "kind" | "step" | "root_id">) {
+  return isNode(node) ? (await selectContainerOf(db, { node: node.id }))[0] : undefined;
 }
 
 /** A step with all its tasks; undefined if the row is none. */
 export async function readStep(db: Reader, row: TaskRow): Promise<StepState | undefined> {
   if (row.kind !== "step" || !isStepName(row.step)) return undefined;
-  const nodes = await selectNodes(db, { step: row.id, root: row.root_id });
+  const nodes = await selectNodes(db, { container: row.id, root: row.root_id });
   const plan = stepPlanOf(row.payload);
   const { limits, base } = plan;
   return { row, plan, flow: { step: row.step, limits, base, nodes: nodes.map(toNode) } };
+}
+
+/** An intake with all its tasks; undefined if the row is none. */
+export async function readIntake(db: Reader, row: TaskRow): Promise<IntakeState | undefined> {
+  if (row.kind !== "intake" || !isIntakeKind(row.step)) return undefined;
+  const nodes = await selectNodes(db, { container: row.id, root: row.id });
+  const plan = stepPlanOf(row.payload);
+  return { row, plan, flow: { kind: row.step, limits: plan.limits, base: plan.base, nodes: nodes.map(toNode) } };
 }
 
 type NodeRow = Awaited<ReturnType<typeof selectNodes>>[number];
@@ -75,15 +102,18 @@ function toNode({ name, kind, payload, status, outcome }: NodeRow): FlowNode {
   return { name, kind: kind as NodeKind, ...placeOf(payload), state, verdict: outcome };
 }
 
-/** Has the step of a task go on that has just been closed or given up; for the write that ends it. */
+/** Has the step or the intake of a task go on that has just been closed or given up; for the write that ends it. */
 export async function goOnIn(
   tx: Tx,
   node: Pick<RowOf<"tasks">, "id" | "kind" | "step" | "root_id" | "payload">,
 ): Promise<void> {
-  const at = await stepOfNode(tx.db, node);
-  if (at === undefined || at.row.status !== "OPEN") return;
-  const move = advanceStep(at.flow, { kind: node.kind as NodeKind, round: placeOf(node.payload).round });
-  await moveIn(tx, at, move);
+  const row = await containerOf(tx.db, node);
+  if (row === undefined || row.status !== "OPEN") return;
+  const ended = { kind: node.kind as NodeKind, round: placeOf(node.payload).round };
+  const step = await readStep(tx.db, row);
+  if (step !== undefined) return moveIn(tx, step, advanceStep(step.flow, ended));
+  const intake = await readIntake(tx.db, row);
+  if (intake !== undefined) await moveIntakeIn(tx, intake, advanceIntake(intake.flow, ended), node);
 }
 
 async function moveIn(tx: Tx, { row, plan }: StepState, move: Move): Promise<void> {
@@ -91,9 +121,13 @@ async function moveIn(tx: Tx, { row, plan }: StepState, move: Move): Promise<voi
   await addNodesIn(tx, row, plan, add);
   if (close !== undefined) await closeStepIn(tx, row, close);
   if (hold === undefined) return;
-  const held = { hold: "escalated", hold_reason: hold.reason, outcome: hold.outcome, updated_at: tx.now };
+  await holdIn(tx, row, hold);
+}
+
+async function holdIn(tx: Tx, row: TaskRow, { reason, outcome }: { reason: string; outcome: string }): Promise<void> {
+  const held = { hold: "escalated", hold_reason: reason, outcome, updated_at: tx.now };
   await tx.patch("tasks", row.id, held, row);
-  tx.addPayload({ step: row.name, outcome: hold.outcome });
+  tx.addPayload({ step: row.name, outcome });
 }
 
 async function closeStepIn(tx: Tx, row: TaskRow, outcome: string): Promise<void> {
@@ -135,6 +169,7 @@ const byMu = (tx: Tx): Tx => ({ ...tx, run: undefined });
 
 async function addNodesIn(tx: Tx, step: TaskRow, plan: StepPlan, add: readonly NewNode[]): Promise<string[]> {
   const { workstream } = step;
+  const of = step.kind === "intake" ? { step: INTAKE_STEP, root: step.name } : { step: step.step, root: step.root };
   const added: string[] = [];
   const taken = add.length === 0 ? undefined : await namesLike(tx.db, step.workstream_id, `${step.name}-`);
   for (const { kind, round, index, after } of add) {
@@ -144,7 +179,7 @@ async function addNodesIn(tx: Tx, step: TaskRow, plan: StepPlan, add: readonly N
     taken?.add(name);
     const { role, run } = plan.nodes[kind] ?? { role: ROLE_OF[kind], run: {} };
     await addTaskIn(byMu(tx), workstream, {
-      ...{ name, title: `${step.title}, ${kind} ${n}`, kind, role, step: step.step, root: step.root },
+      ...{ name, title: `${step.title}, ${kind} ${n}`, kind, role, ...of },
       ...{ priority: step.priority, blockedBy: after, payload: { node: { round, index }, run } },
       ...(kind === "route" && { maxRetries: 0 }),
     });
@@ -177,4 +212,88 @@ export async function resumeStepIn(tx: Tx, { row, plan, flow }: StepState, from:
   const opened = await transition(tx, row, "open", columns);
   if (opened === undefined) await tx.patch("tasks", row.id, { ...columns, updated_at: tx.now }, row);
   return addNodesIn(tx, row, next, add);
+}
+
+/** The task of an intake, with the task that it begins with. */
+export async function addIntakeIn(
+  tx: Tx,
+  workstream: string,
+  { kind, title, plan, payload, externalRef, description }: NewIntake,
+): Promise<TaskRow> {
+  const { task } = await addTaskIn(byMu(tx), workstream, {
+    ...{ title, kind: "intake", step: kind, externalRef, description, payload: { ...payload, plan } },
+  });
+  const row = await taskRow(tx.db, { workstream, name: task.name });
+  await addNodesIn(tx, row, plan, [beginIntake(kind)]);
+  return row;
+}
+
+export interface NewIntake {
+  kind: IntakeKind;
+  title: string;
+  plan: StepPlan;
+  /** What came with it; kept as it is. */
+  payload: Record<string, unknown>;
+  externalRef?: string | undefined;
+  description?: string | undefined;
+}
+
+async function moveIntakeIn(tx: Tx, { row, plan }: IntakeState, move: IntakeMove, node: { id: number }): Promise<void> {
+  await addNodesIn(tx, row, plan, move.add);
+  if (move.adopt) await adoptFiledIn(tx, row, plan, node.id);
+  if (move.followUp) await followUpIn(tx, row, plan, node.id);
+  if (move.close !== undefined) await closeIntakeIn(tx, row, move.close);
+  if (move.hold !== undefined) await holdIn(tx, row, move.hold);
+}
+
+/** Closes an intake, and the one that it follows up. */
+async function closeIntakeIn(tx: Tx, row: TaskRow, outcome: string): Promise<void> {
+  await transition(tx, row, "close", { outcome, hold: null, hold_reason: null });
+  tx.addPayload({ step: row.name, outcome });
+  const [before] = await selectContainerOf(tx.db, { node: row.id });
+  if (before?.kind === "intake" && before.status === "OPEN") await closeIntakeIn(tx, before, outcome);
+}
+
+/** The tasks that an agent filed become what the intake builds; without any, one task builds all of it. */
+async function adoptFiledIn(tx: Tx, row: TaskRow, plan: StepPlan, node: number): Promise<void> {
+  const filed = await tx.db
+    .selectFrom("tasks")
+    .selectAll()
+    .where("from_run", "in", (e) => e.selectFrom("runs").select("id").where("task_id", "=", node))
+    .where("workstream_id", "=", row.workstream_id)
+    .where("status", "=", "OPEN")
+    .where("root_id", "is", null)
+    .orderBy("id")
+    .execute();
+  if (filed.length === 0) {
+    await addNodesIn(tx, row, plan, [{ kind: "build", round: 1, index: 1, after: [] }]);
+    return;
+  }
+  const { role, run } = plan.nodes.build ?? { role: ROLE_OF.build, run: {} };
+  for (const [at, task] of filed.entries()) {
+    const payload = JSON.stringify({ node: { round: 1, index: at + 1 }, run });
+    const part = { kind: "build", step: INTAKE_STEP, root_id: row.id, role: task.role ?? role, payload };
+    await tx.patch("tasks", task.id, { ...part, updated_at: tx.now }, task);
+    await insertEdge(tx, task.id, row.id, "closed");
+  }
+}
+
+/** What was found out becomes an intake of its own, for which this one waits. */
+async function followUpIn(tx: Tx, row: TaskRow, plan: StepPlan, node: number): Promise<void> {
+  const found = await tx.db
+    .selectFrom("task_notes")
+    .select("text")
+    .where("task_id", "=", node)
+    .where("kind", "=", "review")
+    .orderBy("id", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  const text = found?.text ?? "";
+  const kind: IntakeKind = /\b(?:route|kind)\b["']?\s*[:=]\s*["']?idea\b/i.test(text) ? "idea" : "task";
+  const payload = row.payload === null ? {} : (JSON.parse(row.payload) as Record<string, unknown>);
+  const next = await addIntakeIn(tx, row.workstream, {
+    ...{ kind, title: row.title, payload, description: [row.description, text].filter(Boolean).join("\n\n") },
+    plan: { ...plan, base: 0 },
+  });
+  await insertEdge(tx, next.id, row.id, "closed");
 }

@@ -12,6 +12,7 @@ import type { Store } from "../../src/db/store.js";
 import { type RowOf, write } from "../../src/db/write.js";
 import { escalateTask } from "../../src/dispatch/escalation.js";
 import { execProgram } from "../../src/exec.js";
+import { answerOps, streamOps } from "../../src/gateway.js";
 import type { Request } from "../../src/operations/app.js";
 import type { World } from "../../src/operations/execute.js";
 import { findOperation } from "../../src/operations/index.js";
@@ -89,6 +90,9 @@ export async function seededApp(
       readTemplate,
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
+      async *readLines() {},
+      answerOps: (...call) => answerOps(world, ...call),
+      streamOps: (...call) => streamOps(world, ...call),
       showTop: async () => {},
       readCommand: () => undefined,
       playDemo: async () => PLAYED,

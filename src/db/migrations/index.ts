@@ -11,6 +11,7 @@ import { agentPlace } from "./0008-agent-place.js";
 import { runs } from "./0009-runs.js";
 import { lineage } from "./0010-lineage.js";
 import { reviews } from "./0011-reviews.js";
+import { requests } from "./0012-requests.js";
 import { MIGRATION_NAMES } from "./names.js";
 
 /** Every migration by its name, written for one dialect: statements that run in order. */
@@ -27,6 +28,7 @@ export function migrations(flavour: Flavour): Record<string, Migration> {
     runs,
     lineage,
     reviews,
+    requests,
   ].map((statements, at): [string, Migration] => {
     const up: Migration["up"] = async (db) => {
       for (const text of statements(flavour)) await sql.raw(text).execute(db);

@@ -11,4 +11,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0009_runs",
   "0010_lineage",
   "0011_reviews",
+  "0012_requests",
 ];

@@ -1,0 +1,18 @@
+import { type Store, withParts } from "../db/store.js";
+import type { World } from "./execute.js";
+
+/** A world in which all requests share a store, which `close` closes. */
+export function serverWorld(world: World): { serving: World; close(): Promise<void> } {
+  let kept: Store | undefined;
+  const close = async () => kept?.close();
+  const openStore = async () => {
+    const store = await world.openStore();
+    const keep = async () => {
+      const before = kept;
+      kept = store;
+      await before?.close();
+    };
+    return withParts(store, { close: keep });
+  };
+  return { serving: { ...world, openStore }, close };
+}
