@@ -1,12 +1,14 @@
-import { basename } from "node:path";
+import { writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { CommanderError } from "commander";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { Fault } from "../src/errors.js";
 import type { Request } from "../src/operations/app.js";
-import { execute } from "../src/operations/execute.js";
+import { execute, type World } from "../src/operations/execute.js";
 import { loadOperations } from "../src/operations/index.js";
 import type { Example, Operation } from "../src/operations/operation.js";
 import { parseCommand } from "./support/command.js";
+import { fakeLinear } from "./support/linear.js";
 import { type Seeded, seededApp } from "./support/seeded.js";
 
 const operations = await loadOperations();
@@ -33,6 +35,19 @@ async function openProject(operation: Operation, example: Example): Promise<void
   shared.set(kind, app);
 }
 
+/** The world with a Linear that answers. */
+async function withLinear(world: World): Promise<World> {
+  const linear = await fakeLinear();
+  onTestFinished(linear.end);
+  const env = { LINEAR_API_KEY: "lin_api_of_the_test", MU_LINEAR_URL: linear.url };
+  const openCrew: World["openCrew"] = async (...given) => {
+    const crew = await world.openCrew(...given);
+    return { ...crew, env: { ...crew.env, ...env } };
+  };
+  writeFileSync(join(app.request.cwd, ".mu/settings.json"), JSON.stringify({ linear: { teamId: "team-1" } }));
+  return { ...world, openCrew };
+}
+
 /** Everything a verb could have changed. */
 async function contents(): Promise<string> {
   const tables = [
@@ -57,7 +72,8 @@ async function outcome(example: Example): Promise<{ result?: unknown; fault?: st
   try {
     const { verb, input } = parseCommand(example.command);
     const operation = operations.find((found) => found.name === verb.name) as Operation;
-    return { result: await execute(operation, input, app.world, app.request) };
+    const world = verb.name.startsWith("linear.") ? await withLinear(app.world) : app.world;
+    return { result: await execute(operation, input, world, app.request) };
   } catch (error) {
     if (error instanceof Fault) return { fault: error.code };
     if (error instanceof CommanderError) return { fault: COMMANDER[error.code] ?? error.code };

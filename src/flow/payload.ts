@@ -90,3 +90,32 @@ export function jobPlanOf(stored: Stored): JobPlan {
   const isList = Array.isArray(modules) && modules.every((name) => typeof name === "string");
   return { modules: isList ? modules : null, workspace: workspace === true };
 }
+
+/** A push of a job that has not reached the remote yet, in its task's payload. */
+export interface PushMark {
+  /** `begun`: its files may be in the archive, its commit may be made; `committed`: only the push is left. */
+  state: "begun" | "committed";
+  /** The top of the checkout that it is committed in. */
+  path: string;
+  branch: string;
+  /** The branch's commit before; null if it had none. */
+  before: string | null;
+  /** Where its files are in the archive. */
+  folder: string;
+  /** Of the commit's message. */
+  sha256: string;
+}
+
+/** Undefined if none is under way. */
+export function pushMarkOf(stored: Stored): PushMark | undefined {
+  const { state, path, branch, before, folder, sha256 } = objectIn(stored, "push");
+  const words = [path, branch, folder, sha256].map(textOf);
+  if ((state !== "begun" && state !== "committed") || words.includes(undefined)) return undefined;
+  const [at = "", on = "", to = "", hash = ""] = words;
+  return { state, path: at, branch: on, before: textOf(before) ?? null, folder: to, sha256: hash };
+}
+
+/** What a job's payload says of its issue: when one was asked for and the answer has not come. */
+export function linearMarkOf(stored: Stored): { creating: string | undefined } {
+  return { creating: textOf(objectIn(stored, "linear")["creating"]) };
+}

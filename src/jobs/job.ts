@@ -7,7 +7,7 @@ import { removeRows } from "../db/destroy.js";
 import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault, insteadOfFault } from "../errors.js";
-import { type JobPlan, jobPlanOf } from "../flow/payload.js";
+import { type JobPlan, jobPlanOf, pushMarkOf } from "../flow/payload.js";
 import { isStepName, STEP_NAMES } from "../flow/steps.js";
 import type { Host } from "../host.js";
 import { checkTaskName, didYouMean, enumerate, qualifiedName, quote, type TaskRef } from "../names.js";
@@ -98,6 +98,12 @@ export async function jobRow(db: Reader, { workstream, name }: TaskRef): Promise
         : { intent: "See the jobs", command: `mu job list -w ${workstream}` },
     ],
   );
+}
+
+/** The jobs of a workstream by name, archived ones too. Faults `job.no_folder`. */
+export async function jobRows(db: Reader, workstream: string): Promise<JobRow[]> {
+  const root = await rootOf(db, workstream);
+  return (await selectJobs(db, workstream).execute()).map((row) => toJobRow(row, root));
 }
 
 function toJobRow(row: TaskRow, root: string): JobRow {
@@ -204,7 +210,7 @@ export async function listJobs(
   { archived = false }: { archived?: boolean } = {},
 ): Promise<{ jobs: Job[]; folders: string[] }> {
   const root = await rootOf(db, workstream);
-  const rows = (await selectJobs(db, workstream).execute()).map((row) => toJobRow(row, root));
+  const rows = await jobRows(db, workstream);
   const names = new Set(rows.map(({ row }) => row.name));
   const jobs: Job[] = [];
   for (const one of rows) {
@@ -270,8 +276,9 @@ export function partsOf(db: Reader, job: Pick<TaskRow, "id">) {
   return selectTasks(db).where("t.root_id", "=", job.id).orderBy("t.id").execute();
 }
 
-/** Refuses to move a job's files while an agent works on it. Faults `job.running`. */
-async function requireQuiet(db: Reader, { row }: JobRow, verb: string): Promise<void> {
+/** Refuses to move a job's files while an agent works on it, or while it is being pushed. Faults `job.running`, `job.pushing`. */
+export async function requireQuiet(db: Reader, { row }: JobRow, verb: string): Promise<void> {
+  requireNoPush(row);
   const running = (await partsOf(db, row)).filter(({ status }) => status === "IN_PROGRESS");
   if (running.length === 0) return;
   throw new Fault(
@@ -280,6 +287,14 @@ async function requireQuiet(db: Reader, { row }: JobRow, verb: string): Promise<
     `${row.name} cannot be ${verb} while agents work on ${enumerate(running.map(({ name }) => name))}.`,
     [{ intent: "Stop them", command: `mu job cancel ${row.name} -w ${row.workstream}` }],
   );
+}
+
+/** Refuses to go on with a job whose files a push has moved and not committed yet. Faults `job.pushing`. */
+export function requireNoPush({ name, workstream, payload }: Pick<TaskRow, "name" | "workstream" | "payload">): void {
+  if (pushMarkOf(payload)?.state !== "begun") return;
+  throw new Fault("conflict", "job.pushing", `${name} is being pushed, or its push was cut off.`, [
+    { intent: "Push it to the end", command: `mu job push ${name} --yes -w ${workstream}` },
+  ]);
 }
 
 /** Gives a job another name, and its folder. Faults `job.running`, `job.has_checkout`, `task.exists`, `job.folder_exists`. */
@@ -301,14 +316,14 @@ export async function renameJob(context: Context, ref: TaskRef, name: string): P
 }
 
 /** Moves a job's folder; one that was moved by a call that was cut off is where it should be. */
-async function moveFolder({ root, folder }: JobRow, to: string, ref: TaskRef): Promise<void> {
+export async function moveFolder({ root, folder }: JobRow, to: string, ref: TaskRef): Promise<void> {
   if (folder === to || !existsSync(join(root, folder))) return;
   if (existsSync(join(root, to))) throw folderExists(ref);
   await mkdir(dirname(join(root, to)), { recursive: true });
   await rename(join(root, folder), join(root, to));
 }
 
-type JobColumns = Partial<Pick<TaskRow, "name" | "title">>;
+type JobColumns = Partial<Pick<TaskRow, "name" | "title" | "external_ref">>;
 
 async function changeJob(context: Context, op: string, job: JobRow, columns: JobColumns, payload: object) {
   const { workstream, name } = job.row;
@@ -332,6 +347,12 @@ export function setModules(context: Context, job: JobRow, modules: string[] | nu
 const withPayload = ({ payload }: TaskRow, more: object): string =>
   JSON.stringify({ ...(payload === null ? {} : JSON.parse(payload)), ...more });
 
+/** Sets keys of a job's payload, and columns with them; what is undefined is taken out. */
+export async function setPayloadIn(tx: Tx, ref: TaskRef, more: object, columns: JobColumns = {}): Promise<void> {
+  const row = await taskRow(tx.db, ref);
+  await tx.patch("tasks", row.id, { ...columns, payload: withPayload(row, more), updated_at: tx.now }, row);
+}
+
 /** Ends the parts of a job that nobody works on. */
 export async function endPartsIn(tx: Tx, job: Pick<TaskRow, "id">): Promise<string[]> {
   const open = (await partsOf(tx.db, job)).filter(({ status }) => status === "OPEN");
@@ -350,20 +371,24 @@ export async function archiveJob(context: Context, ref: TaskRef): Promise<Job> {
   return getJob(db, ref);
 }
 
-/** Moves a job's files to the archive and closes its task; the caller has looked that nobody works on it. */
-export async function archiveFiles(context: Context, job: JobRow): Promise<string> {
+async function archiveFiles(context: Context, job: JobRow): Promise<void> {
   const { root, row } = job;
-  const { workstream, name } = row;
-  const folder = join(ARCHIVE, freeName(join(root, ARCHIVE), name));
+  const folder = archiveFolder(root, row.name);
   await moveFolder(job, folder, row);
-  await write(context, { op: "job.archive", scope: workstream, subject: qualifiedName(row) }, async (tx) => {
-    await endPartsIn(tx, row);
-    const now = await taskRow(tx.db, { workstream, name });
-    const columns = { payload: withPayload(now, { [DIR_KEY]: folder }) };
-    const closed = await transition(tx, now, "close", { ...columns, outcome: "archived", work_to: now.work_to });
-    if (closed === undefined) await tx.patch("tasks", now.id, { ...columns, updated_at: tx.now }, now);
-  });
-  return folder;
+  const spec = { op: "job.archive", scope: row.workstream, subject: qualifiedName(row) };
+  await write(context, spec, (tx) => archiveIn(tx, row, folder));
+}
+
+/** A folder of the archive that is free. */
+export const archiveFolder = (root: string, name: string) => join(ARCHIVE, freeName(join(root, ARCHIVE), name));
+
+/** Records that a job's files are in a folder of the archive, ends what is open of it, and closes its task. */
+export async function archiveIn(tx: Tx, { workstream, name, id }: TaskRow, folder: string, more = {}): Promise<void> {
+  await endPartsIn(tx, { id });
+  const now = await taskRow(tx.db, { workstream, name });
+  const columns = { payload: withPayload(now, { ...more, [DIR_KEY]: folder }) };
+  const closed = await transition(tx, now, "close", { ...columns, outcome: "archived", work_to: now.work_to });
+  if (closed === undefined) await tx.patch("tasks", now.id, { ...columns, updated_at: tx.now }, now);
 }
 
 /** Deletes a job's tasks; its files are kept aside, and where is told. Faults `job.running`. */

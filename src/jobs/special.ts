@@ -247,7 +247,7 @@ function chosenIn(answer: string, all: readonly string[]): string[] | undefined 
 }
 
 /** Records the commits of the job's checkout as the work of its task, so that it can land. */
-async function recordWork(host: Host, { row }: JobRow): Promise<void> {
+export async function recordWork(host: Host, { row }: JobRow): Promise<void> {
   const { db } = host.context.store;
   const space = await findWorkspaceRow(db, row);
   if (space?.state !== "ready" || space.base_ref === null) return;

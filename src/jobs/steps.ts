@@ -15,7 +15,7 @@ import { addStepIn, readStep, resumeStepIn, type StepState } from "../tasks/flow
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import { transition } from "../tasks/transition.js";
 import { readArtifacts } from "./folder.js";
-import { isArchived, type JobRow } from "./job.js";
+import { isArchived, type JobRow, requireNoPush } from "./job.js";
 
 /** The agent CLIs that a step can be given to. */
 export const PROVIDERS = ["claude", "codex", "gemini", "pi", "opencode"] as const;
@@ -106,7 +106,7 @@ const selectOpenSteps = (db: Reader, job: number) =>
 
 /**
  * Queues steps of a job behind those that are open, in this order. `router`: the modules of the job are to be chosen first.
- * Faults `job.archived`, `job.nothing_to_go_by`.
+ * Faults `job.archived`, `job.nothing_to_go_by`, `job.pushing`.
  */
 export async function queueSteps(
   context: Context,
@@ -119,7 +119,9 @@ export async function queueSteps(
   const ref = { workstream, name };
   const spec = { op: "job.run", scope: workstream, subject: qualifiedName(ref) };
   return write(context, spec, async (tx) => {
-    const row = await reopened(await taskRow(tx.db, ref), (now) => transition(tx, now, "open"));
+    const now = await taskRow(tx.db, ref);
+    requireNoPush(now);
+    const row = await reopened(now, (closed) => transition(tx, closed, "open"));
     const open = await selectOpenSteps(tx.db, row.id);
     const behind = open.at(-1)?.name ?? null;
     const steps: string[] = [];
@@ -179,7 +181,9 @@ export async function resumeStep(
   const { workstream, name } = job.row;
   const spec = { op: "job.resume", scope: workstream, subject: qualifiedName(job.row) };
   return write(context, spec, async (tx) => {
-    const row = await reopened(await taskRow(tx.db, { workstream, name }), (now) => transition(tx, now, "open"));
+    const now = await taskRow(tx.db, { workstream, name });
+    requireNoPush(now);
+    const row = await reopened(now, (closed) => transition(tx, closed, "open"));
     const state = await newestStep(tx.db, { ...job, row }, step);
     const open = state.flow.nodes.filter((node) => node.state === "open");
     if (open[0] !== undefined) throw stillOpen(job.row, open[0].name);

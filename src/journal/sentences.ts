@@ -51,6 +51,12 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "job.modules": simple("set the modules of"),
   "job.archive": simple("archived"),
   "job.delete": simple("deleted the job"),
+  "job.push": ({ payload }) => `${PUSHED[String(payload.state)] ?? "pushed"} ${list(payload.jobs)}`,
+  "linear.import": ({ subject, payload }) => `imported ${payload.issue} into ${shortName(subject)}`,
+  "linear.export": ({ subject, payload }) =>
+    payload.issue === undefined
+      ? `began to export ${shortName(subject)} to Linear`
+      : `exported ${shortName(subject)} to ${payload.issue}`,
   "job.work": simple("recorded the commits of"),
   "task.add": ({ subject, changes }) => `added ${shortName(subject)}${withText(inserted(changes, "tasks")?.title)}`,
   "task.import": ({ changes }) => `imported tasks${rows(changes)}`,
@@ -226,6 +232,13 @@ export function describeWork({ commits, files, nested, ignored }: Work): string 
 }
 
 const list = (value: unknown) => (Array.isArray(value) ? enumerate(value.map(String)) : "a step");
+
+/** How far a push of jobs has come. */
+const PUSHED: Readonly<Record<string, string>> = {
+  begun: "began to push",
+  "taken back": "took back the push of",
+  committed: "committed and archived, but could not push,",
+};
 
 /** What the end of a task was for the step of its job. */
 const ofStep = ({ step, outcome, dropped }: Record<string, unknown>) =>

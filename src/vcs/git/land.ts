@@ -114,7 +114,7 @@ async function tipOf(world: VcsWorld, root: string, ref: string): Promise<Tip | 
 }
 
 /** Extracts `!\trefs…\t[rejected] (fetch first)` and the remote's messages. */
-function pushWords({ stdout, stderr }: { stdout: string; stderr: string }): string {
+export function pushWords({ stdout, stderr }: { stdout: string; stderr: string }): string {
   const rejected = stdout.split("\n").flatMap((line) => (line.startsWith("!") ? [line.split("\t")[2] ?? ""] : []));
   const remote = stderr.split("\n").flatMap((line) => (line.startsWith("remote:") ? [line.slice(7).trim()] : []));
   const words = [...rejected, ...remote].filter((text) => text !== "");
