@@ -11,6 +11,7 @@ import { deliveries } from "./deliveries.js";
 import { dispatch } from "./dispatch.js";
 import { follow } from "./follow.js";
 import { interrupt } from "./interrupt.js";
+import { jobs } from "./jobs.js";
 import { land } from "./land.js";
 import { mcp } from "./mcp.js";
 import type { Figure } from "./measure.js";
@@ -35,6 +36,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   audit,
   size,
   dispatch,
+  jobs,
   follow,
   mcp,
   interrupt,

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { newHome } from "./support/cli.js";
@@ -52,6 +53,59 @@ it("a night goes as the guide has it", async () => {
     const decided = await run(session("decide"));
     expect(decided["escalations"]).toContain("pay");
     expect(decided["dispatch --explain"]).toMatch(/pay +code +starts as code-1/);
+  } finally {
+    home.end();
+  }
+});
+
+it("a feature goes from an idea to the main branch as the guide has it", async () => {
+  const home = newHome();
+  const git = (...args: string[]) => execFileSync("git", args, { cwd: home.project, env: home.env, encoding: "utf8" });
+  try {
+    git("init", "-q", "-b", "main");
+    for (const [key, value] of Object.entries({ "user.email": "ann@example.org", "user.name": "Ann" }))
+      git("config", key, value);
+    const mu = (line: string) => home.mu(line.replace(/^mu /, ""), { env: { MU_NO_TMUX: "1", MU_RETRY_BACKOFF: "0" } });
+    const must = async (line: string) => {
+      const { code, stdout, stderr } = await mu(line);
+      expect([line, code, code === 0 ? "" : stderr]).toEqual([line, 0, ""]);
+      return stdout;
+    };
+    await must("mu workstream init shop");
+    const save = (file: string) => `git add -A; git commit -qm ${file}; echo ${file} is there`;
+    const agent = [
+      "cat > /dev/null; case $MU_TASK in",
+      `*-work-build-1) echo dark > theme.css; ${save("theme.css")} ;;`,
+      "*-work-build-*) git rebase -q main || { echo both > theme.css; git add -A; GIT_EDITOR=true git rebase --continue; } >&2; echo mended ;;",
+      '*-test-*) echo "### PASS" ;; *-review-1) echo "Which colour?"; echo "### FAIL" ;; *-review-*) echo "### PASS" ;;',
+      `*-update-*) echo doc > _shop.md; ${save("_shop.md")} ;; *-report-*) echo "feat: add a dark mode" ;; *) echo It is dark. ;; esac`,
+    ].join(" ");
+    const one = { cli: "command", command: `sh -c '${agent}'`, workspace: false };
+    const roles = { builder: one, tester: one, reviewer: { ...one, access: "read-only" } };
+    mkdirSync(join(home.project, ".mu"), { recursive: true });
+    writeFileSync(
+      join(home.project, ".mu", "settings.json"),
+      JSON.stringify({ roles, dispatch: { landing: "manual" } }),
+    );
+    writeFileSync(join(home.project, ".gitignore"), ".mu\n");
+    git("add", ".");
+    git("commit", "-qm", "Begin");
+    const said = new Map<string, string>();
+    for (const line of session("feature")) said.set(line, await must(line));
+    expect(said.get("mu job show dark-mode")).toContain("task, plan, work, update, upgrade, report");
+    expect(said.get("mu job trace dark-mode")?.trim().split("\n")).toHaveLength(10);
+    expect(said.get("mu task diff dark-mode")).toContain("+dark");
+    writeFileSync(join(home.project, "theme.css"), "light\n");
+    git("add", ".");
+    git("commit", "-qm", "Lighten");
+    const [land = "", ...rest] = session("back");
+    expect(await mu(land)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("conflicts with main in theme.css"),
+    });
+    for (const line of rest) said.set(line, await must(line));
+    expect(said.get("mu inbox")).toContain("It did not land: it conflicts with main in theme.css");
+    expect(git("show", "main:theme.css")).toBe("both\n");
   } finally {
     home.end();
   }

@@ -3,16 +3,13 @@ import { join, resolve } from "node:path";
 import { processCrew } from "../agents/crew.js";
 import { systemClock } from "../clock.js";
 import { openStore } from "../db/open.js";
-import { type DemoOutcome, playDemo } from "../demo/demo.js";
+import { type DemoChoice, type DemoOutcome, playDemo } from "../demo/demo.js";
 import type { CrewPlace } from "../demo/stage.js";
 import { execProgram } from "../exec.js";
 import type { Request } from "../operations/app.js";
 
 /** The demo, with the programs that this one was built with. */
-export function playDemoHere(
-  options: { keep?: string | undefined; night?: boolean },
-  request: Request,
-): Promise<DemoOutcome> {
+export function playDemoHere(options: DemoChoice, request: Request): Promise<DemoOutcome> {
   const keep = options.keep === undefined ? undefined : resolve(request.cwd, options.keep);
   const beside = (name: string) => join(import.meta.dirname, name);
   const signal = endingOf(request);

@@ -9,6 +9,7 @@ import { drawTree, taskTree } from "../tasks/tree.js";
 import { workspaceRows } from "../workspaces/workspace.js";
 import { CAST, GOAL, PLAN } from "./cast.js";
 import { direct, SCRIPT } from "./director.js";
+import { JOB_PLAY, playJob } from "./job.js";
 import { NIGHT, playNight } from "./night.js";
 import {
   buildScaffold,
@@ -53,9 +54,17 @@ export const DEMO_OUTCOME = shape({
   state: STATE,
   /** With --night; the rest is then about no agents in panes. */
   night: [NIGHT, null],
+  /** With --job, likewise. */
+  job: [JOB_PLAY, null],
 });
 
 export type DemoOutcome = TypeOf<typeof DEMO_OUTCOME>;
+
+export interface DemoChoice {
+  keep?: string | undefined;
+  night?: boolean;
+  job?: boolean;
+}
 
 /**
  * Plays the demo from an empty folder to the verdict, and leaves nothing behind but what is to be kept. Faults
@@ -63,7 +72,7 @@ export type DemoOutcome = TypeOf<typeof DEMO_OUTCOME>;
  */
 export async function playDemo(
   world: DemoWorld,
-  { keep, night = false }: { keep?: string | undefined; night?: boolean },
+  { keep, night = false, job = false }: DemoChoice,
 ): Promise<DemoOutcome> {
   const scaffold = await buildScaffold(world, keep);
   try {
@@ -71,7 +80,8 @@ export async function playDemo(
     const { stage, database, env } = scaffold;
     const { crew, close } = await world.openCrew({ database, stateDir: stage, env });
     try {
-      return await (night ? performNight : perform)(world, crew, scaffold, keep ?? null);
+      if (!night && !job) return await perform(world, crew, scaffold, keep ?? null);
+      return await performUnattended(world, crew, { scaffold, kept: keep ?? null, play: night ? playNight : playJob });
     } finally {
       await dismissAll(crew).catch(() => {});
       await clearStage(crew, scaffold).finally(close);
@@ -126,22 +136,23 @@ async function perform(world: DemoWorld, patient: Crew, scaffold: Scaffold, kept
     audit,
     state,
     night: null,
+    job: null,
   };
 }
 
-async function performNight(
+async function performUnattended(
   world: DemoWorld,
   patient: Crew,
-  scaffold: Scaffold,
-  kept: string | null,
+  { scaffold, kept, play }: { scaffold: Scaffold; kept: string | null; play: typeof playNight | typeof playJob },
 ): Promise<DemoOutcome> {
   const start = world.clock.now().getTime();
   const crew = mortal(patient, world);
   const { store, clock } = crew.context;
-  const { night, problems } = await playNight(world, crew, scaffold);
+  const { problems, ...played } = await play(world, crew, scaffold);
   const seconds = Math.round((clock.now().getTime() - start) / 100) / 10;
   return {
-    ...{ ok: problems.length === 0, problems, seconds, attach: attachLine(world, scaffold), kept, night },
+    ...{ ok: problems.length === 0, problems, seconds, attach: attachLine(world, scaffold), kept },
+    ...{ night: null, job: null, ...played },
     ...{ tasks: await taskStories(store.db, WORKSTREAM), crashes: [], permissions: [], warnings: [], returned: [] },
     main: await readMain(world.exec, scaffold),
     ...{ prompts: { sent: 0, proved: 0 }, audit: await store.read(auditAll) },

@@ -11,6 +11,7 @@ import { qualifiedName, type TaskRef } from "../names.js";
 import { listRuns, type Run } from "../runs/run.js";
 import { shape, type TypeOf } from "../shape.js";
 import { ownTaskToChange, type TaskToChange, taskVerb } from "../tasks/change.js";
+import { resumeJobIn } from "../tasks/flow.js";
 import { insertNote } from "../tasks/notes.js";
 import { type Task, taskRow, toTask } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";
@@ -146,6 +147,9 @@ export const requeueTask = taskVerb("task.requeue", requeueTaskIn);
 
 export async function requeueTaskIn(tx: Tx, ref: TaskRef, claimant: Claimant, { role }: Requeue) {
   const row = await openRow(tx, ref, claimant);
+  if (row.kind === "job" && (await resumeJobIn(tx, row)) !== undefined) {
+    return { task: toTask(await taskRow(tx.db, ref)), changed: true };
+  }
   const free = { hold: null, hold_reason: null, not_before: null, attempts: 0, outcome: null };
   const wanted = { ...free, ...(role !== undefined && { role }) };
   const changed = Object.entries(wanted).some(([column, value]) => row[column as keyof typeof row] !== value);

@@ -17,19 +17,26 @@ export interface FinishedWork {
 const selectFinished = statement((db, { workstreamId }: { workstreamId: number }) =>
   db
     .selectFrom("tasks as t")
-    .select(["t.name", "t.work_to", "t.approved_commit"])
+    .select(["t.id", "t.name", "t.work_to", "t.approved_commit"])
     .where("t.workstream_id", "=", workstreamId)
     .where("t.status", "=", "CLOSED")
     .where((e) => e.or([e("t.level", "is", null), e("t.level", "<>", "landed")]))
     .where("t.work_to", "is not", null)
     .where((e) => e.or([e("t.pull_request", "is", null), e("t.pull_request", "not like", "http%")]))
     .whereRef("t.work_to", "<>", "t.work_from" as "t.work_to")
-    .where((e) => e.exists(e.selectFrom("runs as r").select("r.id").whereRef("r.task_id", "=", "t.id")))
+    .where((e) =>
+      e.or([
+        e.exists(e.selectFrom("runs as r").select("r.id").whereRef("r.task_id", "=", "t.id")),
+        // What a job's checkout has was made by the runs of its parts.
+        e("t.kind", "=", "job"),
+      ]),
+    )
     .orderBy("t.name"),
 );
 
-export async function finishedWork({ context }: DispatchWorld, { workstream }: Scene): Promise<FinishedWork> {
-  const rows = await selectFinished(context.store.db, { workstreamId: workstream.id });
+export async function finishedWork({ context }: DispatchWorld, { workstream, job }: Scene): Promise<FinishedWork> {
+  const all = await selectFinished(context.store.db, { workstreamId: workstream.id });
+  const rows = job === undefined ? all : all.filter(({ id }) => id === job);
   return {
     tasks: rows.map(({ name }) => name),
     key: rows.map((row) => `${row.name} ${row.work_to} ${row.approved_commit}`).join(),

@@ -36,6 +36,8 @@ export interface LoopResult {
   held: string[];
 }
 
+const firstLine = (text: string) => text.split("\n", 1)[0] ?? "";
+
 /** How long a drain waits for a task's next attempt, in ms. */
 const PATIENCE_MS = 150_000;
 
@@ -80,12 +82,16 @@ async function beats(
       if (finished.has(id) || active.has(id)) continue;
       const run = toRun(await runRow(db, id));
       finished.set(id, run);
-      say(`${run.agent} ${run.state} ${run.task}${run.reason === null ? "" : `: ${run.reason}`}`);
+      say(
+        `${run.agent} ${run.verdict ?? run.state} ${run.task}${run.reason === null ? "" : `: ${firstLine(run.reason)}`}`,
+      );
     }
     return active.size;
   };
   const turn = async () => {
     const scene = await world.scene();
+    // What has ended is told before what it made ready.
+    if (started.size > finished.size) await look();
     const given = crew ? await handOut(world, scene, say) : [];
     const done = await beat(world, (run) => {
       started.set(run.id, run);

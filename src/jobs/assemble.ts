@@ -45,6 +45,8 @@ export interface PromptAbout {
   node?: { id: number; name: string; payload: string | null } | undefined;
   /** Where the agent works. */
   cwd: string;
+  /** What it must know of its checkout first. */
+  clash?: string | null | undefined;
 }
 
 interface Section extends Part {
@@ -71,6 +73,7 @@ export async function assemblePrompt(about: PromptAbout): Promise<Prompt> {
     ...contextOf(artifacts, step, { isMaker, own }),
     ...(await documents(about)),
     ...(step === "upgrade" ? await logs(db, about) : []),
+    ...(isMaker ? await refusals(about) : []),
     ...(await feedback(about)),
     ...(revises === undefined ? [] : [revision(revises, edited)]),
   ];
@@ -201,6 +204,28 @@ async function feedback({ db, job, step, kind, node }: PromptAbout): Promise<Sec
       found.push(section(`${one.kind} ${one.name}`, null, said.join("\n\n"), { head: `${head}${verdict}` }));
   }
   return found;
+}
+
+/** Why the job came back from landing or from a review since its last report. */
+async function refusals({ db, job, clash }: PromptAbout): Promise<Section[]> {
+  const reports = await db
+    .selectFrom("tasks")
+    .select("closed_at")
+    .where("root_id", "=", job.row.id)
+    .where("kind", "=", "step")
+    .where("step", "=", "report")
+    .where("status", "=", "CLOSED")
+    .orderBy("closed_at", "desc")
+    .execute();
+  const since = reports[0]?.closed_at;
+  const notes = since == null ? [] : await listNotes(db, { workstream: job.row.workstream, name: job.row.name });
+  const said = notes
+    .filter(({ kind, createdAt }) => (kind === "review" || kind === "test") && createdAt >= (since ?? ""))
+    .map(({ text }) => text);
+  return [
+    ...(said.length === 0 ? [] : [section("refusal", null, said.join("\n\n"), { head: "Why the job came back" })]),
+    ...(clash == null ? [] : [section("checkout", null, clash, { head: "Your checkout" })]),
+  ];
 }
 
 function revision({ path, text }: Artifact, edited: boolean): Section {

@@ -46,6 +46,11 @@ export const JOB = shape({
   workstream: "string",
   title: "string",
   status: TASK_STATUSES,
+  /** Why it waits for a person: it came back from landing or from a review. */
+  hold: "string | null",
+  holdReason: "string | null",
+  /** Its commits are on the branch. */
+  landed: "boolean",
   /** Relative to the project's folder. */
   folder: "string",
   /** Whose documents its agents get; null until somebody has chosen. */
@@ -77,7 +82,7 @@ export async function rootOf(db: Reader, workstream: string): Promise<string> {
   const { root } = await workstreamRow(db, workstream);
   if (root !== null) return root;
   throw new Fault("conflict", "job.no_folder", `${workstream} has no project folder, where jobs keep their files.`, [
-    { intent: "Give it one", command: `mu workstream set ${workstream} root=<folder>` },
+    { intent: "Give it one", command: `mu workstream set root <folder> -w ${workstream}` },
   ]);
 }
 
@@ -229,6 +234,7 @@ async function describeJob(db: Reader, { row, plan, root, folder }: JobRow): Pro
   const steps = await stepsOf(db, row);
   return {
     ...{ name: row.name, workstream: row.workstream, title: row.title, status: row.status as TaskStatus },
+    ...{ hold: row.hold, holdReason: row.hold_reason, landed: row.level === "landed" },
     ...{ folder, modules: plan.modules, createdAt: row.created_at, steps },
     checkout: plan.workspace ? ((await findWorkspaceRow(db, row))?.path ?? null) : null,
     artifacts: STEP_NAMES.filter((step) => existsSync(join(root, artifactPath(folder, step)))),

@@ -27,6 +27,7 @@ import {
 } from "../vcs/git/publish.js";
 import { findCommit } from "../vcs/git/run.js";
 import { findWorkspaceRow } from "../workspaces/workspace.js";
+import { recordWork } from "./checkout.js";
 import { ARCHIVE, artifactPath, DELETED, JOBS, readFileOf, sha256 } from "./folder.js";
 import {
   archiveFolder,
@@ -39,7 +40,7 @@ import {
   partsOf,
   setPayloadIn,
 } from "./job.js";
-import { keepAll, recordWork } from "./special.js";
+import { keepAll } from "./special.js";
 
 /** What is pushed together: the jobs of one checkout. */
 export const PUSH = shape({

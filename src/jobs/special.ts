@@ -2,12 +2,10 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { getAgentCli } from "../agents/clis/table.js";
-import { write } from "../db/write.js";
-import { asFault, Fault } from "../errors.js";
 import { placeOf, runWishOf, stepPlanOf } from "../flow/payload.js";
 import { isStepName, type NodeKind, STEPS, type StepName } from "../flow/steps.js";
 import type { Host } from "../host.js";
-import { counted, qualifiedName } from "../names.js";
+import { counted } from "../names.js";
 import { outputPath, readStream, runFolder } from "../runs/files.js";
 import { keptOf } from "../runs/perform.js";
 import type { RunRow } from "../runs/run.js";
@@ -18,10 +16,9 @@ import { addNote } from "../tasks/notes.js";
 import { taskRow } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";
 import { addAsset } from "../work/assets.js";
-import { backendOf } from "../work/place.js";
-import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { assemblePrompt, withoutMarker } from "./assemble.js";
 import { changedFiles, treeOf } from "./changed.js";
+import { bringUpToDate, checkoutOf, recordWork, uncommittedIn } from "./checkout.js";
 import { artifactPath, branchPath, keepVersion, readFileOf } from "./folder.js";
 import { type JobRow, jobRow, setModules } from "./job.js";
 import { scanModules } from "./modules.js";
@@ -58,7 +55,8 @@ async function begin({ world, run, task, settings }: SpecialRun) {
   const kind = task.kind as NodeKind;
   const cwd = await placeOfRun(world, job, task.payload);
   const plan = state?.plan ?? stepPlanOf(null);
-  const prompt = await assemblePrompt({ world, db, settings, job, step, kind, plan, node: task, cwd });
+  const clash = kind === "build" && cwd !== job.root ? await bringUpToDate(world, job) : null;
+  const prompt = await assemblePrompt({ world, db, settings, job, step, kind, plan, node: task, cwd, clash });
   const { round, index } = placeOf(task.payload);
   const isMaker = kind === STEPS[step].make;
   const path = round === 0 ? branchPath(job.folder, step, index) : artifactPath(job.folder, step);
@@ -73,12 +71,9 @@ async function begin({ world, run, task, settings }: SpecialRun) {
 }
 
 /** Where a run works: in the checkout of the job, or in the project folder. */
-async function placeOfRun(host: Host, { row, root }: JobRow, payload: string | null): Promise<string> {
+async function placeOfRun(host: Host, job: JobRow, payload: string | null): Promise<string> {
   const { workspace } = runWishOf(payload);
-  if (workspace === undefined) return root;
-  const space = await findWorkspaceRow(host.context.store.db, { workstream: row.workstream, name: workspace });
-  if (space?.state === "ready" && existsSync(space.path)) return space.path;
-  throw new Fault("conflict", "run.config", `the checkout of ${row.name} is gone: mu workspace create ${workspace}`);
+  return workspace === undefined ? job.root : checkoutOf(host, job, workspace);
 }
 
 /** Reports that were asked for a proper first line already. */
@@ -100,6 +95,8 @@ async function judge(
       const why = `${counted(dirty, "file")} not committed`;
       return { refused: `Your work does not count yet: ${why} in ${cwd}. Commit all of it and stop.`, why };
     }
+    // Before the run is settled: that can close the job, and then its work lands.
+    await recordWork(world, job);
   }
   if (step === "report" && !asked.has(about)) {
     const text = (await readFileOf(job.root, artifactPath(job.folder, step)))?.text;
@@ -119,13 +116,6 @@ async function judge(
 
 const COMMIT = /^(?:feat|fix|docs|style|refactor|perf|test|build|ci|chore|revert)(?:\(.+\))?!?: .+/;
 export const isCommitMessage = (text: string) => COMMIT.test(text.trimStart());
-
-async function uncommittedIn(host: Host, { row }: JobRow): Promise<number> {
-  const space = await findWorkspaceRow(host.context.store.db, row);
-  if (space === undefined || space.backend === "none") return 0;
-  const [standing] = await (await backendOf(space)).standings(host, space.root, [space.path], null);
-  return standing?.dirty ?? 0;
-}
 
 async function answerOf(host: Host, run: RunRow): Promise<string> {
   const kept = keptOf(host.stateDir, run);
@@ -244,24 +234,4 @@ function chosenIn(answer: string, all: readonly string[]): string[] | undefined 
     } catch {}
   }
   return undefined;
-}
-
-/** Records the commits of the job's checkout as the work of its task, so that it can land. */
-export async function recordWork(host: Host, { row }: JobRow): Promise<void> {
-  const { db } = host.context.store;
-  const space = await findWorkspaceRow(db, row);
-  if (space?.state !== "ready" || space.base_ref === null) return;
-  const backend = await backendOf(space);
-  const head = await backend.head(host, space).catch((error) => {
-    asFault(error);
-    return undefined;
-  });
-  if (head == null || head === row.work_to) return;
-  await backend.keep?.(host, space.root, qualifiedName(row), head);
-  const columns = { work_agent: space.agent, work_root: space.root, work_from: space.base_ref, work_to: head };
-  const spec = { op: "job.work", scope: row.workstream, subject: qualifiedName(row) };
-  await write(host.context, spec, async (tx) => {
-    const now = await taskRow(tx.db, row);
-    if (now.status === "OPEN") await tx.patch("tasks", now.id, { ...columns, updated_at: tx.now }, now);
-  });
 }

@@ -11,9 +11,8 @@ import { qualifiedName } from "../names.js";
 import { isInstalled } from "../project/roles.js";
 import type { ProjectSettings } from "../project/settings.js";
 import { FEW, samplesOf } from "../runs/learned.js";
-import { addStepIn, readStep, resumeStepIn, type StepState } from "../tasks/flow.js";
+import { addStepIn, readStep, reopenJobIn, resumeStepIn, type StepState } from "../tasks/flow.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
-import { transition } from "../tasks/transition.js";
 import { readArtifacts } from "./folder.js";
 import { isArchived, type JobRow, requireNoPush } from "./job.js";
 
@@ -121,7 +120,7 @@ export async function queueSteps(
   return write(context, spec, async (tx) => {
     const now = await taskRow(tx.db, ref);
     requireNoPush(now);
-    const row = await reopened(now, (closed) => transition(tx, closed, "open"));
+    const row = await reopenJobIn(tx, now);
     const open = await selectOpenSteps(tx.db, row.id);
     const behind = open.at(-1)?.name ?? null;
     const steps: string[] = [];
@@ -135,10 +134,6 @@ export async function queueSteps(
     tx.addPayload({ steps: plans.map(({ step }) => step) });
     return { steps, behind };
   });
-}
-
-async function reopened(row: TaskRow, open: (row: TaskRow) => Promise<TaskRow | undefined>): Promise<TaskRow> {
-  return row.status === "OPEN" ? row : ((await open(row)) ?? row);
 }
 
 /** Refuses a step that has neither an artifact nor instructions to go by. */
@@ -171,24 +166,28 @@ export async function newestStep(db: Reader, { row }: JobRow, step: StepName): P
   ]);
 }
 
-/** Has the newest step of that name go on, with its maker or with its judges; counting begins anew. Faults `job.running`, `job.no_such_step`. */
+/**
+ * Has the newest step of that name go on, with its maker or with its judges; counting begins anew, and `more` is added to
+ * what was asked for. Faults `job.running`, `job.no_such_step`.
+ */
 export async function resumeStep(
   context: Context,
   job: JobRow,
   step: StepName,
   from: "make" | "judge",
-): Promise<string[]> {
+  more?: string | undefined,
+): Promise<{ step: string; added: string[] }> {
   const { workstream, name } = job.row;
   const spec = { op: "job.resume", scope: workstream, subject: qualifiedName(job.row) };
   return write(context, spec, async (tx) => {
     const now = await taskRow(tx.db, { workstream, name });
     requireNoPush(now);
-    const row = await reopened(now, (closed) => transition(tx, closed, "open"));
+    const row = await reopenJobIn(tx, now);
     const state = await newestStep(tx.db, { ...job, row }, step);
     const open = state.flow.nodes.filter((node) => node.state === "open");
     if (open[0] !== undefined) throw stillOpen(job.row, open[0].name);
     tx.addPayload({ step: state.row.name, from });
-    return resumeStepIn(tx, state, from);
+    return { step: state.row.name, added: await resumeStepIn(tx, state, from, more) };
   });
 }
 

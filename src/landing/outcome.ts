@@ -6,6 +6,7 @@ import { insteadOfFault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { taskVerb } from "../tasks/change.js";
+import { heldIfJob } from "../tasks/flow.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
 import { transition } from "../tasks/transition.js";
@@ -229,7 +230,7 @@ async function reopenIn(tx: Tx, row: TaskRow, { landing, branch, onto }: Refusal
   const now = await findById(tx.db, row.id);
   if (now === undefined || now.status !== "CLOSED" || now.work_to !== row.work_to) return false;
   tx.addPayload({ why, reason, files, branch, onto, agent: row.work_agent, commit: row.work_to });
-  await transition(tx, now, "open");
+  await transition(tx, now, "open", heldIfJob(now, `It did not land: it ${reason}`));
   await insertNote(tx, now.id, AUTHOR, { kind: verdict.kind, text: verdict.text });
   return true;
 }

@@ -3,7 +3,7 @@ import type { Orphan } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
 import type { Context } from "../db/context.js";
-import type { DemoOutcome } from "../demo/demo.js";
+import type { DemoChoice, DemoOutcome } from "../demo/demo.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
 import type { OpsFrame, OpsResult } from "./ops/contract.js";
@@ -41,7 +41,7 @@ export interface Terminal {
   edit<T>(text: string, name: string, take: (edited: string) => Promise<T>): Promise<T>;
   /** Hands the terminal to a program until it ends; false if the output is redirected or JSON. */
   run(command: { file: string; args: readonly string[]; env?: Request["env"] }): Promise<boolean>;
-  /** Writes to the terminal as it is: a bell, or a sequence that draws nothing. Undefined where the person sees none. */
+  /** Writes to the terminal as it is: a bell, or a line that is drawn over. Undefined where the person sees none. */
   ring?: ((text: string) => void) | undefined;
   /** The person's answer; undefined if input or output is redirected or JSON. Faults `request.interrupted`. */
   ask(question: Question): Promise<string | undefined>;
@@ -93,7 +93,7 @@ export interface Program {
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */
-  playDemo(options: { keep?: string | undefined; night?: boolean }, request: Request): Promise<DemoOutcome>;
+  playDemo(options: DemoChoice, request: Request): Promise<DemoOutcome>;
   /**
    * Shows a workstream on the whole terminal until the person leaves it: all of it, or what is under one task. Faults
    * `usage.needs_terminal`, `task.not_found`.

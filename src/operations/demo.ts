@@ -1,5 +1,7 @@
 import { DEMO_OUTCOME, type DemoOutcome } from "../demo/demo.js";
+import type { JobPlay } from "../demo/job.js";
 import type { Night } from "../demo/night.js";
+import { Fault } from "../errors.js";
 import { counted } from "../names.js";
 import type { State } from "../state.js";
 import { type Drawing, defineOperation, type Paint } from "./define.js";
@@ -15,20 +17,30 @@ export const demo = defineOperation({
   standalone: true,
   input: () => ({
     night: flag("Watch a dispatcher work through a night by roles instead, with a report in the morning"),
+    job: flag(
+      "Watch a job go through its six steps instead: a plan is refused once, a test fails once, the work lands",
+    ),
     keep: optionalText("Keep the repository, the transcripts and mu.db in this new folder", { value: "folder" }),
   }),
   output: DEMO_OUTCOME,
   examples: [
     { command: "mu demo", shows: "the whole demo" },
     { command: "mu demo --night", shows: "a night without anybody" },
+    { command: "mu demo --job", shows: "a job from idea to main" },
+    { command: "mu demo --night --job", shows: "two at once", fault: "usage.two_choices" },
     { command: "mu demo --keep shop", shows: "the demo, keeping everything it made" },
     { command: "mu demo --agents 5", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  run: ({ program, request }, { keep, night }) => program.playDemo({ keep, night }, request),
-  render: (outcome, paint) =>
-    outcome.night === null
-      ? [stateCard(outcome.state as State, paint), "", summary(outcome, paint)]
-      : [outcome.night.report, nightSummary(outcome, outcome.night, paint)],
+  run({ program, request }, { keep, night, job }) {
+    if (night && job) throw new Fault("usage", "usage.two_choices", "Give one of --night and --job.");
+    return program.playDemo({ keep, night, job }, request);
+  },
+  render(outcome, paint) {
+    const { state, night, job } = outcome;
+    if (night !== null) return [night.report, nightSummary(outcome, night, paint)];
+    if (job !== null) return jobSummary(outcome, job, paint);
+    return [stateCard(state as State, paint), "", summary(outcome, paint)];
+  },
   exitCode: ({ ok }) => (ok ? 0 : 1),
 });
 
@@ -40,6 +52,22 @@ function nightSummary({ ok, problems, seconds, kept }: DemoOutcome, night: Night
     held.map(({ task, reason }) => `  ${task} waits for a person: ${reason ?? ""}`),
     unpaid.map((task) => `  ${task} waits for tomorrow's budget`),
     kept !== null && `  everything is in ${kept}: MU_STATE_DIR=${kept} mu runs list -w demo`,
+    problems.map((problem) => `  ${paint.bold("!")} ${problem}`),
+  ];
+}
+
+function jobSummary({ ok, problems, seconds, kept }: DemoOutcome, job: JobPlay, paint: Paint): Drawing {
+  const runs = job.steps.reduce((sum, one) => sum + one.runs, 0);
+  return [
+    paint.bold(ok ? "The job is done." : "The job failed."),
+    `  ${counted(job.steps.length, "step")} in ${counted(runs, "run")}, in ${seconds.toFixed(1)} s; ${job.landed ? "its work is on main" : "nothing landed"}`,
+    job.refused.map((task) => `  ${task} sent it back`),
+    "  its report, with which a person commits its folder:",
+    job.report
+      .trimEnd()
+      .split("\n")
+      .map((line) => `    ${line}`),
+    kept !== null && `  everything is in ${kept}: MU_STATE_DIR=${kept} mu job show ${job.job} -w demo`,
     problems.map((problem) => `  ${paint.bold("!")} ${problem}`),
   ];
 }

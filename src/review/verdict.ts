@@ -8,6 +8,7 @@ import { counted, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { isApproved } from "../tasks/approved.js";
 import { type TaskToChange, taskToChange, taskVerb } from "../tasks/change.js";
+import { heldIfJob } from "../tasks/flow.js";
 import { insertNote } from "../tasks/notes.js";
 import { getTask, type Task, type TaskRow } from "../tasks/task.js";
 import { transition } from "../tasks/transition.js";
@@ -102,7 +103,8 @@ async function returnIn(tx: Tx, ref: TaskRef, comments: readonly NewComment[]) {
   const before = await commentRows(tx.db, row.id);
   const round = Math.max(0, ...before.map((one) => one.round ?? 0)) + 1;
   tx.addPayload({ round, comments: comments.length, agent: row.work_agent, commit: row.work_to });
-  await transition(tx, row, "open", { approved_commit: null, approved_from: null, approved_by: null });
+  const held = heldIfJob(row, `${counted(comments.length, "comment")} of a review`);
+  await transition(tx, row, "open", { ...held, approved_commit: null, approved_from: null, approved_by: null });
   for (const one of comments) {
     const { file, line } = one;
     await insertNote(tx, row.id, tx.actor, { kind: "review", text: commentText(one), comment: { round, file, line } });

@@ -105,7 +105,7 @@ async function applyTo(
     patience,
   }: Pick<Settlement, "outcome" | "finding" | "answer"> & { patience: number | undefined },
 ): Promise<Step> {
-  if (isNode(task)) await keepJudgement(tx, task, run.agent, answer);
+  if (isNode(task)) await keepJudgement(tx, task, run.agent, [outcome.reason, answer]);
   const limits = {
     ...{ attempts: task.attempts, maxRetries: task.max_retries },
     dispensable: outcome.state !== "done" && (await canGoOnWithout(tx.db, task)),
@@ -132,8 +132,13 @@ async function applyTo(
 }
 
 /** Keeps what a judge or a merger says as a note, where those find it who go on from there. */
-async function keepJudgement(tx: Tx, { id, kind }: TaskToChange, author: string, answer: string | null): Promise<void> {
-  const text = answer?.trim().slice(-MOST_ANSWER) ?? "";
+async function keepJudgement(
+  tx: Tx,
+  { id, kind }: TaskToChange,
+  author: string,
+  said: readonly (string | null)[],
+): Promise<void> {
+  const text = said.flatMap((one) => one?.trim().slice(-MOST_ANSWER) || []).join("\n\n");
   if (text === "" || !["review", "test", "merge", "recon", "verify"].includes(kind)) return;
   await insertNote(tx, id, author, { text, kind: kind === "test" ? "test" : "review" });
 }

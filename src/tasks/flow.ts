@@ -22,7 +22,7 @@ import {
 } from "../flow/intake.js";
 import { placeOf, type StepPlan, stepPlanOf } from "../flow/payload.js";
 import { isStepName, NODE_KINDS, type NodeKind, ROLE_OF, type StepName } from "../flow/steps.js";
-import { unusedName } from "../names.js";
+import { type TaskRef, unusedName } from "../names.js";
 import { addTaskIn, namesLike } from "./add.js";
 import { insertEdge } from "./graph.js";
 import { selectTasks, type Task, type TaskRow, taskRow } from "./task.js";
@@ -133,14 +133,49 @@ async function holdIn(tx: Tx, row: TaskRow, { reason, outcome }: { reason: strin
 async function closeStepIn(tx: Tx, row: TaskRow, outcome: string): Promise<void> {
   await transition(tx, row, "close", { outcome, hold: null, hold_reason: null });
   tx.addPayload({ step: row.name, outcome });
-  if (row.step !== LAST_STEP || row.root === null) return;
-  const job = await taskRow(tx.db, { workstream: row.workstream, name: row.root });
-  const { work_to } = job;
-  await transition(tx, job, "close", { outcome, work_to });
+  if (row.root !== null) await closeJobIn(tx, { workstream: row.workstream, name: row.root }, outcome);
 }
 
-/** A job is done when this step is. */
+/** A job is done when none of its steps is open and this one was done. */
 const LAST_STEP: StepName = "report";
+
+async function closeJobIn(tx: Tx, ref: TaskRef, outcome: string): Promise<void> {
+  const job = await taskRow(tx.db, ref);
+  const steps = await selectSteps(tx.db, { job: job.id });
+  const isDone = steps.some(({ step, status }) => step === LAST_STEP && status === "CLOSED");
+  if (!isDone || steps.some(({ status }) => status === "OPEN")) return;
+  await transition(tx, job, "close", { outcome, work_to: job.work_to });
+}
+
+const selectSteps = statement((db, { job }: { job: number }) =>
+  selectTasks(db).where("t.root_id", "=", job).where("t.kind", "=", "step").orderBy("t.id"),
+);
+
+/** What the task of a job gets that came back: none of its agents sees to it until a person has it go on. */
+export const heldIfJob = ({ kind }: Pick<TaskRow, "kind">, reason: string) =>
+  kind === "job" ? { hold: "escalated", hold_reason: reason.slice(0, 2000) } : {};
+
+/** Makes a job's task OPEN again, and nobody's to decide on. */
+export async function reopenJobIn(tx: Tx, row: TaskRow): Promise<TaskRow> {
+  const free = { hold: null, hold_reason: null };
+  // What has landed is not this job's work any more.
+  const begins = row.level === "landed" ? { work_from: row.work_to } : {};
+  const opened = await transition(tx, row, "open", { ...free, ...begins });
+  if (opened !== undefined) return opened;
+  return row.hold === null
+    ? row
+    : { ...row, ...(await tx.patch("tasks", row.id, { ...free, updated_at: tx.now }, row)) };
+}
+
+/** Has a job go on that came back: with the builder of its newest step that changes code; undefined if it has none. */
+export async function resumeJobIn(tx: Tx, job: TaskRow): Promise<string[] | undefined> {
+  const steps = await selectSteps(tx.db, { job: job.id });
+  const [row] = steps.filter(({ step }) => step === "work").slice(-1);
+  const state = row && (await readStep(tx.db, row));
+  if (state === undefined || state.flow.nodes.some((node) => node.state === "open")) return undefined;
+  await reopenJobIn(tx, job);
+  return resumeStepIn(tx, state, "make");
+}
 
 /** The task of a step of a job, with the tasks that it begins with; these wait for `after`. */
 export async function addStepIn(
@@ -204,10 +239,16 @@ export async function dropNodeIn(tx: Tx, node: TaskRow): Promise<void> {
   await goOnIn(tx, node);
 }
 
-/** Has a step go on that is held or closed, with its maker or with its judges. */
-export async function resumeStepIn(tx: Tx, { row, plan, flow }: StepState, from: "make" | "judge"): Promise<string[]> {
+/** Has a step go on that is held or closed, with its maker or with its judges; `more` is added to what was asked for. */
+export async function resumeStepIn(
+  tx: Tx,
+  { row, plan, flow }: StepState,
+  from: "make" | "judge",
+  more?: string | undefined,
+): Promise<string[]> {
   const { base, add } = resumeStep(flow, from);
-  const next: StepPlan = { ...plan, base };
+  const instructions = [plan.instructions, more].filter(Boolean).join("\n\n") || null;
+  const next: StepPlan = { ...plan, instructions, base };
   const columns = { hold: null, hold_reason: null, outcome: null, payload: JSON.stringify({ plan: next }) };
   const opened = await transition(tx, row, "open", columns);
   if (opened === undefined) await tx.patch("tasks", row.id, { ...columns, updated_at: tx.now }, row);

@@ -9,6 +9,7 @@ import { type FakeModel, startFakeModel } from "../fake-model/server.js";
 import { programsEnded } from "../support/private-tmux.js";
 import type { Json } from "./crew.js";
 import { writeClaudeHome, writePiHome } from "./homes.js";
+import { SAID_COST } from "./said-cost.js";
 
 const MAIN = fileURLToPath(new URL("../../dist/main.cjs", import.meta.url));
 
@@ -40,20 +41,6 @@ const script: ModelScript = {
       ],
     },
   ],
-};
-
-/** What a CLI says that its turns cost, from what it printed in each. Claude's total counts on in a resumed conversation. */
-const SAID_COST: Readonly<Record<string, (turns: readonly string[]) => number>> = {
-  claude: (turns) => JSON.parse(turns.at(-1) ?? "").total_cost_usd,
-  pi: (turns) => {
-    const events: Json[] = turns
-      .join("")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
-    const answers = events.filter(({ type, message }) => type === "message_end" && message.role === "assistant");
-    return answers.reduce((sum, { message }) => sum + message.usage.cost.total, 0);
-  },
 };
 
 describe.each(["pi", "claude"])("%s without a terminal", (cli) => {

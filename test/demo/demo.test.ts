@@ -106,6 +106,23 @@ describeTmux("mu demo", () => {
     expectNothingLeft(attach);
   });
 
+  it("with --job takes one job through six steps: its plan is refused once, its test fails once, its work lands", {
+    timeout: PLAY,
+  }, async () => {
+    const { code, stderr, json } = await home.mu("demo --job --json", { env });
+    const { problems, job, audit, attach, main } = json();
+    expect(`${code} ${problems}`).toBe("0 ");
+    expect(job.steps.map(({ step, runs }: { step: string; runs: number }) => `${step} ${runs}`).join()).toBe(
+      "task 1,plan 4,work 4,update 1,upgrade 1,report 1",
+    );
+    expect(job).toMatchObject({ landed: true, refused: ["dark-mode-plan-review-1", "dark-mode-work-test-1"] });
+    expect(job.report).toMatch(/^feat: add a dark mode\n/);
+    expect(main.subjects).toHaveLength(4);
+    expect(audit).toMatchObject({ ok: true, tables: "same" });
+    expect(stderr).toContain("reviewer-1 fail dark-mode-plan-review-1");
+    expectNothingLeft(attach);
+  });
+
   it("cleans up when it is interrupted at work", { timeout: PLAY }, async () => {
     const child = home.start("demo", { env });
     let said = "";

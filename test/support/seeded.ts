@@ -165,6 +165,7 @@ export async function seedRun(context: Context, given: Partial<RowOf<"runs">> = 
 /** What a demo comes to; the real one is played in test/demo. */
 const PLAYED: Awaited<ReturnType<World["program"]["playDemo"]>> = {
   night: null,
+  job: null,
   ok: true,
   problems: [],
   seconds: 20,

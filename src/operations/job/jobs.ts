@@ -114,7 +114,10 @@ export const jobShow = defineJobVerb({
     { command: "mu job show build", shows: "a task that is no job", fault: "job.not_found" },
   ],
   run: ({ context }, ref) => getJob(context.store.db, ref),
-  next: ({ steps, name, workstream }) => {
+  next: ({ steps, name, workstream, status, hold, checkout, landed }) => {
+    if (hold !== null) return [step("Have it mended", `mu job run ${name} work --from builder -w ${workstream}`)];
+    if (status === "CLOSED" && checkout !== null && !landed)
+      return [step("Land it", `mu land ${name} -w ${workstream}`)];
     const held = steps.find(({ heldTask }) => heldTask !== null);
     return held === undefined
       ? [step("See its tasks", `mu task tree ${name} -w ${workstream}`)]
@@ -142,6 +145,7 @@ function drawJob(job: Job, paint: Paint): Drawing {
       { head: "runs", text: ({ runs }) => String(runs), align: "right" },
       { head: "cost", text: ({ costUsd }) => (costUsd === 0 ? "" : `$${costUsd.toFixed(2)}`), align: "right" },
     ]),
+    job.hold !== null && `  ! ${job.holdReason ?? job.hold}`,
     job.steps
       .filter(({ heldTask }) => heldTask !== null)
       .map((one) => `  ! ${one.heldTask}: ${one.holdReason ?? one.hold}`),

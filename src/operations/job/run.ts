@@ -27,6 +27,7 @@ import { activeRuns } from "../../runs/run.js";
 import { type App, defineJobVerb, type Paint, step, WARNINGS, warningLines } from "../define.js";
 import { sceneOf } from "../dispatch/world.js";
 import { field, flag, optionalText, textField } from "../fields.js";
+import { followJob } from "./follow.js";
 
 const stepField = () => field(z.enum(STEP_NAMES as [StepName, ...StepName[]]), "Step");
 const rounds = (about: string) => field(z.number().int().min(0).max(50).optional(), about, { value: "n" });
@@ -63,7 +64,8 @@ export const jobRun = defineJobVerb({
   }),
   output: {
     job: JOB,
-    /** The tasks that were added. */
+    /** The tasks of the steps that run, and the tasks that were added. */
+    steps: "string[]",
     queued: "string[]",
     /** The step that they wait for. */
     behind: "string | null",
@@ -84,15 +86,14 @@ export const jobRun = defineJobVerb({
     const job = await jobRow(db, ref);
     const steps = stepsNamed(input.steps);
     const warnings = await lookAtTree(app, job, input.clean);
-    let done: { queued: string[]; behind: string | null };
+    let done: { steps: string[]; queued: string[]; behind: string | null };
     let estimate: { seconds: number; usd: number | null } | null = null;
     if (input.from !== undefined) {
       const [only, ...more] = steps;
       if (only === undefined || more.length > 0) throw new Fault("usage", "job.one_step", "--from is about one step.");
-      done = {
-        queued: await resumeStep(crew.context, job, only, input.from === "builder" ? "make" : "judge"),
-        behind: null,
-      };
+      const from = input.from === "builder" ? "make" : "judge";
+      const { step: resumed, added } = await resumeStep(crew.context, job, only, from, input.instructions);
+      done = { steps: [resumed], queued: added, behind: null };
     } else {
       const { lite, instructions, maxRevisions, branches, maxTests, reviewers } = input;
       const limits = { revisions: maxRevisions, branches, tests: maxTests, reviewers };
@@ -106,13 +107,13 @@ export const jobRun = defineJobVerb({
       estimate = await estimateSteps(db, job.row, plans);
       const { modules } = job.plan.modules === null ? await scanModules(crew, job.root) : { modules: [] };
       const queued = await queueSteps(crew.context, job, plans, { router: modules.length > 0 });
-      done = { queued: queued.steps, behind: queued.behind };
+      done = { steps: queued.steps, queued: queued.steps, behind: queued.behind };
     }
     const waits = input.wait || input.follow;
     if (waits) await waitForJob(app, job, { follow: input.follow });
     const now = await getJob(db, ref);
     for (const one of now.steps) {
-      if (!waits || !done.queued.includes(one.task) || one.outcome !== "unreviewed") continue;
+      if (!waits || !done.steps.includes(one.task) || one.outcome !== "unreviewed") continue;
       warnings.push({
         code: "unreviewed",
         message: `${one.step} was never approved by its reviewers: read it yourself.`,
@@ -120,7 +121,9 @@ export const jobRun = defineJobVerb({
     }
     return { job: now, ...done, estimate, waited: waits, warnings };
   },
-  next: ({ job: { name, workstream, steps }, waited }) => {
+  next: ({ job: { name, workstream, steps, hold }, waited }) => {
+    if (hold !== null && waited)
+      return [step("Have it mended", `mu job run ${name} work --from builder -w ${workstream}`)];
     const held = steps.find(({ heldTask }) => heldTask !== null);
     if (held !== undefined) return [step("See what it waits for", `mu job show ${name} -w ${workstream}`)];
     return waited
@@ -130,26 +133,31 @@ export const jobRun = defineJobVerb({
           step("Wait for it", `mu job show ${name} -w ${workstream}`),
         ];
   },
-  render: ({ job, queued, behind, estimate, waited, warnings }, paint) => [
-    waited ? drawEnd(job, queued, paint) : `Queued ${queued.join(", ")}${behind === null ? "" : ` behind ${behind}`}`,
+  render: ({ job, steps, queued, behind, estimate, waited, warnings }, paint) => [
+    waited ? drawEnd(job, steps, paint) : `Queued ${queued.join(", ")}${behind === null ? "" : ` behind ${behind}`}`,
     !waited &&
       (estimate === null ? "  how long it takes and what it costs is not known yet" : `  about ${about(estimate)}`),
     warningLines(warnings),
   ],
-  exitCode: ({ job, queued, waited }) =>
-    waited && job.steps.some(({ task, status }) => queued.includes(task) && status !== "CLOSED") ? 1 : 0,
+  exitCode: ({ job, steps, waited }) =>
+    waited && (job.hold !== null || job.steps.some(({ task, status }) => steps.includes(task) && status !== "CLOSED"))
+      ? 1
+      : 0,
 });
 
 const about = ({ seconds, usd }: { seconds: number; usd: number | null }) =>
   `${duration(seconds * 1000)}${usd === null ? "" : `, $${usd.toFixed(2)}`} without another round`;
 
-function drawEnd(job: Job, queued: readonly string[], paint: Paint): string[] {
-  const steps = job.steps.filter(({ task }) => queued.includes(task));
-  return steps.map(({ step: name, status, outcome, hold, holdReason, runs }) => {
+function drawEnd(job: Job, ran: readonly string[], paint: Paint): string[] {
+  const steps = job.steps.filter(({ task }) => ran.includes(task));
+  const lines = steps.map(({ step: name, status, outcome, hold, holdReason, runs }) => {
     const how = status === "CLOSED" ? (outcome ?? "done") : (hold ?? status);
     const why = holdReason === null ? "" : `: ${holdReason}`;
     return `${status === "CLOSED" ? "✓" : "!"} ${paint.bold(name)} ${how} after ${counted(runs, "run")}${why}`;
   });
+  return job.hold === null
+    ? lines
+    : [...lines, `! ${paint.bold(job.name)} waits for you: ${job.holdReason ?? job.hold}`];
 }
 
 async function lookAtTree(app: App, job: JobRow, clean: boolean) {
@@ -169,11 +177,26 @@ async function lookAtTree(app: App, job: JobRow, clean: boolean) {
 async function waitForJob(app: App, job: JobRow, { follow }: { follow: boolean }): Promise<void> {
   const crew = await app.crew();
   const { db } = crew.context.store;
-  const { signal, remark, stream } = app.request;
-  const say = follow ? remark : () => {};
+  const { signal } = app.request;
+  const follower = follow ? followJob(app, job) : { say: () => {}, end: async () => {} };
+  try {
+    await runOrWatch(app, job, { signal, say: follower.say });
+  } finally {
+    await follower.end();
+  }
+  await keepAll(crew, await jobRow(db, job.row));
+}
+
+async function runOrWatch(
+  app: App,
+  job: JobRow,
+  { signal, say }: { signal: AbortSignal; say(text: string): void },
+): Promise<void> {
+  const crew = await app.crew();
+  const { db } = crew.context.store;
   const scene = { ...(await sceneOf(app, job.row.workstream)), job: job.row.id };
   if ((await livingDispatcher(crew, scene.workstream)) === undefined) {
-    await drainHere(crew, scene, { signal, say, echo: follow ? stream : () => {}, special });
+    await drainHere(crew, scene, { signal, say, special });
   } else {
     const clock = wakingClock(crew.context);
     const said = new Set<number>();
@@ -195,7 +218,6 @@ async function waitForJob(app: App, job: JobRow, { follow }: { follow: boolean }
       clock.end();
     }
   }
-  await keepAll(crew, await jobRow(db, job.row));
 }
 
 export const jobCancel = defineJobVerb({
