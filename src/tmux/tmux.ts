@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Fault } from "../errors.js";
 import type { Exec } from "../exec.js";
 import { pipePane, setPaneBorders, setPaneIdentity, setPaneLabels } from "./appearance.js";
+import { createHeldRun } from "./held.js";
 import { paste, sendKeys } from "./input.js";
 import { confirmPane, holdPane, killPane, type OpenedPane, type OpenPane, openPane } from "./open.js";
 import { askPane, callerPane, findServer, listPanes, serverPid } from "./panes.js";
@@ -42,6 +43,8 @@ export interface Tmux extends Bound<typeof CALLS> {
   /** The program that shows a session, or one pane of it, on the caller's terminal. */
   attachCommand(session: string, pane?: string): Promise<AttachCommand>;
   probe(): Promise<Probe>;
+  /** The same server by one client that stays attached to the session until `over`; for looks, which may be made twice. */
+  holding(session: string, over: AbortSignal): Tmux;
 }
 
 /** A program to run on the user's own terminal. */
@@ -64,6 +67,7 @@ export function createTmux({ exec, env, run: given }: { exec: Exec; env: Environ
     run,
     attachCommand: (session, pane) => attachCommand(run, env, pane ?? `=${session}:`),
     probe: () => probe({ exec, env, run }),
+    holding: (session, over) => createTmux({ exec, env, run: createHeldRun(run, { env, session, over }) }),
   };
 }
 

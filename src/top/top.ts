@@ -6,6 +6,7 @@ import { brakeReason } from "../dispatch/facts.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
 import { taskRow } from "../tasks/task.js";
+import { sessionOf } from "../workstreams/workstream.js";
 import type { Words } from "./bindings.js";
 import type { Data } from "./data.js";
 import { caretOf, drawFrame, firstShown, hasDetail, placesOf, type Shown, type Size } from "./draw.js";
@@ -255,7 +256,8 @@ interface Picture {
  * Looks at the panes until the end; without tmux what was stored stands. What hooks say comes through the database at
  * once, so that the looks may be slow while nothing changes.
  */
-async function look({ host }: TopWorld, { workstream }: Scene, over: AbortSignal, looking: Looking): Promise<void> {
+async function look(world: TopWorld, { workstream }: Scene, over: AbortSignal, looking: Looking): Promise<void> {
+  const host = { ...world.host, tmux: world.host.tmux.holding(sessionOf(workstream.name), over) };
   const { context } = host;
   let [known, screen, quiet] = ["", "", 0];
   const occupants: KnownOccupants = new Map();

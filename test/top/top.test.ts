@@ -150,7 +150,8 @@ describeTmux("the view of a crew", () => {
       looks++;
       return stage.crew.tmux.survey(...call);
     };
-    const seen = view({ ...stage.crew, tmux: { ...stage.crew.tmux, survey } });
+    const counting: Crew["tmux"] = { ...stage.crew.tmux, survey, holding: () => counting };
+    const seen = view({ ...stage.crew, tmux: counting });
     await seen.shows(/○ ada +idle/);
     await seen.shows("── screen of ada");
     const settled = looks;
