@@ -1,10 +1,10 @@
 import type { AgentCli } from "../agents/clis/cli.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import type { Crew } from "../agents/crew.js";
-import { checkVerbatim, enqueueIn } from "../agents/delivery/outbox.js";
+import { checkVerbatim, enqueueIn, toldTo } from "../agents/delivery/outbox.js";
 import { timestamp } from "../db/context.js";
 import type { RowOf, Tx } from "../db/write.js";
-import { qualifiedName, shellWord, type TaskRef } from "../names.js";
+import { qualifiedName, type TaskRef } from "../names.js";
 import { taskToChange } from "../tasks/change.js";
 import { claimTaskIn, requireClaimable, type WorkBegun } from "../tasks/claim.js";
 import { type Task, taskRow } from "../tasks/task.js";
@@ -61,11 +61,11 @@ export async function queueTaskIn(
   return (await enqueueIn(tx, agent, { text, sender, taskId })).id;
 }
 
-/** For a shell, which runs what it is told: the task is an argument of `:`, so that no word of it is a command. */
+/** For a shell; `more` is what a person wants it to run. */
 function shellPromptOf(task: Task, more: string | undefined): string {
   const name = qualifiedName(task);
   const told = `Your next task is ${name}: ${task.title}. See mu task show ${name}; when it is done, mu task close ${name}.`;
-  return [`: ${shellWord(told)}`, more].filter(Boolean).join("\n");
+  return [toldTo("shell", told), more].filter(Boolean).join("\n");
 }
 
 function promptOf(task: Task, more: string | undefined): string {

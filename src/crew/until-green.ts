@@ -1,5 +1,6 @@
 import { openAgent } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
+import { toldTo } from "../agents/delivery/outbox.js";
 import { sendToAgent } from "../agents/delivery/send.js";
 import { asFault, Fault } from "../errors.js";
 import { qualifiedName, type TaskRef } from "../names.js";
@@ -40,14 +41,15 @@ export async function workUntilGreen(
 ): Promise<number> {
   const { db } = crew.context.store;
   const to = { workstream: ref.workstream, name: agent };
-  const claimant = { agent, incarnation: (await openAgent(db, to)).id };
+  const { id: incarnation, cli } = await openAgent(db, to);
+  const claimant = { agent, incarnation };
   const work = await workBeforeClaim(crew, db, to, ref.name);
   await claimTask(crew.context, ref, claimant, { work });
   const claimed = await taskToChange(db, ref);
   const name = qualifiedName(ref);
   let prompt = `Work on the task ${name}: ${claimed.title}. Read it with mu task show ${name}, do it, commit your work, and stop. Its check runs then.`;
   for (let turn = 1; ; turn++) {
-    const { after } = await sendToAgent(crew, to, prompt, {
+    const { after } = await sendToAgent(crew, to, toldTo(cli, prompt), {
       sender,
       taskId: claimed.id,
       timeoutMs,

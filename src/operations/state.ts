@@ -152,7 +152,7 @@ function agentTable({ agents, workspaces }: State, paint: Paint): string {
     { head: `Agents (${agents.length})`, text: (agent) => agent.name, max: 20 },
     { head: "status", text: (agent) => paint.status(agent.status ?? "—") },
     { head: "for", text: (agent) => paint.ago(agent.statusSince), align: "right" },
-    { head: "task", text: taskCell, max: 20 },
+    { head: "task", text: taskCell, max: 32 },
     { head: "cli", text: (agent) => agent.cli, max: 10 },
     { head: "role", text: (agent) => agent.role ?? "—", max: 10 },
     ...spaceColumns<State["agents"][number]>(({ name }) => spaces.get(name)),

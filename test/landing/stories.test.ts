@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listDeliveries } from "../../src/agents/delivery/outbox.js";
 import { write } from "../../src/db/write.js";
-import type { Exec } from "../../src/exec.js";
+import { type Exec, execProgram } from "../../src/exec.js";
 import { landTasks, predictLanding } from "../../src/landing/land.js";
 import { addTask } from "../../src/tasks/add.js";
 import { deleteTask } from "../../src/tasks/delete.js";
@@ -334,11 +334,14 @@ describe("a task", () => {
     expect(yard.repo.read("more.txt")).toBe("m\n");
   });
 
-  it("that is returned is sent to its owner as a prompt", async () => {
-    await write(yard.crew.context, { op: "test", scope: WORKSTREAM, subject: "bob" }, async (tx) => {
+  const enterBob = (cli: string) =>
+    write(yard.crew.context, { op: "test", scope: WORKSTREAM, subject: "bob" }, async (tx) => {
       const { id } = await tx.db.selectFrom("workstreams").select("id").executeTakeFirstOrThrow();
-      await tx.insert("agents", agentRow({ workstream_id: id, name: "bob", spawned_at: tx.now }));
+      await tx.insert("agents", agentRow({ workstream_id: id, name: "bob", cli, spawned_at: tx.now }));
     });
+
+  it("that is returned is sent to its owner as a prompt", async () => {
+    await enterBob("claude");
     await yard.finished("bad", { "bad.txt": "b\n" }, { agent: "bob" });
     const { returned } = await yard.land(undefined, { check: "echo no good; test ! -e bad.txt" });
     expect(returned).toMatchObject([{ task: "bad", agent: "bob", delivered: true }]);
@@ -346,6 +349,24 @@ describe("a task", () => {
     expect(delivery).toMatchObject({ agent: "bob", task: "bad", sender: "mu", state: "queued" });
     expect(delivery?.text).toContain("no good");
     expect(delivery?.text).toContain("mu task claim shop/bad");
+  });
+
+  it("that is returned to a shell has no word in its prompt that the shell would run", async () => {
+    await enterBob("shell");
+    await yard.finished("bad", { "bad.txt": "b\n" }, { agent: "bob" });
+    const output = "it's `touch ran`\n$(touch ran)\n'; touch ran #";
+    const red = `cat <<'END'\n${output}\nEND\nprintf '%0900d' 7; test ! -e bad.txt`;
+    const { returned } = await yard.land(undefined, { check: red });
+    expect(returned).toMatchObject([{ task: "bad", delivered: true }]);
+    const [{ text = "" } = {}] = await listDeliveries(yard.crew.context.store.db, { workstream: WORKSTREAM });
+    expect(text).toContain("touch ran");
+    expect(Buffer.byteLength(text)).toBeLessThan(4_095);
+    expect(text.split("\n")).toHaveLength(1);
+    for (const shell of ["sh", "bash"]) {
+      const run = await execProgram(shell, ["-c", text], { cwd: yard.repo.root });
+      expect(run).toMatchObject({ code: 0, stdout: "", stderr: "" });
+    }
+    expect(existsSync(join(yard.repo.root, "ran"))).toBe(false);
   });
 });
 

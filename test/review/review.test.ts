@@ -34,7 +34,7 @@ onEachDialect("a review", (bench) => {
     await initWorkstream(bench.context, "shop");
     await write(bench.context, { op: "test", scope: "shop", subject: "bob" }, async (tx) => {
       const { id: workstream_id } = await workstreamRow(tx.db, "shop");
-      await insertAgentIn(tx, { workstream_id, name: "bob", cli: "shell" });
+      await insertAgentIn(tx, { workstream_id, name: "bob", cli: "claude" });
       await insertAgentIn(tx, { workstream_id, name: "eve", cli: "shell" });
     });
     await addTask(bench.context, "shop", { name: "build", title: "Build" });

@@ -5,7 +5,7 @@ import { fromRow } from "../../db/from-row.js";
 import type { Reader, Schema } from "../../db/schema.js";
 import type { RowOf, Tx } from "../../db/write.js";
 import { Fault } from "../../errors.js";
-import { counted, quote } from "../../names.js";
+import { counted, quote, shellWord } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { pasteText } from "../../tmux/input.js";
 import type { AgentCli } from "../clis/cli.js";
@@ -133,6 +133,19 @@ export function checkVerbatim({ key, misreads }: AgentCli, text: string): void {
 /** The text as it is pasted: a blank that the CLI takes off again keeps it from reading a command or a completion. */
 export function guardText({ misreads }: AgentCli, text: string): string {
   return `${misreads?.before?.test(text) ? " " : ""}${text}${misreads?.after?.test(text) ? " " : ""}`;
+}
+
+/** A shell that edits no line takes 4,095 bytes; quoted, a letter may take four. */
+const MOST_TOLD = 800;
+
+/**
+ * What is said to an agent, not asked by a person to be typed. A shell runs what it is told: the text is one argument of
+ * `:`, in one line, so that no word of it is a command; the whole text is in the task's notes.
+ */
+export function toldTo(cli: string, text: string): string {
+  if (cli !== "shell") return text;
+  const line = text.trim().replace(/\s+/g, " ");
+  return `: ${shellWord(line.length > MOST_TOLD ? `${line.slice(0, MOST_TOLD)}…` : line)}`;
 }
 
 /** The delivery of that id; faults `delivery.not_found`. */

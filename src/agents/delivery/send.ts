@@ -18,6 +18,7 @@ import {
   deliveryRow,
   enqueue,
   showDelivery,
+  toldTo,
 } from "./outbox.js";
 import { isUnread } from "./proof.js";
 
@@ -62,7 +63,7 @@ export async function sendToAgent(host: TmuxHost, ref: AgentRef, text: string, o
   return options.wait ? { delivery, after: await awaitReady(host, ref, pollOptions) } : { delivery };
 }
 
-/** Adds a prompt to the agent's outbox without typing it. Faults as `sendToAgent`, except `tmux.*`. */
+/** Adds what mu says to the agent's outbox, as `toldTo` writes it, without typing it. Faults as `sendToAgent`, except `tmux.*`. */
 export async function queueForAgent(
   host: Host,
   ref: AgentRef,
@@ -70,7 +71,8 @@ export async function queueForAgent(
   { sender, taskId }: Pick<SendOptions, "sender" | "taskId">,
 ): Promise<Delivery> {
   const { db } = host.context.store;
-  const { id } = await enqueue(host.context, await receiver(db, ref, text), { text, sender, taskId });
+  const agent = await receiver(db, ref, text);
+  const { id } = await enqueue(host.context, agent, { text: toldTo(agent.cli, text), sender, taskId });
   return showDelivery(db, id);
 }
 

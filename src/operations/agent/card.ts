@@ -13,7 +13,7 @@ export function agentTable(agents: readonly ListedAgent[], paint: Paint): string
     { head: "name", text: (agent) => agent.name, max: 20 },
     { head: "status", text: (agent) => paint.status(agent.closedAt === null ? (agent.status ?? "—") : "closed") },
     { head: "for", text: (agent) => paint.ago(agent.closedAt ?? agent.statusSince), align: "right" },
-    { head: "task", text: taskCell, max: 20 },
+    { head: "task", text: taskCell, max: 32 },
     { head: "cli", text: (agent) => agent.cli, max: 10 },
     { head: "pane", text: (agent) => agent.pane ?? "—" },
     { head: "why", text: (agent) => agent.statusReason ?? "" },
@@ -21,7 +21,7 @@ export function agentTable(agents: readonly ListedAgent[], paint: Paint): string
   return paint.list(agents, "No agents.", columns);
 }
 
-/** `build, test`; with a mark where an idle agent has them. */
+/** `build, test`; it says so where an idle agent has them. */
 export function taskCell({ tasks, idleAssigned }: Pick<ListedAgent, "tasks" | "idleAssigned">): string {
-  return `${idleAssigned ? "! " : ""}${tasks.join(", ") || "—"}`;
+  return `${tasks.join(", ") || "—"}${idleAssigned ? " (stands still)" : ""}`;
 }
