@@ -18,13 +18,12 @@ export function followJob({ context, request }: App, job: JobRow): Follower {
   const { terminal, remark } = request;
   const ring = terminal?.ring;
   if (ring === undefined) return { say: remark, end: async () => {} };
-  let shown = "";
   // The terminal cuts the line itself, whatever its width: a line that wrapped could not be drawn over.
   const draw = (text: string) => ring(`\r\x1b[2K\x1b[?7l${text}\x1b[?7h`);
   const life = new AbortController();
   const look = async () => {
-    shown = await nowIn(context.store.db, job, context.clock.now());
-    if (!life.signal.aborted) draw(shown);
+    const now = await nowIn(context.store.db, job, context.clock.now());
+    if (!life.signal.aborted) draw(now);
     return undefined;
   };
   const options = { everyMs: EVERY_MS, timeoutMs: Number.POSITIVE_INFINITY, signal: life.signal };
@@ -33,7 +32,6 @@ export function followJob({ context, request }: App, job: JobRow): Follower {
     say(text) {
       draw("");
       remark(text);
-      if (!life.signal.aborted) draw(shown);
     },
     async end() {
       life.abort();
