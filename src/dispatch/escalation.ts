@@ -11,7 +11,7 @@ import { qualifiedName, type TaskRef } from "../names.js";
 import { listRuns, type Run } from "../runs/run.js";
 import { shape, type TypeOf } from "../shape.js";
 import { ownTaskToChange, type TaskToChange, taskVerb } from "../tasks/change.js";
-import { resumeJobIn } from "../tasks/flow.js";
+import { readStep, resumeJobIn, resumeStepIn } from "../tasks/flow.js";
 import { insertNote } from "../tasks/notes.js";
 import { type Task, taskRow, toTask } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";
@@ -140,7 +140,8 @@ export interface Requeue {
 }
 
 /**
- * Makes a task ready again with all its attempts, for another role if one is given. Faults `task.not_open`,
+ * Makes a task ready again with all its attempts, for another role if one is given; a step of a job whose rounds are used up
+ * goes on with its maker. Faults `task.not_open`,
  * `task.not_owner`, `task.not_found`.
  */
 export const requeueTask = taskVerb("task.requeue", requeueTaskIn);
@@ -148,6 +149,11 @@ export const requeueTask = taskVerb("task.requeue", requeueTaskIn);
 export async function requeueTaskIn(tx: Tx, ref: TaskRef, claimant: Claimant, { role }: Requeue) {
   const row = await openRow(tx, ref, claimant);
   if (row.kind === "job" && (await resumeJobIn(tx, row)) !== undefined) {
+    return { task: toTask(await taskRow(tx.db, ref)), changed: true };
+  }
+  const step = await readStep(tx.db, row);
+  if (step?.flow.nodes.every(({ state }) => state !== "open")) {
+    await resumeStepIn(tx, step, "make");
     return { task: toTask(await taskRow(tx.db, ref)), changed: true };
   }
   const free = { hold: null, hold_reason: null, not_before: null, attempts: 0, outcome: null };

@@ -48,6 +48,10 @@ const textOf = (value: unknown) => (typeof value === "string" && value !== "" ? 
 const countOf = (value: unknown, otherwise: number) =>
   Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : otherwise;
 
+/** More rounds, drafts or reviewers than this are a mistake of whoever changed the payload. */
+const MOST = 50;
+const limitOf = (value: unknown, otherwise: number) => Math.min(countOf(value, otherwise), MOST);
+
 export const runWishOf = (stored: Stored): RunWish => toRunWish(objectIn(stored, "run"));
 
 function toRunWish({ cli, model, lite, access, workspace, here }: Record<string, unknown>): RunWish {
@@ -79,7 +83,7 @@ export function stepPlanOf(stored: Stored): StepPlan {
   });
   return {
     instructions: textOf(instructions) ?? null,
-    limits: Object.fromEntries(names.map((name) => [name, countOf(given[name], DEFAULT_LIMITS[name])])) as never,
+    limits: Object.fromEntries(names.map((name) => [name, limitOf(given[name], DEFAULT_LIMITS[name])])) as never,
     base: countOf(base, 0),
     nodes: Object.fromEntries(known),
   };

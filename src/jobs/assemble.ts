@@ -55,6 +55,9 @@ interface Section extends Part {
   spare?: number | undefined;
 }
 
+/** The artifact that a part is about is left out last: its agent can read it on the disk. */
+const OWN = 500;
+
 /** Puts together what an agent of a step is told. Faults `job.no_prompt`, `file.outside`, `file.not_readable`. */
 export async function assemblePrompt(about: PromptAbout): Promise<Prompt> {
   const { db, settings, job, step, kind, plan } = about;
@@ -129,7 +132,7 @@ function contextOf(
   const judged = isMaker || own === undefined ? [] : [own];
   return [
     ...judged.map((one) =>
-      section(`artifact ${one.step}`, one.path, one.text, { head: `${one.path}, which you judge` }),
+      section(`artifact ${one.step}`, one.path, one.text, { head: `${one.path}, which you judge`, spare: OWN }),
     ),
     ...others.map((one) =>
       section(`artifact ${one.step}`, one.path, one.text, {
@@ -230,7 +233,7 @@ async function refusals({ db, job, clash }: PromptAbout): Promise<Section[]> {
 
 function revision({ path, text }: Artifact, edited: boolean): Section {
   const why = edited ? " A person has edited it since: keep what they changed." : "";
-  return section("revised artifact", path, text, { head: `${path} as it is. You revise it.${why}` });
+  return section("revised artifact", path, text, { head: `${path} as it is. You revise it.${why}`, spare: OWN });
 }
 
 /** Whether the artifact is not as mu registered it last. */
@@ -246,7 +249,7 @@ async function isEdited(db: Reader, { row }: JobRow, { path, sha256 }: Artifact)
   return newest !== undefined && newest.sha256 !== sha256;
 }
 
-/** Leaves out what can be spared until the rest fits. */
+/** Leaves out what can be spared until the rest fits, and takes back what then still does. */
 function cutTo(sections: readonly Section[], most: number): { kept: Section[]; left: Section[] } {
   let size = sections.reduce((sum, { bytes }) => sum + bytes, 0);
   const spared = [...sections]
@@ -256,6 +259,12 @@ function cutTo(sections: readonly Section[], most: number): { kept: Section[]; l
     if (size <= most) break;
     one.included = false;
     size -= one.bytes;
+  }
+  // What is small was left out for nothing where something large had to go in the end.
+  for (const one of spared.reverse()) {
+    if (one.included || size + one.bytes > most) continue;
+    one.included = true;
+    size += one.bytes;
   }
   return { kept: sections.filter(({ included }) => included), left: sections.filter(({ included }) => !included) };
 }

@@ -12,7 +12,7 @@ import { isStepName, STEP_NAMES } from "../flow/steps.js";
 import type { Host } from "../host.js";
 import { checkTaskName, didYouMean, enumerate, qualifiedName, quote, type TaskRef } from "../names.js";
 import { MICROS } from "../runs/run.js";
-import { shape, type TypeOf } from "../shape.js";
+import { isObject, shape, type TypeOf } from "../shape.js";
 import { addTaskIn, taskExists } from "../tasks/add.js";
 import { findTask, selectTasks, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow } from "../tasks/task.js";
 import { transition } from "../tasks/transition.js";
@@ -118,7 +118,7 @@ function toJobRow(row: TaskRow, root: string): JobRow {
 
 /** Where an archived job's files are. */
 function folderIn(payload: string | null): string | undefined {
-  const found = payload === null ? undefined : (JSON.parse(payload) as Record<string, unknown> | null)?.[DIR_KEY];
+  const found = valuesIn(payload)[DIR_KEY];
   return typeof found === "string" && found.startsWith(`${JOBS}/`) && !found.includes("..") ? found : undefined;
 }
 
@@ -350,8 +350,13 @@ export function setModules(context: Context, job: JobRow, modules: string[] | nu
   );
 }
 
-const withPayload = ({ payload }: TaskRow, more: object): string =>
-  JSON.stringify({ ...(payload === null ? {} : JSON.parse(payload)), ...more });
+const withPayload = ({ payload }: TaskRow, more: object): string => JSON.stringify({ ...valuesIn(payload), ...more });
+
+/** People can change a payload: one that is no object says nothing. */
+function valuesIn(payload: string | null): Record<string, unknown> {
+  const value: unknown = JSON.parse(payload ?? "null");
+  return isObject(value) ? value : {};
+}
 
 /** Sets keys of a job's payload, and columns with them; what is undefined is taken out. */
 export async function setPayloadIn(tx: Tx, ref: TaskRef, more: object, columns: JobColumns = {}): Promise<void> {

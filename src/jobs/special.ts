@@ -76,7 +76,7 @@ async function placeOfRun(host: Host, job: JobRow, payload: string | null): Prom
   return workspace === undefined ? job.root : checkoutOf(host, job, workspace);
 }
 
-/** Reports that were asked for a proper first line already. */
+/** Reports that were asked for a proper first line already; one whose CLI cannot be asked is tried again once. */
 const asked = new WeakSet<SpecialRun>();
 
 async function judge(
@@ -98,7 +98,7 @@ async function judge(
     // Before the run is settled: that can close the job, and then its work lands.
     await recordWork(world, job);
   }
-  if (step === "report" && !asked.has(about)) {
+  if (step === "report" && run.attempt === 1 && !asked.has(about)) {
     const text = (await readFileOf(job.root, artifactPath(job.folder, step)))?.text;
     const said = await answerOf(world, run);
     if (!isCommitMessage(said) && !isCommitMessage(text ?? "")) {

@@ -364,11 +364,14 @@ async function prove(
   }
 }
 
+/** What a person has to put right before another attempt can help. */
+const CONFIG = ["run.config", "settings.invalid", "job.no_prompt", "file.outside", "file.not_readable"];
+
 /** What a fault means for the run; null if somebody ended it. */
 function failureOf(code: string): "auth" | "config" | "crash" | null {
   if (code === "request.interrupted") return null;
   if (code.startsWith("auth.")) return "auth";
-  return code === "run.config" || code === "settings.invalid" ? "config" : "crash";
+  return CONFIG.includes(code) ? "config" : "crash";
 }
 
 /** Settles a run that never started, or whose end could not be dealt with. */

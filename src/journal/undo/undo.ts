@@ -315,6 +315,9 @@ export const NOT_UNDOABLE: readonly (readonly [op: string, why: string])[] = [
   ["log.write", "messages cannot be unsent"],
   ["run", "what a run did and cost cannot be taken back"],
   ["land", "its commits stay on the branch: revert them with `git revert`, then `mu task open` the task"],
+  ["job.rename", "its files were moved: rename it back with `mu job rename`"],
+  ["job.archive", "its files were moved: `mu job delete` it, move its folder back to .mu/jobs and `mu job adopt` it"],
+  ["job.delete", "its files were moved: move its folder back from .mu/jobs/.deleted and `mu job adopt` it"],
   ...TABLE_NAMES.map(describeTable).flatMap(({ noun, notUndoable }): [string, string][] =>
     notUndoable === undefined ? [] : [[noun, notUndoable]],
   ),

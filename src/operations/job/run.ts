@@ -5,7 +5,7 @@ import { write } from "../../db/write.js";
 import { livingDispatcher } from "../../dispatch/lease.js";
 import { drainHere } from "../../dispatch/once.js";
 import { Fault } from "../../errors.js";
-import { NODE_KINDS, STEP_NAMES, STEPS, type StepName } from "../../flow/steps.js";
+import { NODE_KINDS, ROLE_OF, STEP_NAMES, STEPS, type StepName } from "../../flow/steps.js";
 import { assemblePrompt } from "../../jobs/assemble.js";
 import { endPartsIn, getJob, JOB, type Job, type JobRow, jobRow, partsOf, uncommitted } from "../../jobs/job.js";
 import { scanModules } from "../../jobs/modules.js";
@@ -91,6 +91,7 @@ export const jobRun = defineJobVerb({
     if (input.from !== undefined) {
       const [only, ...more] = steps;
       if (only === undefined || more.length > 0) throw new Fault("usage", "job.one_step", "--from is about one step.");
+      requirePart(only, input.from);
       const from = input.from === "builder" ? "make" : "judge";
       const { step: resumed, added } = await resumeStep(crew.context, job, only, from, input.instructions);
       done = { steps: [resumed], queued: added, behind: null };
@@ -112,20 +113,25 @@ export const jobRun = defineJobVerb({
     const waits = input.wait || input.follow;
     if (waits) await waitForJob(app, job, { follow: input.follow });
     const now = await getJob(db, ref);
-    for (const one of now.steps) {
-      if (!waits || !done.steps.includes(one.task) || one.outcome !== "unreviewed") continue;
-      warnings.push({
-        code: "unreviewed",
-        message: `${one.step} was never approved by its reviewers: read it yourself.`,
-      });
+    if (waits) warnings.push(...(await routersFailed(app, job, done.steps)));
+    for (const one of now.steps.filter(({ task }) => waits && done.steps.includes(task))) {
+      if (one.outcome === "unreviewed") {
+        const message = `${one.step} was never approved by its reviewers: read it yourself.`;
+        warnings.push({ code: "unreviewed", message });
+      }
+      if (one.status !== "CLOSED" || now.artifacts.includes(one.step)) continue;
+      const message = `${one.step} ended without ${STEPS[one.step].artifact}: its builder wrote and said nothing.`;
+      warnings.push({ code: "no_artifact", message });
     }
     return { job: now, ...done, estimate, waited: waits, warnings };
   },
-  next: ({ job: { name, workstream, steps, hold }, waited }) => {
+  next: ({ job: { name, workstream, steps, hold }, steps: asked, waited }) => {
     if (hold !== null && waited)
       return [step("Have it mended", `mu job run ${name} work --from builder -w ${workstream}`)];
     const held = steps.find(({ heldTask }) => heldTask !== null);
     if (held !== undefined) return [step("See what it waits for", `mu job show ${name} -w ${workstream}`)];
+    const isStuck = waited && steps.some(({ task, status }) => asked.includes(task) && status === "OPEN");
+    if (isStuck) return [step("See what keeps it waiting", `mu dispatch --explain -w ${workstream}`)];
     return waited
       ? [step("Look at it", `mu job show ${name} -w ${workstream}`)]
       : [
@@ -144,6 +150,25 @@ export const jobRun = defineJobVerb({
       ? 1
       : 0,
 });
+
+async function routersFailed({ context }: App, { row }: JobRow, steps: readonly string[]) {
+  const routers = (await partsOf(context.store.db, row)).filter(
+    ({ kind, outcome }) => kind === "route" && outcome === "failed",
+  );
+  const own = routers.filter(({ name }) => steps.some((one) => name.startsWith(`${one}-route-`)));
+  return own.map(({ name }) => ({
+    code: "router_failed",
+    message: `${name} failed: the agents get the documents of all modules. Choose with mu job modules ${row.name}.`,
+  }));
+}
+
+/** Refuses to go on with somebody whom the step does not have. Faults `job.no_such_part`. */
+function requirePart(name: StepName, from: string): void {
+  const { loop } = STEPS[name];
+  const parts = ["builder", ...(loop === null ? [] : [ROLE_OF[loop.kind]])];
+  if (parts.includes(from)) return;
+  throw new Fault("usage", "job.no_such_part", `The step ${name} has no ${from}: it has a ${parts.join(" and a ")}.`);
+}
 
 const about = ({ seconds, usd }: { seconds: number; usd: number | null }) =>
   `${duration(seconds * 1000)}${usd === null ? "" : `, $${usd.toFixed(2)}`} without another round`;
