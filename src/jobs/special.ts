@@ -174,7 +174,10 @@ async function keepMade(host: Host, job: JobRow, run: RunRow, began: Began): Pro
   const now = await readFileOf(job.root, path);
   if ((now?.sha256 ?? null) === began.sha256) {
     const answer = await answerOf(host, run);
-    if (answer !== "") await writeWhole(join(job.root, path), `${answer}\n`, 0o644);
+    // Another process may have kept a newer one while this one stood still.
+    if (answer !== "" && !(await isOutdone(host, job, run, began))) {
+      await writeWhole(join(job.root, path), `${answer}\n`, 0o644);
+    }
   }
   const made = [
     ...(existsSync(join(job.root, path)) ? [join(job.root, path)] : []),
@@ -185,6 +188,16 @@ async function keepMade(host: Host, job: JobRow, run: RunRow, began: Began): Pro
     const what = file === join(job.root, path) ? step : (STEPS[step].writes ?? step);
     await addAsset(context, run.workstream, { file, kind: what, task: run.task, run: run.id });
   }
+}
+
+/** Whether a later run has made the same artifact. */
+async function isOutdone(host: Host, job: JobRow, run: RunRow, { step, kind, round }: Began): Promise<boolean> {
+  if (round === 0) return false;
+  for (const later of (await runsOfJob(host.context.store.db, job)).filter(({ id }) => id > run.id)) {
+    const began = later.state === "done" ? await readBegan(host, later) : undefined;
+    if (began?.step === step && began.kind === kind && began.round > 0) return true;
+  }
+  return false;
 }
 
 /** The files that a step changed which may only change some; what it should not have changed is noted. */

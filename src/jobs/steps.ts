@@ -29,11 +29,7 @@ export interface StepWishes {
 
 /** One of the CLIs that are installed: of one seed and step always the same. Faults `job.no_provider`. */
 export async function anyProvider(
-  {
-    env,
-    root,
-    signed,
-  }: { env: Readonly<Record<string, string | undefined>>; root: string; signed?: string | undefined },
+  { env, root, seed }: { env: Readonly<Record<string, string | undefined>>; root: string; seed?: string | undefined },
   about: string,
 ): Promise<Provider> {
   const found: Provider[] = [];
@@ -42,9 +38,9 @@ export async function anyProvider(
     if (await isInstalled(program, env, root)) found.push(cli);
   }
   const at =
-    signed === undefined
+    seed === undefined
       ? Math.random()
-      : createHash("sha256").update(`${signed} ${about}`).digest().readUInt32BE() / 2 ** 32;
+      : createHash("sha256").update(`${seed} ${about}`).digest().readUInt32BE() / 2 ** 32;
   const one = found[Math.floor(at * found.length)];
   if (one !== undefined) return one;
   throw new Fault("unavailable", "job.no_provider", `None of the agent CLIs is installed: ${PROVIDERS.join(", ")}.`, [

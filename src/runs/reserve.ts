@@ -45,7 +45,10 @@ export async function reserveRunIn(tx: Tx, ref: TaskRef, wanted: Reservation): P
 
 async function slotIn(tx: Tx, workstream: number, { agent, role, access }: Reservation): Promise<RowOf<"agents">> {
   const open = await findOpenAgent(tx.db, workstream, agent);
-  return open ?? insertAgentIn(tx, { workstream_id: workstream, name: agent, cli: RUN_CLI, role, access });
+  if (open === undefined)
+    return insertAgentIn(tx, { workstream_id: workstream, name: agent, cli: RUN_CLI, role, access });
+  // Of one role some runs may change files and others may not.
+  return open.access === access ? open : tx.patch("agents", open.id, { access }, open);
 }
 
 export const NOTHING_YET = {

@@ -5,7 +5,10 @@ import { write } from "../../db/write.js";
 import { livingDispatcher } from "../../dispatch/lease.js";
 import { drainHere } from "../../dispatch/once.js";
 import { Fault } from "../../errors.js";
+
+import type { StepPlan } from "../../flow/payload.js";
 import { NODE_KINDS, ROLE_OF, STEP_NAMES, STEPS, type StepName } from "../../flow/steps.js";
+
 import { assemblePrompt } from "../../jobs/assemble.js";
 import { endPartsIn, getJob, JOB, type Job, type JobRow, jobRow, partsOf, uncommitted } from "../../jobs/job.js";
 import { scanModules } from "../../jobs/modules.js";
@@ -21,7 +24,8 @@ import {
   stepsNamed,
 } from "../../jobs/steps.js";
 import { runsOfJob, traceLog } from "../../jobs/trace.js";
-import { counted, duration, qualifiedName } from "../../names.js";
+import { counted, duration, enumerate, qualifiedName } from "../../names.js";
+import { type ProjectSettings, roleOf } from "../../project/settings.js";
 import { cancelRun } from "../../runs/cancel.js";
 import { activeRuns } from "../../runs/run.js";
 import { type App, defineJobVerb, type Paint, step, WARNINGS, warningLines } from "../define.js";
@@ -101,10 +105,11 @@ export const jobRun = defineJobVerb({
       const plans = [];
       for (const one of steps) {
         const env = crew.env;
-        const at = { env, root: job.root, signed: env["MU_SEED"] };
+        const at = { env, root: job.root, seed: env["MU_SEED"] };
         const provider = input.provider === "random" ? await anyProvider(at, `${ref.name} ${one}`) : input.provider;
         plans.push({ step: one, plan: planStep(one, scene.settings, job, { instructions, lite, provider, limits }) });
       }
+      if (lite) warnings.push(...withoutLite(scene.settings, plans));
       estimate = await estimateSteps(db, job.row, plans);
       const { modules } = job.plan.modules === null ? await scanModules(crew, job.root) : { modules: [] };
       const queued = await queueSteps(crew.context, job, plans, { router: modules.length > 0 });
@@ -168,6 +173,15 @@ function requirePart(name: StepName, from: string): void {
   const parts = ["builder", ...(loop === null ? [] : [ROLE_OF[loop.kind]])];
   if (parts.includes(from)) return;
   throw new Fault("usage", "job.no_such_part", `The step ${name} has no ${from}: it has a ${parts.join(" and a ")}.`);
+}
+
+/** Says which roles have no cheaper model, as nobody else chooses one. */
+function withoutLite(settings: ProjectSettings, plans: readonly { plan: StepPlan }[]) {
+  const roles = new Set(plans.flatMap(({ plan }) => Object.values(plan.nodes).map(({ role }) => role)));
+  const lacking = [...roles].filter((name) => roleOf(settings, name, true)?.liteModel == null);
+  if (lacking.length === 0) return [];
+  const message = `--lite changes nothing for ${enumerate(lacking)}: set roles.<role>.liteModel.`;
+  return [{ code: "no_lite_model", message }];
 }
 
 const about = ({ seconds, usd }: { seconds: number; usd: number | null }) =>
