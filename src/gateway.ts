@@ -1,4 +1,4 @@
-import { asFault, Fault } from "./errors.js";
+import { asFault, bugFault, Fault } from "./errors.js";
 import { didYouMean } from "./names.js";
 import type { OpsOptions, Request } from "./operations/app.js";
 import { defineOperation } from "./operations/define.js";
@@ -19,8 +19,10 @@ import { takeRequest } from "./operations/ops/kept.js";
 import { serverWorld } from "./operations/serving.js";
 import { isObject } from "./shape.js";
 
-/** The longest request, in characters. */
+/** The longest request, in bytes. */
 const MOST_REQUEST = 32 << 20;
+/** How deep its values may lie in one another: printing and hashing them takes a call for each. */
+const MOST_DEPTH = 200;
 
 interface Served {
   world: World;
@@ -41,14 +43,14 @@ async function answer(served: Served, startedAt: string): Promise<OpsResult> {
   const now = clockOf(served.world);
   let asked: Asked = { request_id: "", action: "", workspace_ref: {} };
   try {
-    const text = (await served.request.stdin?.()) ?? "";
+    const text = (await served.request.stdin?.(MOST_REQUEST)) ?? "";
     const found = parse(text);
     asked = found.asked;
     if (served.options.transport === "unsupported") throw unsupportedTransport();
     if ("problem" in found) return failed(asked, startedAt, now(), found.problem);
     served.tell("request.accepted", `${asked.action} was accepted`);
-    const acted = await perform(served, found.request);
-    return { ...resultOf(asked, startedAt, now()), ...acted, finished_at: now() };
+    const acted = await perform(served, found.request, startedAt);
+    return { ...resultOf(asked, startedAt, now()), ...acted };
   } catch (error) {
     return failed(asked, startedAt, now(), error);
   }
@@ -60,7 +62,6 @@ type Asked = Pick<OpsResult, "request_id" | "action" | "workspace_ref">;
 function parse(text: string): { asked: Asked } & ({ request: OpsRequest } | { problem: Fault }) {
   const nothing = { request_id: "", action: "", workspace_ref: {} };
   const invalid = (message: string, code = "invalid_request") => new Fault("usage", code, message);
-  if (text.length > MOST_REQUEST) return { asked: nothing, problem: invalid("The request is longer than 32 MiB.") };
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -68,11 +69,12 @@ function parse(text: string): { asked: Asked } & ({ request: OpsRequest } | { pr
     return { asked: nothing, problem: invalid(`The request is no JSON: ${(error as Error).message}.`) };
   }
   if (!isObject(value)) return { asked: nothing, problem: invalid("The request is no JSON object.") };
+  if (isDeep(value, MOST_DEPTH)) return { asked: nothing, problem: invalid("The request is nested too deeply.") };
   const { request_id: id, action, workspace_ref: ref, schema_version: version } = value;
   const asked = {
     request_id: typeof id === "string" ? id.trim() : "",
     action: typeof action === "string" ? action.trim() : "",
-    workspace_ref: isObject(ref) ? ref : {},
+    workspace_ref: opsRequest().shape.workspace_ref.safeParse(ref).data ?? {},
   };
   if (version !== OPS_SCHEMA) {
     return { asked, problem: invalid(`schema_version must be ${OPS_SCHEMA}.`, "unsupported_schema") };
@@ -83,19 +85,28 @@ function parse(text: string): { asked: Asked } & ({ request: OpsRequest } | { pr
   return { asked, problem: invalid(`The request is not valid: ${problems.join("; ")}.`) };
 }
 
-async function perform(served: Served, request: OpsRequest): Promise<Acted> {
+function isDeep(value: unknown, left: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return left === 0 || Object.values(value).some((one) => isDeep(one, left - 1));
+}
+
+async function perform(served: Served, request: OpsRequest, startedAt: string): Promise<Acted> {
   const { serving, close } = serverWorld(served.world);
   const inside = { ...served, world: serving };
   try {
     const { idempotency_key: key } = request;
-    return key === undefined ? await act(inside, request) : await once(inside, request, key);
+    return key === undefined ? await act(inside, request) : await once(inside, { ...request, startedAt }, key);
   } finally {
     await close();
   }
 }
 
 /** Acts at most once for a key, and gives what came of it to all who ask again. */
-async function once(served: Served, request: OpsRequest, key: string): Promise<Acted> {
+async function once(
+  served: Served,
+  { startedAt, ...request }: OpsRequest & { startedAt: string },
+  key: string,
+): Promise<Acted> {
   return inWorld(served, async (app) => {
     const taken = await takeRequest(await app.crew(), request, key, served.request.signal);
     if ("stored" in taken) return taken.stored;
@@ -105,12 +116,9 @@ async function once(served: Served, request: OpsRequest, key: string): Promise<A
         if (asFault(error).kind === "unavailable") throw error;
         return { ...failure(error) };
       });
-      const now = clockOf(served.world);
-      await taken.keep({
-        ...resultOf({ ...request, workspace_ref: { ...request.workspace_ref } }, now(), now()),
-        ...acted,
-      });
-      return acted;
+      const result = { ...resultOf(request, startedAt, clockOf(served.world)()), ...acted };
+      await taken.keep(result);
+      return result;
     } catch (error) {
       await taken.drop();
       throw error;
@@ -143,7 +151,9 @@ async function runVerb(served: Served, request: OpsRequest, operation: Operation
   const { action, options = {} } = request;
   const refuse = (code: string, why: string) => new Fault("conflict", code, `${action} ${why}`);
   if (operation.outward) throw refuse("outward_refused", "speaks to the outside: a person runs it.");
-  if (operation.standalone || operation.needs?.includes("terminal")) throw unknownAction(served, action);
+  if (operation.standalone || operation.needs?.includes("terminal")) {
+    throw new Fault("missing", "unsupported_action", `${action} needs a shell: a person runs it.`);
+  }
   const { kind: _, ...payload } = payloadOf(request);
   const schema = operation.input();
   if (operation.effect === "destroy" && options["yes"] !== true && payload["yes"] === true) {
@@ -194,13 +204,19 @@ function failed(asked: Asked, startedAt: string, now: string, error: unknown): O
 const failure = (error: unknown): Pick<OpsResult, "status" | "errors" | "completion" | "result"> => ({
   status: "failed",
   result: {},
-  errors: [recordOf(asFault(error))],
+  errors: [recordOf(faultOf(error))],
   completion: { ...NOT_APPLICABLE, verification_status: "unverified" },
 });
+
+/** What nobody expected is a result as well. */
+const faultOf = (error: unknown): Fault =>
+  error instanceof Fault ? error : bugFault(error instanceof Error ? error.message : String(error));
 
 /** Codes of the contract; other faults keep their own. */
 const CODES: Readonly<Record<string, string>> = {
   "usage.invalid_input": "invalid_input",
+  "file.too_large": "invalid_request",
+  "file.not_utf8": "invalid_request",
   "intake.no_text": "invalid_input",
   "intake.timeout": "runtime_command_failed",
 };
@@ -232,11 +248,14 @@ export async function* streamOps(
     });
     wake();
   };
-  const text = (await request.stdin?.()) ?? "";
-  id = parse(text).asked.request_id;
+  // A text that cannot be read is a fault of the answer, not of the stream.
+  const text = (request.stdin?.(MOST_REQUEST) ?? Promise.resolve("")).then((read) => {
+    id = parse(read).asked.request_id;
+    return read;
+  });
   const inside: Request = {
     ...request,
-    stdin: async () => text,
+    stdin: () => text,
     remark: (remark) => push("progress", remark),
     stream: () => {},
   };

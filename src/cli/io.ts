@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,7 +24,7 @@ export function processRequest(
     signal,
     json,
     readFile: readFileText,
-    stdin: () => readStandardInput(signal),
+    stdin: (most) => readStandardInput(signal, most),
     terminal: {
       edit: editText,
       run: async ({ file, args, env }) => !json && takeTerminal(file, args, env),
@@ -65,7 +66,7 @@ function errorStream({ json }: { json: boolean }): Request["stream"] {
   };
 }
 
-async function readStandardInput(signal: AbortSignal): Promise<string> {
+async function readStandardInput(signal: AbortSignal, most?: number): Promise<string> {
   const parts: Buffer[] = [];
   const end = () => process.stdin.destroy(interrupted());
   if (signal.aborted) end();
@@ -73,10 +74,15 @@ async function readStandardInput(signal: AbortSignal): Promise<string> {
   let size = 0;
   for await (const part of process.stdin as AsyncIterable<Buffer>) {
     size += part.length;
-    if (size > MAX_INPUT) throw new Fault("usage", "file.too_large", "Standard input is larger than 256 MB.");
+    if (size > (most ?? MAX_INPUT)) {
+      const limit = Math.floor((most ?? MAX_INPUT) / (1 << 20));
+      throw new Fault("usage", "file.too_large", `Standard input is larger than ${limit} MiB.`);
+    }
     parts.push(part);
   }
-  return Buffer.concat(parts).toString("utf8");
+  const all = Buffer.concat(parts);
+  if (most !== undefined && !isUtf8(all)) throw new Fault("usage", "file.not_utf8", "Standard input is no UTF-8.");
+  return all.toString("utf8");
 }
 
 async function readFileText(path: string): Promise<string> {

@@ -25,8 +25,11 @@ export interface Request {
   stream(chunk: Uint8Array): void;
   /** The text of a file. Faults `file.not_readable`. */
   readFile(path: string): Promise<string>;
-  /** All of standard input. Without it, `-` and `@file` in a text are plain text. */
-  stdin?: () => Promise<string>;
+  /**
+   * All of standard input. Without it, `-` and `@file` in a text are plain text. With `most`, more bytes than that and what
+   * is no UTF-8 are faults: `file.too_large`, `file.not_utf8`.
+   */
+  stdin?: (most?: number) => Promise<string>;
   /** From this call on a signal ends the process at once. Undefined where the process serves other requests, too. */
   endAtSignals?: (() => void) | undefined;
   terminal?: Terminal;

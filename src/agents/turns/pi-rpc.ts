@@ -19,6 +19,8 @@ const MOST_STDERR = 16_384;
 
 type Message = Record<string, unknown>;
 
+const STEPS: readonly unknown[] = ["agent_end", "auto_retry_start", "auto_retry_end"];
+
 /** The arguments by which pi is told how to work, in any mode. */
 export function piArgs(
   { system, provider, model, thinking, skills = [] }: TurnOptions,
@@ -64,6 +66,8 @@ const notStarted = (command: string, why: string) =>
 function conversation(host: Host, child: ChildProcess, { command, env, timeoutMs }: TurnOptions): Turns {
   const secrets = secretsIn(env);
   const waiting = new Set<(message: Message | undefined) => void>();
+  /** Ends and new tries of the turn, in their order; pi may write several at once. */
+  let steps: Message[] = [];
   let stderr = "";
   let ended: string | undefined;
   let count = 0;
@@ -72,7 +76,9 @@ function conversation(host: Host, child: ChildProcess, { command, env, timeoutMs
   });
   onLines(child, (line) => {
     const message = parse(line);
-    if (message !== undefined) for (const take of [...waiting]) take(message);
+    if (message === undefined) return;
+    if (STEPS.includes(message["type"])) steps.push(message);
+    for (const take of [...waiting]) take(message);
   });
   // Writing to a program that has just ended fails here, and is told by its end.
   child.stdin?.on("error", () => {});
@@ -121,17 +127,32 @@ function conversation(host: Host, child: ChildProcess, { command, env, timeoutMs
         if (found !== undefined) finish(() => resolve(found));
       };
       const timer = setTimeout(() => finish(() => resolve(undefined)), ms);
+      const early = wanted({});
+      if (early !== undefined) return finish(() => resolve(early));
       if (ended !== undefined) return finish(() => reject(died()));
       if (signal?.aborted) return stop();
       waiting.add(take);
       signal?.addEventListener("abort", stop, { once: true });
     });
 
+  /** As `next`, for the steps of the turn: also for those that came before. */
+  const nextStep = <T>(wanted: (step: Message) => T | undefined, ms: number, signal?: AbortSignal) => {
+    const look = () => {
+      for (let step = steps.shift(); step !== undefined; step = steps.shift()) {
+        const found = wanted(step);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    };
+    return next(look, ms, signal);
+  };
+
   const turn = async (prompt: string, signal?: AbortSignal): Promise<string> => {
     const id = `prompt-${++count}`;
     const deadline = Date.now() + Math.max(1_000, timeoutMs);
     const left = () => Math.max(1, deadline - Date.now());
-    const settled = next(turnEnd(), left(), signal);
+    steps = [];
+    const settled = nextStep(turnEnd, left(), signal);
     settled.catch(() => {});
     send({ id, type: "prompt", message: prompt });
     const accepted = await next((message) => responseTo(message, id), left(), signal);
@@ -142,13 +163,13 @@ function conversation(host: Host, child: ChildProcess, { command, env, timeoutMs
     }
     let end = await settled;
     while (end === "failed") {
-      const retries = await next(
+      const retries = await nextStep(
         (message) => (message["type"] === "auto_retry_start" ? true : undefined),
         RETRY_MS,
         signal,
       );
       if (retries === undefined) break;
-      end = await next(turnEnd(), left(), signal);
+      end = await nextStep(turnEnd, left(), signal);
     }
     if (end === undefined) throw turnTimeout(timeoutMs);
     const question = `text-${count}`;
@@ -178,14 +199,12 @@ const responseTo = (message: Message, id: string): Message | undefined =>
   message["type"] === "response" && (message["id"] === id || message["id"] === undefined) ? message : undefined;
 
 /** Takes the end of a turn: `failed` where pi may try again by itself. */
-const turnEnd =
-  () =>
-  (message: Message): "done" | "failed" | undefined => {
-    if (message["type"] === "auto_retry_end" && message["success"] === false) return "done";
-    if (message["type"] !== "agent_end") return undefined;
-    const last = Array.isArray(message["messages"]) ? message["messages"].at(-1) : undefined;
-    return isObject(last) && last["stopReason"] === "error" ? "failed" : "done";
-  };
+function turnEnd(message: Message): "done" | "failed" | undefined {
+  if (message["type"] === "auto_retry_end" && message["success"] === false) return "done";
+  if (message["type"] !== "agent_end") return undefined;
+  const last = Array.isArray(message["messages"]) ? message["messages"].at(-1) : undefined;
+  return isObject(last) && last["stopReason"] === "error" ? "failed" : "done";
+}
 
 function parse(line: string): Message | undefined {
   try {

@@ -1,4 +1,4 @@
-import { realpath } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Crew } from "../../agents/crew.js";
 import type { Turns } from "../../agents/turns/turns.js";
@@ -7,7 +7,7 @@ import type { Reader } from "../../db/schema.js";
 import type { Scene } from "../../dispatch/facts.js";
 import { asFault, Fault } from "../../errors.js";
 import { chooseIntake, type IntakeKind } from "../../flow/intake.js";
-import { slug, unusedName } from "../../names.js";
+import { quote, slug, unusedName } from "../../names.js";
 import type { TaskRow } from "../../tasks/task.js";
 import { initWorkstream } from "../../workstreams/workstream.js";
 import { type Delegated, delegate } from "./delegate.js";
@@ -181,14 +181,27 @@ async function answer(
   }
 }
 
-/** The workstream of a folder; one is made for a folder that has none. Faults `workstream.invalid_name`. */
-export async function workstreamOfFolder({ context }: Pick<Crew, "context">, folder: string): Promise<string> {
+/**
+ * The workstream of a folder; one is made for a folder that has none, and `tell` is told. Faults `workspace_unresolved`
+ * where there is no such folder, `workstream.invalid_name`.
+ */
+export async function workstreamOfFolder(
+  { context }: Pick<Crew, "context">,
+  folder: string,
+  tell: (remark: string) => void,
+): Promise<string> {
   const known = await findByFolder(context.store.db, folder);
   if (known !== undefined) return known;
   const rows = await context.store.db.selectFrom("workstreams").select("name").execute();
   const names = new Set(rows.map(({ name }) => name));
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new Fault("missing", "workspace_unresolved", `There is no folder ${quote(folder)}.`);
   const name = unusedName(slug(basename(resolve(folder))).slice(0, 24) || "project", (taken) => names.has(taken));
   await initWorkstream(context, name, { root: await realOf(folder) });
+  tell(`${folder} had no workstream: made ${name}.`);
   return name;
 }
 

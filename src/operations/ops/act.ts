@@ -83,7 +83,7 @@ const textIn = (from: Record<string, unknown>, key: string) =>
 
 /**
  * The workstream of a request: by its id, by its folder, by the flags, by the session, by where the process is. An id that
- * nobody knows is looked for no further. Faults `ops.workspace_unresolved`.
+ * nobody knows is looked for no further. Faults `workspace_unresolved`.
  */
 export async function resolveWorkspace(
   app: App,
@@ -168,7 +168,9 @@ async function enqueue(app: App, request: OpsRequest, defaults: OpsDefaults): Pr
 async function workspaceForWork(app: App, request: OpsRequest, defaults: OpsDefaults): Promise<string> {
   const { workspace_id: id, root_path: path } = request.workspace_ref;
   const isNew = path !== undefined && (await findWorkspace(app, id, path)) === undefined;
-  return isNew ? workstreamOfFolder(await app.crew(), path) : resolveWorkspace(app, request, defaults);
+  return isNew
+    ? workstreamOfFolder(await app.crew(), path, app.request.remark)
+    : resolveWorkspace(app, request, defaults);
 }
 
 function enqueued(request: OpsRequest, task: string, done: RequestResult): Acted {

@@ -10,6 +10,9 @@ import { sorted } from "./ops.js";
 /** How long a result of another process is waited for, in ms. */
 const PATIENCE_MS = 7_200_000;
 
+/** How many of the newest requests are kept; an older key is a new one again. */
+const MOST_KEPT = 10_000;
+
 /** What a request asks for: the same key with another body is another request. */
 function bodyOf({ request_id: _, idempotency_key: __, metadata: ___, ...body }: OpsRequest): string {
   return createHash("sha256")
@@ -45,7 +48,7 @@ export async function takeRequest(
     if (known === undefined) return "ours" as const;
     if (known.body !== body) throw conflict(key);
     if (known.result !== null) return { stored: JSON.parse(known.result) as OpsResult };
-    if (known.process !== process && (await isProcessAlive(crew, known.process))) return undefined;
+    if (await isProcessAlive(crew, known.process)) return undefined;
     const mine = store.write((db) =>
       db
         .updateTable("requests")
@@ -67,7 +70,12 @@ export async function takeRequest(
   return {
     async keep(result) {
       const columns = { result: JSON.stringify(result), finished_at: timestamp(crew.context.clock) };
-      await store.write((db) => db.updateTable("requests").set(columns).where("key", "=", key).execute());
+      await store.write(async (db) => {
+        await db.updateTable("requests").set(columns).where("key", "=", key).execute();
+        const { id } = await db.selectFrom("requests").select("id").where("key", "=", key).executeTakeFirstOrThrow();
+        const isOld = db.deleteFrom("requests").where("id", "<=", id - MOST_KEPT);
+        await isOld.where("finished_at", "is not", null).execute();
+      });
     },
     drop: async () => void (await store.write((db) => db.deleteFrom("requests").where("key", "=", key).execute())),
   };

@@ -2,9 +2,10 @@ import { join, resolve } from "node:path";
 import * as z from "zod";
 import { asFault, Fault } from "../../errors.js";
 import { INTAKE_KINDS, type IntakeKind } from "../../flow/intake.js";
-import { findByFolder, handleRequest, type RequestResult, workstreamOfFolder } from "../../jobs/intake/request.js";
+import { handleRequest, type RequestResult, workstreamOfFolder } from "../../jobs/intake/request.js";
 import { decisionPrompt, parseDecision, ROUTES, type Route } from "../../jobs/intake/turns.js";
 import { isObject } from "../../shape.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import { type App, defineOperation } from "../define.js";
 import { field, flag, type InputOf, optionalText } from "../fields.js";
 import { scopedItem } from "./contract.js";
@@ -49,16 +50,17 @@ export type RequestInput = InputOf<typeof requestFields>;
 export async function placeOf(app: App, { workspace, cwd }: Pick<RequestInput, "workspace" | "cwd">) {
   const crew = await app.crew();
   const { db } = crew.context.store;
-  const at = workspace ?? app.request.env["MU_WORKSTREAM"];
+  const own = workspace === undefined ? app.request.env["MU_WORKSTREAM"] : undefined;
   const named =
-    at === undefined
-      ? undefined
-      : await db.selectFrom("workstreams").select("name").where("name", "=", at).executeTakeFirst();
-  const folder = workspace === undefined ? app.request.cwd : resolve(app.request.cwd, workspace);
-  const workstream =
-    named?.name ??
-    (workspace === undefined ? await findByFolder(db, folder) : undefined) ??
-    (await workstreamOfFolder(crew, folder));
+    own === undefined
+      ? await db
+          .selectFrom("workstreams")
+          .select("name")
+          .where("name", "=", workspace ?? "")
+          .executeTakeFirst()
+      : await workstreamRow(db, own);
+  const folder = resolve(app.request.cwd, workspace ?? "");
+  const workstream = named?.name ?? (await workstreamOfFolder(crew, folder, app.request.remark));
   const { root } = (await db
     .selectFrom("workstreams")
     .select("root")
