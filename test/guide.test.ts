@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { newHome } from "./support/cli.js";
+import { STUB_PI } from "./support/pi.js";
 
 const GUIDE = readFileSync(new URL("../docs/guide.md", import.meta.url), "utf8");
 
@@ -106,6 +107,34 @@ it("a feature goes from an idea to the main branch as the guide has it", async (
     for (const line of rest) said.set(line, await must(line));
     expect(said.get("mu inbox")).toContain("It did not land: it conflicts with main in theme.css");
     expect(git("show", "main:theme.css")).toBe("both\n");
+  } finally {
+    home.end();
+  }
+});
+
+it("requests come in as the guide has it", async () => {
+  const home = newHome();
+  const env = { MU_NO_TMUX: "1", MU_PI_COMMAND: STUB_PI };
+  const run = async (name: string) => {
+    const ran = [];
+    for (const line of session(name)) ran.push(await home.sh(line, { env }));
+    expect(ran.filter(({ code }) => code !== 0)).toEqual([]);
+    return ran;
+  };
+  try {
+    expect((await home.mu("workstream init shop")).code).toBe(0);
+    const done = { ...role("echo made"), concurrency: 1 };
+    const roles = { builder: done, tester: role('echo Fine.; echo "### PASS"') };
+    mkdirSync(join(home.project, ".mu"), { recursive: true });
+    writeFileSync(join(home.project, ".mu", "settings.json"), JSON.stringify({ roles }));
+    const [direct, delegated, list] = await run("script");
+    expect(direct?.stdout).toBe("done: What does this project do?\n");
+    expect(delegated?.json()).toMatchObject({ outcome: "completed", scoped_completion: true });
+    expect(list?.stdout).toContain("pay_by_card");
+    const [talk] = await run("talk");
+    expect(talk?.stdout).toMatch(/^done: Say hello\nshop: /);
+    const [program] = await run("program");
+    expect(program?.json()).toMatchObject({ status: "succeeded", completion: { scoped_completion: true } });
   } finally {
     home.end();
   }

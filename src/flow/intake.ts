@@ -29,7 +29,7 @@ export interface IntakeMove {
 }
 
 type Ended = "recon" | "decompose" | "build" | "test" | "verify";
-type When = "passed" | "rounds left" | "tested" | "always";
+type When = "dropped" | "passed" | "rounds left" | "tested" | "always";
 type Next = "follow up" | "adopt" | "build" | "test" | "verify" | "close" | "hold";
 
 /** What follows what. The first row that fits counts. */
@@ -39,6 +39,7 @@ export const INTAKE_TRANSITIONS: readonly { ended: Ended; when: When; next: Next
   { ended: "build", when: "tested", next: "test" },
   { ended: "build", when: "always", next: "verify" },
   { ended: "test", when: "passed", next: "verify" },
+  { ended: "verify", when: "dropped", next: "hold" },
   { ended: "verify", when: "passed", next: "close" },
   { ended: "test", when: "rounds left", next: "build" },
   { ended: "verify", when: "rounds left", next: "build" },
@@ -87,6 +88,8 @@ const heldFor = (kind: NodeKind, rounds: number): NonNullable<IntakeMove["hold"]
 
 function holds(when: When, { kind, limits, base }: IntakeFlow, round: number, stage: readonly FlowNode[]): boolean {
   switch (when) {
+    case "dropped":
+      return stage.every(({ state }) => state === "dropped");
     case "passed":
       return stage.every(({ verdict }) => verdict !== "fail");
     case "rounds left":

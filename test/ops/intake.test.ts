@@ -165,6 +165,15 @@ describe("how an intake goes on", () => {
     expect(kinds(play("idea", 2, ["pass"], 3))).toEqual(["decompose 1", "build 1", "build 1", "build 1", "verify 1"]);
   });
 
+  it("waits for a person where its verify was given up: nobody has verified it", () => {
+    const nodes: FlowNode[] = [{ name: "v", kind: "verify", round: 1, index: 1, state: "dropped", verdict: null }];
+    const { hold } = advanceIntake(
+      { kind: "task", limits: { tests: 3 }, base: 0, nodes },
+      { kind: "verify", round: 1 },
+    );
+    expect(hold?.outcome).toBe("not_verified");
+  });
+
   it("goes on only when all of a round has ended", () => {
     const nodes: FlowNode[] = [1, 2].map((index) => ({
       ...{ name: `n${index}`, kind: "build", round: 1, index, verdict: null },
