@@ -15,6 +15,7 @@ import { jobs } from "./jobs.js";
 import { land } from "./land.js";
 import { mcp } from "./mcp.js";
 import type { Figure } from "./measure.js";
+import { ops } from "./ops.js";
 import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
 import { size } from "./size.js";
@@ -39,6 +40,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   jobs,
   follow,
   mcp,
+  ops,
   interrupt,
   agents,
   deliveries,
