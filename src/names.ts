@@ -35,10 +35,9 @@ export function isAgentName(name: string): boolean {
 /** Faults `agent.invalid_name`. */
 export function checkAgentName(name: string): void {
   if (isAgentName(name)) return;
-  const better = slug(name).slice(0, 32);
-  throw invalid("agent", name, "use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter", [
-    { intent: "Use a similar name", command: `mu agent spawn ${better || "ada"}` },
-  ]);
+  const better = slug(name).slice(0, 32) || "ada";
+  const rule = `use lowercase letters, digits, \`_\` or \`-\`, at most 32, starting with a letter, such as ${better}`;
+  throw invalid("agent", name, rule, []);
 }
 
 /** Faults `task.invalid_name`. */

@@ -78,8 +78,8 @@ describe("a name", () => {
     expect(refusal(checkAgentName, "A")?.toJSON()).toMatchObject({
       code: "agent.invalid_name",
       message:
-        '"A" is not a valid agent name: use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter.',
-      nextSteps: [{ intent: "Use a similar name", command: "mu agent spawn a" }],
+        '"A" is not a valid agent name: use lowercase letters, digits, `_` or `-`, at most 32, starting with a letter, such as a.',
+      nextSteps: [],
     });
     expect(refusal(checkTaskName, "Build it")?.toJSON()).toMatchObject({
       code: "task.invalid_name",

@@ -148,7 +148,7 @@ async function perform(app: Seeded, line: string): Promise<{ nextSteps?: NextSte
   // The CLI that is spawned by default is a program that is there, and shows nothing that looks ready.
   const openCrew: Seeded["world"]["openCrew"] = async (...given) => {
     const crew = await app.world.openCrew(...given);
-    return { ...crew, env: { ...crew.env, MU_PI_COMMAND: "sleep 1000" } };
+    return { ...crew, env: { ...crew.env, MU_PI_COMMAND: "sleep 1000", MU_RETRY_BACKOFF: "0" } };
   };
   const given = verb.name === "agent.spawn" ? { ...input, ready: false } : input;
   return (await execute(operation, given, { ...app.world, openCrew }, request)) as { nextSteps?: NextStep[] };

@@ -90,7 +90,9 @@ const notes = (operation: Operation): [string, FieldNotes][] =>
 
 /** Input that the verb takes, without any name of a task, an agent or a workstream. */
 function plainInput(operation: Operation): Input {
-  const example = operation.examples.find(({ fault }) => fault === undefined)?.command ?? "";
+  // What asks an agent has no example that works everywhere.
+  const bare = `mu ${operation.name.replaceAll(".", " ")}${operation.positional === undefined ? "" : " x"}`;
+  const example = operation.examples.find(({ fault }) => fault === undefined)?.command ?? bare;
   const { input } = parseCommand(example);
   const named = notes(operation).filter(([, { names, scope, everywhere }]) => names || scope || everywhere);
   const names = named.map(([name]) => name);

@@ -51,7 +51,7 @@ const MISTAKES: readonly (readonly [line: string, code: number, says: string])[]
   ["init shop", 2, "mu workstream init shop"],
   ["task add", 2, "mu task add <name> --title"],
   ["task show FIX", 3, "Did you mean fix?"],
-  ["agent spawn Ada", 2, "mu agent spawn ada"],
+  ["agent spawn Ada", 2, "such as ada"],
   ["agent send 'Run the tests' ada", 3, "mu agent send ada 'Run the tests'"],
   ["agent spawn ada --cli=claud", 2, "Did you mean claude?"],
   ["task add x -t X -i 200", 2, "--impact is a whole number from 1 to 100, not 200."],

@@ -262,10 +262,12 @@ export const jobModules = defineJobVerb({
         : set.length > 0
           ? findModules(modules, set).map(({ name }) => name)
           : undefined;
-    if (wanted !== undefined || auto) await setModules(crew.context, job, wanted ?? null);
-    const now = wanted ?? (auto ? null : job.plan.modules);
-    const items = modules.map(({ name, path }) => ({ name, path, chosen: now?.includes(name) ?? false }));
-    return { modules: items, chosen: now !== null, warnings };
+    const next = wanted ?? (auto ? null : job.plan.modules);
+    if (String(next) !== String(job.plan.modules) || (next === null) !== (job.plan.modules === null)) {
+      await setModules(crew.context, job, next);
+    }
+    const items = modules.map(({ name, path }) => ({ name, path, chosen: next?.includes(name) ?? false }));
+    return { modules: items, chosen: next !== null, warnings };
   },
   render: ({ modules, chosen, warnings }, paint) => [
     !chosen && "Nobody has chosen yet: the router does when a step runs.",

@@ -7,7 +7,7 @@ import { decisionPrompt, parseDecision, ROUTES, type Route } from "../../jobs/in
 import { isObject } from "../../shape.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { type App, defineOperation } from "../define.js";
-import { field, flag, type InputOf, optionalText } from "../fields.js";
+import { field, flag, type InputOf, optionalText, workstreamField } from "../fields.js";
 import { scopedItem } from "./contract.js";
 import { openTurns, requestWorld, type TurnWish } from "./world.js";
 
@@ -15,8 +15,8 @@ import { openTurns, requestWorld, type TurnWish } from "./world.js";
 export const requestFields = () => ({
   route: field(z.enum(ROUTES).default("auto"), "Have the agent decide, do it directly, or delegate it in stages"),
   intake: field(z.enum(["auto", ...INTAKE_KINDS]).default("auto"), "What is delegated: a probe, an idea or a task"),
-  workspace: optionalText("Project folder, or the name of its workstream (default: this one's)", {
-    short: "w",
+  workstream: workstreamField("any"),
+  workspace: optionalText("Project folder, or the name of its workstream; a folder without one gets one", {
     value: "folder",
   }),
   cwd: optionalText("Folder that the agent works in, if not the project's", { value: "folder" }),
@@ -47,10 +47,13 @@ export const requestFields = () => ({
 export type RequestInput = InputOf<typeof requestFields>;
 
 /** The workstream and folder of a request. */
-export async function placeOf(app: App, { workspace, cwd }: Pick<RequestInput, "workspace" | "cwd">) {
+export async function placeOf(
+  app: App,
+  { workstream: given, workspace, cwd }: Pick<RequestInput, "workstream" | "workspace" | "cwd">,
+) {
   const crew = await app.crew();
   const { db } = crew.context.store;
-  const own = workspace === undefined ? app.request.env["MU_WORKSTREAM"] : undefined;
+  const own = workspace === undefined ? given : undefined;
   const named =
     own === undefined
       ? await db
@@ -146,7 +149,7 @@ async function carryOut(app: App, input: RunInput): Promise<RequestResult> {
   const given = input.benchmarkJson ? readLegacy(await stdin(app)) : undefined;
   const text = given?.text ?? (input.text.length > 0 ? input.text.join(" ") : await stdin(app));
   const workspace = input.workspace ?? given?.workspace;
-  const { workstream, cwd } = await placeOf(app, { workspace, cwd: input.cwd });
+  const { workstream, cwd } = await placeOf(app, { ...input, workspace });
   const wish = requestWish(input);
   const world = await requestWorld(app, workstream, await turnWish(app, input, cwd));
   try {

@@ -129,7 +129,7 @@ async function restoreIndex({ gitDir }: Outlet): Promise<void> {
 /** Takes back a commit that `commitPaths` has made and that nobody has seen. Faults `vcs.failed` if the branch has moved. */
 export async function takeBack(world: VcsWorld, outlet: Outlet, commit: string): Promise<void> {
   const words = outlet.head === null ? ["-d", "HEAD", commit] : ["HEAD", outlet.head, commit];
-  await runGit(world, outlet.path, ["update-ref", "-m", "mu job push: taken back", ...words], { locks: true });
+  await runGit(world, outlet.path, ["update-ref", "-m", "taken back: the push was refused", ...words], { locks: true });
   await restoreIndex(outlet);
 }
 
