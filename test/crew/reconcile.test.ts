@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Crew } from "../../src/agents/crew.js";
 import { observeAgents } from "../../src/agents/status/observe.js";
 import { reconcile } from "../../src/crew/reconcile.js";
 import { connect } from "../../src/db/sqlite/connect.js";
@@ -11,7 +12,7 @@ import { getTask } from "../../src/tasks/task.js";
 import { waitForTasks } from "../../src/tasks/wait.js";
 import { createRun, type Run } from "../../src/tmux/run.js";
 import { PROGRAM } from "../support/cli.js";
-import { openStage, type Stage } from "../support/stage.js";
+import { openStage, PLAYER, type Stage } from "../support/stage.js";
 import { describeTmux, eventually, privateTmux } from "../support/tmux.js";
 
 describeTmux("reconciling", () => {
@@ -94,6 +95,23 @@ describeTmux("reconciling", () => {
       const died = () => eventually("the reap", async () => (await reconcile(elsewhere)).reaped.length > 0);
       await died();
       expect(await getTask(db(), demo("build"))).toMatchObject({ status: "OPEN" });
+    } finally {
+      await neighbour.dispose();
+    }
+  });
+
+  it("shows an agent again as it is once its server is asked, though its pane stood still meanwhile", async () => {
+    await stage.enter("ada", { cli: "player", argv: PLAYER });
+    const status = async (crew: Crew) => (await observeAgents(crew))[0]?.status;
+    const seenAt = async () => (await db().selectFrom("agent_status").select("seen_at").executeTakeFirst())?.seen_at;
+    await eventually("its pane stands still", async () => {
+      const before = await seenAt();
+      return (await status(stage.crew)) === "idle" && (await seenAt()) === before;
+    });
+    const neighbour = privateTmux();
+    try {
+      expect(await status({ ...stage.crew, tmux: neighbour.tmux })).toBe("unreachable");
+      expect(await status(stage.crew)).toBe("idle");
     } finally {
       await neighbour.dispose();
     }

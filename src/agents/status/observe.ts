@@ -214,9 +214,14 @@ function needsScreen(member: Member, cli: AgentCli, pane: Pane, feed: Feed, now:
   return seen?.by === "hook" && now.getTime() - Date.parse(seen.at) < UNSETTLED_MS;
 }
 
-/** Whether the pane still shows the screen that the stored status was read from. */
+/** Whether the pane still shows the screen that the stored status was read from: one without a rule was told without it. */
 function isSettled({ seen }: Member, pane: Pane): boolean {
-  return seen !== undefined && seen.pane_facts === paneFacts(pane) && isQuiet(pane, new Date(seen.seen_at));
+  return (
+    seen !== undefined &&
+    seen.rule !== null &&
+    seen.pane_facts === paneFacts(pane) &&
+    isQuiet(pane, new Date(seen.seen_at))
+  );
 }
 
 /** Whether a screen read at `at` is final: nothing was printed within the same second. */
