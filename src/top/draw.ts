@@ -108,8 +108,11 @@ function cutStyled(line: string, width: number): string {
       cut += part;
       continue;
     }
-    const { index, width: wide } = measure(part, { limit: left });
-    cut += part.slice(0, index);
+    const whole = measure(part, { limit: left });
+    // A rule or a frame is not more for being cut.
+    const ellipsis = left > 0 && /[\p{L}\p{N}]/u.test(part.slice(whole.index)) ? "…" : "";
+    const { index, width: wide } = ellipsis === "" ? whole : measure(part, { limit: left, ellipsis });
+    cut += part.slice(0, index) + ellipsis;
     left -= wide;
     if (index < part.length) break;
   }

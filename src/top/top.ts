@@ -126,10 +126,16 @@ export async function showTop(world: TopWorld): Promise<void> {
   const said = (words: Words, { code, text }: Said, page: boolean) => {
     const lines = text.trimEnd().split("\n");
     const line = model.last?.line ?? "";
-    model = { ...model, last: { line, said: plain(lines[0] ?? ""), ok: code === 0 } };
-    if (page && lines.length > 1) model = { ...model, page: { title: `mu ${words.join(" ")}`, lines, top: 0 } };
+    const isPage = page && lines.length > 1;
+    // What a page shows is not said again below it.
+    model = { ...model, last: { line, said: isPage ? "" : plain(lines[0] ?? ""), ok: code === 0 } };
+    if (isPage) model = { ...model, page: { title: `mu ${words.join(" ")}`, lines, top: 0 } };
     draw();
     reader.ask();
+  };
+  const chosenRow = () => {
+    const rows = rowsNow(model, data);
+    return rows[placeOf(model, rows)];
   };
   const onKey = (key: Key) => {
     const rows = rowsNow(model, data);
@@ -140,12 +146,13 @@ export async function showTop(world: TopWorld): Promise<void> {
       return row >= list.top && row < list.top + list.rows && at < rows.length ? at : undefined;
     };
     const before = model;
+    const chosen = rows[placeOf(model, rows)]?.id;
     const step = press(model, { data, height: list.rows, rowAt, frozen }, key);
     model = step.model;
     if (model.view !== before.view) {
       detail = { title: "", lines: [] };
       reader.ask();
-    } else if (model.chosen !== before.chosen || model.details !== before.details) details.ask();
+    } else if (chosenRow()?.id !== chosen || model.details !== before.details) details.ask();
     draw();
     if (step.effect) void act(step.effect).catch(fail);
   };
@@ -219,8 +226,7 @@ export async function showTop(world: TopWorld): Promise<void> {
         else details.ask();
       },
       pane: () => {
-        const rows = rowsNow(model, data);
-        return paneOf(data, rows[placeOf(model, rows)]?.id);
+        return paneOf(data, chosenRow()?.id);
       },
     }).catch(crash);
     details.ask();

@@ -1,5 +1,6 @@
 import type { ListedAgent } from "../agents/agent.js";
 import type { InboxItem } from "../inbox.js";
+import { counted } from "../names.js";
 import type { BoardTask } from "../tasks/board.js";
 import type { CrewAgent, Data, Landing } from "./data.js";
 import { type Fields, filterBy } from "./filter.js";
@@ -240,7 +241,7 @@ function moneyRows({ budget }: Data): Row[] {
         { text: money(line.reservedUsd || null), tone: "dim" },
         { text: money(line.capUsd), tone: "dim" },
         { text: line.capUsd === null ? "no cap" : "█".repeat(Math.round(share * 20)).padEnd(20, "░"), tone },
-        { text: `${line.runs} runs${line.unknown > 0 ? `, ${line.unknown} unknown` : ""}`, tone: "dim" },
+        { text: `${counted(line.runs, "run")}${line.unknown > 0 ? `, ${line.unknown} unknown` : ""}`, tone: "dim" },
       ],
       fields: { text: line.role, role: line.role, status: line.state },
     };

@@ -53,10 +53,10 @@ onEachDialect("a list of agents", (bench) => {
     expect(state.agents[1]).toMatchObject({ statusSince: "2026-03-01T09:57:00.000Z" });
 
     const list = agentTable(agents, paint).split("\n");
-    expect(list[2]).toMatch(/^bob +idle +3m +! test, docs +shell +%12 +Do you want/);
+    expect(list[2]).toMatch(/^bob +idle +3m +test, docs \(stands still\) +shell +%12 +Do you/);
     expect(list[1]).toMatch(/^ada +busy +1m +build /);
     const card = [stateCard(state, paint)].flat(9).join("\n").split("\n");
-    expect(card.find((line) => line.startsWith("bob"))).toMatch(/^bob +idle +3m +! test, docs +shell/);
+    expect(card.find((line) => line.startsWith("bob"))).toMatch(/^bob +idle +3m +test, docs \(stands still\) +shell/);
   });
 
   it("fits into 80 columns, whatever the names", async () => {

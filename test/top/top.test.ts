@@ -112,6 +112,19 @@ describeTmux("the view of a crew", () => {
     expect(one.lines).toContain("task list");
   });
 
+  it("shows the detail of the row that a filter or another layout leaves chosen", async () => {
+    const { context } = stage.crew;
+    await addTask(context, "demo", { name: "ship", title: "Ship it" });
+    await addTask(context, "demo", { name: "dock", title: "Dock it", blockedBy: ["ship"] });
+    const seen = view();
+    seen.press("2");
+    await seen.shows("── mu task show demo/dock");
+    seen.press("t");
+    await seen.shows("── mu task show demo/ship");
+    seen.press("/dock");
+    await seen.shows("── mu task show demo/dock");
+  });
+
   it("leaves only one goal's work, its agents and its questions, and says when it is gone", async () => {
     const { context } = stage.crew;
     const [ada, bob] = [await stage.enter("ada"), await stage.enter("bob")];

@@ -16,7 +16,7 @@ export function agentTable(agents: readonly ListedAgent[], paint: Paint): string
     { head: "task", text: taskCell, max: 32 },
     { head: "cli", text: (agent) => agent.cli, max: 10 },
     { head: "pane", text: (agent) => agent.pane ?? "—" },
-    { head: "why", text: (agent) => agent.statusReason ?? "" },
+    { head: "why", text: (agent) => agent.statusReason ?? "", max: 8 },
   ];
   return paint.list(agents, "No agents.", columns);
 }
