@@ -53,7 +53,7 @@ export async function syncProject(
     known = modulesIn(text);
     return withModules(text, tree, known);
   });
-  await change(".gitignore", withJobsLine);
+  await change(".gitignore", withJobsLines);
   let aside = false;
   await change(SKILL_FILE, (text) => {
     if (isCurrent(text, skill)) return text;
@@ -145,10 +145,16 @@ function withModules(settings: string | undefined, tree: Tree, known: Tree): str
   throw new Fault("conflict", "sync.too_many_modules", message);
 }
 
-/** `.gitignore` with the folders of jobs that stay on this machine. */
-function withJobsLine(text = ""): string {
-  if (/^\/?\.mu\/jobs\/local-\*\/?[ \t]*\r?$/m.test(text)) return text;
-  return `${text}${/^$|\n$/.test(text) ? "" : eolOf(text)}.mu/jobs/local-*/${eolOf(text)}`;
+/** The folders of jobs that stay on this machine: also the archived ones, and what was deleted. */
+const LOCAL_JOBS = [".mu/jobs/local-*/", ".mu/jobs/.archive/local-*/", ".mu/jobs/.deleted/"];
+
+/** `.gitignore` with those of them that it lacks. */
+function withJobsLines(text = ""): string {
+  const eol = eolOf(text);
+  const bare = (line: string) => line.trim().replace(/^\/|\/$/g, "");
+  const known = new Set(text.split("\n").map(bare));
+  const missing = LOCAL_JOBS.filter((line) => !known.has(bare(line))).map((line) => line + eol);
+  return missing.length === 0 ? text : `${text}${/^$|\n$/.test(text) ? "" : eol}${missing.join("")}`;
 }
 
 const eolOf = (text: string) => (text.includes("\r\n") ? "\r\n" : "\n");

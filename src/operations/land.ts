@@ -5,6 +5,7 @@ import { type Choice, NOT_APPROVED } from "../landing/choose.js";
 import { landTasks, predictLanding } from "../landing/land.js";
 import { emptyLanding, LANDING, type Landing, PULL_REQUEST, REVERTED } from "../landing/outcome.js";
 import { counted, enumerate, shellWord } from "../names.js";
+import { findTask } from "../tasks/task.js";
 import { describeLoose } from "../work/loose.js";
 import { type App, type Drawing, defineOperation, NEXT_STEPS, type Paint, shape, step, type TypeOf } from "./define.js";
 import {
@@ -91,7 +92,8 @@ export const land = defineOperation({
     if (choice.tasks !== undefined && !input.dryRun) await closeOwn(app, workstream, choice.tasks, input.include);
     const landing = await (input.dryRun ? predictLanding : landTasks)(crew, choice, options);
     const { remote, ...outcome } = landing;
-    return { dryRun: input.dryRun, ...outcome, reverted: [], pullRequests: [], nextSteps: nextSteps(landing, input) };
+    const nextSteps = await stepsAfter(app, landing, input);
+    return { dryRun: input.dryRun, ...outcome, reverted: [], pullRequests: [], nextSteps };
   },
   render: renderLanding,
   exitCode: ({ returned }) => (returned.length > 0 ? 1 : 0),
@@ -136,7 +138,7 @@ async function landOtherwise(app: App, input: Wish): Promise<Shown> {
     const opened = await openPullRequest(crew, ref, options);
     if ("why" in opened) {
       const landing = { ...emptyLanding([]), returned: [opened] };
-      return { ...shown, returned: [opened], nextSteps: nextSteps(landing, input) };
+      return { ...shown, returned: [opened], nextSteps: await stepsAfter(app, landing, input) };
     }
     const next = [step("See later whether it was merged", `mu land --sync -w ${workstream}`)];
     return { ...shown, pullRequests: [opened], nextSteps: next };
@@ -199,12 +201,20 @@ function twoChoices(words: readonly string[]): Fault {
   ]);
 }
 
-function nextSteps({ target, landed, returned, skipped, pushed, remote }: Landing, line: Wish): NextStep[] {
+async function stepsAfter(
+  app: App,
+  { target, landed, returned, skipped, pushed, remote }: Landing,
+  line: Wish,
+): Promise<NextStep[]> {
   const { workstream } = line;
   if (line.dryRun) return landed.length > 0 ? [step("Apply it", sameLine(line))] : [];
-  const steps = returned
-    .slice(0, 3)
-    .map(({ task }) => step(`See why ${task} was returned`, `mu task notes ${workstream}/${task} --last 1`));
+  const { context } = await app.crew();
+  const steps: NextStep[] = [];
+  for (const { task } of returned.slice(0, 3)) {
+    steps.push(step(`See why ${task} was returned`, `mu task notes ${workstream}/${task} --last 1`));
+    const isJob = (await findTask(context.store.db, { workstream, name: task }))?.kind === "job";
+    if (isJob) steps.push(step(`Have ${task} mended`, `mu job run ${task} work --from builder -w ${workstream}`));
+  }
   const [first] = landed;
   if (first !== undefined && pushed === null && remote !== null) {
     // One that has landed already is named, so that nothing else lands along with the push.

@@ -11,7 +11,7 @@ import { field, flag } from "./fields.js";
 export const sync = defineOperation({
   name: "sync",
   summary: "Bring the project's modules and mu's skill for jobs up to date",
-  description: `Looks for modules, the documents called _name.md, writes their tree into ${SETTINGS_FILE}, ignores .mu/jobs/local-*/ and installs the skill ${SKILL_FILE}. Your own settings stay as they are. A skill that you have edited stays, too; the new one is put beside it as SKILL.md.new. A second time changes nothing.`,
+  description: `Looks for modules, the documents called _name.md, writes their tree into ${SETTINGS_FILE}, ignores the jobs that stay on this machine and installs the skill ${SKILL_FILE}. Your own settings stay as they are. A skill that you have edited stays, too; the new one is put beside it as SKILL.md.new. A second time changes nothing.`,
   effect: "write",
   journalled: false,
   standalone: true,

@@ -106,9 +106,10 @@ export async function projectFiles(
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
 
 /** What in `.mu` belongs to this machine alone. */
-const IGNORED = ["kill_switch", "escalations/", "needs-attention.md", "morning-report-*.md", "jobs/local-*/", ""].join(
-  "\n",
-);
+const IGNORED = [
+  ...["kill_switch", "escalations/", "needs-attention.md", "morning-report-*.md"],
+  ...["jobs/local-*/", "jobs/.archive/local-*/", "jobs/.deleted/", ""],
+].join("\n");
 
 const filled = (text: string, words: Readonly<Record<string, string>>) =>
   text.replace(/\{(\w+)\}/g, (whole, word: string) => words[word] ?? whole);

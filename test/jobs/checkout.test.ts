@@ -86,6 +86,7 @@ it("comes back OPEN from a conflict, and is mended with the reason in its builde
   git("commit", "-qm", "Other");
   const { code, stdout } = await project.mu("land dark");
   expect([code, stdout]).toEqual([1, expect.stringContaining("conflicts with main in a")]);
+  expect(stdout).toContain("mu job run dark work --from builder -w ");
   expect(await job()).toMatchObject({
     status: "OPEN",
     hold: "escalated",

@@ -68,7 +68,7 @@ describe("mu sync", () => {
       },
     });
     expect(textOf(SKILL)).toMatch(/^---\nname: mu-jobs\n/);
-    expect(textOf(".gitignore")).toBe(".mu/jobs/local-*/\n");
+    expect(textOf(".gitignore")).toBe(".mu/jobs/local-*/\n.mu/jobs/.archive/local-*/\n.mu/jobs/.deleted/\n");
     expect(await readSettings(home.project)).toMatchObject({ roles: {}, linear: { teamPrefix: "", teamId: "" } });
 
     const before = filesOf();
@@ -160,14 +160,21 @@ describe("mu sync", () => {
     expect(readFileSync(at(SETTINGS))).toEqual(bytes);
   });
 
-  it("adds its line to .gitignore once, in the file's own way", async () => {
+  it("adds each of its lines to .gitignore once, in the file's own way", async () => {
+    const rest = ".mu/jobs/.archive/local-*/\r\n.mu/jobs/.deleted/\r\n";
     put({ ".gitignore": "dist\r\nlogs" });
     await synced();
-    expect(textOf(".gitignore")).toBe("dist\r\nlogs\r\n.mu/jobs/local-*/\r\n");
-    await synced();
-    expect(textOf(".gitignore").match(/local-/g)).toHaveLength(1);
-    put({ ".gitignore": "/.mu/jobs/local-*\n" });
+    expect(textOf(".gitignore")).toBe(`dist\r\nlogs\r\n.mu/jobs/local-*/\r\n${rest}`);
     expect((await synced()).changes).toEqual([]);
+    put({ ".gitignore": "/.mu/jobs/local-*  \r\n" });
+    await synced();
+    expect(textOf(".gitignore")).toBe(`/.mu/jobs/local-*  \r\n${rest}`);
+    const git = (...words: string[]) => execFileSync("git", words, { cwd: home.project, encoding: "utf8" });
+    git("init", "-q");
+    for (const folder of ["local-a", ".archive/local-a", ".archive/shared", ".deleted/shared"])
+      put({ [`.mu/jobs/${folder}/task.md`]: "" });
+    const seen = git("status", "--porcelain", "-uall").match(/\.mu\/jobs\S+/g);
+    expect(seen).toEqual([".mu/jobs/.archive/shared/task.md"]);
   });
 
   it("renews a skill that nobody has edited, and puts a new one beside one that somebody has", async () => {
