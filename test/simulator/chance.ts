@@ -26,6 +26,7 @@ export const FAULTS = [
   "no_login",
   "blocked",
   "wrong_verdict",
+  "prose",
   "overspend",
   "unknown_cost",
   "closes_itself",

@@ -4,8 +4,12 @@ import { type Change, sidesOf } from "../../src/db/events.js";
 import type { Store } from "../../src/db/store.js";
 import type { RowOf } from "../../src/db/write.js";
 import { auditAll } from "../../src/demo/verdict.js";
+import { placeOf, stepPlanOf } from "../../src/flow/payload.js";
+import { isStepName, STEPS } from "../../src/flow/steps.js";
 import type { ProjectSettings } from "../../src/project/settings.js";
 import { micros } from "../../src/runs/run.js";
+import { CONTAINER_KINDS } from "../../src/tasks/task.js";
+import { mostNodes } from "../support/jobs.js";
 
 /** What a simulated program is known to have done, whatever mu has heard of it. */
 export interface Program {
@@ -31,6 +35,7 @@ const RUN = [
 const TASK = [
   ...(["id", "name", "status", "role", "hold", "hold_reason", "attempts", "max_retries"] as const),
   ...(["budget_usd", "touches", "from_run", "depth"] as const),
+  ...(["kind", "step", "root_id", "outcome", "payload"] as const),
 ] as const;
 
 type RunLine = Pick<RowOf<"runs">, (typeof RUN)[number]>;
@@ -58,6 +63,9 @@ export class Oracle {
   readonly #runsOf = new Map<number, RunLine[]>();
   readonly #finished = new Map<number, string>();
   readonly #requeuedAt = new Map<string, number>();
+  readonly #requeues = new Map<string, number>();
+  readonly #parts = new Map<number, number[]>();
+  readonly #stepOf = new Map<number, number>();
   readonly #closedByItself = new Set<string>();
   #open = 0;
   #newest = 0;
@@ -70,6 +78,7 @@ export class Oracle {
   /** Attempts are counted anew from here. */
   requeued(task: string): void {
     this.#requeuedAt.set(task, this.#newest);
+    this.#requeues.set(task, (this.#requeues.get(task) ?? 0) + 1);
   }
 
   closedByItself(task: string): void {
@@ -86,6 +95,15 @@ export class Oracle {
 
   get runs(): number {
     return this.#runs.size;
+  }
+
+  get tasks(): number {
+    return this.#tasks.size;
+  }
+
+  /** Tasks that steps of jobs consist of. */
+  get parts(): number {
+    return this.#stepOf.size;
   }
 
   async #rows<T>(text: string, values: readonly unknown[] = []): Promise<T[]> {
@@ -136,6 +154,7 @@ export class Oracle {
       for (const change of JSON.parse(changes) as Change[]) {
         if (change.table === "runs") runs.add(this.#followRun(change));
         if (change.table === "tasks") tasks.add(this.#followTask(change));
+        if (change.table === "task_edges" && "insert" in change) this.#followEdge(change.insert);
       }
     }
     for (const { task_id } of runs) {
@@ -152,6 +171,14 @@ export class Oracle {
     if ("insert" in change && task.from_run !== null && isOver(task.from_run))
       throw new Violation(`run ${task.from_run}, which was over, added ${task.name}`);
     return task;
+  }
+
+  /** A step waits for its parts, and for the step before it. */
+  #followEdge({ blocker_id, blocked_id }: Record<string, unknown>): void {
+    const [part, step] = [this.#tasks.get(Number(blocker_id)), this.#tasks.get(Number(blocked_id))];
+    if (step?.kind !== "step" || part === undefined || part.kind === "step") return;
+    this.#stepOf.set(part.id, step.id);
+    this.#parts.set(step.id, [...(this.#parts.get(step.id) ?? []), part.id]);
   }
 
   #followRun(change: Change): RunLine {
@@ -199,6 +226,8 @@ export class Oracle {
     if (this.#braked) throw new Violation(`run ${run.id} began although the brake was on`);
     if (run.day !== run.created_at.slice(0, 10)) throw new Violation(`run ${run.id} is booked on ${run.day}`);
     this.#affordable(run);
+    const { kind = "" } = this.#tasks.get(run.task_id ?? 0) ?? {};
+    if (CONTAINER_KINDS.includes(kind)) throw new Violation(`run ${run.id} began of ${run.task}, a ${kind}`);
     const before = [...this.#runs.values()].filter(({ id }) => id < run.id);
     const limit = before.find(({ failure, retry_at }) => failure === "rate_limit" && (retry_at ?? "") > run.created_at);
     if (limit) throw new Violation(`run ${run.id} began before the limit of run ${limit.id} ended`);
@@ -254,11 +283,17 @@ export class Oracle {
     if ((run.cost_micros ?? null) !== cost)
       throw new Violation(`run ${run.id} cost ${cost}, booked as ${run.cost_micros}`);
     const isGood = program?.isGood === true && program.kept === "all and its end";
-    if (isGood && run.state !== "done") throw new Violation(`the result of run ${run.id} was lost: ${run.state}`);
+    // Of what a tester said, nobody can tell whether its command was run as well.
+    const mayBeLost = this.#tasks.get(run.task_id ?? 0)?.kind === "test" && run.state === "lost";
+    if (isGood && run.state !== "done" && !mayBeLost)
+      throw new Violation(`the result of run ${run.id} was lost: ${run.state}`);
   }
 
   #sane(task: TaskLine): void {
     const { id, name, status, role, hold, hold_reason, attempts, max_retries, from_run, depth } = task;
+    const step = this.#tasks.get(task.kind === "step" ? id : (this.#stepOf.get(id) ?? 0));
+    if (step !== undefined) this.#steady(step);
+    if (CONTAINER_KINDS.includes(task.kind) && status === "IN_PROGRESS") throw new Violation(`${name} was claimed`);
     if (role === null) return;
     const runs = this.#ofTask(id);
     const isBusy = runs.some(({ finished_at }) => finished_at === null);
@@ -272,6 +307,27 @@ export class Oracle {
     if (failed.length !== attempts) {
       throw new Violation(`${name} has ${attempts} attempts, but ${failed.length} of its runs failed`);
     }
+  }
+
+  /** A step has something to do, or is held or closed, with no more parts than its limits allow. */
+  #steady({ id, name, status, hold, step, payload, outcome }: TaskLine): void {
+    if (!isStepName(step)) return;
+    const parts = (this.#parts.get(id) ?? []).flatMap((part) => this.#tasks.get(part) ?? []);
+    const open = parts.filter((part) => ["OPEN", "IN_PROGRESS"].includes(part.status));
+    const isOver = status === "CLOSED" || hold !== null;
+    if (isOver && open[0]) throw new Violation(`${name} is ${hold ?? status}, and ${open[0].name} is not done`);
+    if (!isOver && open.length === 0) throw new Violation(`${name} is open and none of its parts is`);
+    const { limits } = stepPlanOf(payload);
+    const most = mostNodes(step, limits);
+    const more = (this.#requeues.get(name) ?? 0) * mostNodes(step, { ...limits, branches: 1 });
+    if (parts.length > most + more) throw new Violation(`${name} has ${parts.length} parts, of ${most} and ${more}`);
+    if (status !== "CLOSED") return;
+    const { loop } = STEPS[step];
+    const rounds = parts.map((part) => placeOf(part.payload).round);
+    const last = parts.filter((part, at) => part.kind === loop?.kind && rounds[at] === Math.max(...rounds));
+    const isRefused = last.some((part) => part.outcome === "fail");
+    const due = !isRefused ? "done" : loop?.spent === "accept" ? "unreviewed" : "held";
+    if (outcome !== due) throw new Violation(`${name} is closed as ${outcome}, and should be ${due}`);
   }
 
   #fewChildren(run: number, depth: number): void {
@@ -312,7 +368,8 @@ function followed<C extends string, L extends Record<C, unknown>>(
   return Object.assign(known.set(change.id, row).get(change.id) as L, { id: change.id });
 }
 
-const isOpen = ({ role, status }: TaskLine) => role !== null && status !== "CLOSED";
+const isOpen = ({ role, kind, status }: TaskLine) =>
+  (role !== null || kind === "step") && status !== "CLOSED" && status !== "REJECTED";
 
 const spent = (runs: readonly RunLine[]) =>
   runs.reduce((sum, { finished_at, cost_micros, reserved_micros: reserved }) => {

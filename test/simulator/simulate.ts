@@ -22,11 +22,14 @@ import { judge } from "../../src/runs/judge.js";
 import { keptOf, takeOver } from "../../src/runs/perform.js";
 import { MICROS, type RunRow } from "../../src/runs/run.js";
 import { settleRun } from "../../src/runs/settle.js";
+import { legalVerdicts } from "../../src/runs/verdict.js";
 import { addTask, addTaskIn } from "../../src/tasks/add.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
+import { taskRow } from "../../src/tasks/task.js";
 import { updateTask } from "../../src/tasks/update.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { type Chance, chanceOf, FAULTS, type FaultName } from "./chance.js";
+import { NightJob } from "./jobs.js";
 import { Oracle, type Program, Violation } from "./oracle.js";
 import { openEmpty } from "./store.js";
 import { type Actor, Timeline } from "./timeline.js";
@@ -39,6 +42,8 @@ export interface Story {
   faults: FaultName[];
   tasks: number;
   runs: number;
+  /** Tasks that steps of jobs consisted of. */
+  parts: number;
   /** How often a process was killed. */
   kills: number;
   /** Simulated. */
@@ -82,6 +87,7 @@ class Simulation {
   readonly #lagMs: number;
   /** The project's folder; without one there are no files for people. */
   readonly #root: string | undefined;
+  readonly #job: NightJob | undefined;
   #settings: ProjectSettings;
   #scene: Scene | undefined;
   #commits = 0;
@@ -105,6 +111,8 @@ class Simulation {
     this.#lagMs = this.#chance.of([200, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE]);
     this.#pollMs = this.#chance.of([15 * MINUTE, HOUR]);
     this.#root = this.#chance.in(0.2) ? folder : undefined;
+    const job = { workstream: NAME, name: "job" };
+    this.#job = this.#chance.in(0.4) ? new NightJob(job, folder, this.#settings, this.#chance) : undefined;
     this.#oracle = new Oracle({
       store,
       killFile: this.#root === undefined ? join(folder, "kill_switch") : join(folder, ".mu", "kill_switch"),
@@ -127,9 +135,9 @@ class Simulation {
     const { db } = this.store;
     const events = await db.selectFrom("events").select(["at", "actor", "op", "subject"]).orderBy("n").execute();
     const hash = createHash("sha256").update(JSON.stringify(events));
-    const { runs } = this.#oracle;
+    const { runs, tasks, parts } = this.#oracle;
     return {
-      ...{ seed: this.seed, problem, faults: [...this.#faults], tasks: this.tasks + this.#children, runs },
+      ...{ seed: this.seed, problem, faults: [...this.#faults], tasks, runs, parts },
       ...{ kills: this.#kills, hours: Math.round((this.#timeline.now - begin) / HOUR) },
       digest: hash.digest("hex").slice(0, 12),
     };
@@ -163,6 +171,8 @@ class Simulation {
         role("code", { access: "full", workspace: chance.in(0.5), concurrency: chance.whole(1, 3) }),
         role("edit", { access: "full", workspace: false, concurrency: 2 }),
         role("qa", { access: "read-only", workspace: false, concurrency: chance.whole(1, 4) }),
+        ...["builder", "tester"].map((name) => role(name, { access: "full", concurrency: chance.whole(1, 3) })),
+        ...["reviewer", "router", "merger"].map((name) => role(name, { access: "read-only", workspace: false })),
       ]),
       budget: { projectCeilingUsd: chance.in(0.5) ? chance.of([3, 5]) : null, softCapRatio: 0.8 },
     };
@@ -171,7 +181,8 @@ class Simulation {
   async #begin(): Promise<void> {
     const chance = this.#chance;
     const author = this.#actor("author");
-    const tasks = Array.from({ length: this.tasks }, (_, n) => ({
+    const length = Math.max(5, this.tasks - (this.#job?.size ?? 0));
+    const tasks = Array.from({ length }, (_, n) => ({
       ...{ name: `t${n}`, title: `Task ${n}`, priority: chance.whole(1, 9), maxRetries: chance.whole(0, 3) },
       ...chance.of([{ role: "code" }, { role: "edit" }, { role: "qa" }, { role: "qa", kind: "review" }]),
       blockedBy: n > 0 && chance.in(0.5) ? [`t${chance.whole(Math.max(0, n - 12), n - 1)}`] : [],
@@ -183,6 +194,7 @@ class Simulation {
     await write(context, { op: "task.add", scope: NAME, subject: NAME }, async (tx) => {
       for (const task of tasks) await addTaskIn(tx, NAME, task);
     });
+    await this.#job?.begin(context);
     const { id, name, root } = await workstreamRow(this.store.db, NAME);
     await this.#oracle.look();
     this.#scene = { workstream: { id, name, root }, settings: this.#settings, stateDir: this.folder, max: 6 };
@@ -191,7 +203,10 @@ class Simulation {
     const person = this.#actor("person");
     this.#timeline.start(person, 0, () => this.#person(person, this.#timeline.now + night));
     if (this.#faults.has("twin")) {
-      for (let n = 0; n < 4; n++) this.#startDispatcher(chance.whole(0, night), { once: true });
+      const job = this.#job && (await taskRow(this.store.db, this.#job.ref)).id;
+      for (let n = 0; n < 4; n++) {
+        this.#startDispatcher(chance.whole(0, night), { once: true, job: chance.in(0.5) ? job : undefined });
+      }
     }
     if (this.#faults.has("clock_jump")) {
       const clock = this.#actor("clock");
@@ -219,7 +234,7 @@ class Simulation {
   }
 
   /** A world in which an actor can be killed, or overtaken, before and after everything that it does. */
-  #worldOf(actor: Actor, gate: () => Promise<void>): DispatchWorld & { life: Life } {
+  #worldOf(actor: Actor, gate: () => Promise<void>, job?: number): DispatchWorld & { life: Life } {
     const store = withParts(this.store, {
       write: async (work, options) => {
         await gate();
@@ -250,7 +265,7 @@ class Simulation {
     return {
       ...{ context, life, exec: undefined as never, tmux: undefined as never, databaseEnv: {}, env: {} },
       ...{ stateDir: this.folder, transport: "child" },
-      scene: async () => ({ ...(this.#scene as Scene), settings: this.#settings }),
+      scene: async () => ({ ...(this.#scene as Scene), settings: this.#settings, job }),
       launch: async (run) => {
         await gate();
         const fails = this.#has("launch_fails", 0.1);
@@ -284,14 +299,14 @@ class Simulation {
     };
   }
 
-  #startDispatcher(inMs: number, { once = false }: { once?: boolean } = {}): void {
+  #startDispatcher(inMs: number, { once = false, job }: { once?: boolean; job?: number | undefined } = {}): void {
     const actor = this.#actor("dispatcher");
     let steps = this.#faults.has("kill_dispatcher") ? this.#chance.whole(1, 80) : Number.POSITIVE_INFINITY;
     const again = () => {
       if (!once) this.#startDispatcher(this.#chance.whole(500, 3 * MINUTE));
     };
     const gate = this.#gateOf(actor, () => !this.#isHealthy && --steps === 0, again);
-    const world = this.#worldOf(actor, gate);
+    const world = this.#worldOf(actor, gate, job);
     this.#timeline.start(actor, inMs, async () => {
       const { signal } = this.#stop;
       try {
@@ -315,7 +330,8 @@ class Simulation {
     this.#timeline.start(actor, late, async () => {
       const own = await takeOver(world, run);
       if (own === undefined) return;
-      const act = this.#actOf(run);
+      const kind = await this.#kindOf(run);
+      const act = this.#actOf(run, kind);
       const began: Program = { run: run.id, task: run.task, isRunning: true, ...act.truth, kept: "nothing" };
       program = began;
       this.#programs.set(run.id, began);
@@ -334,7 +350,7 @@ class Simulation {
       const { stdout, stderr } = act;
       const report = commandHeadless.read({ stdout, stderr, exitCode: ending.exitCode, ...endOf(ending) });
       await settleRun(world.context, own, {
-        outcome: judge(report, ending, await this.#kindOf(run)),
+        outcome: judge(report, ending, kind),
         bill: await billOf(world, own, [report]),
         ...{ exitCode: ending.exitCode, sessionRef: null, answer: report.text },
       });
@@ -373,14 +389,15 @@ class Simulation {
   }
 
   /** What the agent of a run does. */
-  #actOf({ role, reserved_micros }: RunRow): Act {
+  #actOf({ reserved_micros }: RunRow, kind: string): Act {
     const chance = this.#chance;
     const ms = chance.whole(MINUTE, 25 * MINUTE);
     const cost = this.#has("overspend", 0.1) ? reserved_micros * 4 : chance.whole(0, reserved_micros);
     const isUnknown = this.#has("unknown_cost", 0.3);
+    const ends = legalVerdicts(kind).filter((verdict) => verdict !== "blocked");
     const act = (result: Record<string, unknown>, given: Partial<Act> = {}): Act => {
       const { exitCode = 0, timedOut = false } = given.ending ?? {};
-      const isGood = exitCode === 0 && !timedOut && result["verdict"] === "pass";
+      const isGood = exitCode === 0 && !timedOut && ends.includes(String(result["verdict"]));
       return {
         ...{ ms, stderr: "", does: null },
         ending: { exitCode, timedOut, interrupted: false },
@@ -390,7 +407,7 @@ class Simulation {
       };
     };
     const failed = { exitCode: 1, timedOut: false, interrupted: false };
-    const word = role === "qa" ? "pass" : "done";
+    const [word] = ends;
     if (this.#has("crash", 0.3)) return act({ text: "half of it" }, { ending: failed });
     if (this.#has("hang", 0.15)) {
       const ending = { exitCode: null, timedOut: true, interrupted: false };
@@ -405,6 +422,9 @@ class Simulation {
     }
     if (this.#has("no_login", 0.05)) return act({}, { ending: failed, stderr: "401 unauthorized" });
     if (this.#has("blocked", 0.1)) return act({ verdict: "blocked", text: "which one?" });
+    const isRefused = ends.includes("fail") && !this.#isHealthy && chance.in(this.#job?.refusals ?? 0);
+    if (isRefused) return act({ verdict: "fail", text: "not yet" });
+    if (this.#has("prose", 0.3)) return act({ text: chance.of(["It looks fine.", "> ### FAIL", '"verdict": "pass"']) });
     if (this.#has("wrong_verdict", 0.3)) return act({ verdict: chance.of(["maybe", "fail", ""]), text: "hm" });
     if (this.#has("closes_itself", 0.1)) return act({ text: "closed" }, { does: "close", ending: failed });
     if (this.#has("adds_tasks", 0.2)) return { ...act({ text: "more", verdict: word }), does: "add" };
@@ -439,6 +459,8 @@ class Simulation {
     const world = this.#worldOf(actor, async () => {});
     const scene = this.#scene as Scene;
     while (this.#timeline.now < morning && !this.#oracle.isDone) {
+      const resumed = this.#job && this.#chance.in(0.5) ? await this.#job.meddle(world.context) : undefined;
+      if (resumed !== undefined) this.#oracle.requeued(resumed);
       await this.#timeline.pause(actor, this.#chance.whole(5 * MINUTE, 90 * MINUTE));
       if (this.#has("person", 0.3)) await this.#brake(putBrakeOn(world, scene, "lunch"), true);
       if (this.#has("person", 0.7)) await this.#brake(takeBrakeOff(world, scene), false);

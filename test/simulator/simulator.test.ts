@@ -28,6 +28,7 @@ describe("a night of a crew on a virtual clock", () => {
     const stories = await play(program, first, fewOf(10, 1_000), fewOf(30, 60));
     expect(problems(stories)).toEqual([]);
     expect(stories.some(({ kills }) => kills > 0)).toBe(true);
+    expect(stories.some(({ parts }) => parts > 0)).toBe(true);
   });
 
   it("is the same for the same seed", async () => {
@@ -107,6 +108,34 @@ const PLANTED: Record<string, Planted & { found: RegExp }> = {
       instead: ")).length === 0) return",
     },
     found: /which was over/,
+  },
+  "a step goes round for ever": {
+    ...{ file: "flow/advance.ts", text: "return round - at.base < rounds;", instead: "return true;" },
+    found: /parts, of/,
+  },
+  "a step does not wait for all of its reviewers": {
+    ...{
+      file: "flow/advance.ts",
+      text: 'if (nodes.some(({ state }) => state === "open")) return NOTHING;',
+      instead: "",
+    },
+    found: /is not done|parts, of|and should be/,
+  },
+  "a refused plan counts as a good one": {
+    ...{ file: "flow/advance.ts", text: 'kept.every(({ verdict }) => verdict !== "fail")', instead: "true" },
+    found: /and should be/,
+  },
+  "a step stays where its last part was given up": {
+    ...{
+      file: "tasks/flow.ts",
+      text: "dropped: node.name });\n  await goOnIn(tx, node);",
+      instead: "dropped: node.name });",
+    },
+    found: /none of its parts/,
+  },
+  "a job can be claimed": {
+    ...{ file: "tasks/claim.ts", text: "if (CONTAINER_KINDS.includes(row.kind)) throw", instead: "if (false) throw" },
+    found: /was claimed/,
   },
   "a decision is not made anew where it is written": {
     ...{ file: "dispatch/dispatch.ts", text: "await readFacts(tx.db, scene, tx.now, task)", instead: "facts" },
