@@ -62,10 +62,7 @@ export async function seededApp(
   writeFileSync(join(project, "prices.json"), JSON.stringify({ updated_at: "2026-11-01T00:00:00Z", models }));
   writeFileSync(join(project, "tasks.json"), JSON.stringify([{ agent: "code", title: "Pay by card", priority: 2 }]));
   mkdirSync(join(project, ".mu"));
-  writeFileSync(
-    join(project, ".mu", "settings.json"),
-    JSON.stringify({ roles: { code: {}, qa: {} } }),
-  );
+  writeFileSync(join(project, ".mu", "settings.json"), JSON.stringify({ roles: { code: {}, qa: {} } }));
 
   await initWorkstream(context, "demo", { root: project });
   await initWorkstream(context, "other");
