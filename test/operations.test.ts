@@ -44,7 +44,20 @@ async function withLinear(world: World): Promise<World> {
     const crew = await world.openCrew(...given);
     return { ...crew, env: { ...crew.env, ...env } };
   };
-  writeFileSync(join(app.request.cwd, ".mu/settings.json"), JSON.stringify({ linear: { teamId: "team-1" } }));
+  writeFileSync(
+    join(app.request.cwd, ".mu/settings.json"),
+    JSON.stringify({ roles: { code: {}, qa: {} }, linear: { teamId: "team-1" } }),
+  );
+  return { ...world, openCrew };
+}
+
+/** The world in which a stand-in answers for pi, where a request needs an answer. */
+function withPi(world: World): World {
+  const pi = `${process.execPath} ${join(import.meta.dirname, "support", "stub-pi.mjs")}`;
+  const openCrew: World["openCrew"] = async (context, request) => {
+    const crew = await world.openCrew(context, request);
+    return { ...crew, env: { ...crew.env, MU_PI_COMMAND: crew.env["MU_PI_COMMAND"] ?? pi } };
+  };
   return { ...world, openCrew };
 }
 
@@ -72,8 +85,9 @@ async function outcome(example: Example): Promise<{ result?: unknown; fault?: st
   try {
     const { verb, input } = parseCommand(example.command);
     const operation = operations.find((found) => found.name === verb.name) as Operation;
-    const world = verb.name.startsWith("linear.") ? await withLinear(app.world) : app.world;
-    return { result: await execute(operation, input, world, app.request) };
+    const world = verb.name.startsWith("linear.") ? await withLinear(app.world) : withPi(app.world);
+    const request = { ...app.request, json: verb.name === "ops" };
+    return { result: await execute(operation, input, world, request) };
   } catch (error) {
     if (error instanceof Fault) return { fault: error.code };
     if (error instanceof CommanderError) return { fault: COMMANDER[error.code] ?? error.code };

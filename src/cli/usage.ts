@@ -70,7 +70,8 @@ function withoutSurplus({ arguments: places, options }: Verb, command: string, g
   if (flag && surplus.length === 1)
     return [{ intent: "Say what it is", command: [...words, `--${flag.flag}`, ...surplus.map(shellWord)].join(" ") }];
   const takesText = places.at(-1)?.type === "text" && places.at(-1)?.completes === undefined;
-  return takesText || command === "mu log" ? [] : [{ intent: "Leave the rest out", command: words.join(" ") }];
+  const lacks = places.filter(({ required }) => required).length > kept.length;
+  return takesText || lacks || command === "mu log" ? [] : [{ intent: "Leave the rest out", command: words.join(" ") }];
 }
 
 /** How a text that begins with a dash is given to a verb whose last argument is a text. */

@@ -16,7 +16,7 @@ import type { JobRow } from "./job.js";
 export async function checkoutOf(host: Host, { row }: Pick<JobRow, "row">, name: string): Promise<string> {
   const space = await findWorkspaceRow(host.context.store.db, { workstream: row.workstream, name });
   if (space?.state === "ready" && existsSync(space.path)) return space.path;
-  const message = `the checkout of ${row.name} is gone: mu workspace create ${name} -w ${row.workstream}`;
+  const message = `the checkout of ${row.name} is gone. Make it again with mu workspace create ${name} -w ${row.workstream}.`;
   throw new Fault("conflict", "run.config", message);
 }
 

@@ -169,7 +169,11 @@ export async function exportTask(
     return { title, description, issue, created: false };
   }
   if (linear.teamId === "") {
-    throw new Fault("usage", "linear.no_team", "linear.teamId is not set in .mu/settings.json: who gets the issue?");
+    throw new Fault(
+      "usage",
+      "linear.no_team",
+      "linear.teamId is not set in .mu/settings.json. Say there which team gets the issue.",
+    );
   }
   await markCreating(crew, ref, force);
   try {

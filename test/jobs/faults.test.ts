@@ -152,7 +152,7 @@ it("names a text that is too large instead of sending it, and leaves out what is
 });
 
 it("goes by settings that change while a step runs, and keeps what was made where they are torn", async () => {
-  const waits = "cat > /dev/null; while [ ! -e go-$MU_TASK ]; do sleep 0.02; done; echo made";
+  const waits = "cat > /dev/null; touch begun-$MU_TASK; while [ ! -e go-$MU_TASK ]; do sleep 0.02; done; echo made";
   await begin({ builder: { sh: waits } });
   await project.mu("job new theme");
   const first = run("theme plan -i 'Dark mode' --wait");
@@ -164,7 +164,7 @@ it("goes by settings that change while a step runs, and keeps what was made wher
   expect((await project.json("task notes theme-plan-review-1")).items[0].text).toContain("By the new one.");
 
   const second = run("theme work -i 'Dark mode' --wait");
-  await eventually("the build is begun", begun(3));
+  await eventually("the build is begun", async () => existsSync(join(project.project, "begun-theme-work-build-1")));
   const settings = join(project.project, ".mu", "settings.json");
   const whole = readFileSync(settings, "utf8");
   writeFileSync(settings, whole.slice(0, 40));

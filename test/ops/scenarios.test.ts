@@ -278,7 +278,7 @@ describe("a folder without a workstream", () => {
     const made = await project.mu("run --route direct Hello", { cwd: project.folder, env });
     expect([made.code, made.stdout]).toEqual([0, "done: Hello\n"]);
     expect(made.stderr).toContain("had no workstream: made ");
-    const gone = await project.mu("run --route direct -w nowhere Hello --json", { env });
+    const gone = await project.mu("run --route direct --workspace nowhere Hello --json", { env });
     expect([gone.code, gone.fault().code]).toEqual([1, "workspace_unresolved"]);
     const wrong = await project.mu("run --route direct Hello --json", { env: { MU_WORKSTREAM: "nope" } });
     expect([wrong.code, wrong.fault().code]).toEqual([1, "workstream.not_found"]);

@@ -29,7 +29,10 @@ export const operator = defineOperation({
   needs: ["stdin"],
   input: requestFields,
   output: { requests: "number" },
-  examples: [{ command: "mu operator --route sideways", shows: "an unknown route", fault: "usage.invalid_input" }],
+  examples: [
+    { command: "mu operator", shows: "a conversation, until /exit" },
+    { command: "mu operator --route sideways", shows: "an unknown route", fault: "usage.invalid_input" },
+  ],
   run: async () => ({ requests: 0 }),
   async *follow(app, input): AsyncGenerator<Said> {
     const { workstream, cwd } = await placeOf(app, input as RequestInput);

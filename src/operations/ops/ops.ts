@@ -19,7 +19,10 @@ export const ops = defineOperation({
     workspace: optionalText("Project folder or workstream of requests that name none", { value: "folder" }),
   }),
   output: opsResult,
-  examples: [{ command: "mu ops --port 80", shows: "an unknown flag", fault: "usage.unknown_option" }],
+  examples: [
+    { command: "mu ops --json", shows: "the answer to a request" },
+    { command: "mu ops --port 80", shows: "an unknown flag", fault: "usage.unknown_option" },
+  ],
   async run({ program, request }, { streamJson, workspace }) {
     if (!streamJson && request.json !== true) throw noFormat();
     return program.answerOps(request, { workspace, transport: streamJson ? "unsupported" : "json" });

@@ -7,7 +7,7 @@ import { decisionPrompt, parseDecision, ROUTES, type Route } from "../../jobs/in
 import { isObject } from "../../shape.js";
 import { workstreamRow } from "../../workstreams/workstream.js";
 import { type App, defineOperation } from "../define.js";
-import { field, flag, type InputOf, optionalText, workstreamField } from "../fields.js";
+import { field, flag, type InputOf, optionalText } from "../fields.js";
 import { scopedItem } from "./contract.js";
 import { openTurns, requestWorld, type TurnWish } from "./world.js";
 
@@ -15,7 +15,6 @@ import { openTurns, requestWorld, type TurnWish } from "./world.js";
 export const requestFields = () => ({
   route: field(z.enum(ROUTES).default("auto"), "Have the agent decide, do it directly, or delegate it in stages"),
   intake: field(z.enum(["auto", ...INTAKE_KINDS]).default("auto"), "What is delegated: a probe, an idea or a task"),
-  workstream: workstreamField("any"),
   workspace: optionalText("Project folder, or the name of its workstream; a folder without one gets one", {
     value: "folder",
   }),
@@ -47,13 +46,10 @@ export const requestFields = () => ({
 export type RequestInput = InputOf<typeof requestFields>;
 
 /** The workstream and folder of a request. */
-export async function placeOf(
-  app: App,
-  { workstream: given, workspace, cwd }: Pick<RequestInput, "workstream" | "workspace" | "cwd">,
-) {
+export async function placeOf(app: App, { workspace, cwd }: Pick<RequestInput, "workspace" | "cwd">) {
   const crew = await app.crew();
   const { db } = crew.context.store;
-  const own = workspace === undefined ? given : undefined;
+  const own = workspace === undefined ? app.request.env["MU_WORKSTREAM"] : undefined;
   const named =
     own === undefined
       ? await db
@@ -121,6 +117,7 @@ export const run = defineOperation({
   output: () => RESULT,
   positional: ["text"],
   examples: [
+    { command: "mu run --route direct 'Summarize README.md'", shows: "an answer" },
     { command: "mu run --route direct ''", shows: "nothing that is wanted", fault: "intake.no_text" },
     { command: "mu run --route sideways 'Fix it'", shows: "an unknown route", fault: "usage.invalid_input" },
   ],
@@ -213,7 +210,8 @@ export const route = defineOperation({
   },
   positional: ["text"],
   examples: [
-    { command: "mu route 'Fix it' --thinking", shows: "a flag without its value", fault: "usage.missing_value" },
+    { command: "mu route 'Fix the tests'", shows: "what would be done with it" },
+    { command: "mu route 'Fix the tests' --route sideways", shows: "an unknown route", fault: "usage.invalid_input" },
   ],
   async run(app, input) {
     const crew = await app.crew();
