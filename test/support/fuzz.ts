@@ -107,7 +107,8 @@ export function expectGoodManners(argv: readonly string[], { code, stdout, stder
       .join("\n");
     if (fault !== "") check(isFault(fault, code), "stderr is remarks and one fault in JSON");
     for (const command of nextSteps(fault || stdout)) check(isCommand(command), `${command} can be run`);
-    if (stdout !== "" && !/^Usage: /.test(stdout)) check(stdout.trimEnd().split("\n").every(isJson), "stdout is JSON");
+    const isJsonOut = isJson(stdout) || stdout.trimEnd().split("\n").every(isJson);
+    if (stdout !== "" && !/^Usage: /.test(stdout)) check(isJsonOut, "stdout is JSON");
   } else {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
     check(!/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(stdout + stderr), "nothing steers the terminal");
