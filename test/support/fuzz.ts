@@ -114,9 +114,12 @@ export function expectGoodManners(argv: readonly string[], { code, stdout, stder
     check(!/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/.test(stdout + stderr), "nothing steers the terminal");
     // The report of `mu doctor` says on standard output what failed.
     const isReported = code === 1 && /^✗ /m.test(stdout);
+    // Of several names, each that is refused has its line.
+    const isListed = /^ {2}! /m.test(stdout);
     // What a program asked for is answered on standard output, whatever came of it.
     const isAnswered = code === 1 && isJson(stdout);
-    check([0, 5, 6, 7, 8].includes(code ?? -1) || isReported || isAnswered || /^mu: /.test(stderr), "an error says so");
+    const isSaid = isReported || isListed || isAnswered || /^mu: /.test(stderr);
+    check([0, 5, 6, 7, 8].includes(code ?? -1) || isSaid, "an error says so");
   }
 }
 
