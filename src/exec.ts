@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { execa } from "execa";
@@ -40,73 +40,31 @@ export type Exec = (file: string, args: readonly string[], options?: ExecOptions
 export const execProgram: Exec = async (file, args, options = {}) => {
   if (args.some((arg) => arg.includes("\0"))) return NO_ARGUMENT;
   if (options.onOutput !== undefined) return streamProgram(file, args, options, options.onOutput);
-  return runProgram(file, args, options);
-};
-
-/** How long a program that is ended may take, in ms: by `signal`, and by the timeout. */
-const FORCE_MS = { signal: 150, timeout: 5_000 };
-/** Output beyond this ends a program, in characters. */
-const MOST_OUTPUT = 100_000_000;
-
-/** Programs at work; they end with this one. */
-const running = new Set<ChildProcess>();
-const endRunning = () => {
-  for (const child of running) child.kill();
-};
-
-/** By Node alone: execa takes twice the processor's time, and the view of a crew starts a program each second. */
-function runProgram(file: string, args: readonly string[], options: ExecOptions): Promise<ExecResult> {
-  const { input, timeoutMs, signal, endWith } = options;
-  const out = { stdout: "", stderr: "" };
-  const env = options.env ?? process.env;
-  const stdio = [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] as const;
-  return new Promise((resolve) => {
-    const refused = ({ code }: NodeJS.ErrnoException) =>
-      resolve({ ...out, code: null, timedOut: false, notStarted: code ?? "ENOENT" });
-    let child: ChildProcess;
-    try {
-      child = spawn(file, args, { cwd: options.cwd ?? currentFolder(), env, stdio: [...stdio] });
-    } catch (error) {
-      return refused(error as NodeJS.ErrnoException);
-    }
-    child.on("error", (error) => child.pid === undefined && refused(error));
-    if (child.pid === undefined) return;
-    let timedOut = false;
-    let forcing: NodeJS.Timeout | undefined;
-    const end = (forceMs: number) => {
-      child.kill(endWith);
-      forcing ??= setTimeout(() => child.kill("SIGKILL"), forceMs);
-    };
-    const abort = () => end(FORCE_MS.signal);
-    const late = () => {
-      timedOut = true;
-      end(FORCE_MS.timeout);
-    };
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
-    if (running.size === 0) process.once("exit", endRunning);
-    running.add(child);
-    signal?.addEventListener("abort", abort, { once: true });
-    if (signal?.aborted) abort();
-    for (const from of ["stdout", "stderr"] as const)
-      child[from]?.setEncoding("utf8").on("data", (text: string) => {
-        out[from] += text;
-        if (out[from].length > MOST_OUTPUT) abort();
-      });
-    child.stdin?.on("error", () => {}).end(input);
-    // What it has started may keep its output open.
-    child.once("exit", () => {
-      if (forcing) for (const output of [child.stdout, child.stderr]) output?.destroy();
-    });
-    child.once("close", (code) => {
-      clearTimeout(timer);
-      clearTimeout(forcing);
-      signal?.removeEventListener("abort", abort);
-      running.delete(child);
-      if (running.size === 0) process.removeListener("exit", endRunning);
-      resolve({ ...out, code, timedOut });
-    });
+  const program = execa(file, args, {
+    ...surroundings(options),
+    stripFinalNewline: false,
+    ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
+    ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
+    ...(options.signal && { cancelSignal: options.signal, forceKillAfterDelay: FORCE_MS }),
+    ...(options.endWith && { killSignal: options.endWith }),
   });
-}
+  // What it has started may keep its output open when it is ended.
+  program.once("exit", () => {
+    if (program.killed) for (const output of [program.stdout, program.stderr]) output?.destroy();
+  });
+  const result = await program;
+  const started = result.exitCode !== undefined || result.isTerminated || result.timedOut;
+  return {
+    code: result.exitCode ?? null,
+    stdout: String(result.stdout ?? ""),
+    stderr: String(result.stderr ?? ""),
+    timedOut: result.timedOut,
+    ...(!started && { notStarted: result.code ?? "ENOENT" }),
+  };
+};
+
+/** How long a program that is ended may take, in ms. */
+const FORCE_MS = 150;
 
 /**
  * Programs that are at work when `signal` is aborted are ended, and fault `request.interrupted`: half an answer is none.
