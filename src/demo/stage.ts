@@ -227,8 +227,9 @@ export async function dismissAll(crew: Crew): Promise<void> {
   );
 }
 
-/** Kills the tmux server, if there is one, and removes its socket. */
+/** Kills the tmux server, if there is one, and removes its socket, and the lock of a start that was cut off. */
 export async function clearStage(crew: Crew, { socket, env }: Scaffold): Promise<void> {
   await crew.tmux.run([["kill-server"]]);
-  await rm(join(env["TMUX_TMPDIR"] || "/tmp", `tmux-${userInfo().uid}`, socket), { force: true });
+  const path = join(env["TMUX_TMPDIR"] || "/tmp", `tmux-${userInfo().uid}`, socket);
+  for (const file of [path, `${path}.lock`]) await rm(file, { force: true });
 }

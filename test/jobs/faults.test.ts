@@ -156,15 +156,16 @@ it("goes by settings that change while a step runs, and keeps what was made wher
   await begin({ builder: { sh: waits } });
   await project.mu("job new theme");
   const first = run("theme plan -i 'Dark mode' --wait");
-  const begun = (n: number) => async () => (await runs()).length === n;
-  await eventually("the draft is begun", begun(1));
+  // From here on nobody reads the settings that are about to change.
+  const begun = (task: string) => async () => existsSync(join(project.project, `begun-${task}`));
+  await eventually("the draft is begun", begun("theme-plan-draft-1"));
   project.settings({ ...ROLES, builder: { sh: waits }, reviewer: { sh: "echo 'By the new one.'; echo '### PASS'" } });
   writeFileSync(join(project.project, "go-theme-plan-draft-1"), "");
   expect((await first).code).toBe(0);
   expect((await project.json("task notes theme-plan-review-1")).items[0].text).toContain("By the new one.");
 
   const second = run("theme work -i 'Dark mode' --wait");
-  await eventually("the build is begun", async () => existsSync(join(project.project, "begun-theme-work-build-1")));
+  await eventually("the build is begun", begun("theme-work-build-1"));
   const settings = join(project.project, ".mu", "settings.json");
   const whole = readFileSync(settings, "utf8");
   writeFileSync(settings, whole.slice(0, 40));

@@ -290,12 +290,12 @@ describe("what agents are given", () => {
 
   it("are never files from outside of the project", async () => {
     const outside = plainFolder({ "key.md": "secret" });
-    repository.write({ "api/_api.md": "api", "shared/rules.md": "shared\n" });
+    repository.write({ "api/_api.md": "api", "common/rules.md": "common\n" });
     const { modules } = await scan();
     const rules = join(repository.root, ".mu/rules/work");
     mkdirSync(rules, { recursive: true });
-    symlinkSync("../../../shared/rules.md", join(rules, "api.md"));
-    expect(await rulesFor(repository.root, "work", modules)).toMatchObject([{ text: "shared\n" }]);
+    symlinkSync("../../../common/rules.md", join(rules, "api.md"));
+    expect(await rulesFor(repository.root, "work", modules)).toMatchObject([{ text: "common\n" }]);
     symlinkSync(join(outside, "key.md"), join(rules, "_all.md"));
     await expect(rulesFor(repository.root, "work", modules)).rejects.toMatchObject({ code: "file.outside" });
     rmSync(join(repository.root, "api/_api.md"));

@@ -29,7 +29,8 @@ describeTmux("a job whose panes are taken away", () => {
     type Run = { id: number; task: string; state: string; process: string };
     const runs = async () => (await project.json("runs list -n 0")).items as Run[];
     const lines = (file: string) => (existsSync(at(file)) ? readFileSync(at(file), "utf8").trim().split("\n") : []);
-    const active = async () => (await runs()).find(({ state }) => state === "reserved" || state === "running");
+    const takenOver = () =>
+      eventually("a run is taken over", async () => (await runs()).some(({ state }) => state === "running"));
     const endServer = () => project.sh("tmux kill-server");
     const endRunner = async () => {
       const [{ process: id }] = await project.json(
@@ -45,7 +46,7 @@ describeTmux("a job whose panes are taken away", () => {
       kill: () => Promise<unknown>,
       isHeld: boolean,
     ][] = [
-      ["task", () => eventually("a run", async () => (await active()) !== undefined), endServer, true],
+      ["task", takenOver, endServer, true],
       ["plan", begun, endServer, true],
       ["update", begun, endRunner, true],
       ["upgrade", over, endServer, false],
