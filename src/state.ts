@@ -142,13 +142,16 @@ async function tasksWithin(db: Reader, workstreamId: number, under: TaskRef | un
   return isUnder((await taskRow(db, under)).id);
 }
 
+/** True for a task `t` that holds others and does not itself wait for a person. */
+const holdsOthers = sql<SqlBool>`(t.kind in (${sql.join(CONTAINER_KINDS.map((kind) => sql.lit(kind)))}) and t.hold is null)`;
+
 /** Where a task `t` counts. */
 const placeOf = (now: string) => sql<Exclude<keyof State["counts"], "total">>`case
   when t.status = 'IN_PROGRESS' then 'inProgress'
   when t.status <> 'OPEN' then lower(t.status)
+  when ${holdsOthers} then 'containers'
   when ${isBlocked} then 'blocked'
   when t.hold is not null then 'held'
-  when t.kind in (${sql.join(CONTAINER_KINDS.map((kind) => sql.lit(kind)))}) then 'containers'
   when t.not_before > ${now} then 'notDue'
   else 'ready' end`;
 
@@ -196,7 +199,10 @@ interface ListSpec {
 }
 
 const IN_PROGRESS: ListSpec = { holds: sql`t.status = 'IN_PROGRESS'`, order: [sql`t.name`] };
-const BLOCKED: ListSpec = { holds: sql`(t.status = 'OPEN' and ${isBlocked})`, order: [sql`t.name`] };
+const BLOCKED: ListSpec = {
+  holds: sql`(t.status = 'OPEN' and ${isBlocked} and not ${holdsOthers})`,
+  order: [sql`t.name`],
+};
 const CLOSED: ListSpec = { holds: sql`t.status = 'CLOSED'`, order: [sql`t.closed_at desc`, sql`t.name`] };
 
 async function listed(db: Reader, within: RawBuilder<SqlBool>, spec: ListSpec, limit: number): Promise<TaskRow[]> {

@@ -98,21 +98,32 @@ export async function spentOnTask(
   return { spent, runs: Number(row?.runs ?? 0), left };
 }
 
-/** What each agent's runs of a UTC day cost so far, in USD, by the agent's name; null where the cost of one is unknown. */
+/**
+ * What each agent's runs of a UTC day cost so far, in USD, by the agent's name; null where the cost of one is unknown.
+ * \`booked\` counts what such a run has reserved, as the budget does.
+ */
 export async function spendOfAgents(
   db: Reader,
   workstreamId: number,
   day: string,
-): Promise<Map<string, number | null>> {
+): Promise<Map<string, { usd: number | null; booked: number }>> {
   const rows = await db
     .selectFrom("runs")
     .select(["agent", sql<number>`sum(cost_micros)`.as("micros")])
+    .select(
+      sql<number>`sum(case when finished_at is null then 0 else coalesce(cost_micros, reserved_micros) end)`.as(
+        "booked",
+      ),
+    )
     .select(sql<number>`sum(case when finished_at is not null and cost_micros is null then 1 else 0 end)`.as("unknown"))
     .where("workstream_id", "=", workstreamId)
     .where("day", "=", day)
     .groupBy("agent")
     .execute();
   return new Map(
-    rows.map(({ agent, micros, unknown }) => [agent, Number(unknown) > 0 ? null : Number(micros ?? 0) / MICROS]),
+    rows.map(({ agent, micros, booked, unknown }) => {
+      const usd = Number(unknown) > 0 ? null : Number(micros ?? 0) / MICROS;
+      return [agent, { usd, booked: Number(booked) / MICROS }];
+    }),
   );
 }

@@ -9,6 +9,7 @@ import { levelOf, type TaskLevel, type TaskStatus } from "./task.js";
 export interface BoardTask {
   name: string;
   title: string;
+  kind: string;
   status: TaskStatus;
   /** Null while it is not CLOSED. */
   level: TaskLevel | null;
@@ -30,7 +31,18 @@ export async function readBoard(db: Reader, workstreamId: number, now: string): 
   const rows = await db
     .selectFrom("tasks as t")
     .leftJoin("agents as o", "o.id", "t.owner_id")
-    .select(["t.id", "t.name", "t.title", "t.status", "t.level", "t.role", "o.name as owner", "t.hold", "t.priority"])
+    .select([
+      "t.id",
+      "t.name",
+      "t.title",
+      "t.kind",
+      "t.status",
+      "t.level",
+      "t.role",
+      "o.name as owner",
+      "t.hold",
+      "t.priority",
+    ])
     .select(["t.updated_at as updatedAt", sql<number>`case when ${isReady(now)} then 1 else 0 end`.as("ready")])
     .where("t.workstream_id", "=", workstreamId)
     .orderBy("t.name")

@@ -42,7 +42,8 @@ export interface Data {
   agents: readonly CrewAgent[];
   inbox: readonly InboxItem[];
   counts: WorkCounts;
-  spentUsd: number;
+  /** Today; not sure where the cost of a run is unknown and what it reserved counts. */
+  spent: { usd: number; isSure: boolean };
   collisions: readonly Collision[];
   tasks: readonly BoardTask[];
   /** The longest chain of work, by days, first one first. */

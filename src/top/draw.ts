@@ -213,7 +213,7 @@ function headerOf(model: Model, data: Data, columns: number): string {
   const name = fitted(title, Math.max(8, Math.min(data.under === null ? 24 : 48, columns - 66)));
   return cutStyled(styled("1", name) + tabs.join(""), columns);
 }
-function countsOf({ agents, counts, inbox, spentUsd }: Data, frozen: boolean): string {
+function countsOf({ agents, counts, inbox, spent }: Data, frozen: boolean): string {
   const states = new Map<string, number>();
   for (const { status } of agents) states.set(status ?? "unknown", (states.get(status ?? "unknown") ?? 0) + 1);
   const crew = [...states].sort().map(([status, count]) => `${count} ${status.replace("_", " ")}`);
@@ -222,7 +222,7 @@ function countsOf({ agents, counts, inbox, spentUsd }: Data, frozen: boolean): s
     inbox.length === 0 ? "nobody needs you" : `${inbox.length} ${inbox.length === 1 ? "needs" : "need"} you`,
     agents.length === 0 ? "no agents" : crew.join(", "),
     `${counts.ready} ready, ${counts.inProgress} in progress, ${counts.blocked} blocked${counts.held > 0 ? `, ${counts.held} held` : ""}`,
-    `$${spentUsd.toFixed(2)} today`,
+    `${spent.isSure ? "" : "~"}$${spent.usd.toFixed(2)} today`,
   ].join(" · ");
 }
 

@@ -53,8 +53,9 @@ export async function readData(
       conflicts: collisions.flatMap(({ a, b, branch }) =>
         a === agent.name ? [b ?? branch ?? "the branch"] : b === agent.name ? [a] : [],
       ),
-      costUsd: spend.get(agent.name) ?? null,
+      costUsd: spend.get(agent.name)?.usd ?? null,
     }));
+    const bills = [...spend].flatMap(([agent, bill]) => (within && !works(agent) ? [] : bill));
     return {
       workstream: name,
       under: under === undefined ? null : (within?.get(under) ?? "a task that is gone"),
@@ -62,7 +63,10 @@ export async function readData(
       agents,
       inbox: asking.filter(({ kind, subject }) => WHOLE.has(kind) || (ASKED.has(kind) ? works : isIn)(subject)),
       counts: await countWork(db, id, now, under),
-      spentUsd: [...spend].reduce((sum, [agent, usd]) => sum + (within && !works(agent) ? 0 : (usd ?? 0)), 0),
+      spent: {
+        usd: bills.reduce((sum, { booked }) => sum + booked, 0),
+        isSure: bills.every(({ usd }) => usd !== null),
+      },
       collisions: within ? collisions.filter(({ a, b }) => works(a) || works(b)) : collisions,
       ...(await partsOf(db, scene, { view, now, isIn, among: within && new Set(within.keys()) })),
       budget: null,

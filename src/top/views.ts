@@ -2,6 +2,7 @@ import type { ListedAgent } from "../agents/agent.js";
 import type { InboxItem } from "../inbox.js";
 import { counted } from "../names.js";
 import type { BoardTask } from "../tasks/board.js";
+import { CONTAINER_KINDS } from "../tasks/task.js";
 import type { CrewAgent, Data, Landing } from "./data.js";
 import { type Fields, filterBy } from "./filter.js";
 import { layersOf } from "./graph.js";
@@ -129,6 +130,7 @@ const STATUS_TONES: Readonly<Record<string, Tone>> = {
 
 function stateOf(task: BoardTask): Cell {
   if (task.hold !== null) return { text: "held", tone: "asks" };
+  if (task.status === "OPEN" && CONTAINER_KINDS.includes(task.kind)) return { text: "holding others", tone: "dim" };
   if (task.status === "CLOSED") return { text: task.level === "claimed" ? "closed" : (task.level ?? ""), tone: "good" };
   if (task.ready) return { text: "ready", tone: "strong" };
   if (task.status === "OPEN" && task.waitsFor.length > 0) return { text: "blocked", tone: "dim" };
@@ -152,7 +154,7 @@ function taskRow(task: BoardTask, indent = ""): Row {
   };
 }
 
-const BOARD = ["held", "in progress", "ready", "blocked", "open"];
+const BOARD = ["held", "in progress", "ready", "blocked", "open", "holding others"];
 const heading = (text: string): Row => ({
   id: `\0${text}`,
   subject: null,

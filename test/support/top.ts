@@ -20,7 +20,17 @@ export const agent = (name: string, more: Partial<CrewAgent> = {}): CrewAgent =>
 });
 
 export const task = (name: string, more: Partial<BoardTask> = {}): BoardTask => ({
-  ...{ name, title: `Do ${name}`, status: "OPEN", level: null, role: null, owner: null, hold: null, priority: 5 },
+  ...{
+    name,
+    title: `Do ${name}`,
+    kind: "task",
+    status: "OPEN",
+    level: null,
+    role: null,
+    owner: null,
+    hold: null,
+    priority: 5,
+  },
   ...{ ready: true, blockers: [], waitsFor: [], updatedAt: new Date(NOW).toISOString() },
   ...more,
 });
@@ -38,7 +48,7 @@ export const dataOf = (more: Partial<Data> = {}): Data => ({
     landings: [],
   },
   counts: { ready: 0, blocked: 0, held: 0, waiting: 0, inProgress: 0, open: 0 },
-  ...{ spentUsd: 0, budget: null, log: [] },
+  ...{ spent: { usd: 0, isSure: true }, budget: null, log: [] },
   ...more,
 });
 
