@@ -11,7 +11,7 @@ import { qualifiedName, type TaskRef } from "../names.js";
 import { listRuns, type Run } from "../runs/run.js";
 import { shape, type TypeOf } from "../shape.js";
 import { ownTaskToChange, type TaskToChange, taskVerb } from "../tasks/change.js";
-import { readStep, resumeJobIn, resumeStepIn } from "../tasks/flow.js";
+import { readStep, resumeJobIn, resumeStepIn } from "../tasks/flow/steps.js";
 import { insertNote } from "../tasks/notes.js";
 import { type Task, taskRow, toTask } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";

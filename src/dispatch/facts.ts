@@ -9,7 +9,7 @@ import type { ProjectSettings } from "../project/settings.js";
 import { micros } from "../runs/run.js";
 import { dayOf, spendOfDay, spentOn } from "../runs/spend.js";
 import { isBlocked } from "../tasks/edge.js";
-import { isNode } from "../tasks/flow.js";
+import { isNode } from "../tasks/flow/nodes.js";
 import { CONTAINER_KINDS, readyOrder, unblocks } from "../tasks/task.js";
 import { listTracks } from "../tracks.js";
 import type { Claim, Facts, Waiting } from "./decide.js";

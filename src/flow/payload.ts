@@ -34,14 +34,19 @@ export interface JobPlan {
 /** A payload as it is stored. People can change it: what is missing or wrong in it counts as not said. */
 type Stored = string | null | undefined;
 
-function objectIn(stored: Stored, key: string): Record<string, unknown> {
+/** What a payload says, by key; one that is no object says nothing. */
+export function valuesIn(stored: Stored): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(stored ?? "null");
-    const found = isObject(value) ? value[key] : undefined;
-    return isObject(found) ? found : {};
+    return isObject(value) ? value : {};
   } catch {
     return {};
   }
+}
+
+function objectIn(stored: Stored, key: string): Record<string, unknown> {
+  const found = valuesIn(stored)[key];
+  return isObject(found) ? found : {};
 }
 
 const textOf = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);

@@ -12,10 +12,20 @@ import { targetOf } from "../workspaces/target.js";
 import { findWorkspaceRow, type WorkspaceRow } from "../workspaces/workspace.js";
 import type { JobRow } from "./job.js";
 
+/** The folder of a job's checkout, if it has one that is there. */
+export async function findCheckout(
+  host: Host,
+  { row }: Pick<JobRow, "row">,
+  name = row.name,
+): Promise<string | undefined> {
+  const space = await findWorkspaceRow(host.context.store.db, { workstream: row.workstream, name });
+  return space?.state === "ready" && existsSync(space.path) ? space.path : undefined;
+}
+
 /** The folder of a job's checkout. Faults `run.config`. */
 export async function checkoutOf(host: Host, { row }: Pick<JobRow, "row">, name: string): Promise<string> {
-  const space = await findWorkspaceRow(host.context.store.db, { workstream: row.workstream, name });
-  if (space?.state === "ready" && existsSync(space.path)) return space.path;
+  const path = await findCheckout(host, { row }, name);
+  if (path !== undefined) return path;
   const message = `the checkout of ${row.name} is gone. Make it again with mu workspace create ${name} -w ${row.workstream}.`;
   throw new Fault("conflict", "run.config", message);
 }

@@ -7,12 +7,12 @@ import { removeRows } from "../db/destroy.js";
 import type { Reader } from "../db/schema.js";
 import { type Tx, write } from "../db/write.js";
 import { Fault, insteadOfFault } from "../errors.js";
-import { type JobPlan, jobPlanOf, pushMarkOf } from "../flow/payload.js";
+import { type JobPlan, jobPlanOf, pushMarkOf, valuesIn } from "../flow/payload.js";
 import { isStepName, STEP_NAMES } from "../flow/steps.js";
 import type { Host } from "../host.js";
-import { checkTaskName, didYouMean, enumerate, qualifiedName, quote, type TaskRef } from "../names.js";
+import { checkTaskName, counted, didYouMean, enumerate, qualifiedName, quote, type TaskRef } from "../names.js";
 import { MICROS } from "../runs/run.js";
-import { isObject, shape, type TypeOf } from "../shape.js";
+import { shape, type TypeOf } from "../shape.js";
 import { addTaskIn, taskExists } from "../tasks/add.js";
 import { findTask, selectTasks, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow } from "../tasks/task.js";
 import { transition } from "../tasks/transition.js";
@@ -144,7 +144,7 @@ export async function createJob(
   crew: Crew,
   workstream: string,
   { name, title = name, workspace = false, clean = false, adopt = false }: NewJob,
-): Promise<{ job: Job; dirty: number }> {
+): Promise<{ job: Job; warnings: TreeWarning[] }> {
   checkJobName(name);
   const { db } = crew.context.store;
   const root = await rootOf(db, workstream);
@@ -152,8 +152,7 @@ export async function createJob(
   if ((await findTask(db, ref)) !== undefined) throw taskExists(ref);
   const folder = join(root, jobFolder(name));
   if (existsSync(folder) !== adopt) throw adopt ? noFolder(ref) : folderExists(ref);
-  const dirty = await uncommitted(crew, root);
-  if (clean && dirty > 0) throw dirtyTree(dirty);
+  const warnings = await lookAtTree(crew, root, { clean });
   // What a `job new` that was cut off has left is taken over.
   const isMade = workspace && (await findWorkspaceRow(db, ref))?.state === "ready";
   if (workspace && !isMade) await createWorkspace(crew, ref, { projectRoot: root });
@@ -162,7 +161,7 @@ export async function createJob(
     await addTaskIn(tx, workstream, { name, title, kind: "job", payload: { job: plan } });
   });
   await mkdir(folder, { recursive: true });
-  return { job: await getJob(db, ref), dirty };
+  return { job: await getJob(db, ref), warnings };
 }
 
 const MOST_NAME = 32;
@@ -186,17 +185,19 @@ function noFolder({ workstream, name }: TaskRef): Fault {
   ]);
 }
 
-function dirtyTree(files: number): Fault {
-  return new Fault(
-    "conflict",
-    "job.dirty",
-    `${files} ${files === 1 ? "file is" : "files are"} not committed. Commit them, so that you can go back.`,
-    [{ intent: "See them", command: "git status" }],
-  );
+type TreeWarning = { code: string; message: string };
+
+/** Warns of files of the project folder that are not committed; with `clean` refuses them. Faults `job.dirty`. */
+export async function lookAtTree(host: Host, root: string, { clean }: { clean: boolean }): Promise<TreeWarning[]> {
+  const dirty = await uncommitted(host, root);
+  if (dirty === 0) return [];
+  const message = `${counted(dirty, "file")} of the project not committed. Commit first, so that you can go back.`;
+  if (!clean) return [{ code: "uncommitted", message }];
+  throw new Fault("conflict", "job.dirty", message, [{ intent: "See them", command: "git status" }]);
 }
 
 /** How many files of the project folder are not committed, mu's own left out; 0 where that is not known. */
-export async function uncommitted(host: Host, root: string): Promise<number> {
+async function uncommitted(host: Host, root: string): Promise<number> {
   const { backend, root: top } = await detectBackend(host, root);
   if (backend.key !== "git") return 0;
   const args = ["status", "--porcelain", "-z", "--untracked-files=normal", "--", ".", ":(exclude,top).mu"];
@@ -351,12 +352,6 @@ export function setModules(context: Context, job: JobRow, modules: string[] | nu
 }
 
 const withPayload = ({ payload }: TaskRow, more: object): string => JSON.stringify({ ...valuesIn(payload), ...more });
-
-/** People can change a payload: one that is no object says nothing. */
-function valuesIn(payload: string | null): Record<string, unknown> {
-  const value: unknown = JSON.parse(payload ?? "null");
-  return isObject(value) ? value : {};
-}
 
 /** Sets keys of a job's payload, and columns with them; what is undefined is taken out. */
 export async function setPayloadIn(tx: Tx, ref: TaskRef, more: object, columns: JobColumns = {}): Promise<void> {

@@ -11,7 +11,7 @@ import { keptOf } from "../runs/perform.js";
 import type { RunRow } from "../runs/run.js";
 import type { Special, SpecialRun } from "../runs/special.js";
 import { isObject } from "../shape.js";
-import { stepOfNode } from "../tasks/flow.js";
+import { stepOfNode } from "../tasks/flow/steps.js";
 import { addNote } from "../tasks/notes.js";
 import { taskRow } from "../tasks/task.js";
 import { writeWhole } from "../whole-file.js";
@@ -84,7 +84,7 @@ async function judge(
   cwd: string,
   judged: Parameters<Special["judge"]>[2],
 ): ReturnType<Special["judge"]> {
-  const { world, run, task, settings } = about;
+  const { world, run, task } = about;
   if (task.kind === "test") return { judged: await tested(about, cwd, judged) };
   const job = await jobRow(world.context.store.db, { workstream: run.workstream, name: task.root ?? "" });
   const step = isStepName(task.step) ? task.step : "task";
@@ -110,7 +110,6 @@ async function judge(
       };
     }
   }
-  void settings;
   return { judged };
 }
 

@@ -11,7 +11,7 @@ import { qualifiedName } from "../names.js";
 import { isInstalled } from "../project/roles.js";
 import type { ProjectSettings } from "../project/settings.js";
 import { FEW, samplesOf } from "../runs/learned.js";
-import { addStepIn, readStep, reopenJobIn, resumeStepIn, type StepState } from "../tasks/flow.js";
+import { addStepIn, readStep, reopenJobIn, resumeStepIn, type StepState } from "../tasks/flow/steps.js";
 import { selectTasks, type TaskRow, taskRow } from "../tasks/task.js";
 import { readArtifacts } from "./folder.js";
 import { isArchived, type JobRow, requireNoPush } from "./job.js";

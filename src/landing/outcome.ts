@@ -6,7 +6,7 @@ import { insteadOfFault } from "../errors.js";
 import { enumerate, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { taskVerb } from "../tasks/change.js";
-import { heldIfJob } from "../tasks/flow.js";
+import { heldIfJob } from "../tasks/flow/steps.js";
 import { insertNote } from "../tasks/notes.js";
 import { findById, type TaskRow } from "../tasks/task.js";
 import { transition } from "../tasks/transition.js";

@@ -8,7 +8,7 @@ import { counted, qualifiedName, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { isApproved } from "../tasks/approved.js";
 import { type TaskToChange, taskToChange, taskVerb } from "../tasks/change.js";
-import { heldIfJob } from "../tasks/flow.js";
+import { heldIfJob } from "../tasks/flow/steps.js";
 import { insertNote } from "../tasks/notes.js";
 import { getTask, type Task, type TaskRow } from "../tasks/task.js";
 import { transition } from "../tasks/transition.js";

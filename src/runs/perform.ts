@@ -17,7 +17,7 @@ import { type ProjectSettings, type Role, roleOf } from "../project/settings.js"
 import { secretsIn } from "../redact.js";
 import { type TaskToChange, taskToChange } from "../tasks/change.js";
 import { beginWorkIn } from "../tasks/claim.js";
-import { isNode } from "../tasks/flow.js";
+import { isNode } from "../tasks/flow/nodes.js";
 import type { Finding } from "../tasks/lifecycle.js";
 import { listNotes } from "../tasks/notes.js";
 import { toTask } from "../tasks/task.js";

@@ -17,7 +17,7 @@ import {
   touched,
 } from "./change.js";
 import { type Check, insertCheck, type NewCheck } from "./checks.js";
-import { goOnIn } from "./flow.js";
+import { goOnIn } from "./flow/go-on.js";
 import { openBlockers } from "./graph.js";
 import { insertEvidence, insertNote } from "./notes.js";
 import { lookAt, selectTasks, TASK, TASK_STATUSES, type TaskRow, type TaskStatus, taskRow, toTask } from "./task.js";

@@ -14,7 +14,7 @@ import { undoGroup } from "../../src/journal/undo/undo.js";
 import { DEFAULT_ROLE, DEFAULT_SETTINGS } from "../../src/project/settings.js";
 import { addTaskIn } from "../../src/tasks/add.js";
 import { claimNext, claimTask } from "../../src/tasks/claim.js";
-import { addStepIn } from "../../src/tasks/flow.js";
+import { addStepIn } from "../../src/tasks/flow/steps.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { listReady } from "../../src/tasks/ready.js";
 import { CONTAINER_KINDS, getTask, taskRow } from "../../src/tasks/task.js";

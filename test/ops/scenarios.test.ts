@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { sorted } from "../../src/operations/ops/ops.js";
+import { sorted } from "../../src/operations/ops/contract.js";
 import type { Ran } from "../support/cli.js";
 import { piNotes, piStarts, STUB_PI } from "../support/pi.js";
 import { newProject, type Project, type TestRole } from "../support/project.js";

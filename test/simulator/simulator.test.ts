@@ -127,7 +127,7 @@ const PLANTED: Record<string, Planted & { found: RegExp }> = {
   },
   "a step stays where its last part was given up": {
     ...{
-      file: "tasks/flow.ts",
+      file: "tasks/flow/go-on.ts",
       text: "dropped: node.name });\n  await goOnIn(tx, node);",
       instead: "dropped: node.name });",
     },

@@ -8,6 +8,7 @@ import { duration } from "../../names.js";
 import type { TaskRow } from "../../tasks/task.js";
 import {
   classify,
+  endOf,
   type MonitorEvent,
   type MonitorOutcome,
   OUTCOME_OF,
@@ -58,11 +59,12 @@ export async function delegate(crew: Crew, scene: Scene, root: TaskRow, options:
     restarts++;
     isOurs = true;
     await startDispatcher();
-    const isUp = async () => (await livingDispatcher(crew, scene.workstream)) ?? (await isOver(look));
+    const isUp = async () => (await livingDispatcher(crew, scene.workstream)) ?? endOf(await look());
     await pollUntil(clock, isUp, { everyMs: 200, timeoutMs: START_MS, signal });
   };
   try {
-    if ((await livingDispatcher(crew, scene.workstream)) === undefined && !(await isOver(look))) await start();
+    if ((await livingDispatcher(crew, scene.workstream)) === undefined && endOf(await look()) === undefined)
+      await start();
     else restarts = 0;
     const turn = async (): Promise<Delegated | undefined> => {
       const status = await look();
@@ -91,9 +93,4 @@ export async function delegate(crew: Crew, scene: Scene, root: TaskRow, options:
     clock.end();
     if (isOurs && !keep) await askToStop(crew, scene.workstream, "now");
   }
-}
-
-async function isOver(look: () => Promise<RuntimeStatus>): Promise<true | undefined> {
-  const event = classify({ ...(await look()), process_running: true }, { notify: false, seen: new Set() });
-  return event === undefined ? undefined : true;
 }

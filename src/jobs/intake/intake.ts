@@ -5,12 +5,12 @@ import type { Reader } from "../../db/schema.js";
 import { write } from "../../db/write.js";
 import { Fault } from "../../errors.js";
 import { INTAKE_STEP, type IntakeKind } from "../../flow/intake.js";
-import type { RunWish, StepPlan } from "../../flow/payload.js";
+import { type RunWish, type StepPlan, valuesIn } from "../../flow/payload.js";
 import { DEFAULT_LIMITS, type NodeKind, ROLE_OF } from "../../flow/steps.js";
 import { qualifiedName } from "../../names.js";
 import type { ProjectSettings } from "../../project/settings.js";
 import { isObject } from "../../shape.js";
-import { addIntakeIn } from "../../tasks/flow.js";
+import { addIntakeIn } from "../../tasks/flow/intakes.js";
 import { selectTasks, type TaskRow } from "../../tasks/task.js";
 import { writeWhole } from "../../whole-file.js";
 
@@ -135,13 +135,8 @@ export function scopeText(scope: Scope): string {
 
 /** The scope that an intake was filed with. */
 export function scopeOf({ payload }: Pick<TaskRow, "payload">): Scope | null {
-  try {
-    const value: unknown = JSON.parse(payload ?? "null");
-    const intake = isObject(value) ? value["intake"] : undefined;
-    return isObject(intake) && isObject(intake["scope"]) ? (intake["scope"] as unknown as Scope) : null;
-  } catch {
-    return null;
-  }
+  const { intake } = valuesIn(payload);
+  return isObject(intake) && isObject(intake["scope"]) ? (intake["scope"] as unknown as Scope) : null;
 }
 
 /** The tasks of an intake and of those that follow it up. */

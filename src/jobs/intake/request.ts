@@ -12,14 +12,7 @@ import type { TaskRow } from "../../tasks/task.js";
 import { initWorkstream } from "../../workstreams/workstream.js";
 import { type Delegated, delegate } from "./delegate.js";
 import { type Filed, fileIntake, intakeOfItem, type Scope } from "./intake.js";
-import {
-  classify,
-  type MonitorEvent,
-  type MonitorOutcome,
-  OUTCOME_OF,
-  type RuntimeStatus,
-  readStatus,
-} from "./status.js";
+import { endOf, type MonitorEvent, type MonitorOutcome, OUTCOME_OF, type RuntimeStatus, readStatus } from "./status.js";
 import {
   DEFAULT_MODE,
   type Decision,
@@ -152,7 +145,7 @@ async function delegated(world: RequestWorld, wish: RequestWish, kind: IntakeKin
 async function ended(world: RequestWorld, row: TaskRow): Promise<Delegated | undefined> {
   const { workstream } = world.scene;
   const status = await readStatus(world.crew, workstream.name, { root: row, since: row.created_at });
-  const event = classify({ ...status, process_running: true }, { notify: false, seen: new Set() });
+  const event = endOf(status);
   if (event === undefined || event.kind === "stage_progress" || event.kind === "idle_no_work") return undefined;
   return { event, outcome: OUTCOME_OF[event.kind], status, progress: [] };
 }

@@ -183,3 +183,8 @@ export function classify(
   if (!status.process_running && status.active_run_count > 0) return event("crashed", "what ran the work is gone");
   return undefined;
 }
+
+/** How an intake has ended, if nothing more comes of it by itself: also where nobody runs what is left. */
+export function endOf(status: RuntimeStatus): MonitorEvent | undefined {
+  return classify({ ...status, process_running: true }, { notify: false, seen: new Set() });
+}

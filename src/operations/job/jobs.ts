@@ -53,9 +53,7 @@ export const jobNew = defineOperation({
     { command: "mu job new build", shows: "a name that a task has", fault: "task.exists" },
   ],
   async run(app, { workstream, ...wanted }) {
-    const { job, dirty } = await createJob(await app.crew(), workstream, wanted);
-    const message = `${counted(dirty, "file")} of the project not committed. Commit first, so that you can go back.`;
-    return { job, warnings: dirty > 0 ? [{ code: "uncommitted", message }] : [] };
+    return createJob(await app.crew(), workstream, wanted);
   },
   next: ({ job: { name, workstream } }) => [
     step("Say what you want", `mu job run ${name} task -i '…' -w ${workstream}`),

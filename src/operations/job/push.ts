@@ -1,4 +1,6 @@
-import { PUSH, PUSH_SKIPPED, type Push, planPush, pushJobs } from "../../jobs/push.js";
+import { PUSH, PUSH_SKIPPED, type Push } from "../../jobs/push/group.js";
+import { planPush } from "../../jobs/push/plan.js";
+import { pushJobs } from "../../jobs/push/push.js";
 import { counted, enumerate, shellWord } from "../../names.js";
 import { defineOperation, step, WARNINGS, warningLines } from "../define.js";
 import { flag, tasksField, workstreamField, yesField } from "../fields.js";

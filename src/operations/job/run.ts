@@ -5,12 +5,10 @@ import { write } from "../../db/write.js";
 import { livingDispatcher } from "../../dispatch/lease.js";
 import { drainHere } from "../../dispatch/once.js";
 import { Fault } from "../../errors.js";
-
 import type { StepPlan } from "../../flow/payload.js";
 import { NODE_KINDS, ROLE_OF, STEP_NAMES, STEPS, type StepName } from "../../flow/steps.js";
-
 import { assemblePrompt } from "../../jobs/assemble.js";
-import { endPartsIn, getJob, JOB, type Job, type JobRow, jobRow, partsOf, uncommitted } from "../../jobs/job.js";
+import { endPartsIn, getJob, JOB, type Job, type JobRow, jobRow, lookAtTree, partsOf } from "../../jobs/job.js";
 import { scanModules } from "../../jobs/modules.js";
 import { special } from "../../jobs/once.js";
 import { keepAll } from "../../jobs/special.js";
@@ -89,7 +87,7 @@ export const jobRun = defineJobVerb({
     const scene = await sceneOf(app, ref.workstream);
     const job = await jobRow(db, ref);
     const steps = stepsNamed(input.steps);
-    const warnings = await lookAtTree(app, job, input.clean);
+    const warnings = job.plan.workspace ? [] : await lookAtTree(crew, job.root, input);
     let done: { steps: string[]; queued: string[]; behind: string | null };
     let estimate: { seconds: number; usd: number | null } | null = null;
     if (input.from !== undefined) {
@@ -197,19 +195,6 @@ function drawEnd(job: Job, ran: readonly string[], paint: Paint): string[] {
   return job.hold === null
     ? lines
     : [...lines, `! ${paint.bold(job.name)} waits for you: ${job.holdReason ?? job.hold}`];
-}
-
-async function lookAtTree(app: App, job: JobRow, clean: boolean) {
-  if (job.plan.workspace) return [];
-  const dirty = await uncommitted(await app.crew(), job.root);
-  if (dirty === 0) return [];
-  const message = `${counted(dirty, "file")} of the project not committed.`;
-  if (clean) {
-    throw new Fault("conflict", "job.dirty", `${message} Commit first, so that you can go back.`, [
-      { intent: "See them", command: "git status" },
-    ]);
-  }
-  return [{ code: "uncommitted", message }];
 }
 
 /** Waits until nothing of the job can go on; without a living dispatcher this process runs it. */

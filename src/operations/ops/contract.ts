@@ -135,3 +135,11 @@ export function scopedItem(given: Record<string, unknown> | undefined): z.output
     constraints: Array.isArray(constraints) ? constraints.filter((one) => typeof one === "string") : [],
   };
 }
+
+/** A value with the keys of all its objects in order. */
+export function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, one]) => one !== undefined);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, one]) => [key, sorted(one)]));
+}

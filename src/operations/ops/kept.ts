@@ -4,8 +4,7 @@ import { pollUntil } from "../../clock.js";
 import { timestamp, wakingClock } from "../../db/context.js";
 import { Fault } from "../../errors.js";
 import { isProcessAlive, processIdentity } from "../../processes.js";
-import type { OpsRequest, OpsResult } from "./contract.js";
-import { sorted } from "./ops.js";
+import { type OpsRequest, type OpsResult, sorted } from "./contract.js";
 
 /** How long a result of another process is waited for, in ms. */
 const PATIENCE_MS = 7_200_000;

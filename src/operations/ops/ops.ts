@@ -1,7 +1,7 @@
 import { Fault } from "../../errors.js";
 import { defineOperation } from "../define.js";
 import { flag, optionalText } from "../fields.js";
-import { OPS_SCHEMA, type OpsResult, opsResult } from "./contract.js";
+import { OPS_SCHEMA, type OpsResult, opsResult, sorted } from "./contract.js";
 
 export const ops = defineOperation({
   name: "ops",
@@ -38,12 +38,4 @@ function noFormat(): Fault {
   return new Fault("usage", "ops.no_format", "Say how to answer: --json, or --stream-json.", [
     { intent: "Answer a request", command: "mu ops --json" },
   ]);
-}
-
-/** A value with the keys of all its objects in order. */
-export function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([, one]) => one !== undefined);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, one]) => [key, sorted(one)]));
 }
