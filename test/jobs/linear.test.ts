@@ -65,6 +65,7 @@ describe("mu linear import", () => {
       ...{ kind: "job", externalRef: "ENG-7" },
       payload: { linear: { identifier: "ENG-7", url: "https://linear.app/acme/issue/ENG-7" } },
     });
+    expect((await mu("task show eng-7")).stdout).not.toContain("identifier");
     expect((await mu("log -n 1")).stdout).toContain("imported ENG-7 into eng-7");
   });
 

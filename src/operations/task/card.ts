@@ -1,7 +1,7 @@
 import { localTime } from "../../clock.js";
 import { type TaskColumn, taskColumnEntries } from "../../db/task-columns.js";
 import { counted } from "../../names.js";
-import type { Task } from "../../tasks/task.js";
+import { CONTAINER_KINDS, type Task } from "../../tasks/task.js";
 import type { Paint } from "../define.js";
 
 /** A table of tasks, or a line that says there are none. */
@@ -30,10 +30,14 @@ const CARD_TEXTS: Readonly<Record<string, (task: Task, paint: Paint) => string |
   hold: ({ hold, holdReason }) => (hold === null ? null : [hold, holdReason].filter(Boolean).join(": ")),
   attempts: (task) => (task.attempts === 0 ? null : `${task.attempts} of ${task.maxRetries + 1}`),
   budgetUsd: ({ budgetUsd }) => (budgetUsd === null ? null : `$${budgetUsd.toFixed(2)}`),
+  payload: (task) => (isOfFlow(task) ? null : plainText(task.payload, "json")),
   createdAt: (task, paint) => `${localTime(task.createdAt)} (${paint.ago(task.createdAt)} ago)`,
   updatedAt: ({ createdAt, updatedAt }, paint) =>
     updatedAt === createdAt ? null : `${localTime(updatedAt)} (${paint.ago(updatedAt)} ago)`,
 };
+
+/** True for a job, an intake, and what they consist of: mu keeps its plan of them as their payload. */
+const isOfFlow = ({ kind, step }: Task) => CONTAINER_KINDS.includes(kind) || step !== null;
 
 /** The lines under a task's title: every field that is not at its default. */
 export function taskLines(task: Task, paint: Paint): string[] {
