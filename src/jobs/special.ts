@@ -143,16 +143,17 @@ async function after({ world, run }: Parameters<Special["after"]>[0]): Promise<v
 export async function keepAll(host: Host, job: JobRow): Promise<void> {
   const { db } = host.context.store;
   const runs = await runsOfJob(db, job);
-  let isNew = false;
+  let isLogged = false;
   for (const run of runs) {
     if (existsSync(keptPath(host, run)) || !existsSync(beganPath(host, run))) continue;
-    isNew = true;
     const began = await readBegan(host, run);
     if (began !== undefined && run.state === "done") await keepMade(host, job, run, began);
     if (began?.kind === "route") await keepRoute(host, job, run);
+    // Before the mark: whoever finds a run marked does not look at the logs again.
+    if (!isLogged) await writeLogs(host, job);
+    isLogged = true;
     await writeWhole(keptPath(host, run), JSON.stringify({ at: run.finished_at }));
   }
-  if (isNew) await writeLogs(host, job);
   if (job.plan.workspace) await recordWork(host, job);
 }
 
