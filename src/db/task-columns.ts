@@ -60,6 +60,8 @@ export const TASK_COLUMNS = {
   status: { kind: "label", initial: "OPEN", values: TASK_STATUSES, card: "status" },
   level: { kind: "label", nullable: true, values: TASK_LEVELS, card: "level", restsOn: "status" },
   owner_id: { kind: "id", nullable: true, card: "owner" },
+  /** Who had it where it was kept or imported from. */
+  former_owner: { kind: "text", nullable: true, card: "owner before" },
   role: {
     kind: "label",
     nullable: true,

@@ -28,8 +28,11 @@ export interface Tx {
   readonly incarnation: number | undefined;
   readonly run: ActingRun | undefined;
   insert<T extends JournalledTable>(table: T, row: NewRow<T>): Promise<RowOf<T>>;
-  /** Inserts many rows, which all have the columns of the first, with few statements; gives their ids in order. */
-  insertAll<T extends JournalledTable>(table: T, rows: readonly NewRow<T>[]): Promise<number[]>;
+  /**
+   * Inserts many rows, which all have the columns of the first, with few statements; gives their ids in order. A
+   * row made earlier, elsewhere, brings its `created_at`.
+   */
+  insertAll<T extends JournalledTable>(table: T, rows: readonly (NewRow<T> & MadeAt)[]): Promise<number[]>;
   /** Sets `columns`; what already has that value is no change. `before` saves the read of a row just read. */
   patch<T extends JournalledTable>(
     table: T,
@@ -46,6 +49,10 @@ export interface Tx {
   about(subject: string): void;
   /** Adds to the event's payload; the event is then appended even if no row changed. */
   addPayload(payload: Record<string, unknown>): void;
+}
+
+interface MadeAt {
+  created_at?: string;
 }
 
 export interface WriteSpec {
@@ -145,14 +152,14 @@ function transaction(db: Reader, now: string, { actor, incarnation, run }: Conte
       return { id, ...values } as never;
     },
     async insertAll(table, rows) {
-      const columns = Object.keys(rows[0] ?? {});
+      const columns = Object.keys(rows[0] ?? {}).filter((column) => column !== "created_at");
       const insertMany = (count: number) => insertRow(table, [...columns, "created_at"], count);
       const ids: number[] = [];
       for (const portion of portions(rows.map(storableRow<Row>), ROWS_PER_INSERT)) {
         const values: unknown[] = [];
         for (const row of portion) {
           for (const column of columns) values.push(row[column]);
-          values.push(now);
+          values.push(row["created_at"] ?? now);
         }
         const made = await insertMany(portion.length)(db, values);
         // Ids are assigned in the order of the rows; RETURNING promises no order.
@@ -160,7 +167,7 @@ function transaction(db: Reader, now: string, { actor, incarnation, run }: Conte
         for (const [index, row] of portion.entries()) {
           const id = fresh[index] as number;
           const insert = withoutNulls(row);
-          insert.created_at = now;
+          insert.created_at ??= now;
           ids.push(id);
           journal.changes.push({ table, id, insert });
         }

@@ -39,9 +39,17 @@ const STORES: Readonly<Record<TaskColumn["kind"], Store>> = {
   id: number("a whole number", Number.isInteger),
 };
 
+/** The value of any column, checked and in its stored form. Faults `task.invalid_field`. */
+export function storedColumn(name: string, { kind, nullable, values, ...bounds }: TaskColumn, value: unknown): unknown {
+  if (nullable && value === null && !isList(kind)) return null;
+  if (values === undefined || values.some((known) => known === value)) return STORES[kind](name, value, bounds);
+  throw invalid(name, `one of ${values.join(", ")}`, value);
+}
+
 /** The fields that verbs set, each with its column and its stored form. */
-const FIELDS = taskColumnEntries().flatMap(([name, { key, set, kind, nullable, ...bounds }]) => {
+const FIELDS = taskColumnEntries().flatMap(([name, { key, set, ...column }]) => {
   if (key === undefined || set === undefined) return [];
+  const { kind, nullable, ...bounds } = column;
   const store = (field: string, value: unknown) =>
     nullable && value === null && !isList(kind) ? null : STORES[kind](field, value, bounds);
   return [{ key, name, store }];

@@ -74,13 +74,15 @@ export async function insertEvidence(tx: Tx, taskId: number, author: string, tex
   if (text !== undefined) await insertNote(tx, taskId, author, { text, kind: "evidence" });
 }
 
-function noteKind(kind: string): NoteKind {
+/** A word as a kind of note. Faults `task.invalid_note`. */
+export function noteKind(kind: string): NoteKind {
   const found = NOTE_KINDS.find((known) => known === kind);
   if (found !== undefined) return found;
   throw invalid(`Unknown note kind ${quote(kind)}: use ${NOTE_KINDS.join(", ")}.`);
 }
 
-function noteText(text: string): string {
+/** The text of a note. Faults `task.invalid_note`. */
+export function noteText(text: string): string {
   const found = cleanText("text", text);
   if (found.trim() !== "") return found;
   throw invalid("A note needs text.");

@@ -47,6 +47,7 @@ export function taskOf(workstream: number, name: string, at: string): NewRow<"ta
     approved_from: null,
     approved_by: null,
     pull_request: null,
+    former_owner: null,
   };
 }
 

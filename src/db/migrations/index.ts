@@ -12,6 +12,7 @@ import { runs } from "./0009-runs.js";
 import { lineage } from "./0010-lineage.js";
 import { reviews } from "./0011-reviews.js";
 import { requests } from "./0012-requests.js";
+import { formerOwner } from "./0013-former-owner.js";
 import { MIGRATION_NAMES } from "./names.js";
 
 /** Every migration by its name, written for one dialect: statements that run in order. */
@@ -29,6 +30,7 @@ export function migrations(flavour: Flavour): Record<string, Migration> {
     lineage,
     reviews,
     requests,
+    formerOwner,
   ].map((statements, at): [string, Migration] => {
     const up: Migration["up"] = async (db) => {
       for (const text of statements(flavour)) await sql.raw(text).execute(db);

@@ -12,4 +12,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0010_lineage",
   "0011_reviews",
   "0012_requests",
+  "0013_former_owner",
 ];
