@@ -18,6 +18,7 @@ import type { Figure } from "./measure.js";
 import { ops } from "./ops.js";
 import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
+import { search } from "./search.js";
 import { size } from "./size.js";
 import { startup, state } from "./startup.js";
 import { sync } from "./sync.js";
@@ -31,6 +32,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   state,
   tracks,
   ready,
+  search,
   claims,
   crew,
   apply,

@@ -8,6 +8,8 @@ export interface Flavour {
   now: string;
   /** Statements that make `table` refuse UPDATE and DELETE. */
   appendOnly(table: string): string[];
+  /** Statements that make the blank-separated words of `table.words` findable; where that takes a table, as `index`. */
+  indexWords(table: string, index: string): string[];
 }
 
 export const sqliteFlavour: Flavour = {
@@ -22,6 +24,17 @@ export const sqliteFlavour: Flavour = {
            select raise(abort, '${table} is append-only');
          end`,
     ),
+  // The words are split already: this tokenizer splits at blanks and leaves everything beyond ASCII alone.
+  indexWords: (table, index) => [
+    `create virtual table ${index} using fts5(
+       words, content = '', contentless_delete = 1, tokenize = 'ascii', detail = none)`,
+    `create trigger ${table}_added after insert on ${table} begin
+       insert into ${index} (rowid, words) values (new.id, new.words);
+     end`,
+    `create trigger ${table}_removed after delete on ${table} begin
+       delete from ${index} where rowid = old.id;
+     end`,
+  ],
 };
 
 export const postgresFlavour: Flavour = {
@@ -34,5 +47,8 @@ export const postgresFlavour: Flavour = {
        $$ begin raise exception '${table} is append-only'; end $$`,
     `create trigger ${table}_append_only before update or delete on ${table}
        for each row execute function ${table}_is_append_only()`,
+  ],
+  indexWords: (table) => [
+    `create index ${table}_words on ${table} using gin (array_to_tsvector(string_to_array(words, ' ')))`,
   ],
 };

@@ -326,6 +326,33 @@ export interface Schema {
     since: string;
     seen_at: string;
   };
+  /** A machine-wide collection of tasks that outlive their workstreams. */
+  archives: Row & {
+    label: string;
+    description: string | null;
+  };
+  archived_tasks: Row & {
+    archive_id: number;
+    /** The name of the workstream that it was in. */
+    workstream: string;
+    name: string;
+    /** JSON: the task with its blockers and notes, as `KEPT_TASK` says. */
+    document: string;
+    /** When the document last changed. */
+    updated_at: string;
+  };
+  /** The words of tasks and archived tasks. Not journalled: they follow from the rows. */
+  search_entries: {
+    /** The id of a task; of an archived task with a minus, so that one index holds both. */
+    id: number;
+    /** Folded, in order, separated by blanks. */
+    words: string;
+  };
+  /** How far the entries have followed each chain. */
+  search_marks: {
+    scope: string;
+    n: number;
+  };
   /** Large texts that no row has any more, by their hash: what undo puts back. Not journalled: the hash is in the chain. */
   texts: Row & {
     /** SHA-256 of its UTF-8 bytes, hexadecimal. */

@@ -31,8 +31,8 @@ export interface Table {
   inHistoryOf?: Readonly<Record<string, { field: string; value: string }>>;
 }
 
-/** Tables that are described here: all but the log itself and the texts that belong to it. */
-export type TableName = Exclude<keyof Schema, "events" | "chains" | "texts">;
+/** Tables that are described here: all but the log itself, the texts that belong to it, and the index of words. */
+export type TableName = Exclude<keyof Schema, "events" | "chains" | "texts" | "search_entries" | "search_marks">;
 
 /**
  * Every table, in an order in which rows can be put back: a row only refers to rows of its own table or of tables
@@ -123,6 +123,17 @@ export const TABLES = {
     label: "{path}",
     references: { workstream_id: "workstreams" },
     unique: [{ columns: ["workstream_id", "path", "version"] }],
+  },
+  archives: {
+    noun: "archive",
+    label: "{label}",
+    unique: [{ columns: ["label"] }],
+  },
+  archived_tasks: {
+    noun: "archived task",
+    label: "{workstream}/{name}",
+    references: { archive_id: "archives" },
+    unique: [{ columns: ["archive_id", "workstream", "name"] }],
   },
   budget_notices: {
     noun: "notice",

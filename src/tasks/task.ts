@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { type Claimant, PERSON_CLI } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
@@ -11,7 +11,7 @@ import {
   taskColumnEntries,
 } from "../db/task-columns.js";
 import { Fault, type NextStep } from "../errors.js";
-import { didYouMean, qualifiedName, quote, type TaskRef } from "../names.js";
+import { didYouMean, quote, type TaskRef } from "../names.js";
 import type { TypeOf } from "../shape.js";
 import { workstreamRow } from "../workstreams/workstream.js";
 import { isUnder } from "./edge.js";
@@ -165,8 +165,8 @@ export interface TaskFilter {
   under?: TaskRef | undefined;
   ownedBy?: Claimant | undefined;
   owner?: readonly string[] | undefined;
-  /** Text in name, title, description or a note, without regard to case. */
-  text?: string | undefined;
+  /** Only tasks whose row ids these are. */
+  ids?: RawBuilder<number> | undefined;
   sort?: TaskSort | undefined;
   /** At most this many; 0 or absent means all. */
   limit?: number | undefined;
@@ -187,11 +187,9 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   for (const tag of filter.tag ?? [])
     query = query.where(sql<boolean>`replace(t.tags, ${JSON.stringify(tag)}, '') <> t.tags`);
   for (const order of ORDERS[filter.sort ?? "name"]) query = query.orderBy(order);
-  if (filter.limit && filter.text === undefined) query = query.limit(filter.limit);
-  const tasks = (await query.execute()).map(fromStored);
-  if (filter.text === undefined) return tasks;
-  const found = await withText(db, tasks, filter.text, filter.workstream);
-  return filter.limit ? found.slice(0, filter.limit) : found;
+  if (filter.ids !== undefined) query = query.where("t.id", "in", filter.ids);
+  if (filter.limit) query = query.limit(filter.limit);
+  return (await query.execute()).map(fromStored);
 }
 
 /** An agent by its incarnation, if that is known: namesakes are others. A person has a row in each workstream. */
@@ -209,22 +207,3 @@ const ORDERS: Record<TaskSort, ReturnType<typeof sql>[]> = {
   age: [sql`t.created_at`, sql`t.name`],
   status: [sql`t.status`, sql`t.name`],
 };
-
-/** The tasks with the text; compared here, because databases know the case of ASCII letters only. */
-async function withText(db: Reader, tasks: Task[], text: string, workstream: string | undefined): Promise<Task[]> {
-  const wanted = folded(text);
-  let notes = db
-    .selectFrom("task_notes as n")
-    .innerJoin("tasks as t", "t.id", "n.task_id")
-    .innerJoin("workstreams as w", "w.id", "t.workstream_id")
-    .select(["t.name", "w.name as workstream", "n.text"]);
-  if (workstream !== undefined) notes = notes.where("w.name", "=", workstream);
-  const rows = (await notes.execute()).filter((note) => folded(note.text).includes(wanted));
-  const noted = new Set(rows.map(qualifiedName));
-  const has = ({ name, title, description }: Task) =>
-    [name, title, description ?? ""].some((own) => folded(own).includes(wanted));
-  return tasks.filter((task) => has(task) || noted.has(qualifiedName(task)));
-}
-
-/** A text without the case of its letters, whatever the alphabet, and however accents are written. */
-const folded = (text: string) => text.normalize("NFC").toUpperCase();

@@ -260,6 +260,8 @@ describeOnce("mu sql --write", () => {
     expect(await querySql(context, "select name from sqlite_master where type = 'trigger' order by name")).toEqual([
       { name: "events_no_delete" },
       { name: "events_no_update" },
+      { name: "search_entries_added" },
+      { name: "search_entries_removed" },
     ]);
     await putTask(context, "alpha", "later");
     await sound();

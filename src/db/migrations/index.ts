@@ -13,6 +13,7 @@ import { lineage } from "./0010-lineage.js";
 import { reviews } from "./0011-reviews.js";
 import { requests } from "./0012-requests.js";
 import { formerOwner } from "./0013-former-owner.js";
+import { archives } from "./0014-archives.js";
 import { MIGRATION_NAMES } from "./names.js";
 
 /** Every migration by its name, written for one dialect: statements that run in order. */
@@ -31,6 +32,7 @@ export function migrations(flavour: Flavour): Record<string, Migration> {
     reviews,
     requests,
     formerOwner,
+    archives,
   ].map((statements, at): [string, Migration] => {
     const up: Migration["up"] = async (db) => {
       for (const text of statements(flavour)) await sql.raw(text).execute(db);

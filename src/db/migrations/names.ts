@@ -13,4 +13,5 @@ export const MIGRATION_NAMES: readonly string[] = [
   "0011_reviews",
   "0012_requests",
   "0013_former_owner",
+  "0014_archives",
 ];

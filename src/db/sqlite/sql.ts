@@ -117,13 +117,15 @@ function isTellingPragma(tokens: readonly string[]): boolean {
 
 const WRITING = new Set(["insert", "replace", "update", "delete", ...READING]);
 
+/** Tables that no trigger can watch. */
+const OWN_TABLES = /^(?:sqlite_sequence|search_index(?:_\w+)?)$/;
+
 function checkWriting(statement: SqlStatement): void {
   const words = statement.tokens.map((token) => token.toLowerCase());
   const endsTransaction = words.some((word, at) => word === "rollback" && words[at - 1] === "or");
   if ((isStatement(statement) && !WRITING.has(firstWord(statement))) || endsTransaction) throw notAllowed();
-  if (words.some((word) => word.replace(/^["'`[]|["'`\]]$/g, "") === "sqlite_sequence")) {
-    throw new Fault("usage", "sql.not_allowed", "The table sqlite_sequence is written by SQLite alone.");
-  }
+  const own = words.map((word) => word.replace(/^["'`[]|["'`\]]$/g, "")).find((word) => OWN_TABLES.test(word));
+  if (own !== undefined) throw new Fault("usage", "sql.not_allowed", `The table ${own} is written by SQLite alone.`);
 }
 
 interface Capture {
@@ -183,7 +185,9 @@ const shown = (value: unknown) => (value instanceof Uint8Array ? "a blob" : Stri
 /** Adds the triggers of one run, and gives the function that takes them away. They live in the temp schema only. */
 function addTriggers(connection: Connection, capture: Capture): () => void {
   const all = connection
-    .prepare("select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'")
+    .prepare(
+      "select name from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite\\_%' escape '\\'",
+    )
     .pluck()
     .all() as string[];
   const triggers = all.flatMap((table) =>
