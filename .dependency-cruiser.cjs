@@ -16,7 +16,7 @@ const FLOORS = [
   ["review"],
   ["runs"],
   ["work", "state"],
-  ["tracks", "workspaces"],
+  ["tracks", "workspaces", "archives"],
   ["tasks", "notify"],
   ["project", "pricing"],
   ["agents"],
@@ -42,7 +42,7 @@ const PACKAGES = [
   ["better-sqlite3|pg", "^src/db/"],
   [
     "kysely",
-    "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|review|tracks|state|crew|runs|dispatch|inbox)[./]",
+    "^src/(db|journal|workstreams|agents|tasks|workspaces|work|landing|review|tracks|state|crew|runs|dispatch|inbox|archives)[./]",
   ],
   ["execa", "^src/exec\\.ts$"],
   ["zod", "^src/(operations|mcp|reference)[./]"],

@@ -11,11 +11,28 @@
 export type { Claimant } from "./agents/agent.js";
 export type { ModelUsage } from "./agents/clis/headless.js";
 export { type Crew, processCrew } from "./agents/crew.js";
+export {
+  type Addition as ArchiveAddition,
+  type Archive,
+  type ArchivedTask,
+  type ArchiveRestoration,
+  addToArchive,
+  createArchive,
+  deleteArchive,
+  getArchive,
+  listArchives,
+  readArchive,
+  removeFromArchive,
+  restoreArchive,
+  searchArchives,
+} from "./archives.js";
 export { type Clock, systemClock } from "./clock.js";
 export { type Context, newGroup, timestamp } from "./db/context.js";
 export { type Change, eventHash, GENESIS_HASH } from "./db/events.js";
 export { type Address, openStore } from "./db/open.js";
 export type { Reader } from "./db/schema.js";
+export { rebuildIndex } from "./db/search/index-entries.js";
+export { checkIndex, type IndexReport } from "./db/search/search.js";
 export type { Store } from "./db/store.js";
 export { putBrakeOn, type Reach, takeBrakeOff } from "./dispatch/brake.js";
 export { type Budget, type BudgetLine, readBudget } from "./dispatch/budget.js";
@@ -90,6 +107,7 @@ export { type Application, type ApplyOptions, applyPlan } from "./tasks/plan.js"
 export type { Plan, PlanTask } from "./tasks/planned-tasks.js";
 export { type PlanDocument, parsePlan } from "./tasks/planned-tasks.js";
 export { listReady, type ReadyFilter, type ReadyTask } from "./tasks/ready.js";
+export { type SearchOptions, searchTasks } from "./tasks/search.js";
 export {
   findTask,
   getTask,

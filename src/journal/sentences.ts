@@ -82,6 +82,12 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "task.unblock": simple("unblocked"),
   "task.reparent": simple("replaced the blockers of"),
   "task.include": simple("took more commits into"),
+  "archive.create": simple("created the archive"),
+  "archive.add": ({ subject, payload }) =>
+    `kept ${payload.workstream} in the archive ${subject}: ${payload.added} added, ${payload.refreshed} refreshed`,
+  "archive.remove": ({ subject, payload }) => `removed ${payload.workstream} from the archive ${subject}`,
+  "archive.restore": ({ subject, payload }) => `restored the archive ${payload.archive} into ${subject}`,
+  "archive.delete": simple("deleted the archive"),
   "asset.add": ({ subject, changes }) =>
     `registered ${shortName(subject)}, version ${inserted(changes, "assets")?.version ?? "unknown"}`,
   land: ({ subject, payload }) => `landed ${shortName(subject)} on ${payload.branch}`,

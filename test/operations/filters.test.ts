@@ -18,6 +18,7 @@ type Item = any;
 type Case = [line: string, filter: string, keeps: (item: Item) => boolean];
 
 const KEEPS: Case[] = [
+  ["archive search it", "--label old", ({ archive }) => archive === "old"],
   ["asset list", "--task done", ({ task }) => task === "done"],
   ["asset list", "--kind report", ({ kind }) => kind === "report"],
   ["asset list", "--path report.md", ({ path }) => path === "report.md"],
@@ -55,6 +56,7 @@ const ADDS: Case[] = [
 ];
 
 const LIMITS = [
+  "archive search it --limit",
   "asset list --limit",
   "delivery list --limit",
   "log --limit",
@@ -117,6 +119,8 @@ describeTmux("lists", () => {
       writeFileSync(join(app.folder, "project", name), name);
       await run(`mu asset add ${name} --kind ${kind}${kind === "report" ? " --task done" : ""}`);
     }
+    await run("mu archive create new");
+    await run("mu archive add new");
     await run("mu job adopt icons");
     await run("mu job archive icons");
     await run("mu agent close sleeper");

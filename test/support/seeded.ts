@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { insertAgentIn, RUN_CLI } from "../../src/agents/agent.js";
 import type { Crew } from "../../src/agents/crew.js";
 import { sendToAgent } from "../../src/agents/delivery/send.js";
+import { addToArchive, createArchive } from "../../src/archives.js";
 import { readSkill, readTemplate } from "../../src/cli/io.js";
 import { systemClock } from "../../src/clock.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
@@ -44,7 +45,7 @@ const PERSON = { person: "ann" };
 
 /**
  * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's;
- * `region` is held for a person; `theme` is a job.
+ * `region` is held for a person; `theme` is a job. The archive `old` has all of them.
  * The folder holds plan.yaml, which applies, circle.yaml, which does not, and prices.json. Its roles are `code` and `qa`.
  */
 export async function seededApp(
@@ -80,6 +81,8 @@ export async function seededApp(
 
   await seedRun(context);
   await seedJob(context, project);
+  await createArchive(context, "old", { description: "What demo was once" });
+  await addToArchive(context, "old", "demo");
 
   const world: World = {
     clock: systemClock,

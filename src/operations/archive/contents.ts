@@ -1,0 +1,82 @@
+import * as z from "zod";
+import {
+  ADDITION,
+  ARCHIVE,
+  ARCHIVE_RESTORATION,
+  addToArchive,
+  removeFromArchive,
+  restoreArchive,
+} from "../../archives.js";
+import { counted } from "../../names.js";
+import { defineOperation, step } from "../define.js";
+import { field, optionalText, workstreamField } from "../fields.js";
+import { labelField } from "./archives.js";
+
+export const archiveAdd = defineOperation({
+  name: "archive.add",
+  summary: "Keep the tasks of a workstream in an archive",
+  description:
+    "Keeps them as they are now, with edges, notes and kinds. Run it again to add new tasks and to refresh changed ones; tasks that the workstream no longer has stay in the archive.",
+  effect: "write",
+  repeatable: true,
+  input: () => ({ label: labelField(), workstream: workstreamField() }),
+  output: ADDITION,
+  positional: ["label"],
+  examples: [
+    { command: "mu archive add old", shows: "keep the tasks of this workstream" },
+    { command: "mu archive add olt", shows: "an unknown label", fault: "archive.not_found" },
+    { command: "mu archive add old -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
+  ],
+  run: ({ context }, { label, workstream }) => addToArchive(context, label, workstream),
+  next: ({ archive }) => [step("Show it", `mu archive show ${archive}`)],
+  render: ({ archive, workstream, added, refreshed, unchanged }, paint) =>
+    `${paint.bold(archive)} has the tasks of ${workstream}: ${added} added, ${refreshed} refreshed, ${unchanged} unchanged.`,
+});
+
+export const archiveRemove = defineOperation({
+  name: "archive.remove",
+  summary: "Remove the tasks of a workstream from an archive",
+  effect: "write",
+  input: () => ({
+    label: labelField(),
+    workstream: field(z.string().min(1), "Workstream that they come from; it may be gone", {
+      ...{ short: "w", completes: "workstream", value: "name" },
+    }),
+  }),
+  output: { archive: ARCHIVE, removed: "number" },
+  positional: ["label"],
+  examples: [
+    { command: "mu archive remove old -w demo", shows: "what it had of demo goes" },
+    { command: "mu archive remove old -w nothing", shows: "nothing of it is there", fault: "archive.no_such_source" },
+  ],
+  run: ({ context }, { label, workstream }) => removeFromArchive(context, label, workstream),
+  next: (_, __, { context }) => [step("Put them back", `mu undo ${context.group ?? ""} --yes`)],
+  render: ({ archive, removed }, paint) =>
+    `Removed ${counted(removed, "task")} from ${paint.bold(archive.label)}; ${archive.tasks} left.`,
+});
+
+export const archiveRestore = defineOperation({
+  name: "archive.restore",
+  summary: "Add archived tasks to a workstream, which is created if necessary",
+  description:
+    "Brings back tasks, edges, notes and kinds, but no agents: nobody owns the tasks, what was in progress is OPEN, and who had it is kept as text. The archive keeps its copies.",
+  effect: "write",
+  input: () => ({
+    label: labelField(),
+    as: field(z.string().min(1), "Workstream to add them to", { value: "workstream" }),
+    from: optionalText("Workstream that they come from, if the archive has several", { value: "workstream" }),
+  }),
+  output: ARCHIVE_RESTORATION,
+  positional: ["label"],
+  examples: [
+    { command: "mu archive restore old --as again", shows: "its tasks in a new workstream" },
+    { command: "mu archive restore old --as demo", shows: "their names are taken", fault: "task.exists" },
+    { command: "mu archive restore olt --as again", shows: "an unknown label", fault: "archive.not_found" },
+  ],
+  run: ({ context }, { label, as, from }) => restoreArchive(context, label, { as, from }),
+  next: ({ workstream }) => [step("See the tasks", `mu task list -w ${workstream}`)],
+  render: ({ workstream, from, tasks, edges, notes, left }, paint) => [
+    `Restored ${counted(tasks, "task")} of ${from} into ${paint.bold(workstream)}, with ${counted(edges, "edge")} and ${counted(notes, "note")}.`,
+    left.map((line) => `  ! ${line}`),
+  ],
+});
