@@ -74,3 +74,16 @@ export function asFault(error: unknown): Fault {
   if (error instanceof Fault) return error;
   throw error;
 }
+
+/** Errors of a disk, of limits and of permissions: the machine is at fault, not mu. */
+const OF_THE_MACHINE = new Set(["ENOSPC", "EDQUOT", "EIO", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM"]);
+
+/** What was caught, as what a caller can act on; undefined for an error that is a bug. */
+export function knownFault(error: unknown): Fault | undefined {
+  if (error instanceof Fault) return error;
+  const { code = "", syscall, path, message } = error as NodeJS.ErrnoException;
+  if (!(error instanceof Error) || syscall === undefined || !OF_THE_MACHINE.has(code)) return undefined;
+  const [, reason = message] = /^\w+: ([^,]*)/.exec(message) ?? [];
+  const what = path === undefined ? syscall : `${syscall} ${path}`;
+  return new Fault("unavailable", "file.unavailable", `Cannot ${what}: ${reason} (${code}). Fix this, then try again.`);
+}

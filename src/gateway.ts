@@ -1,4 +1,4 @@
-import { asFault, bugFault, Fault } from "./errors.js";
+import { asFault, bugFault, Fault, knownFault } from "./errors.js";
 import { didYouMean } from "./names.js";
 import type { OpsOptions, Request } from "./operations/app.js";
 import { defineOperation } from "./operations/define.js";
@@ -210,7 +210,7 @@ const failure = (error: unknown): Pick<OpsResult, "status" | "errors" | "complet
 
 /** What nobody expected is a result as well. */
 const faultOf = (error: unknown): Fault =>
-  error instanceof Fault ? error : bugFault(error instanceof Error ? error.message : String(error));
+  knownFault(error) ?? bugFault(error instanceof Error ? error.message : String(error));
 
 /** Codes of the contract; other faults keep their own. */
 const CODES: Readonly<Record<string, string>> = {

@@ -84,8 +84,9 @@ function writer(fd: number, stream: () => NodeJS.WriteStream, closed: () => void
       while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === "EPIPE") return end();
-      if (code !== "EAGAIN") throw error;
+      // An error that cannot be shown anywhere is left to the exit code.
+      if (code === "EPIPE" || (fd === 2 && code !== "EAGAIN")) return end();
+      if (code !== "EAGAIN") throw Object.assign(error as Error, { path: "standard output" });
       const slow = stream().on("error", end);
       write = (more) => void slow.write(more);
       slow.write(rest);

@@ -6,7 +6,7 @@ import {
   ListToolsRequestSchema,
   type Tool,
 } from "@modelcontextprotocol/sdk/types.js";
-import { bugFault, Fault } from "./errors.js";
+import { bugFault, Fault, knownFault } from "./errors.js";
 import { quote } from "./names.js";
 import type { Request } from "./operations/app.js";
 import { execute, type World } from "./operations/execute.js";
@@ -113,7 +113,7 @@ async function call(
       ...(isObject(result) && { structuredContent: result }),
     };
   } catch (error) {
-    const fault = error instanceof Fault ? error : bugFault(String(error));
+    const fault = knownFault(error) ?? bugFault(String(error));
     return failure(inTools({ ...fault.toJSON(), message: inToolWords(fault.message, operation) }));
   }
 }

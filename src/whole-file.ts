@@ -11,7 +11,10 @@ export async function writeWhole(path: string, text: string, mode = 0o600, last?
   const draft = `${path}.mu-${randomBytes(6).toString("hex")}`;
   try {
     const file = await open(draft, "wx", mode);
-    await file.writeFile(text).finally(() => file.close());
+    await file
+      .writeFile(text)
+      .finally(() => file.close())
+      .catch(withPath(path));
     await chmod(draft, mode);
     await moveWhole(draft, path, last);
   } catch (error) {
@@ -32,7 +35,10 @@ export async function moveWhole(draft: string, path: string, last?: () => Promis
 export async function sync(path: string): Promise<boolean> {
   try {
     const handle = await open(path, "r");
-    await handle.sync().finally(() => handle.close());
+    await handle
+      .sync()
+      .finally(() => handle.close())
+      .catch(withPath(path));
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -40,4 +46,11 @@ export async function sync(path: string): Promise<boolean> {
     if (["ENOENT", "ENOTDIR"].includes(code ?? "")) return false;
     throw error;
   }
+}
+
+/** For `.catch`: names the file in an error of a descriptor, which knows none. */
+function withPath(path: string): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof Error ? Object.assign(error, { path }) : error;
+  };
 }

@@ -154,6 +154,20 @@ describe("a database", () => {
   });
 });
 
+it.skipIf(!existsSync("/dev/full"))(
+  "a disk that is full under the answer is named, and what was done stays",
+  async () => {
+    await planned();
+    const { code, stderr } = await home.sh("mu task add late > /dev/full");
+    expect([code, stderr]).toEqual([
+      5,
+      "mu: Cannot write standard output: no space left on device (ENOSPC). Fix this, then try again.\n",
+    ]);
+    expect((await home.sh("mu task show nothing 2> /dev/full")).code).toBe(3);
+    expect((await home.here("task show late --json")).code).toBe(0);
+  },
+);
+
 /** A user whom permissions bind: ourselves, or nobody where we are root. */
 function plainUser(): { uid?: number; gid?: number } | undefined {
   const uid = process.getuid?.();

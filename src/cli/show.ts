@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { bugFault, Fault, type NextStep } from "../errors.js";
+import { bugFault, type Fault, knownFault, type NextStep } from "../errors.js";
 import type { Operation } from "../operations/operation.js";
 import type { Paint } from "../operations/paint.js";
 import { stateFolder } from "../paths.js";
@@ -69,7 +69,7 @@ function nextBlock(nextSteps: readonly NextStep[], paint: Pick<Paint, "dim">): s
 
 /** Prints what went wrong on stderr and gives the exit code, which is the signal's where one came. A bug's stack goes into a log file. */
 export function reportError(error: unknown, line: Pick<Line, "json">, output: Output): number {
-  const fault = error instanceof Fault ? error : bug(error);
+  const fault = knownFault(error) ?? bug(error);
   const ended = output.endsWith;
   if (line.json) {
     output.err(jsonLine(ended === undefined ? fault : { ...fault.toJSON(), exitCode: ended }));
