@@ -9,7 +9,7 @@ import { loadOperations } from "../src/operations/index.js";
 import type { Example, Operation } from "../src/operations/operation.js";
 import { parseCommand } from "./support/command.js";
 import { fakeLinear } from "./support/linear.js";
-import { type Seeded, seededApp } from "./support/seeded.js";
+import { projectFor, type Seeded, seededApp } from "./support/seeded.js";
 
 const operations = await loadOperations();
 
@@ -22,16 +22,14 @@ afterAll(async () => {
 });
 
 async function openProject(operation: Operation, example: Example): Promise<void> {
-  const panes = /^(agent|delivery)\.|^task\.work$/.test(operation.name) ? "with panes" : "without panes";
-  const hasWorkspaces = /^(agent\.(spawn|close)|workspace\.|salvage\.|land$|review|task\.diff$)/.test(operation.name);
-  const workspaces = hasWorkspaces ? "with workspaces" : "without workspaces";
+  const project = projectFor(operation.name);
   if (example.fault === undefined && !changesNothing(operation)) {
-    app = await seededApp(panes, workspaces);
+    app = await seededApp(...project);
     onTestFinished(app.end);
     return;
   }
-  const kind = `${panes}, ${workspaces}`;
-  app = shared.get(kind) ?? (await seededApp(panes, workspaces));
+  const kind = project.join(", ");
+  app = shared.get(kind) ?? (await seededApp(...project));
   shared.set(kind, app);
 }
 

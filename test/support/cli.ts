@@ -14,7 +14,7 @@ export const PROGRAM = fileURLToPath(new URL("../../dist/main.cjs", import.meta.
 export const PLAYER_PROGRAM = fileURLToPath(new URL("../../dist/player.cjs", import.meta.url));
 
 /** V8's compiled form of the program, shared by all test processes so that only the first one compiles. */
-const CODE_CACHE = fileURLToPath(new URL("../../.cache/xdg", import.meta.url));
+export const CODE_CACHE = fileURLToPath(new URL("../../.cache/xdg", import.meta.url));
 
 /** How a command line ended, and what it said. */
 export interface Ran {

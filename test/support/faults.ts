@@ -127,8 +127,11 @@ export interface Manifest {
   files: { path: string; blob: string }[];
 }
 
+/** What is asked of a repository. */
+type Git = Pick<Repository, "git" | "gitIn">;
+
 /** What is in these checkouts of the repository. */
-export async function takeManifest(repository: Repository, checkouts: readonly string[]): Promise<Manifest> {
+export async function takeManifest(repository: Git, checkouts: readonly string[]): Promise<Manifest> {
   const heads = await Promise.all(checkouts.map((path) => repository.gitIn(path, "rev-parse", "HEAD")));
   const commits = (await repository.git("rev-list", "--all", ...heads)).split("\n");
   const files: Manifest["files"] = [];
@@ -146,7 +149,7 @@ export async function takeManifest(repository: Repository, checkouts: readonly s
 }
 
 /** What of the manifest is nowhere: not in a checkout's history or files, and not in a save. */
-export async function lostOf(repository: Repository, { commits, files }: Manifest): Promise<string[]> {
+export async function lostOf(repository: Git, { commits, files }: Manifest): Promise<string[]> {
   const worktrees = (await repository.git("worktree", "list", "--porcelain")).split("\n");
   const heads = worktrees.flatMap((line) => (line.startsWith("HEAD ") ? [line.slice(5)] : []));
   const reachable = new Set((await repository.git("rev-list", "--objects", "--all", ...heads)).split(/[\n ]/));
@@ -161,7 +164,7 @@ export async function lostOf(repository: Repository, { commits, files }: Manifes
   ];
 }
 
-async function stagedIn(repository: Repository, checkouts: readonly string[]): Promise<Set<string>> {
+async function stagedIn(repository: Git, checkouts: readonly string[]): Promise<Set<string>> {
   const blobs = new Set<string>();
   for (const path of checkouts) {
     const staged = await repository.gitIn(path, "ls-files", "--stage").catch(() => "");
@@ -176,7 +179,7 @@ function blobOf(path: string): string {
 }
 
 /** The complaints of `git fsck`; `[]` for a sound repository. */
-export async function fsck(repository: Repository): Promise<string[]> {
+export async function fsck(repository: Pick<Git, "git">): Promise<string[]> {
   const said = await repository.git("fsck", "--no-dangling", "--no-progress").catch((error) => String(error));
   return said.split("\n").filter((line) => line !== "" && !line.startsWith("notice:"));
 }

@@ -38,7 +38,16 @@ export interface Seeded {
   context: Context;
   world: World;
   request: Request;
+  /** What a process needs to work on it. */
+  env: Record<string, string>;
   end(): Promise<void>;
+}
+
+/** What the examples of a verb need beside the tasks. */
+export function projectFor(verb: string): Parameters<typeof seededApp> {
+  const hasPanes = /^(agent|delivery)\.|^task\.work$/.test(verb);
+  const hasWorkspaces = /^(agent\.(spawn|close)|workspace\.|salvage\.|land$|review|task\.diff$)/.test(verb);
+  return [hasPanes ? "with panes" : "without panes", hasWorkspaces ? "with workspaces" : "without workspaces"];
 }
 
 const PERSON = { person: "ann" };
@@ -131,7 +140,8 @@ export async function seededApp(
     await end();
     throw error;
   }
-  return { folder: folder.path, store, context, world, request, end };
+  const env = { ...crew.env, ...crew.databaseEnv, ...request.env } as Record<string, string>;
+  return { folder: folder.path, store, context, world, request, env, end };
 }
 
 /** The job `theme`, with a task.md and no step yet, and the folder of a job `icons` that nobody has adopted. */

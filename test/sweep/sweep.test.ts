@@ -1,0 +1,83 @@
+import { appendFileSync, mkdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { sample } from "../support/sample.js";
+import { LEFT_OUT, type Scenario, scenarios } from "./scenarios.js";
+import { isWriting, noStrace, readTrace } from "./strace.js";
+import { type Cut, type Finding, openSweep } from "./sweep.js";
+
+/** Of how many verbs `npm test` takes a sample, and how many points it tries of each: 40 in all. */
+const SAMPLED = { verbs: 8, kills: 4, errors: 1 };
+
+/** What `npm run sweep` asks for: verbs, and which faults. */
+const asked = { verbs: process.env["MU_SWEEP_VERBS"]?.split(","), only: process.env["MU_SWEEP_ONLY"] };
+
+const all = await scenarios();
+const chosen =
+  asked.verbs === undefined ? sample(all, SAMPLED.verbs) : all.filter(({ verb }) => asked.verbs?.includes(verb));
+
+describe.skipIf(noStrace !== undefined)(`a verb that is cut off (${noStrace ?? "at its calls that write"})`, () => {
+  it.concurrent.each(chosen.map((scenario) => [scenario.words, scenario] as const))("mu %s", async (_, scenario) => {
+    const findings = await swept(scenario);
+    report(scenario, findings);
+    expect(findings.filter(({ problems }) => problems.length > 0).map(line)).toEqual([]);
+  });
+});
+
+async function swept(scenario: Scenario): Promise<Finding[]> {
+  const sweep = await openSweep(scenario);
+  const cuts: Cut[] = [
+    ...(asked.only === "errors" ? [] : sample(sweep.kills, SAMPLED.kills)),
+    ...(asked.only === "kills" ? [] : sample(sweep.errors, SAMPLED.errors)),
+  ];
+  const findings: Finding[] = [];
+  try {
+    for (const cut of cuts) findings.push(await sweep.cut(cut));
+  } finally {
+    await sweep.end();
+  }
+  return findings;
+}
+
+const line = ({ point: { program, thread, call, n, what }, instead, problems }: Finding) =>
+  [`${instead} at ${program === 0 ? "mu" : `git ${program}`}, ${thread}, ${call} ${n} of ${what}`, ...problems].join(
+    "\n  ",
+  );
+
+/** Leaves the figures for `npm run sweep`, which adds them up. */
+function report({ verb }: Scenario, findings: readonly Finding[]): void {
+  const missed = findings.filter(({ hit }) => !hit).map(line);
+  const kinds = { kills: findings.filter(({ instead }) => instead === "SIGKILL").length, cuts: findings.length };
+  const lost = findings.filter(({ problems }) => problems.length > 0).map(line);
+  mkdirSync(".cache", { recursive: true });
+  appendFileSync(".cache/sweep.jsonl", `${JSON.stringify({ verb, ...kinds, missed, lost })}\n`);
+}
+
+it("knows every verb that it leaves out", async () => {
+  const { loadOperations } = await import("../../src/operations/index.js");
+  const writing = (await loadOperations()).filter(({ effect }) => effect !== "read").map(({ name }) => name);
+  expect(Object.keys(LEFT_OUT).filter((verb) => !writing.includes(verb))).toEqual([]);
+  expect(new Set([...all.map(({ verb }) => verb), ...Object.keys(LEFT_OUT)])).toEqual(new Set(writing));
+});
+
+it("reads from a trace the calls that write, thread by thread", () => {
+  const trace = `7  execve("/usr/bin/node", ["node"], 0x7ff /* 3 vars */) = 0
+7  openat(AT_FDCWD</p>, "/p/plan.yaml", O_RDONLY|O_CLOEXEC) = 3</p/plan.yaml>
+8  openat(AT_FDCWD</p>, "/p/a", O_WRONLY|O_CREAT|O_EXCL, 0600 <unfinished ...>
+7  write(5<pipe:[1]>, ""..., 1) = 1
+7  openat(AT_FDCWD</p>, "/p/b", O_RDWR|O_CREAT, 0600) = 4</p/b>
+8  <... openat resumed>) = 5</p/a>
+7  pwrite64(4</p/b>, ""..., 4096, 0) = 4096
+8  fsync(5</p/a> <unfinished ...>
+7  write(1<pipe:[2]>, ""..., 12) = ?
+8  <... fsync resumed>) = -1 EIO (Input/output error) (INJECTED)
+7  +++ killed by SIGKILL +++`;
+  const points = readTrace(trace).filter(isWriting);
+  expect(points.filter(({ isInjected }) => isInjected).map(({ call }) => call)).toEqual(["fsync"]);
+  expect(points.map(({ thread, call, n, what }) => `${thread} ${call} ${n} ${what}`)).toEqual([
+    "pool openat 1 /p/a",
+    "main openat 2 /p/b",
+    "main pwrite64 1 /p/b",
+    "pool fsync 1 /p/a",
+    "main write 2 pipe:[2]",
+  ]);
+});
