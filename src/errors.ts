@@ -75,8 +75,15 @@ export function asFault(error: unknown): Fault {
   throw error;
 }
 
-/** Errors of a disk, of limits and of permissions: the machine is at fault, not mu. */
-const OF_THE_MACHINE = new Set(["ENOSPC", "EDQUOT", "EIO", "EROFS", "EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM"]);
+/** Errors of a disk and of limits, which no other name and no other text would avoid. */
+const EXHAUSTED = ["ENOSPC", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENOMEM"];
+/** With those of permissions: the machine is at fault, not mu. */
+const OF_THE_MACHINE = new Set([...EXHAUSTED, "EROFS", "EACCES", "EPERM"]);
+
+/** Throws an error of the disk or of a limit again, before a reader says that its file is the wrong one. */
+export function throwIfExhausted(error: unknown): void {
+  if (EXHAUSTED.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+}
 
 /** What was caught, as what a caller can act on; undefined for an error that is a bug. */
 export function knownFault(error: unknown): Fault | undefined {

@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "../src/db/sqlite/connect.js";
 import { type Home, newHome } from "./support/cli.js";
+import { noStrace } from "./sweep/strace.js";
 
 let home: Home;
 beforeEach(() => {
@@ -167,6 +168,22 @@ it.skipIf(!existsSync("/dev/full"))(
     expect((await home.here("task show late --json")).code).toBe(0);
   },
 );
+
+it.skipIf(noStrace).each([
+  ["plan.yaml", "task apply plan.yaml -w demo"],
+  ["plan.yaml", "asset add plan.yaml --kind plan --task build -w demo"],
+  [".mu/settings.json", "dispatch --once -w demo"],
+  [".claude/settings.json", "hooks install --cli claude"],
+])("a disk that does not give %s back is named by mu %s", async (name, line) => {
+  await planned();
+  const folder = name.startsWith(".claude") ? home.folder : home.project;
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, "{}");
+  const failing = `strace -f -qq -o /dev/null -P '${path}' -e trace=openat -e inject=openat:error=EIO`;
+  const { code, stderr } = await home.sh(`${failing} mu ${line}`);
+  expect([code, stderr]).toEqual([5, `mu: Cannot open ${path}: i/o error (EIO). Fix this, then try again.\n`]);
+});
 
 /** A user whom permissions bind: ourselves, or nobody where we are root. */
 function plainUser(): { uid?: number; gid?: number } | undefined {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Fault, interrupted } from "../errors.js";
+import { Fault, interrupted, throwIfExhausted } from "../errors.js";
 import { quote } from "../names.js";
 import type { Question, Request } from "../operations/app.js";
 import { writeWhole } from "../whole-file.js";
@@ -89,6 +89,7 @@ async function readFileText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
+    throwIfExhausted(error);
     const reason = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     throw new Fault("usage", "file.not_readable", `The file ${quote(path)} cannot be read (${reason}).`);
   }

@@ -1,6 +1,6 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { Fault } from "../errors.js";
+import { Fault, throwIfExhausted } from "../errors.js";
 import { quote } from "../names.js";
 
 /**
@@ -19,6 +19,7 @@ export async function readInside(root: string, path: string): Promise<Buffer | u
     if (error instanceof Fault) throw error;
     const { code = String(error) } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throwIfExhausted(error);
     throw new Fault(
       "usage",
       "file.not_readable",

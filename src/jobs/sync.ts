@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { applyEdits, modify } from "jsonc-parser";
 import { replaceText } from "../agents/hooks/settings-file.js";
-import { asFault, Fault } from "../errors.js";
+import { asFault, Fault, throwIfExhausted } from "../errors.js";
 import { counted, quote } from "../names.js";
 import { invalid, MOST_BYTES, parseSettings, SETTINGS_FILE } from "../project/read.js";
 import { isObject } from "../shape.js";
@@ -91,6 +91,7 @@ function readNow(root: string, path: string): string | undefined {
   } catch (error) {
     const { code = String(error) } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throwIfExhausted(error);
     if (path === SETTINGS_FILE) throw invalid([`the file cannot be read (${code})`]);
     throw new Fault(
       "usage",

@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { asFault, Fault } from "../errors.js";
+import { asFault, Fault, throwIfExhausted } from "../errors.js";
 import { type SettingValue, valueAt } from "../workstreams/settings.js";
 import { at, checkValues, type Keys, rowsOf, schemaOf } from "./keys.js";
 import { DEFAULT_SETTINGS, PROJECT_KEYS, type ProjectSettings, ROLE_KEYS, type Role } from "./settings.js";
@@ -60,6 +60,7 @@ async function readText(root: string): Promise<string> {
 function unreadableIn(file: string) {
   return (error: NodeJS.ErrnoException): undefined => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throwIfExhausted(error);
     throw invalid([`the file cannot be read (${error.code ?? error.message})`], file);
   };
 }

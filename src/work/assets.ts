@@ -6,7 +6,7 @@ import type { Context } from "../db/context.js";
 import { fromRow } from "../db/from-row.js";
 import type { Reader } from "../db/schema.js";
 import { write } from "../db/write.js";
-import { Fault } from "../errors.js";
+import { Fault, throwIfExhausted } from "../errors.js";
 import { quote, type TaskRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { taskRow } from "../tasks/task.js";
@@ -142,6 +142,7 @@ async function digest(file: string): Promise<{ sha256: string; bytes: number }> 
     return { sha256: hash.digest("hex"), bytes };
   } catch (error) {
     if (error instanceof Fault) throw error;
+    throwIfExhausted(error);
     throw refuse(`cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
 }

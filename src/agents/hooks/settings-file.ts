@@ -1,12 +1,13 @@
 import { lstat, readFile, readlink, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { Fault } from "../../errors.js";
+import { Fault, throwIfExhausted } from "../../errors.js";
 import { writeWhole } from "../../whole-file.js";
 
 /** The file's text, or undefined when it is not there. Bytes that are no UTF-8 are `hooks.settings_unreadable`. */
 export async function readText(path: string): Promise<string | undefined> {
   const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throwIfExhausted(error);
     throw unreadable(path, error.code ?? error.message);
   });
   if (bytes === undefined) return undefined;
