@@ -59,7 +59,10 @@ export async function faultsOf(app: Seeded): Promise<string[]> {
 export async function lostSince(app: Seeded, before: Moment, clean: Moment): Promise<string[]> {
   const now = await look(app);
   const work = hasRepository(app) ? await lostOf(gitOf(app), before.work) : [];
-  const events = [...before.events].filter(([hash]) => !now.events.has(hash)).map(([, event]) => `event ${event}`);
+  // A verb may put another database in place of this one: what is not there then may be missing at any time.
+  const stay = new Set(clean.events.values());
+  const gone = [...before.events].filter(([hash, event]) => stay.has(event) && !now.events.has(hash));
+  const events = gone.map(([, event]) => `event ${event}`);
   const files = Object.entries(before.files).filter(([path, was]) => {
     const isChanged = clean.files[path] !== was;
     return now.files[path] !== was && !(isChanged && isWhole(app, path, now.files[path], clean.files[path]));
