@@ -5,14 +5,14 @@ import { parseArgs } from "node:util";
 const USAGE = "usage: npm run sweep -- [--verb task.add,land] [--only kills|errors]";
 const FIGURES = ".cache/sweep.jsonl";
 
-/** What a verb's story leaves. */
+/** What came of one point of a verb. */
 interface Figures {
   verb: string;
-  /** How many of the cuts are kills. */
-  kills: number;
-  cuts: number;
-  missed: string[];
-  lost: string[];
+  isKill: boolean;
+  hit: boolean;
+  isLoss: boolean;
+  /** The point in words, and what was wrong after it. */
+  line: string;
 }
 
 const { values } = parseArgs({ options: { verb: { type: "string" }, only: { type: "string" } } });
@@ -32,15 +32,18 @@ const { status } = spawnSync("npx", ["vitest", "run", "--mode", "soak", "--proje
 });
 
 const lines = existsSync(FIGURES) ? readFileSync(FIGURES, "utf8").trim().split("\n") : [];
-const all = lines.map((line) => JSON.parse(line) as Figures).sort((a, b) => a.verb.localeCompare(b.verb));
-for (const { verb, kills, cuts, missed, lost } of all)
-  console.log(
-    `${verb.padEnd(20)} ${kills} kills, ${cuts - kills} errors, ${missed.length} missed, ${lost.length} lost`,
-  );
-for (const missed of all.flatMap((verb) => verb.missed)) console.log(`missed: ${missed}`);
-const sum = (of: (figures: Figures) => number) => all.reduce((total, figures) => total + of(figures), 0);
-console.log(
-  `${all.length} verbs: ${sum(({ kills }) => kills)} kills, ${sum(({ cuts, kills }) => cuts - kills)} errors, ` +
-    `${sum(({ missed }) => missed.length)} missed, ${sum(({ lost }) => lost.length)} with a loss`,
-);
+const all = lines.map((line) => JSON.parse(line) as Figures);
+const verbs = [...new Set(all.map(({ verb }) => verb))].sort();
+for (const verb of verbs) console.log(`${verb.padEnd(20)} ${sumOf(all.filter((figures) => figures.verb === verb))}`);
+for (const { line } of all.filter(({ hit }) => !hit)) console.log(`missed: ${line}`);
+console.log(`${verbs.length} verbs: ${sumOf(all)}`);
 process.exitCode = status ?? 1;
+
+function sumOf(figures: readonly Figures[]): string {
+  const count = (is: (one: Figures) => boolean) => figures.filter(is).length;
+  const errors = count(({ isKill }) => !isKill);
+  return (
+    `${figures.length - errors} kills, ${errors} errors, ${count(({ hit }) => !hit)} missed, ` +
+    `${count(({ isLoss }) => isLoss)} with a loss`
+  );
+}

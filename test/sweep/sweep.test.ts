@@ -18,8 +18,9 @@ const chosen =
 describe.skipIf(noStrace !== undefined)(`a verb that is cut off (${noStrace ?? "at its calls that write"})`, () => {
   it.concurrent.each(chosen.map((scenario) => [scenario.words, scenario] as const))("mu %s", async (_, scenario) => {
     const findings = await swept(scenario);
-    report(scenario, findings);
     expect(findings.filter(({ problems }) => problems.length > 0).map(line)).toEqual([]);
+    // What was missed proves nothing: most of it must not be.
+    expect(findings.filter(({ hit }) => hit).length).toBeGreaterThanOrEqual(findings.length / 2);
   });
 });
 
@@ -31,7 +32,11 @@ async function swept(scenario: Scenario): Promise<Finding[]> {
   ];
   const findings: Finding[] = [];
   try {
-    for (const cut of cuts) findings.push(await sweep.cut(cut));
+    for (const cut of cuts) {
+      const finding = await sweep.cut(cut);
+      findings.push(finding);
+      report(finding);
+    }
   } finally {
     await sweep.end();
   }
@@ -43,13 +48,12 @@ const line = ({ point: { program, thread, call, n, what }, instead, problems }: 
     "\n  ",
   );
 
-/** Leaves the figures for `npm run sweep`, which adds them up. */
-function report({ verb }: Scenario, findings: readonly Finding[]): void {
-  const missed = findings.filter(({ hit }) => !hit).map(line);
-  const kinds = { kills: findings.filter(({ instead }) => instead === "SIGKILL").length, cuts: findings.length };
-  const lost = findings.filter(({ problems }) => problems.length > 0).map(line);
+/** Leaves what `npm run sweep` adds up, point by point: a long sweep may be ended early. */
+function report(finding: Finding): void {
+  const { verb, instead, hit, problems } = finding;
+  const figures = { verb, isKill: instead === "SIGKILL", hit, isLoss: problems.length > 0, line: line(finding) };
   mkdirSync(".cache", { recursive: true });
-  appendFileSync(".cache/sweep.jsonl", `${JSON.stringify({ verb, ...kinds, missed, lost })}\n`);
+  appendFileSync(".cache/sweep.jsonl", `${JSON.stringify(figures)}\n`);
 }
 
 it("knows every verb that it leaves out", async () => {
