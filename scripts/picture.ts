@@ -1,15 +1,5 @@
 import xterm from "@xterm/headless";
-
-/** What a terminal of a size showed, at a time in seconds: its lines, with colours as escape sequences. */
-export interface Frame {
-  at: number;
-  lines: readonly string[];
-}
-
-export interface Size {
-  columns: number;
-  rows: number;
-}
+import type { Size } from "../src/operations/cast.js";
 
 /** Width and height of a cell, and the space around all of them, in pixels. */
 const [CELL, LINE, EDGE] = [8, 17, 12];
@@ -97,20 +87,6 @@ function colourOf(cell: Cell | undefined, side: "Fg" | "Bg"): string | undefined
 const hex = (value: number) => `#${value.toString(16).padStart(6, "0")}`;
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 const escaped = (text: string) => text.replace(/[&<>]/g, (letter) => ENTITIES[letter] ?? letter);
-
-/** The frames as an asciicast v2 file: of each frame only the lines that changed. */
-export function castOf(frames: readonly Frame[], { columns, rows }: Size, title: string): string {
-  const out = [JSON.stringify({ version: 2, width: columns, height: rows, title })];
-  let shown: readonly string[] = [];
-  for (const { at, lines } of frames) {
-    const drawn = Array.from({ length: rows }, (_, row) =>
-      lines[row] === shown[row] ? "" : `\u001b[${row + 1};1H\u001b[0m\u001b[K${lines[row] ?? ""}`,
-    ).join("");
-    if (drawn !== "") out.push(JSON.stringify([Math.round(at * 100) / 100, "o", drawn]));
-    shown = lines;
-  }
-  return `${out.join("\n")}\n`;
-}
 
 const screenOf = (lines: readonly string[]) =>
   lines.map((line, row) => `\u001b[${row + 1};1H\u001b[0m${line}`).join("");

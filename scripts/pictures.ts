@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { castOf, drawFrame, type Frame } from "./picture.js";
+import { castOf, type Frame } from "../src/operations/cast.js";
+import { drawFrame } from "./picture.js";
 
 const SIZE = { columns: 100, rows: 30 };
 /** Time between two looks, and the longest that a recording takes, in ms. */

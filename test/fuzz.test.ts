@@ -11,11 +11,12 @@ const victim = fuzzVictim();
 
 /**
  * A play takes seconds and has a test of its own: here it is only asked for in ways that it refuses. A dispatcher goes on
- * until it is stopped, and starts programs: here it only explains.
+ * until it is stopped, and starts programs: here it only explains. A replay has one frame.
  */
 const BOUNDS: Readonly<Record<string, readonly string[]>> = {
   demo: ["--keep", "/dev/null"],
   dispatch: ["--explain"],
+  replay: ["--speed", "1000000000"],
   "task.work": ["--timeout", "1s"],
 };
 

@@ -32,6 +32,9 @@ export function processRequest(
       get ring() {
         return process.stderr.isTTY ? (text: string) => void process.stderr.write(text) : undefined;
       },
+      get isWatched() {
+        return !json && process.stdout.isTTY;
+      },
       ask: async (question) => (json ? undefined : askPerson(question, signal)),
     },
     remark: (text: string) => remark(`${json ? JSON.stringify({ remark: text }) : printable(text)}\n`),

@@ -40,6 +40,7 @@ export function createPaint(options: PaintOptions): Paint {
     table: draw,
     list: (rows, none, columns) => (rows.length === 0 ? none : draw(rows, columns)),
     ago: (at) => (at === null ? "—" : age(options.now - Date.parse(at))),
+    asOf: (at) => createPaint({ ...options, now: Date.parse(at) }),
   };
 }
 

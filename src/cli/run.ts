@@ -170,6 +170,8 @@ function processWorld(output: Output, signal: AbortSignal): World {
       readTemplate,
       showTop: async (app, workstream, under) =>
         (await import("./top.js")).showTopHere(app, { workstream, under }, { output, runLine }),
+      paintFile: async (columns) =>
+        (await import("./paint.js")).createPaint({ colour: true, columns, now: Date.now() }),
       upgradeDatabase: (options) => upgradeStore(address, options),
       playDemo: async (options, request) => (await import("./demo.js")).playDemoHere(options, request),
     },

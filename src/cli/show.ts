@@ -42,6 +42,9 @@ export async function showResult(
   if (nextSteps.length > 0 && output.hints !== false) output.out(nextBlock(nextSteps, paint));
 }
 
+/** Takes what the terminal shows away, and begins at its top. */
+const REDRAW = "\u001b[H\u001b[2J";
+
 /** Gives what prints one value of a stream. */
 export async function showFollowed(
   operation: Operation,
@@ -52,7 +55,7 @@ export async function showFollowed(
   const paint = await loadPaint(output, false);
   return (value) => {
     const text = operation.renderFollowed?.(printableValue(value) as never, paint);
-    if (text) output.out(`${text}\n`);
+    if (text) output.out(`${operation.redraws && output.columns !== undefined ? REDRAW : ""}${text}\n`);
   };
 }
 

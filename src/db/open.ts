@@ -21,6 +21,11 @@ export async function openStore(address: Address): Promise<Store> {
   return openSqlite(address.path, { missing: "empty", ...waiting(address) });
 }
 
+/** Opens a store that only this process has, whatever the database is: see `openPrivateSqlite`. */
+export async function openPrivateStore(from?: string): Promise<Store> {
+  return (await import("./sqlite/sqlite.js")).openPrivateSqlite(from);
+}
+
 /** Brings the database up to date, or with `dryRun` only says what that would be. Faults `db.*`. */
 export async function upgradeStore(address: Address, options: { dryRun: boolean }): Promise<Upgrade> {
   const { openSqlite } = await import("./sqlite/sqlite.js");

@@ -1,4 +1,5 @@
 import type { Selectable } from "kysely";
+import { groupBy } from "../groups.js";
 import { type ActingRun, type Context, newGroup, timestamp } from "./context.js";
 import { appendEvent, type Change, changeOf, type Head, takeHead, withoutNulls } from "./events.js";
 import type { JournalledTable, Row } from "./relations.js";
@@ -241,6 +242,37 @@ const insertRow = (table: JournalledTable, columns: readonly string[], rows = 1)
       .values(Array.from({ length: rows }, (_, row) => valuesOf(columns, values, row * columns.length)) as never)
       .returning("id" as never),
   );
+
+/** Puts rows of one table in as they are, `id` included; what a row does not have gets the column's default. */
+export async function insertRows(db: Reader, table: JournalledTable, rows: readonly Row[]): Promise<void> {
+  for (const [, same] of groupBy(rows, (row) => Object.keys(row).join())) {
+    const columns = Object.keys(same[0] ?? {});
+    for (const portion of portions(same, ROWS_PER_INSERT)) {
+      // Two sizes alone, so that few statements serve all.
+      for (const some of portion.length === ROWS_PER_INSERT ? [portion] : portion.map((row) => [row])) {
+        const values = some.flatMap((row) => columns.map((column) => row[column]));
+        await insertRow(table, columns, some.length)(db, values);
+      }
+    }
+  }
+}
+
+/** Sets, of each row, the columns that it has beside its `id`. */
+export async function patchRows(db: Reader, table: JournalledTable, rows: readonly Row[]): Promise<void> {
+  for (const { id, ...columns } of rows) {
+    await updateRow(table, Object.keys(columns))(db, [...Object.values(columns), id]);
+  }
+}
+
+/** Removes rows, and tells nobody. */
+export async function deleteRows(db: Reader, table: JournalledTable, ids: readonly number[]): Promise<void> {
+  for (const portion of portions(ids)) {
+    await db
+      .deleteFrom(anyTable(table))
+      .where("id" as never, "in", portion as never)
+      .execute();
+  }
+}
 
 const updateRow = (table: JournalledTable, columns: readonly string[]) =>
   once(`update ${table} ${columns}`, (db, values) =>

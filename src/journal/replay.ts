@@ -23,18 +23,22 @@ export interface Difference {
 /** Folds the log, up to and with event `untilEventId`, into the rows that the tables had then. */
 export async function foldEvents(db: Reader, options: { untilEventId?: number } = {}): Promise<Tables> {
   const tables = noRows();
-  await eachChange(db, options.untilEventId, (change) => applyChange(tables, change));
+  for await (const changes of changesIn(db, { until: options.untilEventId })) {
+    for (const change of changes) applyChange(tables, change);
+  }
   return tables;
 }
 
-const noRows = () => Object.fromEntries(JOURNALLED.map((table) => [table, new Map()])) as unknown as Tables;
+export const noRows = () => Object.fromEntries(JOURNALLED.map((table) => [table, new Map()])) as unknown as Tables;
 
-async function eachChange(db: Reader, untilEventId: number | undefined, visit: (change: Change) => void) {
-  let query = db.selectFrom("events").select(["id", "changes"]);
-  if (untilEventId !== undefined) query = query.where("id", "<=", untilEventId);
-  for await (const page of pages(query, "id")) {
-    for (const { changes } of page) for (const change of JSON.parse(changes) as Change[]) visit(change);
-  }
+/** The changes of the events after one and up to another, in their order, a page of events at a time. */
+export async function* changesIn(
+  db: Reader,
+  { after = 0, until }: { after?: number; until?: number | undefined },
+): AsyncGenerator<Change[]> {
+  let query = db.selectFrom("events").select(["id", "changes"]).where("id", ">", after);
+  if (until !== undefined) query = query.where("id", "<=", until);
+  for await (const page of pages(query, "id")) yield page.flatMap(({ changes }) => JSON.parse(changes) as Change[]);
 }
 
 /** Carries one change out on folded rows. Changes of unknown tables are skipped. */
@@ -53,10 +57,13 @@ export function applyChange(tables: Tables, change: Change): void {
 export async function compareTables(db: Reader): Promise<Difference[]> {
   const tables = noRows();
   const left = new Map<string, TextByHash>();
-  await eachChange(db, undefined, (change) => {
-    applyChange(tables, change);
-    for (const value of Object.values(sidesOf(change).before ?? {})) if (isByHash(value)) left.set(value.sha256, value);
-  });
+  for await (const changes of changesIn(db, {})) {
+    for (const change of changes) {
+      applyChange(tables, change);
+      for (const value of Object.values(sidesOf(change).before ?? {}))
+        if (isByHash(value)) left.set(value.sha256, value);
+    }
+  }
   const differences: Difference[] = [];
   for (const table of JOURNALLED) differences.push(...(await compareTable(db, table, tables)));
   return [...differences, ...(await compareTexts(db, left))];
@@ -79,7 +86,8 @@ async function compareTexts(db: Reader, left: Map<string, TextByHash>): Promise<
   return found;
 }
 
-async function compareTable(db: Reader, table: JournalledTable, tables: Tables): Promise<Difference[]> {
+/** Compares one table with rows that were folded. */
+export async function compareTable(db: Reader, table: JournalledTable, tables: Tables): Promise<Difference[]> {
   const folded = tables[table];
   const seen = new Set<number>();
   const found: Difference[] = [];

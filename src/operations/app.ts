@@ -7,6 +7,7 @@ import type { DemoChoice, DemoOutcome } from "../demo/demo.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
 import type { OpsFrame, OpsResult } from "./ops/contract.js";
+import type { Paint } from "./paint.js";
 import type { ToolSet, Verb } from "./verb.js";
 
 /** One call of a verb: its surroundings, and what the surface that it came through can do. */
@@ -46,6 +47,8 @@ export interface Terminal {
   run(command: { file: string; args: readonly string[]; env?: Request["env"] }): Promise<boolean>;
   /** Writes to the terminal as it is: a bell, or a line that is drawn over. Undefined where the person sees none. */
   ring?: ((text: string) => void) | undefined;
+  /** The person sees what is printed, as it is printed: it goes neither into a file or a pipe, nor to a program as JSON. */
+  isWatched?: boolean;
   /** The person's answer; undefined if input or output is redirected or JSON. Faults `request.interrupted`. */
   ask(question: Question): Promise<string | undefined>;
 }
@@ -93,6 +96,8 @@ export interface Program {
   streamOps(request: Request, options: Omit<OpsOptions, "transport">): AsyncIterable<OpsFrame>;
   /** The lines that a person types, each after `prompt`; from a pipe, its lines. Kept in the history that `history` names. */
   readLines(options: { prompt: string; history: string; signal: AbortSignal }): AsyncIterable<string>;
+  /** Draws for a file that shows what a terminal of that width did. */
+  paintFile(columns: number): Promise<Paint>;
   /** Which migrations the database lacks; without `dryRun` they are run. Faults `db.*`. */
   upgradeDatabase(options: { dryRun: boolean }): Promise<{ location: string; pending: string[] }>;
   /** Plays the demo; its folder stays where `keep` says. Faults `demo.*`, `tmux.*`. */

@@ -94,6 +94,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   reconcile: () => import("./reconcile.js").then((m) => m.reconcile),
   recover: () => import("./recover.js").then((m) => m.recover),
   resume: () => import("./dispatch/brake.js").then((m) => m.resume),
+  replay: () => import("./replay.js").then((m) => m.replay),
   report: () => import("./report.js").then((m) => m.report),
   review: () => import("./review.js").then((m) => m.review),
   "review.approve": () => import("./review.js").then((m) => m.reviewApprove),

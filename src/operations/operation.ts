@@ -103,6 +103,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   run: (app: App, input: z.output<I>) => Promise<z.input<O>>;
   /** For a verb that can go on for ever: each value is one line of JSON. Used when it says that it applies. */
   follow?: (app: App, input: z.output<I>) => AsyncIterable<unknown> | undefined;
+  /** Followed values are states of one thing: on a terminal each is drawn over the one before. */
+  redraws?: true;
   /** How `--json` prints it where a contract says how; otherwise as one line. */
   json?: (result: z.output<O>) => string;
   /** What a person sees; without it the JSON. `followed` values are rendered one at a time. */
@@ -155,6 +157,7 @@ export function defineOperation<const S, I extends z.ZodRawShape = Record<never,
   };
 }
 
-function linesOf(drawing: Drawing): string[] {
+/** The lines of a drawing. */
+export function linesOf(drawing: Drawing): string[] {
   return typeof drawing === "string" ? [drawing] : (drawing || []).flatMap(linesOf);
 }

@@ -27,4 +27,6 @@ export interface Paint {
   list<T>(rows: readonly T[], none: string, columns: readonly Column<T>[]): string;
   /** Seconds, minutes, hours or days since `at`, such as `5m`. */
   ago(at: string | null): string;
+  /** The same, with ages counted from that moment. */
+  asOf(at: string): Paint;
 }

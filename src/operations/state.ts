@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { timestamp } from "../db/context.js";
+import type { Reader } from "../db/schema.js";
 import { oneForEachThing } from "../journal/sentences.js";
 import { counted, enumerate } from "../names.js";
 import { INBOX_ITEM, type InboxItem } from "../notify/inbox-item.js";
@@ -11,6 +12,7 @@ import { type App, type Drawing, defineOperation, type Paint, schemaOf } from ".
 import { field, limitField, reconcileField, underField, workstreamField } from "./fields.js";
 import { inboxFor, needsYouLine } from "./needs-you.js";
 import type { Column } from "./paint.js";
+import { AS_OF, type AsOf, asOfLine, atField, inPast, type StateThenOptions, stateThen } from "./past.js";
 import { trackTable } from "./track/list.js";
 import { collisionTable } from "./workspace/collisions.js";
 
@@ -18,30 +20,34 @@ export const state = defineOperation({
   name: "state",
   summary: "Show a workstream at a glance",
   description:
-    "Shows what waits for you, how many tasks are where, agents, tasks in progress, ready and blocked ones, recently closed ones, tracks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. --under leaves only the tasks of one goal. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
+    "Shows what waits for you, how many tasks are where, agents, tasks in progress, ready and blocked ones, recently closed ones, tracks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. --under leaves only the tasks of one goal. Outside a workstream it lists all workstreams. --at shows it as it was; what mu does not keep, such as the status of agents, is left out then. Plain `mu` does the same.",
   effect: "read",
   reconcile: "first",
   input: () => ({
-    workstream: workstreamField("any"),
+    workstream: workstreamField("any", { past: true }),
     limit: limitField(20, "Items per list; 0 means all"),
     reconcile: reconcileField(),
     events: field(z.number().int().min(0).max(10_000).default(4), "Number of recent events"),
     under: underField(),
+    at: atField(),
   }),
   output: () =>
     z.union([
-      schemaOf({ ...STATE, inbox: [INBOX_ITEM] }),
+      schemaOf({ ...STATE, inbox: [INBOX_ITEM], "asOf?": AS_OF }),
       schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" }),
     ]),
   examples: [
     { command: "mu state", shows: "this workstream at a glance" },
     { command: "mu state --under deploy", shows: "only what deploy is made of" },
     { command: "mu state --json --limit 0", shows: "everything, for a program" },
+    { command: "mu state --at 5", shows: "as it was after event #5" },
+    { command: "mu state --at 1999-12-31", shows: "a day before everything", fault: "past.before_first" },
     { command: "mu state -w nothing", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
-  async run(app, { workstream, limit, events, reconcile, under }) {
+  async run(app, { workstream, limit, events, reconcile, under, at }) {
     const scope = under?.workstream ?? workstream;
-    if (scope === undefined) return overview(app);
+    if (at !== undefined) return stateAt(app, at, scope, { limit, events, under });
+    if (scope === undefined) return overview(app.context.store.db);
     if (reconcile) await (await import("./reality.js")).lookBeforeRead(app, scope);
     const inbox = await inboxFor(app, scope, reconcile);
     const now = timestamp(app.context.clock);
@@ -53,9 +59,16 @@ export const state = defineOperation({
     "workstreams" in result ? overviewCard(result.workstreams, paint) : stateCard(result as State, paint),
 });
 
+function stateAt(app: App, text: string, scope: string | undefined, options: StateThenOptions) {
+  return inPast(app, text, async (past, moment) => {
+    if (scope === undefined) return overview(past.db);
+    return { ...(await stateThen(app, past, moment, scope, options)), inbox: [] };
+  });
+}
+
 /** All workstreams, for whoever is in none. */
-export async function overview({ context }: App) {
-  const workstreams = await listWorkstreams(context.store.db);
+export async function overview(db: Reader) {
+  const workstreams = await listWorkstreams(db);
   return { workstreams, count: workstreams.length };
 }
 
@@ -74,7 +87,11 @@ export function overviewCard(
 const MOST_TRACKS = 4;
 
 /** The card as a person sees it: what needs them, how the work stands, who is at it, and what is next. */
-export function stateCard(state: State & { inbox?: readonly InboxItem[] }, paint: Paint): Drawing {
+export function stateCard(
+  state: State & { inbox?: readonly InboxItem[]; asOf?: AsOf | undefined },
+  present: Paint,
+): Drawing {
+  const paint = state.asOf === undefined ? present : present.asOf(state.asOf.at);
   const { agents, tracks, ready, recentlyClosed, waitingToLand, collisions } = state;
   const spaces = state.workspaces.filter(({ agent }) => !agents.some(({ name }) => name === agent));
   const seen = `seen ${paint.ago(collisions.seenAt)} ago`;
@@ -82,6 +99,7 @@ export function stateCard(state: State & { inbox?: readonly InboxItem[] }, paint
     items.length > 0 && ["", paint.bold(title), indented(draw(items, paint))];
   const chains = tracks.items.filter(({ size }) => size > 1).slice(0, MOST_TRACKS);
   return [
+    asOfLine(state.asOf, paint),
     needsYouLine(state.inbox ?? [], paint),
     `${paint.bold(state.workstream)}${state.under === null ? "" : ` under ${state.under}`}  ${countsText(state.counts)}`,
     ready.total > 0 &&

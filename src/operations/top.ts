@@ -19,7 +19,7 @@ export const top = defineOperation({
   ],
   async run(app, { workstream, under }) {
     const scope = under?.workstream ?? workstream;
-    if (scope === undefined) return { workstreams: (await overview(app)).workstreams };
+    if (scope === undefined) return { workstreams: (await overview(app.context.store.db)).workstreams };
     await app.program.showTop(app, scope, under);
     return { workstreams: null };
   },

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { afterAll, expect, it, vi } from "vitest";
+import { createPaint } from "../../src/cli/paint.js";
 import type { TaskColumn } from "../../src/db/task-columns.js";
 import type { Terminal } from "../../src/operations/app.js";
 
@@ -217,17 +218,7 @@ itOnce("one more column of tasks is in every verb", async () => {
     const show = operations.find((own) => own.name === "task.show");
     const whole = await run("task.show", { task: "calm" });
     expect(show?.output().safeParse(whole).success).toBe(true);
-    const plain = (text: string | null) => String(text);
-    const paint = {
-      bold: plain,
-      dim: plain,
-      status: plain,
-      alert: plain,
-      fit: plain,
-      table: () => "",
-      list: () => "",
-      ago: plain,
-    };
+    const paint = createPaint({ colour: false, now: Date.now() });
     expect(show?.render?.(whole, paint)).toMatch(/^ {2}mood +planned$/m);
     expect(await compareTables(app.store.db)).toEqual([]);
   } finally {

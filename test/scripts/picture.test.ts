@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { expect, it } from "vitest";
-import { castOf, drawFrame, shownBy } from "../../scripts/picture.js";
+import { drawFrame, shownBy } from "../../scripts/picture.js";
+import { castOf } from "../../src/operations/cast.js";
 
 const SIZE = { columns: 14, rows: 3 };
 

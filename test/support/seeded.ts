@@ -6,6 +6,7 @@ import type { Crew } from "../../src/agents/crew.js";
 import { sendToAgent } from "../../src/agents/delivery/send.js";
 import { addToArchive, createArchive } from "../../src/archives.js";
 import { readSkill, readTemplate } from "../../src/cli/io.js";
+import { createPaint } from "../../src/cli/paint.js";
 import { systemClock } from "../../src/clock.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import type { Context } from "../../src/db/context.js";
@@ -100,6 +101,7 @@ export async function seededApp(
       installSkill: async () => true,
       readSkill,
       readTemplate,
+      paintFile: async (columns) => createPaint({ colour: true, columns, now: Date.now() }),
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
       async *readLines() {},

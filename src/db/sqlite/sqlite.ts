@@ -1,5 +1,6 @@
-import { chmodSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { chmodSync, constants, copyFileSync, linkSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import type { Kysely } from "kysely";
 import { bringUpToDate, pendingMigrations } from "../migrate.js";
 import { oneAtATime, openOnce } from "../one-store.js";
@@ -99,13 +100,35 @@ async function createFile(path: string): Promise<void> {
   }
 }
 
-async function openFile(file: string, location: string, options: SqliteOptions): Promise<Store> {
+/**
+ * Opens a store that only this process has, to fold events into: a copy of the file `from`, or an empty one. Its file
+ * has no name any more once it is open, so that nothing stays of it; foreign keys are not checked.
+ */
+export async function openPrivateSqlite(from?: string): Promise<Store> {
+  const folder = mkdtempSync(join(tmpdir(), "mu-private-"));
+  const file = join(folder, "mu.db");
+  try {
+    if (from !== undefined) copyFileSync(from, file, constants.COPYFILE_FICLONE);
+    return await guarded(file, () => openFile(file, MEMORY, { missing: "create" }, PRIVATE));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const PRIVATE = ["journal_mode = memory", "synchronous = off", "foreign_keys = off"];
+
+async function openFile(
+  file: string,
+  location: string,
+  options: SqliteOptions,
+  pragmas: readonly string[] = [`synchronous = ${options.synchronous ?? "FULL"}`],
+): Promise<Store> {
   const timeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
-  const isMemory = file === MEMORY;
+  const isMemory = location === MEMORY;
   const open = () => {
     const connection = connect(file, { timeout: BLOCKING_MS });
     try {
-      connection.pragma(`synchronous = ${options.synchronous ?? "FULL"}`);
+      for (const pragma of pragmas) connection.pragma(pragma);
       return connection;
     } catch (error) {
       connection.close();

@@ -8,7 +8,9 @@ import { listNotes, NOTE } from "../../tasks/notes.js";
 import { getTask, TASK, taskRow } from "../../tasks/task.js";
 import { BARE_COMMIT } from "../../vcs/vcs.js";
 import { commitsOfTask, hasWork } from "../../work/changes.js";
-import { type Drawing, defineTaskVerb, type Paint, shape, type TypeOf } from "../define.js";
+import { type App, type Drawing, defineTaskVerb, type Paint, shape, type TypeOf } from "../define.js";
+import { workstreamField } from "../fields.js";
+import { AS_OF, asOfLine, atField, inPast, workstreamThen } from "../past.js";
 import { taskLines } from "./card.js";
 import { noteLines } from "./notes.js";
 
@@ -18,7 +20,9 @@ const SPENT = shape({ usd: "number", runs: "number", leftUsd: "number | null" })
 export const taskShow = defineTaskVerb({
   name: "task.show",
   summary: "Show a task with its edges and notes",
+  description: "--at shows it as it was, without its commits.",
   effect: "read",
+  input: () => ({ workstream: workstreamField("one", { past: true }), at: atField() }),
   output: {
     task: TASK,
     blockers: [NEIGHBOUR],
@@ -28,25 +32,48 @@ export const taskShow = defineTaskVerb({
     spent: SPENT,
     /** Its work, oldest first; as they landed, if they have. */
     commits: [BARE_COMMIT],
+    "asOf?": AS_OF,
   },
   examples: [
     { command: "mu task show build", shows: "everything about one task" },
+    { command: "mu task show build --at 8", shows: "as it was after event #8" },
+    { command: "mu task show build --at 99999", shows: "no such event", fault: "past.no_such_event" },
     { command: "mu task show biuld", shows: "an unknown name, with a suggestion", fault: "task.not_found" },
   ],
-  async run(app, ref) {
-    const shown = await app.context.store.read(async (db) => ({
-      task: await getTask(db, ref),
-      check: await lastCheck(db, (await taskRow(db, ref)).id),
-      spent: await spentBy(db, ref),
-      blockers: await blockersOf(db, ref),
-      dependents: await dependentsOf(db, ref),
-      notes: await listNotes(db, ref),
-    }));
+  async run(app, ref, { at }) {
+    if (at !== undefined) return showThen(app, ref, at);
+    const shown = await app.context.store.read((db) => readTask(db, ref));
     const { db } = app.context.store;
     const row = await taskRow(db, ref);
     return { ...shown, commits: hasWork(row) ? await commitsOfTask(await app.crew(), db, row) : [] };
   },
-  render: ({ task, blockers, dependents, notes, check, spent, commits }, paint) => [
+  render: ({ asOf, ...shown }, paint) => [
+    asOfLine(asOf, paint),
+    card(shown, asOf === undefined ? paint : paint.asOf(asOf.at)),
+  ],
+});
+
+async function readTask(db: Reader, ref: TaskRef) {
+  return {
+    task: await getTask(db, ref),
+    check: await lastCheck(db, (await taskRow(db, ref)).id),
+    spent: await spentBy(db, ref),
+    blockers: await blockersOf(db, ref),
+    dependents: await dependentsOf(db, ref),
+    notes: await listNotes(db, ref),
+  };
+}
+
+/** As the log has it: what is in git is not a part of that. */
+function showThen(app: App, { name, workstream }: TaskRef, text: string) {
+  return inPast(app, text, async (past, { event, at }) => {
+    const ref = { name, workstream: await workstreamThen(app, past, workstream) };
+    return { ...(await readTask(past.db, ref)), commits: [], asOf: { event, at, unknown: ["commits"] } };
+  });
+}
+
+function card({ task, blockers, dependents, notes, check, spent, commits }: Shown, paint: Paint): Drawing {
+  return [
     `${paint.bold(task.name)}  ${task.title}  ${paint.dim(`in ${task.workstream}`)}`,
     taskLines(task, paint),
     spentLine(spent, paint),
@@ -58,8 +85,10 @@ export const taskShow = defineTaskVerb({
     ...(notes.length > 0
       ? ["", paint.dim(`Notes (${notes.length})`), ...notes.flatMap((note) => noteLines(note, paint))]
       : []),
-  ],
-});
+  ];
+}
+
+type Shown = Awaited<ReturnType<typeof readTask>> & { commits: TypeOf<typeof BARE_COMMIT>[] };
 
 async function spentBy(db: Reader, ref: TaskRef): Promise<TypeOf<typeof SPENT>> {
   const { spent, runs, left } = await spentOnTask(db, (await taskRow(db, ref)).id);
