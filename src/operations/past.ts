@@ -15,8 +15,8 @@ export const AS_OF = shape({ event: "number", at: "string", unknown: "string[]" 
 
 export type AsOf = TypeOf<typeof AS_OF>;
 
-export const atField = (description = "As it was then: an event's number in mu log, a date, or a time such as 22:00") =>
-  field(z.string().min(1).max(64).optional(), description, { value: "time|event" });
+export const atField = (description = "As of a date, 22:00 or an event") =>
+  field(z.string().optional(), description, { value: "time|event" });
 
 export const foldersOf = ({ request }: App) => ({ folder: keyframeFolder(stateFolder(request.env)) });
 

@@ -20,7 +20,7 @@ export const state = defineOperation({
   name: "state",
   summary: "Show a workstream at a glance",
   description:
-    "Shows what waits for you, how many tasks are where, agents, tasks in progress, ready and blocked ones, recently closed ones, tracks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. --under leaves only the tasks of one goal. Outside a workstream it lists all workstreams. --at shows it as it was; what mu does not keep, such as the status of agents, is left out then. Plain `mu` does the same.",
+    "Shows what waits for you, how many tasks are where, agents, tasks in progress, ready and blocked ones, recently closed ones, tracks, landings that wait, predicted conflicts between workspaces, and recent events. Lists are cut at --limit; totals are complete. --under leaves only the tasks of one goal. Outside a workstream it lists all workstreams. Plain `mu` does the same.",
   effect: "read",
   reconcile: "first",
   input: () => ({
@@ -101,7 +101,7 @@ export function stateCard(
   return [
     asOfLine(state.asOf, paint),
     needsYouLine(state.inbox ?? [], paint),
-    `${paint.bold(state.workstream)}${state.under === null ? "" : ` under ${state.under}`}  ${countsText(state.counts)}`,
+    headLine(state, paint),
     ready.total > 0 &&
       `Work for ${counted(ready.total, "more agent")} now${tracks.withReady > 1 ? `, on ${tracks.withReady} separate tracks` : ""}`,
     missingLine(state),
@@ -122,6 +122,11 @@ const PLACES = {
   ...{ ready: "", inProgress: "in progress", blocked: "", held: "", notDue: "not due", containers: "holding others" },
   ...{ closed: "", rejected: "", deferred: "" },
 };
+
+function headLine({ workstream, under, counts }: State, paint: Paint): string {
+  const goal = under === null ? "" : ` under ${under}`;
+  return `${paint.bold(workstream)}${goal}  ${paint.fit(countsText(counts), workstream.length + goal.length + 2)}`;
+}
 
 /** Every task of the card in one of its parts. */
 function countsText({ total, ...counts }: State["counts"]): string {

@@ -124,7 +124,7 @@ async function openFile(
   pragmas: readonly string[] = [`synchronous = ${options.synchronous ?? "FULL"}`],
 ): Promise<Store> {
   const timeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
-  const isMemory = location === MEMORY;
+  const isMemory = file === MEMORY || location === MEMORY;
   const open = () => {
     const connection = connect(file, { timeout: BLOCKING_MS });
     try {

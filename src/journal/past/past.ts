@@ -1,13 +1,11 @@
-import { withoutNulls } from "../../db/events.js";
+import { type Change, withoutNulls } from "../../db/events.js";
 import { JOURNALLED, type JournalledTable, type Row, rowsWhere, UNIQUE_KEYS } from "../../db/relations.js";
 import type { Reader } from "../../db/schema.js";
 import { portions } from "../../db/statement.js";
 import type { Store } from "../../db/store.js";
 import { isByHash, sha256, type TextByHash } from "../../db/texts.js";
 import { deleteRows, insertRows, patchRows } from "../../db/write.js";
-import { groupBy } from "../../groups.js";
 import { changesIn } from "../replay.js";
-import { isChanged, type NetChange, netChanges } from "../undo/net-changes.js";
 import { openNearest, saveKeyframe } from "./keyframes.js";
 
 /** The journalled tables as they were after an event, in a store of their own that any reader of rows can read. */
@@ -78,56 +76,58 @@ export function eventBefore(source: Reader, id: number) {
   return events.orderBy("id", "desc").limit(1).executeTakeFirst();
 }
 
+/** What some events come to for a row: all of it, null where it went, or the columns that they set. */
+type Folded = { isWhole: true; row: Row | null } | { isWhole: false; row: Row };
+type Fold = Map<string, Map<number, Folded>>;
+
 /** Rows that are folded in memory before they are written. */
 const ROWS_AT_ONCE = 10_000;
 
 function foldInto(store: Store, source: Reader, range: { after: number; until: number }): Promise<void> {
   return store.write(async (db) => {
-    let net = netChanges([]);
+    let fold: Fold = new Map();
     for await (const changes of changesIn(source, range)) {
-      net = netChanges(changes, net);
-      if (net.size < ROWS_AT_ONCE) continue;
-      await carryOut(db, source, net);
-      net = netChanges([]);
+      for (const change of changes) addTo(fold, change);
+      if ([...fold.values()].reduce((sum, { size }) => sum + size, 0) < ROWS_AT_ONCE) continue;
+      await carryOut(db, source, fold);
+      fold = new Map();
     }
-    await carryOut(db, source, net);
+    await carryOut(db, source, fold);
   });
 }
 
+function addTo(fold: Fold, change: Change): void {
+  const rows = fold.get(change.table) ?? new Map<number, Folded>();
+  fold.set(change.table, rows);
+  if ("insert" in change) rows.set(change.id, { isWhole: true, row: { ...change.insert } });
+  else if ("remove" in change) rows.set(change.id, { isWhole: true, row: null });
+  else {
+    const known = rows.get(change.id) ?? { isWhole: false, row: {} };
+    rows.set(change.id, known);
+    for (const column in change.patch) if (known.row !== null) known.row[column] = change.patch[column]?.[1];
+  }
+}
+
 /**
- * Carries net changes out on a private store. Rows that go or get another name leave it first, so that no two ever
- * collide; a row that the store does not have is not patched, as in a log with holes.
+ * Writes a fold into a private store. Rows that go or get another name leave it first, so that no two ever collide; a
+ * row that the store does not have is not patched, as in a log with holes.
  */
-async function carryOut(past: Reader, source: Reader, net: ReadonlyMap<string, NetChange>): Promise<void> {
-  for (const [table, changes] of groupBy(net.values(), (change) => change.table)) {
-    if (!JOURNALLED.includes(table)) continue;
-    const leaving = changes.filter((change) => !isChanged(change) || renames(change));
-    const known = await rowsWhere(
-      past,
-      table,
-      "id",
-      leaving.filter(isChanged).map(({ id }) => id),
-    );
-    const before = new Map<number, Row>(known.map((row) => [row.id, row]));
-    const coming = leaving.flatMap(({ id, before: then, after }) =>
-      after === null || (then !== null && !before.has(id)) ? [] : [{ ...before.get(id), ...after, id }],
-    );
-    await deleteRows(
-      past,
-      table,
-      leaving.map(({ id }) => id),
-    );
+async function carryOut(past: Reader, source: Reader, fold: Fold): Promise<void> {
+  for (const table of JOURNALLED) {
+    const all = [...(fold.get(table) ?? [])].map(([id, folded]) => ({ id, ...folded }));
+    const leaving = all.filter((one) => one.isWhole || isNamed(table, one.row));
+    const ids = leaving.map(({ id }) => id);
+    const before = new Map<number, Row>((await rowsWhere(past, table, "id", ids)).map((row) => [row.id, row]));
+    const coming = leaving.flatMap(({ id, isWhole, row }) => {
+      if (isWhole) return row === null ? [] : [{ ...row, id }];
+      return before.has(id) ? [{ ...before.get(id), ...row, id }] : [];
+    });
+    await deleteRows(past, table, ids);
     await insertRows(past, table, await withTexts(source, table, coming.map(withoutNulls)));
-    const patches = changes.filter((change) => isChanged(change) && !renames(change));
-    await patchRows(
-      past,
-      table,
-      await withTexts(
-        source,
-        table,
-        patches.map(({ id, after }) => ({ ...after, id })),
-      ),
-    );
+    const patched = all
+      .filter((one) => !one.isWhole && !isNamed(table, one.row))
+      .map(({ id, row }) => ({ ...row, id }));
+    await patchRows(past, table, await withTexts(source, table, patched));
   }
 }
 
@@ -135,9 +135,9 @@ const NAMING = new Set(
   UNIQUE_KEYS.flatMap((key) => [...key.columns, key.whileNull].map((column) => `${key.table} ${column}`)),
 );
 
-/** Whether a change sets what no two rows may have. */
-const renames = ({ table, after }: NetChange) =>
-  Object.keys(after ?? {}).some((column) => NAMING.has(`${table} ${column}`));
+/** Whether columns are set that no two rows may have the same. */
+const isNamed = (table: JournalledTable, row: Row | null) =>
+  Object.keys(row ?? {}).some((column) => NAMING.has(`${table} ${column}`));
 
 /** The rows with their large texts, which the log has by hash: rows have them, or the table of texts once they are gone. */
 async function withTexts(source: Reader, table: JournalledTable, rows: readonly Row[]): Promise<readonly Row[]> {

@@ -21,8 +21,9 @@ type Changed = NetChange & { before: Row; after: Row };
 
 export const isChanged = (change: NetChange): change is Changed => change.before !== null && change.after !== null;
 
-/** Folds changes, in their order, into one net change per row, on from `net`; rows that end as they began are left out. */
-export function netChanges(changes: Iterable<Change>, net = new Map<string, NetChange>()): Map<string, NetChange> {
+/** Folds changes, in their order, into one net change per row; rows that end as they began are left out. */
+export function netChanges(changes: Iterable<Change>): Map<string, NetChange> {
+  const net = new Map<string, NetChange>();
   for (const change of changes) {
     const key = rowKey(change.table, change.id);
     const next = compose(net.get(key), change);

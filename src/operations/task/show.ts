@@ -20,7 +20,6 @@ const SPENT = shape({ usd: "number", runs: "number", leftUsd: "number | null" })
 export const taskShow = defineTaskVerb({
   name: "task.show",
   summary: "Show a task with its edges and notes",
-  description: "--at shows it as it was, without its commits.",
   effect: "read",
   input: () => ({ workstream: workstreamField("one", { past: true }), at: atField() }),
   output: {
