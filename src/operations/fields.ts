@@ -139,10 +139,7 @@ export const blockerField = (description: string, notes: FieldNotes = {}) =>
 
 /** `--until` of an edge. */
 export const untilField = () =>
-  field(
-    z.enum(EDGE_LEVELS).optional(),
-    "What to wait for: closed, verified by a check, or landed on the target branch",
-  );
+  field(z.enum(EDGE_LEVELS).optional(), "What to wait for: closed, verified by a check, or landed");
 
 /** `--under`: of the tasks only one goal's subtree. */
 export const underField = () => taskField("Only this task's subtree", { aliases: ["scope"] }).optional();

@@ -10,8 +10,8 @@ import { readState, type State } from "../state.js";
 import { type App, type Drawing, type Paint, shape, step, type TypeOf } from "./define.js";
 import { field } from "./fields.js";
 
-/** The moment that a result is about, if it is not the present, and what mu does not keep of the past. */
-export const AS_OF = shape({ event: "number", at: "string", unknown: "string[]" });
+/** The moment that a result is about, if it is not the present: after an event, by the number that `mu log` prints. */
+export const AS_OF = shape({ event: "number", at: "string" });
 
 export type AsOf = TypeOf<typeof AS_OF>;
 
@@ -45,7 +45,7 @@ export async function workstreamThen({ context }: App, past: Past, name: string)
 }
 
 /** What mu does not keep of a workstream's past. */
-const UNKNOWN = ["status of agents", "inbox", "missing roles", "waiting landings", "conflicts"];
+const NOT_KEPT = ["status of agents", "inbox", "missing roles", "waiting landings", "conflicts"];
 
 export interface StateThenOptions {
   limit: number;
@@ -60,18 +60,18 @@ export async function stateThen(
   { event, at }: Moment,
   workstream: string,
   { under, ...options }: StateThenOptions,
-): Promise<State & { asOf: AsOf }> {
+): Promise<State & { asOf: AsOf; notKept: string[] }> {
   const name = await workstreamThen(app, past, workstream);
   await past.takeEvents(name, options.events);
   const task = under && { ...under, workstream: name };
   const state = await readState(past.db, name, { ...options, under: task, now: at });
   const agents = state.agents.map((agent) => ({ ...agent, status: null, statusSince: null }));
-  return { ...state, agents, missingRoles: [], asOf: { event, at, unknown: UNKNOWN } };
+  return { ...state, agents, missingRoles: [], asOf: { event, at }, notKept: NOT_KEPT };
 }
 
 /** The line that says of when a result is, and what is not in it. */
-export const asOfLine = (asOf: AsOf | undefined, paint: Paint): Drawing =>
+export const asOfLine = (asOf: AsOf | undefined, notKept: readonly string[], paint: Paint): Drawing =>
   asOf && [
     `${paint.bold(localTime(asOf.at))}  after event #${asOf.event}`,
-    paint.dim(paint.fit(`Not kept: ${asOf.unknown.join(", ")}`)),
+    paint.dim(paint.fit(`Not kept: ${notKept.join(", ")}`)),
   ];

@@ -33,7 +33,7 @@ export const state = defineOperation({
   }),
   output: () =>
     z.union([
-      schemaOf({ ...STATE, inbox: [INBOX_ITEM], "asOf?": AS_OF }),
+      schemaOf({ ...STATE, inbox: [INBOX_ITEM], "asOf?": AS_OF, "notKept?": "string[]" }),
       schemaOf({ workstreams: [WORKSTREAM_SUMMARY], count: "number" }),
     ]),
   examples: [
@@ -88,7 +88,7 @@ const MOST_TRACKS = 4;
 
 /** The card as a person sees it: what needs them, how the work stands, who is at it, and what is next. */
 export function stateCard(
-  state: State & { inbox?: readonly InboxItem[]; asOf?: AsOf | undefined },
+  state: State & { inbox?: readonly InboxItem[]; asOf?: AsOf | undefined; notKept?: string[] | undefined },
   present: Paint,
 ): Drawing {
   const paint = state.asOf === undefined ? present : present.asOf(state.asOf.at);
@@ -99,7 +99,7 @@ export function stateCard(
     items.length > 0 && ["", paint.bold(title), indented(draw(items, paint))];
   const chains = tracks.items.filter(({ size }) => size > 1).slice(0, MOST_TRACKS);
   return [
-    asOfLine(state.asOf, paint),
+    asOfLine(state.asOf, state.notKept ?? [], paint),
     needsYouLine(state.inbox ?? [], paint),
     headLine(state, paint),
     ready.total > 0 &&

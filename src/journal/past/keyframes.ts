@@ -120,12 +120,13 @@ export const CHECKED_KEYFRAME = shape({
 
 /**
  * Checks every keyframe: its event and its bytes, and with `deep` each of its rows against the fold of the log, which
- * takes as long as reading the whole log. Give it one unchanging picture of the database (`store.read`).
+ * takes as long as reading the whole log. `mend` removes those that have a problem: the next look at the past makes them
+ * anew. Give it one unchanging picture of the database (`store.read`).
  */
 export async function checkKeyframes(
   source: Reader,
   folder: string,
-  { deep = false }: { deep?: boolean } = {},
+  { deep = false, mend = false }: { deep?: boolean; mend?: boolean } = {},
 ): Promise<TypeOf<typeof CHECKED_KEYFRAME>[]> {
   const checked: TypeOf<typeof CHECKED_KEYFRAME>[] = [];
   const tables = noRows();
@@ -140,6 +141,7 @@ export async function checkKeyframes(
       after = event;
       if (await differs(path, tables)) problem = "differs";
     }
+    if (mend && problem !== null) await rm(path, { force: true });
     checked.push({ event, path, bytes, problem });
   }
   return checked;
@@ -153,10 +155,4 @@ async function differs(path: string, tables: ReturnType<typeof noRows>): Promise
   } finally {
     await store.close();
   }
-}
-
-/** Removes keyframes, all or those with a problem; looks at the past make them anew. Gives how many went. */
-export async function removeKeyframes(keyframes: readonly { path: string }[]): Promise<number> {
-  for (const { path } of keyframes) await rm(path, { force: true });
-  return keyframes.length;
 }

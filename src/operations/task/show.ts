@@ -47,7 +47,7 @@ export const taskShow = defineTaskVerb({
     return { ...shown, commits: hasWork(row) ? await commitsOfTask(await app.crew(), db, row) : [] };
   },
   render: ({ asOf, ...shown }, paint) => [
-    asOfLine(asOf, paint),
+    asOfLine(asOf, ["commits"], paint),
     card(shown, asOf === undefined ? paint : paint.asOf(asOf.at)),
   ],
 });
@@ -67,7 +67,7 @@ async function readTask(db: Reader, ref: TaskRef) {
 function showThen(app: App, { name, workstream }: TaskRef, text: string) {
   return inPast(app, text, async (past, { event, at }) => {
     const ref = { name, workstream: await workstreamThen(app, past, workstream) };
-    return { ...(await readTask(past.db, ref)), commits: [], asOf: { event, at, unknown: ["commits"] } };
+    return { ...(await readTask(past.db, ref)), commits: [], asOf: { event, at } };
   });
 }
 
