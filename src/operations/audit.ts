@@ -1,10 +1,12 @@
 import * as z from "zod";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
+import { checkKeyframes } from "../journal/past/keyframes.js";
 import { auditHead, CHAIN_HEAD, VERIFIED_CHAIN, verifyChains } from "../journal/audit.js";
 import { counted } from "../names.js";
 import { defineOperation, listed, listOf, schemaOf } from "./define.js";
 import { flag, workstreamField } from "./fields.js";
+import { foldersOf } from "./past.js";
 
 export const auditHeadOperation = defineOperation({
   name: "audit.head",
@@ -26,7 +28,7 @@ export const auditVerify = defineOperation({
   name: "audit.verify",
   summary: "Verify that no event was changed, dropped, added or moved",
   description:
-    "Checks every hash and the anchored head of every chain. With --tables it also replays the events and compares the result with the tables, to find rows that were changed outside mu. Large texts are in the chain by their SHA-256 only; --tables compares the stored texts with their hashes. Exits 1 if something is wrong.",
+    "Checks every hash and the anchored head of every chain. With --tables it also replays the events and compares the result with the tables, to find rows that were changed outside mu. Large texts are in the chain by their SHA-256 only; --tables compares the stored texts with their hashes, and removes keyframes of --at that are not what the events say. Exits 1 if something is wrong.",
   effect: "read",
   input: () => ({ workstream: workstreamField("chain"), tables: flag("Also compare the tables with the events") }),
   output: () =>
@@ -40,12 +42,14 @@ export const auditVerify = defineOperation({
     { command: "mu audit verify --tables", shows: "check everything" },
     { command: "mu audit verify --deep", shows: "an unknown flag", fault: "usage.unknown_option" },
   ],
-  async run({ context }, { workstream, tables }) {
+  async run(app, { workstream, tables }) {
+    const { context } = app;
     const chains = await context.store.read(async (db) => {
       const found = await verifyChains(db, { scope: workstream });
       const broken = found.filter((chain) => !chain.ok);
       if (broken.length > 0) throw brokenChain(broken);
       if (tables) await checkTables(db);
+      if (tables) await checkKeyframes(db, foldersOf(app).folder, { deep: true, mend: true });
       return found;
     });
     return {
