@@ -53,17 +53,18 @@ export async function rowsByIds<Row>(
   return rows;
 }
 
-/** The rows of an unordered query in pages, ordered by a unique column that it selects. */
+/** The rows of an unordered query in pages of `size`, ordered by a unique column that it selects. */
 export async function* pages<T extends keyof Schema, C extends "id" | "n", Row extends Record<C, number>>(
   query: SelectQueryBuilder<Schema, T, Row>,
   column: C,
   order: "asc" | "desc" = "asc",
+  size = PORTION,
 ): AsyncGenerator<Row[]> {
-  const ordered = query.orderBy(column as never, order).limit(PORTION);
+  const ordered = query.orderBy(column as never, order).limit(size);
   let page = await ordered.execute();
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     yield page;
-    if (page.length < PORTION) return;
+    if (page.length < size) return;
     page = await ordered.where(column as never, order === "asc" ? ">" : "<", last[column] as never).execute();
   }
 }

@@ -2,7 +2,7 @@ import type { Selectable } from "kysely";
 import { groupBy } from "../groups.js";
 import { type ActingRun, type Context, newGroup, timestamp } from "./context.js";
 import { appendEvent, type Change, changeOf, type Head, takeHead, withoutNulls } from "./events.js";
-import type { JournalledTable, Row } from "./relations.js";
+import { type JournalledTable, type Row, rowsWhere } from "./relations.js";
 import type { Reader, Schema } from "./schema.js";
 import { portions, statement } from "./statement.js";
 import { storableRow, storableText } from "./text.js";
@@ -42,6 +42,8 @@ export interface Tx {
     before?: RowOf<T>,
   ): Promise<RowOf<T>>;
   remove<T extends JournalledTable>(table: T, id: number): Promise<RowOf<T>>;
+  /** Removes many rows with few statements; rows of one table may refer to each other. */
+  removeAll(table: JournalledTable, ids: readonly number[]): Promise<void>;
   /** Puts a row back as it was, id included; for undo. */
   restore<T extends JournalledTable>(table: T, row: RowOf<T>): Promise<void>;
   /** Records changes that something else made, for example hand-written SQL. */
@@ -67,6 +69,11 @@ export interface WriteSpec {
   /** What it is about, as text that outlives the row: `workstream/task`. */
   subject: string;
   payload?: Record<string, unknown>;
+  /**
+   * Its events are appended while it works, so that a large write holds few changes at a time. Its scope, subject and
+   * payload are settled from the start.
+   */
+  streams?: true;
 }
 
 /** A bulk write is cut into events of this many rows, so that no single event grows without bound. */
@@ -91,31 +98,35 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
     await run?.requireActive(db);
 
     const payload = { ...(run && { run: run.id }), ...spec.payload };
-    const journal: Journal = { changes: [], subject: spec.subject, payload, hasPayload: false };
     const now = timestamp(context.clock);
+    const { actor, group: group_id = newGroup() } = context;
+    const append = async (scope: string, changes: readonly Change[]) => {
+      const { subject, payload } = journal;
+      const event = { scope, group_id, at: now, actor, op: spec.op, subject, payload, changes };
+      heads.set(scope, await appendEvent(db, heads.get(scope) as Head, event));
+    };
+    let hasFlushed = false;
+    const flush = async () => {
+      const [scope] = scopes;
+      if (!spec.streams || scope === undefined) return;
+      while (journal.changes.length >= ROWS_PER_EVENT) {
+        await append(scope, await withTextsByHash(db, journal.changes.splice(0, ROWS_PER_EVENT), now));
+        hasFlushed = true;
+      }
+    };
+    const journal: Journal = { changes: [], subject: spec.subject, payload, hasPayload: false, flush };
     const result = await work(transaction(db, now, context, journal));
-    if (journal.changes.length === 0 && !journal.hasPayload) return result;
+    if (journal.changes.length === 0 && !journal.hasPayload && !hasFlushed) return result;
     if (typeof known === "function") {
       scopes = distinct(await known(db, journal.changes));
       await takeHeads(scopes);
     }
 
     const recorded = await withTextsByHash(db, journal.changes, now);
-    const { actor, group: group_id = newGroup() } = context;
     for (const [index, scope] of scopes.entries()) {
-      let head = heads.get(scope) as Head;
-      for (const changes of index === 0 && recorded.length > 0 ? portions(recorded, ROWS_PER_EVENT) : [[]]) {
-        head = await appendEvent(db, head, {
-          scope,
-          group_id,
-          at: now,
-          actor,
-          op: spec.op,
-          subject: journal.subject,
-          payload: journal.payload,
-          changes,
-        });
-      }
+      if (index === 0 && recorded.length > 0)
+        for (const some of portions(recorded, ROWS_PER_EVENT)) await append(scope, some);
+      else if (index > 0 || !hasFlushed) await append(scope, []);
     }
     return result;
   });
@@ -126,6 +137,8 @@ interface Journal {
   subject: string;
   payload: Record<string, unknown>;
   hasPayload: boolean;
+  /** Appends the events that are full, of a write that streams. */
+  flush(): Promise<void>;
 }
 
 function distinct(scopes: string | readonly string[]): string[] {
@@ -192,10 +205,19 @@ function transaction(db: Reader, now: string, { actor, incarnation, run }: Conte
       journal.changes.push({ table, id, remove: withoutNulls(row) });
       return { id, ...row } as never;
     },
+    async removeAll(table, ids) {
+      for (const portion of portions(ids)) {
+        const rows = await rowsWhere(db, table, "id", portion);
+        await deleteRows(db, table, portion);
+        for (const { id, ...row } of rows) journal.changes.push({ table, id, remove: withoutNulls(row) });
+        await journal.flush();
+      }
+    },
     async restore(table, row) {
       const { id, ...values } = row as Row & { id: number };
       await insertRow(table, ["id", ...Object.keys(values)])(db, [id, ...Object.values(values)]);
       journal.changes.push({ table, id, insert: withoutNulls(values) });
+      await journal.flush();
     },
     adopt(changes) {
       journal.changes.push(...changes);

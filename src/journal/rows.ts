@@ -78,10 +78,14 @@ function add<K>(sets: Map<K, Set<number>>, key: K, id: number): void {
 
 /**
  * The names of the workstreams whose rows were changed, sorted; of a renamed one both names. `db` may be asked
- * before or after the changes are made.
+ * before or after the changes are made. Of changes that come in portions, `seen` has the rows that were asked for.
  */
-export async function workstreamsOf(db: Reader, changes: readonly Change[]): Promise<string[]> {
-  const rows = await workstreamRowsOf(db, changes);
+export async function workstreamsOf(
+  db: Reader,
+  changes: readonly Change[],
+  seen: Set<string> = new Set(),
+): Promise<string[]> {
+  const rows = await workstreamRowsOf(db, changes, seen);
   const names = rows.flatMap(({ row, scopeColumn }) => (scopeColumn in row ? [String(row[scopeColumn])] : []));
   return [...new Set(names)].sort();
 }
@@ -91,12 +95,16 @@ export async function isAboutWorkstream(db: Reader, changes: readonly Change[], 
   return (await workstreamRowsOf(db, changes)).some(({ row }) => row.id === id);
 }
 
-async function workstreamRowsOf(db: Reader, changes: readonly Change[]): Promise<{ row: Row; scopeColumn: string }[]> {
+async function workstreamRowsOf(
+  db: Reader,
+  changes: readonly Change[],
+  seen: Set<string> = new Set(),
+): Promise<{ row: Row; scopeColumn: string }[]> {
   const known = changes.filter(({ table }) => findTable(table) !== undefined);
   const patched = new Map<JournalledTable, Set<number>>();
   for (const { table, id, ...change } of known) if ("patch" in change) add(patched, table as JournalledTable, id);
   const rows = [...known.flatMap(rowsIn), ...(await lookUp(db, patched))];
-  const seen = new Set(rows.map(({ table, row }) => rowKey(table, row.id)));
+  for (const { table, row } of rows) seen.add(rowKey(table, row.id));
   const found: { row: Row; scopeColumn: string }[] = [];
   for (let level = rows; level.length > 0; ) {
     const parents = new Map<JournalledTable, Set<number>>();

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
-import { checkKeyframes } from "../journal/past/keyframes.js";
 import { auditHead, CHAIN_HEAD, VERIFIED_CHAIN, verifyChains } from "../journal/audit.js";
+import { checkKeyframes } from "../journal/past/keyframes.js";
 import { counted } from "../names.js";
 import { defineOperation, listed, listOf, schemaOf } from "./define.js";
 import { flag, workstreamField } from "./fields.js";

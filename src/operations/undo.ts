@@ -105,12 +105,12 @@ function groupTable(groups: readonly UndoGroup[], paint: Paint): string {
 const MOST_SHOWN = 30;
 
 function targetLines(target: UndoPreview, verb: string, paint: Paint): Drawing {
-  const { group, ops, subject, inverse, superseded } = target;
+  const { group, ops, subject, rows, inverse, superseded } = target;
   const lines = inverse.slice(0, MOST_SHOWN).map(({ act, name, table, columns }) => {
     const changed = Object.entries(columns).map(([column, [now, then]]) => `${column} ${shown(now)} → ${shown(then)}`);
     return `  ${act} ${name} ${paint.dim(`(${changed.join(", ") || table})`)}`;
   });
-  const more = inverse.length - lines.length;
+  const more = rows - lines.length;
   return [
     `${verb} ${paint.bold(group)}: ${ops.join(", ")} ${subject}`,
     lines,

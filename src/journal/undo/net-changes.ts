@@ -10,7 +10,7 @@ import {
   UNIQUE_KEYS,
 } from "../../db/relations.js";
 import type { Reader } from "../../db/schema.js";
-import { sameValue, wholeTexts } from "../../db/texts.js";
+import { isByHash, sameValue, wholeTexts } from "../../db/texts.js";
 import type { Tx } from "../../db/write.js";
 import { groupBy } from "../../groups.js";
 import { checkAcyclic } from "../rows.js";
@@ -21,9 +21,8 @@ type Changed = NetChange & { before: Row; after: Row };
 
 export const isChanged = (change: NetChange): change is Changed => change.before !== null && change.after !== null;
 
-/** Folds changes, in their order, into one net change per row; rows that end as they began are left out. */
-export function netChanges(changes: Iterable<Change>): Map<string, NetChange> {
-  const net = new Map<string, NetChange>();
+/** Folds changes, in their order, into one net change per row, on from `net`; rows that end as they began are left out. */
+export function netChanges(changes: Iterable<Change>, net = new Map<string, NetChange>()): Map<string, NetChange> {
   for (const change of changes) {
     const key = rowKey(change.table, change.id);
     const next = compose(net.get(key), change);
@@ -66,11 +65,12 @@ export function idsByTable(changes: readonly NetChange[]): Map<JournalledTable, 
 }
 
 /** Faults `undo.text_not_kept` when a text that would come back is nowhere in the database. */
-export const textsBack = (db: Reader, net: Map<string, NetChange>) =>
-  wholeTexts(
-    db,
-    [...net.values()].flatMap((change) => Object.values(change.before ?? {})),
-  );
+export function textsBack(db: Reader, net: Map<string, NetChange>) {
+  const back: unknown[] = [];
+  for (const { before } of net.values())
+    for (const column in before) if (isByHash(before[column])) back.push(before[column]);
+  return wholeTexts(db, back);
+}
 
 /**
  * Turns net changes back, in an order that keeps every reference whole at each step. Faults `task.cycle` when an edge
@@ -92,8 +92,12 @@ export async function putBack(tx: Tx, net: Map<string, NetChange>): Promise<void
     for (const change of patches) await patchBack(tx, change, whole, takes);
   };
   await turn((table, column, then) => refers(table, column) && !gone(table, column, then));
-  for (const change of inOrder(all.filter((one) => one.before === null)).reverse())
-    await tx.remove(change.table, change.id);
+  const made = groupBy(inOrder(all.filter((one) => one.before === null)).reverse(), ({ table }) => table);
+  for (const [table, own] of made)
+    await tx.removeAll(
+      table,
+      own.map(({ id }) => id),
+    );
   await turn((table, column) => !refers(table, column));
   for (const { table, id, before } of inOrder(all.filter((change) => change.after === null))) {
     const values = Object.entries(before ?? {}).map(([column, value]) => [column, whole(value)]);

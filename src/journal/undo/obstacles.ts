@@ -37,7 +37,9 @@ export type Obstacle = TypeOf<typeof OBSTACLE>;
 interface Scene {
   db: Reader;
   net: Map<string, NetChange>;
-  /** The rows of `net` as they are now. */
+  /** Those of `net` that are looked at. */
+  part: Map<string, NetChange>;
+  /** The rows of `part` as they are now. */
   now: Map<string, Row>;
   /** Later changes by the key of their row. */
   later: Map<string, Later[]>;
@@ -61,16 +63,22 @@ export async function findObstacles(
   firstId: number,
 ): Promise<Obstacle[]> {
   const later = await laterChanges(db, net, group, firstId);
-  const scene = { db, net, now: await currentRows(db, net), later };
-  const found = [
-    ...changedAgain(scene),
-    ...(await hanging(scene)),
-    ...(await withoutParents(scene)),
-    ...(await takenNames(scene)),
-  ];
-  const nameOf = await rowNames(db, found);
-  return found.map(({ row, table, ...rest }) => ({ table, name: nameOf(table, row), ...rest }));
+  const found: Found[][] = [[], [], [], []];
+  for (const some of portions([...net.keys()], ROWS_AT_ONCE)) {
+    const part = new Map(some.map((key) => [key, net.get(key) as NetChange]));
+    const scene = { db, net, part, now: await currentRows(db, part), later };
+    found[0]?.push(...changedAgain(scene));
+    found[1]?.push(...(await hanging(scene)));
+    found[2]?.push(...(await withoutParents(scene)));
+    found[3]?.push(...(await takenNames(scene)));
+  }
+  const all = found.flat();
+  const nameOf = await rowNames(db, all);
+  return all.map(({ row, table, ...rest }) => ({ table, name: nameOf(table, row), ...rest }));
 }
+
+/** Rows of which all that there is in the database is held at once. */
+const ROWS_AT_ONCE = 1_000;
 
 /** With more rows than this, texts are not searched for their ids before they are parsed. */
 const FEW = 20;
@@ -132,11 +140,16 @@ export async function undoneGroups(db: Reader): Promise<Map<string, string>> {
 }
 
 /** Rows that are not as the group left them. */
-function changedAgain({ net, now, later }: Scene): Found[] {
-  return [...net].flatMap(([key, change]) => {
+function changedAgain({ part, now, later }: Scene): Found[] {
+  return [...part].flatMap(([key, change]) => {
     const row = now.get(key);
     const events = later.get(key) ?? [];
-    const at = { table: change.table, row: { ...imageOf(change), ...row, id: change.id } };
+    const at = {
+      table: change.table,
+      get row() {
+        return { ...imageOf(change), ...row, id: change.id };
+      },
+    };
     if (change.after === null) {
       return row === undefined ? [] : [{ ...at, problem: "exists again", ...by(events.at(-1)) }];
     }
@@ -179,8 +192,8 @@ function by(later: Later | undefined): Pick<Obstacle, "by"> {
 }
 
 /** Rows that refer to one that would be removed, and would stay. */
-async function hanging({ db, net, later }: Scene): Promise<Found[]> {
-  const made = idsByTable([...net.values()].filter((change) => change.before === null));
+async function hanging({ db, net, part, later }: Scene): Promise<Found[]> {
+  const made = idsByTable([...part.values()].filter((change) => change.before === null));
   const found: Found[] = [];
   for (const { table, column, to } of REFERENCES) {
     for (const row of await rowsWhere(db, table, column, made.get(to) ?? [])) {
@@ -199,10 +212,10 @@ async function hanging({ db, net, later }: Scene): Promise<Found[]> {
 }
 
 /** Rows that would refer to one that is gone, and stays gone. */
-async function withoutParents({ db, net, later }: Scene): Promise<Found[]> {
+async function withoutParents({ db, net, part, later }: Scene): Promise<Found[]> {
   const found: Found[] = [];
   for (const reference of REFERENCES) {
-    const wanting = [...net.values()].filter((change) => typeof parentOf(change, reference) === "number");
+    const wanting = [...part.values()].filter((change) => typeof parentOf(change, reference) === "number");
     const parents = [...new Set(wanting.map((change) => Number(parentOf(change, reference))))];
     const there = new Set((await rowsWhere(db, reference.to, "id", parents)).map(({ id }) => id));
     for (const change of wanting) {
@@ -228,10 +241,10 @@ async function takenNames(scene: Scene): Promise<Found[]> {
   const found: Found[] = [];
   for (const key of UNIQUE_KEYS) {
     const wanted = new Map<string, NetChange>();
-    for (const change of scene.net.values()) {
+    for (const change of scene.part.values()) {
+      if (change.table !== key.table || !isSetBy(change, key)) continue;
       const row = { ...scene.now.get(rowKey(change.table, change.id)), ...change.before };
-      if (change.table === key.table && isSetBy(change, key) && counts(row, key))
-        wanted.set(valuesOf(row, key), change);
+      if (counts(row, key)) wanted.set(valuesOf(row, key), change);
     }
     for (const row of await rowsOf(scene.db, key, [...wanted.keys()])) {
       const change = wanted.get(valuesOf(row, key));

@@ -45,7 +45,14 @@ export const INVERSE_CHANGE = shape({
 export type InverseChange = TypeOf<typeof INVERSE_CHANGE>;
 
 /** What an undo would do, and what is in its way. */
-export const UNDO_PREVIEW = shape({ ...UNDO_GROUP, inverse: [INVERSE_CHANGE], superseded: [OBSTACLE] });
+export const UNDO_PREVIEW = shape({
+  ...UNDO_GROUP,
+  /** How many rows it would change. */
+  rows: "number",
+  /** The first 1,000 of them. */
+  inverse: [INVERSE_CHANGE],
+  superseded: [OBSTACLE],
+});
 
 export type UndoPreview = TypeOf<typeof UNDO_PREVIEW>;
 
@@ -62,7 +69,7 @@ export async function listUndoable(db: Reader, filter: UndoFilter = {}): Promise
   const undone = await undoneGroups(db);
   const found: UndoGroup[] = [];
   for await (const group of newestGroups(db, filter)) {
-    const summary = summarize(group, await eventsOf(db, group), undone);
+    const { summary } = await summarize(db, group, undone);
     if (refusal(summary) === undefined) found.push(summary);
     if (found.length >= (filter.limit ?? 20)) break;
   }
@@ -94,7 +101,7 @@ export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit
   const undone = await undoneGroups(db);
   for await (const group of newestGroups(db, filter)) {
     if (undone.has(group)) continue;
-    const summary = summarize(group, await eventsOf(db, group), undone);
+    const { summary } = await summarize(db, group, undone);
     if (refusal(summary) === undefined && !summary.ops.includes("undo")) return summary;
   }
   const where = filter.workstream === undefined ? "" : ` of yours in ${filter.workstream}`;
@@ -110,7 +117,7 @@ export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit
 export async function previewUndo(db: Reader, group: string): Promise<UndoPreview> {
   const { summary, net, firstId } = await plan(db, await resolveGroup(db, group));
   const superseded = await findObstacles(db, net, summary.group, firstId);
-  return { ...summary, inverse: await describe(db, net), superseded };
+  return { ...summary, rows: net.size, inverse: await describe(db, net), superseded };
 }
 
 /** A finished undo, and the group by which it can be undone itself. */
@@ -127,24 +134,35 @@ export interface Undone extends UndoPreview {
 export async function undoGroup(context: Context, group: string): Promise<Undone> {
   const { db } = context.store;
   const name = await resolveGroup(db, group);
-  const { summary, net, changes } = await plan(db, name);
-  const scopes = await workstreamsOf(db, changes);
+  const { summary, net, firstId } = await plan(db, name);
+  const scopes = await scopesOf(db, name);
   const own = context.group ?? newGroup();
   const spec = {
     op: "undo",
     scope: scopes.length === 0 ? [MACHINE_SCOPE] : scopes,
     subject: summary.subject,
     payload: { group: name, ops: summary.ops },
+    streams: true as const,
   };
   const inverse = await describe(db, net);
   await write({ ...context, group: own }, spec, async (tx) => {
-    const { firstId } = await plan(tx.db, name);
+    const by = (await undoneGroups(tx.db)).get(name);
+    if (by !== undefined) throw alreadyUndone(summary, by);
     const superseded = await findObstacles(tx.db, net, name, firstId);
     if (superseded.length > 0) throw supersededFault(summary, superseded);
     await putBack(tx, net);
     tx.addPayload({});
   });
-  return { ...summary, inverse, superseded: [], undoGroup: own };
+  return { ...summary, rows: net.size, inverse, superseded: [], undoGroup: own };
+}
+
+async function scopesOf(db: Reader, group: string): Promise<string[]> {
+  const names = new Set<string>();
+  const seen = new Set<string>();
+  for await (const page of eventPages(db, group)) {
+    for (const name of await workstreamsOf(db, changesOf(page), seen)) names.add(name);
+  }
+  return [...names].sort();
 }
 
 type UndoEvent = Pick<EventRow, "id" | "group_id" | "at" | "actor" | "op" | "subject" | "changes">;
@@ -163,7 +181,7 @@ async function* newestGroups(db: Reader, filter: UndoFilter): AsyncGenerator<str
       if (seen.has(group_id)) continue;
       seen.add(group_id);
       if (own === undefined) yield group_id;
-      else if (await isAboutWorkstream(db, changesOf(await eventsOf(db, group_id)), own.id)) yield group_id;
+      else if (await isGroupAbout(db, group_id, own.id)) yield group_id;
     }
   }
 }
@@ -183,33 +201,51 @@ async function namesOf(db: Reader, { id, name }: { id: number; name: string }): 
   return [...new Set([name, ...names.map(String)])];
 }
 
-/** The events of a group; of a destroyed workstream's only the removal of its rows: closed panes do not come back. */
-async function eventsOf(db: Reader, group: string): Promise<UndoEvent[]> {
-  const events = await db
+async function isGroupAbout(db: Reader, group: string, id: number): Promise<boolean> {
+  for await (const page of eventPages(db, group)) {
+    if (await isAboutWorkstream(db, changesOf(page), id)) return true;
+  }
+  return false;
+}
+
+/** Events at a time: each may have hundreds of changes. */
+const EVENTS_AT_ONCE = 20;
+
+/** The events of a group, some at a time; of a destroyed workstream's only the removal of its rows: closed panes do not come back. */
+async function* eventPages(db: Reader, group: string): AsyncGenerator<UndoEvent[]> {
+  const events = db
     .selectFrom("events")
     .select(["id", "group_id", "at", "actor", "op", "subject", "changes"])
-    .where("group_id", "=", group)
-    .orderBy("id")
-    .execute();
-  const removal = events.filter(({ op }) => op === "workstream.destroy");
-  return removal.length > 0 ? removal : events;
+    .where("group_id", "=", group);
+  const removal = events.where("op", "=", "workstream.destroy");
+  const isRemoval = (await removal.limit(1).execute()).length > 0;
+  yield* pages(isRemoval ? removal : events, "id", "asc", EVENTS_AT_ONCE);
 }
 
 const changesOf = (events: readonly UndoEvent[]) => events.flatMap(({ changes }) => JSON.parse(changes) as Change[]);
 
-function summarize(group: string, events: readonly UndoEvent[], undone: ReadonlyMap<string, string>): UndoGroup {
-  const first = events[0];
+/** Reads a group, and hands what it changed to `visit` on the way. */
+async function summarize(
+  db: Reader,
+  group: string,
+  undone: ReadonlyMap<string, string>,
+  visit: (changes: Change[]) => void = () => {},
+): Promise<{ summary: UndoGroup; firstId: number }> {
+  let first: UndoEvent | undefined;
+  let changes = 0;
+  const ops = new Set<string>();
+  for await (const page of eventPages(db, group)) {
+    first ??= page[0];
+    for (const { op } of page) ops.add(op);
+    const own = changesOf(page);
+    changes += own.length;
+    visit(own);
+  }
   if (first === undefined) throw noSuchGroup(group);
+  const { id, at, actor, subject } = first;
   const by = undone.get(group);
-  return {
-    group,
-    at: first.at,
-    actor: first.actor,
-    ops: [...new Set(events.map(({ op }) => op))],
-    subject: first.subject,
-    changes: changesOf(events).length,
-    ...(by !== undefined && { undone: by }),
-  };
+  const summary = { group, at, actor, ops: [...ops], subject, changes, ...(by !== undefined && { undone: by }) };
+  return { summary, firstId: id };
 }
 
 /** Longer texts are never groups, and SQLite refuses such patterns. */
@@ -217,7 +253,8 @@ const LONGEST_GROUP = 64;
 
 async function resolveGroup(db: Reader, prefix: string): Promise<string> {
   if (prefix.length > LONGEST_GROUP) throw noSuchGroup(prefix);
-  if ((await eventsOf(db, prefix)).length > 0) return prefix;
+  const whole = db.selectFrom("events").select("id").where("group_id", "=", prefix).limit(1);
+  if ((await whole.execute()).length > 0) return prefix;
   const pattern = `${prefix.replace(/[\\%_]/g, "\\$&")}%`;
   const found = await db
     .selectFrom("events")
@@ -248,7 +285,6 @@ function noSuchGroup(group: string): Fault {
 
 interface Plan {
   summary: UndoGroup;
-  changes: Change[];
   net: Map<string, NetChange>;
   /** Of the group's first event: what came later has a higher one. */
   firstId: number;
@@ -256,8 +292,8 @@ interface Plan {
 
 /** What a group did. Faults where it cannot be undone, or is undone already. */
 async function plan(db: Reader, group: string): Promise<Plan> {
-  const events = await eventsOf(db, group);
-  const summary = summarize(group, events, await undoneGroups(db));
+  const net = netChanges([]);
+  const { summary, firstId } = await summarize(db, group, await undoneGroups(db), (own) => netChanges(own, net));
   const why = refusal(summary);
   if (why !== undefined) {
     throw new Fault("conflict", "undo.not_possible", `${group} (${summary.ops.join(", ")}) cannot be undone: ${why}.`, [
@@ -265,10 +301,8 @@ async function plan(db: Reader, group: string): Promise<Plan> {
     ]);
   }
   if (summary.undone !== undefined) throw alreadyUndone(summary, summary.undone);
-  const changes = changesOf(events);
-  const net = netChanges(changes);
   await textsBack(db, net);
-  return { summary, changes, net, firstId: events[0]?.id ?? 0 };
+  return { summary, net, firstId };
 }
 
 function alreadyUndone({ group }: UndoGroup, by: string): Fault {
@@ -332,7 +366,11 @@ function whyNot(ops: readonly string[]): string | undefined {
   return NOT_UNDOABLE.find(([op]) => ops.some((own) => own === op || own.startsWith(`${op}.`)))?.[1];
 }
 
-async function describe(db: Reader, net: Map<string, NetChange>): Promise<InverseChange[]> {
+/** More rows than this are counted, not described. */
+const MOST_DESCRIBED = 1_000;
+
+async function describe(db: Reader, all: Map<string, NetChange>): Promise<InverseChange[]> {
+  const net = new Map([...all].slice(0, MOST_DESCRIBED));
   const now = await currentRows(db, net);
   const rows = [...net].map(([key, change]) => ({
     change,
