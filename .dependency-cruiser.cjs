@@ -9,7 +9,7 @@ const FLOORS = [
   ["operations"],
   ["demo", "index"],
   ["jobs"],
-  ["inbox"],
+  ["inbox", "backup"],
   ["dispatch"],
   ["crew"],
   ["landing"],

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, rename, rm } from "node:fs/promises";
+import { chmod, constants, copyFile, link, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
@@ -29,6 +29,25 @@ export async function moveWhole(draft: string, path: string, last?: () => Promis
   await last?.();
   await rename(draft, path);
   await sync(dirname(path));
+}
+
+/** As `moveWhole`, but over no file: faults EEXIST. Where there are no hard links, two at once may both succeed. */
+export async function placeWhole(draft: string, path: string): Promise<void> {
+  await sync(draft);
+  await linkOrCopy(draft, path);
+  await rm(draft);
+  await sync(dirname(path));
+}
+
+/** A second name for a file, and a copy where it can have one only. Faults EEXIST. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await sync(to);
+  }
 }
 
 /** Syncs a file or folder; false if it does not exist. Some file systems cannot sync folders. */

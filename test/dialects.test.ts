@@ -71,8 +71,9 @@ const READS = [
   "mu sql 'select * from ready order by name'",
 ];
 
-/** Read verbs that need a pane or a workspace's folder, speak with a program, or print where the database is. */
-const ELSEWHERE = /^(agent\.(focus|attach|read|wait|explain)|workspace\.(diff|path|commits)|mcp|doctor|hooks\.\w+)$/;
+/** Read verbs that need a pane, a workspace's folder or a database in a file, speak with a program, or print where it is. */
+const ELSEWHERE =
+  /^(snapshot\.\w+|agent\.(focus|attach|read|wait|explain)|workspace\.(diff|path|commits)|mcp|doctor|hooks\.\w+)$/;
 
 /** Faults of the command line, which never reaches a database. */
 const REFUSED_BEFORE = ["usage.unknown_option", "usage.missing_argument"];
@@ -97,6 +98,18 @@ onEachDialect("every read verb", (bench) => {
       if (JSON.stringify(answer) !== JSON.stringify(expected)) differences.push({ command, answer, expected });
     }
     expect(differences).toEqual([]);
+  });
+
+  it.runIf(dialect === "postgres")("but of snapshots, which are the server's business, as are backups", async () => {
+    const app = await seededApp();
+    onTestFinished(app.end);
+    const run = await shopOn(bench.context.store, app);
+    for (const command of ["mu backup b.db", "mu snapshot list", "mu snapshot restore kept.db --yes"]) {
+      const { code, message } = (await run(command)) as Fault;
+      expect([code, message]).toEqual(["backup.server", expect.stringContaining("`pg_dump`")]);
+    }
+    await run("mu task delete gone -w demo --yes");
+    expect(JSON.stringify(await run("mu task list --all"))).not.toContain('"gone"');
   });
 });
 

@@ -16,7 +16,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   Crew: ["agent", "delivery", "dispatch", "runs", "budget", "kill", "resume", "freeze", "thaw"],
   Land: ["review", "land", "workspace", "salvage", "asset"],
   Look: ["top", "state", "inbox", "escalations", "log", "report", "me", "prime", "demo"],
-  Repair: ["doctor", "undo", "reconcile", "recover", "audit"],
+  Repair: ["doctor", "undo", "reconcile", "recover", "audit", "backup", "snapshot"],
 };
 const PLUMBING = "Plumbing";
 

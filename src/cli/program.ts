@@ -18,6 +18,7 @@ const NOUNS: Readonly<Record<string, string>> = {
   hooks: "Install the hooks through which agent CLIs report to mu",
   skill: "Teach agent CLIs to work with mu",
   audit: "Verify the chain of events",
+  snapshot: "List, show, restore and delete snapshots of the database",
   db: "Maintain the database",
   notify: "Try how people are told",
   pricing: "Show, check and update the prices of models",

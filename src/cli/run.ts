@@ -177,7 +177,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
     },
     openCrew: async (context, { env, signal }) => (await import("../agents/crew.js")).processCrew(context, env, signal),
     askPane: async (pane, { env }) => (await import("./crew.js")).askProcessPane(pane, env),
-    openStore: () => openStore(address),
+    openStore: (damaged) => openStore(address, damaged),
   };
   return world;
 }

@@ -15,6 +15,7 @@ export async function carryOutRun(id: number, address: Address, output: Output, 
   // A pane that is closed, or its server, ends the run and not only what shows it.
   process.once("SIGHUP", () => hangup.abort());
   const store = await openStore(lasting);
+  store.hold();
   try {
     const context: Context = { store, clock: systemClock, actor: "runner" };
     // What this process runs beside the agent CLI is seen to its end: the run must be settled.

@@ -55,12 +55,15 @@ export async function reconcile(
     ...host,
     context: { ...host.context, store: withLockTimeout(host.context.store, LOCK_WAIT_MS) },
   };
+  const letGo = host.context.store.hold();
   try {
     return await (options.report ? report(host, workstream) : reconcileNow(hurriedCrew, host, workstream));
   } catch (error) {
     if (!(error instanceof Fault) || !STALE_AFTER.includes(error.code)) throw error;
     const agents = await storedObservations(host, workstream);
     return { ...NOTHING, agents, stale: true };
+  } finally {
+    letGo();
   }
 }
 

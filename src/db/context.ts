@@ -15,6 +15,8 @@ export interface Context {
   readonly run?: ActingRun;
   /** One id for all events of one verb; without it every write is a group of its own. */
   readonly group?: string;
+  /** Called in each write that records an event, before it is recorded: what it reads of the store is as it was before. */
+  readonly beforeEvent?: () => Promise<void>;
 }
 
 /** A run whose agent writes. */

@@ -13,13 +13,23 @@ export interface Address {
   signal?: AbortSignal | undefined;
 }
 
+/** How to open a file that is none of SQLite's, or is damaged: without this, it is a fault. */
+export type Damaged = "empty if damaged";
+
 /** Opens the database; a missing file answers as an empty database until the first write makes it. Faults `db.*`. */
-export async function openStore(address: Address): Promise<Store> {
-  const { url } = address;
+export async function openStore(address: Address, damaged?: Damaged): Promise<Store> {
+  const { url, path } = address;
   if (url) return openOnce(url, () => openServer(url));
-  const { openSqlite } = await import("./sqlite/sqlite.js");
-  return openSqlite(address.path, { missing: "empty", ...waiting(address) });
+  const { openEmpty, openSqlite } = await import("./sqlite/sqlite.js");
+  const opening = openSqlite(path, { missing: "empty", ...waiting(address) });
+  if (damaged === undefined) return opening;
+  return opening.catch((error) => {
+    if (error instanceof Fault && DAMAGED.includes(error.code)) return openEmpty(path);
+    throw error;
+  });
 }
+
+const DAMAGED: readonly string[] = ["db.corrupt", "db.not_a_database"];
 
 /** Opens a store that only this process has, whatever the database is: see `openPrivateSqlite`. */
 export async function openPrivateStore(from?: string): Promise<Store> {

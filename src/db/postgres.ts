@@ -3,7 +3,7 @@ import { Fault } from "../errors.js";
 import { bringUpToDate, pendingMigrations } from "./migrate.js";
 import { oneAtATime } from "./one-store.js";
 import type { Reader, Schema } from "./schema.js";
-import type { Store } from "./store.js";
+import { isOnServer, type Store } from "./store.js";
 
 /** How often a follower asks a PostgreSQL server for news, in ms. */
 const WATCH_MS = 150;
@@ -35,6 +35,10 @@ export async function openPostgres(pool: PostgresPool, location: string): Promis
     run: () => {
       throw new Fault("usage", "sql.not_allowed", "`mu sql --write` works on SQLite only; on PostgreSQL use psql.");
     },
+    copyTo: async () => {
+      throw isOnServer();
+    },
+    hold: () => () => {},
     watch: (onChange) => {
       const timer = setInterval(onChange, WATCH_MS);
       return () => clearInterval(timer);

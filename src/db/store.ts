@@ -1,3 +1,4 @@
+import { Fault } from "../errors.js";
 import type { Reader } from "./schema.js";
 
 /** One statement's answer from `mu sql`. */
@@ -51,9 +52,22 @@ export interface Store {
    * changed, in order. Writes to any other table fail.
    */
   run(db: Reader, text: string, tables: readonly string[]): Promise<SqlResult & { captured: CapturedRow[] }>;
-  /** Calls `onChange` within 200 ms of any commit, this process's included; gives the function that ends it. */
+  /** Writes a copy of what is committed to a new file, while others go on. Faults `backup.server` on a server. */
+  copyTo(path: string): Promise<void>;
+  /** Until the function that it gives is called, nobody can put another file in this one's place. */
+  hold(): () => void;
+  /** Calls `onChange` within 200 ms of any commit, this process's included, and of a restore; gives the function that ends it. */
   watch(onChange: () => void): () => void;
   close(): Promise<void>;
+}
+
+/** Why a server's database has neither backups nor snapshots of mu's. */
+export function isOnServer(): Fault {
+  return new Fault(
+    "usage",
+    "backup.server",
+    "The database is on a server. Back it up with `pg_dump`, and restore it with `pg_restore`.",
+  );
 }
 
 /** The same store, but for some of its parts. Its `db` changes when a missing database is made. */

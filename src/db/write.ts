@@ -117,6 +117,7 @@ export function write<T>(context: Context, spec: WriteSpec, work: (tx: Tx) => Pr
     const journal: Journal = { changes: [], subject: spec.subject, payload, hasPayload: false, flush };
     const result = await work(transaction(db, now, context, journal));
     if (journal.changes.length === 0 && !journal.hasPayload && !hasFlushed) return result;
+    await context.beforeEvent?.();
     if (typeof known === "function") {
       scopes = distinct(await known(db, journal.changes));
       await takeHeads(scopes);

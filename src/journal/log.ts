@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { type Context, newGroup } from "../db/context.js";
-import { type EventRow, MACHINE_SCOPE } from "../db/events.js";
+import { type EventRow, type Head, MACHINE_SCOPE } from "../db/events.js";
 import type { Reader } from "../db/schema.js";
 import { pages } from "../db/statement.js";
 import { write } from "../db/write.js";
@@ -12,6 +12,8 @@ import { describeEvent } from "./sentences.js";
 
 /** The op of what people and agents write into the log themselves. */
 export const MESSAGE_OP = "log.write";
+/** In each chain that a restore cut short, and in the machine's. */
+export const RESTORE_OP = "snapshot.restore";
 /** The kind of everything that mu itself wrote. */
 export const EVENT_KIND = "event";
 
@@ -166,22 +168,33 @@ export async function* followLog(
   }
 }
 
-async function headsOf(db: Reader): Promise<Map<string, number>> {
-  const heads = await db.selectFrom("chains").select(["scope", "head_n"]).execute();
-  return new Map(heads.map((head) => [head.scope, head.head_n]));
+async function headsOf(db: Reader): Promise<Map<string, Head>> {
+  const heads = await db.selectFrom("chains").selectAll().execute();
+  return new Map(heads.map(({ scope, head_n: n, head_hash: hash }) => [scope, { n, hash }]));
 }
 
-async function* newEntries(db: Reader, filter: LogFilter, seen: Map<string, number>): AsyncGenerator<LogEntry> {
+async function* newEntries(db: Reader, filter: LogFilter, seen: Map<string, Head>): AsyncGenerator<LogEntry> {
   const news: LogEntry[] = [];
   for (const [scope, head] of await headsOf(db)) {
     if (filter.workstream !== undefined && filter.workstream !== scope) continue;
+    const before = seen.get(scope);
+    if (before?.hash === head.hash) continue;
     const fresh = selectEvents(db, { ...filter, workstream: scope })
-      .where("n", ">", seen.get(scope) ?? 0)
-      .where("n", "<=", head);
+      .where("n", ">", before === undefined ? 0 : await lastSeen(db, scope, before, head))
+      .where("n", "<=", head.n);
     for await (const page of pages(fresh, "n")) news.push(...page.map(toEntry));
     seen.set(scope, head);
   }
   yield* news.sort((a, b) => a.id - b.id);
+}
+
+/** The number of the last event that was seen; where another history has taken its place, of the one before the restore. */
+async function lastSeen(db: Reader, scope: string, seen: Head, head: Head): Promise<number> {
+  const events = db.selectFrom("events").select("n").where("scope", "=", scope);
+  const same = await events.where("n", "=", seen.n).where("hash", "=", seen.hash).executeTakeFirst();
+  if (same !== undefined || seen.n === 0) return seen.n;
+  const restored = await events.where("op", "=", RESTORE_OP).orderBy("n", "desc").limit(1).executeTakeFirst();
+  return (restored?.n ?? head.n + 1) - 1;
 }
 
 /** Notifications while nothing waits count as one. */

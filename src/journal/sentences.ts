@@ -33,6 +33,8 @@ export function oneForEachThing<E extends { group: string; op: string; subject: 
 const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "log.write": ({ payload }) => String(payload.text ?? ""),
   "sql.write": ({ payload, changes }) => `ran SQL${rows(changes)}: ${oneLine(String(payload.sql ?? ""))}`,
+  "snapshot.restore": ({ subject, payload }) =>
+    `restored the database from ${subject}${discarded(payload.discarded as { events: number }[])}`,
   undo: ({ payload, subject }) => `undid ${payload.group}${subject === "" ? "" : ` (${shortName(subject)})`}`,
   "workstream.init": simple("created"),
   "workstream.rename": ({ payload }) => `renamed ${payload.from} to ${payload.to}`,
@@ -196,6 +198,11 @@ function anyEvent({ op, subject, changes }: EventParts): string {
 const shortName = (subject: string) => subject.slice(subject.indexOf("/") + 1);
 
 const withText = (text: unknown) => (text === undefined ? "" : `: ${oneLine(String(text))}`);
+
+function discarded(chains: readonly { events: number }[]): string {
+  const events = chains.reduce((sum, chain) => sum + chain.events, 0);
+  return events === 0 ? "" : ` and discarded ${counted(events, "event")}`;
+}
 
 function rows(changes: readonly Change[]): string {
   return changes.length === 0 ? "" : ` (${counted(changes.length, "row")})`;

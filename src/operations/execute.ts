@@ -3,6 +3,7 @@ import type { Crew } from "../agents/crew.js";
 import { type AskPane, type Caller, identify, requireActiveRun, yieldsToSelf } from "../agents/identity.js";
 import type { Clock } from "../clock.js";
 import { type Context, newGroup } from "../db/context.js";
+import type { Damaged } from "../db/open.js";
 import { type Store, withSignal } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
@@ -16,8 +17,8 @@ import { flagName, wordsOf } from "./verb.js";
 export interface World {
   clock: Clock;
   program: Program;
-  /** Opens the database. */
-  openStore(): Promise<Store>;
+  /** Opens the database; for a verb that mends one, a damaged one as empty. */
+  openStore(damaged?: Damaged): Promise<Store>;
   /** The outside world of agents around a context. */
   openCrew(context: Context, request: Request): Promise<Crew>;
   /** Who the pane says that the caller is; asked only where the environment does not settle it. */
@@ -61,7 +62,8 @@ async function withApp<T>(
   for (const need of operation.needs ?? []) required(request, need);
   const { program } = world;
   if (operation.standalone) return work({ request, program, context: { clock: world.clock } } as App, input);
-  const store = await world.openStore();
+  const store = await world.openStore(operation.mends ? "empty if damaged" : undefined);
+  const letGo = operation.effect === "read" || operation.mends ? () => {} : store.hold();
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
     requireProof(operation, input, caller, request);
@@ -72,11 +74,15 @@ async function withApp<T>(
         run: { id: caller.run, requireActive: (db) => requireActiveRun(db, caller) },
       }),
     };
-    const context = operation.effect === "read" ? known : { ...known, group: newGroup() };
+    const context: Context =
+      operation.effect === "read"
+        ? known
+        : { ...known, group: newGroup(), ...(operation.effect === "destroy" && snapshotBefore(operation, known)) };
     const crew = lazily(() => world.openCrew(context, request));
     const app: App = { context, caller, request, program, crew, orphans: [] };
     return await work(app, await resolveNames(operation, schema, input, app));
   } finally {
+    letGo();
     await store.close();
   }
 }
@@ -88,6 +94,13 @@ function requireProof(operation: Operation, input: Input, caller: Caller, { self
   if (refusal === null || operation.effect === "read" || !writes) return;
   if (yieldsToSelf(refusal) && (operation.unadopted || self || input["self"] === true)) return;
   throw refusal;
+}
+
+/** What a verb destroys can be had again from the snapshot before its first event; one that records none takes none. */
+function snapshotBefore({ name }: Operation, { store, clock }: Context): Pick<Context, "beforeEvent"> {
+  return {
+    beforeEvent: lazily(async () => (await import("../backup/snapshots.js")).takeSnapshot(store, name, clock.now())),
+  };
 }
 
 function lazily<T>(make: () => Promise<T>): () => Promise<T> {

@@ -93,6 +93,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   endsLate?: true;
   /** Opens no database: the verb is about the program itself. Of the context it has the clock alone. */
   standalone?: true;
+  /** It puts another database in the place of this one, which may be damaged; it closes it by itself. */
+  mends?: true;
   /** It asks servers on the network. MCP does not offer it. */
   outward?: true;
   input: () => I;

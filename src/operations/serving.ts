@@ -5,8 +5,8 @@ import type { World } from "./execute.js";
 export function serverWorld(world: World): { serving: World; close(): Promise<void> } {
   let kept: Store | undefined;
   const close = async () => kept?.close();
-  const openStore = async () => {
-    const store = await world.openStore();
+  const openStore: World["openStore"] = async (damaged) => {
+    const store = await world.openStore(damaged);
     const keep = async () => {
       const before = kept;
       kept = store;

@@ -204,8 +204,9 @@ async function newlyReaped(db: Reader, { cursors }: Watch): Promise<Set<number>>
   const ids = new Set<number>();
   for (const [scope, cursor] of cursors) {
     const head = (await findHead(db, scope))?.n ?? 0;
-    if (head <= cursor) continue;
     cursors.set(scope, head);
+    // A restore can have cut the chain short.
+    if (head <= cursor) continue;
     const events = await db
       .selectFrom("events")
       .select("changes")

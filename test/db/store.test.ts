@@ -63,13 +63,13 @@ describe("a database opened twice in one process", () => {
     expect(await names(second)).toEqual(["demo"]);
   });
 
-  it("is another one where the file was replaced", async () => {
+  it("goes on with the file that has taken the place of its own", async () => {
     const old = await open();
     await initWorkstream(contextOn(old), "old");
     for (const suffix of ["", "-wal", "-shm"]) renameSync(path + suffix, join(folder.path, `backup.db${suffix}`));
     const fresh = await open();
     await initWorkstream(contextOn(fresh), "fresh");
-    expect([await names(old), await names(fresh)]).toEqual([["old"], ["fresh"]]);
+    expect([await names(old), await names(fresh)]).toEqual([["fresh"], ["fresh"]]);
   });
 });
 

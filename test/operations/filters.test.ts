@@ -85,6 +85,7 @@ const ELSEWHERE = new Set([
     "cli",
     "project",
   ],
+  "snapshot.prune older-than",
   "task.tree depth",
   "task.tree down",
   "task.notes last",

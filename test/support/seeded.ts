@@ -1,10 +1,12 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { insertAgentIn, RUN_CLI } from "../../src/agents/agent.js";
 import type { Crew } from "../../src/agents/crew.js";
 import { sendToAgent } from "../../src/agents/delivery/send.js";
 import { addToArchive, createArchive } from "../../src/archives.js";
+import { writeBackup } from "../../src/backup/backup.js";
+import { snapshotFolder, snapshotPath } from "../../src/backup/snapshots.js";
 import { readSkill, readTemplate } from "../../src/cli/io.js";
 import { createPaint } from "../../src/cli/paint.js";
 import { systemClock } from "../../src/clock.js";
@@ -56,7 +58,8 @@ const PERSON = { person: "ann" };
 /**
  * demo: `done` CLOSED; `build` OPEN; `deploy` waits for `build`; `docs` OPEN and free of edges; `review` is ann's;
  * `region` is held for a person; `theme` is a job. The archive `old` has all of them.
- * The folder holds plan.yaml, which applies, circle.yaml, which does not, and prices.json. Its roles are `code` and `qa`.
+ * The folder holds kept.db, a backup that is also the snapshot 5eed5eed, plan.yaml, which applies, circle.yaml, which does
+ * not, and prices.json. Its roles are `code` and `qa`.
  */
 export async function seededApp(
   panes: "with panes" | "without panes" = "without panes",
@@ -93,6 +96,12 @@ export async function seededApp(
   await seedJob(context, project);
   await createArchive(context, "old", { description: "What demo was once" });
   await addToArchive(context, "old", "demo");
+  if (store.dialect === "sqlite") {
+    const now = systemClock.now();
+    await writeBackup(store, join(project, "kept.db"));
+    mkdirSync(snapshotFolder(store.location));
+    copyFileSync(join(project, "kept.db"), snapshotPath(store.location, "task.delete", now, "5eed5eed"));
+  }
 
   const world: World = {
     clock: systemClock,

@@ -11,7 +11,7 @@ import {
 import { interrupted } from "../../errors.js";
 import type { Schema } from "../schema.js";
 import type { Connection, Statement } from "./connection.js";
-import { asFileFault, isSqliteError } from "./faults.js";
+import { asFileFault, guarded, isSqliteError } from "./faults.js";
 
 /** Prepared statements that are kept; lists of ids of every length would go on for ever. */
 const PREPARED_MOST = 500;
@@ -64,6 +64,16 @@ export interface DriverOptions {
   timeoutMs: number;
   /** Opens one more connection; without it there is one alone. */
   more?: () => Connection;
+  /** The file that a connection is to can be replaced by another one. */
+  replaceable?: Replaceable;
+}
+
+/** How a file that others may replace is looked at, and opened anew. */
+export interface Replaceable {
+  /** Names the file that stands in its place now. */
+  present(): string | undefined;
+  /** Connects to it, once nobody is replacing it. */
+  open(): Promise<Connection>;
 }
 
 /** Kysely on `first`, and on more connections while transactions keep those that there are. */
@@ -95,11 +105,14 @@ export class FileDriver extends SqliteDriver {
   lockTimeoutMs: number;
   /** What interrupts the next write. */
   signal: AbortSignal | undefined;
+  /** How many need the file to stay the one it is. */
+  holds = 0;
   readonly #options: DriverOptions;
   readonly #all: FileConnection[] = [];
   readonly #idle: FileConnection[] = [];
   readonly #inTransaction = new Set<DatabaseConnection>();
-  readonly #waiting: ((connection: DatabaseConnection) => void)[] = [];
+  readonly #waiting: ((connection: FileConnection) => void)[] = [];
+  #reopening: Promise<void> | undefined;
 
   constructor(first: Connection, options: DriverOptions) {
     super({ database: first });
@@ -111,7 +124,36 @@ export class FileDriver extends SqliteDriver {
   override async init(): Promise<void> {}
 
   override async acquireConnection(): Promise<DatabaseConnection> {
+    while (this.#all.length === 0) {
+      this.#reopening ??= this.#reopen().finally(() => {
+        this.#reopening = undefined;
+      });
+      await this.#reopening;
+    }
     return this.#idle.pop() ?? this.#another() ?? new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Whether a connection keeps the file in its place. */
+  get isOpen(): boolean {
+    return this.#all.length > 0;
+  }
+
+  /** Closes all connections unless one is in use; the next query opens the file that is there then. */
+  letGo(): void {
+    if (this.#idle.length === this.#all.length) this.#closeIdle();
+  }
+
+  #closeIdle(): void {
+    for (const connection of this.#idle.splice(0)) {
+      connection.file.close();
+      this.#all.splice(this.#all.indexOf(connection), 1);
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    const { replaceable, location } = this.#options;
+    if (replaceable === undefined) throw new Error("a connection that cannot be opened anew was closed");
+    this.#idle.push(this.#add(await guarded(location, () => replaceable.open())));
   }
 
   override async releaseConnection(connection?: DatabaseConnection): Promise<void> {
@@ -128,7 +170,21 @@ export class FileDriver extends SqliteDriver {
     if (settings?.accessMode === "read only") await connection.executeQuery(BEGIN);
     else {
       (connection as FileConnection).signal = this.signal;
-      await (connection as FileConnection).execute(BEGIN_IMMEDIATE, this.lockTimeoutMs);
+      await this.#beginWrite(connection as FileConnection, this.lockTimeoutMs);
+    }
+  }
+
+  /** Moves on to another file where one has taken the place of this one: nothing is written into one that was set aside. */
+  async #beginWrite(connection: FileConnection, timeoutMs: number): Promise<void> {
+    const { replaceable } = this.#options;
+    for (;;) {
+      const before = connection.place;
+      await connection.execute(BEGIN_IMMEDIATE, timeoutMs);
+      const present = replaceable?.present();
+      if (replaceable === undefined || present === undefined || present === before) return;
+      await connection.execute(ROLLBACK, timeoutMs);
+      connection.replace(await replaceable.open(), replaceable.present());
+      this.#closeIdle();
     }
   }
 
@@ -156,7 +212,7 @@ export class FileDriver extends SqliteDriver {
   }
 
   #add(file: Connection): FileConnection {
-    const connection = new FileConnection(file, this.#options);
+    const connection = new FileConnection(file, this.#options, this.#options.replaceable?.present());
     this.#all.push(connection);
     return connection;
   }
@@ -164,6 +220,7 @@ export class FileDriver extends SqliteDriver {
 
 const BEGIN = CompiledQuery.raw("begin");
 const BEGIN_IMMEDIATE = CompiledQuery.raw("begin immediate");
+const ROLLBACK = CompiledQuery.raw("rollback");
 
 type Row = Record<string, unknown>;
 
@@ -180,9 +237,19 @@ export class FileConnection implements DatabaseConnection {
   readonly #prepared = new Map<string, Prepared>();
 
   constructor(
-    readonly file: Connection,
+    public file: Connection,
     readonly options: DriverOptions,
+    /** Names the file that it is to. */
+    public place: string | undefined,
   ) {}
+
+  /** Is from now on a connection to another file. */
+  replace(file: Connection, place: string | undefined): void {
+    this.file.close();
+    this.#prepared.clear();
+    this.file = file;
+    this.place = place;
+  }
 
   executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     return this.execute(query, this.options.timeoutMs) as Promise<QueryResult<R>>;

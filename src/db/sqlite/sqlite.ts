@@ -1,4 +1,14 @@
-import { chmodSync, constants, copyFileSync, linkSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Kysely } from "kysely";
@@ -10,6 +20,7 @@ import { connect } from "./connect.js";
 import type { Connection } from "./connection.js";
 import { BLOCKING_MS, createKysely, type FileConnection, type LockOptions, whileLocked } from "./driver.js";
 import { foreignDatabase, guarded } from "./faults.js";
+import { connectCurrent, fileAt, isBeingReplaced, isReplaced } from "./gate.js";
 import { readByHand, writeByHand } from "./sql.js";
 import { watchFile, watchForFile } from "./watch.js";
 
@@ -30,6 +41,7 @@ export interface SqliteOptions {
   signal?: AbortSignal;
   /** `never` opens a database as it is, older and newer ones too, to look at its schema. */
   migrate?: "never";
+  readonly?: boolean;
 }
 
 /** Opens the database at `path`. A current one is opened without a write. Faults: `db.*`, unavailable or conflict. */
@@ -38,22 +50,19 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
     if (path !== MEMORY && options.missing === "empty" && isEmpty(path)) return openLater(path, options);
     if (path !== MEMORY && fileAt(path) === undefined) await createFile(path);
     const open = () => openFile(path, path, options);
-    return path === MEMORY || options.migrate === "never" ? open() : openOnce(`${fileAt(path)}`, open);
+    return path === MEMORY || options.migrate === "never" ? open() : openOnce(realpathSync(path), open);
   });
-}
-
-/** The file itself, whatever names lead to it; undefined where there is none. A folder that cannot be read throws. */
-function fileAt(path: string): string | undefined {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found && `${found.dev}:${found.ino}`;
 }
 
 /** Whether there is no file, or one without a byte. */
 const isEmpty = (path: string) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
 
+/** An empty database in memory, that goes by the path of a file. */
+export const openEmpty = (path: string): Promise<Store> => openFile(MEMORY, path, { missing: "empty" });
+
 /** A store without a file: an empty one in memory, until the first write creates the file. */
 async function openLater(path: string, options: SqliteOptions): Promise<Store> {
-  const empty = await openFile(MEMORY, path, options);
+  const empty = await openEmpty(path);
   let opened: Store | undefined;
   const current = () => opened ?? empty;
   const queued = oneAtATime();
@@ -73,6 +82,8 @@ async function openLater(path: string, options: SqliteOptions): Promise<Store> {
     migrate: async () => (await open()).migrate(),
     query: (text) => current().query(text),
     run: (db, text, tables) => current().run(db, text, tables),
+    copyTo: (copy) => current().copyTo(copy),
+    hold: () => current().hold(),
     watch: (onChange) => watchForFile(path, open, onChange),
     close: async () => {
       await opened?.close();
@@ -100,6 +111,9 @@ async function createFile(path: string): Promise<void> {
   }
 }
 
+/** How often it is looked whether the file is being replaced, in ms. */
+const LOOK_MS = 100;
+
 /**
  * Opens a store that only this process has, to fold events into: a copy of the file `from`, or an empty one. Its file
  * has no name any more once it is open, so that nothing stays of it; foreign keys are not checked.
@@ -124,29 +138,53 @@ async function openFile(
   pragmas: readonly string[] = [`synchronous = ${options.synchronous ?? "FULL"}`],
 ): Promise<Store> {
   const timeoutMs = options.busyTimeoutMs ?? BUSY_TIMEOUT_MS;
+  const { signal, readonly = false } = options;
   const isMemory = file === MEMORY || location === MEMORY;
-  const open = () => {
-    const connection = connect(file, { timeout: BLOCKING_MS });
-    try {
-      for (const pragma of pragmas) connection.pragma(pragma);
-      return connection;
-    } catch (error) {
+  const waiting = { busyTimeoutMs: timeoutMs, signal };
+  const more = () => configured(connect(file, { timeout: BLOCKING_MS, readonly }), pragmas);
+  const open = async () =>
+    isMemory ? more() : configured(await connectCurrent(file, { timeout: BLOCKING_MS, readonly }, waiting), pragmas);
+  const reopen = async () => {
+    const connection = await open();
+    const { db } = createKysely(connection, { location, timeoutMs });
+    await current(connection, db);
+    return connection;
+  };
+  const current = async (connection: Connection, db: Kysely<Schema>) => {
+    if (options.migrate === "never") return;
+    await makeCurrent(connection, db, location, waiting).catch((error) => {
       connection.close();
       throw error;
-    }
+    });
   };
-  const waiting = { busyTimeoutMs: timeoutMs, signal: options.signal };
-  const connection = await whileLocked(open, waiting);
-  const more = isMemory ? {} : { more: open };
-  const { db, driver } = createKysely(connection, { location, timeoutMs, ...more });
-  try {
-    if (options.migrate !== "never") await makeCurrent(connection, db, location, waiting);
-  } catch (error) {
-    connection.close();
-    throw error;
-  }
-  const reader = () => (isMemory ? connection : connect(file, { timeout: timeoutMs, readonly: true }));
+  const connection = await open();
+  const replaceable = { present: () => fileAt(file), open: reopen };
+  const driving = { location, timeoutMs, ...(!isMemory && { more, replaceable }) };
+  const { db, driver } = createKysely(connection, driving);
+  await current(connection, db);
+  const reader = async () => {
+    if (isMemory) return connection;
+    const reading = { timeout: timeoutMs, readonly: true };
+    return driver.isOpen ? connect(file, reading) : connectCurrent(file, reading, waiting);
+  };
+  const withReader = <T>(work: (own: Connection) => T, blamed = location) =>
+    guarded(blamed, async () => {
+      const own = await reader();
+      try {
+        return work(own);
+      } finally {
+        if (!isMemory) own.close();
+      }
+    });
   const queued = oneAtATime();
+  let known = fileAt(file);
+  const look = () => {
+    const isNew = known !== undefined && isReplaced(file, known);
+    if (isNew) known = fileAt(file);
+    // Only who holds the file can be sure that it stays; a file that was replaced by hand is no use to anybody.
+    if (isNew || (driver.holds === 0 && isBeingReplaced(file))) driver.letGo();
+  };
+  const looking = isMemory ? undefined : setInterval(look, LOOK_MS).unref();
   return {
     dialect: "sqlite",
     location,
@@ -163,22 +201,32 @@ async function openFile(
     },
     read: (work) => guarded(location, () => db.transaction().setAccessMode("read only").execute(work)),
     migrate: () => guarded(location, () => queued(() => bringUpToDate(db, "sqlite"))),
-    query: (text) =>
-      guarded(location, async () => {
-        const own = reader();
-        try {
-          return readByHand(own, text);
-        } finally {
-          if (!isMemory) own.close();
-        }
-      }),
+    query: (text) => withReader((own) => readByHand(own, text)),
     run: (tx, text, tables) =>
       tx
         .getExecutor()
         .provideConnection(async (connection) => writeByHand((connection as FileConnection).file, text, tables)),
-    watch: (onChange) => (isMemory ? () => {} : watchFile(reader(), file, onChange)),
-    close: () => db.destroy(),
+    copyTo: (copy) => withReader((own) => void own.prepare("vacuum into ?").run([copy]), copy),
+    hold: () => {
+      driver.holds++;
+      return () => void driver.holds--;
+    },
+    watch: (onChange) => (isMemory ? () => {} : watchFile(file, reader, onChange)),
+    close: async () => {
+      clearInterval(looking);
+      await db.destroy();
+    },
   };
+}
+
+function configured(connection: Connection, pragmas: readonly string[]): Connection {
+  try {
+    for (const pragma of pragmas) connection.pragma(pragma);
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
 }
 
 async function makeCurrent(
@@ -187,10 +235,13 @@ async function makeCurrent(
   location: string,
   waiting: LockOptions,
 ): Promise<void> {
-  if ((await pendingMigrations(db, location)).length === 0) return;
-  if (isForeign(connection)) throw foreignDatabase(location);
-  if (location !== MEMORY) await whileLocked(() => connection.pragma("journal_mode = WAL"), waiting);
-  await bringUpToDate(db, "sqlite");
+  const isCurrent = (await pendingMigrations(db, location)).length === 0;
+  if (!isCurrent && isForeign(connection)) throw foreignDatabase(location);
+  // A backup that was put in the place of the database by hand is not in WAL mode.
+  if (location !== MEMORY && connection.pragma("journal_mode", { simple: true }) === "delete") {
+    await whileLocked(() => connection.pragma("journal_mode = WAL"), waiting);
+  }
+  if (!isCurrent) await bringUpToDate(db, "sqlite");
 }
 
 /** Whether there are tables, but not the one that every database of mu's has. */

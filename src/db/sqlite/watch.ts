@@ -1,7 +1,9 @@
 import { existsSync, type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Store } from "../store.js";
+import { connect } from "./connect.js";
 import type { Connection, Statement } from "./connection.js";
+import { fileAt, isBeingReplaced, isReplaced } from "./gate.js";
 
 /** How often the counter of commits is looked at when the operating system says nothing, in ms. */
 const POLL_MS = 150;
@@ -10,19 +12,38 @@ const POLL_MS = 150;
  * visible after its last write to the file has reached the disk.
  */
 const LOOKS_MS = [5, 25, 70];
+/** How long its first look waits for another process's lock, in ms. */
+const LOCK_MS = 15_000;
 
 /**
- * Calls `onChange` after each commit (or several) of any connection but `connection`, which is closed at the
- * end. The folder is watched for speed; `PRAGMA data_version` says whether there is news.
+ * Calls `onChange` after each commit (or several) of any other connection, and once another file stands at `file`. The
+ * folder is watched for speed; `PRAGMA data_version` says whether there is news. A file that is being replaced is let go
+ * of, and `open` gives a connection to the next one.
  */
-export function watchFile(connection: Connection, file: string, onChange: () => void): () => void {
-  const version = connection.prepare("pragma data_version").pluck();
-  let seen = version.get();
+export function watchFile(file: string, open: () => Promise<Connection>, onChange: () => void): () => void {
+  let ended = false;
+  let watched: Watched | undefined = watchedBy(connect(file, { timeout: LOCK_MS, readonly: true }), file);
   let looks: NodeJS.Timeout[] = [];
+  const letGo = () => {
+    watched?.connection.close();
+    watched = undefined;
+  };
+  let opening = false;
+  const follow = async () => {
+    opening = true;
+    const connection = await open().catch(() => undefined);
+    opening = false;
+    if (connection === undefined) return;
+    if (ended) return connection.close();
+    watched = watchedBy(connection, file);
+    onChange();
+  };
   const look = () => {
-    const current = versionOr(version, seen);
-    if (current === seen) return;
-    seen = current;
+    if (watched !== undefined && (isReplaced(file, watched.file) || isBeingReplaced(file))) letGo();
+    if (watched === undefined) return opening ? undefined : void follow();
+    const current = versionOr(watched.version, watched.seen);
+    if (current === watched.seen) return;
+    watched.seen = current;
     onChange();
   };
   const lookSoon = () => {
@@ -33,11 +54,24 @@ export function watchFile(connection: Connection, file: string, onChange: () => 
   const watcher = watchFolder(file, lookSoon);
   const timer = setInterval(look, POLL_MS);
   return () => {
+    ended = true;
     watcher?.close();
     clearInterval(timer);
     looks.forEach(clearTimeout);
-    connection.close();
+    letGo();
   };
+}
+
+interface Watched {
+  connection: Connection;
+  file: string;
+  version: Statement;
+  seen: unknown;
+}
+
+function watchedBy(connection: Connection, file: string): Watched {
+  const version = connection.prepare("pragma data_version").pluck();
+  return { connection, file: fileAt(file) ?? "", version, seen: version.get() };
 }
 
 /** A file that cannot be read at this moment is looked at again a moment later. */

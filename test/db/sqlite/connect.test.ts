@@ -32,6 +32,17 @@ describe.each(["was made for another Node", "was never built, as with --ignore-s
       expect((await home.mu("task list --json")).json().count).toBe(1);
     });
 
+    it.runIf(hasNodeSqlite)("backs up, keeps snapshots and restores with it", async () => {
+      const mu = (line: string) => home.sh(`node ${program} ${line}`);
+      for (const line of ["workstream init shop", "task add build", "backup kept.db", "task delete build --yes"]) {
+        expect((await mu(line)).code).toBe(0);
+      }
+      expect((await mu("snapshot list --json")).json().items).toMatchObject([{ before: "task.delete" }]);
+      expect((await mu("snapshot restore kept.db --yes --json")).json()).toMatchObject({ restored: true });
+      expect((await mu("task list --json")).json().count).toBe(1);
+      expect((await mu("audit verify --tables")).code).toBe(0);
+    });
+
     it.skipIf(hasNodeSqlite).each(["workstream init shop", "doctor"])(
       "says in mu %s how to rebuild it",
       async (line) => {
