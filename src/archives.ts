@@ -271,7 +271,7 @@ export async function searchArchives(
       .selectFrom("archived_tasks as t")
       .innerJoin("archives as a", "a.id", "t.archive_id")
       .select(["a.label as archive", "t.workstream", "t.document"])
-      .where("t.id", "in", idList(store, limit > 0 ? ids.slice(0, limit) : ids))
+      .where("t.id", "in", idList(store.dialect, JSON.stringify(limit > 0 ? ids.slice(0, limit) : ids)))
       .orderBy("t.updated_at", "desc")
       .orderBy("t.id")
       .execute();

@@ -1,7 +1,8 @@
 import { findRows, idList } from "../db/search/search.js";
+import { statement } from "../db/statement.js";
 import type { Store } from "../db/store.js";
 import { workstreamRow } from "../workstreams/workstream.js";
-import { listTasks, type Task } from "./task.js";
+import { selectTasks, type Task, toTask } from "./task.js";
 
 export interface SearchOptions {
   /** Only tasks of this workstream. */
@@ -24,8 +25,15 @@ export async function searchTasks(
     let hits = db.selectFrom("tasks as t").select("t.id").where("t.id", "in", found);
     if (workstream !== undefined) hits = hits.where("t.workstream_id", "=", (await workstreamRow(db, workstream)).id);
     const ids = (await hits.orderBy("t.updated_at", "desc").orderBy("t.name").execute()).map(({ id }) => id);
-    const shown = limit > 0 ? ids.slice(0, limit) : ids;
-    const items = await listTasks(db, { ids: idList(store, shown), sort: "recency" });
-    return { items, total: ids.length };
+    const shown = JSON.stringify(limit > 0 ? ids.slice(0, limit) : ids);
+    const rows = await SELECT_SHOWN[store.dialect](db, { shown });
+    return { items: rows.map(toTask), total: ids.length };
   });
 }
+
+const selectShown = (dialect: Store["dialect"]) =>
+  statement((db, { shown }: { shown: string }) =>
+    selectTasks(db).where("t.id", "in", idList(dialect, shown)).orderBy("t.updated_at", "desc").orderBy("t.name"),
+  );
+
+const SELECT_SHOWN = { sqlite: selectShown("sqlite"), postgres: selectShown("postgres") };

@@ -1,4 +1,4 @@
-import { type RawBuilder, sql } from "kysely";
+import { sql } from "kysely";
 import { type Claimant, PERSON_CLI } from "../agents/agent.js";
 import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
@@ -165,8 +165,6 @@ export interface TaskFilter {
   under?: TaskRef | undefined;
   ownedBy?: Claimant | undefined;
   owner?: readonly string[] | undefined;
-  /** Only tasks whose row ids these are. */
-  ids?: RawBuilder<number> | undefined;
   sort?: TaskSort | undefined;
   /** At most this many; 0 or absent means all. */
   limit?: number | undefined;
@@ -187,7 +185,6 @@ export async function listTasks(db: Reader, filter: TaskFilter = {}): Promise<Ta
   for (const tag of filter.tag ?? [])
     query = query.where(sql<boolean>`replace(t.tags, ${JSON.stringify(tag)}, '') <> t.tags`);
   for (const order of ORDERS[filter.sort ?? "name"]) query = query.orderBy(order);
-  if (filter.ids !== undefined) query = query.where("t.id", "in", filter.ids);
   if (filter.limit) query = query.limit(filter.limit);
   return (await query.execute()).map(fromStored);
 }

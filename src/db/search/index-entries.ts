@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { groupBy } from "../../groups.js";
 import { type Change, sidesOf } from "../events.js";
 import type { Reader } from "../schema.js";
-import { pages, portions, rowsByIds } from "../statement.js";
+import { pages, portions, rowsByIds, statement } from "../statement.js";
 import type { Store } from "../store.js";
 import { entryOf } from "./words.js";
 
@@ -24,8 +24,8 @@ type Behind = readonly { scope: string; head: number; mark: number | null }[];
  * searches: writes cost nothing more, and nothing that goes through the log can be forgotten. Faults `db.*`.
  */
 export async function refreshIndex(store: Store): Promise<void> {
+  if ((await selectBehind(store.db, {})).length === 0) return;
   const { behind, stale } = await store.read(readNews);
-  if (behind.length === 0) return;
   for (const table of INDEXED) {
     for (const ids of portions([...stale[table]])) {
       await writing(store, async (db) => {
@@ -65,15 +65,17 @@ function writing(store: Store, work: (db: Reader) => Promise<void>): Promise<voi
   });
 }
 
-/** What has happened since the index was last brought up to date; everything is stale where it never was. */
-export async function readNews(db: Reader): Promise<{ behind: Behind; stale: Stale }> {
-  const chains = await db
+const selectBehind = statement((db) =>
+  db
     .selectFrom("chains as c")
     .leftJoin("search_marks as m", "m.scope", "c.scope")
     .select(["c.scope", "c.head_n as head", "m.n as mark"])
-    .where((where) => where.or([where("m.n", "is", null), where("m.n", "<>", where.ref("c.head_n"))]))
-    .execute();
-  const behind = chains.filter(({ head, mark }) => head !== (mark ?? 0));
+    .where((where) => where("c.head_n", "<>", where.fn.coalesce("m.n", where.lit(0)))),
+);
+
+/** What has happened since the index was last brought up to date; everything is stale where it never was. */
+export async function readNews(db: Reader): Promise<{ behind: Behind; stale: Stale }> {
+  const behind = await selectBehind(db, {});
   const stale: Stale = { tasks: new Set(), archived_tasks: new Set() };
   if (behind.length === 0) return { behind, stale };
   if ((await db.selectFrom("search_marks").select("n").limit(1).executeTakeFirst()) === undefined) {

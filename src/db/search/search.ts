@@ -20,7 +20,7 @@ export async function findRows(store: Store, table: IndexedTable, text: string):
     await refreshIndex(withLockTimeout(store, WAIT_MS));
   } catch (error) {
     if (!(error instanceof Fault) || error.kind !== "unavailable" || error.code === "request.interrupted") throw error;
-    return idList(store, await scan(store.db, table, terms));
+    return idList(store.dialect, JSON.stringify(await scan(store.db, table, terms)));
   }
   const inOrder = terms
     .filter(({ words }) => words.length > 1)
@@ -64,12 +64,11 @@ async function scan(db: Reader, table: IndexedTable, terms: readonly Term[]): Pr
   return found;
 }
 
-/** Row ids for an IN, however many they are. */
-export function idList({ dialect }: Store, ids: readonly number[]): RawBuilder<number> {
-  const list = JSON.stringify(ids);
+/** Row ids for an IN, however many they are: a JSON array. */
+export function idList(dialect: Store["dialect"], ids: string): RawBuilder<number> {
   return dialect === "sqlite"
-    ? sql<number>`(select value from json_each(${list}))`
-    : sql<number>`(select value::integer from json_array_elements_text(${list}::json))`;
+    ? sql<number>`(select value from json_each(${ids}))`
+    : sql<number>`(select value::integer from json_array_elements_text(${ids}::json))`;
 }
 
 /** What is wrong with the index; `rebuildIndex` mends it. */

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { rebuildIndex } from "../../../src/db/search/index-entries.js";
 import { checkIndex, findRows } from "../../../src/db/search/search.js";
 import { foldText } from "../../../src/db/search/words.js";
+import { connect } from "../../../src/db/sqlite/connect.js";
 import { type Store, withParts } from "../../../src/db/store.js";
 import { Fault } from "../../../src/errors.js";
 import { writeSql } from "../../../src/journal/sql.js";
@@ -153,6 +154,19 @@ onEachDialect("the index of words", (bench) => {
     const found = await Promise.all(Array.from({ length: 6 }, () => searchTasks(context.store, "t", { limit: 0 })));
     expect(found.map(({ total }) => total)).toEqual(Array(6).fill(40));
     expect(await checkIndex(context.store)).toEqual({ entries: 40, wrong: 0 });
+  });
+
+  itOnce("is not needed while another process has the lock", async () => {
+    const { context } = bench;
+    await plan(context, ["one"]);
+    const other = connect(context.store.location, { timeout: 0 });
+    other.exec("begin immediate");
+    try {
+      expect((await searchTasks(context.store, "one", { limit: 0 })).total).toBe(1);
+      expect(await checkIndex(context.store)).toEqual({ entries: 0, wrong: 0 });
+    } finally {
+      other.close();
+    }
   });
 
   itOnce("follows hand-written SQL, which may not touch it", async () => {
