@@ -19,10 +19,10 @@ export async function plan(context: Context, ...tasks: string[][]): Promise<void
 /** Adds a task to the demo workstream. */
 export const add = (context: Context, task: NewTask) => addTask(context, DEMO, task);
 
-/** Opens an agent in the demo workstream and gives its incarnation. */
-export function spawn(context: Context, name: string, role: string | null = null): Promise<number> {
-  return write(context, { op: "agent.spawn", scope: DEMO, subject: `${DEMO}/${name}` }, async (tx) => {
-    const { id } = await workstreamRow(tx.db, DEMO);
+/** Opens an agent without a pane, in the demo workstream or another one, and gives its incarnation. */
+export function spawn(context: Context, name: string, role: string | null = null, workstream = DEMO): Promise<number> {
+  return write(context, { op: "agent.spawn", scope: workstream, subject: `${workstream}/${name}` }, async (tx) => {
+    const { id } = await workstreamRow(tx.db, workstream);
     const row = agentRow({ workstream_id: id, name, role, cli: "pi", spawned_at: tx.now });
     return (await tx.insert("agents", row)).id;
   });

@@ -1,15 +1,7 @@
 import { openSync, writeSync } from "node:fs";
-import {
-  type Context,
-  claimNext,
-  claimTask,
-  closeTask,
-  Fault,
-  openStore,
-  openTask,
-  releaseTask,
-} from "../../src/index.js";
-import { answerOf, type ClaimAct, isPerson } from "./claims.js";
+import { type Context, openStore } from "../../src/index.js";
+import { doAct } from "./claim-acts.js";
+import type { ClaimAct } from "./claims.js";
 import { mulberry32 } from "./random.js";
 import type { WorkerOrders } from "./workers.js";
 
@@ -41,24 +33,6 @@ const store: typeof opened = {
 };
 const sleep = () => Promise.reject(new Error("a write does not sleep"));
 const context: Context = { store, clock: { now: () => new Date(now()), sleep }, actor: by };
-const claimant = isPerson(by) ? { person: by } : { agent: by };
-
-interface Told {
-  task: { name: string; leaseUntil: string | null };
-  previousStatus: string;
-  previousOwner: string | null;
-  changed: boolean;
-}
-
-function perform({ act, leaseSeconds }: ClaimAct, task: string | null): Promise<Told> {
-  if (task === null) return claimNext(context, workstream, claimant, { leaseSeconds });
-  const ref = { workstream, name: task };
-  if (act === "claim") return claimTask(context, ref, claimant, { leaseSeconds });
-  if (act === "steal") return claimTask(context, ref, claimant, { leaseSeconds, steal: "expired" });
-  if (act === "release") return releaseTask(context, ref, claimant);
-  return act === "close" ? closeTask(context, ref, claimant) : openTask(context, ref, claimant);
-}
-
 /** Claims lead, so that tasks are contended; the task is null where mu chooses it. */
 function choose(random: () => number): { act: ClaimAct; task: string | null } {
   const one = random();
@@ -77,17 +51,7 @@ for (let n = 0; n < acts; n++) {
   // When the lease of a killed claim ends, nobody would know.
   if (killIn !== undefined) delete act.leaseSeconds;
   note({ n, act, task, from: String(process.hrtime.bigint()), after: now() });
-  const end = await perform(act, task).then(
-    (told) => ({
-      task: told.task.name,
-      answer: answerOf({ status: told.previousStatus, owner: told.previousOwner }, told.changed),
-      leaseUntil: told.task.leaseUntil,
-    }),
-    (error) => {
-      if (!(error instanceof Fault)) throw error;
-      return { task, answer: error.code, leaseUntil: null };
-    },
-  );
+  const end = await doAct(context, { workstream, name: task }, act);
   note({ n, ...end, to: String(process.hrtime.bigint()), before: now() });
 }
 await store.close();
