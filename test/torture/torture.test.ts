@@ -1,0 +1,22 @@
+import { expect, it } from "vitest";
+import { seed } from "../support/sample.js";
+import { describeTmux } from "../support/tmux.js";
+import { playRound } from "./torture.js";
+
+/** `<first seed>+<rounds>` of `npm run torture`; one small round without it. */
+const [first = seed, rounds = 0] = (process.env["MU_TORTURE"]?.split("+") ?? []).map(Number);
+const ROUNDS = Array.from({ length: Math.max(1, rounds) }, (_, n) => first + n);
+const only = process.env["MU_TORTURE_BLOW"];
+const SIZE = rounds === 0 ? { agents: 2, tasks: 4, blows: 2 } : { agents: 8, tasks: 60, blows: 40 };
+
+describeTmux("a crew to which everything happens", () => {
+  it.each(ROUNDS)("does all its work once and leaves nothing behind, seed %i", { timeout: 3_600_000 }, async (one) => {
+    const { seconds, blows, losses } = await playRound({
+      seed: one,
+      ...SIZE,
+      ...(only !== undefined && { kinds: [only] }),
+    });
+    process.stderr.write(`seed ${one}: ${seconds} s, ${blows.length} blows: ${blows.join(", ")}\n`);
+    expect(losses.join("\n")).toBe("");
+  });
+});
