@@ -9,7 +9,7 @@ import { endingFor } from "../runs/prompt.js";
 import { listNotes } from "../tasks/notes.js";
 import type { VcsWorld } from "../vcs/vcs.js";
 import { type Artifact, artifactPath, branchPath, readArtifacts, readFileOf } from "./folder.js";
-import { readInside } from "./inside.js";
+import { readInside } from "../inside.js";
 import type { JobRow } from "./job.js";
 import { type ContextText, docsFor, findModules, type Module, rulesFor, scanModules } from "./modules.js";
 import { rawLog, traceLog } from "./trace.js";

@@ -4,7 +4,7 @@ import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { STEP_NAMES, STEPS, type StepName } from "../flow/steps.js";
 import { writeWhole } from "../whole-file.js";
-import { readInside } from "./inside.js";
+import { readInside } from "../inside.js";
 
 /** Where jobs have their folders, in the project's. */
 export const JOBS = ".mu/jobs";

@@ -37,6 +37,7 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
     `restored the database from ${subject}${discarded(payload.discarded as { events: number }[])}`,
   undo: ({ payload, subject }) => `undid ${payload.group}${subject === "" ? "" : ` (${shortName(subject)})`}`,
   "workstream.init": simple("created"),
+  "workstream.import": ({ subject, changes }) => `imported ${subject}${rows(changes)}`,
   "workstream.rename": ({ payload }) => `renamed ${payload.from} to ${payload.to}`,
   "workstream.set": ({ subject, payload: { key, value } }) =>
     value === undefined

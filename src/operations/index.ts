@@ -174,6 +174,8 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "workspace.refresh": () => import("./workspace/refresh.js").then((m) => m.workspaceRefresh),
   "workspace.setup": () => import("./workspace/setup.js").then((m) => m.workspaceSetup),
   "workstream.destroy": () => import("./workstream/destroy.js").then((m) => m.workstreamDestroy),
+  "workstream.export": () => import("./workstream/export.js").then((m) => m.workstreamExport),
+  "workstream.import": () => import("./workstream/import.js").then((m) => m.workstreamImport),
   "workstream.init": () => import("./workstream/init.js").then((m) => m.workstreamInit),
   "workstream.list": () => import("./workstream/list.js").then((m) => m.workstreamList),
   "workstream.rename": () => import("./workstream/rename.js").then((m) => m.workstreamRename),

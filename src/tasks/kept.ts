@@ -7,7 +7,7 @@ import { checkTaskName } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { cycleFault, findCycle } from "../topology.js";
 import { awaitedName, parseAwaited } from "./edge.js";
-import { cleanText, newTaskRow, storedColumn } from "./fields.js";
+import { cleanText, moment, newTaskRow, storedColumn } from "./fields.js";
 import { NOTE, noteKind, noteText } from "./notes.js";
 import { selectTasks, TASK, toTask } from "./task.js";
 
@@ -40,6 +40,25 @@ export const KEPT_TASK = shape({
 });
 
 export type KeptTask = TypeOf<typeof KEPT_TASK>;
+type KeptNote = KeptTask["notes"][number];
+
+const BLANK = Object.fromEntries(
+  taskColumnEntries().flatMap(([, { key, kind, initial, nullable }]) => {
+    if (key === undefined || !(key in KEPT_TASK) || (kind === "moment" && !nullable)) return [];
+    return [[key, kind === "labels" || kind === "texts" ? [] : (initial ?? null)]];
+  }),
+);
+
+/** A task from elsewhere: what `fields` does not say is as in a new one. */
+export function keptTask(name: string, title: string, fields: Partial<KeptTask>): KeptTask {
+  return { ...(BLANK as unknown as KeptTask), blockedBy: [], notes: [], ...fields, name, title };
+}
+
+/** A note from elsewhere. */
+export function keptNote(note: Partial<KeptNote> & Pick<KeptNote, "author" | "text" | "createdAt">): KeptNote {
+  const none = { rationale: null, round: null, file: null, line: null, handledAt: null, handledBy: null };
+  return { kind: "note", ...none, ...note };
+}
 
 /** The tasks of a workstream, by row id, in the order in which they were added. */
 export async function readKept(db: Reader, workstreamId: number): Promise<KeptTask[]> {
@@ -148,7 +167,9 @@ function rowOf(workstreamId: number, task: KeptTask, now: string): NewRow<"tasks
   };
 }
 
-function noteRow(taskId: number, note: KeptTask["notes"][number]): NewRow<"task_notes"> & { created_at: string } {
+const whole = (value: number | null) => (Number.isSafeInteger(value) ? value : null);
+
+function noteRow(taskId: number, note: KeptNote): NewRow<"task_notes"> & { created_at: string } {
   const text = (field: string, value: string | null) => (value === null ? null : cleanText(field, value));
   const { createdAt, handledAt, handledBy, round, line, file, rationale } = note;
   return {
@@ -156,7 +177,11 @@ function noteRow(taskId: number, note: KeptTask["notes"][number]): NewRow<"task_
     author: cleanText("author", note.author),
     kind: noteKind(note.kind),
     text: noteText(note.text),
-    ...{ rationale: text("rationale", rationale), round, file: text("file", file), line },
-    ...{ handled_at: handledAt, handled_by: text("handled by", handledBy), created_at: createdAt },
+    ...{ rationale: text("rationale", rationale), round: whole(round), file: text("file", file), line: whole(line) },
+    ...{
+      handled_at: handledAt === null ? null : moment("handledAt", handledAt),
+      handled_by: text("handled by", handledBy),
+    },
+    created_at: moment("createdAt", createdAt),
   };
 }

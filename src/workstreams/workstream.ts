@@ -160,13 +160,18 @@ export async function renameWorkstreamIn(tx: Tx, name: string, to: string): Prom
   checkWorkstreamName(to);
   const row = await workstreamRow(tx.db, name);
   if (name === to) return toWorkstream(row);
-  const [taken] = await selectWorkstream(tx.db, { name: to });
-  if (taken !== undefined) {
-    throw new Fault("conflict", "workstream.exists", `The workstream ${quote(to)} already exists.`, [
-      { intent: "Show it", command: `mu workstream show -w ${to}` },
-    ]);
-  }
+  await requireFreeName(tx.db, to);
   return toWorkstream(await tx.patch("workstreams", row.id, { name: to }));
+}
+
+/** Faults `workstream.exists`, `workstream.invalid_name`. */
+export async function requireFreeName(db: Reader, name: string): Promise<void> {
+  checkWorkstreamName(name);
+  const [taken] = await selectWorkstream(db, { name });
+  if (taken === undefined) return;
+  throw new Fault("conflict", "workstream.exists", `The workstream ${quote(name)} already exists.`, [
+    { intent: "Show it", command: `mu workstream show -w ${name}` },
+  ]);
 }
 
 export const DESTRUCTION = shape({

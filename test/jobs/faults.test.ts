@@ -84,7 +84,7 @@ it("warns of a builder that made nothing, and asks a person where it is blocked 
   symlinkSync(secret, inJobs("linked", "task.md"));
   expect((await run("linked task -i 'Dark mode' --wait")).code).toBe(1);
   expect(await step("linked")).toMatchObject({ hold: "failed", heldTask: "linked-task-draft-1", runs: 1 });
-  expect((await step("linked")).holdReason).toContain("a link out of the project folder");
+  expect((await step("linked")).holdReason).toContain("a link out of its folder");
   rmSync(inJobs("linked", "task.md"));
   await project.json("task requeue linked-task-draft-1");
   await project.mu("dispatch --once");

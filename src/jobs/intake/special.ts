@@ -10,7 +10,7 @@ import type { Special, SpecialRun } from "../../runs/special.js";
 import { listNotes } from "../../tasks/notes.js";
 import { type selectTasks, taskRow } from "../../tasks/task.js";
 import { writeWhole } from "../../whole-file.js";
-import { readInside } from "../inside.js";
+import { readInside } from "../../inside.js";
 import { tested } from "../tested.js";
 import { INTAKES, partsOfIntake, scopeOf, scopeText } from "./intake.js";
 
