@@ -1,5 +1,5 @@
 import { isObject } from "../shape.js";
-import { KEPT_TASK, type KeptTask, keptNote } from "../tasks/kept.js";
+import { KEPT_TASK, type KeptTask, keptNote, keptTask } from "../tasks/kept.js";
 
 /** The fields of the front matter: all but the texts that stand below it. */
 const FRONT = Object.keys(KEPT_TASK).filter((field) => field !== "description" && field !== "notes");
@@ -24,13 +24,17 @@ export function writeTaskFile(task: KeptTask): string {
 
 function writeNote({ text, rationale, ...fields }: Note, number: number): string {
   const given = Object.entries(fields).filter(([, value]) => value !== null);
-  const facts = JSON.stringify(Object.fromEntries(given)).replaceAll(">", "\\u003e");
+  const facts = JSON.stringify(Object.fromEntries(given)).replace(ESCAPED, unicodeEscape);
   const author = fields.author.replace(/\s+/g, " ");
   return (
     `\n### ${number}. ${fields.kind} by ${author}, ${fields.createdAt}\n\n${marked(`note ${facts}`, text)}` +
     `${rationale === null ? "" : marked("rationale", rationale)}${END}`
   );
 }
+
+/** What would end the comment, or its line. */
+const ESCAPED = /[>\u2028\u2029]/g;
+const unicodeEscape = (letter: string) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 const END = "<!-- mu:end -->\n";
 const MARK = /^<!-- mu:(\w+)(?: (.*))? -->$/gm;
@@ -45,9 +49,9 @@ export async function readTaskFile(text: string): Promise<KeptTask | undefined> 
   const whole = text.startsWith("---\r\n") ? text.replaceAll("\r\n", "\n") : text;
   const front = await readFrontMatter(whole);
   if (front === undefined) return undefined;
-  const empty = Object.entries(KEPT_TASK).map(([field, shape]) => [field, shape === "string[]" ? [] : null]);
   const given = FRONT.filter((field) => field in front.fields).map((field) => [field, front.fields[field]]);
-  return { ...Object.fromEntries([...empty, ...given]), ...readTexts(front.body) } as unknown as KeptTask;
+  const { name, title, ...fields } = Object.fromEntries(given);
+  return keptTask(String(name), String(title), { ...fields, ...readTexts(front.body) });
 }
 
 function readTexts(body: string): Pick<KeptTask, "description" | "notes"> {

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Fault } from "../errors.js";
@@ -52,13 +52,32 @@ export async function writeBundle(folder: string, sources: readonly Source[], no
   bundle.write("INDEX.md", index(manifest));
   const text = (from: Manifest) => `${JSON.stringify(from, null, 1)}\n`;
   if (text(manifest) !== before?.text) {
-    const last = async () => {
-      if ((await readManifest(folder))?.text !== before?.text) throw inUse(folder);
-    };
-    const whole = text({ ...manifest, updatedAt: now });
-    await writeWhole(join(folder, MANIFEST), whole, 0o644, last).catch(notWritable(join(folder, MANIFEST)));
+    await replaceManifest(folder, before?.text, text({ ...manifest, updatedAt: now }), now);
   }
   return { folder, ...bundle.counts };
+}
+
+/** A lock is held for the moment of a comparison and a rename: an older one was left by a process that was killed. */
+const LOCK_MS = 60_000;
+
+/** Replaces the manifest unless another export has done so since it was read. */
+async function replaceManifest(folder: string, before: string | undefined, text: string, now: string): Promise<void> {
+  const [path, lock] = [join(folder, MANIFEST), join(folder, `.${MANIFEST}.lock`)];
+  let held = false;
+  const last = async () => {
+    const age = Date.parse(now) - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY);
+    if (age > LOCK_MS) await rm(lock, { force: true });
+    held = await writeFile(lock, "", { flag: "wx" }).then(
+      () => true,
+      () => false,
+    );
+    if (!held || (await readManifest(folder))?.text !== before) throw inUse(folder);
+  };
+  try {
+    await writeWhole(path, text, 0o644, last).catch(notWritable(path));
+  } finally {
+    if (held) await rm(lock, { force: true });
+  }
 }
 
 /** The files of a bundle. Those that its manifest knows and that nobody has changed since are neither read nor written. */

@@ -1,10 +1,14 @@
+import { join } from "node:path";
 import { agentRows } from "../agents/agent.js";
 import type { Crew, TmuxHost } from "../agents/crew.js";
+import { writeBundle } from "../bundles/write.js";
+import { timestamp } from "../db/context.js";
 import { Fault, ignoreFault, insteadOfFault } from "../errors.js";
 import type { Host } from "../host.js";
 import { endInterruptedLandings } from "../landing/settle.js";
 import { checkWorkstreamName } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
+import { readKept } from "../tasks/kept.js";
 import { PLACEHOLDER_WINDOW, sessionExists } from "../tmux/windows.js";
 import { getBackend } from "../vcs/backends.js";
 import { busyAgents, type WhileBusy } from "../workspaces/busy.js";
@@ -23,6 +27,7 @@ import {
   WORKSTREAM_SUMMARY,
   type Workstream,
   workstreamOf,
+  workstreamRow,
 } from "../workstreams/workstream.js";
 import { closeAgents } from "./close.js";
 
@@ -47,9 +52,11 @@ export const CREW_DESTRUCTION = shape({
   workspaces: [{ agent: "string", path: "string", commits: "number | null", files: "number | null" }],
   /** What was saved of them, by name. */
   salvages: "string[]",
+  /** The folder that its tasks are exported to; null if they are not, or if there are none. */
+  exportedTo: "string | null",
 });
 
-type CrewDestruction = TypeOf<typeof CREW_DESTRUCTION>;
+export type CrewDestruction = TypeOf<typeof CREW_DESTRUCTION>;
 
 /** Creates the workstream's session unless it runs; true if it was created. Faults `workstream.not_found`, `tmux.*`. */
 export async function openCrewSession({ tmux, env, context, databaseEnv }: Crew, workstream: string): Promise<boolean> {
@@ -68,8 +75,18 @@ export async function listCrewSessions(host: TmuxHost): Promise<{ items: ListedW
   return { items: items.map((row) => ({ ...row, sessionAlive: running.includes(row.session) })), strays };
 }
 
+export interface DestroyOptions {
+  whileBusy?: WhileBusy | undefined;
+  /** `none`: its tasks are not exported first. */
+  export?: "none" | undefined;
+}
+
 /** What `destroyCrew` would end and remove. Faults `workstream.not_found`, `tmux.failed`. */
-export async function previewCrewDestroy(host: TmuxHost, workstream: string): Promise<CrewDestruction> {
+export async function previewCrewDestroy(
+  host: TmuxHost,
+  workstream: string,
+  options: Pick<DestroyOptions, "export"> = {},
+): Promise<CrewDestruction> {
   const { db } = host.context.store;
   const rows = await previewDestroy(db, workstream);
   const closing = await agentRows(db, workstream);
@@ -89,6 +106,7 @@ export async function previewCrewDestroy(host: TmuxHost, workstream: string): Pr
     strangers: strangers.map(({ id, command }) => ({ pane: id, command })),
     workspaces: await previewWorkspaces(host, workstream),
     salvages: [],
+    exportedTo: rows.tasks === 0 || options.export === "none" ? null : exportFolder(host, workstream),
   };
 }
 
@@ -101,21 +119,31 @@ async function previewWorkspaces(host: Host, workstream: string): Promise<CrewDe
   });
 }
 
+/** Named by the moment, so that an earlier one of that name keeps its own. */
+function exportFolder({ stateDir, context }: Host, workstream: string): string {
+  const moment = timestamp(context.clock).replace(/[-:]|\.\d+/g, "");
+  return join(stateDir, "exports", `${workstream}-${moment}`);
+}
+
 /**
- * Saves the work in every workspace, closes every agent of the workstream, frees the workspaces, ends its session
- * (exactly that one) and removes its rows. A workspace that cannot be saved stops it before anything is ended.
- * Interrupted, it can be called again. `mu undo` brings the rows back, with closed agents and freed workspaces. Faults
- * `workstream.not_found`, `workstream.in_use`, `agent.still_alive`, `tmux.failed`, `workspace.in_progress`, and those of
- * the backends.
+ * Exports its tasks to a folder of mu's, saves the work in every workspace, closes every agent of the workstream, frees the workspaces, ends its session
+ * (exactly that one) and removes its rows. An export that fails, or a workspace that cannot be saved, stops it before
+ * anything is ended. Interrupted, it can be called again. `mu undo` brings the rows back, with closed agents and freed
+ * workspaces. Faults `workstream.not_found`, `workstream.in_use`, `agent.still_alive`, `tmux.failed`,
+ * `workspace.in_progress`, `file.not_writable`, and those of the backends.
  */
 export async function destroyCrew(
   host: TmuxHost,
   workstream: string,
-  { whileBusy = "refuse" }: { whileBusy?: WhileBusy } = {},
+  { whileBusy = "refuse", ...options }: DestroyOptions = {},
 ): Promise<CrewDestruction> {
   const { store } = host.context;
-  const gone = await previewCrewDestroy(host, workstream);
+  const gone = await previewCrewDestroy(host, workstream, options);
   if (gone.busy.length > 0 && whileBusy === "refuse") throw inUse(workstream, gone.busy);
+  if (gone.exportedTo !== null) {
+    const tasks = await readKept(store.db, (await workstreamRow(store.db, workstream)).id);
+    await writeBundle(gone.exportedTo, [{ workstream, tasks }], timestamp(host.context.clock));
+  }
   // Without its row nobody would find the scratch checkout of a landing that was cut off.
   await endInterruptedLandings(host);
   const salvages = new Set(await salvageAll(host, workstream));
@@ -129,6 +157,25 @@ export async function destroyCrew(
   await releaseKeptWork(host, workstream);
   await destroyWorkstream(host.context, workstream);
   return { ...gone, salvages: [...salvages] };
+}
+
+/** Workstreams without tasks, agents, workspaces and panes, and mu's sessions of no workstream with nothing in them. */
+export async function listEmpty(host: TmuxHost): Promise<{ workstreams: string[]; strays: string[] }> {
+  const { items, strays } = await listCrewSessions(host);
+  const panes = await ifInstalled(host.tmux.listPanes(), []);
+  const isUsed = (name: string) =>
+    panes.some(({ session, windowName }) => session === name && windowName !== PLACEHOLDER_WINDOW);
+  const workstreams: string[] = [];
+  for (const { name, session, tasks, agents } of items) {
+    if (tasks + agents > 0 || isUsed(session)) continue;
+    if ((await workspaceRows(host.context.store.db, name)).length === 0) workstreams.push(name);
+  }
+  return { workstreams, strays: strays.filter((name) => !isUsed(name)) };
+}
+
+/** Ends sessions of mu's that belong to no workstream. Faults `tmux.failed`. */
+export async function endStrays({ tmux }: TmuxHost, sessions: readonly string[]): Promise<void> {
+  for (const session of sessions) await tmux.killSession(session);
 }
 
 function inUse(workstream: string, busy: readonly string[]): Fault {

@@ -60,6 +60,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "hooks.install": () => import("./hooks.js").then((m) => m.hooksInstall),
   "hooks.status": () => import("./hooks.js").then((m) => m.hooksStatusOperation),
   "hooks.uninstall": () => import("./hooks.js").then((m) => m.hooksUninstall),
+  import: () => import("./import.js").then((m) => m.importOperation),
   inbox: () => import("./inbox.js").then((m) => m.inbox),
   "inbox.answer": () => import("./inbox.js").then((m) => m.inboxAnswer),
   init: () => import("./init.js").then((m) => m.init),

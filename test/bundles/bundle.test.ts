@@ -228,7 +228,7 @@ onEachDialect("a bundle", (bench) => {
     expect(await readTaskFile(text)).toEqual(whole);
     expect(await readTaskFile(text.replaceAll("\n", "\r\n"))).toEqual(whole);
     const edited = text.replace('status: "OPEN"', "status: OPEN # for now").replace("impact: 50", "tags: [x, y]");
-    expect(await readTaskFile(edited)).toMatchObject({ status: "OPEN", tags: ["x", "y"], impact: null });
+    expect(await readTaskFile(edited)).toMatchObject({ status: "OPEN", tags: ["x", "y"], impact: 50 });
     expect(await readTaskFile("# no front matter")).toBeUndefined();
     expect(await readTaskFile("---\n{\n---\n")).toBeUndefined();
   });

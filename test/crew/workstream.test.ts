@@ -1,9 +1,13 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { agentRows, getAgent } from "../../src/agents/agent.js";
+import { readBundle } from "../../src/bundles/read.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
-import { destroyCrew, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
+import { destroyCrew, endStrays, listEmpty, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
 import { compareTables } from "../../src/journal/replay.js";
 import { undoGroup } from "../../src/journal/undo/undo.js";
+import { addTask } from "../../src/tasks/add.js";
 import { getTask } from "../../src/tasks/task.js";
 import { initWorkstream, listWorkstreams } from "../../src/workstreams/workstream.js";
 import { type PrivateCrew, privateCrew } from "../support/crew.js";
@@ -57,6 +61,45 @@ describeTmux("a workstream's session", () => {
     expect(await agentRows(db(), "demo")).toEqual([]);
     expect(await compareTables(db())).toEqual([]);
     expect((await spawn("worker-1")).name).toBe("worker-1");
+  });
+
+  it("is exported before it goes, unless that is not wanted, and stays where it cannot be", async () => {
+    const { context, stateDir } = crew.crew;
+    await addTask(context, "demo", { name: "build", title: "Build it", blockedBy: [] });
+    const preview = await previewCrewDestroy(crew.crew, "demo");
+    expect(preview.exportedTo).toContain(join(stateDir, "exports", "demo-"));
+    expect(existsSync(join(stateDir, "exports"))).toBe(false);
+    expect(await previewCrewDestroy(crew.crew, "demo", { export: "none" })).toMatchObject({ exportedTo: null });
+
+    mkdirSync(stateDir, { recursive: true });
+    writeFileSync(join(stateDir, "exports"), "in the way");
+    await expect(destroyCrew(crew.crew, "demo")).rejects.toMatchObject({ code: "file.not_writable" });
+    expect((await getTask(db(), { workstream: "demo", name: "build" })).status).toBe("OPEN");
+    rmSync(join(stateDir, "exports"));
+
+    const { exportedTo } = await destroyCrew(crew.crew, "demo");
+    expect(await readBundle(exportedTo ?? "")).toMatchObject([{ workstream: "demo", tasks: [{ name: "build" }] }]);
+  });
+
+  it("of what is empty is named first and then gone; what holds anything stays", async () => {
+    const { context, tmux } = crew.crew;
+    const { raw, dir } = crew.server;
+    for (const name of ["empty", "planned", "peopled", "used"]) {
+      await initWorkstream(context, name);
+      await tmux.openSession(`mu-${name}`, dir);
+    }
+    await addTask(context, "planned", { name: "build", title: "Build it" });
+    await spawn("worker-1", "peopled");
+    await raw("new-window", "-d", "-t", "=mu-used:", "-n", "mine", "cat");
+    await tmux.openSession("mu-stray", dir);
+    await raw("new-session", "-d", "-s", "mu-foreign", "cat");
+
+    const found = await listEmpty(crew.crew);
+    expect(found).toEqual({ workstreams: ["demo", "empty"], strays: ["mu-stray"] });
+    await destroyCrew(crew.crew, "empty");
+    await endStrays(crew.crew, found.strays);
+    expect(await listEmpty(crew.crew)).toEqual({ workstreams: ["demo"], strays: [] });
+    expect((await tmux.listSessions()).sort()).toEqual(["mu-foreign", "mu-peopled", "mu-planned", "mu-used"]);
   });
 
   it("is renamed with its workstream, and its agents stay who they are", async () => {

@@ -34,6 +34,7 @@ import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { openTestStore, temporaryFolder } from "./database.js";
+import { predecessorDatabase } from "./predecessor.js";
 import { removeFolder } from "./tmux.js";
 
 /** A small project on disk: the workstream `demo` with a few tasks, and `other`, which is empty. */
@@ -79,6 +80,7 @@ export async function seededApp(
   writeFileSync(join(project, "tasks.json"), JSON.stringify([{ agent: "code", title: "Pay by card", priority: 2 }]));
   const cart = keptTask("cart", "Fill the cart", {});
   await writeBundle(join(project, "bundle"), [{ workstream: "shop", tasks: [cart] }], "2026-01-31T00:00:00.000Z");
+  writeFileSync(join(project, "old.db"), predecessorDatabase());
   mkdirSync(join(project, ".mu"));
   writeFileSync(join(project, ".mu", "settings.json"), JSON.stringify({ roles: { code: {}, qa: {} } }));
 
