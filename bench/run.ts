@@ -2,6 +2,7 @@ import { accuracy } from "./accuracy.js";
 import { agents } from "./agents.js";
 import { apply } from "./apply.js";
 import { audit } from "./audit.js";
+import { bundles } from "./bundles.js";
 import { claims } from "./claims.js";
 import { close } from "./close.js";
 import { conflicts } from "./conflicts.js";
@@ -38,6 +39,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   apply,
   audit,
   size,
+  bundles,
   dispatch,
   jobs,
   follow,

@@ -79,19 +79,20 @@ async function readTask(reader: Reader, workstream: string, { name, sha256 }: En
 }
 
 function noBundle(folder: string): Fault {
-  const message = `${quote(folder)} is no bundle: it has no ${MANIFEST}.`;
+  const message = `${quote(folder)} is nothing that mu can import, and no bundle: it has no ${MANIFEST}.`;
   return new Fault("usage", "bundle.not_found", message, [
     { intent: "See what can be imported", command: "mu workstream import --help" },
   ]);
 }
 
-function noSource(folder: string, name: string, names: readonly string[]): Fault {
+/** The fault of a source that a bundle or another file does not have. */
+export function noSource(folder: string, name: string, names: readonly string[]): Fault {
   const message = `${quote(folder)} has no source ${quote(name)}.${didYouMean(name, names)} It has ${enumerate(names)}.`;
   return new Fault("missing", "bundle.no_source", message);
 }
 
 function changedFiles(folder: string, paths: readonly string[]): Fault {
-  const message = `Not as the manifest of ${quote(folder)} says: ${enumerate(paths, 3)}. Nothing was imported.`;
+  const message = `In ${quote(folder)}, not as the manifest has it: ${enumerate(paths, 3)}. Nothing was imported.`;
   const command = `mu workstream import ${shellWord(folder)} --changed`;
   return new Fault("conflict", "bundle.changed", message, [{ intent: "Import them as they are now", command }], {
     changed: paths,

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { STEP_NAMES, STEPS, type StepName } from "../flow/steps.js";
-import { writeWhole } from "../whole-file.js";
 import { readInside } from "../inside.js";
+import { writeWhole } from "../whole-file.js";
 
 /** Where jobs have their folders, in the project's. */
 export const JOBS = ".mu/jobs";

@@ -3,11 +3,11 @@ import { readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import ignore, { type Ignore } from "ignore";
 import { asFault, Fault } from "../errors.js";
+import { readInside } from "../inside.js";
 import { counted, didYouMean, enumerate, quote, UNPRINTABLE } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import { gitEntries } from "../vcs/git/run.js";
 import type { VcsWorld } from "../vcs/vcs.js";
-import { readInside } from "../inside.js";
 
 /** A part of a project that has a document of its own, `_name.md`. Paths are relative to the project folder. */
 export const MODULE = shape({

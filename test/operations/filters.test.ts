@@ -95,6 +95,11 @@ const ELSEWHERE = new Set([
   "workspace.refresh even-if-busy",
   "delivery.drain agent",
   "skill.install role",
+  "import source",
+  "workstream.import as",
+  "workstream.import changed",
+  "workstream.import format",
+  "workstream.import source",
 ]);
 
 describeTmux("lists", () => {

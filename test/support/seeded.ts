@@ -80,6 +80,7 @@ export async function seededApp(
   writeFileSync(join(project, "tasks.json"), JSON.stringify([{ agent: "code", title: "Pay by card", priority: 2 }]));
   const cart = keptTask("cart", "Fill the cart", {});
   await writeBundle(join(project, "bundle"), [{ workstream: "shop", tasks: [cart] }], "2026-01-31T00:00:00.000Z");
+  writeFileSync(join(project, "issues.jsonl"), '{"id":"bd-1","title":"Count votes"}\n');
   writeFileSync(join(project, "old.db"), predecessorDatabase());
   mkdirSync(join(project, ".mu"));
   writeFileSync(join(project, ".mu", "settings.json"), JSON.stringify({ roles: { code: {}, qa: {} } }));

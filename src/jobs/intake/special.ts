@@ -2,6 +2,7 @@ import { readFile, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { NodeKind } from "../../flow/steps.js";
 import { ROLE_OF } from "../../flow/steps.js";
+import { readInside } from "../../inside.js";
 import { runFolder } from "../../runs/files.js";
 import { keptOf } from "../../runs/perform.js";
 import { endingFor } from "../../runs/prompt.js";
@@ -10,7 +11,6 @@ import type { Special, SpecialRun } from "../../runs/special.js";
 import { listNotes } from "../../tasks/notes.js";
 import { type selectTasks, taskRow } from "../../tasks/task.js";
 import { writeWhole } from "../../whole-file.js";
-import { readInside } from "../../inside.js";
 import { tested } from "../tested.js";
 import { INTAKES, partsOfIntake, scopeOf, scopeText } from "./intake.js";
 
