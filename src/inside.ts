@@ -1,8 +1,6 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { Fault, throwIfExhausted } from "../errors.js";
-import { quote } from "../names.js";
-import { Fault } from "./errors.js";
+import { Fault, throwIfExhausted } from "./errors.js";
 import { quote } from "./names.js";
 
 /**

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Fault } from "../errors.js";
+import { Fault, throwIfExhausted } from "../errors.js";
 import { quote } from "../names.js";
 import { isObject } from "../shape.js";
 import type { KeptTask } from "../tasks/kept.js";
@@ -43,6 +43,7 @@ export async function readManifest(folder: string): Promise<{ manifest: Manifest
   const path = join(folder, MANIFEST);
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throwIfExhausted(error);
     throw new Fault("usage", "file.not_readable", `${quote(path)} cannot be read (${error.code}).`);
   });
   return text === undefined ? undefined : { manifest: toManifest(readJson(text), path), text };

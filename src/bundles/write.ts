@@ -3,7 +3,7 @@ import { lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from "nod
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { Fault } from "../errors.js";
+import { Fault, throwIfExhausted } from "../errors.js";
 import { quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
 import type { KeptTask } from "../tasks/kept.js";
@@ -94,7 +94,8 @@ class Bundle {
   read(path: string): string | undefined {
     try {
       return readFileSync(join(this.folder, path), "utf8");
-    } catch {
+    } catch (error) {
+      throwIfExhausted(error);
       return undefined;
     }
   }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { agentRows } from "../agents/agent.js";
 import type { Crew, TmuxHost } from "../agents/crew.js";
+import { addToArchive, getArchive } from "../archives.js";
 import { writeBundle } from "../bundles/write.js";
 import { timestamp } from "../db/context.js";
 import { Fault, ignoreFault, insteadOfFault } from "../errors.js";
@@ -54,6 +55,8 @@ export const CREW_DESTRUCTION = shape({
   salvages: "string[]",
   /** The folder that its tasks are exported to; null if they are not, or if there are none. */
   exportedTo: "string | null",
+  /** The archive that keeps them. */
+  archivedTo: "string | null",
 });
 
 export type CrewDestruction = TypeOf<typeof CREW_DESTRUCTION>;
@@ -79,16 +82,19 @@ export interface DestroyOptions {
   whileBusy?: WhileBusy | undefined;
   /** `none`: its tasks are not exported first. */
   export?: "none" | undefined;
+  /** The archive that its tasks are added to first. */
+  archive?: string | undefined;
 }
 
-/** What `destroyCrew` would end and remove. Faults `workstream.not_found`, `tmux.failed`. */
+/** What `destroyCrew` would end and remove. Faults `workstream.not_found`, `archive.not_found`, `tmux.failed`. */
 export async function previewCrewDestroy(
   host: TmuxHost,
   workstream: string,
-  options: Pick<DestroyOptions, "export"> = {},
+  options: Omit<DestroyOptions, "whileBusy"> = {},
 ): Promise<CrewDestruction> {
   const { db } = host.context.store;
   const rows = await previewDestroy(db, workstream);
+  if (options.archive !== undefined) await getArchive(db, options.archive);
   const closing = await agentRows(db, workstream);
   const session = sessionOf(workstream);
   const panes = (await ifInstalled(host.tmux.listPanes(), [])).filter((pane) => pane.session === session);
@@ -107,6 +113,7 @@ export async function previewCrewDestroy(
     workspaces: await previewWorkspaces(host, workstream),
     salvages: [],
     exportedTo: rows.tasks === 0 || options.export === "none" ? null : exportFolder(host, workstream),
+    archivedTo: options.archive ?? null,
   };
 }
 
@@ -126,8 +133,8 @@ function exportFolder({ stateDir, context }: Host, workstream: string): string {
 }
 
 /**
- * Exports its tasks to a folder of mu's, saves the work in every workspace, closes every agent of the workstream, frees the workspaces, ends its session
- * (exactly that one) and removes its rows. An export that fails, or a workspace that cannot be saved, stops it before
+ * Exports its tasks to a folder of mu's and keeps them in an archive, saves the work in every workspace, closes every agent of the workstream, frees the workspaces, ends its session
+ * (exactly that one) and removes its rows. An export or an archive that fails, or a workspace that cannot be saved, stops it before
  * anything is ended. Interrupted, it can be called again. `mu undo` brings the rows back, with closed agents and freed
  * workspaces. Faults `workstream.not_found`, `workstream.in_use`, `agent.still_alive`, `tmux.failed`,
  * `workspace.in_progress`, `file.not_writable`, and those of the backends.
@@ -144,6 +151,7 @@ export async function destroyCrew(
     const tasks = await readKept(store.db, (await workstreamRow(store.db, workstream)).id);
     await writeBundle(gone.exportedTo, [{ workstream, tasks }], timestamp(host.context.clock));
   }
+  if (gone.archivedTo !== null) await addToArchive(host.context, gone.archivedTo, workstream);
   // Without its row nobody would find the scratch checkout of a landing that was cut off.
   await endInterruptedLandings(host);
   const salvages = new Set(await salvageAll(host, workstream));

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
@@ -234,6 +234,8 @@ it("fits what is out of mu's bounds, and lists what another program cannot hold"
     "level of an edge: not exported (once)",
   ]);
   expect(readdirSync(join(out, "tasks"))).toEqual(["task-1 - A.md", "task-2 - B.md"]);
+  expect(await writeForeign(out, "backlog", [task, other])).toMatchObject({ written: 0, unchanged: 2 });
+  writeFileSync(join(out, "tasks/task-1 - A.md"), "mine");
   await expect(writeForeign(out, "backlog", [task])).rejects.toMatchObject({ code: "export.exists" });
-  expect(existsSync(join(out, "tasks/task-1 - A.md"))).toBe(true);
+  expect(readFileSync(join(out, "tasks/task-1 - A.md"), "utf8")).toBe("mine");
 });

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { agentRows, getAgent } from "../../src/agents/agent.js";
+import { createArchive, readArchive } from "../../src/archives.js";
 import { readBundle } from "../../src/bundles/read.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
 import { destroyCrew, endStrays, listEmpty, previewCrewDestroy, renameCrew } from "../../src/crew/workstream.js";
@@ -77,7 +78,12 @@ describeTmux("a workstream's session", () => {
     expect((await getTask(db(), { workstream: "demo", name: "build" })).status).toBe("OPEN");
     rmSync(join(stateDir, "exports"));
 
-    const { exportedTo } = await destroyCrew(crew.crew, "demo");
+    const archive = { archive: "v1" };
+    await expect(previewCrewDestroy(crew.crew, "demo", archive)).rejects.toMatchObject({ code: "archive.not_found" });
+    await expect(destroyCrew(crew.crew, "demo", archive)).rejects.toMatchObject({ code: "archive.not_found" });
+    await createArchive(context, "v1");
+    const { exportedTo } = await destroyCrew(crew.crew, "demo", archive);
+    expect(await readArchive(db(), "v1")).toMatchObject([{ workstream: "demo", tasks: [{ name: "build" }] }]);
     expect(await readBundle(exportedTo ?? "")).toMatchObject([{ workstream: "demo", tasks: [{ name: "build" }] }]);
   });
 

@@ -1,7 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
+import { writeBundle } from "../../src/bundles/write.js";
+import { keptTask } from "../../src/tasks/kept.js";
 
 /** The tables of mu 0.3 (schema 7) that an import reads or counts. */
 const SCHEMA_7 = `
@@ -71,4 +73,12 @@ export function predecessorDatabase(): Buffer {
   bytes = readFileSync(join(folder, "mu.db"));
   rmSync(folder, { recursive: true });
   return bytes;
+}
+
+/** What there is to import in a folder: a bundle with the workstream `shop`, issues of Beads, and a database of mu 0.3. */
+export async function seedImports(folder: string): Promise<void> {
+  const tasks = [keptTask("cart", "Fill the cart", {})];
+  await writeBundle(join(folder, "bundle"), [{ workstream: "shop", tasks }], AT);
+  writeFileSync(join(folder, "issues.jsonl"), '{"id":"bd-1","title":"Count votes"}\n');
+  writeFileSync(join(folder, "old.db"), predecessorDatabase());
 }

@@ -7,7 +7,6 @@ import { sendToAgent } from "../../src/agents/delivery/send.js";
 import { addToArchive, createArchive } from "../../src/archives.js";
 import { writeBackup } from "../../src/backup/backup.js";
 import { snapshotFolder, snapshotPath } from "../../src/backup/snapshots.js";
-import { writeBundle } from "../../src/bundles/write.js";
 import { readSkill, readTemplate } from "../../src/cli/io.js";
 import { createPaint } from "../../src/cli/paint.js";
 import { systemClock } from "../../src/clock.js";
@@ -24,7 +23,6 @@ import { findOperation } from "../../src/operations/index.js";
 import { VERBS } from "../../src/operations/manifest.js";
 import { addTask, addTaskIn } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
-import { keptTask } from "../../src/tasks/kept.js";
 import { closeTask } from "../../src/tasks/lifecycle.js";
 import { insertNote } from "../../src/tasks/notes.js";
 import { taskRow } from "../../src/tasks/task.js";
@@ -34,7 +32,7 @@ import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { openTestStore, temporaryFolder } from "./database.js";
-import { predecessorDatabase } from "./predecessor.js";
+import { seedImports } from "./predecessor.js";
 import { removeFolder } from "./tmux.js";
 
 /** A small project on disk: the workstream `demo` with a few tasks, and `other`, which is empty. */
@@ -78,10 +76,7 @@ export async function seededApp(
   const models = Object.fromEntries(["acme-1", "acme-2", "acme-3"].map((name) => [name, PRICES]));
   writeFileSync(join(project, "prices.json"), JSON.stringify({ updated_at: "2026-11-01T00:00:00Z", models }));
   writeFileSync(join(project, "tasks.json"), JSON.stringify([{ agent: "code", title: "Pay by card", priority: 2 }]));
-  const cart = keptTask("cart", "Fill the cart", {});
-  await writeBundle(join(project, "bundle"), [{ workstream: "shop", tasks: [cart] }], "2026-01-31T00:00:00.000Z");
-  writeFileSync(join(project, "issues.jsonl"), '{"id":"bd-1","title":"Count votes"}\n');
-  writeFileSync(join(project, "old.db"), predecessorDatabase());
+  await seedImports(project);
   mkdirSync(join(project, ".mu"));
   writeFileSync(join(project, ".mu", "settings.json"), JSON.stringify({ roles: { code: {}, qa: {} } }));
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { basename, dirname, extname, join } from "node:path";
-import { Fault } from "../../errors.js";
+import { Fault, throwIfExhausted } from "../../errors.js";
 import { quote, slug } from "../../names.js";
 import type { KeptTask } from "../../tasks/kept.js";
 import { writeWhole } from "../../whole-file.js";
@@ -90,13 +90,14 @@ async function readFolder(folder: string): Promise<Files> {
 
 function readText(path: string): Promise<string> {
   return readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throwIfExhausted(error);
     throw new Fault("usage", "file.not_readable", `${quote(path)} cannot be read (${error.code}).`);
   });
 }
 
 /**
- * Writes tasks into `folder` as another program keeps them; `left` says what it cannot hold. Files that are there are not
- * written over. Faults `export.exists`, `file.not_writable`.
+ * Writes tasks into `folder` as another program keeps them; `left` says what it cannot hold. Other files that are
+ * there are not written over. Faults `export.exists`, `file.not_writable`.
  */
 export async function writeForeign(
   folder: string,
@@ -104,14 +105,17 @@ export async function writeForeign(
   tasks: readonly KeptTask[],
 ): Promise<Exported & { left: string[] }> {
   const { files, left } = BY_NAME[format].write?.(tasks) ?? { files: new Map<string, string>(), left: [] };
-  const taken = [...files.keys()].find((path) => existsSync(join(folder, path)));
+  const before = new Map<string, string | undefined>();
+  for (const path of files.keys()) before.set(path, await readFile(join(folder, path), "utf8").catch(() => undefined));
+  const fresh = [...files].filter(([path, text]) => before.get(path) !== text);
+  const [taken] = fresh.find(([path]) => existsSync(join(folder, path))) ?? [];
   if (taken !== undefined) {
     const message = `${quote(join(folder, taken))} is there already. Name another folder with --out.`;
     throw new Fault("conflict", "export.exists", message);
   }
   await mkdir(folder, { recursive: true }).catch(notWritable(folder));
-  for (const [path, text] of files) {
+  for (const [path, text] of fresh) {
     await writeWhole(join(folder, path), text, 0o644).catch(notWritable(join(folder, path)));
   }
-  return { folder, written: files.size, unchanged: 0, deleted: 0, left };
+  return { folder, written: fresh.length, unchanged: files.size - fresh.length, deleted: 0, left };
 }

@@ -11,7 +11,7 @@ import { Fault } from "../../errors.js";
 import { describeWork } from "../../journal/sentences.js";
 import { counted } from "../../names.js";
 import { type App, defineOperation, NEXT_STEPS, type Paint, schemaOf, shape, step, type TypeOf } from "../define.js";
-import { field, flag, namedWorkstreamField, workstreamField, yesField } from "../fields.js";
+import { field, flag, namedWorkstreamField, optionalText, workstreamField, yesField } from "../fields.js";
 import { outcomesOf, refusalLines, withEach, worstExitCode } from "../several.js";
 import { whileBusyField, whileBusyOf } from "../workspace/fields.js";
 
@@ -31,8 +31,13 @@ export const workstreamDestroy = defineOperation({
     yes: yesField(),
     evenIfBusy: whileBusyField("Destroy it even if agents are busy"),
     export: field(z.boolean().default(true), "Do not export its tasks first"),
+    archive: optionalText("Add its tasks to this archive first", { value: "label" }),
     empty: flag("All workstreams that are empty", { everywhere: true }),
   }),
+  validate({ archive, empty }) {
+    if (archive === undefined || !empty) return;
+    throw new Fault("usage", "usage.nothing_to_archive", "What is empty has no tasks: leave --archive or --empty out.");
+  },
   output: () => z.union([schemaOf(ONE), outcomesOf(schemaOf(ONE)).extend({ strays: z.array(z.string()) })]),
   positional: ["name"],
   examples: [
@@ -42,8 +47,8 @@ export const workstreamDestroy = defineOperation({
     { command: "mu workstream destroy --yes", shows: "no name", fault: "usage.missing_argument" },
     { command: "mu workstream destroy nothing --yes", shows: "an unknown name", fault: "workstream.not_found" },
   ],
-  async run(app, { name, workstream: scope, yes, evenIfBusy, export: exports }) {
-    const options = { ...whileBusyOf(evenIfBusy), ...(!exports && { export: "none" as const }) };
+  async run(app, { name, workstream: scope, yes, evenIfBusy, export: exports, archive }) {
+    const options = { ...whileBusyOf(evenIfBusy), archive, ...(!exports && { export: "none" as const }) };
     if (scope === undefined) return destroyEmpty(app, yes);
     if (yes && name === undefined) throw unnamed(scope);
     const crew = await app.crew();
@@ -90,12 +95,14 @@ async function destroyEmpty(app: App, yes: boolean) {
 }
 
 function told({ context }: App, gone: CrewDestruction, destroyed: boolean): One {
-  const { workstream, busy, salvages } = gone;
+  const { workstream, busy, salvages, archivedTo } = gone;
+  const kept = archivedTo === null ? "" : ` --archive ${archivedTo}`;
+  const options = gone.tasks > 0 && gone.exportedTo === null ? `${kept} --no-export` : kept;
   const next = destroyed
     ? step("Bring it back", `mu undo ${context.group ?? ""} --yes`)
     : busy.length > 0
-      ? step("Apply it all the same", `mu workstream destroy ${workstream} --yes --even-if-busy`)
-      : step("Apply it", `mu workstream destroy ${workstream} --yes`);
+      ? step("Apply it all the same", `mu workstream destroy ${workstream} --yes --even-if-busy${options}`)
+      : step("Apply it", `mu workstream destroy ${workstream} --yes${options}`);
   const saves = salvages.length === 0 ? [] : [step("Show what was saved", "mu salvage list --all")];
   return { ...gone, destroyed, dryRun: !destroyed, nextSteps: [next, ...saves] };
 }
@@ -103,6 +110,7 @@ function told({ context }: App, gone: CrewDestruction, destroyed: boolean): One 
 const lines = ({ destroyed, ...gone }: One, paint: Paint) => [
   `${destroyed ? "Destroyed" : "Would destroy"} ${paint.bold(gone.workstream)}: ${counted(gone.tasks, "task")}, ${counted(gone.edges, "edge")}, ${counted(gone.notes, "note")}, ${counted(gone.agents, "agent")}`,
   gone.exportedTo !== null && `  ${destroyed ? "exported" : "export"} to ${gone.exportedTo}`,
+  gone.archivedTo !== null && `  ${destroyed ? "kept" : "keep"} in the archive ${gone.archivedTo}`,
   gone.closing.length > 0 && `  agents: ${gone.closing.join(", ")}`,
   !destroyed && gone.busy.length > 0 && `  refused while busy: ${gone.busy.join(", ")}`,
   gone.sessionAlive && `  tmux session ${gone.session}`,
