@@ -8,7 +8,7 @@ const FLOORS = [
   ["mcp", "top", "gateway"],
   ["operations"],
   ["demo", "index"],
-  ["jobs"],
+  ["doctor", "jobs"],
   ["inbox", "backup"],
   ["dispatch"],
   ["crew"],

@@ -178,6 +178,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
     openCrew: async (context, { env, signal }) => (await import("../agents/crew.js")).processCrew(context, env, signal),
     askPane: async (pane, { env }) => (await import("./crew.js")).askProcessPane(pane, env),
     openStore: (damaged) => openStore(address, damaged),
+    openExamined: async () => (await import("../db/examine.js")).openExamined(address),
   };
   return world;
 }

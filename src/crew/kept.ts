@@ -65,12 +65,21 @@ async function neededFiles({ context: { store, clock } }: Host): Promise<(file: 
   const rows = await store.db.selectFrom("agents").select(["id", "spawned_at", "closed_at"]).execute();
   const known = new Map(rows.map((row) => [row.id, row]));
   const lost = new Set(await lostIncarnations(store.db));
-  return ({ incarnation, spawnedAt, changedAt }) => {
-    const row = known.get(incarnation);
-    const isOurs = spawnedAt === undefined || Number(spawnedAt) === Date.parse(row?.spawned_at ?? "");
-    if (row === undefined || !isOurs) return changedAt > clock.now().getTime() - FOREIGN_MS;
-    return row.closed_at === null || lost.has(incarnation);
+  return (file) => {
+    const row = ownerOf(file, known);
+    if (row === undefined) return file.changedAt > clock.now().getTime() - FOREIGN_MS;
+    return row.closed_at === null || lost.has(file.incarnation);
   };
+}
+
+/** The row of the incarnation that a file names, with its spawn time where it has one. */
+function ownerOf<R extends { spawned_at: string }>(
+  { incarnation, spawnedAt }: KeptFile,
+  known: ReadonlyMap<number, R>,
+): R | undefined {
+  const row = known.get(incarnation);
+  const isOurs = spawnedAt === undefined || Number(spawnedAt) === Date.parse(row?.spawned_at ?? "");
+  return isOurs ? row : undefined;
 }
 
 /** How much of one kind is kept, and what bounds it. */
@@ -80,6 +89,8 @@ export const KEPT = shape({
   where: "string",
   count: "number",
   bytes: "number",
+  /** How many of them no agent of this database has: they may be another database's. */
+  foreign: "number",
   /** What is beyond it goes; null where a number of rows is the limit. */
   limitBytes: "number | null",
   /** The limit in words, and who removes what is beyond it. */
@@ -90,17 +101,28 @@ type Kept = TypeOf<typeof KEPT>;
 
 /** What is kept of agents, kind by kind. */
 export async function measureKept(store: Store, stateDir: string): Promise<Kept[]> {
+  const agents = await store.db.selectFrom("agents").select(["id", "spawned_at"]).execute();
+  const known = new Map(agents.map((row) => [row.id, row]));
   const files = FILES.map(async (file): Promise<Kept> => {
     const { kind, limitBytes } = file;
     const found = await listFiles(stateDir, file);
+    const foreign = found.filter((one) => ownerOf(one, known) === undefined).length;
     const limit = `${limitBytes / MIB} MiB; the next start of an agent removes the oldest of closed agents`;
     const where = join(stateDir, file.folder);
-    return { kind, where, count: found.length, bytes: bytesOf(found), limitBytes, limit };
+    return { kind, where, count: found.length, bytes: bytesOf(found), foreign, limitBytes, limit };
   });
   const { rows } = await store.query("select count(*) as n, coalesce(sum(length(text)), 0) as bytes from deliveries");
   const [count, bytes] = [Number(rows[0]?.["n"]), Number(rows[0]?.["bytes"])];
   const { days, each } = KEPT_DELIVERIES;
   const limit = `settled ones for ${days} days and ${each} for each agent; the next prompt removes older ones`;
-  const deliveries: Kept = { kind: "deliveries", where: "deliveries", count, bytes, limitBytes: null, limit };
+  const deliveries: Kept = {
+    kind: "deliveries",
+    where: "deliveries",
+    count,
+    bytes,
+    foreign: 0,
+    limitBytes: null,
+    limit,
+  };
   return [...(await Promise.all(files)), deliveries];
 }

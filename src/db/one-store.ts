@@ -27,6 +27,9 @@ export async function openOnce(key: string, open: () => Promise<Store>): Promise
   }
 }
 
+/** Whether this process has a database open that `key` names. */
+export const isOpen = (key: string) => opened.has(key);
+
 /** Runs pieces of work one after another, in the order in which they come. */
 export function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();

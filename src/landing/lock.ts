@@ -84,6 +84,12 @@ export async function withLandingLock<T>(
   return hold(file, taken, work);
 }
 
+/** Whether a holder that died has left a move. */
+export async function hasLeftMove(crew: TmuxHost, file: string): Promise<boolean> {
+  const { holder, move } = existsSync(file) ? onFile(file, read) : { holder: null, move: null };
+  return move !== null && (holder === null || !(await isHolderAlive(crew, holder)));
+}
+
 /** Runs `work` with the lock if a move was left and its holder is dead. */
 export async function withLeftMove(
   crew: TmuxHost,

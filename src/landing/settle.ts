@@ -7,7 +7,7 @@ import { livingProcesses } from "../processes.js";
 import { findById } from "../tasks/task.js";
 import { getLander } from "../vcs/backends.js";
 import type { Lander } from "../vcs/lander.js";
-import { type LandingLock, withLeftMove } from "./lock.js";
+import { hasLeftMove, type LandingLock, withLeftMove } from "./lock.js";
 import { confirmLanded } from "./outcome.js";
 import { confirmReverted } from "./reverted.js";
 import { dropRows, type LandingRow, landingsUnderWay, REVERTS } from "./rows.js";
@@ -41,19 +41,35 @@ export async function endInterruptedLandings(crew: TmuxHost, remark?: (text: str
   return ended;
 }
 
+/** Of each landing that its process left unfinished, the repository: those that `endInterruptedLandings` would end. */
+export async function findInterruptedLandings(crew: TmuxHost): Promise<string[]> {
+  const rows = await landingsUnderWay(crew.context.store.db);
+  const living = await livingProcesses(crew, rows);
+  const found = rows.filter((row) => !living.has(row.process)).map(({ root }) => root);
+  for (const { root, file } of await lockFiles(crew)) if (await hasLeftMove(crew, file)) found.push(root);
+  return found;
+}
+
 /** Ends the moves of checkouts that dead landings left, of any database, in the repositories that this one knows. */
 async function settleLeftMoves(crew: TmuxHost, remark?: (text: string) => void): Promise<void> {
-  const { db } = crew.context.store;
+  for (const { file } of await lockFiles(crew))
+    await withLeftMove(crew, file, (lock) => settleLeft(crew, lock, remark));
+}
+
+/** The locks of the repositories that this database knows and that can be reached. */
+async function lockFiles({ context }: TmuxHost): Promise<{ root: string; file: string }[]> {
+  const { db } = context.store;
   const roots = await db
     .selectFrom("workspaces")
     .select("root")
     .where("backend", "=", "git")
     .union(db.selectFrom("landings").select("root"))
     .execute();
-  for (const { root } of roots) {
+  const found = roots.map(async ({ root }) => {
     const file = await getLander("git").lockFile(root).catch(ignoreUnreachable);
-    if (file !== undefined) await withLeftMove(crew, file, (lock) => settleLeft(crew, lock, remark));
-  }
+    return file === undefined ? [] : [{ root, file }];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 /** Ends the move that the lock's last holder left. Remarks on files that the user has changed since, which are kept. */

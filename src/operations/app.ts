@@ -3,6 +3,7 @@ import type { Orphan } from "../agents/agent.js";
 import type { Crew } from "../agents/crew.js";
 import type { Caller } from "../agents/identity.js";
 import type { Context } from "../db/context.js";
+import type { Examined } from "../db/examine.js";
 import type { DemoChoice, DemoOutcome } from "../demo/demo.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
@@ -127,6 +128,8 @@ export interface App {
   orphans: readonly Orphan[];
   request: Request;
   program: Program;
+  /** What the database was found to be, for a verb with `anyDatabase`. */
+  examined?: Examined;
 }
 
 const NEEDED: Readonly<Record<Need, string>> = { stdin: "standard input", terminal: "a terminal" };

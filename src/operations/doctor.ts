@@ -1,133 +1,89 @@
-import { existsSync } from "node:fs";
-import { installedClis } from "../agents/clis/versions.js";
-import { KEPT, measureKept } from "../crew/kept.js";
-import { inspectStore } from "../db/health.js";
-import { asFault, type NextStep } from "../errors.js";
-import { counted, shellWord } from "../names.js";
-import { stateFolder } from "../paths.js";
-import { listWorkstreams } from "../workstreams/workstream.js";
-import { type App, defineOperation, NEXT_STEPS, shape, step, type TypeOf } from "./define.js";
+import { canary } from "../doctor/canary.js";
+import { PROBES } from "../doctor/doctor.js";
+import { applyFixes, FINDING, FIXED, type Patient, type Probe, runProbes } from "../doctor/finding.js";
+import { counted } from "../names.js";
+import { type App, defineOperation, NEXT_STEPS, step } from "./define.js";
+import { agentField, durationField, flag } from "./fields.js";
 
-const CHECK = shape({ name: "string", verdict: ["ok", "warning", "error"], says: "string" });
-
-type Check = TypeOf<typeof CHECK>;
-
-const MARKS = { ok: "✓", warning: "!", error: "✗" };
+const MARKS = { ok: "✓", note: "·", warning: "!", error: "✗" };
+/** How long a probe may take, in ms: the canary as long as a prompt may, and a deep one as long as a large database takes. */
+const PROBE_MS = 15_000;
+const SEND_MS = 90_000;
+const DEEP_MS = 600_000;
 
 export const doctor = defineOperation({
   name: "doctor",
-  summary: "Check mu's prerequisites: the database and its disk, tmux, agent CLIs, and who you are",
+  summary: "Examine the machine, the database, the crew and the workspaces, and say what mends what is wrong",
   description:
-    "Exits 1 if something is wrong, and 5 if the database cannot be opened. The lines below tmux list the features that mu can use here; the last lines say how much mu keeps of agents, and what bounds it.",
-  effect: "read",
-  output: { checks: [CHECK], features: { "*": "boolean" }, kept: [KEPT], nextSteps: NEXT_STEPS },
+    "Exits 0 only if nothing is wrong: notes are worth knowing, warnings and errors are not right, and each has the command that mends it. Nothing is changed without --fix, which does what any command would do sooner or later: it reconciles, settles what a dead process left, and puts mu's own stale and torn files away. It never removes work. A probe that cannot be made says so.",
+  effect: "write",
+  writes: ({ fix, send }) => fix || send !== undefined,
+  repeatable: true,
+  anyDatabase: true,
+  acts: ["runs"],
+  input: () => ({
+    deep: flag("Also check every page of the database, every event's hash, and the tables against the events"),
+    fix: flag("Mend what can be mended without losing anything"),
+    send: agentField("Send this agent a harmless prompt, and measure its delivery").optional(),
+    timeout: durationField("How long a probe may take (default: 15s; 10m for those of --deep)").optional(),
+  }),
+  output: { ok: "boolean", findings: [FINDING], fixed: [FIXED], nextSteps: NEXT_STEPS },
   examples: [
-    { command: "mu doctor", shows: "all prerequisites" },
-    { command: "mu doctor --fix", shows: "an unknown flag", fault: "usage.unknown_option" },
+    { command: "mu doctor", shows: "all that can be examined quickly" },
+    { command: "mu doctor --deep", shows: "and all that the database says of itself" },
+    { command: "mu doctor --send nobody", shows: "an unknown agent", fault: "agent.not_found" },
   ],
-  async run(app) {
-    const tmux = await checkTmux(app);
-    const database = await checkDatabase(app);
-    const you = { check: checkCaller(app) };
-    const findings: Finding[] = [...database, tmux, ...(await checkClis(app)), you, ...(await missingFolders(app))];
-    return {
-      checks: findings.map(({ check }) => check),
-      features: tmux.features,
-      kept: await measureKept(app.context.store, stateFolder(app.request.env)).catch(() => []),
-      nextSteps: findings.flatMap(({ nextSteps = [] }) => nextSteps),
-    };
+  async run(app, { deep, fix, send, timeout }) {
+    const patient = await patientOf(app);
+    const timeoutMs = (probe: Probe) =>
+      timeout ?? (probe.name === "canary" ? SEND_MS : probe.deep ? DEEP_MS : PROBE_MS);
+    const probes = PROBES.filter((probe) => deep || !probe.deep);
+    const examine = () => runProbes(patient, probes, timeoutMs);
+    const before = await examine();
+    const fixed = fix ? await applyFixes(patient, before) : [];
+    const after = fixed.length > 0 ? await examine() : before;
+    const sent = send === undefined ? [] : await runProbes(patient, [canary(send)], timeoutMs);
+    const findings = [...after, ...sent].map(({ fix: _, ...finding }) => finding);
+    const steps = findings.flatMap(({ intent, command }) => (intent && command ? [step(intent, command)] : []));
+    const nextSteps = [...new Map(steps.map((one) => [one.command, one])).values()];
+    return { ok: !findings.some(isWrong) && fixed.every(({ ok }) => ok), findings, fixed, nextSteps };
   },
-  render: ({ checks, features, kept }, paint) => [
-    ...checks.map(({ name, verdict, says }) => [
-      `${MARKS[verdict]} ${paint.bold(name)}  ${says}`,
-      Object.entries(name === "tmux" ? features : {}).map(([feature, there]) =>
-        paint.dim(`    ${there ? "has" : "lacks"} ${feature}`),
-      ),
-    ]),
-    ...kept.map(({ kind, count, bytes, limit }) =>
-      paint.dim(`  ${kind}: ${count}, ${(bytes / 2 ** 20).toFixed(1)} MiB; at most ${limit.split(";", 1)[0]}`),
-    ),
+  render: ({ findings, fixed, ok }, paint) => [
+    fixed.map(({ did, ok }) => wrapped(`${ok ? "mended" : "not mended"}  ${did}`)),
+    findings.map(({ severity, subject, detail }) => {
+      const [first = "", ...rest] = wrapped(`${MARKS[severity]} ${subject}  ${detail}`);
+      const line = first.replace(subject, () => paint.bold(subject));
+      return [line, ...rest];
+    }),
+    ok ? paint.dim("Nothing is wrong.") : `${counted(findings.filter(isWrong).length, "finding")} to mend.`,
   ],
-  exitCode: ({ checks }) => (checks.some((check) => check.verdict === "error") ? 1 : 0),
+  exitCode: ({ ok }) => (ok ? 0 : 1),
 });
 
-interface Finding {
-  check: Check;
-  nextSteps?: readonly NextStep[];
+const isWrong = ({ severity }: { severity: string }) => severity === "warning" || severity === "error";
+
+async function patientOf(app: App): Promise<Patient> {
+  const { context, caller, program, request, examined = { file: null, fault: undefined } } = app;
+  return {
+    crew: await app.crew(),
+    caller,
+    examined,
+    async ask(question, signal) {
+      if (program.runApart === undefined) return (await context.store.query(question)).rows;
+      const both = { ...request, signal: AbortSignal.any([request.signal, signal]) };
+      return (await program.runApart(["sql", "-"], question, both)) as Record<string, unknown>[];
+    },
+  };
 }
 
-async function checkDatabase({ context: { store } }: App): Promise<Finding[]> {
-  const found = (verdict: Check["verdict"], says: string): Finding => ({ check: { name: "database", verdict, says } });
-  const { location } = store;
-  try {
-    const { damage, file, freeBytes } = await inspectStore(store);
-    const disk = freeBytes === null ? [] : [checkDisk(freeBytes)];
-    if (damage.length > 0) {
-      const recover = step("Save what is left", `sqlite3 ${shellWord(location)} .recover`);
-      return [{ ...found("error", `${location} is damaged: ${damage.join("; ")}`), nextSteps: [recover] }, ...disk];
-    }
-    if (file === "empty") {
-      const says = `${location} is an empty file. If it held tasks, put a backup in its place`;
-      return [found("error", says), ...disk];
-    }
-    const { rows } = await store.query("select count(*) as n from tasks");
-    const tasks = file === "missing" ? "created by the first write" : counted(Number(rows[0]?.["n"]), "task");
-    return [found("ok", `${location} (${store.dialect}), ${tasks}`), ...disk];
-  } catch (error) {
-    const { message, nextSteps } = asFault(error);
-    return [{ ...found("error", message), nextSteps }];
+/** Lines of at most 80 columns, the further ones indented; a word that is longer, such as a path, stays whole. */
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/(?<=\S) (?=\S)/)) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (longer.length > 80 && line !== "") lines.push(line);
+    line = longer.length > 80 && line !== "" ? `    ${word}` : longer;
   }
-}
-
-/** Workstreams whose project folder is gone; none if the database cannot be read. */
-async function missingFolders({ context }: App): Promise<Finding[]> {
-  const rows = await listWorkstreams(context.store.db).catch(() => []);
-  return rows.flatMap(({ name, root, host }): Finding[] => {
-    if (root === null || host !== null || existsSync(root)) return [];
-    const move = step("If it was moved, run this in its new folder", `mu workstream set root . -w ${name}`);
-    return [{ check: { name, verdict: "warning", says: `its folder ${root} is gone` }, nextSteps: [move] }];
-  });
-}
-
-/** Below this a write can fail at any time, in MB. */
-const DISK_FULL_MB = 16;
-/** Below this it is time to tidy up, in MB. */
-const DISK_LOW_MB = 256;
-
-/** What the room on the database's disk means for the next writes. */
-export function checkDisk(freeBytes: number): Finding {
-  const megabytes = Math.floor(freeBytes / 2 ** 20);
-  const check = (verdict: Check["verdict"], says: string): Finding => ({ check: { name: "disk", verdict, says } });
-  if (megabytes < DISK_FULL_MB) return check("error", `${megabytes} MB left for the database. Free some space`);
-  if (megabytes < DISK_LOW_MB) return check("warning", `only ${megabytes} MB left for the database`);
-  return check("ok", megabytes < 10_240 ? `${megabytes} MB left` : `${Math.floor(megabytes / 1024)} GB left`);
-}
-
-async function checkTmux(app: App): Promise<Finding & { features: Record<string, boolean> }> {
-  try {
-    const { tmux } = await app.crew();
-    const { version, supported, features } = await tmux.probe();
-    const panes = await tmux.listPanes();
-    const says = `${version}, ${counted(panes.length, "pane")}${supported ? "" : "; mu needs 3.2 or newer"}`;
-    return { check: { name: "tmux", verdict: supported ? "ok" : "error", says }, features: { ...features } };
-  } catch (error) {
-    const { message, nextSteps } = asFault(error);
-    return { check: { name: "tmux", verdict: "error", says: message }, nextSteps, features: {} };
-  }
-}
-
-/** The agent CLIs that are installed; of a version that mu has not seen, a status may be wrong. */
-async function checkClis(app: App): Promise<Finding[]> {
-  const clis = await app.crew().then(installedClis, () => []);
-  return clis.map(({ cli, version, seenWith }): Finding => {
-    if (seenWith.includes(version)) return { check: { name: cli, verdict: "ok", says: version } };
-    const says = `${version}; its screens are known from ${seenWith.join(" and ")}, so a status may be wrong`;
-    const report = step("If so, save its screen for a report", "mu agent explain <agent> --save /tmp/screen");
-    return { check: { name: cli, verdict: "warning", says }, nextSteps: [report] };
-  });
-}
-
-function checkCaller({ caller }: App): Check {
-  if (caller.refusal !== null) return { name: "you", verdict: "warning", says: caller.refusal.message };
-  return { name: "you", verdict: "ok", says: `${caller.name}, ${caller.kind === "agent" ? "an agent" : "a person"}` };
+  return [...lines, line];
 }

@@ -4,6 +4,7 @@ import { type AskPane, type Caller, identify, requireActiveRun, yieldsToSelf } f
 import type { Clock } from "../clock.js";
 import { type Context, newGroup } from "../db/context.js";
 import type { Damaged } from "../db/open.js";
+import type { Examined } from "../db/examine.js";
 import { type Store, withSignal } from "../db/store.js";
 import { Fault } from "../errors.js";
 import { quote } from "../names.js";
@@ -19,6 +20,8 @@ export interface World {
   program: Program;
   /** Opens the database; for a verb that mends one, a damaged one as empty. */
   openStore(damaged?: Damaged): Promise<Store>;
+  /** Looks at the database and opens it, or an empty one where it cannot be used. */
+  openExamined(): Promise<{ store: Store; examined: Examined }>;
   /** The outside world of agents around a context. */
   openCrew(context: Context, request: Request): Promise<Crew>;
   /** Who the pane says that the caller is; asked only where the environment does not settle it. */
@@ -62,7 +65,9 @@ async function withApp<T>(
   for (const need of operation.needs ?? []) required(request, need);
   const { program } = world;
   if (operation.standalone) return work({ request, program, context: { clock: world.clock } } as App, input);
-  const store = await world.openStore(operation.mends ? "empty if damaged" : undefined);
+  const openStore = async () => ({ store: await world.openStore(operation.mends ? "empty if damaged" : undefined) });
+  const opened = operation.anyDatabase ? await world.openExamined() : await openStore();
+  const { store } = opened;
   const letGo = operation.effect === "read" || operation.mends ? () => {} : store.hold();
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
@@ -79,7 +84,8 @@ async function withApp<T>(
         ? known
         : { ...known, group: newGroup(), ...(operation.effect === "destroy" && snapshotBefore(operation, known)) };
     const crew = lazily(() => world.openCrew(context, request));
-    const app: App = { context, caller, request, program, crew, orphans: [] };
+    const examined = "examined" in opened ? { examined: opened.examined } : {};
+    const app: App = { context, caller, request, program, crew, orphans: [], ...examined };
     return await work(app, await resolveNames(operation, schema, input, app));
   } finally {
     letGo();

@@ -95,6 +95,8 @@ export interface Operation<I extends z.ZodObject = z.ZodObject, O extends z.ZodT
   standalone?: true;
   /** It puts another database in the place of this one, which may be damaged; it closes it by itself. */
   mends?: true;
+  /** It is about the database itself: where that cannot be used, it gets an empty one, and `App.examined` says why. */
+  anyDatabase?: true;
   /** It asks servers on the network. MCP does not offer it. */
   outward?: true;
   input: () => I;

@@ -170,6 +170,16 @@ export interface Saved {
   leftOut?: readonly string[];
 }
 
+/** What a program that died has left in a repository. */
+export interface Leftover {
+  /** A record of a checkout whose folder is gone, or a lock. */
+  kind: "record" | "lock";
+  /** The folder that is gone, or the lock's file. */
+  path: string;
+  /** When it was last changed, in ms since 1970. */
+  changedAt: number;
+}
+
 /**
  * A version control system, as workspaces use it. Every function can be run again after a crash, and none loses commits
  * or uncommitted files: `remove` is only called after `save`. All can fault `vcs.failed` with the program's error,
@@ -197,6 +207,8 @@ export interface VcsBackend {
   create(world: VcsWorld, checkout: Checkout, options: CreateOptions): Promise<{ base: string | null }>;
   /** Links a checkout with its repository, which was moved to `root`; false if that repository does not know it. */
   relink?(world: VcsWorld, checkout: Checkout): Promise<boolean>;
+  /** Locks in the repository, and its records of checkouts under `folder` that are gone. Starts no program. */
+  leftovers?(root: string, folder: string): Promise<Leftover[]>;
   /** Removes the checkout's folder and the repository's record of it. */
   remove(world: VcsWorld, checkout: Checkout): Promise<void>;
   /** The standings of checkouts of one repository, in one pass. Does not fault for a broken or missing checkout. */

@@ -125,6 +125,7 @@ export async function seededApp(
     openCrew: async (own) => privateCrew(own, folder.path),
     askPane: async () => undefined,
     openStore: async () => ({ ...context.store, close: async () => {} }),
+    openExamined: async () => ({ store: await world.openStore(), examined: { file: "present", fault: undefined } }),
   };
   const request: Request = {
     env: { USER: "ann", MU_WORKSTREAM: "demo" },

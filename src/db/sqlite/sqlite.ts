@@ -2,6 +2,7 @@ import {
   chmodSync,
   constants,
   copyFileSync,
+  existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -13,7 +14,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Kysely } from "kysely";
 import { bringUpToDate, pendingMigrations } from "../migrate.js";
-import { oneAtATime, openOnce } from "../one-store.js";
+import { isOpen, oneAtATime, openOnce } from "../one-store.js";
 import type { Schema } from "../schema.js";
 import type { Store } from "../store.js";
 import { connect } from "./connect.js";
@@ -53,6 +54,9 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
     return path === MEMORY || options.migrate === "never" ? open() : openOnce(realpathSync(path), open);
   });
 }
+
+/** Whether this process has the database at `path` open. */
+export const isOpenHere = (path: string) => existsSync(path) && isOpen(realpathSync(path));
 
 /** Whether there is no file, or one without a byte. */
 const isEmpty = (path: string) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
@@ -151,8 +155,7 @@ async function openFile(
     return connection;
   };
   const current = async (connection: Connection, db: Kysely<Schema>) => {
-    if (options.migrate === "never") return;
-    await makeCurrent(connection, db, location, waiting).catch((error) => {
+    await makeCurrent(connection, db, location, options.migrate === "never" ? undefined : waiting).catch((error) => {
       connection.close();
       throw error;
     });
@@ -229,14 +232,16 @@ function configured(connection: Connection, pragmas: readonly string[]): Connect
   }
 }
 
+/** Runs what is missing; without `waiting` only looks whether it could. */
 async function makeCurrent(
   connection: Connection,
   db: Kysely<Schema>,
   location: string,
-  waiting: LockOptions,
+  waiting: LockOptions | undefined,
 ): Promise<void> {
   const isCurrent = (await pendingMigrations(db, location)).length === 0;
   if (!isCurrent && isForeign(connection)) throw foreignDatabase(location);
+  if (waiting === undefined) return;
   // A backup that was put in the place of the database by hand is not in WAL mode.
   if (location !== MEMORY && connection.pragma("journal_mode", { simple: true }) === "delete") {
     await whileLocked(() => connection.pragma("journal_mode = WAL"), waiting);

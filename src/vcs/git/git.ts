@@ -2,6 +2,7 @@ import type { VcsBackend } from "../vcs.js";
 import { checkoutAround, headOf } from "./git-dir.js";
 import { commits, contained, diff, since } from "./history.js";
 import { keep, letGo } from "./kept.js";
+import { leftovers } from "./leftovers.js";
 import { loose, looseEnds, made } from "./loose.js";
 import { refresh } from "./refresh.js";
 import { describe, listSaved, restore } from "./restore.js";
@@ -19,6 +20,7 @@ export const git: VcsBackend = {
   findRoot,
   target,
   create,
+  leftovers,
   remove,
   relink,
   standings,
