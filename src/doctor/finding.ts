@@ -90,7 +90,10 @@ async function runProbe(patient: Patient, probe: Probe, timeoutMs: number): Prom
     return notMade("note", "the database cannot be used as it is.");
   const over = new AbortController();
   const late = patient.crew.context.clock.sleep(timeoutMs, over.signal).then(() => {
-    const longer = { intent: "Give it longer", command: `mu doctor${probe.deep ? " --deep" : ""} --timeout 10m` };
+    const longer = {
+      intent: "Give it longer",
+      command: probe.deep ? "mu doctor --deep --timeout 1h" : "mu doctor --timeout 1m",
+    };
     return notMade("warning", `it took longer than ${duration(timeoutMs)}.`, longer);
   });
   try {
