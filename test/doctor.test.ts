@@ -122,6 +122,14 @@ describe("mu doctor", () => {
   });
 
   describe("of a write-ahead log", () => {
+    it("lets nobody make a database beside that of one that is gone", async () => {
+      await crash();
+      rmSync(home.database);
+      const { code, stderr } = await home.here("workstream init shop --json");
+      expect([code, JSON.parse(stderr)]).toMatchObject([4, { code: "db.stray_wal" }]);
+      expect(existsSync(home.database)).toBe(false);
+    });
+
     /** The files of a process that was killed: its last writes are in the log alone. */
     const crash = async () => {
       await home.here("workstream init demo");
@@ -144,14 +152,19 @@ describe("mu doctor", () => {
       ["was emptied", () => writeFileSync(home.database, ""), "an empty file"],
       [
         "was replaced by a backup",
-        () => copyFileSync(join(home.folder, "backup.db"), home.database),
+        () => {
+          // A file system counts time in steps of some ms.
+          const changedAt = (suffix: string) => statSync(home.database + suffix).mtimeMs;
+          do copyFileSync(join(home.folder, "backup.db"), home.database);
+          while (changedAt("") <= changedAt("-wal"));
+        },
         "was put in its place",
       ],
       [
         "was replaced by one with other pages",
         () => {
-          rmSync(home.database);
-          makeDatabase(home.database, "pragma page_size = 1024; create table songs (name text)");
+          makeDatabase(join(home.folder, "songs.db"), "pragma page_size = 1024; create table songs (name text)");
+          renameSync(join(home.folder, "songs.db"), home.database);
         },
         "another size",
       ],
@@ -242,7 +255,11 @@ describe("mu doctor", () => {
       severity: "error",
       command: "sudo apt-get install tmux",
     });
-    expect((await about("crew", env)).severity).toBe("ok");
+    expect(await about("crew", env)).toMatchObject({
+      severity: "note",
+      detail: expect.stringContaining("Not examined"),
+    });
+    expect((await about("workspaces", env)).severity).toBe("ok");
     expect((await home.mu("doctor", { env })).stdout).toMatch(/^Next:\n.*: sudo apt-get install tmux$/m);
   });
 });

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { asFault, Fault } from "../errors.js";
-import { counted, shellWord } from "../names.js";
+import { counted } from "../names.js";
 import { type Address, openStore, upgradeStore } from "./open.js";
 import { type Store, withParts } from "./store.js";
 
@@ -43,15 +43,14 @@ function fileState(path: string): Examined["file"] {
 
 /** Opening merges a log for good. What this process has open has been merged long ago. */
 async function requireOwnWal(path: string): Promise<void> {
-  const [{ isOpenHere }, { foreignWal }] = await Promise.all([import("./sqlite/sqlite.js"), import("./sqlite/wal.js")]);
+  const [{ isOpenHere }, { foreignWal }, { strayWal }] = await Promise.all([
+    import("./sqlite/sqlite.js"),
+    import("./sqlite/wal.js"),
+    import("./sqlite/faults.js"),
+  ]);
   if (isOpenHere(path)) return;
   const why = foreignWal(path);
-  if (why === undefined) return;
-  const message = `${path}-wal may not belong to its database: ${why}. The next command that uses the database merges it or deletes it. Put a backup back with its own -wal or without one.`;
-  const wal = shellWord(`${path}-wal`);
-  throw new Fault("conflict", "db.foreign_wal", message, [
-    { intent: "If it does not belong there, put it aside", command: `mv ${wal} ${wal}.aside` },
-  ]);
+  if (why !== undefined) throw strayWal(path, why);
 }
 
 function behind(location: string, pending: number): Fault {

@@ -1,5 +1,6 @@
 import { isMarkedFor, listMembers, type Member } from "../agents/agent.js";
 import { identityOf, isOwnPane, locate } from "../agents/pane.js";
+import { findOrphans } from "../crew/adopt.js";
 import { reconcile } from "../crew/reconcile.js";
 import { planRecovery } from "../crew/recover.js";
 import { counted, qualifiedName } from "../names.js";
@@ -28,8 +29,8 @@ export const RECONCILE_STEP = { intent: "Make the database agree with tmux", com
 
 async function probeCrew({ crew }: Patient): Promise<Found[]> {
   const members = await listMembers(crew.context.store.db);
-  const panes = members.length === 0 ? [] : await crew.tmux.listPanes();
-  const { reaped, agents, orphans } = await reconcile(crew, undefined, { report: true });
+  const panes = await crew.tmux.listPanes();
+  const { reaped, agents } = await reconcile(crew, undefined, { report: true });
   const ghosts = reaped.map(({ workstream, agent, reason }): Found => {
     const subject = `${workstream}/${agent}`;
     return { severity: "warning", subject, detail: `${reason}.`, step: RECONCILE_STEP, fix: RECONCILE };
@@ -41,7 +42,7 @@ async function probeCrew({ crew }: Patient): Promise<Found[]> {
     const step = { intent: "Start it again", command: `mu agent restart ${subject}` };
     return [{ severity: "warning", subject, detail: `its CLI has ended: ${reason}.`, step }];
   });
-  const strays = orphans.map(({ pane, workstream, cli }): Found => {
+  const strays = (await findOrphans(crew, members, panes)).map(({ pane, workstream, cli }): Found => {
     const name = `${cli}-${pane.slice(1)}`;
     const step = { intent: "Adopt it", command: `mu agent adopt ${pane} --name ${name} -w ${workstream}` };
     return { severity: "warning", subject: `pane ${pane}`, detail: `${cli} runs in ${workstream} as no agent.`, step };

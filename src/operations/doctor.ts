@@ -18,7 +18,6 @@ export const doctor = defineOperation({
     "Exits 0 only if nothing is wrong: notes are worth knowing, warnings and errors are not right, and each has the command that mends it. Nothing is changed without --fix, which does what any command would do sooner or later: it reconciles, settles what a dead process left, and puts mu's own stale and torn files away. It never removes work. A probe that cannot be made says so.",
   effect: "write",
   writes: ({ fix, send }) => fix || send !== undefined,
-  repeatable: true,
   anyDatabase: true,
   acts: ["runs"],
   input: () => ({

@@ -6,6 +6,7 @@ import { judgeNetwork, judgeRoom } from "../../src/doctor/database.js";
 import { PROBES } from "../../src/doctor/doctor.js";
 import { runProbes } from "../../src/doctor/finding.js";
 import { Fault } from "../../src/errors.js";
+import { placeHere, placeText } from "../../src/place.js";
 import { addTask } from "../../src/tasks/add.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
@@ -17,7 +18,8 @@ import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 /** The probes that read the database; the others are about this machine. */
 const IN_DATABASE = PROBES.filter(({ name, needs }) => needs === "database" || name === "database");
-const DEAD = "999999 1 -@-/-@- 00000000";
+/** The identity of a process that has died. */
+const DEAD = `999999 1 ${placeText(placeHere())}`;
 
 onEachDialect("the doctor", (bench) => {
   let shop: Workshop;
@@ -39,10 +41,9 @@ onEachDialect("the doctor", (bench) => {
     expect(found.map(({ probe }) => probe)).toEqual(expect.arrayContaining(IN_DATABASE.map(({ name }) => name)));
   });
 
-  it("finds a row that was changed behind mu's back, and an event that was", async () => {
+  it("finds a row that was changed behind mu's back, and a chain's head that was", async () => {
     const crew = await openShop();
     await addTask(crew.context, "demo", { name: "build", title: "Build it" });
-    const { db } = crew.context.store;
     await crew.context.store.write((tx) => tx.updateTable("tasks").set({ title: "Break it" }).execute());
     expect(await examine(crew, "tables")).toMatchObject([
       {
@@ -51,12 +52,14 @@ onEachDialect("the doctor", (bench) => {
         command: "mu audit verify --tables",
       },
     ]);
-    const { id } = await db.selectFrom("events").select("id").orderBy("id", "desc").executeTakeFirstOrThrow();
-    await crew.context.store.write((tx) =>
-      tx.updateTable("events").set({ actor: "eve" }).where("id", "=", id).execute(),
-    );
+    const forged = { head_hash: "0".repeat(64) };
+    await crew.context.store.write((tx) => tx.updateTable("chains").set(forged).where("scope", "=", "demo").execute());
     expect(await examine(crew, "chain")).toMatchObject([
-      { severity: "error", detail: expect.stringContaining("its hash does not match"), command: "mu audit verify" },
+      {
+        severity: "error",
+        detail: expect.stringContaining("is not the event that the recorded head names"),
+        command: "mu audit verify",
+      },
     ]);
   });
 
@@ -75,7 +78,7 @@ onEachDialect("the doctor", (bench) => {
           .select("id")
           .where("agent", "=", agent)
           .executeTakeFirstOrThrow();
-        const values = { workspace_id: id, holder: DEAD, intent, created_at: new Date().toISOString() };
+        const values = { workspace_id: id, holder: `${DEAD} ${agent}`, intent, created_at: new Date().toISOString() };
         await db.insertInto("workspace_holds").values(values).execute();
       });
     await hold("bob", null);
@@ -121,7 +124,7 @@ onEachDialect("the doctor", (bench) => {
     ]);
     hour(lock, 2);
     const found = await examine(crew, "repositories");
-    expect(found.map(({ command }) => command)).toEqual([`rm ${lock}`, "mu doctor --fix"]);
+    expect(found.map(({ command }) => command)).toEqual([`rm '${lock}'`, "mu doctor --fix"]);
     rmSync(lock);
     expect(await mend(crew, found)).toEqual([`Made ${shop.repository.root} forget ${path}.`]);
     expect(await examine(crew, "repositories")).toEqual([]);
@@ -138,13 +141,13 @@ onEachDialect("the doctor", (bench) => {
         .insertInto("landings")
         .values({
           ...{ workstream_id, task_id: id, batch: "b1", root, branch: "main", scratch: join(root, "..", "scratch") },
-          ...{ state: "taken", process: "999999 1 -@-/-@-", onto: null, tip: null, reason: null },
+          ...{ state: "taken", process: DEAD, onto: null, tip: null, reason: null },
           ...{ created_at: now, updated_at: now },
         })
         .execute(),
     );
     await taskIds("done");
-    await seedRun(crew.context, { state: "running", finished_at: null, process: "999999 1 -@-/-@-" });
+    await seedRun(crew.context, { state: "running", finished_at: null, process: DEAD });
     const found = await examine(crew, "landings", "runs");
     expect(found.map(({ detail, command }) => [detail, command])).toEqual([
       [`1 landing cut off, in ${root}.`, "mu reconcile"],
@@ -168,7 +171,7 @@ onEachDialect("the doctor", (bench) => {
     writeFileSync(at("launches", "1-5.json"), '{"command":');
     writeFileSync(at("operator.json"), "");
     writeFileSync(at("pricing.json"), "{}\n");
-    writeFileSync(at("drains", "1-5"), "999999 1 -@-/-@-");
+    writeFileSync(at("drains", "1-5"), DEAD);
     for (const [folder, name] of [
       ["launches", "1-6.json.mu-0123456789ab"],
       ["", "mu.db.7.x1.new"],

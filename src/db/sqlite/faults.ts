@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import { Fault } from "../../errors.js";
+import { shellWord } from "../../names.js";
 
 /** What the driver throws: SQLite's result code by its name. */
 export interface SqliteError extends Error {
@@ -86,6 +87,14 @@ const FILE_FAULTS: readonly (readonly [prefix: string, code: string, message: st
   ],
   ["SQLITE_IOERR", "db.io", "The disk failed under the database {path}. Nothing was changed."],
 ];
+
+/** The fault for a write-ahead log that should not be merged into the database at `path`. */
+export function strayWal(path: string, why: string): Fault {
+  const message = `${path}-wal may not belong to its database: ${why}. Opening the database would merge or delete it. Put the right database beside it, or put it aside.`;
+  const wal = shellWord(`${path}-wal`);
+  const aside = { intent: "If it does not belong there, put it aside", command: `mv ${wal} ${wal}.aside` };
+  return new Fault("conflict", "db.stray_wal", message, [aside]);
+}
 
 /** The fault for a database that another program keeps its own tables in. */
 export function foreignDatabase(path: string): Fault {

@@ -20,9 +20,10 @@ import type { Store } from "../store.js";
 import { connect } from "./connect.js";
 import type { Connection } from "./connection.js";
 import { BLOCKING_MS, createKysely, type FileConnection, type LockOptions, whileLocked } from "./driver.js";
-import { foreignDatabase, guarded } from "./faults.js";
+import { foreignDatabase, guarded, strayWal } from "./faults.js";
 import { connectCurrent, fileAt, isBeingReplaced, isReplaced } from "./gate.js";
 import { readByHand, writeByHand } from "./sql.js";
+import { foreignWal } from "./wal.js";
 import { watchFile, watchForFile } from "./watch.js";
 
 /** How long a write waits for another process's write before it gives up, in ms. */
@@ -49,7 +50,12 @@ export interface SqliteOptions {
 export async function openSqlite(path: string, options: SqliteOptions): Promise<Store> {
   return guarded(path, async () => {
     if (path !== MEMORY && options.missing === "empty" && isEmpty(path)) return openLater(path, options);
-    if (path !== MEMORY && fileAt(path) === undefined) await createFile(path);
+    if (path !== MEMORY && fileAt(path) === undefined) {
+      const why = foreignWal(path);
+      // It may be of a database that another process has just made.
+      if (why !== undefined && fileAt(path) === undefined) throw strayWal(path, why);
+      await createFile(path);
+    }
     const open = () => openFile(path, path, options);
     return path === MEMORY || options.migrate === "never" ? open() : openOnce(realpathSync(path), open);
   });

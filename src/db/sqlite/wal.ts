@@ -8,6 +8,8 @@ const MOST_BYTES = 64 * 2 ** 20;
 interface Frame {
   page: number;
   bytes: Buffer;
+  /** It is the last one of a commit. */
+  commits: boolean;
 }
 
 /**
@@ -34,8 +36,14 @@ function misfit(path: string, log: Buffer, { file, wal }: { file: Stats; wal: St
     const own = readAt(16, 2).readUInt16BE();
     if ((own === 1 ? 65_536 : own) !== pageSize) return "its pages have another size than those of the database";
     const isNewer = Math.max(file.mtimeMs, file.ctimeMs) > wal.mtimeMs;
-    // Only a checkpoint changes the file of a database that has a log: then a page of the log is in it.
-    const isCopied = frames.some(({ page, bytes }) => readAt((page - 1) * pageSize, pageSize).equals(bytes));
+    const isSame = (page: number) => {
+      const own = readAt((page - 1) * pageSize, pageSize);
+      return frames.some((frame) => frame.page === page && frame.bytes.equals(own));
+    };
+    // Only a checkpoint changes the file of a database that has a log: it writes pages in order, and the oldest commit first.
+    const lowest = frames.reduce((least, { page }) => Math.min(least, page), Number.POSITIVE_INFINITY);
+    const oldest = frames.slice(0, frames.findIndex(({ commits }) => commits) + 1);
+    const isCopied = isSame(lowest) || oldest.every(({ page }) => isSame(page));
     return isNewer && !isCopied ? "the database was put in its place, or changed, after it was written" : undefined;
   } finally {
     readAt.close();
@@ -49,8 +57,9 @@ function committedFrames(log: Buffer, pageSize: number): Frame[] {
   for (let at = HEADER; at + FRAME_HEADER + pageSize <= log.length; at += FRAME_HEADER + pageSize) {
     if (log.compare(log, 16, 24, at + 8, at + 16) !== 0) break;
     const start = at + FRAME_HEADER;
-    frames.push({ page: log.readUInt32BE(at), bytes: log.subarray(start, start + pageSize) });
-    if (log.readUInt32BE(at + 4) !== 0) committed = frames.length;
+    const commits = log.readUInt32BE(at + 4) !== 0;
+    frames.push({ page: log.readUInt32BE(at), bytes: log.subarray(start, start + pageSize), commits });
+    if (commits) committed = frames.length;
   }
   return frames.slice(0, committed);
 }
@@ -59,8 +68,7 @@ function reader(path: string) {
   const file = openSync(path, "r");
   const read = (at: number, length: number) => {
     const bytes = Buffer.alloc(length);
-    readSync(file, bytes, 0, length, at);
-    return bytes;
+    return bytes.subarray(0, readSync(file, bytes, 0, length, at));
   };
   return Object.assign(read, { close: () => closeSync(file) });
 }
