@@ -1,3 +1,4 @@
+import { openPaneAgent } from "../agents/agent.js";
 import { canary } from "../doctor/canary.js";
 import { PROBES } from "../doctor/doctor.js";
 import { applyFixes, FINDING, FIXED, type Patient, type Probe, runProbes } from "../doctor/finding.js";
@@ -34,6 +35,7 @@ export const doctor = defineOperation({
   ],
   async run(app, { deep, fix, send, timeout }) {
     const patient = await patientOf(app);
+    if (send !== undefined && patient.examined.fault === undefined) await openPaneAgent(app.context.store.db, send);
     const timeoutMs = (probe: Probe) =>
       timeout ?? (probe.name === "canary" ? SEND_MS : probe.deep ? DEEP_MS : PROBE_MS);
     const probes = PROBES.filter((probe) => deep || !probe.deep);

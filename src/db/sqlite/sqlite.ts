@@ -161,10 +161,13 @@ async function openFile(
     return connection;
   };
   const current = async (connection: Connection, db: Kysely<Schema>) => {
-    await makeCurrent(connection, db, location, options.migrate === "never" ? undefined : waiting).catch((error) => {
+    try {
+      if (options.migrate !== "never") await makeCurrent(connection, db, location, waiting);
+      else if (await whileLocked(() => isForeign(connection), waiting)) throw foreignDatabase(location);
+    } catch (error) {
       connection.close();
       throw error;
-    });
+    }
   };
   const connection = await open();
   const replaceable = { present: () => fileAt(file), open: reopen };
@@ -238,16 +241,14 @@ function configured(connection: Connection, pragmas: readonly string[]): Connect
   }
 }
 
-/** Runs what is missing; without `waiting` only looks whether it could. */
 async function makeCurrent(
   connection: Connection,
   db: Kysely<Schema>,
   location: string,
-  waiting: LockOptions | undefined,
+  waiting: LockOptions,
 ): Promise<void> {
   const isCurrent = (await pendingMigrations(db, location)).length === 0;
   if (!isCurrent && isForeign(connection)) throw foreignDatabase(location);
-  if (waiting === undefined) return;
   // A backup that was put in the place of the database by hand is not in WAL mode.
   if (location !== MEMORY && connection.pragma("journal_mode", { simple: true }) === "delete") {
     await whileLocked(() => connection.pragma("journal_mode = WAL"), waiting);
