@@ -65,9 +65,9 @@ async function withApp<T>(
   for (const need of operation.needs ?? []) required(request, need);
   const { program } = world;
   if (operation.standalone) return work({ request, program, context: { clock: world.clock } } as App, input);
-  const openStore = async () => ({ store: await world.openStore(operation.mends ? "empty if damaged" : undefined) });
-  const opened = operation.anyDatabase ? await world.openExamined() : await openStore();
-  const { store } = opened;
+  const { store, ...examined }: { store: Store; examined?: Examined } = operation.anyDatabase
+    ? await world.openExamined()
+    : { store: await world.openStore(operation.mends ? "empty if damaged" : undefined) };
   const letGo = operation.effect === "read" || operation.mends ? () => {} : store.hold();
   try {
     const caller = await identify(store.db, request.env, (pane) => world.askPane(pane, request));
@@ -84,7 +84,6 @@ async function withApp<T>(
         ? known
         : { ...known, group: newGroup(), ...(operation.effect === "destroy" && snapshotBefore(operation, known)) };
     const crew = lazily(() => world.openCrew(context, request));
-    const examined = "examined" in opened ? { examined: opened.examined } : {};
     const app: App = { context, caller, request, program, crew, orphans: [], ...examined };
     return await work(app, await resolveNames(operation, schema, input, app));
   } finally {
