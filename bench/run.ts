@@ -17,6 +17,7 @@ import { land } from "./land.js";
 import { mcp } from "./mcp.js";
 import type { Figure } from "./measure.js";
 import { ops } from "./ops.js";
+import { past } from "./past.js";
 import { ready } from "./ready.js";
 import { recovery } from "./recovery.js";
 import { search } from "./search.js";
@@ -38,6 +39,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   crew,
   apply,
   audit,
+  past,
   size,
   bundles,
   dispatch,

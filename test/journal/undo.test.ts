@@ -4,6 +4,8 @@ import { expect, it } from "vitest";
 import type { Context } from "../../src/db/context.js";
 import { type Change, changeOf, withoutNulls } from "../../src/db/events.js";
 import { JOURNALLED, REFERENCES, UNIQUE_KEYS } from "../../src/db/relations.js";
+import type { Reader } from "../../src/db/schema.js";
+import { withParts } from "../../src/db/store.js";
 import { write } from "../../src/db/write.js";
 import { verifyChains } from "../../src/journal/audit.js";
 import { writeMessage } from "../../src/journal/log.js";
@@ -294,6 +296,40 @@ onEachDialect("undo", (bench) => {
       .execute();
     expect(new Set(events.map((event) => event.scope))).toEqual(new Set(["alpha", "beta"]));
     await sound(context);
+  });
+
+  it("takes few statements for many rows", async () => {
+    const { context } = bench;
+    const alpha = await workstreamId(context, "alpha");
+    const before = await rows(context);
+    const all = Array.from({ length: 1_000 }, (_, n) => taskOf(alpha, `t${n}`, new Date().toISOString()));
+    await write({ ...context, group: "feedface01" }, { op: "task.apply", scope: "alpha", subject: "alpha" }, (tx) =>
+      tx.insertAll("tasks", all),
+    );
+    let statements = 0;
+    const counted = (db: Reader): Reader =>
+      new Proxy(
+        db.withPlugin({
+          transformQuery: ({ node }) => {
+            statements++;
+            return node;
+          },
+          transformResult: async ({ result }) => result,
+        }),
+        {
+          get(target, key) {
+            const value = Reflect.get(target, key, target);
+            if (key === "executeQuery") statements++;
+            return typeof value === "function" ? value.bind(target) : value;
+          },
+        },
+      );
+    const { store } = context;
+    const counting = withParts(store, { write: (work, options) => store.write((db) => work(counted(db)), options) });
+    await undoGroup({ ...context, store: counting }, "feedface01");
+    expect(await rows(context)).toEqual(before);
+    expect(statements).toBeGreaterThan(10);
+    expect(statements).toBeLessThan(200);
   });
 
   it("follows a renamed workstream", async () => {
