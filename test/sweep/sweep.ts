@@ -82,7 +82,7 @@ async function problemsAfter(place: Place, ran: Traced, instead: Instead, known:
     const faults = [...(await faultsOf(place.app)), ...(await lostSince(place.app, before, clean))];
     return faults.map((fault) => `${when}: ${fault}`);
   };
-  const problems = [...endingProblems(ran, instead), ...(await sound("after it"))];
+  const problems = [...endingProblems(ran, instead, endings), ...(await sound("after it"))];
   const missing = async () => without(fresh, freshIn(await look(place.app), before));
   if (ran.stdout !== "") problems.push(...(await missing()).map((event) => `acknowledged, but missing: ${event}`));
 
@@ -93,8 +93,8 @@ async function problemsAfter(place: Place, ran: Traced, instead: Instead, known:
 }
 
 /** A call that failed gives exit code 5 and the path, or has done no harm. */
-function endingProblems({ code, stderr }: Ending, instead: Instead): string[] {
-  if (instead === "SIGKILL" || code === 0) return [];
+function endingProblems({ code, stderr }: Ending, instead: Instead, known: readonly Ending[]): string[] {
+  if (instead === "SIGKILL" || known.some((ending) => ending.code === code)) return [];
   const isTold = code === 5 && /"message":"[^"]*(\/|git|tmux)/.test(stderr) && !/^\s+at /m.test(stderr);
   return isTold ? [] : [`ended with ${code}: ${stderr}`];
 }
