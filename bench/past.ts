@@ -24,10 +24,10 @@ export async function past(): Promise<Figure[]> {
     const env = { MU_DB_PATH: path, MU_STATE_DIR: join(folder, "state"), XDG_CACHE_HOME: join(folder, "cache") };
     const state = (...more: string[]) => costOfNode([MU, "state", "--json", "-w", "w", ...more], env);
     const first = state("--at", String(FARTHEST));
-    const costs = await inTurns(5, { now: () => state(), then: () => state("--at", String(FARTHEST)) });
+    const costs = await inTurns(5, { now: () => state(), past: () => state("--at", String(FARTHEST)) });
     const what = `\`mu state --at\`, ${count(TASKS)} tasks, ${count(EVENTS)} events, 19,999 after a keyframe`;
     return [
-      timesFloor(what, costs.now, costs.then, 4),
+      timesFloor(what, costs.now, costs.past, 4),
       {
         what: "the first look, which makes 48 keyframes",
         floor: "–",

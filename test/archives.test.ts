@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import {
@@ -11,6 +12,9 @@ import {
   restoreArchive,
   searchArchives,
 } from "../src/archives.js";
+import { importSources } from "../src/bundles/import.js";
+import { readBundle } from "../src/bundles/read.js";
+import { writeBundle } from "../src/bundles/write.js";
 import type { Context } from "../src/db/context.js";
 import { checkIndex } from "../src/db/search/search.js";
 import { verifyChains } from "../src/journal/audit.js";
@@ -25,7 +29,7 @@ import { addNote } from "../src/tasks/notes.js";
 import { listTasks } from "../src/tasks/task.js";
 import { updateTask } from "../src/tasks/update.js";
 import { destroyWorkstream, initWorkstream, workstreamRow } from "../src/workstreams/workstream.js";
-import { dialect, onEachDialect } from "./support/database.js";
+import { dialect, onEachDialect, temporaryFolder } from "./support/database.js";
 import { add, at, DEMO, plan, spawn } from "./support/tasks.js";
 
 const ANN = { person: "ann" };
@@ -106,6 +110,22 @@ onEachDialect("an archive", (bench) => {
     expect(await restoreArchive(context, "old", { as: "x", from: "other" })).toMatchObject({ from: "other" });
     expect(await removeFromArchive(context, "old", DEMO)).toMatchObject({ removed: 1, archive: { tasks: 1 } });
     await expect(removeFromArchive(context, "old", DEMO)).rejects.toMatchObject({ code: "archive.no_such_source" });
+  });
+
+  it("goes into a folder with a part for each workstream, which can be imported", async () => {
+    const { context } = bench;
+    await plan(context, ["one"], ["two", "one"]);
+    await createArchive(context, "old");
+    await addToArchive(context, "old", DEMO);
+    const folder = temporaryFolder();
+    try {
+      const path = join(folder.path, "old");
+      await writeBundle(path, await readArchive(context.store.db, "old"), "2026-01-01T00:00:00.000Z");
+      await importSources(context, await readBundle(path), { as: "again" });
+      expect(await keptOf(context, "again")).toEqual(await keptOf(context, DEMO));
+    } finally {
+      folder.remove();
+    }
   });
 
   it("is deleted and brought back by undo, with its tasks", async () => {

@@ -1,9 +1,12 @@
 import { dirname } from "node:path";
 import { type Disk, examineDisk } from "../db/examine.js";
+import { rebuildIndex } from "../db/search/index-entries.js";
+import { checkIndex } from "../db/search/search.js";
 import { verifyChains } from "../journal/audit.js";
+import { checkKeyframes, keyframeFolder } from "../journal/past/keyframes.js";
 import { compareTables } from "../journal/replay.js";
 import { counted, enumerate, shellWord } from "../names.js";
-import type { Found, Patient, Probe } from "./finding.js";
+import { FIX_STEP, type Found, type Patient, type Probe } from "./finding.js";
 
 /** The database, its file system, and with `deep` all that it says about itself. */
 export const DATABASE: readonly Probe[] = [
@@ -12,6 +15,7 @@ export const DATABASE: readonly Probe[] = [
   { name: "integrity", needs: "database", deep: true, run: (patient, signal) => damage(patient, "integrity", signal) },
   { name: "chain", needs: "database", deep: true, run: probeChain },
   { name: "tables", needs: "database", deep: true, run: probeTables },
+  { name: "derived", needs: "database", deep: true, run: probeDerived },
 ];
 
 async function probeDatabase(patient: Patient, signal: AbortSignal): Promise<Found[]> {
@@ -103,4 +107,30 @@ async function probeTables({ crew }: Patient): Promise<Found[]> {
   const detail = `${counted(differences.length, "row")} changed outside mu: ${enumerate(names, 5)}.`;
   const step = { intent: "See the columns", command: "mu audit verify --tables" };
   return [{ severity: "error", subject: "tables", detail, step }];
+}
+
+/** What can be made anew from the rest: the index of the search, and the keyframes of looks at the past. */
+async function probeDerived({ crew }: Patient): Promise<Found[]> {
+  const { store } = crew.context;
+  const { entries, wrong } = await checkIndex(store);
+  const found: Found[] = [];
+  if (wrong > 0) {
+    const run = () => rebuildIndex(store).then(() => "Made the index of the search anew.");
+    const detail = `${wrong} of ${counted(entries, "entry", "entries")} of the search are not what the tasks say.`;
+    found.push({ severity: "warning", subject: "search", detail, step: FIX_STEP, fix: { key: "search", run } });
+  }
+  const look = (mend: boolean) =>
+    store.read((db) => checkKeyframes(db, keyframeFolder(crew.stateDir), { deep: true, mend }));
+  const keyframes = await look(false);
+  const bad = keyframes.filter(({ problem }) => problem !== null);
+  if (bad.length > 0) {
+    const run = () => look(true).then(() => "Removed the keyframes, which are made anew when needed.");
+    const detail = `${counted(bad.length, "keyframe")} of the past cannot be used: ${enumerate(
+      bad.map(({ path }) => path),
+      2,
+    )}.`;
+    found.push({ severity: "warning", subject: "keyframes", detail, step: FIX_STEP, fix: { key: "keyframes", run } });
+  }
+  const detail = `${counted(entries, "entry", "entries")} of the search, ${counted(keyframes.length, "keyframe")}`;
+  return found.length > 0 ? found : [{ severity: "ok", subject: "derived", detail }];
 }

@@ -28,6 +28,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "archive.add": () => import("./archive/contents.js").then((m) => m.archiveAdd),
   "archive.create": () => import("./archive/archives.js").then((m) => m.archiveCreate),
   "archive.delete": () => import("./archive/archives.js").then((m) => m.archiveDelete),
+  "archive.export": () => import("./archive/contents.js").then((m) => m.archiveExport),
   "archive.list": () => import("./archive/archives.js").then((m) => m.archiveList),
   "archive.remove": () => import("./archive/contents.js").then((m) => m.archiveRemove),
   "archive.restore": () => import("./archive/contents.js").then((m) => m.archiveRestore),

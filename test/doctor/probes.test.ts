@@ -6,8 +6,10 @@ import { judgeNetwork, judgeRoom } from "../../src/doctor/database.js";
 import { PROBES } from "../../src/doctor/doctor.js";
 import { runProbes } from "../../src/doctor/finding.js";
 import { Fault } from "../../src/errors.js";
+import { keyframeFolder } from "../../src/journal/past/keyframes.js";
 import { placeHere, placeText } from "../../src/place.js";
 import { addTask } from "../../src/tasks/add.js";
+import { searchTasks } from "../../src/tasks/search.js";
 import { createWorkspace } from "../../src/workspaces/create.js";
 import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { removeWorkspaceOrphans } from "../../src/workspaces/orphans.js";
@@ -39,6 +41,26 @@ onEachDialect("the doctor", (bench) => {
     const found = await runProbes(patientOf(crew), IN_DATABASE, () => 30_000);
     expect(found.filter(({ severity }) => severity !== "ok")).toEqual([]);
     expect(found.map(({ probe }) => probe)).toEqual(expect.arrayContaining(IN_DATABASE.map(({ name }) => name)));
+  });
+
+  it("finds an index of the search and a keyframe that are not what the log says, and makes them anew", async () => {
+    const crew = await openShop();
+    const { store } = crew.context;
+    await addTask(crew.context, "demo", { name: "build", title: "Build it" });
+    const found = () => searchTasks(store, "build", { limit: 0 });
+    expect(await found()).toMatchObject({ total: 1 });
+    await store.write((tx) => tx.deleteFrom("search_entries").execute());
+    const folder = keyframeFolder(crew.stateDir);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `1-${"0".repeat(16)}-${"0".repeat(32)}.db`), "torn");
+    const wrong = await examine(crew, "derived");
+    expect(wrong).toMatchObject([
+      { severity: "warning", subject: "search", command: "mu doctor --fix" },
+      { severity: "warning", subject: "keyframes", command: "mu doctor --fix" },
+    ]);
+    expect((await mend(crew, wrong)).join()).not.toContain("failed");
+    expect(await examine(crew, "derived")).toEqual([]);
+    expect(await found()).toMatchObject({ total: 1 });
   });
 
   it("finds a row that was changed behind mu's back, and a chain's head that was", async () => {

@@ -1,13 +1,17 @@
+import { resolve } from "node:path";
 import * as z from "zod";
 import {
   ADDITION,
   ARCHIVE,
   ARCHIVE_RESTORATION,
   addToArchive,
+  readArchive,
   removeFromArchive,
   restoreArchive,
 } from "../../archives.js";
-import { counted } from "../../names.js";
+import { EXPORTED, writeBundle } from "../../bundles/write.js";
+import { timestamp } from "../../db/context.js";
+import { counted, shellWord } from "../../names.js";
 import { defineOperation, step } from "../define.js";
 import { field, optionalText, workstreamField } from "../fields.js";
 import { labelField } from "./archives.js";
@@ -78,5 +82,35 @@ export const archiveRestore = defineOperation({
   render: ({ workstream, from, tasks, edges, notes, left }, paint) => [
     `Restored ${counted(tasks, "task")} of ${from} into ${paint.bold(workstream)}, with ${counted(edges, "edge")} and ${counted(notes, "note")}.`,
     left.map((line) => `  ! ${line}`),
+  ],
+});
+
+export const archiveExport = defineOperation({
+  name: "archive.export",
+  summary: "Write archived tasks to a folder of Markdown files",
+  description:
+    "The folder is like that of mu workstream export, with a part for each workstream. Exporting again writes only what changed.",
+  effect: "write",
+  journalled: false,
+  repeatable: true,
+  input: () => ({
+    label: labelField(),
+    out: optionalText("Folder to write to (default: one with the archive's label, here)", { value: "folder" }),
+  }),
+  output: { archive: "string", ...EXPORTED },
+  positional: ["label"],
+  examples: [
+    { command: "mu archive export old", shows: "into the folder old" },
+    { command: "mu archive export olt", shows: "an unknown label", fault: "archive.not_found" },
+  ],
+  async run({ context, request }, { label, out }) {
+    const sources = await readArchive(context.store.db, label);
+    const written = await writeBundle(resolve(request.cwd, out ?? label), sources, timestamp(context.clock));
+    return { archive: label, ...written };
+  },
+  next: ({ folder }) => [step("See what an import would do", `mu workstream import ${shellWord(folder)} --dry-run`)],
+  render: ({ archive, folder, written, unchanged }, paint) => [
+    `Exported ${paint.bold(archive)} to ${folder}`,
+    `  ${counted(written, "file")} written, ${unchanged} unchanged`,
   ],
 });
