@@ -101,8 +101,8 @@ function told({ context }: App, gone: CrewDestruction, destroyed: boolean): One 
   const next = destroyed
     ? step("Bring it back", `mu undo ${context.group ?? ""} --yes`)
     : busy.length > 0
-      ? step("Apply it all the same", `mu workstream destroy ${workstream} --yes --even-if-busy${options}`)
-      : step("Apply it", `mu workstream destroy ${workstream} --yes${options}`);
+      ? step("Apply it all the same", `mu workstream destroy ${workstream}${options} --yes --even-if-busy`)
+      : step("Apply it", `mu workstream destroy ${workstream}${options} --yes`);
   const saves = salvages.length === 0 ? [] : [step("Show what was saved", "mu salvage list --all")];
   return { ...gone, destroyed, dryRun: !destroyed, nextSteps: [next, ...saves] };
 }
