@@ -14,7 +14,7 @@ export const STATE_FOLDER: readonly Probe[] = [
 
 /** What mu keeps in the state folder, at its top. What is put aside ends in `.torn`. */
 const OWNED =
-  /^(mu\.db(-wal|-shm|-journal)?|spool|transcripts|launches|hooks|drains|workspaces|salvage|logs|landing|runs|sign-in|skills|databases|operator\.json|operator-history|pricing\.json|kill_switch|errors\.log|.*\.torn|mu\.db-wal\.aside)$/;
+  /^(mu\.db(-wal|-shm|-journal)?|spool|transcripts|launches|hooks|drains|workspaces|salvage|logs|landing|runs|sign-in|skills|databases|operator\.json|operator-history|pricing\.json|kill_switch|errors\.log|exports|keyframes|mu\.db\.(snapshots|restoring|restored.*)|.*\.torn|mu\.db-wal\.aside)$/;
 
 /** A file that is being written for this long belongs to a process that has died, in ms. */
 const DRAFT_MS = 3_600_000;

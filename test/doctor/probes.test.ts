@@ -203,6 +203,7 @@ onEachDialect("the doctor", (bench) => {
       if (folder !== "") hour(at(folder, name), 2);
     }
     writeFileSync(at("notes.txt"), "mine");
+    for (const own of ["exports", "keyframes", "mu.db.snapshots"]) mkdirSync(at(own), { recursive: true });
     const found = await examine(crew, "files");
     expect(found.map(({ severity, detail }) => [severity, detail.replaceAll(crew.stateDir, "~")])).toEqual([
       ["warning", "~/operator.json is torn: it is no whole JSON. mu does without it."],
