@@ -20,6 +20,8 @@ import { newWorkshop, type Workshop } from "../support/workshop.js";
 
 /** The probes that read the database; the others are about this machine. */
 const IN_DATABASE = PROBES.filter(({ name, needs }) => needs === "database" || name === "database");
+/** What other verbs keep in the state folder. */
+const OWN = ["exports", "keyframes", "mu.db.snapshots"];
 /** The identity of a process that has died. */
 const DEAD = `999999 1 ${placeText(placeHere())}`;
 
@@ -203,7 +205,7 @@ onEachDialect("the doctor", (bench) => {
       if (folder !== "") hour(at(folder, name), 2);
     }
     writeFileSync(at("notes.txt"), "mine");
-    for (const own of ["exports", "keyframes", "mu.db.snapshots"]) mkdirSync(at(own), { recursive: true });
+    for (const own of OWN) mkdirSync(at(own), { recursive: true });
     const found = await examine(crew, "files");
     expect(found.map(({ severity, detail }) => [severity, detail.replaceAll(crew.stateDir, "~")])).toEqual([
       ["warning", "~/operator.json is torn: it is no whole JSON. mu does without it."],
@@ -221,7 +223,7 @@ onEachDialect("the doctor", (bench) => {
     expect(left.sort()).toEqual(
       [
         ...["drains", "launches", "launches/1-5.json.torn", "mu.db.7.x1.new", "notes.txt", "operator.json.torn"],
-        ...["pricing.json", "runs", "runs/9-1", "spool"],
+        ...["pricing.json", "runs", "runs/9-1", "spool", ...OWN],
       ].sort(),
     );
     expect((await examine(crew, "files")).every(({ severity }) => severity === "note")).toBe(true);
