@@ -101,7 +101,7 @@ export function foreignDatabase(path: string): Fault {
   return new Fault(
     "unavailable",
     "db.foreign",
-    `${path} is a database, but not one of this mu's: it has other tables. Move it away, or name another file in MU_DB_PATH.`,
+    `${path} is a database, but not one of this mu's: it has other tables. Move it away, or name another file in MU_DB_PATH. If it is one of mu 0.x, mu import reads it then.`,
     CHECK,
   );
 }
