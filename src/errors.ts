@@ -89,6 +89,8 @@ export function throwIfExhausted(error: unknown): void {
 export function knownFault(error: unknown): Fault | undefined {
   if (error instanceof Fault) return error;
   const { code = "", syscall, path, message } = error as NodeJS.ErrnoException;
+  if (code === "ERR_INVALID_ARG_VALUE" && message.includes("null bytes"))
+    return new Fault("usage", "usage.invalid_input", "A path cannot have a NUL character in it. Name another one.");
   if (!(error instanceof Error) || syscall === undefined || !OF_THE_MACHINE.has(code)) return undefined;
   const [, reason = message] = /^\w+: ([^,]*)/.exec(message) ?? [];
   const what = path === undefined ? syscall : `${syscall} ${path}`;

@@ -112,7 +112,7 @@ describe("mu doctor", () => {
     await home.here("workstream init demo");
     const file = connect(home.database, { timeout: 1_000 });
     file.exec(
-      "drop table requests; delete from kysely_migration where name = (select max(name) from kysely_migration)",
+      "drop table search_index; drop table search_marks; drop table search_entries; drop table archived_tasks; drop table archives; delete from kysely_migration where name = (select max(name) from kysely_migration)",
     );
     file.close();
     expect(await about("database")).toMatchObject({ code: 1, command: "mu db upgrade" });

@@ -21,10 +21,11 @@ const DOCUMENTED = ["task.none_ready", "pricing.unreachable", "setup.failed"];
 /** Verbs whose next steps no story can bring about, and why. */
 const UNTOLD: Readonly<Record<string, string>> = {
   "linear.import": "it asks a server, and none is here",
+  "snapshot.prune": "nothing is old enough to go",
 };
 
 /** What a line of another program may begin with; nothing else is run here. */
-const PROGRAMS = /^(tmux|git|cd|command|\$\{EDITOR:-vi\}) /;
+const PROGRAMS = /^(ls|du|mv|rm|tmux|git|cd|command|\$\{EDITOR:-vi\}) /;
 
 const operations = await loadOperations();
 

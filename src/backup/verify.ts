@@ -33,8 +33,10 @@ export type Backup = TypeOf<typeof BACKUP>;
  * Faults `backup.*`: `not_found`, `empty`, `not_a_database`, `foreign`, `damaged`, `broken_chain`, `tables_differ`; `db.newer`.
  */
 export async function verifyBackup(path: string): Promise<Backup> {
-  const size = (await stat(path).catch(() => undefined))?.size;
+  const file = await stat(path).catch(() => undefined);
+  const size = file?.size;
   if (size === undefined) throw bad(path, "not_found", "is not there, or may not be read", "missing");
+  if (!file?.isFile()) throw bad(path, "not_a_database", "is not a file");
   if (size === 0) throw bad(path, "empty", "is empty: it has no byte");
   try {
     return await withBackup(path, (store) => inspect(store, path, size));
@@ -84,8 +86,6 @@ async function inspect(store: Store, path: string, bytes: number): Promise<Backu
   const { rows } = await store.query("pragma integrity_check(5)");
   const damage = rows.map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
   if (damage.length > 0) throw bad(path, "damaged", `is damaged (${damage.join("; ").slice(0, 200)})`);
-  const tables = await store.query("select 1 from sqlite_master where name = 'kysely_migration'");
-  if (tables.rows.length === 0) throw bad(path, "foreign", "is a database, but not one of this mu's");
   const pending = await pendingMigrations(store.db, path);
   const schema = MIGRATION_NAMES[MIGRATION_NAMES.length - pending.length - 1] ?? "none";
   const contents = await (pending.length > 0 ? inUpgradedCopy(store, readContents) : store.read(readContents));
@@ -131,6 +131,7 @@ const DAMAGED = "is torn or damaged: a part of it cannot be read";
 
 function asBackupFault(error: unknown, path: string): unknown {
   const code = error instanceof Fault ? error.code : undefined;
+  if (code === "db.foreign") return bad(path, "foreign", "is a database, but not one of this mu's");
   if (code === "db.not_a_database") return bad(path, "not_a_database", "is not a database");
   return code === "db.corrupt" || code === "db.io" ? bad(path, "damaged", DAMAGED) : error;
 }

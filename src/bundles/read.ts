@@ -79,7 +79,7 @@ async function readTask(reader: Reader, workstream: string, { name, sha256 }: En
 }
 
 function noBundle(folder: string): Fault {
-  const message = `${quote(folder)} is nothing that mu can import, and no bundle: it has no ${MANIFEST}.`;
+  const message = `${quote(folder)} is no bundle, nor anything else to import: it has no ${MANIFEST}.`;
   return new Fault("usage", "bundle.not_found", message, [
     { intent: "See what can be imported", command: "mu workstream import --help" },
   ]);

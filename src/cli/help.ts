@@ -14,7 +14,7 @@ const FIRST_STEPS = [
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   Plan: ["init", "workstream", "task", "track", "plan", "forecast", "role"],
   Crew: ["agent", "delivery", "dispatch", "runs", "budget", "kill", "resume", "freeze", "thaw"],
-  Land: ["review", "land", "workspace", "salvage", "asset"],
+  Land: ["review", "land", "workspace", "salvage"],
   Look: ["top", "state", "inbox", "escalations", "log", "report", "me", "prime", "demo"],
   Repair: ["doctor", "undo", "reconcile", "recover", "audit", "backup", "snapshot"],
 };

@@ -4,7 +4,7 @@ import { PROBES } from "../doctor/doctor.js";
 import { applyFixes, FINDING, FIXED, type Patient, type Probe, runProbes } from "../doctor/finding.js";
 import { counted } from "../names.js";
 import { type App, defineOperation, NEXT_STEPS, step } from "./define.js";
-import { agentField, durationField, flag } from "./fields.js";
+import { agentField, durationField, flag, workstreamField } from "./fields.js";
 
 const MARKS = { ok: "✓", note: "·", warning: "!", error: "✗" };
 /** How long a probe may take, in ms: the canary as long as a prompt may, and a deep one as long as a large database takes. */
@@ -25,6 +25,7 @@ export const doctor = defineOperation({
     deep: flag("Also check every page of the database, every event's hash, and the tables against the events"),
     fix: flag("Mend what can be mended without losing anything"),
     send: agentField("Send this agent a harmless prompt, and measure its delivery").optional(),
+    workstream: workstreamField("any"),
     timeout: durationField("How long a probe may take (default: 15s; 10m for those of --deep)").optional(),
   }),
   output: { ok: "boolean", findings: [FINDING], fixed: [FIXED], nextSteps: NEXT_STEPS },

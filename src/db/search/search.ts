@@ -89,6 +89,7 @@ export function checkIndex(store: Store): Promise<IndexReport> {
       for (const id of stale[table]) left.delete(entryId(table, id));
       for await (const page of pages(db.selectFrom(table).select("id"), "id")) {
         const ids = page.map(({ id }) => id).filter((id) => !stale[table].has(id));
+        if (ids.length === 0) continue;
         const expected = await readEntries(db, table, ids);
         const keys = ids.map((id) => entryId(table, id));
         const stored = await db.selectFrom("search_entries").selectAll().where("id", "in", keys).execute();

@@ -11,7 +11,7 @@ import {
 } from "../../archives.js";
 import { EXPORTED, writeBundle } from "../../bundles/write.js";
 import { timestamp } from "../../db/context.js";
-import { counted, shellWord } from "../../names.js";
+import { counted } from "../../names.js";
 import { defineOperation, step } from "../define.js";
 import { field, optionalText, workstreamField } from "../fields.js";
 import { labelField } from "./archives.js";
@@ -43,17 +43,21 @@ export const archiveRemove = defineOperation({
   effect: "write",
   input: () => ({
     label: labelField(),
-    workstream: field(z.string().min(1), "Workstream that they come from; it may be gone", {
-      ...{ short: "w", completes: "workstream", value: "name" },
+    from: field(z.string().min(1), "Workstream that they come from; it may be gone", {
+      ...{ short: "w", completes: "workstream", value: "workstream" },
     }),
   }),
   output: { archive: ARCHIVE, removed: "number" },
   positional: ["label"],
   examples: [
-    { command: "mu archive remove old -w demo", shows: "what it had of demo goes" },
-    { command: "mu archive remove old -w nothing", shows: "nothing of it is there", fault: "archive.no_such_source" },
+    { command: "mu archive remove old --from demo", shows: "what it had of demo goes" },
+    {
+      command: "mu archive remove old --from nothing",
+      shows: "nothing of it is there",
+      fault: "archive.no_such_source",
+    },
   ],
-  run: ({ context }, { label, workstream }) => removeFromArchive(context, label, workstream),
+  run: ({ context }, { label, from }) => removeFromArchive(context, label, from),
   next: (_, __, { context }) => [step("Put them back", `mu undo ${context.group ?? ""} --yes`)],
   render: ({ archive, removed }, paint) =>
     `Removed ${counted(removed, "task")} from ${paint.bold(archive.label)}; ${archive.tasks} left.`,
@@ -108,7 +112,6 @@ export const archiveExport = defineOperation({
     const written = await writeBundle(resolve(request.cwd, out ?? label), sources, timestamp(context.clock));
     return { archive: label, ...written };
   },
-  next: ({ folder }) => [step("See what an import would do", `mu workstream import ${shellWord(folder)} --dry-run`)],
   render: ({ archive, folder, written, unchanged }, paint) => [
     `Exported ${paint.bold(archive)} to ${folder}`,
     `  ${counted(written, "file")} written, ${unchanged} unchanged`,
