@@ -3,7 +3,7 @@ import { describe, it } from "vitest";
 import { stringify } from "yaml";
 import { processRequest } from "../src/cli/io.js";
 import { openSqlite } from "../src/db/sqlite/sqlite.js";
-import { Fault } from "../src/errors.js";
+import { knownFault } from "../src/errors.js";
 import type { Request } from "../src/operations/app.js";
 import { execute } from "../src/operations/execute.js";
 import { loadOperations } from "../src/operations/index.js";
@@ -50,7 +50,8 @@ async function expectAnswerOrFault(operation: Operation, given: unknown): Promis
     const checked = operation.output().safeParse(result);
     if (!checked.success) throw new Error(`a result of another shape: ${JSON.stringify(checked.error.issues)}`);
   } catch (error) {
-    if (error instanceof Fault && error.code !== "internal.bug") return;
+    const fault = knownFault(error);
+    if (fault !== undefined && fault.code !== "internal.bug") return;
     throw new Error(`${operation.name} ${JSON.stringify(given)?.slice(0, 2000)}: ${(error as Error).stack}`);
   }
 }

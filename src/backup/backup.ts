@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { open, rm, stat } from "node:fs/promises";
 import type { Store } from "../db/store.js";
-import { Fault } from "../errors.js";
+import { Fault, knownFault } from "../errors.js";
 import { shellWord } from "../names.js";
 import { moveWhole, placeWhole } from "../whole-file.js";
 
@@ -25,7 +25,7 @@ export async function writeBackup(store: Store, path: string, existing: Existing
     await (existing === "replace" ? moveWhole(draft, path) : placeWhole(draft, path));
     return size;
   } catch (error) {
-    await rm(draft, { force: true });
+    await rm(draft, { force: true }).catch(() => {});
     throw asBackupFault(error, path);
   }
 }
@@ -36,7 +36,7 @@ function asBackupFault(error: unknown, path: string): unknown {
   const { code, syscall } = error as NodeJS.ErrnoException;
   if (code === "EEXIST") return exists(path);
   const full = error instanceof Fault && ["db.disk_full", "db.io"].includes(error.code);
-  if (!full && syscall === undefined) return error;
+  if (!full && syscall === undefined) return knownFault(error) ?? error;
   const why = full ? "no space is left, or the disk failed" : code;
   return new Fault(
     "unavailable",
