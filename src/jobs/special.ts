@@ -23,7 +23,7 @@ import { artifactPath, branchPath, keepVersion, readFileOf } from "./folder.js";
 import { type JobRow, jobRow, setModules } from "./job.js";
 import { scanModules } from "./modules.js";
 import { tested } from "./tested.js";
-import { runsOfJob, writeLogs } from "./trace.js";
+import { areLogsWhole, runsOfJob, writeLogs } from "./trace.js";
 
 /** What was there when a run began: by it one can tell afterwards what the run has made. */
 interface Began {
@@ -143,15 +143,13 @@ async function after({ world, run }: Parameters<Special["after"]>[0]): Promise<v
 export async function keepAll(host: Host, job: JobRow): Promise<void> {
   const { db } = host.context.store;
   const runs = await runsOfJob(db, job);
-  let isLogged = false;
+  // Also what has ended without having made anything is in the logs.
+  if (!(await areLogsWhole(host, job))) await writeLogs(host, job);
   for (const run of runs) {
     if (existsSync(keptPath(host, run)) || !existsSync(beganPath(host, run))) continue;
     const began = await readBegan(host, run);
     if (began !== undefined && run.state === "done") await keepMade(host, job, run, began);
     if (began?.kind === "route") await keepRoute(host, job, run);
-    // Before the mark: whoever finds a run marked does not look at the logs again.
-    if (!isLogged) await writeLogs(host, job);
-    isLogged = true;
     await writeWhole(keptPath(host, run), JSON.stringify({ at: run.finished_at }));
   }
   if (job.plan.workspace) await recordWork(host, job);

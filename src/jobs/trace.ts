@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Reader } from "../db/schema.js";
 import type { Host } from "../host.js";
@@ -44,6 +45,12 @@ function traceLine(run: RunRow): string {
     cost,
     `${took.toFixed(1)}s`,
   ].join("  ");
+}
+
+/** Whether the trace has all that it should have. */
+export async function areLogsWhole({ context }: Host, job: JobRow): Promise<boolean> {
+  const kept = await readFile(join(job.root, job.folder, TRACE), "utf8").catch(() => "");
+  return kept === (await traceLog(context.store.db, job));
 }
 
 /** Writes the two logs of a job from what is known of its runs, so that none is missing or doubled. */
