@@ -14,6 +14,7 @@ import { keptOf, settleFailure } from "../runs/perform.js";
 import { reapRuns } from "../runs/reap.js";
 import { reserveRunIn } from "../runs/reserve.js";
 import { type Run, type RunRow, toRun } from "../runs/run.js";
+import type { RunWorld } from "../runs/special.js";
 import { brakeOnFailures } from "./brake.js";
 import { decide, type Start, type Wait } from "./decide.js";
 import { readFacts, type Scene } from "./facts.js";
@@ -28,6 +29,8 @@ export interface DispatchWorld extends Crew {
   terminal?: Terminal;
   /** Starts the process that carries out a reserved run. */
   launch(run: RunRow): Promise<void>;
+  /** Loads what the tasks of jobs need; undefined where no such task is run. */
+  special?: RunWorld["special"];
 }
 
 /** What one beat did. */

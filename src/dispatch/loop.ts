@@ -52,6 +52,10 @@ export async function dispatchLoop(world: DispatchWorld, options: LoopOptions): 
   if (release) await record(world, { workstream }, "dispatch.start");
   const clock = wakingClock(world.context);
   try {
+    // A process that was killed behind its settlement did not come to what follows it.
+    await (await world.special?.())
+      ?.catchUp(world, workstream.name)
+      .catch((error) => options.say(asFault(error).message));
     return await beats(world, clock, options);
   } finally {
     clock.end();

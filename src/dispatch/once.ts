@@ -42,9 +42,10 @@ export async function drainHere(
   await requireRoles(crew.context.store.db, scene);
   const runs: Promise<unknown>[] = [];
   const lasting = new AbortController().signal;
-  const world = worldHere(crew, scene, say, async ({ id }) => {
+  const launch: DispatchWorld["launch"] = async ({ id }) => {
     runs.push(performHere(crew, id, { signal: lasting, echo, special }).catch((error) => say(asFault(error).message)));
-  });
+  };
+  const world = { ...worldHere(crew, scene, say, launch), special };
   try {
     return await dispatchLoop(world, { once: true, signal, say });
   } finally {

@@ -15,4 +15,7 @@ export const nodeRuns: Special = {
     const task = await taskRow(world.context.store.db, { workstream: run.workstream, name: run.task });
     await specialOf(task).after(about);
   },
+  async catchUp(...about) {
+    for (const special of [jobRuns, intakeRuns]) await special.catchUp(...about);
+  },
 };

@@ -20,7 +20,7 @@ import { assemblePrompt, withoutMarker } from "./assemble.js";
 import { changedFiles, treeOf } from "./changed.js";
 import { bringUpToDate, checkoutOf, recordWork, uncommittedIn } from "./checkout.js";
 import { artifactPath, branchPath, keepVersion, readFileOf } from "./folder.js";
-import { type JobRow, jobRow, setModules } from "./job.js";
+import { isArchived, type JobRow, jobRow, jobRows, setModules } from "./job.js";
 import { scanModules } from "./modules.js";
 import { tested } from "./tested.js";
 import { areLogsWhole, runsOfJob, writeLogs } from "./trace.js";
@@ -43,7 +43,7 @@ const keptPath = (host: Host, run: RunRow) => join(runFolder(keptOf(host.stateDi
 export const promptPath = (host: Host, run: RunRow) => join(runFolder(keptOf(host.stateDir, run)), "prompt.md");
 
 /** Runs of the tasks of jobs. */
-export const jobRuns: Special = { begin, judge, after };
+export const jobRuns: Special = { begin, judge, after, catchUp };
 
 async function begin({ world, run, task, settings }: SpecialRun) {
   const { db } = world.context.store;
@@ -134,6 +134,12 @@ async function after({ world, run }: Parameters<Special["after"]>[0]): Promise<v
   const { db } = world.context.store;
   const { root } = await taskRow(db, { workstream: run.workstream, name: run.task });
   if (root !== null) await keepAll(world, await jobRow(db, { workstream: run.workstream, name: root }));
+}
+
+async function catchUp(host: Host, workstream: string): Promise<void> {
+  for (const job of await jobRows(host.context.store.db, workstream)) {
+    if (!isArchived(job)) await keepAll(host, job);
+  }
 }
 
 /**

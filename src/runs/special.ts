@@ -33,4 +33,6 @@ export interface Special {
   judge(about: SpecialRun, cwd: string, judged: Judged): Promise<{ judged: Judged } | { refused: string; why: string }>;
   /** After the run was settled, by this process or another. Called as often as anybody likes. */
   after(about: Omit<SpecialRun, "task" | "settings">): Promise<void>;
+  /** Does what `after` would have done for the runs of a workstream, by name, where nobody came to it. */
+  catchUp(crew: Crew, workstream: string): Promise<void>;
 }

@@ -6,7 +6,6 @@ import { systemClock } from "../../src/clock.js";
 import { auditAll } from "../../src/demo/verdict.js";
 import { execProgram } from "../../src/exec.js";
 import { createJob, jobRow, stepsOf } from "../../src/jobs/job.js";
-import { keepAll } from "../../src/jobs/special.js";
 import { planStep, queueSteps } from "../../src/jobs/steps.js";
 import { endMarked } from "../../src/processes.js";
 import { readSettings } from "../../src/project/read.js";
@@ -101,8 +100,6 @@ function endedRuns(): number[] {
 async function checkJob(crew: Crew, whole: readonly number[], what: string): Promise<void> {
   const { store } = crew.context;
   const job = await jobRow(store.db, REF);
-  // As `mu job run` and `mu job push` do: after a kill behind the settlement of the last run no other run follows.
-  await keepAll(crew, job);
   const steps = await stepsOf(store.db, job.row);
   expect(
     steps.map(({ step, status, outcome }) => [step, status, outcome]),

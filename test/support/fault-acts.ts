@@ -31,7 +31,7 @@ async function drain(crew: Crew, root: string): Promise<void> {
   const project = async () => ({ settings, env: crew.env });
   const running: Promise<unknown>[] = [];
   const world: DispatchWorld = {
-    ...{ ...crew, transport: "child" },
+    ...{ ...crew, transport: "child", special },
     scene: async () => ({ workstream: { id, name, root }, settings, stateDir: crew.stateDir, max: 9 }),
     launch: async (run) => {
       running.push(performRun({ ...crew, project, signal, echo: () => {}, special }, run.id));

@@ -1,21 +1,24 @@
+import { existsSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { NodeKind } from "../../flow/steps.js";
 import { ROLE_OF } from "../../flow/steps.js";
+import type { Host } from "../../host.js";
 import { readInside } from "../../inside.js";
 import { runFolder } from "../../runs/files.js";
 import { keptOf } from "../../runs/perform.js";
 import { endingFor } from "../../runs/prompt.js";
-import { runRow } from "../../runs/run.js";
+import { runRow, selectRuns } from "../../runs/run.js";
 import type { Special, SpecialRun } from "../../runs/special.js";
 import { listNotes } from "../../tasks/notes.js";
 import { type selectTasks, taskRow } from "../../tasks/task.js";
 import { writeWhole } from "../../whole-file.js";
+import { workstreamRow } from "../../workstreams/workstream.js";
 import { tested } from "../tested.js";
 import { INTAKES, partsOfIntake, scopeOf, scopeText } from "./intake.js";
 
 /** Runs of the tasks of intakes: in the project's folder, told by what was asked for and by what others said of it. */
-export const intakeRuns: Special = { begin, judge, after };
+export const intakeRuns: Special = { begin, judge, after, catchUp };
 
 async function begin({ world, run, task, root, settings }: SpecialRun) {
   const { db } = world.context.store;
@@ -84,6 +87,27 @@ async function after({ world, run, root }: Parameters<Special["after"]>[0]): Pro
   const { db } = world.context.store;
   const task = await taskRow(db, { workstream: run.workstream, name: run.task });
   const now = await runRow(db, run.id);
-  if (task.kind !== "recon" || now.state !== "done" || now.answer === null) return;
-  await writeWhole(join(root, INTAKES, `${task.root}.recon.md`), `${now.answer.trim()}\n`, 0o644);
+  if (task.kind === "recon" && now.state === "done") await keepRecon(root, task.root, now.answer);
+}
+
+async function keepRecon(root: string, intake: string | null, answer: string | null): Promise<void> {
+  if (answer !== null) await writeWhole(reconPath(root, intake), `${answer.trim()}\n`, 0o644);
+}
+
+const reconPath = (root: string, intake: string | null) => join(root, INTAKES, `${intake}.recon.md`);
+
+async function catchUp({ context }: Host, workstream: string): Promise<void> {
+  const { root } = await workstreamRow(context.store.db, workstream);
+  if (root === null) return;
+  const ended = await selectRuns(context.store.db)
+    .innerJoin("tasks as n", "n.id", "r.task_id")
+    .innerJoin("tasks as i", "i.id", "n.root_id")
+    .select("i.name as intake")
+    .where("w.name", "=", workstream)
+    .where("n.kind", "=", "recon")
+    .where("r.state", "=", "done")
+    .orderBy("r.id")
+    .execute();
+  for (const { intake, answer } of ended)
+    if (!existsSync(reconPath(root, intake))) await keepRecon(root, intake, answer);
 }

@@ -2,6 +2,7 @@ import type { DispatchWorld } from "../../dispatch/dispatch.js";
 import type { Scene } from "../../dispatch/facts.js";
 import { followScene, readScene } from "../../dispatch/scene.js";
 import { Fault } from "../../errors.js";
+import { special } from "../../jobs/once.js";
 import type { RunRow } from "../../runs/run.js";
 import { sessionOf } from "../../workstreams/workstream.js";
 import type { App, Request } from "../define.js";
@@ -18,6 +19,7 @@ export async function dispatchWorld(app: App, scene: Scene): Promise<DispatchWor
     ...(app.request.terminal?.ring && { terminal: app.request.terminal.ring }),
     scene: followScene(scene, app.request.remark),
     launch: (run) => launchRun(app, scene, run),
+    special,
   };
 }
 
