@@ -10,7 +10,7 @@ import type { Store } from "./db/store.js";
 import { TASK_STATUSES } from "./db/task-columns.js";
 import { type RowOf, type Tx, write } from "./db/write.js";
 import { Fault } from "./errors.js";
-import { didYouMean, enumerate, quote, slug } from "./names.js";
+import { didYouMean, enumerate, isTaskName, quote, slug } from "./names.js";
 import { shape, type TypeOf } from "./shape.js";
 import { type KeptTask, RESTORATION, readKept, restoreKeptIn } from "./tasks/kept.js";
 import { ensureWorkstream, workstreamRow } from "./workstreams/workstream.js";
@@ -45,7 +45,7 @@ export async function createArchive(
 }
 
 function checkLabel(label: string): void {
-  if (/^[a-z][a-z0-9_-]{0,63}$/.test(label)) return;
+  if (isTaskName(label)) return;
   const rule = "use lowercase letters, digits, `_` or `-`, at most 64, starting with a letter";
   throw new Fault("usage", "archive.invalid_label", `${quote(label)} is not a valid label: ${rule}.`, [
     { intent: "Use a similar one", command: `mu archive create ${slug(label) || "done"}` },

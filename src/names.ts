@@ -40,9 +40,12 @@ export function checkAgentName(name: string): void {
   throw invalid("agent", name, rule, []);
 }
 
+/** True for the name of a task, and for what follows the same rule. */
+export const isTaskName = (name: string) => TASK.test(name);
+
 /** Faults `task.invalid_name`. */
 export function checkTaskName(name: string): void {
-  if (TASK.test(name)) return;
+  if (isTaskName(name)) return;
   const better = slug(name);
   throw invalid("task", name, "use lowercase letters, digits, `_` or `-`, at most 64, starting with a letter", [
     { intent: "Use a similar name", command: `mu task add ${better || "task"} --title '…'` },

@@ -1,5 +1,6 @@
 import { parseMoment } from "../clock.js";
-import { slug, unusedName } from "../names.js";
+import { TASK_COLUMNS } from "../db/task-columns.js";
+import { isTaskName, slug, unusedName } from "../names.js";
 import { KEPT_TASK, type KeptTask, keptTask } from "../tasks/kept.js";
 
 /** A task of another program, by its id there. What is undefined is as in a new task. */
@@ -19,7 +20,8 @@ export interface Drafted {
   left: string[];
 }
 
-const LIMITS = { title: 500, effortDays: [0.001, 100_000], impact: [1, 100] } as const;
+const MOST_TITLE = TASK_COLUMNS.title.most;
+const BOUNDS = { effortDays: TASK_COLUMNS.effort_days, impact: TASK_COLUMNS.impact } as const;
 
 /** Makes tasks of drafts: names that are valid and free, fields within mu's bounds, blockers by name. */
 export function draftTasks(drafts: readonly Draft[], left: readonly string[] = []): Drafted {
@@ -27,7 +29,7 @@ export function draftTasks(drafts: readonly Draft[], left: readonly string[] = [
   const names = new Map<string, string>();
   const taken = new Set<string>();
   for (const { id, name, title } of drafts) {
-    const wanted = name !== undefined && /^[a-z][a-z0-9_-]{0,63}$/.test(name) ? name : slug(name ?? title) || "task";
+    const wanted = name !== undefined && isTaskName(name) ? name : slug(name ?? title) || "task";
     const own = unusedName(wanted, (one) => taken.has(one));
     if (names.has(id)) lines.push(`${own}: its id ${id} is there twice, and others wait for the first`);
     else names.set(id, own);
@@ -48,13 +50,13 @@ export function draftTasks(drafts: readonly Draft[], left: readonly string[] = [
 function fitted(name: string, { title, fields = {} }: Draft, say: (line: string) => void): KeptTask {
   const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
   const task = keptTask(name, title.replace(/\s+/g, " ").trim() || name, given as Partial<KeptTask>);
-  if (task.title.length > LIMITS.title) {
-    say(`its title is longer than ${LIMITS.title} characters; the whole is in its description`);
+  if (task.title.length > MOST_TITLE) {
+    say(`its title is longer than ${MOST_TITLE} characters; the whole is in its description`);
     task.description = [task.title, task.description ?? ""].join("\n\n").trimEnd();
-    task.title = `${task.title.slice(0, LIMITS.title - 1).trimEnd()}…`;
+    task.title = `${task.title.slice(0, MOST_TITLE - 1).trimEnd()}…`;
   }
   for (const field of ["effortDays", "impact"] as const) {
-    const fit = Math.min(Math.max(task[field], LIMITS[field][0]), LIMITS[field][1]);
+    const fit = Math.min(Math.max(task[field], BOUNDS[field].least), BOUNDS[field].most);
     if (fit !== task[field]) say(`${field} is ${fit} instead of ${task[field]}`);
     task[field] = fit;
   }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault, throwIfExhausted } from "../errors.js";
-import { quote } from "../names.js";
+import { isTaskName, quote } from "../names.js";
 import { isObject } from "../shape.js";
 import type { KeptTask } from "../tasks/kept.js";
 import { readJson } from "./task-file.js";
@@ -78,7 +78,7 @@ function toEntry(task: unknown, source: string, path: string): Entry {
   if (typeof name !== "string" || typeof sha256 !== "string") {
     throw invalidBundle(path, `a task of ${quote(source)} has no name or no hash`);
   }
-  const isName = [source, name].every((part) => /^[a-z][a-z0-9_-]{0,63}$/.test(part));
+  const isName = [source, name].every(isTaskName);
   if (!isName || (at !== undefined && at !== taskPath(source, name))) {
     throw invalidBundle(path, `${quote(String(at ?? taskPath(source, name)))} is no place of a task`);
   }

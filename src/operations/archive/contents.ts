@@ -67,7 +67,7 @@ export const archiveRestore = defineOperation({
   name: "archive.restore",
   summary: "Add archived tasks to a workstream, which is created if necessary",
   description:
-    "Brings back tasks, edges, notes and kinds, but no agents: nobody owns the tasks, what was in progress is OPEN, and who had it is kept as text. The archive keeps its copies.",
+    "Restores tasks with their edges, notes and kinds, but not agents. Tasks in progress become OPEN, and the name of a former owner is kept as text. The archive keeps its copies.",
   effect: "write",
   input: () => ({
     label: labelField(),
