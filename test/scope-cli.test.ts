@@ -34,7 +34,7 @@ it("says of each row of --all which workstream it is of", async () => {
 });
 
 it("refuses -w where nothing is about a workstream, and takes it where something is", async () => {
-  for (const line of ["sql 'select 1' -w wa", "-w wa doctor", "workstream list -w wa"]) {
+  for (const line of ["sql 'select 1' -w wa", "-w wa backup verify", "workstream list -w wa"]) {
     expect([line, (await home.here(line)).code]).toEqual([line, 2]);
   }
   for (const verb of ["recover", "reconcile", "undo", "me", "me tasks", "log", "state"]) {
