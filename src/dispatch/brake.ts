@@ -1,5 +1,6 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import type { Reader } from "../db/schema.js";
 import { statement } from "../db/statement.js";
 import { write } from "../db/write.js";
 import type { Host } from "../host.js";
@@ -8,6 +9,8 @@ import { brakeReason, killFiles, type Scene } from "./facts.js";
 /** So many failures of one role within so long put the brake on. */
 const FAILURES = 5;
 const WINDOW_MS = 600_000;
+/** How far back the log is read for a brake of one reach among those of the other. */
+const MOST_BRAKES = 100;
 
 /** Where the brake is set: for one project, or for every project of this machine. */
 export type Reach = "project" | "machine";
@@ -31,7 +34,10 @@ export async function putBrakeOn(host: Host, scene: Scene, reason: string, reach
       throw error;
     },
   );
-  if (isNew) await record(host, scene, "dispatch.kill", { reason, reach });
+  await recordBrake(host, scene, "dispatch.kill", isNew, {
+    reason: isNew ? reason : (brakeReason(scene) ?? reason),
+    reach,
+  });
   return isNew;
 }
 
@@ -45,8 +51,36 @@ export async function takeBrakeOff(host: Host, scene: Scene, reach: Reach = "pro
       throw error;
     },
   );
-  if (was) await record(host, scene, "dispatch.resume", { reach });
+  await recordBrake(host, scene, "dispatch.resume", was, { reach });
   return was;
+}
+
+/**
+ * Writes down that the brake was put on or taken off. Where the file was so already, whoever made it so may have died before
+ * its event, or was a person with an editor: then this is the event, unless the log says it already.
+ */
+function recordBrake(
+  { context }: Host,
+  { workstream: { name } }: Scene,
+  op: "dispatch.kill" | "dispatch.resume",
+  isNew: boolean,
+  payload: { reach: Reach; reason?: string },
+): Promise<void> {
+  return write(context, { op, scope: name, subject: name }, async (tx) => {
+    if (!isNew && (await lastOfBrake(tx.db, name, payload.reach)) === op) return;
+    tx.addPayload(payload);
+  });
+}
+
+/** What the log says last of a brake; that it was taken off, where it says nothing. */
+async function lastOfBrake(db: Reader, scope: string, reach: Reach): Promise<string> {
+  const brakes = db
+    .selectFrom("events")
+    .select(["op", "payload"])
+    .where("op", "in", ["dispatch.kill", "dispatch.resume"]);
+  const ofReach = reach === "machine" ? brakes : brakes.where("scope", "=", scope);
+  const rows = await ofReach.orderBy("id", "desc").limit(MOST_BRAKES).execute();
+  return rows.find(({ payload }) => JSON.parse(payload).reach === reach)?.op ?? "dispatch.resume";
 }
 
 /** Writes down what happened to a workstream's dispatcher. */

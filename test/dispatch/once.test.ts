@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Crew, processCrew } from "../../src/agents/crew.js";
 import { putBrakeOn, takeBrakeOff } from "../../src/dispatch/brake.js";
@@ -55,6 +56,26 @@ onEachDialect("work of a program", (bench) => {
       details: { task: "docs", role: "qa", code: "role_cap" },
     });
     expect(await verifyChains(bench.context.store.db)).toMatchObject([{ ok: true }]);
+  });
+
+  it("has each brake in the log once, also one whose writer died before its event, or that a person made", async () => {
+    const scene = await sceneWith({});
+    const logged = async () => {
+      const events = bench.context.store.db.selectFrom("events").select(["op", "payload"]).orderBy("id");
+      const brakes = await events.where("op", "in", ["dispatch.kill", "dispatch.resume"]).execute();
+      return brakes.map(({ op, payload }) =>
+        [op, JSON.parse(payload).reach, JSON.parse(payload).reason].join(" ").trim(),
+      );
+    };
+    const file = join(folder.path, "kill_switch");
+    writeFileSync(file, "deploy\n");
+    await Promise.all([1, 2].map(() => putBrakeOn(crew, scene, "another reason", "machine")));
+    expect(await logged()).toEqual(["dispatch.kill machine deploy"]);
+    rmSync(file);
+    await Promise.all([1, 2].map(() => takeBrakeOff(crew, scene, "machine")));
+    expect((await logged()).slice(1)).toEqual(["dispatch.resume machine"]);
+    await putBrakeOn(crew, scene, "again", "machine");
+    expect((await logged()).slice(2)).toEqual(["dispatch.kill machine again"]);
   });
 
   it("says what keeps a task from starting, and does not end in a way that its kind does not know", async () => {
