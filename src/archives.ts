@@ -35,13 +35,16 @@ export async function createArchive(
 ): Promise<Archive> {
   checkLabel(label);
   await write(context, spec("create", label), async (tx) => {
-    const [taken] = await selectArchive(tx.db, { label });
-    if (taken !== undefined) {
-      throw new Fault("conflict", "archive.exists", `There is an archive ${label} already.`, [look(label)]);
-    }
+    await requireFreeLabel(tx.db, label);
     await tx.insert("archives", { label, description });
   });
   return getArchive(context.store.db, label);
+}
+
+async function requireFreeLabel(db: Reader, label: string): Promise<void> {
+  const [taken] = await selectArchive(db, { label });
+  if (taken === undefined) return;
+  throw new Fault("conflict", "archive.exists", `There is an archive ${label} already.`, [look(label)]);
 }
 
 function checkLabel(label: string): void {
@@ -121,18 +124,51 @@ export async function addToArchiveIn(tx: Tx, label: string, workstream: string):
   const { id: archive_id } = await archiveRow(tx.db, label);
   const tasks = await readKept(tx.db, (await workstreamRow(tx.db, workstream)).id);
   const known = new Map((await keptRows(tx.db, archive_id, workstream)).map((row) => [row.name, row]));
-  const documents = tasks.map((task) => ({ name: task.name, document: JSON.stringify(task) }));
+  const documents = tasks.map(documentOf);
   const fresh = documents.filter(({ name }) => !known.has(name));
   const changed = documents.filter(({ name, document }) => known.has(name) && known.get(name)?.document !== document);
   for (const { name, document } of changed) {
     const row = known.get(name) as RowOf<"archived_tasks">;
     await tx.patch("archived_tasks", row.id, { document, updated_at: tx.now }, row);
   }
-  const rows = fresh.map((task) => ({ archive_id, workstream, ...task, updated_at: tx.now }));
-  await tx.insertAll("archived_tasks", rows);
+  await keepNewIn(tx, { archive_id, workstream }, fresh);
   const counts = { added: fresh.length, refreshed: changed.length };
   if (fresh.length + changed.length > 0) tx.addPayload({ workstream, ...counts });
   return { archive: label, workstream, ...counts, unchanged: tasks.length - fresh.length - changed.length };
+}
+
+const documentOf = (task: KeptTask) => ({ name: task.name, document: JSON.stringify(task) });
+
+type Place = Pick<RowOf<"archived_tasks">, "archive_id" | "workstream">;
+
+async function keepNewIn(tx: Tx, place: Place, tasks: readonly { name: string; document: string }[]): Promise<void> {
+  await tx.insertAll(
+    "archived_tasks",
+    tasks.map((task) => ({ ...place, ...task, updated_at: tx.now })),
+  );
+}
+
+/** An archive of another mu. */
+export interface KeptArchive {
+  label: string;
+  description: string | null;
+  createdAt: string;
+  sources: readonly KeptSource[];
+}
+
+/** Keeps an archive of another mu as it is. Faults `archive.invalid_label`, `archive.exists`. */
+export function importArchive(
+  context: Context,
+  { label, description, createdAt, sources }: KeptArchive,
+): Promise<void> {
+  checkLabel(label);
+  return write(context, spec("import", label), async (tx) => {
+    await requireFreeLabel(tx.db, label);
+    const ids = await tx.insertAll("archives", [{ label, description, created_at: createdAt }]);
+    const archive_id = ids[0] as number;
+    for (const { workstream, tasks } of sources) await keepNewIn(tx, { archive_id, workstream }, tasks.map(documentOf));
+    tx.addPayload({ tasks: sources.reduce((sum, { tasks }) => sum + tasks.length, 0) });
+  });
 }
 
 function keptRows(db: Reader, archiveId: number, workstream: string): Promise<RowOf<"archived_tasks">[]> {
@@ -143,7 +179,7 @@ function keptRows(db: Reader, archiveId: number, workstream: string): Promise<Ro
 /** A workstream in an archive, with its tasks. */
 export interface KeptSource {
   workstream: string;
-  tasks: KeptTask[];
+  tasks: readonly KeptTask[];
 }
 
 /** What an archive holds, by workstream; only `from`, if it is given. Faults `archive.not_found`, `archive.no_such_source`. */

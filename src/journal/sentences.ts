@@ -88,6 +88,8 @@ const SENTENCES: Readonly<Record<string, (event: EventParts) => string>> = {
   "archive.create": simple("created the archive"),
   "archive.add": ({ subject, payload }) =>
     `kept ${payload.workstream} in the archive ${subject}: ${payload.added} added, ${payload.refreshed} refreshed`,
+  "archive.import": ({ subject, payload }) =>
+    `imported the archive ${subject}: ${counted(Number(payload.tasks), "task")}`,
   "archive.remove": ({ subject, payload }) => `removed ${payload.workstream} from the archive ${subject}`,
   "archive.restore": ({ subject, payload }) => `restored the archive ${payload.archive} into ${subject}`,
   "archive.delete": simple("deleted the archive"),

@@ -1,29 +1,35 @@
 import { resolve } from "node:path";
 import * as z from "zod";
+import { importArchive, listArchives } from "../archives.js";
 import { IMPORTED, importSources } from "../bundles/import.js";
 import { readPredecessor } from "../bundles/predecessor.js";
 import { Fault } from "../errors.js";
-import { didYouMean, enumerate, quote } from "../names.js";
+import { counted, didYouMean, enumerate, quote } from "../names.js";
 import { defineOperation, listed, listOf, step } from "./define.js";
 import { field, flag } from "./fields.js";
 import { importedLines } from "./workstream/import.js";
 
 export const importOperation = defineOperation({
   name: "import",
-  summary: "Import the workstreams of a database of mu 0.x or 1.0",
+  summary: "Import the workstreams and archives of a database of mu 0.x or 1.0",
   description:
-    "Reads mu.db, which is never written, with the changes in its -wal: workstreams, tasks, edges and notes. Agents, logs, workspaces, snapshots and archives stay behind, and their number is shown. A workstream that is here already is left as it is, so that the import can be repeated. Files of other programs are for mu workstream import.",
+    "Reads mu.db, which is never written, with the changes in its -wal: workstreams and archives with their tasks, edges and notes. Agents, logs, workspaces and snapshots stay behind, and their number is shown. A workstream or an archive that is here already is left as it is, so that the import can be repeated. Files of other programs are for mu workstream import.",
   effect: "write",
   repeatable: true,
   input: () => ({
     file: field(z.string().min(1), "The database, such as ~/.local/state/mu/mu.db", { value: "file" }),
-    source: field(z.array(z.string().min(1)).optional(), "Only these workstreams", { value: "name", commas: true }),
+    source: field(z.array(z.string().min(1)).optional(), "Only these workstreams, and no archive", {
+      value: "name",
+      commas: true,
+    }),
     dryRun: flag("Only check, and show what would be imported"),
   }),
   output: {
     ...listOf(IMPORTED),
-    /** The workstreams that are here already. */
+    archives: [{ archive: "string", tasks: "number", left: "string[]" }],
+    /** The workstreams, and the archives, that are here already. */
     there: "string[]",
+    archivesThere: "string[]",
     schema: "number",
     left: "string[]",
     dryRun: "boolean",
@@ -35,7 +41,7 @@ export const importOperation = defineOperation({
     { command: "mu import nothing.db", shows: "no such file", fault: "import.not_found" },
   ],
   async run({ context, request }, { file, source, dryRun }) {
-    const { version, found, left } = await readPredecessor(resolve(request.cwd, file));
+    const { version, found, archives, left } = await readPredecessor(resolve(request.cwd, file));
     const names = found.map(({ workstream }) => workstream);
     const unknown = source?.find((name) => !names.includes(name));
     if (unknown !== undefined) throw noWorkstream(file, unknown, names);
@@ -44,7 +50,19 @@ export const importOperation = defineOperation({
     const here = rows.map(({ name }) => name);
     const missing = wanted.filter(({ workstream }) => !here.includes(workstream));
     const there = wanted.filter((one) => !missing.includes(one)).map(({ workstream }) => workstream);
-    return { ...listed(await importSources(context, missing, { dryRun })), there, schema: version, left, dryRun };
+    const labels = new Set((await listArchives(context.store.db)).map(({ label }) => label));
+    const kept = source === undefined ? archives : [];
+    const newArchives = kept.filter(({ label }) => !labels.has(label));
+    const imported = listed(await importSources(context, missing, { dryRun }));
+    if (!dryRun) for (const archive of newArchives) await importArchive(context, archive);
+    return {
+      ...imported,
+      archives: newArchives.map(({ label, sources, left }) => ({
+        ...{ archive: label, tasks: sources.reduce((sum, { tasks }) => sum + tasks.length, 0), left },
+      })),
+      ...{ there, archivesThere: kept.filter((one) => !newArchives.includes(one)).map(({ label }) => label) },
+      ...{ schema: version, left, dryRun },
+    };
   },
   next: ({ items: [first], dryRun }) =>
     first === undefined || dryRun
@@ -53,9 +71,14 @@ export const importOperation = defineOperation({
           step("Show it", `mu state -w ${first.workstream}`),
           step("Give it a folder", `mu workstream set root . -w ${first.workstream}`),
         ],
-  render: ({ items, there, left, dryRun }, paint) => [
+  render: ({ items, archives, there, archivesThere, left, dryRun }, paint) => [
     importedLines(items, dryRun, paint),
+    archives.map(({ archive, tasks, left }) => [
+      `${dryRun ? "Would import" : "Imported"} the archive ${paint.bold(archive)}: ${counted(tasks, "task")}`,
+      left.map((line) => `  ! ${line}`),
+    ]),
     there.map((name) => `${paint.bold(name)} is here already, and stays as it is`),
+    archivesThere.map((label) => `The archive ${paint.bold(label)} is here already, and stays as it is`),
     items.length + there.length === 0 && "It has no workstreams.",
     left.length > 0 && `Left behind: ${left.join(", ")}`,
   ],

@@ -2,9 +2,11 @@ import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { expect, it } from "vitest";
+import { getArchive, restoreArchive } from "../../src/archives.js";
 import { readPredecessor } from "../../src/bundles/predecessor.js";
 import { execute } from "../../src/operations/execute.js";
 import { importOperation } from "../../src/operations/import.js";
+import { readKept } from "../../src/tasks/kept.js";
 import { openTestStore, temporaryFolder } from "../support/database.js";
 import { fillPredecessor, predecessorDatabase } from "../support/predecessor.js";
 import { seededApp } from "../support/seeded.js";
@@ -34,7 +36,7 @@ it.each([7, 9] as const)(
       const before = ["", "-wal"].map((suffix) => readFileSync(copy + suffix));
 
       for (const one of [path, copy]) {
-        const { found, left, ...rest } = await readPredecessor(one);
+        const { found, archives, left, ...rest } = await readPredecessor(one);
         expect(rest.version).toBe(version);
         expect(found).toMatchObject([
           {
@@ -57,6 +59,7 @@ it.each([7, 9] as const)(
           { author: "system", text: "Reaped." },
         ]);
         expect(left).toEqual(["agents: 2", "log entries: 1"]);
+        expect(archives.map(({ label }) => label)).toEqual(version === 7 ? ["old_releases"] : []);
       }
       open.return?.();
       db.close();
@@ -92,7 +95,7 @@ it("says what else a file is", () =>
     expect(readdirSync(folder)).not.toContain("text.db-wal");
   }));
 
-it("imports each workstream once, however often it is asked to", async () => {
+it("imports each workstream and archive once, however often it is asked to", async () => {
   const app = await seededApp();
   try {
     const run = (input: Record<string, unknown>) =>
@@ -100,12 +103,23 @@ it("imports each workstream once, however often it is asked to", async () => {
         Record<string, unknown>
       >;
     expect(await run({ source: ["idle"], dryRun: true })).toMatchObject({ items: [{ workstream: "idle" }], there: [] });
-    expect(await run({ source: ["idle"] })).toMatchObject({ count: 1 });
+    expect(await run({ source: ["idle"] })).toMatchObject({ count: 1, archives: [] });
     expect(await run({})).toMatchObject({
+      archives: [{ archive: "old_releases", tasks: 2, left: ['its label was "Old releases"'] }],
       items: [{ workstream: "auth", tasks: 2, edges: 1, notes: 2 }],
       there: ["idle"],
     });
     expect(await run({})).toMatchObject({ items: [], there: ["auth", "idle"] });
+    const { db } = app.store;
+    const [before, after] = [await getArchive(db, "old_releases"), await run({})];
+    expect(after).toMatchObject({ archives: [], archivesThere: ["old_releases"] });
+    expect(await getArchive(db, "old_releases")).toEqual(before);
+    await restoreArchive(app.context, "old_releases", { as: "paper" });
+    const [row] = await db.selectFrom("workstreams").select("id").where("name", "=", "paper").execute();
+    expect(await readKept(db, row?.id ?? 0)).toMatchObject([
+      { name: "draft", status: "CLOSED", owner: "carol", notes: [{ author: "carol", text: "On thick paper." }] },
+      { name: "print", status: "OPEN", impact: 50, blockedBy: ["draft"] },
+    ]);
     await expect(run({ source: ["aut"] })).rejects.toMatchObject({ code: "import.no_source" });
   } finally {
     await app.end();

@@ -32,7 +32,34 @@ const SCHEMA_7 = `
   create table snapshots (id integer primary key autoincrement, workstream text, label text not null,
     db_path text not null, schema_version integer not null, created_at text not null);`;
 
-const ARCHIVES_7 = "create table archives (id integer primary key autoincrement, label text unique not null);";
+/** Its archives: `Old releases`, with `draft` and `print` of a workstream that is gone. */
+const ARCHIVES_7 = `
+  create table archives (id integer primary key autoincrement, label text unique not null, description text,
+    created_at text not null, last_added_at text);
+  create table archived_tasks (id integer primary key autoincrement,
+    archive_id integer not null references archives (id) on delete cascade, source_workstream text not null,
+    original_local_id text not null, title text not null, status text not null, impact integer not null,
+    effort_days real not null, owner_name text, archived_at_status text not null, archived_at text not null,
+    original_created_at text not null, original_updated_at text not null,
+    unique (archive_id, source_workstream, original_local_id));
+  create table archived_edges (archive_id integer not null references archives (id) on delete cascade,
+    from_archived_id integer not null references archived_tasks (id) on delete cascade,
+    to_archived_id integer not null references archived_tasks (id) on delete cascade,
+    primary key (archive_id, from_archived_id, to_archived_id));
+  create table archived_notes (id integer primary key autoincrement,
+    archive_id integer not null references archives (id) on delete cascade,
+    archived_task_id integer not null references archived_tasks (id) on delete cascade, author text,
+    content text not null, created_at text not null);
+  insert into archives (label, description, created_at) values ('Old releases', 'of spring', '2026-05-01T10:00:00.000Z');
+  insert into archived_tasks (archive_id, source_workstream, original_local_id, title, status, impact, effort_days,
+      owner_name, archived_at_status, archived_at, original_created_at, original_updated_at)
+    values (1, 'paper', 'draft', 'Draft it', 'CLOSED', 60, 1, 'carol', 'CLOSED', '2026-05-03T10:00:00.000Z',
+        '2026-05-01T10:00:00.000Z', '2026-05-02T10:00:00.000Z'),
+      (1, 'paper', 'print', 'Print it', 'OPEN', 50, 1, null, 'OPEN', '2026-05-03T10:00:00.000Z',
+        '2026-05-01T10:00:00.000Z', '2026-05-01T10:00:00.000Z');
+  insert into archived_edges values (1, 1, 2);
+  insert into archived_notes (archive_id, archived_task_id, author, content, created_at)
+    values (1, 1, 'carol', 'On thick paper.', '2026-05-02T10:00:00.000Z');`;
 
 /** What mu 1.0 (schema 9) has instead of the archives. */
 const OPS_9 = `create table ops (seq integer primary key autoincrement, hlc text not null, machine_id text not null,
