@@ -1,7 +1,8 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { git } from "../../src/vcs/git/git.js";
+import { runGit } from "../../src/vcs/git/run.js";
 import type { Checkout } from "../../src/vcs/vcs.js";
 import { newRepository, type Repository } from "../support/repository.js";
 
@@ -40,6 +41,20 @@ it("work on it counts as unlanded, also where nothing says what has landed", asy
   const head = await work();
   expect(await save(1, false)).toMatchObject({ commits: 1, commit: head });
   expect(await git.describe(repo.world, repo.root, "refs/mu/salvage/demo/ann/1")).toContain("a.txt (Ann");
+});
+
+it("is saved also where a git that was killed left the lock of mu's own ref; a lock of a person's branch stays", async () => {
+  await create();
+  const head = await work();
+  mkdirSync(join(repo.root, ".git/refs/mu/salvage/demo/ann"), { recursive: true });
+  writeFileSync(join(repo.root, ".git/refs/mu/salvage/demo/ann/1.lock"), head.slice(0, 7));
+  expect(await save()).toMatchObject({ commit: head });
+  expect(await repo.git("rev-parse", "refs/mu/salvage/demo/ann/1")).toBe(head);
+  const theirs = join(repo.root, ".git/refs/heads/main.lock");
+  writeFileSync(theirs, "");
+  const fault = { code: "vcs.locked", message: expect.stringContaining("main.lock") };
+  await expect(runGit(repo.world, repo.root, ["update-ref", "refs/heads/main", head])).rejects.toMatchObject(fault);
+  expect(existsSync(theirs)).toBe(true);
 });
 
 it("a name that is in use, or has commits of its own, gets a number; one that nothing needs is taken", async () => {

@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "../../errors.js";
 import type { ExecResult } from "../../exec.js";
@@ -22,7 +24,8 @@ const TIMEOUT_MS = 600_000;
 export const LOCK_WAITS = [100, 200, 400, 800];
 
 /**
- * Runs git in `cwd` without prompts, ignoring the caller's git variables. Retries while a lock is held. Faults as
+ * Runs git in `cwd` without prompts, ignoring the caller's git variables. Retries while a lock is held; one that a killed
+ * git left on a ref of mu's own is removed. Faults as
  * `programFault`, and `vcs.locked` with the lock's path.
  */
 export async function runGit(
@@ -41,6 +44,7 @@ export async function runGit(
     const { code, stdout, stderr } = result;
     if (code !== 0 && pause !== null && isTransient(stderr)) {
       await wait(pause);
+      if (pause === LOCK_WAITS.at(-1)) await removeOwnLock(cwd, lockIn(stderr));
       continue;
     }
     const isOk = code === 0 || options.okCodes === "any" || options.okCodes?.includes(code ?? -1);
@@ -141,6 +145,14 @@ function lockIn(stderr: string): string | undefined {
   return /(?:Unable to create|could not lock config file|unable to lock) '?([^'\n]*?\.lock|[^':\n]+)'?: File exists/.exec(
     stderr,
   )?.[1];
+}
+
+/**
+ * Removes the lock of a ref that only mu writes, once it has stayed for all the pauses: a git that writes a ref holds it
+ * for some ms, so that the one that made this was killed.
+ */
+async function removeOwnLock(cwd: string, lock: string | undefined): Promise<void> {
+  if (lock !== undefined && /\/refs\/mu\/.*\.lock$/.test(lock)) await rm(resolve(cwd, lock), { force: true });
 }
 
 /** Why git failed, for a caller that accepted its exit code. */
