@@ -35,10 +35,13 @@ const FILES_PER_TURN = 100;
  */
 export async function writeBundle(folder: string, sources: readonly Source[], now: string): Promise<Exported> {
   const before = await readManifest(folder);
-  if (before === undefined) await requireUnused(folder, sources);
-  else if (before.manifest.bundleVersion < BUNDLE_VERSION) throw olderBundle(folder);
-  const bundle = new Bundle(folder, before === undefined ? Number.NEGATIVE_INFINITY : changedMs(folder, MANIFEST));
-  const known = before?.manifest ?? { bundleVersion: BUNDLE_VERSION, createdAt: now, updatedAt: now, sources: {} };
+  if (before !== undefined && before.manifest.bundleVersion < BUNDLE_VERSION) throw olderBundle(folder);
+  if (before === undefined) {
+    await requireUnused(folder, sources);
+    return beginBundle(folder, sources, now);
+  }
+  const bundle = new Bundle(folder, changedMs(folder, MANIFEST));
+  const known = before.manifest;
   const manifest: Manifest = { ...known, sources: { ...known.sources } };
   for (const { workstream, tasks } of sources) {
     const old = known.sources[workstream];
@@ -50,11 +53,19 @@ export async function writeBundle(folder: string, sources: readonly Source[], no
   manifest.sources = Object.fromEntries(names.map((name) => [name, manifest.sources[name] as Manifest["sources"][""]]));
   bundle.write("README.md", README);
   bundle.write("INDEX.md", index(manifest));
-  const text = (from: Manifest) => `${JSON.stringify(from, null, 1)}\n`;
-  if (text(manifest) !== before?.text) {
-    await replaceManifest(folder, before?.text, text({ ...manifest, updatedAt: now }), now);
+  if (textOf(manifest) !== before.text) {
+    await replaceManifest(folder, before.text, textOf({ ...manifest, updatedAt: now }), now);
   }
   return { folder, ...bundle.counts };
+}
+
+const textOf = (manifest: Manifest) => `${JSON.stringify(manifest, null, 1)}\n`;
+
+/** An empty manifest says whose folder it is, so that an export that was cut off can be repeated. */
+async function beginBundle(folder: string, sources: readonly Source[], now: string): Promise<Exported> {
+  const empty = { bundleVersion: BUNDLE_VERSION, createdAt: now, updatedAt: now, sources: {} };
+  await replaceManifest(folder, undefined, textOf(empty), now);
+  return writeBundle(folder, sources, now);
 }
 
 /** A lock is held for the moment of a comparison and a rename: an older one was left by a process that was killed. */

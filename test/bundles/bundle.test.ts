@@ -283,3 +283,24 @@ function writeBucket(folder: string): void {
   const manifest = { bucketVersion: 2, bucketLabel: null, ...times, sources: { auth: source } };
   writeFileSync(join(folder, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }
+
+it("is begun by a manifest without sources, so that an export that was cut off goes on, and a folder of others stays", async () => {
+  const folder = temporaryFolder();
+  try {
+    const out = join(folder.path, "out");
+    const sources = [{ workstream: "shop", tasks: [task("cart"), task("pay")] }];
+    mkdirSync(join(out, "shop/tasks/pay.md"), { recursive: true });
+    await expect(writeBundle(out, sources, NOW)).rejects.toMatchObject({ code: "bundle.not_a_bundle" });
+    rmSync(join(out, "shop"), { recursive: true });
+    mkdirSync(join(out, "notes"));
+    const cutOff = [{ workstream: "shop", tasks: [task("cart"), { ...task("pay"), notes: null as never }] }];
+    await expect(writeBundle(out, cutOff, NOW)).rejects.toThrow();
+    expect(existsSync(join(out, "shop/tasks/cart.md"))).toBe(true);
+    expect(await readBundle(out)).toEqual([]);
+    expect(await writeBundle(out, sources, LATER)).toMatchObject({ written: 2 });
+    expect(await readBundle(out)).toMatchObject([{ workstream: "shop", tasks: [{ name: "cart" }, { name: "pay" }] }]);
+    expect(existsSync(join(out, "notes"))).toBe(true);
+  } finally {
+    folder.remove();
+  }
+});

@@ -50,6 +50,10 @@ it("is saved also where a git that was killed left the lock of mu's own ref; a l
   writeFileSync(join(repo.root, ".git/refs/mu/salvage/demo/ann/1.lock"), head.slice(0, 7));
   expect(await save()).toMatchObject({ commit: head });
   expect(await repo.git("rev-parse", "refs/mu/salvage/demo/ann/1")).toBe(head);
+  mkdirSync(join(repo.root, ".git/refs/heads/mu/demo"), { recursive: true });
+  writeFileSync(join(repo.root, ".git/refs/heads/mu/demo/bob.lock"), head.slice(0, 7));
+  await create(checkout("bob"), "mu/demo/bob");
+  expect(await branchOf(checkout("bob"))).toBe("mu/demo/bob");
   const theirs = join(repo.root, ".git/refs/heads/main.lock");
   writeFileSync(theirs, "");
   const fault = { code: "vcs.locked", message: expect.stringContaining("main.lock") };

@@ -173,7 +173,8 @@ export async function retryDelivery(
   const agent = await receiver(db, { workstream: before.workstream, name: before.agent }, before.text);
   const row = await deliveryRow(db, id);
   if (row.state === "unproved" && row.agent_id === agent.id && (await isUnread(host, agent, row))) throw unread(before);
-  await applyVerb(host.context, before, "retry", agent);
+  // One that waits for this agent was asked for again by somebody who died since, and is delivered.
+  if (row.state !== "queued" || row.agent_id !== agent.id) await applyVerb(host.context, before, "retry", agent);
   return deliver(host, agent, { id, pollOptions: pollOptionsOf(options) });
 }
 

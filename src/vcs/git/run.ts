@@ -148,11 +148,11 @@ function lockIn(stderr: string): string | undefined {
 }
 
 /**
- * Removes the lock of a ref that only mu writes, once it has stayed for all the pauses: a git that writes a ref holds it
- * for some ms, so that the one that made this was killed.
+ * Removes the lock of a ref that mu has made, also of a workspace's branch, once it has stayed for all the pauses: a git
+ * that writes a ref holds it for some ms, so that the one that made this was killed.
  */
 async function removeOwnLock(cwd: string, lock: string | undefined): Promise<void> {
-  if (lock !== undefined && /\/refs\/mu\/.*\.lock$/.test(lock)) await rm(resolve(cwd, lock), { force: true });
+  if (lock !== undefined && /\/refs\/(heads\/)?mu\/.*\.lock$/.test(lock)) await rm(resolve(cwd, lock), { force: true });
 }
 
 /** Why git failed, for a caller that accepted its exit code. */

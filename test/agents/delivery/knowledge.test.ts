@@ -145,7 +145,7 @@ describeTmux("what a delivery knows", () => {
     expect(await pullDelivery(stage.crew, agent.id, "cleared")).toMatchObject({ state: "handed" });
   });
 
-  it("a retry that is killed leaves the prompt with who has the name now, and a sweep finds older ones", async () => {
+  it("a retry that is killed leaves the prompt with who has the name now, and the next one delivers it", async () => {
     const dead = await stage.enter("ada");
     const row = await enqueue(stage.crew.context, dead, { text: "echo again", sender: "tester" });
     const { store } = stage.crew.context;
@@ -160,6 +160,8 @@ describeTmux("what a delivery knows", () => {
     await retryDelivery(await stage.another(gone), row.id).catch(() => undefined);
     const found = await store.db.selectFrom("deliveries").select(["agent_id", "state"]).execute();
     expect(found).toEqual([{ agent_id: heir.id, state: "queued" }]);
+    expect(await retryDelivery(stage.crew, row.id)).toMatchObject({ state: "typed" });
+    expect((await stage.shows(heir)).match(/^again$/gm)?.length).toBe(2);
   });
 
   it("one process at a time types to an agent until nothing waits, and it ends with the agent", async () => {
