@@ -1,5 +1,5 @@
 import { type ChildProcess, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { ended, newProject, type Project, type TestRole } from "../support/project.js";
@@ -321,6 +321,16 @@ describe("the brake", () => {
     expect(await project.json("resume")).toMatchObject({ changed: false });
     writeFileSync(killFile(), "");
     expect((await drain()).json().waiting[0].why).toContain("no reason given");
+  });
+
+  it("of a freeze is off in the log too, where a thaw died behind its file", async () => {
+    await begin({ qa: { sh: "echo ok" } });
+    await project.json("freeze 'look at the bill'");
+    rmSync(killFile());
+    await project.json("thaw");
+    const { items } = await project.json("log --kind event");
+    const brakes = items.filter(({ op }: { op: string }) => /^dispatch\.(kill|resume)$/.test(op));
+    expect(brakes.map(({ op }: { op: string }) => op)).toEqual(["dispatch.kill", "dispatch.resume"]);
   });
 
   it("for the machine holds every workstream", async () => {

@@ -72,7 +72,8 @@ export const thaw = defineOperation({
     const crew = await app.crew();
     const [, since] = FROZEN_SINCE.exec(brakeReason(scene) ?? "") ?? [];
     const agents = await thawCrew(crew, scene.workstream, since === undefined ? null : localTime(since));
-    if (since !== undefined) await takeBrakeOff(crew, scene);
+    // Where the brake is off already, a thaw that was killed may have left that out of the log.
+    if (since !== undefined || brakeReason(scene) === null) await takeBrakeOff(crew, scene);
     return { agents, stillOn: brakeReason(scene) };
   },
   next: ({ stillOn }, { workstream }) =>
