@@ -16,6 +16,9 @@ export const entryId = (table: IndexedTable, id: number) => (table === "tasks" ?
 /** Rows whose entries may be out of date. */
 type Stale = Record<IndexedTable, Set<number>>;
 
+/** After so many entries the parts of SQLite's index are merged into one: a search reads each part. */
+const LARGE = 10_000;
+
 /** The heads of the chains that the index has not followed to their end. */
 type Behind = readonly { scope: string; head: number; mark: number | null }[];
 
@@ -38,7 +41,10 @@ export async function refreshIndex(store: Store): Promise<void> {
     }
   }
   const marks = behind.map(({ scope, head }) => ({ scope, n: head }));
+  const isLarge = stale.tasks.size + stale.archived_tasks.size >= LARGE;
   await writing(store, async (db) => {
+    if (store.dialect === "sqlite" && isLarge)
+      await sql`insert into search_index (search_index) values ('optimize')`.execute(db);
     for (const mark of marks) {
       const setMark = db.insertInto("search_marks").values(mark);
       await setMark.onConflict((conflict) => conflict.column("scope").doUpdateSet({ n: mark.n })).execute();
