@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { sql } from "kysely";
 import { expect, it } from "vitest";
 import { rebuildIndex } from "../../../src/db/search/index-entries.js";
 import { checkIndex, findRows } from "../../../src/db/search/search.js";
@@ -10,6 +11,7 @@ import { writeSql } from "../../../src/journal/sql.js";
 import { undoGroup } from "../../../src/journal/undo/undo.js";
 import { addTask } from "../../../src/tasks/add.js";
 import { deleteTask } from "../../../src/tasks/delete.js";
+import { applyPlan } from "../../../src/tasks/plan.js";
 import { searchTasks } from "../../../src/tasks/search.js";
 import { destroyWorkstream, initWorkstream } from "../../../src/workstreams/workstream.js";
 import { describeOnce, dialect, itOnce, onEachDialect } from "../../support/database.js";
@@ -154,6 +156,16 @@ onEachDialect("the index of words", (bench) => {
     const found = await Promise.all(Array.from({ length: 6 }, () => searchTasks(context.store, "t", { limit: 0 })));
     expect(found.map(({ total }) => total)).toEqual(Array(6).fill(40));
     expect(await checkIndex(context.store)).toEqual({ entries: 40, wrong: 0 });
+  });
+
+  itOnce("is one part after many entries, since a search reads each part", async () => {
+    const { context } = bench;
+    await initWorkstream(context, DEMO);
+    const tasks = Array.from({ length: 10_000 }, (_, n) => ({ name: `task_${n}`, title: `Number ${n}` }));
+    await applyPlan(context, DEMO, { tasks });
+    expect((await searchTasks(context.store, "task_4711", { limit: 0 })).total).toBe(1);
+    const { rows } = await sql`select count(distinct segid) as parts from search_index_idx`.execute(context.store.db);
+    expect([rows, await checkIndex(context.store)]).toEqual([[{ parts: 1 }], { entries: 10_000, wrong: 0 }]);
   });
 
   itOnce("is not needed while another process has the lock", async () => {
