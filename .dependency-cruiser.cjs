@@ -5,7 +5,7 @@
 const FLOORS = [
   ["main", "reference"],
   ["cli"],
-  ["mcp", "top", "gateway"],
+  ["mcp", "top", "gateway", "web"],
   ["operations"],
   ["demo", "index"],
   ["doctor", "jobs"],
@@ -25,7 +25,7 @@ const FLOORS = [
   ["host"],
   ["processes", "db", "inside"],
   ["names", "clock", "exec", "at-most", "topology", "flow"],
-  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file", "redact"],
+  ["errors", "paths", "place", "shape", "version", "code-cache", "groups", "whole-file", "redact", "filter"],
 ];
 
 const roomOf = (name) => `^src/${name}(/|\\.ts$)`;
@@ -49,6 +49,8 @@ const PACKAGES = [
   ["commander|chalk|@inquirer", "^src/(cli|reference)[./]"],
   ["@modelcontextprotocol", "^src/mcp[./]"],
   ["@pydantic/genai-prices", "^src/pricing/"],
+  ["hono|@hono|@dagrejs", "^src/web/[^/]+\\.ts$"],
+  ["preact|marked|dompurify|anser", "^src/web/client/"],
 ];
 
 module.exports = {

@@ -171,12 +171,19 @@ export interface Reading {
   source: "pane" | "screen" | "transcript";
 }
 
-/** The last `lines` lines of an agent, also when its pane is gone. Faults `agent.not_found`, `tmux.failed`. */
-export async function readAgent(host: TmuxHost, ref: AgentRef, { lines }: { lines: number }): Promise<Reading> {
+/**
+ * The last `lines` lines of an agent, also when its pane is gone; with `colours` those of a living pane have their escape
+ * sequences. Faults `agent.not_found`, `tmux.failed`.
+ */
+export async function readAgent(
+  host: TmuxHost,
+  ref: AgentRef,
+  { lines, colours = false }: { lines: number; colours?: boolean },
+): Promise<Reading> {
   const row = await latestAgentRow(host.context.store.db, ref);
   const agent = toAgent(row);
   const pane = row.closed_at === null ? await findOwnPane(host, row) : undefined;
-  const living = pane && (await host.tmux.readPane(pane.id, lines).catch(ignoreFault("pane.not_found")));
+  const living = pane && (await host.tmux.readPane(pane.id, lines, colours).catch(ignoreFault("pane.not_found")));
   if (living !== undefined) return { agent, lines: living, source: "pane" };
   const saved = await readSavedScreen(host.stateDir, row);
   if (saved !== undefined) return { agent, lines: lastLines(saved, lines), source: "screen" };

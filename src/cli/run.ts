@@ -164,6 +164,13 @@ function processWorld(output: Output, signal: AbortSignal): World {
       async *streamOps(...call) {
         yield* (await import("../gateway.js")).streamOps(world, ...call);
       },
+      serveUi: async (app, { browser, ...options }, told) => {
+        const { serveUi } = await import("../web/serve.js");
+        await serveUi(world, app, options, (address) => {
+          told(address);
+          if (browser) void import("../web/browser.js").then(({ openBrowser }) => openBrowser(address, process.env));
+        });
+      },
       serveMcp: async (...call) => (await import("../mcp.js")).serveMcp(world, ...call),
       installSkill,
       readSkill,

@@ -57,13 +57,21 @@ export async function versionsOf(root: string, folder: string, step: StepName): 
   return names.flatMap((name) => Number(pattern.exec(name)?.[1] ?? [])).sort((a, b) => a - b);
 }
 
+const versionPath = (folder: string, step: StepName, n: number) => join(folder, HISTORY, `${step}.${n}.md`);
+
+/** An artifact as it is, or an older version of it, and which versions there are. Undefined where it is not there. */
+export async function readVersion(root: string, folder: string, step: StepName, version?: number) {
+  const path = version === undefined ? artifactPath(folder, step) : versionPath(folder, step, version);
+  const [file, versions] = await Promise.all([readFileOf(root, path), versionsOf(root, folder, step)]);
+  return file && { step, path, version: version ?? null, versions, text: file.text };
+}
+
 /** Keeps an artifact as it is before it is revised. What is the newest version already is not kept twice. */
 export async function keepVersion(root: string, folder: string, { step, text, sha256: sha }: Artifact): Promise<void> {
   const last = (await versionsOf(root, folder, step)).at(-1) ?? 0;
-  const path = (n: number) => join(folder, HISTORY, `${step}.${n}.md`);
-  const newest = last === 0 ? undefined : await readFileOf(root, path(last));
+  const newest = last === 0 ? undefined : await readFileOf(root, versionPath(folder, step, last));
   if (newest?.sha256 === sha) return;
-  await writeWhole(join(root, path(last + 1)), text, 0o644);
+  await writeWhole(join(root, versionPath(folder, step, last + 1)), text, 0o644);
 }
 
 /** A name in a folder that nothing there has: `name`, `name-2` … */

@@ -9,7 +9,7 @@ import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
 import type { OpsFrame, OpsResult } from "./ops/contract.js";
 import type { Paint } from "./paint.js";
-import type { ToolSet, Verb } from "./verb.js";
+import type { ToolSet, UiGroup, Verb } from "./verb.js";
 
 /** One call of a verb: its surroundings, and what the surface that it came through can do. */
 export interface Request {
@@ -21,6 +21,8 @@ export interface Request {
   self?: boolean;
   /** Aborted when the caller no longer waits for the answer. */
   signal: AbortSignal;
+  /** The group of its events, where the surface wants to know it; a new one without it. */
+  group?: string;
   /** A remark for the person, beside the result. */
   remark(text: string): void;
   /** Output of a program that the person may watch, as it comes; never mixed with the result. */
@@ -66,6 +68,14 @@ export interface Question {
 /** What a verb cannot work without, and not every surface has. */
 export type Need = "stdin" | "terminal";
 
+export interface UiOptions {
+  /** This port and no other; without it the first free one from 5050 on. */
+  port: number | undefined;
+  /** Whether the address is opened in the person's browser. */
+  browser: boolean;
+  allowed: readonly UiGroup[];
+}
+
 export interface OpsOptions {
   workspace: string | undefined;
   transport: "json" | "unsupported";
@@ -108,6 +118,8 @@ export interface Program {
    * `usage.needs_terminal`, `task.not_found`.
    */
   showTop(app: App, workstream: string, under?: TaskRef): Promise<void>;
+  /** Serves the page until the request ends; `told` gets the address to open. Faults `ui.port_taken`. */
+  serveUi(app: App, options: UiOptions, told: (address: string) => void): Promise<void>;
   /** Serves a set of verbs over the Model Context Protocol on standard input and output until it closes. */
   serveMcp(request: Request, tools: ToolSet): Promise<void>;
 }

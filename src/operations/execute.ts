@@ -82,7 +82,11 @@ async function withApp<T>(
     const context: Context =
       operation.effect === "read"
         ? known
-        : { ...known, group: newGroup(), ...(operation.effect === "destroy" && snapshotBefore(operation, known)) };
+        : {
+            ...known,
+            group: request.group ?? newGroup(),
+            ...(operation.effect === "destroy" && snapshotBefore(operation, known)),
+          };
     const crew = lazily(() => world.openCrew(context, request));
     const app: App = { context, caller, request, program, crew, orphans: [], ...examined };
     return await work(app, await resolveNames(operation, schema, input, app));

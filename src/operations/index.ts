@@ -163,6 +163,7 @@ export const OPERATIONS: Readonly<Record<string, Loader>> = {
   "tmux.uninstall": () => import("./tmux.js").then((m) => m.tmuxUninstall),
   top: () => import("./top.js").then((m) => m.top),
   "track.list": () => import("./track/list.js").then((m) => m.trackList),
+  ui: () => import("./ui.js").then((m) => m.ui),
   undo: () => import("./undo.js").then((m) => m.undo),
   "workspace.commits": () => import("./workspace/inspect.js").then((m) => m.workspaceCommitsOperation),
   "workspace.conflicts": () => import("./workspace/conflicts.js").then((m) => m.workspaceConflicts),

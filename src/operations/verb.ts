@@ -90,3 +90,7 @@ export function flagName(field: string): string {
 /** The verbs that an MCP server offers as tools: for one who works on tasks, for one who leads a crew, or all. */
 export const TOOL_SETS = ["worker", "orchestrator", "all"] as const;
 export type ToolSet = (typeof TOOL_SETS)[number];
+
+/** What the page of `mu ui` may do. */
+export const UI_GROUPS = ["answer", "tasks", "jobs", "land", "money", "brake"] as const;
+export type UiGroup = (typeof UI_GROUPS)[number];

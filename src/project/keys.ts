@@ -9,6 +9,7 @@ export interface Key {
     | "line"
     | "path"
     | "url"
+    | "origin"
     | "topic"
     | "number"
     | "whole"
@@ -52,6 +53,7 @@ const TEXTS = {
   line: ["^[^\\u0000-\\u001f\\u007f]{0,200}$", "one line of at most 200 characters"],
   path: ["^(?!/)(?!(?:.*/)?\\.\\.(?:/|$))[^\\u0000-\\u001f\\u007f]{1,1024}$", "a path inside the project folder"],
   url: ["^https?://[^\\s]{1,1000}$", "an http or https address"],
+  origin: ["^(https?://[^\\s/?#@]{1,200})?$", "an http or https address without a path"],
   topic: ["^[-_A-Za-z0-9]{0,64}$", "at most 64 letters, digits, - or _"],
 } as const;
 

@@ -160,6 +160,13 @@ export const PROJECT_KEYS = keys({
     desktop: { kind: "boolean", standard: false, about: "Whether notices are shown on the desktop" },
     bell: { kind: "boolean", standard: false, about: "Whether a notice rings the bell of the dispatcher's terminal" },
   },
+  ui: {
+    publicUrl: {
+      ...{ kind: "origin", standard: "" },
+      about:
+        "Address by which a tunnel of yours leads to mu ui, such as https://laptop.tail1234.ts.net; empty for none",
+    },
+  },
   auth: {
     mode: {
       kind: ["auto", "api", "subscription", "inherit"],

@@ -52,8 +52,8 @@ export async function captureScreens(
 }
 
 /** The last `lines` rows of a pane with its scrollback, blank rows at the end left out. Faults: `pane.not_found`. */
-export async function readPane(run: Run, pane: string, lines: number): Promise<string[]> {
-  const screen = (await captureScreens(run, [pane], { history: lines })).get(pane);
+export async function readPane(run: Run, pane: string, lines: number, escapes = false): Promise<string[]> {
+  const screen = (await captureScreens(run, [pane], { history: lines, escapes })).get(pane);
   if (screen === undefined) throw paneNotFound(pane);
   return lastLines(screen.lines, lines);
 }

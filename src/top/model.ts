@@ -1,6 +1,6 @@
+import { completeFilter } from "../filter.js";
 import { type Ask, BINDINGS, type Binding, splitWords, type Words } from "./bindings.js";
 import type { Data } from "./data.js";
-import { completeFilter } from "./filter.js";
 import type { Key } from "./keys.js";
 import { CONTROLS } from "./sequences.js";
 import { LAYOUTS, type Layout, type Row, rowsOf, VIEW, VIEWS, type ViewName } from "./views.js";

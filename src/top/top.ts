@@ -1,12 +1,11 @@
 import type { ReadStream, WriteStream } from "node:tty";
 import type { TmuxHost } from "../agents/crew.js";
-import { type KnownOccupants, observeOnce } from "../agents/status/observe.js";
+import { keepLooking, type Picture } from "../agents/status/look.js";
 import type { Scene } from "../dispatch/facts.js";
 import { brakeReason } from "../dispatch/facts.js";
 import { Fault } from "../errors.js";
 import type { TaskRef } from "../names.js";
 import { taskRow } from "../tasks/task.js";
-import { sessionOf } from "../workstreams/workstream.js";
 import type { Words } from "./bindings.js";
 import type { Data } from "./data.js";
 import { caretOf, drawFrame, firstShown, hasDetail, placesOf, type Shown, type Size } from "./draw.js";
@@ -47,10 +46,6 @@ export interface TopWorld {
 const PAUSE_TIMES = 4;
 /** At least so long, in ms. */
 const PAUSE_MS = 100;
-/** Between two looks at the panes, in ms; and after so many in which nothing has changed. */
-const LOOK_MS = 1_000;
-const QUIET_LOOKS = 5;
-const QUIET_MS = 3_000;
 
 /** Shows a workstream on the whole terminal until the person leaves it. Faults as `readScene`, `taskRow` and the store's. */
 export async function showTop(world: TopWorld): Promise<void> {
@@ -217,16 +212,13 @@ export async function showTop(world: TopWorld): Promise<void> {
     // What is stored stands on the screen before anything else is looked at.
     await new Promise((resolve) => setImmediate(resolve));
     const unwatch = host.context.store.watch(news.ask);
-    const looking = look(world, first, over, {
-      isWatched: () => detailOf(model)?.isPane === true,
+    const looking = keepLooking(host, first.workstream.name, over, {
+      shown: () => (detailOf(model)?.isPane === true ? paneOf(data, chosenRow()?.id) : undefined),
       changed: (what, seen) => {
         looked = true;
         picture = seen;
         if (what === "statuses") reader.ask();
         else details.ask();
-      },
-      pane: () => {
-        return paneOf(data, chosenRow()?.id);
       },
     }).catch(crash);
     details.ask();
@@ -241,50 +233,6 @@ export async function showTop(world: TopWorld): Promise<void> {
     output.removeListener("resize", resized);
     process.removeListener("exit", leave);
     leave();
-  }
-}
-
-interface Looking {
-  /** Whether the screen of the chosen agent is shown. */
-  isWatched(): boolean;
-  /** The pane of the chosen agent. */
-  pane(): string | undefined;
-  changed(what: "statuses" | "screen", seen: Picture | undefined): void;
-}
-
-/** What a pane shows, with its colours. */
-interface Picture {
-  pane: string;
-  lines: readonly string[];
-}
-
-/**
- * Looks at the panes until the end; without tmux what was stored stands. What hooks say comes through the database at
- * once, so that the looks may be slow while nothing changes.
- */
-async function look(world: TopWorld, { workstream }: Scene, over: AbortSignal, looking: Looking): Promise<void> {
-  const host = { ...world.host, tmux: world.host.tmux.holding(sessionOf(workstream.name), over) };
-  const { context } = host;
-  let [known, screen, quiet] = ["", "", 0];
-  const occupants: KnownOccupants = new Map();
-  let labels: Awaited<ReturnType<typeof observeOnce>>["labels"] = [];
-  while (!over.aborted) {
-    try {
-      const pane = looking.isWatched() ? looking.pane() : undefined;
-      const found = await observeOnce(host, { workstream: workstream.name, labels, shown: pane, occupants });
-      labels = found.labels;
-      const statuses = JSON.stringify(found.seen.map(({ agent, status, since, rule }) => [agent, status, since, rule]));
-      const seen = pane && found.shown ? { pane, lines: found.shown.lines } : undefined;
-      const shown = seen ? `${pane}\n${seen.lines.join("\n")}` : "";
-      quiet = statuses === known && shown === screen ? quiet + 1 : 0;
-      if (statuses !== known) looking.changed("statuses", seen);
-      if (shown !== screen) looking.changed("screen", seen);
-      [known, screen] = [statuses, shown];
-    } catch (error) {
-      if (over.aborted) return;
-      if (!(error instanceof Fault)) throw error;
-    }
-    await context.clock.sleep(quiet < QUIET_LOOKS ? LOOK_MS : QUIET_MS, over).catch(() => {});
   }
 }
 

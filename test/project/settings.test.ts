@@ -108,6 +108,7 @@ const ARBITRARIES = {
   text: fc.stringMatching(/^[ -~é\n]{0,40}$/),
   line: fc.stringMatching(/^[ -~é]{0,40}$/),
   path: fc.stringMatching(/^[a-z]{1,5}(\/[a-z.]{0,3}[a-z]){0,3}$/),
+  origin: fc.constantFrom("", "https://laptop.example", "http://localhost:9000"),
   url: fc.constantFrom("http://localhost:8080", "https://ntfy.example/x"),
   topic: fc.stringMatching(/^[-_A-Za-z0-9]{0,64}$/),
   boolean: fc.boolean(),

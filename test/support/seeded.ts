@@ -115,6 +115,7 @@ export async function seededApp(
       paintFile: async (columns) => createPaint({ colour: true, columns, now: Date.now() }),
       upgradeDatabase: async () => ({ location: "mu.db", pending: [] }),
       serveMcp: async () => {},
+      serveUi: async () => {},
       async *readLines() {},
       answerOps: (...call) => answerOps(world, ...call),
       streamOps: (...call) => streamOps(world, ...call),

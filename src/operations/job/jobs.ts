@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { Fault } from "../../errors.js";
-import { ARCHIVE } from "../../jobs/folder.js";
+import { STEP_NAMES, type StepName } from "../../flow/steps.js";
+import { ARCHIVE, readVersion } from "../../jobs/folder.js";
 import {
   archiveJob,
   createJob,
@@ -104,15 +105,37 @@ function markOf({ status, hold, outcome }: JobStep): string {
 export const jobShow = defineJobVerb({
   name: "job.show",
   aliases: ["session show"],
-  summary: "Show a job with its steps",
+  summary: "Show a job with its steps, or what a step has made",
   effect: "read",
-  output: { ...JOB },
+  input: () => ({
+    artifact: field(z.enum(STEP_NAMES).optional(), "Print what this step has made"),
+    version: field(z.number().int().min(1).optional(), "An older version of it, by number"),
+  }),
+  output: {
+    ...JOB,
+    /** What a step has made; `version` is null for what is there now. */
+    shown: [{ step: STEP_NAMES, path: "string", version: "number | null", versions: "number[]", text: "string" }, null],
+  },
+  validate: ({ artifact, version }) => {
+    if (version === undefined || artifact !== undefined) return;
+    throw new Fault("usage", "usage.invalid_input", "--version is about an artifact: say which with --artifact.");
+  },
   examples: [
     { command: "mu job show theme", shows: "its steps, artifacts and cost" },
+    { command: "mu job show theme --artifact task", shows: "the text of its task.md" },
+    { command: "mu job show theme --artifact plan", shows: "an artifact that is not there", fault: "job.no_artifact" },
     { command: "mu job show build", shows: "a task that is no job", fault: "job.not_found" },
   ],
-  run: ({ context }, ref) => getJob(context.store.db, ref),
-  next: ({ steps, name, workstream, status, hold, checkout, landed }) => {
+  async run({ context }, ref, { artifact, version }) {
+    const job = await getJob(context.store.db, ref);
+    if (artifact === undefined) return { ...job, shown: null };
+    const { root, folder } = await jobRow(context.store.db, ref);
+    const shown = await readVersion(root, folder, artifact, version);
+    if (shown === undefined) throw noArtifact(job, artifact, version);
+    return { ...job, shown };
+  },
+  next: ({ steps, name, workstream, status, hold, checkout, landed, shown }) => {
+    if (shown !== null) return [];
     if (hold !== null) return [step("Have it mended", `mu job run ${name} work --from builder -w ${workstream}`)];
     if (status === "CLOSED" && checkout !== null && !landed)
       return [step("Land it", `mu land ${name} -w ${workstream}`)];
@@ -126,8 +149,15 @@ export const jobShow = defineJobVerb({
             : step("Have it tried again", `mu task requeue ${held.heldTask} -w ${workstream}`),
         ];
   },
-  render: drawJob,
+  render: (job, paint) => job.shown?.text.trimEnd() ?? drawJob(job, paint),
 });
+
+function noArtifact({ name, workstream }: Job, artifact: StepName, version: number | undefined): Fault {
+  const what = version === undefined ? `no ${artifact}.md yet` : `no version ${version} of ${artifact}.md`;
+  return new Fault("missing", "job.no_artifact", `${name} has ${what}.`, [
+    step("See what it has", `mu job show ${name} -w ${workstream}`),
+  ]);
+}
 
 function drawJob(job: Job, paint: Paint): Drawing {
   return [

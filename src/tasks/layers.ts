@@ -1,4 +1,4 @@
-import type { BoardTask } from "../tasks/board.js";
+import type { BoardTask } from "./board.js";
 
 /** Live tasks by how many live ones must be done before them, one after another. */
 export function layersOf(tasks: readonly BoardTask[]): BoardTask[][] {
