@@ -7,7 +7,7 @@ import { thirdPartyNotices } from "./scripts/notices.js";
 /** Packages that only some verbs need: each is a file of its own, loaded when such a verb runs. */
 const LAZY = [
   ...["yaml", "pg", "execa", "chalk", "fast-string-truncated-width", "@inquirer/input", "@modelcontextprotocol/sdk"],
-  "@pydantic/genai-prices",
+  ...["@pydantic/genai-prices", "hono", "@hono/node-server", "@dagrejs/dagre"],
 ];
 const nodeRequire = createRequire(import.meta.url);
 const FILES: Readonly<Record<string, string>> = {
@@ -15,6 +15,8 @@ const FILES: Readonly<Record<string, string>> = {
   "@inquirer/input": "input",
   "fast-string-truncated-width": "string-width",
   "@pydantic/genai-prices": "genai-prices",
+  "@hono/node-server": "hono-node-server",
+  "@dagrejs/dagre": "dagre",
 };
 const fileOf = (name: string) => FILES[name] ?? name;
 
@@ -87,6 +89,14 @@ const prompts: NonNullable<Options["plugins"]>[number] = {
   buildEnd: () => cpSync("src/jobs/prompts", "dist/prompts", { recursive: true }),
 };
 
+/** The page of `mu ui`, as a browser asks for it. */
+const page: NonNullable<Options["plugins"]>[number] = {
+  name: "page",
+  buildEnd() {
+    for (const name of ["index.html", "icon.svg"]) cpSync(`src/web/client/${name}`, `dist/web/${name}`);
+  },
+};
+
 /** Collects what is bundled into any file of the package. */
 const notices = thirdPartyNotices("dist/THIRD-PARTY-NOTICES.txt");
 
@@ -126,6 +136,23 @@ export default defineConfig([
     ...program,
     entry: Object.fromEntries(LAZY.map((name) => [`vendor/${fileOf(name)}`, vendorSource(fileOf(name))])),
     esbuildPlugins: [notices],
+  },
+  {
+    entry: { page: "src/web/client/main.tsx" },
+    outDir: "dist/web",
+    format: "iife",
+    outExtension: () => ({ js: ".js" }),
+    platform: "browser",
+    target: "es2022",
+    minify: true,
+    dts: false,
+    noExternal: [/./],
+    esbuildPlugins: [notices],
+    plugins: [page],
+    esbuildOptions(options) {
+      options.jsx = "automatic";
+      options.jsxImportSource = "preact";
+    },
   },
   {
     entry: { index: "src/index.ts" },

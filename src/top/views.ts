@@ -3,9 +3,9 @@ import { type Fields, filterBy } from "../filter.js";
 import type { InboxItem } from "../inbox.js";
 import { counted } from "../names.js";
 import type { BoardTask } from "../tasks/board.js";
+import { layersOf } from "../tasks/layers.js";
 import { CONTAINER_KINDS } from "../tasks/task.js";
 import type { CrewAgent, Data, Landing } from "./data.js";
-import { layersOf } from "../tasks/layers.js";
 
 export const VIEWS = ["crew", "tasks", "graph", "landing", "conflicts", "money", "log"] as const;
 export type ViewName = (typeof VIEWS)[number];

@@ -4,7 +4,9 @@ import { secureHeaders } from "hono/secure-headers";
 import { streamSSE } from "hono/streaming";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { newGroup } from "../db/context.js";
-import { bugFault, Fault, type FaultKind, knownFault } from "../errors.js";
+import type { Reader } from "../db/schema.js";
+import { bugFault, Fault, type FaultKind, insteadOfFault, knownFault } from "../errors.js";
+import { previewUndo } from "../journal/undo/undo.js";
 import { quote } from "../names.js";
 import type { App, Request } from "../operations/app.js";
 import { execute, type World } from "../operations/execute.js";
@@ -92,7 +94,8 @@ export async function createWebApp(app: App, world: World, { access, allowed, fi
     // A page that is closed in the middle takes nothing back.
     const request = { ...requestFor(over), group };
     const result = await execute(singleOf(operation), input, world, request);
-    return c.json({ result, line: lineOf(verbNamed(world, name), input), group });
+    const undoable = name !== "undo" && (await isUndoable(app.context.store.db, group));
+    return c.json({ result, line: lineOf(verbNamed(world, name), input), group, undoable });
   });
   web.get("/api/events", (c) => {
     const since = Number(c.req.header("last-event-id") ?? c.req.query("since") ?? feed.newest());
@@ -114,6 +117,10 @@ export async function createWebApp(app: App, world: World, { access, allowed, fi
     },
   };
 }
+
+/** Whether `mu undo` takes back what an action has done: also one that has changed nothing has not. */
+const isUndoable = (db: Reader, group: string) =>
+  previewUndo(db, group).then(({ superseded }) => superseded.length === 0, insteadOfFault(false));
 
 const singleOf = (operation: Operation) => operation.single ?? operation;
 
