@@ -13,6 +13,7 @@ export const ui = defineOperation({
     "Serves a page on this machine alone until Ctrl-C, and prints its address, which has a token in it: whoever has it may do what you may do. Several can run side by side, each on the next free port from 5050 on. To open it on a phone, lead a tunnel there, such as tailscale serve or ssh -R, and name its address in the setting ui.publicUrl. Every button is a command of mu's, which the page shows.",
   effect: "read",
   reconcile: "by itself",
+  needs: ["terminal"],
   endsLate: true,
   input: () => ({
     workstream: workstreamField("any"),

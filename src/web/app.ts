@@ -85,18 +85,22 @@ export async function createWebApp(app: App, world: World, { access, allowed, fi
     c.json((await read(c.req.param("verb"), inputOf(c.req.query("input")), c.req.raw.signal)) as object),
   );
   web.get("/api/graph", async (c) => c.json(await graphOf(app.context, c.req.query("w") ?? "", feed.newest())));
-  web.post("/api/do/:verb", bodyLimit({ maxSize: MOST_INPUT }), async (c) => {
-    const name = c.req.param("verb");
-    const operation = actions.has(name) ? await findOperation(name) : undefined;
-    if (operation === undefined) throw notAllowed(name);
-    const input = inputOf(await c.req.text());
-    const group = newGroup();
-    // A page that is closed in the middle takes nothing back.
-    const request = { ...requestFor(over), group };
-    const result = await execute(singleOf(operation), input, world, request);
-    const undoable = name !== "undo" && (await isUndoable(app.context.store.db, group));
-    return c.json({ result, line: lineOf(verbNamed(world, name), input), group, undoable });
-  });
+  web.post(
+    "/api/do/:verb",
+    bodyLimit({ maxSize: MOST_INPUT, onError: (c) => c.json(tooLarge().toJSON(), 413) }),
+    async (c) => {
+      const name = c.req.param("verb");
+      const operation = actions.has(name) ? await findOperation(name) : undefined;
+      if (operation === undefined) throw notAllowed(name);
+      const input = inputOf(await c.req.text());
+      const group = newGroup();
+      // A page that is closed in the middle takes nothing back.
+      const request = { ...requestFor(over), group };
+      const result = await execute(singleOf(operation), input, world, request);
+      const undoable = name !== "undo" && (await isUndoable(app.context.store.db, group));
+      return c.json({ result, line: lineOf(verbNamed(world, name), input), group, undoable });
+    },
+  );
   web.get("/api/events", (c) => {
     const since = Number(c.req.header("last-event-id") ?? c.req.query("since") ?? feed.newest());
     return streamSSE(c, (stream) => tellPage(stream, feed, { since, workstream: c.req.query("w") ?? "" }, over));
@@ -138,6 +142,13 @@ function inputOf(text: string | undefined): Record<string, unknown> {
   if (!isObject(value)) throw new Fault("usage", "web.invalid_input", "The input is no JSON object.");
   return value;
 }
+
+const tooLarge = () =>
+  new Fault(
+    "usage",
+    "web.too_large",
+    `An input may have ${MOST_INPUT} bytes. Use a file and the command line for more.`,
+  );
 
 const noVerb = (name: string) => new Fault("missing", "web.no_such_read", `Nothing is read by ${quote(name)}.`);
 
