@@ -32,7 +32,7 @@ export interface Notice {
 /** Whose notices these are, and where they go. */
 export interface Sender {
   workstream: { name: string };
-  settings: Pick<ProjectSettings, "notifications">;
+  settings: Pick<ProjectSettings, "notifications" | "ui">;
 }
 
 export interface Notifier {
@@ -92,10 +92,18 @@ async function send(host: Host, sender: Sender, notice: Notice, terminal: Termin
   const { ntfyTopic: topic, ntfyUrl: url } = notifications;
   const bell = notifications.bell && ring(terminal);
   const [problem, desktop] = await Promise.all([
-    topic === "" ? null : push(url, { topic, ...notice, ...NOTICES[notice.kind] }),
+    topic === "" ? null : push(url, { topic, ...notice, ...NOTICES[notice.kind], click: linkOf(sender, notice) }),
     notifications.desktop && showOnDesktop(host, notice, terminal),
   ]);
   return { pushed: topic !== "" && problem === null, desktop, bell, problem };
+}
+
+/** The inbox of the page, where a person's tunnel leads to it. */
+function linkOf({ workstream: { name }, settings }: Sender, { subject = name }: Notice): string | undefined {
+  const { publicUrl } = settings.ui;
+  const [, about] = /\/(.*)$/.exec(subject) ?? [];
+  const path = [name, "inbox", ...(about === undefined ? [] : [about])].map(encodeURIComponent).join("/");
+  return publicUrl === "" ? undefined : `${publicUrl}/${path}`;
 }
 
 /** A notice with its prefix, and without secrets. */

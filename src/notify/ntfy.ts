@@ -8,6 +8,8 @@ export interface Push {
   message: string;
   priority: number;
   tags: readonly string[];
+  /** Where a tap on it leads. */
+  click?: string | undefined;
 }
 
 /** Sends a push through an ntfy server; gives why it failed, without the topic. */
@@ -27,8 +29,8 @@ export async function push(url: string, message: Push): Promise<string | null> {
 }
 
 /** The JSON of a push, its message cut so that all of it fits. */
-export function pushBody({ topic, title, message, priority, tags }: Push): string {
-  const bodyOf = (text: string) => JSON.stringify({ topic, title, message: text, priority, tags });
+export function pushBody({ topic, title, message, priority, tags, click }: Push): string {
+  const bodyOf = (text: string) => JSON.stringify({ topic, title, message: text, priority, tags, click });
   let left = [...message];
   let body = bodyOf(message);
   for (let over = excess(body); over > 0 && left.length > 0; over = excess(body)) {

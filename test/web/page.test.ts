@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Store } from "../../src/db/store.js";
@@ -7,7 +6,6 @@ import { write } from "../../src/db/write.js";
 import { addTask, addTaskIn } from "../../src/tasks/add.js";
 import { noBrowser, openBrowser, seededUi, startUi } from "../support/ui.js";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const LONG = { timeout: 60_000 };
 const VIEWS = ["inbox", "crew", "tasks", "graph", "jobs", "landing", "money", "log"];
 
@@ -62,7 +60,7 @@ describe.skipIf(noBrowser !== undefined)(`the page (${noBrowser ?? "in Chromium"
             "document.documentElement.scrollWidth - document.documentElement.clientWidth",
           );
           expect([view, size.width, wide]).toEqual([view, size.width, 0]);
-          await page.evaluate(AXE);
+          await page.evaluate(axe.source);
           const found = (await page.evaluate("axe.run()")) as {
             violations: { id: string; impact: string; nodes: { html: string }[] }[];
           };
@@ -141,6 +139,7 @@ describe.skipIf(noBrowser !== undefined)(`the page (${noBrowser ?? "in Chromium"
 
   it("filters by the words of mu top, and completes them", async () => {
     const page = await open("/demo/tasks");
+    await page.locator("#filter").waitFor();
     await page.keyboard.press("/");
     await page.keyboard.type("status:closed !review");
     await page.getByRole("link", { name: "done", exact: true }).waitFor();
@@ -268,5 +267,12 @@ describe.skipIf(noBrowser !== undefined)(`the page (${noBrowser ?? "in Chromium"
     expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("light");
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
+  });
+
+  it.runIf(process.env["MU_PICTURES"])("is pictured for the README", LONG, async () => {
+    const page = await open("/demo/crew", { width: 1_200, height: 640 });
+    await page.locator(".screen").first().waitFor();
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.screenshot({ path: "docs/pictures/ui.png" });
   });
 });

@@ -37,9 +37,6 @@ export const get = <T>(path: string, signal: AbortSignal | null = null) =>
     .catch(unreachable)
     .then(answerOf<T>);
 
-export const read = <T>(verb: string, input: object, signal?: AbortSignal) =>
-  get<T>(`/api/read/${verb}?input=${encodeURIComponent(JSON.stringify(input))}`, signal);
-
 /** What came of an action: the line that a person would have typed, and whether `mu undo` takes it back. */
 export interface Done<T> {
   result: T;

@@ -38,6 +38,7 @@ export function Graph({ workstream }: { workstream: string }) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also for who has no mouse */}
       <section class="graph" ref={frame} aria-label="task graph" tabIndex={0}>
         <svg width={width * zoom} height={height * zoom} viewBox={`0 0 ${width} ${height}`}>
+          <title>{`${tasks.length} tasks`}</title>
           {bands.map(({ y, height: tall, goals }) => (
             <g key={goals.join()}>
               <rect class="band" x={0} y={y} width={width} height={tall} rx={6} />
