@@ -26,6 +26,7 @@ import { startup, state } from "./startup.js";
 import { sync } from "./sync.js";
 import { top } from "./top.js";
 import { tracks } from "./tracks.js";
+import { ui } from "./ui.js";
 import { watch } from "./watch.js";
 import { workspaces } from "./workspaces.js";
 
@@ -52,6 +53,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   deliveries,
   watch,
   top,
+  ui,
   accuracy,
   recovery,
   close,

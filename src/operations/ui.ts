@@ -47,7 +47,7 @@ export const ui = defineOperation({
     const allowed = readOnly ? [] : (allow ?? UI_GROUPS);
     await program.serveUi(scoped, { port, browser: !noBrowser, allowed }, (told) => {
       address = told;
-      request.remark(`mu ui is at ${told}\nCtrl-C ends it.`);
+      request.remark(`The page is at ${told}\nCtrl-C ends it.`);
     });
     return { address };
   },

@@ -29,7 +29,7 @@ async function answerOf<T>(response: Response): Promise<T> {
 }
 
 const unreachable = () => {
-  throw new Refusal("web.unreachable", "mu ui does not answer. Is it still running?");
+  throw new Refusal("web.unreachable", "The server does not answer. Is mu ui still running?");
 };
 
 export const get = <T>(path: string, signal: AbortSignal | null = null) =>
