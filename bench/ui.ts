@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
-import { chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { insertAgentIn } from "../src/agents/agent.js";
 import { systemClock } from "../src/clock.js";
 import type { Context } from "../src/db/context.js";
@@ -42,7 +42,7 @@ export async function ui(): Promise<Figure[]> {
       await page.goto(address.replace("/?", "/crew/tasks?"));
       const [line, shown] = await latencies(context, follower, page);
       const paints = await paintsOf(page, new URL(address).origin);
-      const used = await idleShare(server, page, `${new URL(address).origin}/crew/tasks`);
+      const used = await idleShare(server, { browser, first: page }, address.replace("/?", "/crew/tasks?"));
       return figuresOf({ line, shown, paints, used });
     } finally {
       await browser.close();
@@ -129,9 +129,14 @@ async function paintsOf(page: Page, origin: string) {
 }
 
 /** The server's share of a processor while 20 pages are open and nothing happens. */
-async function idleShare(server: ChildProcess, first: Page, address: string): Promise<number> {
-  const pages = await Promise.all(Array.from({ length: PAGES - 1 }, () => first.context().newPage()));
-  for (const page of [first, ...pages]) await page.goto(address);
+async function idleShare(
+  server: ChildProcess,
+  { browser, first }: { browser: Browser; first: Page },
+  address: string,
+): Promise<number> {
+  await first.goto("about:blank");
+  // A browser opens six connections to a host: each page is in a profile of its own, as those of 20 people are.
+  for (let n = 0; n < PAGES; n++) await (await (await browser.newContext()).newPage()).goto(address);
   await pause(3_000);
   const ticks = () => {
     const fields = readFileSync(`/proc/${server.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
