@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { currentTasks, findAgent, listMembers } from "../agents/agent.js";
 import { getAgentCli } from "../agents/clis/table.js";
 import { lastConversation } from "../agents/conversation.js";
@@ -7,7 +8,10 @@ import { whyHidden } from "../agents/sight.js";
 import type { Reader } from "../db/schema.js";
 import type { RowOf } from "../db/write.js";
 import type { Host } from "../host.js";
+import type { AgentRef } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
+import { isHeld } from "../workspaces/hold.js";
+import { findWorkspaceRow } from "../workspaces/workspace.js";
 import { type CloseOptions, isHalfSpawn } from "./close.js";
 
 /** What recover found out about one agent, and what it will do. */
@@ -95,8 +99,19 @@ async function planOne(
     session: (await lastConversation(host, row)) ?? null,
     tasks,
   };
+  const isHomeless = isLiving && (await hasLostFolder(host, { workstream, name: row.name }));
   const without = place.at === "elsewhere" ? "out of sight" : isAlive ? "alive without a pane" : "gone";
-  return { ...plan, process: isLiving ? "in its pane" : without, ...decide(host, row, place, plan.session) };
+  const process = isLiving ? "in its pane" : without;
+  if (isLiving && !isHomeless) return { ...plan, process, action: "keep", why: "it is running" };
+  const { action, why } = decide(host, row, place, plan.session);
+  return { ...plan, process, action, why: isHomeless ? `its workspace folder is gone; ${why}` : why };
+}
+
+/** A program in a folder that was deleted cannot work; while a verb holds the workspace, it may only be made anew. */
+async function hasLostFolder(host: Host, ref: AgentRef): Promise<boolean> {
+  const workspace = await findWorkspaceRow(host.context.store.db, ref);
+  if (workspace?.state !== "ready" || existsSync(workspace.path)) return false;
+  return !(await isHeld(host, workspace.id));
 }
 
 function tmuxSays(place: Location): string {
@@ -110,7 +125,6 @@ function decide(
   place: Location,
   session: string | null,
 ): Pick<RecoveryPlan, "action" | "why"> {
-  if (place.at === "pane" && !place.pane.dead) return { action: "keep", why: "it is running" };
   if (place.at === "elsewhere") return { action: "leave", why: place.why };
   if (place.at === "nowhere" && !isHalfSpawn(row, host.context.clock.now()))
     return { action: "leave", why: "it is being spawned" };

@@ -10,7 +10,7 @@ export const recover = defineOperation({
   name: "recover",
   summary: "Recover agents after their tmux server or machine went down",
   description:
-    "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task. It exits 5 if an agent was not ready for its prompt in time: a process of its own types it then, for an hour.",
+    "Without flags it compares database, tmux and processes and shows what it would do. With --yes it reopens the panes, resumes each CLI's conversation if possible, and sends each agent its task. A running agent whose workspace folder was deleted is started again in a new one. It exits 5 if an agent was not ready for its prompt in time: a process of its own types it then, for an hour.",
   effect: "destroy",
   acts: ["runs"],
   input: () => ({

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { closeAgent, reapIdle } from "../../src/crew/close.js";
 import { ensureAgent } from "../../src/crew/ensure.js";
 import { reconcile } from "../../src/crew/reconcile.js";
+import { planRecovery, recover } from "../../src/crew/recover.js";
 import { renameAgent } from "../../src/crew/rename.js";
 import { restartAgent } from "../../src/crew/restart.js";
 import { spawnAgent } from "../../src/crew/spawn.js";
@@ -47,6 +48,30 @@ it("an agent starts in a workspace of its own, and closing it saves and keeps it
   const discarded = await closeAgent(shop.crew, w1, { workspace: "discard" });
   expect(discarded.workspace).toMatchObject({ freed: true, salvage: { name: "demo/w1/1" } });
   expect(existsSync(path)).toBe(false);
+});
+
+it("recover starts a living agent again, once, in its workspace whose folder was deleted, with its task and commits", async () => {
+  const path = (await spawn(tell)).workspace?.path ?? "";
+  await until(join(path, "knows"));
+  await shop.repository.commit({ "b.txt": "b" }, "work", path);
+  await addTask(shop.crew.context, "demo", { title: "Build", name: "build" });
+  await claimTask(shop.crew.context, { workstream: "demo", name: "build" }, { agent: "w1" });
+  expect(await planRecovery(shop.crew)).toMatchObject([{ action: "keep" }]);
+  rmSync(path, { recursive: true });
+  expect(await planRecovery(shop.crew)).toMatchObject([
+    {
+      action: "fresh",
+      process: "in its pane",
+      tasks: ["build"],
+      why: expect.stringMatching(/^its workspace folder is gone; /),
+    },
+  ]);
+  const both = await Promise.all([recover(shop.crew), recover(shop.crew)]);
+  expect(both.flat().filter(({ action }) => action === "fresh")).toMatchObject([{ tasks: ["build"] }]);
+  expect(shop.repository.read("b.txt", path)).toBe("b");
+  await until(join(path, "here"));
+  expect(shop.repository.read("here", path).trim()).toBe(path);
+  expect(await planRecovery(shop.crew)).toMatchObject([{ action: "keep", tasks: ["build"] }]);
 });
 
 it("closing frees a workspace in which everything is landed, also when it is closed again later", async () => {

@@ -89,9 +89,6 @@ export const BLOWS: Readonly<Record<string, (stage: Stage, random: Random) => Pr
   async "a worktree is deleted"(stage, random) {
     const agent = pick(stage.agents, random) as string;
     rmSync(join(stage.stateDir, "workspaces", WORKSTREAM, agent), { recursive: true, force: true, maxRetries: 5 });
-    // Its program stands in a folder that is gone: a person closes it, and the next one gets a new workspace.
-    await stage.shim("agent", "close", agent, "-w", WORKSTREAM, "--discard-workspace");
-    await stage.shim("workspace", "orphans", "-w", WORKSTREAM, "--yes");
   },
   async "a screen shows garbage"(stage, random) {
     const pane = pick(await panes(stage), random);
