@@ -32,6 +32,9 @@ function mu(...words: string[]): Promise<any> {
 
 const git = (...args: string[]) => execFileSync("git", args, { cwd: space, encoding: "utf8", stdio: "pipe" }).trim();
 
+/** How long a task takes, in ms: long enough for a blow or two to fall into it. */
+const WORK_MS = 6_000;
+
 /** Commits the task's file, unless that was done before the agent was killed. */
 function work(task: string): boolean {
   try {
@@ -49,21 +52,24 @@ function work(task: string): boolean {
   }
 }
 
-async function turn(): Promise<void> {
+/** Gives whether there was something to do. */
+async function turn(): Promise<boolean> {
   const own = await mu("task", "list", "--mine", "--status", "IN_PROGRESS");
   const task = own?.items[0]?.name ?? (await mu("task", "claim", "--next"))?.task.name;
-  if (task === undefined || !existsSync(join(space, ".git"))) return;
+  if (task === undefined || !existsSync(join(space, ".git"))) return false;
   enter("ledger", { did: "claim", task });
-  if (!work(task)) return;
+  await pause(Math.random() * WORK_MS);
+  if (!work(task)) return true;
   const text = `${name} has done it`;
   if (await mu("task", "note", task, text)) enter("ledger", { did: "note", task, text });
   const closed = await mu("task", "close", task);
-  if (closed === undefined) return;
+  if (closed === undefined) return true;
   enter("ledger", { did: "close", task });
   for (const { task: landed } of (await mu("land"))?.landed ?? []) enter("ledger", { did: "land", task: landed });
+  return true;
 }
 
 while (!existsSync(join(round, "stop"))) {
-  await turn().catch((error) => enter("faults", { error: String(error) }));
-  await pause(200);
+  const hadWork = await turn().catch((error) => enter("faults", { error: String(error) }));
+  await pause(hadWork ? 100 : 2_000);
 }

@@ -13,11 +13,18 @@ export interface Scenario {
 /** Lines for verbs of which the first working example only looks, or waits for a person. */
 const LINES: Readonly<Record<string, string>> = {
   "agent.reap-idle": "agent reap-idle",
+  "archive.add": "archive add releases",
+  "archive.delete": "archive delete old --yes",
+  doctor: "doctor --fix",
   "job.delete": "job delete theme --yes",
+  "job.modules": "job modules theme --none",
   "job.push": "job push --yes",
   "pricing.update": "pricing update --from prices.json",
   recover: "recover --yes",
   "skill.install": "skill install --cli claude",
+  "snapshot.delete": "snapshot delete 5eed --yes",
+  "snapshot.prune": "snapshot prune --all --yes",
+  "snapshot.restore": "snapshot restore kept.db --yes",
   sql: `sql --write "update tasks set impact = 60 where name = 'build'" --confirm-rows 1`,
   sync: "sync --dir .",
   "task.delete": "task delete build --yes",
@@ -31,6 +38,7 @@ const LINES: Readonly<Record<string, string>> = {
 };
 
 const BEFORE: Readonly<Record<string, readonly string[]>> = {
+  "archive.add": ["archive create releases"],
   "hooks.uninstall": ["hooks install --cli claude"],
   "task.release": ["task claim build"],
   "tmux.uninstall": ["tmux install"],

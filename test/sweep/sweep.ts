@@ -42,8 +42,8 @@ export async function openSweep(scenario: Scenario): Promise<Sweep> {
   if (first.stdout === "") throw new Error(`mu ${words} ended with ${first.code}: ${first.stderr}`);
   const known = { words, before, clean, fresh: freshIn(clean, before), endings: [first, second] };
   return {
-    kills: first.calls.filter(isWriting).map((point) => ({ point, instead: "SIGKILL" })),
-    errors: failing(first.calls).flatMap((point) => errorsOf(point).map((instead) => ({ point, instead }))),
+    kills: endsOfRows(first.calls.filter(isWriting)).map((point) => ({ point, instead: "SIGKILL" })),
+    errors: endsOfRows(failing(first.calls)).flatMap((point) => errorsOf(point).map((instead) => ({ point, instead }))),
     end: place.end,
     cut: async ({ point, instead }) => {
       await place.putBack();
@@ -57,6 +57,19 @@ export async function openSweep(scenario: Scenario): Promise<Sweep> {
     },
   };
 }
+
+/**
+ * Calls without the middle of a row: one thread writes page after page of one of SQLite's files, and nothing else happens
+ * between. Whoever opens the database afterwards sees the same of them all: none, until the row's last page says that they
+ * count.
+ */
+function endsOfRows(calls: readonly Point[]): Point[] {
+  const isRow = (one: Point | undefined, other: Point | undefined) =>
+    one?.call === "pwrite64" && other?.call === "pwrite64" && one.what === other.what && isOfOne(one, other);
+  return calls.filter((call, n) => !isRow(calls[n - 1], call) || !isRow(call, calls[n + 1]));
+}
+
+const isOfOne = (one: Point, other: Point) => one.program === other.program && one.thread === other.thread;
 
 /** Calls that may fail. That one program of mu's cannot be started means that none can: each starts in a process. */
 function failing(calls: readonly Point[]): Point[] {

@@ -94,7 +94,11 @@ export async function openStage(agents: readonly string[], plan: object): Promis
       return pids.filter((pid) => isMu(pid) || rmSync(join(round, "running", String(pid))));
     },
     async ensure() {
-      for (const name of agents) {
+      const { items } = await desk.json<{ items: { name: string; pane: string | null }[] }>(
+        ...["agent", "list", "-w", WORKSTREAM],
+      );
+      const there = items.filter(({ pane }) => pane !== null).map(({ name }) => name);
+      for (const name of agents.filter((one) => !there.includes(one))) {
         const words = [
           "agent",
           "ensure",

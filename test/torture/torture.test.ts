@@ -16,7 +16,9 @@ describeTmux("a crew to which everything happens", () => {
       ...SIZE,
       ...(only !== undefined && { kinds: [only] }),
     });
-    process.stderr.write(`seed ${one}: ${seconds} s, ${blows.length} blows: ${blows.join(", ")}\n`);
+    process.stderr.write(
+      `seed ${one}: ${seconds} s, ${losses.length} losses, ${blows.length} blows: ${blows.join(", ")}\n`,
+    );
     expect(losses.join("\n")).toBe("");
   });
 });

@@ -48,6 +48,7 @@ export async function playRound({
       await BLOWS[kind]?.(stage, random);
       losses.push(...(await mend(stage)).map((fault) => `after "${kind}": ${fault}`));
       await stage.ensure();
+      await landTheRest(stage);
       await pause(random() * 1_500);
     }
     await settle(stage);
@@ -101,9 +102,14 @@ async function settle(stage: Stage): Promise<void> {
     await mend(stage);
     await stage.ensure();
     await pause(1_000);
-    const waiting = (await tasksOf(stage)).every(({ status }) => status === "CLOSED");
-    if (waiting) await stage.shim("land", "--all", "-w", WORKSTREAM);
+    await landTheRest(stage);
   }
+}
+
+/** What an agent closed that died before it landed is landed by a person, once nobody works any more. */
+async function landTheRest(stage: Stage): Promise<void> {
+  const isOver = (await tasksOf(stage)).every(({ status }) => status === "CLOSED");
+  if (isOver) await stage.shim("land", "--all", "-w", WORKSTREAM);
 }
 
 /** Every task is done once, nothing landed twice, nothing that was acknowledged is missing, the chain is whole. */
