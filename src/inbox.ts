@@ -8,7 +8,7 @@ import { viewAgent } from "./agents/occupant.js";
 import { layOut, nonEmpty, screenRows } from "./agents/screen/screen.js";
 import { isDialog, isStoppedBy } from "./agents/screen/verdict.js";
 import { type Observation, observeAgents, storedObservations } from "./agents/status/observe.js";
-import { pollUntil } from "./clock.js";
+import { localTime, pollUntil } from "./clock.js";
 import { timestamp } from "./db/context.js";
 import type { Reader } from "./db/schema.js";
 import { write } from "./db/write.js";
@@ -22,6 +22,7 @@ import { INBOX_ITEM, type InboxItem } from "./notify/inbox-item.js";
 import { lastEvent } from "./notify/notify.js";
 import { redact, secretsIn } from "./redact.js";
 import { addNoteIn } from "./tasks/notes.js";
+import { taskRow } from "./tasks/task.js";
 
 export { INBOX_ITEM, type InboxItem };
 
@@ -196,13 +197,15 @@ export async function answerInbox(
   { words, by, signal }: { words: readonly string[]; by: Claimant & { person: string }; signal?: AbortSignal },
 ): Promise<Answered> {
   const items = await listInbox(host, scene);
-  const item = items.find((one) => one.id === id) ?? missing(items, scene, id);
+  const { db } = host.context.store;
+  const item = items.find((one) => one.id === id) ?? (await missing(db, items, scene, id));
   const { workstream, subject, question } = item;
   const ref = { workstream, name: subject };
   const spec = { op: "inbox.answer", scope: workstream, subject: qualifiedName(ref) };
   const payload = { id, question: question.split("\n")[0], answer: redact(words.join(" "), secretsIn(host.env)) };
   if (item.kind === "held") {
     await write(host.context, spec, async (tx) => {
+      if ((await taskRow(tx.db, ref)).hold === null) await missing(tx.db, [], scene, id);
       tx.addPayload(payload);
       await addNoteIn(tx, ref, by, { text: words.join(" ") });
       await requeueTaskIn(tx, ref, by, {});
@@ -251,13 +254,36 @@ async function askedNow(host: TmuxHost, ref: AgentRef) {
   return seen && asksPerson(seen) ? agentItem(host, seen) : undefined;
 }
 
-function missing(items: readonly InboxItem[], { workstream: { name } }: Scene, id: string): never {
+async function missing(
+  db: Reader,
+  items: readonly InboxItem[],
+  { workstream: { name } }: Scene,
+  id: string,
+): Promise<never> {
   const subject = id.slice(0, id.lastIndexOf("-"));
   const now = items.find((one) => one.subject === subject);
   if (now !== undefined) throw changed(id, name, now);
-  throw new Fault("missing", "inbox.not_found", `Nothing in the inbox has the id ${id}: it may be answered.`, [
+  const why = (await answerTo(db, { workstream: name, name: subject }, id)) ?? "it may be answered";
+  throw new Fault("missing", "inbox.not_found", `Nothing in the inbox has the id ${id}: ${why}.`, [
     { intent: "See what waits", command: `mu inbox -w ${name}` },
   ]);
+}
+
+/** Who answered a question, when and how. */
+async function answerTo(db: Reader, ref: AgentRef, id: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom("events")
+    .select(["actor", "at", "payload"])
+    .where("scope", "=", ref.workstream)
+    .where("op", "=", "inbox.answer")
+    .where("subject", "=", qualifiedName(ref))
+    .orderBy("n", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  const payload = row && JSON.parse(row.payload);
+  return payload?.id === id
+    ? `${row?.actor} answered ${quote(payload.answer)} at ${localTime(row?.at ?? "")}`
+    : undefined;
 }
 
 function changed(id: string, workstream: string, now: InboxItem | undefined): Fault {

@@ -65,7 +65,10 @@ describeTmux("an agent that asks", () => {
     await becomes("ada", "idle");
     expect(await list()).toEqual([]);
     expect(await pressed()).toEqual(["answered ada with yes: rm -rf build"]);
-    await expect(answer(item?.id ?? "", "y")).rejects.toMatchObject({ code: "inbox.not_found" });
+    await expect(answer(item?.id ?? "", "y")).rejects.toMatchObject({
+      code: "inbox.not_found",
+      message: expect.stringMatching(/: \w+ answered "yes" at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.$/),
+    });
   });
 
   it("is not answered when it asks something else by now, and nothing is typed", async () => {

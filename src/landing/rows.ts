@@ -149,6 +149,15 @@ export interface Unlanded {
   landing: { state: string; reason: string | null; batch: string } | null;
 }
 
+const UNDER_WAY_WORDS: Readonly<Record<string, string>> = { taken: "being checked", stacked: "moving the branch" };
+
+/** What happens to finished work now, or what it waits for, in words; tasks that are checked together have one batch. */
+export function standOf({ landing }: Pick<Unlanded, "landing">): { state: string; batch: string | null } {
+  const active = landing === null ? undefined : UNDER_WAY_WORDS[landing.state];
+  if (landing === null || active === undefined) return { state: landing?.reason ?? "not asked for yet", batch: null };
+  return { state: active, batch: landing.batch };
+}
+
 /** CLOSED tasks of a workstream that have not landed, oldest first. */
 export async function unlandedTasks(db: Reader, workstreamId: number): Promise<Unlanded[]> {
   const rows = await db

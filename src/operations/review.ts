@@ -1,6 +1,8 @@
 import * as z from "zod";
 import { claimant } from "../agents/identity.js";
+import type { Reader } from "../db/schema.js";
 import { Fault } from "../errors.js";
+import { standOf, unlandedTasks } from "../landing/rows.js";
 import { counted, qualifiedName } from "../names.js";
 import { COMMENT, type Comment, handleComments, listComments, parseComments } from "../review/comments.js";
 import { listReviews, REVIEW, type Review } from "../review/queue.js";
@@ -8,6 +10,7 @@ import { approveTask, RETURNED_REVIEW, returnForReview } from "../review/verdict
 import { listNotes, NOTE } from "../tasks/notes.js";
 import { TASK, taskRow } from "../tasks/task.js";
 import { changesOf, diffOf } from "../work/changes.js";
+import { workstreamRow } from "../workstreams/workstream.js";
 import {
   type Drawing,
   defineOperation,
@@ -31,6 +34,8 @@ export const review = defineOperation({
   input: () => ({ task: taskField("Task to show (default: all)").optional(), workstream: workstreamField() }),
   output: {
     ...listOf(REVIEW),
+    /** How the landings of these stand: what is checked now, with whom, or what each waits for. */
+    landings: [{ task: "string", state: "string", batch: "string | null" }],
     /** What one task's review also shows. */
     shown: [{ stat: "string", comments: [COMMENT], notes: [NOTE] }, null],
   },
@@ -43,14 +48,18 @@ export const review = defineOperation({
   ],
   async run(app, { task, workstream }) {
     const crew = await app.crew();
-    if (task === undefined) return { ...listed(await listReviews(crew, workstream)), shown: null };
     const { db } = app.context.store;
+    if (task === undefined) {
+      const items = await listReviews(crew, workstream);
+      return { ...listed(items), landings: await landingsOf(db, workstream, items), shown: null };
+    }
     const row = await taskRow(db, task);
     const items = await listReviews(crew, task.workstream, task.name);
     if (items.length === 0) throw notWaiting(row);
     const stat = await diffOf(crew, await changesOf(crew, db, row), "stat");
     return {
       ...listed(items),
+      landings: await landingsOf(db, task.workstream, items),
       shown: { stat, comments: await listComments(db, task), notes: await listNotes(db, task) },
     };
   },
@@ -65,12 +74,13 @@ export const review = defineOperation({
       step("Return it", `mu review return ${at} --comment 'file:line what to change'`),
     ];
   },
-  render({ items, shown }, paint) {
+  render({ items, landings, shown }, paint) {
     if (items.length === 0) return "Nothing waits for a review.";
-    if (shown === null) return items.map((item) => itemLines(item, paint).join("\n")).join("\n\n");
+    const stand = ({ task }: Review) => landings.find((one) => one.task === task && one.batch !== null)?.state;
+    if (shown === null) return items.map((item) => itemLines(item, paint, stand(item)).join("\n")).join("\n\n");
     const notes = shown.notes.filter(({ kind }) => kind !== "review");
     return [
-      ...items.map((item) => itemLines(item, paint)),
+      ...items.map((item) => itemLines(item, paint, stand(item))),
       shown.stat === "" ? null : ["", shown.stat.trimEnd()],
       shown.comments.length === 0 ? null : ["", paint.dim("Comments"), ...shown.comments.map(commentLine)],
       notes.length === 0
@@ -80,8 +90,14 @@ export const review = defineOperation({
   },
 });
 
+async function landingsOf(db: Reader, workstream: string, items: readonly Review[]) {
+  const unlanded = await unlandedTasks(db, (await workstreamRow(db, workstream)).id);
+  const asked = unlanded.filter(({ task }) => items.some((item) => item.task === task));
+  return asked.map(({ task, landing }) => ({ task, ...standOf({ landing }) }));
+}
+
 /** `cart  Build the cart`, what it is, and why it is risky. */
-function itemLines(item: Review, paint: Paint): string[] {
+function itemLines(item: Review, paint: Paint, landing: string | undefined): string[] {
   const { task, title, agent, added, removed, files, approvedBy, rounds, openComments, pullRequest } = item;
   const facts = [
     `risk ${item.risk}`,
@@ -90,7 +106,8 @@ function itemLines(item: Review, paint: Paint): string[] {
     rounds > 0 && `round ${rounds + 1}`,
     openComments > 0 && counted(openComments, "open comment"),
     approvedBy !== null && `approved by ${approvedBy}`,
-  ].filter((fact) => fact !== false);
+    landing,
+  ].filter((fact) => fact !== false && fact !== undefined);
   return [
     `${paint.bold(task)}  ${title}`,
     `  ${facts.join(", ")}`,

@@ -6,7 +6,7 @@ import { readBudget } from "../dispatch/budget.js";
 import { brakeReason, type Scene } from "../dispatch/facts.js";
 import { listInbox } from "../inbox.js";
 import { readLog } from "../journal/log.js";
-import { type Unlanded, unlandedTasks } from "../landing/rows.js";
+import { standOf, type Unlanded, unlandedTasks } from "../landing/rows.js";
 import { dayOf, spendOfAgents } from "../runs/spend.js";
 import { readBoard } from "../tasks/board.js";
 import { countWork, selectReadyIds } from "../tasks/ready.js";
@@ -98,14 +98,7 @@ async function longestChain(db: Reader, workstreamId: number, now: string, among
   return paths[0]?.tasks ?? [];
 }
 
-const UNDER_WAY: Readonly<Record<string, string>> = { taken: "being checked", stacked: "moving the branch" };
-
-function landingOf({ landing, ...task }: Unlanded): Landing {
-  const active = landing === null ? undefined : UNDER_WAY[landing.state];
-  if (landing === null || active === undefined)
-    return { ...task, state: landing?.reason ?? "not asked for yet", batch: null };
-  return { ...task, state: active, batch: landing.batch };
-}
+const landingOf = ({ landing, ...task }: Unlanded): Landing => ({ ...task, ...standOf({ landing }) });
 
 /** Changes when something that the views show has changed. */
 export async function versionOf(host: TmuxHost, scene: Scene): Promise<string> {

@@ -212,6 +212,7 @@ async function tellPage(
       const { entry } = news;
       if (entry.id <= told) return;
       told = entry.id;
+      if (entry.workstream !== null && entry.workstream !== workstream && workstream !== "") return;
       const { payload: _, ...data } = entry;
       await stream.writeSSE({ event: "entry", id: String(entry.id), data: JSON.stringify(data) });
     };

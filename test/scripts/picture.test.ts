@@ -44,10 +44,10 @@ it("is a cast that ends with what was shown last, and says only what changed", a
   expect(says).toEqual(["one", "two and more", ""]);
 });
 
-it("of the demo and of mu top are small, and the README shows them", () => {
+it("of the demo, mu top and mu ui are small, and the README shows them", () => {
   const folder = new URL("../../docs/pictures/", import.meta.url);
   const files = readdirSync(folder);
-  expect(files.sort()).toEqual(["demo.cast", "demo.svg", "top.cast", "top.svg"]);
+  expect(files.sort()).toEqual(["demo.cast", "demo.svg", "top.cast", "top.svg", "ui.png"]);
   for (const file of files) expect(statSync(new URL(file, folder)).size).toBeLessThan(150_000);
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
   for (const file of files) expect(readme).toContain(`docs/pictures/${file}`);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { git } from "../../src/vcs/git/git.js";
@@ -51,7 +51,10 @@ it("is saved also where a git that was killed left the lock of mu's own ref; a l
   expect(await save()).toMatchObject({ commit: head });
   expect(await repo.git("rev-parse", "refs/mu/salvage/demo/ann/1")).toBe(head);
   mkdirSync(join(repo.root, ".git/refs/heads/mu/demo"), { recursive: true });
-  writeFileSync(join(repo.root, ".git/refs/heads/mu/demo/bob.lock"), head.slice(0, 7));
+  const branch = join(repo.root, ".git/refs/heads/mu/demo/bob.lock");
+  writeFileSync(branch, head.slice(0, 7));
+  await expect(create(checkout("bob"), "mu/demo/bob")).rejects.toMatchObject({ code: "vcs.locked" });
+  utimesSync(branch, 0, 0);
   await create(checkout("bob"), "mu/demo/bob");
   expect(await branchOf(checkout("bob"))).toBe("mu/demo/bob");
   const theirs = join(repo.root, ".git/refs/heads/main.lock");

@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "../../errors.js";
@@ -147,12 +147,20 @@ function lockIn(stderr: string): string | undefined {
   )?.[1];
 }
 
+/** An agent's git may hold the lock of its own branch while a hook runs: one that is older was left by a killed git. */
+const BRANCH_LOCK_MS = 10_000;
+
 /**
- * Removes the lock of a ref that mu has made, also of a workspace's branch, once it has stayed for all the pauses: a git
- * that writes a ref holds it for some ms, so that the one that made this was killed.
+ * Removes the lock of a ref that only mu writes, once it has stayed for all the pauses: a git that writes a ref holds it
+ * for some ms, so that the one that made this was killed. That of a workspace's branch must be older.
  */
 async function removeOwnLock(cwd: string, lock: string | undefined): Promise<void> {
-  if (lock !== undefined && /\/refs\/(heads\/)?mu\/.*\.lock$/.test(lock)) await rm(resolve(cwd, lock), { force: true });
+  const own = /\/refs\/(heads\/)?mu\/.*\.lock$/.exec(lock ?? "");
+  if (lock === undefined || own === null) return;
+  const path = resolve(cwd, lock);
+  const made = await stat(path).catch(() => undefined);
+  if (own[1] !== undefined && made !== undefined && Date.now() - made.mtimeMs < BRANCH_LOCK_MS) return;
+  await rm(path, { force: true });
 }
 
 /** Why git failed, for a caller that accepted its exit code. */

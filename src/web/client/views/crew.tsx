@@ -77,8 +77,38 @@ function AgentCard({ me, agent, spent }: { me: Me; agent: ListedAgent; spent: nu
           </Act>
         )}
         {status?.startsWith("needs_") && <a href={pathTo(workstream, "inbox", name)}>Answer it</a>}
+        <code class="faint">mu agent attach {name}</code>
       </div>
+      <details>
+        <summary>Send a prompt</summary>
+        <SendTo me={me} workstream={workstream} name={name} />
+      </details>
     </li>
+  );
+}
+
+function SendTo({ me, workstream, name }: { me: Me; workstream: string; name: string }) {
+  const [text, setText] = useState("");
+  if (!me.allowed.includes("agent.send")) return null;
+  return (
+    <div class="row">
+      <Field label={`Send ${name} a prompt`} value={text} set={setText} lines={2} />
+      <Act
+        me={me}
+        verb="agent.send"
+        input={() => (text.trim() === "" ? undefined : { agent: name, workstream, text })}
+        told={({ delivery }: { delivery: { id: number; state: string } }) =>
+          `Prompt ${delivery.id} is ${delivery.state}.`
+        }
+        done={() => setText("")}
+        kind="main"
+      >
+        Send
+      </Act>
+      <Act me={me} verb="agent.interrupt" input={{ agent: name, workstream }}>
+        Interrupt
+      </Act>
+    </div>
   );
 }
 
@@ -96,7 +126,6 @@ interface Explained {
 
 /** One agent: its screen as it is, a line to send, and why mu says what it says. */
 export function AgentPage({ me, workstream, name }: { me: Me; workstream: string; name: string }) {
-  const [text, setText] = useState("");
   const shown = useRead<Shown>("agent.show", { agent: name, workstream });
   const screen = useRead<{ lines: string[]; source: string }>(
     "agent.read",
@@ -118,26 +147,7 @@ export function AgentPage({ me, workstream, name }: { me: Me; workstream: string
       {screen.value?.source !== "pane" && screen.value && (
         <p class="faint">Its pane is gone: this is what was kept of it.</p>
       )}
-      {me.allowed.includes("agent.send") && (
-        <div class="row">
-          <Field label={`Send ${name} a prompt`} value={text} set={setText} lines={2} />
-          <Act
-            me={me}
-            verb="agent.send"
-            input={() => (text.trim() === "" ? undefined : { agent: name, workstream, text })}
-            told={({ delivery }: { delivery: { id: number; state: string } }) =>
-              `Prompt ${delivery.id} is ${delivery.state}.`
-            }
-            done={() => setText("")}
-            kind="main"
-          >
-            Send
-          </Act>
-          <Act me={me} verb="agent.interrupt" input={{ agent: name, workstream }}>
-            Interrupt
-          </Act>
-        </div>
-      )}
+      <SendTo me={me} workstream={workstream} name={name} />
       <p class="faint">
         In a terminal:{" "}
         <code>

@@ -5,6 +5,9 @@ import { type Me, useRead } from "../api.js";
 import { Act, Field, Markdown, Panel, Since, Spinner, Status, usd, Waiting } from "../parts.js";
 import { go, pathTo } from "../place.js";
 
+/** What an agent writes to a file is in no entry of the log: it is read again so often, in ms. */
+const GROWS_MS = 2_000;
+
 const isAtWork = ({ status }: { status: string }) => status === "IN_PROGRESS" || status === "OPEN";
 
 /** The jobs of a workstream, as Studio had them. */
@@ -91,7 +94,12 @@ interface Shown {
 /** One job: its steps and what they have made, as it grows. */
 export function JobPage({ me, workstream, name }: { me: Me; workstream: string; name: string }) {
   const job = useRead<Job>("job.show", { job: name, workstream });
-  const trace = useRead<{ lines: string[] }>("job.trace", { job: name, workstream });
+  const isRunning = job.value?.steps.some(({ status }) => status === "IN_PROGRESS") ?? false;
+  const trace = useRead<{ lines: string[] }>(
+    "job.trace",
+    { job: name, workstream },
+    isRunning ? { everyMs: GROWS_MS } : {},
+  );
   const [step, setStep] = useState<StepName>();
   if (job.value === undefined) return <Waiting of={job} />;
   const { title, status, hold, holdReason, folder, checkout, steps, artifacts, costUsd } = job.value;
@@ -177,7 +185,7 @@ export function JobPage({ me, workstream, name }: { me: Me; workstream: string; 
         {shownStep === undefined ? (
           <p class="faint">Nothing yet.</p>
         ) : (
-          <Artifact job={name} workstream={workstream} step={shownStep} />
+          <Artifact job={name} workstream={workstream} step={shownStep} grows={isRunning} />
         )}
       </Panel>
       <Panel title="Calls of agents">
@@ -192,9 +200,19 @@ export function JobPage({ me, workstream, name }: { me: Me; workstream: string; 
 }
 
 /** An artifact, and beside it an older version if one is chosen. */
-function Artifact({ job, workstream, step }: { job: string; workstream: string; step: StepName }) {
+function Artifact({
+  job,
+  workstream,
+  step,
+  grows,
+}: {
+  job: string;
+  workstream: string;
+  step: StepName;
+  grows: boolean;
+}) {
   const [version, setVersion] = useState<number>();
-  const now = useRead<Shown>("job.show", { job, workstream, artifact: step });
+  const now = useRead<Shown>("job.show", { job, workstream, artifact: step }, grows ? { everyMs: GROWS_MS } : {});
   const older = useRead<Shown>(
     "job.show",
     version === undefined ? undefined : { job, workstream, artifact: step, version },

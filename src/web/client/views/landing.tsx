@@ -1,7 +1,7 @@
 import type { Review } from "../../../review/queue.js";
 import type { Collision } from "../../../workspaces/radar/radar.js";
 import { type Me, useRead } from "../api.js";
-import { Act, Panel, Since, Waiting } from "../parts.js";
+import { Act, Panel, Since, Spinner, Waiting } from "../parts.js";
 import { pathTo } from "../place.js";
 import { Diff } from "./diff.js";
 
@@ -12,6 +12,13 @@ interface Plan {
   skipped: { task: string; why: string; reason: string }[];
 }
 
+/** How the landing of a finished task stands; tasks that are checked together have one batch. */
+interface Stand {
+  task: string;
+  state: string;
+  batch: string | null;
+}
+
 interface Conflicts {
   items: Collision[];
   order: string[];
@@ -20,7 +27,7 @@ interface Conflicts {
 
 /** What lands next and what keeps the rest, what will collide, and what a person should look at first. */
 export function Landing({ me, workstream }: { me: Me; workstream: string }) {
-  const queue = useRead<{ items: Review[] }>("review", { workstream });
+  const queue = useRead<{ items: Review[]; landings: Stand[] }>("review", { workstream });
   const conflicts = useRead<Conflicts>("workspace.conflicts", { workstream }, { everyMs: 30_000 });
   return (
     <>
@@ -46,7 +53,13 @@ export function Landing({ me, workstream }: { me: Me; workstream: string }) {
         ) : (
           <ol class="cards" aria-label="review queue">
             {queue.value.items.map((item) => (
-              <Finished key={item.task} me={me} item={item} reload={queue.reload} />
+              <Finished
+                key={item.task}
+                me={me}
+                item={item}
+                stand={queue.value?.landings.find(({ task }) => task === item.task)}
+                reload={queue.reload}
+              />
             ))}
           </ol>
         )}
@@ -86,7 +99,7 @@ export function Landing({ me, workstream }: { me: Me; workstream: string }) {
   );
 }
 
-function Finished({ me, item, reload }: { me: Me; item: Review; reload: () => void }) {
+function Finished({ me, item, stand, reload }: { me: Me; item: Review; stand: Stand | undefined; reload: () => void }) {
   const {
     workstream,
     task,
@@ -116,6 +129,12 @@ function Finished({ me, item, reload }: { me: Me; item: Review; reload: () => vo
         {approvedBy && ` · approved by ${approvedBy}`}
         {openComments > 0 && ` · ${openComments} open comments`}
       </p>
+      {stand && (
+        <p class={stand.batch === null ? "faint" : "busy"}>
+          {stand.batch !== null && <Spinner />}
+          {stand.state}
+        </p>
+      )}
       {reasons.length > 0 && <p>{reasons.join("; ")}</p>}
       <div class="row">
         {approvedBy === null && (
@@ -143,6 +162,7 @@ function Finished({ me, item, reload }: { me: Me; item: Review; reload: () => vo
 
 interface Shown {
   items: Review[];
+  landings: Stand[];
   shown: {
     comments: {
       n: number;
@@ -170,7 +190,7 @@ export function ReviewPage({ me, workstream, task }: { me: Me; workstream: strin
       </h1>
       {item && (
         <ol class="cards">
-          <Finished me={me} item={item} reload={review.reload} />
+          <Finished me={me} item={item} stand={review.value.landings[0]} reload={review.reload} />
         </ol>
       )}
       {comments.length > 0 && (

@@ -11,7 +11,7 @@ export function Money({ me, workstream, day }: { me: Me; workstream: string; day
   const scope = { workstream, ...(day !== undefined && { day }) };
   const budget = useRead<Budget>("budget", scope);
   const runs = useRead<{ items: Run[]; total: number }>("runs.list", { ...scope, limit: 100 });
-  const prices = useRead<{ fetchedAt?: string | null; updatedAt?: string | null }>("pricing.show", {});
+  const prices = useRead<{ updatedAt: string | null; stale: boolean }>("pricing.show", {});
   const log = useRead<{ items: Entry[] }>("log", { workstream, limit: 500 });
   if (budget.value === undefined) return <Waiting of={budget} />;
   const { project, roles } = budget.value;
@@ -22,7 +22,7 @@ export function Money({ me, workstream, day }: { me: Me; workstream: string; day
     ...roles.map((role) => Math.max(role.capUsd ?? 0, spentOf(role))),
     0.01,
   );
-  const priced = prices.value?.updatedAt ?? prices.value?.fetchedAt;
+  const priced = prices.value?.updatedAt;
   return (
     <>
       <div class="row">
@@ -52,7 +52,7 @@ export function Money({ me, workstream, day }: { me: Me; workstream: string; day
         >
           Send a test notice
         </Act>
-        {priced && <span class="faint">prices of {priced.slice(0, 10)}</span>}
+        {priced && <span class={prices.value?.stale ? "asks" : "faint"}>prices of {priced.slice(0, 10)}</span>}
       </div>
       <Panel title="Spent">
         <table>
