@@ -48,9 +48,9 @@ export async function createWebApp(app: App, world: World, { access, allowed, fi
   const actions = verbsOf(allowed);
   const { stdin: _, terminal: __, endAtSignals: ___, ...offered } = app.request;
   const requestFor = (signal: AbortSignal): Request => ({ ...offered, json: true, signal });
-  const read = async (name: string, input: unknown, signal: AbortSignal) => {
-    const operation = await findOperation(name);
-    if (operation === undefined || !isReading(operation)) throw noVerb(name);
+  const read = async (name: string, input: Record<string, unknown>, signal: AbortSignal) => {
+    const operation = isReading(name, input) ? await findOperation(name) : undefined;
+    if (operation === undefined) throw noVerb(name);
     return execute(operation, input, world, requestFor(AbortSignal.any([signal, over])));
   };
 
@@ -97,12 +97,13 @@ export async function createWebApp(app: App, world: World, { access, allowed, fi
       // A page that is closed in the middle takes nothing back.
       const request = { ...requestFor(over), group };
       const result = await execute(singleOf(operation), input, world, request);
-      const undoable = name !== "undo" && (await isUndoable(app.context.store.db, group));
+      const undoable = name !== "undo" && actions.has("undo") && (await isUndoable(app.context.store.db, group));
       return c.json({ result, line: lineOf(verbNamed(world, name), input), group, undoable });
     },
   );
   web.get("/api/events", (c) => {
-    const since = Number(c.req.header("last-event-id") ?? c.req.query("since") ?? feed.newest());
+    const asked = Number(c.req.header("last-event-id") ?? c.req.query("since") ?? feed.newest());
+    const since = Number.isSafeInteger(asked) ? asked : feed.newest();
     return streamSSE(c, (stream) => tellPage(stream, feed, { since, workstream: c.req.query("w") ?? "" }, over));
   });
   web.get("*", (c) => {
@@ -160,7 +161,10 @@ const notAllowed = (name: string) =>
   );
 
 /** What ai-producer's page was told: the queue, money, what happened, what waits for a person, and the brake. */
-async function producerState(w: string | undefined, read: (verb: string, input: object) => Promise<unknown>) {
+async function producerState(
+  w: string | undefined,
+  read: (verb: string, input: Record<string, unknown>) => Promise<unknown>,
+) {
   const scope = w === undefined ? {} : { workstream: w };
   type Asked = { items: { kind: string; question: string }[] };
   const inbox = (await read("inbox", scope)) as Asked;
@@ -201,14 +205,19 @@ async function tellPage(
   const end = () => wake();
   over.addEventListener("abort", end);
   stream.onAbort(end);
+  const gone = () => stream.writeSSE({ event: "gone", data: "", id: String(feed.newest()) });
   try {
     const missed = await feed.after(since);
-    if (missed === undefined) await stream.writeSSE({ event: "gone", data: "", id: String(feed.newest()) });
+    if (missed === undefined) await gone();
     await stream.writeSSE({ event: "hello", data: VERSION });
     let told = since;
     const tell = async (news: (typeof waiting)[number]) => {
       if (news.type === "beat") return stream.writeSSE({ event: "beat", data: "" });
       if (news.type === "crew") return stream.writeSSE({ event: "crew", data: news.workstream });
+      if (news.type === "gone") {
+        told = 0;
+        return gone();
+      }
       const { entry } = news;
       if (entry.id <= told) return;
       told = entry.id;

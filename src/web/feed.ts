@@ -1,10 +1,13 @@
 import type { TmuxHost } from "../agents/crew.js";
 import { keepLooking } from "../agents/status/look.js";
-import { ignoreFault } from "../errors.js";
+import { asFault, ignoreFault } from "../errors.js";
 import { followLog, type LogEntry, readLog } from "../journal/log.js";
 
-/** What a page is told: an entry of the log, or that a workstream's agents do something else now. */
-export type News = { type: "entry"; entry: LogEntry } | { type: "crew"; workstream: string };
+/** What a page is told: an entry of the log, that agents do something else now, or that another history begins. */
+export type News = { type: "entry"; entry: LogEntry } | { type: "crew"; workstream: string } | { type: "gone" };
+
+/** After a fault of the database's, such as a lock that stays, it is asked again so much later, in ms. */
+const AGAIN_MS = 1_000;
 
 /** So many entries are caught up on; who lacks more reads everything anew. */
 const MOST_BEHIND = 500;
@@ -26,14 +29,23 @@ export async function openFeed(host: TmuxHost, signal: AbortSignal): Promise<Fee
   const pages = new Map<(news: News) => void, string>();
   const looks = new Map<string, { pages: number; end: AbortController; done: Promise<void> }>();
   let newest = (await readLog(context.store.db, { limit: 1 })).at(-1)?.id ?? 0;
-  const following = (async () => {
+  const tellAll = (news: News) => {
+    for (const tell of pages.keys()) tell(news);
+  };
+  const follow = async () => {
     for await (const entry of followLog(context, { sinceId: newest }, over)) {
+      // Numbers rise but after a restore, whose history goes on from an earlier one.
+      const isAnother = entry.id <= newest;
       newest = entry.id;
-      for (const tell of pages.keys()) tell({ type: "entry", entry });
+      tellAll(isAnother ? { type: "gone" } : { type: "entry", entry });
     }
-  })().catch((error) => {
-    if (!over.aborted) throw error;
-  });
+  };
+  const following = (async () => {
+    while (!over.aborted) {
+      await follow().catch((error) => over.aborted || asFault(error));
+      await context.clock.sleep(AGAIN_MS, over).catch(() => {});
+    }
+  })();
 
   const look = (workstream: string) => {
     const end = new AbortController();

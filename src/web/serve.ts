@@ -48,7 +48,7 @@ export async function serveUi(
 }
 
 /** The page's files, as they are when the server starts. */
-export function readFiles(folder: string): Map<string, { type: string; text: string }> {
+function readFiles(folder: string): Map<string, { type: string; text: string }> {
   return new Map(
     Object.entries(FILES).map(([name, type]) => [name, { type, text: readFileSync(join(folder, name), "utf8") }]),
   );

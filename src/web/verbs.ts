@@ -1,5 +1,4 @@
 import { shellWord } from "../names.js";
-import type { Operation } from "../operations/operation.js";
 import { flagName, type UiGroup, type Verb, wordsOf } from "../operations/verb.js";
 
 /** What the page may do, by the word that `--allow` takes. All of them are verbs of mu. */
@@ -22,9 +21,39 @@ const ACTIONS = {
 export const verbsOf = (groups: readonly UiGroup[]): ReadonlySet<string> =>
   new Set(groups.flatMap((group) => ACTIONS[group]));
 
-/** Whether the page may read with a verb: one that changes nothing and needs no more than its input. */
-export const isReading = ({ effect, needs, standalone, outward }: Operation) =>
-  effect === "read" && needs === undefined && !standalone && !outward;
+/**
+ * The verbs that the page reads with, each with the fields that it gives beside the workstream: other fields of some write, a
+ * file or a setting.
+ */
+const READS: Readonly<Record<string, readonly string[]>> = {
+  ...{ state: ["at", "events", "reconcile"], inbox: [], log: ["limit"], "workstream.list": [], "role.list": [] },
+  ...{
+    "agent.list": [],
+    "agent.show": ["agent"],
+    "agent.read": ["agent", "lines", "colours"],
+    "agent.explain": ["agent"],
+  },
+  ...{
+    "task.list": ["status", "sort", "limit"],
+    "task.show": ["task"],
+    "task.history": ["task"],
+    "task.diff": ["task"],
+  },
+  ...{
+    "job.list": ["archived"],
+    "job.show": ["job", "artifact", "version"],
+    "job.modules": ["job"],
+    "job.trace": ["job"],
+  },
+  ...{ review: ["task"], "workspace.conflicts": [] },
+  ...{ budget: ["day"], "runs.list": ["task", "day", "limit"], "pricing.show": [] },
+};
+
+/** Whether the page may read with this verb and these fields. */
+export function isReading(verb: string, input: Readonly<Record<string, unknown>>): boolean {
+  const fields = Object.hasOwn(READS, verb) ? READS[verb] : undefined;
+  return fields !== undefined && Object.keys(input).every((field) => field === "workstream" || fields.includes(field));
+}
 
 /** The line that a person would have typed. */
 export function lineOf(verb: Verb, input: Readonly<Record<string, unknown>>): string {

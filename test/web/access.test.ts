@@ -122,6 +122,12 @@ describe("what may be done", () => {
       "constructor",
     ])
       expect([verb, await read(`/api/read/${verb}`)]).toEqual([verb, 404]);
+    const given = (verb: string, input: object) =>
+      read(`/api/read/${verb}?input=${encodeURIComponent(JSON.stringify(input))}`);
+    expect(await given("job.modules", { job: "theme", workstream: "demo" })).toBe(200);
+    expect(await given("job.modules", { job: "theme", workstream: "demo", all: true })).toBe(404);
+    expect(await given("agent.explain", { agent: "helper", workstream: "demo", save: "kept" })).toBe(404);
+    expect(await given("replay", { cast: "kept" })).toBe(404);
     expect(
       await read(`/api/read/job.show?input=${encodeURIComponent('{"job":"theme","artifact":"../../settings"}')}`),
     ).toBe(400);
