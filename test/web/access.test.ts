@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { execProgram } from "../../src/exec.js";
 import { VERBS } from "../../src/operations/manifest.js";
 import { lineOf } from "../../src/web/verbs.js";
+import { PROGRAM } from "../support/cli.js";
 import { seededUi, startUi } from "../support/ui.js";
 
 let seeded: Awaited<ReturnType<typeof seededUi>>;
@@ -165,6 +166,31 @@ describe("what may be done", () => {
     expect((await state()).queue.map(({ name }: { name: string }) => name)).toContain("build");
     expect((await post(bearer(), "resume", '{"workstream":"demo"}')).status).toBe(200);
   });
+});
+
+it("tells a page that another history begins, where the database is restored, and goes on with it", async () => {
+  const own = await seededUi();
+  try {
+    const headers = { authorization: `Bearer ${own.ui.token}` };
+    const stream = await fetch(`${own.ui.origin}/api/events?w=demo`, { headers });
+    let told = "";
+    const telling = (async () => {
+      for await (const chunk of stream.body ?? []) told += Buffer.from(chunk).toString();
+    })().catch(() => {});
+    const mu = (...words: string[]) =>
+      execProgram(process.execPath, [PROGRAM, ...words], { cwd: own.app.request.cwd, env: own.app.env });
+    await own.app.store.close();
+    expect(await mu("log", "write", "before", "-w", "demo")).toMatchObject({ code: 0 });
+    await expect.poll(() => told, { timeout: 10_000 }).toContain("before");
+    expect(await mu("snapshot", "restore", "kept.db", "--yes")).toMatchObject({ code: 0 });
+    await expect.poll(() => told, { timeout: 10_000 }).toContain("event: gone");
+    expect(await mu("log", "write", "after", "-w", "demo")).toMatchObject({ code: 0 });
+    await expect.poll(() => told, { timeout: 10_000 }).toContain("after");
+    await own.ui.end();
+    await telling;
+  } finally {
+    await own.end();
+  }
 });
 
 it("says the line that a person would have typed", () => {
