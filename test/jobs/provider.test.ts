@@ -3,12 +3,11 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { anyProvider, PROVIDERS } from "../../src/jobs/steps.js";
 import { temporaryFolder } from "../support/database.js";
-import { removeFolder } from "../support/tmux.js";
 
 /** A folder with these programs alone. */
 function withPrograms(...names: string[]): { env: { PATH: string }; root: string } {
   const folder = temporaryFolder();
-  onTestFinished(() => removeFolder(folder.path));
+  onTestFinished(folder.remove);
   const bin = join(folder.path, "bin");
   mkdirSync(bin);
   for (const name of names) writeFileSync(join(bin, name), "", { mode: 0o755 });

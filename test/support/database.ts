@@ -65,7 +65,24 @@ export function contextOn(store: Store, actor = "tester"): Context {
 /** A temporary folder that `remove` takes away. */
 export function temporaryFolder(): { path: string; remove: () => void } {
   const path = mkdtempSync(join(tmpdir(), "mu-test-"));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }) };
+  return { path, remove: () => removeTree(path) };
+}
+
+/**
+ * Removes a folder, into which programs that are just ending may still write their last files: for 20 s at most. Node's
+ * own retries do not look again for what has come in.
+ */
+export function removeTree(path: string): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let left = 400; ; left--) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      Atomics.wait(pause, 0, 0, 50);
+    }
+  }
 }
 
 /** Opens the database at `path`. A new one is a copy of one whose migrations ran once. */

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Crew } from "../../src/agents/crew.js";
 import { Fault } from "../../src/errors.js";
 import { createTmux } from "../../src/tmux/tmux.js";
-import { contextOn, openTestStore } from "./database.js";
+import { contextOn, openTestStore, removeTree } from "./database.js";
 import { ACTS } from "./fault-acts.js";
 import type { Repository } from "./repository.js";
 import { sample } from "./sample.js";
@@ -58,7 +58,7 @@ export async function killAtEachStep(
   const copy = (from: string, to: string) =>
     cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   const putBack = () => {
-    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+    removeTree(dir);
     copy(before, dir);
   };
   copy(dir, before);
@@ -84,7 +84,7 @@ export async function killAtEachStep(
     return steps;
   } finally {
     putBack();
-    rmSync(before, { recursive: true, force: true });
+    removeTree(before);
   }
 }
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pollUntil, systemClock } from "../../src/clock.js";
 import { type ExecOptions, execProgram } from "../../src/exec.js";
+import { removeTree } from "./database.js";
 
 /** A tmux server of its own, out of reach for every other test and for the person's own server. */
 export interface PrivateTmux {
@@ -79,7 +80,7 @@ export function startPrivateTmux(): PrivateTmux {
       await tmux(["kill-server"]).catch(() => undefined);
       for (const pid of panes) endGroup(pid);
       await programsEnded(panes);
-      rmSync(folder, { recursive: true, force: true });
+      removeTree(folder);
     },
   };
 }

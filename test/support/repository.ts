@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execProgram } from "../../src/exec.js";
 import type { VcsWorld } from "../../src/vcs/vcs.js";
+import { removeTree } from "./database.js";
 
 /** A git repository of the test's own, apart from whatever the machine's user has configured. */
 export interface Repository {
@@ -89,7 +90,7 @@ export async function newRepository(
     write,
     commit,
     read: (path, cwd = root) => readFileSync(join(cwd, path), "utf8"),
-    end: () => rmSync(dir, { recursive: true, force: true }),
+    end: () => removeTree(dir),
   };
 }
 

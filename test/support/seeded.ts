@@ -33,7 +33,6 @@ import { leaveWorkspace } from "../../src/workspaces/free.js";
 import { initWorkstream, workstreamRow } from "../../src/workstreams/workstream.js";
 import { openTestStore, temporaryFolder } from "./database.js";
 import { seedImports } from "./predecessor.js";
-import { removeFolder } from "./tmux.js";
 
 /** A small project on disk: the workstream `demo` with a few tasks, and `other`, which is empty. */
 export interface Seeded {
@@ -146,7 +145,7 @@ export async function seededApp(
   const end = async () => {
     await crew.tmux.run([["kill-server"]]);
     await context.store.close();
-    await removeFolder(folder.path);
+    folder.remove();
   };
   try {
     if (workspaces === "with workspaces") await openWorkspaces(crew, project);

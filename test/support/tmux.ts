@@ -1,11 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync } from "node:fs";
 import { describe } from "vitest";
 import { pollUntil, systemClock } from "../../src/clock.js";
 import { execProgram } from "../../src/exec.js";
 import type { Run } from "../../src/tmux/run.js";
 import { createTmux, type Tmux } from "../../src/tmux/tmux.js";
-import { dialect } from "./database.js";
+import { dialect, removeTree } from "./database.js";
 
 export interface PrivateTmux {
   tmux: Tmux;
@@ -52,14 +52,9 @@ export function privateTmux(): PrivateTmux {
     raw,
     dispose: async () => {
       await raw("kill-server");
-      await removeFolder(dir);
+      removeTree(dir);
     },
   };
-}
-
-/** Removes the folder of a server that has ended, whose programs may still be writing their last files into it. */
-export async function removeFolder(dir: string): Promise<void> {
-  await eventually("the folder goes", async () => isRemoved(dir));
 }
 
 /** Waits for what a program in a pane is about to do; fails with `what` after 20 s. */
@@ -73,15 +68,6 @@ export async function eventually<T>(what: string, once: () => Promise<T | undefi
 /** A pane that shows everything it reads, and nothing else. */
 export function catPane(tmux: Tmux, dir: string, session = "mu-demo") {
   return tmux.openPane({ session, window: "cat", cwd: dir, argv: ["cat"] });
-}
-
-function isRemoved(dir: string): boolean {
-  try {
-    rmSync(dir, { recursive: true, force: true });
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isInstalled(): boolean {

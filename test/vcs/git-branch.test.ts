@@ -97,13 +97,27 @@ it("is made also where git has to try again, because another checkout is being m
   expect(await branches()).toEqual(["main", "mu/demo/ann"]);
 });
 
-it("stays with who has it where two wanted the same at once", async () => {
-  const [one, two] = [checkout("one"), checkout("two")];
-  const ends = await Promise.allSettled([create(one, "mu/demo/eve"), create(two, "mu/demo/eve")]);
-  const made = [one, two].filter((_, at) => ends[at]?.status === "fulfilled");
-  expect(made.length).toBeGreaterThan(0);
-  const names = await Promise.all(made.map((at) => branchOf(at)));
+it("goes to one of those who want it at once, and the others get a number", async () => {
+  const wanting = ["one", "two", "six"].map(checkout);
+  await Promise.all(wanting.map((at) => create(at, "mu/demo/eve")));
+  const names = await Promise.all(wanting.map((at) => branchOf(at)));
+  expect(new Set(names).size).toBe(3);
   expect(await branches()).toEqual(["main", ...names].sort());
+});
+
+it("is given up by a checkout that finds another one on it, which got there while git was looking", async () => {
+  let isFirst = true;
+  const exec: typeof repo.world.exec = async (file, args, options) => {
+    const result = await repo.world.exec(file, args, options);
+    if (args.includes("add") && args.includes("worktree") && isFirst) {
+      isFirst = false;
+      await repo.git("worktree", "add", "--force", join(repo.dir, "by-hand"), "mu/demo/eve");
+    }
+    return result;
+  };
+  await git.create({ ...repo.world, exec }, ann, { branch: "mu/demo/eve" });
+  expect(await branchOf()).toBe("mu/demo/eve-2");
+  expect(await repo.gitIn(join(repo.dir, "by-hand"), "branch", "--show-current")).toBe("mu/demo/eve");
 });
 
 it("where git can have no such branch, the workspace has none", async () => {

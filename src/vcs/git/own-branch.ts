@@ -11,7 +11,7 @@ const NOTE = "mu-branch";
 export const LASTING_BRANCHES = ["--exclude=mu/*", "--branches", "--remotes"];
 
 /** A branch that two checkouts want at once is chosen anew this often. */
-const MOST_TRIES = 20;
+export const MOST_TRIES = 20;
 
 /**
  * Takes a branch for a new checkout at `base` and gives its name: `wanted`, or with a number where that one is checked
@@ -37,14 +37,13 @@ export async function takeBranch(
 
 /** Gives back a branch at `base` whose checkout was not made, unless another one is on it by now. */
 export async function giveBackBranch(world: VcsWorld, root: string, name: string, base: string): Promise<void> {
-  const ref = `refs/heads/${name}`;
-  if ((await usersOf(world, root, ref)) === 0) await deleteAt(world, root, ref, base);
+  if ((await usersOf(world, root, name)) === 0) await deleteAt(world, root, `refs/heads/${name}`, base);
 }
 
 /** How many checkouts are on a branch. */
-async function usersOf(world: VcsWorld, root: string, ref: string): Promise<number> {
+export async function usersOf(world: VcsWorld, root: string, name: string): Promise<number> {
   const lines = await gitLines(world, root, ["worktree", "list", "--porcelain"]);
-  return lines.filter((line) => line === `branch ${ref}`).length;
+  return lines.filter((line) => line === `branch refs/heads/${name}`).length;
 }
 
 /** Deletes a branch unless it has moved: whoever moved it just now needs it. */
@@ -86,11 +85,11 @@ export async function dropBranch(world: VcsWorld, root: string, entry: string, m
   const name = made ?? (await readText(join(entry, NOTE)));
   const ref = `refs/heads/${name}`;
   const tip = name === undefined ? undefined : await findCommit(world, root, ref);
-  if (tip === undefined) return;
+  if (name === undefined || tip === undefined) return;
   const isOn = (await readText(join(entry, "HEAD"))) === `ref: ${ref}`;
   const head = isOn ? tip : await readHead(entry);
   if (head === undefined || (!isOn && !(await isAncestor(world, root, tip, head)))) return;
-  if ((await usersOf(world, root, ref)) > Number(isOn)) return;
+  if ((await usersOf(world, root, name)) > Number(isOn)) return;
   if (isOn) await writeWhole(join(entry, "HEAD"), `${head}\n`, 0o644);
   await deleteAt(world, root, ref, tip);
 }

@@ -7,7 +7,7 @@ import { deleteFolder, isTaken } from "../folders.js";
 import { errorText, type ProgramResult, pathTaken } from "../program.js";
 import type { Checkout, CreateOptions, VcsWorld } from "../vcs.js";
 import { findEntry, headOf, readText, waitUntilQuiet, worktreesDirOf } from "./git-dir.js";
-import { dropBranch, giveBackBranch, noteBranch, takeBranch } from "./own-branch.js";
+import { dropBranch, giveBackBranch, MOST_TRIES, noteBranch, takeBranch, usersOf } from "./own-branch.js";
 import { gitFault, NO_HOOKS, runGit } from "./run.js";
 import { commitOf, target } from "./target.js";
 
@@ -47,22 +47,38 @@ async function existingCommit(world: VcsWorld, checkout: Checkout): Promise<stri
   return undefined;
 }
 
-async function addWorktree(
+async function addWorktree(world: VcsWorld, checkout: Checkout, base: string, options: CreateOptions): Promise<void> {
+  const wanted = options.branch;
+  for (let tries = 1; ; tries++) {
+    const branch = wanted === undefined ? undefined : await takeBranch(world, checkout.root, wanted, base);
+    try {
+      return await addOn(world, checkout, base, branch, options);
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === "vcs.branch_taken") || tries === MOST_TRIES) throw error;
+    }
+  }
+}
+
+async function addOn(
   world: VcsWorld,
   checkout: Checkout,
   base: string,
-  { hooks, before, branch: wanted }: CreateOptions,
+  branch: string | undefined,
+  { hooks, before }: CreateOptions,
 ): Promise<void> {
   const quiet = hooks === "off" ? NO_HOOKS : [];
   const run = async (cwd: string, args: readonly string[]) => {
     const result = await runGit(world, cwd, [...quiet, ...args], { okCodes: "any" });
+    if (branch !== undefined && /is already (used by worktree|checked out) at /.test(result.stderr))
+      throw branchTaken(branch);
     if (result.code !== 0) throw addFault(checkout, args, result);
   };
-  const branch = wanted === undefined ? undefined : await takeBranch(world, checkout.root, wanted, base);
   const at = branch === undefined ? ["--detach", checkout.path, base] : [checkout.path, branch];
   try {
     const empty = before === undefined ? [] : ["--no-checkout"];
     await run(checkout.root, ["worktree", "add", "--lock", ...empty, ...at]);
+    // Of two that are made at once, git's own check may see neither.
+    if (branch !== undefined && (await usersOf(world, checkout.root, branch)) > 1) throw branchTaken(branch);
     await before?.();
     const filled = branch === undefined ? ["--detach", "HEAD"] : [branch, "--"];
     if (before !== undefined) await run(checkout.path, ["checkout", "--force", ...filled]);
@@ -83,6 +99,14 @@ async function addWorktree(
 async function forget(world: VcsWorld, root: string, entry: string, branch?: string): Promise<void> {
   await dropBranch(world, root, entry, branch);
   await rm(entry, { recursive: true, force: true });
+}
+
+function branchTaken(branch: string): Fault {
+  return new Fault(
+    "conflict",
+    "vcs.branch_taken",
+    `The branch ${quote(branch)} was taken by another checkout just now.`,
+  );
 }
 
 /** A hook may exit with any code; git's output shows whether it was the hook that failed. */
