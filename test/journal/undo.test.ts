@@ -298,6 +298,44 @@ onEachDialect("undo", (bench) => {
     await sound(context);
   });
 
+  it("leaves out what a group took back itself, in one event or in several", async () => {
+    const { context } = bench;
+    const alpha = await workstreamId(context, "alpha");
+    const [there, renamed, goes] = [
+      await putTask(context, "alpha", "there"),
+      await putTask(context, "alpha", "renamed"),
+      await putTask(context, "alpha", "goes"),
+    ];
+    const { title } = await context.store.db
+      .selectFrom("tasks")
+      .select("title")
+      .where("id", "=", there)
+      .executeTakeFirstOrThrow();
+    const before = await rows(context);
+    const grouped = { ...context, group: "feedface01" };
+    const spec = { op: "task.apply", scope: "alpha", subject: "alpha" };
+    let passing = 0;
+    await write(grouped, spec, async (tx) => {
+      await tx.patch("tasks", there, { title: "away" });
+      await tx.patch("tasks", there, { title });
+      await tx.patch("tasks", renamed, { title: "away" });
+      passing = (await tx.insert("tasks", taskOf(alpha, "passing", tx.now))).id;
+      await tx.patch("tasks", goes, { title: "away" });
+    });
+    await write(grouped, spec, async (tx) => {
+      await tx.patch("tasks", there, { title: "away" });
+      await tx.patch("tasks", renamed, { title: "new" });
+      await tx.removeAll("tasks", [passing, goes]);
+    });
+    await write(grouped, spec, (tx) => tx.patch("tasks", there, { title }));
+    const preview = await previewUndo(context.store.db, "feedface01");
+    expect(preview.inverse.map(({ name, act }) => `${act} ${name}`).sort()).toEqual(["patch renamed", "restore goes"]);
+    expect(preview.rows).toBe(2);
+    await undoGroup(context, "feedface01");
+    expect(await rows(context)).toEqual(before);
+    await sound(context);
+  });
+
   it("takes few statements for many rows", async () => {
     const { context } = bench;
     const alpha = await workstreamId(context, "alpha");

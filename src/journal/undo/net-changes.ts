@@ -10,6 +10,7 @@ import {
   UNIQUE_KEYS,
 } from "../../db/relations.js";
 import type { Reader } from "../../db/schema.js";
+import { portions } from "../../db/statement.js";
 import { isByHash, sameValue, wholeTexts } from "../../db/texts.js";
 import type { Tx } from "../../db/write.js";
 import { groupBy } from "../../groups.js";
@@ -20,6 +21,76 @@ export type NetChange = { table: JournalledTable; id: number } & Sides;
 type Changed = NetChange & { before: Row; after: Row };
 
 export const isChanged = (change: NetChange): change is Changed => change.before !== null && change.after !== null;
+
+/** What a group did to one row, without the row: its values are read again from the events that changed it. */
+export interface Mark {
+  table: JournalledTable;
+  id: number;
+  did: "made" | "removed" | "changed";
+  /** The ids of the events that changed it, one for each change. */
+  events: readonly number[];
+}
+
+/** What a group did to each row, by key. It needs little memory, however large the group is. */
+export type Net = Map<string, Mark>;
+
+/** Rows whose values are held at once. */
+const ROWS_AT_ONCE = 1_000;
+/** Events that are read at once: each may have hundreds of changes. */
+export const EVENTS_AT_ONCE = 20;
+
+/** Adds the changes of a group's next event. */
+export function mark(net: Net, event: number, changes: readonly Change[]): void {
+  const events = [event];
+  for (const change of changes) {
+    const key = rowKey(change.table, change.id);
+    const first = net.get(key);
+    const did = didBoth(first?.did, "insert" in change ? "made" : "remove" in change ? "removed" : "changed");
+    if (did === undefined) net.delete(key);
+    else if (first === undefined) net.set(key, { table: change.table as JournalledTable, id: change.id, did, events });
+    else Object.assign(first, { did, events: [...first.events, event] });
+  }
+}
+
+/** What one change after the other did to a row; undefined if it was made and removed. */
+function didBoth(first: Mark["did"] | undefined, then: Mark["did"]): Mark["did"] | undefined {
+  if (first === undefined) return then;
+  if (first === "made") return then === "removed" ? undefined : "made";
+  return then === "made" ? "changed" : then;
+}
+
+/** Leaves out the rows that ended as they began, once every event is in. */
+export async function leaveOutUnchanged(db: Reader, net: Net): Promise<void> {
+  const twice = [...net.values()].filter(({ did, events }) => did === "changed" && events.length > 1);
+  for (const some of portions(twice, ROWS_AT_ONCE)) {
+    const changed = await changesOf(db, some);
+    for (const { table, id } of some) if (!changed.has(rowKey(table, id))) net.delete(rowKey(table, id));
+  }
+}
+
+/** What the group did to the rows of `marks`, in their order and some at a time. */
+export async function* partsOf(db: Reader, marks: Iterable<Mark>): AsyncGenerator<Map<string, NetChange>> {
+  for (const some of portions([...marks], ROWS_AT_ONCE)) yield await changesOf(db, some);
+}
+
+const marksOf = (net: Net, did: Mark["did"]) => [...net.values()].filter((one) => one.did === did);
+
+/** What the group did to some rows, with their values. */
+export async function changesOf(db: Reader, marks: readonly Mark[]): Promise<Map<string, NetChange>> {
+  const wanted = new Set(marks.map(({ table, id }) => rowKey(table, id)));
+  const ids = [...new Set(marks.flatMap(({ events }) => events))].sort((one, other) => one - other);
+  const net = new Map<string, NetChange>();
+  for (const some of portions(ids, EVENTS_AT_ONCE)) {
+    const events = await db.selectFrom("events").select("changes").where("id", "in", some).orderBy("id").execute();
+    for (const { changes } of events)
+      netChanges(
+        (JSON.parse(changes) as Change[]).filter(({ table, id }) => wanted.has(rowKey(table, id))),
+        net,
+      );
+  }
+  const inOrder = [...wanted].flatMap((key) => net.get(key) ?? []);
+  return new Map(inOrder.map((change) => [rowKey(change.table, change.id), change]));
+}
 
 /** Folds changes, in their order, into one net change per row, on from `net`; rows that end as they began are left out. */
 export function netChanges(changes: Iterable<Change>, net = new Map<string, NetChange>()): Map<string, NetChange> {
@@ -49,7 +120,7 @@ export function imageOf(change: NetChange): Row {
   return isChanged(change) ? {} : (change.before ?? change.after ?? {});
 }
 
-/** The rows that `net` is about as they are now, by key; those that are gone are left out. */
+/** The rows of `net` as they are now, by key; those that are gone are left out. */
 export async function currentRows(db: Reader, net: Map<string, NetChange>): Promise<Map<string, Row>> {
   const now = new Map<string, Row>();
   for (const [table, own] of idsByTable([...net.values()])) {
@@ -59,15 +130,20 @@ export async function currentRows(db: Reader, net: Map<string, NetChange>): Prom
 }
 
 /** The row ids of `changes` by table. */
-export function idsByTable(changes: readonly NetChange[]): Map<JournalledTable, number[]> {
+export function idsByTable(changes: readonly Pick<Mark, "table" | "id">[]): Map<JournalledTable, number[]> {
   const tables = groupBy(changes, ({ table }) => table);
   return new Map([...tables].map(([table, own]) => [table, own.map(({ id }) => id)]));
 }
 
 /** Faults `undo.text_not_kept` when a text that would come back is nowhere in the database. */
-export function textsBack(db: Reader, net: Map<string, NetChange>) {
+export async function checkTexts(db: Reader, net: Net): Promise<void> {
+  const back = [...net.values()].filter(({ did }) => did !== "made");
+  for await (const part of partsOf(db, back)) await textsBack(db, part);
+}
+
+function textsBack(db: Reader, part: Map<string, NetChange>) {
   const back: unknown[] = [];
-  for (const { before } of net.values())
+  for (const { before } of part.values())
     for (const column in before) if (isByHash(before[column])) back.push(before[column]);
   return wholeTexts(db, back);
 }
@@ -76,35 +152,39 @@ export function textsBack(db: Reader, net: Map<string, NetChange>) {
  * Turns net changes back, in an order that keeps every reference whole at each step. Faults `task.cycle` when an edge
  * that comes back would close one, `undo.text_not_kept`.
  */
-export async function putBack(tx: Tx, net: Map<string, NetChange>): Promise<void> {
-  const whole = await textsBack(tx.db, net);
-  const all = [...net.values()];
-  const patches = all.filter(isChanged);
-  const renamed = patches.filter((change) => namingColumns(change).length > 0);
-  if (renamed.length > 1) for (const change of renamed) await tx.patch(change.table, change.id, placeholder(change));
+export async function putBack(tx: Tx, net: Net): Promise<void> {
+  const patches = marksOf(net, "changed");
+  const renamed: Mark[] = [];
+  for await (const part of partsOf(tx.db, patches))
+    for (const [key, change] of part)
+      if (isChanged(change) && namingColumns(change).length > 0) renamed.push(net.get(key) as Mark);
+  if (renamed.length > 1)
+    for await (const part of partsOf(tx.db, renamed))
+      for (const change of part.values())
+        if (isChanged(change)) await tx.patch(change.table, change.id, placeholder(change));
 
-  const gone = (table: JournalledTable, column: string, id: unknown) => {
-    const parent = net.get(rowKey(parentTable(table, column) ?? "", id));
-    return parent?.after === null;
-  };
+  const goes = (table: JournalledTable, column: string, id: unknown) =>
+    net.get(rowKey(parentTable(table, column) ?? "", id))?.did === "removed";
   const refers = (table: JournalledTable, column: string) => parentTable(table, column) !== undefined;
   const turn = async (takes: (table: JournalledTable, column: string, then: unknown) => boolean) => {
-    for (const change of patches) await patchBack(tx, change, whole, takes);
+    for await (const part of partsOf(tx.db, patches)) {
+      const whole = await textsBack(tx.db, part);
+      for (const change of part.values()) if (isChanged(change)) await patchBack(tx, change, whole, takes);
+    }
   };
-  await turn((table, column, then) => refers(table, column) && !gone(table, column, then));
-  const made = groupBy(inOrder(all.filter((one) => one.before === null)).reverse(), ({ table }) => table);
-  for (const [table, own] of made)
-    await tx.removeAll(
-      table,
-      own.map(({ id }) => id),
-    );
+  await turn((table, column, then) => refers(table, column) && !goes(table, column, then));
+  const made = (await inOrder(tx.db, marksOf(net, "made"))).reverse();
+  for (const [table, ids] of idsByTable(made)) await tx.removeAll(table, ids);
   await turn((table, column) => !refers(table, column));
-  for (const { table, id, before } of inOrder(all.filter((change) => change.after === null))) {
-    const values = Object.entries(before ?? {}).map(([column, value]) => [column, whole(value)]);
-    await tx.restore(table, { id, ...Object.fromEntries(values) } as never);
+  for await (const part of partsOf(tx.db, await inOrder(tx.db, marksOf(net, "removed")))) {
+    const whole = await textsBack(tx.db, part);
+    for (const { table, id, before } of part.values()) {
+      const values = Object.entries(before ?? {}).map(([column, value]) => [column, whole(value)]);
+      await tx.restore(table, { id, ...Object.fromEntries(values) } as never);
+    }
   }
-  await turn(gone);
-  await checkAcyclic(tx.db, all);
+  await turn(goes);
+  await checkAcyclic(tx.db, [...net.values()]);
 }
 
 const parentTable = (table: JournalledTable, column: string) => describeTable(table).references[column];
@@ -143,19 +223,34 @@ export function isPassing(table: JournalledTable, column: string): boolean {
 }
 
 /** Rows in the order in which they can be put back: those that others refer to first. */
-function inOrder(changes: readonly NetChange[]): NetChange[] {
-  const byKey = new Map(changes.map((change) => [rowKey(change.table, change.id), change]));
-  const placed = new Set<NetChange>();
-  const place = (change: NetChange) => {
-    const { table } = change;
+async function inOrder(db: Reader, marks: readonly Mark[]): Promise<Mark[]> {
+  const placed = new Set<Mark>();
+  const tables = groupBy(marks, ({ table }) => table);
+  for (const table of JOURNALLED) {
+    const own = tables.get(table) ?? [];
     const self = Object.entries(describeTable(table).references).find(([, to]) => to === table)?.[0];
-    const chain: NetChange[] = [];
-    for (let next: NetChange | undefined = change; next !== undefined && !placed.has(next) && !chain.includes(next); ) {
-      chain.push(next);
-      next = self === undefined ? undefined : byKey.get(rowKey(table, imageOf(next)[self]));
+    const parents = self === undefined ? new Map<Mark, Mark>() : await parentsAmong(db, own, self);
+    for (const one of own) {
+      const chain: Mark[] = [];
+      for (let next: Mark | undefined = one; next !== undefined && !placed.has(next) && !chain.includes(next); ) {
+        chain.push(next);
+        next = parents.get(next);
+      }
+      for (const link of chain.reverse()) placed.add(link);
     }
-    for (const one of chain.reverse()) placed.add(one);
-  };
-  for (const table of JOURNALLED) for (const change of changes) if (change.table === table) place(change);
+  }
   return [...placed];
+}
+
+/** Those of `marks` whose row refers to one of another by `column`, each with that. */
+async function parentsAmong(db: Reader, marks: readonly Mark[], column: string): Promise<Map<Mark, Mark>> {
+  const byId = new Map(marks.map((one) => [one.id, one]));
+  const parents = new Map<Mark, Mark>();
+  for await (const part of partsOf(db, marks)) {
+    for (const change of part.values()) {
+      const [one, parent] = [byId.get(change.id), byId.get(Number(imageOf(change)[column]))];
+      if (one !== undefined && parent !== undefined) parents.set(one, parent);
+    }
+  }
+  return parents;
 }

@@ -3,6 +3,7 @@ import type { Change, EventRow } from "../../db/events.js";
 import {
   describeTable,
   JOURNALLED,
+  type JournalledTable,
   REFERENCES,
   type Reference,
   type Row,
@@ -17,7 +18,17 @@ import { sameValue } from "../../db/texts.js";
 import { groupBy } from "../../groups.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { rowNames } from "../rows.js";
-import { currentRows, idsByTable, imageOf, isChanged, isPassing, type NetChange } from "./net-changes.js";
+import {
+  changesOf,
+  currentRows,
+  idsByTable,
+  imageOf,
+  isChanged,
+  isPassing,
+  type Net,
+  type NetChange,
+  partsOf,
+} from "./net-changes.js";
 
 /** Something later that undo would overwrite. */
 export const OBSTACLE = shape({
@@ -36,8 +47,8 @@ export type Obstacle = TypeOf<typeof OBSTACLE>;
 /** What is in the tables now, and what the log says about it. */
 interface Scene {
   db: Reader;
-  net: Map<string, NetChange>;
-  /** Those of `net` that are looked at. */
+  net: Net;
+  /** What the group did to those rows of `net` that are looked at. */
   part: Map<string, NetChange>;
   /** The rows of `part` as they are now. */
   now: Map<string, Row>;
@@ -56,16 +67,10 @@ type Found = Omit<Obstacle, "name"> & { row: Row };
  * Everything in the way of undoing `net`, the net changes of group `group` whose first event is `firstId`. Groups
  * that came later and were undone again do not count.
  */
-export async function findObstacles(
-  db: Reader,
-  net: Map<string, NetChange>,
-  group: string,
-  firstId: number,
-): Promise<Obstacle[]> {
+export async function findObstacles(db: Reader, net: Net, group: string, firstId: number): Promise<Obstacle[]> {
   const later = await laterChanges(db, net, group, firstId);
   const found: Found[][] = [[], [], [], []];
-  for (const some of portions([...net.keys()], ROWS_AT_ONCE)) {
-    const part = new Map(some.map((key) => [key, net.get(key) as NetChange]));
+  for await (const part of partsOf(db, net.values())) {
     const scene = { db, net, part, now: await currentRows(db, part), later };
     found[0]?.push(...changedAgain(scene));
     found[1]?.push(...(await hanging(scene)));
@@ -77,18 +82,10 @@ export async function findObstacles(
   return all.map(({ row, table, ...rest }) => ({ table, name: nameOf(table, row), ...rest }));
 }
 
-/** Rows of which all that there is in the database is held at once. */
-const ROWS_AT_ONCE = 1_000;
-
 /** With more rows than this, texts are not searched for their ids before they are parsed. */
 const FEW = 20;
 
-async function laterChanges(
-  db: Reader,
-  net: Map<string, NetChange>,
-  group: string,
-  firstId: number,
-): Promise<Scene["later"]> {
+async function laterChanges(db: Reader, net: Net, group: string, firstId: number): Promise<Scene["later"]> {
   const ids = [...new Set([...net.values()].map(({ id }) => id))];
   const mention = ids.length > FEW ? /./ : new RegExp(`id":(?:${ids.join("|")})[,}]`);
   const later: Later[] = [];
@@ -114,7 +111,7 @@ async function laterChanges(
 }
 
 /** Whether a change may stand in the way: one of the same row, or one that made a row refer to another. */
-function concerns(net: Map<string, NetChange>, change: Change): boolean {
+function concerns(net: Net, change: Change): boolean {
   if (!("patch" in change) || net.has(rowKey(change.table, change.id))) return true;
   const { patch, table } = change;
   return (
@@ -196,9 +193,12 @@ async function hanging({ db, net, part, later }: Scene): Promise<Found[]> {
   const made = idsByTable([...part.values()].filter((change) => change.before === null));
   const found: Found[] = [];
   for (const { table, column, to } of REFERENCES) {
-    for (const row of await rowsWhere(db, table, column, made.get(to) ?? [])) {
-      const own = net.get(rowKey(table, row.id));
-      if (own?.before === null || (own?.after && column in own.after)) continue;
+    const rows = await rowsWhere(db, table, column, made.get(to) ?? []);
+    const staying = rows.filter(({ id }) => net.get(rowKey(table, id))?.did !== "made");
+    const changed = await changedAmong(db, net, table, staying);
+    for (const row of staying) {
+      const after = changed.get(rowKey(table, row.id))?.after;
+      if (after && column in after) continue;
       const event = later.get(rowKey(table, row.id))?.find(({ change }) => changesColumn(change, column));
       found.push({
         table,
@@ -221,14 +221,22 @@ async function withoutParents({ db, net, part, later }: Scene): Promise<Found[]>
     for (const change of wanting) {
       const parent = rowKey(reference.to, parentOf(change, reference));
       const returning = net.get(parent);
-      if (returning === undefined ? there.has(Number(parentOf(change, reference))) : returning.before !== null)
-        continue;
+      if (returning === undefined ? there.has(Number(parentOf(change, reference))) : returning.did !== "made") continue;
       const row = { ...change.before, id: change.id };
       const problem = `belongs to a deleted ${reference.column.replace(/_id$/, "")}`;
       found.push({ table: change.table, row, problem, ...by(later.get(parent)?.at(-1)) });
     }
   }
   return found;
+}
+
+/** What the group did to those of `rows` that it changed, and neither made nor removed. */
+function changedAmong(db: Reader, net: Net, table: JournalledTable, rows: readonly { id: number }[]) {
+  const marks = rows.flatMap(({ id }) => net.get(rowKey(table, id)) ?? []);
+  return changesOf(
+    db,
+    marks.filter(({ did }) => did === "changed"),
+  );
 }
 
 const parentOf = (change: NetChange, { table, column }: Reference) =>
@@ -246,12 +254,16 @@ async function takenNames(scene: Scene): Promise<Found[]> {
       const row = { ...scene.now.get(rowKey(change.table, change.id)), ...change.before };
       if (counts(row, key)) wanted.set(valuesOf(row, key), change);
     }
-    for (const row of await rowsOf(scene.db, key, [...wanted.keys()])) {
+    const rows = await rowsOf(scene.db, key, [...wanted.keys()]);
+    const changed = await changedAmong(scene.db, scene.net, key.table, rows);
+    for (const row of rows) {
       const change = wanted.get(valuesOf(row, key));
-      const own = scene.net.get(rowKey(key.table, row.id));
+      const own = rowKey(key.table, row.id);
       if (change === undefined || change.id === row.id || !counts(row, key)) continue;
-      if (own !== undefined && (own.before === null || isSetBy(own, key))) continue;
-      const event = scene.later.get(rowKey(key.table, row.id))?.at(-1);
+      const { did } = scene.net.get(own) ?? {};
+      const again = changed.get(own);
+      if (did === "made" || did === "removed" || (again !== undefined && isSetBy(again, key))) continue;
+      const event = scene.later.get(own)?.at(-1);
       found.push({ table: key.table, row, problem: NAME_TAKEN, ...by(event) });
     }
   }

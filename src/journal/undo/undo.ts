@@ -10,7 +10,18 @@ import { quote } from "../../names.js";
 import { shape, type TypeOf } from "../../shape.js";
 import { isPastWorkstream, workstreamRow } from "../../workstreams/workstream.js";
 import { isAboutWorkstream, rowNames, workstreamsOf } from "../rows.js";
-import { currentRows, imageOf, isChanged, type NetChange, netChanges, putBack, textsBack } from "./net-changes.js";
+import {
+  changesOf,
+  checkTexts,
+  currentRows,
+  EVENTS_AT_ONCE,
+  imageOf,
+  isChanged,
+  leaveOutUnchanged,
+  mark,
+  type Net,
+  putBack,
+} from "./net-changes.js";
 import { findObstacles, NAME_TAKEN, OBSTACLE, type Obstacle, undoneGroups } from "./obstacles.js";
 
 export type { Obstacle } from "./obstacles.js";
@@ -160,7 +171,7 @@ async function scopesOf(db: Reader, group: string): Promise<string[]> {
   const names = new Set<string>();
   const seen = new Set<string>();
   for await (const page of eventPages(db, group)) {
-    for (const name of await workstreamsOf(db, changesOf(page), seen)) names.add(name);
+    for (const name of await workstreamsOf(db, changesIn(page), seen)) names.add(name);
   }
   return [...names].sort();
 }
@@ -203,13 +214,10 @@ async function namesOf(db: Reader, { id, name }: { id: number; name: string }): 
 
 async function isGroupAbout(db: Reader, group: string, id: number): Promise<boolean> {
   for await (const page of eventPages(db, group)) {
-    if (await isAboutWorkstream(db, changesOf(page), id)) return true;
+    if (await isAboutWorkstream(db, changesIn(page), id)) return true;
   }
   return false;
 }
-
-/** Events at a time: each may have hundreds of changes. */
-const EVENTS_AT_ONCE = 20;
 
 /** The events of a group, some at a time; of a destroyed workstream's only the removal of its rows: closed panes do not come back. */
 async function* eventPages(db: Reader, group: string): AsyncGenerator<UndoEvent[]> {
@@ -222,24 +230,26 @@ async function* eventPages(db: Reader, group: string): AsyncGenerator<UndoEvent[
   yield* pages(isRemoval ? removal : events, "id", "asc", EVENTS_AT_ONCE);
 }
 
-const changesOf = (events: readonly UndoEvent[]) => events.flatMap(({ changes }) => JSON.parse(changes) as Change[]);
+const changesIn = (events: readonly UndoEvent[]) => events.flatMap(({ changes }) => JSON.parse(changes) as Change[]);
 
 /** Reads a group, and hands what it changed to `visit` on the way. */
 async function summarize(
   db: Reader,
   group: string,
   undone: ReadonlyMap<string, string>,
-  visit: (changes: Change[]) => void = () => {},
+  visit: (event: number, changes: Change[]) => void = () => {},
 ): Promise<{ summary: UndoGroup; firstId: number }> {
   let first: UndoEvent | undefined;
   let changes = 0;
   const ops = new Set<string>();
   for await (const page of eventPages(db, group)) {
     first ??= page[0];
-    for (const { op } of page) ops.add(op);
-    const own = changesOf(page);
-    changes += own.length;
-    visit(own);
+    for (const event of page) {
+      ops.add(event.op);
+      const own = changesIn([event]);
+      changes += own.length;
+      visit(event.id, own);
+    }
   }
   if (first === undefined) throw noSuchGroup(group);
   const { id, at, actor, subject } = first;
@@ -285,15 +295,15 @@ function noSuchGroup(group: string): Fault {
 
 interface Plan {
   summary: UndoGroup;
-  net: Map<string, NetChange>;
+  net: Net;
   /** Of the group's first event: what came later has a higher one. */
   firstId: number;
 }
 
 /** What a group did. Faults where it cannot be undone, or is undone already. */
 async function plan(db: Reader, group: string): Promise<Plan> {
-  const net = netChanges([]);
-  const { summary, firstId } = await summarize(db, group, await undoneGroups(db), (own) => netChanges(own, net));
+  const net: Net = new Map();
+  const { summary, firstId } = await summarize(db, group, await undoneGroups(db), (id, own) => mark(net, id, own));
   const why = refusal(summary);
   if (why !== undefined) {
     throw new Fault("conflict", "undo.not_possible", `${group} (${summary.ops.join(", ")}) cannot be undone: ${why}.`, [
@@ -301,7 +311,8 @@ async function plan(db: Reader, group: string): Promise<Plan> {
     ]);
   }
   if (summary.undone !== undefined) throw alreadyUndone(summary, summary.undone);
-  await textsBack(db, net);
+  await leaveOutUnchanged(db, net);
+  await checkTexts(db, net);
   return { summary, net, firstId };
 }
 
@@ -369,8 +380,8 @@ function whyNot(ops: readonly string[]): string | undefined {
 /** More rows than this are counted, not described. */
 const MOST_DESCRIBED = 1_000;
 
-async function describe(db: Reader, all: Map<string, NetChange>): Promise<InverseChange[]> {
-  const net = new Map([...all].slice(0, MOST_DESCRIBED));
+async function describe(db: Reader, all: Net): Promise<InverseChange[]> {
+  const net = await changesOf(db, [...all.values()].slice(0, MOST_DESCRIBED));
   const now = await currentRows(db, net);
   const rows = [...net].map(([key, change]) => ({
     change,
