@@ -262,6 +262,8 @@ export interface VcsBackend {
   ): Promise<Saved | null>;
   /** Restores a save into a clean checkout: its commits and its uncommitted files. Faults `vcs.dirty`. */
   restore(world: VcsWorld, checkout: Checkout, place: string): Promise<void>;
+  /** Whether a restore of this save into the checkout was cut off: what it left there is taken over by the next one. */
+  isRestoring?(checkout: Checkout, place: string): Promise<boolean>;
   /** Describes a save for people: its commits and a summary of its files. */
   describe(world: VcsWorld, root: string, place: string): Promise<string>;
   /** All saves in the repository; `[]` for backends without refs. */

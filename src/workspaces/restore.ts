@@ -45,13 +45,20 @@ export async function restoreSalvage(
 }
 
 async function bringBack(host: Host, salvage: ListedSalvage, row: WorkspaceRow): Promise<Salvage | null> {
-  const standing = (await standingsOf(host, [row])).get(row.path);
-  if ((standing?.dirty ?? 0) > 0) throw await dirtyWorkspace(host, row);
-  const saved = await salvageWorkspace(host, row, "salvage restore", "goes");
-  await getBackend(salvage.backend).restore(host, { root: row.root, path: row.path }, salvage.place);
+  const backend = getBackend(salvage.backend);
+  const checkout = { root: row.root, path: row.path };
+  // What was there before a restore that was cut off is saved, and what is there now is of this save.
+  const saved = (await backend.isRestoring?.(checkout, salvage.place)) ? null : await putAside(host, row);
+  await backend.restore(host, checkout, salvage.place);
   const spec = { op: "salvage.restore", scope: row.workstream, subject: salvage.name };
   await write(host.context, spec, async (tx) => tx.addPayload({ into: `${row.workstream}/${row.agent}` }));
   return saved;
+}
+
+async function putAside(host: Host, row: WorkspaceRow): Promise<Salvage | null> {
+  const standing = (await standingsOf(host, [row])).get(row.path);
+  if ((standing?.dirty ?? 0) > 0) throw await dirtyWorkspace(host, row);
+  return salvageWorkspace(host, row, "salvage restore", "goes");
 }
 
 function rootGone({ name, backend, root, place }: ListedSalvage): Fault {

@@ -79,6 +79,30 @@ describe("a move that was killed", () => {
     expect(readdirSync(yard.repo.root)).not.toContain("gone");
   });
 
+  it.each([
+    ["empty, as before git has written the commit", "", undefined],
+    ["with the commit", "to", undefined],
+    ["with the commit, and one of HEAD", "to", ""],
+  ])("leaves git's lock of the branch, %s: it goes, and the work lands", async (_, text, head) => {
+    await leaveMove();
+    for (const write of WRITES) write();
+    const git = join(yard.repo.root, ".git");
+    writeFileSync(join(git, "refs/heads/main.lock"), text === "to" ? `${to}\n` : text);
+    if (head !== undefined) writeFileSync(join(git, "HEAD.lock"), head);
+    expect((await yard.land()).landed.length).toBe(1);
+    await expectClean(await yard.main());
+  });
+
+  it("does not touch a lock of the branch that somebody else has", async () => {
+    await leaveMove();
+    const lock = join(yard.repo.root, ".git/refs/heads/main.lock");
+    writeFileSync(lock, `${from}\n`);
+    await expect(yard.land()).rejects.toMatchObject({ code: "vcs.locked" });
+    expect(readFileSync(lock, "utf8")).toBe(`${from}\n`);
+    rmSync(lock);
+    expect((await yard.land()).landed.length).toBe(1);
+  });
+
   it("keeps what the user has written since, and says which files those are", async () => {
     await leaveMove();
     for (const write of WRITES) write();

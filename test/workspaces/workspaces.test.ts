@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { destroyCrew, previewCrewDestroy } from "../../src/crew/workstream.js";
 import { write } from "../../src/db/write.js";
 import { Fault } from "../../src/errors.js";
+import type { Exec } from "../../src/exec.js";
 import { readLog } from "../../src/journal/log.js";
 import { addTask } from "../../src/tasks/add.js";
 import { claimTask } from "../../src/tasks/claim.js";
@@ -128,6 +129,30 @@ onEachDialect("workspaces", (bench) => {
     expect((await workspaceCommits(shop.crew, { ...w1, name: "w2" })).commits).toMatchObject([{ subject: "work" }]);
     const again = restoreSalvage(shop.crew, found, { workstream: "demo", name: "w2" });
     await expect(again).rejects.toMatchObject({ code: "workspace.dirty", exitCode: 4 });
+  });
+
+  itOnce("come back whole also after a restore that was killed among its files, which is run again", async () => {
+    const { repository, crew } = shop;
+    const { path } = await make();
+    const own = await repository.commit({ "b.txt": "b" }, "work", path);
+    repository.write({ "new.txt": "new", "src/a.txt": "changed" }, path);
+    await freeWorkspace(crew, w1);
+    await make();
+    await repository.commit({ "c.txt": "c" }, "other work", path);
+    const found = await getSalvage(crew, "demo/w1/1");
+    const dies: Exec = async (program, args, options) => {
+      const result = await crew.exec(program, args, options);
+      if (!args.includes("read-tree")) return result;
+      writeFileSync(await repository.gitIn(path, "rev-parse", "--git-path", "index.lock"), "half");
+      throw new Error("killed here");
+    };
+    await expect(restoreSalvage({ ...crew, exec: dies }, found, w1)).rejects.toThrow("killed here");
+    expect(await restoreSalvage(crew, found, w1)).toMatchObject({ created: false, saved: null });
+    expect(await repository.gitIn(path, "rev-parse", "HEAD")).toBe(own);
+    expect([repository.read("new.txt", path), repository.read("src/a.txt", path)]).toEqual(["new", "changed"]);
+    expect((await listSalvages(crew, "demo")).map(({ name }) => name)).toEqual(["demo/w1/2", "demo/w1/1"]);
+    const again = restoreSalvage(crew, found, w1);
+    await expect(again).rejects.toMatchObject({ code: "workspace.dirty" });
   });
 
   itOnce("go along with a repository that was moved, and not with another one", async () => {

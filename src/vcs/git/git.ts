@@ -5,7 +5,7 @@ import { keep, letGo } from "./kept.js";
 import { leftovers } from "./leftovers.js";
 import { loose, looseEnds, made } from "./loose.js";
 import { refresh } from "./refresh.js";
-import { describe, listSaved, restore } from "./restore.js";
+import { describe, isRestoring, listSaved, restore } from "./restore.js";
 import { save } from "./save.js";
 import { snapshot } from "./snapshot.js";
 import { spans } from "./spans.js";
@@ -40,6 +40,7 @@ export const git: VcsBackend = {
   snapshot,
   save,
   restore,
+  isRestoring,
   describe,
   listSaved,
 };

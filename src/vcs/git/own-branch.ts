@@ -28,7 +28,7 @@ export async function takeBranch(
     const branch = await chooseBranch(world, root, wanted, base);
     if (branch === undefined) return undefined;
     const args = [...NO_HOOKS, "update-ref", `refs/heads/${branch.name}`, base, branch.tip];
-    const result = await runGit(world, root, args, { okCodes: "any" });
+    const result = await runGit(world, root, args, { okCodes: "any", alone: true });
     if (result.code === 0) return branch.name;
     const isTaken = /already exists|but expected/.test(result.stderr);
     if (!isTaken || tries === MOST_TRIES) throw gitFault(root, args, result);
@@ -106,6 +106,6 @@ export async function reattach(world: VcsWorld, { path }: Pick<Checkout, "path">
   if (own && own.length > 0) return;
   const head = await findCommit(world, path, "HEAD");
   if (head === undefined) return;
-  await runGit(world, path, [...NO_HOOKS, "update-ref", "-m", "mu restore", ref, head]);
+  await runGit(world, path, [...NO_HOOKS, "update-ref", "-m", "mu restore", ref, head], { alone: true });
   await runGit(world, path, [...NO_HOOKS, "symbolic-ref", "HEAD", ref]);
 }

@@ -1,10 +1,10 @@
-import { rm } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { writeWhole } from "../../whole-file.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
-import { gitDirOf, readText } from "./git-dir.js";
+import { findGitDir, gitDirOf, readText } from "./git-dir.js";
 import { diffTrees } from "./history.js";
 import { restoreFiles } from "./nested.js";
 import { LASTING_BRANCHES, reattach } from "./own-branch.js";
@@ -13,8 +13,13 @@ import { findCommit, gitLines, runGit } from "./run.js";
 import { SALVAGE } from "./save.js";
 import { readSavedCommit } from "./saved-commit.js";
 
-/** A file in the checkout's git folder that names the save being restored. */
+/** A file in the checkout's git folder that names the save being restored: its place, and its commit. */
 const NOTE = "mu-restore";
+
+export async function isRestoring({ path }: Pick<Checkout, "path">, place: string): Promise<boolean> {
+  const gitDir = await findGitDir(path);
+  return gitDir !== undefined && (await readText(join(gitDir, NOTE)))?.split("\n")[0] === place;
+}
 
 /**
  * Restores a save into a clean checkout: HEAD, files and index. What a killed restore of the same save left
@@ -23,13 +28,24 @@ const NOTE = "mu-restore";
 export async function restore(world: VcsWorld, { path }: Checkout, place: string): Promise<void> {
   const commit = await commitOfSave(world, path, place);
   const content = await readSavedCommit(world, path, commit);
-  const note = join(await gitDirOf(path), NOTE);
-  const wasBegun = (await readText(note)) === commit;
-  if (!wasBegun) await requireClean(world, path, "all");
-  await writeWhole(note, `${commit}\n`);
+  const gitDir = await gitDirOf(path);
+  const note = join(gitDir, NOTE);
+  const wasBegun = (await readText(note)) === `${place}\n${commit}`;
+  if (wasBegun) await removeLocksSince(gitDir, note);
+  else await requireClean(world, path, "all");
+  await writeWhole(note, `${place}\n${commit}\n`);
   await restoreFiles(world, path, content, wasBegun ? "overwrite" : "clean");
   await reattach(world, { path });
   await rm(note, { force: true });
+}
+
+/** Nobody is at work in a checkout that is being restored: its locks that are younger than the note are of a git that was killed. */
+async function removeLocksSince(gitDir: string, note: string): Promise<void> {
+  const since = await stat(note);
+  for (const name of ["index.lock", "HEAD.lock"]) {
+    const made = await stat(join(gitDir, name)).catch(() => undefined);
+    if (made !== undefined && made.mtimeMs >= since.mtimeMs) await rm(join(gitDir, name), { force: true });
+  }
 }
 
 async function commitOfSave(world: VcsWorld, cwd: string, place: string): Promise<string> {

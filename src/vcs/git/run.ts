@@ -17,6 +17,8 @@ export interface GitOptions {
   okCodes?: readonly number[] | "any";
   /** Lets git take optional locks, for example to refresh an index. */
   locks?: boolean;
+  /** Nobody else writes the branch of mu's that this is about: a lock on it that stays was left by a killed git. */
+  alone?: boolean;
 }
 
 const TIMEOUT_MS = 600_000;
@@ -44,7 +46,7 @@ export async function runGit(
     const { code, stdout, stderr } = result;
     if (code !== 0 && pause !== null && isTransient(stderr)) {
       await wait(pause);
-      if (pause === LOCK_WAITS.at(-1)) await removeOwnLock(cwd, lockIn(stderr));
+      if (pause === LOCK_WAITS.at(-1)) await removeOwnLock(cwd, lockIn(stderr), options.alone);
       continue;
     }
     const isOk = code === 0 || options.okCodes === "any" || options.okCodes?.includes(code ?? -1);
@@ -154,12 +156,12 @@ const BRANCH_LOCK_MS = 10_000;
  * Removes the lock of a ref that only mu writes, once it has stayed for all the pauses: a git that writes a ref holds it
  * for some ms, so that the one that made this was killed. That of a workspace's branch must be older.
  */
-async function removeOwnLock(cwd: string, lock: string | undefined): Promise<void> {
+async function removeOwnLock(cwd: string, lock: string | undefined, alone = false): Promise<void> {
   const own = /\/refs\/(heads\/)?mu\/.*\.lock$/.exec(lock ?? "");
   if (lock === undefined || own === null) return;
   const path = resolve(cwd, lock);
   const made = await stat(path).catch(() => undefined);
-  if (own[1] !== undefined && made !== undefined && Date.now() - made.mtimeMs < BRANCH_LOCK_MS) return;
+  if (own[1] !== undefined && !alone && made !== undefined && Date.now() - made.mtimeMs < BRANCH_LOCK_MS) return;
   await rm(path, { force: true });
 }
 

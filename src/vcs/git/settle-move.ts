@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { lstat, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Move } from "../lander.js";
 import type { VcsWorld } from "../vcs.js";
 import { isLink, readChanges, type Span } from "./changes.js";
-import { findGitDir } from "./git-dir.js";
+import { commonDirOf, findGitDir, readText } from "./git-dir.js";
 import { existingCommits } from "./history.js";
 import { withDraft } from "./index-draft.js";
 import { findCommit, gitEntries, runGit, runGits } from "./run.js";
@@ -22,6 +23,7 @@ export async function settleMove(world: VcsWorld, move: Move): Promise<string[]>
   const { path, from, to } = move;
   const gitDir = await findGitDir(path);
   if (gitDir === undefined || !existsSync(gitDir)) return [];
+  await removeMoveLocks(gitDir, move);
   return withDraft(path, async (draft) => {
     const head = await findCommit(world, path, "HEAD");
     if (head === undefined || (await existingCommits(world, path, [from, to])).length < 2) return [];
@@ -60,6 +62,24 @@ export async function settleMove(world: VcsWorld, move: Move): Promise<string[]>
       await rm(compare.GIT_INDEX_FILE, { force: true });
     }
   });
+}
+
+/** How long a git may have the lock of a branch before it has written the commit into it, in ms. */
+const LOCKING_MS = 200;
+
+/**
+ * Removes the locks that a git leaves which is killed as it moves the branch: one with the commit of this move, or one that
+ * stays empty, as a live git fills it at once. Others are of somebody else.
+ */
+async function removeMoveLocks(gitDir: string, { branch, to }: Move): Promise<void> {
+  const lock = join(await commonDirOf(gitDir), "refs", "heads", `${branch}.lock`);
+  const first = await readText(lock);
+  if (first === to) {
+    const head = join(gitDir, "HEAD.lock");
+    if ((await readText(head)) === "") await rm(head, { force: true });
+  } else if (first === "") await wait(LOCKING_MS);
+  if (first !== undefined && ["", to].includes(first) && (await readText(lock)) === first)
+    await rm(lock, { force: true });
 }
 
 const REFRESH = ["update-index", "-q", "--refresh"];

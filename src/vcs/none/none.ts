@@ -39,6 +39,7 @@ export const noneBackend: VcsBackend = {
     return { place, commit: null, commits: 0, files };
   },
   restore: restoreCopy,
+  isRestoring,
   async describe(world, _root, place) {
     const { changed, deleted } = await readManifest(world, place);
     const lines = [`${changed.length} changed or added, ${deleted.length} deleted, in an archive`];
@@ -78,11 +79,15 @@ async function removeCopy(_world: VcsWorld, { path }: Checkout): Promise<void> {
   for (const file of [restoring, marker]) await rm(file, { force: true });
 }
 
+async function isRestoring({ path }: Checkout, place: string): Promise<boolean> {
+  return (await readFile(beside(path).restoring, "utf8").catch(() => "")) === place;
+}
+
 /** A killed restore leaves a file beside the copy with the name of the save, whose files may be overwritten. */
 async function restoreCopy(world: VcsWorld, checkout: Checkout, place: string): Promise<void> {
   const { restoring } = beside(checkout.path);
-  const begun = await readFile(restoring, "utf8").catch(() => "");
-  const own = begun === place ? await readManifest(world, place) : { changed: [], deleted: [] };
+  const wasBegun = await isRestoring(checkout, place);
+  const own = wasBegun ? await readManifest(world, place) : { changed: [], deleted: [] };
   const expected = new Set([...own.changed, ...own.deleted]);
   const { changed, deleted } = differences(checkout, MAX_FILES);
   const others = [...changed, ...deleted].filter((file) => !expected.has(file));
