@@ -15,7 +15,7 @@ import { write } from "./db/write.js";
 import { asksPerson } from "./dispatch/attend.js";
 import { decide } from "./dispatch/decide.js";
 import { HOLD_OPS, listEscalations, requeueTaskIn } from "./dispatch/escalation.js";
-import { brakeFile, brakeReason, killFiles, readFacts, type Scene } from "./dispatch/facts.js";
+import { brakeFile, brakeReason, readFacts, releaseLine, type Scene } from "./dispatch/facts.js";
 import { Fault } from "./errors.js";
 import { type AgentRef, counted, qualifiedName, quote } from "./names.js";
 import { INBOX_ITEM, type InboxItem } from "./notify/inbox-item.js";
@@ -107,9 +107,8 @@ async function brakeItem(scene: Scene): Promise<InboxItem[]> {
   if (reason === null || file === undefined) return [];
   const { name } = scene.workstream;
   const since = (await stat(file).catch(() => undefined))?.mtime.toISOString() ?? null;
-  const command = file === killFiles(scene).at(-1) ? `mu resume --machine -w ${name}` : `mu resume -w ${name}`;
   const facts = { workstream: name, subject: name, since, ...asked(`The brake is on: ${reason}`), choices: [] };
-  return [{ id: idOf(name, "brake", reason), kind: "brake", ...facts, command }];
+  return [{ id: idOf(name, "brake", reason), kind: "brake", ...facts, command: releaseLine(scene) }];
 }
 
 async function heldItems(db: Reader, scene: Scene): Promise<InboxItem[]> {

@@ -9,7 +9,7 @@ import { writeWhole } from "../whole-file.js";
 import type { Wait, WaitCode } from "./decide.js";
 import type { DispatchWorld } from "./dispatch.js";
 import { type Escalation, HOLD_OPS, listEscalations } from "./escalation.js";
-import { brakeReason, type Scene } from "./facts.js";
+import { brakeReason, releaseLine, type Scene } from "./facts.js";
 import { stalePrices } from "./prices.js";
 
 /** What a beat found that a person may have to know of. */
@@ -114,7 +114,7 @@ export async function createAttendant(world: DispatchWorld, options: AttendOptio
       const { name } = scene.workstream;
       if (situation.brake !== null) {
         const title = `${name}: the brake is on`;
-        await notifier.notify(scene, { kind: "brake", title, message: `${situation.brake}\nmu resume -w ${name}` });
+        await notifier.notify(scene, { kind: "brake", title, message: `${situation.brake}\n${releaseLine(scene)}` });
       }
       const open = await listEscalations(db, scene);
       await watchHolds(scene, open);
@@ -175,7 +175,7 @@ function attentionLines(
   const brake = brakeReason(scene);
   const stall = stallText(wait)?.replaceAll("\n", "\n  ");
   return [
-    ...(brake === null ? [] : [`The brake is on: ${brake}. Take it off: \`mu resume -w ${name}\``]),
+    ...(brake === null ? [] : [`The brake is on: ${brake}. Take it off: \`${releaseLine(scene)}\``]),
     ...open.map(
       ({ task, hold, reason }) => `${task} is held (${hold}): ${reason ?? ""} \`mu task requeue ${name}/${task}\``,
     ),

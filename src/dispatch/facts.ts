@@ -158,6 +158,16 @@ export function brakeReason(scene: Scene): string | null {
   }
 }
 
+/** Since when the crew stands still, where the brake says that a freeze has put it on. */
+export const frozenSince = (brake: string | null) => /^frozen since (\S+)/.exec(brake ?? "")?.[1];
+
+/** The line that lets go on what the brake has stopped. */
+export function releaseLine(scene: Scene): string {
+  const to = `-w ${scene.workstream.name}`;
+  if (frozenSince(brakeReason(scene)) !== undefined) return `mu thaw ${to}`;
+  return brakeFile(scene) === killFiles(scene).at(-1) ? `mu resume --machine ${to}` : `mu resume ${to}`;
+}
+
 const selectOpen = statement((db, { id }: { id: number }) =>
   db
     .selectFrom("agents")

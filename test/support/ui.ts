@@ -26,7 +26,11 @@ export interface Ui {
 }
 
 /** Starts `mu ui` of the built program on a seeded project. */
-export async function startUi(app: Seeded, words: readonly string[] = []): Promise<Ui> {
+export async function startUi(
+  app: Seeded,
+  words: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ui> {
   const child = spawn(process.execPath, [PROGRAM, "ui", "--no-browser", ...words], {
     cwd: app.request.cwd,
     env: {
@@ -34,6 +38,7 @@ export async function startUi(app: Seeded, words: readonly string[] = []): Promi
       TMPDIR: app.folder,
       XDG_CACHE_HOME: CODE_CACHE,
       PATH: [dirname(process.execPath), process.env["PATH"]].join(delimiter),
+      ...env,
     },
   });
   let said = "";

@@ -2,14 +2,11 @@ import * as z from "zod";
 import { localTime } from "../../clock.js";
 import { FROZEN, freezeCrew, thawCrew } from "../../crew/freeze.js";
 import { putBrakeOn, takeBrakeOff } from "../../dispatch/brake.js";
-import { brakeReason } from "../../dispatch/facts.js";
+import { brakeReason, frozenSince } from "../../dispatch/facts.js";
 import { counted } from "../../names.js";
 import { defineOperation, step } from "../define.js";
 import { field, workstreamField } from "../fields.js";
 import { sceneOf } from "./world.js";
-
-/** What the brake says that a freeze has put on. */
-const FROZEN_SINCE = /^frozen since (\S+)/;
 
 export const freeze = defineOperation({
   name: "freeze",
@@ -70,7 +67,7 @@ export const thaw = defineOperation({
   async run(app, { workstream }) {
     const scene = await sceneOf(app, workstream);
     const crew = await app.crew();
-    const [, since] = FROZEN_SINCE.exec(brakeReason(scene) ?? "") ?? [];
+    const since = frozenSince(brakeReason(scene));
     const agents = await thawCrew(crew, scene.workstream, since === undefined ? null : localTime(since));
     // Where the brake is off already, a thaw that was killed may have left that out of the log.
     if (since !== undefined || brakeReason(scene) === null) await takeBrakeOff(crew, scene);

@@ -7,7 +7,7 @@ import { Act, agoOf, Refused, SaidLines, Waiting } from "./parts.js";
 import { go, type Place, pathTo, usePlace } from "./place.js";
 import { AgentPage, Crew } from "./views/crew.js";
 import { Graph } from "./views/graph.js";
-import { Inbox } from "./views/inbox.js";
+import { Inbox, isFrozen, Release } from "./views/inbox.js";
 import { JobPage, Jobs } from "./views/jobs.js";
 import { Landing, ReviewPage } from "./views/landing.js";
 import { Log } from "./views/log.js";
@@ -124,28 +124,33 @@ function Workstream({ me, place }: { me: Me; place: Place & { workstream: string
           {me.allowed.length === 0 && <span class="faint">only to look at</span>}
           {brake ? (
             <>
-              <span class="bad">stopped</span>
-              <Act
-                me={me}
-                verb="resume"
-                input={{ workstream, machine: brake.command.includes("--machine") }}
-                done={inbox.reload}
-              >
-                Resume
-              </Act>
+              <span class="bad">{isFrozen(brake) ? "frozen" : "stopped"}</span>
+              <Release me={me} brake={brake} done={inbox.reload} />
             </>
           ) : (
-            <Act
-              me={me}
-              verb="kill"
-              input={{ workstream, reason: `stopped from the page by ${me.you}` }}
-              sure="Stop everything?"
-              kind="danger"
-              done={inbox.reload}
-              title="Starts no more runs"
-            >
-              Stop
-            </Act>
+            <>
+              <Act
+                me={me}
+                verb="freeze"
+                input={{ workstream, reason: `frozen from the page by ${me.you}` }}
+                sure="Stop every agent where it stands?"
+                done={inbox.reload}
+                title="Starts no more runs, and stops the agents where they stand"
+              >
+                Freeze
+              </Act>
+              <Act
+                me={me}
+                verb="kill"
+                input={{ workstream, reason: `stopped from the page by ${me.you}` }}
+                sure="Stop everything?"
+                kind="danger"
+                done={inbox.reload}
+                title="Starts no more runs; those under way finish"
+              >
+                Stop
+              </Act>
+            </>
           )}
         </span>
         <nav aria-label="views">

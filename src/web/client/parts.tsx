@@ -205,6 +205,14 @@ export function Markdown({ text }: { text: string }) {
 
 const MOST_SCREEN = 400;
 
+/** Those of the 16 colours of a terminal, as Anser names them, that are too dark for text on the dark ground of a screen. */
+const DARK: Readonly<Record<string, string>> = {
+  "0, 0, 0": "var(--ansi-black)",
+  "187, 0, 0": "var(--ansi-red)",
+  "0, 0, 187": "var(--ansi-blue)",
+  "187, 0, 187": "var(--ansi-magenta)",
+};
+
 /** Lines of a pane with their colours; whatever an agent prints is text. */
 export function Screen({ lines, small }: { lines: readonly string[]; small?: boolean }) {
   const shown = useMemo(
@@ -217,7 +225,10 @@ export function Screen({ lines, small }: { lines: readonly string[]; small?: boo
         <span
           key={n}
           class={decorations.join(" ")}
-          style={{ ...(fg && { color: `rgb(${fg})` }), ...(bg && { backgroundColor: `rgb(${bg})` }) }}
+          style={{
+            ...(fg && { color: (!bg && DARK[fg]) || `rgb(${fg})` }),
+            ...(bg && { backgroundColor: `rgb(${bg})` }),
+          }}
         >
           {content.replace(/[^\P{Cc}\n\t]/gu, "")}
         </span>

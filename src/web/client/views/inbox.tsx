@@ -13,6 +13,25 @@ const KINDS: Readonly<Record<InboxItem["kind"], string>> = {
   budget: "has used up its budget",
 };
 
+/** Whether a freeze has put the brake on, so that a thaw takes it off. */
+export const isFrozen = ({ command }: InboxItem) => command.startsWith("mu thaw");
+
+/** Lets go on what the brake has stopped. */
+export function Release({ me, brake, done }: { me: Me; brake: InboxItem; done: () => void }) {
+  const { workstream, command } = brake;
+  if (isFrozen(brake))
+    return (
+      <Act me={me} verb="thaw" input={{ workstream }} done={done} kind="main">
+        Thaw
+      </Act>
+    );
+  return (
+    <Act me={me} verb="resume" input={{ workstream, machine: command.includes("--machine") }} done={done} kind="main">
+      Resume
+    </Act>
+  );
+}
+
 /** Who needs a person, oldest first as mu lists them, with the question itself and buttons for the answers. */
 export function Inbox({ me, workstream, chosen }: { me: Me; workstream: string; chosen: string | undefined }) {
   const inbox = useRead<{ items: InboxItem[] }>("inbox", { workstream });
@@ -58,19 +77,9 @@ function Question({ me, item, isChosen, reload }: { me: Me; item: InboxItem; isC
             {`${key} · ${label}`}
           </Act>
         ))}
-        {kind === "brake" && (
-          <Act
-            me={me}
-            verb="resume"
-            input={{ workstream, machine: command.includes("--machine") }}
-            done={reload}
-            kind="main"
-          >
-            Take it off
-          </Act>
-        )}
+        {kind === "brake" && <Release me={me} brake={item} done={reload} />}
         {kind === "check" && (
-          <Act me={me} verb="task.requeue" input={{ task: subject, workstream }} done={reload}>
+          <Act me={me} verb="task.open" input={{ task: subject, workstream }} done={reload}>
             Have it tried again
           </Act>
         )}

@@ -201,7 +201,12 @@ export function ReviewPage({ me, workstream, task }: { me: Me; workstream: strin
               {handledAt ? (
                 `handled by ${handledBy}`
               ) : (
-                <Act me={me} verb="review.handled" input={{ task, workstream, comments: [n] }} done={review.reload}>
+                <Act
+                  me={me}
+                  verb="review.handled"
+                  input={{ task, workstream, numbers: [String(n)] }}
+                  done={review.reload}
+                >
                   Handled
                 </Act>
               )}

@@ -248,7 +248,7 @@ function TaskActions({ me, task, runs }: { me: Me; task: Task; runs: Run[] }) {
   const isLive = task.status === "OPEN" || task.status === "IN_PROGRESS";
   return (
     <fieldset class="row" aria-label="what can be done">
-      {isLive && (
+      {task.status === "OPEN" && (
         <Act me={me} verb="task.requeue" input={ref} title="Ready again, with all its attempts">
           Requeue
         </Act>
@@ -282,7 +282,7 @@ function TaskActions({ me, task, runs }: { me: Me; task: Task; runs: Run[] }) {
           Reject
         </Act>
       )}
-      {!isLive && (
+      {task.status !== "OPEN" && (
         <Act me={me} verb="task.open" input={ref}>
           Open again
         </Act>
