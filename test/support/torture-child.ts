@@ -2,12 +2,14 @@ import { execFile, execFileSync } from "node:child_process";
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { mulberry32 } from "./random.js";
 
 /**
- * A scripted agent of the torture: `<name> <folder of the round>`. It claims, commits one file for the task, leaves a note,
+ * A scripted agent of the torture: `<name> <folder of the round> <seed>`. It claims, commits one file for the task, leaves a note,
  * closes and lands, whatever fails meanwhile, and writes each answer that mu gave it to a ledger of its own, on the disk.
  */
-const [name = "", round = ""] = process.argv.slice(2);
+const [name = "", round = "", seed = ""] = process.argv.slice(2);
+const random = mulberry32(Number(seed));
 const space = process.cwd();
 const NOTHING_READY = 3;
 
@@ -32,8 +34,8 @@ function mu(...words: string[]): Promise<any> {
 
 const git = (...args: string[]) => execFileSync("git", args, { cwd: space, encoding: "utf8", stdio: "pipe" }).trim();
 
-/** How long a task takes, in ms: long enough for a blow or two to fall into it. */
-const WORK_MS = 6_000;
+/** How long a task takes at most, in ms: long enough for blows to fall into it. */
+const WORK_MS = 15_000;
 
 /** Commits the task's file, unless that was done before the agent was killed. */
 function work(task: string): boolean {
@@ -58,8 +60,9 @@ async function turn(): Promise<boolean> {
   const task = own?.items[0]?.name ?? (await mu("task", "claim", "--next"))?.task.name;
   if (task === undefined || !existsSync(join(space, ".git"))) return false;
   enter("ledger", { did: "claim", task });
-  await pause(Math.random() * WORK_MS);
+  await pause(random() * WORK_MS);
   if (!work(task)) return true;
+  enter("ledger", { did: "commit", task });
   const text = `${name} has done it`;
   if (await mu("task", "note", task, text)) enter("ledger", { did: "note", task, text });
   const closed = await mu("task", "close", task);

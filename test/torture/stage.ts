@@ -50,7 +50,7 @@ if (ahead !== 0) globalThis.Date = class extends Real {
 `;
 
 /** A round's stage with its tasks; the agents have not started. */
-export async function openStage(agents: readonly string[], plan: object): Promise<Stage> {
+export async function openStage(agents: readonly string[], plan: object, seed: number): Promise<Stage> {
   const desk = openDesk();
   const { dir } = desk.server;
   const [round, stateDir] = [join(dir, "round"), join(dir, "state")];
@@ -77,7 +77,7 @@ export async function openStage(agents: readonly string[], plan: object): Promis
   if (applied.code !== 0) throw new Error(applied.err);
   await desk.json("workstream", "set", "closeRequires", "commit", "-w", WORKSTREAM);
   const program = await bundleChild(round, "torture-child");
-  const line = (name: string) => `${process.execPath} ${program} ${name} ${round}`;
+  const line = (name: string) => `${process.execPath} ${program} ${name} ${round} ${seed + agents.indexOf(name)}`;
   return {
     ...desk,
     agents,

@@ -37,7 +37,7 @@ export async function playRound({
   const random = mulberry32(seed);
   const began = process.uptime();
   const names = Array.from({ length: agents }, (_, n) => `a${n}`);
-  const stage = await openStage(names, planOf(tasks, random));
+  const stage = await openStage(names, planOf(tasks, random), seed);
   const struck: string[] = [];
   const losses: string[] = [];
   try {
@@ -125,21 +125,40 @@ async function count(stage: Stage, tasks: number): Promise<string[]> {
     if (times !== 1) losses.push(`${name} is ${times} times on main`);
   }
   if (subjects.length !== tasks + 1) losses.push(`main has ${subjects.length} commits`);
-  const notes = await stage.json<{ name: string; text: string }[]>(
-    ...["sql", "select t.name, n.text from task_notes n join tasks t on t.id = n.task_id"],
-  );
-  const known = new Set(notes.map(({ name, text }) => `${name} ${text}`));
-  for (const agent of stage.agents) {
-    for (const { did, task, text } of linesOf(join(stage.round, "ledger", `${agent}.jsonl`)))
-      if (did === "note" && !known.has(`${task} ${text}`)) losses.push(`the note of ${agent} on ${task} is lost`);
+  losses.push(...(await unkept(stage)));
+  for (const agent of stage.agents)
     for (const { words, stderr = "" } of linesOf(join(stage.round, "faults", `${agent}.jsonl`)))
       losses.push(...bugsIn(`${words} by ${agent}`, stderr));
-  }
   const audit = await stage.mu(["audit", "verify", "--tables"]);
   if (audit.code !== 0) losses.push(`audit: ${audit.out}${audit.err}`);
   const fsck = stage.git("fsck", "--no-dangling", "--no-progress");
   if (fsck !== "") losses.push(`fsck: ${fsck}`);
   return losses;
+}
+
+/** What an agent was told of, by its ledger, and neither the database nor main has. */
+async function unkept(stage: Stage): Promise<string[]> {
+  const notes = await stage.json<{ name: string; text: string }[]>(
+    ...["sql", "select t.name, n.text from task_notes n join tasks t on t.id = n.task_id"],
+  );
+  const events = await stage.json<{ op: string; actor: string; subject: string }[]>(
+    ...["sql", "select op, actor, subject from events where op in ('task.claim', 'task.close')"],
+  );
+  const work = stage.git("log", "-p", "--format=", "main", "--", "work").matchAll(/^\+(t\d+)$/gm);
+  const kept = new Set([
+    ...notes.map(({ name, text }) => `note ${name} ${text}`),
+    ...events.map(({ op, actor, subject }) => `${op.slice(5)} ${subject.replace(`${WORKSTREAM}/`, "")} ${actor}`),
+    ...[...work].flatMap(([, task]) => [`commit ${task}`, `land ${task}`]),
+  ]);
+  return stage.agents.flatMap((agent) => {
+    const lines = linesOf(join(stage.round, "ledger", `${agent}.jsonl`));
+    const keyOf = ({ did, task, text }: (typeof lines)[number]) => {
+      if (did === "note") return `note ${task} ${text}`;
+      return `${did} ${task}${did === "claim" || did === "close" ? ` ${agent}` : ""}`;
+    };
+    const lost = lines.filter((line) => !kept.has(keyOf(line)));
+    return lost.map((line) => `${agent} was told of what is not there: ${JSON.stringify(line)}`);
+  });
 }
 
 /** Why it may be that the crew has not finished. */
