@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 
-const USAGE = "usage: npm run sweep -- [--verb task.add,land] [--only kills|errors]";
+const USAGE = "usage: npm run sweep -- [--verb task.add,land] [--only kills|errors] [--most 40]";
 const FIGURES = ".cache/sweep.jsonl";
 
 /** What came of one point of a verb. */
@@ -15,8 +15,15 @@ interface Figures {
   line: string;
 }
 
-const { values } = parseArgs({ options: { verb: { type: "string" }, only: { type: "string" } } });
-if (values.only !== undefined && !["kills", "errors"].includes(values.only)) {
+const { values } = parseArgs({
+  options: {
+    verb: { type: "string" },
+    only: { type: "string" },
+    /** At most so many points of a verb, spread evenly, of kills and of errors each; all of them without it. */
+    most: { type: "string" },
+  },
+});
+if (!["kills", "errors", undefined].includes(values.only) || !/^[1-9]\d*$/.test(values.most ?? "1")) {
   console.error(USAGE);
   process.exit(2);
 }
@@ -28,6 +35,7 @@ const { status } = spawnSync("npx", ["vitest", "run", "--mode", "soak", "--proje
     ...process.env,
     ...(values.verb !== undefined && { MU_SWEEP_VERBS: values.verb }),
     ...(values.only !== undefined && { MU_SWEEP_ONLY: values.only }),
+    ...(values.most !== undefined && { MU_SWEEP_MOST: values.most }),
   },
 });
 

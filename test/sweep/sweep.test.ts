@@ -10,7 +10,11 @@ const SWEPT = ["task.add", "job.new", "init", "asset.add", "undo"];
 const SAMPLED = { kills: 8, errors: 0 };
 
 /** What `npm run sweep` asks for: verbs, and which faults. */
-const asked = { verbs: process.env["MU_SWEEP_VERBS"]?.split(","), only: process.env["MU_SWEEP_ONLY"] };
+const asked = {
+  verbs: process.env["MU_SWEEP_VERBS"]?.split(","),
+  only: process.env["MU_SWEEP_ONLY"],
+  most: Number(process.env["MU_SWEEP_MOST"] ?? Number.POSITIVE_INFINITY),
+};
 
 const all = await scenarios();
 const chosen = all.filter(({ verb }) => asked.verbs?.includes(verb) ?? (inject("soak") || SWEPT.includes(verb)));
@@ -27,8 +31,8 @@ describe.skipIf(noStrace !== undefined)(`a verb that is cut off (${noStrace ?? "
 async function swept(scenario: Scenario): Promise<Finding[]> {
   const sweep = await openSweep(scenario);
   const cuts: Cut[] = [
-    ...(asked.only === "errors" ? [] : sample(sweep.kills, SAMPLED.kills)),
-    ...(asked.only === "kills" ? [] : sample(sweep.errors, SAMPLED.errors)),
+    ...(asked.only === "errors" ? [] : some(sweep.kills, SAMPLED.kills)),
+    ...(asked.only === "kills" ? [] : some(sweep.errors, SAMPLED.errors)),
   ];
   const findings: Finding[] = [];
   try {
@@ -41,6 +45,13 @@ async function swept(scenario: Scenario): Promise<Finding[]> {
     await sweep.end();
   }
   return findings;
+}
+
+/** Those points that this run tries, spread evenly. */
+function some(cuts: readonly Cut[], few: number): Cut[] {
+  const chosen = sample(cuts, few);
+  const step = Math.max(1, chosen.length / asked.most);
+  return chosen.filter((_, n) => Math.floor(n / step) !== Math.floor((n - 1) / step));
 }
 
 const line = ({ point: { program, thread, call, n, what }, instead, problems }: Finding) =>
