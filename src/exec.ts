@@ -40,14 +40,17 @@ export type Exec = (file: string, args: readonly string[], options?: ExecOptions
 export const execProgram: Exec = async (file, args, options = {}) => {
   if (args.some((arg) => arg.includes("\0"))) return NO_ARGUMENT;
   if (options.onOutput !== undefined) return streamProgram(file, args, options, options.onOutput);
-  const program = execa(file, args, {
-    ...surroundings(options),
-    stripFinalNewline: false,
-    ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
-    ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
-    ...(options.signal && { cancelSignal: options.signal, forceKillAfterDelay: FORCE_MS }),
-    ...(options.endWith && { killSignal: options.endWith }),
-  });
+  const program = begin(() =>
+    execa(file, args, {
+      ...surroundings(options),
+      stripFinalNewline: false,
+      ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
+      ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
+      ...(options.signal && { cancelSignal: options.signal, forceKillAfterDelay: FORCE_MS }),
+      ...(options.endWith && { killSignal: options.endWith }),
+    }),
+  );
+  if (program instanceof NotBegun) return { ...ENDED, code: null, notStarted: await program.code };
   // What it has started may keep its output open when it is ended.
   program.once("exit", () => {
     if (program.killed) for (const output of [program.stdout, program.stderr]) output?.destroy();
@@ -62,6 +65,37 @@ export const execProgram: Exec = async (file, args, options = {}) => {
     ...(!started && { notStarted: result.code ?? "ENOENT" }),
   };
 };
+
+class NotBegun {
+  constructor(readonly code: Promise<string>) {}
+}
+
+/**
+ * Where no descriptor is left, Node gives a program that it cannot start no streams, which is a `TypeError` of execa's, and
+ * tells of the cause in an event a tick later that nobody can listen to.
+ */
+function begin<T>(start: () => T): T | NotBegun {
+  try {
+    return start();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return new NotBegun(causeOf(error));
+  }
+}
+
+function causeOf(error: TypeError): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const hear = (cause: NodeJS.ErrnoException) => {
+      if (cause.syscall?.startsWith("spawn")) resolve(cause.code ?? "EMFILE");
+      else setImmediate(() => reject(cause));
+    };
+    process.once("uncaughtException", hear);
+    setImmediate(() => {
+      process.off("uncaughtException", hear);
+      reject(error);
+    });
+  });
+}
 
 /** How long a program that is ended may take, in ms. */
 const FORCE_MS = 150;
@@ -98,14 +132,17 @@ async function streamProgram(
   options: ExecOptions,
   onOutput: NonNullable<ExecOptions["onOutput"]>,
 ): Promise<ExecResult> {
-  const child = execa(file, args, {
-    ...surroundings(options),
-    buffer: false,
-    encoding: "buffer",
-    detached: true,
-    cleanup: false,
-    ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
-  });
+  const child = begin(() =>
+    execa(file, args, {
+      ...surroundings(options),
+      buffer: false,
+      encoding: "buffer",
+      detached: true,
+      cleanup: false,
+      ...(options.input !== undefined ? { input: options.input } : { stdin: "ignore" as const }),
+    }),
+  );
+  if (child instanceof NotBegun) return { ...ENDED, code: null, notStarted: await child.code };
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const outputs = [child.stdout, child.stderr];
   const closed = outputs.map((output) => new Promise((resolve) => output.once("close", resolve)));

@@ -105,6 +105,9 @@ describe("mu doctor", () => {
     expect(findings.find(({ probe }) => probe === "workspaces")).toMatchObject({
       ...{ severity: "note", detail: "Not examined: the database cannot be used as it is." },
     });
+    // Names are not looked up in a database that cannot be used.
+    for (const line of ["doctor -w demo --json", "doctor --send demo/ann --json"])
+      expect(await home.here(line, { env: { MU_WORKSTREAM: "demo" } })).toMatchObject({ code: 1, stderr: "" });
     expect(readFileSync(home.database)).toEqual(before);
   });
 

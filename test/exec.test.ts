@@ -24,6 +24,29 @@ describe("a program that is run to its end", () => {
     expect(await execProgram("true", ["x".repeat(10_000_000)])).toMatchObject({ notStarted: "E2BIG" });
   });
 
+  it("says so also where no descriptor is left to start it with, and goes on", async () => {
+    const source = fileURLToPath(new URL("../src/exec.ts", import.meta.url));
+    const program = `import { closeSync, openSync } from "node:fs";
+      import { execProgram } from ${JSON.stringify(source)};
+      await execProgram("true", []);
+      const open = [];
+      try { for (;;) open.push(openSync("/dev/null")); } catch {}
+      const answers = [await execProgram("true", []), await execProgram("true", [], { onOutput() {} })];
+      for (const one of open) closeSync(one);
+      console.log(JSON.stringify([...answers, await execProgram("true", [])].map(({ code, notStarted }) => code ?? notStarted)));`;
+    const words = [
+      "-c",
+      'ulimit -n 256; exec "$@"',
+      "sh",
+      process.execPath,
+      "--import",
+      "tsx",
+      "--input-type=module",
+      "-e",
+    ];
+    expect(await execProgram("sh", [...words, program])).toMatchObject({ stdout: '["EMFILE","EMFILE",0]\n' });
+  });
+
   it("ends it when its time is up, though what it has started keeps its output open", async () => {
     const answer = await sh("echo begun; sleep 60 & echo $!; wait", { timeoutMs: 50 });
     expect(answer).toMatchObject({ code: null, timedOut: true });

@@ -163,9 +163,9 @@ export const frozenSince = (brake: string | null) => /^frozen since (\S+)/.exec(
 
 /** The line that lets go on what the brake has stopped. */
 export function releaseLine(scene: Scene): string {
-  const to = `-w ${scene.workstream.name}`;
-  if (frozenSince(brakeReason(scene)) !== undefined) return `mu thaw ${to}`;
-  return brakeFile(scene) === killFiles(scene).at(-1) ? `mu resume --machine ${to}` : `mu resume ${to}`;
+  const { name } = scene.workstream;
+  if (frozenSince(brakeReason(scene)) !== undefined) return `mu thaw -w ${name}`;
+  return brakeFile(scene) === killFiles(scene).at(-1) ? `mu resume --machine -w ${name}` : `mu resume -w ${name}`;
 }
 
 const selectOpen = statement((db, { id }: { id: number }) =>

@@ -36,7 +36,8 @@ export const doctor = defineOperation({
   ],
   async run(app, { deep, fix, send, timeout }) {
     const patient = await patientOf(app);
-    if (send !== undefined && patient.examined.fault === undefined) await openPaneAgent(app.context.store.db, send);
+    const canSend = send !== undefined && patient.examined.fault === undefined;
+    if (canSend) await openPaneAgent(app.context.store.db, send);
     const timeoutMs = (probe: Probe) =>
       timeout ?? (probe.name === "canary" ? SEND_MS : probe.deep ? DEEP_MS : PROBE_MS);
     const probes = PROBES.filter((probe) => deep || !probe.deep);
@@ -44,7 +45,7 @@ export const doctor = defineOperation({
     const before = await examine();
     const fixed = fix ? await applyFixes(patient, before) : [];
     const after = fixed.length > 0 ? await examine() : before;
-    const sent = send === undefined ? [] : await runProbes(patient, [canary(send)], timeoutMs);
+    const sent = canSend ? await runProbes(patient, [canary(send)], timeoutMs) : [];
     const findings = [...after, ...sent].map(({ fix: _, ...finding }) => finding);
     const steps = findings.flatMap(({ intent, command }) => (intent && command ? [step(intent, command)] : []));
     const nextSteps = [...new Map(steps.map((one) => [one.command, one])).values()];

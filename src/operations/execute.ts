@@ -89,7 +89,8 @@ async function withApp<T>(
           };
     const crew = lazily(() => world.openCrew(context, request));
     const app: App = { context, caller, request, program, crew, orphans: [], ...examined };
-    return await work(app, await resolveNames(operation, schema, input, app));
+    // Of a database that cannot be used, no name is known.
+    return await work(app, examined.examined?.fault ? input : await resolveNames(operation, schema, input, app));
   } finally {
     letGo();
     await store.close();

@@ -108,7 +108,8 @@ async function problemsAfter(place: Place, ran: Traced, instead: Instead, known:
 /** A call that failed gives exit code 5 and the path, or has done no harm. */
 function endingProblems({ code, stderr }: Ending, instead: Instead, known: readonly Ending[]): string[] {
   if (instead === "SIGKILL" || known.some((ending) => ending.code === code)) return [];
-  const isTold = code === 5 && /"message":"[^"]*(\/|git|tmux)/.test(stderr) && !/^\s+at /m.test(stderr);
+  const isTold =
+    code === 5 && /"message":"(?:[^"\\]|\\.)*(\/|git|tmux|standard output)/.test(stderr) && !/^\s+at /m.test(stderr);
   return isTold ? [] : [`ended with ${code}: ${stderr}`];
 }
 
