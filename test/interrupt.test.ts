@@ -72,6 +72,20 @@ const count = async (table: string) =>
   (await home.mu(["sql", `select count(*) as n from ${table}`, "--json"])).json()[0].n as number;
 const isSound = async () => expect((await home.mu("audit verify --tables")).code).toBe(0);
 
+it("a write in SQL whose own process is killed says so, and has changed nothing", async () => {
+  const query = `insert into task_notes (task_id, author, text, created_at) select 1, 'a', x, '' from (${ENDLESS.replace("count(*)", "x")})`;
+  const running = home.start(["sql", query, "--write", "--json"]);
+  const ended = outcome(running);
+  await expect
+    .poll(() => childrenOf(running.pid).find((child) => openDatabases(child) > 0 && process.kill(child, "SIGKILL")), {
+      timeout: 60_000,
+      interval: 5,
+    })
+    .toBeDefined();
+  expect((await ended).fault()).toMatchObject({ code: "sql.no_answer", exitCode: 5 });
+  expect(await count("task_notes")).toBe(0);
+});
+
 describe.each([
   ["SIGINT", 130],
   ["SIGTERM", 143],

@@ -194,7 +194,7 @@ function processWorld(output: Output, signal: AbortSignal): World {
 async function runApart(program: string, words: readonly string[], input: string, request: Request) {
   const { env, cwd, signal, self } = request;
   const { execProgram } = await import("../exec.js");
-  const { code, stdout, stderr } = await execProgram(
+  const { code, stdout, stderr, notStarted } = await execProgram(
     process.execPath,
     [program, ...words, "--json", ...(self ? ["--self"] : [])],
     {
@@ -207,8 +207,16 @@ async function runApart(program: string, words: readonly string[], input: string
   );
   if (code === 0) return JSON.parse(stdout);
   if (signal.aborted) throw interrupted();
+  if (!stderr.startsWith("{")) throw noAnswer(notStarted ?? (code === null ? "it was killed" : `exit ${code}`));
   const { error, code: name, message, nextSteps, exitCode: _, ...details } = JSON.parse(stderr);
   throw new Fault(error, name, message, nextSteps, details);
+}
+
+function noAnswer(why: string): Fault {
+  const message = `The statement runs in a process of its own (${process.execPath}), which gave no answer: ${why}.`;
+  return new Fault("unavailable", "sql.no_answer", message, [
+    { intent: "See what the log says of it", command: "mu log -n 5" },
+  ]);
 }
 
 async function startApart(program: string, words: readonly string[], { env, cwd }: Request): Promise<void> {

@@ -46,6 +46,9 @@ code=$?
 exit $code
 `;
 
+/** A line that has not ended by then, in ms, hangs, and is ended: a fault at the call by which Node wakes itself does that. */
+const BOUND_MS = 150_000;
+
 /** Seeds the project of a scenario. */
 export async function openPlace({ project, before }: Pick<Scenario, "project" | "before">): Promise<Place> {
   const tools = mkdtempSync(join(tmpdir(), "mu-sweep-"));
@@ -70,7 +73,11 @@ export async function openPlace({ project, before }: Pick<Scenario, "project" | 
       },
     });
     child.stdin.end();
+    const bound = setTimeout(() => {
+      for (const pid of programsIn(app.folder)) process.kill(Number(pid), "SIGKILL");
+    }, BOUND_MS);
     const ran = await outcome(child);
+    clearTimeout(bound);
     await eventually("the programs of mu end", async () => programsIn(app.folder).length === 0);
     return ran;
   };
