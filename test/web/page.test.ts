@@ -55,6 +55,9 @@ describe.skipIf(noBrowser !== undefined)(`the page (${noBrowser ?? "in Chromium"
         for (const view of [...VIEWS, "crew/helper", "tasks/build", "jobs/theme", "landing/cart"]) {
           await page.goto(`${seeded.ui.origin}/demo/${view}`);
           await page.locator("main :is(h1, .card, table, .empty, section, li)").first().waitFor();
+          const tab = page.locator("nav [aria-current]");
+          const right = async () => ((await tab.boundingBox())?.x ?? 0) + ((await tab.boundingBox())?.width ?? 0);
+          await expect.poll(right, { message: `the tab of ${view}` }).toBeLessThanOrEqual(size.width);
           const wide = await page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth",
           );

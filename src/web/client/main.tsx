@@ -79,6 +79,10 @@ function Workstream({ me, place }: { me: Me; place: Place & { workstream: string
   useEffect(() => {
     document.title = `${waiting > 0 ? `(${waiting}) ` : ""}${workstream} · mu`;
   }, [waiting, workstream]);
+  // On a phone not all of them are beside each other.
+  useEffect(() => {
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [view, waiting]);
   useNotices(inbox.value?.items, workstream);
   useKeys(workstream, () => showHelp((is) => !is));
   const views = {
