@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { Fault, throwIfExhausted } from "../errors.js";
 import { quote } from "../names.js";
 import { shape, type TypeOf } from "../shape.js";
@@ -54,7 +54,7 @@ export async function writeBundle(folder: string, sources: readonly Source[], no
   bundle.write("README.md", README);
   bundle.write("INDEX.md", index(manifest));
   if (textOf(manifest) !== before.text) {
-    await replaceManifest(folder, before.text, textOf({ ...manifest, updatedAt: now }), now);
+    await replaceManifest(folder, before.text, textOf({ ...manifest, updatedAt: now }));
   }
   return { folder, ...bundle.counts };
 }
@@ -64,24 +64,32 @@ const textOf = (manifest: Manifest) => `${JSON.stringify(manifest, null, 1)}\n`;
 /** An empty manifest says whose folder it is, so that an export that was cut off can be repeated. */
 async function beginBundle(folder: string, sources: readonly Source[], now: string): Promise<Exported> {
   const empty = { bundleVersion: BUNDLE_VERSION, createdAt: now, updatedAt: now, sources: {} };
-  await replaceManifest(folder, undefined, textOf(empty), now);
+  await replaceManifest(folder, undefined, textOf(empty));
   return writeBundle(folder, sources, now);
 }
 
-/** A lock is held for the moment of a comparison and a rename: an older one was left by a process that was killed. */
-const LOCK_MS = 60_000;
+/** A lock is held for the moment of a comparison and a rename: one that stays was left by a process that was killed. */
+const [LOCK_MS, LOOKS] = [2_000, 40];
 
 /** Replaces the manifest unless another export has done so since it was read. */
-async function replaceManifest(folder: string, before: string | undefined, text: string, now: string): Promise<void> {
+async function replaceManifest(folder: string, before: string | undefined, text: string): Promise<void> {
   const [path, lock] = [join(folder, MANIFEST), join(folder, `.${MANIFEST}.lock`)];
   let held = false;
   const last = async () => {
-    const age = Date.parse(now) - (statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY);
-    if (age > LOCK_MS) await rm(lock, { force: true });
-    held = await writeFile(lock, "", { flag: "wx" }).then(
-      () => true,
-      () => false,
-    );
+    const take = async () => {
+      held = await writeFile(lock, "", { flag: "wx" }).then(
+        () => true,
+        () => false,
+      );
+      return held;
+    };
+    const madeAt = () => statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
+    const first = madeAt();
+    for (let look = 0; look < LOOKS && !(await take()); look++) await pause(LOCK_MS / LOOKS);
+    if (!held && first !== undefined && madeAt() === first) {
+      await rm(lock, { force: true });
+      await take();
+    }
     if (!held || (await readManifest(folder))?.text !== before) throw inUse(folder);
   };
   try {

@@ -490,6 +490,22 @@ describe("git worktrees", () => {
       expect(await standing()).toEqual(was);
     });
 
+    test("is undone also where the kill met git as it wrote: its lock goes, and a rebase that is torn", async () => {
+      const onto = await conflicting();
+      const before = manifestOf(ann.path);
+      const killed = git.refresh(
+        worldWhere((args) => args.includes("--abort")),
+        ann,
+        onto,
+      );
+      await expect(killed).rejects.toThrow("killed here");
+      const gitDir = await repo.gitIn(ann.path, "rev-parse", "--absolute-git-dir");
+      for (const name of ["head-name", "orig-head", "onto"]) rmSync(join(gitDir, "rebase-merge", name));
+      writeFileSync(join(gitDir, "index.lock"), "half");
+      expect(await git.refresh(world, ann, onto)).toMatchObject({ outcome: "conflict", conflicts: ["README.md"] });
+      expect(manifestOf(ann.path)).toEqual(before);
+    });
+
     test("that was killed at its end still knows where it began", async () => {
       await git.create(world, ann, {});
       const from = await repo.commit({ "mine.txt": "m" }, "mine", ann.path);

@@ -17,6 +17,7 @@ import {
   type DeliveryRow,
   deliveryRow,
   enqueue,
+  HOLD_MS,
   showDelivery,
   toldTo,
 } from "./outbox.js";
@@ -171,11 +172,29 @@ export async function retryDelivery(
   const [arrived] = await reviewDeliveries(host, { id });
   if (arrived?.state === "proved") return showDelivery(db, id);
   const agent = await receiver(db, { workstream: before.workstream, name: before.agent }, before.text);
+  const settled = before.state === "pasted" ? await awaitTyped(host, agent, id, options.signal) : undefined;
+  if (settled !== undefined) return settled;
   const row = await deliveryRow(db, id);
   if (row.state === "unproved" && row.agent_id === agent.id && (await isUnread(host, agent, row))) throw unread(before);
   // One that waits for this agent was asked for again by somebody who died since, and is delivered.
   if (row.state !== "queued" || row.agent_id !== agent.id) await applyVerb(host.context, before, "retry", agent);
   return deliver(host, agent, { id, pollOptions: pollOptionsOf(options) });
+}
+
+/** Somebody is typing it, or has died over it: gives what becomes of it, or undefined if nothing proves it. */
+async function awaitTyped(
+  host: TmuxHost,
+  agent: RowOf<"agents">,
+  id: number,
+  signal: AbortSignal | undefined,
+): Promise<Delivery | undefined> {
+  const pollOptions = pollOptionsOf({ timeoutMs: HOLD_MS + 5_000, ...(signal && { signal }) });
+  try {
+    return await deliver(host, agent, { id, pollOptions });
+  } catch (error) {
+    if (error instanceof Fault && error.code === "delivery.unproved") return undefined;
+    throw error;
+  }
 }
 
 function unread({ id, agent, workstream }: Delivery): Fault {

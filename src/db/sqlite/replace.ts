@@ -43,6 +43,7 @@ export async function replaceDatabase(
       const present = await takeAlone(path, waitMs);
       try {
         await make(draft, present && readerOf(present, path));
+        mergeLog(draft);
         await swap(path, { draft, aside });
       } finally {
         present?.close();
@@ -59,6 +60,19 @@ const removeAll = (path: string) => {
 };
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** A new database moves without its log: what closing could not merge is merged, or is why there is none. */
+function mergeLog(draft: string): void {
+  if (sizeOf(`${draft}-wal`) === 0) return;
+  const connection = connect(draft, { timeout: BLOCKING_MS });
+  try {
+    connection.pragma("wal_checkpoint(truncate)");
+  } finally {
+    connection.close();
+  }
+  if (sizeOf(`${draft}-wal`) > 0)
+    throw Object.assign(new Error("The log could not be merged."), { code: "SQLITE_FULL" });
+}
 
 /** Locks the database against everybody, all of it in its one file. Undefined if there is none that SQLite can read. */
 async function takeAlone(path: string, waitMs: number): Promise<Connection | undefined> {

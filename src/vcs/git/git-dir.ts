@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { findAbove, realPath } from "../folders.js";
@@ -137,4 +137,16 @@ async function fingerprint(gitDir: string): Promise<string> {
     for (const name of await readdir(folder).catch(() => []))
       seen.push(`${name} ${(await stat(join(folder, name)).catch(() => undefined))?.mtimeMs}`);
   return seen.sort().join("\n");
+}
+
+/**
+ * Removes a checkout's locks that are younger than the note of what mu began there, and was killed over: nobody else is at
+ * work in it, so that they are of a git that was killed too.
+ */
+export async function removeLocksSince(gitDir: string, note: string): Promise<void> {
+  const since = await stat(note);
+  for (const name of ["index.lock", "HEAD.lock"]) {
+    const made = await stat(join(gitDir, name)).catch(() => undefined);
+    if (made !== undefined && made.mtimeMs >= since.mtimeMs) await rm(join(gitDir, name), { force: true });
+  }
 }

@@ -5,7 +5,7 @@ import { counted, quote, shellWord } from "../../names.js";
 import { writeWhole } from "../../whole-file.js";
 import type { ProgramResult } from "../program.js";
 import type { Checkout, CommitRange, Refreshed, VcsWorld } from "../vcs.js";
-import { gitDirOf, operationIn, readText, waitUntilQuiet } from "./git-dir.js";
+import { gitDirOf, operationIn, readText, removeLocksSince, waitUntilQuiet } from "./git-dir.js";
 import { commitsBetween, landedIn, parseWalk, requireHistory } from "./history.js";
 import { reattach } from "./own-branch.js";
 import { gitEntries, gitFault, gitLine, runGit } from "./run.js";
@@ -102,10 +102,15 @@ const REBASE_CODES = [1, 2, 128];
 async function undoAbandoned(world: VcsWorld, path: string, gitDir: string): Promise<void> {
   const note = await readNote(gitDir);
   if (note === undefined || note.head !== undefined) return;
+  await removeLocksSince(gitDir, join(gitDir, NOTE));
   const operation = operationIn(await readdir(gitDir));
   if (operation === "rebase" || operation === "merge") {
     const aborted = await runGit(world, path, [operation, "--abort"], { okCodes: REBASE_CODES });
-    if (aborted.code !== 0) await startOver(world, path, note.from);
+    if (aborted.code !== 0) {
+      await startOver(world, path, note.from);
+      // A rebase whose own files are torn cannot even be given up.
+      await rm(join(gitDir, "rebase-merge"), { recursive: true, force: true });
+    }
   }
   const head = await gitLine(world, path, ["rev-parse", "HEAD"]);
   // A killed merge that met no conflict leaves changed files and no other trace.

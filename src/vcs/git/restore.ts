@@ -1,10 +1,10 @@
-import { rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../../errors.js";
 import { enumerate, quote } from "../../names.js";
 import { writeWhole } from "../../whole-file.js";
 import type { Checkout, VcsWorld } from "../vcs.js";
-import { findGitDir, gitDirOf, readText } from "./git-dir.js";
+import { findGitDir, gitDirOf, readText, removeLocksSince } from "./git-dir.js";
 import { diffTrees } from "./history.js";
 import { restoreFiles } from "./nested.js";
 import { LASTING_BRANCHES, reattach } from "./own-branch.js";
@@ -37,15 +37,6 @@ export async function restore(world: VcsWorld, { path }: Checkout, place: string
   await restoreFiles(world, path, content, wasBegun ? "overwrite" : "clean");
   await reattach(world, { path });
   await rm(note, { force: true });
-}
-
-/** Nobody is at work in a checkout that is being restored: its locks that are younger than the note are of a git that was killed. */
-async function removeLocksSince(gitDir: string, note: string): Promise<void> {
-  const since = await stat(note);
-  for (const name of ["index.lock", "HEAD.lock"]) {
-    const made = await stat(join(gitDir, name)).catch(() => undefined);
-    if (made !== undefined && made.mtimeMs >= since.mtimeMs) await rm(join(gitDir, name), { force: true });
-  }
 }
 
 async function commitOfSave(world: VcsWorld, cwd: string, place: string): Promise<string> {

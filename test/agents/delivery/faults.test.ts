@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { drainDeliveries, pullDelivery } from "../../../src/agents/delivery/drain.js";
 import { enqueue, HOLD_MS, listDeliveries, reserve } from "../../../src/agents/delivery/outbox.js";
-import { sendToAgent } from "../../../src/agents/delivery/send.js";
+import { retryDelivery, sendToAgent } from "../../../src/agents/delivery/send.js";
 import { appendSpool, spoolPath } from "../../../src/agents/spool.js";
 import { observeAgents } from "../../../src/agents/status/observe.js";
 import type { Clock } from "../../../src/clock.js";
@@ -112,6 +112,17 @@ describeTmux("sending while the world breaks", () => {
     }
     expect(await states()).toEqual(["unproved", "proved"]);
     expect(receipts("ada")).toEqual([]);
+  });
+
+  it("and a person who asks for it again meanwhile has it typed once its sender must be dead", async () => {
+    const agent = await play("ada");
+    const { context } = stage.crew;
+    const row = await enqueue(context, agent, { text: "one", sender: "tester" });
+    await reserve(context, row, null);
+    const later: Clock = { ...context.clock, now: () => new Date(Date.now() + HOLD_MS + 1000) };
+    const person = { ...stage.crew, context: { ...context, clock: later } };
+    expect(await retryDelivery(person, row.id)).toMatchObject({ state: "proved", attempt: 2 });
+    expect(receipts("ada")).toEqual(["one"]);
   });
 
   const SHELL = { cwd: "/tmp", cli: "shell", command: "sh" };
