@@ -284,6 +284,18 @@ function writeBucket(folder: string): void {
   writeFileSync(join(folder, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
+it("waits for the lock of another export, and takes it where that one was killed", async () => {
+  await inFolder(async (root) => {
+    const folder = join(root, "out");
+    await writeBundle(folder, [{ workstream: "w", tasks: [] }], NOW);
+    const lock = join(folder, ".manifest.json.lock");
+    writeFileSync(lock, "");
+    await writeBundle(folder, [{ workstream: "w", tasks: [task("a")] }], LATER);
+    expect(await readBundle(folder)).toMatchObject([{ tasks: [{ name: "a" }] }]);
+    expect(existsSync(lock)).toBe(false);
+  });
+});
+
 it("is begun by a manifest without sources, so that an export that was cut off goes on, and a folder of others stays", async () => {
   const folder = temporaryFolder();
   try {

@@ -106,8 +106,10 @@ async function problemsAfter(place: Place, ran: Traced, instead: Instead, known:
 }
 
 /** A call that failed gives exit code 5 and the path, or has done no harm. */
-function endingProblems({ code, stderr }: Ending, instead: Instead, known: readonly Ending[]): string[] {
+function endingProblems({ code, stdout, stderr }: Ending, instead: Instead, known: readonly Ending[]): string[] {
   if (instead === "SIGKILL" || known.some((ending) => ending.code === code)) return [];
+  // The doctor reports what is wrong.
+  if (code === 1 && stdout.includes('"ok":false')) return [];
   const isTold =
     code === 5 && /"message":"(?:[^"\\]|\\.)*(\/|git|tmux|standard output)/.test(stderr) && !/^\s+at /m.test(stderr);
   return isTold ? [] : [`ended with ${code}: ${stderr}`];

@@ -145,7 +145,7 @@ async function fingerprint(gitDir: string): Promise<string> {
  */
 export async function removeLocksSince(gitDir: string, note: string): Promise<void> {
   const since = await stat(note);
-  for (const name of ["index.lock", "HEAD.lock"]) {
+  for (const name of (await readdir(gitDir)).filter((one) => one.endsWith(".lock"))) {
     const made = await stat(join(gitDir, name)).catch(() => undefined);
     if (made !== undefined && made.mtimeMs >= since.mtimeMs) await rm(join(gitDir, name), { force: true });
   }

@@ -106,11 +106,9 @@ async function undoAbandoned(world: VcsWorld, path: string, gitDir: string): Pro
   const operation = operationIn(await readdir(gitDir));
   if (operation === "rebase" || operation === "merge") {
     const aborted = await runGit(world, path, [operation, "--abort"], { okCodes: REBASE_CODES });
-    if (aborted.code !== 0) {
-      await startOver(world, path, note.from);
-      // A rebase whose own files are torn cannot even be given up.
-      await rm(join(gitDir, "rebase-merge"), { recursive: true, force: true });
-    }
+    if (aborted.code !== 0) await startOver(world, path, note.from);
+    // A rebase that was killed as it wrote its own files may not even be given up.
+    await rm(join(gitDir, "rebase-merge"), { recursive: true, force: true });
   }
   const head = await gitLine(world, path, ["rev-parse", "HEAD"]);
   // A killed merge that met no conflict leaves changed files and no other trace.
