@@ -185,8 +185,13 @@ describe.skipIf(noBrowser !== undefined)(`what the page does (${noBrowser ?? "in
       await page.getByRole("heading", { name }).waitFor();
     };
     await make("later");
-    await page.getByLabel("Instructions").fill("Later");
+    const file = await page.evaluateHandle<unknown>(
+      `(() => { const all = new DataTransfer(); all.items.add(new File(["Later, from a file"], "wishes.txt")); return all; })()`,
+    );
+    await page.getByLabel("Instructions").dispatchEvent("drop", { dataTransfer: file });
+    await expect.poll(() => page.getByLabel("Instructions").inputValue()).toBe("Later, from a file");
     await press(page, "Run all steps");
+    await said(page, /'Later, from a file'/);
     await press(page, "Cancel what is queued");
     await said(page, "mu job cancel later -w demo --queued");
     const steps = await store.db.selectFrom("tasks").select("status").where("name", "like", "later_%").execute();

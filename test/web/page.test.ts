@@ -3,6 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Store } from "../../src/db/store.js";
 import { write } from "../../src/db/write.js";
+import { escalateTask } from "../../src/dispatch/escalation.js";
 import { addTask, addTaskIn } from "../../src/tasks/add.js";
 import { noBrowser, openBrowser, seededUi, startUi } from "../support/ui.js";
 
@@ -212,6 +213,31 @@ describe.skipIf(noBrowser !== undefined)(`the page (${noBrowser ?? "in Chromium"
       await page.getByText("Nothing waits to land.").waitFor();
     },
   );
+
+  it("tells of a new question while it is behind another window, and leads to it", async () => {
+    const page = await open("/demo/crew");
+    // What a page behind another window has, with a notice that the test can press.
+    await page.addInitScript(`
+      window.notices = [];
+      window.Notification = class { static permission = "granted"; constructor(title, options) { Object.assign(this, { title, ...options }); window.notices.push(this); } };
+      document.hasFocus = () => false;
+    `);
+    await page.reload();
+    await page.getByRole("link", { name: /^Inbox/ }).waitFor();
+    await page.locator(".card").first().waitFor();
+    await addTask(seeded.app.context, "demo", { name: "door", title: "Choose a door" });
+    await escalateTask(
+      seeded.app.context,
+      { workstream: "demo", name: "door" },
+      { person: "ann" },
+      { reason: "Oak or pine?" },
+    );
+    const told = () => page.evaluate("window.notices.map(({ title, body }) => [title, body])");
+    await expect.poll(told).toEqual([["demo: door", expect.stringContaining("Oak or pine?")]]);
+    await page.evaluate("window.notices[0].onclick()");
+    await page.locator(".card.chosen", { hasText: "Oak or pine?" }).waitFor();
+    expect(new URL(page.url()).pathname).toBe("/demo/inbox/door");
+  });
 
   it("says at once that events have stopped, and catches up on what it has missed", LONG, async () => {
     const own = await seededUi();
