@@ -71,8 +71,8 @@ class NotBegun {
 }
 
 /**
- * Where no descriptor is left, Node gives a program that it cannot start no streams, which is a `TypeError` of execa's, and
- * tells of the cause in an event a tick later that nobody can listen to.
+ * Starts a program. When no file descriptor is left, Node returns a child without streams, on which execa throws a
+ * `TypeError`; the real cause follows a tick later, as an `error` event of a child that nobody could reach.
  */
 function begin<T>(start: () => T): T | NotBegun {
   try {
@@ -83,15 +83,22 @@ function begin<T>(start: () => T): T | NotBegun {
   }
 }
 
+/** Starts that failed and whose cause has not come yet, oldest first: each event is one of theirs. */
+const failed: ((code: string) => void)[] = [];
+
+function hear(cause: NodeJS.ErrnoException): void {
+  const resolve = cause.syscall?.startsWith("spawn") ? failed.shift() : undefined;
+  if (resolve === undefined) throw cause;
+  resolve(cause.code ?? "EMFILE");
+}
+
 function causeOf(error: TypeError): Promise<string> {
   return new Promise((resolve, reject) => {
-    const hear = (cause: NodeJS.ErrnoException) => {
-      if (cause.syscall?.startsWith("spawn")) resolve(cause.code ?? "EMFILE");
-      else setImmediate(() => reject(cause));
-    };
-    process.once("uncaughtException", hear);
+    failed.push(resolve);
+    if (!process.listeners("uncaughtException").includes(hear)) process.on("uncaughtException", hear);
     setImmediate(() => {
-      process.off("uncaughtException", hear);
+      if (failed.includes(resolve)) failed.splice(failed.indexOf(resolve), 1);
+      if (failed.length === 0) process.off("uncaughtException", hear);
       reject(error);
     });
   });

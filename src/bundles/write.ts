@@ -68,28 +68,33 @@ async function beginBundle(folder: string, sources: readonly Source[], now: stri
   return writeBundle(folder, sources, now);
 }
 
-/** A lock is held for the moment of a comparison and a rename: one that stays was left by a process that was killed. */
-const [LOCK_MS, LOOKS] = [2_000, 40];
+/** A lock is held while two texts are compared and a file is renamed; one that stays this long was left by a killed process. */
+const LOCK_MS = 2_000;
+const LOOKS = 40;
+
+/** Takes a lock file as soon as it is free; false if others keep taking it. Faults `file.not_writable`. */
+async function takeLock(lock: string): Promise<boolean> {
+  const take = () =>
+    writeFile(lock, "", { flag: "wx" }).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => (error.code === "EEXIST" ? false : notWritable(lock)(error)),
+    );
+  const madeAt = () => statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
+  const first = madeAt();
+  for (let look = 0; look < LOOKS; look++) {
+    if (await take()) return true;
+    await pause(LOCK_MS / LOOKS);
+  }
+  if (madeAt() === first) await rm(lock, { force: true });
+  return take();
+}
 
 /** Replaces the manifest unless another export has done so since it was read. */
 async function replaceManifest(folder: string, before: string | undefined, text: string): Promise<void> {
   const [path, lock] = [join(folder, MANIFEST), join(folder, `.${MANIFEST}.lock`)];
   let held = false;
   const last = async () => {
-    const take = async () => {
-      held = await writeFile(lock, "", { flag: "wx" }).then(
-        () => true,
-        () => false,
-      );
-      return held;
-    };
-    const madeAt = () => statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
-    const first = madeAt();
-    for (let look = 0; look < LOOKS && !(await take()); look++) await pause(LOCK_MS / LOOKS);
-    if (!held && first !== undefined && madeAt() === first) {
-      await rm(lock, { force: true });
-      await take();
-    }
+    held = await takeLock(lock);
     if (!held || (await readManifest(folder))?.text !== before) throw inUse(folder);
   };
   try {

@@ -158,10 +158,14 @@ export function brakeReason(scene: Scene): string | null {
   }
 }
 
-/** Since when the crew stands still, where the brake says that a freeze has put it on. */
+/** The reason of a brake that a freeze puts on. `since` is ISO 8601. */
+export const frozenReason = (since: string, why?: string) =>
+  `frozen since ${since}${why === undefined ? "" : `: ${why}`}`;
+
+/** When the freeze began that put the brake on; undefined if something else did. */
 export const frozenSince = (brake: string | null) => /^frozen since (\S+)/.exec(brake ?? "")?.[1];
 
-/** The line that lets go on what the brake has stopped. */
+/** The command that takes the brake off again: `mu thaw` after a freeze, else `mu resume`. */
 export function releaseLine(scene: Scene): string {
   const { name } = scene.workstream;
   if (frozenSince(brakeReason(scene)) !== undefined) return `mu thaw -w ${name}`;

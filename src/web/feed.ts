@@ -3,7 +3,7 @@ import { keepLooking } from "../agents/status/look.js";
 import { asFault, ignoreFault } from "../errors.js";
 import { followLog, type LogEntry, readLog } from "../journal/log.js";
 
-/** What a page is told: an entry of the log, that agents do something else now, or that another history begins. */
+/** News for a page: an entry of the log, a change of the crew, or that the log was replaced, so that all is read again. */
 export type News = { type: "entry"; entry: LogEntry } | { type: "crew"; workstream: string } | { type: "gone" };
 
 /** After a fault of the database's, such as a lock that stays, it is asked again so much later, in ms. */
@@ -34,7 +34,7 @@ export async function openFeed(host: TmuxHost, signal: AbortSignal): Promise<Fee
   };
   const follow = async () => {
     for await (const entry of followLog(context, { sinceId: newest }, over)) {
-      // Numbers rise but after a restore, whose history goes on from an earlier one.
+      // Numbers only fall after a restore, which continues an older log.
       const isAnother = entry.id <= newest;
       newest = entry.id;
       tellAll(isAnother ? { type: "gone" } : { type: "entry", entry });

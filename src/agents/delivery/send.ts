@@ -181,7 +181,7 @@ export async function retryDelivery(
   return deliver(host, agent, { id, pollOptions: pollOptionsOf(options) });
 }
 
-/** Somebody is typing it, or has died over it: gives what becomes of it, or undefined if nothing proves it. */
+/** Waits until a delivery is settled that another process is typing, or was when it died. Undefined if it stays unproved. */
 async function awaitTyped(
   host: TmuxHost,
   agent: RowOf<"agents">,

@@ -61,7 +61,7 @@ const removeAll = (path: string) => {
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
-/** A new database moves without its log: what closing could not merge is merged, or is why there is none. */
+/** Merges what is left in the log of a new database, which moves without it. Throws `SQLITE_FULL` if that cannot be done. */
 function mergeLog(draft: string): void {
   if (sizeOf(`${draft}-wal`) === 0) return;
   const connection = connect(draft, { timeout: BLOCKING_MS });

@@ -29,6 +29,8 @@ export interface Mark {
   did: "made" | "removed" | "changed";
   /** The ids of the events that changed it, one for each change. */
   events: readonly number[];
+  /** Whether the columns that name it, or refer to another row, may have changed. */
+  binds: boolean;
 }
 
 /** What a group did to each row, by key. It needs little memory, however large the group is. */
@@ -47,9 +49,18 @@ export function mark(net: Net, event: number, changes: readonly Change[]): void 
     const first = net.get(key);
     const did = didBoth(first?.did, "insert" in change ? "made" : "remove" in change ? "removed" : "changed");
     if (did === undefined) net.delete(key);
-    else if (first === undefined) net.set(key, { table: change.table as JournalledTable, id: change.id, did, events });
-    else Object.assign(first, { did, events: [...first.events, event] });
+    else if (first === undefined)
+      net.set(key, { table: change.table as JournalledTable, id: change.id, did, events, binds: isBinding(change) });
+    else Object.assign(first, { did, events: [...first.events, event], binds: first.binds || isBinding(change) });
   }
+}
+
+function isBinding(change: Change): boolean {
+  if (!("patch" in change)) return true;
+  const table = change.table as JournalledTable;
+  return Object.keys(change.patch).some(
+    (column) => parentTable(table, column) !== undefined || uniqueColumns(table).includes(column),
+  );
 }
 
 /** What one change after the other did to a row; undefined if it was made and removed. */
@@ -148,16 +159,25 @@ function textsBack(db: Reader, part: Map<string, NetChange>) {
   return wholeTexts(db, back);
 }
 
+/** Whether a column whose value before the group was `then` has its turn. */
+type Takes = (table: JournalledTable, column: string, then: unknown) => boolean;
+
 /**
  * Turns net changes back, in an order that keeps every reference whole at each step. Faults `task.cycle` when an edge
  * that comes back would close one, `undo.text_not_kept`.
  */
 export async function putBack(tx: Tx, net: Net): Promise<void> {
+  const refers = (table: JournalledTable, column: string) => parentTable(table, column) !== undefined;
   const patches = marksOf(net, "changed");
-  const renamed: Mark[] = [];
-  for await (const part of partsOf(tx.db, patches))
-    for (const [key, change] of part)
-      if (isChanged(change) && namingColumns(change).length > 0) renamed.push(net.get(key) as Mark);
+  const binding = patches.filter(({ binds }) => binds);
+  const [renamed, referring]: [Mark[], Mark[]] = [[], []];
+  for await (const part of partsOf(tx.db, binding)) {
+    for (const [key, change] of part) {
+      const own = net.get(key) as Mark;
+      if (isChanged(change) && namingColumns(change).length > 0) renamed.push(own);
+      if (Object.keys(change.before ?? {}).some((column) => refers(change.table, column))) referring.push(own);
+    }
+  }
   if (renamed.length > 1)
     for await (const part of partsOf(tx.db, renamed))
       for (const change of part.values())
@@ -165,17 +185,16 @@ export async function putBack(tx: Tx, net: Net): Promise<void> {
 
   const goes = (table: JournalledTable, column: string, id: unknown) =>
     net.get(rowKey(parentTable(table, column) ?? "", id))?.did === "removed";
-  const refers = (table: JournalledTable, column: string) => parentTable(table, column) !== undefined;
-  const turn = async (takes: (table: JournalledTable, column: string, then: unknown) => boolean) => {
-    for await (const part of partsOf(tx.db, patches)) {
+  const turn = async (marks: readonly Mark[], takes: Takes) => {
+    for await (const part of partsOf(tx.db, marks)) {
       const whole = await textsBack(tx.db, part);
       for (const change of part.values()) if (isChanged(change)) await patchBack(tx, change, whole, takes);
     }
   };
-  await turn((table, column, then) => refers(table, column) && !goes(table, column, then));
+  await turn(referring, (table, column, then) => refers(table, column) && !goes(table, column, then));
   const made = (await inOrder(tx.db, marksOf(net, "made"))).reverse();
   for (const [table, ids] of idsByTable(made)) await tx.removeAll(table, ids);
-  await turn((table, column) => !refers(table, column));
+  await turn(patches, (table, column) => !refers(table, column));
   for await (const part of partsOf(tx.db, await inOrder(tx.db, marksOf(net, "removed")))) {
     const whole = await textsBack(tx.db, part);
     for (const { table, id, before } of part.values()) {
@@ -183,7 +202,7 @@ export async function putBack(tx: Tx, net: Net): Promise<void> {
       await tx.restore(table, { id, ...Object.fromEntries(values) } as never);
     }
   }
-  await turn(goes);
+  await turn(referring, goes);
   await checkAcyclic(tx.db, [...net.values()]);
 }
 
@@ -191,9 +210,11 @@ const parentTable = (table: JournalledTable, column: string) => describeTable(ta
 
 /** The columns of a change that name its row, and that two rows may have swapped. */
 function namingColumns({ table, before }: Changed): string[] {
-  const unique = UNIQUE_KEYS.filter((key) => key.table === table).flatMap(({ columns }) => columns);
-  return unique.filter((column) => typeof before[column] === "string");
+  return uniqueColumns(table).filter((column) => typeof before[column] === "string");
 }
+
+const uniqueColumns = (table: JournalledTable) =>
+  UNIQUE_KEYS.filter((key) => key.table === table).flatMap(({ columns }) => columns);
 
 /** Rows that swapped their names must not meet on the way back. */
 const placeholder = (change: Changed) =>
@@ -204,7 +225,7 @@ async function patchBack(
   tx: Tx,
   { table, id, before }: Changed,
   whole: (value: unknown) => unknown,
-  takes: (table: JournalledTable, column: string, then: unknown) => boolean,
+  takes: Takes,
 ): Promise<void> {
   const columns = Object.entries(before).filter(([column, then]) => takes(table, column, then));
   if (columns.length === 0) return;

@@ -127,6 +127,7 @@ export async function newestUndoable(db: Reader, filter: Omit<UndoFilter, "limit
  */
 export async function previewUndo(db: Reader, group: string): Promise<UndoPreview> {
   const { summary, net, firstId } = await plan(db, await resolveGroup(db, group));
+  await checkTexts(db, net);
   const superseded = await findObstacles(db, net, summary.group, firstId);
   return { ...summary, rows: net.size, inverse: await describe(db, net), superseded };
 }
@@ -312,7 +313,6 @@ async function plan(db: Reader, group: string): Promise<Plan> {
   }
   if (summary.undone !== undefined) throw alreadyUndone(summary, summary.undone);
   await leaveOutUnchanged(db, net);
-  await checkTexts(db, net);
   return { summary, net, firstId };
 }
 

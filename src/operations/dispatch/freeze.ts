@@ -2,7 +2,7 @@ import * as z from "zod";
 import { localTime } from "../../clock.js";
 import { FROZEN, freezeCrew, thawCrew } from "../../crew/freeze.js";
 import { putBrakeOn, takeBrakeOff } from "../../dispatch/brake.js";
-import { brakeReason, frozenSince } from "../../dispatch/facts.js";
+import { brakeReason, frozenReason, frozenSince } from "../../dispatch/facts.js";
 import { counted } from "../../names.js";
 import { defineOperation, step } from "../define.js";
 import { field, workstreamField } from "../fields.js";
@@ -30,7 +30,7 @@ export const freeze = defineOperation({
     const scene = await sceneOf(app, workstream);
     const crew = await app.crew();
     const since = app.context.clock.now().toISOString();
-    await putBrakeOn(crew, scene, `frozen since ${since}${reason === undefined ? "" : `: ${reason}`}`);
+    await putBrakeOn(crew, scene, frozenReason(since, reason));
     return { agents: await freezeCrew(crew, scene.workstream, reason ?? "") };
   },
   next: (_, { workstream }) => [step("Go on", `mu thaw -w ${workstream}`)],

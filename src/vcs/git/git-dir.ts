@@ -140,8 +140,8 @@ async function fingerprint(gitDir: string): Promise<string> {
 }
 
 /**
- * Removes a checkout's locks that are younger than the note of what mu began there, and was killed over: nobody else is at
- * work in it, so that they are of a git that was killed too.
+ * Removes the locks in a checkout's git folder that are younger than `note`, the file in which an interrupted refresh or
+ * restore says what it began. Only for a checkout in which nobody else works: a git that was killed left them.
  */
 export async function removeLocksSince(gitDir: string, note: string): Promise<void> {
   const since = await stat(note);

@@ -17,7 +17,7 @@ export interface GitOptions {
   okCodes?: readonly number[] | "any";
   /** Lets git take optional locks, for example to refresh an index. */
   locks?: boolean;
-  /** Nobody else writes the branch of mu's that this is about: a lock on it that stays was left by a killed git. */
+  /** Nobody else writes this branch of mu's. A lock on it that stays was left by a killed git, and is removed at any age. */
   alone?: boolean;
 }
 

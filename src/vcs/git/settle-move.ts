@@ -64,22 +64,21 @@ export async function settleMove(world: VcsWorld, move: Move): Promise<string[]>
   });
 }
 
-/** How long a git may have the lock of a branch before it has written the commit into it, in ms. */
+/** How long a running git may take to write the commit into its lock of a branch, in ms. */
 const LOCKING_MS = 200;
 
 /**
- * Removes the locks that a git leaves which is killed as it moves the branch: one with the commit of this move, or one that
- * stays empty, as a live git fills it at once. Others are of somebody else.
+ * Removes the locks of a git that was killed while it moved the branch. Its lock of the branch holds the new commit, or
+ * stays empty; a running git fills it at once. A lock with other content belongs to somebody else and stays.
  */
 async function removeMoveLocks(gitDir: string, { branch, to }: Move): Promise<void> {
   const lock = join(await commonDirOf(gitDir), "refs", "heads", `${branch}.lock`);
-  const first = await readText(lock);
-  if (first === to) {
-    const head = join(gitDir, "HEAD.lock");
-    if ((await readText(head)) === "") await rm(head, { force: true });
-  } else if (first === "") await wait(LOCKING_MS);
-  if (first !== undefined && ["", to].includes(first) && (await readText(lock)) === first)
-    await rm(lock, { force: true });
+  const head = join(gitDir, "HEAD.lock");
+  if ((await readText(lock)) === "") await wait(LOCKING_MS);
+  const held = await readText(lock);
+  if (held !== "" && held !== to) return;
+  if (held === to && (await readText(head)) === "") await rm(head, { force: true });
+  await rm(lock, { force: true });
 }
 
 const REFRESH = ["update-index", "-q", "--refresh"];
