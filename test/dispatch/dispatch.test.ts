@@ -333,6 +333,17 @@ describe("the brake", () => {
     expect(brakes.map(({ op }: { op: string }) => op)).toEqual(["dispatch.kill", "dispatch.resume"]);
   });
 
+  it("that is taken off after a freeze leaves word that the agents still stand", async () => {
+    await begin({ qa: { sh: "echo ok" } });
+    await project.json("freeze");
+    const { items } = await project.json("inbox");
+    expect(items).toMatchObject([{ kind: "brake", command: "mu thaw -w shop" }]);
+    const { frozen, nextSteps } = await project.json("resume");
+    expect(frozen).toBe(true);
+    expect(nextSteps[0]).toMatchObject({ command: "mu thaw -w shop" });
+    expect(await project.json("thaw")).toMatchObject({ stillOn: null });
+  });
+
   it("for the machine holds every workstream", async () => {
     await begin({ qa: { sh: "echo ok" } });
     await add("one", "qa");

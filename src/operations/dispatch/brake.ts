@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { putBrakeOn, takeBrakeOff } from "../../dispatch/brake.js";
-import { brakeReason } from "../../dispatch/facts.js";
+import { brakeReason, frozenSince } from "../../dispatch/facts.js";
 import { defineOperation, step } from "../define.js";
 import { field, flag, workstreamField } from "../fields.js";
 import { sceneOf } from "./world.js";
@@ -45,22 +45,32 @@ export const resume = defineOperation({
   effect: "write",
   repeatable: true,
   input: () => ({ workstream: workstreamField(), machine: everywhere() }),
-  output: { changed: "boolean", stillOn: "string | null" },
+  output: {
+    changed: "boolean",
+    stillOn: "string | null",
+    /** A freeze had put it on: the agents stand still until `mu thaw`. */
+    frozen: "boolean",
+  },
   examples: [
     { command: "mu resume", shows: "runs start again" },
     { command: "mu resume -w nowhere", shows: "an unknown workstream", fault: "workstream.not_found" },
   ],
   async run(app, { workstream, machine }) {
     const scene = await sceneOf(app, workstream);
+    const frozen = frozenSince(brakeReason(scene)) !== undefined;
     const changed = await takeBrakeOff(await app.crew(), scene, reachOf(machine));
-    return { changed, stillOn: brakeReason(scene) };
+    return { changed, stillOn: brakeReason(scene), frozen };
   },
-  next: ({ stillOn }, { workstream }) =>
-    stillOn === null
-      ? [step("Run what is ready", `mu dispatch --once -w ${workstream}`)]
-      : [step("Take the other one off", `mu resume --machine -w ${workstream}`)],
-  render: ({ changed, stillOn }) => [
+  next: ({ stillOn, frozen }, { workstream, machine }) => {
+    const thaw = frozen ? [step("Continue the stopped agents", `mu thaw -w ${workstream}`)] : [];
+    if (stillOn === null) return [...thaw, step("Run what is ready", `mu dispatch --once -w ${workstream}`)];
+    if (frozenSince(stillOn) !== undefined) return thaw;
+    const other = machine ? `mu resume -w ${workstream}` : `mu resume --machine -w ${workstream}`;
+    return [...thaw, step("Take the other one off", other)];
+  },
+  render: ({ changed, stillOn, frozen }) => [
     changed ? "The brake is off." : "The brake was not on.",
+    frozen && "The agents that mu freeze stopped still stand.",
     stillOn !== null && `Another brake is on: ${stillOn}`,
   ],
 });
